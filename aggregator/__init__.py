@@ -1,0 +1,3 @@
+"""A feed aggregator daemon that collects a clean, de-duplicated full-text corpus."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,45 @@
+"""The exceptions of this package. Ordinary outcomes (304, 404, a timeout) are values, not exceptions."""
+
+from __future__ import annotations
+
+
+class AggregatorError(Exception):
+    """Root of everything we raise; its text is one clear line for the user."""
+
+    exit_code = 1
+
+
+class ConfigError(AggregatorError):
+    """The configuration cannot be used; the message names file, key and remedy."""
+
+    exit_code = 2
+
+
+class RuleError(ConfigError):
+    """A publisher rule is refused."""
+
+
+class StorageError(AggregatorError):
+    """The store cannot be used: unreadable, full, of another version."""
+
+    exit_code = 3
+
+
+class StoreVersionError(StorageError):
+    """The store was written by a newer version of the schema."""
+
+
+class StoreHeldError(AggregatorError):
+    """Another process holds the store."""
+
+    exit_code = 4
+
+
+class LeaseLostError(AggregatorError):
+    """A claim is no longer ours; whatever was done under it is discarded."""
+
+
+class MissingExtraError(AggregatorError):
+    """An optional dependency is not installed; the message says what to install."""
+
+    exit_code = 2

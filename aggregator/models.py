@@ -1,0 +1,506 @@
+"""The records that flow between the stages: frozen, without behaviour, without I/O.
+
+Times are aware UTC datetimes (`..._at`), spans are `timedelta`, URLs are absolute strings. A field that may be
+unknown is `None`, a text that may be empty is `""`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal, NewType
+
+Key = NewType("Key", str)  # which article a URL means, e.g. "dw:63723431"
+ArticleId = NewType("ArticleId", str)  # 16 hexadecimal digits
+FeedId = NewType("FeedId", int)
+PageId = NewType("PageId", int)
+HostId = NewType("HostId", int)
+
+
+# --- outcomes ---------------------------------------------------------------------------------------------------------
+
+
+class Cause(StrEnum):
+    """Why something did not succeed; schedule, health and metrics decide by it, never by a message."""
+
+    # the network
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    PROXY = "proxy"
+    PROTOCOL = "protocol"  # not HTTP, or broken HTTP
+    TRUNCATED = "truncated"  # cut off before its announced end
+    BAD_ENCODING = "bad_encoding"  # Content-Encoding that does not decode
+    TOO_LARGE = "too_large"
+    # refused by us
+    BAD_URL = "bad_url"  # no http(s) URL
+    FORBIDDEN_ADDRESS = "forbidden_address"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    REDIRECT_LOOP = "redirect_loop"
+    ROBOTS = "robots"  # robots.txt says no
+    ROBOTS_UNREACHABLE = "robots_unreachable"  # robots.txt answers 5xx or not at all
+    # the server's answer
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    GONE = "gone"
+    RATE_LIMITED = "rate_limited"  # 429
+    UNAVAILABLE = "unavailable"  # 503
+    CLIENT_ERROR = "client_error"
+    SERVER_ERROR = "server_error"
+    # the content
+    EMPTY = "empty"
+    NOT_A_FEED = "not_a_feed"  # HTML or anything else instead of a feed
+    UNREADABLE = "unreadable"  # meant as a feed, and nothing could be read
+    NOT_TEXT = "not_text"  # a page that is no text
+    NO_TEXT = "no_text"  # a page without an article
+    LOW_QUALITY = "low_quality"  # a consent wall, an error page, a listing ...
+    # the extraction
+    EXTRACTION_TIMEOUT = "extraction_timeout"
+    EXTRACTION_CRASHED = "extraction_crashed"
+    EXTRACTION_MEMORY = "extraction_memory"
+    EXTRACTION_FAILED = "extraction_failed"
+    RAW_MISSING = "raw_missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One redirect that was answered: `url` said `status` and named the next address."""
+
+    url: str
+    status: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """What goes back in a conditional request, byte for byte (RFC 9110, 13.1)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequest:
+    """One bounded, conditional GET.
+
+    `hops` are those already followed for this request (their number and addresses count against the limits).
+    With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`.
+    `deadline` is the whole time allowed, name resolution to last byte.
+    """
+
+    url: str
+    accept: Literal["feed", "page", "robots"] = "page"
+    validators: Validators = Validators()
+    hops: tuple[Hop, ...] = ()
+    follow_hosts: bool = True
+    max_bytes: int
+    deadline: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A complete 200 answer, inflated. Header names are lower case; repeated ones are joined by a comma."""
+
+    url: str
+    final_url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    validators: Validators
+    hops: tuple[Hop, ...]
+    fresh_for: timedelta | None  # Cache-Control: max-age, else Expires; clamped to 7 days
+    wire_bytes: int
+    elapsed: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotModified:
+    """A 304; `validators` holds only those that it carried."""
+
+    url: str
+    final_url: str
+    headers: Mapping[str, str]
+    validators: Validators
+    hops: tuple[Hop, ...]
+    fresh_for: timedelta | None
+    elapsed: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirected:
+    """A redirect to another host that was not followed; `hops` ends with the hop that names `target`."""
+
+    url: str
+    target: str
+    hops: tuple[Hop, ...]
+    elapsed: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchFailed:
+    """No usable answer. `retry_after` is the server's own wish (RFC 9110, 10.2.3)."""
+
+    url: str
+    final_url: str
+    cause: Cause
+    detail: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hops: tuple[Hop, ...] = ()
+    retry_after: timedelta | None = None
+    elapsed: timedelta = timedelta(0)
+
+
+FetchResult = Fetched | NotModified | Redirected | FetchFailed
+
+
+# --- feeds ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A feed as the configuration lists it. `url` is as written there; `interval` None is adaptive."""
+
+    url: str
+    name: str = ""
+    interval: timedelta | None = None
+    tags: tuple[str, ...] = ()
+    full_text: bool = True
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHints:
+    """What a feed says about when to ask again (RSS 2.0 ttl, skipHours, skipDays; RSS 1.0 syndication module)."""
+
+    ttl: timedelta | None = None
+    skip_hours: tuple[int, ...] = ()  # UTC, 0-23
+    skip_days: tuple[int, ...] = ()  # Monday is 0
+    update_interval: timedelta | None = None  # sy:updatePeriod / sy:updateFrequency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """A file that an entry carries."""
+
+    url: str
+    type: str = ""
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a feed.
+
+    `id` is the raw guid or id as it stands, `""` if there is none. `entry_id` is never empty: the id, or the stable
+    stand-in for a missing or broken one (the feed's fall-back: link, link and date, title and date).
+    `summary` and `content` are HTML as it stands in the feed, not yet cleaned. `raw_hash` is that of the entry's own
+    bytes (hex), `""` when the entry has no slice of its own.
+    """
+
+    id: str
+    entry_id: str
+    link: str | None
+    title: str = ""
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    published_raw: str = ""  # as the publisher wrote it, for its day in his own offset
+    date_flagged: bool = False  # a date was there and not believable
+    authors: tuple[str, ...] = ()
+    summary: str = ""
+    content: str = ""
+    enclosures: tuple[Enclosure, ...] = ()
+    categories: tuple[str, ...] = ()
+    language: str = ""
+    is_permalink: bool = False  # the guid is an address of the article
+    original_link: str | None = None  # feedburner:origLink
+    content_id: str | None = None  # dwsyn:contentID
+    raw_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFeed:
+    """What bytes said. `kind` None: neither a feed nor a page.
+
+    `entries` stand in the feed's order. `complete` False: cut off, the complete entries were taken.
+    """
+
+    kind: Literal["feed", "html"] | None
+    format: Literal["rss", "rdf", "atom", "json", "cdf", "sitemap"] | None
+    title: str = ""
+    link: str | None = None
+    language: str = ""
+    entries: tuple[Entry, ...] = ()
+    hints: FeedHints = FeedHints()
+    hub: str | None = None  # WebSub
+    self_url: str | None = None
+    previous_url: str | None = None  # older entries: RFC 5005 prev-archive or next page
+    complete: bool = True
+    entry_id_rule: Literal["id", "link", "link+date", "title+date"] = "id"
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationStats:
+    """How often and when a feed publishes; the memory of `schedule`, decayed to `at`.
+
+    `weight` is the decayed number of entries, `exposure_days` the decayed time in which they came, `hours` (24) and
+    `weekdays` (7, Monday first) their decayed distribution, `recent` the publication times of the last 90 minutes.
+    """
+
+    at: datetime | None = None
+    weight: float = 0.0
+    exposure_days: float = 0.0
+    hours: tuple[float, ...] = (0.0,) * 24
+    weekdays: tuple[float, ...] = (0.0,) * 7
+    recent: tuple[datetime, ...] = ()
+    window: int = 0  # entries that the feed showed at the last poll
+
+
+class FeedStatus(StrEnum):
+    """What the last polls of a feed amount to."""
+
+    NEW = "new"
+    OK = "ok"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """What we remember about a feed from one poll to the next."""
+
+    due_at: datetime
+    status: FeedStatus = FeedStatus.NEW
+    cause: Cause | None = None
+    detail: str = ""
+    failures: int = 0  # in a row, weighted by the class of their cause (1, 1/2, 1/4): see schedule
+    failing_since: datetime | None = None
+    polled_at: datetime | None = None
+    succeeded_at: datetime | None = None
+    not_before: datetime | None = None  # the server's own wish: Retry-After
+    validators: Validators = Validators()
+    body_hash: str = ""
+    raw_hashes: tuple[str, ...] = ()  # of the entries in the last body, for the ladder
+    title: str = ""
+    format: str = ""
+    hints: FeedHints = FeedHints()
+    fresh_for: timedelta | None = None
+    stats: PublicationStats = PublicationStats()
+    adopted_url: str | None = None  # the address behind permanent redirects that served a valid feed
+    adopted_at: datetime | None = None
+    pending_target: str | None = None  # a hop to a host that could not be claimed
+    pending_hops: tuple[Hop, ...] = ()
+    advertised: tuple[str, ...] = ()  # feeds that the page now standing here advertises
+    hub: str | None = None
+    revalidation: str = ""  # what is known about stuck validators: "", "checked", "distrusted"
+    unconditional_at: datetime | None = None  # the last poll without validators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A subscription in the store."""
+
+    id: FeedId
+    url: str
+    host: str  # name:port of the address that is asked next
+    name: str
+    interval: timedelta | None
+    tags: tuple[str, ...]
+    full_text: bool
+    enabled: bool
+    state: FeedState
+
+
+# --- identity ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which article a URL means and which rule said so; `key` None: it cannot mean an article."""
+
+    url: str
+    key: Key | None
+    rule: str
+
+
+class EvidenceKind(StrEnum):
+    """Why two keys are taken for one article, strongest first."""
+
+    REDIRECT = "redirect"  # chain of our own fetch within one registrable domain
+    FEED_LINK = "feed_link"  # link, origLink, permalink guid, content id of one entry
+    CANONICAL = "canonical"  # canonical and og:url of the page agree, same site
+    DECLARED = "declared"  # amphtml or shortlink of the page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """An edge: the two URLs are one article. `text_hash` is that of the page's text, when a page said it."""
+
+    url: str
+    other_url: str
+    kind: EvidenceKind
+
+
+# --- pages and articles -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An article URL that waits to be collected. `url` is fetched as it came; `key` is never fetched."""
+
+    id: PageId
+    url: str
+    key: Key
+    host: str  # name:port of `target`
+    target: str  # the address to ask next: `url`, or where its redirects led so far
+    hops: tuple[Hop, ...]
+    attempts: int
+    due_at: datetime
+    validators: Validators
+    article_id: ArticleId | None  # set: this is a revisit
+    fetched_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawResponse:
+    """A stored response: its bytes lie in the raw store under `content_hash` (hex)."""
+
+    content_hash: str
+    url: str
+    final_url: str
+    status: int
+    headers: Mapping[str, str]
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedPage:
+    """A page whose bytes wait for extraction, claimed under `token`; `entry` is its first sighting."""
+
+    id: PageId
+    url: str
+    key: Key
+    token: int
+    raw: RawResponse
+    hops: tuple[Hop, ...]
+    article_id: ArticleId | None
+    entry: Entry | None
+    feed_name: str
+    first_seen: datetime
+
+
+class DateSource(StrEnum):
+    """Who said the date of an article."""
+
+    PAGE = "page"
+    FEED = "feed"
+    FIRST_SEEN = "first_seen"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadImage:
+    """The picture above an article."""
+
+    url: str
+    caption: str = ""
+    alt: str = ""
+    credit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredUrls:
+    """Addresses that a page names as its own, absolute; never trusted alone."""
+
+    canonical: str | None = None
+    og_url: str | None = None
+    amphtml: str | None = None
+    shortlink: str | None = None
+    json_ld: str | None = None
+    next_page: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractInput:
+    """What `extract` needs; crosses the border to a worker process.
+
+    `body` is raw bytes, as fetched. `day` overrides nothing: it is the feed's date (`YYYY-MM-DD`), used when the page
+    has none; `first_seen` is used when the feed has none either.
+    """
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    feed_title: str = ""
+    feed_published: str = ""  # ISO 8601 with offset or a bare day
+    feed_authors: tuple[str, ...] = ()
+    feed_html: str = ""  # the entry's full content
+    feed_summary: str = ""
+    feed_language: str = ""
+    feed_tags: tuple[str, ...] = ()
+    first_seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What a page, or an entry's content, says.
+
+    `text` is the text of the seed format without envelope and final LF (`seedformat` writes those); `body` is the
+    article alone: clean paragraphs separated by a blank line. `published` is ISO 8601 in the publisher's own offset,
+    or the bare day (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
+    """
+
+    title: str
+    authors: tuple[str, ...]
+    date: str
+    published: str
+    date_source: DateSource
+    updated: str
+    language: str
+    site: str
+    text: str
+    body: str
+    source: Literal["page", "feed"]
+    lead_image: LeadImage | None
+    declared: DeclaredUrls
+    tags: tuple[str, ...]
+    extractor_name: str
+    extractor_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFailed:
+    """A page that gave no article."""
+
+    cause: Cause
+    detail: str = ""
+
+
+ExtractResult = Extraction | PageFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """An article as the store gives it out; the record of `export` (docs/reference/records.md)."""
+
+    id: ArticleId
+    key: Key
+    url: str
+    urls: tuple[str, ...]
+    content: Extraction
+    first_seen: datetime
+    day: str  # folder YYYY/MM/DD, "" before it is numbered
+    number: int | None  # NNN within that day
+    change_seq: int | None
+    feed: str
+    feeds: tuple[str, ...]
+    tags: tuple[str, ...]
+    revision: int
+    quality: tuple[str, ...]  # reasons to doubt that this is an article; empty is good
+    near_duplicate_of: ArticleId | None
+    raw: str
