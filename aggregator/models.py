@@ -379,14 +379,27 @@ class RawResponse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageFailed:
+    """A page that gave no article."""
+
+    cause: Cause
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedPage:
-    """A page whose bytes wait for extraction, claimed under `token`; `entry` is its first sighting."""
+    """A page that waits for extraction, claimed under `token`; `entry` is its first sighting.
+
+    `raw` None: there are no bytes, the entry's own content is all there is, because the feed is kept as it is
+    (`failed` None) or because the page failed for good (`failed`).
+    """
 
     id: PageId
     url: str
     key: Key
     token: int
-    raw: RawResponse
+    raw: RawResponse | None
+    failed: PageFailed | None
     hops: tuple[Hop, ...]
     article_id: ArticleId | None
     entry: Entry | None
@@ -471,14 +484,6 @@ class Extraction:
     tags: tuple[str, ...]
     extractor_name: str
     extractor_version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageFailed:
-    """A page that gave no article."""
-
-    cause: Cause
-    detail: str = ""
 
 
 ExtractResult = Extraction | PageFailed

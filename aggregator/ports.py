@@ -1,11 +1,42 @@
-"""The seams: what use cases ask of the outside. Protocols only; implementations live in the adapters."""
+"""The seams: what use cases ask of the outside. Protocols and the records that cross them; no implementation.
+
+Every `record_...` is one transaction. What is recorded under a claim that is no longer current is discarded: the
+method answers `None` or `False`, and the caller stops (docs/architecture.md, "Every lease is fenced").
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
 
-from aggregator.models import FetchRequest, FetchResult
+from aggregator.fingerprint import Fingerprint
+from aggregator.models import (
+    Article,
+    ArticleId,
+    Cause,
+    Entry,
+    Evidence,
+    Extraction,
+    Feed,
+    FeedId,
+    FeedState,
+    FetchedPage,
+    FetchRequest,
+    FetchResult,
+    Hop,
+    HostId,
+    Identity,
+    Key,
+    Page,
+    PageFailed,
+    PageId,
+    RawResponse,
+    Subscription,
+    Validators,
+)
 
 
 class Clock(Protocol):
@@ -30,3 +61,459 @@ class Fetcher(Protocol):
     def fetch(self, request: FetchRequest) -> FetchResult:
         """Return what came of it; ordinary failures are values, nothing is raised."""
         ...
+
+
+class RawStore(Protocol):
+    """Raw responses by content hash, compressed, in one folder."""
+
+    @property
+    def folder(self) -> str:
+        """The id of the folder, kept in a file in it: which machine can read a page's bytes."""
+        ...
+
+    def put(self, body: bytes) -> str:
+        """Store durably (fsync) and return the content hash, hexadecimal; a file already there is touched."""
+        ...
+
+    def get(self, content_hash: str) -> bytes | None:
+        """Return the bytes, or None when they are gone or damaged."""
+        ...
+
+    def delete(self, content_hash: str) -> None:
+        """Remove the bytes; nothing happens when they are gone."""
+        ...
+
+    def names(self) -> Iterator[tuple[str, datetime]]:
+        """Yield each stored content hash with the time it was last written or touched."""
+        ...
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A host that is ours until the lease runs out. `now` is the store's clock at the claim."""
+
+    host_id: HostId
+    host: str  # name:port
+    token: int
+    now: datetime
+    lease: timedelta
+    failures: int  # of connection, DNS, TLS or 429/503, in a row
+    robots: str  # what `robots` keeps, as text; "" if never asked
+    robots_at: datetime | None
+
+
+@dataclass(slots=True)
+class Scope:
+    """What one `run-once` may take: its own set, which its polls enlarge. Not shared between processes."""
+
+    hosts: set[HostId] = field(default_factory=set)
+    feeds: set[FeedId] = field(default_factory=set)
+    pages: set[PageId] = field(default_factory=set)
+
+
+# --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided about a URL, by which rule; kept only when the answer changes."""
+
+    url: str
+    key: Key | None
+    verdict: str  # announced, kept, merged, skipped, blocked, refused, failed, ...
+    rule: str
+    detail: str = ""
+    article_id: ArticleId | None = None
+    at: datetime | None = None  # filled in by the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleRecord:
+    """An extracted article on its way into the store.
+
+    `identity` is that of the address that served it (the final URL); `urls` are all addresses seen on the way with
+    their identities (page, hops, entry links), `edges` what they and the page itself say about being one.
+    `pointers` are exact addresses that lead here without being the article's own (a redirector of another domain).
+    """
+
+    identity: Identity
+    url: str  # canonical address to show
+    urls: tuple[Identity, ...]
+    edges: tuple[Evidence, ...]
+    pointers: tuple[Identity, ...]
+    content: Extraction
+    quality: tuple[str, ...]
+    fingerprint: Fingerprint | None
+    decisions: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleRecorded:
+    """What became of an `ArticleRecord`."""
+
+    article_id: ArticleId
+    kind: Literal["new", "updated", "unchanged", "duplicate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One entry of one poll.
+
+    `identity` tells which article its `url` (the address to fetch) means; None: nothing to fetch.
+    `edges` come from the entry's several links. `from_feed` True: the entry's own content is the article
+    (`full_text = false`, or an entry without a link), so its page waits for extraction at once, without bytes.
+    """
+
+    entry: Entry
+    content_hash: str
+    url: str | None
+    host: str | None  # name:port of url
+    identity: Identity | None
+    edges: tuple[Evidence, ...] = ()
+    from_feed: bool = False
+    decisions: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollOutcome:
+    """One row of a feed's history."""
+
+    at: datetime
+    outcome: Literal["new", "unchanged", "failed", "moving"]
+    status: int | None
+    cause: Cause | None
+    detail: str
+    elapsed: timedelta
+    wire_bytes: int
+    entries_seen: int = 0
+    entries_new: int = 0  # filled in by the store
+    unconditional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRecord:
+    """The whole outcome of one poll, saved in one transaction.
+
+    `host` is the name:port where the feed is due next (it changes when an address was adopted or a hop is pending).
+    `is_first` True: the entries are the feed's first ones. `gap` is a time in which entries may have been lost.
+    """
+
+    feed_id: FeedId
+    host: str
+    state: FeedState
+    outcome: PollOutcome
+    sightings: tuple[Sighting, ...] = ()
+    gap: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRecorded:
+    """What the store made of a poll. `new_pages` and their hosts enlarge a `Scope`."""
+
+    entries_new: int
+    entries_changed: int
+    new_pages: tuple[tuple[PageId, HostId], ...]
+    known: int  # sightings of articles and pages that were known already
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """What a feed list changed, as lines for the log and names."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]  # `"DW English": interval 30m -> 10m`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A numbered change; `article` is its state as read now, None for a tombstone."""
+
+    seq: int
+    kind: Literal["new", "updated", "merged", "split", "forgotten"]
+    article_id: ArticleId
+    merged_into: ArticleId | None
+    article: Article | None
+    day: str  # YYYY/MM/DD of the article's file, also for a tombstone
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleFilter:
+    """Which articles to read; empty fields do not filter."""
+
+    since: datetime | None = None  # first seen at or after
+    feed: str = ""  # name or URL
+    quality: bool = False  # only those with reasons to doubt
+    after_seq: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """An earlier or the current text of an article."""
+
+    number: int
+    recorded_at: datetime
+    content: Extraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a store holds."""
+
+    feeds: int
+    entries: int
+    articles: int
+    revisions: int
+    pages_due: int
+    pages_fetched: int
+    pages_failed: int
+    unpublished: int
+    schema_version: str
+    size_bytes: int
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+
+class Store(Protocol):
+    """The only queue and the only memory."""
+
+    def now(self) -> datetime:
+        """Return the store's clock."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection and free this process's lock file."""
+        ...
+
+    # feeds and claims
+
+    def sync_feeds(self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime) -> SyncReport:
+        """Bring the feed table in line with the configuration.
+
+        New feeds are due at once. Feeds that are no longer listed are disabled, only by a configuration that is newer
+        (`config_at`) than the one last synced. A feed that is listed again goes on where it was.
+        """
+        ...
+
+    def feeds(self, *, enabled_only: bool = True) -> tuple[Feed, ...]:
+        """Return the feeds in the order in which they were added."""
+        ...
+
+    def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
+        """Make feeds due at `at` at the latest (`run-once --all`, a refresh)."""
+        ...
+
+    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> Scope:
+        """Return what is due at `at`: feeds (of those named), pages, and pages that wait for extraction; their hosts."""
+        ...
+
+    def claim_hosts(
+        self, limit: int, lease: timedelta, *, scope: Scope | None = None, pages: bool = True
+    ) -> tuple[Claim, ...]:
+        """Claim hosts with due work (of `scope`), by priority and due time; `pages` False counts feeds alone."""
+        ...
+
+    def claim_host(self, host: str, lease: timedelta) -> Claim | None:
+        """Claim one host by name:port, due or not; None when it is leased or must be left alone for now."""
+        ...
+
+    def renew(self, claim: Claim, lease: timedelta) -> bool:
+        """Start the lease anew; False: the claim is lost."""
+        ...
+
+    def release(self, claim: Claim, *, not_before: datetime | None = None, failures: int = 0) -> None:
+        """End the claim: set pace and failures, recompute both due times from what is there now."""
+        ...
+
+    def free_dead_leases(self) -> int:
+        """Give back leases of processes of this machine that are no longer alive (SQLite); return how many."""
+        ...
+
+    def wait_until(self, scope: Scope | None = None, *, pages: bool = True) -> datetime | None:
+        """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none."""
+        ...
+
+    def due_feeds(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Feed, ...]:
+        """Return the host's due feeds, the longest due first."""
+        ...
+
+    def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
+        """Return the host's due pages: first fetches before revisits, then by due time."""
+        ...
+
+    # outcomes of a visit
+
+    def record_poll(self, claim: Claim, record: PollRecord) -> PollRecorded | None:
+        """Save feed state, history row, entries and new pages."""
+        ...
+
+    def record_fetched(
+        self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators
+    ) -> bool:
+        """The page's bytes are in the raw store: it waits for extraction."""
+        ...
+
+    def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
+        """A revisit found the page unchanged."""
+        ...
+
+    def record_page_failure(
+        self, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
+    ) -> bool:
+        """Try again at `next_at`; None: failed for good. `counts` False: no attempt was made (robots.txt, pace).
+
+        A page that failed for good and whose entry has content waits for extraction from that content.
+        """
+        ...
+
+    def record_handover(
+        self, claim: Claim, page: Page, target: Identity, host: str, hops: tuple[Hop, ...]
+    ) -> tuple[PageId, HostId] | None:
+        """The page redirects to another host: make it due there, or done when the target is known already.
+
+        Returns the page that goes on and its host, to enlarge a `Scope`; None when nothing goes on or the claim is lost.
+        """
+        ...
+
+    def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
+        """Keep what robots.txt said."""
+        ...
+
+    # extraction
+
+    def waiting_for_extraction(self) -> int:
+        """Return how many fetched pages wait."""
+        ...
+
+    def claim_fetched(
+        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None
+    ) -> tuple[FetchedPage, ...]:
+        """Claim fetched pages whose bytes lie in `folder`; each claim counts as an attempt.
+
+        A third attempt is not given out: the page is recorded as failed (`extraction_crashed`).
+        """
+        ...
+
+    def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
+        """Start the lease of an extraction anew; False: it is lost."""
+        ...
+
+    def give_back_page(self, page: FetchedPage) -> None:
+        """End the claim without an outcome; the attempt does not count."""
+        ...
+
+    def record_article(
+        self, page: FetchedPage, record: ArticleRecord, next_visit_at: datetime | None
+    ) -> ArticleRecorded | None:
+        """Save article, aliases, evidence, fingerprint and decisions; the page is done.
+
+        The same normalised title and body as before is `unchanged`. `next_visit_at` makes the page due again.
+        """
+        ...
+
+    def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
+        """Extraction gave nothing; `next_at`: fetch again then (low quality, missing bytes); None: for good."""
+        ...
+
+    # publishing
+
+    def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to publish; enters with False when another process kept it for all of `wait`."""
+        ...
+
+    def number_changes(self) -> int:
+        """Number the new changes in commit order, give new articles day and number; return how many."""
+        ...
+
+    def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
+        """Return numbered changes after `seq`, each with its article as it is now."""
+        ...
+
+    def delivered(self, sink: str, folder: str) -> int:
+        """Return the last change that the sink has."""
+        ...
+
+    def set_delivered(self, sink: str, folder: str, seq: int) -> None:
+        """Move the sink's cursor."""
+        ...
+
+    # reading
+
+    def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:
+        """Yield articles that are not merged away or forgotten, by first sighting, from one snapshot."""
+        ...
+
+    def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
+        """Return one article by id, by any of its addresses, or by key; merged ones lead to the survivor."""
+        ...
+
+    def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
+        """Return all texts of an article, oldest first."""
+        ...
+
+    def search(self, query: str, limit: int = 20) -> tuple[tuple[Article, str], ...]:
+        """Return articles that match, best first, each with a snippet."""
+        ...
+
+    def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
+        """Return what was decided about these addresses and keys, oldest first."""
+        ...
+
+    def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
+        """Return the last outcomes of a feed, newest first."""
+        ...
+
+    def gaps(self) -> tuple[tuple[FeedId, str, datetime, datetime], ...]:
+        """Return times in which a feed may have lost entries: feed, name, from, to."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return what the store holds."""
+        ...
+
+    def raw_of(self, article_id: ArticleId) -> RawResponse | None:
+        """Return the response an article was extracted from."""
+        ...
+
+    def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+        """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What a worker process makes of one page; crosses the border between processes."""
+
+    content: Extraction
+    quality: tuple[str, ...]
+    fingerprint: Fingerprint | None
+
+
+class Sink(Protocol):
+    """A place where articles are written."""
+
+    @property
+    def name(self) -> str:
+        """The sink's name in `deliveries`."""
+        ...
+
+    @property
+    def folder(self) -> str:
+        """The id of the folder, so that a new folder is filled from the beginning."""
+        ...
+
+    def deliver(self, changes: Sequence[Change]) -> None:
+        """Write the changes durably; repeating a delivery is harmless."""
+        ...
+
+
+Progress = Callable[[Mapping[str, int]], None]
