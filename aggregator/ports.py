@@ -211,11 +211,12 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRecorded:
-    """What the store made of a poll. `new_pages` and their hosts enlarge a `Scope`."""
+    """What the store made of a poll. `new_pages` and their hosts enlarge a `Scope`; `host_id` is where it is due next."""
 
     entries_new: int
     entries_changed: int
     new_pages: tuple[tuple[PageId, HostId], ...]
+    host_id: HostId
     known: int  # sightings of articles and pages that were known already
 
 
@@ -313,7 +314,7 @@ class Store(Protocol):
         ...
 
     def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> Scope:
-        """Return what is due at `at`: feeds (of those named), pages, and pages that wait for extraction; their hosts."""
+        """Return what is due at `at`: feeds (of those named), pages, pages to extract; and their hosts."""
         ...
 
     def claim_hosts(
@@ -380,7 +381,7 @@ class Store(Protocol):
     ) -> tuple[PageId, HostId] | None:
         """The page redirects to another host: make it due there, or done when the target is known already.
 
-        Returns the page that goes on and its host, to enlarge a `Scope`; None when nothing goes on or the claim is lost.
+        Returns the page that goes on and its host, to enlarge a `Scope`; None: nothing goes on, or the claim is lost.
         """
         ...
 
