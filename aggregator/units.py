@@ -1,0 +1,107 @@
+"""Durations and sizes as the configuration spells them: `"5m"`, `"8MiB"`. Pure; knows no key and no file.
+
+A text that cannot be read raises ValueError; its message says what is wrong and what to write, and leaves the value to
+whoever knows where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Final
+
+_MILLISECONDS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_BYTES: Final = {
+    "B": 1,
+    "kB": 10**3,
+    "KiB": 2**10,
+    "MB": 10**6,
+    "MiB": 2**20,
+    "GB": 10**9,
+    "GiB": 2**30,
+    "TB": 10**12,
+    "TiB": 2**40,
+}
+_NUMBER_AND_UNIT: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]*)", re.ASCII)
+_LONGEST: Final = timedelta(days=36_500)
+
+
+def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
+    """Return how many of the smallest unit `value` means; `unit` is proposed where one is missing."""
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    match = _NUMBER_AND_UNIT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        close = _NUMBER_AND_UNIT.fullmatch(re.sub(r"\s+", "", text)) if isinstance(text, str) else None
+        example = f"{close[1]}{_nearest_unit(close[2], units, unit)}" if close else f"5{unit}"
+        raise ValueError(f'is not a {kind}; write a number and one of {", ".join(units)}, as in "{example}"')
+    number, spelled = match.groups()
+    if not spelled:
+        if float(number) == 0:
+            return 0
+        raise ValueError(f'has no unit; write "{number}{unit}"')
+    if spelled not in units:
+        raise ValueError(f'has an unknown unit; write "{number}{_nearest_unit(spelled, units, unit)}"')
+    return float(number) * units[spelled]
+
+
+def _nearest_unit(spelled: str, units: dict[str, int], unit: str) -> str:
+    """Return the unit that was meant: the same letters in another case, the same first letter, else `unit`."""
+    folded = spelled.lower()
+    same = [name for name in units if name.lower() == folded]
+    begins = [name for name in units if folded and name.lower().startswith(folded[0])]
+    return (same or sorted(begins, key=lambda name: (abs(len(name) - len(folded)), name)) or [unit])[0]
+
+
+def parse_duration(value: object, unit: str = "s") -> timedelta:
+    """Return the time that `value` spells: a number and ms, s, m, h or d; a bare 0 needs no unit.
+
+    >>> parse_duration("300ms")
+    datetime.timedelta(microseconds=300000)
+    >>> parse_duration("5", unit="m")
+    Traceback (most recent call last):
+    ValueError: has no unit; write "5m"
+
+    Raises:
+        ValueError: `value` is no duration or longer than a hundred years; the message is the remedy.
+    """
+    if isinstance(value, timedelta):
+        return value
+    milliseconds = _read(value, _MILLISECONDS, unit, "duration")
+    if milliseconds > _LONGEST / timedelta(milliseconds=1):
+        raise ValueError('is longer than a hundred years; write at most "36500d"')
+    return timedelta(milliseconds=milliseconds)
+
+
+def parse_size(value: object, unit: str = "MiB") -> int:
+    """Return the bytes that `value` spells: a number and B, KiB, MiB, GiB, TiB (or kB, MB, GB, TB).
+
+    >>> parse_size("8MiB")
+    8388608
+
+    Raises:
+        ValueError: `value` is no size; the message is the remedy.
+    """
+    return round(_read(value, _BYTES, unit, "size"))
+
+
+def format_duration(span: timedelta) -> str:
+    """Return `span` in the largest unit that leaves no fraction; `parse_duration` gives it back to the millisecond.
+
+    >>> format_duration(timedelta(minutes=90)), format_duration(timedelta(0))
+    ('90m', '0s')
+    """
+    milliseconds = round(span / timedelta(milliseconds=1))
+    if not milliseconds:
+        return "0s"
+    unit = next(name for name in ("d", "h", "m", "s", "ms") if milliseconds % _MILLISECONDS[name] == 0)
+    return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
+
+
+def format_size(size_bytes: int) -> str:
+    """Return `size_bytes` in the largest binary unit that leaves no fraction; `parse_size` gives it back.
+
+    >>> format_size(16 * 2**20), format_size(1500)
+    ('16MiB', '1500B')
+    """
+    unit = next(name for name in ("TiB", "GiB", "MiB", "KiB", "B") if size_bytes % _BYTES[name] == 0)
+    return f"{size_bytes // _BYTES[unit]}{unit}" if size_bytes else "0B"
