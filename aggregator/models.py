@@ -404,6 +404,7 @@ class FetchedPage:
     article_id: ArticleId | None
     entry: Entry | None
     feed_name: str
+    feed_url: str
     first_seen: datetime
 
 
