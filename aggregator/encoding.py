@@ -1,0 +1,225 @@
+"""Bytes to text, for pages and feeds; decides the encoding and never raises. It parses nothing but declarations.
+
+The order is: byte order mark, then the bytes themselves (what is valid UTF-8, is UTF-8, whatever is said about it),
+then the header, then the document's own declaration, then detection. Labels mean what browsers take them for
+(WHATWG Encoding Standard, 4.2): `latin-1` is cp1252, `gb2312` is gb18030.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from charset_normalizer import from_bytes
+from resiliparse.parse.encoding import detect_encoding
+
+Source = Literal["bom", "header", "utf-8", "declared", "detected"]
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# The first bytes of an XML or HTML document in UTF-16 without a mark (XML 1.0, appendix F).
+_UNMARKED_UTF16 = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
+
+# A label (Python's normal name of it) that stands for a larger encoding than it names.
+_SUPERSETS = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "hz": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+_LABELS = {  # labels of the standard that Python's codecs do not know
+    "x-sjis": "cp932",
+    "windows-31j": "cp932",
+    "x-gbk": "gb18030",
+    "x-cp1251": "cp1251",
+    "x-cp1252": "cp1252",
+    "x-cp1250": "cp1250",
+    "x-euc-jp": "euc_jp",
+    "x-user-defined": "cp1252",
+    "windows-874": "cp874",
+    "windows-949": "cp949",
+    "x-mac-cyrillic": "mac-cyrillic",
+    "x-mac-roman": "mac-roman",
+    "iso-8859-8-i": "iso8859-8",
+    "unicode-1-1-utf-8": "utf-8",
+}
+_EAST_ASIAN = ["gb18030", "big5", "big5hkscs", "cp932", "euc_jp", "cp949"]  # as charset-normalizer spells them
+_LATIN = ["cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257"]
+_ASCII = bytes(range(128))
+_MULTI_BYTE = frozenset(
+    {"gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "iso2022_jp", "utf-16", "utf-16-le", "utf-16-be"}
+)
+_SINGLE_BYTE = frozenset(
+    {f"cp125{n}" for n in range(9)}
+    | {f"iso8859-{n}" for n in range(2, 17)}
+    | {"koi8-r", "koi8-u", "cp866", "cp874", "mac-roman", "mac-cyrillic", "cp437", "cp850", "cp852"}
+)
+_KNOWN = _MULTI_BYTE | _SINGLE_BYTE | {"utf-8"}
+
+_DECLARATION_BYTES = 8192  # where a declaration is looked for; the standard says 1024, real pages put it later
+_SAMPLE_BYTES = 64 * 1024  # how much text decides a detection
+
+_META = re.compile(rb"<meta\b([^>]{1,1000})>", re.IGNORECASE)
+_CHARSET = re.compile(rb"charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:+-]{1,40})", re.IGNORECASE)
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_XML = re.compile(rb"\s{0,99}<\?xml\b[^>]{0,200}?encoding\s{0,9}=\s{0,9}[\"']([\w.:+-]{1,40})[\"']")
+_BREAK = re.compile(rb"[<>\r\n]+")  # no byte of a character in any encoding that is detected
+_BAD_BYTE = re.compile("[\udc80-\udcff]")
+_GOOD_SIGN = re.compile("[^\x00-\x7f\udc80-\udcff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """Text without byte order mark, the (Python) name of its encoding, and who decided it."""
+
+    text: str
+    encoding: str
+    source: Source
+
+
+def decode(body: bytes, *, content_type: str = "", declared: str = "") -> Decoded:
+    """Return the text of `body`; what cannot be decoded is U+FFFD.
+
+    `content_type` is the header's value, `declared` the label that the document itself states
+    (`html_declaration`, `xml_declaration`).
+    """
+    for mark, encoding in _BOMS:
+        if body.startswith(mark):
+            return _decoded(body[len(mark) :], encoding, "bom")
+    for start, encoding in _UNMARKED_UTF16:
+        if body.startswith(start):
+            return _decoded(body, encoding, "detected")
+    header, document = codec_of(_charset_of(content_type)), codec_of(declared)
+    if b"\x1b$B" in body and body.isascii():  # ISO-2022-JP escapes, in bytes that would pass for UTF-8
+        return _decoded(body, "iso2022_jp", "detected")
+    if header.startswith("utf-16") and b"\0" in body[:200]:
+        return _decoded(body, header, "header")
+    if is_utf8(body, claimed="utf-8" in (header, document)):
+        return _decoded(body, "utf-8", "header" if header == "utf-8" else "utf-8")
+    return _legacy(body, header, document)
+
+
+def codec_of(label: str) -> str:
+    """Return the Python codec that a charset label means, `""` for an unknown or unsafe one.
+
+    >>> codec_of("ISO-8859-1"), codec_of("x-sjis"), codec_of("utf-7")
+    ('cp1252', 'cp932', '')
+    """
+    label = label.strip().strip("\"'").lower()
+    try:
+        name = codecs.lookup(_LABELS.get(label, label)).name
+    except (LookupError, ValueError):
+        return ""
+    name = _SUPERSETS.get(name, name)
+    return name if name in _KNOWN else ""
+
+
+def html_declaration(body: bytes) -> str:
+    """Return the charset that a page's `meta` states, `""` if none.
+
+    >>> html_declaration(b'<meta http-equiv="content-type" content="text/html; charset=koi8-r">')
+    'koi8-r'
+    """
+    head = _COMMENT.sub(b"", body[:_DECLARATION_BYTES])
+    for meta in _META.finditer(head):
+        if found := _CHARSET.search(meta.group(1)):
+            return found.group(1).decode("ascii")
+    return xml_declaration(body)  # XHTML
+
+
+def xml_declaration(body: bytes) -> str:
+    """Return the encoding that an XML declaration states, `""` if none.
+
+    >>> xml_declaration(b'<?xml version="1.0" encoding="windows-1251"?>')
+    'windows-1251'
+    """
+    found = _XML.match(body[:500])
+    return found.group(1).decode("ascii") if found else ""
+
+
+def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
+    """Tell whether `body` is UTF-8, but for single broken bytes.
+
+    Broken bytes are forgiven up to one in a hundred, and while well-formed sequences outnumber them: nearly every byte
+    of an English cp1252 page is ASCII and so "valid", and that says nothing. With `claimed` (someone said UTF-8) as
+    many broken bytes as well-formed sequences are forgiven.
+    """
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = body.decode("utf-8", "surrogateescape")
+        bad, good = len(_BAD_BYTE.findall(text)), len(_GOOD_SIGN.findall(text))
+        return bad * 100 <= len(body) and (good >= bad if claimed else good > bad * 3)
+    return True
+
+
+def _legacy(body: bytes, header: str, document: str) -> Decoded:
+    """Decode bytes that are not UTF-8 by what is said about them, as far as that is possible."""
+    detected = ""
+    if header == "cp1252" and document not in ("", "utf-8", header):
+        # A server's default, set for all its files; believed unless document and bytes agree on another.
+        detected = detect(body)
+        if detected == document:
+            return _decoded(body, document, "declared")
+    claims: tuple[tuple[str, Source], ...] = ((header, "header"), (document, "declared"))
+    for encoding, source in claims:
+        if encoding and encoding != "utf-8" and not encoding.startswith("utf-16"):
+            decoded = _decoded(body, encoding, source)
+            if encoding in _SINGLE_BYTE or decoded.text.count("\ufffd") * 100 <= len(decoded.text):
+                return decoded
+    return _decoded(body, detected or detect(body), "detected")
+
+
+def detect(body: bytes) -> str:
+    """Return the likeliest legacy encoding of `body`; cp1252 when nothing speaks for another.
+
+    Two detectors, each where it is right: uchardet (in Resiliparse) for alphabets, charset-normalizer for the
+    encodings of East Asia, where uchardet takes Big5 for GB 18030 and EUC-KR for UTF-8. A text that is mostly ASCII
+    is in none of those.
+    """
+    sample = _foreign_text(body)
+    foreign = len(sample.translate(None, _ASCII))
+    is_sparse = foreign * 4 < len(sample)
+    if is_sparse and foreign < 4:
+        return "cp1252"  # a word or two with an accent: any detector guesses
+    guess = codec_of(detect_encoding(sample) or "")
+    if guess in _SINGLE_BYTE:
+        return guess
+    candidates = _LATIN if is_sparse else _EAST_ASIAN
+    best = from_bytes(sample, steps=5, chunk_size=2048, cp_isolation=candidates, enable_fallback=False).best()
+    return (codec_of(best.encoding) if best else "") or "cp1252"
+
+
+def _foreign_text(body: bytes) -> bytes:
+    """Return the lines and text nodes that are not plain ASCII, about as many as decide; markup would dilute them."""
+    pieces, size = [], 0
+    for piece in _BREAK.split(body[: 16 * _SAMPLE_BYTES]):
+        if not piece.isascii():
+            pieces.append(piece)
+            size += len(piece)
+            if size >= _SAMPLE_BYTES:
+                break
+    return b"\n".join(pieces)
+
+
+def _charset_of(content_type: str) -> str:
+    found = _CHARSET.search(content_type[:1000].encode("ascii", "replace"))
+    return found.group(1).decode("ascii") if found else ""
+
+
+def _decoded(body: bytes, encoding: str, source: Source) -> Decoded:
+    return Decoded(text=body.decode(encoding, "replace").removeprefix("\ufeff"), encoding=encoding, source=source)
