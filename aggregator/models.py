@@ -364,6 +364,8 @@ class Page:
     validators: Validators
     article_id: ArticleId | None  # set: this is a revisit
     fetched_at: datetime | None
+    visits: int = 0  # successful fetches so far
+    first_seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,6 +407,8 @@ class FetchedPage:
     entry: Entry | None
     feed_name: str
     feed_url: str
+    attempts: int  # fetches so far
+    visits: int  # successful fetches so far: 1 is the first
     first_seen: datetime
 
 
