@@ -1,0 +1,165 @@
+"""What the newsroom answers: every address of one state with its status, headers and bytes. No sockets."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from aggregator.demo.content import Article, FeedEntry, FeedTable, Publication, has_page, in_state, read_page
+
+Place = tuple[str, str]  # host, path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A finished answer; `zipped` is the same body for clients that accept gzip."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/html; charset=utf-8"
+    location: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    zipped: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Announced:
+    """A feed entry joined with its article."""
+
+    link: str
+    original_link: str
+    article: Article
+
+
+def render_newsroom(publications: Sequence[Publication], state: int) -> Mapping[Place, Reply]:
+    """Return the answer of every address as the newsroom stands in that state."""
+    articles = {a.name: in_state(a, state) for publication in publications for a in publication.articles}
+    environment = _environment()
+    replies: dict[Place, Reply] = {}
+    for publication in publications:
+        for url, reply in _publication_replies(publication, articles, state, environment):
+            replies[place_of(url)] = _zipped(reply) if publication.compressed else reply
+    return replies
+
+
+def place_of(url: str) -> Place:
+    """Return host and path of an address; scheme, port, query and fragment do not matter here.
+
+    >>> place_of("http://WWW.DW.com:80/en?maca=x")
+    ('www.dw.com', '/en')
+    """
+    parts = urlsplit(url)
+    return (parts.hostname or "", parts.path or "/")
+
+
+def _publication_replies(
+    publication: Publication, articles: Mapping[str, Article], state: int, environment: Environment
+) -> Iterator[tuple[str, Reply]]:
+    for host, robots in publication.hosts.items():
+        body = robots.encode()
+        yield f"http://{host}/robots.txt", Reply(status=200, body=body, content_type="text/plain; charset=utf-8")
+    for redirect in publication.redirects:
+        yield redirect.url, Reply(status=redirect.status, location=redirect.target)
+    own = [articles[article.name] for article in publication.articles]
+    home = _html(environment, "home.html", publication, articles=own)
+    yield publication.home, home
+    for article in own:
+        yield article.url, _page(environment, publication, article, article.design or publication.design)
+        for variant in article.variants:
+            yield variant.url, _page(environment, publication, article, variant.design or publication.design)
+    for feed in publication.feeds:
+        if feed.moved_from:
+            yield feed.moved_from, Reply(status=301, location=feed.url)
+        yield feed.url, home if feed.broken == "html" else _feed(environment, publication, feed, articles, state)
+
+
+def _page(environment: Environment, publication: Publication, article: Article, design: str) -> Reply:
+    if article.file and has_page(article.file):
+        return _marked(Reply(status=article.status, body=read_page(article.file)), article.updated, "strong")
+    reply = _html(environment, f"page_{design}.html", publication, article=article, status=article.status)
+    return _marked(reply, article.updated, "strong") if article.status == 200 else reply
+
+
+def _html(
+    environment: Environment, template: str, publication: Publication, status: int = 200, **facts: object
+) -> Reply:
+    text = environment.get_template(template).render(publication=publication, **facts)
+    return Reply(
+        status=status,
+        body=text.encode(publication.encoding, "xmlcharrefreplace"),
+        content_type=f"text/html; charset={publication.declared}",
+    )
+
+
+def _feed(
+    environment: Environment, publication: Publication, feed: FeedTable, articles: Mapping[str, Article], state: int
+) -> Reply:
+    if feed.broken == "500":
+        return Reply(status=500, body=b"<h1>Internal Server Error</h1>")
+    entries = tuple(_announced(entry, articles) for entry in feed.entries if entry.state <= state)
+    updated = max(entry.article.updated for entry in entries)
+    text = environment.get_template(f"feed.{feed.format}.xml").render(
+        publication=publication, feed=feed, entries=entries, updated=updated
+    )
+    body = text.encode(publication.encoding, "xmlcharrefreplace")
+    content_type = f"application/{feed.format}+xml; charset={publication.declared}"
+    return _marked(Reply(status=200, body=body, content_type=content_type), updated, feed.validators)
+
+
+def _announced(entry: FeedEntry, articles: Mapping[str, Article]) -> _Announced:
+    article = articles[entry.article]
+    return _Announced(link=entry.link or article.url, original_link=entry.original_link, article=article)
+
+
+def _marked(reply: Reply, changed_at: datetime, validators: str) -> Reply:
+    """Return the reply with the validators a server of that kind sends; the odd ones were all seen in the wild."""
+    digest = hashlib.sha256(reply.body).hexdigest()[:12]
+    date = format_datetime(changed_at.astimezone(UTC), usegmt=True)
+    etag, last_modified = {
+        "strong": (f'"{digest}"', date),
+        "weak": (f'W/"{digest}-gzip"', None),
+        "odd": (f"{digest}:0", changed_at.astimezone(UTC).isoformat()),  # no quotes, no HTTP date
+        "date": (None, date),
+        "none": (None, None),
+    }[validators]
+    return Reply(
+        status=reply.status,
+        body=reply.body,
+        content_type=reply.content_type,
+        etag=etag,
+        last_modified=last_modified,
+    )
+
+
+def _zipped(reply: Reply) -> Reply:
+    if reply.status != 200:
+        return reply
+    return Reply(
+        status=reply.status,
+        body=reply.body,
+        content_type=reply.content_type,
+        etag=reply.etag,
+        last_modified=reply.last_modified,
+        zipped=gzip.compress(reply.body, mtime=0),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("aggregator.demo"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["rfc822"] = format_datetime
+    environment.filters["path"] = lambda url: urlsplit(url).path
+    return environment
