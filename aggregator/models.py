@@ -249,7 +249,7 @@ class PublicationStats:
     """How often and when a feed publishes; the memory of `schedule`, decayed to `at`.
 
     `weight` is the decayed number of entries, `exposure_days` the decayed time in which they came, `hours` (24) and
-    `weekdays` (7, Monday first) their decayed distribution, `recent` the publication times of the last 90 minutes.
+    `weekdays` (7, Monday first) their decayed distribution in UTC, `recent` the latest publication times, oldest first.
     """
 
     at: datetime | None = None
@@ -278,7 +278,7 @@ class FeedState:
     status: FeedStatus = FeedStatus.NEW
     cause: Cause | None = None
     detail: str = ""
-    failures: int = 0  # in a row, weighted by the class of their cause (1, 1/2, 1/4): see schedule
+    failures: float = 0  # in a row, weighted by the class of their cause (1, 1/2, 1/4): see schedule
     failing_since: datetime | None = None
     polled_at: datetime | None = None
     succeeded_at: datetime | None = None
