@@ -1,0 +1,46 @@
+"""The shipped units are valid, hardened, and hand over paths and commands that exist."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "systemd"
+SERVICES = ["aggregator.service", "aggregator-run-once.service"]
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", [*SERVICES, "aggregator-run-once.timer"])
+def test_unit_is_valid(unit: str) -> None:
+    result = analyze("verify", str(UNITS / unit))
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", SERVICES)
+def test_unit_is_hardened(unit: str) -> None:
+    result = analyze("security", "--offline=true", str(UNITS / unit))
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
+    assert exposure is not None, result.stderr
+    assert float(exposure[1]) <= 1.5
+
+
+def test_both_services_are_confined_alike() -> None:
+    daemon, one_pass = ((UNITS / name).read_text().split("\nUser=", 1)[1] for name in SERVICES)
+    assert daemon.split("\n[Install]")[0].strip() == one_pass.strip()
+
+
+def test_the_daemon_notifies_reloads_and_is_watched() -> None:
+    unit = (UNITS / "aggregator.service").read_text()
+    for line in ("Type=notify", "WatchdogSec=60s", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2"):
+        assert f"\n{line}\n" in unit
