@@ -1,0 +1,84 @@
+"""What response headers say about time: how long an answer stays fresh, and when a server wants to be asked again.
+
+Pure functions of headers and `now`; malformed values are no wish at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+MAX_FRESH = timedelta(days=7)
+MAX_RETRY_AFTER = timedelta(days=30)
+_MAX_DATE_LENGTH = 64  # the longest form of RFC 9110, 5.6.7 has 33 characters
+_SECONDS = re.compile(r"[0-9]{1,18}")
+_DIRECTIVE = re.compile(r'([a-z-]{1,40})(?:\s{0,9}=\s{0,9}"?([^",\s]{0,40}))?')
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """Return the time that an HTTP date names, in any of its three forms (RFC 9110, 5.6.7); None if it names none.
+
+    >>> parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT")
+    datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.timezone.utc)
+    """
+    if len(text) > _MAX_DATE_LENGTH:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return the wait that Retry-After asks for (RFC 9110, 10.2.3), 0 to 30 days; None if absent or malformed.
+
+    A date counts from the server's own Date, so that a wrong clock on either side does not matter.
+    """
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if _SECONDS.fullmatch(value):
+        return min(timedelta(seconds=min(int(value), 10**9)), MAX_RETRY_AFTER)
+    moment = parse_http_date(value)
+    if moment is None:
+        return None
+    sent_at = parse_http_date(headers.get("date", "")) or now
+    return max(timedelta(0), min(moment - sent_at, MAX_RETRY_AFTER))
+
+
+def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return how long the answer stays fresh: max-age, else Expires less Date, each less Age; 0 to 7 days.
+
+    None when the server says nothing about it. RFC 9111, 4.2.1 to 4.2.3 and 5.2.2: no-cache and no-store mean never
+    fresh; an Expires that is no date has expired.
+    """
+    directives = _parse_directives(headers.get("cache-control", ""))
+    max_age = directives.get("max-age", "")
+    lifetime: timedelta | None = None
+    if "no-cache" in directives or "no-store" in directives:
+        lifetime = timedelta(0)
+    elif _SECONDS.fullmatch(max_age):
+        lifetime = timedelta(seconds=min(int(max_age), 10**9))
+    elif "expires" in headers:
+        moment = parse_http_date(headers["expires"])
+        sent_at = parse_http_date(headers.get("date", "")) or now
+        lifetime = timedelta(0) if moment is None else moment - sent_at
+    if lifetime is None:
+        return None
+    age = headers.get("age", "").strip()
+    if _SECONDS.fullmatch(age):
+        lifetime -= timedelta(seconds=min(int(age), 10**9))
+    return max(timedelta(0), min(lifetime, MAX_FRESH))
+
+
+def _parse_directives(value: str) -> dict[str, str]:
+    """Return Cache-Control's directives, the first of each name; `name` alone has the value `""`."""
+    found: dict[str, str] = {}
+    for part in value.lower().split(",")[:50]:
+        match = _DIRECTIVE.fullmatch(part.strip().removesuffix('"'))
+        if match is not None:
+            found.setdefault(match[1], match[2] or "")
+    return found

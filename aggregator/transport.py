@@ -1,0 +1,424 @@
+"""Connections that obey: a checked address, one deadline for all of an exchange, a bounded number of bytes.
+
+requests' adapter and urllib3's pools do the work (pooling, TLS, SNI, proxies); the classes here change where a
+connection goes, how long each read may take, and how a header block is read. Redirects, codings and what an answer
+means are `fetch`'s.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import certifi
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import BaseHTTPResponse
+
+from aggregator.endpoint import Endpoint
+from aggregator.models import Cause
+from aggregator.netguard import AddressPolicy, NetworkError, Resolver, literal_address
+
+_MAX_HEAD_BYTES = 262_144  # of status lines and headers, informational answers included
+_MAX_HEAD_LINES = 90  # below http.client's limit of 100; of more, only the headers that mean something are kept
+_MAX_INFORMATIONAL = 20
+_MAX_ADDRESSES = 6  # tried for one name
+_POOL_SIZE = 8  # kept connections to one host; visits use one or two
+_PROXY_POOL_SIZE = 64
+_UNGUARDED = AddressPolicy(unguarded=True)
+_HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] +1(?!01)[0-9]{2}(?![0-9])")  # informational, but no switch of protocols
+_MEANINGFUL = frozenset(
+    b"age cache-control connection content-encoding content-language content-length content-type date etag expires "
+    b"last-modified link location retry-after transfer-encoding".split()
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """The request that a thread is at: until when, how patiently, how much."""
+
+    monotonic: Callable[[], float]
+    deadline: float  # of `monotonic`
+    patience: float  # seconds for connecting, and between two bytes
+    max_wire_bytes: int
+    fresh: bool = False  # use no kept connection
+    reused: bool = field(default=False, init=False)
+    wire_bytes: int = field(default=0, init=False)
+    socket: socket.socket | None = field(default=None, init=False)
+    stopped: bool = field(default=False, init=False)
+
+    def left(self) -> float:
+        """Return the seconds that the next wait may take.
+
+        Raises:
+            NetworkError: the deadline has passed, or the process stops.
+        """
+        left = self.deadline - self.monotonic()
+        if left <= 0 or self.stopped:
+            raise NetworkError(Cause.TIMEOUT, "stopped" if self.stopped else "the time for one request is over")
+        return min(left, self.patience)
+
+    def count(self, number: int) -> int:
+        """Add bytes that came in.
+
+        Raises:
+            NetworkError: there were too many.
+        """
+        self.wire_bytes += number
+        if self.wire_bytes > self.max_wire_bytes:
+            raise NetworkError(Cause.TOO_LARGE, f"more than {self.max_wire_bytes} bytes came in")
+        return number
+
+    def stop(self) -> None:
+        """Wake the thread that waits in this exchange; `shutdown` wakes a blocked read, `close` does not."""
+        self.stopped = True
+        sock = self.socket
+        if sock is not None:
+            try:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                return  # it was closed meanwhile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How to the network: whose addresses are allowed, and through which proxy (an http or https URL, or "")."""
+
+    policy: AddressPolicy
+    resolver: Resolver
+    proxy: str = ""
+    proxy_resolves: bool = False  # the proxy is asked by name, so only literal addresses can be checked
+
+
+class _Current(threading.local):
+    exchange: Exchange | None = None
+    route: Route | None = None
+
+
+_current = _Current()
+
+
+class Transport:
+    """The kept connections, for many threads at once."""
+
+    def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None) -> None:
+        self._route = route
+        self._adapter = _GuardedAdapter(pool_hosts, _trust(ca_file))
+        self._exchanges: dict[int, Exchange] = {}
+        self._closed = False
+
+    @contextmanager
+    def exchange(self, exchange: Exchange) -> Iterator[None]:
+        """Make `exchange` the one that the connections of this thread obey."""
+        _current.exchange, _current.route = exchange, self._route
+        self._exchanges[id(exchange)] = exchange
+        exchange.stopped = self._closed
+        try:
+            yield
+        finally:
+            _current.exchange = None
+            self._exchanges.pop(id(exchange), None)
+
+    def open(self, endpoint: Endpoint, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        """Send a GET and return the answer with its body unread; inside `exchange` only.
+
+        Raises:
+            NetworkError: the address is forbidden, or there is no connection.
+            HTTPError, HTTPException, OSError, ValueError: what urllib3 and http.client have to say.
+        """
+        route, target = self._route, endpoint.path
+        manager: PoolManager = self._adapter.poolmanager
+        if route.proxy:
+            manager = self._adapter.proxy_manager_for(route.proxy)
+            if endpoint.scheme == "http":
+                target = f"http://{_place_for_proxy(endpoint, route)}{endpoint.path}"
+        pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
+        patience = _exchange().left()
+        return pool.urlopen(
+            "GET",
+            target,
+            headers={"Host": endpoint.authority, **headers},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=Timeout(connect=patience, read=patience),
+            preload_content=False,
+            decode_content=False,
+        )
+
+    def close(self) -> None:
+        """End what is under way in other threads and close the kept connections."""
+        self._closed = True
+        for exchange in tuple(self._exchanges.values()):
+            exchange.stop()
+        self._adapter.close()
+
+
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """Return how servers are verified: requests' certificates and the system's own (a company's authority)."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    context.sslsocket_class = _BoundTLSSocket
+    return context
+
+
+def _place_for_proxy(endpoint: Endpoint, route: Route) -> str:
+    """Return host and port that the proxy is asked for: the checked address, unless the proxy resolves names."""
+    if route.proxy_resolves:
+        _check_literal(endpoint.host, endpoint.port, route)
+        return endpoint.authority
+    address = route.resolver.resolve(endpoint.host, endpoint.port, route.policy, _exchange().left())[0]
+    place = f"[{address}]" if ":" in address else address
+    return place if endpoint.port == 80 else f"{place}:{endpoint.port}"
+
+
+def _check_literal(host: str, port: int, route: Route) -> None:
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
+    if literal_address(host) is not None:
+        route.resolver.resolve(host, port, route.policy, _exchange().left())
+
+
+# --- urllib3's classes, bound to the exchange of their thread ---------------------------------------------------------
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """requests' adapter, its two kinds of pools replaced: stock ones would connect wherever a name points."""
+
+    def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._pool_hosts = pool_hosts
+        self._proxies: dict[str, ProxyManager] = {}
+        super().__init__(pool_connections=pool_hosts, pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **_: Any
+    ) -> None:  # Any: the base's
+        self.poolmanager = PoolManager(connections, maxsize=maxsize, block=block, ssl_context=self._context)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **_: Any) -> ProxyManager:  # Any: the base's
+        manager = self._proxies.get(proxy)
+        if manager is None:
+            manager = ProxyManager(
+                proxy,
+                proxy_headers=self.proxy_headers(proxy),
+                num_pools=self._pool_hosts,
+                maxsize=_PROXY_POOL_SIZE,
+                ssl_context=self._context,
+                proxy_ssl_context=self._context,
+            )
+            manager.pool_classes_by_scheme = _POOLS
+            manager = self._proxies.setdefault(proxy, manager)
+        return manager
+
+    def close(self) -> None:
+        for manager in (self.poolmanager, *self._proxies.values()):
+            manager.clear()
+
+
+class _BoundSocket(socket.socket):
+    """A socket whose every receive obeys the exchange of its thread."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
+        exchange = _exchange()
+        exchange.socket = self
+        self.settimeout(exchange.left())
+        return exchange.count(super().recv_into(*args, **kwargs))
+
+
+class _BoundTLSSocket(ssl.SSLSocket):
+    """The same over TLS; a record or a handshake that drips is bounded by `ssl` itself, which counts a call as one."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
+        exchange = _exchange()
+        exchange.socket = self
+        self.settimeout(exchange.left())
+        return exchange.count(super().recv_into(*args, **kwargs))
+
+    def do_handshake(self, block: bool = False) -> None:
+        exchange = _exchange()
+        exchange.socket = self
+        self.settimeout(exchange.left())
+        super().do_handshake(block)
+
+
+class _LenientResponse(http.client.HTTPResponse):
+    """Reads the head as browsers do: informational answers and broken header lines are skipped, all of it bounded."""
+
+    def begin(self) -> None:
+        stream = self.fp
+        self.fp = io.BufferedReader(io.BytesIO(_read_head(stream)))
+        try:
+            super().begin()
+        finally:
+            self.fp = stream
+
+
+class _HTTPConnection(HTTPConnection):
+    response_class = _LenientResponse
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # Any: the signature is the base's
+        _note_reuse(self)
+        super().request(*args, **kwargs)
+
+
+class _HTTPSConnection(HTTPSConnection):
+    response_class = _LenientResponse
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # Any: the signature is the base's
+        _note_reuse(self)
+        super().request(*args, **kwargs)
+
+    def set_tunnel(
+        self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
+    ) -> None:
+        route = _route()
+        if route.proxy_resolves:
+            _check_literal(host, port or 443, route)
+        else:
+            self.server_hostname = host
+            host = route.resolver.resolve(host, port or 443, route.policy, _exchange().left())[0]
+        super().set_tunnel(host, port, headers, scheme)
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+def _exchange() -> Exchange:
+    exchange = _current.exchange
+    if exchange is None:
+        raise RuntimeError("a connection of this module is used outside `Transport.exchange`")
+    return exchange
+
+
+def _route() -> Route:
+    route = _current.route
+    if route is None:
+        raise RuntimeError("a connection of this module is used outside `Transport.exchange`")
+    return route
+
+
+def _note_reuse(connection: HTTPConnection) -> None:
+    exchange = _exchange()
+    if connection.sock is not None and exchange.fresh and connection.proxy is None:
+        connection.close()
+    exchange.reused = connection.sock is not None
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """Return a socket that is connected to a checked address of the connection's host, or to the operator's proxy."""
+    exchange, route = _exchange(), _route()
+    is_proxy = connection.proxy is not None
+    failed = Cause.PROXY if is_proxy else Cause.CONNECT
+    host, port = connection.host, connection.port
+    try:
+        addresses = route.resolver.resolve(host, port, _UNGUARDED if is_proxy else route.policy, exchange.left())
+    except NetworkError as error:
+        if is_proxy:
+            raise NetworkError(failed, f"proxy {error.detail}") from error
+        raise
+    addresses = addresses[:_MAX_ADDRESSES]
+    failure: OSError | None = None
+    for tried, address in enumerate(addresses):
+        try:
+            return _open_socket(address, port, exchange, exchange.left() / (len(addresses) - tried))
+        except OSError as error:
+            failure = error
+    reason = "timed out" if isinstance(failure, TimeoutError) else (failure and failure.strerror) or "no connection"
+    raise NetworkError(failed, f"{host}:{port}: {reason}") from failure
+
+
+def _open_socket(address: str, port: int, exchange: Exchange, seconds: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = exchange.socket = _BoundSocket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(seconds)
+        sock.connect((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+# --- the head of an answer --------------------------------------------------------------------------------------------
+
+
+def _read_head(stream: io.BufferedReader) -> bytes:
+    """Return status line and headers of the final answer, well-formed (RFC 9112, 2.2 and 5; RFC 9110, 15.2).
+
+    Raises:
+        NetworkError: it is too large, cut off, or never final.
+        RemoteDisconnected: there was nothing at all.
+    """
+    left = _MAX_HEAD_BYTES
+    for _ in range(_MAX_INFORMATIONAL):
+        lines: list[bytes] = []
+        while True:
+            line = stream.readline(left + 1)
+            left -= len(line)
+            if left < 0:
+                raise NetworkError(Cause.PROTOCOL, f"more than {_MAX_HEAD_BYTES} bytes of headers")
+            if not line.endswith(b"\n"):
+                _refuse_cut_head(lines, line)
+            line = line.rstrip(b"\r\n")
+            if line:
+                lines.append(line)
+            elif lines:
+                break
+        if not _STATUS_LINE.match(lines[0]):
+            return b"\r\n".join((lines[0], *_mend_headers(lines[1:]), b"", b""))
+    raise NetworkError(Cause.PROTOCOL, f"more than {_MAX_INFORMATIONAL} informational answers")
+
+
+def _refuse_cut_head(lines: list[bytes], line: bytes) -> None:
+    if not lines and not line:
+        raise http.client.RemoteDisconnected("closed without an answer")
+    if (lines[:1] or [line])[0].startswith(b"HTTP/"):
+        raise NetworkError(Cause.TRUNCATED, "cut off within the headers")
+    raise NetworkError(Cause.PROTOCOL, f"the answer begins with {(lines[:1] or [line])[0][:40]!r}, that is not HTTP")
+
+
+def _mend_headers(lines: list[bytes]) -> list[bytes]:
+    """Return the lines that are headers; folded ones are joined, blanks before the colon and stray CR, NUL removed."""
+    mended: list[bytes] = []
+    folds = False
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            if folds:
+                mended[-1] += b" " + line.strip(b" \t")
+            continue
+        match = _HEADER_LINE.fullmatch(line)
+        folds = match is not None
+        if match is not None:
+            mended.append(match[1] + b": " + match[2].rstrip(b" \t"))
+    if len(mended) > _MAX_HEAD_LINES:
+        mended = [line for line in mended if line.partition(b":")[0].lower() in _MEANINGFUL][:_MAX_HEAD_LINES]
+    return [line.replace(b"\r", b" ").replace(b"\0", b"") for line in mended]
