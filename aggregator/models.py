@@ -240,6 +240,7 @@ class ParsedFeed:
     self_url: str | None = None
     previous_url: str | None = None  # older entries: RFC 5005 prev-archive or next page
     complete: bool = True
+    raw_hashes: tuple[str, ...] = ()  # of all entries in the document, in order, those not given here too
     entry_id_rule: Literal["id", "link", "link+date", "title+date"] = "id"
     error: str = ""
 

@@ -1,0 +1,168 @@
+"""The bytes of a feed to text that an XML parser can be given: inflated, decoded, without junk, DTD and bare `&`.
+
+It repairs signs, not structure, and knows no element.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import unescape
+from html.entities import html5
+
+from aggregator.encoding import decode, xml_declaration
+
+MAX_INFLATED_BYTES = 32 * 1024 * 1024  # twice the largest feed that is fetched (`max_feed_size`)
+
+_STEP_BYTES = 256 * 1024
+_MAX_ENTITY_CHARS = 1000
+_MAX_EXPANDED_CHARS = 1_000_000
+
+_GZIP = b"\x1f\x8b"
+_BLANK = " \t\r\n\v\f\0\ufeff\u200b\u2060"
+_BAD_SIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_PROLOG = re.compile(r"<\?(?:xml|xml-stylesheet)\b[^>]{0,1000}>|<!--.*?-->|\s+", re.DOTALL | re.IGNORECASE)
+_DOCTYPE = re.compile(r"<!DOCTYPE\b", re.IGNORECASE)
+_ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})\s+(?:\"([^\"<&%]*)\"|'([^'<&%]*)')\s*>")
+# A CDATA section or comment (left alone), or an `&` with what may be a reference.
+_AMPERSAND = re.compile(
+    r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->)|&(#[xX][0-9a-fA-F]{1,8};|#[0-9]{1,8};|[A-Za-z][\w.-]{0,59};)?", re.DOTALL
+)
+_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+_XML_NAMES = frozenset({"amp;", "lt;", "gt;", "quot;", "apos;"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedText:
+    """The text of a feed. `body` starts at the first tag after the prolog; `entities` are those of its DTD."""
+
+    body: str
+    entities: Mapping[str, str]
+    complete: bool  # False: the compressed bytes were cut off
+    too_large: bool = False  # more than `MAX_INFLATED_BYTES`: `body` is empty
+
+
+def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
+    """Return the text of a feed's bytes, whatever they are."""
+    inflated, complete = inflate(body)
+    if len(inflated) > MAX_INFLATED_BYTES:
+        return FeedText(body="", entities={}, complete=False, too_large=True)
+    content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
+    lead = inflated[:500].lstrip(b" \t\r\n\0")
+    text = decode(inflated, content_type=content_type, declared=xml_declaration(lead)).text
+    start, entities = _skip_prolog(text)
+    return FeedText(body=text[start:], entities=entities, complete=complete)
+
+
+def inflate(body: bytes) -> tuple[bytes, bool]:
+    """Return `body` without gzip or deflate compression, and whether it was whole.
+
+    The magic bytes decide, never a header. It stops soon after `MAX_INFLATED_BYTES`.
+    """
+    if body.startswith(_GZIP):
+        return _inflate(body, zlib.MAX_WBITS | 16)
+    if len(body) > 2 and body[0] == 0x78 and int.from_bytes(body[:2], "big") % 31 == 0:
+        return _inflate(body, zlib.MAX_WBITS)
+    head = body[:200].lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n\0")
+    if body and head[:1] not in (b"<", b"{", b"[") and b"<" not in head:
+        raw, whole = _inflate(body, -zlib.MAX_WBITS)
+        if raw.lstrip()[:1] in (b"<", b"{"):
+            return raw, whole
+    return body, True
+
+
+def _inflate(body: bytes, wbits: int) -> tuple[bytes, bool]:
+    inflater = zlib.decompressobj(wbits)
+    pieces, size, rest = [], 0, body
+    try:
+        while rest and not inflater.eof and size <= MAX_INFLATED_BYTES:
+            piece = inflater.decompress(rest, _STEP_BYTES)
+            pieces.append(piece)
+            size += len(piece)
+            rest = inflater.unconsumed_tail
+    except zlib.error:
+        return b"".join(pieces), False
+    return b"".join(pieces), inflater.eof
+
+
+def _skip_prolog(text: str) -> tuple[int, dict[str, str]]:
+    """Return where the first element starts, and the plain entities that the DTD declares."""
+    entities: dict[str, str] = {}
+    position = _skip_junk(text)
+    while True:
+        while match := _PROLOG.match(text, position):
+            position = match.end()
+        if not _DOCTYPE.match(text, position):
+            return position, entities
+        end = _end_of_doctype(text, position)
+        entities = {
+            name: a or b for name, a, b in _ENTITY.findall(text, position, end) if len(a or b) <= _MAX_ENTITY_CHARS
+        }
+        position = end
+
+
+def _skip_junk(text: str) -> int:
+    """Return where the document starts behind blanks, marks and what a server printed before it."""
+    position = len(text) - len(text.lstrip(_BLANK))
+    if text[position : position + 1] in ("<", "{", "["):
+        return position
+    return max(position, text.find("<", position))
+
+
+def _end_of_doctype(text: str, start: int) -> int:
+    bracket, end = text.find("[", start), text.find(">", start)
+    if 0 <= bracket < end:
+        subset = re.compile(r"\]\s*>").search(text, bracket)
+        end = subset.end() - 1 if subset else -1
+    return end + 1 if end >= 0 else len(text)
+
+
+def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
+    """Return `xml` without control characters and with every reference one that XML knows.
+
+    HTML names and those of the DTD become their signs; an `&` that starts no reference becomes `&amp;`.
+
+    >>> repair_signs("<a>Q&A caf&eacute;&#2;</a>", {})
+    '<a>Q&amp;A café</a>'
+    """
+    budget = _MAX_EXPANDED_CHARS
+
+    def sign(match: re.Match[str]) -> str:
+        nonlocal budget
+        section, reference = match.groups()
+        if section is not None:
+            return str(section)
+        if reference is None:
+            return "&amp;"
+        if reference in _XML_NAMES:
+            return match.group()
+        if reference.startswith("#"):
+            return "" if _BAD_SIGN.match(unescape("&" + reference)) else _numeric(reference)
+        value = entities.get(reference[:-1])
+        if value is not None:
+            budget -= len(value)
+            return value if budget >= 0 else ""
+        return _escape(html5.get(reference, "&" + reference))
+
+    return _AMPERSAND.sub(sign, _BAD_SIGN.sub("", xml))
+
+
+def plain_text(html: str) -> str:
+    """Return the text of a short piece of HTML, such as a title, on one line.
+
+    >>> plain_text("Tom &amp; <b>Jerry</b>")
+    'Tom & Jerry'
+    """
+    return " ".join(unescape(_TAG.sub("", html)).split())
+
+
+def _escape(sign: str) -> str:
+    return sign.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _numeric(reference: str) -> str:
+    """Return a numeric reference as XML allows it; browsers read &#150; as a dash of cp1252, and so do we."""
+    sign = unescape("&" + reference)
+    return f"&#{ord(sign)};" if sign in ("&", "<", ">", '"', "'") else sign

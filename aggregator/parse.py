@@ -1,0 +1,310 @@
+"""Bytes of a feed to `ParsedFeed`; the only user of feedparser. It never raises, fetches nothing and cleans no HTML.
+
+feedparser reads the texts of the entries; ids, links, dates, authors and the feed's own fields, where it guesses or
+resolves, are read from the elements themselves (`entryxml`, `feedhead`). Both see each entry alone, cut out and made
+well-formed, so one broken entry spoils no other, and an entry parsed later reads the same as with all others.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import feedparser
+from lxml import etree
+
+from aggregator.entryids import WORKING_IDS, Mark, choose_rule, entry_id_of, has_plain_ids
+from aggregator.entryxml import (
+    EntryTree,
+    is_permalink,
+    read_authors,
+    read_categories,
+    read_dates,
+    read_enclosures,
+    read_id,
+    read_link,
+    read_raw_date,
+    read_text,
+    read_tree,
+)
+from aggregator.feedhead import Head, read_feed_head, title_text
+from aggregator.feedtext import FeedText, plain_text
+from aggregator.feedtext import read_text as read_feed_text
+from aggregator.feedxml import XML, Context, read_head, read_slice, text_of
+from aggregator.jsonfeed import parse_json_feed
+from aggregator.models import Entry, FeedHints, ParsedFeed
+from aggregator.slices import Root, find_root, hash_slice, salt_of, split
+from aggregator.urls import absolute
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+# What feedparser is given of an entry: its texts. Everything else is read here.
+_TEXTS = (
+    "description",
+    "summary",
+    "abstract",
+    "content",
+    "content:encoded",
+    "encoded",
+    "body",
+    "xhtml:body",
+    "fullitem",
+    "atom:summary",
+    "atom:content",
+    "dc:description",
+    "media:description",
+    "itunes:summary",
+)
+_TITLES = ("title", "atom:title", "dc:title", "news:title", "media:title", "itunes:title")
+_MAX_TEXTS = 5  # of one name in an entry
+_PLAIN_NAMESPACES = frozenset({"", "http://www.w3.org/1999/xhtml", "http://www.w3.org/2005/Atom"})
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+
+
+def parse_feed(body: bytes, *, url: str = "", headers: Mapping[str, str] = NO_HEADERS, now: datetime) -> ParsedFeed:
+    """Return everything a feed's bytes say; `kind` says what they are.
+
+    `url` is where they came from (links are relative to it), `headers` those of the answer.
+    """
+    return parse_new(body, url=url, headers=headers, now=now, known=frozenset())
+
+
+def parse_new(
+    body: bytes, *, url: str, headers: Mapping[str, str] = NO_HEADERS, now: datetime, known: Collection[str]
+) -> ParsedFeed:
+    """Return the feed with those entries only whose `raw_hash` is not `known`; each is what `parse_feed` gives."""
+    base = absolute(url, _header(headers, "content-location")) or url
+    text = read_feed_text(body, headers)
+    if text.too_large:
+        return ParsedFeed(kind=None, format=None, error="too large when inflated")
+    if text.body[:1] in ("{", "["):
+        feed = parse_json_feed(text.body, url=base, now=now, known=known)
+        return replace(feed, complete=feed.complete and text.complete)
+    root = find_root(text.body)
+    if root is None:
+        return ParsedFeed(kind=None, format=None, error="empty" if not text.body.strip() else "neither feed nor page")
+    if root.kind == "html":
+        return ParsedFeed(kind="html", format=None)
+    return _parse_xml(text, root, base, now, known)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return next((value for key, value in headers.items() if key.lower() == name), "")
+
+
+def _parse_xml(text: FeedText, root: Root, base: str, now: datetime, known: Collection[str]) -> ParsedFeed:
+    sliced = split(text.body, root)
+    tree = read_head(sliced.head, text.entities)
+    context = _context(tree, root, text)
+    head = read_feed_head(tree, context, base) if tree is not None else _NO_HEAD
+    salt = salt_of(sliced.head)
+    hashes = tuple(hash_slice(piece, salt) for piece in sliced.slices)
+    selected = [i for i, raw_hash in enumerate(hashes) if raw_hash not in known]
+    plain = has_plain_ids(sliced.slices)
+    trees = {
+        i: _entry_tree(sliced.slices[i], context, head.base or base)
+        for i in (selected if plain else range(len(hashes)))
+    }
+    marks = {i: _mark(entry_tree) for i, entry_tree in trees.items() if entry_tree is not None}
+    rule = WORKING_IDS if plain else choose_rule(list(marks.values()))
+    texts = _read_texts([trees[i] for i in selected], tree, context)
+    entries = tuple(
+        _entry(entry_tree, text, head, hashes[i], entry_id_of(marks[i], rule), now)
+        for i, text in zip(selected, texts, strict=True)
+        if (entry_tree := trees[i]) is not None
+    )
+    return ParsedFeed(
+        kind="feed",
+        format=root.kind if root.kind != "html" else None,
+        title=head.title,
+        link=head.link,
+        language=head.language,
+        entries=entries,
+        hints=head.hints,
+        hub=head.hub,
+        self_url=head.self_url,
+        previous_url=head.previous_url,
+        complete=sliced.complete and text.complete,
+        raw_hashes=hashes,
+        entry_id_rule=rule.rule,
+    )
+
+
+def _mark(tree: EntryTree) -> Mark:
+    entry_id = read_id(tree)
+    return Mark(
+        id=entry_id,
+        link=read_link(tree, entry_id=entry_id) or "",
+        date=read_raw_date(tree),
+        title=next((title for name in _TITLES if (title := read_text(tree, name))), ""),
+    )
+
+
+_NO_HEAD = Head(
+    title="",
+    link=None,
+    language="",
+    authors=(),
+    base="",
+    hints=FeedHints(),
+    hub=None,
+    self_url=None,
+    previous_url=None,
+)
+
+
+def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context:
+    """Return the namespaces in scope of the entries; those of a channel around them too."""
+    namespaces: dict[str | None, str] = {}
+    if tree is not None:
+        for child in tree.iterchildren(tag=etree.Element):
+            if str(child.tag).lower().endswith("channel"):
+                namespaces.update(child.nsmap)
+        namespaces.update(tree.nsmap)
+    return Context(namespaces=namespaces, is_atom=root.kind == "atom", entities=text.entities)
+
+
+def _entry_tree(piece: str, context: Context, base: str) -> EntryTree | None:
+    element = read_slice(piece, context)
+    return read_tree(element, context, base) if element is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Texts:
+    """The texts of an entry as feedparser reads them."""
+
+    title: str = ""
+    summary: str = ""
+    content: str = ""
+
+
+def _read_texts(trees: Sequence[EntryTree | None], head: etree._Element | None, context: Context) -> list[_Texts]:
+    """Return the texts of each entry, in order."""
+    present = [tree for tree in trees if tree is not None]
+    titles = [_pick_title(tree) for tree in present]
+    found = _run_feedparser(_document(present, head, context)) if present else []
+    if len(found) != len(present):  # a text that broke what feedparser keeps in mind
+        found = [(_run_feedparser(_document([tree], head, context)) or [{}])[0] for tree in present]
+    texts = iter([_texts(entry, title) for entry, title in zip(found, titles, strict=True)])
+    return [next(texts) if tree is not None else _Texts() for tree in trees]
+
+
+def _pick_title(tree: EntryTree) -> str:
+    """Return the title if it is not the format's own `title`, and leave feedparser only one of those."""
+    for name in _TITLES:
+        for child in tree.children.get(name, ()):
+            if text_of(child):
+                if name == "title":
+                    tree.children["title"] = [child]
+                    return ""
+                return title_text(child)
+    return ""
+
+
+def _document(trees: Sequence[EntryTree], head: etree._Element | None, context: Context) -> bytes:
+    """Return a feed of the same format that holds nothing but the texts of its entries."""
+    namespaces = dict(context.namespaces)
+    root = etree.Element(str(head.tag) if head is not None else "rss", nsmap=namespaces)  # type: ignore[arg-type]  # None is the default namespace
+    if head is not None and (version := head.get("version")):
+        root.set("version", version)
+    parent = root if context.is_atom else etree.SubElement(root, "channel")
+    for tree in trees:
+        entry = etree.SubElement(parent, tree.element.tag)
+        for name in ("title", *_TEXTS):
+            for child in tree.children.get(name, ())[:_MAX_TEXTS]:
+                if len(child):
+                    _flatten(child)
+                entry.append(child)
+    return bytes(etree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _flatten(element: etree._Element) -> None:
+    """Replace the elements in a text by their HTML as text: what feedparser would do, in linear time."""
+    for part in element.iterdescendants(tag=etree.Element):
+        uri, _, local = str(part.tag).rpartition("}")
+        if uri[1:] in _PLAIN_NAMESPACES:
+            part.tag = local
+    etree.cleanup_namespaces(element)
+    inner = element
+    if (
+        len(element) == 1
+        and element[0].tag == "div"
+        and not (element.text or "").strip()
+        and not (element[0].tail or "").strip()
+    ):
+        inner = element[0]
+    html = _escape(inner.text or "") + "".join(
+        etree.tostring(part, method="html", encoding="unicode", with_tail=True) for part in inner
+    )
+    for part in list(element):
+        element.remove(part)
+    for name in ("mode", "type"):
+        if name in element.attrib:
+            del element.attrib[name]
+    element.text = html.strip()
+    element.set("type", "text/html")
+
+
+def _run_feedparser(document: bytes) -> list[Mapping[str, Any]]:  # Any: feedparser is untyped
+    """Return feedparser's entries. The document is our own, so a failure is a defect of feedparser."""
+    headers = {"content-type": "application/xml; charset=utf-8"}
+    try:
+        result = feedparser.parse(  # noqa: TID251  a stream: bytes could be taken for a file's name
+            io.BytesIO(document), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+        )
+        return list(result["entries"])
+    except Exception:  # noqa: BLE001  the one foreign call; its entries then have no texts
+        return []
+
+
+def _texts(entry: Mapping[str, Any], title: str) -> _Texts:  # Any: feedparser is untyped
+    """Return the texts that feedparser found; the fullest content counts, and a copy of it is no summary."""
+    detail = entry.get("title_detail") or {}
+    raw_title = str(detail.get("value") or entry.get("title") or "")
+    if detail.get("type") in _HTML:
+        title = plain_text(raw_title)
+    elif raw_title:
+        title = " ".join(raw_title.split())
+    contents = [_as_html(part) for part in entry.get("content", ())]
+    content = max(contents, key=len, default="")
+    summary = _as_html(entry.get("summary_detail") or {"value": entry.get("summary") or ""})
+    return _Texts(title=title, summary="" if summary in contents else summary, content=content)
+
+
+def _as_html(part: Mapping[str, Any]) -> str:  # Any: feedparser is untyped
+    value = str(part.get("value") or "")
+    return _escape(value) if part.get("type") == "text/plain" and "<" in value else value
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _entry(tree: EntryTree, texts: _Texts, head: Head, raw_hash: str, entry_id: str, now: datetime) -> Entry:
+    raw_id = read_id(tree)
+    dates = read_dates(tree, now)
+    original = read_text(tree, "feedburner:origlink")
+    return Entry(
+        id=raw_id,
+        entry_id=entry_id,
+        link=read_link(tree, entry_id=raw_id),
+        title=texts.title,
+        published_at=dates.published_at,
+        updated_at=dates.updated_at,
+        published_raw=dates.published_raw,
+        date_flagged=dates.flagged,
+        authors=read_authors(tree) or head.authors,
+        summary=texts.summary,
+        content=texts.content,
+        enclosures=read_enclosures(tree),
+        categories=read_categories(tree),
+        language=tree.element.get(XML + "lang") or read_text(tree, "dc:language") or head.language,
+        is_permalink=bool(tree.children.get("guid")) and is_permalink(tree),
+        original_link=absolute(tree.base, original),
+        content_id=read_text(tree, "dwsyn:contentid") or None,
+        raw_hash=raw_hash,
+    )

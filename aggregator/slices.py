@@ -1,0 +1,132 @@
+"""Cuts the text of an XML feed into its head and the slices of its entries, without parsing it.
+
+The ladder stands on it: a slice whose hash is known is not parsed again. It is aware of CDATA and comments.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+Kind = Literal["rss", "rdf", "atom", "cdf", "sitemap", "html"]
+
+_ROOTS: dict[str, Kind] = {
+    "rss": "rss",
+    "rdf": "rdf",
+    "feed": "atom",
+    "channel": "rss",
+    "item": "rss",
+    "entry": "atom",
+    "urlset": "sitemap",
+    "html": "html",
+    "head": "html",
+    "body": "html",
+}
+_ENTRY_NAMES = {"rss": "item", "rdf": "item", "cdf": "item", "atom": "entry", "sitemap": "url"}
+_ROOT = re.compile(
+    r"<!--.*?-->|<(!doctype\s+html\b|(?:[A-Za-z][\w.-]{0,30}:)?"
+    r"(?:rss|rdf|feed|channel|item|entry|urlset|html|head|body)(?=[\s/>]))",
+    re.DOTALL | re.IGNORECASE,
+)
+_CDF_SIGN = re.compile(
+    r"<channel\b[^>]{0,1000}\b(?:href|base|lastmod)\s?=|<item\b[^>]{0,1000}\bhref\s?=", re.IGNORECASE
+)
+_START_CHARS = 200_000  # in which a root must appear; a page before it is a page
+# The rest of a start tag; the quantifiers are possessive, so a broken tag costs linear time.
+_TAG_END = re.compile(r"(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """What a document is, by its first known element; `start` is where that stands."""
+
+    kind: Kind
+    name: str  # as written, with its prefix
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sliced:
+    """A feed in pieces. `head` is everything but the entries; `complete` False: the end is missing."""
+
+    root: Root
+    head: str
+    slices: tuple[str, ...]
+    complete: bool
+
+
+def find_root(text: str) -> Root | None:
+    """Return the first element that makes `text` a feed or a page.
+
+    >>> find_root('<!-- <rss> --><feed xmlns="http://www.w3.org/2005/Atom">')
+    Root(kind='atom', name='feed', start=14)
+    """
+    for match in _ROOT.finditer(text, 0, _START_CHARS):
+        name = match.group(1)
+        if name is None:
+            continue
+        local = name.lower().rpartition(":")[2]
+        kind: Kind = "html" if local.startswith("!") else _ROOTS[local]
+        if local in ("channel", "item") and _CDF_SIGN.match(text, match.start()):
+            kind = "cdf"
+        return Root(kind=kind, name=name, start=match.start())
+    return None
+
+
+def split(text: str, root: Root) -> Sliced:
+    """Return the slices of a feed's text. An entry without end tag ends where the next one starts."""
+    pattern = _tokens(_ENTRY_NAMES[root.kind], root.name)
+    gaps: list[str] = []
+    slices: list[str] = []
+    position, gap_start, entry_start = root.start, root.start, -1
+    name, complete = "", False
+    while match := pattern.search(text, position):
+        token, position = match.group(), match.end()
+        if token[1] == "!":
+            end = text.find("]]>" if token[2] == "[" else "-->", position)
+            # One that never ends is taken for text: what follows it is not lost.
+            position = end + 3 if end >= 0 else position
+        elif token[1] == "/" and token[2:].lower() == root.name.lower():
+            complete = True
+            position = match.start()
+            break
+        elif token[1] == "/":
+            end = text.find(">", position) + 1
+            if entry_start >= 0 and token[2:].lower() == name and end:
+                slices.append(text[entry_start:end])
+                position, gap_start, entry_start = end, end, -1
+        elif entry_start < 0 or token[1:].lower() == name:
+            (gaps if entry_start < 0 else slices).append(
+                text[gap_start if entry_start < 0 else entry_start : match.start()]
+            )
+            rest = _TAG_END.match(text, position)
+            name, entry_start, position = token[1:].lower(), match.start(), rest.end() if rest else position
+            if rest and text[position - 2] == "/":
+                slices.append(text[entry_start:position])
+                gap_start, entry_start = position, -1
+    if entry_start >= 0 and complete:
+        slices.append(text[entry_start:position])
+    elif entry_start < 0:
+        gaps.append(text[gap_start : position if complete else None])
+    return Sliced(root=root, head="".join(gaps), slices=tuple(slices), complete=complete)
+
+
+def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
+    """Return the pattern of what the splitter stops at; patterns are few and kept by `re`."""
+    prefix = r"(?:[A-Za-z][\w.-]{0,30}:)?"
+    return re.compile(
+        rf"<!\[CDATA\[|<!--|</?{prefix}{entry_name}(?=[\s/>])|</{re.escape(root_name)}(?=[\s>])", re.IGNORECASE
+    )
+
+
+def hash_slice(text: str, salt: bytes) -> str:
+    """Return the hash (32 hex) of a slice in its context: the same slice under other namespaces is another."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, salt=salt[:16]).hexdigest()
+
+
+def salt_of(head: str) -> bytes:
+    """Return what of the head changes the meaning of every slice: the start tag of the root."""
+    end = _TAG_END.match(head, 1)
+    return blake2b(head[: end.end() if end else 200].encode("utf-8", "surrogatepass"), digest_size=16).digest()
