@@ -1,0 +1,202 @@
+"""How a feed publishes: a small memory of it, the rate it promises, and how long to wait for news. Pure.
+
+The wait is the *area rule*: the next poll is due when the expected accumulated waiting time of the entries that came
+meanwhile, A(t) = integral of rate(s) * (t - s) ds from the last poll, reaches a threshold (docs/schedule.md).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from aggregator.models import PublicationStats
+
+_DAY: Final = 86_400.0
+_HALF_LIFE: Final = 14 * _DAY  # of the rate
+_DECAY: Final = math.log(2) / _HALF_LIFE
+_PROFILE_HALF_LIFE: Final = 60 * _DAY  # of the distributions over hours and weekdays: they change more slowly
+_PRIOR_ENTRIES: Final = 0.5  # a feed that we know nothing of: half an entry ...
+_PRIOR_DAYS: Final = 5.0  # ... in five days
+_HOUR_PRIOR: Final = 24.0  # entries' worth of belief that all hours are alike
+_WEEKDAY_PRIOR: Final = 60.0
+_BURST_SHARE: Final = 0.25  # of the entries of the last 90 minutes come again in the next 90
+_BURST_SPAN: Final = 5_400.0
+_BETA: Final = 0.75
+_GUARD: Final = 0.5  # share of the feed's window that may be new before we look, so that nothing scrolls out
+_SMALLEST_WINDOW: Final = 3
+_LAG: Final = timedelta(hours=36)  # an entry dated earlier than this before the last poll is an old one, changed
+_REMEMBERED: Final = 64  # publication times
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def update_stats(
+    stats: PublicationStats,
+    published: Sequence[datetime],
+    *,
+    window: int,
+    polled_at: datetime | None,
+    now: datetime,
+) -> PublicationStats:
+    """Return the memory after a poll that showed entries of these publication times among `window` entries.
+
+    `published` may contain entries that only changed: times known already, or more than 36 hours before the last
+    poll (`polled_at`), count nothing. On the first poll all count, and the oldest opens the time of observation.
+    """
+    fresh = _fresh(stats, published, polled_at, now)
+    if stats.at is None:
+        weight, exposure = _seed([(now - at).total_seconds() for at in fresh])
+    else:
+        weight, exposure = _decayed(stats, now)
+        weight += len(fresh)
+    fade = 0.5 ** (_elapsed(stats, now) / _PROFILE_HALF_LIFE)
+    hours = [share * fade for share in stats.hours]
+    weekdays = [share * fade for share in stats.weekdays]
+    for at in fresh:
+        appeared = at if polled_at is None or stats.at is None else max(at, polled_at)
+        hours[appeared.hour] += 1
+        weekdays[appeared.weekday()] += 1
+    return PublicationStats(
+        at=now,
+        weight=round(weight, 6),
+        exposure_days=round(exposure, 6),
+        hours=tuple(round(share, 4) for share in hours),
+        weekdays=tuple(round(share, 4) for share in weekdays),
+        recent=tuple(sorted([*stats.recent, *fresh])[-_REMEMBERED:]),
+        window=window,
+    )
+
+
+def _fresh(
+    stats: PublicationStats, published: Sequence[datetime], polled_at: datetime | None, now: datetime
+) -> list[datetime]:
+    """Return the times of new entries, none later than `now`."""
+    times = [min(at, now) for at in published]
+    if stats.at is None:
+        return times
+    oldest = max([(polled_at or stats.at) - _LAG, *(stats.recent[:1] if len(stats.recent) == _REMEMBERED else ())])
+    known = set(stats.recent)
+    return [at for at in times if at >= oldest and (at not in known or _is_bare_day(at))]
+
+
+def _is_bare_day(at: datetime) -> bool:
+    """Midnight says that only the day is known: many entries share it."""
+    return not (at.hour or at.minute or at.second)
+
+
+def _seed(ages: Sequence[float]) -> tuple[float, float]:
+    """Return weight and exposure (days) from the ages (seconds) of the entries in the first answer."""
+    if not ages:
+        return 0.0, 0.0
+    oldest = max(ages)
+    weight = sum(math.exp(-_DECAY * max(age, 0)) for age in ages) - math.exp(-_DECAY * oldest)
+    return weight, (1 - math.exp(-_DECAY * oldest)) / _DECAY / _DAY
+
+
+def _elapsed(stats: PublicationStats, now: datetime) -> float:
+    """Return the seconds since the memory was last brought up to date; never negative, clocks step back."""
+    return 0.0 if stats.at is None else max((now - stats.at).total_seconds(), 0.0)
+
+
+def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
+    """Return weight and exposure (days) at `now`, nothing having come since."""
+    fade = math.exp(-_DECAY * _elapsed(stats, now))
+    gained = (1 - fade) / _DECAY / _DAY if stats.at is not None else 0.0
+    return stats.weight * fade, stats.exposure_days * fade + gained
+
+
+def stats_to_json(stats: PublicationStats) -> str:
+    """Return `stats` as JSON of a few hundred bytes; `stats_from_json` gives it back."""
+    times = [at.timestamp() for at in stats.recent]
+    return json.dumps(
+        {
+            "at": stats.at.timestamp() if stats.at else None,
+            "weight": stats.weight,
+            "exposure_days": stats.exposure_days,
+            "hours": stats.hours,
+            "weekdays": stats.weekdays,
+            "recent": times,
+            "window": stats.window,
+        },
+        separators=(",", ":"),
+    )
+
+
+def stats_from_json(text: str) -> PublicationStats:
+    """Return what `stats_to_json` wrote; `""` is a feed that we know nothing of."""
+    if not text:
+        return PublicationStats()
+    told: dict[str, Any] = json.loads(text)  # Any: our own JSON
+    return PublicationStats(
+        at=None if told["at"] is None else datetime.fromtimestamp(told["at"], UTC),
+        weight=told["weight"],
+        exposure_days=told["exposure_days"],
+        hours=tuple(told["hours"]),
+        weekdays=tuple(told["weekdays"]),
+        recent=tuple(datetime.fromtimestamp(at, UTC) for at in told["recent"]),
+        window=told["window"],
+    )
+
+
+# --- expectation ------------------------------------------------------------------------------------------------------
+
+
+def expected_rate(stats: PublicationStats, now: datetime) -> float:
+    """Return the entries per day to expect: mean of the Gamma posterior; never zero."""
+    weight, exposure = _decayed(stats, now)
+    return (max(weight, 0.0) + _PRIOR_ENTRIES) / (exposure + _PRIOR_DAYS)
+
+
+def adaptive_interval(stats: PublicationStats, threshold: float, longest: timedelta, now: datetime) -> timedelta:
+    """Return how long to wait for news, at most `longest`.
+
+    `threshold` is the waiting time (entries x seconds) that may accumulate; a feed of one entry a day gets exactly
+    that, busier ones more (rate ** 1/4). Earlier, when half of the feed's window is expected to be new.
+    """
+    rate = expected_rate(stats, now)
+    limit = threshold * rate ** (1 - _BETA)
+    room = _GUARD * max(stats.window, _SMALLEST_WINDOW)
+    hours = _hour_factors(stats.hours)
+    weekdays = _weekday_factors(stats.weekdays)
+    burst = _burst(stats.recent, now)
+    start = now.timestamp()
+    time, end = start, start + longest.total_seconds()
+    area = count = 0.0
+    while time < end:
+        flow = rate / _DAY * hours[int(time // 3600) % 24] * weekdays[int(time // _DAY + 3) % 7]
+        step = 3600 - time % 3600
+        if burst and time - start < 7200:
+            flow += burst * math.exp(-(time - start) / _BURST_SPAN)
+            step = min(step, 900.0)
+        reached = area + count * step + flow * step * step / 2
+        if reached >= limit:
+            time += (math.sqrt(count * count + 2 * flow * (limit - area)) - count) / flow
+            break
+        time += step
+        if count + flow * step > room:
+            break
+        area, count = reached, count + flow * step
+    return timedelta(seconds=min(time, end) - start)
+
+
+def _hour_factors(shares: Sequence[float]) -> list[float]:
+    """Return how much busier than the mean each hour is: smoothed over its neighbours, shrunk to 1."""
+    total = sum(shares) + _HOUR_PRIOR
+    smooth = [(shares[hour - 1] + 2 * shares[hour] + shares[(hour + 1) % 24]) / 4 for hour in range(24)]
+    return [24 * (share + _HOUR_PRIOR / 24) / total for share in smooth]
+
+
+def _weekday_factors(shares: Sequence[float]) -> list[float]:
+    """Return how much busier than the mean each weekday is, shrunk to 1."""
+    total = sum(shares) + _WEEKDAY_PRIOR
+    return [7 * (share + _WEEKDAY_PRIOR / 7) / total for share in shares]
+
+
+def _burst(recent: Sequence[datetime], now: datetime) -> float:
+    """Return the extra entries per second that the latest ones promise: what moves, moves on for a while."""
+    ages = [(now - at).total_seconds() for at in recent]
+    return _BURST_SHARE * sum(math.exp(-age / _BURST_SPAN) for age in ages if 0 <= age < 4 * _BURST_SPAN) / _BURST_SPAN
