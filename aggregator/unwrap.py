@@ -1,0 +1,100 @@
+"""Addresses that carry another address: search engines' redirects, AMP caches and viewers, old Google News ids.
+
+What leads where is data (`publishers/tables/redirectors.toml`); nothing is fetched. Short links that need the network
+to be resolved are not the business of this module.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+_NEWS_HEADER = b"\x08\x13\x22"  # field 1 = 19, then field 4, a string: the address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirector:
+    """One kind of address with its target inside; `paths` are whole paths or, for `path` and `news`, beginnings."""
+
+    name: str
+    form: Literal["param", "path", "query", "news"]
+    hosts: tuple[str, ...]
+    paths: tuple[str, ...]
+    params: tuple[str, ...] = ()
+
+
+def unwrap(redirector: Redirector, path: str, query: str | None) -> str | None:
+    """Return the target that the address carries, or None; whether that is a usable URL is for the caller to see.
+
+    `path` is without a final slash and in normal form, `query` as it came.
+
+    >>> amp = Redirector(name="amp", form="path", hosts=("cdn.ampproject.org",), paths=("/c/",))
+    >>> unwrap(amp, "/c/s/example.org/a", "x=1")
+    'https://example.org/a?x=1'
+    """
+    match redirector.form:
+        case "param":
+            if path not in redirector.paths and "/*" not in redirector.paths:
+                return None
+            return _first_param(query or "", redirector.params)
+        case "query":
+            return unquote(query) if query and path in redirector.paths else None
+        case "path":
+            rest = _after(path, redirector.paths)
+            return rest and _from_path(rest, query)
+        case "news":
+            code = _after(path, redirector.paths)
+            return code and decode_news_id(code)
+
+
+def decode_news_id(code: str) -> str | None:
+    """Return the address in an old Google News id ("CBMi..."), None for the newer ones that do not carry it.
+
+    >>> decode_news_id("CBMiFWh0dHBzOi8vZXhhbXBsZS5vcmcvYQ")
+    'https://example.org/a'
+    """
+    try:
+        data = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if not data.startswith(_NEWS_HEADER) or len(data) < 5:
+        return None
+    length, start = data[3], 4
+    if length >= 0x80:  # a variable-length number of two bytes; no address is longer
+        length, start = (length & 0x7F) | data[4] << 7, 5
+    target = data[start : start + length]
+    if len(target) < length or not target.startswith(b"http"):
+        return None
+    return target.decode("utf-8", "replace")
+
+
+def _after(path: str, beginnings: tuple[str, ...]) -> str | None:
+    for beginning in beginnings:
+        if path.startswith(beginning):
+            return path[len(beginning) :]
+    return None
+
+
+def _from_path(rest: str, query: str | None) -> str | None:
+    scheme = "http"
+    if rest.startswith("s/"):
+        scheme, rest = "https", rest[2:]
+    host = rest.partition("/")[0]
+    if "." not in host:
+        return None
+    return f"{scheme}://{rest}" if query is None else f"{scheme}://{rest}?{query}"
+
+
+def _first_param(query: str, names: tuple[str, ...]) -> str | None:
+    """Return the decoded value of the first of `names` that the query has; "+" stays, as targets hold it for real."""
+    found: dict[str, str] = {}
+    for item in query.split("&"):
+        name, _, value = item.partition("=")
+        found.setdefault(unquote(name).lower().removeprefix("amp;"), value)
+    for name in names:
+        if found.get(name):
+            return unquote(found[name])
+    return None
