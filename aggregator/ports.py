@@ -477,6 +477,10 @@ class Store(Protocol):
         """Return times in which a feed may have lost entries: feed, name, from, to."""
         ...
 
+    def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
+        """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+        ...
+
     def counts(self) -> Counts:
         """Return what the store holds."""
         ...
