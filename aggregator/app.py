@@ -1,0 +1,290 @@
+"""Puts the parts together: settings in, working engine out. The only reader of the clock."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from aggregator import __version__
+from aggregator.collect import PageLimits
+from aggregator.config import Config
+from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
+from aggregator.engine.local import LocalEngine, RunReport
+from aggregator.engine.parsing import parse_here_or_there
+from aggregator.engine.pool import WorkerPool
+from aggregator.errors import ConfigError, StorageError
+from aggregator.fetch import FetchLimits, HttpFetcher
+from aggregator.models import Feed
+from aggregator.poll import PollSettings
+from aggregator.ports import Clock, Sink
+from aggregator.publish import Published, publish
+from aggregator.rawstore import FileRawStore
+from aggregator.rules import Publishers, load_publishers
+from aggregator.schedule import PollPolicy, forced_due
+from aggregator.sinks.seed_files import SeedFiles
+from aggregator.store import SqlStore, open_store
+from aggregator.visit import Tools, VisitPolicy
+
+logger = logging.getLogger(__name__)
+
+PROJECT_PAGE = "https://github.com/aggregator/aggregator"
+_LEASE_MARGIN = timedelta(seconds=30)
+_PUBLISH_WAIT = timedelta(seconds=60)
+
+
+class SystemClock:
+    """The machine's clocks; `wake` ends every sleep early. `ahead` lets the demo live some hours later."""
+
+    def __init__(self, ahead: timedelta = timedelta(0)) -> None:
+        self._ahead = ahead
+        self._woken = threading.Event()
+
+    def now(self) -> datetime:
+        """Return the wall clock, in UTC."""
+        return datetime.now(UTC) + self._ahead
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless woken."""
+        self._woken.wait(seconds)
+
+    def wake(self) -> None:
+        """End every sleep, now and from now on."""
+        self._woken.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """The parts of one process, put together."""
+
+    config: Config
+    clock: SystemClock
+    store: SqlStore
+    raw_store: FileRawStore
+    publishers: Publishers
+    fetcher: HttpFetcher
+    pool: WorkerPool
+    engine: LocalEngine
+    sinks: tuple[Sink, ...]
+
+    def request_stop(self) -> None:
+        """Let the work in hand end and nothing new begin; safe in a signal handler."""
+        self.engine.request_stop()
+        self.clock.wake()
+
+    def publish(self, wait: timedelta = timedelta(0)) -> Published:
+        """Bring the outputs up to date."""
+        return publish(self.store, self.sinks, wait=wait)
+
+    def run_once(
+        self,
+        *,
+        feeds: Sequence[str] = (),
+        force: bool = False,
+        on_progress: Callable[[Counter[str]], None] | None = None,
+    ) -> tuple[RunReport, Published]:
+        """Do the work due now and what it announces, then publish.
+
+        `feeds` are names or URLs; `force` takes every enabled feed that neither Retry-After nor a 410 forbids.
+
+        Raises:
+            ConfigError: a name fits no feed.
+            StorageError: the store failed, or the disk is too full to go on.
+        """
+        check_room(self.config)
+        self.store.free_dead_leases()
+        now = self.store.now()
+        chosen = _choose(self.store.feeds(), feeds)
+        if force:
+            self.store.make_due([feed.id for feed in chosen if forced_due(feed.state, now)], now)
+        scope = self.store.scope_due(now, [feed.id for feed in chosen] if feeds else None)
+        report = self.engine.run_once(scope, on_progress)
+        return report, self.publish(_PUBLISH_WAIT)
+
+
+@contextmanager
+def open_app(config: Config, *, clock: SystemClock | None = None) -> Iterator[App]:
+    """Open everything that work needs, with the feed list brought in line; close it at the end.
+
+    Raises:
+        ConfigError: a publisher rule is refused.
+        StorageError: the store cannot be used.
+    """
+    clock = clock or SystemClock()
+    publishers = publishers_of(config)
+    store = open_store(config.storage.url, clock)
+    try:
+        store.sync_feeds(config.subscriptions(), config.config_hash, _written_at(config))
+        raw_store = FileRawStore(raw_folder(config), clock)
+        fetcher = HttpFetcher(fetch_limits(config), clock)
+        pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
+        try:
+            engine = _engine(config, clock, store, raw_store, publishers, fetcher, pool)
+            yield App(
+                config=config,
+                clock=clock,
+                store=store,
+                raw_store=raw_store,
+                publishers=publishers,
+                fetcher=fetcher,
+                pool=pool,
+                engine=engine,
+                sinks=sinks_of(config),
+            )
+        finally:
+            pool.close()
+            fetcher.close()
+    finally:
+        store.close()
+
+
+def _engine(
+    config: Config,
+    clock: Clock,
+    store: SqlStore,
+    raw_store: FileRawStore,
+    publishers: Publishers,
+    fetcher: HttpFetcher,
+    pool: WorkerPool,
+) -> LocalEngine:
+    random = Random()  # noqa: S311 - spreads polls, guards nothing
+    tools = Tools(
+        store=store,
+        fetcher=fetcher,
+        raw_store=raw_store,
+        clock=clock,
+        publishers=publishers,
+        parse=partial(parse_here_or_there, pool),
+        policy=VisitPolicy(
+            lease=config.http.total_timeout + _LEASE_MARGIN,
+            per_host_interval=config.http.per_host_interval,
+            respect_robots=config.http.respect_robots,
+            user_agent=user_agent(config),
+            revisit=config.polling.revisit,
+        ),
+        polling=PollSettings(
+            policy=poll_policy(config), max_bytes=config.http.max_feed_size, deadline=config.http.total_timeout
+        ),
+        pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
+        random=random,
+    )
+    line = ExtractionLine(
+        store,
+        raw_store,
+        pool,
+        publishers,
+        ExtractionSettings(
+            timeout=config.extraction.timeout,
+            mode=config.extraction.mode,
+            keep_raw=config.storage.raw_dir is not None,
+            revisit=config.polling.revisit,
+        ),
+        random,
+    )
+    return LocalEngine(tools, line, workers=config.polling.workers, max_pages=config.polling.max_pages_per_visit)
+
+
+# --- settings into the records of the modules -------------------------------------------------------------------------
+
+
+def user_agent(config: Config) -> str:
+    """Return the User-Agent header: version and somebody to turn to (RFC 9110, 10.1.5)."""
+    return config.http.user_agent or f"aggregator/{__version__} (+{config.http.contact or PROJECT_PAGE})"
+
+
+def fetch_limits(config: Config) -> FetchLimits:
+    """Return what bounds every request."""
+    http = config.http
+    return FetchLimits(
+        timeout=http.timeout,
+        total_timeout=http.total_timeout,
+        user_agent=user_agent(config),
+        allow_private_networks=http.allow_private_networks,
+        proxy=http.proxy,
+        proxy_resolves=http.proxy_resolves,
+        pool_hosts=max(config.polling.workers * 2, 64),
+    )
+
+
+def poll_policy(config: Config) -> PollPolicy:
+    """Return how often feeds are asked."""
+    polling = config.polling
+    return PollPolicy(min_interval=polling.min_interval, max_interval=polling.max_interval, budget=polling.budget)
+
+
+def publishers_of(config: Config) -> Publishers:
+    """Return the shipped rules with the operator's over them."""
+    own = config.extraction.publishers_dir
+    return load_publishers(
+        operator_dir=own if own is not None and own.is_dir() else None, provisional=config.extraction.provisional_rules
+    )
+
+
+def sinks_of(config: Config) -> tuple[Sink, ...]:
+    """Return the places where articles are written."""
+    folder = config.storage.articles_dir
+    return () if folder is None else (SeedFiles(folder),)
+
+
+def raw_folder(config: Config, environ: Mapping[str, str] | None = None) -> Path:
+    """Return where responses lie: `raw_dir`, or a spool that is emptied after extraction."""
+    if config.storage.raw_dir is not None:
+        return config.storage.raw_dir
+    if config.storage.sqlite_path is not None:
+        return config.storage.sqlite_path.with_name(f"{config.storage.sqlite_path.name}.spool")
+    environ = os.environ if environ is None else environ
+    cache = environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    name = hashlib.blake2b(config.storage.url.encode(), digest_size=8).hexdigest()
+    return Path(cache) / "aggregator" / "spool" / name
+
+
+def check_room(config: Config) -> None:
+    """Refuse to poll on a disk that is nearly full.
+
+    Raises:
+        StorageError: less than `[storage] min_free` is left.
+    """
+    folder = raw_folder(config)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < config.storage.min_free:
+        raise StorageError(
+            f"{folder}: only {free // 2**20} MiB free, below [storage] min_free; polling pauses until there is room"
+        )
+
+
+def _written_at(config: Config) -> datetime:
+    """Return when the configuration was last edited: of two processes the newer one decides what is listed."""
+    files = [path for path in (config.path, config.path.with_name("feeds.toml")) if path.exists()]
+    stamps = [path.stat().st_mtime for path in files]
+    return datetime.fromtimestamp(max(stamps, default=0), UTC)
+
+
+def _choose(feeds: Sequence[Feed], wanted: Sequence[str]) -> tuple[Feed, ...]:
+    """Return the feeds named or addressed by `wanted`; all when it is empty."""
+    if not wanted:
+        return tuple(feeds)
+    chosen = []
+    for name in wanted:
+        fitting = [feed for feed in feeds if name in (feed.name, feed.url)]
+        if not fitting:
+            known = ", ".join(repr(feed.name or feed.url) for feed in feeds[:10])
+            raise ConfigError(f"--feed {name}: no enabled feed has this name or URL; there are {known or 'none'}")
+        chosen += fitting
+    return tuple(dict.fromkeys(chosen))

@@ -1,0 +1,139 @@
+"""Commands that work through feeds: run-once, demo."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from aggregator.cli.frame import cli, load, print_json
+
+if TYPE_CHECKING:
+    from aggregator.engine.local import RunReport
+
+
+@cli.command("run-once")
+@click.option("--all", "force", is_flag=True, help="Every enabled feed, unless Retry-After or a 410 forbids it.")
+@click.option("--feed", "feeds", multiple=True, metavar="NAME_OR_URL", help="Only this feed; may be repeated.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when a feed failed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@click.pass_context
+def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bool, as_json: bool) -> None:
+    """Take the work that is due now and the pages it announces, write the outputs, exit.
+
+    Waits out the pace of a host, never a back-off or a retry time; says what was done and what waits.
+    """
+    from aggregator.app import open_app
+
+    with open_app(load(ctx)) as app:
+        caught = catch_signals(app.request_stop)
+        with progress() as on_progress:
+            report, published = app.run_once(feeds=feeds, force=force, on_progress=on_progress)
+        unpublished = 0 if published.held else app.store.counts().unpublished
+    print_json(summary(report)) if as_json else print_summary(report)
+    if unpublished:
+        print(f"{unpublished} changes wait to be published: another process holds the outputs.", file=sys.stderr)
+    if caught:
+        sys.stdout.flush()
+        ctx.exit(128 + caught[0])
+    if strict and report.feeds_failed:
+        ctx.exit(1)
+
+
+@cli.command()
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep what was stored in this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summaries as JSON objects, one a line.")
+@click.pass_context
+def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
+    """Run the main job against a bundled newsroom on 127.0.0.1: no network, no configuration."""
+    from aggregator.demo.show import run_demo
+
+    with progress() as on_progress:
+        reports = run_demo(keep, on_progress, sys.stdout if not as_json else sys.stderr)
+    if as_json:
+        for report in reports:
+            print_json(summary(report))
+
+
+def summary(report: RunReport) -> dict[str, object]:
+    """Return the record of `run-once --json`."""
+    return {
+        "feeds": {
+            "polled": report.feeds_polled,
+            "unchanged": report.feeds_unchanged,
+            "failed": report.feeds_failed,
+        },
+        "entries": {"seen": report.entries_seen, "new": report.entries_new},
+        "pages": {
+            "collected": report.pages_collected,
+            "waiting": report.pages_waiting,
+            "failed": report.pages_failed,
+        },
+        "articles": {
+            "new": report.articles_new,
+            "updated": report.articles_updated,
+            "duplicate": report.articles_duplicate,
+        },
+        "seconds": report.seconds,
+    }
+
+
+def print_summary(report: RunReport) -> None:
+    """Print what was done and what waits, for people."""
+    print(
+        f"feeds     {report.feeds_polled} polled, {report.feeds_unchanged} unchanged, {report.feeds_failed} failed\n"
+        f"entries   {report.entries_seen} seen, {report.entries_new} new\n"
+        f"pages     {report.pages_collected} collected, {report.pages_waiting} waiting, {report.pages_failed} failed\n"
+        f"articles  {report.articles_new} new, {report.articles_updated} updated, "
+        f"{report.articles_duplicate} duplicate\n"
+        f"time      {report.seconds:.1f} s"
+    )
+    if report.feeds_waiting:
+        print(f"waiting   {report.feeds_waiting} feeds: their hosts back off or are held by another process")
+    if not report.entries_new and not report.articles_new and not report.articles_updated:
+        print("Nothing new.")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Counter[str]], None] | None]:
+    """Give a function that shows how far the work is, on a terminal's stderr; elsewhere nothing is shown."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting")
+
+        def show(done: Counter[str]) -> None:
+            articles = done["articles_new"] + done["articles_updated"]
+            bar.update(
+                task, description=f"{done['feeds_polled']} feeds, {done['requests']} requests, {articles} articles"
+            )
+
+        yield show
+
+
+def catch_signals(stop: Callable[[], None]) -> list[int]:
+    """Let the first SIGINT or SIGTERM stop in order and the second one at once; returns a list that fills with them."""
+    caught: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if caught:
+            os._exit(128 + number)
+        caught.append(number)
+        stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return caught

@@ -1,0 +1,193 @@
+"""Collect one page: fetch it within a visit; extract it in a worker process; say what is to be recorded.
+
+Knows neither the store nor the pool: `visit` and the engines carry results there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from aggregator.evidence import edges_of_entry, edges_of_page
+from aggregator.extract import extract_entry, extract_page
+from aggregator.fingerprint import fingerprint
+from aggregator.identify import identify
+from aggregator.models import (
+    Cause,
+    Entry,
+    Evidence,
+    Extraction,
+    ExtractInput,
+    Fetched,
+    FetchedPage,
+    FetchRequest,
+    FetchResult,
+    Identity,
+    Page,
+    PageFailed,
+)
+from aggregator.ports import ArticleRecord, Collected, Decision, Fetcher
+from aggregator.quality import assess
+from aggregator.rules import Publisher, Publishers
+from aggregator.urls import registrable_domain
+
+_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml")
+_NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLimits:
+    """What every fetch of a page obeys."""
+
+    max_bytes: int
+    deadline: timedelta
+
+
+# --- fetch ------------------------------------------------------------------------------------------------------------
+
+
+def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits) -> FetchResult:
+    """Ask for the page at the host where it is due; a hop to another host ends as `Redirected`."""
+    return fetcher.fetch(
+        FetchRequest(
+            url=page.target,
+            accept="page",
+            validators=page.validators,
+            hops=page.hops,
+            follow_hosts=False,
+            max_bytes=limits.max_bytes,
+            deadline=limits.deadline,
+        )
+    )
+
+
+def page_failure_of(fetched: Fetched) -> PageFailed | None:
+    """Return why the answer is no page: header and content must both say text; None when they do."""
+    media_type = fetched.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type not in _TEXT_TYPES:
+        return PageFailed(cause=Cause.NOT_TEXT, detail=f"Content-Type is {media_type!r}")
+    if not fetched.body.strip():
+        return PageFailed(cause=Cause.EMPTY, detail="the answer is empty")
+    head = fetched.body[:4096]
+    if head.lstrip().startswith(b"%PDF") or (b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff"))):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is binary")
+    return None
+
+
+# --- extract ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractJob:
+    """What a worker process gets. `from_feed` True: the entry's content is all there is."""
+
+    page: ExtractInput
+    from_feed: bool
+    publisher: Publisher | None
+    mode: Literal["standard", "thorough"]
+
+
+def job_of(
+    page: FetchedPage, body: bytes | None, publishers: Publishers, mode: Literal["standard", "thorough"]
+) -> ExtractJob:
+    """Put together what the extraction of `page` needs; `body` None where there are no bytes."""
+    entry, raw = page.entry, page.raw
+    url = raw.final_url if raw is not None else page.url
+    return ExtractJob(
+        page=ExtractInput(
+            url=url,
+            body=body or b"",
+            headers=raw.headers if raw is not None else {},
+            first_seen=page.first_seen,
+            **(_feed_fields(entry) if entry is not None else {}),
+        ),
+        from_feed=body is None,
+        publisher=publishers.of(url),
+        mode=mode,
+    )
+
+
+def _feed_fields(entry: Entry) -> dict[str, str | tuple[str, ...]]:
+    at = entry.published_at or entry.updated_at
+    return {
+        "feed_title": entry.title,
+        "feed_published": entry.published_raw if at is None else at.isoformat(),
+        "feed_authors": entry.authors,
+        "feed_html": entry.content or entry.summary,
+        "feed_summary": entry.summary,
+        "feed_language": entry.language,
+        "feed_tags": entry.categories,
+    }
+
+
+def perform(job: ExtractJob) -> Collected | PageFailed:
+    """Extract, judge and fingerprint; runs in a worker process.
+
+    The feed's own content stands in when the page gives nothing or is no article.
+    """
+    outcome: Extraction | PageFailed
+    reasons: tuple[str, ...] = ()
+    if job.from_feed:
+        outcome = extract_entry(job.page)
+    else:
+        outcome = extract_page(job.page, job.publisher, job.mode)
+        if isinstance(outcome, Extraction):
+            reasons = assess(outcome, job.page)
+            if wrong := _NO_ARTICLE.intersection(reasons):
+                outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
+        if isinstance(outcome, PageFailed) and job.page.feed_html:
+            stand_in = extract_entry(job.page)
+            if isinstance(stand_in, Extraction):
+                outcome, reasons = stand_in, (f"page_{outcome.cause}",)
+    if isinstance(outcome, PageFailed):
+        return outcome
+    return Collected(content=outcome, quality=reasons, fingerprint=fingerprint(outcome.body))
+
+
+# --- what to record ---------------------------------------------------------------------------------------------------
+
+
+def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord | PageFailed:
+    """Say which article was collected: identified again, by the address that served it and by what the page declares.
+
+    A page whose redirects ended at no article (a home page) is a failure, unless the text came from the feed.
+    """
+    final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
+    identity = identify(final_url, publishers)
+    if identity.key is None:
+        if final_url != page.url:
+            return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
+        identity = Identity(url=page.url, key=page.key, rule="feed entry")
+    own_site = registrable_domain(final_url)
+    seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url)))
+    identities = tuple(identify(url, publishers) for url in seen)
+    evidence = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
+    edges: tuple[Evidence, ...] = evidence.edges
+    if page.entry is not None:
+        edges += edges_of_entry(page.entry, page.feed_url, publishers)
+    return ArticleRecord(
+        identity=identity,
+        url=_canonical(final_url, identity, collected.content, publishers),
+        urls=tuple(one for one in identities if registrable_domain(one.url) == own_site),
+        edges=edges,
+        pointers=tuple(one for one in identities if registrable_domain(one.url) != own_site),
+        content=collected.content,
+        quality=collected.quality,
+        fingerprint=collected.fingerprint,
+        decisions=(
+            Decision(url=final_url, key=identity.key, verdict="kept", rule=identity.rule, detail=page.feed_name),
+            *(
+                Decision(url=refused.url, key=None, verdict="refused", rule=refused.reason, detail=final_url)
+                for refused in evidence.refused
+            ),
+        ),
+    )
+
+
+def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:
+    """Return the page's own canonical address where it means the same article, else the address that served it."""
+    declared = content.declared.canonical or content.declared.og_url
+    if declared and identify(declared, publishers).key == identity.key:
+        return declared
+    return final_url

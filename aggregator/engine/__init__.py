@@ -1,0 +1,1 @@
+"""What drives the work: claims hosts, runs visits, feeds the extraction. Decides nothing about feeds or pages."""

@@ -1,0 +1,85 @@
+"""Worker processes for foreign bytes: a hang, a crash or a gigabyte in one task costs that task only (Pebble).
+
+The standard library's pool loses every task in hand with one crashed worker; this one does not.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from datetime import timedelta
+from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from aggregator.models import Cause, PageFailed
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_TASKS_PER_WORKER = 500  # a worker is replaced after so many: leaks in native parsers stay small
+_ADDRESS_SPACE = 2 * 2**30  # bytes; the libraries alone map 0.6 GiB
+_PRELOADED = ["aggregator.collect", "aggregator.parse"]
+
+
+class WorkerPool:
+    """A Pebble pool that starts with its first task."""
+
+    def __init__(self, workers: int, timeout: timedelta) -> None:
+        self.workers = workers
+        self._timeout = timeout
+        self._pool: ProcessPool | None = None
+        self._lock = threading.Lock()
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `function` in a worker; the future fails when it takes longer than the pool's time limit."""
+        future: Future[T] = self._started().schedule(
+            function, args=args, kwargs=kwargs, timeout=self._timeout.total_seconds()
+        )
+        return future
+
+    def close(self) -> None:
+        """End the workers at once; what they had in hand is cancelled."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.stop()
+                self._pool.join(timeout=5)
+                self._pool = None
+
+    def _started(self) -> ProcessPool:
+        with self._lock:
+            if self._pool is None:
+                context = get_context("forkserver")
+                context.set_forkserver_preload(_PRELOADED)
+                self._pool = ProcessPool(
+                    max_workers=self.workers, max_tasks=_TASKS_PER_WORKER, initializer=_limit_worker, context=context
+                )
+            return self._pool
+
+
+def _limit_worker() -> None:
+    """Bound the worker's memory and leave signals to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def failure_of(error: BaseException) -> PageFailed | None:
+    """Return what a future's exception means for its page; None: it was cancelled, nothing was tried to the end."""
+    match error:
+        case CancelledError():
+            return None
+        case FutureTimeoutError():
+            return PageFailed(cause=Cause.EXTRACTION_TIMEOUT, detail="took longer than [extraction] timeout")
+        case ProcessExpired():
+            return PageFailed(cause=Cause.EXTRACTION_CRASHED, detail=f"the worker ended with {error.exitcode}")
+        case MemoryError():
+            return PageFailed(cause=Cause.EXTRACTION_MEMORY, detail="needed more memory than a worker has")
+        case _:
+            return PageFailed(cause=Cause.EXTRACTION_FAILED, detail=f"{type(error).__name__}: {error}")

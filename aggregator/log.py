@@ -1,0 +1,56 @@
+"""Logging set-up: one line per event, as text or JSON, on stderr. Nothing else configures logging."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _facts(record: logging.LogRecord) -> dict[str, object]:
+    """Return what was handed over in `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00 INFO aggregator.visit: message fact='value'`; values from outside are shown by repr."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line (more with a traceback)."""
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        facts = "".join(f" {name}={value!r}" for name, value in _facts(record).items())
+        line = f"{at} {record.levelname} {record.name}: {record.getMessage()}{facts}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger, message, facts, and a traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one JSON object without line breaks."""
+        row: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_facts(record),
+        }
+        if record.exc_info:
+            row["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(row, ensure_ascii=False, default=str)
+
+
+def configure(*, style: Literal["text", "json"] = "text", verbosity: int = 0, stream: TextIO | None = None) -> None:
+    """Send the log to `stream` (stderr). `verbosity`: -1 errors, 0 warnings, 1 one line per job, 2 decisions."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    logger = logging.getLogger("aggregator")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -1,0 +1,334 @@
+"""Poll one feed: fetch, parse, identify; say what is to be recorded. Knows neither the store nor the lease."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Protocol, assert_never
+
+from aggregator.evidence import edges_of_entry
+from aggregator.identify import identify
+from aggregator.models import (
+    Cause,
+    Entry,
+    Feed,
+    FeedState,
+    Fetched,
+    FetchFailed,
+    FetchRequest,
+    Hop,
+    Identity,
+    Key,
+    NotModified,
+    ParsedFeed,
+    Redirected,
+    Validators,
+)
+from aggregator.ports import Decision, Fetcher, PollOutcome, PollRecord, Sighting
+from aggregator.rules import Publishers
+from aggregator.schedule import PollPolicy, after_failure, after_success, next_poll_at, update_stats
+from aggregator.subscriptions import find_feeds
+from aggregator.urls import clean, host_of
+
+logger = logging.getLogger(__name__)
+
+_PERMANENT = frozenset({301, 308})
+_ADOPTION_FAILURES = 3.0  # an adopted address that fails so often is given up for the configured one
+_UNCONDITIONAL_EVERY = timedelta(days=1)  # the shortest time of nothing but 304 that raises a doubt
+_EXPECTED_ENTRIES = 3.0  # ... if so many entries were expected in it
+
+
+class FeedParser(Protocol):
+    """Bytes to records; the engine decides whether here or in a worker process."""
+
+    def __call__(self, fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
+        """Return the entries whose raw hash is not in `known`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollSettings:
+    """What every poll obeys."""
+
+    policy: PollPolicy
+    max_bytes: int
+    deadline: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """The outcome of a poll: what to record, and the failure that the host may have to answer for."""
+
+    record: PollRecord
+    failed: FetchFailed | None
+    requests: int
+
+
+def poll_feed(
+    feed: Feed,
+    *,
+    fetcher: Fetcher,
+    parse: FeedParser,
+    publishers: Publishers,
+    settings: PollSettings,
+    now: Callable[[], datetime],
+    may_hop: Callable[[str], bool],
+    random: Random,
+) -> Polled:
+    """Fetch the feed and say what to record.
+
+    `may_hop` is asked before a redirect to another host is followed; when it says no, the target is kept and the poll
+    goes on there later without asking the first host again.
+    """
+    state = feed.state
+    unconditional = _is_unconditional(state, now())
+    request = FetchRequest(
+        url=state.pending_target or state.adopted_url or feed.url,
+        accept="feed",
+        validators=Validators() if unconditional else state.validators,
+        hops=state.pending_hops,
+        follow_hosts=False,
+        max_bytes=settings.max_bytes,
+        deadline=settings.deadline,
+    )
+    result = fetcher.fetch(request)
+    requests = 1
+    while isinstance(result, Redirected) and may_hop(result.target):
+        result = fetcher.fetch(replace(request, url=result.target, hops=result.hops))
+        requests += 1
+    match result:
+        case Redirected():
+            record, failed = _moving(feed, result, now()), None
+        case FetchFailed():
+            record, failed = _failed(feed, result, now(), settings.policy, random), result
+        case NotModified():
+            record, failed = _unchanged(feed, result, now(), settings.policy, random), None
+        case Fetched():
+            record, failed = _read(feed, result, unconditional, parse, publishers, now(), settings.policy, random), None
+        case _:
+            assert_never(result)
+    return Polled(record=record, failed=failed, requests=requests)
+
+
+# --- what the answer means --------------------------------------------------------------------------------------------
+
+
+def _moving(feed: Feed, result: Redirected, now: datetime) -> PollRecord:
+    state = replace(feed.state, due_at=now, pending_target=result.target, pending_hops=result.hops)
+    outcome = PollOutcome(
+        at=now, outcome="moving", status=None, cause=None, detail=result.target, elapsed=result.elapsed, wire_bytes=0
+    )
+    return PollRecord(feed_id=feed.id, host=host_of(result.target), state=state, outcome=outcome)
+
+
+def _failed(feed: Feed, failed: FetchFailed, now: datetime, policy: PollPolicy, random: Random) -> PollRecord:
+    state = after_failure(replace(feed, state=_arrived(feed.state)), failed, now=now, policy=policy, random=random)
+    if state.adopted_url is not None and state.failures >= _ADOPTION_FAILURES:
+        state = replace(state, adopted_url=None, adopted_at=None)
+    outcome = PollOutcome(
+        at=now,
+        outcome="failed",
+        status=failed.status,
+        cause=failed.cause,
+        detail=failed.detail,
+        elapsed=failed.elapsed,
+        wire_bytes=0,
+    )
+    return PollRecord(feed_id=feed.id, host=_host(feed, state), state=state, outcome=outcome)
+
+
+def _unchanged(feed: Feed, result: NotModified, now: datetime, policy: PollPolicy, random: Random) -> PollRecord:
+    """A 304 keeps the validators, updates those it carries, and carries freshness (RFC 9111, 4.3.4)."""
+    before = feed.state.validators
+    validators = Validators(
+        etag=result.validators.etag or before.etag,
+        last_modified=result.validators.last_modified or before.last_modified,
+    )
+    state = _adopt(_arrived(feed.state), feed, result.hops, now)
+    state = replace(state, validators=validators, fresh_for=result.fresh_for)
+    return _success(feed, state, result, 304, 0, (), (), now, policy, random)
+
+
+def _read(
+    feed: Feed,
+    result: Fetched,
+    unconditional: bool,
+    parse: FeedParser,
+    publishers: Publishers,
+    now: datetime,
+    policy: PollPolicy,
+    random: Random,
+) -> PollRecord:
+    """A complete 200: replace both validators, once the body has proved to be a feed (RFC 9111, 3.3)."""
+    body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()
+    state = _adopt(_arrived(feed.state), feed, result.hops, now)
+    state = replace(state, validators=result.validators, fresh_for=result.fresh_for, unconditional_at=now)
+    if body_hash == feed.state.body_hash:
+        return _success(feed, state, result, result.status, feed.state.stats.window, (), (), now, policy, random)
+    parsed = parse(result, feed.state.raw_hashes, now)
+    if parsed.kind != "feed":
+        return _no_feed(feed, result, parsed, now, policy, random)
+    if unconditional and parsed.entries and result.validators == feed.state.validators:
+        state = replace(state, revalidation="distrusted")  # it would have answered 304 to these very validators
+    published = [at for entry in parsed.entries if (at := entry.published_at or entry.updated_at)]
+    window = len(parsed.raw_hashes) or len(parsed.entries)
+    state = replace(
+        state,
+        body_hash=body_hash,
+        raw_hashes=parsed.raw_hashes,
+        title=parsed.title,
+        format=parsed.format or "",
+        hints=parsed.hints,
+        hub=parsed.hub,
+        advertised=(),
+        stats=update_stats(state.stats, published, window=window, polled_at=feed.state.polled_at, now=now),
+    )
+    sightings = tuple(_sighting(entry, feed, publishers) for entry in parsed.entries)
+    return _success(feed, state, result, result.status, window, sightings, feed.state.raw_hashes, now, policy, random)
+
+
+def _no_feed(
+    feed: Feed, result: Fetched, parsed: ParsedFeed, now: datetime, policy: PollPolicy, random: Random
+) -> PollRecord:
+    """A 200 that is no feed: validators and entries stay; the feeds that the page advertises are reported."""
+    if not result.body.strip():
+        cause, detail = Cause.EMPTY, "the answer is empty"
+    elif parsed.kind == "html":
+        cause, detail = Cause.NOT_A_FEED, "an HTML page stands where the feed was"
+    else:
+        cause, detail = Cause.UNREADABLE, parsed.error or "neither RSS, Atom, RDF nor JSON Feed"
+    failed = FetchFailed(
+        url=result.url,
+        final_url=result.final_url,
+        cause=cause,
+        detail=detail,
+        status=result.status,
+        hops=result.hops,
+        elapsed=result.elapsed,
+    )
+    record = _failed(feed, failed, now, policy, random)
+    if parsed.kind != "html":
+        return record
+    advertised = tuple(found.url for found in find_feeds(result.body, result.final_url))
+    return replace(record, state=replace(record.state, advertised=advertised))
+
+
+def _success(
+    feed: Feed,
+    state: FeedState,
+    result: Fetched | NotModified,
+    status: int,
+    seen: int,
+    sightings: tuple[Sighting, ...],
+    known_hashes: tuple[str, ...],
+    now: datetime,
+    policy: PollPolicy,
+    random: Random,
+) -> PollRecord:
+    state = after_success(state, now=now)
+    state = replace(state, due_at=next_poll_at(replace(feed, state=state), now=now, policy=policy, random=random))
+    outcome = PollOutcome(
+        at=now,
+        outcome="new" if sightings else "unchanged",
+        status=status,
+        cause=None,
+        detail="",
+        elapsed=result.elapsed,
+        wire_bytes=result.wire_bytes if isinstance(result, Fetched) else 0,
+        entries_seen=seen,
+    )
+    overlaps = not known_hashes or len(sightings) < seen
+    last = feed.state.succeeded_at
+    gap = None if overlaps or last is None else (last, now)
+    return PollRecord(
+        feed_id=feed.id, host=_host(feed, state), state=state, outcome=outcome, sightings=sightings, gap=gap
+    )
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+def _arrived(state: FeedState) -> FeedState:
+    """Forget the hop that was pending: this poll went its way to the end."""
+    return replace(state, pending_target=None, pending_hops=())
+
+
+def _host(feed: Feed, state: FeedState) -> str:
+    return host_of(state.pending_target or state.adopted_url or feed.url)
+
+
+def _adopt(state: FeedState, feed: Feed, hops: tuple[Hop, ...], now: datetime) -> FeedState:
+    """Use the address behind the leading permanent redirects from the next poll on (RFC 9110, 15.4.2 and 15.4.9)."""
+    target = None
+    for hop in hops:
+        if hop.status not in _PERMANENT:
+            break
+        target = hop.target
+    if target is None or target == state.adopted_url:
+        return state
+    return replace(state, adopted_url=None if target == feed.url else target, adopted_at=now)
+
+
+def _is_unconditional(state: FeedState, now: datetime) -> bool:
+    """Leave the validators out: they are known to lie, or nothing but 304 came although entries were expected."""
+    if state.revalidation == "distrusted":
+        return True
+    if state.unconditional_at is None or state.validators == Validators() or state.stats.exposure_days <= 0:
+        return False
+    quiet = now - state.unconditional_at
+    expected = state.stats.weight / state.stats.exposure_days * (quiet / timedelta(days=1))
+    return quiet >= _UNCONDITIONAL_EVERY and expected >= _EXPECTED_ENTRIES
+
+
+# --- entries ----------------------------------------------------------------------------------------------------------
+
+
+def _sighting(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
+    """Say which article an entry means and whether a page is to be fetched for it."""
+    link = entry.original_link or entry.link or (entry.id if entry.is_permalink else None)
+    url = clean(link) if link else None
+    identity = identify(url, publishers) if url else None
+    content_hash = _content_hash(entry)
+    if url is None or identity is None or identity.key is None:
+        return _without_page(entry, feed, content_hash, identity)
+    return Sighting(
+        entry=entry,
+        content_hash=content_hash,
+        url=url,
+        host=host_of(url),
+        identity=identity,
+        edges=edges_of_entry(entry, feed.url, publishers),
+        from_feed=not feed.full_text,
+        decisions=(Decision(url=url, key=identity.key, verdict="announced", rule=identity.rule, detail=feed.url),),
+    )
+
+
+def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identity | None) -> Sighting:
+    """An entry whose link leads to no article: its own content is all there is."""
+    if identity is not None:
+        decision = Decision(url=identity.url, key=None, verdict="skipped", rule=identity.rule, detail=feed.url)
+        decisions: tuple[Decision, ...] = (decision,)
+    else:
+        decisions = ()
+    if not (entry.content or entry.summary):
+        return Sighting(entry=entry, content_hash=content_hash, url=None, host=None, identity=None, decisions=decisions)
+    own = hashlib.blake2b(f"{feed.url}\n{entry.entry_id}".encode(), digest_size=16).hexdigest()
+    url = f"{feed.url}#{own}"
+    return Sighting(
+        entry=entry,
+        content_hash=content_hash,
+        url=url,
+        host=host_of(feed.url),
+        identity=Identity(url=url, key=Key(f"entry:{own}"), rule="feed entry"),
+        from_feed=True,
+        decisions=decisions,
+    )
+
+
+def _content_hash(entry: Entry) -> str:
+    parts = (entry.title, entry.link or "", entry.content, entry.summary, str(entry.updated_at))
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -1,0 +1,64 @@
+"""Articles as JSON records (docs/reference/records.md): the one place that knows their field names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from aggregator.models import Article, Extraction, LeadImage
+from aggregator.seedformat import render, render_body
+
+Record = dict[str, object]
+TextChoice = Literal["seed", "body"]
+
+
+def article_record(article: Article, text: TextChoice = "seed") -> Record:
+    """Return the record of a stored article."""
+    return {
+        "id": article.id,
+        "url": article.url,
+        "urls": list(article.urls),
+        "key": article.key,
+        **content_fields(article.content, text),
+        "change_seq": article.change_seq,
+        "first_seen": article.first_seen.isoformat(),
+        "feed": article.feed,
+        "feeds": list(article.feeds),
+        "tags": list(article.tags),
+        "revision": article.revision,
+        "near_duplicate_of": article.near_duplicate_of,
+        "quality": list(article.quality),
+        "raw": article.raw,
+    }
+
+
+def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
+    """Return the fields that extraction alone knows."""
+    return {
+        "title": content.title,
+        "authors": list(content.authors),
+        "date": content.date,
+        "published": content.published,
+        "date_source": content.date_source.value,
+        "updated": content.updated,
+        "source": content.source,
+        "language": content.language,
+        "site": content.site,
+        "text": document(content, text),
+        "body": content.body,
+        "lead_image": _image_fields(content.lead_image),
+        "extractor": {"name": content.extractor_name, "version": content.extractor_version},
+    }
+
+
+def document(content: Extraction, text: TextChoice) -> str:
+    """Return the whole document in the wanted layout, without the LF that ends a file."""
+    if text == "body":
+        return render_body(content.title, content.body, content.date)
+    return render(content.text, content.date)
+
+
+def _image_fields(image: LeadImage | None) -> Mapping[str, str] | None:
+    if image is None:
+        return None
+    return {"url": image.url, "caption": image.caption, "alt": image.alt, "credit": image.credit}

@@ -1,0 +1,66 @@
+"""Articles as seed-format files: `YYYY/MM/DD/NNN_<id>.txt`, day first seen. Writes no other names, deletes no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from aggregator.models import ArticleId
+from aggregator.ports import Change
+from aggregator.seedformat import render_file
+from aggregator.sinks.files import folder_id, write_durably
+
+_OUR_NAME = re.compile(r"(?P<number>\d{3,})_(?P<id>[0-9a-f]{16})\.txt\Z")
+_SWEEP_AGE = timedelta(days=1)
+
+
+class SeedFiles:
+    """The sink of `[storage] articles_dir`."""
+
+    name = "seed"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @cached_property
+    def folder(self) -> str:
+        """The id kept in the folder: an emptied folder is filled again."""
+        return folder_id(self._root)
+
+    def deliver(self, changes: Sequence[Change]) -> None:
+        """Write each article as it is now; remove the files of tombstones.
+
+        Several changes of one article lead to one file, so only its last one is acted on.
+        """
+        for change in {change.article_id: change for change in changes}.values():
+            if change.number is None:
+                continue
+            path = self.path_of(change.day, change.number, change.article_id)
+            if change.article is None:
+                path.unlink(missing_ok=True)
+            else:
+                data = render_file(change.article.content.text, change.article.content.date).encode("utf-8")
+                if not path.exists() or path.read_bytes() != data:
+                    write_durably(path, data)
+
+    def path_of(self, day: str, number: int, article_id: ArticleId) -> Path:
+        """Return where an article's file lies; names come from our ids alone."""
+        return self._root / day / f"{number:03d}_{article_id}.txt"
+
+    def sweep(self, known: Collection[str], now: datetime) -> int:
+        """Remove our files whose id is not in `known` and that are older than a day; return how many."""
+        removed = 0
+        for path in self._files():
+            match = _OUR_NAME.match(path.name)
+            if not match or match["id"] in known:
+                continue
+            if now.timestamp() - path.stat().st_mtime > _SWEEP_AGE.total_seconds():
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _files(self) -> Iterator[Path]:
+        yield from self._root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*.txt")

@@ -1,0 +1,401 @@
+"""A stay at one claimed host: its due feeds, then its due pages, at its pace, under its lease.
+
+The visit is where use cases meet the store. It never sleeps for longer than a visit may last: the gap between two
+requests is spent in the table (`not_before`), not in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import assert_never
+
+from aggregator.collect import PageLimits, fetch_page, page_failure_of
+from aggregator.errors import LeaseLostError
+from aggregator.identify import identify
+from aggregator.models import (
+    Cause,
+    Feed,
+    Fetched,
+    FetchFailed,
+    FetchRequest,
+    NotModified,
+    Page,
+    PageFailed,
+    RawResponse,
+    Redirected,
+)
+from aggregator.poll import FeedParser, PollSettings, poll_feed
+from aggregator.ports import Claim, Clock, Fetcher, PollRecord, RawStore, Scope, Store
+from aggregator.robots import RobotsRule, crawl_delay, is_allowed, robots_of, robots_url
+from aggregator.rules import Publishers
+from aggregator.schedule import host_not_before, next_page_attempt, revisit_at
+from aggregator.urls import host_of
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
+_ROBOTS_AGE = timedelta(days=1)  # RFC 9309, 2.4
+_ROBOTS_BYTES = 512 * 1024  # RFC 9309, 2.5: at least 500 KiB
+_LONGEST_CRAWL_DELAY = timedelta(seconds=60)
+_HOST_CAUSES = frozenset({Cause.DNS, Cause.CONNECT, Cause.TLS, Cause.RATE_LIMITED, Cause.UNAVAILABLE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitPolicy:
+    """How long a visit may take and how fast it may ask. `lease` covers the longest request with room to spare."""
+
+    lease: timedelta
+    per_host_interval: timedelta
+    length: timedelta = timedelta(seconds=10)
+    respect_robots: bool = True
+    user_agent: str = "aggregator"
+    revisit: tuple[timedelta, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a visit works with; all of it is shared between threads."""
+
+    store: Store
+    fetcher: Fetcher
+    raw_store: RawStore
+    clock: Clock
+    publishers: Publishers
+    parse: FeedParser
+    policy: VisitPolicy
+    polling: PollSettings
+    pages: PageLimits
+    random: Random
+
+
+@dataclass(slots=True, kw_only=True)
+class VisitReport:
+    """What was done in a visit; the engine adds these up."""
+
+    feeds_polled: int = 0
+    feeds_unchanged: int = 0
+    feeds_failed: int = 0
+    entries_seen: int = 0
+    entries_new: int = 0
+    pages_requested: int = 0
+    pages_failed: int = 0
+    requests: int = 0
+    causes: dict[Cause, int] = field(default_factory=dict)
+    backing_off: bool = False
+
+    def count_cause(self, cause: Cause) -> None:
+        """Note one failure."""
+        self.causes[cause] = self.causes.get(cause, 0) + 1
+
+
+class _Stay:
+    """The held claim: its clock, its pace, its lease."""
+
+    def __init__(
+        self, claim: Claim, tools: Tools, others_due: Callable[[], bool], stopping: Callable[[], bool]
+    ) -> None:
+        self.claim = claim
+        self.pace = tools.policy.per_host_interval
+        self.failures = claim.failures
+        self.not_before: datetime | None = None
+        self.backing_off = False
+        self._tools = tools
+        self._others_due = others_due
+        self._stopping = stopping
+        self._started = tools.clock.monotonic()
+        self._renewed = self._started
+        self._free_at = self._started
+
+    def now(self) -> datetime:
+        """Return the store's time: that of the claim and what has passed since by our own clock."""
+        return self.claim.now + timedelta(seconds=self._tools.clock.monotonic() - self._started)
+
+    def may_ask(self) -> bool:
+        """Wait for the host's pace; False: end the visit instead.
+
+        Raises:
+            LeaseLostError: another process holds the host by now.
+        """
+        clock, policy = self._tools.clock, self._tools.policy
+        if self._stopping() or self.backing_off:
+            return False
+        wait = self._free_at - clock.monotonic()
+        stayed = clock.monotonic() - self._started
+        if stayed > 0 and stayed + max(wait, 0) >= policy.length.total_seconds():
+            return False
+        if wait > 0:
+            if wait > _PATIENCE.total_seconds() and self._others_due():
+                return False
+            clock.sleep(wait)
+            if self._stopping():
+                return False
+        self._keep_lease()
+        return True
+
+    def asked(self) -> None:
+        """A request has just ended: the gap begins."""
+        self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
+
+    def back_off(self, until: datetime) -> None:
+        """Leave the host alone until then."""
+        self.failures += 1
+        self.backing_off = True
+        self.not_before = max(until, self.not_before or until)
+
+    def free_from(self) -> datetime:
+        """Return when the host may be asked again."""
+        wait = max(self._free_at - self._tools.clock.monotonic(), 0)
+        pace = self.now() + timedelta(seconds=wait)
+        return max(pace, self.not_before or pace)
+
+    def _keep_lease(self) -> None:
+        lease = self._tools.policy.lease
+        if self._tools.clock.monotonic() - self._renewed <= lease.total_seconds() / 2:
+            return
+        if not self._tools.store.renew(self.claim, lease):
+            raise LeaseLostError(self.claim.host)
+        self._renewed = self._tools.clock.monotonic()
+
+
+def visit(
+    claim: Claim,
+    tools: Tools,
+    *,
+    scope: Scope | None = None,
+    max_pages: int,
+    others_due: Callable[[], bool],
+    stopping: Callable[[], bool],
+    with_pages: bool = True,
+) -> VisitReport:
+    """Do the due work of a claimed host and give the claim back.
+
+    `max_pages` bounds the pages asked for; `scope` is enlarged by what the visit's own polls announce. `others_due`
+    tells whether another host waits for this thread, `stopping` whether the process is to end.
+    """
+    report = VisitReport()
+    stay = _Stay(claim, tools, others_due, stopping)
+    try:
+        goes_on = _poll_feeds(stay, tools, scope, report)
+        if goes_on and with_pages:
+            _collect_pages(stay, tools, scope, report, max_pages)
+    except LeaseLostError:
+        logger.warning("lease lost: what was in hand is discarded", extra={"host": claim.host})
+        return report
+    except BaseException:
+        tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures)
+        raise
+    tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures)
+    report.backing_off = stay.backing_off
+    logger.info(
+        "visited",
+        extra={
+            "host": claim.host,
+            "feeds": report.feeds_polled,
+            "new": report.entries_new,
+            "pages": report.pages_requested,
+            "failed": report.feeds_failed + report.pages_failed,
+            "elapsed": round((stay.now() - claim.now).total_seconds(), 3),
+        },
+    )
+    return report
+
+
+# --- feeds ------------------------------------------------------------------------------------------------------------
+
+
+def _poll_feeds(stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport) -> bool:
+    """Poll what is due; False: the visit is over."""
+    while feeds := tools.store.due_feeds(stay.claim, stay.now(), scope=scope):
+        for feed in feeds:
+            if not stay.may_ask():
+                return False
+            _poll_one(feed, stay, tools, scope, report)
+    return not stay.backing_off
+
+
+def _poll_one(feed: Feed, stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport) -> None:
+    with _other_hosts(stay, tools) as may_hop:
+        polled = poll_feed(
+            feed,
+            fetcher=tools.fetcher,
+            parse=tools.parse,
+            publishers=tools.publishers,
+            settings=tools.polling,
+            now=stay.now,
+            may_hop=may_hop,
+            random=tools.random,
+        )
+    stay.asked()
+    record: PollRecord = polled.record
+    report.requests += polled.requests
+    recorded = tools.store.record_poll(stay.claim, record)
+    if recorded is None:
+        raise LeaseLostError(stay.claim.host)
+    _heed_host(polled.failed, feed.url, stay, tools)
+    report.feeds_polled += 1
+    report.feeds_unchanged += record.outcome.outcome == "unchanged"
+    report.entries_seen += record.outcome.entries_seen
+    report.entries_new += recorded.entries_new
+    if record.outcome.cause is not None:
+        report.feeds_failed += 1
+        report.count_cause(record.outcome.cause)
+    if scope is not None:
+        if record.outcome.outcome != "moving":
+            scope.feeds.discard(feed.id)
+        else:
+            scope.hosts.add(recorded.host_id)
+        for page_id, host_id in recorded.new_pages:
+            scope.pages.add(page_id)
+            scope.hosts.add(host_id)
+
+
+@contextmanager
+def _other_hosts(stay: _Stay, tools: Tools) -> Iterator[Callable[[str], bool]]:
+    """Give a function that claims the host of a feed's next hop; what it claimed is released at the end.
+
+    The pace of the other host holds too: a host that was just asked cannot be claimed.
+    """
+    claims: list[Claim] = []
+
+    def may_hop(url: str) -> bool:
+        host = host_of(url)
+        if host == stay.claim.host or any(claim.host == host for claim in claims):
+            return True
+        claim = tools.store.claim_host(host, tools.policy.lease)
+        if claim is None:
+            return False
+        claims.append(claim)
+        return True
+
+    try:
+        yield may_hop
+    finally:
+        for claim in claims:
+            not_before = tools.store.now() + tools.policy.per_host_interval
+            tools.store.release(claim, not_before=not_before, failures=claim.failures)
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def _collect_pages(stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport, max_pages: int) -> None:
+    robots: RobotsRule | None = None
+    while report.pages_requested < max_pages:
+        limit = min(20, max_pages - report.pages_requested)
+        pages = tools.store.due_pages(stay.claim, stay.now(), scope=scope, limit=limit)
+        if not pages:
+            return
+        for page in pages:
+            if robots is None and tools.policy.respect_robots:
+                robots = _robots_for(page.target, stay, tools, report)
+                if robots is None:
+                    return
+                delay = crawl_delay(robots, tools.policy.user_agent)
+                if delay is not None:
+                    stay.pace = max(stay.pace, min(delay, _LONGEST_CRAWL_DELAY))
+            if robots is not None and (failed := is_allowed(robots, page.target, tools.policy.user_agent)) is not None:
+                _refuse_page(page, failed, stay, tools, report)
+            elif not stay.may_ask():
+                return
+            else:
+                _collect_one(page, stay, tools, scope, report)
+            if scope is not None:
+                scope.pages.discard(page.id)
+            if stay.backing_off:
+                return
+
+
+def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> RobotsRule | None:
+    """Return the host's rules, asked for at most once a day; None: the visit is over."""
+    claim = stay.claim
+    if claim.robots and claim.robots_at is not None and claim.robots_at <= stay.now() < claim.robots_at + _ROBOTS_AGE:
+        return RobotsRule.from_text(claim.robots)
+    if not stay.may_ask():
+        return None
+    request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=_ROBOTS_BYTES, deadline=tools.pages.deadline)
+    rule = robots_of(tools.fetcher.fetch(request))
+    report.requests += 1
+    stay.asked()
+    if not tools.store.record_robots(claim, rule.to_text(), stay.now()):
+        raise LeaseLostError(claim.host)
+    return rule
+
+
+def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, report: VisitReport) -> None:
+    next_at = next_page_attempt(page.attempts, failed.cause, None, now=stay.now(), random=tools.random)
+    if not tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=False):
+        raise LeaseLostError(stay.claim.host)
+    report.pages_failed += 1
+    report.count_cause(failed.cause)
+
+
+def _collect_one(page: Page, stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport) -> None:
+    result = fetch_page(page, tools.fetcher, tools.pages)
+    stay.asked()
+    report.requests += 1
+    report.pages_requested += 1
+    store, claim, now = tools.store, stay.claim, stay.now()
+    match result:
+        case Fetched():
+            failed = page_failure_of(result)
+            if failed is None:
+                raw = RawResponse(
+                    content_hash=tools.raw_store.put(result.body),
+                    url=page.url,
+                    final_url=result.final_url,
+                    status=result.status,
+                    headers=result.headers,
+                    fetched_at=now,
+                )
+                current = store.record_fetched(claim, page, raw, tools.raw_store.folder, result.hops, result.validators)
+            else:
+                current = _record_failure(page, failed, None, stay, tools, report)
+        case NotModified():
+            next_at = revisit_at(page, changed=False, now=now, revisit=tools.policy.revisit)
+            current = store.record_unchanged(claim, page, result.validators, next_at)
+        case Redirected():
+            target = identify(result.target, tools.publishers)
+            went_on = store.record_handover(claim, page, target, host_of(result.target), result.hops)
+            if went_on is not None and scope is not None:
+                scope.pages.add(went_on[0])
+                scope.hosts.add(went_on[1])
+            current = True
+        case FetchFailed():
+            failed = PageFailed(cause=result.cause, detail=result.detail)
+            current = _record_failure(page, failed, result.retry_after, stay, tools, report)
+            _heed_host(result, page.target, stay, tools)
+        case _:
+            assert_never(result)
+    if not current:
+        raise LeaseLostError(claim.host)
+
+
+def _record_failure(
+    page: Page, failed: PageFailed, retry_after: timedelta | None, stay: _Stay, tools: Tools, report: VisitReport
+) -> bool:
+    report.pages_failed += 1
+    report.count_cause(failed.cause)
+    next_at = next_page_attempt(page.attempts + 1, failed.cause, retry_after, now=stay.now(), random=tools.random)
+    return tools.store.record_page_failure(stay.claim, page, failed, next_at)
+
+
+# --- the host itself --------------------------------------------------------------------------------------------------
+
+
+def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) -> None:
+    """Leave the host alone when it asks for it or cannot be reached; an answer clears its failures."""
+    if failed is None or failed.cause not in _HOST_CAUSES:
+        stay.failures = 0
+        return
+    publisher = tools.publishers.of(url)
+    asked_for_quiet = failed.cause in (Cause.RATE_LIMITED, Cause.UNAVAILABLE)
+    if asked_for_quiet and publisher is not None and publisher.retry_after == "feed":
+        return
+    if host_of(failed.final_url) != stay.claim.host and not asked_for_quiet:
+        return  # a hop elsewhere failed; this host answered
+    stay.back_off(host_not_before(failed, stay.failures, now=stay.now(), random=tools.random))
