@@ -19,7 +19,6 @@ from random import Random
 
 from aggregator import __version__
 from aggregator.collect import PageLimits
-from aggregator.config import Config
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.parsing import parse_here_or_there
@@ -31,8 +30,9 @@ from aggregator.poll import PollSettings
 from aggregator.ports import Clock, Sink
 from aggregator.publish import Published, publish
 from aggregator.rawstore import FileRawStore
-from aggregator.rules import Publishers, load_publishers
+from aggregator.rules import SHIPPED, Publishers, load_publishers, shipped_publishers
 from aggregator.schedule import PollPolicy, forced_due
+from aggregator.settings import Config
 from aggregator.sinks.seed_files import SeedFiles
 from aggregator.store import SqlStore, open_store
 from aggregator.visit import Tools, VisitPolicy
@@ -213,6 +213,8 @@ def fetch_limits(config: Config) -> FetchLimits:
     return FetchLimits(
         timeout=http.timeout,
         total_timeout=http.total_timeout,
+        max_feed_bytes=http.max_feed_size,
+        max_page_bytes=http.max_page_size,
         user_agent=user_agent(config),
         allow_private_networks=http.allow_private_networks,
         proxy=http.proxy,
@@ -230,9 +232,9 @@ def poll_policy(config: Config) -> PollPolicy:
 def publishers_of(config: Config) -> Publishers:
     """Return the shipped rules with the operator's over them."""
     own = config.extraction.publishers_dir
-    return load_publishers(
-        operator_dir=own if own is not None and own.is_dir() else None, provisional=config.extraction.provisional_rules
-    )
+    if own is None or not own.is_dir():
+        return shipped_publishers(config.extraction.provisional_rules)
+    return load_publishers(SHIPPED, own, config.extraction.provisional_rules)
 
 
 def sinks_of(config: Config) -> tuple[Sink, ...]:

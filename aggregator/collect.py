@@ -5,7 +5,7 @@ Knows neither the store nor the pool: `visit` and the engines carry results ther
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -17,8 +17,8 @@ from aggregator.models import (
     Cause,
     Entry,
     Evidence,
-    Extraction,
     ExtractInput,
+    Extraction,
     Fetched,
     FetchedPage,
     FetchRequest,
@@ -29,8 +29,8 @@ from aggregator.models import (
 )
 from aggregator.ports import ArticleRecord, Collected, Decision, Fetcher
 from aggregator.quality import assess
-from aggregator.rules import Publisher, Publishers
-from aggregator.urls import registrable_domain
+from aggregator.rules import Publisher, Publishers, publisher_of
+from aggregator.urls import host_of, registrable_domain
 
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml")
 _NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
@@ -92,33 +92,32 @@ def job_of(
     page: FetchedPage, body: bytes | None, publishers: Publishers, mode: Literal["standard", "thorough"]
 ) -> ExtractJob:
     """Put together what the extraction of `page` needs; `body` None where there are no bytes."""
-    entry, raw = page.entry, page.raw
+    raw = page.raw
     url = raw.final_url if raw is not None else page.url
+    blank = ExtractInput(
+        url=url, body=body or b"", headers=raw.headers if raw is not None else {}, first_seen=page.first_seen
+    )
     return ExtractJob(
-        page=ExtractInput(
-            url=url,
-            body=body or b"",
-            headers=raw.headers if raw is not None else {},
-            first_seen=page.first_seen,
-            **(_feed_fields(entry) if entry is not None else {}),
-        ),
+        page=blank if page.entry is None else _with_entry(blank, page.entry),
         from_feed=body is None,
-        publisher=publishers.of(url),
+        publisher=publisher_of(publishers, host_of(url)),
         mode=mode,
     )
 
 
-def _feed_fields(entry: Entry) -> dict[str, str | tuple[str, ...]]:
+def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
+    """Add what the feed says about the article."""
     at = entry.published_at or entry.updated_at
-    return {
-        "feed_title": entry.title,
-        "feed_published": entry.published_raw if at is None else at.isoformat(),
-        "feed_authors": entry.authors,
-        "feed_html": entry.content or entry.summary,
-        "feed_summary": entry.summary,
-        "feed_language": entry.language,
-        "feed_tags": entry.categories,
-    }
+    return replace(
+        page,
+        feed_title=entry.title,
+        feed_published=at.isoformat() if at is not None else "",
+        feed_authors=entry.authors,
+        feed_html=entry.content or entry.summary,
+        feed_summary=entry.summary,
+        feed_language=entry.language,
+        feed_tags=entry.categories,
+    )
 
 
 def perform(job: ExtractJob) -> Collected | PageFailed:
@@ -126,20 +125,22 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
 
     The feed's own content stands in when the page gives nothing or is no article.
     """
-    outcome: Extraction | PageFailed
-    reasons: tuple[str, ...] = ()
     if job.from_feed:
-        outcome = extract_entry(job.page)
-    else:
-        outcome = extract_page(job.page, job.publisher, job.mode)
-        if isinstance(outcome, Extraction):
-            reasons = assess(outcome, job.page)
-            if wrong := _NO_ARTICLE.intersection(reasons):
-                outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
-        if isinstance(outcome, PageFailed) and job.page.feed_html:
-            stand_in = extract_entry(job.page)
-            if isinstance(stand_in, Extraction):
-                outcome, reasons = stand_in, (f"page_{outcome.cause}",)
+        return _assessed(extract_entry(job.page), ())
+    outcome = extract_page(job.page, job.publisher, job.mode)
+    reasons: tuple[str, ...] = ()
+    if isinstance(outcome, Extraction):
+        reasons = assess(outcome, job.page)
+        if wrong := _NO_ARTICLE.intersection(reasons):
+            outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
+    if isinstance(outcome, PageFailed) and job.page.feed_html:
+        stand_in = extract_entry(job.page)
+        if isinstance(stand_in, Extraction):
+            return _assessed(stand_in, (f"page_{outcome.cause}",))
+    return _assessed(outcome, reasons)
+
+
+def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...]) -> Collected | PageFailed:
     if isinstance(outcome, PageFailed):
         return outcome
     return Collected(content=outcome, quality=reasons, fingerprint=fingerprint(outcome.body))

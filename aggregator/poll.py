@@ -30,7 +30,7 @@ from aggregator.models import (
 )
 from aggregator.ports import Decision, Fetcher, PollOutcome, PollRecord, Sighting
 from aggregator.rules import Publishers
-from aggregator.schedule import PollPolicy, after_failure, after_success, next_poll_at, update_stats
+from aggregator.schedule import PollPolicy, after_failure, after_success, expected_rate, next_poll_at, update_stats
 from aggregator.subscriptions import find_feeds
 from aggregator.urls import clean, host_of
 
@@ -277,10 +277,10 @@ def _is_unconditional(state: FeedState, now: datetime) -> bool:
     """Leave the validators out: they are known to lie, or nothing but 304 came although entries were expected."""
     if state.revalidation == "distrusted":
         return True
-    if state.unconditional_at is None or state.validators == Validators() or state.stats.exposure_days <= 0:
+    if state.unconditional_at is None or state.validators == Validators():
         return False
     quiet = now - state.unconditional_at
-    expected = state.stats.weight / state.stats.exposure_days * (quiet / timedelta(days=1))
+    expected = expected_rate(state.stats, state.unconditional_at) * (quiet / timedelta(days=1))
     return quiet >= _UNCONDITIONAL_EVERY and expected >= _EXPECTED_ENTRIES
 
 

@@ -211,7 +211,7 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRecorded:
-    """What the store made of a poll. `new_pages` and their hosts enlarge a `Scope`; `host_id` is where it is due next."""
+    """What the store made of a poll: `new_pages` and their hosts enlarge a `Scope`; the feed is due at `host_id`."""
 
     entries_new: int
     entries_changed: int

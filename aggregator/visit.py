@@ -31,18 +31,14 @@ from aggregator.models import (
 )
 from aggregator.poll import FeedParser, PollSettings, poll_feed
 from aggregator.ports import Claim, Clock, Fetcher, PollRecord, RawStore, Scope, Store
-from aggregator.robots import RobotsRule, crawl_delay, is_allowed, robots_of, robots_url
-from aggregator.rules import Publishers
-from aggregator.schedule import host_not_before, next_page_attempt, revisit_at
+from aggregator.robots import MAX_BYTES, RobotsRule, crawl_delay, max_age, refusal, robots_of, robots_url
+from aggregator.rules import Publishers, publisher_of
+from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, revisit_at
 from aggregator.urls import host_of
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
-_ROBOTS_AGE = timedelta(days=1)  # RFC 9309, 2.4
-_ROBOTS_BYTES = 512 * 1024  # RFC 9309, 2.5: at least 500 KiB
-_LONGEST_CRAWL_DELAY = timedelta(seconds=60)
-_HOST_CAUSES = frozenset({Cause.DNS, Cause.CONNECT, Cause.TLS, Cause.RATE_LIMITED, Cause.UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,8 +293,9 @@ def _collect_pages(stay: _Stay, tools: Tools, scope: Scope | None, report: Visit
                     return
                 delay = crawl_delay(robots, tools.policy.user_agent)
                 if delay is not None:
-                    stay.pace = max(stay.pace, min(delay, _LONGEST_CRAWL_DELAY))
-            if robots is not None and (failed := is_allowed(robots, page.target, tools.policy.user_agent)) is not None:
+                    stay.pace = max(stay.pace, delay)
+            failed = None if robots is None else refusal(robots, page.target, tools.policy.user_agent)
+            if failed is not None:
                 _refuse_page(page, failed, stay, tools, report)
             elif not stay.may_ask():
                 return
@@ -313,11 +310,13 @@ def _collect_pages(stay: _Stay, tools: Tools, scope: Scope | None, report: Visit
 def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> RobotsRule | None:
     """Return the host's rules, asked for at most once a day; None: the visit is over."""
     claim = stay.claim
-    if claim.robots and claim.robots_at is not None and claim.robots_at <= stay.now() < claim.robots_at + _ROBOTS_AGE:
-        return RobotsRule.from_text(claim.robots)
+    if claim.robots and claim.robots_at is not None:
+        kept = RobotsRule.from_text(claim.robots)
+        if claim.robots_at <= stay.now() < claim.robots_at + max_age(kept):
+            return kept
     if not stay.may_ask():
         return None
-    request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=_ROBOTS_BYTES, deadline=tools.pages.deadline)
+    request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=tools.pages.deadline)
     rule = robots_of(tools.fetcher.fetch(request))
     report.requests += 1
     stay.asked()
@@ -389,10 +388,10 @@ def _record_failure(
 
 def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) -> None:
     """Leave the host alone when it asks for it or cannot be reached; an answer clears its failures."""
-    if failed is None or failed.cause not in _HOST_CAUSES:
+    if failed is None or failed.cause not in HOST_CAUSES:
         stay.failures = 0
         return
-    publisher = tools.publishers.of(url)
+    publisher = publisher_of(tools.publishers, host_of(url))
     asked_for_quiet = failed.cause in (Cause.RATE_LIMITED, Cause.UNAVAILABLE)
     if asked_for_quiet and publisher is not None and publisher.retry_after == "feed":
         return

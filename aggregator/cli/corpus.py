@@ -16,8 +16,8 @@ from aggregator.cli.frame import cli, load, print_json, print_table, printable
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.config import Config
     from aggregator.models import Article
+    from aggregator.settings import Config
     from aggregator.store import SqlStore
 
 

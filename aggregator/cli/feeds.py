@@ -12,8 +12,8 @@ from aggregator.cli.frame import cli, load, print_json, print_table
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.config import Config
     from aggregator.models import Feed, FetchResult
+    from aggregator.settings import Config
     from aggregator.subscriptions import FoundFeed
 
 

@@ -15,7 +15,7 @@ import click
 from aggregator import __version__
 
 if TYPE_CHECKING:
-    from aggregator.config import Config
+    from aggregator.settings import Config
 
 
 @dataclass(slots=True)

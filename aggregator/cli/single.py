@@ -18,9 +18,9 @@ from aggregator.cli.frame import cli, load_or_default, print_json, printable
 from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.config import Config
     from aggregator.models import Entry, ParsedFeed
     from aggregator.rules import Publishers
+    from aggregator.settings import Config
 
 _GZIP = b"\x1f\x8b"
 _LARGEST_FILE = 256 * 2**20
@@ -180,9 +180,11 @@ def _extract(
     from aggregator.extract import extract_page
     from aggregator.models import ExtractInput, PageFailed
     from aggregator.quality import assess
+    from aggregator.rules import publisher_of
+    from aggregator.urls import host_of
 
     page = ExtractInput(url=url, body=body, headers=headers, feed_published=date)
-    content = extract_page(page, publishers.of(url), config.extraction.mode)
+    content = extract_page(page, publisher_of(publishers, host_of(url)), config.extraction.mode)
     if isinstance(content, PageFailed):
         return None, (), f"{content.cause}: {content.detail}"
     return content, assess(content, page), ""
