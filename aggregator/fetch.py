@@ -358,6 +358,8 @@ def _translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
         return NetworkError(Cause.TIMEOUT, f"{endpoint.authority}: no answer in time")
     if any(isinstance(link, ssl.SSLError | urllib3_errors.SSLError) for link in chain):
         return NetworkError(Cause.TLS, f"{endpoint.host}: {_reason(chain)}")
+    if any(isinstance(link, http.client.IncompleteRead) for link in chain):
+        return NetworkError(Cause.TRUNCATED, "cut off within the headers")
     if any(isinstance(link, ConnectionError) for link in chain):
         return NetworkError(Cause.CONNECT, f"{endpoint.authority}: closed the connection without an answer")
     return NetworkError(Cause.PROTOCOL, _reason(chain))

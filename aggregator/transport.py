@@ -7,15 +7,13 @@ means are `fetch`'s.
 
 from __future__ import annotations
 
-import http.client
-import io
-import re
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import certifi
@@ -25,22 +23,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
 from aggregator.endpoint import Endpoint
+from aggregator.httphead import LenientResponse
 from aggregator.models import Cause
 from aggregator.netguard import AddressPolicy, NetworkError, Resolver, literal_address
 
-_MAX_HEAD_BYTES = 262_144  # of status lines and headers, informational answers included
-_MAX_HEAD_LINES = 90  # below http.client's limit of 100; of more, only the headers that mean something are kept
-_MAX_INFORMATIONAL = 20
 _MAX_ADDRESSES = 6  # tried for one name
 _POOL_SIZE = 8  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
 _UNGUARDED = AddressPolicy(unguarded=True)
-_HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
-_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] +1(?!01)[0-9]{2}(?![0-9])")  # informational, but no switch of protocols
-_MEANINGFUL = frozenset(
-    b"age cache-control connection content-encoding content-language content-length content-type date etag expires "
-    b"last-modified link location retry-after transfer-encoding".split()
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +42,7 @@ class Exchange:
     patience: float  # seconds for connecting, and between two bytes
     max_wire_bytes: int
     fresh: bool = False  # use no kept connection
+    target: str = field(default="", init=False)  # of the request line, to the letter: urllib3 would rewrite escapes
     reused: bool = field(default=False, init=False)
     wire_bytes: int = field(default=0, init=False)
     socket: socket.socket | None = field(default=None, init=False)
@@ -143,7 +134,9 @@ class Transport:
             if endpoint.scheme == "http":
                 target = f"http://{_place_for_proxy(endpoint, route)}{endpoint.path}"
         pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
-        patience = _exchange().left()
+        exchange = _exchange()
+        exchange.target = target
+        patience = exchange.left()
         return pool.urlopen(
             "GET",
             target,
@@ -164,6 +157,7 @@ class Transport:
         self._adapter.close()
 
 
+@lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None) -> ssl.SSLContext:
     """Return how servers are verified: requests' certificates and the system's own (a company's authority)."""
     context = ssl.create_default_context()
@@ -255,38 +249,24 @@ class _BoundTLSSocket(ssl.SSLSocket):
         super().do_handshake(block)
 
 
-class _LenientResponse(http.client.HTTPResponse):
-    """Reads the head as browsers do: informational answers and broken header lines are skipped, all of it bounded."""
-
-    def begin(self) -> None:
-        stream = self.fp
-        self.fp = io.BufferedReader(io.BytesIO(_read_head(stream)))
-        try:
-            super().begin()
-        finally:
-            self.fp = stream
-
-
 class _HTTPConnection(HTTPConnection):
-    response_class = _LenientResponse
+    response_class = LenientResponse
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
-    def request(self, *args: Any, **kwargs: Any) -> None:  # Any: the signature is the base's
-        _note_reuse(self)
-        super().request(*args, **kwargs)
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # Any: the base's
+        super().request(method, _begin_request(self), *args, **kwargs)
 
 
 class _HTTPSConnection(HTTPSConnection):
-    response_class = _LenientResponse
+    response_class = LenientResponse
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
-    def request(self, *args: Any, **kwargs: Any) -> None:  # Any: the signature is the base's
-        _note_reuse(self)
-        super().request(*args, **kwargs)
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # Any: the base's
+        super().request(method, _begin_request(self), *args, **kwargs)
 
     def set_tunnel(
         self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
@@ -325,11 +305,13 @@ def _route() -> Route:
     return route
 
 
-def _note_reuse(connection: HTTPConnection) -> None:
+def _begin_request(connection: HTTPConnection) -> str:
+    """Return the request target; note whether the connection was kept, or close it where it must be fresh."""
     exchange = _exchange()
     if connection.sock is not None and exchange.fresh and connection.proxy is None:
         connection.close()
     exchange.reused = connection.sock is not None
+    return exchange.target
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
@@ -366,59 +348,3 @@ def _open_socket(address: str, port: int, exchange: Exchange, seconds: float) ->
         sock.close()
         raise
     return sock
-
-
-# --- the head of an answer --------------------------------------------------------------------------------------------
-
-
-def _read_head(stream: io.BufferedReader) -> bytes:
-    """Return status line and headers of the final answer, well-formed (RFC 9112, 2.2 and 5; RFC 9110, 15.2).
-
-    Raises:
-        NetworkError: it is too large, cut off, or never final.
-        RemoteDisconnected: there was nothing at all.
-    """
-    left = _MAX_HEAD_BYTES
-    for _ in range(_MAX_INFORMATIONAL):
-        lines: list[bytes] = []
-        while True:
-            line = stream.readline(left + 1)
-            left -= len(line)
-            if left < 0:
-                raise NetworkError(Cause.PROTOCOL, f"more than {_MAX_HEAD_BYTES} bytes of headers")
-            if not line.endswith(b"\n"):
-                _refuse_cut_head(lines, line)
-            line = line.rstrip(b"\r\n")
-            if line:
-                lines.append(line)
-            elif lines:
-                break
-        if not _STATUS_LINE.match(lines[0]):
-            return b"\r\n".join((lines[0], *_mend_headers(lines[1:]), b"", b""))
-    raise NetworkError(Cause.PROTOCOL, f"more than {_MAX_INFORMATIONAL} informational answers")
-
-
-def _refuse_cut_head(lines: list[bytes], line: bytes) -> None:
-    if not lines and not line:
-        raise http.client.RemoteDisconnected("closed without an answer")
-    if (lines[:1] or [line])[0].startswith(b"HTTP/"):
-        raise NetworkError(Cause.TRUNCATED, "cut off within the headers")
-    raise NetworkError(Cause.PROTOCOL, f"the answer begins with {(lines[:1] or [line])[0][:40]!r}, that is not HTTP")
-
-
-def _mend_headers(lines: list[bytes]) -> list[bytes]:
-    """Return the lines that are headers; folded ones are joined, blanks before the colon and stray CR, NUL removed."""
-    mended: list[bytes] = []
-    folds = False
-    for line in lines:
-        if line[:1] in (b" ", b"\t"):
-            if folds:
-                mended[-1] += b" " + line.strip(b" \t")
-            continue
-        match = _HEADER_LINE.fullmatch(line)
-        folds = match is not None
-        if match is not None:
-            mended.append(match[1] + b": " + match[2].rstrip(b" \t"))
-    if len(mended) > _MAX_HEAD_LINES:
-        mended = [line for line in mended if line.partition(b":")[0].lower() in _MEANINGFUL][:_MAX_HEAD_LINES]
-    return [line.replace(b"\r", b" ").replace(b"\0", b"") for line in mended]

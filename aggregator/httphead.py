@@ -1,0 +1,87 @@
+"""The head of an HTTP answer, read as browsers read it; http.client's own reader takes one bad line for the end.
+
+Knows nothing of connections and of what headers mean.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+
+_MAX_HEAD_BYTES = 262_144  # of status lines and headers, informational answers included
+_MAX_HEAD_LINES = 90  # below http.client's limit of 100; of more, only the headers that mean something are kept
+_MAX_INFORMATIONAL = 20
+_HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] +1(?!01)[0-9]{2}(?![0-9])")  # informational, but no switch of protocols
+_MEANINGFUL = frozenset(
+    b"age cache-control connection content-encoding content-language content-length content-type date etag expires "
+    b"last-modified link location retry-after transfer-encoding".split()
+)
+
+
+class LenientResponse(http.client.HTTPResponse):
+    """Reads the head as browsers do: informational answers and broken header lines are skipped, all of it bounded."""
+
+    def begin(self) -> None:
+        """Read the head of the answer; the base does it with what `read_head` made of it."""
+        stream = self.fp
+        self.fp = io.BufferedReader(io.BytesIO(read_head(stream)))
+        try:
+            super().begin()
+        finally:
+            self.fp = stream
+
+
+def read_head(stream: io.BufferedReader) -> bytes:
+    """Return status line and headers of the final answer, well-formed (RFC 9112, 2.2 and 5; RFC 9110, 15.2).
+
+    Raises:
+        RemoteDisconnected: there was nothing at all.
+        IncompleteRead: it is cut off.
+        HTTPException: it is too large, never final, or not HTTP.
+    """
+    left = _MAX_HEAD_BYTES
+    for _ in range(_MAX_INFORMATIONAL):
+        lines: list[bytes] = []
+        while True:
+            line = stream.readline(left + 1)
+            left -= len(line)
+            if left < 0:
+                raise http.client.HTTPException(f"more than {_MAX_HEAD_BYTES} bytes of headers")
+            if not line.endswith(b"\n"):
+                _refuse_cut_head(lines, line)
+            line = line.rstrip(b"\r\n")
+            if line:
+                lines.append(line)
+            elif lines:
+                break
+        if not _STATUS_LINE.match(lines[0]):
+            return b"\r\n".join((lines[0], *_mend_headers(lines[1:]), b"", b""))
+    raise http.client.HTTPException(f"more than {_MAX_INFORMATIONAL} informational answers")
+
+
+def _refuse_cut_head(lines: list[bytes], line: bytes) -> None:
+    if not lines and not line:
+        raise http.client.RemoteDisconnected("closed without an answer")
+    if (lines[:1] or [line])[0].startswith(b"HTTP/"):
+        raise http.client.IncompleteRead(line)
+    raise http.client.HTTPException(f"the answer begins with {(lines[:1] or [line])[0][:40]!r}, that is not HTTP")
+
+
+def _mend_headers(lines: list[bytes]) -> list[bytes]:
+    """Return the lines that are headers; folded ones are joined, blanks before the colon and stray CR, NUL removed."""
+    mended: list[bytes] = []
+    folds = False
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            if folds:
+                mended[-1] += b" " + line.strip(b" \t")
+            continue
+        match = _HEADER_LINE.fullmatch(line)
+        folds = match is not None
+        if match is not None:
+            mended.append(match[1] + b": " + match[2].rstrip(b" \t"))
+    if len(mended) > _MAX_HEAD_LINES:
+        mended = [line for line in mended if line.partition(b":")[0].lower() in _MEANINGFUL][:_MAX_HEAD_LINES]
+    return [line.replace(b"\r", b" ").replace(b"\0", b"") for line in mended]

@@ -1,0 +1,331 @@
+"""Scenarios: what hostile servers and addresses must not achieve. Each returns what went wrong, "" for nothing."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import zlib
+from datetime import timedelta
+
+import brotli
+import zstandard
+
+from aggregator.models import Cause, Hop
+from aggregator.netguard import parse_networks
+from aggregator.selftest.lab import FEED, Lab, expect, expect_body, expect_cause, request
+from aggregator.selftest.server import Peer, Server, head
+
+_ZEROS = bytes(1 << 20)
+_LOOPBACK = parse_networks(["127.0.0.1/32"])
+_SPELLINGS = (
+    "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.0.0.1.", "0.0.0.0", "0",  # noqa: S104
+    "localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+    "１２７.0.0.1",
+)  # fmt: skip
+_RESERVED = (
+    "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "192.0.0.1", "198.18.0.1", "224.0.0.1",
+    "240.0.0.1", "255.255.255.255", "[fe80::1]", "[fd00::1]", "[ff02::1]", "[fec0::1]", "[2001:db8::1]",
+    "[64:ff9b:1::1]", "[::ffff:10.0.0.1]", "[::10.0.0.1]", "[4000::1]",
+)  # fmt: skip
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+def own_machine(lab: Lab) -> str:
+    """A feed on this machine, in seventeen spellings, is refused before a connection is made."""
+    with Server(lambda peer: peer.answer(body=FEED)) as server:
+        for host in _SPELLINGS:
+            result = lab.ask(server.url(host=host), limits={"allow_private_networks": ()})
+            if complaint := expect_cause(result, Cause.FORBIDDEN_ADDRESS):
+                return f"{host}: {complaint}"
+        return expect(server.connections == 0, "a connection was made")
+
+
+def reserved_networks(lab: Lab) -> str:
+    """Private, link-local, shared, multicast and documentation addresses are refused."""
+    for host in _RESERVED:
+        if complaint := expect_cause(lab.ask(f"http://{host}/"), Cause.FORBIDDEN_ADDRESS):
+            return f"{host}: {complaint}"
+    return ""
+
+
+def redirect_to_own_machine(lab: Lab) -> str:
+    """A redirect to a forbidden address is not followed."""
+    with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as inner:
+        with Server(lambda peer: peer.redirect(inner.url())) as outer:
+            result = lab.ask(outer.url(), limits={"allow_private_networks": _LOOPBACK})
+        return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(inner.connections == 0, "a connection was made")
+
+
+def name_that_changes(lab: Lab) -> str:
+    """A name that means another machine on the second look is looked up once, and that address is connected to."""
+    looks: list[str] = []
+
+    def lookup(host: str, port: int) -> list[str]:
+        looks.append(host)
+        return ["127.0.0.1" if len(looks) == 1 else "127.0.0.2"]
+
+    with Server(lambda peer: peer.answer(body=FEED)) as server:
+        result = lab.ask(server.url(host="rebind.example"), lookup=lookup, limits={"allow_private_networks": _LOOPBACK})
+    return expect_body(result) or expect(len(looks) == 1, f"{len(looks)} look-ups")
+
+
+def name_with_two_faces(lab: Lab) -> str:
+    """A name with one allowed and one forbidden address is refused."""
+    with Server(lambda peer: peer.answer(body=FEED)) as server:
+        result = lab.ask(server.url(host="two.example"), lookup=lambda host, port: ["127.0.0.1", "10.0.0.1"])
+        return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(server.connections == 0, "a connection was made")
+
+
+def address_behind_proxy(lab: Lab) -> str:
+    """A proxy does not switch the check off, and is asked for the checked address."""
+    with Server(lambda peer: peer.answer(body=FEED)) as proxy:
+        limits = {"proxy": proxy.url(), "allow_private_networks": _LOOPBACK}
+        refused = lab.ask("http://10.0.0.1/", limits=limits)
+        if complaint := expect_cause(refused, Cause.FORBIDDEN_ADDRESS) or expect(not proxy.requests, "proxy was asked"):
+            return complaint
+        result = lab.ask("http://name.example/feed", lookup=lambda host, port: ["127.0.0.1"], limits=limits)
+        asked = proxy.requests[-1] if proxy.requests else None
+    return expect_body(result) or expect(
+        asked is not None and asked.target == "http://127.0.0.1/feed" and asked.header("Host") == "name.example",
+        f"the proxy was asked for {asked and asked.target!r}",
+    )
+
+
+def other_schemes(lab: Lab) -> str:
+    """Only http and https are asked, at every hop."""
+    for url in ("file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/xml,x", "javascript:1", "gopher://127.0.0.1/"):
+        direct = lab.ask(url)
+        hop = lab.fetch(lambda peer, url=url: peer.redirect(url))  # type: ignore[misc]  # mypy: default in a lambda
+        if complaint := expect_cause(direct, Cause.BAD_URL) or expect_cause(hop, Cause.BAD_URL):
+            return f"{url}: {complaint}"
+    return ""
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def silent_server(lab: Lab) -> str:
+    """A server that takes the request and says nothing is left."""
+    return expect_cause(lab.fetch(Peer.hang), Cause.TIMEOUT)
+
+
+def dripping_headers(lab: Lab) -> str:
+    """Headers that come byte by byte end with the total time."""
+    return expect_cause(lab.fetch(lambda peer: peer.drip(head(200, ["X: " + "x" * 500]), 0.1)), Cause.TIMEOUT)
+
+
+def dripping_body(lab: Lab) -> str:
+    """A body that comes byte by byte ends with the total time."""
+
+    def script(peer: Peer) -> None:
+        peer.send(head(200, ["Content-Length: 500"]))
+        peer.drip(bytes(500), 0.1)
+
+    return expect_cause(lab.fetch(script), Cause.TIMEOUT)
+
+
+def dripping_redirects(lab: Lab) -> str:
+    """Redirects that each take their time share one total time."""
+
+    def script(peer: Peer) -> None:
+        if not peer.server.stopping.wait(0.6):
+            peer.redirect(f"/{peer.number}")
+
+    return expect_cause(lab.fetch(script), Cause.TIMEOUT)
+
+
+def silent_tls(lab: Lab) -> str:
+    """A server that never answers the TLS handshake is left."""
+    with Server(Peer.hang) as server:
+        return expect_cause(lab.ask(server.url().replace("http:", "https:")), Cause.TIMEOUT)
+
+
+def silent_resolver(lab: Lab) -> str:
+    """A name server that does not answer holds nobody longer than the total time."""
+    done = threading.Event()
+
+    def lookup(host: str, port: int) -> list[str]:
+        done.wait(20)
+        return []
+
+    try:
+        result = lab.ask("http://slow.example/", lookup=lookup)
+    finally:
+        done.set()
+    return expect_cause(result, Cause.DNS)
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+def bombs(lab: Lab) -> str:
+    """A gigabyte in a megabyte, in every coding that is offered and in two at once, is given up at the cap."""
+    packed = gzip.compress(_ZEROS, 9)
+    gzips, brotlis = packed * 64, _brotli_bomb()
+    bodies = {
+        "gzip": gzips,
+        "deflate": zlib.compress(_ZEROS * 64, 9),
+        "br": brotlis,
+        "zstd": zstandard.compress(_ZEROS) * 64,
+        "gzip, gzip": gzip.compress(gzips),
+        "gzip, br": brotli.compress(gzips, quality=3),
+    }
+    for coding, body in bodies.items():
+        result = lab.fetch(lambda peer, c=coding, b=body: peer.answer(200, b, [f"Content-Encoding: {c}"]))  # type: ignore[misc]  # mypy: defaults in a lambda
+        if complaint := expect_cause(result, Cause.TOO_LARGE):
+            return f"{coding}: {complaint}"
+    return ""
+
+
+def _brotli_bomb() -> bytes:
+    compressor = brotli.Compressor(quality=3)
+    return b"".join([compressor.process(_ZEROS) for _ in range(64)]) + bytes(compressor.finish())
+
+
+def endless_body(lab: Lab) -> str:
+    """A body without end is given up at the cap."""
+
+    def script(peer: Peer) -> None:
+        peer.send(head())
+        while not peer.server.stopping.is_set():
+            peer.send(_ZEROS)
+
+    return expect_cause(lab.fetch(script), Cause.TOO_LARGE)
+
+
+def announced_size(lab: Lab) -> str:
+    """A body that announces more than the cap is not even read."""
+    return expect_cause(lab.fetch(lambda peer: peer.send(head(200, [f"Content-Length: {10**12}"]))), Cause.TOO_LARGE)
+
+
+def endless_headers(lab: Lab) -> str:
+    """Headers without end are given up."""
+
+    def script(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\n")
+        while not peer.server.stopping.is_set():
+            peer.send(b"X-Pad: " + b"x" * 1000 + b"\r\n")
+
+    return expect_cause(lab.fetch(script), Cause.PROTOCOL)
+
+
+def endless_header_line(lab: Lab) -> str:
+    """One header without end is given up."""
+
+    def script(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\nX-Pad: ")
+        while not peer.server.stopping.is_set():
+            peer.send(b"x" * 65_536)
+
+    return expect_cause(lab.fetch(script), Cause.PROTOCOL)
+
+
+def endless_informational(lab: Lab) -> str:
+    """Answers that announce the answer, without end, are given up."""
+
+    def script(peer: Peer) -> None:
+        while not peer.server.stopping.is_set():
+            peer.send(head(102) * 100)
+
+    return expect_cause(lab.fetch(script), Cause.PROTOCOL)
+
+
+def endless_chunk_extension(lab: Lab) -> str:
+    """A chunk whose size line never ends is given up."""
+
+    def script(peer: Peer) -> None:
+        peer.send(head(200, ["Transfer-Encoding: chunked"]), b"1;")
+        while not peer.server.stopping.is_set():
+            peer.send(b"x" * 65_536)
+
+    return expect_cause(lab.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
+
+
+def endless_trailers(lab: Lab) -> str:
+    """Trailers without end are given up."""
+
+    def script(peer: Peer) -> None:
+        peer.send(head(200, ["Transfer-Encoding: chunked"]), b"0\r\n")
+        while not peer.server.stopping.is_set():
+            peer.send(b"X: " + b"x" * 65_000 + b"\r\n")
+
+    return expect_cause(lab.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
+
+
+def endless_refusal(lab: Lab) -> str:
+    """The endless body of an error page is not read."""
+
+    def script(peer: Peer) -> None:
+        peer.send(head(404))
+        while not peer.server.stopping.is_set():
+            peer.send(_ZEROS)
+
+    return expect_cause(lab.fetch(script), Cause.NOT_FOUND)
+
+
+# --- redirects --------------------------------------------------------------------------------------------------------
+
+
+def endless_redirects(lab: Lab) -> str:
+    """Ten redirects are followed, no more."""
+    with Server(lambda peer: peer.redirect(f"/{peer.number}")) as server:
+        result = lab.ask(server.url("/start"))
+        return expect_cause(result, Cause.TOO_MANY_REDIRECTS) or expect(
+            len(server.requests) == 11, f"{len(server.requests)} requests"
+        )
+
+
+def redirect_circle(lab: Lab) -> str:
+    """Two hosts that redirect to each other are seen through at the second request."""
+    places: list[str] = []
+
+    def script(peer: Peer) -> None:
+        peer.redirect(places[1] if peer.server.host == "127.0.0.1" else places[0])
+
+    with Server(script) as first, Server(script, host="127.0.0.2") as second:
+        places += [first.url(), second.url()]
+        result = lab.ask(first.url())
+        asked = len(first.requests) + len(second.requests)
+    return expect_cause(result, Cause.REDIRECT_LOOP) or expect(asked == 2, f"{asked} requests")
+
+
+def hops_before(lab: Lab) -> str:
+    """Redirects that were followed in an earlier visit count."""
+    hops = tuple(Hop(url=f"http://a.example/{n}", status=302, target=f"http://a.example/{n + 1}") for n in range(10))
+    with Server(lambda peer: peer.redirect("/next")) as server:
+        return expect_cause(lab.ask(server.url(), hops=hops), Cause.TOO_MANY_REDIRECTS)
+
+
+def stop_while_waiting(lab: Lab) -> str:
+    """A fetcher that is closed wakes whoever waits in it."""
+    asked = threading.Event()
+
+    def script(peer: Peer) -> None:
+        asked.set()
+        peer.hang()
+
+    patience = timedelta(seconds=30)
+    with Server(script) as server, lab.fetcher(timeout=patience, total_timeout=patience) as fetcher:
+
+        def stop() -> None:
+            asked.wait(10)
+            fetcher.close()
+
+        stopper = threading.Thread(target=stop, daemon=True)
+        stopper.start()
+        result = fetcher.fetch(request(server.url(), deadline=patience))
+        stopper.join(10)
+    return expect_cause(result, Cause.TIMEOUT, Cause.CONNECT) or expect(
+        result.elapsed < timedelta(seconds=10), f"it took {result.elapsed}"
+    )
+
+
+SAFETY = (
+    own_machine, reserved_networks, redirect_to_own_machine, name_that_changes, name_with_two_faces,
+    address_behind_proxy, other_schemes, silent_server, dripping_headers, dripping_body, dripping_redirects,
+    silent_tls, silent_resolver, bombs, endless_body, announced_size, endless_headers, endless_header_line,
+    endless_informational, endless_chunk_extension, endless_trailers, endless_refusal, endless_redirects,
+    redirect_circle, hops_before, stop_while_waiting,
+)  # fmt: skip

@@ -1,0 +1,190 @@
+"""A scripted server on 127.0.0.1, on bare sockets: it misbehaves in every way a script can spell.
+
+For `aggregator selftest` and for the tests; it knows no client. One script answers one request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+
+_MAX_REQUEST_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a client sent: the request line's parts and the headers in their order, bytes read as latin-1."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that name, None if it was not sent."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def has_header(self, name: str) -> bool:
+        """Return whether a header of that name was sent."""
+        return self.header(name) is not None
+
+
+class Peer:
+    """The client at the other end, while a script answers its request. `number` counts the server's requests from 0."""
+
+    def __init__(self, server: Server, connection: socket.socket, request: Request, number: int) -> None:
+        self.server = server
+        self.request = request
+        self.number = number
+        self.keeps = False  # whether the connection serves another request
+        self._connection = connection
+
+    def send(self, *pieces: bytes) -> None:
+        """Send bytes as they are.
+
+        Raises:
+            OSError: the client has gone; the server takes that as the end of the script.
+        """
+        for piece in pieces:
+            self._connection.sendall(piece)
+
+    def drip(self, data: bytes, pause: float) -> None:
+        """Send one byte at a time, `pause` seconds apart, until the client or the server has had enough."""
+        for index in range(len(data)):
+            self.send(data[index : index + 1])
+            if self.server.stopping.wait(pause):
+                return
+
+    def answer(
+        self, status: int = 200, body: bytes = b"", headers: Iterable[str | bytes] = (), *, keep: bool = True
+    ) -> None:
+        """Send a well-formed answer of known length."""
+        self.keeps = keep
+        self.send(head(status, (*headers, f"Content-Length: {len(body)}")), body)
+
+    def redirect(self, location: str | bytes, status: int = 302) -> None:
+        """Send a redirect."""
+        place = location.encode() if isinstance(location, str) else location
+        self.answer(status, headers=(b"Location: " + place,))
+
+    def hang(self, seconds: float = 60) -> None:
+        """Say nothing until the client or the server has had enough."""
+        self._connection.settimeout(seconds)
+        self._connection.recv(1)
+
+    def reset(self) -> None:
+        """Break the connection off with RST."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+Script = Callable[[Peer], None]
+
+
+def head(status: int = 200, headers: Iterable[str | bytes] = ()) -> bytes:
+    """Return a status line and headers, ready to be sent; each header is a whole line without its end."""
+    lines = [f"HTTP/1.1 {status} X", *headers]
+    return b"".join((line.encode("latin-1") if isinstance(line, str) else line) + b"\r\n" for line in lines) + b"\r\n"
+
+
+class Server:
+    """A script that listens, in a `with` statement. Counts connections and keeps every request."""
+
+    def __init__(self, script: Script, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
+        self.host = host
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.stopping = threading.Event()
+        self._script = script
+        self._tls = tls
+        self._listener = socket.create_server((host, 0), backlog=128)
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def port(self) -> int:
+        """The port where it listens."""
+        return int(self._listener.getsockname()[1])
+
+    def url(self, path: str = "/", *, host: str = "") -> str:
+        """Return an address of this server, by another name if `host` is given."""
+        return f"{'https' if self._tls else 'http'}://{host or self.host}:{self.port}{path}"
+
+    def __enter__(self) -> Server:
+        self._listener.settimeout(None)
+        self._start(self._accept)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stopping.set()
+        with self._lock:
+            waiting = (*self._open, self._listener)
+        for connection in waiting:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _start(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, name="selftest server", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self.connections += 1
+                self._open.add(connection)
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            secured = connection
+            if self._tls is not None:
+                secured = self._tls.wrap_socket(connection, server_side=True)
+                with self._lock:
+                    self._open.add(secured)
+            with contextlib.closing(secured):
+                while self._serve_one(secured):
+                    pass
+        except OSError:
+            return  # the client has gone
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+    def _serve_one(self, connection: socket.socket) -> bool:
+        """Answer one request; return whether the connection stays."""
+        raw = b""
+        while b"\r\n\r\n" not in raw:
+            received = connection.recv(_MAX_REQUEST_BYTES)
+            if not received or len(raw) > _MAX_REQUEST_BYTES:
+                return False
+            raw += received
+        request = _parse_request(raw)
+        with self._lock:
+            number = len(self.requests)
+            self.requests.append(request)
+        peer = Peer(self, connection, request, number)
+        self._script(peer)
+        return peer.keeps
+
+
+def _parse_request(raw: bytes) -> Request:
+    first, *lines = raw.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    method, target, _ = (*first.split(" "), "", "", "")[:3]
+    pairs = (line.partition(":") for line in lines)
+    return Request(method=method, target=target, headers=tuple((name, value.strip(" ")) for name, _, value in pairs))
