@@ -198,7 +198,8 @@ class PollRecord:
     """The whole outcome of one poll, saved in one transaction.
 
     `host` is the name:port where the feed is due next (it changes when an address was adopted or a hop is pending).
-    `is_first` True: the entries are the feed's first ones. `gap` is a time in which entries may have been lost.
+    `gap` is a time in which entries may have been lost. `revisits` False: pages are never visited again, not even when
+    an entry's `updated` changed.
     """
 
     feed_id: FeedId
@@ -207,6 +208,7 @@ class PollRecord:
     outcome: PollOutcome
     sightings: tuple[Sighting, ...] = ()
     gap: tuple[datetime, datetime] | None = None
+    revisits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
