@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -134,7 +134,13 @@ def open_app(config: Config, *, clock: SystemClock | None = None) -> Iterator[Ap
         fetcher = HttpFetcher(fetch_limits(config), clock)
         pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         try:
-            engine = _engine(config, clock, store, raw_store, publishers, fetcher, pool)
+            tools = _tools(config, clock, store, raw_store, publishers, fetcher, pool)
+            engine = LocalEngine(
+                tools,
+                ExtractionLine(tools, pool, _extraction_settings(config)),
+                workers=config.polling.workers,
+                max_pages=config.polling.max_pages_per_visit,
+            )
             yield App(
                 config=config,
                 clock=clock,
@@ -153,7 +159,40 @@ def open_app(config: Config, *, clock: SystemClock | None = None) -> Iterator[Ap
         store.close()
 
 
-def _engine(
+def reload_app(app: App, config: Config) -> App:
+    """Apply a newer configuration to a running process: nothing in flight is lost, no feed is polled twice for it.
+
+    Raises:
+        ConfigError: a rule is refused, or a setting changed that needs a restart.
+    """
+    if config.storage.url != app.config.storage.url or config.storage.raw_dir != app.config.storage.raw_dir:
+        raise ConfigError(f"{config.path}: storage: url and raw_dir cannot change while running; restart for that")
+    publishers = publishers_of(config)
+    for line in changed_settings(app.config, config):
+        logger.info("setting changed", extra={"change": line})
+    report = app.store.sync_feeds(config.subscriptions(), config.config_hash, _written_at(config))
+    for change in (*(f"+ {name}" for name in report.added), *(f"- {name}" for name in report.removed), *report.changed):
+        logger.info("feeds changed", extra={"change": change})
+    fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
+    tools = _tools(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.pool)
+    app.engine.reconfigure(
+        tools, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
+    )
+    return replace(app, config=config, publishers=publishers, fetcher=fetcher, sinks=sinks_of(config))
+
+
+def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
+    """Return what changed outside the feed list, as `http.timeout: 20s -> 30s`."""
+    before, after = old.model_dump(mode="json", exclude={"feeds"}), new.model_dump(mode="json", exclude={"feeds"})
+    return tuple(
+        f"{section}.{key}: {before[section][key]} -> {value}"
+        for section, settings in after.items()
+        for key, value in settings.items()
+        if before[section][key] != value
+    )
+
+
+def _tools(
     config: Config,
     clock: Clock,
     store: SqlStore,
@@ -161,9 +200,8 @@ def _engine(
     publishers: Publishers,
     fetcher: HttpFetcher,
     pool: WorkerPool,
-) -> LocalEngine:
-    random = Random()  # noqa: S311 - spreads polls, guards nothing
-    tools = Tools(
+) -> Tools:
+    return Tools(
         store=store,
         fetcher=fetcher,
         raw_store=raw_store,
@@ -181,22 +219,17 @@ def _engine(
             policy=poll_policy(config), max_bytes=config.http.max_feed_size, deadline=config.http.total_timeout
         ),
         pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
-        random=random,
+        random=Random(),  # noqa: S311 - spreads polls, guards nothing
     )
-    line = ExtractionLine(
-        store,
-        raw_store,
-        pool,
-        publishers,
-        ExtractionSettings(
-            timeout=config.extraction.timeout,
-            mode=config.extraction.mode,
-            keep_raw=config.storage.raw_dir is not None,
-            revisit=config.polling.revisit,
-        ),
-        random,
+
+
+def _extraction_settings(config: Config) -> ExtractionSettings:
+    return ExtractionSettings(
+        timeout=config.extraction.timeout,
+        mode=config.extraction.mode,
+        keep_raw=config.storage.raw_dir is not None,
+        revisit=config.polling.revisit,
     )
-    return LocalEngine(tools, line, workers=config.polling.workers, max_pages=config.polling.max_pages_per_visit)
 
 
 # --- settings into the records of the modules -------------------------------------------------------------------------

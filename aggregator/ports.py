@@ -6,9 +6,10 @@ method answers `None` or `False`, and the caller stops (docs/architecture.md, "E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -105,13 +106,31 @@ class Claim:
     robots_at: datetime | None
 
 
-@dataclass(slots=True)
 class Scope:
-    """What one `run-once` may take: its own set, which its polls enlarge. Not shared between processes."""
+    """What one `run-once` may take: its own set, which its polls enlarge. Shared by the threads of one process."""
 
-    hosts: set[HostId] = field(default_factory=set)
-    feeds: set[FeedId] = field(default_factory=set)
-    pages: set[PageId] = field(default_factory=set)
+    def __init__(
+        self, hosts: Iterable[HostId] = (), feeds: Iterable[FeedId] = (), pages: Iterable[PageId] = ()
+    ) -> None:
+        self.hosts = set(hosts)
+        self.feeds = set(feeds)
+        self.pages = set(pages)
+        self.additions = 0
+        self._lock = threading.Lock()
+
+    def add(self, host: HostId, page: PageId | None = None) -> None:
+        """Take in a host, and a page that is due there."""
+        with self._lock:
+            self.hosts.add(host)
+            if page is not None:
+                self.pages.add(page)
+            self.additions += 1
+
+    def leave(self, host: HostId, seen: int | None = None) -> None:
+        """Leave a host out from now on; not if something was added since `additions` was `seen`."""
+        with self._lock:
+            if seen is None or seen == self.additions:
+                self.hosts.discard(host)
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
@@ -415,11 +434,17 @@ class Store(Protocol):
         ...
 
     def record_article(
-        self, page: FetchedPage, record: ArticleRecord, next_visit_at: datetime | None
+        self,
+        page: FetchedPage,
+        record: ArticleRecord,
+        *,
+        if_changed: datetime | None = None,
+        if_unchanged: datetime | None = None,
     ) -> ArticleRecorded | None:
         """Save article, aliases, evidence, fingerprint and decisions; the page is done.
 
-        The same normalised title and body as before is `unchanged`. `next_visit_at` makes the page due again.
+        The same normalised title and body as before is `unchanged`. The page is due again at `if_changed` when its
+        article is new or updated, else at `if_unchanged`; None: never.
         """
         ...
 

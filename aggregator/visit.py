@@ -84,6 +84,11 @@ class VisitReport:
     causes: dict[Cause, int] = field(default_factory=dict)
     backing_off: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to do."""
+        return self.requests == 0 and self.pages_failed == 0
+
     def count_cause(self, cause: Cause) -> None:
         """Note one failure."""
         self.causes[cause] = self.causes.get(cause, 0) + 1
@@ -244,10 +249,9 @@ def _poll_one(feed: Feed, stay: _Stay, tools: Tools, scope: Scope | None, report
         if record.outcome.outcome != "moving":
             scope.feeds.discard(feed.id)
         else:
-            scope.hosts.add(recorded.host_id)
+            scope.add(recorded.host_id)
         for page_id, host_id in recorded.new_pages:
-            scope.pages.add(page_id)
-            scope.hosts.add(host_id)
+            scope.add(host_id, page_id)
 
 
 @contextmanager
@@ -361,8 +365,7 @@ def _collect_one(page: Page, stay: _Stay, tools: Tools, scope: Scope | None, rep
             target = identify(result.target, tools.publishers)
             went_on = store.record_handover(claim, page, target, host_of(result.target), result.hops)
             if went_on is not None and scope is not None:
-                scope.pages.add(went_on[0])
-                scope.hosts.add(went_on[1])
+                scope.add(went_on[1], went_on[0])
             current = True
         case FetchFailed():
             failed = PageFailed(cause=result.cause, detail=result.detail)

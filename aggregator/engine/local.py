@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aggregator.engine.extraction import ExtractionLine
+from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.errors import StorageError
 from aggregator.models import HostId
 from aggregator.ports import Claim, Scope
@@ -71,6 +71,12 @@ class LocalEngine:
     def totals(self) -> Counter[str]:
         """What was done since the start, by name."""
         return self._totals + Counter({f"articles_{kind}": count for kind, count in self.line.counts.items()})
+
+    def reconfigure(self, tools: Tools, extraction: ExtractionSettings, workers: int, max_pages: int) -> None:
+        """Use other settings from the next visit and the next page on."""
+        self.tools = self.line.tools = tools
+        self.line.settings = extraction
+        self.workers, self.max_pages = workers, max_pages
 
     def request_stop(self) -> None:
         """Let visits end after the request in hand; safe in a signal handler."""
@@ -145,28 +151,28 @@ class LocalEngine:
         return claims[0] if claims else None
 
     def _visit(self, claim: Claim, scope: Scope | None) -> None:
-        max_pages = self.max_pages
-        if scope is not None:
-            max_pages -= self._pages_asked[claim.host_id]
+        asked = self._pages_asked[claim.host_id] if scope is not None else 0
+        seen = scope.additions if scope is not None else 0
+        with_pages = self._with_pages
         report = visit(
             claim,
             self.tools,
             scope=scope,
-            max_pages=max_pages,
+            max_pages=self.max_pages - asked,
             others_due=lambda: len(self._running) >= self.workers,
             stopping=self._stopping.is_set,
-            with_pages=self._with_pages,
+            with_pages=with_pages,
         )
         with self._changed:
-            self._pages_asked[claim.host_id] += report.pages_requested
             self._add(report)
-        if scope is not None and (report.backing_off or self._pages_asked[claim.host_id] >= self.max_pages):
-            self._leave(claim, scope, report)
-
-    def _leave(self, claim: Claim, scope: Scope, report: VisitReport) -> None:
-        """Take a host out of the run: it backs off, or its share of pages is used up."""
-        if report.backing_off or not self.tools.store.due_feeds(claim, self.tools.store.now(), scope=scope, limit=1):
-            scope.hosts.discard(claim.host_id)
+            self._pages_asked[claim.host_id] += report.pages_requested
+            full = self._pages_asked[claim.host_id] >= self.max_pages
+        if scope is None:
+            return
+        if report.backing_off:
+            scope.leave(claim.host_id)
+        elif with_pages and (report.is_empty or (full and not report.feeds_polled)):
+            scope.leave(claim.host_id, seen)  # nothing of this run is left here, or its share of pages is used up
 
     def _add(self, report: VisitReport) -> None:
         self.last_moved_at = self.tools.clock.monotonic()
