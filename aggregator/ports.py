@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from aggregator.evidence import Edge
 from aggregator.fingerprint import Fingerprint
 from aggregator.models import (
     Article,
     ArticleId,
     Cause,
     Entry,
-    Evidence,
     Extraction,
     Feed,
     FeedId,
@@ -161,7 +161,7 @@ class ArticleRecord:
     identity: Identity
     url: str  # canonical address to show
     urls: tuple[Identity, ...]
-    edges: tuple[Evidence, ...]
+    edges: tuple[Edge, ...]
     pointers: tuple[Identity, ...]
     content: Extraction
     quality: tuple[str, ...]
@@ -191,7 +191,7 @@ class Sighting:
     url: str | None
     host: str | None  # name:port of url
     identity: Identity | None
-    edges: tuple[Evidence, ...] = ()
+    edges: tuple[Edge, ...] = ()
     from_feed: bool = False
     decisions: tuple[Decision, ...] = ()
 
