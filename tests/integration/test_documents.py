@@ -1,0 +1,88 @@
+"""The documents are true: every command, option, key and dependency is in them, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from aggregator.cli import cli
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+COMMON_OPTIONS = {"--config", "--log-format", "--verbose", "-v", "--quiet", "-q", "--help", "-h", "--json", "--version"}
+
+
+def commands(group: click.Group, path: str = "aggregator") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def sections() -> dict[str, str]:
+    parts = re.split(
+        r"^### (.+)$", (DOCS / "reference" / "commands.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_command_has_its_section_with_every_option() -> None:
+    documented = sections()
+    for path, command in commands(cli):
+        assert path in documented, f"{path} is not in docs/reference/commands.md"
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                missing = {name for name in parameter.opts if name.startswith("--") and name not in documented[path]}
+                assert missing <= COMMON_OPTIONS, f"{path}: {missing} not in docs/reference/commands.md"
+
+
+def keys(schema: dict[str, Any], root: dict[str, Any]) -> Iterator[str]:
+    for name, value in schema.get("properties", {}).items():
+        yield name
+        for part in (value, value.get("items", {})):
+            if "$ref" in part:
+                yield from keys(root["$defs"][part["$ref"].rsplit("/", 1)[-1]], root)
+
+
+def test_every_key_of_the_configuration_is_in_the_reference() -> None:
+    schema = json.loads(CliRunner().invoke(cli, ["config", "schema"]).stdout)
+    text = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
+    found = set(keys(schema, schema))
+    assert {"storage", "articles_dir", "feeds", "full_text"} <= found
+    assert {key for key in found if key not in text} == set()
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    reasons = (DOCS / "decisions" / "0007-dependencies.md").read_text(encoding="utf-8")
+    names = {re.split(r"[^a-z0-9-]", requirement)[0] for requirement in [*project["dependencies"], *extras]}
+    assert {name for name in names if name.removesuffix("-binary") not in reasons} == set()
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=lambda page: page.stem)
+def test_a_decision_is_one_page(page: Path) -> None:
+    assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", page.name)
+    assert len(page.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose):
+        if "://" not in target and not target.startswith("mailto:"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
