@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ from aggregator.ports import Clock, Sink
 from aggregator.publish import Published, publish
 from aggregator.rawstore import FileRawStore
 from aggregator.rules import SHIPPED, Publishers, load_publishers, shipped_publishers
-from aggregator.schedule import PollPolicy, forced_due
+from aggregator.schedule import PollPolicy, forced_due, threshold_for
 from aggregator.settings import Config
 from aggregator.sinks.seed_files import SeedFiles
 from aggregator.store import SqlStore, open_store
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 PROJECT_PAGE = "https://github.com/aggregator/aggregator"
 _LEASE_MARGIN = timedelta(seconds=30)
+_SWEEP_AGE = timedelta(days=1)
 _PUBLISH_WAIT = timedelta(seconds=60)
 
 
@@ -90,6 +91,20 @@ class App:
     def publish(self, wait: timedelta = timedelta(0)) -> Published:
         """Bring the outputs up to date."""
         return publish(self.store, self.sinks, wait=wait)
+
+    def keep_house(self) -> None:
+        """Delete what retention lets go, and files of ours that no row names."""
+        now, storage = self.store.now(), self.config.storage
+        for content_hash in self.store.prune(now, storage.retention, storage.raw_retention):
+            self.raw_store.delete(content_hash)
+        known = self.store.known_hashes
+        for content_hash, touched_at in self.raw_store.names():
+            if now - touched_at > _SWEEP_AGE and not known(content_hash):
+                self.raw_store.delete(content_hash)
+        with self.store.publishing(timedelta(0)) as held:
+            if held:
+                for sink in self.sinks:
+                    sink.sweep(self.store.is_published, now)
 
     def run_once(
         self,
@@ -220,6 +235,7 @@ def _tools(
         ),
         pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
         random=Random(),  # noqa: S311 - spreads polls, guards nothing
+        recent=deque(maxlen=20),
     )
 
 
@@ -259,7 +275,12 @@ def fetch_limits(config: Config) -> FetchLimits:
 def poll_policy(config: Config) -> PollPolicy:
     """Return how often feeds are asked."""
     polling = config.polling
-    return PollPolicy(min_interval=polling.min_interval, max_interval=polling.max_interval, budget=polling.budget)
+    return PollPolicy(
+        min_interval=polling.min_interval,
+        max_interval=polling.max_interval,
+        budget=polling.budget,
+        threshold=threshold_for(polling.budget),
+    )
 
 
 def publishers_of(config: Config) -> Publishers:

@@ -5,18 +5,18 @@ Knows neither the store nor the pool: `visit` and the engines carry results ther
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from aggregator.evidence import edges_of_entry, edges_of_page
+from aggregator.evidence import Edge, edges_of_entry, edges_of_page, refusal_alone
 from aggregator.extract import extract_entry, extract_page
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
 from aggregator.models import (
     Cause,
     Entry,
-    Evidence,
     ExtractInput,
     Extraction,
     Fetched,
@@ -163,8 +163,7 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
     own_site = registrable_domain(final_url)
     seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url)))
     identities = tuple(identify(url, publishers) for url in seen)
-    evidence = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
-    edges: tuple[Evidence, ...] = evidence.edges
+    edges = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
     if page.entry is not None:
         edges += edges_of_entry(page.entry, page.feed_url, publishers)
     return ArticleRecord(
@@ -178,12 +177,18 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
         fingerprint=collected.fingerprint,
         decisions=(
             Decision(url=final_url, key=identity.key, verdict="kept", rule=identity.rule, detail=page.feed_name),
-            *(
-                Decision(url=refused.url, key=None, verdict="refused", rule=refused.reason, detail=final_url)
-                for refused in evidence.refused
-            ),
+            *_refused(edges),
         ),
     )
+
+
+def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
+    """Say what the page or the feed claimed and nobody believes."""
+    for edge in edges:
+        refusal = refusal_alone(edge)
+        if refusal is not None:
+            rule = f"{edge.kind}: {refusal}"
+            yield Decision(url=edge.other, key=edge.other, verdict="refused", rule=rule, detail=edge.key)
 
 
 def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:

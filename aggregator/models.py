@@ -338,15 +338,6 @@ class EvidenceKind(StrEnum):
     DECLARED = "declared"  # amphtml or shortlink of the page
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """An edge: the two URLs are one article. `text_hash` is that of the page's text, when a page said it."""
-
-    url: str
-    other_url: str
-    kind: EvidenceKind
-
-
 # --- pages and articles -----------------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,7 @@ def poll_feed(
     settings: PollSettings,
     now: Callable[[], datetime],
     may_hop: Callable[[str], bool],
+    own_network_is_down: Callable[[FetchFailed], bool],
     random: Random,
 ) -> Polled:
     """Fetch the feed and say what to record.
@@ -104,7 +105,8 @@ def poll_feed(
         case Redirected():
             record, failed = _moving(feed, result, now()), None
         case FetchFailed():
-            record, failed = _failed(feed, result, now(), settings.policy, random), result
+            own = own_network_is_down(result)
+            record, failed = _failed(feed, result, now(), settings.policy, random, own_network=own), result
         case NotModified():
             record, failed = _unchanged(feed, result, now(), settings.policy, random), None
         case Fetched():
@@ -125,8 +127,11 @@ def _moving(feed: Feed, result: Redirected, now: datetime) -> PollRecord:
     return PollRecord(feed_id=feed.id, host=host_of(result.target), state=state, outcome=outcome)
 
 
-def _failed(feed: Feed, failed: FetchFailed, now: datetime, policy: PollPolicy, random: Random) -> PollRecord:
-    state = after_failure(replace(feed, state=_arrived(feed.state)), failed, now=now, policy=policy, random=random)
+def _failed(
+    feed: Feed, failed: FetchFailed, now: datetime, policy: PollPolicy, random: Random, *, own_network: bool = False
+) -> PollRecord:
+    arrived = replace(feed, state=_arrived(feed.state))
+    state = after_failure(arrived, failed, now=now, policy=policy, random=random, own_network=own_network)
     if state.adopted_url is not None and state.failures >= _ADOPTION_FAILURES:
         state = replace(state, adopted_url=None, adopted_at=None)
     outcome = PollOutcome(

@@ -6,42 +6,202 @@ import fcntl
 import logging
 import os
 import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from watchfiles import watch
 
-from aggregator.app import App, check_room
-from aggregator.errors import AggregatorError, ConfigError, StorageError, StoreHeldError
+from aggregator.app import App, check_room, reload_app
+from aggregator.errors import AggregatorError, StorageError, StoreHeldError
+from aggregator.notify import notify, watchdog_interval
+from aggregator.settings import Config
 
 logger = logging.getLogger(__name__)
 
 _TICK = timedelta(seconds=1)
 _PUBLISH_EVERY = timedelta(seconds=5)
 _HOUSEKEEPING_EVERY = timedelta(minutes=10)
-_TICK_ALIVE = timedelta(seconds=30)  # older than this, the tick has stopped
-_STUCK = timedelta(minutes=5)  # visits that neither end nor begin for so long are stuck
+_DEAD_LEASES_EVERY = 30  # ticks
+_TICK_ALIVE = 30.0  # seconds after which a tick that did not come counts as stopped
+_STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
 
 class Service:
-    """`aggregator run`, from `start` to the signal that ends it."""
+    """`aggregator run`: from `run` to the signal that ends it. `load` reads the configuration again."""
 
-    def __init__(self, app: App, load: Callable[[], App], notify: Callable[[str], None]) -> None:
-        self._app = app
+    def __init__(self, app: App, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
+        self.app = app
         self._load = load
-        self._notify = notify
+        self._environ = environ
         self._ended = threading.Event()
         self._reload_wanted = threading.Event()
-        self._paused = False
-        self._ticked_at = app.clock.monotonic()
+        self._pause_reason = ""
+        self._ticks = 0
+        self._ticked_at = time.monotonic()
+        self._signals = 0
+        self._watchdog = watchdog_interval(environ, os.getpid())
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(4)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until a signal comes; then finish or give back what is in hand, publish, return."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
+        watcher = threading.Thread(target=self._watch_configuration, name="configuration", daemon=True)
+        for job, every in (
+            (self._tick, _TICK),
+            (self._publish, _PUBLISH_EVERY),
+            (self._keep_house, _HOUSEKEEPING_EVERY),
+        ):
+            self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
+        extraction.start()
+        watcher.start()
+        self._scheduler.start()
+        self._tell(READY=1, STATUS="polling")
+        logger.info("started", extra={"feeds": len(self.app.config.feeds)})
+        self._ended.wait()
+        self._stop(extraction)
+
+    def is_ready(self) -> bool:
+        """Whether the last tick is recent: what /readyz says."""
+        return not self._ended.is_set() and time.monotonic() - self._ticked_at < _TICK_ALIVE
+
+    def _stop(self, extraction: threading.Thread) -> None:
+        self._tell(STOPPING=1, STATUS="stopping")
+        self._scheduler.shutdown(wait=False)
+        self.app.engine.stop()
+        extraction.join(timeout=2)
+        self._publish()
+        logger.info("stopped")
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(128 + number)
+        self.app.request_stop()
+        self._ended.set()
+
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:
+        self._reload_wanted.set()
+
+    # --- jobs --------------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self._ended.is_set():
+            return
+        if self._reload_wanted.is_set():
+            self._reload_wanted.clear()
+            self._reload()
+        if self._ticks % _DEAD_LEASES_EVERY == 0:
+            self.app.store.free_dead_leases()
+        self._ticks += 1
+        if self._may_poll():
+            self.app.engine.fill()
+        self._ticked_at = time.monotonic()
+        if self._watchdog is not None and self._is_moving():
+            self._tell(WATCHDOG=1)
+
+    def _may_poll(self) -> bool:
+        """Pause on a full disk or a failing store, and say so once."""
+        try:
+            error = self.app.engine.take_error()
+            if error is not None:
+                raise StorageError(str(error)) from error
+            check_room(self.app.config)
+            self.app.store.now()
+        except StorageError as problem:
+            if str(problem) != self._pause_reason:
+                self._pause_reason = str(problem)
+                logger.warning("polling pauses", extra={"reason": self._pause_reason})
+                self._tell(STATUS=f"paused: {self._pause_reason}")
+            return False
+        if self._pause_reason:
+            self._pause_reason = ""
+            logger.warning("polling resumes")
+            self._tell(STATUS="polling")
+        return True
+
+    def _is_moving(self) -> bool:
+        engine = self.app.engine
+        return engine.running == 0 or self.app.clock.monotonic() - engine.last_moved_at < _STUCK_AFTER
+
+    def _publish(self) -> None:
+        try:
+            self.app.publish()
+        except (StorageError, OSError) as error:
+            logger.warning("not published; tried again in a few seconds", extra={"reason": str(error)})
+
+    def _keep_house(self) -> None:
+        try:
+            self.app.keep_house()
+        except (StorageError, OSError) as error:
+            logger.warning("housekeeping failed", extra={"reason": str(error)})
+
+    def _extract(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self.app.engine.line.step(_TICK.total_seconds())
+            except (StorageError, OSError) as error:
+                logger.warning("extraction pauses", extra={"reason": str(error)})
+                self._ended.wait(_TICK.total_seconds())
+
+    # --- configuration -----------------------------------------------------------------------------------------------
+
+    def _watch_configuration(self) -> None:
+        path = self.app.config.path.resolve()
+        names = {path.name, "feeds.toml"}
+        rules = self.app.config.extraction.publishers_dir
+        folders = [path.parent, *([rules] if rules is not None and rules.is_dir() else [])]
+        for changes in watch(*folders, stop_event=self._ended, recursive=False, debounce=500):
+            changed = {Path(name) for _, name in changes}
+            if any(one.name in names or one.parent == rules for one in changed):
+                self._reload_wanted.set()
+
+    def _reload(self) -> None:
+        """Read the configuration again; what is wrong leaves the running settings in force."""
+        self._tell(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
+        try:
+            config = self._load()
+            if config.config_hash != self.app.config.config_hash:
+                self.app = reload_app(self.app, config)
+                logger.info("configuration reloaded", extra={"file": str(config.path)})
+        except AggregatorError as error:
+            logger.error("configuration refused; the running settings stay", extra={"reason": str(error)})
+        self._tell(READY=1)
+
+    def _tell(self, **messages: str | int) -> None:
+        notify(self._environ, **messages)
+
+
+@contextmanager
+def hold_store(config: Config) -> Iterator[None]:
+    """Let only one daemon work on a SQLite store; the lock ends with the process (flock(2)).
+
+    Raises:
+        StoreHeldError: another daemon has it.
+    """
+    path = config.storage.sqlite_path
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreHeldError(f"{path}: another `aggregator run` works on this store") from error
+        yield

@@ -7,6 +7,7 @@ requests is spent in the table (`not_before`), not in a thread.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from aggregator.poll import FeedParser, PollSettings, poll_feed
 from aggregator.ports import Claim, Clock, Fetcher, PollRecord, RawStore, Scope, Store
 from aggregator.robots import MAX_BYTES, RobotsRule, crawl_delay, max_age, refusal, robots_of, robots_url
 from aggregator.rules import Publishers, publisher_of
-from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, revisit_at
+from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
 from aggregator.urls import host_of
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Tools:
     polling: PollSettings
     pages: PageLimits
     random: Random
+    recent: deque[tuple[str, Cause | None]]  # host and cause (None: an answer) of the latest requests of all visits
 
 
 @dataclass(slots=True, kw_only=True)
@@ -229,9 +231,11 @@ def _poll_one(feed: Feed, stay: _Stay, tools: Tools, scope: Scope | None, report
             settings=tools.polling,
             now=stay.now,
             may_hop=may_hop,
+            own_network_is_down=lambda failed: _blames_us(failed, tools),
             random=tools.random,
         )
     stay.asked()
+    tools.recent.append((stay.claim.host, polled.failed.cause if polled.failed is not None else None))
     record: PollRecord = polled.record
     report.requests += polled.requests
     recorded = tools.store.record_poll(stay.claim, record)
@@ -340,6 +344,7 @@ def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, repo
 def _collect_one(page: Page, stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport) -> None:
     result = fetch_page(page, tools.fetcher, tools.pages)
     stay.asked()
+    tools.recent.append((stay.claim.host, result.cause if isinstance(result, FetchFailed) else None))
     report.requests += 1
     report.pages_requested += 1
     store, claim, now = tools.store, stay.claim, stay.now()
@@ -382,11 +387,19 @@ def _record_failure(
 ) -> bool:
     report.pages_failed += 1
     report.count_cause(failed.cause)
-    next_at = next_page_attempt(page.attempts + 1, failed.cause, retry_after, now=stay.now(), random=tools.random)
-    return tools.store.record_page_failure(stay.claim, page, failed, next_at)
+    counts = not own_network_is_down(list(tools.recent))
+    attempts = page.attempts + 1 if counts else 1
+    next_at = next_page_attempt(attempts, failed.cause, retry_after, now=stay.now(), random=tools.random)
+    return tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=counts)
 
 
 # --- the host itself --------------------------------------------------------------------------------------------------
+
+
+def _blames_us(failed: FetchFailed, tools: Tools) -> bool:
+    """Say whether our own network is down: then nobody is punished for it."""
+    latest = (host_of(failed.final_url), failed.cause)
+    return own_network_is_down([*tools.recent, latest])
 
 
 def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) -> None:
@@ -400,4 +413,5 @@ def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) 
         return
     if host_of(failed.final_url) != stay.claim.host and not asked_for_quiet:
         return  # a hop elsewhere failed; this host answered
-    stay.back_off(host_not_before(failed, stay.failures, now=stay.now(), random=tools.random))
+    failures = 0 if own_network_is_down(list(tools.recent)) else stay.failures
+    stay.back_off(host_not_before(failed, failures, now=stay.now(), random=tools.random))

@@ -1,4 +1,4 @@
-"""Commands that work through feeds: run-once, demo."""
+"""Commands that work through feeds: run-once, run, demo."""
 
 from __future__ import annotations
 
@@ -46,6 +46,18 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
         ctx.exit(128 + caught[0])
     if strict and report.feeds_failed:
         ctx.exit(1)
+
+
+@cli.command()
+@click.pass_context
+def run(ctx: click.Context) -> None:
+    """Run the daemon in the foreground: schedule, reload on SIGHUP or edited configuration, stop on SIGTERM."""
+    from aggregator.app import open_app
+    from aggregator.service import Service, hold_store
+
+    config = load(ctx)
+    with hold_store(config), open_app(config) as app:
+        Service(app, lambda: load(ctx), os.environ).run()
 
 
 @cli.command()

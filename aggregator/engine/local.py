@@ -87,6 +87,11 @@ class LocalEngine:
         """Whether a stop was asked for."""
         return self._stopping.is_set()
 
+    def take_error(self) -> BaseException | None:
+        """Return what failed in a visit since the last call: the store, or the disk."""
+        error, self._error = self._error, None
+        return error
+
     def fill(self, scope: Scope | None = None) -> int:
         """Claim hosts for the free threads and start their visits; return how many."""
         free = self.workers - len(self._running)
