@@ -134,7 +134,7 @@ def is_permalink(tree: EntryTree) -> bool:
 
 
 def read_dates(tree: EntryTree, now: datetime) -> EntryDates:
-    """Return the dates that can be believed, each from the first element that has one."""
+    """Return the dates that can be believed, each from the first kind of element that has one."""
     published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now)
     updated_at, _, other_doubt = _read_date(tree, _UPDATED, now)
     if updated_at is None and (changed := attribute(tree.element, "lastmod")):
@@ -156,7 +156,7 @@ def read_raw_date(tree: EntryTree) -> str:
 def _read_date(tree: EntryTree, names: tuple[str, ...], now: datetime) -> tuple[datetime | None, str, bool]:
     doubt, first_raw = False, ""
     for name in names:
-        for child in tree.children.get(name, ()):
+        for child in reversed(tree.children.get(name, ())):  # of several the last one, as feedparser has it
             raw = text_of(child)
             if not raw:
                 continue

@@ -5,7 +5,9 @@ It reads the tree of the head (the feed without its entries) and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from lxml import etree
@@ -47,7 +49,9 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
     outer = base_of(root, url)
     holder = _channel(root, context)
     tree = read_tree(holder, context, outer)
-    links = _links(tree, context)
+    links = _links(tree)
+    if not url and not tree.base:  # a file: the feed's own addresses are the next best base
+        tree = replace(tree, base=links.get("self") or links.get("alternate") or "")
     language = (
         read_text(tree, "language")
         or read_text(tree, "dc:language")
@@ -61,7 +65,7 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
         language=language.strip()[:40],
         authors=read_authors(tree) if context.is_atom else (),
         base=tree.base,
-        hints=_hints(tree, context),
+        hints=_hints(tree),
         hub=links.get("hub"),
         self_url=links.get("self"),
         previous_url=links.get("prev-archive") or links.get("next"),
@@ -86,13 +90,29 @@ def _title(tree: EntryTree) -> str:
 
 def title_text(element: etree._Element) -> str:
     """Return a title as plain text on one line; what its type calls HTML, or looks like it, is unwrapped."""
-    text = text_of(element)
-    if len(element) == 0 and attribute(element, "type").lower() not in ("text", "text/plain"):
-        return plain_text(text)
-    return " ".join(text.split())
+    if len(element):
+        return " ".join("".join(_visible_texts(element)).split())
+    text, kind = text_of(element), attribute(element, "type").lower()
+    if attribute(element, "mode") == "base64" or kind == "application/octet-stream":
+        text = _decode_base64(text)
+    return " ".join(text.split()) if kind in ("text", "text/plain") else plain_text(text)
 
 
-def _links(tree: EntryTree, context: Context) -> dict[str, str]:
+def _visible_texts(element: etree._Element) -> Iterator[str]:
+    for part in element.iter():
+        hidden = str(part.tag).rpartition("}")[2].lower() in ("script", "style")
+        yield (part.text or "") if not hidden else ""
+        yield (part.tail or "") if part is not element else ""
+
+
+def _decode_base64(text: str) -> str:
+    try:
+        return b64decode(text, validate=False).decode("utf-8")
+    except ValueError:
+        return text
+
+
+def _links(tree: EntryTree) -> dict[str, str]:
     """Return the first address of each link relation."""
     found: dict[str, str] = {}
     for name in ("link", "atom:link"):
@@ -109,11 +129,11 @@ def _own_link(tree: EntryTree, links: dict[str, str]) -> str | None:
     return links.get("alternate") or absolute(tree.base, attribute(tree.element, "href"))
 
 
-def _hints(tree: EntryTree, context: Context) -> FeedHints:
+def _hints(tree: EntryTree) -> FeedHints:
     minutes = _whole(read_text(tree, "ttl"))
     ttl = timedelta(minutes=minutes) if minutes and minutes < 60 * 24 * 366 else None
-    hours = {_whole(text) for text in _listed(tree, "skiphours", context)}
-    days = {text.lower() for text in _listed(tree, "skipdays", context)}
+    hours = {_whole(text) for text in _listed(tree, "skiphours")}
+    days = {text.lower() for text in _listed(tree, "skipdays")}
     return FeedHints(
         ttl=ttl,
         skip_hours=tuple(sorted({hour % 24 for hour in hours if hour is not None and 0 <= hour <= 24})),
@@ -122,7 +142,7 @@ def _hints(tree: EntryTree, context: Context) -> FeedHints:
     )
 
 
-def _listed(tree: EntryTree, name: str, context: Context) -> list[str]:
+def _listed(tree: EntryTree, name: str) -> list[str]:
     return [text_of(part) for child in tree.children.get(name, ()) for part in child]
 
 

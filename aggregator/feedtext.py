@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
 from html.entities import html5
+from itertools import islice
 
 from aggregator.encoding import decode, xml_declaration
 
@@ -26,12 +27,22 @@ _BAD_SIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _PROLOG = re.compile(r"<\?(?:xml|xml-stylesheet)\b[^>]{0,1000}>|<!--.*?-->|\s+", re.DOTALL | re.IGNORECASE)
 _DOCTYPE = re.compile(r"<!DOCTYPE\b", re.IGNORECASE)
 _ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})\s+(?:\"([^\"<&%]*)\"|'([^'<&%]*)')\s*>")
-# A CDATA section or comment (left alone), or an `&` with what may be a reference.
+# A CDATA section or comment (left alone), or an `&` with what may be a reference, but for those that XML knows.
 _AMPERSAND = re.compile(
-    r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->)|&(#[xX][0-9a-fA-F]{1,8};|#[0-9]{1,8};|[A-Za-z][\w.-]{0,59};)?", re.DOTALL
+    r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->)|&(?!(?:amp|lt|gt|quot|apos);)(#[xX][0-9a-fA-F]{1,8};|#[0-9]{1,8};|[A-Za-z][\w.-]{0,59};)?",
+    re.DOTALL,
 )
-_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
-_XML_NAMES = frozenset({"amp;", "lt;", "gt;", "quot;", "apos;"})
+_OPENINGS = (("<![CDATA[", "]]>"), ("<!--", "-->"))
+_BARE_RUN = re.compile(r"&(?:&)+")
+_LONG_TAG_CHARS = 2000
+_MAX_QUOTES = 200
+# A CDATA section or a whole start tag; possessive, so that each sign is read once.
+_START_TAG = re.compile(r"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+|<[A-Za-z_](?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+")
+_QUOTES = re.compile("[\"']")
+_TAG = re.compile(
+    r"<(script|style)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|</?[A-Za-z][^<>]*>", re.DOTALL | re.IGNORECASE
+)
+_MAX_PLAIN_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +147,6 @@ def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
             return str(section)
         if reference is None:
             return "&amp;"
-        if reference in _XML_NAMES:
-            return match.group()
         if reference.startswith("#"):
             return "" if _BAD_SIGN.match(unescape("&" + reference)) else _numeric(reference)
         value = entities.get(reference[:-1])
@@ -146,7 +155,28 @@ def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
             return value if budget >= 0 else ""
         return _escape(html5.get(reference, "&" + reference))
 
-    return _AMPERSAND.sub(sign, _BAD_SIGN.sub("", xml))
+    xml = _BAD_SIGN.sub("", xml)
+    for opening, closing in _OPENINGS:
+        # One that never ends would be looked for in vain by each of the patterns to come, and hides what follows it.
+        end = xml.rfind(closing) + 1
+        xml = xml[:end] + xml[end:].replace(opening, "")
+    xml = _BARE_RUN.sub(lambda run: "&amp;" * (len(run.group()) - 1) + "&", xml)
+    return _AMPERSAND.sub(sign, xml)
+
+
+def cut_long_tags(xml: str) -> str:
+    """Return `xml` without the attributes beyond what an honest tag has: parsers need quadratic time for them."""
+    if len(xml) < _LONG_TAG_CHARS or xml.count('"') + xml.count("'") <= _MAX_QUOTES:
+        return xml
+
+    def cut(match: re.Match[str]) -> str:
+        tag = match.group()
+        if len(tag) < _LONG_TAG_CHARS or tag.startswith("<!"):
+            return tag
+        quotes = [quote.start() for quote in islice(_QUOTES.finditer(tag), _MAX_QUOTES + 1)]
+        return tag if len(quotes) <= _MAX_QUOTES else tag[: quotes[-1]] + ("/" if tag.endswith("/") else "")
+
+    return _START_TAG.sub(cut, xml)
 
 
 def plain_text(html: str) -> str:
@@ -155,7 +185,7 @@ def plain_text(html: str) -> str:
     >>> plain_text("Tom &amp; <b>Jerry</b>")
     'Tom & Jerry'
     """
-    return " ".join(unescape(_TAG.sub("", html)).split())
+    return " ".join(unescape(_TAG.sub("", html[:_MAX_PLAIN_CHARS])).split())
 
 
 def _escape(sign: str) -> str:

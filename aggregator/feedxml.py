@@ -9,10 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 from lxml import etree
 
-from aggregator.feedtext import repair_signs
+from aggregator.feedtext import cut_long_tags, repair_signs
 
 XML = "{http://www.w3.org/XML/1998/namespace}"
 _ATOM = "http://www.w3.org/2005/atom"
@@ -79,7 +80,7 @@ _PREFIXES = {uri.lower(): prefix for prefix, uri in NAMESPACES.items()} | {
 
 MAX_CHILDREN = 500  # of an element; what is beyond is dropped
 _MAX_ATTRIBUTES = 60
-_MAX_PLAIN_ELEMENTS = 40  # below that many tags a slice is not searched for too much of anything
+_PLAIN_TAGS = 40  # a slice with fewer is not searched for too much of anything
 _PREFIX_IN_USE = re.compile(r"[<\s/]([A-Za-z_][\w.-]{0,40}):[A-Za-z_]")
 _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 
@@ -104,6 +105,7 @@ _STRICT, _LENIENT = _parser(recover=False), _parser(recover=True)
 
 def read_slice(text: str, context: Context) -> etree._Element | None:
     """Return the element that `text` holds, in the namespaces of its feed; `None` if nothing can be read."""
+    text = cut_long_tags(text)
     declared = "".join(
         f' xmlns{":" + prefix if prefix else ""}="{_quoted(uri)}"' for prefix, uri in context.namespaces.items()
     )
@@ -115,13 +117,14 @@ def read_slice(text: str, context: Context) -> etree._Element | None:
     if root is None:
         root = _parse(f"<feed{declared}>{_TAG_LIKE.sub('&lt;', text)}</feed>", _LENIENT)
     element = next(iter(root), None) if root is not None else None
-    if element is not None and text.count("<", 0, 100_000) > _MAX_PLAIN_ELEMENTS:
+    if element is not None and (text.count("<") > _PLAIN_TAGS or text.count("=") > _MAX_ATTRIBUTES):
         _prune(element)
     return element
 
 
 def read_head(text: str, entities: Mapping[str, str]) -> etree._Element | None:
     """Return the root of a feed without its entries, however it ends."""
+    text = cut_long_tags(text)
     root = _parse(text, _STRICT)
     if root is None:
         text = repair_signs(text, entities)
@@ -156,8 +159,9 @@ def _prune(top: etree._Element) -> None:
     """Drop attributes and children beyond what an honest entry has."""
     for element in top.iter():
         if len(element.attrib) > _MAX_ATTRIBUTES:
-            for name in list(element.attrib)[_MAX_ATTRIBUTES:]:
-                del element.attrib[name]
+            kept = list(islice(element.attrib.items(), _MAX_ATTRIBUTES))
+            element.attrib.clear()
+            element.attrib.update(kept)
         if len(element) > MAX_CHILDREN:
             del element[MAX_CHILDREN:]
 

@@ -34,7 +34,7 @@ from aggregator.entryxml import (
 from aggregator.feedhead import Head, read_feed_head, title_text
 from aggregator.feedtext import FeedText, plain_text
 from aggregator.feedtext import read_text as read_feed_text
-from aggregator.feedxml import XML, Context, read_head, read_slice, text_of
+from aggregator.feedxml import NAMESPACES, XML, Context, read_head, read_slice, text_of
 from aggregator.jsonfeed import parse_json_feed
 from aggregator.models import Entry, FeedHints, ParsedFeed
 from aggregator.slices import Root, find_root, hash_slice, salt_of, split
@@ -61,6 +61,9 @@ _TEXTS = (
 )
 _TITLES = ("title", "atom:title", "dc:title", "news:title", "media:title", "itunes:title")
 _MAX_TEXTS = 5  # of one name in an entry
+_MAX_TEXT_CHARS = 1_000_000
+_MAX_TITLE_CHARS = 10_000
+_MAX_NAMESPACES = 60
 _PLAIN_NAMESPACES = frozenset({"", "http://www.w3.org/1999/xhtml", "http://www.w3.org/2005/Atom"})
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
@@ -165,6 +168,8 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
             if str(child.tag).lower().endswith("channel"):
                 namespaces.update(child.nsmap)
         namespaces.update(tree.nsmap)
+    if len(namespaces) > _MAX_NAMESPACES:
+        namespaces = {prefix: uri for prefix, uri in namespaces.items() if prefix is None or prefix in NAMESPACES}
     return Context(namespaces=namespaces, is_atom=root.kind == "atom", entities=text.entities)
 
 
@@ -216,10 +221,19 @@ def _document(trees: Sequence[EntryTree], head: etree._Element | None, context: 
         entry = etree.SubElement(parent, tree.element.tag)
         for name in ("title", *_TEXTS):
             for child in tree.children.get(name, ())[:_MAX_TEXTS]:
-                if len(child):
-                    _flatten(child)
-                entry.append(child)
+                entry.append(_as_text(child, _MAX_TITLE_CHARS if name == "title" else _MAX_TEXT_CHARS, context))
     return bytes(etree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _as_text(element: etree._Element, max_chars: int, context: Context) -> etree._Element:
+    """Return the element with text alone: as CDATA, which expat hands on in one piece."""
+    if len(element):
+        _flatten(element)
+    text = (element.text or "")[:max_chars]
+    element.text = text if "]]>" in text else etree.CDATA(text)
+    if not context.is_atom and "type" not in element.attrib and element.tag != "title":
+        element.set("type", "text/html")  # what it is in RSS; saves a guess that takes long
+    return element
 
 
 def _flatten(element: etree._Element) -> None:

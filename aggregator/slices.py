@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
+MAX_ENTRIES = 20_000  # of one document; no honest feed has as many
+
 Kind = Literal["rss", "rdf", "atom", "cdf", "sitemap", "html"]
 
 _ROOTS: dict[str, Kind] = {
@@ -26,9 +28,9 @@ _ROOTS: dict[str, Kind] = {
 }
 _ENTRY_NAMES = {"rss": "item", "rdf": "item", "cdf": "item", "atom": "entry", "sitemap": "url"}
 _ROOT = re.compile(
-    r"<!--.*?-->|<(!doctype\s+html\b|(?:[A-Za-z][\w.-]{0,30}:)?"
+    r"<(!--|!doctype\s+html\b|(?:[A-Za-z][\w.-]{0,30}:)?"
     r"(?:rss|rdf|feed|channel|item|entry|urlset|html|head|body)(?=[\s/>]))",
-    re.DOTALL | re.IGNORECASE,
+    re.IGNORECASE,
 )
 _CDF_SIGN = re.compile(
     r"<channel\b[^>]{0,1000}\b(?:href|base|lastmod)\s?=|<item\b[^>]{0,1000}\bhref\s?=", re.IGNORECASE
@@ -63,9 +65,14 @@ def find_root(text: str) -> Root | None:
     >>> find_root('<!-- <rss> --><feed xmlns="http://www.w3.org/2005/Atom">')
     Root(kind='atom', name='feed', start=14)
     """
-    for match in _ROOT.finditer(text, 0, _START_CHARS):
-        name = match.group(1)
-        if name is None:
+    position = 0
+    while match := _ROOT.search(text, position, _START_CHARS):
+        name, position = match.group(1), match.end()
+        if name == "!--":
+            end = text.find("-->", position, _START_CHARS)
+            if end < 0:
+                return None
+            position = end + 3
             continue
         local = name.lower().rpartition(":")[2]
         kind: Kind = "html" if local.startswith("!") else _ROOTS[local]
@@ -82,12 +89,16 @@ def split(text: str, root: Root) -> Sliced:
     slices: list[str] = []
     position, gap_start, entry_start = root.start, root.start, -1
     name, complete = "", False
-    while match := pattern.search(text, position):
+    no_more: set[str] = set()
+    while len(slices) < MAX_ENTRIES and (match := pattern.search(text, position)):
         token, position = match.group(), match.end()
         if token[1] == "!":
-            end = text.find("]]>" if token[2] == "[" else "-->", position)
-            # One that never ends is taken for text: what follows it is not lost.
-            position = end + 3 if end >= 0 else position
+            closing = "]]>" if token[2] == "[" else "-->"
+            end = -1 if closing in no_more else text.find(closing, position)
+            if end >= 0:
+                position = end + 3
+            else:  # one that never ends is taken for text: what follows it is not lost
+                no_more.add(closing)
         elif token[1] == "/" and token[2:].lower() == root.name.lower():
             complete = True
             position = match.start()
