@@ -1,0 +1,74 @@
+"""Runs `aggregator` as a process, as a user does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.demo.configuration import demo_config
+from aggregator.demo.newsroom import Newsroom
+
+COMMAND = [sys.executable, "-m", "aggregator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A folder with a configuration, and the commands that use it."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "aggregator.toml"
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "AGGREGATOR_CONFIG": str(self.config), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, status: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        try:
+            out, err = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        done = subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        assert "Traceback" not in err, err
+        if status is not None:
+            assert done.returncode == status, (done.returncode, out, err)
+        return done
+
+    def json(self, *arguments: str, status: int | None = 0, **environment: str) -> Any:
+        return json.loads(self.run(*arguments, "--json", status=status, **environment).stdout)
+
+    def articles(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.run("export").stdout.splitlines()]
+
+
+@pytest.fixture
+def newsroom() -> Iterator[Newsroom]:
+    with Newsroom() as room:
+        yield room
+
+
+@pytest.fixture
+def installation(tmp_path: Path, newsroom: Newsroom) -> Installation:
+    made = Installation(tmp_path)
+    made.config.write_text(demo_config(tmp_path, newsroom), encoding="utf-8")
+    return made
