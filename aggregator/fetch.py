@@ -54,6 +54,7 @@ _CAUSES = {
     429: Cause.RATE_LIMITED,
     503: Cause.UNAVAILABLE,
 }
+_UNWANTED = frozenset({"set-cookie", "set-cookie2"})
 _READ_BYTES = 65_536
 _WIRE_OVERHEAD_BYTES = 1 << 20  # heads, and the framing of chunks
 _DRAIN_BYTES = 32_768  # of an answer whose body nobody wants: read to keep the connection, if it is short and quick
@@ -214,7 +215,8 @@ class HttpFetcher:
         return headers
 
     def _read(self, trail: _Trail, exchange: Exchange, response: BaseHTTPResponse) -> _Answer:
-        headers = {name.lower(): value for name, value in response.headers.itermerged()}
+        merged = ((name.lower(), value) for name, value in response.headers.itermerged())
+        headers = {name: value for name, value in merged if name not in _UNWANTED}
         answer = _Answer(
             status=response.status,
             headers=headers,

@@ -103,7 +103,7 @@ def literal_address(host: str) -> str | None:
         pass
     try:
         return str(ipaddress.IPv4Address(socket.inet_aton(bare.removesuffix("."))))
-    except (OSError, UnicodeError):  # pragma: no branch
+    except (OSError, ValueError):
         return None
 
 
@@ -152,6 +152,7 @@ class Resolver:
         self._pending: dict[tuple[str, int], Future[tuple[str, ...]]] = {}
         self._lock = threading.Lock()
         self._threads = 0
+        self._closed = False
 
     def resolve(self, host: str, port: int, policy: AddressPolicy, timeout: float) -> tuple[str, ...]:
         """Return the checked addresses of `host`, in the resolver's order, within `timeout` seconds.
@@ -171,10 +172,14 @@ class Resolver:
         return addresses
 
     def close(self) -> None:
-        """Let the idle threads end; those in a look-up end after it."""
+        """Wake the callers and let the threads end, each after the look-up it is at."""
         with self._lock:
+            self._closed = True
             for _ in range(self._threads):
                 self._tasks.put(None)
+            for future in self._pending.values():
+                future.cancel()
+            self._pending.clear()
 
     def _ask(self, host: str, port: int, timeout: float) -> tuple[str, ...]:
         future = self._submit(host, port)
@@ -190,7 +195,10 @@ class Resolver:
         key = (host.lower(), port)
         with self._lock:
             future = self._pending.get(key)
-            if future is None:
+            if self._closed:
+                future = Future()
+                future.cancel()
+            elif future is None:
                 future = self._pending[key] = Future()
                 self._tasks.put((host, port, future))
                 if len(self._pending) > self._threads and self._threads < self._limit:

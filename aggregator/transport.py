@@ -293,15 +293,13 @@ _POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTP
 
 def _exchange() -> Exchange:
     exchange = _current.exchange
-    if exchange is None:
-        raise RuntimeError("a connection of this module is used outside `Transport.exchange`")
+    assert exchange is not None, "a connection of this module is used outside `Transport.exchange`"
     return exchange
 
 
 def _route() -> Route:
     route = _current.route
-    if route is None:
-        raise RuntimeError("a connection of this module is used outside `Transport.exchange`")
+    assert route is not None, "a connection of this module is used outside `Transport.exchange`"
     return route
 
 

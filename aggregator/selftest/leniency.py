@@ -180,15 +180,6 @@ def not_http(lab: Lab) -> str:
     return _try_all(lab, scripts, _refuses(Cause.PROTOCOL))
 
 
-def http_on_tls(lab: Lab) -> str:
-    """A plain server where TLS was expected has a clear cause."""
-    from aggregator.selftest.server import Server
-
-    with Server(_sends()) as server:
-        url = server.url().replace("http:", "https:")
-        return expect_cause(lab.ask(url), Cause.TLS, Cause.CONNECT, Cause.TIMEOUT)
-
-
 LENIENCY = (
-    codings, codings_misdeclared, framings, odd_heads, cut_off, reset_within, corrupt, no_answer, not_http, http_on_tls,
+    codings, codings_misdeclared, framings, odd_heads, cut_off, reset_within, corrupt, no_answer, not_http,
 )  # fmt: skip

@@ -55,7 +55,7 @@ def request_headers(lab: Lab) -> str:
     """A request names us and what we can read, and carries no cookie and no referrer."""
     with Server(lambda peer: peer.answer(body=FEED)) as server:
         result = lab.ask(server.url("/feed?b=2&a=%7e"))
-        asked = server.requests[0]
+        asked = server.last
     missing = [name for name in ("User-Agent", "Accept", "Accept-Encoding", "Host") if not asked.has_header(name)]
     extra = [name for name in ("Cookie", "Referer", "Authorization", "If-None-Match") if asked.has_header(name)]
     return (
@@ -89,7 +89,7 @@ def credentials(lab: Lab) -> str:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url())) as server:
             result = lab.ask(server.url().replace("//", "//me:p%40ss@"))
             sent = [asked.header("Authorization") for asked in server.requests]
-        leaked = other.requests[0].has_header("Authorization") if other.requests else False
+        leaked = other.last.has_header("Authorization")
     expected = "Basic " + b64encode(b"me:p@ss").decode()
     return (
         expect_body(result)
@@ -131,7 +131,7 @@ def validators_returned(lab: Lab) -> str:
             if not isinstance(first, Fetched):
                 return f"{etag!r}: {describe(first)}"
             second = fetcher.fetch(request(server.url(), validators=first.validators))
-            asked = server.requests[-1]
+            asked = server.last
         sent = (asked.header("If-None-Match"), asked.header("If-Modified-Since"))
         if not isinstance(second, NotModified) or sent != (etag, date):
             return f"sent {sent}, got {describe(second)}"
@@ -229,7 +229,7 @@ def redirect_targets(lab: Lab) -> str:
     for location, target in cases.items():
         with Server(script) as server:
             result = lab.ask(server.url("/a/feed"))
-            asked = server.requests[-1].target
+            asked = server.last.target
         if complaint := expect_body(result) or expect(asked == target, f"asked for {asked}"):
             return f"{location!r}: {complaint}"
     return ""

@@ -86,10 +86,10 @@ def address_behind_proxy(lab: Lab) -> str:
         if complaint := expect_cause(refused, Cause.FORBIDDEN_ADDRESS) or expect(not proxy.requests, "proxy was asked"):
             return complaint
         result = lab.ask("http://name.example/feed", lookup=lambda host, port: ["127.0.0.1"], limits=limits)
-        asked = proxy.requests[-1] if proxy.requests else None
+        asked = proxy.last
     return expect_body(result) or expect(
-        asked is not None and asked.target == "http://127.0.0.1/feed" and asked.header("Host") == "name.example",
-        f"the proxy was asked for {asked and asked.target!r}",
+        asked.target == "http://127.0.0.1/feed" and asked.header("Host") == "name.example",
+        f"the proxy was asked for {asked.target!r}",
     )
 
 
@@ -310,7 +310,7 @@ def stop_while_waiting(lab: Lab) -> str:
     with Server(script) as server, lab.fetcher(timeout=patience, total_timeout=patience) as fetcher:
 
         def stop() -> None:
-            asked.wait(10)
+            asked.wait(3)
             fetcher.close()
 
         stopper = threading.Thread(target=stop, daemon=True)

@@ -42,7 +42,7 @@ class Peer:
         self.request = request
         self.number = number
         self.keeps = False  # whether the connection serves another request
-        self._connection = connection
+        self.connection = connection
 
     def send(self, *pieces: bytes) -> None:
         """Send bytes as they are.
@@ -51,7 +51,7 @@ class Peer:
             OSError: the client has gone; the server takes that as the end of the script.
         """
         for piece in pieces:
-            self._connection.sendall(piece)
+            self.connection.sendall(piece)
 
     def drip(self, data: bytes, pause: float) -> None:
         """Send one byte at a time, `pause` seconds apart, until the client or the server has had enough."""
@@ -74,12 +74,12 @@ class Peer:
 
     def hang(self, seconds: float = 60) -> None:
         """Say nothing until the client or the server has had enough."""
-        self._connection.settimeout(seconds)
-        self._connection.recv(1)
+        self.connection.settimeout(seconds)
+        self.connection.recv(1)
 
     def reset(self) -> None:
         """Break the connection off with RST."""
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 Script = Callable[[Peer], None]
@@ -102,14 +102,15 @@ class Server:
         self._script = script
         self._tls = tls
         self._listener = socket.create_server((host, 0), backlog=128)
+        self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     @property
-    def port(self) -> int:
-        """The port where it listens."""
-        return int(self._listener.getsockname()[1])
+    def last(self) -> Request:
+        """The last request; one without anything if there was none."""
+        return self.requests[-1] if self.requests else Request(method="", target="", headers=())
 
     def url(self, path: str = "/", *, host: str = "") -> str:
         """Return an address of this server, by another name if `host` is given."""

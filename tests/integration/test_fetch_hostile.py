@@ -1,0 +1,152 @@
+import resource
+import threading
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from aggregator.fetch import FetchLimits, HttpFetcher
+from aggregator.models import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected, Validators
+from aggregator.netguard import parse_networks, system_lookup
+from aggregator.selftest.lab import Lab
+from aggregator.selftest.leniency import LENIENCY
+from aggregator.selftest.safety import SAFETY, bombs
+from tests.servers import Peer, Server, head, new_fetcher
+
+RESULTS = (Fetched, NotModified, Redirected, FetchFailed)
+FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.parametrize("scenario", [*SAFETY, *LENIENCY], ids=lambda scenario: scenario.__name__)
+def test_hostile_servers(scenario) -> None:
+    assert scenario(Lab(new_fetcher)) == ""
+
+
+def test_bombs_stay_small() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert bombs(Lab(new_fetcher)) == ""
+    assert (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
+    )  # KiB, the making of the bombs included
+
+
+# --- anything at all --------------------------------------------------------------------------------------------------
+
+
+class Anything:
+    """A server that sends what it is told, and a fetcher that asks it."""
+
+    def __init__(self) -> None:
+        self.sends = b""
+        self.server = Server(self._answer)
+        self.fetcher = HttpFetcherOnLoopback()
+
+    def _answer(self, peer: Peer) -> None:
+        if peer.request.target == "/":
+            peer.send(self.sends)
+        else:
+            peer.answer(body=b"elsewhere")
+
+    def fetch(self, sends: bytes, validators: Validators) -> object:
+        self.sends = sends
+        return self.fetcher.fetch(
+            FetchRequest(url=self.server.url(), validators=validators, max_bytes=10_000, deadline=timedelta(seconds=10))
+        )
+
+
+def HttpFetcherOnLoopback() -> HttpFetcher:
+    limits = FetchLimits(
+        user_agent="aggregator",
+        timeout=timedelta(seconds=5),
+        total_timeout=timedelta(seconds=10),
+        allow_private_networks=parse_networks(["127.0.0.0/8"]),
+    )
+    return new_fetcher(limits, lambda host, port: [])
+
+
+@pytest.fixture(scope="module")
+def anything():
+    threads = threading.active_count()
+    anything = Anything()
+    with anything.server:
+        yield anything
+        anything.fetcher.close()
+    for thread in threading.enumerate():
+        if thread.name == "resolver":
+            thread.join(10)
+    assert threading.active_count() <= threads  # no thread is lost
+
+
+NAMES = st.sampled_from(
+    [b"Content-Length", b"Transfer-Encoding", b"Content-Encoding", b"Location", b"ETag", b"Last-Modified",
+     b"Connection", b"Retry-After", b"Cache-Control", b"Expires", b"Date", b"Age", b"Set-Cookie",
+     b"Content-Type", b"Trailer", b"X"]
+)  # fmt: skip
+VALUES = st.one_of(
+    st.sampled_from(
+        [b"chunked", b"gzip", b"br", b"zstd", b"deflate", b"close", b"keep-alive", b"0", b"-1", b"5", b"99999999999",
+         b"/", b"/b", b"//", b"http://", b"max-age=1", b"Mon, 23 Nov 2026 10:00:00 GMT", b"http://127.0.0.1:1/"]
+    ),
+    st.binary(max_size=40),
+)  # fmt: skip
+STATUS = st.one_of(st.sampled_from([200, 200, 200, 301, 302, 304, 404, 410, 429, 503]), st.integers(-1, 1200))
+VALIDATORS = st.builds(
+    Validators, etag=st.none() | st.text(max_size=20), last_modified=st.none() | st.text(max_size=20)
+)
+
+
+@FUZZ
+@given(
+    status=STATUS,
+    lines=st.lists(st.tuples(NAMES, VALUES), max_size=6),
+    body=st.binary(max_size=200),
+    validators=VALIDATORS,
+)
+@example(status=200, lines=[(b"Transfer-Encoding", b"chunked")], body=b"-1\r\n\r\n", validators=Validators())
+@example(
+    status=200, lines=[(b"Transfer-Encoding", b"chunked")], body=b"ffffffffffffffffff\r\n", validators=Validators()
+)
+def test_any_headers_and_body_give_a_result(anything, status, lines, body, validators) -> None:
+    sends = head(status, [name + b": " + value for name, value in lines]) + body
+    assert isinstance(anything.fetch(sends, validators), RESULTS)
+
+
+@FUZZ
+@given(sends=st.binary(max_size=300))
+def test_any_bytes_give_a_result(anything, sends) -> None:
+    assert isinstance(anything.fetch(sends, Validators()), RESULTS)
+
+
+@FUZZ
+@given(location=st.one_of(st.binary(max_size=60), st.text(max_size=40).map(str.encode)))
+@example(location=b"http://[::1")
+@example(location=b"http://\xf0\x9f\x92\xa9.example/")
+@example(location=b"http://127.0.0.1:99999999999999999999/")
+def test_any_location_gives_a_result(anything, location) -> None:
+    sends = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    assert isinstance(anything.fetch(sends, Validators()), RESULTS)
+
+
+@given(url=st.one_of(st.text(), st.text().map("http://".__add__)))
+def test_any_url_gives_a_result(url: str) -> None:
+    fetcher = HttpFetcherOnLoopback()
+    try:
+        result = fetcher.fetch(FetchRequest(url=url, max_bytes=1000, deadline=timedelta(seconds=5)))
+    finally:
+        fetcher.close()
+    assert isinstance(result, FetchFailed)
+    assert result.cause in (Cause.BAD_URL, Cause.DNS, Cause.FORBIDDEN_ADDRESS, Cause.CONNECT)
+
+
+def test_system_lookup_is_what_is_used_by_default() -> None:
+    with Server(lambda peer: peer.answer(body=b"x")) as server:
+        fetcher = new_fetcher(
+            FetchLimits(user_agent="aggregator", allow_private_networks=parse_networks(["127.0.0.0/8", "::1/128"])),
+            system_lookup,
+        )
+        result = fetcher.fetch(
+            FetchRequest(url=server.url(host="localhost"), max_bytes=1000, deadline=timedelta(seconds=5))
+        )
+        fetcher.close()
+    assert isinstance(result, Fetched)
