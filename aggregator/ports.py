@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -302,6 +302,100 @@ class Counts:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSigns:
+    """What the latest entries, pages and articles that a feed announced first look like."""
+
+    entries: int = 0
+    dates_flagged: int = 0  # entries with a date that cannot be right
+    articles: int = 0
+    articles_doubtful: int = 0  # with reasons to doubt
+    reasons: Mapping[str, int] = field(default_factory=dict)  # these reasons, counted
+    pages_failed: Mapping[Cause, int] = field(default_factory=dict)
+    polls: int = 0
+    polls_failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What happened since a time; `delays` are those between publication and discovery, ascending."""
+
+    since: datetime
+    polls: int
+    polls_failed: int
+    wire_bytes: int
+    entries_new: int
+    articles_new: int
+    delays: tuple[timedelta, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedPage:
+    """A page as it stands: waiting, fetched, done or failed."""
+
+    id: PageId
+    url: str
+    key: Key
+    target: str
+    state: Literal["due", "fetched", "done", "failed"]
+    due_at: datetime
+    attempts: int
+    cause: Cause | None
+    detail: str
+    first_seen: datetime
+    fetched_at: datetime | None
+    article_id: ArticleId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedEntry:
+    """An entry of a feed that led to an address."""
+
+    feed_id: FeedId
+    feed: str  # name or URL
+    entry_id: str
+    link: str | None
+    title: str
+    published_at: datetime | None
+    first_seen: datetime
+    page_id: PageId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedArticle:
+    """An article's row, merged away and forgotten ones too."""
+
+    id: ArticleId
+    key: Key
+    url: str
+    first_seen: datetime
+    revision: int
+    merged_into: ArticleId | None
+    near_duplicate_of: ArticleId | None
+    forgotten_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedEvidence:
+    """Why two addresses are taken for one article, and since when."""
+
+    url: str
+    other_url: str
+    kind: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """All that the store knows about an address; every part may be empty. Each part is oldest first."""
+
+    entries: tuple[TracedEntry, ...] = ()
+    pages: tuple[TracedPage, ...] = ()
+    articles: tuple[TracedArticle, ...] = ()
+    evidence: tuple[TracedEvidence, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+
 # --- the store --------------------------------------------------------------------------------------------------------
 
 
@@ -510,6 +604,18 @@ class Store(Protocol):
 
     def counts(self) -> Counts:
         """Return what the store holds."""
+        ...
+
+    def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
+        """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
+        ...
+
+    def activity(self, since: datetime) -> Activity:
+        """Return what happened since then."""
+        ...
+
+    def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
+        """Return all that is known about these spellings of an address and its keys."""
         ...
 
     def raw_of(self, article_id: ArticleId) -> RawResponse | None:
