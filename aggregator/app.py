@@ -2,71 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
-import threading
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from random import Random
 
-from aggregator import __version__
+from aggregator.clock import SystemClock
 from aggregator.collect import PageLimits
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.parsing import parse_here_or_there
 from aggregator.engine.pool import WorkerPool
 from aggregator.errors import ConfigError, StorageError
-from aggregator.fetch import FetchLimits, HttpFetcher
+from aggregator.fetch import HttpFetcher
 from aggregator.models import Feed
+from aggregator.parts import fetch_limits, poll_policy, publishers_of, raw_folder, sinks_of, user_agent
 from aggregator.poll import PollSettings
 from aggregator.ports import Clock, Sink
 from aggregator.publish import Published, publish
 from aggregator.rawstore import FileRawStore
-from aggregator.rules import SHIPPED, Publishers, load_publishers, shipped_publishers
-from aggregator.schedule import PollPolicy, forced_due, threshold_for
+from aggregator.rules import Publishers
+from aggregator.schedule import forced_due
 from aggregator.settings import Config
-from aggregator.sinks.seed_files import SeedFiles
 from aggregator.store import SqlStore, open_store
 from aggregator.visit import Tools, VisitPolicy
 
 logger = logging.getLogger(__name__)
 
-PROJECT_PAGE = "https://github.com/aggregator/aggregator"
 _LEASE_MARGIN = timedelta(seconds=30)
 _SWEEP_AGE = timedelta(days=1)
 _PUBLISH_WAIT = timedelta(seconds=60)
-
-
-class SystemClock:
-    """The machine's clocks; `wake` ends every sleep early. `ahead` lets the demo live some hours later."""
-
-    def __init__(self, ahead: timedelta = timedelta(0)) -> None:
-        self._ahead = ahead
-        self._woken = threading.Event()
-
-    def now(self) -> datetime:
-        """Return the wall clock, in UTC."""
-        return datetime.now(UTC) + self._ahead
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, unless woken."""
-        self._woken.wait(seconds)
-
-    def wake(self) -> None:
-        """End every sleep, now and from now on."""
-        self._woken.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,67 +217,6 @@ def _extraction_settings(config: Config) -> ExtractionSettings:
         keep_raw=config.storage.raw_dir is not None,
         revisit=config.polling.revisit,
     )
-
-
-# --- settings into the records of the modules -------------------------------------------------------------------------
-
-
-def user_agent(config: Config) -> str:
-    """Return the User-Agent header: version and somebody to turn to (RFC 9110, 10.1.5)."""
-    return config.http.user_agent or f"aggregator/{__version__} (+{config.http.contact or PROJECT_PAGE})"
-
-
-def fetch_limits(config: Config) -> FetchLimits:
-    """Return what bounds every request."""
-    http = config.http
-    return FetchLimits(
-        timeout=http.timeout,
-        total_timeout=http.total_timeout,
-        max_feed_bytes=http.max_feed_size,
-        max_page_bytes=http.max_page_size,
-        user_agent=user_agent(config),
-        allow_private_networks=http.allow_private_networks,
-        proxy=http.proxy,
-        proxy_resolves=http.proxy_resolves,
-        pool_hosts=max(config.polling.workers * 2, 64),
-    )
-
-
-def poll_policy(config: Config) -> PollPolicy:
-    """Return how often feeds are asked."""
-    polling = config.polling
-    return PollPolicy(
-        min_interval=polling.min_interval,
-        max_interval=polling.max_interval,
-        budget=polling.budget,
-        threshold=threshold_for(polling.budget),
-    )
-
-
-def publishers_of(config: Config) -> Publishers:
-    """Return the shipped rules with the operator's over them."""
-    own = config.extraction.publishers_dir
-    if own is None or not own.is_dir():
-        return shipped_publishers(config.extraction.provisional_rules)
-    return load_publishers(SHIPPED, own, config.extraction.provisional_rules)
-
-
-def sinks_of(config: Config) -> tuple[Sink, ...]:
-    """Return the places where articles are written."""
-    folder = config.storage.articles_dir
-    return () if folder is None else (SeedFiles(folder),)
-
-
-def raw_folder(config: Config, environ: Mapping[str, str] | None = None) -> Path:
-    """Return where responses lie: `raw_dir`, or a spool that is emptied after extraction."""
-    if config.storage.raw_dir is not None:
-        return config.storage.raw_dir
-    if config.storage.sqlite_path is not None:
-        return config.storage.sqlite_path.with_name(f"{config.storage.sqlite_path.name}.spool")
-    environ = os.environ if environ is None else environ
-    cache = environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    name = hashlib.blake2b(config.storage.url.encode(), digest_size=8).hexdigest()
-    return Path(cache) / "aggregator" / "spool" / name
 
 
 def check_room(config: Config) -> None:

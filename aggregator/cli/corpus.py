@@ -28,7 +28,7 @@ def open_store_of(config: Config, *, readonly: bool = True) -> Iterator[SqlStore
     Raises:
         StorageError: there is none, or it cannot be used.
     """
-    from aggregator.app import SystemClock
+    from aggregator.clock import SystemClock
     from aggregator.store import open_store
 
     store = open_store(config.storage.url, SystemClock(), create=False, readonly=readonly)
@@ -82,8 +82,8 @@ def show_article(
     ctx: click.Context, id_or_url: str, text: Literal["seed", "body"], revisions: bool, as_json: bool
 ) -> None:
     """Show one article: by id or by any of its addresses."""
-    from aggregator.app import publishers_of
     from aggregator.identify import identify
+    from aggregator.parts import publishers_of
     from aggregator.sinks.records import article_record, document
 
     config = load(ctx)
@@ -189,7 +189,7 @@ def export(
 
             count = write_parquet(found, _needed(out, layout), text)
         elif layout == "warc":
-            from aggregator.app import raw_folder
+            from aggregator.parts import raw_folder
             from aggregator.rawstore import FileRawStore
             from aggregator.sinks.warc import write_warc
 

@@ -112,7 +112,7 @@ def _feed_address(config: Config, url: str) -> str:
 
 
 def _look_at(result: FetchResult) -> tuple[str | None, tuple[FoundFeed, ...]]:
-    from aggregator.app import SystemClock
+    from aggregator.clock import SystemClock
     from aggregator.models import Fetched
     from aggregator.parse import parse_feed
     from aggregator.subscriptions import find_feeds
@@ -123,9 +123,10 @@ def _look_at(result: FetchResult) -> tuple[str | None, tuple[FoundFeed, ...]]:
 
 
 def _fetch(config: Config, url: str) -> FetchResult:
-    from aggregator.app import SystemClock, fetch_limits
+    from aggregator.clock import SystemClock
     from aggregator.fetch import HttpFetcher
     from aggregator.models import FetchRequest
+    from aggregator.parts import fetch_limits
 
     fetcher = HttpFetcher(fetch_limits(config), SystemClock())
     try:
@@ -231,8 +232,8 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
 @click.pass_context
 def test(ctx: click.Context, url: str, as_json: bool) -> None:
     """Fetch a feed once and say what it is, without storing anything; exit 1 when it is no feed."""
-    from aggregator.app import SystemClock
     from aggregator.cli.frame import load_or_default
+    from aggregator.clock import SystemClock
     from aggregator.models import Fetched
     from aggregator.parse import parse_feed
 

@@ -38,9 +38,10 @@ def read_input(source: str, config: Config, accept: Literal["feed", "page"]) -> 
         return _inflated(sys.stdin.buffer.read()), "", {}
     if not is_http(source):
         return _inflated(Path(source).read_bytes()), "", {}
-    from aggregator.app import SystemClock, fetch_limits
+    from aggregator.clock import SystemClock
     from aggregator.fetch import HttpFetcher
     from aggregator.models import Fetched, FetchFailed, FetchRequest
+    from aggregator.parts import fetch_limits
 
     size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
     fetcher = HttpFetcher(fetch_limits(config), SystemClock())
@@ -115,7 +116,7 @@ def extract(
 
     A file is raw bytes, gzip is recognised. Exit status 1: no article in it.
     """
-    from aggregator.app import publishers_of
+    from aggregator.parts import publishers_of
     from aggregator.sinks.records import content_fields
 
     if (source is None) == (jsonl is None):
@@ -237,7 +238,7 @@ def _parse_line(row: dict[str, Any], folder: Path) -> dict[str, object]:  # Any:
 
 
 def _parsed(file: str, body: bytes, url: str, headers: dict[str, str]) -> dict[str, object]:
-    from aggregator.app import SystemClock
+    from aggregator.clock import SystemClock
     from aggregator.parse import parse_feed
     from aggregator.subscriptions import find_feeds
 
@@ -291,8 +292,8 @@ def _print_parsed(record: dict[str, Any]) -> None:  # Any: the record just made
 @click.pass_context
 def identify_urls(ctx: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
     """Print the identity key of each URL and the rule that gave it; `-` reads URLs from stdin, one a line."""
-    from aggregator.app import publishers_of
     from aggregator.identify import identify
+    from aggregator.parts import publishers_of
 
     publishers = publishers_of(load_or_default(ctx))
     write = sys.stdout.write

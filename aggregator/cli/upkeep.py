@@ -21,7 +21,7 @@ def config() -> None:
 @click.pass_context
 def check_config(ctx: click.Context) -> None:
     """Say whether configuration and publisher rules are valid; the first error names file, key and remedy."""
-    from aggregator.app import publishers_of
+    from aggregator.parts import publishers_of
 
     loaded = load(ctx)
     publishers_of(loaded)

@@ -10,7 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
-from aggregator.app import App, SystemClock, open_app
+from aggregator.app import App, open_app
+from aggregator.clock import SystemClock
 from aggregator.config import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
@@ -74,8 +75,8 @@ def _say_run(report: RunReport, app: App, say: Callable[[str], None]) -> None:
         f"{report.entries_new} of {report.entries_seen} entries new"
     )
     say(
-        f"  {report.pages_collected} pages collected, {report.pages_failed} failed in {report.seconds:.1f} s; articles: "
-        f"{report.articles_new} new, {report.articles_updated} updated, {report.articles_duplicate} duplicate"
+        f"  {report.pages_collected} pages collected, {report.pages_failed} failed in {report.seconds:.1f} s; "
+        f"articles: {report.articles_new} new, {report.articles_updated} updated, {report.articles_duplicate} duplicate"
     )
     for feed in app.store.feeds():
         if feed.state.status is FeedStatus.FAILING and feed.state.cause is not None:

@@ -1,0 +1,31 @@
+"""The machine's clocks: the one implementation of the port `Clock`. Only `app` and the commands make one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+
+class SystemClock:
+    """The machine's clocks; `wake` ends every sleep early. `ahead` lets the demo live some hours later."""
+
+    def __init__(self, ahead: timedelta = timedelta(0)) -> None:
+        self._ahead = ahead
+        self._woken = threading.Event()
+
+    def now(self) -> datetime:
+        """Return the wall clock, in UTC."""
+        return datetime.now(UTC) + self._ahead
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless woken."""
+        self._woken.wait(seconds)
+
+    def wake(self) -> None:
+        """End every sleep, now and from now on."""
+        self._woken.set()

@@ -1,0 +1,90 @@
+"""Settings into the records and parts of the modules; each function imports only what it fills."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aggregator import __version__
+
+if TYPE_CHECKING:
+    from aggregator.fetch import FetchLimits
+    from aggregator.ports import Sink
+    from aggregator.rules import Publishers
+    from aggregator.schedule import PollPolicy
+    from aggregator.settings import Config
+
+PROJECT_PAGE = "https://aggregator.example"  # who to turn to where the operator names no contact
+
+
+def user_agent(config: Config) -> str:
+    """Return the User-Agent header: version and somebody to turn to (RFC 9110, 10.1.5)."""
+    return config.http.user_agent or f"aggregator/{__version__} (+{config.http.contact or PROJECT_PAGE})"
+
+
+def fetch_limits(config: Config) -> FetchLimits:
+    """Return what bounds every request."""
+    from aggregator.fetch import FetchLimits
+
+    http = config.http
+    return FetchLimits(
+        timeout=http.timeout,
+        total_timeout=http.total_timeout,
+        max_feed_bytes=http.max_feed_size,
+        max_page_bytes=http.max_page_size,
+        user_agent=user_agent(config),
+        allow_private_networks=http.allow_private_networks,
+        proxy=http.proxy,
+        proxy_resolves=http.proxy_resolves,
+        pool_hosts=max(config.polling.workers * 2, 64),
+    )
+
+
+def poll_policy(config: Config) -> PollPolicy:
+    """Return how often feeds are asked."""
+    from aggregator.schedule import PollPolicy, threshold_for
+
+    polling = config.polling
+    return PollPolicy(
+        min_interval=polling.min_interval,
+        max_interval=polling.max_interval,
+        budget=polling.budget,
+        threshold=threshold_for(polling.budget),
+    )
+
+
+def publishers_of(config: Config) -> Publishers:
+    """Return the shipped rules with the operator's over them.
+
+    Raises:
+        RuleError: one of the operator's is refused.
+    """
+    from aggregator.rules import SHIPPED, load_publishers, shipped_publishers
+
+    own = config.extraction.publishers_dir
+    if own is None or not own.is_dir():
+        return shipped_publishers(config.extraction.provisional_rules)
+    return load_publishers(SHIPPED, own, config.extraction.provisional_rules)
+
+
+def sinks_of(config: Config) -> tuple[Sink, ...]:
+    """Return the places where articles are written."""
+    from aggregator.sinks.seed_files import SeedFiles
+
+    folder = config.storage.articles_dir
+    return () if folder is None else (SeedFiles(folder),)
+
+
+def raw_folder(config: Config, environ: Mapping[str, str] | None = None) -> Path:
+    """Return where responses lie: `raw_dir`, or a spool that is emptied after extraction."""
+    if config.storage.raw_dir is not None:
+        return config.storage.raw_dir
+    if config.storage.sqlite_path is not None:
+        return config.storage.sqlite_path.with_name(f"{config.storage.sqlite_path.name}.spool")
+    environ = os.environ if environ is None else environ
+    cache = environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    name = hashlib.blake2b(config.storage.url.encode(), digest_size=8).hexdigest()
+    return Path(cache) / "aggregator" / "spool" / name
