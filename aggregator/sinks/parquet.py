@@ -14,8 +14,8 @@ from aggregator.sinks.records import Record, TextChoice, article_record
 
 _ROWS_PER_GROUP = 5_000
 _TEXTS = (
-    ("id", "url", "key", "title", "date", "published", "date_source", "updated", "source", "first_seen", "language")
-    + ("site", "feed", "text", "body", "near_duplicate_of", "raw")
+    *("id", "url", "key", "title", "date", "published", "date_source", "updated", "source", "first_seen", "language"),
+    *("site", "feed", "text", "body", "near_duplicate_of", "raw"),
 )
 _LISTS = ("urls", "authors", "feeds", "tags", "quality")
 _NUMBERS = ("change_seq", "revision")
