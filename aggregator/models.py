@@ -249,8 +249,9 @@ class ParsedFeed:
 class PublicationStats:
     """How often and when a feed publishes; the memory of `schedule`, decayed to `at`.
 
-    `weight` is the decayed number of entries, `exposure_days` the decayed time in which they came, `hours` (24) and
-    `weekdays` (7, Monday first) their decayed distribution in UTC, `recent` the latest publication times, oldest first.
+    `weight` is the decayed number of entries, `exposure_days` the decayed time in which they came; `hours` (24),
+    `weekdays` (7, Monday first) and `minutes` (12 times five of an hour) are their decayed distribution in UTC,
+    `recent` the latest publication times, oldest first.
     """
 
     at: datetime | None = None
@@ -258,6 +259,7 @@ class PublicationStats:
     exposure_days: float = 0.0
     hours: tuple[float, ...] = (0.0,) * 24
     weekdays: tuple[float, ...] = (0.0,) * 7
+    minutes: tuple[float, ...] = (0.0,) * 12
     recent: tuple[datetime, ...] = ()
     window: int = 0  # entries that the feed showed at the last poll
 

@@ -20,8 +20,10 @@ _DECAY: Final = math.log(2) / _HALF_LIFE
 _PROFILE_HALF_LIFE: Final = 60 * _DAY  # of the distributions over hours and weekdays: they change more slowly
 _PRIOR_ENTRIES: Final = 0.5  # a feed that we know nothing of: half an entry ...
 _PRIOR_DAYS: Final = 5.0  # ... in five days
-_HOUR_PRIOR: Final = 24.0  # entries' worth of belief that all hours are alike
-_WEEKDAY_PRIOR: Final = 60.0
+_HOUR_PRIOR: Final = 12.0  # entries' worth of belief that all hours are alike
+_WEEKDAY_PRIOR: Final = 120.0
+_MINUTE_PRIOR: Final = 24.0
+_FINE_SPAN: Final = 10_800.0  # so far ahead minutes and bursts are looked at
 _BURST_SHARE: Final = 0.25  # of the entries of the last 90 minutes come again in the next 90
 _BURST_SPAN: Final = 5_400.0
 _BETA: Final = 0.75
@@ -56,16 +58,19 @@ def update_stats(
     fade = 0.5 ** (_elapsed(stats, now) / _PROFILE_HALF_LIFE)
     hours = [share * fade for share in stats.hours]
     weekdays = [share * fade for share in stats.weekdays]
+    minutes = [share * fade for share in stats.minutes]
     for at in fresh:
         appeared = at if polled_at is None or stats.at is None else max(at, polled_at)
         hours[appeared.hour] += 1
         weekdays[appeared.weekday()] += 1
+        minutes[appeared.minute // 5] += 1
     return PublicationStats(
         at=now,
         weight=round(weight, 6),
         exposure_days=round(exposure, 6),
         hours=tuple(round(share, 4) for share in hours),
         weekdays=tuple(round(share, 4) for share in weekdays),
+        minutes=tuple(round(share, 4) for share in minutes),
         recent=tuple(sorted([*stats.recent, *fresh])[-_REMEMBERED:]),
         window=window,
     )
@@ -119,6 +124,7 @@ def stats_to_json(stats: PublicationStats) -> str:
             "exposure_days": stats.exposure_days,
             "hours": stats.hours,
             "weekdays": stats.weekdays,
+            "minutes": stats.minutes,
             "recent": times,
             "window": stats.window,
         },
@@ -137,6 +143,7 @@ def stats_from_json(text: str) -> PublicationStats:
         exposure_days=told["exposure_days"],
         hours=tuple(told["hours"]),
         weekdays=tuple(told["weekdays"]),
+        minutes=tuple(told.get("minutes", (0.0,) * 12)),
         recent=tuple(datetime.fromtimestamp(at, UTC) for at in told["recent"]),
         window=told["window"],
     )
@@ -162,16 +169,18 @@ def adaptive_interval(stats: PublicationStats, threshold: float, longest: timede
     room = _GUARD * max(stats.window, _SMALLEST_WINDOW)
     hours = _hour_factors(stats.hours)
     weekdays = _weekday_factors(stats.weekdays)
+    minutes = _minute_factors(stats.minutes)
     burst = _burst(stats.recent, now)
     start = now.timestamp()
     time, end = start, start + longest.total_seconds()
     area = count = 0.0
     while time < end:
         flow = rate / _DAY * hours[int(time // 3600) % 24] * weekdays[int(time // _DAY + 3) % 7]
-        step = 3600 - time % 3600
-        if burst and time - start < 7200:
-            flow += burst * math.exp(-(time - start) / _BURST_SPAN)
-            step = min(step, 900.0)
+        if time - start < _FINE_SPAN:
+            flow = flow * minutes[int(time // 300) % 12] + burst * math.exp(-(time - start) / _BURST_SPAN)
+            step = 300 - time % 300
+        else:
+            step = 3600 - time % 3600
         reached = area + count * step + flow * step * step / 2
         if reached >= limit:
             time += (math.sqrt(count * count + 2 * flow * (limit - area)) - count) / flow
@@ -194,6 +203,12 @@ def _weekday_factors(shares: Sequence[float]) -> list[float]:
     """Return how much busier than the mean each weekday is, shrunk to 1."""
     total = sum(shares) + _WEEKDAY_PRIOR
     return [7 * (share + _WEEKDAY_PRIOR / 7) / total for share in shares]
+
+
+def _minute_factors(shares: Sequence[float]) -> list[float]:
+    """Return how much busier than the mean each five minutes of an hour are, shrunk to 1: many feeds run by a clock."""
+    total = sum(shares) + _MINUTE_PRIOR
+    return [12 * (share + _MINUTE_PRIOR / 12) / total for share in shares]
 
 
 def _burst(recent: Sequence[datetime], now: datetime) -> float:
