@@ -1,0 +1,203 @@
+"""Which blocks of a page are its article: the opinions of three extractors, what the page says of itself, and rules.
+
+Every step is a function from blocks to blocks. It parses no page and calls no extractor: `extract` does.
+
+trafilatura proposes; what it proposes is dropped where neither of the others confirms it or where its place speaks
+against it (headline, caption, bare link); what it missed is filled up where it stands among the text. Phrase lists,
+removal of repeated lines and trimming of the tail were tried and do not help.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aggregator.blocks import Block, letters_of
+
+_MIN_CONTAINED = 25  # letters from which a text may be part of a longer line; shorter ones must be a line
+_MIN_SHARE = 0.5  # of the proposal must be found again in the page's blocks, else the proposal is taken as it is
+_PROSE_TAGS = frozenset({"p", "h2", "h3", "section", "td", "blockquote", "article"})
+_FURNITURE = re.compile(
+    r"caption|credit|byline|breadcrumb|newsletter|related|comment|share|social|promo|copyright|factbox|footer|navbar"
+    r"|teaser(?!text)",
+    re.IGNORECASE,
+)
+_MIN_TEASER_CHARS = 40
+_MIN_PROSE_CHARS = 80
+
+
+class Opinion:
+    """What one extractor takes for the article, to be asked about a block."""
+
+    __slots__ = ("_all", "_lines", "size")
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        folded = [letters_of(line) for line in lines]
+        self._lines = Counter(folded)
+        self._all = "".join(folded)
+        self.size = len(self._all)
+
+    def has(self, letters: str) -> bool:
+        """Tell whether the text is in it: as a line, or, if it is long enough, as a part of its lines."""
+        return letters in self._lines or (len(letters) >= _MIN_CONTAINED and letters in self._all)
+
+    def count(self, letters: str) -> int:
+        """Return how many lines are exactly this text."""
+        return self._lines[letters]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guide:
+    """What the page says of itself: `article` is JSON-LD's articleBody, `teasers` its descriptions, as plain text."""
+
+    title: str = ""
+    article: str = ""
+    teasers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinions:
+    """Whom we ask: `proposal` proposes, `readable` and `plain` confirm; `second`, if asked, has a veto."""
+
+    proposal: Opinion
+    readable: Opinion
+    plain: Opinion
+    second: Opinion | None = None
+
+
+def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> list[Block] | None:
+    """Return the blocks of the article in the page's order; None when the proposal is not found in the blocks."""
+    chosen = confirm(blocks, opinions)
+    if sum(len(blocks[i].letters) for i in chosen) < _MIN_SHARE * opinions.proposal.size:
+        return None
+    chosen = drop_repeated(blocks, chosen, opinions.proposal)
+    chosen = fill(blocks, chosen, opinions.plain)
+    chosen = follow_guide(blocks, chosen, opinions, letters_of(guide.article))
+    chosen = drop_head(blocks, chosen, letters_of(guide.title))
+    chosen = add_teaser(blocks, chosen, [letters_of(teaser) for teaser in guide.teasers])
+    return [blocks[i] for i in sorted(chosen)]
+
+
+def confirm(blocks: Sequence[Block], opinions: Opinions) -> set[int]:
+    """Return the proposed blocks that are confirmed and whose place does not speak against them."""
+    chosen = {
+        i for i, block in enumerate(blocks) if opinions.proposal.has(block.letters) and _is_prose(block, opinions)
+    }
+    if opinions.second is None:
+        return chosen
+    agreed = {i for i in chosen if opinions.second.has(blocks[i].letters)}
+    size = sum(len(blocks[i].letters) for i in chosen)
+    return agreed if sum(len(blocks[i].letters) for i in agreed) >= _MIN_SHARE * size else chosen
+
+
+def _is_prose(block: Block, opinions: Opinions) -> bool:
+    if block.inside & {"h1", "figcaption"} or block.link_share >= 0.8 or _FURNITURE.search(block.classes):
+        return False
+    if opinions.readable.has(block.letters):
+        return True
+    return block.tag in _PROSE_TAGS - {"h3"} and "li" not in block.inside and opinions.plain.has(block.letters)
+
+
+def drop_repeated(blocks: Sequence[Block], chosen: set[int], proposal: Opinion) -> set[int]:
+    """Keep of each text as many blocks as were proposed, those that stand among most of the text.
+
+    Pages carry their text again for telephones, printers and players.
+    """
+    weight: Counter[int] = Counter()
+    same: defaultdict[str, list[int]] = defaultdict(list)
+    for i in sorted(chosen):
+        weight[blocks[i].parent] += len(blocks[i].letters)
+        same[blocks[i].letters].append(i)
+    kept: set[int] = set()
+    for letters, places in same.items():
+        places.sort(key=lambda i: -weight[blocks[i].parent])
+        kept.update(places[: max(1, proposal.count(letters))])
+    return kept
+
+
+def fill(blocks: Sequence[Block], chosen: set[int], plain: Opinion) -> set[int]:
+    """Add the paragraphs that look like the chosen ones, where Resiliparse has them too.
+
+    Long articles come in pieces, and an extractor may take the first for all. A further article on the page, below its
+    own headline or in its own `article` element, is not filled up.
+    """
+    if not chosen:
+        return chosen
+    looks: Counter[tuple[str, str]] = Counter()
+    for i in chosen:
+        if blocks[i].tag == "p":
+            looks[blocks[i].style] += len(blocks[i].letters)
+    enough = 0.2 * sum(len(blocks[i].letters) for i in chosen)
+    articles = {blocks[i].article for i in chosen}
+    known = {blocks[i].letters for i in chosen}
+    first, filled = min(chosen), set(chosen)
+    for i, block in enumerate(blocks):
+        if i > first and "h1" in block.inside and block.letters not in known:
+            break
+        if i in chosen or block.tag != "p" or block.letters in known:
+            continue
+        if looks[block.style] < enough or not looks[block.style] or block.article not in articles:
+            continue
+        if block.link_share <= 0.5 and not block.inside & {"figcaption", "h1"} and plain.has(block.letters):
+            filled.add(i)
+            known.add(block.letters)
+    return filled
+
+
+def follow_guide(blocks: Sequence[Block], chosen: set[int], opinions: Opinions, article: str) -> set[int]:
+    """Take what JSON-LD's articleBody confirms, if it is this text and is on the page; else leave the choice alone.
+
+    Subheads are seldom in it and stay where they stand within the text.
+    """
+    if len(article) < 300 or not chosen:
+        return chosen
+    first: dict[str, int] = {}
+    for i, block in enumerate(blocks):
+        if len(block.letters) >= 12 and block.letters in article:
+            seen = opinions.plain.has(block.letters) or opinions.proposal.has(block.letters)
+            if seen or opinions.readable.has(block.letters):
+                first.setdefault(block.letters, i)
+    confirmed = set(first.values())
+    agreed = sum(len(blocks[i].letters) for i in chosen if blocks[i].letters in first)
+    covers = sum(map(len, first)) >= 0.7 * len(article)
+    if not covers or agreed < 0.5 * sum(len(blocks[i].letters) for i in chosen):
+        return chosen
+    start, end = min(confirmed), max(confirmed)
+    return confirmed | {i for i in chosen if start < i < end and blocks[i].is_heading}
+
+
+def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]:
+    """Drop the lines up to the one that equals the headline, if most of the text comes after it."""
+    if not title:
+        return chosen
+    heads = [i for i in sorted(chosen)[:10] if blocks[i].letters == title]
+    if not heads:
+        return chosen
+    rest = {i for i in chosen if i > heads[-1]}
+    size = sum(len(blocks[i].letters) for i in chosen)
+    return rest if sum(len(blocks[i].letters) for i in rest) >= _MIN_SHARE * size else chosen
+
+
+def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
+    """Add the paragraph between headline and text that the page also gives as its description."""
+    first = next((i for i in sorted(chosen) if len(blocks[i].text) >= _MIN_PROSE_CHARS), None)
+    if first is None or not teasers:
+        return chosen
+    heads = [i for i in range(first) if "h1" in blocks[i].inside]
+    known = {blocks[i].letters for i in chosen}
+    added = set(chosen)
+    for i in range(heads[-1] if heads else max(0, first - 12), first):
+        block = blocks[i]
+        if block.letters in known or len(block.text) < _MIN_TEASER_CHARS or block.link_share > 0.5:
+            continue
+        if not block.inside & {"h1", "figcaption", "figure", "nav"} and _is_one_of(block.letters, teasers):
+            added.add(i)
+            known.add(block.letters)
+    return added
+
+
+def _is_one_of(letters: str, teasers: Sequence[str]) -> bool:
+    """Tell whether a description says the same: more of it, less of it, or the same and another end."""
+    return any(letters in teaser or teaser in letters or letters[:40] == teaser[:40] for teaser in teasers if teaser)

@@ -1,0 +1,86 @@
+"""Who wrote it: names out of bylines and author fields, as persons. It looks at strings, never at a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_LEAD_IN = re.compile(
+    r"^(?:(?:written|reported|posted|published|story|text|words|report|edited)\s+)?"
+    r"(?:by|von|par|por|da|di|av|af|door|przez|от|автор|autor(?:in|a|es)?|author|texte?|testo)\s*[:：]?\s+(?=\S+\s+\S)",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"^(?:author|autor(?:in|en)?|auteur|autore|text|by|von|par|por)\s*[:：]\s*", re.IGNORECASE)
+_HARD = re.compile(r"\s*(?:[;|•·／]|\s/\s|\n)\s*")
+_AND = re.compile(r"\s+(?:and|und|et|y|e|i|og|och|en|és|ve|и|та|&|\+)\s+", re.IGNORECASE)
+_COMMA = re.compile(r"\s*[,、]\s*")
+_ADDRESS = re.compile(r"https?:|www\.|\S@\S|^@|\.(?:com|org|net)/", re.IGNORECASE)
+_ROLE = re.compile(r"\s*[(\[<][^()\[\]<>]{0,80}[)\]>]\s*$")
+_PARTICLES = frozenset(
+    {"al", "bin", "bint", "da", "das", "de", "del", "della", "der", "di", "do", "dos", "du", "el", "ibn", "la", "le"}
+    | {"mc", "of", "st", "ten", "ter", "van", "von", "zu"}
+)
+_MAX_NAME_CHARS = 80
+
+
+def persons_of(statements: Iterable[str], publisher: str = "") -> tuple[str, ...]:
+    """Return the names that author fields state, each once, in their order; without what is no name.
+
+    Statements may list several names and carry a "By"; addresses go, and so does the publisher's own name.
+
+    >>> persons_of(["By Ada Lovelace and Charles Babbage", "https://example.org/ada"])
+    ('Ada Lovelace', 'Charles Babbage')
+    """
+    names: dict[str, str] = {}
+    own = _folded(publisher)
+    for statement in statements:
+        for name in _split(statement):
+            folded = _folded(name)
+            if folded and folded != own:
+                names.setdefault(folded, name)
+    return tuple(names.values())
+
+
+def _split(statement: str) -> list[str]:
+    names = []
+    for part in _HARD.split(statement[:1000].strip()):
+        part = _LEAD_IN.sub("", _LABEL.sub("", " ".join(part.split())))
+        for some in _split_commas(part):
+            names += [_clean(name) for name in (_AND.split(some) if _is_list(some) else [some])]
+    return [name for name in names if _is_name(name)]
+
+
+def _split_commas(part: str) -> list[str]:
+    """Split at commas between names; what follows a name and is none ("professor of law, Vilnius") goes."""
+    pieces = [piece for piece in _COMMA.split(part) if piece]
+    if len(pieces) < 2 or all(_looks_personal(piece) or _is_list(piece) for piece in pieces):
+        return pieces
+    if _looks_personal(pieces[0]):
+        return pieces[:1]
+    return [part]
+
+
+def _is_list(text: str) -> bool:
+    """Tell whether an "and" stands between two names and not within one (Trinidad and Tobago Newsday)."""
+    parts = _AND.split(text)
+    return len(parts) > 1 and all(_looks_personal(part) for part in parts)
+
+
+def _looks_personal(text: str) -> bool:
+    """Tell whether it could be a person's name: two to five words, capitals, no digits."""
+    words = text.split()
+    if not 2 <= len(words) <= 5 or any(char.isdigit() for char in text):
+        return False
+    return all(word[0].isupper() or not word[0].islower() or word.lower() in _PARTICLES for word in words)
+
+
+def _clean(name: str) -> str:
+    return _LEAD_IN.sub("", _ROLE.sub("", name)).strip(" \t.,:-–—*").strip()
+
+
+def _is_name(name: str) -> bool:
+    return 1 < len(name) <= _MAX_NAME_CHARS and any(map(str.isalpha, name)) and not _ADDRESS.search(name)
+
+
+def _folded(name: str) -> str:
+    return " ".join(re.findall(r"\w+", name)).casefold()

@@ -1,0 +1,305 @@
+"""A page to its article: seed text, body, metadata. The only user of the extraction libraries; never raises.
+
+Resiliparse gives `text`, to the byte. `body` is chosen from the page's blocks by three opinions (`aggregator.body`):
+trafilatura in its fast, recall-oriented mode, the port of readability inside trafilatura, Resiliparse. The page is
+parsed once for each library.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Literal, Protocol
+
+from lxml.etree import XPath, XPathError
+from lxml.etree import _Element as Element
+from lxml.html import HtmlElement
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
+from trafilatura import bare_extraction
+from trafilatura.metadata import extract_metadata
+from trafilatura.readability_lxml import Document as ReadabilityDocument
+from trafilatura.settings import Document as TrafilaturaDocument
+from trafilatura.utils import load_html
+
+from aggregator.blocks import Block, blocks_of, letters_of, text_in
+from aggregator.body import Guide, Opinion, Opinions, select_body
+from aggregator.bylines import persons_of
+from aggregator.encoding import decode, html_declaration
+from aggregator.images import lead_image_of
+from aggregator.jsonld import read_json_ld
+from aggregator.languages import language_of
+from aggregator.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
+from aggregator.models import Cause, DateSource, ExtractInput, Extraction, PageFailed
+
+logger = logging.getLogger(__name__)
+
+EXTRACTOR_NAME = "aggregator"
+EXTRACTOR_VERSION = f"1+trafilatura-{version('trafilatura')}+resiliparse-{version('resiliparse')}"
+
+Mode = Literal["standard", "thorough"]
+
+_NOT_TEXT_TYPES = ("image/", "video/", "audio/", "font/", "application/pdf", "application/zip", "application/octet")
+_BINARY_HEAD_CHARS = 4096
+_RULE_MARK = "data-aggregator-rule"  # an attribute that no page has; carries the names of the rules that mean it
+_BULLET = re.compile(r"^\s*(?:[-•] ?|\d{1,3}\. )")
+_ELEMENT = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>")
+_INLINE = frozenset(
+    {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
+)
+_MORE_IN_FEED = 1.3  # how much longer than the page's body the feed's own content has to be to be preferred
+
+
+class PageRules(Protocol):
+    """What a publisher rule or a site-config file says about pages; selectors are CSS, or XPath (`/`, `./`, `(`)."""
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """Elements that hold the article."""
+
+    @property
+    def strip(self) -> tuple[str, ...]:
+        """Elements that are no part of it."""
+
+    @property
+    def author(self) -> tuple[str, ...]:
+        """Elements that name who wrote it."""
+
+    @property
+    def date(self) -> tuple[str, ...]:
+        """Elements that say when it was published."""
+
+    @property
+    def next_page(self) -> tuple[str, ...]:
+        """Links to its next page."""
+
+
+def extract_page(
+    page: ExtractInput, publisher: PageRules | None = None, mode: Mode = "standard"
+) -> Extraction | PageFailed:
+    """Return what the page says; the feed's own content where that is clearly more, or why there is nothing."""
+    media_type = page.headers.get("content-type", "")
+    decoded = decode(page.body, content_type=media_type, declared=html_declaration(page.body)).text
+    if media_type.lower().startswith(_NOT_TEXT_TYPES) or is_binary(decoded):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is no text")
+    try:
+        extraction = _extract(decoded, page, publisher, mode)
+    except Exception as error:  # noqa: BLE001 - foreign parsers: whatever they raise costs this page only
+        logger.warning("extraction failed", extra={"url": page.url, "error": repr(error)})
+        return PageFailed(cause=Cause.EXTRACTION_FAILED, detail=f"{type(error).__name__}: {error}"[:300])
+    if not extraction.text.strip() and not extraction.body:
+        return PageFailed(cause=Cause.NO_TEXT, detail="the page has no text")
+    return _with_feed_content(extraction, page)
+
+
+def extract_entry(page: ExtractInput) -> Extraction | PageFailed:
+    """Return what the feed's entry says alone; `source` is "feed"."""
+    try:
+        text = feed_text(page.feed_title, page.feed_html)
+        body = feed_body(page.feed_html)
+    except Exception as error:  # noqa: BLE001 - as above
+        return PageFailed(cause=Cause.EXTRACTION_FAILED, detail=f"{type(error).__name__}: {error}"[:300])
+    if not body:
+        return PageFailed(cause=Cause.NO_TEXT, detail="the entry has no content")
+    return replace(_combine(page, Metadata(), text, body), source="feed")
+
+
+def feed_text(title: str, content: str) -> str:
+    """Return the seed format's text of an entry: title, blank line, content (SEED_FORMAT, "When there is no page")."""
+    plain = extract_plain_text(
+        content, preserve_formatting=True, main_content=False, list_bullets=True, alt_texts=True, links=False
+    )
+    return f"{title}\n\n{plain}" if title else str(plain)
+
+
+def feed_body(content: str) -> str:
+    """Return the paragraphs of an entry's content."""
+    tree = load_html(f"<html><body><div>{content}</div><p></p></body></html>") if content.strip() else None
+    return "" if tree is None else _join(blocks_of(tree))
+
+
+def is_binary(text: str) -> bool:
+    """Tell whether what was decoded is no text: a PDF, or NUL at its beginning."""
+    head = text[:_BINARY_HEAD_CHARS]
+    return head.lstrip().startswith("%PDF") or "\0" in head
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def _extract(page_html: str, page: ExtractInput, rules: PageRules | None, mode: Mode) -> Extraction:
+    text = str(
+        extract_plain_text(
+            page_html, preserve_formatting=True, main_content=True, list_bullets=True, alt_texts=True, links=False
+        )
+    )
+    tree = _parse(page_html, rules)
+    if tree is None:
+        return _combine(page, Metadata(), text, text.strip())
+    stated = _apply_rules(tree, rules)
+    json_ld = read_json_ld(page_html, page.url)
+    metadata = read_metadata(tree, json_ld, page.url, stated, page.first_seen)
+    metadata = _ask_trafilatura(tree, metadata, page)
+    guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
+    body = _body_of(tree, text, guide, mode)
+    image = lead_image_of(tree, metadata.image_urls, page.url)
+    return replace(_combine(page, metadata, text, body), lead_image=image)
+
+
+def _body_of(tree: Element, text: str, guide: Guide, mode: Mode) -> str:
+    roots = _marked(tree, "content")
+    if roots:  # the publisher's rule says where the article is; nobody needs to be asked
+        outer = [root for root in roots if not any(around in roots for around in root.iterancestors())]
+        return _join(block for root in outer for block in blocks_of(root) if _is_text(block))
+    plain = Opinion(_lines(text))
+    readable = Opinion(_readable_lines(tree))
+    proposed = _trafilatura_lines(tree, recall=True)
+    proposal = Opinion(proposed) if proposed else readable if readable.size else plain
+    second = Opinion(_trafilatura_lines(tree, recall=False)) if mode == "thorough" else None
+    root = tree.find("body")
+    opinions = Opinions(proposal=proposal, readable=readable, plain=plain, second=second)
+    chosen = select_body(blocks_of(tree if root is None else root), opinions, guide)
+    if chosen:
+        return _join(chosen)
+    return "\n\n".join(line.strip() for line in proposed or _lines(text) if line.strip())
+
+
+def _is_text(block: Block) -> bool:
+    return not block.inside & {"h1", "figcaption", "nav"} and block.link_share < 0.8
+
+
+def _join(blocks: Iterable[Block]) -> str:
+    return "\n\n".join(block.text for block in blocks)
+
+
+def _lines(text: str) -> list[str]:
+    return [_BULLET.sub("", line) for line in text.splitlines()]
+
+
+def _trafilatura_lines(tree: Element, *, recall: bool) -> list[str]:
+    """Return trafilatura's article; `recall`: its fast mode, which rather takes too much. No state between pages."""
+    document = bare_extraction(tree, fast=recall, favor_recall=recall, include_comments=False, deduplicate=False)
+    return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
+
+
+def _readable_lines(tree: Element) -> list[str]:
+    """Return the article as readability has it; its serialised result is cut at block tags: parsing it costs more."""
+    summary = ReadabilityDocument(copy(tree)).summary()
+    cut = _ELEMENT.sub(lambda tag: "" if tag.group(2) in _INLINE else "\n", summary)
+    return html.unescape(cut).split("\n")
+
+
+def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
+    """Fill the fields that the page does not state by what trafilatura finds in its markup."""
+    if metadata.title and metadata.authors and metadata.published:
+        return metadata
+    found = extract_metadata(copy(tree), page.url)
+    published = metadata.published or read_date(found.date or "", page.first_seen)
+    return replace(
+        metadata,
+        title=metadata.title or " ".join((found.title or "").split()),
+        authors=metadata.authors or persons_of([found.author or ""], metadata.site) or metadata.credited,
+        published=published if is_plausible(published, page.first_seen) else "",
+    )
+
+
+# --- publisher rules --------------------------------------------------------------------------------------------------
+
+
+def _parse(page_html: str, rules: PageRules | None) -> Element | None:
+    """Parse for lxml. CSS selectors are looked up by Resiliparse, which marks what they mean in the text it gives."""
+    if rules is not None:
+        names = ("content", "strip", "author", "date", "next_page")
+        wanted = [(name, css) for name in names for css in getattr(rules, name) if not _is_xpath(css)]
+        if wanted:
+            marked = HTMLTree.parse(page_html)
+            for name, css in wanted:
+                for node in marked.document.query_selector_all(css) if marked.document else ():
+                    node[_RULE_MARK] = f"{node.getattr(_RULE_MARK) or ''} {name}"
+            page_html = str(marked)
+    return load_html(page_html)
+
+
+def _apply_rules(tree: Element, rules: PageRules | None) -> Stated:
+    """Take what the rules strip out of the tree and return what they find; content stays marked."""
+    if rules is None:
+        return Stated()
+    for name in ("content", "strip", "author", "date", "next_page"):
+        for selector in getattr(rules, name):
+            for element in _by_xpath(tree, selector) if _is_xpath(selector) else ():
+                element.set(_RULE_MARK, f"{element.get(_RULE_MARK) or ''} {name}")
+    for element in _marked(tree, "strip"):
+        if isinstance(element, HtmlElement) and element.getparent() is not None:
+            element.drop_tree()
+    dates = (element.get("datetime") or element.get("content") or text_in(element) for element in _marked(tree, "date"))
+    authors = (element.get("content") or text_in(element) for element in _marked(tree, "author"))
+    links = [element.get("href") or "" for element in _marked(tree, "next_page")]
+    return Stated(authors=tuple(authors), dates=tuple(dates), next_page=links[0] if links else "")
+
+
+def _is_xpath(selector: str) -> bool:
+    return selector.startswith(("/", "./", "("))
+
+
+def _by_xpath(tree: Element, selector: str) -> Sequence[Element]:
+    try:
+        found = XPath(selector)(tree)
+    except XPathError:
+        return ()
+    return [item for item in found if isinstance(item, Element)] if isinstance(found, list) else ()
+
+
+def _marked(tree: Element, name: str) -> list[Element]:
+    return [element for element in tree.iterfind(f".//*[@{_RULE_MARK}]") if name in element.get(_RULE_MARK, "").split()]
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def _combine(page: ExtractInput, metadata: Metadata, text: str, body: str) -> Extraction:
+    published, source = _published(page, metadata)
+    return Extraction(
+        title=metadata.title or page.feed_title,
+        authors=metadata.authors or persons_of(page.feed_authors) or metadata.credited,
+        date=published[:10],
+        published=published,
+        date_source=source,
+        updated=metadata.updated,
+        language=language_of(body, metadata.language or page.feed_language),
+        site=metadata.site,
+        text=text,
+        body=body,
+        source="page",
+        lead_image=None,
+        declared=metadata.declared,
+        tags=metadata.tags or page.feed_tags,
+        extractor_name=EXTRACTOR_NAME,
+        extractor_version=EXTRACTOR_VERSION,
+    )
+
+
+def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]:
+    """Return the date and who said it: the page, else the feed, else the day when it was first seen (UTC)."""
+    if metadata.published:
+        return metadata.published, DateSource.PAGE
+    announced = read_date(page.feed_published, page.first_seen)
+    if announced and is_plausible(announced, page.first_seen):
+        return announced, DateSource.FEED
+    if page.first_seen is not None:
+        return page.first_seen.date().isoformat(), DateSource.FIRST_SEEN
+    return "", DateSource.NONE
+
+
+def _with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
+    """Take the feed's own text where it clearly has more than the page: a stub behind a paywall, a failed template."""
+    entry = extract_entry(page) if page.feed_html else None
+    if not isinstance(entry, Extraction):
+        return extraction
+    if len(letters_of(entry.body)) < max(500, _MORE_IN_FEED * len(letters_of(extraction.body))):
+        return extraction
+    return replace(extraction, text=entry.text, body=entry.body, source="feed")

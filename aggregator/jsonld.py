@@ -1,0 +1,121 @@
+"""What a page says of itself in JSON-LD (schema.org): the object of its article. Reads text, parses no HTML.
+
+Written by hand and by template engines, such blocks are often not JSON to the letter: raw line ends, comments, commas
+too many. Those are forgiven; a block that still cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Node = Mapping[str, Any]  # a JSON object: any value may stand there until it is looked at
+
+_SCRIPT = re.compile(r"<script\b([^>]{0,500})>", re.IGNORECASE)
+_END = re.compile(r"</script", re.IGNORECASE)
+_WRAPPING = re.compile(
+    r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>)\s*$"
+)
+_TRAILING_COMMA = re.compile(r",(\s{0,99}[}\]])")
+_ARTICLE = re.compile(r"(?:Article|Posting|Report|Review|Reportage|Recipe|Essay|Interview)$")
+_TAG = re.compile(r"<[^<>]{0,1000}>")
+_MAX_NODES = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonLd:
+    """The article's object (empty if there is none) and every object of the page by its `@id`."""
+
+    article: Node = field(default_factory=dict)
+    by_id: Mapping[str, Node] = field(default_factory=dict)
+
+    def resolve(self, node: object) -> object:
+        """Return the object that a bare reference (`{"@id": ...}`) names, or `node` itself."""
+        if isinstance(node, Mapping) and isinstance(name := node.get("@id"), str) and "name" not in node:
+            return self.by_id.get(name, node)
+        return node
+
+
+def read_json_ld(page: str, url: str) -> JsonLd:
+    """Read all blocks of a page; of several articles the one at `url`, else the first with a headline."""
+    nodes = [node for block in _blocks(page) for node in _nodes(block)]
+    by_id: dict[str, Node] = {}
+    for node in nodes:
+        if isinstance(name := node.get("@id"), str) and ("name" in node or name not in by_id):
+            by_id[name] = node
+    articles = [node for node in nodes if is_article(node)]
+    articles.sort(key=lambda node: (url not in _addresses(node), not text_of(node.get("headline"))))
+    return JsonLd(article=articles[0] if articles else {}, by_id=by_id)
+
+
+def is_article(node: Node) -> bool:
+    """Tell whether the object's type is an article's."""
+    return any(_ARTICLE.search(kind) for kind in types_of(node))
+
+
+def types_of(node: Node) -> list[str]:
+    """Return the type names of an object."""
+    kind = node.get("@type")
+    return [name for name in (kind if isinstance(kind, list) else [kind]) if isinstance(name, str)]
+
+
+def text_of(value: object) -> str:
+    """Return a value as one line of plain text, `""` if it is none; the first of a list.
+
+    >>> text_of("Fish &amp; <b>chips</b>")
+    'Fish & chips'
+    """
+    if isinstance(value, list):
+        return text_of(value[0]) if value else ""
+    if isinstance(value, Mapping):
+        return text_of(value.get("@value"))
+    if not isinstance(value, str):
+        return ""
+    if "&" in value or "<" in value:
+        value = _TAG.sub(" ", html.unescape(html.unescape(value)))
+    return " ".join(value.split())
+
+
+def _blocks(page: str) -> Iterator[object]:
+    for found, start in enumerate(_SCRIPT.finditer(page)):
+        if "ld+json" not in start.group(1).lower() or found > 2000:
+            continue
+        end = _END.search(page, start.end())
+        parsed = _parse(page[start.end() : end.start() if end else len(page)])
+        if parsed is not None:
+            yield parsed
+
+
+def _parse(block: str) -> object:
+    block = _WRAPPING.sub("", _WRAPPING.sub("", block)).strip().rstrip(";")
+    for repair in (str, lambda text: _TRAILING_COMMA.sub(r"\1", text), html.unescape):
+        try:
+            parsed: object = json.loads(repair(block), strict=False)
+        except (ValueError, RecursionError):
+            continue
+        return parsed
+    return None
+
+
+def _nodes(block: object) -> Iterator[Node]:
+    """Return the objects of a block: itself, members of lists and graphs, what it is mainly about."""
+    waiting: list[object] = [block]
+    for _ in range(_MAX_NODES):
+        if not waiting:
+            return
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(reversed(value))
+        elif isinstance(value, Mapping):
+            yield value
+            waiting.extend(value[key] for key in ("mainEntityOfPage", "mainEntity", "@graph") if key in value)
+
+
+def _addresses(node: Node) -> Sequence[str]:
+    page = node.get("mainEntityOfPage")
+    values = (node.get("url"), node.get("@id"), page.get("@id") if isinstance(page, Mapping) else page)
+    return [value for value in values if isinstance(value, str)]
