@@ -14,6 +14,8 @@ from typing import Literal
 
 Rule = Literal["id", "link", "link+date", "title+date"]
 
+# The usual spelling, which is searched fast, and any other.
+_PLAIN_ID = re.compile(r"<(?:guid|id)(?:\s[^>]{0,300})?>\s*(?:<!\[CDATA\[)?\s*([^<\]\s][^<\]]*)")
 _ID = re.compile(
     r"<(?:[\w.-]{1,30}:)?(?:guid|id)\b[^>]{0,300}>\s*(?:<!\[CDATA\[)?\s*([^<\]\s][^<\]]*)"
     r"|\brdf:about\s?=\s?[\"']([^\"']+)",
@@ -46,7 +48,7 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
     """Tell quickly whether every slice has an id and no two have the same: then there is nothing to decide."""
     seen: set[str] = set()
     for piece in slices:
-        match = _ID.search(piece)
+        match = _PLAIN_ID.search(piece) or _ID.search(piece)
         if match is None:
             return False
         seen.add((match.group(1) or match.group(2)).strip())
