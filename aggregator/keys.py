@@ -274,8 +274,12 @@ _SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/;]*", re.IGNORECASE)
 _LOST_QUERY = re.compile(r"&(?:amp;)?utm_.*", re.IGNORECASE | re.DOTALL)  # "?" forgotten by whoever appended it
 _INDEX_FILE = re.compile(r"/index\.(?:html?|php)$")
 _MOBILE_PATH = re.compile(r"^/m(?=/[^/]+/)")
-_AMP_TAIL = re.compile(r"/amp(?:html)?(?:/1)?$|/amp\.html?$|(?<=[a-z0-9])(?:\.amp$|[._]amp(?=\.html?$))", re.IGNORECASE)
+_AMP_TAIL = re.compile(
+    r"/amp(?:html)?(?:/1)?$|/amp\.html?$|(?<=[a-z0-9])(?:[.!]amp$|[._]amp(?=\.(?:s?html?|php|aspx?|cms|ece)$))",
+    re.IGNORECASE,
+)
 _AMP_SEGMENT = re.compile(r"/amp(?:html)?(?=/)", re.IGNORECASE)
+_AMP_AFFIX = re.compile(r"(?<=[a-z])-amp(?=/[^/]+/)|(?<=/)amp[_-](?=[a-z]+/)|(?<=/story)-amp(?=\.s?html?$)")
 
 
 def _fold_odd_path(path: str) -> str:
@@ -291,7 +295,7 @@ def _fold_odd_path(path: str) -> str:
 
 def _strip_amp(path: str) -> str:
     """Remove what only says "as AMP"; a path of nothing else is a page of its own (https://example.org/amp)."""
-    stripped = _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path))
+    stripped = _AMP_AFFIX.sub("", _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path).rstrip("/")))
     return stripped or path
 
 
@@ -355,8 +359,9 @@ def _is_dropped(name: str, value: str, rule: SiteRule | None, tables: Tables) ->
 
 
 # --- characters -------------------------------------------------------------------------------------------------------
-# Text is decoded to characters, composed (NFC) and encoded again. Bytes that must stay encoded, as they are reserved
-# or no UTF-8, wait as lone surrogates U+DC00 + byte meanwhile, where neither composition nor characters meet them.
+# Text is decoded to characters, composed (NFC) and encoded again. Reserved signs, which must stay encoded, wait as lone
+# surrogates U+DC00 + sign meanwhile, where neither composition nor characters meet them. Bytes that are no UTF-8 are
+# read as Latin-1, as old servers write them ("%FC" is "%C3%BC"); in any other encoding they stay distinct all the same.
 
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -379,9 +384,13 @@ def _fold_text(text: str, safe: str) -> str:
 
 def _decode_run(match: re.Match[str]) -> str:
     raw = bytes.fromhex(match[0].replace("%", ""))
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
     return "".join(
         character if character >= "\x80" or ord(character) in _DECODED else chr(0xDC00 + ord(character))
-        for character in raw.decode("utf-8", "surrogateescape")
+        for character in text
     )
 
 
