@@ -377,11 +377,12 @@ class TracedArticle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedEvidence:
-    """Why two addresses are taken for one article, and since when."""
+    """Why two keys are taken for one article: what is said, by which site, since when."""
 
-    url: str
-    other_url: str
+    key: Key
+    other: Key
     kind: str
+    witness: str
     seen_at: datetime
 
 
@@ -616,6 +617,10 @@ class Store(Protocol):
 
     def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
         """Return all that is known about these spellings of an address and its keys."""
+        ...
+
+    def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
+        """Return the articles, a few at most, that were found to repeat this one nearly word for word."""
         ...
 
     def raw_of(self, article_id: ArticleId) -> RawResponse | None:
