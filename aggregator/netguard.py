@@ -168,7 +168,9 @@ class Resolver:
             raise NetworkError(Cause.DNS, f"{host}: has no address")
         for address in addresses:
             if not check_address(address, policy):
-                raise NetworkError(Cause.FORBIDDEN_ADDRESS, f"{host}: {address} is not a public address")
+                raise NetworkError(
+                    Cause.FORBIDDEN_ADDRESS, f"{host}: {address} is not public; see allow_private_networks"
+                )
         return addresses
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import urljoin
@@ -22,6 +22,7 @@ from aggregator.models import Cause, Fetched, FetchFailed, FetchResult, PageFail
 MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
 MAX_AGE = timedelta(days=1)  # RFC 9309, 2.4
 UNREACHABLE_AGE = timedelta(minutes=30)  # after which a host that gave no answer is asked again
+MAX_STOP = timedelta(days=1)  # after which robots.txt that gives no answer no longer stops us
 MAX_CRAWL_DELAY = timedelta(days=1)
 _MAX_LINE = 2_048  # characters; no rule needs more
 _KEPT = 32  # parsed files
@@ -45,14 +46,16 @@ _ABSENT = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotsRule:
-    """What is known of a host's robots.txt: its text, its absence, or that the host did not say."""
+    """What is known of a host's robots.txt: its text, its absence, or that the host did not say, and since when."""
 
     kind: Literal["rules", "absent", "unreachable"]
     body: str = ""
+    unanswered_since: datetime | None = None
 
     def to_text(self) -> str:
         """Return the record as one line, for the store."""
-        return json.dumps([self.kind, self.body], ensure_ascii=False)
+        since = self.unanswered_since
+        return json.dumps([self.kind, self.body, since and since.isoformat()], ensure_ascii=False)
 
     @classmethod
     def from_text(cls, text: str) -> RobotsRule:
@@ -62,10 +65,12 @@ class RobotsRule:
         RobotsRule(kind='rules', body='x')
         """
         match _load(text):
-            case ["rules", str(body)]:
+            case ["rules", str(body), _]:
                 return cls(kind="rules", body=body)
-            case ["absent", str()]:
-                return cls(kind="absent")
+            case ["absent", _, since]:
+                return cls(kind="absent", unanswered_since=_read_time(since))
+            case ["unreachable", _, since]:
+                return cls(kind="unreachable", unanswered_since=_read_time(since))
             case _:
                 return cls(kind="unreachable")
 
@@ -79,11 +84,11 @@ def robots_url(url: str) -> str:
     return urljoin(url, "/robots.txt")
 
 
-def robots_of(result: FetchResult) -> RobotsRule:
+def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: datetime | None = None) -> RobotsRule:
     """Return what the answer to the request for robots.txt means.
 
-    4xx and more than five redirects: there is none, all is allowed. 429, 5xx, and no answer: a full stop until it is
-    asked again (RFC 9309, 2.3.1.4).
+    4xx and more than five redirects: there is none, all is allowed. 429, 5xx, and no answer: a full stop (RFC 9309,
+    2.3.1.4), for a day at most: `previous` and `now` tell how long it has lasted.
     """
     match result:
         case Fetched():
@@ -91,12 +96,15 @@ def robots_of(result: FetchResult) -> RobotsRule:
         case FetchFailed(cause=cause) if cause in _ABSENT:
             return RobotsRule(kind="absent")
         case _:
-            return RobotsRule(kind="unreachable")
+            since = (previous.unanswered_since if previous is not None else None) or now
+            is_over = now is not None and since is not None and now - since >= MAX_STOP
+            return RobotsRule(kind="absent" if is_over else "unreachable", unanswered_since=since)
 
 
 def max_age(rule: RobotsRule) -> timedelta:
     """Return how long `rule` holds before robots.txt is asked for again."""
-    return UNREACHABLE_AGE if rule.kind == "unreachable" else MAX_AGE
+    is_unanswered = rule.kind == "unreachable" or rule.unanswered_since is not None
+    return UNREACHABLE_AGE if is_unanswered else MAX_AGE
 
 
 def is_allowed(rule: RobotsRule, url: str, user_agent: str) -> bool:
@@ -159,6 +167,14 @@ def _token(user_agent: str) -> str:
     'aggregator'
     """
     return user_agent.split("/", 1)[0].strip() or "*"
+
+
+def _read_time(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo else None
 
 
 def _load(text: str) -> object:

@@ -28,8 +28,9 @@ from aggregator.models import Cause
 from aggregator.netguard import AddressPolicy, NetworkError, Resolver, literal_address
 
 _MAX_ADDRESSES = 6  # tried for one name
-_POOL_SIZE = 8  # kept connections to one host; visits use one or two
+_POOL_SIZE = 16  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
+_MAX_IDLE_SECONDS = 55.0  # after which a kept connection may be dead without a word: gateways forget quiet ones
 _UNGUARDED = AddressPolicy(unguarded=True)
 
 
@@ -251,22 +252,24 @@ class _BoundTLSSocket(ssl.SSLSocket):
 
 class _HTTPConnection(HTTPConnection):
     response_class = LenientResponse
+    asked_at = 0.0
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # Any: the base's
-        super().request(method, _begin_request(self), *args, **kwargs)
+        super().request(method, _exchange().target, *args, **kwargs)
 
 
 class _HTTPSConnection(HTTPSConnection):
     response_class = LenientResponse
+    asked_at = 0.0
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # Any: the base's
-        super().request(method, _begin_request(self), *args, **kwargs)
+        super().request(method, _exchange().target, *args, **kwargs)
 
     def set_tunnel(
         self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
@@ -283,9 +286,15 @@ class _HTTPSConnection(HTTPSConnection):
 class _HTTPPool(HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
 
+    def _get_conn(self, timeout: float | None = None) -> Any:  # Any: the base promises a protocol of no use here
+        return _ready(super()._get_conn(timeout))
+
 
 class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # Any: the base promises a protocol of no use here
+        return _ready(super()._get_conn(timeout))
 
 
 _POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}
@@ -303,13 +312,15 @@ def _route() -> Route:
     return route
 
 
-def _begin_request(connection: HTTPConnection) -> str:
-    """Return the request target; note whether the connection was kept, or close it where it must be fresh."""
+def _ready(connection: Any) -> Any:  # Any: one of the two classes above
+    """Close a kept connection that was quiet for too long, or is not wanted; note whether one is used again."""
     exchange = _exchange()
-    if connection.sock is not None and exchange.fresh and connection.proxy is None:
+    now = exchange.monotonic()
+    if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
         connection.close()
-    exchange.reused = connection.sock is not None
-    return exchange.target
+    connection.asked_at = now
+    exchange.reused = not connection.is_closed
+    return connection
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:

@@ -388,3 +388,32 @@ def test_what_is_no_address_fails_as_such(url: str) -> None:
     result = fetch(url)
     assert isinstance(result, FetchFailed)
     assert result.cause is Cause.BAD_URL
+
+
+def test_a_connection_that_was_quiet_for_long_is_not_used_again() -> None:
+    class Later(FixedClock):
+        offset = 0.0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.offset
+
+    clock = Later()
+    fetcher = HttpFetcher(limits(), clock)
+    with Server(lambda peer: peer.answer(body=FEED)) as server:
+        for clock.offset in (0.0, 1.0, 100.0):
+            assert isinstance(fetcher.fetch(ask(server.url())), Fetched)
+        assert server.connections == 2
+        fetcher.close()
+
+
+def test_tunnels_are_kept_and_replaced_too(authority: trustme.CA, ca_file: Path) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(body=FEED, keep=peer.number != 1)
+
+    with Server(script, tls=serve_tls("a.example", authority=authority)) as server, Server(tunnel) as proxy:
+        fetcher = new_fetcher(limits(proxy=proxy.url("")), here, ca_file)
+        for _ in range(4):
+            assert isinstance(fetcher.fetch(ask(server.url(host="a.example"))), Fetched)
+        assert len(server.requests) == 4
+        assert proxy.connections == 2
+        fetcher.close()

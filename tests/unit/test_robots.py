@@ -1,5 +1,6 @@
+import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -135,6 +136,27 @@ def test_without_an_answer_nothing_is_allowed_for_a_while(cause: Cause) -> None:
     assert answer.cause is Cause.ROBOTS_UNREACHABLE
     assert crawl_delay(rule, AGENT) is None
     assert max_age(rule) == UNREACHABLE_AGE
+
+
+def test_a_stop_lasts_a_day_at_most() -> None:
+    start = datetime(2026, 11, 23, 10, tzinfo=UTC)
+    rule = robots_of(failed(Cause.SERVER_ERROR), None, start)
+    for hours in range(1, 24):
+        rule = robots_of(failed(Cause.TIMEOUT), RobotsRule.from_text(rule.to_text()), start + timedelta(hours=hours))
+        assert rule == RobotsRule(kind="unreachable", unanswered_since=start)
+    for hours in (24, 25, 100):
+        rule = robots_of(failed(Cause.TIMEOUT), RobotsRule.from_text(rule.to_text()), start + timedelta(hours=hours))
+        assert rule == RobotsRule(kind="absent", unanswered_since=start)
+        assert is_allowed(rule, SITE + "/x", AGENT)
+        assert max_age(rule) == UNREACHABLE_AGE
+    rule = robots_of(fetched(b"User-agent: *\nDisallow: /"), rule, start + timedelta(hours=101))
+    assert not is_allowed(rule, SITE + "/x", AGENT)
+    assert robots_of(failed(Cause.DNS), rule, start + timedelta(days=9)).kind == "unreachable"
+
+
+@pytest.mark.parametrize("since", ["soon", "2026-11-23T10:00:00", 5])
+def test_a_stored_time_that_is_none_is_forgotten(since: object) -> None:
+    assert RobotsRule.from_text(json.dumps(["unreachable", "", since])) == RobotsRule(kind="unreachable")
 
 
 def test_answers_that_say_nothing_are_no_answers() -> None:
