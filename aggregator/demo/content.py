@@ -161,8 +161,3 @@ def read_publications() -> tuple[Publication, ...]:
 def read_page(name: str) -> bytes:
     """Return a finished page of `articles/`."""
     return (files("aggregator.demo") / "articles" / name).read_bytes()
-
-
-def has_page(name: str) -> bool:
-    """Whether that finished page is there."""
-    return (files("aggregator.demo") / "articles" / name).is_file()

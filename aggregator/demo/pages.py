@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from aggregator.demo.content import Article, FeedEntry, FeedTable, Publication, has_page, in_state, read_page
+from aggregator.demo.content import Article, FeedEntry, FeedTable, Publication, in_state, read_page
 
 Place = tuple[str, str]  # host, path
 
@@ -82,7 +82,7 @@ def _publication_replies(
 
 
 def _page(environment: Environment, publication: Publication, article: Article, design: str) -> Reply:
-    if article.file and has_page(article.file):
+    if article.file:
         return _marked(Reply(status=article.status, body=read_page(article.file)), article.updated, "strong")
     reply = _html(environment, f"page_{design}.html", publication, article=article, status=article.status)
     return _marked(reply, article.updated, "strong") if article.status == 200 else reply

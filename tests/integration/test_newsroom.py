@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from resiliparse.extract.html2text import extract_plain_text
 
 from aggregator.demo import Newsroom, demo_config
 from aggregator.demo.content import LAST_STATE, read_publications
@@ -149,6 +150,21 @@ def test_status(open_newsroom: Newsroom, target: str, status: int) -> None:
 def test_redirects_lead_to_something(open_newsroom: Newsroom) -> None:
     for target in (SHORT_LINK, "http://valley-gazette.example/rss", "http://click.valley-gazette.example/r/20417"):
         assert ask(open_newsroom, ask(open_newsroom, target).headers["Location"]).status == 200
+
+
+def test_the_seed_s_page_renders_to_the_seed(open_newsroom: Newsroom) -> None:
+    html = ask(open_newsroom, LONG_LINK).body.decode()
+    text = extract_plain_text(
+        html,
+        preserve_formatting=True,
+        main_content=True,
+        list_bullets=True,
+        alt_texts=True,
+        links=False,
+        form_fields=False,
+    )
+    seed = (Path(__file__).parents[2] / "seeds" / "000_140eb00cdc832ed0.txt").read_bytes()
+    assert f" date 2022-11-11 {text}\n".encode() == seed
 
 
 def test_a_broken_feed_is_a_page_that_advertises_the_new_one(open_newsroom: Newsroom) -> None:
