@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from aggregator.evidence import Edge, edges_of_entry, edges_of_page, refusal_alone
+from aggregator.evidence import Edge, edges_of_entry, edges_of_page, is_home, is_listing, refusal_alone
 from aggregator.extract import extract_entry, extract_page
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
@@ -156,7 +156,7 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
     """
     final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
     identity = identify(final_url, publishers)
-    if identity.key is None:
+    if identity.key is None or is_home(identity.key) or (identity.key != page.key and is_listing(identity.key)):
         if final_url != page.url:
             return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
         identity = Identity(url=page.url, key=page.key, rule="feed entry")

@@ -163,6 +163,16 @@ def is_listing(key: Key) -> bool:
     )
 
 
+def is_home(key: Key) -> bool:
+    """Say whether a key means a site's home page, whatever a feed appends to it.
+
+    >>> is_home(Key("https://example.org/?t=1")), is_home(Key("https://example.org/?p=1"))
+    (True, False)
+    """
+    match = _GENERIC.fullmatch(key)
+    return match is not None and match[1] == "/" and is_listing(key)
+
+
 def _is_above(key: Key, other: Key) -> bool:
     """Say whether `key` is a folder in which `other` lies, as sections are; a folder that is a number is an article."""
     prefix = key.partition("?")[0]

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol, assert_never
 
-from aggregator.evidence import edges_of_entry
+from aggregator.evidence import edges_of_entry, is_home
 from aggregator.identify import identify
 from aggregator.models import (
     Cause,
@@ -298,7 +298,7 @@ def _sighting(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
     url = clean(link) if link else None
     identity = identify(url, publishers) if url else None
     content_hash = _content_hash(entry)
-    if url is None or identity is None or identity.key is None:
+    if url is None or identity is None or identity.key is None or is_home(identity.key):
         return _without_page(entry, feed, content_hash, identity)
     return Sighting(
         entry=entry,
@@ -315,7 +315,8 @@ def _sighting(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
 def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identity | None) -> Sighting:
     """An entry whose link leads to no article: its own content is all there is."""
     if identity is not None:
-        decision = Decision(url=identity.url, key=None, verdict="skipped", rule=identity.rule, detail=feed.url)
+        rule = identity.rule if identity.key is None else "home page"
+        decision = Decision(url=identity.url, key=identity.key, verdict="skipped", rule=rule, detail=feed.url)
         decisions: tuple[Decision, ...] = (decision,)
     else:
         decisions = ()

@@ -300,3 +300,11 @@ def test_a_changed_answer_with_new_validators_is_no_lie() -> None:
     quiet = feed(validators=Validators(etag='"v0"'), unconditional_at=NOW - timedelta(days=3), stats=stats)
     polled, _ = poll(quiet, fetched())
     assert polled.record.state.revalidation == ""
+
+
+def test_an_entry_that_links_to_the_home_page_is_not_fetched() -> None:
+    body = FEED.replace(b"https://www.example.org/a/1", b"https://www.example.org/?t=17")
+    polled, _ = poll(feed(), fetched(body))
+    sighting = polled.record.sightings[0]
+    assert sighting.url is None
+    assert [(one.verdict, one.rule) for one in sighting.decisions] == [("skipped", "home page")]

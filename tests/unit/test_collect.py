@@ -1,0 +1,219 @@
+"""Pages: what is text, what a worker makes of it, what is to be recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aggregator.collect import PageLimits, fetch_page, job_of, page_failure_of, perform, record_of
+from aggregator.models import (
+    ArticleId,
+    Cause,
+    DateSource,
+    Entry,
+    Fetched,
+    FetchedPage,
+    FetchRequest,
+    FetchResult,
+    Hop,
+    Key,
+    Page,
+    PageFailed,
+    PageId,
+    RawResponse,
+    Validators,
+)
+from aggregator.ports import Collected
+from aggregator.rules import shipped_publishers
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+URL = "https://www.example.org/news/long-article-1"
+PARAGRAPH = "The council met on Tuesday evening and decided, after four hours of debate, to rebuild the old bridge. "
+HTML = (
+    '<html lang="en"><head><title>Bridge | Example</title><meta property="og:title" content="Council rebuilds bridge">'
+    '<meta property="article:published_time" content="2026-11-22T23:30:00-05:00"></head><body><article>'
+    f"<h1>Council rebuilds bridge</h1><p>{PARAGRAPH * 3}</p><p>{PARAGRAPH * 4}</p></article></body></html>"
+).encode()
+CONSENT = (
+    b"<html><head><title>Before you continue</title></head><body><h1>Before you continue</h1><p>We value your privacy. "
+    b"We and our partners store cookies and need your consent. Accept all or reject all cookies.</p>"
+    b"<button>Accept all</button></body></html>"
+)
+
+
+def raw(final_url: str = URL) -> RawResponse:
+    return RawResponse(
+        content_hash="00",
+        url=URL,
+        final_url=final_url,
+        status=200,
+        headers={"content-type": "text/html"},
+        fetched_at=NOW,
+    )
+
+
+def entry(**facts: object) -> Entry:
+    blank = Entry(id="g", entry_id="g", link=URL, title="Feed title", published_at=datetime(2026, 11, 20, tzinfo=UTC))
+    return replace(blank, **facts)  # type: ignore[arg-type]
+
+
+def page(raw_: RawResponse | None, one: Entry | None = None, url: str = URL, hops: tuple[Hop, ...] = ()) -> FetchedPage:
+    return FetchedPage(
+        id=PageId(1),
+        url=url,
+        key=Key("https://example.org/news/long-article-1"),
+        token=1,
+        raw=raw_,
+        failed=None,
+        hops=hops,
+        article_id=None,
+        entry=one,
+        feed_name="News",
+        feed_url="https://www.example.org/feed",
+        attempts=1,
+        visits=1,
+        first_seen=NOW,
+    )
+
+
+def collected(one: FetchedPage, body: bytes | None) -> Collected | PageFailed:
+    return perform(job_of(one, body, shipped_publishers(), "standard"))
+
+
+def answer(body: bytes = HTML, content_type: str = "text/html; charset=utf-8") -> Fetched:
+    return Fetched(
+        url=URL,
+        final_url=URL,
+        status=200,
+        headers={"content-type": content_type} if content_type else {},
+        body=body,
+        validators=Validators(),
+        hops=(),
+        fresh_for=None,
+        wire_bytes=len(body),
+        elapsed=timedelta(0),
+    )
+
+
+def test_a_page_is_asked_for_where_it_is_due_and_only_there() -> None:
+    asked: list[FetchRequest] = []
+
+    class Fetcher:
+        def fetch(self, request: FetchRequest) -> FetchResult:
+            asked.append(request)
+            return answer()
+
+    waiting = Page(
+        id=PageId(1),
+        url=URL,
+        key=Key("k"),
+        host="cdn.example.net:443",
+        target="https://cdn.example.net/1",
+        hops=(Hop(url=URL, status=302, target="https://cdn.example.net/1"),),
+        attempts=0,
+        due_at=NOW,
+        validators=Validators(etag='"e"'),
+        article_id=None,
+        fetched_at=None,
+    )
+    fetch_page(waiting, Fetcher(), PageLimits(max_bytes=10, deadline=timedelta(seconds=1)))
+    (request,) = asked
+    assert (request.url, request.hops, request.validators) == (waiting.target, waiting.hops, waiting.validators)
+    assert not request.follow_hosts
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "cause"),
+    [
+        (HTML, "text/html; charset=utf-8", None),
+        (HTML, "", None),
+        (HTML, "application/xhtml+xml", None),
+        ("<p>x</p>".encode("utf-16"), "text/html", None),
+        (HTML, "application/pdf", Cause.NOT_TEXT),
+        (HTML, "video/mp4", Cause.NOT_TEXT),
+        (b"%PDF-1.7 ...", "text/html", Cause.NOT_TEXT),
+        (b"<html>\x00\x01", "text/html", Cause.NOT_TEXT),
+        (b" \n ", "text/html", Cause.EMPTY),
+    ],
+)
+def test_header_and_content_must_both_say_text(body: bytes, content_type: str, cause: Cause | None) -> None:
+    failed = page_failure_of(answer(body, content_type))
+    assert (failed.cause if failed else None) is cause
+
+
+def test_a_page_becomes_an_article_with_its_own_day() -> None:
+    one = page(raw(), entry())
+    made = collected(one, HTML)
+    assert isinstance(made, Collected)
+    assert made.content.title == "Council rebuilds bridge"
+    assert (made.content.date, made.content.date_source) == ("2026-11-22", DateSource.PAGE)
+    assert made.content.source == "page"
+    assert made.fingerprint is not None
+    record = record_of(one, made, shipped_publishers())
+    assert not isinstance(record, PageFailed)
+    assert record.url == URL
+    assert [identity.url for identity in record.urls] == [URL]
+    assert record.pointers == ()
+
+
+def test_the_feeds_content_stands_in_for_a_page_that_is_no_article() -> None:
+    made = collected(page(raw(), entry(content=f"<p>{PARAGRAPH * 5}</p>")), CONSENT)
+    assert isinstance(made, Collected)
+    assert made.content.source == "feed"
+    assert made.quality == ("page_low_quality",)
+    assert "rebuild the old bridge" in made.content.text
+
+
+def test_a_page_that_is_no_article_and_an_empty_entry_fail() -> None:
+    made = collected(page(raw(), entry()), CONSENT)
+    assert isinstance(made, PageFailed)
+    assert made.cause is Cause.LOW_QUALITY
+
+
+def test_without_bytes_the_entry_is_all_there_is() -> None:
+    one = page(None, entry(content=f"<p>{PARAGRAPH * 5}</p>"))
+    made = collected(one, None)
+    assert isinstance(made, Collected)
+    assert made.content.source == "feed"
+    assert made.content.title == "Feed title"
+    assert made.content.text.startswith("Feed title\n\n")
+
+
+def test_a_redirect_within_the_site_is_evidence_one_from_elsewhere_a_pointer() -> None:
+    other = "https://www.example.org/2026/bridge-rebuilt"
+    hops = (Hop(url="https://short.example.com/x", status=301, target=URL), Hop(url=URL, status=301, target=other))
+    one = page(raw(other), entry(), url="https://short.example.com/x", hops=hops)
+    made = collected(one, HTML)
+    assert isinstance(made, Collected)
+    record = record_of(one, made, shipped_publishers())
+    assert not isinstance(record, PageFailed)
+    assert [identity.url for identity in record.urls] == [URL, other]
+    assert [identity.url for identity in record.pointers] == ["https://short.example.com/x"]
+    assert [decision.verdict for decision in record.decisions] == ["kept", "refused"]
+
+
+def test_a_redirect_to_the_home_page_is_no_article() -> None:
+    made = collected(page(raw(), entry()), HTML)
+    assert isinstance(made, Collected)
+    failed = record_of(page(raw("https://www.example.org/"), entry()), made, shipped_publishers())
+    assert isinstance(failed, PageFailed)
+    assert failed.cause is Cause.LOW_QUALITY
+
+
+def test_the_pages_canonical_address_is_shown_where_it_means_the_same() -> None:
+    canonical = HTML.replace(b"</head>", f'<link rel="canonical" href="{URL}?utm_source=x"></head>'.encode())
+    one = page(raw(f"{URL}?utm_medium=rss"), entry())
+    made = collected(one, canonical)
+    assert isinstance(made, Collected)
+    record = record_of(one, made, shipped_publishers())
+    assert not isinstance(record, PageFailed)
+    assert record.url == f"{URL}?utm_source=x"
+
+
+def test_an_article_known_already_keeps_its_id_out_of_the_record() -> None:
+    one = replace(page(raw(), entry()), article_id=ArticleId("0" * 16))
+    made = collected(one, HTML)
+    assert isinstance(made, Collected)
+    assert not isinstance(record_of(one, made, shipped_publishers()), PageFailed)
