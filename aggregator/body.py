@@ -25,6 +25,8 @@ _FURNITURE = re.compile(
     re.IGNORECASE,
 )
 _MIN_TEASER_CHARS = 40
+_MAX_SCRAP_CHARS = 60
+_SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
 _MIN_PROSE_CHARS = 80
 
 
@@ -76,6 +78,7 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
     chosen = fill(blocks, chosen, opinions.plain)
     chosen = follow_guide(blocks, chosen, opinions, letters_of(guide.article))
     chosen = drop_head(blocks, chosen, letters_of(guide.title))
+    chosen = drop_scraps(blocks, chosen)
     chosen = add_teaser(blocks, chosen, [letters_of(teaser) for teaser in guide.teasers])
     return [blocks[i] for i in sorted(chosen)]
 
@@ -178,6 +181,26 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
     rest = {i for i in chosen if i > heads[-1]}
     size = sum(len(blocks[i].letters) for i in chosen)
     return rest if sum(len(blocks[i].letters) for i in rest) >= _MIN_SHARE * size else chosen
+
+
+def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop what is no sentence, short, and does not stand among the text: an age line, a counter, a place.
+
+    They change while the article stays the same.
+    """
+    weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
+    for i in chosen:
+        weight[blocks[i].style[1]] += len(blocks[i].letters)
+    enough = 0.2 * weight.total()
+    return {
+        i
+        for i in chosen
+        if weight[blocks[i].style[1]] >= enough
+        or blocks[i].is_heading
+        or blocks[i].tag not in ("p", "div")
+        or len(blocks[i].text) > _MAX_SCRAP_CHARS
+        or blocks[i].text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
+    }
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
