@@ -40,6 +40,38 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 test: $(STAMP)  ## all tests but soak and browser
 	$(BIN)/python -m pytest -q $(ARGS)
 
+CORE := models errors urls keys unwrap rules patterns identify evidence parse dates encoding extract seedformat schedule rhythm quality fingerprint robots subscriptions
+
+.PHONY: coverage
+coverage: $(STAMP)  ## the tests with branch coverage: 95 % of all, 100 % of the core
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -q --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include="$(shell echo $(CORE) | sed -E 's#([a-z]+)#aggregator/\1.py#g; s# #,#g')"
+
+.PHONY: soak
+soak: $(STAMP)  ## minutes of faults, and the page in a real browser
+	$(BIN)/python -m pytest -q -m "soak or browser" $(ARGS) || test $$? -eq 5
+
+.PHONY: licences
+licences: $(STAMP)  ## the licence of every dependency
+	$(BIN)/pip-licenses --from=mixed --order=license
+
+.PHONY: check
+check: lint licences coverage soak  ## everything that CI runs
+
+.PHONY: bench
+bench: $(STAMP)  ## speed as ratios within one run; DATA=folder of the evaluation data for those that need it
+	for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(DATA) || exit 1; done
+
+.PHONY: evaluate
+evaluate: $(STAMP)  ## extraction quality on data given by DATA=folder
+	$(BIN)/python benchmarks/evaluate.py $(DATA)
+
+.PHONY: docs
+docs: $(STAMP)  ## the documents say what the program does
+	$(BIN)/python -m pytest -q tests/integration/test_documents.py
+
 .PHONY: lock
 lock:  ## new lock files; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
