@@ -1,0 +1,106 @@
+"""What an operator looks at: the state of all feeds, the last day's work. Reads the store, decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aggregator.health import Finding, Severity, diagnose
+from aggregator.models import Feed
+from aggregator.plan import FeedHistory
+from aggregator.ports import Activity, Counts, FeedSigns, Store
+
+_LOOKED_AT = timedelta(days=7)  # entries, pages and articles that tell how a feed is
+_DAY = timedelta(days=1)
+_WORTH_READING = 3  # failed polls that make the history of a feed worth reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """A feed and what is wrong with it, the worst first; nothing is good."""
+
+    feed: Feed
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing comes from this feed."""
+        return any(finding.severity is Severity.BROKEN for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The state of an installation at `at`; `activity` is that of the day before."""
+
+    at: datetime
+    counts: Counts
+    activity: Activity
+    delay_p50: timedelta | None
+    delay_p95: timedelta | None
+    diagnoses: tuple[Diagnosis, ...]
+
+    @property
+    def unwell(self) -> tuple[Diagnosis, ...]:
+        """The feeds with findings, broken ones first."""
+        return tuple(
+            sorted((one for one in self.diagnoses if one.findings), key=lambda one: not one.is_broken),
+        )
+
+
+def survey(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
+    """Return what is wrong with each enabled feed, feeds in the order in which they were added."""
+    signs = store.signs(now - _LOOKED_AT)
+    diagnoses = []
+    for feed in store.feeds():
+        sign = signs.get(feed.id, FeedSigns())
+        polls = store.polls(feed.id) if sign.polls_failed >= _WORTH_READING else ()
+        diagnoses.append(Diagnosis(feed=feed, findings=diagnose(feed, polls, now, sign)))
+    return tuple(diagnoses)
+
+
+def overview(store: Store) -> Overview:
+    """Return the state of the installation."""
+    now = store.now()
+    activity = store.activity(now - _DAY)
+    return Overview(
+        at=now,
+        counts=store.counts(),
+        activity=activity,
+        delay_p50=_share(activity.delays, 0.5),
+        delay_p95=_share(activity.delays, 0.95),
+        diagnoses=survey(store, now),
+    )
+
+
+def histories(store: Store) -> tuple[FeedHistory, ...]:
+    """Return the feeds with their polls, for `plan`."""
+    return tuple(FeedHistory(feed=feed, polls=store.polls(feed.id)) for feed in store.feeds())
+
+
+def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:
+    """Return the delay that `share` of the ascending `delays` do not exceed."""
+    return delays[min(int(len(delays) * share), len(delays) - 1)] if delays else None
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def title_of(feed: Feed) -> str:
+    """Return what listings call a feed: its name, its own title, its address."""
+    return feed.name or feed.state.title or feed.url
+
+
+def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
+    """Return a finding as a record (docs/how-to/monitor.md)."""
+    return {
+        "feed": title_of(feed),
+        "feed_id": feed.id,
+        "url": feed.url,
+        "kind": finding.kind.value,
+        "severity": finding.severity.value,
+        "cause": None if finding.cause is None else finding.cause.value,
+        "since": None if finding.since is None else finding.since.isoformat(),
+        "detail": finding.detail,
+        "remedy": finding.remedy,
+    }
