@@ -24,6 +24,7 @@ _FURNITURE = re.compile(
     r"|teaser(?!text)",
     re.IGNORECASE,
 )
+_MIN_REPEATED = 400
 _MIN_TEASER_CHARS = 40
 _MAX_SCRAP_CHARS = 60
 _SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
@@ -117,7 +118,16 @@ def drop_repeated(blocks: Sequence[Block], chosen: set[int], proposal: Opinion) 
     for letters, places in same.items():
         places.sort(key=lambda i: -weight[blocks[i].parent])
         kept.update(places[: max(1, proposal.count(letters))])
-    return kept
+    return {i for i in kept if not _repeats_others(blocks, i, kept)}
+
+
+def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
+    """Tell whether a block holds most of the text once more, in one piece."""
+    own = blocks[place].letters
+    if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
+        return False
+    parts = {blocks[i].letters for i in chosen if i != place and len(blocks[i].letters) >= _MIN_CONTAINED}
+    return sum(len(part) for part in parts if part in own) * 2 >= len(own)
 
 
 def fill(blocks: Sequence[Block], chosen: set[int], plain: Opinion) -> set[int]:
@@ -192,7 +202,7 @@ def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     for i in chosen:
         weight[blocks[i].style[1]] += len(blocks[i].letters)
     enough = 0.2 * weight.total()
-    return {
+    kept = {
         i
         for i in chosen
         if weight[blocks[i].style[1]] >= enough
@@ -201,6 +211,9 @@ def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
         or len(blocks[i].text) > _MAX_SCRAP_CHARS
         or blocks[i].text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
     }
+    while kept and blocks[max(kept)].is_heading:  # of comments, of more to read
+        kept.remove(max(kept))
+    return kept
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:

@@ -146,13 +146,13 @@ def _extract(page_html: str, page: ExtractInput, rules: PageRules | None, mode: 
     metadata = read_metadata(tree, json_ld, page.url, stated, page.first_seen)
     metadata = _ask_trafilatura(tree, metadata, page)
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
-    body = _body_of(tree, text, guide, mode)
+    body = _body_of(tree, text, guide, mode, has_rules=rules is not None)
     image = lead_image_of(tree, metadata.image_urls, page.url)
     return replace(_combine(page, metadata, text, body), lead_image=image)
 
 
-def _body_of(tree: Element, text: str, guide: Guide, mode: Mode) -> str:
-    roots = _marked(tree, "content")
+def _body_of(tree: Element, text: str, guide: Guide, mode: Mode, *, has_rules: bool) -> str:
+    roots = _marked(tree, "content") if has_rules else []
     if roots:  # the publisher's rule says where the article is; nobody needs to be asked
         outer = [root for root in roots if not any(around in roots for around in root.iterancestors())]
         return _join(block for root in outer for block in blocks_of(root) if _is_text(block))
