@@ -69,11 +69,7 @@ class Metrics:
             buckets=(1e3, 1e4, 1e5, 1e6, 1e7),
             registry=self.registry,
         )
-        self._last_tick = Gauge(
-            "aggregator_last_tick_timestamp_seconds",
-            "When the engine last looked for due work.",
-            registry=self.registry,
-        )
+        self._last_tick: Gauge | None = None  # a process without an engine has none
 
     def observe_fetch(self, request: FetchRequest, result: FetchResult) -> None:
         """Count one request."""
@@ -96,6 +92,12 @@ class Metrics:
 
     def observe_tick(self, at: datetime) -> None:
         """Note that the engine looked for due work."""
+        if self._last_tick is None:
+            self._last_tick = Gauge(
+                "aggregator_last_tick_timestamp_seconds",
+                "When the engine last looked for due work.",
+                registry=self.registry,
+            )
         self._last_tick.set(at.timestamp())
 
     def watch_engine(self, look: Callable[[], EngineView]) -> None:

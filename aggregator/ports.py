@@ -493,7 +493,13 @@ class Store(Protocol):
         ...
 
     def record_handover(
-        self, claim: Claim, page: Page, target: Identity, host: str, hops: tuple[Hop, ...]
+        self,
+        claim: Claim,
+        page: Page,
+        target: Identity,
+        host: str,
+        hops: tuple[Hop, ...],
+        edges: tuple[Edge, ...] = (),
     ) -> tuple[PageId, HostId] | None:
         """The page redirects to another host: make it due there, or done when the target is known already.
 
@@ -607,6 +613,10 @@ class Store(Protocol):
         """Return what the store holds."""
         ...
 
+    def latest(self, limit: int, *, skip: int = 0, distinct: bool = False) -> tuple[Article, ...]:
+        """Return the articles first seen last, newest first; `distinct` leaves out near duplicates of earlier ones."""
+        ...
+
     def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
         """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
         ...
@@ -656,6 +666,10 @@ class Sink(Protocol):
 
     def deliver(self, changes: Sequence[Change]) -> None:
         """Write the changes durably; repeating a delivery is harmless."""
+        ...
+
+    def sweep(self, is_published: Callable[[ArticleId, str, int], bool], now: datetime) -> int:
+        """Remove what is ours, old, and belongs to no article (id, day, number); return how many."""
         ...
 
 

@@ -16,15 +16,14 @@ from aggregator.store.decisions import list_decisions
 from aggregator.store.hashes import batches
 from aggregator.store.schema import aliases, article_urls, articles, entries, evidence, feeds, pages
 
-_ROUNDS: Final = 8  # merges that follow each other
-
 
 def _in(column: Any) -> Any:  # Any: a column and the expression made of it
     return column.in_(bindparam("of", expanding=True))
 
 
 _alias_articles: Final = select(aliases.c.article_id).where(_in(aliases.c.hash))
-_merged: Final = select(articles).where(_in(articles.c.id) | _in(articles.c.merged_into)).order_by(articles.c.n)
+_by_id: Final = select(articles).where(_in(articles.c.id))
+_merged: Final = select(articles).where(_in(articles.c.merged_into))
 _alias_hashes: Final = select(aliases.c.hash).where(_in(aliases.c.article_id))
 _spellings: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(
     _in(article_urls.c.url_hash) | _in(article_urls.c.key_hash)
@@ -75,16 +74,10 @@ def _all(tx: Transaction, query: Executable, values: Iterable[Any]) -> list[Row[
     return [row for batch in batches(values) for row in tx.all(query, {"of": batch})]
 
 
-def _articles(tx: Transaction, ids: set[str]) -> list[Row[Any]]:
-    """Return the articles with all that were merged into them, and into what they were merged."""
-    found: dict[str, Row[Any]] = {}
-    for _ in range(_ROUNDS):
-        missing = ids - set(found)
-        if not missing:
-            break
-        for row in _all(tx, _merged, missing):
-            found[row.id] = row
-            ids |= {row.id} | ({row.merged_into} if row.merged_into is not None else set())
+def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
+    """Return the articles with what they were merged into and all that was merged into that."""
+    survivors = {row.merged_into or row.id for row in _all(tx, _by_id, ids)}
+    found = {row.id: row for query in (_by_id, _merged) for row in _all(tx, query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))
 
 
