@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -50,14 +50,15 @@ class SeedFiles:
         """Return where an article's file lies; names come from our ids alone."""
         return self._root / day / f"{number:03d}_{article_id}.txt"
 
-    def sweep(self, known: Collection[str], now: datetime) -> int:
-        """Remove our files whose id is not in `known` and that are older than a day; return how many."""
+    def sweep(self, is_published: Callable[[ArticleId, str, int], bool], now: datetime) -> int:
+        """Remove our files that belong to no article (id, day, number) and are older than a day; return how many."""
         removed = 0
         for path in self._files():
             match = _OUR_NAME.match(path.name)
-            if not match or match["id"] in known:
+            if not match or now.timestamp() - path.stat().st_mtime <= _SWEEP_AGE.total_seconds():
                 continue
-            if now.timestamp() - path.stat().st_mtime > _SWEEP_AGE.total_seconds():
+            day = path.parent.relative_to(self._root).as_posix()
+            if not is_published(ArticleId(match["id"]), day, int(match["number"])):
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed

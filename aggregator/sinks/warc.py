@@ -41,6 +41,7 @@ def write_warc(
                 raw.final_url,
                 "response",
                 payload=BytesIO(body),
+                length=len(body),
                 http_headers=StatusAndHeaders(f"{raw.status} OK", headers, protocol="HTTP/1.1"),
                 warc_headers_dict={"WARC-Date": raw.fetched_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
             )
