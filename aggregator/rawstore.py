@@ -1,0 +1,158 @@
+"""Raw responses in a folder: zstd, by content hash, `ab/cd/<hash>`. Knows no page and no database.
+
+A file is there whole or not at all: written under another name, synced, renamed, and the folder synced. The folder's
+name of its own, by which the store knows which machine can read a page's bytes, lies in a file in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import zstandard
+
+from aggregator.errors import StorageError
+from aggregator.ports import Clock
+
+_LEVEL: Final = 6
+_ID_FILE: Final = "folder-id"
+_NAME: Final = re.compile(r"[0-9a-f]{64}")
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_MAX_BYTES: Final = 256 * 1024 * 1024  # inflated; nothing larger was ever put in
+
+
+class FileRawStore:
+    """One folder of raw responses, for any number of threads and processes."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """Make the folder where it is missing.
+
+        Raises:
+            StorageError: it cannot be made or read.
+        """
+        self._folder = folder
+        self._clock = clock
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._id = _folder_id(folder)
+        except OSError as error:
+            raise StorageError(f"{folder}: raw pages cannot be kept there ({_reason(error)}); check raw_dir") from error
+
+    @property
+    def folder(self) -> str:
+        """The id of the folder, kept in a file in it."""
+        return self._id
+
+    def put(self, body: bytes) -> str:
+        """Store durably and return the content hash (SHA-256, hexadecimal); a file already there is touched.
+
+        Raises:
+            StorageError: the disk is full or the folder cannot be written.
+        """
+        name = hashlib.sha256(body).hexdigest()
+        path = self._path(name)
+        now = self._clock.now().timestamp()
+        try:
+            try:
+                os.utime(path, (now, now))
+            except FileNotFoundError:
+                _write(path, zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(body), now)
+        except OSError as error:
+            raise StorageError(f"{path}: a raw page cannot be written ({_reason(error)})") from error
+        return name
+
+    def get(self, content_hash: str) -> bytes | None:
+        """Return the bytes, or None when they are gone or damaged."""
+        if not _NAME.fullmatch(content_hash):
+            return None
+        try:
+            body = zstandard.ZstdDecompressor().decompress(
+                self._path(content_hash).read_bytes(), max_output_size=_MAX_BYTES
+            )
+        except (OSError, zstandard.ZstdError):
+            return None
+        return body if hashlib.sha256(body).hexdigest() == content_hash else None
+
+    def delete(self, content_hash: str) -> None:
+        """Remove the bytes; nothing happens when they are gone."""
+        if _NAME.fullmatch(content_hash):
+            with contextlib.suppress(FileNotFoundError):
+                self._path(content_hash).unlink()
+
+    def names(self) -> Iterator[tuple[str, datetime]]:
+        """Yield each stored content hash with the time it was last written or touched; other files are left out."""
+        for path in sorted(self._folder.glob("??/??/*")):
+            if not _NAME.fullmatch(path.name):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name[:2] / name[2:4] / name
+
+
+def _folder_id(folder: Path) -> str:
+    """Return the id in the folder's file, made by the first who comes."""
+    file = folder / _ID_FILE
+    known = _read_id(file)
+    if known is not None:
+        return known
+    own = folder / f".{_ID_FILE}-{uuid.uuid4().hex}"
+    _write(own, uuid.uuid4().hex.encode() + b"\n", None)
+    try:
+        if file.exists():  # unreadable: the bytes here are of nobody's knowledge, so they get a new name
+            own.replace(file)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(own, file)
+    finally:
+        own.unlink(missing_ok=True)
+    found = _read_id(file)
+    if found is None:
+        raise OSError(f"{_ID_FILE} cannot be read")
+    return found
+
+
+def _read_id(file: Path) -> str | None:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return text if _ID.fullmatch(text) else None
+
+
+def _write(path: Path, data: bytes, modified: float | None) -> None:
+    """Write whole or not at all, and durably."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if modified is not None:
+            os.utime(temporary, (modified, modified))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,323 @@
+"""The store: the only queue and the only memory, on SQLite or PostgreSQL. The port's methods, each one transaction.
+
+Knows no rule and no network; what is decided, `schedule`, `identify`, `evidence` and the use cases decide.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+
+from aggregator.evidence import Edge
+from aggregator.models import (
+    Article,
+    ArticleId,
+    Cause,
+    Feed,
+    FeedId,
+    FetchedPage,
+    Hop,
+    HostId,
+    Identity,
+    Key,
+    Page,
+    PageFailed,
+    PageId,
+    RawResponse,
+    Subscription,
+    Validators,
+)
+from aggregator.ports import (
+    Activity,
+    ArticleFilter,
+    ArticleRecord,
+    ArticleRecorded,
+    Change,
+    Claim,
+    Clock,
+    Counts,
+    Decision,
+    FeedSigns,
+    PollOutcome,
+    PollRecord,
+    PollRecorded,
+    Revision,
+    Scope,
+    SyncReport,
+    Trace,
+)
+from aggregator.store import (
+    activity,
+    articles,
+    decisions,
+    extraction,
+    feeds,
+    hosts,
+    pages,
+    polls,
+    publishing,
+    reading,
+    statistics,
+    trace,
+)
+from aggregator.store.database import Database
+from aggregator.store.dialects import SqliteDialect
+from aggregator.store.leases import ProcessLock, file_lock
+from aggregator.store.opening import open_database, upgrade
+
+__all__ = ["SqlStore", "open_store", "upgrade"]
+
+
+def open_store(
+    url: str, clock: Clock, *, create: bool = True, readonly: bool = False, use_clock: bool = False
+) -> SqlStore:
+    """Open the store at a `[storage] url`, made or brought to our schema where that is due.
+
+    `readonly` changes nothing at all. `use_clock` makes `clock` the store's time even where the database has its own.
+
+    Raises:
+        StorageError: there is no store, or it cannot be used; one line says why and what to do.
+        StoreVersionError: it was written by a newer version.
+        StoreHeldError: its schema is old, and another process holds it.
+    """
+    database, lock = open_database(url, clock, create=create, readonly=readonly, use_clock=use_clock)
+    return SqlStore(database, lock, clock)
+
+
+class SqlStore:
+    """Holds the connections and, on SQLite, this process's lock file; implements `ports.Store`."""
+
+    def __init__(self, database: Database, lock: ProcessLock | None, clock: Clock) -> None:
+        self._db = database
+        self._lock = lock
+        self._clock = clock
+        self._closing = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the store's clock."""
+        return self._db.now()
+
+    def close(self) -> None:
+        """Close every connection and free this process's lock file."""
+        with self._closing:
+            self._db.close()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    # --- feeds and claims ---------------------------------------------------------------------------------------------
+
+    def sync_feeds(self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime) -> SyncReport:
+        """Bring the feed table in line with the configuration."""
+        return self._db.write(lambda tx: feeds.sync_feeds(tx, subscriptions, config_hash, config_at))
+
+    def feeds(self, *, enabled_only: bool = True) -> tuple[Feed, ...]:
+        """Return the feeds in the order in which they were added."""
+        return self._db.read(lambda tx: feeds.list_feeds(tx, enabled_only))
+
+    def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
+        """Make feeds due at `at` at the latest."""
+        self._db.write(lambda tx: feeds.make_due(tx, feed_ids, at))
+
+    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> Scope:
+        """Return what is due at `at`."""
+        return self._db.read(lambda tx: feeds.scope_due(tx, at, feed_ids))
+
+    def claim_hosts(
+        self, limit: int, lease: timedelta, *, scope: Scope | None = None, pages: bool = True
+    ) -> tuple[Claim, ...]:
+        """Claim hosts with due work (of `scope`), by priority and due time."""
+        return self._db.write(lambda tx: hosts.claim_hosts(tx, limit, lease, scope, pages))
+
+    def claim_host(self, host: str, lease: timedelta) -> Claim | None:
+        """Claim one host by name:port, due or not."""
+        return self._db.write(lambda tx: hosts.claim_host(tx, host, lease))
+
+    def renew(self, claim: Claim, lease: timedelta) -> bool:
+        """Start the lease anew; False: the claim is lost."""
+        return self._db.write(lambda tx: hosts.renew(tx, claim, lease))
+
+    def release(self, claim: Claim, *, not_before: datetime | None = None, failures: int = 0) -> None:
+        """End the claim."""
+        self._db.write(lambda tx: hosts.release(tx, claim, not_before, failures))
+
+    def free_dead_leases(self) -> int:
+        """Give back leases of processes of this machine that are no longer alive (SQLite); return how many."""
+        lock = self._lock
+        if lock is None:
+            return 0
+        lock.renew()
+        owners = self._db.read(hosts.lease_owners)
+        if not any(lock.is_dead(owner) for owner in owners):
+            return 0
+        return self._db.write(lambda tx: hosts.free_leases(tx, lock.is_dead))
+
+    def wait_until(self, scope: Scope | None = None, *, pages: bool = True) -> datetime | None:
+        """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none."""
+        return self._db.read(lambda tx: hosts.wait_until(tx, scope, pages))
+
+    def due_feeds(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Feed, ...]:
+        """Return the host's due feeds, the longest due first."""
+        return self._db.read(lambda tx: feeds.due_feeds(tx, claim, at, scope, limit))
+
+    def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
+        """Return the host's due pages: first fetches before revisits, then by due time."""
+        return self._db.read(lambda tx: pages.due_pages(tx, claim, at, scope, limit))
+
+    # --- outcomes of a visit ------------------------------------------------------------------------------------------
+
+    def record_poll(self, claim: Claim, record: PollRecord) -> PollRecorded | None:
+        """Save feed state, history row, entries and new pages."""
+        return self._db.write(lambda tx: polls.record_poll(tx, claim, record))
+
+    def record_fetched(
+        self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators
+    ) -> bool:
+        """The page's bytes are in the raw store: it waits for extraction."""
+        return self._db.write(lambda tx: pages.record_fetched(tx, claim, page, raw, folder, hops, validators))
+
+    def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
+        """A revisit found the page unchanged."""
+        return self._db.write(lambda tx: pages.record_unchanged(tx, claim, page, validators, next_at))
+
+    def record_page_failure(
+        self, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
+    ) -> bool:
+        """Try again at `next_at`; None: failed for good."""
+        return self._db.write(lambda tx: pages.record_page_failure(tx, claim, page, failed, next_at, counts))
+
+    def record_handover(
+        self,
+        claim: Claim,
+        page: Page,
+        target: Identity,
+        host: str,
+        hops: tuple[Hop, ...],
+        edges: tuple[Edge, ...] = (),
+    ) -> tuple[PageId, HostId] | None:
+        """The page redirects to another host: make it due there, or done when the target is known already."""
+        return self._db.write(lambda tx: pages.record_handover(tx, claim, page, target, host, hops, edges))
+
+    def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
+        """Keep what robots.txt said."""
+        return self._db.write(lambda tx: hosts.record_robots(tx, claim, robots, at))
+
+    # --- extraction ---------------------------------------------------------------------------------------------------
+
+    def waiting_for_extraction(self) -> int:
+        """Return how many fetched pages wait."""
+        return self._db.read(extraction.waiting_for_extraction)
+
+    def claim_fetched(
+        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None
+    ) -> tuple[FetchedPage, ...]:
+        """Claim fetched pages whose bytes lie in `folder`; each claim counts as an attempt."""
+        return self._db.write(lambda tx: extraction.claim_fetched(tx, limit, lease, folder, scope))
+
+    def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
+        """Start the lease of an extraction anew; False: it is lost."""
+        return self._db.write(lambda tx: extraction.renew_page(tx, page, lease))
+
+    def give_back_page(self, page: FetchedPage) -> None:
+        """End the claim without an outcome; the attempt does not count."""
+        self._db.write(lambda tx: extraction.give_back_page(tx, page))
+
+    def record_article(
+        self,
+        page: FetchedPage,
+        record: ArticleRecord,
+        *,
+        if_changed: datetime | None = None,
+        if_unchanged: datetime | None = None,
+    ) -> ArticleRecorded | None:
+        """Save article, aliases, evidence, fingerprint and decisions; the page is done."""
+        return self._db.write(lambda tx: articles.record_article(tx, page, record, if_changed, if_unchanged))
+
+    def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
+        """Extraction gave nothing; None: for good."""
+        return self._db.write(lambda tx: extraction.record_extraction_failure(tx, page, failed, next_at))
+
+    # --- publishing ---------------------------------------------------------------------------------------------------
+
+    def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to publish; enters with False when another process kept it for all of `wait`."""
+        dialect = self._db.dialect
+        if isinstance(dialect, SqliteDialect):
+            return file_lock(dialect.path.with_name(f"{dialect.path.name}.publish.lock"), wait, self._clock)
+        return publishing.advisory_lock(self._db.engine, wait, self._clock)
+
+    def number_changes(self) -> int:
+        """Number the new changes in commit order, give new articles day and number; return how many."""
+        return self._db.write(publishing.number_changes, durable=True)
+
+    def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
+        """Return numbered changes after `seq`, each with its article as it is now."""
+        return self._db.read(lambda tx: publishing.changes_after(tx, seq, limit))
+
+    def delivered(self, sink: str, folder: str) -> int:
+        """Return the last change that the sink has."""
+        return self._db.read(lambda tx: publishing.delivered(tx, sink, folder))
+
+    def set_delivered(self, sink: str, folder: str, seq: int) -> None:
+        """Move the sink's cursor."""
+        self._db.write(lambda tx: publishing.set_delivered(tx, sink, folder, seq))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 # frozen
+        """Yield articles that are not merged away or forgotten, by first sighting, from one snapshot."""
+        return self._db.stream(lambda tx: reading.stream_articles(tx, wanted))
+
+    def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
+        """Return one article by id, by any of its addresses, or by key; merged ones lead to the survivor."""
+        return self._db.read(lambda tx: reading.read_article(tx, id_or_url, keys))
+
+    def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
+        """Return all texts of an article, oldest first."""
+        return self._db.read(lambda tx: reading.list_revisions(tx, article_id))
+
+    def search(self, query: str, limit: int = 20) -> tuple[tuple[Article, str], ...]:
+        """Return articles that match, best first, each with a snippet."""
+        return self._db.read(lambda tx: reading.search_articles(tx, query, limit))
+
+    def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
+        """Return what was decided about these addresses and keys, oldest first."""
+        return self._db.read(lambda tx: decisions.list_decisions(tx, urls, keys))
+
+    def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
+        """Return the last outcomes of a feed, newest first."""
+        return self._db.read(lambda tx: polls.list_polls(tx, feed_id))
+
+    def gaps(self) -> tuple[tuple[FeedId, str, datetime, datetime], ...]:
+        """Return times in which a feed may have lost entries: feed, name, from, to."""
+        return self._db.read(polls.list_gaps)
+
+    def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
+        """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+        return self._db.read(pages.failed_pages)
+
+    def counts(self) -> Counts:
+        """Return what the store holds."""
+        return self._db.read(statistics.count_all)
+
+    def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
+        """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
+        return self._db.read(lambda tx: activity.signs(tx, since))
+
+    def activity(self, since: datetime) -> Activity:
+        """Return what happened since then."""
+        return self._db.read(lambda tx: activity.activity(tx, since))
+
+    def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
+        """Return all that is known about these spellings of an address and its keys."""
+        return self._db.read(lambda tx: trace.trace(tx, urls, keys))
+
+    def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
+        """Return the articles that were found to repeat this one nearly word for word."""
+        return self._db.read(lambda tx: trace.near_duplicates(tx, article_id))
+
+    def raw_of(self, article_id: ArticleId) -> RawResponse | None:
+        """Return the response an article was extracted from."""
+        return self._db.read(lambda tx: reading.raw_of(tx, article_id))

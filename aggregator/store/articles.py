@@ -1,0 +1,266 @@
+"""An extracted article on its way in: text, revision, identity, near duplicates, its page; one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Row, bindparam, select, update
+
+from aggregator.fingerprint import Fingerprint
+from aggregator.identify import article_id, key_hash
+from aggregator.models import ArticleId, FetchedPage, HostId, Identity, Key
+from aggregator.ports import ArticleRecord, ArticleRecorded
+from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
+from aggregator.store.database import Transaction
+from aggregator.store.decisions import record_decisions
+from aggregator.store.hashes import text_hash
+from aggregator.store.hosts import lock_hosts, lower_pages_due
+from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
+from aggregator.store.neighbours import find_near_duplicate, save_fingerprint
+from aggregator.store.schema import NEVER, articles, changes, pages, revisions
+from aggregator.store.search import index_article
+from aggregator.urls import registrable_domain
+
+_Kind = Literal["new", "updated", "unchanged", "duplicate"]
+
+_page: Final = (
+    select(pages.c.id, pages.c.host_id, pages.c.feed_id, pages.c.first_seen, pages.c.raw_hash)
+    .where(pages.c.id == bindparam("page"), pages.c.token == bindparam("held"), pages.c.state == "fetched")
+    .with_for_update()
+)
+_by_id: Final = select(articles).where(articles.c.id == bindparam("article"))
+_finish: Final = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"))
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("at"),
+        article_id=bindparam("article"),
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        extract_attempts=0,
+        attempts=0,
+        cause=None,
+        detail="",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """What comes in, with what is computed from it once."""
+
+    record: ArticleRecord
+    key: Key
+    id: ArticleId
+    page: Row[Any]
+    at: datetime
+    site: str
+    title_hash: bytes
+    body_hash: bytes
+    fingerprint: Fingerprint
+
+
+def record_article(
+    tx: Transaction,
+    page: FetchedPage,
+    record: ArticleRecord,
+    if_changed: datetime | None,
+    if_unchanged: datetime | None,
+) -> ArticleRecorded | None:
+    """Save what was extracted from `page`; None: the claim is lost, nothing was saved."""
+    if (if_changed or if_unchanged) is not None and (host := _host_of(tx, page)) is not None:
+        lock_hosts(tx, [host])
+    row = tx.first(_page, {"page": page.id, "held": page.token})
+    if row is None:
+        return None
+    tx.dialect.lock_identity(tx.conn)
+    incoming = _incoming(tx, row, page, record)
+    shown = Identity(url=record.url, key=incoming.key, rule=record.identity.rule)
+    note_urls(tx, (record.identity, *record.urls, *record.pointers, shown), incoming.at)
+    note_edges(tx, record.edges, incoming.at)
+    kind, recorded = _save_text(tx, incoming)
+    point(tx, {key_hash(pointer.url): recorded for pointer in record.pointers}, move=False)
+    made = [replace(decision, article_id=recorded) for decision in record.decisions]
+    record_decisions(tx, f"page {page.id}", made, incoming.at)
+    next_visit_at = if_changed if kind in ("new", "updated") else if_unchanged
+    finish = {
+        "page": page.id,
+        "new_state": "done" if next_visit_at is None else "due",
+        "at": next_visit_at or incoming.at,
+        "article": incoming.id,
+    }
+    tx.run(_finish, finish)
+    if next_visit_at is not None:
+        lower_pages_due(tx, HostId(row.host_id), next_visit_at)
+    return ArticleRecorded(article_id=recorded, kind=kind)
+
+
+_host: Final = select(pages.c.host_id).where(pages.c.id == bindparam("page"))
+
+
+def _host_of(tx: Transaction, page: FetchedPage) -> HostId | None:
+    row = tx.first(_host, {"page": page.id})
+    return None if row is None else HostId(row.host_id)
+
+
+def _incoming(tx: Transaction, row: Row[Any], page: FetchedPage, record: ArticleRecord) -> _Incoming:
+    key = record.identity.key or page.key
+    content = record.content
+    body_hash = text_hash(content.body)
+    return _Incoming(
+        record=record,
+        key=key,
+        id=article_id(key),
+        page=row,
+        at=tx.now,
+        site=registrable_domain(record.identity.url),
+        title_hash=text_hash(content.title),
+        body_hash=body_hash,
+        fingerprint=record.fingerprint or Fingerprint(hashes=frozenset(), size=0, text_hash=body_hash),
+    )
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _save_text(tx: Transaction, incoming: _Incoming) -> tuple[_Kind, ArticleId]:
+    """Save the text where it is new, decide again what is one article; return what came of it and which article."""
+    own = tx.first(_by_id, {"article": incoming.id})
+    keys = {incoming.key, *(key for edge in incoming.record.edges for key in (edge.key, edge.other))}
+    if own is None:
+        if (forgotten := _forgotten(tx, incoming.key)) is not None:
+            return "unchanged", forgotten
+        _insert(tx, incoming)
+        repartition(tx, keys, incoming.at, unannounced=incoming.id)
+        own = tx.run(_by_id, {"article": incoming.id}).one()
+        if own.merged_into is not None:
+            return "duplicate", ArticleId(own.merged_into)
+        return "new", _announce(tx, incoming, "new")
+    changed = own.forgotten_at is None and _is_revision(own, incoming)
+    if changed:
+        _revise(tx, own, incoming)
+    repartition(tx, keys, incoming.at)
+    own = tx.run(_by_id, {"article": incoming.id}).one()
+    if own.merged_into is not None:
+        return "unchanged", ArticleId(own.merged_into)
+    return ("updated", _announce(tx, incoming, "updated")) if changed else ("unchanged", incoming.id)
+
+
+def _forgotten(tx: Transaction, key: Key) -> ArticleId | None:
+    """Return the forgotten article that the key means: its text never comes back."""
+    known = resolve(tx, [key_hash(key)]).get(key_hash(key))
+    row = None if known is None else tx.first(_by_id, {"article": known})
+    return known if row is not None and row.forgotten_at is not None else None
+
+
+def _is_revision(own: Row[Any], incoming: _Incoming) -> bool:
+    """Tell whether the words changed; what another feed says never replaces what is there."""
+    if (own.title_hash, own.body_hash) == (incoming.title_hash, incoming.body_hash):
+        return False
+    return incoming.record.content.source == "page" or incoming.page.id == own.page_id
+
+
+def _values(incoming: _Incoming) -> dict[str, Any]:
+    return {
+        "page_id": incoming.page.id,
+        "url": incoming.record.url,
+        "recorded_at": incoming.at,
+        "title_hash": incoming.title_hash,
+        "body_hash": incoming.body_hash,
+        "print_hash": incoming.fingerprint.text_hash,
+        "print_size": incoming.fingerprint.size,
+        "sample": dump_sample(incoming.fingerprint.hashes),
+        "quality": dump(incoming.record.quality),
+        "raw_hash": incoming.page.raw_hash,
+    }
+
+
+def _insert(tx: Transaction, incoming: _Incoming) -> None:
+    row = {
+        "id": incoming.id,
+        "key_hash": key_hash(incoming.key),
+        "key": incoming.key,
+        "feed_id": incoming.page.feed_id,
+        "first_seen": incoming.page.first_seen,
+        "revision": 1,
+        "site": incoming.site,
+        **_values(incoming),
+    }
+    tx.add(articles, [row])
+    _insert_revision(tx, incoming, 1)
+    n = tx.run(_by_id, {"article": incoming.id}).one().n
+    index_article(tx, n)
+    _mark_near_duplicate(tx, n, incoming)
+
+
+def _insert_revision(tx: Transaction, incoming: _Incoming, number: int) -> None:
+    content = incoming.record.content
+    row = {
+        "article_id": incoming.id,
+        "number": number,
+        "recorded_at": incoming.at,
+        "title": content.title,
+        "body": content.body,
+        "content": dump_extraction_rest(content),
+        "raw_hash": incoming.page.raw_hash,
+    }
+    tx.add(revisions, [row])
+
+
+_revised: Final = (
+    update(articles)
+    .where(articles.c.id == bindparam("article"))
+    .values(
+        revision=bindparam("new_revision"),
+        **{
+            name: bindparam(f"new_{name}", type_=articles.c[name].type)
+            for name in (
+                "page_id",
+                "url",
+                "recorded_at",
+                "title_hash",
+                "body_hash",
+                "print_hash",
+                "print_size",
+                "sample",
+                "quality",
+                "raw_hash",
+            )
+        },
+    )
+)
+
+
+def _revise(tx: Transaction, own: Row[Any], incoming: _Incoming) -> None:
+    number = own.revision + 1
+    index_article(tx, own.n, remove=True)
+    values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(incoming).items()}
+    _insert_revision(tx, incoming, number)
+    tx.run(_revised, {"article": incoming.id, "new_revision": number, **values})
+    index_article(tx, own.n)
+    _mark_near_duplicate(tx, own.n, incoming)
+
+
+_mark: Final = (
+    update(articles)
+    .where(articles.c.n == bindparam("number_"))
+    .values(near_duplicate_of=bindparam("of_article"), near_score=bindparam("score"))
+)
+
+
+def _mark_near_duplicate(tx: Transaction, n: int, incoming: _Incoming) -> None:
+    match, boilerplate = find_near_duplicate(tx, incoming.fingerprint, n, incoming.site)
+    save_fingerprint(tx, n, incoming.fingerprint.hashes - boilerplate)
+    of_article, score = match or (None, None)
+    tx.run(_mark, {"number_": n, "of_article": of_article, "score": score})
+
+
+def _announce(tx: Transaction, incoming: _Incoming, kind: Literal["new", "updated"]) -> ArticleId:
+    """Tell the followers."""
+    tx.add(changes, [{"article_id": incoming.id, "kind": kind, "merged_into": None, "at": incoming.at}])
+    return incoming.id

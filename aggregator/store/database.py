@@ -1,0 +1,157 @@
+"""Transactions: one writer, many readers, retries; no query of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.engine import CursorResult, Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import Executable
+
+from aggregator.ports import Clock
+from aggregator.store.dialects import Dialect, SqliteDialect, insert_new, translated
+
+T = TypeVar("T")
+_ATTEMPTS = 8  # of a transaction that other transactions keep stopping
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a query works with: a connection within a transaction, and who we are."""
+
+    conn: Connection
+    dialect: Dialect
+    owner: str
+    _clock: Clock
+    _use_clock: bool
+    _now: datetime | None = field(default=None)
+
+    @property
+    def now(self) -> datetime:
+        """The store's clock, read once a transaction: the database's, or the process's where it has none."""
+        if self._now is None:
+            self._now = (None if self._use_clock else self.dialect.now(self.conn)) or self._clock.now()
+        return self._now
+
+    def run(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Execute; `parameters` is one mapping or a list of them."""
+        return self.conn.execute(statement, parameters)
+
+    def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
+        """Return all rows."""
+        return self.conn.execute(statement, parameters).all()
+
+    def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
+        """Return the first row."""
+        return self.conn.execute(statement, parameters).first()
+
+    def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows; those that are there already stay as they are."""
+        if rows:
+            self.conn.execute(insert_new(self.dialect.name, table), rows)
+
+
+class Database:
+    """The engines of one store. SQLite has one writing connection for all threads, behind a lock."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        clock: Clock,
+        owner: Callable[[], str],
+        *,
+        use_clock: bool = False,
+        readonly: bool = False,
+    ) -> None:
+        self.dialect = dialect
+        self._clock = clock
+        self._owner = owner
+        self._use_clock = use_clock
+        self._lock = threading.RLock()
+        self._writer: Engine | None = None
+        self._connection: Connection | None = None
+        self._durable = False
+        self._reader = dialect.reader()
+
+    def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
+        """Run `work` in one transaction, again when another transaction stopped it; `durable`: synced at the end.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            with translated(self.dialect):
+                try:
+                    with self._writing(durable) as conn:
+                        return work(self._transaction(conn))
+                except DBAPIError as error:
+                    if attempt == _ATTEMPTS or not self.dialect.is_transient(error):
+                        raise
+        raise AssertionError("the last attempt returns or raises")
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that writes."""
+        with self._lock:
+            if self._writer is None:
+                self._writer = self.dialect.writer()
+            return self._writer
+
+    @contextmanager
+    def _writing(self, durable: bool) -> Iterator[Connection]:
+        if not isinstance(self.dialect, SqliteDialect):
+            with self.engine.begin() as conn:
+                yield conn
+            return
+        with self._lock:
+            if self._connection is None:
+                self._connection = self.engine.connect()
+            if durable != self._durable:
+                self.dialect.make_durable(self._connection, durable)
+                self._durable = durable
+            with self._connection.begin():
+                yield self._connection
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on one snapshot.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        with translated(self.dialect), self._reader.begin() as conn:
+            return work(self._transaction(conn))
+
+    def stream(self, work: Callable[[Transaction], Iterator[T]]) -> Iterator[T]:
+        """Yield what `work` yields, all from one snapshot.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        with translated(self.dialect), self._reader.begin() as conn:
+            yield from work(self._transaction(conn))
+
+    def now(self) -> datetime:
+        """Return the store's clock."""
+        if self._use_clock or isinstance(self.dialect, SqliteDialect):
+            return self._clock.now()
+        return self.read(lambda transaction: transaction.now)
+
+    def _transaction(self, conn: Connection) -> Transaction:
+        return Transaction(conn, self.dialect, self._owner(), self._clock, self._use_clock)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._writer is not None:
+                self._writer.dispose()
+                self._writer = None
+            self._reader.dispose()

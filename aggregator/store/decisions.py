@@ -1,0 +1,104 @@
+"""What was decided about which address: a row only when the answer changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select
+
+from aggregator.identify import key_hash
+from aggregator.models import ArticleId, Key
+from aggregator.ports import Decision
+from aggregator.store.database import Transaction
+from aggregator.store.hashes import batches
+from aggregator.store.schema import aliases, article_urls, decisions
+
+_last: Final = (
+    select(decisions)
+    .where(decisions.c.url_hash.in_(bindparam("urls", expanding=True)), decisions.c.source == bindparam("of"))
+    .order_by(decisions.c.id)
+)
+
+
+def record_decisions(tx: Transaction, source: str, made: Iterable[Decision], at: datetime) -> None:
+    """Keep what `source` decided, unless it said the same about that address the last time.
+
+    `source` is the feed or the page that led to the decision: two feeds may judge one address differently, poll after
+    poll, without the log growing.
+    """
+    by_url: dict[bytes, list[Decision]] = {}
+    for decision in made:
+        by_url.setdefault(key_hash(decision.url), []).append(decision)
+    if not by_url:
+        return
+    before: dict[bytes, list[Row[Any]]] = {}
+    for batch in batches(by_url):
+        for row in tx.all(_last, {"urls": batch, "of": source}):
+            before.setdefault(row.url_hash, []).append(row)
+    rows = [
+        {
+            "url_hash": hashed,
+            "source": source,
+            "url": decision.url,
+            "key_hash": None if decision.key is None else key_hash(decision.key),
+            "key": decision.key,
+            "verdict": decision.verdict,
+            "rule": decision.rule,
+            "detail": decision.detail,
+            "article_id": decision.article_id,
+            "at": at,
+        }
+        for hashed, answer in by_url.items()
+        if [_said(row) for row in before.get(hashed, [])[-len(answer) :]] != [_says(decision) for decision in answer]
+        for decision in answer
+    ]
+    tx.add(decisions, rows)
+
+
+def _said(row: Row[Any]) -> tuple[object, ...]:
+    return (row.key, row.verdict, row.rule, row.detail, row.article_id)
+
+
+def _says(decision: Decision) -> tuple[object, ...]:
+    return (decision.key, decision.verdict, decision.rule, decision.detail, decision.article_id)
+
+
+_by_url: Final = select(decisions).where(decisions.c.url_hash.in_(bindparam("hashes", expanding=True)))
+_by_key: Final = select(decisions).where(decisions.c.key_hash.in_(bindparam("hashes", expanding=True)))
+_by_article: Final = select(decisions).where(decisions.c.article_id.in_(bindparam("ids", expanding=True)))
+_articles_of: Final = select(aliases.c.article_id).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+_urls_of: Final = (
+    select(article_urls.c.url_hash)
+    .join(aliases, aliases.c.hash == article_urls.c.url_hash)
+    .where(aliases.c.article_id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
+    """Return what was decided about these addresses and keys and the article that they lead to, oldest first."""
+    of_urls, of_keys = [key_hash(url) for url in urls], [key_hash(key) for key in keys]
+    found = {row.article_id for batch in batches(of_urls + of_keys) for row in tx.all(_articles_of, {"hashes": batch})}
+    of_urls += [row.url_hash for batch in batches(found) for row in tx.all(_urls_of, {"ids": batch})]
+    rows: dict[int, Row[Any]] = {}
+    for query, name, values in (
+        (_by_url, "hashes", of_urls),
+        (_by_key, "hashes", of_keys),
+        (_by_article, "ids", list(found)),
+    ):
+        for batch in batches(values):
+            rows |= {row.id: row for row in tx.all(query, {name: batch})}
+    return tuple(_decision(rows[n]) for n in sorted(rows))
+
+
+def _decision(row: Row[Any]) -> Decision:
+    return Decision(
+        url=row.url,
+        key=None if row.key is None else Key(row.key),
+        verdict=row.verdict,
+        rule=row.rule,
+        detail=row.detail,
+        article_id=None if row.article_id is None else ArticleId(row.article_id),
+        at=row.at,
+    )

@@ -1,0 +1,330 @@
+"""All that differs between SQLite and PostgreSQL; the queries know only this interface."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import unquote
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from aggregator.errors import MissingExtraError, StorageError
+
+_BUSY_TIMEOUT = 60.0  # seconds that a write waits for other processes; none of ours takes one
+_IDENTITY_LOCK: Final = 0x61677265_6964  # advisory locks of PostgreSQL: who decides what is one article
+_UPGRADE_LOCK: Final = 0x61677265_7570
+PUBLISH_LOCK: Final = 0x61677265_7075
+
+Insert = sqlite.Insert | postgresql.Insert
+
+
+@cache
+def insert(dialect: str, table: Table) -> Insert:
+    """Return an INSERT that knows ON CONFLICT, for a dialect's name."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def insert_new(dialect: str, table: Table) -> Insert:
+    """Return an INSERT that leaves rows alone which are there already."""
+    return insert(dialect, table).on_conflict_do_nothing()
+
+
+class Dialect(Protocol):
+    """What the queries ask of an engine."""
+
+    @property
+    def name(self) -> str:
+        """`sqlite` or `postgresql`."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """What to call the store in a message: a path, or a URL without its password."""
+        ...
+
+    def writer(self) -> Engine:
+        """Return an engine whose transactions write."""
+        ...
+
+    def reader(self) -> Engine:
+        """Return an engine whose transactions read from one snapshot."""
+        ...
+
+    def now(self, conn: Connection) -> datetime | None:
+        """Return the database's clock; None: it has none of its own."""
+        ...
+
+    def lock_identity(self, conn: Connection) -> None:
+        """Be the only one who decides what is one article, to the end of the transaction."""
+        ...
+
+    def lock_upgrade(self, conn: Connection) -> None:
+        """Be the only one who changes the schema, to the end of the transaction."""
+        ...
+
+    def make_durable(self, conn: Connection, durable: bool) -> None:
+        """Before a transaction: its commit survives a power cut, or may be lost whole in one."""
+        ...
+
+    def is_transient(self, error: DBAPIError) -> bool:
+        """Tell whether the same transaction may succeed when it is tried again."""
+        ...
+
+    def describe(self, error: Exception) -> str:
+        """Return one line for the user, with a remedy where there is one."""
+        ...
+
+    def size_bytes(self, conn: Connection) -> int:
+        """Return how much room the store takes."""
+        ...
+
+
+class SqliteDialect:
+    """One file in WAL mode.
+
+    The writer takes the write lock at BEGIN: with a plain BEGIN, two transactions that read first and write then fail
+    each other at once, whatever the timeout.
+
+    Commits are not synced one by one (`synchronous = NORMAL`): a power cut may take the last of them, each whole, and
+    what they recorded is simply done again. Before a number leaves the house (publish) and before bytes are deleted
+    (forget, retention) the commit is synced (`FULL`), and with it all that came before.
+    """
+
+    name = "sqlite"
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        self.readonly = readonly
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def writer(self) -> Engine:
+        """One connection for all threads; the caller holds a lock around each transaction."""
+        engine = self._engine("rwc", StaticPool)
+        event.listen(engine, "connect", _set_up_writer)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+
+    def reader(self) -> Engine:
+        """A few connections that cannot write."""
+        engine = self._engine("ro" if self.readonly else "rw", QueuePool)
+        event.listen(engine, "connect", _set_up_reader)
+        event.listen(engine, "begin", _begin_deferred)
+        return engine
+
+    def _engine(self, mode: str, pool: type[QueuePool] | type[StaticPool]) -> Engine:
+        uri = f"file:{_escape(str(self.path))}?mode={mode}"
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(
+                uri,
+                uri=True,
+                timeout=_BUSY_TIMEOUT,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+
+        return create_engine("sqlite://", creator=connect, poolclass=pool)
+
+    def now(self, conn: Connection) -> datetime | None:
+        """The process's clock is the store's."""
+        return None
+
+    def lock_identity(self, conn: Connection) -> None:
+        """BEGIN IMMEDIATE has locked everything."""
+
+    def lock_upgrade(self, conn: Connection) -> None:
+        """BEGIN IMMEDIATE has locked everything."""
+
+    def make_durable(self, conn: Connection, durable: bool) -> None:
+        """`synchronous` holds for the connection, and can change only between transactions."""
+        driver: Any = conn.connection.driver_connection  # a sqlite3.Connection
+        driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+
+    def is_transient(self, error: DBAPIError) -> bool:
+        """The busy timeout has waited already."""
+        return False
+
+    def describe(self, error: Exception) -> str:
+        """Say it by SQLite's own error name."""
+        origin = error.orig if isinstance(error, DBAPIError) else error
+        name = getattr(origin, "sqlite_errorname", "")
+        for prefix, words in _SQLITE_WORDS.items():
+            if name.startswith(prefix):
+                return f"{self.path}: {words}"
+        return f"{self.path}: {_first_line(origin or error)}"
+
+    def size_bytes(self, conn: Connection) -> int:
+        """The file and its log."""
+        files = [self.path, self.path.with_name(self.path.name + "-wal")]
+        return sum(file.stat().st_size for file in files if file.exists())
+
+
+_SQLITE_WORDS = {
+    "SQLITE_FULL": "the disk is full; free some space and start again, nothing is lost",
+    "SQLITE_READONLY": "the store cannot be written; check the permissions of the file and its folder",
+    "SQLITE_CANTOPEN": "the store cannot be opened; check that its folder exists and the permissions",
+    "SQLITE_PERM": "the store cannot be opened; check its permissions",
+    "SQLITE_NOTADB": "this is not a store of ours (not a SQLite database); name another file in [storage] url",
+    "SQLITE_CORRUPT": "the store is damaged; restore a backup",
+    "SQLITE_BUSY": "another process has kept the store locked for a minute; stop it or try again",
+    "SQLITE_IOERR": "the disk cannot be read or written",
+}
+
+
+def _escape(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _set_up_writer(connection: sqlite3.Connection, record: object) -> None:
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":  # a file system without shared memory: slower, and as safe
+        connection.execute("PRAGMA journal_mode=DELETE")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA cache_size=-16384")
+    connection.execute("PRAGMA temp_store=MEMORY")
+
+
+def _set_up_reader(connection: sqlite3.Connection, record: object) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin_immediate(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_deferred(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN")
+
+
+class PostgresDialect:
+    """A server, named by any libpq URI."""
+
+    name = "postgresql"
+
+    def __init__(self, uri: str, *, pool_size: int = 8) -> None:
+        self.uri = uri
+        self._pool_size = pool_size
+
+    @property
+    def place(self) -> str:
+        """The URI without its password."""
+        scheme, _, rest = self.uri.partition("://")
+        user_info, at, address = rest.rpartition("@")
+        user = unquote(user_info.partition(":")[0])
+        return f"{scheme}://{user}{at}{address.partition('?')[0]}"
+
+    def writer(self) -> Engine:
+        """Read committed: what a statement sees is what is committed when it starts."""
+        return self._engine("READ COMMITTED")
+
+    def reader(self) -> Engine:
+        """Repeatable read: one snapshot."""
+        return self._engine("REPEATABLE READ", postgresql_readonly=True)
+
+    def _engine(self, isolation: str, **options: bool) -> Engine:
+        try:
+            import psycopg  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError(
+                "a PostgreSQL store needs psycopg; install it with: pip install 'aggregator[postgresql]'"
+            ) from error
+        engine = create_engine("postgresql+psycopg://", pool_size=self._pool_size, max_overflow=32, pool_pre_ping=True)
+
+        def connect(dialect: Any, record: object, arguments: Any, parameters: dict[str, Any]) -> Any:
+            # libpq reads its own URIs (several hosts, sockets, services); SQLAlchemy's URL knows only some of them.
+            return dialect.connect(self.uri, **parameters)
+
+        event.listen(engine, "do_connect", connect)
+        return engine.execution_options(isolation_level=isolation, **options)
+
+    def now(self, conn: Connection) -> datetime | None:
+        """The server's clock: the same for a whole fleet."""
+        at: datetime = conn.execute(_CLOCK).scalar_one()
+        return at
+
+    def lock_identity(self, conn: Connection) -> None:
+        """An advisory lock of the transaction."""
+        conn.execute(select(func.pg_advisory_xact_lock(_IDENTITY_LOCK)))
+
+    def lock_upgrade(self, conn: Connection) -> None:
+        """An advisory lock of the transaction."""
+        conn.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+
+    def make_durable(self, conn: Connection, durable: bool) -> None:
+        """The server syncs as it was told to."""
+
+    def is_transient(self, error: DBAPIError) -> bool:
+        """Deadlocks and serialisation failures."""
+        return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
+
+    def describe(self, error: Exception) -> str:
+        """The server's own first line."""
+        origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        words = _POSTGRES_WORDS.get(getattr(origin, "sqlstate", None) or "", "")
+        remedy = f" ({words})" if words else ""
+        if isinstance(error, OperationalError) and not words:
+            remedy = " (is the server running, and is [storage] url right?)"
+        return f"{self.place}: {_first_line(origin)}{remedy}"
+
+    def size_bytes(self, conn: Connection) -> int:
+        """The whole database."""
+        return int(conn.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
+
+
+_POSTGRES_WORDS = {
+    "53100": "the server's disk is full; free some space, nothing is lost",
+    "25006": "the database cannot be written",
+    "42501": "the role lacks a right",
+    "28P01": "check the password",
+    "3D000": "create the database first",
+}
+
+
+_CLOCK: Final = select(func.clock_timestamp())
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def dialect_of(url: str, *, readonly: bool = False) -> SqliteDialect | PostgresDialect:
+    """Return the dialect of a `[storage] url`; a SQLite path in it is taken as it stands.
+
+    Raises:
+        StorageError: the URL names no store that we know.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise StorageError(f'{url!r} names no store; write "sqlite:///path" or "postgresql://user@host/db"')
+    if scheme == "sqlite":
+        path = rest.removeprefix("/")
+        if not path or path == ":memory:":
+            raise StorageError(f'{url!r} names no file; write "sqlite:///path"')
+        return SqliteDialect(Path(path), readonly=readonly)
+    if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        return PostgresDialect(f"postgresql://{rest}")
+    raise StorageError(f'storage of the kind "{scheme}" is unknown; write "sqlite:///path" or "postgresql://…"')
+
+
+@contextmanager
+def translated(dialect: Dialect) -> Iterator[None]:
+    """Turn the database's errors into ours: the border of the store."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise StorageError(dialect.describe(error)) from error

@@ -1,0 +1,268 @@
+"""Which article an address means: addresses seen, evidence, aliases, and the partition that follows from them.
+
+What is one article is decided by `aggregator.evidence` alone, from all the edges of a component; this module loads the
+component and makes the tables say the same. Repeating that changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, delete, select, union_all, update
+
+from aggregator.evidence import Edge, KeyFacts, judge, refusal_alone
+from aggregator.identify import key_hash
+from aggregator.models import ArticleId, EvidenceKind, Identity, Key
+from aggregator.ports import Decision
+from aggregator.store.codec import load_sample
+from aggregator.store.database import Transaction
+from aggregator.store.decisions import record_decisions
+from aggregator.store.dialects import insert
+from aggregator.store.hashes import batches
+from aggregator.store.schema import (
+    DONE,
+    DUE,
+    aliases,
+    article_urls,
+    articles,
+    changes,
+    evidence,
+    pages,
+)
+
+# --- addresses and aliases --------------------------------------------------------------------------------------------
+
+_known: Final = (
+    select(aliases.c.hash, articles.c.page_id)
+    .join(articles, articles.c.id == aliases.c.article_id)
+    .where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+)
+_alias_rows: Final = select(aliases).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+
+
+def known_articles(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, int | None]:
+    """Return those hashes of keys and addresses that mean an article, each with the page that it came from."""
+    return {row.hash: row.page_id for batch in batches(hashes) for row in tx.all(_known, {"hashes": batch})}
+
+
+def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
+    """Return which articles these hashes of keys and addresses mean."""
+    return {
+        row.hash: ArticleId(row.article_id)
+        for batch in batches(hashes)
+        for row in tx.all(_alias_rows, {"hashes": batch})
+    }
+
+
+def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> None:
+    """Keep addresses with their keys; where the key means an article by now, so does the address."""
+    seen = {key_hash(identity.url): identity for identity in identities if identity.key is not None}
+    rows = [
+        {
+            "url_hash": hashed,
+            "url": identity.url,
+            "key_hash": key_hash(identity.key),
+            "key": identity.key,
+            "rule": identity.rule,
+            "seen_at": at,
+        }
+        for hashed, identity in seen.items()
+        if identity.key is not None
+    ]
+    tx.add(article_urls, rows)
+    keys = {hashed: key_hash(identity.key) for hashed, identity in seen.items() if identity.key is not None}
+    owners = resolve(tx, keys.values())
+    point(tx, {url: owners[key] for url, key in keys.items() if key in owners}, move=False)
+
+
+def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
+    """Make hashes mean articles; without `move`, those that mean one already stay."""
+    rows = [{"hash": hashed, "article_id": article_id} for hashed, article_id in wanted.items()]
+    if not rows:
+        return
+    if not move:
+        tx.add(aliases, rows)
+        return
+    statement = insert(tx.dialect.name, aliases)
+    tx.run(
+        statement.on_conflict_do_update(
+            index_elements=[aliases.c.hash], set_={"article_id": statement.excluded.article_id}
+        ),
+        rows,
+    )
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def note_edges(tx: Transaction, edges: Collection[Edge], at: datetime) -> None:
+    """Keep what feeds and pages say; saying it again changes nothing."""
+    rows = [
+        {
+            "key_hash": key_hash(edge.key),
+            "other_hash": key_hash(edge.other),
+            "kind": edge.kind.value,
+            "witness": edge.witness,
+            "key": edge.key,
+            "other": edge.other,
+            "site": edge.site,
+            "other_site": edge.other_site,
+            "seen_at": at,
+        }
+        for edge in edges
+    ]
+    tx.add(evidence, rows)
+
+
+_touching: Final = union_all(
+    select(evidence).where(evidence.c.key_hash.in_(bindparam("hashes", expanding=True))),
+    select(evidence).where(evidence.c.other_hash.in_(bindparam("hashes", expanding=True))),
+)
+
+
+def _edge(row: Row[Any]) -> Edge:
+    return Edge(
+        key=Key(row.key),
+        other=Key(row.other),
+        kind=EvidenceKind(row.kind),
+        site=row.site,
+        other_site=row.other_site,
+        witness=row.witness,
+    )
+
+
+def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge]]:
+    """Return the keys that evidence connects with `keys`, and all edges that touch them.
+
+    An edge that counts under no circumstances is returned and not walked through.
+    """
+    found: set[Key] = set(keys)
+    edges: set[Edge] = set()
+    fringe = set(found)
+    while fringe:
+        rows = [row for batch in batches(map(key_hash, fringe)) for row in tx.all(_touching, {"hashes": batch})]
+        new = {_edge(row) for row in rows} - edges
+        edges |= new
+        fringe = {key for edge in new if refusal_alone(edge) is None for key in (edge.key, edge.other)} - found
+        found |= fringe
+    return found, edges
+
+
+# --- the partition ----------------------------------------------------------------------------------------------------
+
+_owners: Final = select(
+    articles.c.n,
+    articles.c.id,
+    articles.c.key_hash,
+    articles.c.key,
+    articles.c.title_hash,
+    articles.c.print_hash,
+    articles.c.sample,
+    articles.c.merged_into,
+    articles.c.forgotten_at,
+).where(articles.c.key_hash.in_(bindparam("hashes", expanding=True)))
+_merge: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=bindparam("survivor"))
+_move_aliases: Final = (
+    update(aliases).where(aliases.c.article_id == bindparam("merged")).values(article_id=bindparam("survivor"))
+)
+_follow: Final = (
+    update(articles).where(articles.c.merged_into == bindparam("merged")).values(merged_into=bindparam("survivor"))
+)
+_urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(
+    article_urls.c.key_hash.in_(bindparam("hashes", expanding=True))
+)
+_forget_aliases: Final = delete(aliases).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+_settle_pages: Final = (
+    update(pages)
+    .where(pages.c.key_hash == bindparam("hashed"), pages.c.state == DUE, pages.c.article_id.is_(None))
+    .values(state=DONE, article_id=bindparam("survivor"))
+)
+
+
+def repartition(tx: Transaction, keys: Iterable[Key], at: datetime, *, unannounced: ArticleId | None = None) -> None:
+    """Make articles and aliases follow the evidence around `keys`.
+
+    Each group of keys is one article: the one that was recorded first among those whose own keys are in it. The others
+    are merged into it; their rows and texts stay, so that a split can restore them. `unannounced` is an article of
+    this very transaction: nobody has heard of it, so its merging is no change.
+    """
+    found, edges = _component(tx, keys)
+    by_key = {
+        Key(row.key): row
+        for batch in batches(map(key_hash, sorted(found)))
+        for row in tx.all(_owners, {"hashes": batch})
+    }
+    if not edges:  # no evidence: each key is on its own
+        _settle(tx, {row.key_hash: ArticleId(row.id) for row in by_key.values()}, (), at, by_key, unannounced)
+        return
+    judgement = judge(_facts(by_key), edges)
+    wanted: dict[bytes, ArticleId] = {}
+    orphans: list[bytes] = []
+    for group in judgement.groups:
+        if not group <= found:  # the far end of an edge that was not walked
+            continue
+        hashes = [key_hash(key) for key in group]
+        owners = [by_key[key] for key in group if key in by_key]
+        if owners:
+            first = min(owners, key=lambda row: row.n)
+            wanted.update(dict.fromkeys(hashes, ArticleId(first.id)))
+        else:
+            orphans += hashes
+    _settle(tx, wanted, orphans, at, by_key, unannounced)
+    refused = [
+        Decision(
+            url=edge.key, key=edge.key, verdict="refused", rule=reason.value, detail=f"{edge.kind.value} {edge.other}"
+        )
+        for edge, reason in judgement.refused
+    ]
+    record_decisions(tx, "evidence", refused, at)
+
+
+def _facts(by_key: Mapping[Key, Row[Any]]) -> dict[Key, KeyFacts]:
+    """Return what is known about the texts; of a forgotten one nothing is."""
+    return {
+        key: KeyFacts(text_hash=row.print_hash, title_hash=row.title_hash, sample=load_sample(row.sample))
+        for key, row in by_key.items()
+        if row.forgotten_at is None
+    }
+
+
+def _settle(
+    tx: Transaction,
+    wanted: Mapping[bytes, ArticleId],
+    orphans: Collection[bytes],
+    at: datetime,
+    by_key: Mapping[Key, Row[Any]],
+    unannounced: ArticleId | None,
+) -> None:
+    """Write the differences between what the tables say and what is wanted (key hash → article)."""
+    told: list[dict[str, Any]] = []
+    for row in sorted(by_key.values(), key=lambda row: row.n):
+        survivor = wanted[row.key_hash]
+        if survivor != row.id and row.merged_into != survivor:
+            tx.run(_merge, {"article": row.id, "survivor": survivor})
+            for statement in (_move_aliases, _follow):
+                tx.run(statement, {"merged": row.id, "survivor": survivor})
+            if row.id != unannounced:
+                told.append({"article_id": row.id, "kind": "merged", "merged_into": survivor, "at": at})
+        elif survivor == row.id and row.merged_into is not None:
+            tx.run(_merge, {"article": row.id, "survivor": None})
+            told.append({"article_id": row.id, "kind": "split", "merged_into": None, "at": at})
+    tx.add(changes, told)
+    urls = {
+        row.url_hash: row.key_hash
+        for batch in batches([*wanted, *orphans])
+        for row in tx.all(_urls_of_keys, {"hashes": batch})
+    }
+    meant = dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted}
+    now = resolve(tx, [*meant, *orphans])
+    point(tx, {hashed: article_id for hashed, article_id in meant.items() if now.get(hashed) != article_id})
+    lost = {hashed for hashed in orphans if hashed in now}  # an address that only leads elsewhere stays known
+    for batch in batches([*lost, *(url for url, key in urls.items() if key in lost)]):
+        tx.run(_forget_aliases, {"hashes": batch})
+    own = {row.key_hash for row in by_key.values()}
+    followers = [{"hashed": hashed, "survivor": survivor} for hashed, survivor in wanted.items() if hashed not in own]
+    if followers:
+        tx.run(_settle_pages, followers)

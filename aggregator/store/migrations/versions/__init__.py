@@ -1,0 +1,1 @@
+"""One module for each version, oldest first; what is released is never edited."""

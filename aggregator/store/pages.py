@@ -1,0 +1,312 @@
+"""Pages within a visit: what is due, and what came of asking for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select, update
+
+from aggregator.evidence import Edge
+from aggregator.identify import key_hash
+from aggregator.models import (
+    ArticleId,
+    Cause,
+    Hop,
+    HostId,
+    Identity,
+    Key,
+    Page,
+    PageFailed,
+    PageId,
+    RawResponse,
+    Validators,
+)
+from aggregator.ports import Claim, Decision, Scope
+from aggregator.store.codec import dump, dump_hops, load_hops, load_mapping
+from aggregator.store.database import Transaction
+from aggregator.store.decisions import record_decisions
+from aggregator.store.dialects import insert
+from aggregator.store.hashes import batches
+from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_pages_due
+from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
+from aggregator.store.schema import DUE, NEVER, entries, folders, hosts, pages, raw_responses
+
+# --- what is due ------------------------------------------------------------------------------------------------------
+
+_pages: Final = select(pages, hosts.c.name.label("host")).join(hosts, hosts.c.id == pages.c.host_id)
+_order: Final = (pages.c.article_id.is_not(None), pages.c.due_at, pages.c.id)
+_is_due: Final = (pages.c.host_id == bindparam("host"), pages.c.due_at <= bindparam("at"), pages.c.state == DUE)
+_due: Final = _pages.where(*_is_due).order_by(*_order).limit(bindparam("limit"))
+_due_ids: Final = select(pages.c.id).where(*_is_due).order_by(*_order)
+_by_ids: Final = _pages.where(pages.c.id.in_(bindparam("ids", expanding=True))).order_by(*_order)
+
+
+def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: Scope | None, limit: int) -> tuple[Page, ...]:
+    """Return the host's due pages (of `scope`): first fetches before revisits, then by due time."""
+    if scope is None:
+        return tuple(_page(row) for row in tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))
+    due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
+    wanted = [page_id for page_id in due if page_id in scope.pages][:limit]
+    return tuple(_page(row) for batch in batches(wanted) for row in tx.all(_by_ids, {"ids": batch}))
+
+
+def _page(row: Row[Any]) -> Page:
+    return Page(
+        id=PageId(row.id),
+        url=row.url,
+        key=Key(row.key),
+        host=row.host,
+        target=row.target,
+        hops=load_hops(row.hops),
+        attempts=row.attempts,
+        due_at=row.due_at,
+        validators=Validators(etag=row.etag, last_modified=row.last_modified),
+        article_id=None if row.article_id is None else ArticleId(row.article_id),
+        fetched_at=row.fetched_at,
+        visits=row.visits,
+    )
+
+
+_troubled: Final = (
+    select(pages.c.url, pages.c.cause, pages.c.detail)
+    .where(pages.c.cause.is_not(None), pages.c.article_id.is_(None))
+    .order_by(pages.c.id)
+)
+
+
+def failed_pages(tx: Transaction) -> tuple[tuple[str, Cause, str], ...]:
+    """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+    return tuple((row.url, Cause(row.cause), row.detail) for row in tx.all(_troubled))
+
+
+# --- outcomes ---------------------------------------------------------------------------------------------------------
+
+_still_due: Final = (pages.c.id == bindparam("page"), pages.c.state == DUE)
+_fetched: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        state="fetched",
+        target=pages.c.url,  # the next visit starts where this one did
+        hops=bindparam("new_hops"),
+        etag=bindparam("new_etag"),
+        last_modified=bindparam("new_last_modified"),
+        fetched_at=bindparam("at"),
+        raw_hash=bindparam("content_hash"),
+        raw_folder=bindparam("folder"),
+        attempts=pages.c.attempts + 1,
+        visits=pages.c.visits + 1,
+        extract_attempts=0,
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        cause=None,
+        detail="",
+    )
+)
+
+
+def record_fetched(
+    tx: Transaction,
+    claim: Claim,
+    page: Page,
+    raw: RawResponse,
+    folder: str,
+    hops: tuple[Hop, ...],
+    validators: Validators,
+) -> bool:
+    """The page's bytes are in the raw store: it waits for extraction."""
+    if not is_current(tx, claim):
+        return False
+    values = {
+        "page": page.id,
+        "new_hops": dump_hops(hops),
+        "new_etag": validators.etag,
+        "new_last_modified": validators.last_modified,
+        "at": raw.fetched_at,
+        "content_hash": raw.content_hash,
+        "folder": folder,
+    }
+    if tx.run(_fetched, values).rowcount == 1:
+        keep_raw(tx, page.id, raw)
+        tx.add(folders, [{"id": folder, "seen_at": tx.now}])
+    return True
+
+
+def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
+    """Keep what came with the bytes; the last answer with the same bytes counts."""
+    statement = insert(tx.dialect.name, raw_responses)
+    kept = {name: statement.excluded[name] for name in ("url", "final_url", "status", "headers", "fetched_at")}
+    keys = [raw_responses.c.content_hash, raw_responses.c.page_id]
+    row = {
+        "content_hash": raw.content_hash,
+        "page_id": page_id,
+        "url": raw.url,
+        "final_url": raw.final_url,
+        "status": raw.status,
+        "headers": dump(dict(raw.headers)),
+        "fetched_at": raw.fetched_at,
+    }
+    tx.run(statement.on_conflict_do_update(index_elements=keys, set_=kept), row)
+
+
+def load_raw(row: Row[Any]) -> RawResponse:
+    """Return a response from columns of `raw_responses`."""
+    return RawResponse(
+        content_hash=row.content_hash,
+        url=row.raw_url,
+        final_url=row.final_url,
+        status=row.status,
+        headers=load_mapping(row.headers),
+        fetched_at=row.raw_fetched_at,
+    )
+
+
+_visited: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("next_at"),
+        etag=bindparam("new_etag"),
+        last_modified=bindparam("new_last_modified"),
+        fetched_at=bindparam("at"),
+        target=pages.c.url,
+        hops="",
+        attempts=0,
+        visits=pages.c.visits + 1,
+        cause=None,
+        detail="",
+    )
+)
+
+
+def record_unchanged(
+    tx: Transaction, claim: Claim, page: Page, validators: Validators, next_at: datetime | None
+) -> bool:
+    """A revisit found the page unchanged; validators that the answer did not carry stay."""
+    if not is_current(tx, claim):
+        return False
+    now = tx.now
+    values = {
+        "page": page.id,
+        "new_state": "done" if next_at is None else "due",
+        "next_at": next_at or now,
+        "new_etag": validators.etag or page.validators.etag,
+        "new_last_modified": validators.last_modified or page.validators.last_modified,
+        "at": now,
+    }
+    tx.run(_visited, values)
+    return True
+
+
+_has_content: Final = select(entries.c.id).where(
+    entries.c.page_id == bindparam("page"), entries.c.rest.contains('"content":"', autoescape=True)
+)
+_failed: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("next_at"),
+        attempts=pages.c.attempts + bindparam("more"),
+        cause=bindparam("new_cause"),
+        detail=bindparam("new_detail"),
+        target=pages.c.url,
+        hops="",
+        raw_hash=None,
+        raw_folder=None,
+        extract_attempts=0,
+        token=pages.c.token + 1,
+    )
+)
+
+
+def record_page_failure(
+    tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, counts: bool
+) -> bool:
+    """Try again at `next_at`; None: failed for good, unless the entry's own content can stand in."""
+    if not is_current(tx, claim):
+        return False
+    now = tx.now
+    values = {
+        "page": page.id,
+        "new_state": _state_after(tx, page, next_at),
+        "next_at": next_at or now,
+        "more": 1 if counts else 0,
+        "new_cause": failed.cause,
+        "new_detail": failed.detail,
+    }
+    tx.run(_failed, values)
+    decision = Decision(url=page.url, key=page.key, verdict="failed", rule=failed.cause, detail=failed.detail)
+    record_decisions(tx, f"page {page.id}", [decision], now)
+    return True
+
+
+def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
+    if next_at is not None:
+        return "due"
+    if page.article_id is not None:
+        return "done"  # a revisit; the article stays as it is
+    return "failed" if tx.first(_has_content, {"page": page.id}) is None else "fetched"
+
+
+# --- hand over --------------------------------------------------------------------------------------------------------
+
+_hand_over: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        host_id=bindparam("to_host"),
+        target=bindparam("to_url"),
+        hops=bindparam("new_hops"),
+        due_at=bindparam("at"),
+    )
+)
+_settle: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(state="done", article_id=bindparam("article"), hops=bindparam("new_hops"), attempts=0)
+)
+
+
+def record_handover(
+    tx: Transaction,
+    claim: Claim,
+    page: Page,
+    target: Identity,
+    host: str,
+    hops: tuple[Hop, ...],
+    edges: tuple[Edge, ...],
+) -> tuple[PageId, HostId] | None:
+    """The page redirects to another host: make it due there, or done when the target is known already.
+
+    An address that leads to a known article becomes one of those that mean it; its key too, if the evidence says so.
+    """
+    host_id = host_ids(tx, [host])[host]
+    if lock_hosts(tx, {claim.host_id, host_id}).get(claim.host_id) != claim.token:
+        return None
+    now = tx.now
+    hashes = [key_hash(target.key)] if target.key is not None else []
+    hashes.append(key_hash(target.url))
+    known = resolve(tx, hashes)
+    article = next((known[hashed] for hashed in hashes if hashed in known), None)
+    if article is not None and page.article_id is None:
+        tx.run(_settle, {"page": page.id, "article": article, "new_hops": dump_hops(hops)})
+        note_urls(tx, [target], now)
+        point(tx, {key_hash(page.url): article}, move=False)
+        if edges:
+            tx.dialect.lock_identity(tx.conn)
+            note_edges(tx, edges, now)
+            repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, now)
+        decision = Decision(
+            url=page.url, key=page.key, verdict="merged", rule="redirect", detail=target.url, article_id=article
+        )
+        record_decisions(tx, f"page {page.id}", [decision], now)
+        return None
+    values = {"page": page.id, "to_host": host_id, "to_url": target.url, "new_hops": dump_hops(hops), "at": now}
+    if tx.run(_hand_over, values).rowcount != 1:
+        return None
+    lower_pages_due(tx, host_id, now)
+    return PageId(page.id), host_id

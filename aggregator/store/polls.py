@@ -1,0 +1,393 @@
+"""The outcome of a poll: feed state, history, entries and new pages in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+
+from aggregator.identify import key_hash
+from aggregator.models import Cause, FeedId, HostId, Key, PageId
+from aggregator.ports import Claim, PollOutcome, PollRecord, PollRecorded, Sighting
+from aggregator.schedule import revisit_after_update
+from aggregator.store.codec import dump_entry_rest
+from aggregator.store.database import Transaction
+from aggregator.store.decisions import record_decisions
+from aggregator.store.dialects import Insert, insert
+from aggregator.store.feeds import state_values
+from aggregator.store.hashes import batches, entry_hash
+from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_feeds_due, lower_pages_due
+from aggregator.store.identity import known_articles, note_edges, note_urls
+from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, entries, feeds, gaps, pages, polls
+
+_KEPT_POLLS: Final = 50
+
+
+def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded | None:
+    """Save the whole outcome; None: the claim is lost, nothing was saved."""
+    if not record.sightings and record.host == claim.host:
+        if not is_current(tx, claim):
+            return None
+        _save_feed(tx, record, claim.host_id, 0)
+        return PollRecorded(entries_new=0, entries_changed=0, new_pages=(), host_id=claim.host_id, known=0)
+    return _record_sightings(tx, claim, record)
+
+
+# --- sightings --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Sighted:
+    """One sighting on its way: what the store knows about its entry, where it leads."""
+
+    sighting: Sighting
+    entry_hash: bytes
+    key: Key | None
+    key_hash: bytes
+    known: Row[Any] | None  # the entry as it was
+    page_id: int | None
+
+    @property
+    def url_hash(self) -> bytes:
+        return b"" if self.sighting.identity is None else key_hash(self.sighting.identity.url)
+
+    @property
+    def is_changed(self) -> bool:
+        return self.known is not None and self.known.content_hash != self.sighting.content_hash
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether this is an entry that we have, unchanged, with its page."""
+        return self.known is not None and not self.is_changed and (self.page_id is not None or self.key is None)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is to be written, decided before the first lock is taken."""
+
+    new: list[_Sighted] = field(default_factory=list)  # one for each new page
+    revisits: list[tuple[int, int, datetime]] = field(default_factory=list)  # page, host, at the latest
+    again: list[tuple[int, int]] = field(default_factory=list)  # page without bytes whose entry changed, host
+    known: int = 0
+
+
+def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded | None:
+    at = record.outcome.at
+    sighted = _look_up_entries(tx, record)
+    plan = _plan(tx, sighted, record)
+    ids = host_ids(tx, {record.host, *(_host(new.sighting, claim) for new in plan.new)})
+    due_hosts = {ids[_host(new.sighting, claim)] for new in plan.new if not new.sighting.from_feed}
+    due_hosts |= {HostId(host_id) for _, host_id, _ in plan.revisits}
+    tokens = lock_hosts(tx, {claim.host_id, ids[record.host], *due_hosts})
+    if tokens.get(claim.host_id) != claim.token:
+        return None
+    added = _add_pages(tx, plan.new, ids, claim, record)
+    for one in sighted:
+        one.page_id = added.get(one.key_hash, one.page_id) if one.key is not None else one.page_id
+    entries_new = sum(one.known is None for one in sighted)
+    entries_changed = sum(one.is_changed for one in sighted)
+    _save_entries(tx, sighted, record.feed_id, at)
+    for page_id, _, revisit_at in plan.revisits:
+        tx.run(_revisit, {"page": page_id, "at": revisit_at})
+    for page_id, _ in plan.again:
+        tx.run(_extract_again, {"page": page_id})
+    for host_id in sorted(due_hosts):
+        lower_pages_due(tx, host_id, at)
+    note_urls(tx, [one.sighting.identity for one in sighted if one.sighting.identity and not one.is_settled], at)
+    note_edges(tx, [edge for one in sighted if not one.is_settled for edge in one.sighting.edges], at)
+    record_decisions(tx, f"feed {record.feed_id}", [d for one in sighted for d in one.sighting.decisions], at)
+    if ids[record.host] != claim.host_id:
+        lower_feeds_due(tx, ids[record.host], record.state.due_at)
+    _save_feed(tx, record, ids[record.host], entries_new)
+    new_pages = [(PageId(added[one.key_hash]), ids[_host(one.sighting, claim)]) for one in plan.new]
+    new_pages += [(PageId(page_id), HostId(host_id)) for page_id, host_id in plan.again]
+    return PollRecorded(
+        entries_new=entries_new,
+        entries_changed=entries_changed,
+        new_pages=tuple(new_pages),
+        host_id=ids[record.host],
+        known=plan.known,
+    )
+
+
+def _host(sighting: Sighting, claim: Claim) -> str:
+    return sighting.host or claim.host
+
+
+_known_entries: Final = select(
+    entries.c.entry_hash, entries.c.content_hash, entries.c.updated_at, entries.c.page_id
+).where(entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True)))
+
+
+def _look_up_entries(tx: Transaction, record: PollRecord) -> list[_Sighted]:
+    """Return the sightings, one for each entry id, with what the store knows about their entries."""
+    by_hash: dict[bytes, Sighting] = {}
+    for sighting in record.sightings:
+        by_hash.setdefault(entry_hash(sighting.entry.entry_id), sighting)
+    known = {
+        row.entry_hash: row
+        for batch in batches(by_hash)
+        for row in tx.all(_known_entries, {"feed": record.feed_id, "hashes": batch})
+    }
+    sighted = []
+    for hashed, sighting in by_hash.items():
+        key = sighting.identity.key if sighting.identity is not None else None
+        row = known.get(hashed)
+        page_id = None if row is None else row.page_id
+        sighted.append(_Sighted(sighting, hashed, key, b"" if key is None else key_hash(key), row, page_id))
+    return sighted
+
+
+_pages: Final = select(
+    pages.c.id,
+    pages.c.key_hash,
+    pages.c.host_id,
+    pages.c.state,
+    pages.c.fetched_at,
+    pages.c.article_id,
+    pages.c.raw_hash,
+)
+_pages_by_key: Final = _pages.where(pages.c.key_hash.in_(bindparam("values", expanding=True)))
+_pages_by_id: Final = _pages.where(pages.c.id.in_(bindparam("values", expanding=True)))
+
+
+def _plan(tx: Transaction, sighted: Sequence[_Sighted], record: PollRecord) -> _Plan:
+    """Decide for each sighting: an article or a page that is known, or a new page."""
+    plan = _Plan()
+    open_ones = [one for one in sighted if one.key is not None and not one.is_settled]
+    plan.known = sum(one.key is not None for one in sighted) - len(open_ones)
+    articles = known_articles(tx, [hashed for one in open_ones for hashed in (one.key_hash, one.url_hash)])
+    by_key = {row.key_hash: row for row in _rows(tx, _pages_by_key, (one.key_hash for one in open_ones))}
+    by_id = {row.id: row for row in _rows(tx, _pages_by_id, (page for page in articles.values() if page is not None))}
+    new: set[bytes] = set()
+    for one in open_ones:
+        page = by_key.get(one.key_hash)
+        if page is None and (known := {one.key_hash, one.url_hash} & articles.keys()):
+            page = by_id.get(articles[one.key_hash if one.key_hash in known else one.url_hash])
+            one.page_id = None if page is None else page.id
+            plan.known += 1
+        elif page is not None:
+            one.page_id = page.id
+            plan.known += 1
+        elif one.key_hash in new:
+            one.page_id = None
+            plan.known += 1
+        else:
+            one.page_id = None
+            if _can_collect(one.sighting):
+                new.add(one.key_hash)
+                plan.new.append(one)
+        if page is not None:
+            _plan_again(plan, one, page, record)
+    return plan
+
+
+def _rows(tx: Transaction, query: Any, values: Iterable[Any]) -> list[Row[Any]]:
+    return [row for batch in batches(values) for row in tx.all(query, {"values": batch})]
+
+
+def _can_collect(sighting: Sighting) -> bool:
+    """Tell whether there is anything to collect: an address, or the entry's own content."""
+    if not sighting.from_feed:
+        return sighting.url is not None
+    return bool(sighting.entry.content or sighting.entry.summary)
+
+
+def _plan_again(plan: _Plan, one: _Sighted, page: Row[Any], record: PollRecord) -> None:
+    """A changed entry whose content is the article is read again; a changed `updated` brings a visit forward."""
+    if one.known is None or not one.is_changed:
+        return
+    if one.sighting.from_feed and page.raw_hash is None and page.state in ("done", "failed"):
+        plan.again.append((page.id, page.host_id))
+        return
+    updated_at = one.sighting.entry.updated_at
+    is_updated = updated_at is not None and one.known.updated_at not in (None, updated_at)
+    if record.revisits and is_updated and page.article_id is not None and page.fetched_at is not None:
+        at = revisit_after_update(page.fetched_at, None, now=record.outcome.at)
+        plan.revisits.append((page.id, page.host_id, at))
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+_revisit: Final = (
+    update(pages)
+    .where(
+        pages.c.id == bindparam("page"),
+        or_(pages.c.state == DONE, and_(pages.c.state == DUE, pages.c.due_at > bindparam("at"))),
+    )
+    .values(state=DUE, due_at=bindparam("at"))
+)
+_extract_again: Final = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"), or_(pages.c.state == DONE, pages.c.state == FAILED))
+    .values(state=FETCHED, extract_attempts=0, cause=None, detail="")
+)
+
+
+def _add_pages(
+    tx: Transaction, new: Sequence[_Sighted], ids: Mapping[str, HostId], claim: Claim, record: PollRecord
+) -> dict[bytes, int]:
+    """Insert the pages; another poll may have been faster. Returns page ids by key hash."""
+    if not new:
+        return {}
+    at = record.outcome.at
+    rows = []
+    for one in new:
+        identity = one.sighting.identity
+        url = one.sighting.url or (identity.url if identity is not None else "")
+        rows.append(
+            {
+                "key_hash": one.key_hash,
+                "key": one.key,
+                "url": url,
+                "host_id": ids[_host(one.sighting, claim)],
+                "target": url,
+                "hops": "",
+                "state": "fetched" if one.sighting.from_feed else "due",
+                "due_at": at,
+                "first_seen": at,
+                "feed_id": record.feed_id,
+            }
+        )
+    tx.add(pages, rows)
+    return {row.key_hash: row.id for row in _rows(tx, _page_ids, (one.key_hash for one in new))}
+
+
+_page_ids: Final = select(pages.c.id, pages.c.key_hash).where(pages.c.key_hash.in_(bindparam("values", expanding=True)))
+
+
+@cache
+def _upsert_entry(dialect: str) -> Insert:
+    statement = insert(dialect, entries)
+    kept = ("id", "feed_id", "entry_hash", "entry_id", "first_seen")
+    replaced = {column.name: column for column in statement.excluded if column.name not in kept}
+    return statement.on_conflict_do_update(index_elements=[entries.c.feed_id, entries.c.entry_hash], set_=replaced)
+
+
+def _save_entries(tx: Transaction, sighted: Sequence[_Sighted], feed_id: FeedId, at: datetime) -> None:
+    rows = [
+        {
+            "feed_id": feed_id,
+            "entry_hash": one.entry_hash,
+            "entry_id": one.sighting.entry.entry_id,
+            "link": one.sighting.entry.link,
+            "title": one.sighting.entry.title,
+            "published_at": one.sighting.entry.published_at,
+            "updated_at": one.sighting.entry.updated_at,
+            "content_hash": one.sighting.content_hash,
+            "rest": dump_entry_rest(one.sighting.entry),
+            "page_id": one.page_id,
+            "first_seen": at,
+        }
+        for one in sighted
+        if not one.is_settled
+    ]
+    if rows:
+        tx.run(_upsert_entry(tx.dialect.name), rows)
+
+
+_state_columns: Final = (
+    "due_at",
+    "status",
+    "cause",
+    "detail",
+    "failures",
+    "failing_since",
+    "polled_at",
+    "succeeded_at",
+    "not_before",
+    "etag",
+    "last_modified",
+    "body_hash",
+    "raw_hashes",
+    "title",
+    "rest",
+)
+_save_state: Final = (
+    update(feeds)
+    .where(feeds.c.id == bindparam("feed"))
+    .values(
+        poll_count=feeds.c.poll_count + 1,
+        host_id=bindparam("on_host"),
+        **{name: bindparam(f"new_{name}", type_=feeds.c[name].type) for name in _state_columns},
+    )
+    .returning(feeds.c.poll_count)
+)
+
+
+@cache
+def _upsert_poll(dialect: str) -> Insert:
+    statement = insert(dialect, polls)
+    replaced = {column.name: column for column in statement.excluded if column.name not in ("feed_id", "slot")}
+    return statement.on_conflict_do_update(index_elements=[polls.c.feed_id, polls.c.slot], set_=replaced)
+
+
+def _save_feed(tx: Transaction, record: PollRecord, host_id: HostId, entries_new: int) -> None:
+    """Save the state and a row of history; a feed that is gone from the store stays gone."""
+    values = {f"new_{name}": value for name, value in state_values(record.state).items()}
+    row = tx.first(_save_state, {"feed": record.feed_id, "on_host": host_id, **values})
+    if row is None:
+        return
+    outcome = record.outcome
+    poll = {
+        "feed_id": record.feed_id,
+        "slot": row.poll_count % _KEPT_POLLS,
+        "n": row.poll_count,
+        "at": outcome.at,
+        "outcome": outcome.outcome,
+        "status": outcome.status,
+        "cause": outcome.cause,
+        "detail": outcome.detail,
+        "elapsed": outcome.elapsed,
+        "wire_bytes": outcome.wire_bytes,
+        "entries_seen": outcome.entries_seen,
+        "entries_new": entries_new,
+        "unconditional": outcome.unconditional,
+    }
+    tx.run(_upsert_poll(tx.dialect.name), poll)
+    if record.gap is not None:
+        since, until = record.gap
+        tx.add(gaps, [{"feed_id": record.feed_id, "since": since, "until": until}])
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+_history: Final = select(polls).where(polls.c.feed_id == bindparam("feed")).order_by(polls.c.n.desc())
+_gaps: Final = (
+    select(
+        gaps.c.feed_id,
+        func.coalesce(func.nullif(feeds.c.name, ""), feeds.c.url).label("name"),
+        gaps.c.since,
+        gaps.c.until,
+    )
+    .join(feeds, feeds.c.id == gaps.c.feed_id)
+    .order_by(gaps.c.since, gaps.c.id)
+)
+
+
+def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
+    """Return the last outcomes of a feed, newest first."""
+    return tuple(
+        PollOutcome(
+            at=row.at,
+            outcome=row.outcome,
+            status=row.status,
+            cause=None if row.cause is None else Cause(row.cause),
+            detail=row.detail,
+            elapsed=row.elapsed,
+            wire_bytes=row.wire_bytes,
+            entries_seen=row.entries_seen,
+            entries_new=row.entries_new,
+            unconditional=row.unconditional,
+        )
+        for row in tx.all(_history, {"feed": feed_id})
+    )
+
+
+def list_gaps(tx: Transaction) -> tuple[tuple[FeedId, str, datetime, datetime], ...]:
+    """Return times in which a feed may have lost entries, oldest first."""
+    return tuple((FeedId(row.feed_id), row.name, row.since, row.until) for row in tx.all(_gaps))

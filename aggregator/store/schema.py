@@ -1,0 +1,428 @@
+"""The tables (docs/architecture.md, section 6), one definition for SQLite and PostgreSQL; no query."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+from sqlalchemy import Text as PlainText
+from sqlalchemy.engine import Dialect as SqlDialect
+from sqlalchemy.types import TypeDecorator
+
+HEAD: Final = "0001"  # the newest migration that this program knows
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # stands where a time must compare and there was none
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+# States of a page. Literals, not parameters: only so does a partial index serve them.
+DUE: Final = literal_column("'due'", String())
+FETCHED: Final = literal_column("'fetched'", String())
+DONE: Final = literal_column("'done'", String())
+FAILED: Final = literal_column("'failed'", String())
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time as whole microseconds since the epoch: compares and adds alike in every engine."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: SqlDialect) -> int | None:
+        """Return what is stored."""
+        return None if value is None else (value - NEVER) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: SqlDialect) -> datetime | None:
+        """Return the aware time."""
+        return None if value is None else NEVER + timedelta(microseconds=value)
+
+
+class Span(TypeDecorator[timedelta]):
+    """A duration in whole microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: SqlDialect) -> int | None:
+        """Return what is stored."""
+        return None if value is None else value // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: SqlDialect) -> timedelta | None:
+        """Return the duration."""
+        return None if value is None else timedelta(microseconds=value)
+
+
+class Text(TypeDecorator[str]):
+    """Text from outside: without what an engine refuses (NUL in PostgreSQL, lone surrogates everywhere)."""
+
+    impl = PlainText
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: SqlDialect) -> str | None:
+        """Return what is stored."""
+        return None if value is None else storable(value)
+
+
+def storable(value: str) -> str:
+    r"""Return `value` as both engines can keep it.
+
+    >>> storable("a\0b\ud800c")
+    'a\ufffdb\ufffdc'
+    """
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= sign <= "\udfff" else sign for sign in value)
+    return value
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite makes ids for INTEGER alone
+_Hash = LargeBinary(16)
+
+
+def _id() -> Column[int]:
+    return Column("id", _Id, primary_key=True)
+
+
+# Small facts: the configuration last synced, the key version.
+properties = Table(
+    "properties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),  # name:port
+    Column("feeds_due_at", Moment),
+    Column("pages_due_at", Moment),
+    Column("not_before", Moment, nullable=False, server_default="0"),
+    Column("lease_until", Moment, nullable=False, server_default="0"),
+    Column("lease_owner", Text, nullable=False, server_default=""),
+    Column("token", BigInteger, nullable=False, server_default="0"),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("robots", Text, nullable=False, server_default=""),
+    Column("robots_at", Moment),
+    Index(None, "feeds_due_at"),
+    Index(None, "pages_due_at"),
+    sqlite_autoincrement=True,
+)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    _id(),
+    Column("url", Text, nullable=False, unique=True),
+    Column("host_id", _Id, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("tags", Text, nullable=False),  # JSON
+    Column("interval", Span),
+    Column("full_text", Boolean(create_constraint=False), nullable=False),
+    Column("enabled", Boolean(create_constraint=False), nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("cause", Text),
+    Column("detail", Text, nullable=False),
+    Column("failures", Float, nullable=False),
+    Column("failing_since", Moment),
+    Column("polled_at", Moment),
+    Column("succeeded_at", Moment),
+    Column("not_before", Moment),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_hash", Text, nullable=False),
+    Column("raw_hashes", Text, nullable=False),  # separated by blanks
+    Column("title", Text, nullable=False),
+    Column("rest", Text, nullable=False),  # JSON: see codec
+    Column("poll_count", BigInteger, nullable=False, server_default="0"),
+    Index(None, "host_id", "due_at"),
+    sqlite_autoincrement=True,
+)
+
+polls = Table(
+    "polls",
+    metadata,
+    Column("feed_id", _Id, primary_key=True, autoincrement=False),
+    Column("slot", Integer, primary_key=True, autoincrement=False),  # n mod 50
+    Column("n", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("cause", Text),
+    Column("detail", Text, nullable=False),
+    Column("elapsed", Span, nullable=False),
+    Column("wire_bytes", BigInteger, nullable=False),
+    Column("entries_seen", Integer, nullable=False),
+    Column("entries_new", Integer, nullable=False),
+    Column("unconditional", Boolean(create_constraint=False), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    _id(),
+    Column("feed_id", _Id, nullable=False),
+    Column("entry_hash", _Hash, nullable=False),  # of entry_id, which may be longer than an index takes
+    Column("entry_id", Text, nullable=False),
+    Column("link", Text),
+    Column("title", Text, nullable=False),
+    Column("published_at", Moment),
+    Column("updated_at", Moment),
+    Column("content_hash", Text, nullable=False),
+    Column("rest", Text, nullable=False),  # JSON: see codec
+    Column("page_id", _Id),
+    Column("first_seen", Moment, nullable=False),
+    UniqueConstraint("feed_id", "entry_hash"),
+    Index(None, "page_id"),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    _id(),
+    Column("key_hash", _Hash, nullable=False, unique=True),
+    Column("key", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("host_id", _Id, nullable=False),  # of target
+    Column("target", Text, nullable=False),
+    Column("hops", Text, nullable=False),  # JSON
+    Column("state", Text, nullable=False),  # due, fetched, done, failed
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # fetches since the last success
+    Column("visits", Integer, nullable=False, server_default="0"),  # successful fetches so far
+    Column("cause", Text),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("fetched_at", Moment),
+    Column("first_seen", Moment, nullable=False),
+    Column("feed_id", _Id),  # of the first sighting
+    Column("raw_hash", Text),
+    Column("raw_folder", Text),
+    Column("lease_until", Moment, nullable=False, server_default="0"),
+    Column("lease_owner", Text, nullable=False, server_default=""),
+    Column("token", BigInteger, nullable=False, server_default="0"),
+    Column("extract_attempts", Integer, nullable=False, server_default="0"),
+    Column("article_id", Text),
+    Index(
+        "ix_pages_due", "host_id", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")
+    ),
+    Index("ix_pages_fetched", "id", sqlite_where=text("state = 'fetched'"), postgresql_where=text("state = 'fetched'")),
+    Index(None, "article_id"),
+    Index(None, "raw_hash"),
+    sqlite_autoincrement=True,
+)
+
+# The folders of raw responses and when a worker that can read them was last seen.
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seen_at", Moment, nullable=False),
+)
+
+raw_responses = Table(
+    "raw_responses",
+    metadata,
+    Column("content_hash", Text, primary_key=True),
+    Column("page_id", _Id, primary_key=True, autoincrement=False),  # two addresses may answer with the same bytes
+    Column("url", Text, nullable=False),
+    Column("final_url", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", Text, nullable=False),  # JSON
+    Column("fetched_at", Moment, nullable=False),
+    Index(None, "page_id"),
+)
+
+articles = Table(
+    "articles",
+    metadata,
+    Column("n", _Id, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),  # 16 hexadecimal digits
+    Column("key_hash", _Hash, nullable=False, unique=True),
+    Column("key", Text, nullable=False),  # the one that served the text
+    Column("url", Text, nullable=False),
+    Column("page_id", _Id),
+    Column("feed_id", _Id),
+    Column("first_seen", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),  # when the current text came
+    Column("revision", Integer, nullable=False),
+    Column("title_hash", _Hash, nullable=False),  # of the normalised title
+    Column("body_hash", _Hash, nullable=False),  # of the normalised body
+    Column("site", Text, nullable=False),  # registrable domain
+    Column("print_hash", _Hash, nullable=False),  # of the words alone: see fingerprint
+    Column("print_size", Integer, nullable=False),
+    Column("sample", LargeBinary, nullable=False),  # the fingerprint's hashes, 8 bytes each
+    Column("quality", Text, nullable=False),  # JSON
+    Column("raw_hash", Text),
+    Column("near_duplicate_of", Text),
+    Column("near_score", Float),
+    Column("merged_into", Text),  # never itself merged
+    Column("forgotten_at", Moment),
+    Column("day", Text),
+    Column("number", Integer),
+    Column("change_seq", BigInteger),  # of the last numbered change
+    UniqueConstraint("day", "number"),
+    Index(None, "first_seen", "n"),
+    Index(None, "change_seq"),
+    Index(None, "merged_into"),
+    Index(None, "print_hash"),
+    Index(None, "near_duplicate_of"),
+    Index(None, "site"),
+    sqlite_autoincrement=True,
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("article_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("content", Text, nullable=False),  # JSON: the rest of the Extraction
+    Column("raw_hash", Text),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("hash", _Hash, primary_key=True),  # of a key or of a URL
+    Column("article_id", Text, nullable=False),
+    Index(None, "article_id"),
+    sqlite_with_rowid=False,
+)
+
+article_urls = Table(
+    "article_urls",
+    metadata,
+    Column("url_hash", _Hash, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("key_hash", _Hash),
+    Column("key", Text),  # null: the address leads to the article and is not its own
+    Column("rule", Text, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Index(None, "key_hash"),
+    sqlite_with_rowid=False,
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    _id(),
+    Column("key_hash", _Hash, nullable=False),
+    Column("other_hash", _Hash, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("witness", Text, nullable=False),  # the site of the feed or page that says so
+    Column("key", Text, nullable=False),
+    Column("other", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("other_site", Text, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    UniqueConstraint("key_hash", "other_hash", "kind", "witness"),
+    Index(None, "other_hash"),
+)
+
+# At most a few rows for each hash: what many articles share says nothing about any of them.
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("hash", BigInteger, primary_key=True, autoincrement=False),
+    Column("article_n", _Id, primary_key=True, autoincrement=False),
+    Index(None, "article_n"),
+    sqlite_with_rowid=False,
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _id(),
+    Column("url_hash", _Hash, nullable=False),
+    Column("source", Text, nullable=False),  # who decided: the feed, or the page
+    Column("url", Text, nullable=False),
+    Column("key_hash", _Hash),
+    Column("key", Text),
+    Column("verdict", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("article_id", Text),
+    Column("at", Moment, nullable=False),
+    Index(None, "url_hash"),
+    Index(None, "key_hash"),
+    Index(None, "article_id"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    _id(),
+    Column("article_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("merged_into", Text),
+    Column("change_seq", BigInteger, unique=True),
+    Column("at", Moment, nullable=False),
+    Index(None, "article_id"),
+    Index(
+        "ix_changes_unnumbered",
+        "id",
+        sqlite_where=text("change_seq IS NULL"),
+        postgresql_where=text("change_seq IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("change_seq", BigInteger, nullable=False),
+)
+
+days = Table(
+    "days",
+    metadata,
+    Column("day", Text, primary_key=True),  # YYYY/MM/DD
+    Column("next_number", Integer, nullable=False),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    _id(),
+    Column("feed_id", _Id, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    UniqueConstraint("feed_id", "since"),
+)

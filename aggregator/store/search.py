@@ -1,0 +1,69 @@
+"""Full-text search: FTS5 of SQLite, tsvector of PostgreSQL; the one place where their SQL differs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import text
+
+from aggregator.models import ArticleId
+from aggregator.store.database import Transaction
+
+# The index of SQLite reads the texts from the view; to take a text out it must be told what it was.
+_ADD: Final = {
+    "sqlite": text(
+        "INSERT INTO article_search (rowid, title, body) SELECT n, title, body FROM article_texts WHERE n = :n"
+    ),
+    "postgresql": text(
+        "INSERT INTO article_search (n, document) SELECT n, setweight(to_tsvector('simple', left(title, 10000)), 'A') "
+        "|| to_tsvector('simple', left(body, 200000)) FROM article_texts WHERE n = :n"
+    ),
+}
+_REMOVE: Final = {
+    "sqlite": text(
+        "INSERT INTO article_search (article_search, rowid, title, body) "
+        "SELECT 'delete', n, title, body FROM article_texts WHERE n = :n"
+    ),
+    "postgresql": text("DELETE FROM article_search WHERE n = :n"),
+}
+_FIND: Final = {
+    "sqlite": text(
+        "SELECT a.id, snippet(article_search, 1, '[', ']', ' … ', 24) AS snippet "
+        "FROM article_search JOIN articles a ON a.n = article_search.rowid "
+        "WHERE article_search MATCH :query AND a.merged_into IS NULL AND a.forgotten_at IS NULL "
+        "ORDER BY bm25(article_search, 4.0, 1.0), a.n DESC LIMIT :limit"
+    ),
+    "postgresql": text(
+        "SELECT a.id, ts_headline('simple', left(t.body, 20000), q, "
+        "'StartSel=[, StopSel=], MaxWords=24, MinWords=8, MaxFragments=1') AS snippet "
+        "FROM websearch_to_tsquery('simple', :query) q "
+        "JOIN article_search s ON s.document @@ q JOIN articles a ON a.n = s.n JOIN article_texts t ON t.n = a.n "
+        "WHERE a.merged_into IS NULL AND a.forgotten_at IS NULL "
+        "ORDER BY ts_rank_cd(s.document, q) DESC, a.n DESC LIMIT :limit"
+    ),
+}
+
+
+def index_article(tx: Transaction, n: int, *, remove: bool = False) -> None:
+    """Make the current text of article row `n` findable, or no longer so, before it is replaced."""
+    tx.conn.execute((_REMOVE if remove else _ADD)[tx.dialect.name], {"n": n})
+
+
+def find(tx: Transaction, query: str, limit: int) -> list[tuple[ArticleId, str]]:
+    """Return articles in which all words of `query` stand, best first, each with a snippet."""
+    wanted = _quoted(query) if tx.dialect.name == "sqlite" else query.replace("\0", " ")
+    if not wanted.strip():
+        return []
+    rows = tx.conn.execute(_FIND[tx.dialect.name], {"query": wanted, "limit": limit})
+    return [(ArticleId(row.id), row.snippet) for row in rows]
+
+
+def _quoted(query: str) -> str:
+    """Return `query` in FTS5's language: every word must occur, "quoted words" beside each other; nothing else counts.
+
+    >>> _quoted('storm "north sea" AND -x')
+    '"storm" "north sea" "AND" "-x"'
+    """
+    parts = query.replace("\0", " ").split('"')
+    phrases = [part.split() if i % 2 == 0 else [part.strip()] for i, part in enumerate(parts)]
+    return " ".join(f'"{word}"' for words in phrases for word in words if word)
