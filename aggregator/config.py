@@ -79,12 +79,12 @@ def _read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds is checked
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply; write tables and lists as the reference shows them") from None
     except ValueError as error:
-        raise ConfigError(f"{path}: {_syntax_error(str(error), text)}") from None
+        raise ConfigError(_one_line(f"{path}: {_syntax_error(str(error), text)}")) from None
 
 
 def _syntax_error(message: str, text: str) -> str:
     """Return tomllib's message with the line in front, that line itself, and the usual remedy."""
-    lines = text.splitlines() or [""]
+    lines = text.removesuffix("\n").split("\n")
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
     number = int(place[1]) if place and place[1] else len(lines)
     said = message[: place.start()] if place else message.partition(";")[0]
@@ -117,7 +117,7 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
         folder = path.absolute().parent
         config = Config.model_validate({**data, "feeds": [feed for feed, _ in listed]}, context={"folder": folder})
     except ValidationError as error:
-        raise ConfigError(_explain(error.errors()[0], path, places)) from None
+        raise ConfigError(_one_line(_explain(error.errors()[0], path, places))) from None
     config._path = path
     _check_duplicates(config.feeds, [place for _, place in listed])
     _check_files(config, path, places)
@@ -235,6 +235,11 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
         case _:  # model_type: a section or a feed that is no table
             table = "[[feeds]]" if loc[0] == "feeds" else f"[{loc[0]}]"
             return f"is not a table; write {table} on a line of its own and its keys below"
+
+
+def _one_line(text: str) -> str:
+    """Return `text` with everything that could break or garble a line escaped."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _shorten(text: str) -> str:

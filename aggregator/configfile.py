@@ -10,7 +10,6 @@ import fcntl
 import itertools
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -205,25 +204,26 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 def _write(path: Path, text: str, expected: list[dict[str, Any]]) -> None:
     """Replace the file by `text` in one step, if it says what was there before, with `expected` as its feeds."""
-    before = {**_parse(read_text(path), path), "feeds": expected}
-    if {"feeds": [], **_parse(text, path)} != before:
-        raise ConfigError(f"{path}: the feeds are written in a way that cannot be edited here; edit the file by hand")
-    temporary = None
+    wanted = {**_parse(read_text(path), path), "feeds": expected}
     try:
-        status = path.stat()
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
-            temporary = Path(handle.name)
+        written = {"feeds": [], **_parse(text, path)}
+    except ConfigError:
+        written = {}
+    if written != wanted:
+        raise ConfigError(f"{path}: the feeds are written in a way that cannot be edited here; edit the file by hand")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as handle:
+            os.fchmod(handle.fileno(), path.stat().st_mode & 0o7777)
             handle.write(text.encode())
             handle.flush()
-            os.fchmod(handle.fileno(), status.st_mode & 0o7777)
             os.fsync(handle.fileno())
         temporary.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise ConfigError(
-            f"{path}: cannot be written ({error.strerror}); check permissions and space of {path.parent}"
-        ) from None
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        remedy = f"check permissions and space of {path.parent}"
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); {remedy}") from None

@@ -445,7 +445,10 @@ class Config(_Section):
         listed = (
             Subscription(**{name: getattr(feed, name) for name in FeedSettings.model_fields}) for feed in self.feeds
         )
-        return tuple({same_address(feed.url): feed for feed in listed}.values())
+        first: dict[str, Subscription] = {}
+        for feed in listed:
+            first.setdefault(same_address(feed.url), feed)
+        return tuple(first.values())
 
 
 def same_address(url: str) -> str:

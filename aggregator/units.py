@@ -45,11 +45,12 @@ def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
 
 
 def _nearest_unit(spelled: str, units: dict[str, int], unit: str) -> str:
-    """Return the unit that was meant: the same letters in another case, the same first letter, else `unit`."""
+    """Return the unit that was meant: in another case, longer than ours, or of the same first letter; else `unit`."""
     folded = spelled.lower()
     same = [name for name in units if name.lower() == folded]
+    longer = [name for name in units if folded.startswith(name.lower())]
     begins = [name for name in units if folded and name.lower().startswith(folded[0])]
-    return (same or sorted(begins, key=lambda name: (abs(len(name) - len(folded)), name)) or [unit])[0]
+    return (same or longer or begins or [unit])[0]
 
 
 def parse_duration(value: object, unit: str = "s") -> timedelta:
