@@ -232,7 +232,7 @@ class HttpFetcher:
         if announced.isdecimal() and len(announced) < 20 and int(announced) > max_bytes and not cut:
             raise NetworkError(Cause.TOO_LARGE, f"{announced} bytes announced, {max_bytes} allowed")
         try:
-            body = inflate(_stream(response), headers.get("content-encoding", ""), max_bytes, cut=cut)
+            body = inflate(_stream(response, exchange), headers.get("content-encoding", ""), max_bytes, cut=cut)
         except InflateError as error:
             raise NetworkError(error.cause, error.detail) from error
         return replace(answer, body=body, wire_bytes=exchange.wire_bytes)
@@ -311,8 +311,10 @@ def _first(response: BaseHTTPResponse, name: str) -> str | None:
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None
 
 
-def _stream(response: BaseHTTPResponse) -> Iterator[bytes]:
-    return response.stream(_READ_BYTES, decode_content=False)
+def _stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
+    for chunk in response.stream(_READ_BYTES, decode_content=False):
+        exchange.body_bytes += len(chunk)
+        yield chunk
 
 
 def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
@@ -320,7 +322,7 @@ def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
     exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
     read = 0
     try:
-        for chunk in _stream(response):
+        for chunk in _stream(response, exchange):
             read += len(chunk)
             if read > _DRAIN_BYTES:
                 return

@@ -30,6 +30,7 @@ from aggregator.netguard import AddressPolicy, NetworkError, Resolver, literal_a
 _MAX_ADDRESSES = 6  # tried for one name
 _POOL_SIZE = 16  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
+_MAX_FRAMING_BYTES = 1 << 20  # heads and chunk sizes, beyond as much as the content; chunks of a byte cost seconds
 _MAX_IDLE_SECONDS = 55.0  # after which a kept connection may be dead without a word: gateways forget quiet ones
 _UNGUARDED = AddressPolicy(unguarded=True)
 
@@ -46,6 +47,7 @@ class Exchange:
     target: str = field(default="", init=False)  # of the request line, to the letter: urllib3 would rewrite escapes
     reused: bool = field(default=False, init=False)
     wire_bytes: int = field(default=0, init=False)
+    body_bytes: int = field(default=0, init=False)  # of those, what its framing held
     socket: socket.socket | None = field(default=None, init=False)
     stopped: bool = field(default=False, init=False)
 
@@ -69,6 +71,8 @@ class Exchange:
         self.wire_bytes += number
         if self.wire_bytes > self.max_wire_bytes:
             raise NetworkError(Cause.TOO_LARGE, f"more than {self.max_wire_bytes} bytes came in")
+        if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
+            raise NetworkError(Cause.PROTOCOL, "more framing than content")
         return number
 
     def stop(self) -> None:

@@ -243,6 +243,17 @@ def endless_chunk_extension(lab: Lab) -> str:
     return expect_cause(lab.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
 
 
+def tiny_chunks(lab: Lab) -> str:
+    """A body in chunks of one byte, more framing than content, is given up early."""
+
+    def script(peer: Peer) -> None:
+        peer.send(head(200, ["Transfer-Encoding: chunked"]))
+        while not peer.server.stopping.is_set():
+            peer.send(b"1\r\nx\r\n" * 10_000)
+
+    return expect_cause(lab.fetch(script), Cause.PROTOCOL)
+
+
 def endless_trailers(lab: Lab) -> str:
     """Trailers without end are given up."""
 
@@ -326,6 +337,6 @@ SAFETY = (
     own_machine, reserved_networks, redirect_to_own_machine, name_that_changes, name_with_two_faces,
     address_behind_proxy, other_schemes, silent_server, dripping_headers, dripping_body, dripping_redirects,
     silent_tls, silent_resolver, bombs, endless_body, announced_size, endless_headers, endless_header_line,
-    endless_informational, endless_chunk_extension, endless_trailers, endless_refusal, endless_redirects,
+    endless_informational, endless_chunk_extension, tiny_chunks, endless_trailers, endless_refusal, endless_redirects,
     redirect_circle, hops_before, stop_while_waiting,
 )  # fmt: skip

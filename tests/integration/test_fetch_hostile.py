@@ -1,8 +1,13 @@
+import gzip
 import resource
 import threading
+import zlib
 from datetime import timedelta
+from random import Random
 
+import brotli
 import pytest
+import zstandard
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -126,6 +131,47 @@ def test_any_bytes_give_a_result(anything, sends) -> None:
 def test_any_location_gives_a_result(anything, location) -> None:
     sends = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
     assert isinstance(anything.fetch(sends, Validators()), RESULTS)
+
+
+def corpus() -> list[bytes]:
+    page = b"<html><body>" + b"<p>News of the day.</p>" * 40 + b"</body></html>"
+    packed = {
+        b"gzip": gzip.compress(page), b"deflate": zlib.compress(page), b"br": brotli.compress(page),
+        b"zstd": zstandard.compress(page), b"gzip, br": brotli.compress(gzip.compress(page)),
+    }  # fmt: skip
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(page[i : i + 99]), page[i : i + 99]) for i in range(0, len(page), 99))
+    return [
+        head(200, [b"Content-Length: %d" % len(page), 'ETag: "x"', "Cache-Control: max-age=60, public"]) + page,
+        head(200, ["Transfer-Encoding: chunked"]) + chunks + b"0\r\nTrailer: x\r\n\r\n",
+        head(302, ["Location: /elsewhere?a=b#c", "Content-Length: 0", "Retry-After: 120"]),
+        head(103, ["Link: </x>"]) + head(304, ['ETag: "y"', "Expires: Mon, 23 Nov 2026 11:00:00 GMT"]),
+        *(head(200, [b"Content-Encoding: " + coding, b"Content-Length: %d" % len(body)]) + body
+          for coding, body in packed.items()),
+    ]  # fmt: skip
+
+
+def mutate(data: bytes, random: Random) -> bytes:
+    mutated = bytearray(data)
+    for _ in range(random.randint(1, 6)):
+        start = random.randrange(len(mutated) + 1)
+        match random.randrange(4):
+            case 0:
+                mutated[start : start + 1] = random.randbytes(1)
+            case 1:
+                del mutated[start : start + random.randint(1, 20)]
+            case 2:
+                mutated[start:start] = random.choice([b"\r\n", b"\0", b"\xff", b":", b"-1", b"9" * 12, b"\n\n"])
+            case _:
+                mutated[start:start] = mutated[start : start + random.randint(1, 40)]
+    return bytes(mutated)
+
+
+@pytest.mark.parametrize("rounds", [500, pytest.param(50_000, marks=pytest.mark.soak)])
+def test_mutated_answers_give_a_result(anything, rounds: int) -> None:
+    random, answers = Random(rounds), corpus()
+    for _ in range(rounds):
+        sends = mutate(random.choice(answers), random)
+        assert isinstance(anything.fetch(sends, Validators(etag='"x"')), RESULTS), sends
 
 
 @given(url=st.one_of(st.text(), st.text().map("http://".__add__)))
