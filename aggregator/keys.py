@@ -262,9 +262,17 @@ def _find_id(rule: SiteRule, host: str, path: str, items: list[tuple[str, str]])
                 break
             matches.append(found)
         else:
-            number = next(m["id"] for m in matches if "id" in m.re.groupindex)
-            return number if pattern.decode == "none" else str(decode_base62(number, pattern.decode))
+            return _decode(next(m["id"] for m in matches if "id" in m.re.groupindex), pattern.decode)
     return None
+
+
+def _decode(code: str, decoding: Decoding) -> str | None:
+    if decoding == "none":
+        return code
+    try:
+        return str(decode_base62(code, decoding))
+    except ValueError:  # the pattern lets signs through that are no digits
+        return None
 
 
 # --- path -------------------------------------------------------------------------------------------------------------

@@ -82,11 +82,12 @@ def load_publishers(
     """Read, check and join the rules of both directories; with `provisional` the unproven ones, too.
 
     A file of the operator replaces the shipped one of the same name; `enabled = false` in it removes the rule.
+    Without `shipped` only the operator's rules hold, and the tables for every site.
 
     Raises:
         RuleError: a file cannot be read, or a rule is refused; names file, key and remedy.
     """
-    tables = Tables() if shipped is None else load_tables(shipped / "tables")
+    tables = load_tables((SHIPPED if shipped is None else shipped) / "tables")
     documents: dict[str, tuple[str, Document]] = {}
     for directory in (shipped, operator_dir):
         documents |= {} if directory is None else _read_directory(directory)
@@ -234,7 +235,8 @@ def _publisher(name: str, document: Document, where: str, tables: Tables) -> Pub
 
 def _is_provisional(document: Document, site: SiteRule, where: str) -> bool:
     """Say whether too few real pairs prove what the rule says about identity; selectors need no proof."""
-    proof = document.get("proven_by", len(document.get("same", ())))
+    same = document.get("same", [])
+    proof = document.get("proven_by", len(same) if isinstance(same, list) else 0)
     if not isinstance(proof, int) or isinstance(proof, bool) or proof < 0:
         raise RuleError(f"{where}: proven_by: {proof!r} is no number; write how many real pairs prove the rule")
     decides = bool(site.ids or site.drop_params or site.keep_params or len(site.hosts) > 1)
@@ -284,7 +286,10 @@ def _host(value: str, where: str, tables: Tables) -> str:
 def _prove(publisher: Publisher, document: Document, where: str, publishers: Publishers) -> None:
     """Run the rule's own examples."""
     for kind in ("same", "different"):
-        for index, pair in enumerate(document.get(kind, ())):
+        pairs = document.get(kind, [])
+        if not isinstance(pairs, list):
+            raise RuleError(f'{where}: {kind}: must be a list of pairs, like [["https://…", "https://…"]]')
+        for index, pair in enumerate(pairs):
             if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(url, str) for url in pair)):
                 raise RuleError(f"{where}: {kind}[{index}]: must be a pair of addresses")
             (first, _), (second, _) = (make_key(url, publishers.key_rules) for url in pair)

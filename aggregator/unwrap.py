@@ -44,10 +44,10 @@ def unwrap(redirector: Redirector, path: str, query: str | None) -> str | None:
             return unquote(query) if query and path in redirector.paths else None
         case "path":
             rest = _after(path, redirector.paths)
-            return rest and _from_path(rest, query)
+            return _from_path(rest, query) if rest else None
         case "news":
             code = _after(path, redirector.paths)
-            return code and decode_news_id(code)
+            return decode_news_id(code) if code else None
 
 
 def decode_news_id(code: str) -> str | None:
