@@ -63,11 +63,11 @@ def letters_of(text: str) -> str:
 def blocks_of(root: Element) -> list[Block]:
     """Return the blocks under `root` in the document's order."""
     collector = _Collector()
-    walker = etree.iterwalk(root, events=("start", "end"))
+    walker = etree.iterwalk(root, events=("start", "end", "comment", "pi"))
     for event, element in walker:
-        if not isinstance(element.tag, str):
-            continue
-        if event == "start":
+        if event in ("comment", "pi"):
+            collector.add(element.tail)
+        elif event == "start":
             if element.tag in _NO_TEXT_TAGS:
                 walker.skip_subtree()
             else:

@@ -159,8 +159,10 @@ def _body_of(tree: Element, text: str, guide: Guide, mode: Mode, *, has_rules: b
     plain = Opinion(_lines(text))
     readable = Opinion(_readable_lines(tree))
     proposed = _trafilatura_lines(tree, recall=True)
+    second = None
+    if mode == "thorough" and (default := _trafilatura_lines(tree, recall=False)):
+        proposed, second = default, Opinion(proposed) if proposed else None
     proposal = Opinion(proposed) if proposed else readable if readable.size else plain
-    second = Opinion(_trafilatura_lines(tree, recall=False)) if mode == "thorough" else None
     root = tree.find("body")
     opinions = Opinions(proposal=proposal, readable=readable, plain=plain, second=second)
     chosen = select_body(blocks_of(tree if root is None else root), opinions, guide)

@@ -9,7 +9,9 @@ from resiliparse.parse.lang import detect_fast, supported_langs
 _TAG = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}))?(?![A-Za-z])")
 _MIN_CHARS = 400
 _MAX_CHARS = 5000
-_MAX_DISTANCE = 350  # Resiliparse's out-of-place measure; above it a detection is a guess
+# Resiliparse's out-of-place measure: above it a detection is a guess, and above the second one it refutes nothing.
+_MAX_DISTANCE = 600
+_MAX_REFUTING = 350
 _MIN_GAP = 100  # what a stated language must be further away; neighbours (Ukrainian and Russian) lie nearer together
 _KNOWN = frozenset(supported_langs())
 _SAME = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "bs": "hr", "sh": "hr"}
@@ -39,7 +41,9 @@ def language_of(text: str, stated: str) -> str:
         return tag
     ranked = detect_fast(text[:_MAX_CHARS], n_results=len(_KNOWN))
     distances = dict(ranked if isinstance(ranked, list) else [ranked])
-    best = min(distances, key=distances.__getitem__)
-    if distances[best] >= _MAX_DISTANCE or distances.get(primary, 2 * _MAX_DISTANCE) < distances[best] + _MIN_GAP:
-        return tag
-    return best
+    best = min(distances, key=distances.__getitem__, default="unknown")
+    distance = distances.get(best, _MAX_DISTANCE)
+    if not tag:
+        return best if distance < _MAX_DISTANCE and best in _KNOWN else ""
+    refuted = distance < _MAX_REFUTING and distances.get(primary, _MAX_DISTANCE) >= distance + _MIN_GAP
+    return best if refuted else tag
