@@ -146,14 +146,14 @@ _COMPACT = re.compile(
 )
 _EPOCH = re.compile(r"-?(\d{9,19})(?:\.\d{1,9})?")
 _OFFSET = re.compile(r"(?:\b(?:gmt|utc|ut|z)\s?)?([+-])\s?(\d{1,2})(?::?(\d\d))?(?::\d\d)?(?![\d/])")
-_PLACE = re.compile(r"\b(?:[a-z]{2,20}/[a-z_]{2,30}(?:/[a-z_]{2,30})?|etc/gmt[+-]\d{1,2})")
+_PLACE = re.compile(r"\b(?:etc/gmt[+-]\d{1,2}|[a-z]{2,20}/[a-z_]{2,30}(?:/[a-z_]{2,30})?)")
 _BRACKETS = re.compile(r"[(\[][^()\[\]]{0,60}[)\]]")
 
 _YMD = re.compile(r"(?<!\d)(\d{4})\s?[-/.年년]\s?(\d{1,3})(?:\s?[-/.月월]\s?(\d{1,2})(?!\d)\s?[日일]?|月|(?!\d))")
 _ORDINAL = re.compile(r"(\d{4})-?([0-3]\d\d)(?=t|\s|$)")
 _WEEK = re.compile(r"(\d{4})-?w(\d\d)(?:-?([1-7]))?")
 _DMY = re.compile(r"(?<!\d)(\d{1,2})\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{4}|\d\d)(?!\d)")
-_YEAR = re.compile(r"\d{4}")
+_YEAR = re.compile(r"(?<![\d+:.-])\d{4}(?![\d:])")
 _TOKEN = re.compile(r"\d+|[^\W\d_](?:[^\W\d_]|[\u0300-\u0dff॰׳ʼ])*")
 _MAX_STRANGE_WORDS = 4  # a weekday and particles (de, год, o'clock); more is prose
 

@@ -73,7 +73,11 @@ def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree
     """Return the entry's children by name."""
     children: dict[str, list[etree._Element]] = {}
     for child in element.iterchildren(tag=etree.Element):
-        children.setdefault(name_of(child, context), []).append(child)
+        name = name_of(child, context)
+        children.setdefault(name, []).append(child)
+        if name == "news:news":  # a news sitemap keeps title and date in there
+            for part in child.iterchildren(tag=etree.Element):
+                children.setdefault(name_of(part, context), []).append(part)
     return EntryTree(element, children, base_of(element, base))
 
 

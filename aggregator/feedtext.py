@@ -18,14 +18,13 @@ from aggregator.encoding import decode, xml_declaration
 MAX_INFLATED_BYTES = 32 * 1024 * 1024  # twice the largest feed that is fetched (`max_feed_size`)
 
 _STEP_BYTES = 256 * 1024
+_MAX_DTD_CHARS = 100_000
 _MAX_ENTITY_CHARS = 1000
 _MAX_EXPANDED_CHARS = 1_000_000
 
 _GZIP = b"\x1f\x8b"
 _BLANK = " \t\r\n\v\f\0\ufeff\u200b\u2060"
 _BAD_SIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_PROLOG = re.compile(r"<\?(?:xml|xml-stylesheet)\b[^>]{0,1000}>|<!--.*?-->|\s+", re.DOTALL | re.IGNORECASE)
-_DOCTYPE = re.compile(r"<!DOCTYPE\b", re.IGNORECASE)
 _ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})\s+(?:\"([^\"<&%]*)\"|'([^'<&%]*)')\s*>")
 # A CDATA section or comment (left alone), or an `&` with what may be a reference, but for those that XML knows.
 _AMPERSAND = re.compile(
@@ -47,7 +46,7 @@ _MAX_PLAIN_CHARS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedText:
-    """The text of a feed. `body` starts at the first tag after the prolog; `entities` are those of its DTD."""
+    """The text of a feed. `body` starts at the first tag; `entities` are the plain ones of its DTD."""
 
     body: str
     entities: Mapping[str, str]
@@ -63,8 +62,7 @@ def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
     content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
     lead = inflated[:500].lstrip(b" \t\r\n\0")
     text = decode(inflated, content_type=content_type, declared=xml_declaration(lead)).text
-    start, entities = _skip_prolog(text)
-    return FeedText(body=text[start:], entities=entities, complete=complete)
+    return FeedText(body=text[_skip_junk(text) :], entities=_read_entities(text), complete=complete)
 
 
 def inflate(body: bytes) -> tuple[bytes, bool]:
@@ -98,20 +96,12 @@ def _inflate(body: bytes, wbits: int) -> tuple[bytes, bool]:
     return b"".join(pieces), inflater.eof
 
 
-def _skip_prolog(text: str) -> tuple[int, dict[str, str]]:
-    """Return where the first element starts, and the plain entities that the DTD declares."""
-    entities: dict[str, str] = {}
-    position = _skip_junk(text)
-    while True:
-        while match := _PROLOG.match(text, position):
-            position = match.end()
-        if not _DOCTYPE.match(text, position):
-            return position, entities
-        end = _end_of_doctype(text, position)
-        entities = {
-            name: a or b for name, a, b in _ENTITY.findall(text, position, end) if len(a or b) <= _MAX_ENTITY_CHARS
-        }
-        position = end
+def _read_entities(text: str) -> dict[str, str]:
+    """Return the entities that stand for mere text; external ones and those made of others are not known here."""
+    if text.find("<!ENTITY", 0, _MAX_DTD_CHARS) < 0:
+        return {}
+    found = _ENTITY.findall(text, 0, _MAX_DTD_CHARS)
+    return {name: a or b for name, a, b in found if len(a or b) <= _MAX_ENTITY_CHARS}
 
 
 def _skip_junk(text: str) -> int:
@@ -120,14 +110,6 @@ def _skip_junk(text: str) -> int:
     if text[position : position + 1] in ("<", "{", "["):
         return position
     return max(position, text.find("<", position))
-
-
-def _end_of_doctype(text: str, start: int) -> int:
-    bracket, end = text.find("[", start), text.find(">", start)
-    if 0 <= bracket < end:
-        subset = re.compile(r"\]\s*>").search(text, bracket)
-        end = subset.end() - 1 if subset else -1
-    return end + 1 if end >= 0 else len(text)
 
 
 def repair_signs(xml: str, entities: Mapping[str, str]) -> str:

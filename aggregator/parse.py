@@ -238,24 +238,19 @@ def _as_text(element: etree._Element, max_chars: int, context: Context) -> etree
 
 def _flatten(element: etree._Element) -> None:
     """Replace the elements in a text by their HTML as text: what feedparser would do, in linear time."""
-    for part in element.iterdescendants(tag=etree.Element):
+    holder = etree.Element("div")
+    holder.text = element.text
+    holder.extend(element)  # moves them out of the feed's namespaces
+    for part in holder.iterdescendants(tag=etree.Element):
         uri, _, local = str(part.tag).rpartition("}")
         if uri[1:] in _PLAIN_NAMESPACES:
             part.tag = local
-    etree.cleanup_namespaces(element)
-    inner = element
-    if (
-        len(element) == 1
-        and element[0].tag == "div"
-        and not (element.text or "").strip()
-        and not (element[0].tail or "").strip()
-    ):
-        inner = element[0]
-    html = _escape(inner.text or "") + "".join(
-        etree.tostring(part, method="html", encoding="unicode", with_tail=True) for part in inner
+    etree.cleanup_namespaces(holder)
+    if len(holder) == 1 and holder[0].tag == "div" and not ((holder.text or "") + (holder[0].tail or "")).strip():
+        holder = holder[0]  # the div that Atom asks for is none of the text
+    html = _escape(holder.text or "") + "".join(
+        etree.tostring(part, method="html", encoding="unicode", with_tail=True) for part in holder
     )
-    for part in list(element):
-        element.remove(part)
     for name in ("mode", "type"):
         if name in element.attrib:
             del element.attrib[name]
