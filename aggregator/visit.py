@@ -100,9 +100,15 @@ class _Stay:
     """The held claim: its clock, its pace, its lease."""
 
     def __init__(
-        self, claim: Claim, tools: Tools, others_due: Callable[[], bool], stopping: Callable[[], bool]
+        self,
+        claim: Claim,
+        tools: Tools,
+        scope: Scope | None,
+        others_due: Callable[[], bool],
+        stopping: Callable[[], bool],
     ) -> None:
         self.claim = claim
+        self.scope = scope
         self.pace = tools.policy.per_host_interval
         self.failures = claim.failures
         self.not_before: datetime | None = None
@@ -150,6 +156,11 @@ class _Stay:
         self.backing_off = True
         self.not_before = max(until, self.not_before or until)
 
+    def put_off(self, page: Page, until: datetime | None) -> None:
+        """A page that is to be tried again is tried by a later run; one that failed for good may have feed content."""
+        if self.scope is not None and until is not None:
+            self.scope.pages.discard(page.id)
+
     def free_from(self) -> datetime:
         """Return when the host may be asked again."""
         wait = max(self._free_at - self._tools.clock.monotonic(), 0)
@@ -181,11 +192,11 @@ def visit(
     tells whether another host waits for this thread, `stopping` whether the process is to end.
     """
     report = VisitReport()
-    stay = _Stay(claim, tools, others_due, stopping)
+    stay = _Stay(claim, tools, scope, others_due, stopping)
     try:
-        goes_on = _poll_feeds(stay, tools, scope, report)
+        goes_on = _poll_feeds(stay, tools, report)
         if goes_on and with_pages:
-            _collect_pages(stay, tools, scope, report, max_pages)
+            _collect_pages(stay, tools, report, max_pages)
     except LeaseLostError:
         logger.warning("lease lost: what was in hand is discarded", extra={"host": claim.host})
         return report
@@ -211,17 +222,17 @@ def visit(
 # --- feeds ------------------------------------------------------------------------------------------------------------
 
 
-def _poll_feeds(stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport) -> bool:
+def _poll_feeds(stay: _Stay, tools: Tools, report: VisitReport) -> bool:
     """Poll what is due; False: the visit is over."""
-    while feeds := tools.store.due_feeds(stay.claim, stay.now(), scope=scope):
+    while feeds := tools.store.due_feeds(stay.claim, stay.now(), scope=stay.scope):
         for feed in feeds:
             if not stay.may_ask():
                 return False
-            _poll_one(feed, stay, tools, scope, report)
+            _poll_one(feed, stay, tools, report)
     return not stay.backing_off
 
 
-def _poll_one(feed: Feed, stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport) -> None:
+def _poll_one(feed: Feed, stay: _Stay, tools: Tools, report: VisitReport) -> None:
     with _other_hosts(stay, tools) as may_hop:
         polled = poll_feed(
             feed,
@@ -249,7 +260,7 @@ def _poll_one(feed: Feed, stay: _Stay, tools: Tools, scope: Scope | None, report
     if record.outcome.cause is not None:
         report.feeds_failed += 1
         report.count_cause(record.outcome.cause)
-    if scope is not None:
+    if (scope := stay.scope) is not None:
         if record.outcome.outcome != "moving":
             scope.feeds.discard(feed.id)
         else:
@@ -287,11 +298,11 @@ def _other_hosts(stay: _Stay, tools: Tools) -> Iterator[Callable[[str], bool]]:
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
-def _collect_pages(stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport, max_pages: int) -> None:
+def _collect_pages(stay: _Stay, tools: Tools, report: VisitReport, max_pages: int) -> None:
     robots: RobotsRule | None = None
     while report.pages_requested < max_pages:
         limit = min(20, max_pages - report.pages_requested)
-        pages = tools.store.due_pages(stay.claim, stay.now(), scope=scope, limit=limit)
+        pages = tools.store.due_pages(stay.claim, stay.now(), scope=stay.scope, limit=limit)
         if not pages:
             return
         for page in pages:
@@ -308,9 +319,7 @@ def _collect_pages(stay: _Stay, tools: Tools, scope: Scope | None, report: Visit
             elif not stay.may_ask():
                 return
             else:
-                _collect_one(page, stay, tools, scope, report)
-            if scope is not None:
-                scope.pages.discard(page.id)
+                _collect_one(page, stay, tools, report)
             if stay.backing_off:
                 return
 
@@ -337,16 +346,19 @@ def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, repo
     next_at = next_page_attempt(page.attempts, failed.cause, None, now=stay.now(), random=tools.random)
     if not tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=False):
         raise LeaseLostError(stay.claim.host)
+    stay.put_off(page, next_at)
     report.pages_failed += 1
     report.count_cause(failed.cause)
 
 
-def _collect_one(page: Page, stay: _Stay, tools: Tools, scope: Scope | None, report: VisitReport) -> None:
+def _collect_one(page: Page, stay: _Stay, tools: Tools, report: VisitReport) -> None:
     result = fetch_page(page, tools.fetcher, tools.pages)
     stay.asked()
     tools.recent.append((stay.claim.host, result.cause if isinstance(result, FetchFailed) else None))
     report.requests += 1
     report.pages_requested += 1
+    if not isinstance(result, FetchFailed):
+        stay.failures = 0
     store, claim, now = tools.store, stay.claim, stay.now()
     match result:
         case Fetched():
@@ -369,8 +381,8 @@ def _collect_one(page: Page, stay: _Stay, tools: Tools, scope: Scope | None, rep
         case Redirected():
             target = identify(result.target, tools.publishers)
             went_on = store.record_handover(claim, page, target, host_of(result.target), result.hops)
-            if went_on is not None and scope is not None:
-                scope.add(went_on[1], went_on[0])
+            if went_on is not None and stay.scope is not None:
+                stay.scope.add(went_on[1], went_on[0])
             current = True
         case FetchFailed():
             failed = PageFailed(cause=result.cause, detail=result.detail)
@@ -390,6 +402,7 @@ def _record_failure(
     counts = not own_network_is_down(list(tools.recent))
     attempts = page.attempts + 1 if counts else 1
     next_at = next_page_attempt(attempts, failed.cause, retry_after, now=stay.now(), random=tools.random)
+    stay.put_off(page, next_at)
     return tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=counts)
 
 

@@ -189,11 +189,12 @@ def export(
 
             count = write_parquet(found, _needed(out, layout), text)
         elif layout == "warc":
+            from aggregator.clock import SystemClock
             from aggregator.parts import raw_folder
             from aggregator.rawstore import FileRawStore
             from aggregator.sinks.warc import write_warc
 
-            raw = FileRawStore(raw_folder(config))
+            raw = FileRawStore(raw_folder(config), SystemClock())
             with replaced_file(_needed(out, layout)) as stream:
                 count = write_warc(((one, store.raw_of(one.id)) for one in found), raw.get, stream)
         elif out is not None:

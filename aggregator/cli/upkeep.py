@@ -54,9 +54,10 @@ def db() -> None:
 @click.pass_context
 def upgrade_db(ctx: click.Context) -> None:
     """Bring the store to this version's schema; makes one where there is none."""
+    from aggregator.clock import SystemClock
     from aggregator.store import upgrade
 
-    print(f"schema {upgrade(load(ctx).storage.url)}")
+    print(f"schema {upgrade(load(ctx).storage.url, SystemClock())}")
 
 
 @db.command("stats")
