@@ -20,6 +20,7 @@ _PARTICLES = frozenset(
     {"al", "bin", "bint", "da", "das", "de", "del", "della", "der", "di", "do", "dos", "du", "el", "ibn", "la", "le"}
     | {"mc", "of", "st", "ten", "ter", "van", "von", "zu"}
 )
+_EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2,6}")
 _MAX_NAME_CHARS = 80
 
 
@@ -53,9 +54,9 @@ def _split(statement: str) -> list[str]:
 def _split_commas(part: str) -> list[str]:
     """Split at commas between names; what follows a name and is none ("professor of law, Vilnius") goes."""
     pieces = [piece for piece in _COMMA.split(part) if piece]
-    if len(pieces) < 2 or all(_looks_personal(piece) or _is_list(piece) for piece in pieces):
+    if len(pieces) < 2 or all(looks_personal(piece) or _is_list(piece) for piece in pieces):
         return pieces
-    if _looks_personal(pieces[0]):
+    if looks_personal(pieces[0]):
         return pieces[:1]
     return [part]
 
@@ -63,12 +64,18 @@ def _split_commas(part: str) -> list[str]:
 def _is_list(text: str) -> bool:
     """Tell whether an "and" stands between two names and not within one (Trinidad and Tobago Newsday)."""
     parts = _AND.split(text)
-    return len(parts) > 1 and all(_looks_personal(part) for part in parts)
+    return len(parts) > 1 and all(looks_personal(part) for part in parts)
 
 
-def _looks_personal(text: str) -> bool:
-    """Tell whether it could be a person's name: two to five words, capitals, no digits."""
+def looks_personal(text: str) -> bool:
+    """Tell whether it could be a person's name: two to five words, capitals, no digits; or two to six Han or kana.
+
+    >>> looks_personal("Ada Lovelace"), looks_personal("dpa"), looks_personal("n-tv news")
+    (True, False, False)
+    """
     words = text.split()
+    if _EAST_ASIAN.fullmatch(text):
+        return True
     if not 2 <= len(words) <= 5 or any(char.isdigit() for char in text):
         return False
     return all(word[0].isupper() or not word[0].islower() or word.lower() in _PARTICLES for word in words)

@@ -29,7 +29,7 @@ from trafilatura.utils import load_html
 
 from aggregator.blocks import Block, blocks_of, letters_of, text_in
 from aggregator.body import Guide, Opinion, Opinions, select_body
-from aggregator.bylines import persons_of
+from aggregator.bylines import looks_personal, persons_of
 from aggregator.encoding import decode, html_declaration
 from aggregator.images import lead_image_of
 from aggregator.jsonld import read_json_ld
@@ -201,11 +201,14 @@ def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> M
     if metadata.title and metadata.authors and metadata.published:
         return metadata
     found = extract_metadata(copy(tree), page.url)
+    guessed = persons_of([found.author or ""], metadata.site)
+    credited = {letters_of(name) for name in metadata.credited}
+    named = tuple(name for name in guessed if looks_personal(name) and letters_of(name) not in credited)
     published = metadata.published or read_date(found.date or "", page.first_seen)
     return replace(
         metadata,
         title=metadata.title or " ".join((found.title or "").split()),
-        authors=metadata.authors or persons_of([found.author or ""], metadata.site) or metadata.credited,
+        authors=metadata.authors or named or metadata.credited or guessed,
         published=published if is_plausible(published, page.first_seen) else "",
     )
 

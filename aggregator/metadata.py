@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from lxml.etree import _Element as Element
 
 from aggregator.blocks import letters_of, text_in
-from aggregator.bylines import persons_of
+from aggregator.bylines import looks_personal, persons_of
 from aggregator.dates import EARLIEST_AT, LATEST_AHEAD, parse_date
 from aggregator.jsonld import JsonLd, Node, text_of, types_of
 from aggregator.languages import language_tag
@@ -44,6 +44,7 @@ _CLOCK = re.compile(r"\d[:hH.]\d\d")
 _URL_DAY = re.compile(r"/((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[01])(?:[/-]|$)")
 _SUFFIX = re.compile(r"\s+[|–—·•:-]\s+|\s*[|｜]\s*")
 _MAX_TITLE_CHARS = 500
+_MIN_HEAD_CHARS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Metadata:
 
     title: str = ""
     authors: tuple[str, ...] = ()
-    credited: tuple[str, ...] = ()  # organisations named in the place of authors
+    credited: tuple[str, ...] = ()  # organisations and departments named in the place of authors
     published: str = ""
     updated: str = ""
     language: str = ""
@@ -82,7 +83,7 @@ def read_metadata(tree: Element, json_ld: JsonLd, url: str, stated: Stated, late
     return Metadata(
         title=_title_of(tree, article, metas, site, url),
         authors=_authors_of(tree, persons, metas, stated, site),
-        credited=persons_of([*organisations, *persons]),
+        credited=persons_of([*organisations, *persons]) or persons_of(_values(metas, _AUTHOR_METAS)),
         published=_first_date(_published_of(tree, article, metas, stated, url), latest),
         updated=_first_date([text_of(article.get("dateModified")), *_values(metas, _UPDATED_METAS)], latest),
         language=_language_of(tree, article, metas),
@@ -153,14 +154,31 @@ def without_site(title: str, site: str, url: str) -> str:
 
 
 def _title_of(tree: Element, article: Node, metas: Mapping[str, Sequence[str]], site: str, url: str) -> str:
-    heads = (text_in(head) for head in tree.iter("h1"))
-    pages = (text_in(title) for title in tree.iter("title"))
-    stated = [text_of(article.get("headline")), *_values(metas, _TITLE_METAS)]
-    for group in (stated, heads, [text_of(article.get("name"))], pages):
-        for title in group:
-            if title and letters_of(title) != letters_of(site):
-                return without_site(title[:_MAX_TITLE_CHARS], site, url)
-    return ""
+    """Return the title that most of the page's statements agree on; where they differ, JSON-LD's.
+
+    Some headlines in JSON-LD are for search engines, and `og:title` for networks; the page shows its own.
+    """
+    heads = [text_in(head) for head in list(tree.iter("h1"))[:5]]
+    head = next((head for head in heads if len(head) >= _MIN_HEAD_CHARS and letters_of(head) != letters_of(site)), "")
+    votes: defaultdict[str, float] = defaultdict(float)
+    spelled: dict[str, str] = {}
+    statements = (
+        (text_of(article.get("headline")), 1.0),
+        (next(iter(_values(metas, _TITLE_METAS[:1])), ""), 0.9),
+        (head, 0.9),
+        (next(iter(_values(metas, _TITLE_METAS[1:])), ""), 0.5),
+        (text_of(article.get("name")), 0.3),
+        (next((text_in(title) for title in tree.iter("title")), ""), 0.2),
+    )
+    for statement, weight in statements:
+        title = without_site(statement[:_MAX_TITLE_CHARS], site, url)
+        if len(head) < len(title) and title.startswith(head) and head and _SUFFIX.match(title, len(head)):
+            title = head  # "headline | section | site | day"
+        letters = letters_of(title)
+        if letters and letters != letters_of(site):
+            votes[letters] += weight
+            spelled.setdefault(letters, title)
+    return spelled[max(votes, key=votes.__getitem__)] if votes else ""
 
 
 def _json_ld_authors(json_ld: JsonLd) -> tuple[list[str], list[str]]:
@@ -184,9 +202,11 @@ def _json_ld_authors(json_ld: JsonLd) -> tuple[list[str], list[str]]:
 def _authors_of(
     tree: Element, persons: Sequence[str], metas: Mapping[str, Sequence[str]], stated: Stated, site: str
 ) -> tuple[str, ...]:
-    linked = (text_in(link) for link in tree.iterfind(".//a[@rel='author']"))
-    for statements in (stated.authors, persons, _values(metas, _AUTHOR_METAS), list(linked)[:5]):
-        if authors := persons_of(statements, site):
+    if authors := persons_of(stated.authors) or persons_of(persons, site):
+        return authors
+    linked = [text_in(link) for link in tree.iterfind(".//a[@rel='author']")][:5]
+    for statements in (_values(metas, _AUTHOR_METAS), linked):
+        if authors := tuple(filter(looks_personal, persons_of(statements, site))):
             return authors
     return ()
 
