@@ -78,12 +78,10 @@ def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
             base = absolute(url, attributes.get("href", "")) or base
         elif match.group(1).lower() == "link" and (feed := _advertised(attributes, base)):
             found.append((_rank(feed, attributes), feed))
-    found.sort(key=lambda pair: pair[0])
-    return tuple({feed.url: feed for _, feed in reversed(found)}[feed.url] for feed in _first_of_each(found))
-
-
-def _first_of_each(found: Iterable[tuple[tuple[int, int], FoundFeed]]) -> list[FoundFeed]:
-    return list({feed.url: feed for _, feed in found}.values())
+    best: dict[str, FoundFeed] = {}
+    for _, feed in sorted(found, key=lambda pair: pair[0]):
+        best.setdefault(feed.url, feed)
+    return tuple(best.values())
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -143,9 +141,7 @@ def _read_outlines(parent: etree._Element, folders: tuple[str, ...], found: dict
         values = {str(name).lower(): str(value).strip() for name, value in outline.attrib.items()}
         name = values.get("title") or values.get("text") or ""
         if raw_url := values.get("xmlurl"):
-            url = absolute(
-                "", raw_url.removeprefix("feed:").removeprefix("//") if raw_url.startswith("feed:") else raw_url
-            )
+            url = absolute("", _FEED_SCHEME.sub(_without_feed_scheme, raw_url))
             if url is None:
                 raise ConfigError(f"OPML, line {outline.sourceline}: {raw_url[:200]!r} is no http(s) address")
             categories = (part.strip("/ ").rpartition("/")[2] for part in values.get("category", "").split(","))
@@ -158,6 +154,10 @@ def _read_outlines(parent: etree._Element, folders: tuple[str, ...], found: dict
             )
         elif len(outline):
             _read_outlines(outline, (*folders, name) if name else folders, found)
+
+
+def _without_feed_scheme(match: re.Match[str]) -> str:
+    return "http://" if match.group(1) else ""
 
 
 def write_opml(subscriptions: Iterable[Subscription]) -> bytes:
@@ -179,4 +179,5 @@ def _xml_safe(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
+_FEED_SCHEME = re.compile(r"^feed:(//)?", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
