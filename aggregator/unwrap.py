@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 from urllib.parse import unquote
 
 _NEWS_HEADER = b"\x08\x13\x22"  # field 1 = 19, then field 4, a string: the address
@@ -48,6 +48,8 @@ def unwrap(redirector: Redirector, path: str, query: str | None) -> str | None:
         case "news":
             code = _after(path, redirector.paths)
             return decode_news_id(code) if code else None
+        case _:
+            assert_never(redirector.form)
 
 
 def decode_news_id(code: str) -> str | None:
