@@ -35,7 +35,6 @@ _SPECIAL = tuple(
 )
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # the only IPv6 space in public use (RFC 4291, 2.4)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
-_COMPATIBLE = ipaddress.IPv6Network("::/96")  # IPv4-compatible, deprecated (RFC 4291, 2.5.5.1)
 _LOOKUP_THREADS = 16
 
 
@@ -71,7 +70,7 @@ def parse_networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
 def check_address(ip: str, policy: AddressPolicy) -> bool:
     """Return whether a connection to the address `ip` is allowed.
 
-    IPv4 inside IPv6 (mapped, compatible, 6to4, NAT64) is judged as the IPv4 address that it leads to.
+    IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged as the IPv4 address that it leads to.
 
     >>> check_address("93.184.215.14", AddressPolicy())
     True
@@ -115,7 +114,7 @@ def _effective(address: IPAddress) -> IPAddress:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+    if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
