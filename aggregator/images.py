@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from urllib.parse import unquote, urljoin, urlsplit
 
 from lxml.etree import _Element as Element
@@ -83,9 +84,9 @@ def _frame_of(image: Element) -> Element | None:
     figure = next(image.iterancestors("figure"), None)
     if figure is not None:
         return figure
-    for depth, around in enumerate(image.iterancestors()):
-        if depth > 4 or around.tag in ("article", "main", "body"):
-            break
+    for around in islice(image.iterancestors(), 5):
+        if around.tag in ("article", "main", "body"):
+            return None
         if _PICTURE_CLASS.search(around.get("class") or "") and _captions_in(around):
             return around
     return None
@@ -130,9 +131,9 @@ def _is_credit(part: Element) -> bool:
 
 def _raw_sources(image: Element) -> list[str]:
     values = [image.get(name) or "" for name in _SOURCES]
-    parent = image.getparent()
-    if parent is not None and parent.tag == "picture":
-        values += [source.get("srcset") or source.get("data-srcset") or "" for source in parent.iter("source")]
+    picture = next(image.iterancestors("picture"), None)  # not the parent: libxml2 takes `source` for a container
+    if picture is not None:
+        values += [source.get("srcset") or source.get("data-srcset") or "" for source in picture.iter("source")]
     return [unquote(value) for value in values if value]
 
 

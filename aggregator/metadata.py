@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -118,14 +119,14 @@ def read_date(raw: str, latest: datetime | None = None) -> str:
         return _iso_date(found)
     if _YEAR.fullmatch(raw):
         return raw
-    try:
-        return parsedate_to_datetime(raw).isoformat()
-    except (ValueError, IndexError, TypeError, OverflowError):
-        pass
-    at = parse_date(raw, latest or datetime.max.replace(tzinfo=UTC) - 2 * LATEST_AHEAD)
-    if at is None:
+    with suppress(ValueError, IndexError, TypeError, OverflowError):
+        at = parsedate_to_datetime(raw)
+        if at.tzinfo is not None:
+            return at.isoformat()
+    read = parse_date(raw, latest or datetime.max.replace(tzinfo=UTC) - 2 * LATEST_AHEAD)
+    if read is None:
         return ""
-    return at.isoformat() if _CLOCK.search(raw) else at.date().isoformat()
+    return read.isoformat() if _CLOCK.search(raw) else read.date().isoformat()
 
 
 def is_plausible(date: str, latest: datetime | None) -> bool:
