@@ -1,0 +1,108 @@
+"""Puts the web application together: routes, templates, static files, the guard before all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from aggregator import __version__
+from aggregator.errors import StorageError
+from aggregator.metrics import CONTENT_TYPE, Metrics
+from aggregator.models import FeedId
+from aggregator.ports import Store
+from aggregator.web.api import api_router
+from aggregator.web.guard import Guard
+from aggregator.web.pages import pages_router, render
+from aggregator.web.site import Lookout, Site
+
+_HERE: Final = Path(__file__).parent
+_DESCRIPTION: Final = "The corpus, its feeds and their health. Read-only, but for `refresh`."
+
+
+def create_app(
+    reader: Store,
+    *,
+    ready: Callable[[], bool],
+    metrics: Metrics,
+    refresh: Callable[[FeedId], bool] | None,
+    token: str | None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> FastAPI:
+    """Return the application over a store.
+
+    `ready` is what /readyz asks beside the store; `refresh` makes a feed due, False: its server forbids it; with a
+    `token` every request but /healthz and /readyz must carry it.
+    """
+    site = Site(store=reader, ready=ready, metrics=metrics, refresh=refresh, lookout=Lookout(reader, monotonic))
+    app = FastAPI(
+        title="aggregator",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # the framework's pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(api_router(site))
+    app.include_router(pages_router(site, app.openapi), include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    _add_probes(app, site)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_bad_request)
+    app.add_exception_handler(StorageError, _on_storage_error)
+    app.add_middleware(Guard, token=token)
+    return app
+
+
+def _add_probes(app: FastAPI, site: Site) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    def is_alive() -> Response:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    def is_ready() -> Response:
+        try:
+            site.store.gaps()  # a read: is the store there?
+            ready = site.ready()
+        except StorageError:
+            ready = False
+        return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(site.metrics.render(), media_type=CONTENT_TYPE)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _on_http_error(request: Request, error: Exception) -> Response:
+    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "error")
+    return _error(request, status, detail)
+
+
+def _on_bad_request(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError) or not request.url.path.startswith("/api/"):
+        return _error(request, 404, "there is no such page")
+    wrong = [
+        {"where": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]} for one in error.errors()
+    ]  # without the input: what was asked is not repeated
+    return JSONResponse({"detail": wrong}, 422)
+
+
+def _on_storage_error(request: Request, error: Exception) -> Response:
+    return _error(request, 503, f"the store cannot be read: {error}")
+
+
+def _error(request: Request, status: int, detail: str) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": detail}, status)
+    return render("error.html", status=status, detail=detail, code=status)

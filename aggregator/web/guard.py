@@ -1,0 +1,98 @@
+"""Stands before every request: who may ask, what a browser may do with the answer. Knows no page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+Scope = MutableMapping[str, Any]  # Any: as ASGI has it
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})  # say nothing but yes or no
+_READING: Final = frozenset({"GET", "HEAD"})
+_POLICY: Final = (
+    "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS: Final = (
+    (b"content-security-policy", _POLICY.encode("ascii")),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Guard:
+    """ASGI middleware: the token, requests that another site made a browser send, security headers.
+
+    The token comes as `Authorization: Bearer`, or from a browser as the password of Basic, with any user name.
+    """
+
+    def __init__(self, app: Application, token: str | None) -> None:
+        self._app = app
+        self._token = None if token is None else token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or hand on one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if not self._may_ask(scope["path"], headers):
+            challenge = (b"www-authenticate", b'Bearer realm="aggregator", Basic realm="aggregator", charset="UTF-8"')
+            await _refuse(send, 401, b"A token is needed: [web] token_file of the configuration.\n", challenge)
+        elif scope["method"] not in _READING and _is_foreign(headers):
+            await _refuse(send, 403, b"Another site asked for this.\n")
+        else:
+            read = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # the server drops the body
+            await self._app(read, receive, _with_headers(send))
+
+    def _may_ask(self, path: str, headers: dict[bytes, bytes]) -> bool:
+        if self._token is None or path in _OPEN_TO_ALL:
+            return True
+        scheme, _, credentials = headers.get(b"authorization", b"").strip().partition(b" ")
+        given = credentials.strip()
+        if scheme.lower() == b"basic":
+            try:
+                given = base64.b64decode(given, validate=True).partition(b":")[2]
+            except binascii.Error:
+                return False
+        elif scheme.lower() != b"bearer":
+            return False
+        return hmac.compare_digest(given, self._token)
+
+
+def _is_foreign(headers: dict[bytes, bytes]) -> bool:
+    """Tell whether a browser says that another site's page sent this (Fetch Metadata; Origin, RFC 6454)."""
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+        return True
+    origin = headers.get(b"origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get(b"host", b"")
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name.lower() for name, _ in message.get("headers", ())}
+            own = (*_HEADERS, (b"cache-control", b"no-cache"))
+            added = [(name, value) for name, value in own if name not in present]
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
+        await send(message)
+
+    return sending
+
+
+async def _refuse(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    sending = _with_headers(send)
+    await sending({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+    await sending({"type": "http.response.body", "body": body})

@@ -1,0 +1,191 @@
+"""The records of the API as its OpenAPI description tells them. Names are those of docs/reference/records.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class LeadImage(BaseModel):
+    """The picture above an article."""
+
+    url: str
+    caption: str
+    alt: str
+    credit: str
+
+
+class Extractor(BaseModel):
+    """What extracted a text."""
+
+    name: str
+    version: str
+
+
+class Article(BaseModel):
+    """An article of the corpus."""
+
+    id: str = Field(description="16 hexadecimal digits; never changes")
+    url: str = Field(description="the canonical address")
+    urls: list[str] = Field(description="every address under which it was seen")
+    key: str = Field(description="the identity key")
+    title: str
+    authors: list[str]
+    date: str = Field(description="as in the envelope: YYYY-MM-DD, YYYY-MM or YYYY")
+    published: str = Field(description="the publisher's own time with offset, or the bare day")
+    date_source: str = Field(description="page, feed, first_seen or none")
+    updated: str
+    source: str = Field(description="page, or feed where the text comes from the entry")
+    language: str
+    site: str
+    text: str = Field(description="envelope and text in the seed format")
+    body: str = Field(description="the article alone: paragraphs separated by a blank line")
+    lead_image: LeadImage | None
+    extractor: Extractor
+    change_seq: int | None = Field(description="the number of its last change")
+    first_seen: datetime
+    feed: str
+    feeds: list[str]
+    tags: list[str]
+    revision: int
+    near_duplicate_of: str | None
+    quality: list[str] = Field(description="reasons to doubt that this is an article")
+    raw: str = Field(description="content hash of the stored raw page")
+
+
+class Change(BaseModel):
+    """A change of the corpus: a new article, a new revision, a merge, an erasure."""
+
+    change_seq: int
+    kind: Literal["new", "updated", "merged", "split", "forgotten"]
+    id: str
+    merged_into: str | None = Field(description="the article that it is part of by now")
+    article: Article | None = Field(description="its state as it is now; null: take it out of your copy")
+
+
+class Changes(BaseModel):
+    """A stretch of the corpus."""
+
+    changes: list[Change]
+    cursor: int = Field(description="ask for what comes after this the next time")
+    more: bool = Field(description="there is more already")
+
+
+class Found(BaseModel):
+    """An article that matches, with the place."""
+
+    id: str
+    url: str
+    title: str
+    date: str
+    feed: str
+    snippet: str
+
+
+class Revision(BaseModel):
+    """One text of an article."""
+
+    number: int
+    recorded_at: datetime
+    title: str
+    body: str
+
+
+class Finding(BaseModel):
+    """One thing that is wrong with a feed."""
+
+    feed: str
+    feed_id: int
+    url: str
+    kind: str
+    severity: Literal["broken", "attention"]
+    cause: str | None
+    since: datetime | None
+    detail: str
+    remedy: str
+
+
+class Feed(BaseModel):
+    """A subscription and its state."""
+
+    id: int
+    url: str
+    name: str
+    title: str
+    tags: list[str]
+    full_text: bool
+    enabled: bool
+    status: str
+    cause: str | None
+    detail: str
+    failing_since: datetime | None
+    polled_at: datetime | None
+    succeeded_at: datetime | None
+    due_at: datetime | None = Field(description="null: not polled any more (410 Gone)")
+    entries_per_day: float = Field(description="to be expected")
+    adopted_url: str | None = Field(description="permanently redirected to here")
+
+
+class Poll(BaseModel):
+    """One poll of a feed."""
+
+    at: datetime
+    outcome: Literal["new", "unchanged", "failed", "moving"]
+    status: int | None
+    cause: str | None
+    detail: str
+    seconds: float
+    wire_bytes: int
+    entries_seen: int
+    entries_new: int
+
+
+class FeedDetail(Feed):
+    """A feed with its last 50 polls and what is wrong with it."""
+
+    polls: list[Poll]
+    findings: list[Finding]
+
+
+class Health(BaseModel):
+    """What is wrong with all feeds."""
+
+    feeds: int
+    broken: int
+    findings: list[Finding]
+
+
+class Gap(BaseModel):
+    """A time in which a feed may have lost entries."""
+
+    feed: str
+    feed_id: int
+    since: datetime
+    until: datetime
+
+
+class Status(BaseModel):
+    """The state of the installation; what was done is that of the last 24 hours."""
+
+    at: datetime
+    feeds: int
+    feeds_broken: int
+    articles: int
+    pages_due: int
+    pages_fetched: int
+    polls: int
+    polls_failed: int
+    wire_bytes: int
+    entries_new: int
+    articles_new: int
+    delay_p50: float | None = Field(description="seconds from publication to discovery")
+    delay_p95: float | None
+
+
+class Refreshed(BaseModel):
+    """A feed that is due now."""
+
+    feed_id: int
+    due: bool
