@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aggregator.collect import ExtractJob, job_of, perform, record_of
+from aggregator.distill import ExtractJob, job_of, perform, record_of
 from aggregator.models import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
 from aggregator.ports import Collected, RawStore, Store
 from aggregator.rules import Publishers

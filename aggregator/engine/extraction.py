@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from aggregator.collect import job_of, perform, record_of
+from aggregator.distill import job_of, perform, record_of
 from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.models import Cause, FetchedPage, PageFailed, PageId
 from aggregator.ports import ArticleRecord, Collected, Scope

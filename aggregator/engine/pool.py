@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _TASKS_PER_WORKER = 500  # a worker is replaced after so many: leaks in native parsers stay small
 _ADDRESS_SPACE = 2 * 2**30  # bytes; the libraries alone map 0.6 GiB
-_PRELOADED = ["aggregator.collect", "aggregator.parse"]
+_PRELOADED = ["aggregator.distill", "aggregator.parse"]
 
 
 class WorkerPool:
@@ -47,7 +47,7 @@ class WorkerPool:
         """End the workers at once; what they had in hand is cancelled."""
         with self._lock:
             if self._pool is not None:
-                self._pool.stop()
+                self._pool.stop()  # type: ignore[no-untyped-call] # Pebble has no types here
                 self._pool.join(timeout=5)
                 self._pool = None
 

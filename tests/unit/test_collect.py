@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aggregator.collect import PageLimits, fetch_page, job_of, page_failure_of, perform, record_of
+from aggregator.collect import PageLimits, fetch_page, page_failure_of
+from aggregator.distill import job_of, perform, record_of
 from aggregator.models import (
     ArticleId,
     Cause,
