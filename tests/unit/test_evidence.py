@@ -19,6 +19,7 @@ from aggregator.evidence import (
     edges_of_entry,
     edges_of_page,
     edges_of_wordpress,
+    is_home,
     is_listing,
     judge,
     parse_wordpress_shortlink,
@@ -414,3 +415,10 @@ def test_the_site_of_an_address() -> None:
     )
     (found,) = edges_of_page("https://www.chron.com/b/article/B-14848254.php", (hop,), DeclaredUrls(), PUBLISHERS)
     assert (found.site, found.other_site) == ("chron.com", "chron.com")
+
+
+def test_a_home_page_stays_one_whatever_is_appended() -> None:
+    assert is_home(Key("https://example.org/?t=1789633752"))
+    assert not is_home(Key("https://example.org/?p=1"))
+    assert not is_home(Key("https://example.org/news"))
+    assert not is_home(Key("dw:63723431"))
