@@ -101,7 +101,7 @@ class Group(click.Group):
 
 Group.group_class = Group
 
-_MODULES = ("run", "feeds", "corpus", "single", "upkeep")
+_MODULES = ("run", "feeds", "corpus", "single", "watch", "upkeep")
 
 
 @click.group(

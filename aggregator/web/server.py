@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 import uvicorn
 
 from aggregator.errors import ConfigError
+from aggregator.models import FeedId
+from aggregator.ports import Store
+from aggregator.schedule import forced_due
 
 _STOP_SECONDS: Final = 2  # what a stop leaves to the answers under way
 _BACKLOG: Final = 128
@@ -26,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f'[web] listen: "{host}:{port}" cannot be used ({error.strerror or error}); name another port, or "" for off'
+            f'[web] listen: "{host}:{port}" is not free ({error.strerror or error}); name another port, or "" for off'
         ) from error
 
 
@@ -67,6 +72,42 @@ class RunningServer:
     ) -> None:
         """Stop."""
         self.stop()
+
+
+def address_of(server: RunningServer) -> str:
+    """Return where to look with a browser."""
+    host, port = server.address
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def read_token(path: Path | None) -> str | None:
+    """Return what `[web] token_file` holds, without white space around it; None: no token is wanted.
+
+    Raises:
+        ConfigError: the file is empty or cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"[web] token_file: {path} cannot be read ({error})") from error
+    if not token:
+        raise ConfigError(f"[web] token_file: {path} is empty; write a long random text into it")
+    return token
+
+
+def refresher(store: Store) -> Callable[[FeedId], bool]:
+    """Return the `refresh` of an application over `store`: the daemon's next tick, or a worker, finds the feed due."""
+
+    def refresh(feed_id: FeedId) -> bool:
+        now = store.now()
+        if not any(feed.id == feed_id and forced_due(feed.state, now) for feed in store.feeds()):
+            return False
+        store.make_due([feed_id], now)
+        return True
+
+    return refresh
 
 
 def serve(application: Any, sock: socket.socket) -> RunningServer:  # Any: an ASGI application
