@@ -39,7 +39,8 @@ class Kind(StrEnum):
     SILENT = "silent"  # answers, and published nothing for much longer than is its way
     UNSTEADY = "unsteady"  # works now, and failed often lately
     MOVED = "moved"  # permanently redirected to another address
-    CLOCK = "clock"  # its dates, or our own clock, cannot be right
+    CLOCK = "clock"  # its dates cannot be right
+    OWN_CLOCK = "own_clock"  # this machine's clock went back
     STUCK_VALIDATORS = "stuck_validators"  # said 304 although there was something new
     QUALITY = "quality"  # its pages give no article, or doubtful ones
 
@@ -242,7 +243,7 @@ def _own_clock(state: FeedState, now: datetime) -> Finding | None:
     if state.polled_at is None or state.polled_at - now < _CLOCK_TOLERANCE:
         return None
     return Finding(
-        kind=Kind.CLOCK,
+        kind=Kind.OWN_CLOCK,
         severity=Severity.ATTENTION,
         since=None,
         cause=None,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from aggregator.health import Finding, Severity, diagnose
+from aggregator.health import Finding, Kind, Severity, diagnose
 from aggregator.models import Feed
 from aggregator.plan import FeedHistory
 from aggregator.ports import Activity, Counts, FeedSigns, Store
 
 _LOOKED_AT = timedelta(days=7)  # entries, pages and articles that tell how a feed is
 _DAY = timedelta(days=1)
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _WORTH_READING = 3  # failed polls that make the history of a feed worth reading
 
 
@@ -51,11 +52,16 @@ class Overview:
 def survey(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
     """Return what is wrong with each enabled feed, feeds in the order in which they were added."""
     signs = store.signs(now - _LOOKED_AT)
+    feeds = store.feeds()
+    last_polled = max(feeds, key=lambda feed: feed.state.polled_at or _NEVER, default=None)
     diagnoses = []
-    for feed in store.feeds():
+    for feed in feeds:
         sign = signs.get(feed.id, FeedSigns())
         polls = store.polls(feed.id) if sign.polls_failed >= _WORTH_READING else ()
-        diagnoses.append(Diagnosis(feed=feed, findings=diagnose(feed, polls, now, sign)))
+        findings = diagnose(feed, polls, now, sign)
+        if feed is not last_polled:  # our own clock is no matter of each feed
+            findings = tuple(finding for finding in findings if finding.kind is not Kind.OWN_CLOCK)
+        diagnoses.append(Diagnosis(feed=feed, findings=findings))
     return tuple(diagnoses)
 
 

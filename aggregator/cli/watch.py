@@ -132,7 +132,7 @@ def print_plans(plans: list[Plan], chosen: Plan) -> None:
         names,
         (
             [
-                f"{now.entries:.1f}",
+                f"{now.entries:.2f}",
                 f"{now.requests:.1f}",
                 f"{then.requests:.1f}",
                 _short(now.delay_p50),

@@ -55,6 +55,7 @@ from aggregator.store import (
     extraction,
     feeds,
     hosts,
+    latest,
     pages,
     polls,
     publishing,
@@ -301,6 +302,10 @@ class SqlStore:
     def counts(self) -> Counts:
         """Return what the store holds."""
         return self._db.read(statistics.count_all)
+
+    def latest(self, limit: int, *, skip: int = 0, distinct: bool = False) -> tuple[Article, ...]:
+        """Return the articles first seen last, newest first; `distinct` leaves out near duplicates of earlier ones."""
+        return self._db.read(lambda tx: latest.latest_articles(tx, limit, skip, distinct))
 
     def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
         """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
