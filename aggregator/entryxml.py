@@ -122,10 +122,7 @@ def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
             return address
     if _looks_like_address(entry_id) and is_permalink(tree):
         return absolute(tree.base, entry_id)
-    for child in _first(tree, ("loc", "url")):
-        if address := absolute(tree.base, text_of(child)):
-            return address
-    return None
+    return absolute(tree.base, read_text(tree, "loc"))  # a sitemap
 
 
 def _looks_like_address(text: str) -> bool:
@@ -170,13 +167,13 @@ def _read_date(tree: EntryTree, names: tuple[str, ...], now: datetime) -> tuple[
     return None, first_raw, doubt
 
 
-def read_authors(element_or_tree: EntryTree) -> tuple[str, ...]:
+def read_authors(tree: EntryTree) -> tuple[str, ...]:
     """Return the names of all authors, each once, in order; those of `itunes:author` only without others."""
     names: dict[str, None] = {}
     for kind in _AUTHORS:
         if kind == "itunes:author" and names:
             break
-        for child in element_or_tree.children.get(kind, ())[:_MAX_AUTHORS]:
+        for child in tree.children.get(kind, ())[:_MAX_AUTHORS]:
             if name := _read_person(child):
                 names.setdefault(name)
     return tuple(names)

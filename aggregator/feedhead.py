@@ -5,6 +5,7 @@ It reads the tree of the head (the feed without its entries) and nothing else.
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ _PERIODS = {
     "yearly": timedelta(days=365),
 }
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_LONGEST = timedelta(days=366)
+_HTML_SIGN = re.compile(r"</\w{1,20}>|&#?\w{1,20};")  # without one of these a "<" is a sign like any other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,9 @@ def title_text(element: etree._Element) -> str:
     text, kind = text_of(element), attribute(element, "type").lower()
     if attribute(element, "mode") == "base64" or kind == "application/octet-stream":
         text = _decode_base64(text)
-    return " ".join(text.split()) if kind in ("text", "text/plain") else plain_text(text)
+    if kind in ("html", "text/html") or (kind not in ("text", "text/plain") and _HTML_SIGN.search(text)):
+        return plain_text(text)
+    return " ".join(text.split())
 
 
 def _visible_texts(element: etree._Element) -> Iterator[str]:

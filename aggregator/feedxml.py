@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import escape
 from itertools import islice
 
 from lxml import etree
@@ -81,6 +82,7 @@ _PREFIXES = {uri.lower(): prefix for prefix, uri in NAMESPACES.items()} | {
 MAX_CHILDREN = 500  # of an element; what is beyond is dropped
 _MAX_ATTRIBUTES = 60
 _PLAIN_TAGS = 40  # a slice with fewer is not searched for too much of anything
+_HTML_NAMESPACES = frozenset({"http://www.w3.org/1999/xhtml", "http://www.w3.org/2005/Atom"})
 _PREFIX_IN_USE = re.compile(r"[<\s/]([A-Za-z_][\w.-]{0,40}):[A-Za-z_]")
 _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 
@@ -176,8 +178,7 @@ def _short_name(tag: str, prefix: str, is_atom: bool) -> str:
     uri, _, local = tag.rpartition("}")
     uri, local = uri[1:].lower(), local.lower()
     if ":" in local:  # a prefix that was never declared
-        prefix, _, local = local.partition(":")
-        return local if prefix in ("rss", "a") else f"{prefix}:{local}"
+        return local
     if uri in _CORE or "backend.userland.com/rss" in uri:
         return local
     if uri in _ATOMS:
@@ -188,12 +189,26 @@ def _short_name(tag: str, prefix: str, is_atom: bool) -> str:
     return f"{prefix.lower()}:{local}" if prefix else local
 
 
-def text_of(element: etree._Element | None) -> str:
+def text_of(element: etree._Element) -> str:
     """Return all text of an element without the blanks around it."""
-    if element is None:
-        return ""
     text = element.text if len(element) == 0 else "".join(map(str, element.itertext()))
     return (text or "").strip()
+
+
+def inner_html(element: etree._Element) -> str:
+    """Return what is in an element as HTML, without the `div` that Atom puts around it; empties the element."""
+    holder = etree.Element("div")
+    holder.text = element.text
+    holder.extend(element)  # moves the elements out of the feed's namespaces
+    for part in holder.iterdescendants(tag=etree.Element):
+        uri, _, local = str(part.tag).rpartition("}")
+        if uri[1:] in _HTML_NAMESPACES:
+            part.tag = local
+    etree.cleanup_namespaces(holder)
+    if len(holder) == 1 and holder[0].tag == "div" and not ((holder.text or "") + (holder[0].tail or "")).strip():
+        holder = holder[0]
+    parts = (etree.tostring(part, method="html", encoding="unicode", with_tail=True) for part in holder)
+    return (escape(holder.text or "") + "".join(parts)).strip()
 
 
 def attribute(element: etree._Element, name: str) -> str:

@@ -34,7 +34,7 @@ from aggregator.entryxml import (
 from aggregator.feedhead import Head, read_feed_head, title_text
 from aggregator.feedtext import FeedText, plain_text
 from aggregator.feedtext import read_text as read_feed_text
-from aggregator.feedxml import NAMESPACES, XML, Context, read_head, read_slice, text_of
+from aggregator.feedxml import NAMESPACES, XML, Context, attribute, inner_html, read_head, read_slice, text_of
 from aggregator.jsonfeed import parse_json_feed
 from aggregator.models import Entry, FeedHints, ParsedFeed
 from aggregator.slices import Root, find_root, hash_slice, salt_of, split
@@ -42,29 +42,21 @@ from aggregator.urls import absolute
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-# What feedparser is given of an entry: its texts. Everything else is read here.
-_TEXTS = (
-    "description",
-    "summary",
-    "abstract",
-    "content",
-    "content:encoded",
-    "encoded",
-    "body",
-    "xhtml:body",
-    "fullitem",
-    "atom:summary",
-    "atom:content",
-    "dc:description",
-    "media:description",
-    "itunes:summary",
+# What feedparser is given of an entry: its texts, each under one name. Everything else is read here.
+_CORE_TEXTS = ("title", "description", "summary", "abstract", "content", "body", "fullitem")
+_TEXTS: Mapping[str, str] = MappingProxyType(
+    {name: name for name in _CORE_TEXTS}
+    | {"atom:summary": "summary", "atom:content": "content"}
+    | {"content:encoded": f"{{{NAMESPACES['content']}}}encoded", "encoded": f"{{{NAMESPACES['content']}}}encoded"}
+    | {"xhtml:body": f"{{{NAMESPACES['xhtml']}}}body", "dc:description": f"{{{NAMESPACES['dc']}}}description"}
+    | {"media:description": f"{{{NAMESPACES['media']}}}description"}
+    | {"itunes:summary": f"{{{NAMESPACES['itunes']}}}summary"}
 )
 _TITLES = ("title", "atom:title", "dc:title", "news:title", "media:title", "itunes:title")
 _MAX_TEXTS = 5  # of one name in an entry
 _MAX_TEXT_CHARS = 1_000_000
 _MAX_TITLE_CHARS = 10_000
 _MAX_NAMESPACES = 60
-_PLAIN_NAMESPACES = frozenset({"", "http://www.w3.org/1999/xhtml", "http://www.w3.org/2005/Atom"})
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
@@ -114,7 +106,7 @@ def _parse_xml(text: FeedText, root: Root, base: str, now: datetime, known: Coll
     }
     marks = {i: _mark(entry_tree) for i, entry_tree in trees.items() if entry_tree is not None}
     rule = WORKING_IDS if plain else choose_rule(list(marks.values()))
-    texts = _read_texts([trees[i] for i in selected], tree, context)
+    texts = _read_texts([trees[i] for i in selected], is_atom=context.is_atom)
     entries = tuple(
         _entry(entry_tree, text, head, hashes[i], entry_id_of(marks[i], rule), now)
         for i, text in zip(selected, texts, strict=True)
@@ -187,14 +179,12 @@ class _Texts:
     content: str = ""
 
 
-def _read_texts(trees: Sequence[EntryTree | None], head: etree._Element | None, context: Context) -> list[_Texts]:
+def _read_texts(trees: Sequence[EntryTree | None], *, is_atom: bool) -> list[_Texts]:
     """Return the texts of each entry, in order."""
     present = [tree for tree in trees if tree is not None]
     titles = [_pick_title(tree) for tree in present]
-    found = _run_feedparser(_document(present, head, context)) if present else []
-    if len(found) != len(present):  # a text that broke what feedparser keeps in mind
-        found = [(_run_feedparser(_document([tree], head, context)) or [{}])[0] for tree in present]
-    texts = iter([_texts(entry, title) for entry, title in zip(found, titles, strict=True)])
+    found = _run_feedparser(_document(present, is_atom=is_atom), len(present)) if present else []
+    texts = (_texts(entry, title) for entry, title in zip(found, titles, strict=True))
     return [next(texts) if tree is not None else _Texts() for tree in trees]
 
 
@@ -210,64 +200,47 @@ def _pick_title(tree: EntryTree) -> str:
     return ""
 
 
-def _document(trees: Sequence[EntryTree], head: etree._Element | None, context: Context) -> bytes:
-    """Return a feed of the same format that holds nothing but the texts of its entries."""
-    namespaces = dict(context.namespaces)
-    root = etree.Element(str(head.tag) if head is not None else "rss", nsmap=namespaces)  # type: ignore[arg-type]  # None is the default namespace
-    if head is not None and (version := head.get("version")):
-        root.set("version", version)
-    parent = root if context.is_atom else etree.SubElement(root, "channel")
+def _document(trees: Sequence[EntryTree], *, is_atom: bool) -> bytes:
+    """Return a feed of our own that holds nothing but the texts of its entries: what feedparser reads."""
+    core = f"{{{NAMESPACES['atom']}}}" if is_atom else ""
+    root = etree.Element(f"{core}feed") if is_atom else etree.Element("rss", version="2.0")
+    parent = root if is_atom else etree.SubElement(root, "channel")
     for tree in trees:
-        entry = etree.SubElement(parent, tree.element.tag)
-        for name in ("title", *_TEXTS):
+        entry = etree.SubElement(parent, f"{core}entry" if is_atom else "item")
+        for name, tag in _TEXTS.items():
             for child in tree.children.get(name, ())[:_MAX_TEXTS]:
-                entry.append(_as_text(child, _MAX_TITLE_CHARS if name == "title" else _MAX_TEXT_CHARS, context))
+                text = etree.SubElement(entry, tag if tag.startswith("{") else core + tag)
+                _copy_text(child, text, is_atom=is_atom)
     return bytes(etree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def _as_text(element: etree._Element, max_chars: int, context: Context) -> etree._Element:
-    """Return the element with text alone: as CDATA, which expat hands on in one piece."""
-    if len(element):
-        _flatten(element)
-    text = (element.text or "")[:max_chars]
-    element.text = text if "]]>" in text else etree.CDATA(text)
-    if not context.is_atom and "type" not in element.attrib and element.tag != "title":
-        element.set("type", "text/html")  # what it is in RSS; saves a guess that takes long
-    return element
+def _copy_text(source: etree._Element, target: etree._Element, *, is_atom: bool) -> None:
+    """Give `target` the text of `source`, elements as HTML, in CDATA: expat hands that on in one piece."""
+    is_title = str(target.tag).endswith("title")
+    limit = _MAX_TITLE_CHARS if is_title else _MAX_TEXT_CHARS
+    if len(source):
+        text = inner_html(source)[:limit]
+        target.set("type", "text/html")
+    else:
+        text = (source.text or "")[:limit]
+        for name in ("type", "mode"):
+            if value := attribute(source, name):
+                target.set(name, value[:100])
+        if not is_atom and not is_title and "type" not in target.attrib:
+            target.set("type", "text/html")  # what it is in RSS; saves a guess that takes long
+    target.text = text if "]]>" in text else etree.CDATA(text)
 
 
-def _flatten(element: etree._Element) -> None:
-    """Replace the elements in a text by their HTML as text: what feedparser would do, in linear time."""
-    holder = etree.Element("div")
-    holder.text = element.text
-    holder.extend(element)  # moves them out of the feed's namespaces
-    for part in holder.iterdescendants(tag=etree.Element):
-        uri, _, local = str(part.tag).rpartition("}")
-        if uri[1:] in _PLAIN_NAMESPACES:
-            part.tag = local
-    etree.cleanup_namespaces(holder)
-    if len(holder) == 1 and holder[0].tag == "div" and not ((holder.text or "") + (holder[0].tail or "")).strip():
-        holder = holder[0]  # the div that Atom asks for is none of the text
-    html = _escape(holder.text or "") + "".join(
-        etree.tostring(part, method="html", encoding="unicode", with_tail=True) for part in holder
-    )
-    for name in ("mode", "type"):
-        if name in element.attrib:
-            del element.attrib[name]
-    element.text = html.strip()
-    element.set("type", "text/html")
-
-
-def _run_feedparser(document: bytes) -> list[Mapping[str, Any]]:  # Any: feedparser is untyped
-    """Return feedparser's entries. The document is our own, so a failure is a defect of feedparser."""
+def _run_feedparser(document: bytes, count: int) -> list[Mapping[str, Any]]:  # Any: feedparser is untyped
+    """Return feedparser's `count` entries. The document is our own, so a failure is a defect of feedparser."""
     headers = {"content-type": "application/xml; charset=utf-8"}
     try:
         result = feedparser.parse(  # noqa: TID251  a stream: bytes could be taken for a file's name
             io.BytesIO(document), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
         )
-        return list(result["entries"])
-    except Exception:  # noqa: BLE001  the one foreign call; its entries then have no texts
-        return []
+        return [result["entries"][n] for n in range(count)]
+    except Exception:  # noqa: BLE001  # pragma: no cover  no input is known that gets here; the entries lose texts
+        return [{}] * count
 
 
 def _texts(entry: Mapping[str, Any], title: str) -> _Texts:  # Any: feedparser is untyped

@@ -88,6 +88,7 @@ def test_no_root(text: str) -> None:
             "<rss>",
             True,
         ),
+        ("<rss><item><!-- --><x:item/></item></rss>", ["<item><!-- --><x:item/></item>"], "<rss>", True),
         ("<urlset><url>1</url></urlset>", ["<url>1</url>"], "<urlset>", True),
         ("<entry>alone</entry>", ["<entry>alone</entry>"], "", False),
     ],
