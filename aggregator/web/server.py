@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -31,8 +32,12 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f'[web] listen: "{host}:{port}" is not free ({error.strerror or error}); name another port, or "" for off'
+            f'[web] listen: "{host}:{port}" is not free ({_reason(error)}); name another port, or "" for off'
         ) from error
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error)
 
 
 class RunningServer:
