@@ -10,24 +10,21 @@ from __future__ import annotations
 import html
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Literal, Protocol
+from typing import Literal
 
-from lxml.etree import XPath, XPathError
 from lxml.etree import _Element as Element
-from lxml.html import HtmlElement
+from lxml.html import HTMLParser, document_fromstring
 from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.html import HTMLTree
 from trafilatura import bare_extraction
 from trafilatura.metadata import extract_metadata
 from trafilatura.readability_lxml import Document as ReadabilityDocument
 from trafilatura.settings import Document as TrafilaturaDocument
-from trafilatura.utils import load_html
 
-from aggregator.blocks import Block, blocks_of, letters_of, text_in
+from aggregator.blocks import Block, blocks_of, letters_of
 from aggregator.body import Guide, Opinion, Opinions, select_body
 from aggregator.bylines import looks_personal, persons_of
 from aggregator.encoding import decode, html_declaration
@@ -36,6 +33,7 @@ from aggregator.jsonld import read_json_ld
 from aggregator.languages import language_of
 from aggregator.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
 from aggregator.models import Cause, DateSource, ExtractInput, Extraction, PageFailed
+from aggregator.pagerules import PageRules, apply_rules, mark_css, marked_elements
 
 logger = logging.getLogger(__name__)
 
@@ -45,38 +43,15 @@ EXTRACTOR_VERSION = f"1+trafilatura-{version('trafilatura')}+resiliparse-{versio
 Mode = Literal["standard", "thorough"]
 
 _NOT_TEXT_TYPES = ("image/", "video/", "audio/", "font/", "application/pdf", "application/zip", "application/octet")
+_PARSER = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
 _BINARY_HEAD_CHARS = 4096
-_RULE_MARK = "data-aggregator-rule"  # an attribute that no page has; carries the names of the rules that mean it
 _BULLET = re.compile(r"^\s*(?:[-•] ?|\d{1,3}\. )")
+_BODY = re.compile(r"<body\b", re.IGNORECASE)
 _ELEMENT = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>")
 _INLINE = frozenset(
     {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
 )
 _MORE_IN_FEED = 1.3  # how much longer than the page's body the feed's own content has to be to be preferred
-
-
-class PageRules(Protocol):
-    """What a publisher rule or a site-config file says about pages; selectors are CSS, or XPath (`/`, `./`, `(`)."""
-
-    @property
-    def content(self) -> tuple[str, ...]:
-        """Elements that hold the article."""
-
-    @property
-    def strip(self) -> tuple[str, ...]:
-        """Elements that are no part of it."""
-
-    @property
-    def author(self) -> tuple[str, ...]:
-        """Elements that name who wrote it."""
-
-    @property
-    def date(self) -> tuple[str, ...]:
-        """Elements that say when it was published."""
-
-    @property
-    def next_page(self) -> tuple[str, ...]:
-        """Links to its next page."""
 
 
 def extract_page(
@@ -87,26 +62,34 @@ def extract_page(
     decoded = decode(page.body, content_type=media_type, declared=html_declaration(page.body)).text
     if media_type.lower().startswith(_NOT_TEXT_TYPES) or is_binary(decoded):
         return PageFailed(cause=Cause.NOT_TEXT, detail="the content is no text")
-    try:
-        extraction = _extract(decoded, page, publisher, mode)
-    except Exception as error:  # noqa: BLE001 - foreign parsers: whatever they raise costs this page only
-        logger.warning("extraction failed", extra={"url": page.url, "error": repr(error)})
-        return PageFailed(cause=Cause.EXTRACTION_FAILED, detail=f"{type(error).__name__}: {error}"[:300])
-    if not extraction.text.strip() and not extraction.body:
+    result = _guarded(page, lambda: _extract(decoded, page, publisher, mode))
+    if isinstance(result, PageFailed):
+        return result
+    if not result.text.strip() and not result.body:
         return PageFailed(cause=Cause.NO_TEXT, detail="the page has no text")
-    return _with_feed_content(extraction, page)
+    return _with_feed_content(result, page)
 
 
 def extract_entry(page: ExtractInput) -> Extraction | PageFailed:
     """Return what the feed's entry says alone; `source` is "feed"."""
-    try:
-        text = feed_text(page.feed_title, page.feed_html)
-        body = feed_body(page.feed_html)
-    except Exception as error:  # noqa: BLE001 - as above
-        return PageFailed(cause=Cause.EXTRACTION_FAILED, detail=f"{type(error).__name__}: {error}"[:300])
-    if not body:
+    result = _guarded(page, lambda: _extract_entry(page))
+    if isinstance(result, Extraction) and not result.body:
         return PageFailed(cause=Cause.NO_TEXT, detail="the entry has no content")
-    return replace(_combine(page, Metadata(), text, body), source="feed")
+    return result
+
+
+def _guarded(page: ExtractInput, extract: Callable[[], Extraction]) -> Extraction | PageFailed:
+    """Run foreign parsers: whatever they raise costs this page only."""
+    try:
+        return extract()
+    except Exception as error:  # noqa: BLE001 - parsers of three libraries, on pages of anyone
+        logger.warning("extraction failed", extra={"url": page.url, "error": repr(error)})
+        return PageFailed(cause=Cause.EXTRACTION_FAILED, detail=f"{type(error).__name__}: {error}"[:300])
+
+
+def _extract_entry(page: ExtractInput) -> Extraction:
+    text = feed_text(page.feed_title, page.feed_html)
+    return replace(_combine(page, Metadata(), text, feed_body(page.feed_html)), source="feed")
 
 
 def feed_text(title: str, content: str) -> str:
@@ -119,8 +102,7 @@ def feed_text(title: str, content: str) -> str:
 
 def feed_body(content: str) -> str:
     """Return the paragraphs of an entry's content."""
-    tree = load_html(f"<html><body><div>{content}</div><p></p></body></html>") if content.strip() else None
-    return "" if tree is None else _join(blocks_of(tree))
+    return _join(blocks_of(_parse(content)))
 
 
 def is_binary(text: str) -> bool:
@@ -138,10 +120,8 @@ def _extract(page_html: str, page: ExtractInput, rules: PageRules | None, mode: 
             page_html, preserve_formatting=True, main_content=True, list_bullets=True, alt_texts=True, links=False
         )
     )
-    tree = _parse(page_html, rules)
-    if tree is None:
-        return _combine(page, Metadata(), text, text.strip())
-    stated = _apply_rules(tree, rules)
+    tree = _parse(page_html if rules is None else mark_css(page_html, rules))
+    stated = Stated() if rules is None else apply_rules(tree, rules)
     json_ld = read_json_ld(page_html, page.url)
     metadata = read_metadata(tree, json_ld, page.url, stated, page.first_seen)
     metadata = _ask_trafilatura(tree, metadata, page)
@@ -152,7 +132,7 @@ def _extract(page_html: str, page: ExtractInput, rules: PageRules | None, mode: 
 
 
 def _body_of(tree: Element, text: str, guide: Guide, mode: Mode, *, has_rules: bool) -> str:
-    roots = _marked(tree, "content") if has_rules else []
+    roots = marked_elements(tree, "content") if has_rules else []
     if roots:  # the publisher's rule says where the article is; nobody needs to be asked
         outer = [root for root in roots if not any(around in roots for around in root.iterancestors())]
         return _join(block for root in outer for block in blocks_of(root) if _is_text(block))
@@ -169,6 +149,13 @@ def _body_of(tree: Element, text: str, guide: Guide, mode: Mode, *, has_rules: b
     if chosen:
         return _join(chosen)
     return "\n\n".join(line.strip() for line in proposed or _lines(text) if line.strip())
+
+
+def _parse(page_html: str) -> Element:
+    """Parse for lxml; what is only a fragment becomes a whole page, as the extractors expect."""
+    if not _BODY.search(page_html):
+        page_html = f"<html><body>{page_html}</body></html>"
+    return document_fromstring(page_html.replace("\0", "\ufffd").encode("utf-8", "replace"), parser=_PARSER)
 
 
 def _is_text(block: Block) -> bool:
@@ -211,56 +198,6 @@ def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> M
         authors=metadata.authors or named or metadata.credited or guessed,
         published=published if is_plausible(published, page.first_seen) else "",
     )
-
-
-# --- publisher rules --------------------------------------------------------------------------------------------------
-
-
-def _parse(page_html: str, rules: PageRules | None) -> Element | None:
-    """Parse for lxml. CSS selectors are looked up by Resiliparse, which marks what they mean in the text it gives."""
-    if rules is not None:
-        names = ("content", "strip", "author", "date", "next_page")
-        wanted = [(name, css) for name in names for css in getattr(rules, name) if not _is_xpath(css)]
-        if wanted:
-            marked = HTMLTree.parse(page_html)
-            for name, css in wanted:
-                for node in marked.document.query_selector_all(css) if marked.document else ():
-                    node[_RULE_MARK] = f"{node.getattr(_RULE_MARK) or ''} {name}"
-            page_html = str(marked)
-    return load_html(page_html)
-
-
-def _apply_rules(tree: Element, rules: PageRules | None) -> Stated:
-    """Take what the rules strip out of the tree and return what they find; content stays marked."""
-    if rules is None:
-        return Stated()
-    for name in ("content", "strip", "author", "date", "next_page"):
-        for selector in getattr(rules, name):
-            for element in _by_xpath(tree, selector) if _is_xpath(selector) else ():
-                element.set(_RULE_MARK, f"{element.get(_RULE_MARK) or ''} {name}")
-    for element in _marked(tree, "strip"):
-        if isinstance(element, HtmlElement) and element.getparent() is not None:
-            element.drop_tree()
-    dates = (element.get("datetime") or element.get("content") or text_in(element) for element in _marked(tree, "date"))
-    authors = (element.get("content") or text_in(element) for element in _marked(tree, "author"))
-    links = [element.get("href") or "" for element in _marked(tree, "next_page")]
-    return Stated(authors=tuple(authors), dates=tuple(dates), next_page=links[0] if links else "")
-
-
-def _is_xpath(selector: str) -> bool:
-    return selector.startswith(("/", "./", "("))
-
-
-def _by_xpath(tree: Element, selector: str) -> Sequence[Element]:
-    try:
-        found = XPath(selector)(tree)
-    except XPathError:
-        return ()
-    return [item for item in found if isinstance(item, Element)] if isinstance(found, list) else ()
-
-
-def _marked(tree: Element, name: str) -> list[Element]:
-    return [element for element in tree.iterfind(f".//*[@{_RULE_MARK}]") if name in element.get(_RULE_MARK, "").split()]
 
 
 # --- the record -------------------------------------------------------------------------------------------------------
