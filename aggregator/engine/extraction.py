@@ -43,7 +43,9 @@ class ExtractionLine:
         self.counts: Counter[str] = Counter()
         self._pool = pool
         self._in_hand: dict[PageId, FetchedPage] = {}
-        self._finished: queue.SimpleQueue[tuple[FetchedPage, Future[Collected | PageFailed]]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[FetchedPage, Future[Collected | PageFailed]] | None] = (
+            queue.SimpleQueue()
+        )
 
     @property
     def in_hand(self) -> int:
@@ -55,14 +57,19 @@ class ExtractionLine:
         self._hand_out(scope)
         recorded = 0
         try:
-            page, future = self._finished.get(timeout=wait) if wait > 0 else self._finished.get_nowait()
+            finished = self._finished.get(timeout=wait) if wait > 0 else self._finished.get_nowait()
             while True:
-                self._finish(page, future)
-                recorded += 1
+                if finished is not None:
+                    self._finish(*finished)
+                    recorded += 1
                 self._hand_out(scope)
-                page, future = self._finished.get_nowait()
+                finished = self._finished.get_nowait()
         except queue.Empty:
             return recorded
+
+    def wake(self) -> None:
+        """End the wait of a `step`: a visit may have brought pages. For any thread."""
+        self._finished.put(None)
 
     def give_back(self) -> None:
         """Return what is in hand to the store; its attempt does not count."""

@@ -148,6 +148,7 @@ class LocalEngine:
             if taken is not None:
                 self._running[taken.host_id] = taken
             self._changed.notify_all()
+        self.line.wake()
 
     def _next_claim(self, scope: Scope | None) -> Claim | None:
         if self.stopping or self._error is not None:
@@ -207,11 +208,12 @@ class LocalEngine:
         started = clock.monotonic()
         patience: datetime | None = None
         while not self.stopping and self._error is None:
-            filled = self.fill(scope)
-            recorded = self.line.step(0.0 if filled else _LOOK_AGAIN / 4, scope)
+            self.fill(scope)
+            had_visits = self.running > 0  # asked first: a visit may fetch a page and end while the line waits
+            recorded = self.line.step(_LOOK_AGAIN / 4 if had_visits or self.line.in_hand else 0.0, scope)
             if on_progress is not None:
                 on_progress(self.totals)
-            if self._running or self.line.in_hand or recorded:
+            if had_visits or self.line.in_hand or recorded:
                 patience = None
                 continue
             free_at = store.wait_until(scope, pages=True)
