@@ -148,9 +148,11 @@ def fold_host(host: str, tables: Tables) -> str:
 
 
 def fold_path(path: str, *, amp: bool = True) -> str:
-    """Return the path in normal form: no final or doubled slash, no dot segments, no AMP form; "/" if nothing is left.
+    """Return the path in normal form, "/" if nothing is left.
 
-    >>> fold_path("/News//2020/%C3%A9t%C3%A9/amp/")
+    It has no final or doubled slash, no dot segments, no ".html", no AMP form.
+
+    >>> fold_path("/News//2020/%C3%A9t%C3%A9.html/amp/")
     '/News/2020/%C3%A9t%C3%A9'
     """
     path = path.rstrip("/") if _PLAIN_PATH.fullmatch(path) else _fold_odd_path(path)
@@ -160,8 +162,8 @@ def fold_path(path: str, *, amp: bool = True) -> str:
             path = _strip_amp(path)
         if path.startswith("/m/"):
             path = _MOBILE_PATH.sub("", path)
-        if _INDEX_FILE.search(path):
-            path = path[: path.rindex("/")].rstrip("/")
+        if path.endswith(_PAGE_ENDINGS):
+            path = path[: path.rindex("/")].rstrip("/") if _INDEX_FILE.search(path) else _PAGE_ENDING.sub("", path)
         if path == before:
             return path or "/"
 
@@ -280,13 +282,15 @@ def _decode(code: str, decoding: Decoding) -> str | None:
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~,-]*)*/?")
 _SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/;]*", re.IGNORECASE)
 _LOST_QUERY = re.compile(r"&(?:amp;)?utm_.*", re.IGNORECASE | re.DOTALL)  # "?" forgotten by whoever appended it
+_PAGE_ENDINGS = (".html", ".htm", ".shtml", "/index.php")
+_PAGE_ENDING = re.compile(r"(?<=[A-Za-z0-9_)])\.s?html?$")  # "/a.html" and its AMP form "/a.amp" or "/a/amp"
 _INDEX_FILE = re.compile(r"/index\.(?:html?|php)$")
 _MOBILE_PATH = re.compile(r"^/m(?=/[^/]+/)")
 _AMP_TAIL = re.compile(
-    r"/amp(?:html)?(?:/1)?$|/amp\.html?$|(?<=[a-z0-9])(?:[.!]amp$|[._]amp(?=\.(?:s?html?|php|aspx?|cms|ece)$))",
+    r"/amp(?:html)?(?:/1)?$|/amp\.html?$|/index\.amp$|(?<=[a-z0-9])(?:[.!]amp$|[._~]amp(?=\.(?:s?html?|php|aspx?|cms|ece)$))",
     re.IGNORECASE,
 )
-_AMP_SEGMENT = re.compile(r"/amp(?:html)?(?=/)", re.IGNORECASE)
+_AMP_SEGMENT = re.compile(r"(?:/platform)?/amp(?:html)?(?=/)", re.IGNORECASE)
 _AMP_AFFIX = re.compile(r"(?<=[a-z])-amp(?=/[^/]+/)|(?<=/)amp[_-](?=[a-z]+/)|(?<=/story)-amp(?=\.s?html?$)")
 
 

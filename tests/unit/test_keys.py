@@ -27,7 +27,7 @@ PIECES = st.sampled_from(
         "url=", "u=", "q=http://b.example/", "https%3A%2F%2Fc.example%2Fd", "id=5", "x", "X=y?fbclid=1",
         "_escaped_fragment_=k", "#", "#!", "!", "s/", "c/s/d.example/e", "url", "l.php", "p/4JNNH",
         "/en/x/a-63723431", "/watch", "v=aB3dEfGhIjK", "story-amp.html", "x-amp/y/", "amp_z/", "\ud800", "ﬁ",
-        "/node/12345", "-", "."
+        "/node/12345", "-", ".", "/index.amp", "~amp.html", ".shtml", "/platform"
     ]
 )  # fmt: skip
 URLS = st.builds(
@@ -77,6 +77,12 @@ SAME = [
     # folding of paths
     ("https://example.org/a//b", "https://example.org/a/./x/../b"),
     ("https://example.org/a/index.html", "https://example.org/a"),
+    ("https://example.org/a/index.php?b=1", "https://example.org/a?b=1"),
+    ("https://example.org/a.html", "https://example.org/a.amp"),
+    ("https://example.org/a.shtml", "https://example.org/a/amp"),
+    ("https://example.org/a.htm", "https://example.org/a~amp.html"),
+    ("https://example.org/a/", "https://example.org/a/index.amp"),
+    ("https://example.org/platform/amp/a/b", "https://example.org/a/b"),
     ("https://example.org/%7Ea/%C3%A9", "https://example.org/~a/e\u0301"),
     ("https://example.org/%fc", "https://example.org/%C3%BC"),
     ("https://example.org/a;jsessionid=12", "https://example.org/a"),
@@ -137,6 +143,8 @@ DIFFERENT = [
     ("https://example.org/A", "https://example.org/a"),
     ("https://example.org/a?b=1", "https://example.org/a?b=2"),
     ("https://example.org/a?b=1", "https://example.org/a"),
+    ("https://example.org/-.html", "https://example.org/.html"),
+    ("https://example.org/a.php", "https://example.org/a"),
     ("https://example.org/a?b=1&b=2", "https://example.org/a?b=2&b=1"),
     ("https://example.org/a%2Fb", "https://example.org/a/b"),
     ("https://example.org/#!1/a", "https://example.org/#!2/b"),
