@@ -37,6 +37,7 @@ _LONG_TAG_CHARS = 2000
 _MAX_QUOTES = 200
 # A CDATA section or a whole start tag; possessive, so that each sign is read once.
 _START_TAG = re.compile(r"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+|<[A-Za-z_](?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+")
+_UNQUOTED = re.compile(r"(\s[A-Za-z_][\w:.-]{0,40}=)([^\s\"'<>]+?)(?=\s|/?(?:>|\Z))")
 _QUOTES = re.compile("[\"']")
 _TAG = re.compile(
     r"<(script|style)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|</?[A-Za-z][^<>]*>", re.DOTALL | re.IGNORECASE
@@ -143,7 +144,19 @@ def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
         end = xml.rfind(closing) + 1
         xml = xml[:end] + xml[end:].replace(opening, "")
     xml = _BARE_RUN.sub(lambda run: "&amp;" * (len(run.group()) - 1) + "&", xml)
-    return _AMPERSAND.sub(sign, xml)
+    return _quote_attributes(_AMPERSAND.sub(sign, xml))
+
+
+def _quote_attributes(xml: str) -> str:
+    """Return `xml` with quotes around attribute values that have none."""
+    if not _UNQUOTED.search(xml):
+        return xml
+
+    def quote(match: re.Match[str]) -> str:
+        tag = match.group()
+        return tag if tag.startswith("<!") else _UNQUOTED.sub(r'\1"\2"', tag)
+
+    return _START_TAG.sub(quote, xml)
 
 
 def cut_long_tags(xml: str) -> str:

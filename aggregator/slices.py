@@ -32,6 +32,7 @@ _ROOT = re.compile(
     r"(?:rss|rdf|feed|channel|item|entry|urlset|html|head|body)(?=[\s/>]))",
     re.IGNORECASE,
 )
+_ANY_TAG = re.compile(r"<([A-Za-z][\w.:-]{0,60})")
 _CDF_SIGN = re.compile(
     r"<channel\b[^>]{0,1000}\b(?:href|base|lastmod)\s?=|<item\b[^>]{0,1000}\bhref\s?=", re.IGNORECASE
 )
@@ -76,7 +77,12 @@ def find_root(text: str) -> Root | None:
             position = end + 3
             continue
         local = name.lower().rpartition(":")[2]
-        kind: Kind = "html" if local.startswith("!") else _ROOTS[local]
+        if local.startswith("!"):  # the document type of a page; some feeds have it too
+            following = _ANY_TAG.search(text, position, _START_CHARS)
+            if following and _ROOTS.get(following.group(1).lower().rpartition(":")[2], "html") != "html":
+                continue
+            local = "html"
+        kind = _ROOTS[local]
         if local in ("channel", "item") and _CDF_SIGN.match(text, match.start()):
             kind = "cdf"
         return Root(kind=kind, name=name, start=match.start())

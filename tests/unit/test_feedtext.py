@@ -103,6 +103,8 @@ def test_only_plain_entities_of_the_dtd_are_known() -> None:
         ("<![CDATA[&nbsp;]]>&nbsp;", "<![CDATA[&nbsp;]]>\xa0"),
         ("<!-- & -->&", "<!-- & -->&amp;"),
         ("<![CDATA[ok]]> <![CDATA[open & on", "<![CDATA[ok]]> open &amp; on"),
+        ("<a b=c d='e f=g' h=i/>x j=k", '<a b="c" d=\'e f=g\' h="i"/>x j=k'),
+        ("<a b=1><![CDATA[<a b=c>]]>", '<a b="1"><![CDATA[<a b=c>]]>'),
         ("<!-- never closed &", " never closed &amp;"),
     ],
 )

@@ -29,6 +29,8 @@ def cut(text: str) -> Sliced:
         ("<urlset>", "sitemap", "urlset"),
         ("<!DOCTYPE html>", "html", "!DOCTYPE html"),
         ("<html><rss>", "html", "html"),
+        ("<!DOCTYPE html PUBLIC 'x'>\n<feed>", "atom", "feed"),
+        ("<!DOCTYPE html><title>x</title><rss>", "html", "!DOCTYPE html"),
         ("<!-- <html> --><feed>", "atom", "feed"),
     ],
 )
