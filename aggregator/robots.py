@@ -61,8 +61,8 @@ class RobotsRule:
     def from_text(cls, text: str) -> RobotsRule:
         """Return the record that `to_text` wrote; what cannot be read is as good as never asked: unreachable.
 
-        >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text())
-        RobotsRule(kind='rules', body='x')
+        >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text()).body
+        'x'
         """
         match _load(text):
             case ["rules", str(body), _]:

@@ -30,12 +30,12 @@ from aggregator.netguard import AddressPolicy, NetworkError, Resolver, literal_a
 _MAX_ADDRESSES = 6  # tried for one name
 _POOL_SIZE = 16  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
-_MAX_FRAMING_BYTES = 1 << 20  # heads and chunk sizes, beyond as much as the content; chunks of a byte cost seconds
+_MAX_FRAMING_BYTES = 1 << 19  # heads and chunk sizes, beyond as much as the content; chunks of a byte cost seconds
 _MAX_IDLE_SECONDS = 55.0  # after which a kept connection may be dead without a word: gateways forget quiet ones
 _UNGUARDED = AddressPolicy(unguarded=True)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
     """The request that a thread is at: until when, how patiently, how much."""
 
@@ -110,20 +110,20 @@ class Transport:
     def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None) -> None:
         self._route = route
         self._adapter = _GuardedAdapter(pool_hosts, _trust(ca_file))
-        self._exchanges: dict[int, Exchange] = {}
+        self._exchanges: set[Exchange] = set()
         self._closed = False
 
     @contextmanager
     def exchange(self, exchange: Exchange) -> Iterator[None]:
         """Make `exchange` the one that the connections of this thread obey."""
         _current.exchange, _current.route = exchange, self._route
-        self._exchanges[id(exchange)] = exchange
+        self._exchanges.add(exchange)
         exchange.stopped = self._closed
         try:
             yield
         finally:
             _current.exchange = None
-            self._exchanges.pop(id(exchange), None)
+            self._exchanges.discard(exchange)
 
     def open(self, endpoint: Endpoint, headers: Mapping[str, str]) -> BaseHTTPResponse:
         """Send a GET and return the answer with its body unread; inside `exchange` only.
@@ -157,7 +157,7 @@ class Transport:
     def close(self) -> None:
         """End what is under way in other threads and close the kept connections."""
         self._closed = True
-        for exchange in tuple(self._exchanges.values()):
+        for exchange in tuple(self._exchanges):
             exchange.stop()
         self._adapter.close()
 

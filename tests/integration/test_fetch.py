@@ -67,6 +67,15 @@ def test_the_selftest_tells_what_went_wrong() -> None:
     assert sum(not score.passed for score in scores) > 40
 
 
+def test_what_the_selftest_cannot_try_is_said() -> None:
+    def factory(given: FetchLimits, lookup: Lookup) -> HttpFetcher:
+        raise OSError("no loopback")
+
+    scores = run_selftest(factory)
+    assert {score.detail for score in scores} == {"could not be tried: no loopback"}
+    assert not any(score.passed for score in scores)
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
