@@ -106,6 +106,12 @@ _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite makes ids for INTEG
 _Hash = LargeBinary(16)
 
 
+def _where_given(table: str, column: str) -> Index:
+    """Return an index of the rows that have a value; an index of the others would mislead the planner."""
+    given = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=given, postgresql_where=given)
+
+
 def _id() -> Column[int]:
     return Column("id", _Id, primary_key=True)
 
@@ -204,7 +210,7 @@ entries = Table(
     Column("page_id", _Id),
     Column("first_seen", Moment, nullable=False),
     UniqueConstraint("feed_id", "entry_hash"),
-    Index(None, "page_id"),
+    _where_given("entries", "page_id"),
 )
 
 pages = Table(
@@ -239,8 +245,8 @@ pages = Table(
         "ix_pages_due", "host_id", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")
     ),
     Index("ix_pages_fetched", "id", sqlite_where=text("state = 'fetched'"), postgresql_where=text("state = 'fetched'")),
-    Index(None, "article_id"),
-    Index(None, "raw_hash"),
+    _where_given("pages", "article_id"),
+    _where_given("pages", "raw_hash"),
     sqlite_autoincrement=True,
 )
 
@@ -296,9 +302,9 @@ articles = Table(
     UniqueConstraint("day", "number"),
     Index(None, "first_seen", "n"),
     Index(None, "change_seq"),
-    Index(None, "merged_into"),
+    _where_given("articles", "merged_into"),
     Index(None, "print_hash"),
-    Index(None, "near_duplicate_of"),
+    _where_given("articles", "near_duplicate_of"),
     Index(None, "site"),
     sqlite_autoincrement=True,
 )
@@ -333,7 +339,7 @@ article_urls = Table(
     Column("key", Text),  # null: the address leads to the article and is not its own
     Column("rule", Text, nullable=False),
     Column("seen_at", Moment, nullable=False),
-    Index(None, "key_hash"),
+    _where_given("article_urls", "key_hash"),
     sqlite_with_rowid=False,
 )
 
@@ -379,8 +385,8 @@ decisions = Table(
     Column("article_id", Text),
     Column("at", Moment, nullable=False),
     Index(None, "url_hash"),
-    Index(None, "key_hash"),
-    Index(None, "article_id"),
+    _where_given("decisions", "key_hash"),
+    _where_given("decisions", "article_id"),
 )
 
 changes = Table(

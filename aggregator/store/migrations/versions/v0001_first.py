@@ -56,7 +56,14 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("url_hash", name=op.f("pk_article_urls")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_article_urls_key_hash"), "article_urls", ["key_hash"], unique=False)
+    op.create_index(
+        "ix_article_urls_key_hash",
+        "article_urls",
+        ["key_hash"],
+        unique=False,
+        sqlite_where=sa.text("key_hash IS NOT NULL"),
+        postgresql_where=sa.text("key_hash IS NOT NULL"),
+    )
     op.create_table(
         "articles",
         sa.Column("n", _ID, nullable=False),
@@ -92,8 +99,22 @@ def _create_tables() -> None:
     )
     op.create_index(op.f("ix_articles_change_seq"), "articles", ["change_seq"], unique=False)
     op.create_index(op.f("ix_articles_first_seen_n"), "articles", ["first_seen", "n"], unique=False)
-    op.create_index(op.f("ix_articles_merged_into"), "articles", ["merged_into"], unique=False)
-    op.create_index(op.f("ix_articles_near_duplicate_of"), "articles", ["near_duplicate_of"], unique=False)
+    op.create_index(
+        "ix_articles_merged_into",
+        "articles",
+        ["merged_into"],
+        unique=False,
+        sqlite_where=sa.text("merged_into IS NOT NULL"),
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_articles_near_duplicate_of",
+        "articles",
+        ["near_duplicate_of"],
+        unique=False,
+        sqlite_where=sa.text("near_duplicate_of IS NOT NULL"),
+        postgresql_where=sa.text("near_duplicate_of IS NOT NULL"),
+    )
     op.create_index(op.f("ix_articles_print_hash"), "articles", ["print_hash"], unique=False)
     op.create_index(op.f("ix_articles_site"), "articles", ["site"], unique=False)
     op.create_table(
@@ -138,8 +159,22 @@ def _create_tables() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
     )
-    op.create_index(op.f("ix_decisions_article_id"), "decisions", ["article_id"], unique=False)
-    op.create_index(op.f("ix_decisions_key_hash"), "decisions", ["key_hash"], unique=False)
+    op.create_index(
+        "ix_decisions_article_id",
+        "decisions",
+        ["article_id"],
+        unique=False,
+        sqlite_where=sa.text("article_id IS NOT NULL"),
+        postgresql_where=sa.text("article_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_decisions_key_hash",
+        "decisions",
+        ["key_hash"],
+        unique=False,
+        sqlite_where=sa.text("key_hash IS NOT NULL"),
+        postgresql_where=sa.text("key_hash IS NOT NULL"),
+    )
     op.create_index(op.f("ix_decisions_url_hash"), "decisions", ["url_hash"], unique=False)
     op.create_table(
         "deliveries",
@@ -165,7 +200,14 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
         sa.UniqueConstraint("feed_id", "entry_hash", name=op.f("uq_entries_feed_id_entry_hash")),
     )
-    op.create_index(op.f("ix_entries_page_id"), "entries", ["page_id"], unique=False)
+    op.create_index(
+        "ix_entries_page_id",
+        "entries",
+        ["page_id"],
+        unique=False,
+        sqlite_where=sa.text("page_id IS NOT NULL"),
+        postgresql_where=sa.text("page_id IS NOT NULL"),
+    )
     op.create_table(
         "evidence",
         sa.Column("id", _ID, nullable=False),
@@ -289,7 +331,14 @@ def _create_tables() -> None:
         sa.UniqueConstraint("key_hash", name=op.f("uq_pages_key_hash")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_pages_article_id"), "pages", ["article_id"], unique=False)
+    op.create_index(
+        "ix_pages_article_id",
+        "pages",
+        ["article_id"],
+        unique=False,
+        sqlite_where=sa.text("article_id IS NOT NULL"),
+        postgresql_where=sa.text("article_id IS NOT NULL"),
+    )
     op.create_index(
         "ix_pages_due",
         "pages",
@@ -306,7 +355,14 @@ def _create_tables() -> None:
         sqlite_where=sa.text("state = 'fetched'"),
         postgresql_where=sa.text("state = 'fetched'"),
     )
-    op.create_index(op.f("ix_pages_raw_hash"), "pages", ["raw_hash"], unique=False)
+    op.create_index(
+        "ix_pages_raw_hash",
+        "pages",
+        ["raw_hash"],
+        unique=False,
+        sqlite_where=sa.text("raw_hash IS NOT NULL"),
+        postgresql_where=sa.text("raw_hash IS NOT NULL"),
+    )
     op.create_table(
         "polls",
         sa.Column("feed_id", _ID, autoincrement=False, nullable=False),
