@@ -159,7 +159,7 @@ def is_listing(key: Key) -> bool:
     return (
         not _LISTING_WORDS.isdisjoint(segments)
         or _DATE_ARCHIVE.fullmatch(path) is not None
-        or (len(segments) <= 2 and all(_SECTION_NAME.fullmatch(segment) for segment in segments))
+        or all(segment.lower() in _SECTION_NAMES or _LANGUAGE.fullmatch(segment) for segment in segments)
     )
 
 
@@ -328,7 +328,93 @@ def _post_url(page_url: str, post: int) -> str:
 
 _GENERIC = re.compile(r"https://[^/]+(/[^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL)
 _ROOT_ID = re.compile(r"(?:p|id|page_id|post|post_id|article|articleid|article_id|newsid|news_id|storyid)=[\w-]{1,40}")
-_SECTION_NAME = re.compile(r"[A-Za-z_+]{1,20}|[a-z]{2}-[a-z]{2}")
+_LANGUAGE = re.compile(
+    r"(?:ar|bg|bn|bs|cs|da|de|el|en|es|fa|fi|fr|ha|hi|hr|hu|id|it|ja|ko|mk|nl|no|pl|ps|pt|ro|ru|sk|sq|sr|sv|sw|tr|uk|ur"
+    r"|vi|zh)(?:-[a-z]{2})?",
+    re.IGNORECASE,
+)
+_SECTION_NAMES = frozenset(  # what front pages of rubrics are called; an address of nothing else is no article
+    {
+        "home",
+        "index",
+        "start",
+        "startseite",
+        "news",
+        "nachrichten",
+        "noticias",
+        "actualites",
+        "nyheter",
+        "top",
+        "latest",
+    }
+    | {
+        "aktuell",
+        "world",
+        "welt",
+        "monde",
+        "mundo",
+        "international",
+        "ausland",
+        "national",
+        "inland",
+        "local",
+        "regional",
+    }
+    | {"politics", "politik", "politique", "politica", "business", "economy", "wirtschaft", "economie", "economia"}
+    | {
+        "finance",
+        "finanzen",
+        "money",
+        "markets",
+        "sport",
+        "sports",
+        "deportes",
+        "football",
+        "fussball",
+        "soccer",
+        "futbol",
+    }
+    | {"culture", "kultur", "cultura", "arts", "entertainment", "lifestyle", "panorama", "gesellschaft", "society"}
+    | {
+        "science",
+        "wissen",
+        "wissenschaft",
+        "technology",
+        "tech",
+        "technik",
+        "health",
+        "gesundheit",
+        "environment",
+        "auto",
+    }
+    | {
+        "opinion",
+        "opinions",
+        "meinung",
+        "debatte",
+        "travel",
+        "reise",
+        "education",
+        "media",
+        "medien",
+        "video",
+        "videos",
+    }
+    | {
+        "live",
+        "blog",
+        "blogs",
+        "articles",
+        "stories",
+        "posts",
+        "africa",
+        "asia",
+        "europe",
+        "europa",
+        "deutschland",
+        "us",
+    }
+)
 _NUMBERED = re.compile(r"[0-9]{5}")
 _DATE_ARCHIVE = re.compile(r"/(?:199|20[0-9])[0-9](?:/[0-9]{1,2}){0,2}")
 _LISTING_WORDS = frozenset(
