@@ -280,7 +280,10 @@ def edges_of_page(
 
 
 def site_of_url(url: str, publishers: Publishers) -> str:
-    """Return the site that a URL belongs to: its registrable domain, or the first one of its publisher."""
+    """Return the site that a URL belongs to: its registrable domain, or the first one of its publisher.
+
+    An IP address and a name without a dot have no such domain; there each port is a site.
+    """
     return _site(url, publishers)
 
 
@@ -426,6 +429,9 @@ _SHORT_WORDPRESS = re.compile(r"https://wp\.me/[pP][0-9A-Za-z]{1,10}-[0-9A-Za-z]
 _WORDPRESS_PATH = re.compile(r"/[pP]([0-9A-Za-z]{1,10})-([0-9A-Za-z]{1,10})/?")
 _CONTENT_ID = re.compile(r"[0-9]{5,10}")
 
+_NAME = re.compile(r"(?=.*[a-z])[^.\[]+\..+")
+_DEFAULT_PORT = re.compile(r":(?:80|443)$")
+
 _End = tuple[Key, str]  # key and site
 
 
@@ -438,7 +444,8 @@ def _site(url: str, publishers: Publishers) -> str:
     host = host_of(url)
     publisher = publisher_of(publishers, host)
     if publisher is None or publisher.site.per_host or publisher.hosts[0].startswith("*."):
-        return registrable_domain(host)
+        domain = registrable_domain(host)
+        return domain if _NAME.fullmatch(domain) else _DEFAULT_PORT.sub("", host)
     return registrable_domain(publisher.hosts[0])
 
 

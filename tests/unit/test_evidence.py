@@ -412,7 +412,10 @@ def test_the_site_of_an_address() -> None:
     assert site_of_url("https://p.dw.com/p/4JNNH", PUBLISHERS) == "dw.com"
     assert site_of_url("http://www.dw-world.de/x", PUBLISHERS) == "dw.com"
     assert site_of_url("https://www.seattlepi.com/x", PUBLISHERS) == "seattlepi.com"
-    assert site_of_url("https://a.example.co.uk/x", PUBLISHERS) == "example.co.uk"
+    assert site_of_url("https://a.example.co.uk:8080/x", PUBLISHERS) == "example.co.uk"
+    assert site_of_url("http://127.0.0.1:8080/x", PUBLISHERS) == "127.0.0.1:8080"
+    assert site_of_url("http://[::1]/x", PUBLISHERS) == "[::1]"
+    assert site_of_url("http://localhost:80/x", PUBLISHERS) == "localhost"
     hop = Hop(
         url="https://m.chron.com/a/A-14848253.php", status=301, target="https://www.chron.com/b/article/B-14848254.php"
     )
