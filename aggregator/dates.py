@@ -222,22 +222,32 @@ def _read(text: str) -> datetime | None:
     text = _BRACKETS.sub(" ", text) if _has_zone_before_brackets(text) else text.translate(_NO_BRACKETS)
     for pattern, replacement in _LONG_MONTHS:
         text = pattern.sub(replacement, text)
+    text = _DOTTED_TIME.sub(_with_colons, text)
     time = _TIME.search(text) or _HOUR_ONLY.search(text)
-    before, after = (text[: time.start()], text[time.end() :]) if time else (text, "")
-    date = _read_day(before.rstrip(" t,"))
-    zone = after
-    if date is None and time:
-        # The year after the zone (asctime), or the whole date after the time.
-        date, zone = _read_day_around(before, after)
-    if date is None:
-        return None
-    if not time:
-        zone = _zone_after_day(text)
-    return _in_zone(date + _clock(time), zone.strip(), korean="오" in text)
+    if time is None:
+        day, zone = _AFTER_DAY.sub("", text), _zone_after_day(text)
+        date = _read_day(day, american=False)
+    else:
+        before, zone = text[: time.start()], text[time.end() :]
+        american = bool(_AMERICAN & set(_TOKEN.findall(zone)))
+        date = _read_day(before.rstrip(" t,"), american=american)
+        if date is None:  # the year after the zone (asctime), or the whole date after the time
+            date, zone = _read_day_around(before, zone)
+    return _in_zone(date + _clock(time), zone.strip(), korean="오" in text) if date else None
 
 
 _NO_BRACKETS = str.maketrans("()[]", "    ")
-_AFTER_DAY = re.compile(r"\d{4}-\d\d-\d\d\s?(z|[+-]\d\d:?\d\d)$")
+_AFTER_DAY = re.compile(r"(?<=\d{4}-\d\d-\d\d)\s?(z|[+-]\d\d:?\d\d)$")
+# "2022-11-11T0915Z", "2022-11-11T09", "11 Nov 2022 09.15.00"
+_DOTTED_TIME = re.compile(
+    r"(?<=\dt)(\d\d)(\d\d)?(\d\d)?(?=z|[+-]|$)|(?<=\d{4}[ ,])\s?(\d{1,2})\.(\d\d)(?:\.(\d\d))?(?![\d.])"
+)
+_AMERICAN = frozenset({"est", "edt", "cst", "cdt", "mst", "mdt", "pst", "pdt", "et", "ct", "mt", "pt"})
+
+
+def _with_colons(match: re.Match[str]) -> str:
+    parts = [part for part in match.groups() if part]
+    return " " + ":".join(parts if len(parts) > 1 else [*parts, "00"])
 
 
 def _has_zone_before_brackets(text: str) -> bool:
@@ -260,7 +270,13 @@ def _clock(time: re.Match[str] | None) -> timedelta:
     meridiem = parts.get("before") or (parts.get("after") or "").replace(" ", "")
     if meridiem and 1 <= hour <= 12:
         hour = hour % 12 + (12 if meridiem in _AFTERNOON else 0)
-    if hour > 24 or minute > 59 or second > 60 or (hour == 24 and minute + second):
+    if (
+        (meridiem and hour == 0 and meridiem in _AFTERNOON)
+        or hour > 24
+        or minute > 59
+        or second > 60
+        or (hour == 24 and minute + second)
+    ):
         raise ValueError("no time of day")
     return timedelta(hours=hour, minutes=minute, seconds=min(second, 59))
 
@@ -269,22 +285,22 @@ def _read_day_around(before: str, after: str) -> tuple[datetime | None, str]:
     """Read a date whose year stands behind the time, or that stands behind it as a whole; and what is left."""
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
-        return _read_day(f"{before} {year.group()}"), rest
-    return (None, "") if before.strip() else (_read_day(after), "")
+        return _read_day(f"{before} {year.group()}", american=False), rest
+    return (None, "") if before.strip() else (_read_day(after, american=False), "")
 
 
-def _read_day(text: str) -> datetime | None:
-    """Read the day alone."""
+def _read_day(text: str, *, american: bool) -> datetime | None:
+    """Read the day alone; `american` puts the month first in 1/2/2022."""
     for pattern in (_WEEK, _ORDINAL):
         if match := pattern.fullmatch(text):
             return _read_numbered_day(match, week=pattern is _WEEK)
-    if match := _YMD.search(text):
+    if (match := _YMD.search(text)) and _is_only_date(match, text):
         year, month, day = match.groups()
         if len(month) == 3 and not month.startswith("0"):
             return None
         return datetime(int(year), int(month), int(day or 1))  # noqa: DTZ001  the zone follows
-    if match := _DMY.search(text):
-        return _read_slashed_day(match)
+    if (match := _DMY.search(text)) and _is_only_date(match, text):
+        return _read_slashed_day(match, american=american)
     if re.fullmatch(r"\d{4}", text):
         return datetime(int(text), 1, 1)  # noqa: DTZ001  the zone follows
     return _read_named_day(text)
@@ -299,9 +315,17 @@ def _read_numbered_day(match: re.Match[str], *, week: bool) -> datetime:
     return day
 
 
-def _read_slashed_day(match: re.Match[str]) -> datetime | None:
+def _is_only_date(match: re.Match[str], text: str) -> bool:
+    """Tell whether no other number stands around a date of numbers."""
+    around = _TOKEN.findall(text[: match.start()] + " " + text[match.end() :])
+    return not any(token.isdecimal() for token in around)
+
+
+def _read_slashed_day(match: re.Match[str], *, american: bool) -> datetime | None:
     """Read 25.12.2022 and 12/25/2022; with a dot the day comes first, else only one order must be possible."""
     first, second, year = int(match[1]), int(match[3]), _full_year(match[4])
+    if american and match[2] == "/" and first <= 12:
+        return datetime(year, first, second)  # noqa: DTZ001  the zone follows
     if match[2] == "." or first > 12 or first == second:
         return datetime(year, second, first)  # noqa: DTZ001  the zone follows
     return datetime(year, first, second) if second > 12 else None  # noqa: DTZ001  the zone follows
