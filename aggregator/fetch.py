@@ -56,7 +56,6 @@ _CAUSES = {
 }
 _UNWANTED = frozenset({"set-cookie", "set-cookie2"})
 _READ_BYTES = 65_536
-_WIRE_OVERHEAD_BYTES = 1 << 20  # heads, and the framing of chunks
 _DRAIN_BYTES = 32_768  # of an answer whose body nobody wants: read to keep the connection, if it is short and quick
 _DRAIN_SECONDS = 0.5
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
@@ -178,7 +177,6 @@ class HttpFetcher:
             monotonic=self._clock.monotonic,
             deadline=trail.deadline,
             patience=self._limits.timeout.total_seconds(),
-            max_wire_bytes=2 * self._max_bytes(trail.request) + _WIRE_OVERHEAD_BYTES,
         )
 
     def _max_bytes(self, request: FetchRequest) -> int:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -37,12 +37,11 @@ _UNGUARDED = AddressPolicy(unguarded=True)
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
-    """The request that a thread is at: until when, how patiently, how much."""
+    """The request that a thread is at: until when, how patiently, and what came in so far."""
 
     monotonic: Callable[[], float]
     deadline: float  # of `monotonic`
     patience: float  # seconds for connecting, and between two bytes
-    max_wire_bytes: int
     fresh: bool = False  # use no kept connection
     target: str = field(default="", init=False)  # of the request line, to the letter: urllib3 would rewrite escapes
     reused: bool = field(default=False, init=False)
@@ -66,11 +65,9 @@ class Exchange:
         """Add bytes that came in.
 
         Raises:
-            NetworkError: there were too many.
+            NetworkError: too many of them are no content; whoever reads the body bounds that.
         """
         self.wire_bytes += number
-        if self.wire_bytes > self.max_wire_bytes:
-            raise NetworkError(Cause.TOO_LARGE, f"more than {self.max_wire_bytes} bytes came in")
         if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
             raise NetworkError(Cause.PROTOCOL, "more framing than content")
         return number
@@ -80,10 +77,8 @@ class Exchange:
         self.stopped = True
         sock = self.socket
         if sock is not None:
-            try:
+            with suppress(OSError):  # it was closed meanwhile
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:
-                return  # it was closed meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
