@@ -19,8 +19,6 @@ from aggregator.evidence import (
     edges_of_entry,
     edges_of_page,
     edges_of_wordpress,
-    is_home,
-    is_listing,
     judge,
     parse_wordpress_shortlink,
     partition,
@@ -227,32 +225,6 @@ def test_no_article_owns_more_than_its_share_of_keys() -> None:
     assert sorted(map(len, judgement.groups)) == [1, MAX_ALIASES]
 
 
-@pytest.mark.parametrize(
-    ("address", "verdict"),
-    [
-        ("https://example.org/", True),
-        ("https://example.org/?p=123", False),
-        ("https://example.org/?t=1789633752", True),
-        ("https://example.org/en", True),
-        ("https://example.org/en-us", True),
-        ("https://example.org/sport/football", True),
-        ("https://example.org/EN/News/world", True),
-        ("https://example.org/final", False),
-        ("https://example.org/articles/one", False),
-        ("https://example.org/2026/11", True),
-        ("https://example.org/1927", False),
-        ("https://example.org/tag/storm-warning-2026", True),
-        ("https://example.org/news/world/a-storm-hits", False),
-        ("https://example.org/news?id=5", False),
-        ("https://example.org/#!5753509/hello", False),
-        ("https://example.org/storm-hits-coast", False),
-        ("dw:63723431", False),
-    ],
-)
-def test_what_looks_like_a_listing(address: str, verdict: bool) -> None:
-    assert is_listing(Key(address)) is verdict
-
-
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
@@ -421,10 +393,3 @@ def test_the_site_of_an_address() -> None:
     )
     (found,) = edges_of_page("https://www.chron.com/b/article/B-14848254.php", (hop,), DeclaredUrls(), PUBLISHERS)
     assert (found.site, found.other_site) == ("chron.com", "chron.com")
-
-
-def test_a_home_page_stays_one_whatever_is_appended() -> None:
-    assert is_home(Key("https://example.org/?t=1789633752"))
-    assert not is_home(Key("https://example.org/?p=1"))
-    assert not is_home(Key("https://example.org/news"))
-    assert not is_home(Key("dw:63723431"))
