@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
+from aggregator.errors import LeaseLostError
 from aggregator.evidence import Edge
 from aggregator.models import (
     Article,
@@ -171,7 +172,10 @@ class SqlStore:
 
     def record_poll(self, claim: Claim, record: PollRecord) -> PollRecorded | None:
         """Save feed state, history row, entries and new pages."""
-        return self._db.write(lambda tx: polls.record_poll(tx, claim, record))
+        try:
+            return self._db.write(lambda tx: polls.record_poll(tx, claim, record))
+        except LeaseLostError:
+            return None
 
     def record_fetched(
         self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators

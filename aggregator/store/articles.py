@@ -17,7 +17,7 @@ from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import text_hash
-from aggregator.store.hosts import lock_hosts, lower_pages_due
+from aggregator.store.hosts import lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
 from aggregator.store.neighbours import find_near_duplicate, save_fingerprint
 from aggregator.store.schema import NEVER, articles, changes, pages, revisions
@@ -73,12 +73,10 @@ def record_article(
     if_unchanged: datetime | None,
 ) -> ArticleRecorded | None:
     """Save what was extracted from `page`; None: the claim is lost, nothing was saved."""
-    if (if_changed or if_unchanged) is not None and (host := _host_of(tx, page)) is not None:
-        lock_hosts(tx, [host])
+    tx.dialect.lock_identity(tx.conn)
     row = tx.first(_page, {"page": page.id, "held": page.token})
     if row is None:
         return None
-    tx.dialect.lock_identity(tx.conn)
     incoming = _incoming(tx, row, page, record)
     shown = Identity(url=record.url, key=incoming.key, rule=record.identity.rule)
     note_urls(tx, (record.identity, *record.urls, *record.pointers, shown), incoming.at)
@@ -98,14 +96,6 @@ def record_article(
     if next_visit_at is not None:
         lower_pages_due(tx, HostId(row.host_id), next_visit_at)
     return ArticleRecorded(article_id=recorded, kind=kind)
-
-
-_host: Final = select(pages.c.host_id).where(pages.c.id == bindparam("page"))
-
-
-def _host_of(tx: Transaction, page: FetchedPage) -> HostId | None:
-    row = tx.first(_host, {"page": page.id})
-    return None if row is None else HostId(row.host_id)
 
 
 def _incoming(tx: Transaction, row: Row[Any], page: FetchedPage, record: ArticleRecord) -> _Incoming:

@@ -218,11 +218,6 @@ _put: Final = (
 
 def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
     """Extraction gave nothing: fetch again at `next_at`, or never."""
-    found = tx.first(_row, {"page": page.id})
-    if found is None:
-        return False
-    if next_at is not None:
-        lock_hosts(tx, [HostId(found.host_id)])
     row = tx.first(_row_held, {"page": page.id, "held": page.token})
     if row is None:
         return False

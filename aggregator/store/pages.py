@@ -284,6 +284,8 @@ def record_handover(
 
     An address that leads to a known article becomes one of those that mean it; its key too, if the evidence says so.
     """
+    if edges:
+        tx.dialect.lock_identity(tx.conn)
     host_id = host_ids(tx, [host])[host]
     if lock_hosts(tx, {claim.host_id, host_id}).get(claim.host_id) != claim.token:
         return None
@@ -297,7 +299,6 @@ def record_handover(
         note_urls(tx, [target], now)
         point(tx, {key_hash(page.url): article}, move=False)
         if edges:
-            tx.dialect.lock_identity(tx.conn)
             note_edges(tx, edges, now)
             repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, now)
         decision = Decision(

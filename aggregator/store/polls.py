@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
-from aggregator.identify import key_hash
+from aggregator.errors import LeaseLostError
+from aggregator.identify import article_id, key_hash
 from aggregator.models import Cause, FeedId, HostId, Key, PageId
 from aggregator.ports import Claim, PollOutcome, PollRecord, PollRecorded, Sighting
 from aggregator.schedule import revisit_after_update
@@ -21,17 +22,21 @@ from aggregator.store.dialects import Insert, insert
 from aggregator.store.feeds import state_values
 from aggregator.store.hashes import batches, entry_hash
 from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_feeds_due, lower_pages_due
-from aggregator.store.identity import known_articles, note_edges, note_urls
-from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, entries, feeds, gaps, pages, polls
+from aggregator.store.identity import known_articles, note_edges, note_urls, repartition
+from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, feeds, gaps, pages, polls
 
 _KEPT_POLLS: Final = 50
 
 
-def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded | None:
-    """Save the whole outcome; None: the claim is lost, nothing was saved."""
+def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded:
+    """Save the whole outcome.
+
+    Raises:
+        LeaseLostError: the claim is lost; the transaction must not be committed.
+    """
     if not record.sightings and record.host == claim.host:
         if not is_current(tx, claim):
-            return None
+            raise LeaseLostError(claim.host)
         _save_feed(tx, record, claim.host_id, 0)
         return PollRecorded(entries_new=0, entries_changed=0, new_pages=(), host_id=claim.host_id, known=0)
     return _record_sightings(tx, claim, record)
@@ -72,19 +77,20 @@ class _Plan:
     new: list[_Sighted] = field(default_factory=list)  # one for each new page
     revisits: list[tuple[int, int, datetime]] = field(default_factory=list)  # page, host, at the latest
     again: list[tuple[int, int]] = field(default_factory=list)  # page without bytes whose entry changed, host
+    to_fetch: list[tuple[int, int]] = field(default_factory=list)  # page that only another feed's content stands for
     known: int = 0
 
 
-def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded | None:
+def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded:
     at = record.outcome.at
     sighted = _look_up_entries(tx, record)
+    _heed_evidence(tx, sighted, at)
     plan = _plan(tx, sighted, record)
     ids = host_ids(tx, {record.host, *(_host(new.sighting, claim) for new in plan.new)})
-    due_hosts = {ids[_host(new.sighting, claim)] for new in plan.new if not new.sighting.from_feed}
-    due_hosts |= {HostId(host_id) for _, host_id, _ in plan.revisits}
-    tokens = lock_hosts(tx, {claim.host_id, ids[record.host], *due_hosts})
+    due = _due_hosts(plan, ids, claim, at)
+    tokens = lock_hosts(tx, {claim.host_id, ids[record.host], *due})
     if tokens.get(claim.host_id) != claim.token:
-        return None
+        raise LeaseLostError(claim.host)
     added = _add_pages(tx, plan.new, ids, claim, record)
     for one in sighted:
         one.page_id = added.get(one.key_hash, one.page_id) if one.key is not None else one.page_id
@@ -95,16 +101,17 @@ def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> Poll
         tx.run(_revisit, {"page": page_id, "at": revisit_at})
     for page_id, _ in plan.again:
         tx.run(_extract_again, {"page": page_id})
-    for host_id in sorted(due_hosts):
-        lower_pages_due(tx, host_id, at)
+    for page_id, _ in plan.to_fetch:
+        tx.run(_fetch_after_all, {"page": page_id, "at": at})
+    for host_id, pages_at in sorted(due.items()):
+        lower_pages_due(tx, host_id, pages_at)
     note_urls(tx, [one.sighting.identity for one in sighted if one.sighting.identity and not one.is_settled], at)
-    note_edges(tx, [edge for one in sighted if not one.is_settled for edge in one.sighting.edges], at)
     record_decisions(tx, f"feed {record.feed_id}", [d for one in sighted for d in one.sighting.decisions], at)
     if ids[record.host] != claim.host_id:
         lower_feeds_due(tx, ids[record.host], record.state.due_at)
     _save_feed(tx, record, ids[record.host], entries_new)
     new_pages = [(PageId(added[one.key_hash]), ids[_host(one.sighting, claim)]) for one in plan.new]
-    new_pages += [(PageId(page_id), HostId(host_id)) for page_id, host_id in plan.again]
+    new_pages += [(PageId(page_id), HostId(host_id)) for page_id, host_id in (*plan.again, *plan.to_fetch)]
     return PollRecorded(
         entries_new=entries_new,
         entries_changed=entries_changed,
@@ -116,6 +123,24 @@ def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> Poll
 
 def _host(sighting: Sighting, claim: Claim) -> str:
     return sighting.host or claim.host
+
+
+def _heed_evidence(tx: Transaction, sighted: Sequence[_Sighted], at: datetime) -> None:
+    """Keep what the entries say about their addresses, first: it may show that there is nothing to fetch."""
+    edges = {edge for one in sighted if not one.is_settled for edge in one.sighting.edges}
+    if not edges:
+        return
+    tx.dialect.lock_identity(tx.conn)
+    note_edges(tx, edges, at)
+    repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, at)
+
+
+def _due_hosts(plan: _Plan, ids: Mapping[str, HostId], claim: Claim, at: datetime) -> dict[HostId, datetime]:
+    """Return which hosts get pages, due when at the latest."""
+    due = {HostId(host_id): at for _, host_id in plan.to_fetch}
+    for _, host_id, revisit_at in plan.revisits:
+        due[HostId(host_id)] = min(revisit_at, due.get(HostId(host_id), revisit_at))
+    return due | {ids[_host(new.sighting, claim)]: at for new in plan.new if not new.sighting.from_feed}
 
 
 _known_entries: Final = select(
@@ -150,6 +175,9 @@ _pages: Final = select(
     pages.c.fetched_at,
     pages.c.article_id,
     pages.c.raw_hash,
+    pages.c.key,
+    pages.c.feed_id,
+    pages.c.cause,
 )
 _pages_by_key: Final = _pages.where(pages.c.key_hash.in_(bindparam("values", expanding=True)))
 _pages_by_id: Final = _pages.where(pages.c.id.in_(bindparam("values", expanding=True)))
@@ -198,7 +226,14 @@ def _can_collect(sighting: Sighting) -> bool:
 
 
 def _plan_again(plan: _Plan, one: _Sighted, page: Row[Any], record: PollRecord) -> None:
-    """A changed entry whose content is the article is read again; a changed `updated` brings a visit forward."""
+    """A changed entry whose content is the article is read again; a changed `updated` brings a visit forward.
+
+    Where another feed's content stands for the page and this feed's articles are fetched, the page is: what a feed
+    says about an address is no match for the address itself.
+    """
+    if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):
+        plan.to_fetch.append((page.id, page.host_id))
+        return
     if one.known is None or not one.is_changed:
         return
     if one.sighting.from_feed and page.raw_hash is None and page.state in ("done", "failed"):
@@ -209,6 +244,13 @@ def _plan_again(plan: _Plan, one: _Sighted, page: Row[Any], record: PollRecord) 
     if record.revisits and is_updated and page.article_id is not None and page.fetched_at is not None:
         at = revisit_after_update(page.fetched_at, None, now=record.outcome.at)
         plan.revisits.append((page.id, page.host_id, at))
+
+
+def _stands_for_page(page: Row[Any]) -> bool:
+    """Tell whether a page was never asked for because a feed brought the content."""
+    if page.fetched_at is not None or page.cause is not None:
+        return False
+    return page.state == "fetched" or bool(page.state == "done" and page.article_id == article_id(Key(page.key)))
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -225,6 +267,16 @@ _extract_again: Final = (
     update(pages)
     .where(pages.c.id == bindparam("page"), or_(pages.c.state == DONE, pages.c.state == FAILED))
     .values(state=FETCHED, extract_attempts=0, cause=None, detail="")
+)
+
+_fetch_after_all: Final = (
+    update(pages)
+    .where(
+        pages.c.id == bindparam("page"),
+        or_(pages.c.state == DONE, pages.c.state == FETCHED),
+        pages.c.fetched_at.is_(None),
+    )
+    .values(state=DUE, due_at=bindparam("at"), token=pages.c.token + 1, lease_until=NEVER, lease_owner="")
 )
 
 

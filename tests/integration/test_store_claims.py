@@ -284,7 +284,8 @@ class Now:
     def monotonic(self): return 0.0
     def sleep(self, seconds): pass
 store = open_store(sys.argv[1], Now())
-print(len(store.claim_hosts(1, timedelta(hours=1))), len(store.claim_fetched(1, timedelta(hours=1), "f" * 32)), flush=True)
+hour = timedelta(hours=1)
+print(len(store.claim_hosts(1, hour)), len(store.claim_fetched(1, hour, "f" * 32)), flush=True)
 if sys.argv[2] == "dies":
     os.kill(os.getpid(), 9)
 sys.stdin.read()
