@@ -18,6 +18,7 @@ from aggregator.unwrap import Redirector, unwrap
 from aggregator.urls import Split, split
 
 MAX_HOPS = 5  # redirectors within redirectors
+MAX_FOLDED = 2048  # characters of a path whose AMP forms and endings are looked for, again and again
 MAX_SUBJECT = 1024  # characters of a path or value that a publisher's pattern may see
 
 Decoding = Literal["none", "base62_upper", "base62_lower", "hex"]
@@ -156,7 +157,7 @@ def fold_path(path: str, *, amp: bool = True) -> str:
     '/News/2020/%C3%A9t%C3%A9'
     """
     path = path.rstrip("/") if _PLAIN_PATH.fullmatch(path) else _fold_odd_path(path)
-    while True:
+    while len(path) <= MAX_FOLDED:
         before = path
         if amp and "amp" in path.lower():
             path = _strip_amp(path)
@@ -165,7 +166,8 @@ def fold_path(path: str, *, amp: bool = True) -> str:
         if path.endswith(_PAGE_ENDINGS):
             path = path[: path.rindex("/")].rstrip("/") if _INDEX_FILE.search(path) else _PAGE_ENDING.sub("", path)
         if path == before:
-            return path or "/"
+            break
+    return path or "/"
 
 
 def decode_base62(code: str, decoding: Decoding = "base62_upper") -> int:
@@ -391,7 +393,7 @@ def _fold_text(text: str, safe: str) -> str:
         text = _ESCAPES.sub(_decode_run, text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    return _unsafe(safe).sub(_encode_character, text)
+    return _unsafe(safe).sub(_encode_run, text)
 
 
 def _decode_run(match: re.Match[str]) -> str:
@@ -406,13 +408,18 @@ def _decode_run(match: re.Match[str]) -> str:
     )
 
 
-def _encode_character(match: re.Match[str]) -> str:
-    character = match[0]
-    if "\ud800" <= character <= "\udfff":
-        return f"%{ord(character) - 0xDC00:02X}"
-    return "".join(f"%{byte:02X}" for byte in character.encode())
+def _encode_run(match: re.Match[str]) -> str:
+    run = match[0]
+    if _SURROGATE.search(run) is None:
+        return "%" + run.encode().hex("%").upper()
+    return "".join(
+        f"%{ord(character) - 0xDC00:02X}"
+        if "\ud800" <= character <= "\udfff"
+        else "%" + character.encode().hex("%").upper()
+        for character in run
+    )
 
 
 @lru_cache(maxsize=8)
 def _unsafe(safe: str) -> re.Pattern[str]:
-    return re.compile(f"[^{safe}]")
+    return re.compile(f"[^{safe}]+")

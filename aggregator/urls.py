@@ -9,7 +9,7 @@ import ipaddress
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import unquote, urljoin
 
 import idna
 
@@ -22,7 +22,7 @@ _URL = re.compile(r"(https?):[/\\]+([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?",
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _AUTHORITY = re.compile(r"(?:(.*)@)?(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{0,5}))?", re.DOTALL)
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
-_UNSAFE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^!#$%&'()*+,/:;=?@\[\]~A-Za-z0-9._-]")
+_UNSAFE = re.compile(r"(?:%(?![0-9A-Fa-f]{2})|[^!#$%&'()*+,/:;=?@\[\]~A-Za-z0-9._-])+")
 
 
 class Split(NamedTuple):
@@ -129,7 +129,7 @@ def quote_illegal(text: str) -> str:
     >>> quote_illegal("50% ü%C3%BC")
     '50%25%20%C3%BC%C3%BC'
     """
-    return _UNSAFE.sub(lambda match: quote(match[0].encode("utf-8", "replace"), safe=""), text)
+    return _UNSAFE.sub(lambda match: "%" + match[0].encode("utf-8", "replace").hex("%").upper(), text)
 
 
 @lru_cache(maxsize=8192)

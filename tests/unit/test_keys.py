@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -212,6 +214,29 @@ def test_long_paths_and_values_never_reach_a_publishers_pattern() -> None:
     assert (make_key(path, RULES)[0] or "").startswith("https://dw.com/")
     video = f"https://www.youtube.com/watch?v={'x' * 1100}"
     assert (make_key(video, RULES)[0] or "").startswith("https://youtube.com/")
+
+
+def test_hostile_addresses_cost_little() -> None:
+    begun = time.process_time()
+    for unit in (
+        ".amp",
+        "/amp",
+        "/index.html",
+        ".html",
+        "/m",
+        "&utm_a=1",
+        "?utm_a=1",
+        "%41",
+        "é",
+        "/..",
+        "-1",
+        "a-",
+        ";sid=1",
+    ):
+        for host in ("example.org/", "www.heise.de/", "www.cbc.ca/", "www.google.com/url?url=", "example.org/?a=b"):
+            make_key(f"https://{host}" + unit * (16_000 // len(unit)), RULES)
+            make_key(f"https://{host}" + unit * (1000 // len(unit)), RULES)
+    assert time.process_time() - begun < 5
 
 
 def test_without_rules_nothing_is_dropped_but_the_form_is_normal() -> None:
