@@ -20,7 +20,7 @@ class Redirector:
     """One kind of address with its target inside; `paths` are whole paths or, for `path` and `news`, beginnings."""
 
     name: str
-    form: Literal["param", "path", "query", "news"]
+    form: Literal["param", "base64", "path", "query", "news"]
     hosts: tuple[str, ...]
     paths: tuple[str, ...]
     params: tuple[str, ...] = ()
@@ -36,10 +36,11 @@ def unwrap(redirector: Redirector, path: str, query: str | None) -> str | None:
     'https://example.org/a?x=1'
     """
     match redirector.form:
-        case "param":
+        case "param" | "base64":
             if path not in redirector.paths and "/*" not in redirector.paths:
                 return None
-            return _first_param(query or "", redirector.params)
+            value = _first_param(query or "", redirector.params)
+            return value if redirector.form == "param" or value is None else _from_base64(value)
         case "query":
             return unquote(query) if query and path in redirector.paths else None
         case "path":
@@ -58,11 +59,8 @@ def decode_news_id(code: str) -> str | None:
     >>> decode_news_id("CBMiFWh0dHBzOi8vZXhhbXBsZS5vcmcvYQ")
     'https://example.org/a'
     """
-    try:
-        data = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    if not data.startswith(_NEWS_HEADER) or len(data) < 5:
+    data = _decode_base64(code)
+    if data is None or not data.startswith(_NEWS_HEADER) or len(data) < 5:
         return None
     length, start = data[3], 4
     if length >= 0x80:  # a variable-length number of two bytes; no address is longer
@@ -71,6 +69,18 @@ def decode_news_id(code: str) -> str | None:
     if len(target) < length or not target.startswith(b"http"):
         return None
     return target.decode("utf-8", "replace")
+
+
+def _decode_base64(code: str) -> bytes | None:
+    try:
+        return base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _from_base64(value: str) -> str | None:
+    data = _decode_base64(value.removeprefix("a1"))
+    return data.decode("utf-8", "replace") if data is not None and data.startswith(b"http") else None
 
 
 def _after(path: str, beginnings: tuple[str, ...]) -> str | None:

@@ -13,6 +13,7 @@ from aggregator.unwrap import Redirector, decode_news_id, unwrap
 PARAM = Redirector(name="p", form="param", hosts=("r.example",), paths=("/go",), params=("url", "u"))
 ANY_PATH = Redirector(name="a", form="param", hosts=("r.example",), paths=("/*",), params=("url",))
 PATH = Redirector(name="c", form="path", hosts=("r.example",), paths=("/c/", "/v/"))
+CODE = Redirector(name="b", form="base64", hosts=("r.example",), paths=("/ck",), params=("u",))
 QUERY = Redirector(name="q", form="query", hosts=("r.example",), paths=("/",))
 NEWS = Redirector(name="n", form="news", hosts=("r.example",), paths=("/articles/",))
 
@@ -33,6 +34,10 @@ def news_id(url: bytes, tail: bytes = b"") -> str:
         (PARAM, "/go", "x=1", None),
         (PARAM, "/go", None, None),
         (ANY_PATH, "/t3_x", "url=https://e.org/", "https://e.org/"),
+        (CODE, "/ck", "u=a1aHR0cHM6Ly9lLm9yZy9h", "https://e.org/a"),
+        (CODE, "/ck", "u=a1ZnRwOi8vZS5vcmc", None),
+        (CODE, "/ck", "u=a1!", None),
+        (CODE, "/ck", "x=1", None),
         (PATH, "/c/s/e.org/a", None, "https://e.org/a"),
         (PATH, "/v/e.org/a", "x=1", "http://e.org/a?x=1"),
         (PATH, "/c/s/nohost/a", None, None),
@@ -80,6 +85,6 @@ def test_no_news_id_raises(code: str) -> None:
     assert decoded is None or decoded.startswith("http")
 
 
-@given(st.sampled_from([PARAM, ANY_PATH, PATH, QUERY, NEWS]), st.text(), st.none() | st.text())
+@given(st.sampled_from([PARAM, ANY_PATH, CODE, PATH, QUERY, NEWS]), st.text(), st.none() | st.text())
 def test_unwrap_never_raises(redirector: Redirector, path: str, query: str | None) -> None:
     assert isinstance(unwrap(redirector, path, query), str | None)
