@@ -86,22 +86,13 @@ def text_in(element: Element) -> str:
     return " ".join("".join(map(str, element.itertext())).split())
 
 
-@dataclass(slots=True)
-class _Open:
-    """An element that the walk is in."""
-
-    number: int
-    tag: str
-    look: str  # tag, class and id
-    classes: str
-
-
 class _Collector:
     """The walk's state: where it is, and the text of the block that is not complete yet."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self._path: list[_Open] = [_Open(0, "", "", "")] * 2  # so that every element has one around it
+        nowhere = etree.Element("html")
+        self._path: list[tuple[int, Element]] = [(0, nowhere), (0, nowhere)]  # every element has one around it
         self._block_depths: list[int] = [1]  # which elements of the path are blocks
         self._places: dict[str, list[int]] = {tag: [] for tag in _PLACE_TAGS}
         self._texts: list[str] = []
@@ -116,8 +107,7 @@ class _Collector:
             self._block_depths.append(len(self._path))
         if tag in _PLACE_TAGS:
             self._places[tag].append(self._count)
-        classes = element.get("class") or ""
-        self._path.append(_Open(self._count, tag, f"{tag}.{classes}#{element.get('id') or ''}", classes))
+        self._path.append((self._count, element))
         if tag == "br":
             self._break_line()
         else:
@@ -146,25 +136,32 @@ class _Collector:
             self._texts.append(_LINE_BREAK)
 
     def _finish(self) -> None:
+        """Make a block of the text since the last one, if there is any."""
+        if not self._texts:
+            return
         lines = (" ".join(line.split()) for line in "".join(self._texts).split(_LINE_BREAK))
         text = "\n".join(line for line in lines if line)
-        letters = letters_of(text)
-        if letters:
-            depth = self._block_depths[-1]
-            own, around = self._path[depth], self._path[depth - 1]
-            articles = self._places["article"]
-            self.blocks.append(
-                Block(
-                    text=text,
-                    letters=letters,
-                    tag=own.tag,
-                    parent=around.number,
-                    article=articles[-1] if articles else 0,
-                    style=(own.look, around.look),
-                    classes=" ".join(part.classes for part in self._path[max(depth - 2, 0) : depth + 1]),
-                    link_share=min(1.0, self._link_chars / len(text)),
-                    inside=frozenset(tag for tag, numbers in self._places.items() if numbers),
-                )
-            )
+        if letters := letters_of(text):
+            self.blocks.append(self._block(text, letters))
         self._texts.clear()
         self._link_chars = 0
+
+    def _block(self, text: str, letters: str) -> Block:
+        depth = self._block_depths[-1]
+        (_, own), (number, around), (_, outer) = self._path[depth], self._path[depth - 1], self._path[max(depth - 2, 0)]
+        articles = self._places["article"]
+        return Block(
+            text=text,
+            letters=letters,
+            tag=str(own.tag),
+            parent=number,
+            article=articles[-1] if articles else 0,
+            style=(_look_of(own), _look_of(around)),
+            classes=" ".join(element.get("class") or "" for element in (outer, around, own)),
+            link_share=min(1.0, self._link_chars / len(text)),
+            inside=frozenset(tag for tag, numbers in self._places.items() if numbers),
+        )
+
+
+def _look_of(element: Element) -> str:
+    return f"{element.tag}.{element.get('class') or ''}#{element.get('id') or ''}"

@@ -75,6 +75,7 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
     chosen = confirm(blocks, opinions)
     if sum(len(blocks[i].letters) for i in chosen) < _MIN_SHARE * opinions.proposal.size:
         return None
+    chosen = drop_next_article(blocks, chosen)
     chosen = drop_repeated(blocks, chosen, opinions.proposal)
     chosen = fill(blocks, chosen, opinions.plain)
     chosen = follow_guide(blocks, chosen, opinions, letters_of(guide.article))
@@ -102,6 +103,15 @@ def _is_prose(block: Block, opinions: Opinions) -> bool:
     if opinions.readable.has(block.letters):
         return True
     return block.tag in _PROSE_TAGS - {"h3"} and "li" not in block.inside and opinions.plain.has(block.letters)
+
+
+def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop what stands in a further `article` element that begins with a headline of its own: endless pages."""
+    heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
+    others = [i for i in heads[1:] if blocks[i].article != blocks[heads[0]].article]
+    if not others or not any(heads[0] < i < others[0] for i in chosen):
+        return chosen
+    return {i for i in chosen if i < others[0]}
 
 
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], proposal: Opinion) -> set[int]:

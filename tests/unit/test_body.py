@@ -13,6 +13,7 @@ from aggregator.body import (
     add_teaser,
     confirm,
     drop_head,
+    drop_next_article,
     drop_repeated,
     drop_scraps,
     fill,
@@ -98,7 +99,20 @@ def test_a_second_opinion_has_a_veto_unless_it_leaves_less_than_half() -> None:
     assert texts(blocks, confirm(blocks, with_second(ONE))) == [ONE, TWO, THREE]
 
 
-# --- drop_repeated ----------------------------------------------------------------------------------------------------
+# --- drop_next_article, drop_repeated ---------------------------------------------------------------------------------
+
+
+def test_the_next_article_of_an_endless_page_goes() -> None:
+    first = f"<article><h1>The bridge</h1>{paragraphs(ONE, TWO)}<h1>Money</h1>{paragraphs(THREE)}</article>"
+    blocks = page(first + f"<article><h1>Football</h1>{paragraphs(FOUR)}</article>")
+    assert texts(blocks, drop_next_article(blocks, {1, 2, 4, 6})) == [ONE, TWO, THREE]
+
+
+def test_headlines_within_one_article_and_teasers_above_it_drop_nothing() -> None:
+    blocks = page(f"<article><h1>One</h1>{paragraphs(ONE)}<h1>Two</h1>{paragraphs(TWO)}</article>")
+    assert drop_next_article(blocks, {1, 3}) == {1, 3}
+    teaser = page(f"<article><h1>Teaser</h1></article><article><h1>Bridge</h1>{paragraphs(ONE)}</article>")
+    assert drop_next_article(teaser, {2}) == {2}
 
 
 def test_a_copy_for_telephones_goes_and_a_refrain_stays() -> None:
