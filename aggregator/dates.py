@@ -184,6 +184,8 @@ def _fold(raw: str) -> str:
     """Return `raw` in small letters, ASCII digits, without accents and with single blanks."""
     if len(raw) > _MAX_CHARS:
         return ""
+    if raw.isascii():
+        return " ".join(raw.lower().split())
     text = unicodedata.normalize("NFKD", raw).casefold()
     digits = (str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
     folded = "".join(c for c in digits if not unicodedata.combining(c))

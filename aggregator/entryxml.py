@@ -90,7 +90,7 @@ def base_of(element: etree._Element, base: str) -> str:
 
 
 def _first(tree: EntryTree, names: tuple[str, ...]) -> list[etree._Element]:
-    return [child for name in names for child in tree.children.get(name, ())]
+    return [child for name in names if name in tree.children for child in tree.children[name]]
 
 
 def read_id(tree: EntryTree) -> str:

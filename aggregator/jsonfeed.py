@@ -12,7 +12,7 @@ from datetime import datetime
 from aggregator.dates import parse_date
 from aggregator.entryids import Mark, choose_rule, entry_id_of
 from aggregator.models import Enclosure, Entry, ParsedFeed
-from aggregator.slices import hash_slice
+from aggregator.slices import MAX_ENTRIES, hash_slice
 from aggregator.urls import absolute
 
 Json = dict[str, object]
@@ -30,7 +30,7 @@ def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str
         return ParsedFeed(kind=None, format=None, error="JSON, and no JSON Feed")
     base = absolute(url, _text(document.get("feed_url"))) or url or _text(document.get("home_page_url"))
     language, authors = _text(document.get("language")), _authors(document)
-    items = _objects(document.get("items"))
+    items = _objects(document.get("items"))[:MAX_ENTRIES]
     hashes = tuple(hash_slice(json.dumps(item, sort_keys=True), b"") for item in items)
     marks = [_mark(item, base) for item in items]
     rule = choose_rule(marks)

@@ -108,7 +108,7 @@ def _parse_xml(text: FeedText, root: Root, base: str, now: datetime, known: Coll
     rule = WORKING_IDS if plain else choose_rule(list(marks.values()))
     texts = _read_texts([trees[i] for i in selected], is_atom=context.is_atom)
     entries = tuple(
-        _entry(entry_tree, text, head, hashes[i], entry_id_of(marks[i], rule), now)
+        _entry(entry_tree, marks[i], text, head, hashes[i], entry_id_of(marks[i], rule), now)
         for i, text in zip(selected, texts, strict=True)
         if (entry_tree := trees[i]) is not None
     )
@@ -266,14 +266,15 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _entry(tree: EntryTree, texts: _Texts, head: Head, raw_hash: str, entry_id: str, now: datetime) -> Entry:
-    raw_id = read_id(tree)
+def _entry(
+    tree: EntryTree, mark: Mark, texts: _Texts, head: Head, raw_hash: str, entry_id: str, now: datetime
+) -> Entry:
     dates = read_dates(tree, now)
     original = read_text(tree, "feedburner:origlink")
     return Entry(
-        id=raw_id,
+        id=mark.id,
         entry_id=entry_id,
-        link=read_link(tree, entry_id=raw_id),
+        link=mark.link or None,
         title=texts.title,
         published_at=dates.published_at,
         updated_at=dates.updated_at,

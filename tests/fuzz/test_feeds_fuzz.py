@@ -1,7 +1,8 @@
 """Bytes that no publisher would write, against everything that reads a feed.
 
 A short run is part of the tests. For longer ones: `python tests/fuzz/test_feeds_fuzz.py MINUTES [SEED]`, which mutates
-the feeds of `tests/data/feeds` and stops at the first exception, at more than 5 s for one input, or above 500 MB.
+the feeds of `tests/data/feeds` and stops at the first exception, at more than 5 s of this process for one input, or
+above 500 MB.
 """
 
 from __future__ import annotations
@@ -80,10 +81,10 @@ def run(seconds: float, seed: int) -> int:
         body = mutate(rng.choice(corpus), rng)
         if len(corpus) < 400 and rng.random() < 0.02 and len(body) < 20_000:
             corpus.append(body)
-        start = time.monotonic()
+        start = time.process_time()
         try:
             check(body)
-            took = time.monotonic() - start
+            took = time.process_time() - start
             assert took < MAX_SECONDS, f"{took:.1f} s"
             megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
             assert megabytes < MAX_MEGABYTES, f"{megabytes} MB"
