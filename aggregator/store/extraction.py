@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
@@ -30,6 +31,7 @@ from aggregator.store.schema import FETCHED, NEVER, entries, feeds, folders, pag
 
 _MAX_CLAIMS: Final = 2  # a third one is not given out: twice it was the end of the worker
 _SILENT: Final = timedelta(seconds=90)  # of a folder's workers, then its pages are fetched again
+_LOOK_AT: Final = 100  # rows that are read in one go
 _BEAT: Final = timedelta(seconds=20)
 
 _now: Final = bindparam("now", type_=pages.c.lease_until.type)
@@ -54,6 +56,7 @@ _free: Final = (
     .order_by(pages.c.id)
 )
 _some: Final = _free.limit(bindparam("limit")).with_for_update(skip_locked=True)
+_free_after: Final = _free.where(pages.c.id > bindparam("last")).limit(bindparam("limit"))
 _chosen: Final = _free.where(pages.c.id.in_(bindparam("ids", expanding=True))).with_for_update(skip_locked=True)
 _take: Final = (
     update(pages)
@@ -88,8 +91,16 @@ def _candidates(tx: Transaction, limit: int, folder: str, scope: Scope | None) -
     parameters = {"now": tx.now, "folder": folder}
     if scope is None:
         return tx.all(_some, {**parameters, "limit": limit})
-    ids = [row.id for row in tx.all(_free, parameters) if row.id in scope.pages][:limit]
+    ids = list(islice(_free_ids(tx, parameters, scope), limit))
     return [row for batch in batches(ids) for row in tx.all(_chosen, {**parameters, "ids": batch})]
+
+
+def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: Scope) -> Iterator[int]:
+    """Yield the free pages of `scope` in the order in which they were announced, a few rows at a time."""
+    last = 0
+    while rows := tx.all(_free_after, {**parameters, "last": last, "limit": _LOOK_AT}):
+        yield from (row.id for row in rows if row.id in scope.pages)
+        last = rows[-1].id
 
 
 _first_entries: Final = (
