@@ -29,6 +29,7 @@ _BURST_SPAN: Final = 5_400.0
 _BETA: Final = 0.75
 _GUARD: Final = 0.5  # share of the feed's window that may be new before we look, so that nothing scrolls out
 _SMALLEST_WINDOW: Final = 3
+_FIRST_DAYS: Final = 0.5
 _LAG: Final = timedelta(hours=36)  # an entry dated earlier than this before the last poll is an old one, changed
 _REMEMBERED: Final = 64  # publication times
 
@@ -158,6 +159,15 @@ def expected_rate(stats: PublicationStats, now: datetime) -> float:
     return (max(weight, 0.0) + _PRIOR_ENTRIES) / (exposure + _PRIOR_DAYS)
 
 
+def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
+    """Return how many times faster than `rate` the window may scroll, 1 or more.
+
+    In a feed's first hours the cautious rate can be far below a busy truth: what was counted is the safer guess then.
+    """
+    weight, exposure = _decayed(stats, now)
+    return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0
+
+
 def adaptive_interval(stats: PublicationStats, threshold: float, longest: timedelta, now: datetime) -> timedelta:
     """Return how long to wait for news, at most `longest`.
 
@@ -166,7 +176,7 @@ def adaptive_interval(stats: PublicationStats, threshold: float, longest: timede
     """
     rate = expected_rate(stats, now)
     limit = threshold * rate ** (1 - _BETA)
-    room = _GUARD * max(stats.window, _SMALLEST_WINDOW)
+    room = _GUARD * max(stats.window, _SMALLEST_WINDOW) / _haste(stats, rate, now)
     hours = _hour_factors(stats.hours)
     weekdays = _weekday_factors(stats.weekdays)
     minutes = _minute_factors(stats.minutes)

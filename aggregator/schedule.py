@@ -82,7 +82,8 @@ def after_failure(
     """Return the feed's state after a failed poll, `due_at` included.
 
     The wait doubles with each hard failure in a row, with two soft or four temporary ones; it is never shorter than
-    the wait before, and no feed is given up: after 24 hours (its own interval, if that is longer) it is asked again.
+    without the failure, nor than after the failure before, and no feed is given up: after 24 hours (its own interval,
+    if that is longer) it is asked again. A feed that never answered starts at `min_interval`.
     410 Gone pauses the feed until an operator acts. With `own_network` the failure is ours and counts nothing.
     """
     state = replace(
@@ -96,16 +97,22 @@ def after_failure(
     )
     if state.status is FeedStatus.GONE:
         return replace(state, failures=state.failures + 1, due_at=NEVER)
-    own = _own_interval(feed, now, policy)
+    is_new = feed.state.succeeded_at is None and feed.interval is None
+    own = policy.min_interval if is_new else _own_interval(feed, now, policy)
     if own_network:
         return replace(state, due_at=_after_hints(state, now + _varied(own, feed, policy, random), now))
     failures = feed.state.failures + _STEPS[failed.cause]
-    first = own if feed.state.succeeded_at is not None or feed.interval is not None else policy.min_interval
-    before = feed.state.due_at - feed.state.polled_at if feed.state.polled_at is not None else timedelta(0)
-    cap = max(min(_BACK_OFF_CAP, policy.max_interval), first)
-    wait = min(max(first * 2.0 ** min(failures, 24), before), cap)
+    cap = max(min(_BACK_OFF_CAP, policy.max_interval), own)
+    wait = max(own * 2.0 ** min(failures, 24.0), _wait_before(feed.state))
     wait = min(wait * random.uniform(1, 1 + 2 * policy.jitter), cap)
     return replace(state, failures=failures, due_at=_after_hints(state, now + wait, now))
+
+
+def _wait_before(state: FeedState) -> timedelta:
+    """Return how long we waited after the failure before this one."""
+    if state.failures and state.polled_at is not None:
+        return state.due_at - state.polled_at
+    return timedelta(0)
 
 
 def forced_due(state: FeedState, now: datetime) -> bool:
@@ -245,7 +252,7 @@ class _Retry:
 
 
 _ONCE: Final = _Retry(1)
-_TEMPORARY_PAGE: Final = _Retry(10)  # 10 minutes ... 24 hours: about four days
+_TEMPORARY_PAGE: Final = _Retry(10)  # 10 minutes ... 24 hours: about three days
 _RETRIES: Final[dict[Cause, _Retry]] = {
     Cause.ROBOTS: _Retry(30, _DAY, 1.0),
     Cause.ROBOTS_UNREACHABLE: _Retry(14, timedelta(hours=6)),
@@ -328,7 +335,7 @@ def steer(threshold: float, *, polls: int, feed_days: float, budget: float, elap
     """
     if feed_days <= 0:
         return threshold
-    wanted = (max(polls / feed_days, budget / 10) / budget) ** 2
+    wanted = min(max(polls / feed_days / budget, 0.1), 10.0) ** 2
     change: float = wanted ** min(elapsed / _DAY / 10, 1.0)
     lowest, highest = _THRESHOLDS
     return min(max(threshold * min(max(change, 0.5), 2.0), lowest), highest)
