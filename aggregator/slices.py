@@ -153,10 +153,12 @@ def _plain_end(text: str, start: int, opening: str) -> int:
     closing = f"</{opening[1:]}>"
     limit = text.find(opening, start)
     end = text.find(closing, start, limit if limit >= 0 else len(text))
-    if end < 0 or text.find("<!--", start, end) >= 0:
+    if end < 0:
         return 0
-    # Whatever CDATA came before: the last one is closed, so the end tag stands outside.
-    if text.rfind("<![CDATA[", start, end) > text.rfind("]]>", start, end):
+    # CDATA is harmless when the last one is closed: then the end tag stands outside. A comment needs a closer look.
+    if text.find("<!", start, end) >= 0 and (
+        text.find("<!--", start, end) >= 0 or text.rfind("<![CDATA[", start, end) > text.rfind("]]>", start, end)
+    ):
         return 0
     return end + len(closing)
 
