@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from sqlalchemy.sql import Executable
 
 from aggregator.ports import Clock
 from aggregator.store.dialects import Dialect, SqliteDialect, insert_new, translated
+from aggregator.store.grouping import Group, Piece
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _ATTEMPTS = 8  # of a transaction that other transactions keep stopping
@@ -57,6 +61,9 @@ class Transaction:
             self.conn.execute(insert_new(self.dialect.name, table), rows)
 
 
+_Work = tuple[Callable[[Transaction], Any], bool]  # what to run, and whether it has to be synced
+
+
 class Database:
     """The engines of one store. SQLite has one writing connection for all threads, behind a lock."""
 
@@ -78,13 +85,23 @@ class Database:
         self._connection: Connection | None = None
         self._durable = False
         self._reader = dialect.reader()
+        self._group: Group[_Work] = Group(self._write_together)
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
         """Run `work` in one transaction, again when another transaction stopped it; `durable`: synced at the end.
 
+        On SQLite the works of several threads may share a transaction: all of them are committed, or each is run again
+        on its own. So `work` may run more than once and must change nothing but the store.
+
         Raises:
             StorageError: the database refused.
         """
+        if isinstance(self.dialect, SqliteDialect):
+            result: T = self._group.run((work, durable))  # type: ignore[assignment] # what this very work gave
+            return result
+        return self._write_alone(work, durable)
+
+    def _write_alone(self, work: Callable[[Transaction], T], durable: bool) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             with translated(self.dialect):
                 try:
@@ -94,6 +111,23 @@ class Database:
                     if attempt == _ATTEMPTS or not self.dialect.is_transient(error):
                         raise
         raise AssertionError("the last attempt returns or raises")
+
+    def _write_together(self, pieces: Sequence[Piece[_Work]]) -> None:
+        """Run all in one transaction; when one of them fails, each in its own."""
+        if len(pieces) > 1:
+            try:
+                with self._writing(any(durable for _, durable in (piece.work for piece in pieces))) as conn:
+                    for piece in pieces:
+                        piece.result = piece.work[0](self._transaction(conn))
+            except Exception:
+                logger.debug("shared transaction failed", exc_info=True)
+            else:
+                return
+        for piece in pieces:
+            try:
+                piece.result = self._write_alone(*piece.work)
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread whose work it was
+                piece.error = error
 
     @property
     def engine(self) -> Engine:
