@@ -23,9 +23,9 @@ def _at(seconds: float) -> datetime:
 class SchedulePolicy:
     """One feed's side of the simulation: remembers by `update_stats`, decides by `next_poll_at`."""
 
-    def __init__(self, knob: float) -> None:
+    def __init__(self, knob: float, seed: int = 0) -> None:
         self._policy = PollPolicy(threshold=knob)
-        self._random = Random(0)
+        self._random = Random(seed)
         self._feed: Feed | None = None
 
     def next_interval(self, st: Any, now: float, hints: Any) -> float:

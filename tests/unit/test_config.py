@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.config import config_schema, default_config, find_config, load_config, show
@@ -393,6 +393,7 @@ def test_empty_token(path: Path) -> None:
     assert "is empty; write a token" in refusal(path, '[web]\ntoken_file = "token"')
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_is_a_configuration_or_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.toml"
@@ -401,6 +402,7 @@ def test_any_text_is_a_configuration_or_one_line(tmp_path_factory: pytest.TempPa
         load_config(path, {})
 
 
+@settings(deadline=None)
 @given(
     section=st.sampled_from(sorted(SECTIONS)),
     key=st.sampled_from(sorted({key for model in SECTIONS.values() for key in model.model_fields})),
@@ -466,12 +468,14 @@ def test_mask_leaves_plain_addresses() -> None:
 # --- durations and sizes ----------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.integers(0, 36_500 * 86_400_000))
 def test_durations_read_back(milliseconds: int) -> None:
     span = timedelta(milliseconds=milliseconds)
     assert parse_duration(format_duration(span)) == span
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15 - 1))
 def test_sizes_read_back(size: int) -> None:
     assert parse_size(format_size(size)) == size
