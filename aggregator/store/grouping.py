@@ -71,6 +71,9 @@ class Group(Generic[W]):
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
         try:
             self._perform(batch)
+        except BaseException as error:  # noqa: BLE001 - raised again in every thread that waits for it
+            for piece in batch:
+                piece.error = piece.error or error
         finally:
             with self._gate:
                 heir = self._waiting[0] if self._waiting else None
