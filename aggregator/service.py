@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -18,8 +19,11 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from watchfiles import watch
 
+from aggregator import web
 from aggregator.app import App, check_room, reload_app
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
+from aggregator.fetch import HttpFetcher
+from aggregator.metrics import EngineView, MeteredFetcher, Metrics
 from aggregator.notify import notify, watchdog_interval
 from aggregator.settings import Config
 
@@ -46,6 +50,9 @@ class Service:
         self._ticks = 0
         self._ticked_at = time.monotonic()
         self._signals = 0
+        self._metrics = Metrics()
+        self._metrics.watch_engine(self._view)
+        self._metrics.watch_store(app.store.counts)
         self._watchdog = watchdog_interval(environ, os.getpid())
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(4)},
@@ -60,6 +67,10 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
+        with self._serving():
+            self._work()
+
+    def _work(self) -> None:
         extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
         watcher = threading.Thread(target=self._watch_configuration, name="configuration", daemon=True)
         for job, every in (
@@ -75,6 +86,41 @@ class Service:
         logger.info("started", extra={"feeds": len(self.app.config.feeds)})
         self._ended.wait()
         self._stop(extraction)
+
+    @contextmanager
+    def _serving(self) -> Iterator[None]:
+        """Serve status page, API and metrics where `[web] listen` says so."""
+        settings = self.app.config.web
+        self._observe()
+        if settings.address is None:
+            yield
+            return
+        site = web.create_app(
+            self.app.store,
+            ready=self.is_ready,
+            metrics=self._metrics,
+            refresh=web.refresher(self.app.store),
+            token=web.read_token(settings.token_file),
+        )
+        with web.serve(site, web.listen(*settings.address)) as server:
+            logger.info("serving", extra={"address": web.address_of(server)})
+            yield
+
+    def _observe(self) -> None:
+        """Let every request and poll from now on be measured."""
+        tools = self.app.engine.tools
+        fetcher = MeteredFetcher(self.app.fetcher, self._metrics)
+        self.app.engine.tools = replace(tools, fetcher=fetcher, on_poll=self._metrics.observe_poll)
+
+    def _view(self) -> EngineView:
+        engine = self.app.engine
+        return EngineView(
+            totals=engine.totals,
+            visits_running=engine.running,
+            workers=engine.workers,
+            extractions_in_hand=engine.line.in_hand,
+            extraction_workers=self.app.pool.workers,
+        )
 
     def is_ready(self) -> bool:
         """Whether the last tick is recent: what /readyz says."""
@@ -112,6 +158,7 @@ class Service:
         if self._may_poll():
             self.app.engine.fill()
         self._ticked_at = time.monotonic()
+        self._metrics.observe_tick(self.app.clock.now())
         if self._watchdog is not None and self._is_moving():
             self._tell(WATCHDOG=1)
 
@@ -177,11 +224,20 @@ class Service:
         try:
             config = self._load()
             if config.config_hash != self.app.config.config_hash:
+                before = self.app.fetcher
                 self.app = reload_app(self.app, config)
+                self._observe()
+                if before is not self.app.fetcher:
+                    self._close_later(before)
                 logger.info("configuration reloaded", extra={"file": str(config.path)})
         except AggregatorError as error:
             logger.error("configuration refused; the running settings stay", extra={"reason": str(error)})
         self._tell(READY=1)
+
+    def _close_later(self, fetcher: HttpFetcher) -> None:
+        """Close what visits under way may still use, once they have ended."""
+        at = self.app.clock.now() + self.app.engine.tools.policy.lease
+        self._scheduler.add_job(fetcher.close, "date", run_date=at)
 
     def _tell(self, **messages: str | int) -> None:
         notify(self._environ, **messages)
