@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, Info, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -123,6 +123,8 @@ def _outcome_of(result: FetchResult) -> str:
             return "redirected"
         case FetchFailed():
             return result.cause.value
+        case _:
+            assert_never(result)
 
 
 class MeteredFetcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,9 +20,11 @@ from aggregator.metrics import Metrics
 from aggregator.models import Article, Cause, EvidenceKind, FeedId, FeedStatus, Key
 from aggregator.parse import parse_feed
 from aggregator.ports import Store
+from aggregator.schedule import NEVER
 from aggregator.sinks.records import article_record as record_of
 from aggregator.store import SqlStore, open_store
 from aggregator.web import RunningServer, address_of, create_app, listen, read_token, refresher, serve
+from aggregator.web.guard import Guard
 from aggregator.web.schemas import Article as ArticleSchema
 from aggregator.web.words import differences
 from tests.stores import (
@@ -218,6 +221,16 @@ def test_a_feed_s_page_shows_the_history_of_its_polls(site: Site, store: SqlStor
     site.get("/feeds/999", 404)
     site.get("/feeds/999999999999999999999999", 404)
     site.get("/feeds/x", 404)
+
+
+def test_a_feed_that_is_gone_has_no_next_poll(site: Site, store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    record = poll_record(feed, at=store.now())
+    held = claim(store, feed.host)
+    state = replace(record.state, status=FeedStatus.GONE, cause=Cause.GONE, due_at=NEVER)
+    assert store.record_poll(held, replace(record, state=state))
+    assert "<dt>next poll</dt><dd>never</dd>" in site.get(f"/feeds/{feed.id}").text
+    assert site.get(f"/api/v1/feeds/{feed.id}").json()["due_at"] is None
 
 
 def test_many_feeds_are_shown_page_by_page(site: Site, store: SqlStore) -> None:
@@ -541,6 +554,19 @@ def test_the_token_is_the_content_of_a_file(tmp_path: Path) -> None:
         read_token(file)
     file.write_text("s3cret\n")
     assert read_token(file) == "s3cret"
+
+
+def test_the_guard_leaves_a_server_s_own_messages_alone() -> None:
+    seen: list[str] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    async def never(*_: Any) -> Any:
+        raise AssertionError
+
+    asyncio.run(Guard(inner, "s3cret")({"type": "lifespan"}, never, never))
+    assert seen == ["lifespan"]
 
 
 # --- the stream -------------------------------------------------------------------------------------------------------
