@@ -33,7 +33,7 @@ from aggregator.jsonld import read_json_ld
 from aggregator.languages import language_of
 from aggregator.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
 from aggregator.models import Cause, DateSource, ExtractInput, Extraction, PageFailed
-from aggregator.pagerules import PageRules, apply_rules, mark_css, marked_elements
+from aggregator.pagerules import Applied, PageRules, apply_rules, mark_css
 
 logger = logging.getLogger(__name__)
 
@@ -121,21 +121,22 @@ def _extract(page_html: str, page: ExtractInput, rules: PageRules | None, mode: 
         )
     )
     tree = _parse(page_html if rules is None else mark_css(page_html, rules))
-    stated = Stated() if rules is None else apply_rules(tree, rules)
+    applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
     json_ld = read_json_ld(page_html, page.url)
-    metadata = read_metadata(tree, json_ld, page.url, stated, page.first_seen)
+    metadata = read_metadata(tree, json_ld, page.url, applied.stated, page.first_seen)
     metadata = _ask_trafilatura(tree, metadata, page)
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
-    body = _body_of(tree, text, guide, mode, has_rules=rules is not None)
+    body = _body_by_rule(applied.content) or _body_of(tree, text, guide, mode)
     image = lead_image_of(tree, metadata.image_urls, page.url)
     return replace(_combine(page, metadata, text, body), lead_image=image)
 
 
-def _body_of(tree: Element, text: str, guide: Guide, mode: Mode, *, has_rules: bool) -> str:
-    roots = marked_elements(tree, "content") if has_rules else []
-    if roots:  # the publisher's rule says where the article is; nobody needs to be asked
-        outer = [root for root in roots if not any(around in roots for around in root.iterancestors())]
-        return _join(block for root in outer for block in blocks_of(root) if _is_text(block))
+def _body_by_rule(content: Iterable[Element]) -> str:
+    """Return the text where the publisher's rule says that it is; nobody needs to be asked."""
+    return _join(block for element in content for block in blocks_of(element) if _is_text(block))
+
+
+def _body_of(tree: Element, text: str, guide: Guide, mode: Mode) -> str:
     plain = Opinion(_lines(text))
     readable = Opinion(_readable_lines(tree))
     proposed = _trafilatura_lines(tree, recall=True)

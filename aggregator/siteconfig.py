@@ -1,0 +1,89 @@
+"""Site-config files of FiveFilters, read as rules about pages: https://github.com/fivefilters/ftr-site-config.
+
+One text file per host (`example.org.txt`; `.example.org.txt` holds for every host below it), lines of
+`directive: value`. Taken are `body`, `strip`, `strip_id_or_class`, `strip_image_src`, `author`, `date` and
+`next_page_link`; the others concern another program's fetching and rewriting and are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LINE = re.compile(r"\s*([a-z_]{2,40})(?:\([^)]{0,200}\))?\s*:\s*(.*?)\s*")
+_MAX_LINE_CHARS = 2000
+_FIELDS = {"body": "content", "strip": "strip", "author": "author", "date": "date", "next_page_link": "next_page"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """What one file says about pages; all selectors are XPath."""
+
+    content: tuple[str, ...] = ()
+    strip: tuple[str, ...] = ()
+    author: tuple[str, ...] = ()
+    date: tuple[str, ...] = ()
+    next_page: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfigs:
+    """The files of a directory, by the host in their names."""
+
+    by_host: Mapping[str, SiteConfig] = field(default_factory=dict)
+
+    def of(self, host: str) -> SiteConfig | None:
+        """Return what holds for a host: its own file, else that for all hosts below a domain around it."""
+        host = host.lower().removeprefix("www.")
+        if own := self.by_host.get(host):
+            return own
+        labels = host.split(".")
+        around = ("." + ".".join(labels[start:]) for start in range(len(labels) - 1))
+        return next((config for name in around if (config := self.by_host.get(name))), None)
+
+
+def read_site_config(text: str) -> SiteConfig:
+    """Read one file; lines that are no directive, comments and unknown directives are passed over.
+
+    >>> read_site_config("strip_id_or_class: promo").strip
+    ("//*[contains(@class, 'promo') or contains(@id, 'promo')]",)
+    """
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for line in text.splitlines():
+        parts = _LINE.fullmatch(line[:_MAX_LINE_CHARS])
+        if parts is None or not parts.group(2):
+            continue
+        directive, value = parts.groups()
+        if directive in _FIELDS:
+            found[_FIELDS[directive]].append(_as_xpath(value))
+        elif directive == "strip_id_or_class" and (name := _literal(value)):
+            found["strip"].append(f"//*[contains(@class, {name}) or contains(@id, {name})]")
+        elif directive == "strip_image_src" and (name := _literal(value)):
+            found["strip"].append(f"//img[contains(@src, {name})]")
+    return SiteConfig(**{name: tuple(selectors) for name, selectors in found.items()})
+
+
+def load_site_configs(directory: Path) -> SiteConfigs:
+    """Read all files of a directory; a file that is not UTF-8 is read as far as it is."""
+    configs = {}
+    for path in sorted(directory.glob("*.txt")):
+        config = read_site_config(path.read_text(encoding="utf-8", errors="replace"))
+        if config != SiteConfig():
+            configs[path.name.removesuffix(".txt").lower()] = config
+    return SiteConfigs(by_host=configs)
+
+
+def _as_xpath(value: str) -> str:
+    """Return the expression so that it is recognised as XPath: a bare call (`string(...)`) gets parentheses."""
+    return value if value.startswith(("/", "./", "(")) else f"({value})"
+
+
+def _literal(value: str) -> str:
+    """Return a string of XPath 1.0, which knows no escapes; `""` for one with both kinds of quotes."""
+    value = value.strip("'\"")
+    if "'" not in value:
+        return f"'{value}'" if value else ""
+    return f'"{value}"' if '"' not in value else ""
