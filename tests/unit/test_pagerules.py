@@ -10,7 +10,7 @@ from aggregator.pagerules import Applied, apply_rules, is_xpath, mark_css, rules
 from aggregator.siteconfig import SiteConfig
 
 PAGE = """<html><head><meta name="author" content="Ada Byron"></head><body>
-    <div class="x"><p id="a">One</p><div class="x"><p id="b">Two</p></div></div>
+    <div class="x"><p id="a">One</p> <div class="x"><p id="b">Two</p></div></div>
     <time datetime="2024-05-03">today</time><a href="?2">next</a><aside>No</aside></body></html>"""
 
 
