@@ -456,7 +456,10 @@ class Store(Protocol):
         ...
 
     def wait_until(self, scope: Scope | None = None, *, pages: bool = True) -> datetime | None:
-        """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none."""
+        """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none.
+
+        A host that backs off is not waited for.
+        """
         ...
 
     def due_feeds(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Feed, ...]:

@@ -31,8 +31,17 @@ from aggregator.models import (
     Redirected,
 )
 from aggregator.poll import FeedParser, PollSettings, poll_feed
-from aggregator.ports import Claim, Clock, Fetcher, PollRecord, RawStore, Scope, Store
-from aggregator.robots import MAX_BYTES, RobotsRule, crawl_delay, max_age, refusal, robots_of, robots_url
+from aggregator.ports import Claim, Clock, Fetcher, PollRecord, PollRecorded, RawStore, Scope, Store
+from aggregator.robots import (
+    MAX_BYTES,
+    UNREACHABLE_AGE,
+    RobotsRule,
+    crawl_delay,
+    max_age,
+    refusal,
+    robots_of,
+    robots_url,
+)
 from aggregator.rules import Publishers, publisher_of
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
 from aggregator.urls import host_of
@@ -69,6 +78,7 @@ class Tools:
     pages: PageLimits
     random: Random
     recent: deque[tuple[str, Cause | None]]  # host and cause (None: an answer) of the latest requests of all visits
+    on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None  # who counts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +129,7 @@ class _Stay:
         self._started = tools.clock.monotonic()
         self._renewed = self._started
         self._free_at = self._started
+        self._asked_at: float | None = None
 
     def now(self) -> datetime:
         """Return the store's time: that of the claim and what has passed since by our own clock."""
@@ -148,7 +159,14 @@ class _Stay:
 
     def asked(self) -> None:
         """A request has just ended: the gap begins."""
-        self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
+        self._asked_at = self._tools.clock.monotonic()
+        self._free_at = self._asked_at + self.pace.total_seconds()
+
+    def slow_down(self, pace: timedelta) -> None:
+        """Leave at least this gap from now on, after the latest request too."""
+        self.pace = max(self.pace, pace)
+        if self._asked_at is not None:
+            self._free_at = self._asked_at + self.pace.total_seconds()
 
     def back_off(self, until: datetime) -> None:
         """Leave the host alone until then."""
@@ -252,6 +270,7 @@ def _poll_one(feed: Feed, stay: _Stay, tools: Tools, report: VisitReport) -> Non
     recorded = tools.store.record_poll(stay.claim, record)
     if recorded is None:
         raise LeaseLostError(stay.claim.host)
+    tools.on_poll(feed, record, recorded)
     _heed_host(polled.failed, feed.url, stay, tools)
     report.feeds_polled += 1
     report.feeds_unchanged += record.outcome.outcome == "unchanged"
@@ -312,7 +331,7 @@ def _collect_pages(stay: _Stay, tools: Tools, report: VisitReport, max_pages: in
                     return
                 delay = crawl_delay(robots, tools.policy.user_agent)
                 if delay is not None:
-                    stay.pace = max(stay.pace, delay)
+                    stay.slow_down(delay)
             failed = None if robots is None else refusal(robots, page.target, tools.policy.user_agent)
             if failed is not None:
                 _refuse_page(page, failed, stay, tools, report)
@@ -326,24 +345,29 @@ def _collect_pages(stay: _Stay, tools: Tools, report: VisitReport, max_pages: in
 
 def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> RobotsRule | None:
     """Return the host's rules, asked for at most once a day; None: the visit is over."""
-    claim = stay.claim
-    if claim.robots and claim.robots_at is not None:
-        kept = RobotsRule.from_text(claim.robots)
-        if claim.robots_at <= stay.now() < claim.robots_at + max_age(kept):
-            return kept
+    claim, at = stay.claim, stay.claim.robots_at
+    kept = RobotsRule.from_text(claim.robots) if claim.robots else None
+    if kept is not None and at is not None and at <= stay.now() < at + max_age(kept):
+        return kept
     if not stay.may_ask():
         return None
     request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=tools.pages.deadline)
-    rule = robots_of(tools.fetcher.fetch(request))
+    result = tools.fetcher.fetch(request)
+    rule = robots_of(result, kept, stay.now())
     report.requests += 1
     stay.asked()
     if not tools.store.record_robots(claim, rule.to_text(), stay.now()):
         raise LeaseLostError(claim.host)
-    return rule
+    _heed_host(result if isinstance(result, FetchFailed) else None, url, stay, tools)
+    return None if stay.backing_off else rule
 
 
 def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, report: VisitReport) -> None:
-    next_at = next_page_attempt(page.attempts, failed.cause, None, now=stay.now(), random=tools.random)
+    now = stay.now()
+    if failed.cause is Cause.ROBOTS_UNREACHABLE:
+        next_at: datetime | None = now + UNREACHABLE_AGE  # of the host, not of this page: asked again by then
+    else:
+        next_at = next_page_attempt(page.attempts, failed.cause, None, now=now, random=tools.random)
     if not tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=False):
         raise LeaseLostError(stay.claim.host)
     stay.put_off(page, next_at)

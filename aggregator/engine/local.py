@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _BACK_PRESSURE = 500  # fetched pages that may wait for extraction before visits collect no more
 _LOOK_AGAIN = 0.2  # seconds between two looks of `run-once` at what it may claim
-_LONGEST_PACE = timedelta(minutes=2)  # what `run-once` waits out at most; a longer pace waits for the next run
+_LONGEST_PACE = timedelta(seconds=30)  # what `run-once` waits out at most; a longer pace waits for the next run
 _STOP_PATIENCE = 6.0  # seconds that a stop leaves to the requests in hand
 
 

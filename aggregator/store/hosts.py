@@ -275,7 +275,12 @@ def free_leases(tx: Transaction, is_dead: Callable[[str], bool]) -> int:
 
 
 def _waiting(pages_too: bool) -> Any:
-    return select(hosts.c.id, _free_at.label("free_at")).where(_has_due(pages_too)).order_by(_free_at, hosts.c.id)
+    """Hosts with due work; one that backs off is none of them."""
+    return (
+        select(hosts.c.id, _free_at.label("free_at"))
+        .where(_has_due(pages_too), or_(hosts.c.failures == 0, hosts.c.not_before <= _now))
+        .order_by(_free_at, hosts.c.id)
+    )
 
 
 _waiting_any: Final = {pages_too: _waiting(pages_too) for pages_too in (True, False)}
@@ -283,7 +288,7 @@ _waiting_first: Final = {pages_too: query.limit(1) for pages_too, query in _wait
 
 
 def wait_until(tx: Transaction, scope: Scope | None, pages_too: bool) -> datetime | None:
-    """Return when the next host with work that is due by now can be claimed."""
+    """Return when the next host with work that is due by now can be claimed; a back-off is not waited for."""
     if scope is None:
         row = tx.first(_waiting_first[pages_too], {"now": tx.now})
         return None if row is None else _free(row)
