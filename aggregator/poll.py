@@ -179,6 +179,8 @@ def _read(
         return _no_feed(feed, result, parsed, now, policy, random)
     if unconditional and parsed.entries and result.validators == feed.state.validators:
         state = replace(state, revalidation="distrusted")  # it would have answered 304 to these very validators
+    if not parsed.complete:
+        state = replace(state, validators=Validators())  # of what was cut off; the same bytes again are all there is
     published = [at for entry in parsed.entries if (at := entry.published_at or entry.updated_at)]
     window = len(parsed.raw_hashes) or len(parsed.entries)
     state = replace(

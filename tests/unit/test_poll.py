@@ -308,3 +308,12 @@ def test_an_entry_that_links_to_the_home_page_is_not_fetched() -> None:
     sighting = polled.record.sightings[0]
     assert sighting.url is None
     assert [(one.verdict, one.rule) for one in sighting.decisions] == [("skipped", "home page")]
+
+
+def test_the_validators_of_a_document_that_was_cut_off_are_not_kept_until_it_comes_again() -> None:
+    cut = FEED[: FEED.index(b"<item><title>Two")]
+    once = poll(feed(), fetched(cut + b"<item><title>T"))[0].record
+    assert len(once.sightings) == 1
+    assert once.state.validators == Validators()
+    again = poll(feed(body_hash=once.state.body_hash), fetched(cut + b"<item><title>T"))[0].record
+    assert again.state.validators == Validators(etag='"v1"')
