@@ -104,8 +104,10 @@ class App:
 
 
 @contextmanager
-def open_app(config: Config, *, clock: SystemClock | None = None) -> Iterator[App]:
+def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPool | None = None) -> Iterator[App]:
     """Open everything that work needs, with the feed list brought in line; close it at the end.
+
+    `pool` are worker processes to use and to leave open; without it the process has its own.
 
     Raises:
         ConfigError: a publisher rule is refused.
@@ -118,12 +120,13 @@ def open_app(config: Config, *, clock: SystemClock | None = None) -> Iterator[Ap
         store.sync_feeds(config.subscriptions(), config.config_hash, _written_at(config))
         raw_store = FileRawStore(raw_folder(config), clock)
         fetcher = HttpFetcher(fetch_limits(config), clock)
-        pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
+        own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
+        workers = pool or own_pool
         try:
-            tools = _tools(config, clock, store, raw_store, publishers, fetcher, pool)
+            tools = _tools(config, clock, store, raw_store, publishers, fetcher, workers)
             engine = LocalEngine(
                 tools,
-                ExtractionLine(tools, pool, _extraction_settings(config)),
+                ExtractionLine(tools, workers, _extraction_settings(config)),
                 workers=config.polling.workers,
                 max_pages=config.polling.max_pages_per_visit,
             )
@@ -134,12 +137,12 @@ def open_app(config: Config, *, clock: SystemClock | None = None) -> Iterator[Ap
                 raw_store=raw_store,
                 publishers=publishers,
                 fetcher=fetcher,
-                pool=pool,
+                pool=workers,
                 engine=engine,
                 sinks=sinks_of(config),
             )
         finally:
-            pool.close()
+            own_pool.close()
             fetcher.close()
     finally:
         store.close()

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aggregator.clock import SystemClock
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
+from aggregator.engine.pool import WorkerPool
+from aggregator.store import open_store
+from tests.citizen import World
 
 COMMAND = [sys.executable, "-m", "aggregator"]
 
@@ -72,3 +78,36 @@ def installation(tmp_path: Path, newsroom: Newsroom) -> Installation:
     made = Installation(tmp_path)
     made.config.write_text(demo_config(tmp_path, newsroom), encoding="utf-8")
     return made
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(1, timedelta(seconds=20))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without anything in it: making the tables takes longer than many a scenario."""
+    path = tmp_path_factory.mktemp("empty") / "aggregator.db"
+    open_store(f"sqlite:///{path}", SystemClock()).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_world(tmp_path_factory: pytest.TempPathFactory, pool: WorkerPool, empty_store: Path) -> Callable[[], World]:
+    """Give a function that makes folders; a module's table of scenarios lives in one, all of them at once."""
+
+    def make() -> World:
+        folder = tmp_path_factory.mktemp("world")
+        (folder / "data").mkdir()
+        shutil.copy(empty_store, folder / "data")
+        return World(folder, pool)
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: Callable[[], World]) -> World:
+    return make_world()

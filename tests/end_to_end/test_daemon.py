@@ -1,0 +1,152 @@
+"""`aggregator run` as systemd and an operator see it: ready, watched, reloaded, refused, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from conftest import Installation
+
+from aggregator.demo.newsroom import Newsroom
+
+PATIENCE = 60.0
+
+
+@dataclass
+class Systemd:
+    """The other end of the notify socket."""
+
+    path: Path
+    messages: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.socket.settimeout(0.2)
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self._receive)
+        self.thread.start()
+
+    def _receive(self) -> None:
+        while not self.is_over.is_set():
+            try:
+                self.messages.append(self.socket.recv(4096).decode())
+            except TimeoutError:
+                continue
+
+    def close(self) -> None:
+        self.is_over.set()
+        self.thread.join()
+        self.socket.close()
+
+    def heard(self, word: str) -> int:
+        return sum(word in message for message in self.messages)
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def daemon(installation: Installation, systemd: Systemd) -> Iterator[subprocess.Popen[str]]:
+    systemd.listen()
+    process = installation.start("run", "-v", NOTIFY_SOCKET=str(systemd.path), WATCHDOG_USEC="30000000")
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        systemd.close()
+
+
+def files(installation: Installation) -> list[Path]:
+    return list((installation.folder / "articles").rglob("*.txt"))
+
+
+def test_systemd_sees_every_step_and_a_bad_edit_changes_nothing(
+    installation: Installation, newsroom: Newsroom, tmp_path: Path
+) -> None:
+    systemd = Systemd(tmp_path / "notify")
+    text = installation.config.read_text(encoding="utf-8")
+    with daemon(installation, systemd) as process:
+        wait_for(lambda: systemd.heard("READY=1"), "READY")
+        wait_for(lambda: systemd.heard("WATCHDOG=1") >= 2, "WATCHDOG")
+        wait_for(lambda: len(files(installation)) > 10, "articles")
+        refused = installation.run("run", status=4)
+        assert "another `aggregator run`" in refused.stderr
+        assert installation.json("run-once")["feeds"]["polled"] == 0  # beside the daemon it simply works
+
+        asked = len(newsroom.requests)
+        installation.config.write_text(text.replace('"50ms"', '"fifty"'), encoding="utf-8")
+        wait_for(lambda: systemd.heard("RELOADING=1"), "RELOADING")
+        wait_for(lambda: systemd.heard("READY=1") >= 2, "READY again")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: systemd.heard("RELOADING=1") >= 2, "RELOADING by SIGHUP")
+        installation.config.write_text(text.replace('"50ms"', '"60ms"'), encoding="utf-8")
+        wait_for(lambda: systemd.heard("RELOADING=1") >= 3, "RELOADING by edit")
+        wait_for(lambda: systemd.heard("READY=1") >= 4, "READY a third time")
+        assert len(newsroom.requests) == asked, "no feed is polled again for a reload"
+
+        process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        _, log = process.communicate(timeout=30)
+        assert time.monotonic() - started < 10
+    assert process.returncode == 0
+    assert systemd.heard("STOPPING=1")
+    assert 'http.per_host_interval: "fifty"' in log
+    assert "50ms -> 60ms" in log
+    assert "Traceback" not in log
+    assert len(installation.articles()) == len(files(installation))
+
+
+def test_a_feed_that_is_added_is_polled_within_seconds(
+    installation: Installation, newsroom: Newsroom, tmp_path: Path
+) -> None:
+    systemd = Systemd(tmp_path / "notify")
+    text = installation.config.read_text(encoding="utf-8")
+    first, rest = text.split("[[feeds]]", 1)[0], text.split("[[feeds]]")[1:]
+    installation.config.write_text(first, encoding="utf-8")
+    with daemon(installation, systemd) as process:
+        wait_for(lambda: systemd.heard("READY=1"), "READY")
+        assert newsroom.requests == ()
+        installation.config.write_text(first + "[[feeds]]" + rest[0], encoding="utf-8")
+        wait_for(lambda: len(newsroom.requests) > 0, "the poll of the new feed")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_status_page_metrics_and_probes(installation: Installation, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    text = installation.config.read_text(encoding="utf-8")
+    installation.config.write_text(text.replace('listen = ""', f'listen = "127.0.0.1:{port}"'), encoding="utf-8")
+    systemd = Systemd(tmp_path / "notify")
+    with daemon(installation, systemd) as process:
+        wait_for(lambda: systemd.heard("WATCHDOG=1"), "a tick")
+        wait_for(lambda: len(files(installation)) > 10, "articles")
+
+        def get(path: str) -> requests.Response:
+            return requests.get(f"http://127.0.0.1:{port}{path}", timeout=10)
+
+        assert get("/healthz").status_code == get("/readyz").status_code == 200
+        metrics = get("/metrics").text
+        assert 'aggregator_polls_total{outcome="changed"}' in metrics
+        assert 'aggregator_request_seconds_count{kind="feed",outcome="ok"}' in metrics
+        assert "Ukraine: Russia says" in get("/articles").text
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
