@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -314,7 +315,7 @@ def article_record(
 ) -> ArticleRecord:
     """What the extraction of `page` gave; the text follows from the key, unless given."""
     own = served or Identity(url=page.url, key=page.key, rule="test")
-    text_body = body or words(f"w{abs(hash(own.key)) % 10**6}x")
+    text_body = body or words(f"w{crc32(str(own.key).encode())}x")
     return ArticleRecord(
         identity=own,
         url=own.url,

@@ -6,9 +6,10 @@ Knows no rule and no network; what is decided, `schedule`, `identify`, `evidence
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from aggregator.errors import LeaseLostError
 from aggregator.evidence import Edge
@@ -52,11 +53,13 @@ from aggregator.ports import (
 from aggregator.store import (
     activity,
     articles,
+    copying,
     decisions,
     extraction,
     feeds,
     hosts,
     latest,
+    maintenance,
     pages,
     polls,
     publishing,
@@ -64,12 +67,13 @@ from aggregator.store import (
     statistics,
     trace,
 )
+from aggregator.store.copying import copy_store
 from aggregator.store.database import Database
 from aggregator.store.dialects import SqliteDialect
 from aggregator.store.leases import ProcessLock, file_lock
 from aggregator.store.opening import open_database, upgrade
 
-__all__ = ["SqlStore", "open_store", "upgrade"]
+__all__ = ["SqlStore", "copy_store", "open_store", "upgrade"]
 
 
 def open_store(
@@ -330,3 +334,29 @@ class SqlStore:
     def raw_of(self, article_id: ArticleId) -> RawResponse | None:
         """Return the response an article was extracted from."""
         return self._db.read(lambda tx: reading.raw_of(tx, article_id))
+
+    # --- upkeep -------------------------------------------------------------------------------------------------------
+
+    def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+        """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
+        return self._db.write(lambda tx: maintenance.forget(tx, keys, hosts), durable=True)
+
+    def expire(self, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+        """Erase the texts of articles first seen before then; keys stay. Returns what `forget` does."""
+        return self._db.write(lambda tx: maintenance.expire(tx, before), durable=True)
+
+    def expire_raw(self, before: datetime) -> tuple[str, ...]:
+        """Drop extracted responses fetched before then; return the content hashes that nothing refers to any more."""
+        return self._db.write(lambda tx: maintenance.expire_raw(tx, before), durable=True)
+
+    def referenced_raw(self, content_hashes: Collection[str]) -> frozenset[str]:
+        """Return those of the content hashes that something refers to: the others may be swept."""
+        return self._db.read(lambda tx: maintenance.referenced_raw(tx, content_hashes))
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy while the store is used (SQLite)."""
+        copying.backup(self._db, target)
+
+    def check(self) -> str:
+        """Return "ok", or what is wrong with the store."""
+        return copying.check(self._db)

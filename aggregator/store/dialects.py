@@ -125,19 +125,18 @@ class SqliteDialect:
         return engine
 
     def _engine(self, mode: str, pool: type[QueuePool] | type[StaticPool]) -> Engine:
-        uri = f"file:{_escape(str(self.path))}?mode={mode}"
+        return create_engine("sqlite://", creator=lambda: self.connect(mode), poolclass=pool)
 
-        def connect() -> sqlite3.Connection:
-            return sqlite3.connect(
-                uri,
-                uri=True,
-                timeout=_BUSY_TIMEOUT,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
-
-        return create_engine("sqlite://", creator=connect, poolclass=pool)
+    def connect(self, mode: str) -> sqlite3.Connection:
+        """Return a plain connection; `mode` is SQLite's own: ro, rw, rwc."""
+        return sqlite3.connect(
+            f"file:{_escape(str(self.path))}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
 
     def now(self, conn: Connection) -> datetime | None:
         """The process's clock is the store's."""

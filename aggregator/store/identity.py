@@ -22,29 +22,38 @@ from aggregator.store.decisions import record_decisions
 from aggregator.store.dialects import insert
 from aggregator.store.hashes import batches
 from aggregator.store.schema import (
-    DONE,
-    DUE,
     aliases,
     article_urls,
     articles,
     changes,
     evidence,
-    pages,
 )
 
 # --- addresses and aliases --------------------------------------------------------------------------------------------
 
-_known: Final = (
+_known_urls: Final = (
     select(aliases.c.hash, articles.c.page_id)
     .join(articles, articles.c.id == aliases.c.article_id)
     .where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
 )
+_known_keys: Final = select(articles.c.key_hash.label("hash"), articles.c.page_id).where(
+    articles.c.key_hash.in_(bindparam("hashes", expanding=True))
+)
 _alias_rows: Final = select(aliases).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
 
 
-def known_articles(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, int | None]:
-    """Return those hashes of keys and addresses that mean an article, each with the page that it came from."""
-    return {row.hash: row.page_id for batch in batches(hashes) for row in tx.all(_known, {"hashes": batch})}
+def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
+    """Return those hashes of keys and addresses for which there is nothing to fetch, each with its article's page.
+
+    A key that only evidence makes part of an article is not among them: its own text has to agree, so that a wrong
+    link in a feed or a page loses no article. An address that our own requests went through is.
+    """
+    return {
+        row.hash: row.page_id
+        for query, hashes in ((_known_keys, keys), (_known_urls, urls))
+        for batch in batches(hashes)
+        for row in tx.all(query, {"hashes": batch})
+    }
 
 
 def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
@@ -174,11 +183,6 @@ _urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).
     article_urls.c.key_hash.in_(bindparam("hashes", expanding=True))
 )
 _forget_aliases: Final = delete(aliases).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
-_settle_pages: Final = (
-    update(pages)
-    .where(pages.c.key_hash == bindparam("hashed"), pages.c.state == DUE, pages.c.article_id.is_(None))
-    .values(state=DONE, article_id=bindparam("survivor"))
-)
 
 
 def repartition(tx: Transaction, keys: Iterable[Key], at: datetime, *, unannounced: ArticleId | None = None) -> None:
@@ -262,7 +266,3 @@ def _settle(
     lost = {hashed for hashed in orphans if hashed in now}  # an address that only leads elsewhere stays known
     for batch in batches([*lost, *(url for url, key in urls.items() if key in lost)]):
         tx.run(_forget_aliases, {"hashes": batch})
-    own = {row.key_hash for row in by_key.values()}
-    followers = [{"hashed": hashed, "survivor": survivor} for hashed, survivor in wanted.items() if hashed not in own]
-    if followers:
-        tx.run(_settle_pages, followers)

@@ -126,7 +126,7 @@ def _host(sighting: Sighting, claim: Claim) -> str:
 
 
 def _heed_evidence(tx: Transaction, sighted: Sequence[_Sighted], at: datetime) -> None:
-    """Keep what the entries say about their addresses, first: it may show that there is nothing to fetch."""
+    """Keep what the entries say about their addresses."""
     edges = {edge for one in sighted if not one.is_settled for edge in one.sighting.edges}
     if not edges:
         return
@@ -188,7 +188,7 @@ def _plan(tx: Transaction, sighted: Sequence[_Sighted], record: PollRecord) -> _
     plan = _Plan()
     open_ones = [one for one in sighted if one.key is not None and not one.is_settled]
     plan.known = sum(one.key is not None for one in sighted) - len(open_ones)
-    articles = known_articles(tx, [hashed for one in open_ones for hashed in (one.key_hash, one.url_hash)])
+    articles = known_articles(tx, [one.key_hash for one in open_ones], [one.url_hash for one in open_ones])
     by_key = {row.key_hash: row for row in _rows(tx, _pages_by_key, (one.key_hash for one in open_ones))}
     by_id = {row.id: row for row in _rows(tx, _pages_by_id, (page for page in articles.values() if page is not None))}
     new: set[bytes] = set()

@@ -495,26 +495,25 @@ def test_a_later_text_splits_what_was_one(store: SqlStore, clock: StandingClock)
     assert {"merged", "split"} <= kinds
 
 
-def test_an_address_without_text_follows_the_evidence(store: SqlStore) -> None:
+def test_evidence_alone_saves_no_fetch_so_that_wrong_evidence_loses_nothing(store: SqlStore) -> None:
     (feed,) = subscribe(store, A)
-    poll(store, feed, sighting(ONE, edges=(edge(ONE, TWO, EvidenceKind.FEED_LINK),)))
-    collect(store)
+    said = edge(ONE, TWO, EvidenceKind.FEED_LINK)
+    poll(store, feed, sighting(ONE, edges=(said,)))
+    collect(store, body=words("one"))
     poll(store, feed, sighting(TWO))
-    assert fetch_due(store) == []
-    article = store.article(URL.format(TWO))
-    assert article is not None
-    assert article.id == article_id(key_of(ONE))
+    assert [recorded.kind for recorded in collect(store, body=words("two"))] == ["new"]
+    assert ids(store) == [article_id(key_of(ONE)), article_id(key_of(TWO))]
 
 
-def test_a_page_that_waits_is_not_fetched_once_it_is_known(store: SqlStore) -> None:
+def test_an_address_that_was_seen_on_the_way_is_not_fetched(store: SqlStore) -> None:
     (feed,) = subscribe(store, A)
     poll(store, feed, sighting(ONE))
     fetch_due(store)
-    poll(store, feed, sighting(TWO))
     (waiting,) = fetched_pages(store)
-    store.record_article(waiting, article_record(waiting, edges=(edge(ONE, TWO),)))
+    store.record_article(waiting, article_record(waiting, urls=(identity("https://amp.example.org/one"),)))
+    poll(store, feed, sighting("amp", url="https://amp.example.org/one", key=key_of(ONE)))
+    poll(store, feed, sighting("other key", url="https://amp.example.org/one", key="example:1"))
     assert fetch_due(store) == []
-    assert len(ids(store)) == 1
 
 
 def test_what_is_known_after_its_fetch_is_a_duplicate(store: SqlStore) -> None:
