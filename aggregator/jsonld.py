@@ -17,9 +17,9 @@ Node = Mapping[str, Any]  # a JSON object: any value may stand there until it is
 
 _SCRIPT = re.compile(r"<script\b([^>]{0,500})>", re.IGNORECASE)
 _END = re.compile(r"</script", re.IGNORECASE)
-_WRAPPING = re.compile(
-    r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>)\s*$"
-)
+_OPENING = re.compile(r"<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[")
+_CLOSING = re.compile(r"(?:-->|//\s*\]\]>|/\*\s*\]\]>\s*\*/|\]\]>)$")
+_CLOSING_CHARS = 40
 _TRAILING_COMMA = re.compile(r",(\s{0,99}[}\]])")
 _ARTICLE = re.compile(r"(?:Article|Posting|Report|Review|Reportage|Recipe|Essay|Interview)$")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
@@ -91,7 +91,10 @@ def _blocks(page: str) -> Iterator[object]:
 
 
 def _parse(block: str) -> object:
-    block = _WRAPPING.sub("", _WRAPPING.sub("", block)).strip().rstrip(";")
+    block = block.strip()
+    if opening := _OPENING.match(block):
+        block = block[opening.end() :]
+    block = (block[:-_CLOSING_CHARS] + _CLOSING.sub("", block[-_CLOSING_CHARS:])).strip().rstrip(";")
     for repair in (str, lambda text: _TRAILING_COMMA.sub(r"\1", text), html.unescape):
         try:
             parsed: object = json.loads(repair(block), strict=False)
