@@ -28,7 +28,7 @@ from aggregator.ports import Clock, Sink
 from aggregator.publish import Published, publish
 from aggregator.rawstore import FileRawStore
 from aggregator.rules import Publishers
-from aggregator.schedule import forced_due
+from aggregator.schedule import forced_due, is_skipped
 from aggregator.settings import Config
 from aggregator.store import SqlStore, open_store
 from aggregator.visit import Tools, VisitPolicy
@@ -99,6 +99,8 @@ class App:
         if force:
             self.store.make_due([feed.id for feed in chosen if forced_due(feed.state, now)], now)
         scope = self.store.scope_due(now, [feed.id for feed in chosen] if feeds else None)
+        if not force:  # a feed may have been due before the hour began that it wants to be skipped
+            scope.feeds -= {feed.id for feed in chosen if is_skipped(feed.state.hints, now)}
         report = self.engine.run_once(scope, on_progress)
         return report, self.publish(_PUBLISH_WAIT)
 

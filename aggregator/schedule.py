@@ -167,6 +167,11 @@ def _after_skips(hints: FeedHints, due_at: datetime) -> datetime:
     return due_at
 
 
+def is_skipped(hints: FeedHints, now: datetime) -> bool:
+    """Say whether the feed asks to be left alone in this hour (RSS 2.0: skipHours, skipDays)."""
+    return _after_skips(hints, now) != now
+
+
 def _bounded(wish: timedelta) -> timedelta:
     return min(max(wish, timedelta(0)), _LONGEST_WISH)
 

@@ -129,7 +129,6 @@ class _Stay:
         self._started = tools.clock.monotonic()
         self._renewed = self._started
         self._free_at = self._started
-        self._asked_at: float | None = None
 
     def now(self) -> datetime:
         """Return the store's time: that of the claim and what has passed since by our own clock."""
@@ -159,14 +158,11 @@ class _Stay:
 
     def asked(self) -> None:
         """A request has just ended: the gap begins."""
-        self._asked_at = self._tools.clock.monotonic()
-        self._free_at = self._asked_at + self.pace.total_seconds()
+        self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
 
-    def slow_down(self, pace: timedelta) -> None:
-        """Leave at least this gap from now on, after the latest request too."""
-        self.pace = max(self.pace, pace)
-        if self._asked_at is not None:
-            self._free_at = self._asked_at + self.pace.total_seconds()
+    def obey(self, robots: RobotsRule) -> None:
+        """Leave the gap that robots.txt asks for, from the next `asked` on: the feed's own poll delays no page."""
+        self.pace = max(self.pace, crawl_delay(robots, self._tools.policy.user_agent) or self.pace)
 
     def back_off(self, until: datetime) -> None:
         """Leave the host alone until then."""
@@ -329,9 +325,6 @@ def _collect_pages(stay: _Stay, tools: Tools, report: VisitReport, max_pages: in
                 robots = _robots_for(page.target, stay, tools, report)
                 if robots is None:
                     return
-                delay = crawl_delay(robots, tools.policy.user_agent)
-                if delay is not None:
-                    stay.slow_down(delay)
             failed = None if robots is None else refusal(robots, page.target, tools.policy.user_agent)
             if failed is not None:
                 _refuse_page(page, failed, stay, tools, report)
@@ -348,6 +341,7 @@ def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> Rob
     claim, at = stay.claim, stay.claim.robots_at
     kept = RobotsRule.from_text(claim.robots) if claim.robots else None
     if kept is not None and at is not None and at <= stay.now() < at + max_age(kept):
+        stay.obey(kept)
         return kept
     if not stay.may_ask():
         return None
@@ -355,6 +349,7 @@ def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> Rob
     result = tools.fetcher.fetch(request)
     rule = robots_of(result, kept, stay.now())
     report.requests += 1
+    stay.obey(rule)
     stay.asked()
     if not tools.store.record_robots(claim, rule.to_text(), stay.now()):
         raise LeaseLostError(claim.host)

@@ -36,6 +36,7 @@ from aggregator.schedule import (
     first_poll_at,
     forced_due,
     host_not_before,
+    is_skipped,
     next_page_attempt,
     next_poll_at,
     own_network_is_down,
@@ -614,3 +615,11 @@ def test_steering_is_bounded(threshold: float, polls: int, feed_days: float, bud
     steered = steer(threshold, polls=polls, feed_days=feed_days, budget=budget, elapsed=elapsed)
     assert 0.01 <= steered <= 1e8
     assert steered <= threshold or polls > 0
+
+
+def test_an_hour_or_day_that_the_feed_wants_skipped_is_known() -> None:
+    assert is_skipped(FeedHints(skip_hours=(12,)), NOW)
+    assert is_skipped(FeedHints(skip_days=(2,)), NOW)
+    assert not is_skipped(FeedHints(skip_hours=(11, 13)), NOW)
+    assert not is_skipped(FeedHints(skip_hours=tuple(range(24))), NOW)
+    assert not is_skipped(FeedHints(), NOW)
