@@ -33,8 +33,8 @@ def moment(at: datetime | None) -> str:
 def span(length: timedelta | None) -> str:
     """Return a duration in the two units that matter.
 
-    >>> span(timedelta(seconds=42)), span(timedelta(minutes=95)), span(timedelta(days=3, hours=4)), span(None)
-    ('42 s', '1 h 35 min', '3 d 4 h', '–')
+    >>> span(timedelta(seconds=42)), span(timedelta(minutes=5)), span(timedelta(minutes=95)), span(timedelta(hours=76))
+    ('42 s', '5 min', '1 h 35 min', '3 d 4 h')
     """
     if length is None:
         return "–"
@@ -50,8 +50,8 @@ def span(length: timedelta | None) -> str:
 def size(count: float) -> str:
     """Return bytes in the unit that leaves a short number.
 
-    >>> size(999), size(1500), size(2_500_000)
-    ('999 B', '1.5 kB', '2.5 MB')
+    >>> size(999), size(1500), size(2_500_000), size(3e12)
+    ('999 B', '1.5 kB', '2.5 MB', '3.0 TB')
     """
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:

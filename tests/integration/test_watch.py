@@ -21,7 +21,8 @@ from click.testing import CliRunner, Result
 from aggregator.cli import cli
 from aggregator.cli.frame import Options
 from aggregator.errors import AggregatorError
-from aggregator.models import Cause, FeedStatus, PageFailed
+from aggregator.evidence import Edge
+from aggregator.models import Cause, EvidenceKind, FeedStatus, PageFailed
 from aggregator.store import SqlStore, open_store
 from tests.stores import (
     START,
@@ -33,6 +34,7 @@ from tests.stores import (
     collect,
     fetch_due,
     fetched_pages,
+    identity,
     poll,
     poll_record,
     sighting,
@@ -216,6 +218,20 @@ def test_why_tells_of_a_page_that_waits_and_one_that_failed(run: Run, store: Sql
     assert store.record_page_failure(held, page, PageFailed(cause=Cause.GONE, detail="410 Gone"), None)
     assert ", 1 failed tries, gone: 410 Gone" in run("why", page.url).stdout
     assert "due: " in run("why", URL.format(2)).stdout
+
+
+def test_why_tells_what_was_merged_and_by_which_evidence(run: Run, store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    short, long = "https://s.example/en/story/x", URL.format(1)
+    keys = [key for url in (short, long) if (key := identity(url).key) is not None]
+    poll(store, feed, sighting(1), sighting("x", url=short))
+    collect(store, title="One", body=words("same"))
+    site = "example.org"
+    edge = Edge(key=keys[0], other=keys[1], kind=EvidenceKind.FEED_LINK, site=site, other_site=site, witness=site)
+    poll(store, feed, sighting(1, content_hash="2", edges=(edge,)))
+    said = run("why", short).stdout
+    assert f"evidence   {keys[0]} = {keys[1]}: feed_link, says example.org, 2026-03-01 12:00:00Z" in said
+    assert ", merged into " in said
 
 
 def test_why_as_one_record(run: Run, store: SqlStore) -> None:
