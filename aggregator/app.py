@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from random import Random
 
 from aggregator.clock import SystemClock
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _LEASE_MARGIN = timedelta(seconds=30)
 _SWEEP_AGE = timedelta(days=1)
+_SWEEP_BATCH = 500
 _PUBLISH_WAIT = timedelta(seconds=60)
 
 
@@ -63,14 +65,23 @@ class App:
         """Bring the outputs up to date."""
         return publish(self.store, self.sinks, wait=wait)
 
-    def keep_house(self) -> None:
-        """Delete what retention lets go, and files of ours that no row names."""
+    def keep_house(self, *, sweep: bool) -> None:
+        """Delete what retention lets go; `sweep`: also files of ours that belong to nothing any more."""
         now, storage = self.store.now(), self.config.storage
-        for content_hash in self.store.prune(now, storage.retention, storage.raw_retention):
+        gone: list[str] = []
+        if storage.retention:
+            gone += self.store.expire(now - storage.retention)[1]
+        if storage.raw_retention:
+            gone += self.store.expire_raw(now - storage.raw_retention)
+        for content_hash in gone:
             self.raw_store.delete(content_hash)
-        known = self.store.known_hashes
-        for content_hash, touched_at in self.raw_store.names():
-            if now - touched_at > _SWEEP_AGE and not known(content_hash):
+        if sweep:
+            self._sweep(now)
+
+    def _sweep(self, now: datetime) -> None:
+        old = (name for name, touched_at in self.raw_store.names() if now - touched_at > _SWEEP_AGE)
+        while names := list(islice(old, _SWEEP_BATCH)):
+            for content_hash in set(names) - self.store.referenced_raw(names):
                 self.raw_store.delete(content_hash)
         with self.store.publishing(timedelta(0)) as held:
             if held:

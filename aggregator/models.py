@@ -360,6 +360,7 @@ class Page:
     fetched_at: datetime | None
     visits: int = 0  # successful fetches so far
     first_seen: datetime | None = None
+    has_changed: bool = False  # its article has revisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,6 +405,8 @@ class FetchedPage:
     attempts: int  # fetches so far
     visits: int  # successful fetches so far: 1 is the first
     first_seen: datetime
+    claims: int = 1  # of this extraction, this one included: more than 1 if a process ended with the page in hand
+    has_changed: bool = False  # its article has revisions
 
 
 class DateSource(StrEnum):

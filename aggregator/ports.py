@@ -170,6 +170,16 @@ class ArticleRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleOutcome:
+    """What extraction made of a page. The page is due again at `if_changed` or `if_unchanged`; None: never."""
+
+    page: FetchedPage
+    record: ArticleRecord
+    if_changed: datetime | None = None
+    if_unchanged: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleRecorded:
     """What became of an `ArticleRecord`."""
 
@@ -521,11 +531,12 @@ class Store(Protocol):
         ...
 
     def claim_fetched(
-        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None
+        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
-        """Claim fetched pages whose bytes lie in `folder`; each claim counts as an attempt.
+        """Claim fetched pages whose bytes lie in `folder`, or that have none, for `limit` tasks.
 
-        A third attempt is not given out: the page is recorded as failed (`extraction_crashed`).
+        A page is a task; up to `batch` pages that have no bytes and were not claimed before make one together.
+        Each claim counts as an attempt. A fifth one is not given out: the page failed (`extraction_crashed`).
         """
         ...
 
@@ -550,6 +561,10 @@ class Store(Protocol):
         The same normalised title and body as before is `unchanged`. The page is due again at `if_changed` when its
         article is new or updated, else at `if_unchanged`; None: never.
         """
+        ...
+
+    def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
+        """Save several articles as `record_article` does, all in one transaction."""
         ...
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
@@ -638,6 +653,14 @@ class Store(Protocol):
 
     def raw_of(self, article_id: ArticleId) -> RawResponse | None:
         """Return the response an article was extracted from."""
+        ...
+
+    def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
+        """Return pages after `after` whose response is kept and that gave an article, or failed for good."""
+        ...
+
+    def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
+        """Save what another extraction gave: other words are a new revision, other facts correct the current one."""
         ...
 
     def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:

@@ -33,6 +33,7 @@ _TICK = timedelta(seconds=1)
 _PUBLISH_EVERY = timedelta(seconds=5)
 _HOUSEKEEPING_EVERY = timedelta(minutes=10)
 _DEAD_LEASES_EVERY = 30  # ticks
+_SWEEP_EVERY = 86_400.0  # seconds between two looks at every file
 _TICK_ALIVE = 30.0  # seconds after which a tick that did not come counts as stopped
 _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
@@ -50,6 +51,7 @@ class Service:
         self._ticks = 0
         self._ticked_at = time.monotonic()
         self._signals = 0
+        self._swept_at = -_SWEEP_EVERY
         self._metrics = Metrics()
         self._metrics.watch_engine(self._view)
         self._metrics.watch_store(app.store.counts)
@@ -194,7 +196,10 @@ class Service:
 
     def _keep_house(self) -> None:
         try:
-            self.app.keep_house()
+            now = time.monotonic()
+            sweep = now - self._swept_at >= _SWEEP_EVERY
+            self.app.keep_house(sweep=sweep)
+            self._swept_at = now if sweep else self._swept_at
         except (StorageError, OSError) as error:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 

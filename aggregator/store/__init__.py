@@ -34,6 +34,7 @@ from aggregator.models import (
 from aggregator.ports import (
     Activity,
     ArticleFilter,
+    ArticleOutcome,
     ArticleRecord,
     ArticleRecorded,
     Change,
@@ -64,6 +65,7 @@ from aggregator.store import (
     polls,
     publishing,
     reading,
+    reextraction,
     statistics,
     trace,
 )
@@ -220,10 +222,10 @@ class SqlStore:
         return self._db.read(extraction.waiting_for_extraction)
 
     def claim_fetched(
-        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None
+        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
-        """Claim fetched pages whose bytes lie in `folder`; each claim counts as an attempt."""
-        return self._db.write(lambda tx: extraction.claim_fetched(tx, limit, lease, folder, scope))
+        """Claim fetched pages whose bytes lie in `folder`, for `limit` tasks; each claim counts as an attempt."""
+        return self._db.write(lambda tx: extraction.claim_fetched(tx, limit, lease, folder, scope, batch))
 
     def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
         """Start the lease of an extraction anew; False: it is lost."""
@@ -242,7 +244,12 @@ class SqlStore:
         if_unchanged: datetime | None = None,
     ) -> ArticleRecorded | None:
         """Save article, aliases, evidence, fingerprint and decisions; the page is done."""
-        return self._db.write(lambda tx: articles.record_article(tx, page, record, if_changed, if_unchanged))
+        outcome = ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
+        return self._db.write(lambda tx: articles.record_article(tx, outcome))
+
+    def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
+        """Save several articles in one transaction."""
+        return self._db.write(lambda tx: tuple([articles.record_article(tx, outcome) for outcome in outcomes]))
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
         """Extraction gave nothing; None: for good."""
@@ -334,6 +341,20 @@ class SqlStore:
     def raw_of(self, article_id: ArticleId) -> RawResponse | None:
         """Return the response an article was extracted from."""
         return self._db.read(lambda tx: reading.raw_of(tx, article_id))
+
+    # --- extraction once more -----------------------------------------------------------------------------------------
+
+    def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
+        """Return pages after `after` whose response is kept and that gave an article, or failed for good."""
+        return self._db.read(lambda tx: reextraction.stored_pages(tx, after, limit))
+
+    def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
+        """Save what another extraction gave: other words are a new revision, other facts correct the current one."""
+        return self._db.write(lambda tx: reextraction.record_reextracted(tx, page, record))
+
+    def is_published(self, article_id: ArticleId, day: str, number: int) -> bool:
+        """Tell whether a file of this day and number belongs to the article."""
+        return self._db.read(lambda tx: publishing.is_published(tx, article_id, day, number))
 
     # --- upkeep -------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, select, update
 from aggregator.fingerprint import Fingerprint
 from aggregator.identify import article_id, key_hash
 from aggregator.models import ArticleId, FetchedPage, HostId, Identity, Key
-from aggregator.ports import ArticleRecord, ArticleRecorded
+from aggregator.ports import ArticleOutcome, ArticleRecord, ArticleRecorded
 from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
@@ -51,7 +51,7 @@ _finish: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Incoming:
+class Incoming:
     """What comes in, with what is computed from it once."""
 
     record: ArticleRecord
@@ -65,27 +65,22 @@ class _Incoming:
     fingerprint: Fingerprint
 
 
-def record_article(
-    tx: Transaction,
-    page: FetchedPage,
-    record: ArticleRecord,
-    if_changed: datetime | None,
-    if_unchanged: datetime | None,
-) -> ArticleRecorded | None:
-    """Save what was extracted from `page`; None: the claim is lost, nothing was saved."""
+def record_article(tx: Transaction, outcome: ArticleOutcome) -> ArticleRecorded | None:
+    """Save what was extracted from a page; None: the claim is lost, nothing was saved."""
+    page, record = outcome.page, outcome.record
     tx.dialect.lock_identity(tx.conn)
     row = tx.first(_page, {"page": page.id, "held": page.token})
     if row is None:
         return None
-    incoming = _incoming(tx, row, page, record)
+    incoming = incoming_of(tx, row, page, record)
     shown = Identity(url=record.url, key=incoming.key, rule=record.identity.rule)
     note_urls(tx, (record.identity, *record.urls, *record.pointers, shown), incoming.at)
     note_edges(tx, record.edges, incoming.at)
-    kind, recorded = _save_text(tx, incoming)
+    kind, recorded = save_text(tx, incoming)
     point(tx, {key_hash(pointer.url): recorded for pointer in record.pointers}, move=False)
     made = [replace(decision, article_id=recorded) for decision in record.decisions]
     record_decisions(tx, f"page {page.id}", made, incoming.at)
-    next_visit_at = if_changed if kind in ("new", "updated") else if_unchanged
+    next_visit_at = outcome.if_changed if kind in ("new", "updated") else outcome.if_unchanged
     finish = {
         "page": page.id,
         "new_state": "done" if next_visit_at is None else "due",
@@ -98,11 +93,17 @@ def record_article(
     return ArticleRecorded(article_id=recorded, kind=kind)
 
 
-def _incoming(tx: Transaction, row: Row[Any], page: FetchedPage, record: ArticleRecord) -> _Incoming:
+def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
+    """Return the row of an article."""
+    return tx.first(_by_id, {"article": wanted})
+
+
+def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: ArticleRecord) -> Incoming:
+    """Return what comes in; `row` has the page's id, feed_id, first_seen and raw_hash."""
     key = record.identity.key or page.key
     content = record.content
     body_hash = text_hash(content.body)
-    return _Incoming(
+    return Incoming(
         record=record,
         key=key,
         id=article_id(key),
@@ -118,9 +119,9 @@ def _incoming(tx: Transaction, row: Row[Any], page: FetchedPage, record: Article
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def _save_text(tx: Transaction, incoming: _Incoming) -> tuple[_Kind, ArticleId]:
+def save_text(tx: Transaction, incoming: Incoming) -> tuple[_Kind, ArticleId]:
     """Save the text where it is new, decide again what is one article; return what came of it and which article."""
-    own = tx.first(_by_id, {"article": incoming.id})
+    own = article_row(tx, incoming.id)
     keys = {incoming.key, *(key for edge in incoming.record.edges for key in (edge.key, edge.other))}
     if own is None:
         if (forgotten := _forgotten(tx, incoming.key)) is not None:
@@ -130,15 +131,15 @@ def _save_text(tx: Transaction, incoming: _Incoming) -> tuple[_Kind, ArticleId]:
         own = tx.run(_by_id, {"article": incoming.id}).one()
         if own.merged_into is not None:
             return "duplicate", ArticleId(own.merged_into)
-        return "new", _announce(tx, incoming, "new")
+        return "new", announce(tx, incoming, "new")
     changed = own.forgotten_at is None and _is_revision(own, incoming)
     if changed:
-        _revise(tx, own, incoming)
+        revise(tx, own, incoming)
     repartition(tx, keys, incoming.at)
     own = tx.run(_by_id, {"article": incoming.id}).one()
     if own.merged_into is not None:
         return "unchanged", ArticleId(own.merged_into)
-    return ("updated", _announce(tx, incoming, "updated")) if changed else ("unchanged", incoming.id)
+    return ("updated", announce(tx, incoming, "updated")) if changed else ("unchanged", incoming.id)
 
 
 def _forgotten(tx: Transaction, key: Key) -> ArticleId | None:
@@ -148,14 +149,14 @@ def _forgotten(tx: Transaction, key: Key) -> ArticleId | None:
     return known if row is not None and row.forgotten_at is not None else None
 
 
-def _is_revision(own: Row[Any], incoming: _Incoming) -> bool:
+def _is_revision(own: Row[Any], incoming: Incoming) -> bool:
     """Tell whether the words changed; what another feed says never replaces what is there."""
     if (own.title_hash, own.body_hash) == (incoming.title_hash, incoming.body_hash):
         return False
     return incoming.record.content.source == "page" or incoming.page.id == own.page_id
 
 
-def _values(incoming: _Incoming) -> dict[str, Any]:
+def _values(incoming: Incoming) -> dict[str, Any]:
     return {
         "page_id": incoming.page.id,
         "url": incoming.record.url,
@@ -170,7 +171,7 @@ def _values(incoming: _Incoming) -> dict[str, Any]:
     }
 
 
-def _insert(tx: Transaction, incoming: _Incoming) -> None:
+def _insert(tx: Transaction, incoming: Incoming) -> None:
     row = {
         "id": incoming.id,
         "key_hash": key_hash(incoming.key),
@@ -188,7 +189,7 @@ def _insert(tx: Transaction, incoming: _Incoming) -> None:
     _mark_near_duplicate(tx, n, incoming)
 
 
-def _insert_revision(tx: Transaction, incoming: _Incoming, number: int) -> None:
+def _insert_revision(tx: Transaction, incoming: Incoming, number: int) -> None:
     content = incoming.record.content
     row = {
         "article_id": incoming.id,
@@ -226,7 +227,8 @@ _revised: Final = (
 )
 
 
-def _revise(tx: Transaction, own: Row[Any], incoming: _Incoming) -> None:
+def revise(tx: Transaction, own: Row[Any], incoming: Incoming) -> None:
+    """Give the article another text; the one before stays as a revision."""
     number = own.revision + 1
     index_article(tx, own.n, remove=True)
     values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(incoming).items()}
@@ -243,14 +245,14 @@ _mark: Final = (
 )
 
 
-def _mark_near_duplicate(tx: Transaction, n: int, incoming: _Incoming) -> None:
+def _mark_near_duplicate(tx: Transaction, n: int, incoming: Incoming) -> None:
     match, boilerplate = find_near_duplicate(tx, incoming.fingerprint, n, incoming.site)
     save_fingerprint(tx, n, incoming.fingerprint.hashes - boilerplate)
     of_article, score = match or (None, None)
     tx.run(_mark, {"number_": n, "of_article": of_article, "score": score})
 
 
-def _announce(tx: Transaction, incoming: _Incoming, kind: Literal["new", "updated"]) -> ArticleId:
+def announce(tx: Transaction, incoming: Incoming, kind: Literal["new", "updated"]) -> ArticleId:
     """Tell the followers."""
     tx.add(changes, [{"article_id": incoming.id, "kind": kind, "merged_into": None, "at": incoming.at}])
     return incoming.id

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, bindparam, case, func, or_, select, update
 
 from aggregator.models import (
     ArticleId,
@@ -26,10 +26,10 @@ from aggregator.store.decisions import record_decisions
 from aggregator.store.dialects import insert
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import lock_hosts, lower_pages_due
-from aggregator.store.pages import load_raw
+from aggregator.store.pages import has_changed, load_raw
 from aggregator.store.schema import FETCHED, NEVER, entries, feeds, folders, pages, raw_responses
 
-_MAX_CLAIMS: Final = 2  # a third one is not given out: twice it was the end of the worker
+_MAX_CLAIMS: Final = 4  # each of them ended with the process: a worker's end is recorded at once
 _SILENT: Final = timedelta(seconds=90)  # of a folder's workers, then its pages are fetched again
 _LOOK_AT: Final = 100  # rows that are read in one go
 _BEAT: Final = timedelta(seconds=20)
@@ -47,7 +47,7 @@ def waiting_for_extraction(tx: Transaction) -> int:
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 _free: Final = (
-    select(pages.c.id, pages.c.extract_attempts)
+    select(pages.c.id, pages.c.extract_attempts, pages.c.raw_hash)
     .where(
         pages.c.state == FETCHED,
         pages.c.lease_until <= _now,
@@ -71,20 +71,36 @@ _take: Final = (
 
 
 def claim_fetched(
-    tx: Transaction, limit: int, lease: timedelta, folder: str, scope: Scope | None
+    tx: Transaction, limit: int, lease: timedelta, folder: str, scope: Scope | None, batch: int
 ) -> tuple[FetchedPage, ...]:
-    """Claim fetched pages whose bytes lie in `folder`, or that need none, in the order in which they were announced."""
+    """Claim fetched pages whose bytes lie in `folder`, or that need none, in the order in which they were announced.
+
+    They make `limit` tasks: a page each, or up to `batch` of those that are extracted together.
+    """
     _beat(tx, folder)
-    rows = _candidates(tx, limit, folder, scope)
+    rows = list(_for_tasks(_candidates(tx, limit * batch, folder, scope), limit, batch))
     crashed = [PageId(row.id) for row in rows if row.extract_attempts >= _MAX_CLAIMS]
     for page_id in crashed:
-        failed = PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the worker died of it twice")
+        failed = PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the process ended with it several times")
         _give_up(tx, page_id, failed, tx.now)
     ids = [row.id for row in rows if row.extract_attempts < _MAX_CLAIMS]
     if not ids:
         return ()
     tx.run(_take, [{"page": page_id, "until": tx.now + lease, "owner": tx.owner} for page_id in ids])
     return _load(tx, ids)
+
+
+def _for_tasks(rows: Iterable[Row[Any]], limit: int, batch: int) -> Iterator[Row[Any]]:
+    """Yield the rows that fill `limit` tasks."""
+    alone = together = 0
+    for row in rows:
+        if row.raw_hash is None and not row.extract_attempts:
+            together += 1
+        else:
+            alone += 1
+        if alone + -(-together // batch) > limit:
+            return
+        yield row
 
 
 def _candidates(tx: Transaction, limit: int, folder: str, scope: Scope | None) -> Sequence[Row[Any]]:
@@ -110,44 +126,57 @@ _first_entries: Final = (
     .subquery()
 )
 _entries: Final = select(entries).join(_first_entries, _first_entries.c.id == entries.c.id)
-_loaded: Final = (
-    select(
-        pages.c.id,
-        pages.c.url,
-        pages.c.key,
-        pages.c.token,
-        pages.c.cause,
-        pages.c.detail,
-        pages.c.hops,
-        pages.c.article_id,
-        pages.c.attempts,
-        pages.c.visits,
-        pages.c.first_seen,
-        feeds.c.name.label("feed_name"),
-        feeds.c.url.label("feed_url"),
-        raw_responses.c.content_hash,
-        raw_responses.c.url.label("raw_url"),
-        raw_responses.c.final_url,
-        raw_responses.c.status,
-        raw_responses.c.headers,
-        raw_responses.c.fetched_at.label("raw_fetched_at"),
-    )
-    .outerjoin(feeds, feeds.c.id == pages.c.feed_id)
-    .outerjoin(
-        raw_responses,
-        and_(raw_responses.c.page_id == pages.c.id, raw_responses.c.content_hash == pages.c.raw_hash),
-    )
-    .where(pages.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(pages.c.id)
+_columns: Final = (
+    pages.c.id,
+    pages.c.url,
+    pages.c.key,
+    pages.c.token,
+    pages.c.cause,
+    pages.c.detail,
+    pages.c.hops,
+    pages.c.article_id,
+    pages.c.attempts,
+    pages.c.visits,
+    pages.c.first_seen,
+    pages.c.extract_attempts,
+    has_changed(),
+    feeds.c.name.label("feed_name"),
+    feeds.c.url.label("feed_url"),
+    raw_responses.c.content_hash,
+    raw_responses.c.url.label("raw_url"),
+    raw_responses.c.final_url,
+    raw_responses.c.status,
+    raw_responses.c.headers,
+    raw_responses.c.fetched_at.label("raw_fetched_at"),
 )
 
 
+def select_pages(source: FromClause, raw_hash: ColumnElement[str]) -> Select[Any]:
+    """Return the query for fetched pages in `source` (pages, joined or not), each with its bytes of `raw_hash`."""
+    return (
+        select(*_columns)
+        .select_from(source)
+        .outerjoin(feeds, feeds.c.id == pages.c.feed_id)
+        .outerjoin(
+            raw_responses,
+            and_(raw_responses.c.page_id == pages.c.id, raw_responses.c.content_hash == raw_hash),
+        )
+        .order_by(pages.c.id)
+    )
+
+
+_loaded: Final = select_pages(pages, pages.c.raw_hash).where(pages.c.id.in_(bindparam("ids", expanding=True)))
+
+
 def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
-    loaded: list[FetchedPage] = []
-    for batch in batches(ids):
-        first = {row.page_id: load_entry(row) for row in tx.all(_entries, {"ids": batch})}
-        loaded += (_fetched_page(row, first.get(row.id)) for row in tx.all(_loaded, {"ids": batch}))
-    return tuple(loaded)
+    return tuple(page for batch in batches(ids) for page in with_entries(tx, tx.all(_loaded, {"ids": batch})))
+
+
+def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
+    """Return the pages in rows of `select_pages`, each with its first sighting."""
+    ids = [row.id for row in rows]
+    first = {row.page_id: load_entry(row) for row in tx.all(_entries, {"ids": ids})}
+    return tuple(_fetched_page(row, first.get(row.id)) for row in rows)
 
 
 def _fetched_page(row: Row[Any], entry: Entry | None) -> FetchedPage:
@@ -167,6 +196,8 @@ def _fetched_page(row: Row[Any], entry: Entry | None) -> FetchedPage:
         attempts=row.attempts,
         visits=row.visits,
         first_seen=row.first_seen,
+        claims=row.extract_attempts,
+        has_changed=row.has_changed,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, Row, bindparam, func, select, update
 
+from aggregator.models import ArticleId
 from aggregator.ports import Change, Clock
 from aggregator.store.database import Transaction
 from aggregator.store.dialects import PUBLISH_LOCK, insert
@@ -153,3 +154,19 @@ def advisory_lock(engine: Engine, wait: timedelta, clock: Clock) -> Iterator[boo
         finally:
             if held:
                 conn.execute(select(func.pg_advisory_unlock(PUBLISH_LOCK)))
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+_file: Final = select(articles.c.id).where(
+    articles.c.id == bindparam("article"),
+    articles.c.day == bindparam("of_day"),
+    articles.c.number == bindparam("nnn"),
+    articles.c.merged_into.is_(None),
+    articles.c.forgotten_at.is_(None),
+)
+
+
+def is_published(tx: Transaction, article_id: ArticleId, day: str, number: int) -> bool:
+    """Tell whether a file of this day and number belongs to the article."""
+    return tx.first(_file, {"article": article_id, "of_day": day, "nnn": number}) is not None
