@@ -53,4 +53,5 @@ def configure(*, style: Literal["text", "json"] = "text", verbosity: int = 0, st
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    for talker in ("apscheduler", "urllib3"):
+        logging.getLogger(talker).setLevel(logging.ERROR)

@@ -5,34 +5,91 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from types import FrameType
 
 import click
 
-from aggregator.cli.frame import Options, cli
+from aggregator.cli.frame import Options, cli, say
 from aggregator.errors import AggregatorError
 
 __all__ = ["cli", "main"]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; every error that a user can cause is one line on stderr and an exit status."""
+    _prepare_streams()
+    before = signal.signal(signal.SIGTERM, _end)
     try:
-        status = cli.main(standalone_mode=False, obj=Options())
-    except click.exceptions.Exit as exit_:
-        status = exit_.exit_code
+        status = _run(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(status)
+
+
+def _prepare_streams() -> None:
+    """Write UTF-8 whatever the locale; a lone surrogate becomes an escape, which is what JSON has for it."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called us
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115, PTH123 - until we exit
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Return the exit status of the command."""
+    try:
+        status = _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
-        status = 2
+        return _refuse(error)
     except (click.Abort, KeyboardInterrupt):
-        status = 128 + signal.SIGINT
+        return 128 + signal.SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone: nothing more to say
-        status = 0
+        _drop_output()
+        return 0  # the reader has seen enough: nothing more to say
     except AggregatorError as error:
-        print(f"aggregator: {error}", file=sys.stderr)
-        status = error.exit_code
+        say(error)
+        return error.exit_code
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"aggregator: {name}{error.strerror or error}", file=sys.stderr)
-        status = 3
-    sys.exit(status if isinstance(status, int) else 0)
+        _drop_output()
+        say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error)
+        return 3
+    return status
+
+
+def _invoke(arguments: list[str]) -> int:
+    if "_AGGREGATOR_COMPLETE" in os.environ:  # a shell asks for completions
+        cli.main(arguments, prog_name="aggregator")
+    try:
+        with cli.make_context("aggregator", arguments, obj=Options()) as ctx:
+            cli.invoke(ctx)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    return 0
+
+
+def _drop_output() -> None:
+    """Throw away what stdout cannot take, or the interpreter would try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refuse(error: click.ClickException) -> int:
+    """Say what is wrong with the call; a group without a command shows its help instead."""
+    message = error.format_message()
+    if message.startswith("Usage:"):
+        print(message, file=sys.stderr)
+        return 2
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    place = context.command_path if context is not None else "aggregator"
+    say(f"{message.removesuffix('.')}; see `{place} --help`")
+    return 2
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End at once, but in order: temporary files go, what was claimed is given back."""
+    raise SystemExit(128 + number)

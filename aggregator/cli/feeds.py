@@ -8,25 +8,33 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.frame import cli, load, print_json, print_table
+from aggregator.cli.frame import cli, load, load_or_default, print_json, print_table, printable, say
+from aggregator.cli.inputs import failure_of, fetch, read_file
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.models import Feed, FetchResult
+    from aggregator.models import Feed, Fetched, ParsedFeed
     from aggregator.settings import Config
     from aggregator.subscriptions import FoundFeed
 
 
 @cli.group()
 def feeds() -> None:
-    """Subscriptions: list, add, remove, import, export, discover, test."""
+    """Subscriptions: list, add, remove, import, export, discover, test.
+
+    They stand as [[feeds]] in the configuration, or in feeds.toml beside it. `add`, `remove` and `import` edit that
+    file and keep its comments; a running daemon reads it again.
+    """
 
 
-@feeds.command("list")
+@feeds.command("list", examples=("aggregator feeds list", "aggregator feeds list --json | jq -r .url"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def list_feeds(ctx: click.Context, as_json: bool) -> None:
-    """List the feeds of the configuration with what the store knows about them."""
+    """List the feeds, with what the store knows about them.
+
+    Columns: name, address, status, cause of a failure, last poll, next poll.
+    """
     from aggregator.cli.corpus import open_store_of
     from aggregator.errors import StorageError
     from aggregator.settings import same_address
@@ -64,7 +72,14 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
         print_table(columns, ([row[name] or "" for name in columns] for row in rows))
 
 
-@feeds.command("add")
+@feeds.command(
+    "add",
+    examples=(
+        "aggregator feeds add https://rss.dw.com/rdf/rss-en-all --name 'DW English' --tag news",
+        "aggregator feeds add https://www.dw.com/        # the feed that this page advertises",
+        "aggregator feeds add https://example.com/feed --interval 10m",
+    ),
+)
 @click.argument("url")
 @click.option("--name", default="", help="What listings call it.")
 @click.option("--interval", metavar="DURATION", help='Poll this often instead of adaptively, like "10m".')
@@ -74,16 +89,20 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
 def add(
     ctx: click.Context, url: str, name: str, interval: str | None, tags: tuple[str, ...], no_full_text: bool
 ) -> None:
-    """Add a feed; the address of a site adds the feed that it advertises."""
+    """Add a feed, or the feed that a site advertises.
+
+    The address is asked once; what cannot be reached just now is added all the same.
+    """
     from aggregator.configfile import add_feed
     from aggregator.models import Subscription
     from aggregator.units import parse_duration
 
+    _check_address(url)
     config = load(ctx)
     try:
         every = parse_duration(interval) if interval is not None else None
     except ValueError as error:
-        raise ConfigError(f'--interval: "{interval}" {error}') from error
+        raise ConfigError(f'--interval: "{interval}" {error}') from None
     address = _feed_address(config, url)
     subscription = Subscription(url=address, name=name, interval=every, tags=tags, full_text=not no_full_text)
     add_feed(config.path, subscription)
@@ -97,89 +116,85 @@ def _feed_address(config: Config, url: str) -> str:
     """
     from aggregator.models import Fetched
 
-    result = _fetch(config, url)
+    result = fetch(config, url)
     if not isinstance(result, Fetched):
-        print(f"aggregator: {url}: not reached just now ({_failure(result)}); added all the same", file=sys.stderr)
+        say(f"{url}: not reached just now ({failure_of(result)}); added all the same")
         return url
-    parsed, found = _look_at(result)
-    if parsed == "feed":
+    kind, found = _look_at(result)
+    if kind == "feed":
         return url
     if not found:
-        raise ConfigError(f"feeds add {url}: neither a feed nor a page that advertises one; see feeds discover")
+        raise ConfigError(f"{url}: neither a feed nor a page that advertises one; see `aggregator feeds discover`")
     for other in found[1:]:
-        print(f"aggregator: the page also advertises {other.url} {other.title!r}", file=sys.stderr)
+        say(f"the page also advertises {other.url} {other.title!r}")
     return found[0].url
 
 
-def _look_at(result: FetchResult) -> tuple[str | None, tuple[FoundFeed, ...]]:
-    from aggregator.clock import SystemClock
-    from aggregator.models import Fetched
-    from aggregator.parse import parse_feed
+def _look_at(result: Fetched) -> tuple[str | None, tuple[FoundFeed, ...]]:
+    """Return what the bytes are, and the feeds that they advertise."""
     from aggregator.subscriptions import find_feeds
 
-    assert isinstance(result, Fetched)
-    parsed = parse_feed(result.body, url=result.final_url, headers=dict(result.headers), now=SystemClock().now())
+    parsed = _parse(result)
     return parsed.kind, find_feeds(result.body, result.final_url) if parsed.kind == "html" else ()
 
 
-def _fetch(config: Config, url: str) -> FetchResult:
+def _parse(result: Fetched) -> ParsedFeed:
     from aggregator.clock import SystemClock
-    from aggregator.fetch import HttpFetcher
-    from aggregator.models import FetchRequest
-    from aggregator.parts import fetch_limits
+    from aggregator.parse import parse_feed
 
-    fetcher = HttpFetcher(fetch_limits(config), SystemClock())
-    try:
-        return fetcher.fetch(
-            FetchRequest(
-                url=url, accept="feed", max_bytes=config.http.max_feed_size, deadline=config.http.total_timeout
-            )
-        )
-    finally:
-        fetcher.close()
+    return parse_feed(result.body, url=result.final_url, headers=dict(result.headers), now=SystemClock().now())
 
 
-def _failure(result: FetchResult) -> str:
-    from aggregator.models import FetchFailed
+def _check_address(url: str) -> None:
+    """Refuse what is no web address before anything asks for it."""
+    from aggregator.urls import is_http
 
-    return f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
+    if not is_http(url):
+        raise ConfigError(f"{url}: is no web address; write https://... in full")
 
 
-@feeds.command("remove")
+@feeds.command("remove", examples=("aggregator feeds remove 'DW English'",))
 @click.argument("name_or_url")
 @click.pass_context
 def remove(ctx: click.Context, name_or_url: str) -> None:
-    """Take a feed out of the configuration; what it brought stays."""
+    """Take a feed out of the configuration.
+
+    What it brought stays. Exit status 1: there is no such feed.
+    """
     from aggregator.configfile import remove_feed
 
     if not remove_feed(load(ctx).path, name_or_url):
-        print(f"aggregator: no feed has the name or URL {name_or_url!r}", file=sys.stderr)
+        say(f"no feed has the name or URL {name_or_url!r}; see `aggregator feeds list`")
         ctx.exit(1)
     print(f"removed {name_or_url}")
 
 
-@feeds.command("import")
-@click.argument("file", metavar="OPML", type=click.Path(path_type=Path))
+@feeds.command("import", examples=("aggregator feeds import subscriptions.opml",))
+@click.argument("file", metavar="OPML")
 @click.pass_context
-def import_opml(ctx: click.Context, file: Path) -> None:
-    """Add the feeds of an OPML file; folders become tags, feeds that are there already stay as they are."""
+def import_opml(ctx: click.Context, file: str) -> None:
+    """Add the feeds of an OPML file.
+
+    Folders become tags; feeds that are there already stay as they are. `-` is stdin.
+    """
     from aggregator.configfile import add_feeds
     from aggregator.subscriptions import read_opml
 
     config = load(ctx)
+    data = read_file(file)
     try:
-        found = read_opml(file.read_bytes())
+        found = read_opml(data)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
     added = add_feeds(config.path, found)
     print(f"{len(added)} feeds added, {len(found) - len(added)} were there")
 
 
-@feeds.command("export")
+@feeds.command("export", examples=("aggregator feeds export > subscriptions.opml",))
 @click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="File; else stdout.")
 @click.pass_context
 def export_opml(ctx: click.Context, out: Path | None) -> None:
-    """Write the feeds as OPML."""
+    """Write the feeds as OPML, for other programs."""
     from aggregator.sinks.files import write_durably
     from aggregator.subscriptions import write_opml
 
@@ -190,21 +205,24 @@ def export_opml(ctx: click.Context, out: Path | None) -> None:
         write_durably(out, data)
 
 
-@feeds.command("discover")
+@feeds.command("discover", examples=("aggregator feeds discover https://www.dw.com/",))
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def discover(ctx: click.Context, url: str, as_json: bool) -> None:
-    """List the feeds that a page advertises, best first; without any, try the usual places."""
-    from aggregator.cli.frame import load_or_default
+    """List the feeds that a page advertises, best first.
+
+    Where it advertises none, the usual places are tried. Exit status 1: there is none.
+    """
     from aggregator.models import Fetched
     from aggregator.subscriptions import WELL_KNOWN_PATHS, FoundFeed
     from aggregator.urls import absolute
 
+    _check_address(url)
     config = load_or_default(ctx)
-    result = _fetch(config, url)
+    result = fetch(config, url)
     if not isinstance(result, Fetched):
-        print(f"aggregator: {url}: {_failure(result)}", file=sys.stderr)
+        say(f"{url}: {failure_of(result)}")
         ctx.exit(1)
     kind, found = _look_at(result)
     if kind == "feed":
@@ -212,12 +230,12 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
     if not found:
         for path in WELL_KNOWN_PATHS:
             place = absolute(result.final_url, path)
-            answer = _fetch(config, place) if place is not None else None
+            answer = fetch(config, place) if place is not None else None
             if isinstance(answer, Fetched) and _look_at(answer)[0] == "feed":
                 found = (FoundFeed(url=answer.final_url, title="", type="a usual place"),)
                 break
     if not found:
-        print(f"aggregator: {url}: advertises no feed", file=sys.stderr)
+        say(f"{url}: advertises no feed")
         ctx.exit(1)
     if as_json:
         for one in found:
@@ -226,35 +244,45 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
         print_table(("url", "title", "type"), ((one.url, one.title, one.type) for one in found))
 
 
-@feeds.command("test")
+@feeds.command("test", examples=("aggregator feeds test https://rss.dw.com/rdf/rss-en-all",))
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @click.pass_context
 def test(ctx: click.Context, url: str, as_json: bool) -> None:
-    """Fetch a feed once and say what it is, without storing anything; exit 1 when it is no feed."""
-    from aggregator.cli.frame import load_or_default
-    from aggregator.clock import SystemClock
-    from aggregator.models import Fetched
-    from aggregator.parse import parse_feed
+    """Fetch a feed once and say what it is.
 
-    result = _fetch(load_or_default(ctx), url)
-    row: dict[str, object] = {"url": url, "ok": False}
-    if isinstance(result, Fetched):
-        parsed = parse_feed(result.body, url=result.final_url, headers=dict(result.headers), now=SystemClock().now())
-        row |= {
-            "ok": parsed.kind == "feed",
-            "format": parsed.format,
-            "title": parsed.title,
-            "entries": len(parsed.entries),
-            "final_url": result.final_url,
-            "validators": result.validators.etag is not None or result.validators.last_modified is not None,
-            "error": parsed.error or ("an HTML page" if parsed.kind == "html" else ""),
-        }
-    else:
-        row["error"] = _failure(result)
+    Stores nothing. Exit status 1: it cannot be fetched, or is no feed.
+    """
+    from aggregator.models import Fetched
+
+    _check_address(url)
+    result = fetch(load_or_default(ctx), url)
+    record = _tested(url, result) if isinstance(result, Fetched) else {"url": url, "ok": False}
+    if not isinstance(result, Fetched):
+        record["error"] = failure_of(result)
     if as_json:
-        print_json(row)
+        print_json(record)
     else:
-        for name, value in row.items():
-            print(f"{name:<11}{value}")
-    ctx.exit(0 if row["ok"] else 1)
+        for name, value in record.items():
+            print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))
+    ctx.exit(0 if record["ok"] else 1)
+
+
+def _tested(url: str, result: Fetched) -> dict[str, object]:
+    parsed = _parse(result)
+    return {
+        "url": url,
+        "ok": parsed.kind == "feed",
+        "format": parsed.format,
+        "title": parsed.title,
+        "entries": len(parsed.entries),
+        "final_url": result.final_url,
+        "validators": result.validators.etag is not None or result.validators.last_modified is not None,
+        "error": parsed.error or ("an HTML page" if parsed.kind == "html" else None),
+    }
+
+
+def _spell(value: object) -> str:
+    if value is None:
+        return "-"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

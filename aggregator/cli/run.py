@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,27 +13,38 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.frame import cli, load, print_json
+from aggregator.cli.progress import run_progress
 
 if TYPE_CHECKING:
     from aggregator.engine.local import RunReport
 
 
-@cli.command("run-once")
+@cli.command(
+    "run-once",
+    examples=(
+        "aggregator run-once                          # from cron or a timer",
+        "aggregator run-once --all                    # do not wait until feeds are due",
+        "aggregator run-once --feed 'DW English' -v   # one feed; -v: a line for each job",
+        "aggregator run-once --json --strict          # for scripts",
+    ),
+)
 @click.option("--all", "force", is_flag=True, help="Every enabled feed, unless Retry-After or a 410 forbids it.")
 @click.option("--feed", "feeds", multiple=True, metavar="NAME_OR_URL", help="Only this feed; may be repeated.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a feed failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
 def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bool, as_json: bool) -> None:
-    """Take the work that is due now and the pages it announces, write the outputs, exit.
+    """Take the work that is due and the pages it announces, write the outputs, exit.
 
-    Waits out the pace of a host, never a back-off or a retry time; says what was done and what waits.
+    Waits out the pace of a host, never a back-off or a retry time. Says what was done and what waits; `[polling]
+    max_pages_per_visit` pages of one host at most, the rest waits for the next run. Safe beside `aggregator run`.
+    Exit status 0 even when single feeds failed; see --strict.
     """
     from aggregator.app import open_app
 
     with open_app(load(ctx)) as app:
         caught = catch_signals(app.request_stop)
-        with progress() as on_progress:
+        with run_progress() as on_progress:
             report, published = app.run_once(feeds=feeds, force=force, on_progress=on_progress)
         unpublished = 0 if published.held else app.store.counts().unpublished
     print_json(summary(report)) if as_json else print_summary(report)
@@ -48,10 +57,16 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
         ctx.exit(1)
 
 
-@cli.command()
+@cli.command(
+    examples=("aggregator run", "aggregator run --config /etc/aggregator/aggregator.toml --log-format json -v")
+)
 @click.pass_context
 def run(ctx: click.Context) -> None:
-    """Run the daemon in the foreground: schedule, reload on SIGHUP or edited configuration, stop on SIGTERM."""
+    """Run the daemon in the foreground.
+
+    It polls what is due, collects, publishes, and serves the status page where `[web] listen` says. An edited
+    configuration is read again, as on SIGHUP. SIGTERM or SIGINT end it in order, a second one at once.
+    """
     from aggregator.app import open_app
     from aggregator.service import Service, hold_store
 
@@ -60,15 +75,23 @@ def run(ctx: click.Context) -> None:
         Service(app, lambda: load(ctx), os.environ).run()
 
 
-@cli.command()
+@cli.command(
+    examples=(
+        "aggregator demo",
+        "aggregator demo --keep trial   # then: aggregator articles list --config trial/aggregator.toml",
+    )
+)
 @click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep what was stored in this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summaries as JSON objects, one a line.")
 @click.pass_context
 def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
-    """Run the main job against a bundled newsroom on 127.0.0.1: no network, no configuration."""
+    """See it work: the main job against a bundled newsroom on 127.0.0.1.
+
+    Needs no network and no configuration. Shows what was polled, stored, merged and refused, and one article in full.
+    """
     from aggregator.demo.show import run_demo
 
-    with progress() as on_progress:
+    with run_progress() as on_progress:
         reports = run_demo(keep, on_progress, sys.stdout if not as_json else sys.stderr)
     if as_json:
         for report in reports:
@@ -112,28 +135,6 @@ def print_summary(report: RunReport) -> None:
         print(f"waiting   {report.feeds_waiting} feeds: their hosts back off or are held by another process")
     if not report.entries_new and not report.articles_new and not report.articles_updated:
         print("Nothing new.")
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[Counter[str]], None] | None]:
-    """Give a function that shows how far the work is, on a terminal's stderr; elsewhere nothing is shown."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting")
-
-        def show(done: Counter[str]) -> None:
-            articles = done["articles_new"] + done["articles_updated"]
-            bar.update(
-                task, description=f"{done['feeds_polled']} feeds, {done['requests']} requests, {articles} articles"
-            )
-
-        yield show
 
 
 def catch_signals(stop: Callable[[], None]) -> list[int]:

@@ -2,100 +2,58 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import sys
-import zlib
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from aggregator.cli.frame import cli, load_or_default, print_json, printable
+from aggregator.cli.frame import cli, load_or_default, print_json, printable, say
+from aggregator.cli.inputs import BrokenLine, failure_of, fetch, file_of_line, read_file, read_lines
+from aggregator.cli.progress import counted
 from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.models import Entry, ParsedFeed
-    from aggregator.rules import Publishers
+    from concurrent.futures import Future
+    from datetime import datetime
+
+    from aggregator.models import Entry, ExtractInput, Extraction, PageFailed
+    from aggregator.rules import Publisher, Publishers
     from aggregator.settings import Config
 
-_GZIP = b"\x1f\x8b"
-_LARGEST_FILE = 256 * 2**20
+_AHEAD = 4  # pages handed to each worker before the first result is waited for
 
 
 def read_input(source: str, config: Config, accept: Literal["feed", "page"]) -> tuple[bytes, str, dict[str, str]]:
-    """Return bytes, address and headers of a file (gzip by its magic) or URL; `-` is stdin.
+    """Return bytes, address and headers of a file or URL; `-` is stdin.
 
     Raises:
         AggregatorError: it cannot be read or fetched.
     """
+    from aggregator.models import Fetched
     from aggregator.urls import is_http
 
-    if source == "-":
-        return _inflated(sys.stdin.buffer.read()), "", {}
     if not is_http(source):
-        return _inflated(Path(source).read_bytes()), "", {}
-    from aggregator.clock import SystemClock
-    from aggregator.fetch import HttpFetcher
-    from aggregator.models import Fetched, FetchFailed, FetchRequest
-    from aggregator.parts import fetch_limits
-
-    size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
-    fetcher = HttpFetcher(fetch_limits(config), SystemClock())
-    try:
-        result = fetcher.fetch(
-            FetchRequest(url=source, accept=accept, max_bytes=size, deadline=config.http.total_timeout)
-        )
-    finally:
-        fetcher.close()
-    if isinstance(result, Fetched):
-        return result.body, result.final_url, dict(result.headers)
-    reason = f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
-    raise AggregatorError(f"{source}: {reason}")
-
-
-def _inflated(data: bytes) -> bytes:
-    if not data.startswith(_GZIP):
-        return data
-    try:
-        with gzip.open(_reader(data)) as file:
-            return file.read(_LARGEST_FILE)
-    except (OSError, EOFError, zlib.error):
-        return data
-
-
-def _reader(data: bytes) -> Any:  # Any: gzip.open takes every binary reader
-    from io import BytesIO
-
-    return BytesIO(data)
-
-
-def read_lines(path: str) -> Iterator[dict[str, Any]]:  # Any: what a user's JSON holds
-    """Yield the objects of a JSON-lines file; `-` is stdin.
-
-    Raises:
-        ConfigError: a line is no JSON object; names its number.
-    """
-    stream: Iterable[bytes] = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 - read to its end
-    for number, line in enumerate(stream, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ConfigError(f"{path}: line {number}: no JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise ConfigError(f"{path}: line {number}: no JSON object")
-        yield row
+        return read_file(source), "", {}
+    result = fetch(config, source, accept)
+    if not isinstance(result, Fetched):
+        raise AggregatorError(f"{source}: {failure_of(result)}")
+    return result.body, result.final_url, dict(result.headers)
 
 
 # --- extract ----------------------------------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(
+    examples=(
+        "aggregator extract page.html --url https://www.dw.com/en/x/a-63723431",
+        "aggregator extract https://www.dw.com/en/x/a-63723431 --text body",
+        "aggregator extract page.html.gz --json",
+        "aggregator extract --jsonl pages.jsonl > texts.jsonl   # many, on all cores",
+    )
+)
 @click.argument("source", metavar="[FILE_OR_URL]", required=False)
 @click.option("--url", default="", help="The address of the page, where a file is given.")
 @click.option("--date", default="", help="The day to use where the page states none (YYYY-MM-DD).")
@@ -112,110 +70,226 @@ def extract(
     as_json: bool,
     jsonl: str | None,
 ) -> None:
-    """Extract one page, without a store; prints its text.
+    """Extract one page, without a store, and print its text.
 
-    A file is raw bytes, gzip is recognised. Exit status 1: no article in it.
+    A file is raw bytes, gzip is recognised; `-` is stdin. Exit status 1: there is no article in it. With --jsonl a
+    record comes out for each line, in order; that of a page without an article has an `error`.
     """
     from aggregator.parts import publishers_of
-    from aggregator.sinks.records import content_fields
 
     if (source is None) == (jsonl is None):
-        raise click.UsageError("name one page, or --jsonl IN")
+        raise click.UsageError("name one page, or --jsonl IN", ctx)
+    _check_date(date)
     config = load_or_default(ctx)
     publishers = publishers_of(config)
     if jsonl is not None:
-        for row in _extract_lines(jsonl, text, config, publishers):
-            print_json(row)
-        return
+        ctx.exit(_extract_lines(jsonl, date, text, config, publishers))
     assert source is not None
     body, final_url, headers = read_input(source, config, "page")
-    address = url or final_url
-    content, quality, cause = _extract(body, address, headers, date, config, publishers)
-    if content is None:
-        if as_json:
-            print_json({**_identity_fields(address, publishers), "error": cause})
-        print(f"aggregator: {source}: {cause}", file=sys.stderr)
-        ctx.exit(1)
+    page = _page(url or final_url, body, headers, date)
+    outcome = extract_here(page, _publisher(page.url, publishers), config.extraction.mode)
+    record = extract_record(page.url, *outcome, text, publishers)
     if as_json:
-        print_json({**_identity_fields(address, publishers), **content_fields(content, text), "quality": list(quality)})
-        return
-    from aggregator.sinks.records import document
+        print_json(record)
+    elif not record["error"]:
+        _write_text(str(record["text"]) + "\n")
+    if record["error"]:
+        say(f"{source}: {record['error']}")
+        ctx.exit(1)
 
-    sys.stdout.buffer.write((document(content, text) + "\n").encode("utf-8", "replace"))
+
+def _check_date(date: str) -> None:
+    from datetime import datetime
+
+    from aggregator.seedformat import is_date
+
+    if date and not is_date(date):
+        try:
+            datetime.fromisoformat(date)
+        except ValueError:
+            raise ConfigError(f'--date: "{date}" is no day; write 2026-11-23') from None
 
 
-def _extract_lines(
-    path: str, text: Literal["seed", "body"], config: Config, publishers: Publishers
-) -> Iterator[dict[str, object]]:
-    """Yield a record per line; a page that gives nothing has `error`."""
+def _write_text(text: str) -> None:
+    """Write a document as it is; on a terminal without what would steer it."""
+    if sys.stdout.isatty():
+        sys.stdout.write(printable(text))
+    else:
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+
+
+def extract_here(
+    page: ExtractInput, publisher: Publisher | None, mode: Literal["standard", "thorough"]
+) -> tuple[Extraction | PageFailed, tuple[str, ...]]:
+    """Return what the page gives, and the reasons to doubt it; runs in a worker process, too."""
+    from aggregator.extract import extract_page
+    from aggregator.models import PageFailed
+    from aggregator.quality import assess
+
+    outcome = extract_page(page, publisher, mode)
+    return outcome, () if isinstance(outcome, PageFailed) else assess(outcome, page)
+
+
+def extract_record(
+    url: str,
+    outcome: Extraction | PageFailed,
+    quality: tuple[str, ...],
+    text: Literal["seed", "body"],
+    publishers: Publishers,
+) -> dict[str, object]:
+    """Return the record of `extract --json`: an article's fields, empty where only a store knows more."""
+    from aggregator.identify import article_id, identify
+    from aggregator.models import PageFailed
     from aggregator.sinks.records import content_fields
 
-    folder = Path.cwd() if path == "-" else Path(path).parent
-    for row in read_lines(path):
-        url = str(row.get("url") or "")
-        try:
-            if "html" in row:
-                body, headers = (
-                    str(row["html"]).encode("utf-8", "replace"),
-                    {"content-type": "text/html; charset=utf-8"},
-                )
-            else:
-                place = Path(str(row.get("path") or ""))
-                data = (place if place.is_absolute() or place.exists() else folder / place).read_bytes()
-                body, headers = _inflated(data), {}
-        except OSError as error:
-            yield {"id": row.get("id"), "url": url, "error": str(error)}
-            continue
-        date = str(row.get("date") or "")
-        content, quality, cause = _extract(body, url, headers, date, config, publishers)
-        fields = _identity_fields(url, publishers) | {"id": row.get("id")}
-        if content is None:
-            yield {**fields, "error": cause}
-        else:
-            yield {**fields, **content_fields(content, text), "quality": list(quality)}
+    failed = outcome if isinstance(outcome, PageFailed) else None
+    key = identify(url, publishers).key
+    return {
+        "id": article_id(key) if key is not None else None,
+        "url": url,
+        "urls": [url] if url else [],
+        "key": key,
+        **(_NO_CONTENT if isinstance(outcome, PageFailed) else content_fields(outcome, text)),
+        **_NO_STORE,
+        "quality": list(quality),
+        "error": None if failed is None else f"{failed.cause}: {failed.detail}",
+    }
 
 
-def _extract(
-    body: bytes, url: str, headers: dict[str, str], date: str, config: Config, publishers: Publishers
-) -> tuple[Any, tuple[str, ...], str]:  # Any: Extraction or None, imported late
-    from aggregator.extract import extract_page
-    from aggregator.models import ExtractInput, PageFailed
-    from aggregator.quality import assess
+_NO_CONTENT: Mapping[str, object] = (
+    dict.fromkeys(("title", "date", "text", "body"), "")
+    | dict.fromkeys(("published", "date_source", "updated", "source", "language", "site", "lead_image", "extractor"))
+    | {"authors": []}
+)
+_NO_STORE: Mapping[str, object] = dict.fromkeys(
+    ("change_seq", "first_seen", "feed", "revision", "near_duplicate_of", "raw")
+) | {"feeds": [], "tags": []}
+
+
+def _page(url: str, body: bytes, headers: Mapping[str, str], date: str) -> ExtractInput:
+    from aggregator.models import ExtractInput
+
+    return ExtractInput(url=url, body=body, headers=headers, feed_published=date)
+
+
+def _publisher(url: str, publishers: Publishers) -> Publisher | None:
     from aggregator.rules import publisher_of
     from aggregator.urls import host_of
 
-    page = ExtractInput(url=url, body=body, headers=headers, feed_published=date)
-    content = extract_page(page, publisher_of(publishers, host_of(url)), config.extraction.mode)
-    if isinstance(content, PageFailed):
-        return None, (), f"{content.cause}: {content.detail}"
-    return content, assess(content, page), ""
+    return publisher_of(publishers, host_of(url))
 
 
-def _identity_fields(url: str, publishers: Publishers) -> dict[str, object]:
-    from aggregator.identify import article_id, identify
+def _extract_lines(
+    path: str, date: str, text: Literal["seed", "body"], config: Config, publishers: Publishers
+) -> Literal[0, 2]:
+    """Print a record for each line, in order; return the exit status."""
+    import os
 
-    key = identify(url, publishers).key
-    return {"id": article_id(key) if key is not None else None, "url": url, "key": key}
+    from aggregator.engine.pool import WorkerPool
+
+    status: Literal[0, 2] = 0
+    pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
+    waiting: deque[Callable[[], dict[str, object]]] = deque()
+    try:
+        for row in counted(read_lines(path), "pages"):
+            if isinstance(row, BrokenLine):
+                say(row)
+                status = 2
+            waiting.append(_begin(row, path, date, text, config, publishers, pool))
+            if len(waiting) > pool.workers * _AHEAD:
+                print_json(waiting.popleft()())
+        while waiting:
+            print_json(waiting.popleft()())
+    finally:
+        pool.close()
+    return status
+
+
+def _begin(
+    row: dict[str, Any] | BrokenLine,  # Any: a user's JSON
+    path: str,
+    date: str,
+    text: Literal["seed", "body"],
+    config: Config,
+    publishers: Publishers,
+    pool: Any,  # Any: WorkerPool, imported late
+) -> Callable[[], dict[str, object]]:
+    """Hand a line's page to a worker; the function returned waits for its record."""
+    if isinstance(row, BrokenLine):
+        broken = {"id": None, "url": None, "urls": [], "key": None, **_NO_CONTENT, **_NO_STORE, "quality": []}
+        return lambda: {**broken, "error": str(row)}
+    url = str(row.get("url") or "")
+    try:
+        body, headers = _body_of(row, path)
+    except ConfigError as error:
+        problem = str(error)
+        return lambda: {**_unreadable(url, publishers), "id": row.get("id"), "error": problem}
+    page = _page(url, body, headers, str(row.get("date") or date))
+    future = pool.submit(extract_here, page, _publisher(url, publishers), config.extraction.mode)
+    return lambda: {**extract_record(url, *_outcome(future), text, publishers), "id": row.get("id")}
+
+
+def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  # Any: a user's JSON
+    if row.get("html") is not None:
+        return str(row["html"]).encode("utf-8", "replace"), {"content-type": "text/html; charset=utf-8"}
+    if not row.get("path"):
+        raise ConfigError('neither "html" nor "path"')
+    return file_of_line(str(row["path"]), path), {}
+
+
+def _unreadable(url: str, publishers: Publishers) -> dict[str, object]:
+    from aggregator.models import Cause, PageFailed
+
+    return extract_record(url, PageFailed(cause=Cause.RAW_MISSING, detail=""), (), "seed", publishers)
+
+
+def _outcome(
+    future: Future[tuple[Extraction | PageFailed, tuple[str, ...]]],
+) -> tuple[Extraction | PageFailed, tuple[str, ...]]:
+    """Wait for a worker; one that hung or crashed cost its page only."""
+    from aggregator.engine.pool import failure_of as page_failure
+
+    error = future.exception()
+    if error is None:
+        return future.result()
+    failed = page_failure(error)
+    if failed is None:
+        raise error
+    return failed, ()
 
 
 # --- parse ------------------------------------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(
+    examples=(
+        "aggregator parse https://rss.dw.com/rdf/rss-en-all",
+        "aggregator parse feed.xml --url https://rss.dw.com/rdf/rss-en-all --json",
+        "aggregator parse --jsonl feeds.jsonl > parsed.jsonl   # many",
+    )
+)
 @click.argument("source", metavar="[FILE_OR_URL]", required=False)
 @click.option("--url", default="", help="The address of the feed, where a file is given.")
 @click.option("--json", "as_json", is_flag=True, help="The record as one JSON object.")
 @click.option("--jsonl", metavar="IN", help='Many feeds: lines of {"file","url","headers"}; the last two are optional.')
 @click.pass_context
 def parse(ctx: click.Context, source: str | None, url: str, as_json: bool, jsonl: str | None) -> None:
-    """Parse one feed, without a store: format, title, entries. Exit status 1: it is no feed."""
+    """Parse one feed, without a store: format, title, entries.
+
+    `-` is stdin. Exit status 1: it is no feed. With --jsonl a record comes out for each line, in order.
+    """
     if (source is None) == (jsonl is None):
-        raise click.UsageError("name one feed, or --jsonl IN")
+        raise click.UsageError("name one feed, or --jsonl IN", ctx)
     if jsonl is not None:
-        folder = Path.cwd() if jsonl == "-" else Path(jsonl).parent
-        for row in read_lines(jsonl):
-            print_json(_parse_line(row, folder))
-        return
+        status = 0
+        for row in counted(read_lines(jsonl), "feeds"):
+            if isinstance(row, BrokenLine):
+                say(row)
+                status = 2
+                print_json(_unparsed("", str(row)))
+            else:
+                print_json(_parse_line(row, jsonl))
+        ctx.exit(status)
     assert source is not None
     body, final_url, headers = read_input(source, load_or_default(ctx), "feed")
     record = _parsed(source, body, url or final_url, headers)
@@ -226,24 +300,29 @@ def parse(ctx: click.Context, source: str | None, url: str, as_json: bool, jsonl
     ctx.exit(0 if record["kind"] == "feed" else 1)
 
 
-def _parse_line(row: dict[str, Any], folder: Path) -> dict[str, object]:  # Any: a user's JSON
-    file = str(row.get("file") or "")
-    place = Path(file)
+def _parse_line(row: dict[str, Any], lines: str) -> dict[str, object]:  # Any: a user's JSON
+    file = row.get("file")
     try:
-        body = (place if place.is_absolute() or place.exists() else folder / place).read_bytes()
-    except OSError as error:
-        return {"file": file, "kind": None, "format": None, "entries": [], "seconds": 0.0, "error": str(error)}
-    headers = {str(name).lower(): str(value) for name, value in dict(row.get("headers") or {}).items()}
+        body = file_of_line(str(file or ""), lines)
+    except ConfigError as error:
+        return _unparsed(file, str(error))
+    said = row.get("headers")
+    headers = {str(name).lower(): str(value) for name, value in said.items()} if isinstance(said, dict) else {}
     return _parsed(file, body, str(row.get("url") or ""), headers)
 
 
-def _parsed(file: str, body: bytes, url: str, headers: dict[str, str]) -> dict[str, object]:
+def _unparsed(file: object, error: str) -> dict[str, object]:
+    nothing: dict[str, object] = {"file": file, "kind": None, "format": None, "title": "", "feed_url": None}
+    return nothing | {"entries": [], "seconds": 0.0, "error": error}
+
+
+def _parsed(file: object, body: bytes, url: str, headers: dict[str, str]) -> dict[str, object]:
     from aggregator.clock import SystemClock
     from aggregator.parse import parse_feed
     from aggregator.subscriptions import find_feeds
 
     started = perf_counter()
-    parsed: ParsedFeed = parse_feed(body, url=url, headers=headers, now=SystemClock().now())
+    parsed = parse_feed(body, url=url, headers=headers, now=SystemClock().now())
     found = find_feeds(body, url) if parsed.kind == "html" else ()
     return {
         "file": file,
@@ -275,8 +354,11 @@ def _iso(at: datetime | None) -> str | None:
 
 def _print_parsed(record: dict[str, Any]) -> None:  # Any: the record just made
     if record["kind"] != "feed":
-        what = f"an HTML page; it advertises {record['feed_url']}" if record["kind"] == "html" else "no feed"
-        print(printable(f"{record['file']}: {what} {record['error'] or ''}".rstrip()))
+        what = "no feed"
+        if record["kind"] == "html":
+            advertised = record["feed_url"]
+            what = f"an HTML page; it advertises {advertised}" if advertised else "an HTML page, no feed"
+        say(f"{record['file']}: {what}" + (f" ({record['error']})" if record["error"] else ""))
         return
     print(printable(f"{record['title']} ({record['format']}, {len(record['entries'])} entries)"))
     for entry in record["entries"]:
@@ -286,24 +368,36 @@ def _print_parsed(record: dict[str, Any]) -> None:  # Any: the record just made
 # --- identify ---------------------------------------------------------------------------------------------------------
 
 
-@cli.command("identify")
+@cli.command(
+    "identify",
+    examples=(
+        "aggregator identify https://p.dw.com/p/4JNNH https://www.dw.com/en/x/a-63723431",
+        "aggregator identify --json - < urls.txt",
+    ),
+)
 @click.argument("urls", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: url, key, rule.")
 @click.pass_context
 def identify_urls(ctx: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
-    """Print the identity key of each URL and the rule that gave it; `-` reads URLs from stdin, one a line."""
+    """Print the identity key of each URL and the rule that gave it.
+
+    Two addresses with one key are one article. `-` reads URLs from stdin, one a line; bad input never aborts.
+    """
+    from json import JSONEncoder
+
     from aggregator.identify import identify
     from aggregator.parts import publishers_of
+    from aggregator.sinks.records import escape_line
 
     publishers = publishers_of(load_or_default(ctx))
     write = sys.stdout.write
-    dumps = json.JSONEncoder(ensure_ascii=False).encode
+    dumps = JSONEncoder(ensure_ascii=False).encode
     for url in _urls(urls):
         found = identify(url, publishers)
         if as_json:
-            write(f'{{"url": {dumps(url)}, "key": {dumps(found.key)}, "rule": {dumps(found.rule)}}}\n')
+            write(escape_line(f'{{"url":{dumps(url)},"key":{dumps(found.key)},"rule":{dumps(found.rule)}}}\n'))
         else:
-            write(f"{found.key or '-'}\t{found.rule}\t{url}\n")
+            write(printable(f"{found.key or '-'}\t{found.rule}\t{url}\n"))
 
 
 def _urls(arguments: tuple[str, ...]) -> Iterator[str]:
@@ -318,18 +412,28 @@ def _urls(arguments: tuple[str, ...]) -> Iterator[str]:
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
-@cli.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def check(files: tuple[Path, ...]) -> None:
-    """Say whether files are in the seed format, and where they deviate; exit status 1 when one does."""
+@cli.command(examples=("aggregator check seeds/*", "find data/articles -name '*.txt' -exec aggregator check {} +"))
+@click.argument("files", nargs=-1, required=True)
+@click.pass_context
+def check(ctx: click.Context, files: tuple[str, ...]) -> None:
+    """Say whether files are in the seed format, and where they deviate.
+
+    Exit status 1 when one deviates, 2 when one cannot be read.
+    """
     from aggregator.seedformat import check as deviations_of
 
-    wrong = False
+    status = 0
     for file in files:
-        deviations = deviations_of(file.read_bytes())
-        wrong = wrong or bool(deviations)
+        try:
+            deviations = deviations_of(read_file(file, keep_gzip=True))
+        except ConfigError as error:
+            say(error)
+            status = 2
+            continue
+        if deviations:
+            status = max(status, 1)
         for deviation in deviations:
-            print(f"{file}:{deviation.line}:{deviation.column}: {deviation.message}")
+            print(printable(f"{file}:{deviation.line}:{deviation.column}: {deviation.message}"))
         if not deviations:
-            print(f"{file}: ok")
-    click.get_current_context().exit(1 if wrong else 0)
+            print(printable(f"{file}: ok"))
+    ctx.exit(status)

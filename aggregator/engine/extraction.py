@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import queue
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
-from aggregator.distill import job_of, perform, record_of
+from aggregator.distill import job_of, perform_all, record_of
 from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.models import Cause, FetchedPage, PageFailed, PageId
-from aggregator.ports import ArticleRecord, Collected, Scope
+from aggregator.ports import ArticleOutcome, Collected, Scope
 from aggregator.schedule import next_page_attempt, revisit_at
 from aggregator.visit import Tools
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+_Results = tuple[Collected | PageFailed, ...]
+
 _LEASE_MARGIN = timedelta(seconds=30)
-_QUEUED_AHEAD = 1  # claimed beyond the free workers, so that none waits for a transaction
+_QUEUED_AHEAD = 1  # tasks beyond the free workers, so that none waits for a transaction
+_TOGETHER = 32  # pages without bytes that make one task: an entry's own content is a matter of a millisecond
 _RETRIED = frozenset({Cause.LOW_QUALITY, Cause.RAW_MISSING})  # a new fetch may bring something else
 
 
@@ -35,7 +40,11 @@ class ExtractionSettings:
 
 
 class ExtractionLine:
-    """The pages in extraction and the counters of what became of them. Used by one thread."""
+    """The pages in extraction and the counters of what became of them. Used by one thread.
+
+    A task that hangs or ends its worker costs its own page. Where several pages made it together, they are tried again
+    one by one.
+    """
 
     def __init__(self, tools: Tools, pool: WorkerPool, settings: ExtractionSettings) -> None:
         self.tools = tools
@@ -43,27 +52,26 @@ class ExtractionLine:
         self.counts: Counter[str] = Counter()
         self._pool = pool
         self._in_hand: dict[PageId, FetchedPage] = {}
-        self._finished: queue.SimpleQueue[tuple[FetchedPage, Future[Collected | PageFailed]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._tasks = 0
+        self._alone: deque[FetchedPage] = deque()  # in hand, to be tried one by one
+        self._is_starting = False
+        self._finished: queue.SimpleQueue[tuple[Sequence[FetchedPage], Future[_Results]] | None] = queue.SimpleQueue()
 
     @property
     def in_hand(self) -> int:
-        """How many pages are claimed and not yet recorded."""
-        return len(self._in_hand)
+        """How many pages are claimed and not yet recorded; 1 while the workers start for some."""
+        return len(self._in_hand) or int(self._is_starting)
 
     def step(self, wait: float, scope: Scope | None = None) -> int:
         """Hand out pages, wait up to `wait` seconds for results, record them; return how many were recorded."""
         self._hand_out(scope)
         recorded = 0
         try:
-            finished = self._finished.get(timeout=wait) if wait > 0 else self._finished.get_nowait()
+            first = self._finished.get(timeout=wait) if wait > 0 else self._finished.get_nowait()
             while True:
-                if finished is not None:
-                    self._finish(*finished)
-                    recorded += 1
+                recorded += self._finish([task for task in (first, *self._at_hand()) if task is not None])
                 self._hand_out(scope)
-                finished = self._finished.get_nowait()
+                first = self._finished.get_nowait()
         except queue.Empty:
             return recorded
 
@@ -76,47 +84,114 @@ class ExtractionLine:
         for page in self._in_hand.values():
             self.tools.store.give_back_page(page)
         self._in_hand.clear()
+        self._alone.clear()
+
+    # --- tasks --------------------------------------------------------------------------------------------------------
 
     def _hand_out(self, scope: Scope | None) -> None:
-        room = self._pool.workers + _QUEUED_AHEAD - len(self._in_hand)
-        if room <= 0:
+        """Give tasks to the workers that are free."""
+        room = self._pool.workers + _QUEUED_AHEAD - self._tasks
+        if room <= 0 or not self._may_begin():
             return
         lease = self.settings.timeout + _LEASE_MARGIN
-        for page in self.tools.store.claim_fetched(room, lease, self.tools.raw_store.folder, scope=scope):
-            self._in_hand[page.id] = page
+        while room and self._alone:
+            page = self._alone.popleft()
+            if self.tools.store.renew_page(page, lease):
+                self._submit([page])
+                room -= 1
+            else:
+                self._done(page, "lost")
+        if not room:
+            return
+        folder = self.tools.raw_store.folder
+        pages = self.tools.store.claim_fetched(room, lease, folder, scope=scope, batch=_TOGETHER)
+        self._in_hand.update({page.id: page for page in pages})
+        for task in _tasks(pages):
+            self._submit(task)
+
+    def _may_begin(self) -> bool:
+        """Start the workers when the first pages wait; claim these when a worker can begin.
+
+        What is in hand when the process is killed counts as tried, so nothing is held while the workers start.
+        """
+        if not self._pool.is_warm:
+            self._is_starting = self._is_starting or self.tools.store.waiting_for_extraction() > 0
+            if self._is_starting:
+                self._pool.warm_up(self.wake)
+            return False
+        self._is_starting = False
+        return True
+
+    def _submit(self, pages: Sequence[FetchedPage]) -> None:
+        jobs, held = [], []
+        for page in pages:
             body = self.tools.raw_store.get(page.raw.content_hash) if page.raw is not None else None
             if page.raw is not None and body is None:
                 self._fail(page, PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone"))
                 continue
-            job = job_of(page, body, self.tools.publishers, self.settings.mode)
-            future = self._pool.submit(perform, job)
-            future.add_done_callback(lambda done, page=page: self._finished.put((page, done)))  # type: ignore[misc]
+            jobs.append(job_of(page, body, self.tools.publishers, self.settings.mode))
+            held.append(page)
+        if held:
+            self._tasks += 1
+            future = self._pool.submit(perform_all, jobs)
+            future.add_done_callback(lambda done: self._finished.put((held, done)))
 
-    def _finish(self, page: FetchedPage, future: Future[Collected | PageFailed]) -> None:
-        if page.id not in self._in_hand:
-            return  # given back meanwhile
-        match _outcome_of(future):
-            case None:
-                self.tools.store.give_back_page(page)
-                del self._in_hand[page.id]
-            case PageFailed() as failed:
-                self._fail(page, failed)
-            case Collected() as collected:
-                record = record_of(page, collected, self.tools.publishers)
-                if isinstance(record, PageFailed):
-                    self._fail(page, record)
-                else:
-                    self._keep(page, record)
+    def _at_hand(self) -> Iterator[tuple[Sequence[FetchedPage], Future[_Results]] | None]:
+        """Yield what has finished meanwhile."""
+        while True:
+            try:
+                yield self._finished.get_nowait()
+            except queue.Empty:
+                return
 
-    def _keep(self, page: FetchedPage, record: ArticleRecord) -> None:
+    # --- outcomes -----------------------------------------------------------------------------------------------------
+
+    def _finish(self, tasks: Sequence[tuple[Sequence[FetchedPage], Future[_Results]]]) -> int:
+        """Record what the tasks gave, all articles in one transaction; return how many pages are done with."""
+        before = len(self._in_hand)
+        self._tasks -= len(tasks)
+        outcomes: list[ArticleOutcome] = []
+        for pages, future in tasks:
+            held = [page for page in pages if page.id in self._in_hand]  # others were given back meanwhile
+            match outcome_of(future):
+                case None:
+                    for page in held:
+                        self.tools.store.give_back_page(page)
+                        del self._in_hand[page.id]
+                case PageFailed() as failed if len(pages) == 1:
+                    for page in held:
+                        self._fail(page, failed)
+                case PageFailed():
+                    self._alone.extend(held)
+                case results:
+                    made = zip(pages, results, strict=True)
+                    outcomes += self._outcomes((page, result) for page, result in made if page.id in self._in_hand)
+        self._keep(outcomes)
+        return before - len(self._in_hand)
+
+    def _outcomes(
+        self, results: Iterable[tuple[FetchedPage, Collected | PageFailed]]
+    ) -> Iterator[ArticleOutcome]:
+        """Yield what is to be recorded; failures are recorded here."""
         now, revisit = self.tools.store.now(), self.settings.revisit
-        recorded = self.tools.store.record_article(
-            page,
-            record,
-            if_changed=revisit_at(page, changed=True, now=now, revisit=revisit),
-            if_unchanged=revisit_at(page, changed=False, now=now, revisit=revisit),
-        )
-        self._done(page, recorded.kind if recorded is not None else "lost")
+        for page, result in results:
+            record = result if isinstance(result, PageFailed) else record_of(page, result, self.tools.publishers)
+            if isinstance(record, PageFailed):
+                self._fail(page, record)
+                continue
+            yield ArticleOutcome(
+                page=page,
+                record=record,
+                if_changed=revisit_at(page, changed=True, now=now, revisit=revisit),
+                if_unchanged=revisit_at(page, changed=False, now=now, revisit=revisit),
+            )
+
+    def _keep(self, outcomes: Sequence[ArticleOutcome]) -> None:
+        if not outcomes:
+            return
+        recorded = self.tools.store.record_articles(outcomes)
+        for outcome, article in zip(outcomes, recorded, strict=True):
+            self._done(outcome.page, article.kind if article is not None else "lost")
 
     def _fail(self, page: FetchedPage, failed: PageFailed) -> None:
         next_at = None
@@ -134,8 +209,15 @@ class ExtractionLine:
             self.tools.raw_store.delete(page.raw.content_hash)
 
 
-def _outcome_of(future: Future[Collected | PageFailed]) -> Collected | PageFailed | None:
-    """Return what the worker made of the page; None: it was cancelled."""
+def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:
+    """Yield the pages as tasks: those without bytes together, unless a process ended with them in hand."""
+    together = [page for page in pages if page.raw is None and page.claims <= 1]
+    yield from ([page] for page in pages if page.raw is not None or page.claims > 1)
+    yield from (together[at : at + _TOGETHER] for at in range(0, len(together), _TOGETHER))
+
+
+def outcome_of(future: Future[T]) -> T | PageFailed | None:
+    """Return what the worker made of its task; None: it was cancelled."""
     if future.cancelled():
         return None
     error = future.exception()

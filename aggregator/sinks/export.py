@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from aggregator.models import Article
 from aggregator.sinks.files import write_durably
-from aggregator.sinks.records import TextChoice, article_record, document
+from aggregator.sinks.records import TextChoice, article_record, document, json_line
 
 
 def write_jsonl(articles: Iterable[Article], stream: BinaryIO, text: TextChoice = "seed") -> int:
     """Write one record a line; return how many."""
     count = 0
     for article in articles:
-        line = json.dumps(article_record(article, text), ensure_ascii=False, separators=(",", ":"))
-        stream.write(line.encode("utf-8", "replace") + b"\n")
+        stream.write(json_line(article_record(article, text)).encode() + b"\n")
         count += 1
     return count
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from aggregator.models import Article, Extraction, LeadImage
 from aggregator.seedformat import render, render_body
 
 Record = dict[str, object]
 TextChoice = Literal["seed", "body"]
+
+# DEL, C1 controls, line separators, lone surrogates: JSON lets them stand, readers of lines and terminals do not.
+_BREAKING: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def article_record(article: Article, text: TextChoice = "seed") -> Record:
@@ -62,3 +67,17 @@ def _image_fields(image: LeadImage | None) -> Mapping[str, str] | None:
     if image is None:
         return None
     return {"url": image.url, "caption": image.caption, "alt": image.alt, "credit": image.credit}
+
+
+def json_line(record: Mapping[str, object]) -> str:
+    """Return a record as one line of JSON that is UTF-8 and one line for every reader, whatever a page contained."""
+    return escape_line(json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def escape_line(line: str) -> str:
+    r"""Return a line of JSON with escapes for what would break it somewhere.
+
+    >>> escape_line('"a\u2028b"')
+    '"a\\u2028b"'
+    """
+    return _BREAKING.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

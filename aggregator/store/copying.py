@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Table, func, insert, select, text
 
-from aggregator.errors import StorageError
+from aggregator.errors import StorageError, StoreHeldError
 from aggregator.ports import Clock, Progress
 from aggregator.store.database import Database, Transaction
 from aggregator.store.dialects import SqliteDialect
@@ -62,9 +62,12 @@ def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progres
 
     Raises:
         StorageError: one of them cannot be used, or the target is not empty.
+        StoreHeldError: another process of this machine holds the source: what it does now would be lost (SQLite).
     """
-    source, _ = open_database(source_url, clock, create=False, readonly=True, use_clock=False)
+    source, held = open_database(source_url, clock, create=False, readonly=False, use_clock=False)
     try:
+        if held is not None and held.others_alive():
+            raise StoreHeldError(f"{source.dialect.place}: another process holds the store; stop it first")
         target, lock = open_database(target_url, clock, create=True, readonly=False, use_clock=False)
         try:
             return source.read(lambda reading: target.write(lambda tx: _copy(reading, tx, progress), durable=True))
@@ -74,6 +77,8 @@ def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progres
                 lock.close()
     finally:
         source.close()
+        if held is not None:
+            held.close()
 
 
 def _copy(source: Transaction, target: Transaction, progress: Progress | None) -> Mapping[str, int]:

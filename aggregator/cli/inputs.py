@@ -1,0 +1,140 @@
+"""What commands read: files, JSON lines, addresses. Every failure is one clear line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from gzip import GzipFile
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from aggregator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aggregator.models import FetchResult
+    from aggregator.settings import Config
+
+_GZIP = b"\x1f\x8b"
+_LARGEST_FILE = 256 * 2**20
+_STEP = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLine:
+    """A line of a JSON-lines file that is no JSON object."""
+
+    path: str
+    number: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: line {self.number}: {self.problem}"
+
+
+def read_file(source: str | Path, *, keep_gzip: bool = False) -> bytes:
+    """Return the bytes of a file, `-` is stdin; gzip is recognised by its magic and undone.
+
+    Raises:
+        ConfigError: it cannot be read, or is too large to be what it should be.
+    """
+    if str(source) == "-":
+        data = sys.stdin.buffer.read(_LARGEST_FILE + 1)
+    else:
+        with open_file(source) as file:
+            data = file.read(_LARGEST_FILE + 1)
+    if len(data) > _LARGEST_FILE:
+        raise ConfigError(f"{source}: is larger than {_LARGEST_FILE // 2**20} MiB")
+    return data if keep_gzip or not data.startswith(_GZIP) else _gunzip(data)
+
+
+def open_file(source: str | Path) -> BinaryIO:
+    """Open a file that a user named.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    try:
+        path = Path(source)
+        if path.is_dir():
+            raise ConfigError(f"{source}: is a folder; name a file")
+        return path.open("rb")
+    except OSError as error:
+        raise ConfigError(f"{source}: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise ConfigError(f"{str(source)!r}: is not a file name") from error
+
+
+def _gunzip(data: bytes) -> bytes:
+    """Return what could be inflated, up to a bound; bytes that only look like gzip stay as they are."""
+    whole = bytearray()
+    file = GzipFile(fileobj=BytesIO(data))
+    try:
+        while len(whole) < _LARGEST_FILE and (part := file.read1(_STEP)):
+            whole += part
+    except (OSError, EOFError, zlib.error):
+        pass
+    return bytes(whole) or data
+
+
+def read_lines(path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: what a user's JSON holds
+    """Yield the objects of a JSON-lines file, `-` is stdin; a line that is none is said to be broken.
+
+    Raises:
+        ConfigError: the file cannot be opened.
+    """
+    if path == "-":
+        yield from _objects(sys.stdin.buffer, path)
+        return
+    with open_file(path) as file:
+        yield from _objects(file, path)
+
+
+def _objects(lines: BinaryIO, path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: as above
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield BrokenLine(path, number, f"no JSON: {error}")
+            continue
+        yield row if isinstance(row, dict) else BrokenLine(path, number, "no JSON object")
+
+
+def file_of_line(name: str, lines: str) -> bytes:
+    """Return the bytes of a file named in a JSON-lines file: as it stands, else beside that file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    beside = name if lines == "-" else Path(lines).parent / name
+    try:
+        return read_file(name if Path(name).exists() else beside)
+    except ValueError as error:
+        raise ConfigError(f"{name!r}: is not a file name") from error
+
+
+def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
+    """Ask for an address once, under the limits of the configuration."""
+    from aggregator.clock import SystemClock
+    from aggregator.fetch import HttpFetcher
+    from aggregator.models import FetchRequest
+    from aggregator.parts import fetch_limits
+
+    size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
+    fetcher = HttpFetcher(fetch_limits(config), SystemClock())
+    try:
+        return fetcher.fetch(FetchRequest(url=url, accept=accept, max_bytes=size, deadline=config.http.total_timeout))
+    finally:
+        fetcher.close()
+
+
+def failure_of(result: FetchResult) -> str:
+    """Say why there are no bytes."""
+    from aggregator.models import FetchFailed
+
+    return f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
