@@ -87,9 +87,8 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
 
 def confirm(blocks: Sequence[Block], opinions: Opinions) -> set[int]:
     """Return the proposed blocks that are confirmed and whose place does not speak against them."""
-    chosen = {
-        i for i, block in enumerate(blocks) if opinions.proposal.has(block.letters) and _is_prose(block, opinions)
-    }
+    proposed = (i for i, block in enumerate(blocks) if opinions.proposal.has(block.letters))
+    chosen = _without_furniture(blocks, {i for i in proposed if _is_prose(blocks[i], opinions)})
     if opinions.second is None:
         return chosen
     agreed = {i for i in chosen if opinions.second.has(blocks[i].letters)}
@@ -98,11 +97,18 @@ def confirm(blocks: Sequence[Block], opinions: Opinions) -> set[int]:
 
 
 def _is_prose(block: Block, opinions: Opinions) -> bool:
-    if block.inside & {"h1", "figcaption"} or block.link_share >= 0.8 or _FURNITURE.search(block.classes):
+    if block.inside & {"h1", "figcaption"} or block.link_share >= 0.8:
         return False
     if opinions.readable.has(block.letters):
         return True
     return block.tag in _PROSE_TAGS - {"h3"} and "li" not in block.inside and opinions.plain.has(block.letters)
+
+
+def _without_furniture(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop what is classed as furniture, unless the class is on a good part of the text ("article has-share-bar")."""
+    furniture = {i for i in chosen if _FURNITURE.search(blocks[i].classes)}
+    size = sum(len(blocks[i].letters) for i in chosen)
+    return chosen - furniture if 3 * sum(len(blocks[i].letters) for i in furniture) <= size else chosen
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:

@@ -75,11 +75,17 @@ def test_what_nobody_confirms_goes_and_what_readability_or_resiliparse_confirm_s
         f"<h1>{ONE}</h1>",
         f"<figure><figcaption>{ONE}</figcaption></figure>",
         f'<p><a href="/">{ONE}</a></p>',
-        f'<div class="newsletter-box"><p>{ONE}</p></div>',
     ],
 )
 def test_some_places_are_no_text_whoever_proposes_them(markup: str) -> None:
     assert confirm(page(markup), opinions([ONE])) == set()
+
+
+def test_what_is_classed_as_furniture_goes_unless_it_is_much_of_the_text() -> None:
+    blocks = page(f'{paragraphs(ONE, TWO, THREE)}<div class="newsletter-box"><p>{EXTRA}</p></div>')
+    assert texts(blocks, confirm(blocks, opinions([ONE, TWO, THREE, EXTRA]))) == [ONE, TWO, THREE]
+    shared = page(f'<p>{EXTRA}</p><div class="story has-share-bar">{paragraphs(ONE, TWO)}</div>')
+    assert texts(shared, confirm(shared, opinions([ONE, TWO, EXTRA]))) == [EXTRA, ONE, TWO]
 
 
 @pytest.mark.parametrize("markup", [f"<ul><li>{ONE}</li></ul>", f"<h4>{ONE}</h4>", f"<div>{ONE}</div>"])
