@@ -201,6 +201,8 @@ class LocalEngine:
     def run_once(self, scope: Scope, on_progress: Callable[[Counter[str]], None] | None = None) -> RunReport:
         """Do the work of `scope` and what its own polls announce; wait out pace, never a back-off.
 
+        `on_progress` is told the totals, with `feeds_left` and `pages_known`.
+
         Raises:
             StorageError: the store failed while the run was under way.
         """
@@ -212,7 +214,7 @@ class LocalEngine:
             had_visits = self.running > 0  # asked first: a visit may fetch a page and end while the line waits
             recorded = self.line.step(_LOOK_AGAIN / 4 if had_visits or self.line.in_hand else 0.0, scope)
             if on_progress is not None:
-                on_progress(self.totals)
+                on_progress(self.totals + Counter(feeds_left=len(scope.feeds), pages_known=len(scope.pages)))
             if had_visits or self.line.in_hand or recorded:
                 patience = None
                 continue
