@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -63,6 +63,11 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
         feed_language=entry.language,
         feed_tags=entry.categories,
     )
+
+
+def perform_all(jobs: Sequence[ExtractJob]) -> tuple[Collected | PageFailed, ...]:
+    """Do several jobs in one go; runs in a worker process."""
+    return tuple([perform(job) for job in jobs])
 
 
 def perform(job: ExtractJob) -> Collected | PageFailed:

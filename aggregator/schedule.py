@@ -305,12 +305,11 @@ def revisit_at(
 ) -> datetime | None:
     """Return when a page fetched at `now` is fetched again; None: never.
 
-    `revisit` counts from the first fetch, ascending. The first revisit is always made, the later ones only if an
-    earlier one or the feed showed a change (`changed`). A `Page` does not count the fetch of now yet, a `FetchedPage`
-    does.
+    `revisit` counts from the first fetch, ascending. The first revisit is always made, the later ones only if this one
+    (`changed`) or an earlier one showed a change. A `Page` does not count the fetch of now yet, a `FetchedPage` does.
     """
     done = max(page.visits - (0 if isinstance(page, Page) else 1), 0)
-    if done >= len(revisit) or (done and not changed):
+    if done >= len(revisit) or (done and not changed and not page.has_changed):
         return None
     return now + revisit[done] - (revisit[done - 1] if done else timedelta(0))
 

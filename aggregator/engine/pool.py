@@ -34,6 +34,7 @@ class WorkerPool:
         self.workers = workers
         self._timeout = timeout
         self._pool: ProcessPool | None = None
+        self._first: Future[None] | None = None
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -43,13 +44,24 @@ class WorkerPool:
         )
         return future
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether a worker can begin at once: the first ones take a second or two to start."""
+        return self._first is not None and self._first.done()
+
+    def warm_up(self, then: Callable[[], object]) -> None:
+        """Start the workers; `then` is called, in another thread, when one can begin. Does nothing the next time."""
+        if self._first is None:
+            self._first = self.submit(_nothing)
+            self._first.add_done_callback(lambda _: then())
+
     def close(self) -> None:
         """End the workers at once; what they had in hand is cancelled."""
         with self._lock:
             if self._pool is not None:
                 self._pool.stop()  # type: ignore[no-untyped-call] # Pebble has no types here
                 self._pool.join(timeout=5)
-                self._pool = None
+                self._pool = self._first = None
 
     def _started(self) -> ProcessPool:
         with self._lock:
@@ -60,6 +72,10 @@ class WorkerPool:
                     max_workers=self.workers, max_tasks=_TASKS_PER_WORKER, initializer=_limit_worker, context=context
                 )
             return self._pool
+
+
+def _nothing() -> None:
+    """Be the first task."""
 
 
 def _limit_worker() -> None:

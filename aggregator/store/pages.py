@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
 
 from aggregator.evidence import Edge
 from aggregator.identify import key_hash
@@ -30,11 +30,19 @@ from aggregator.store.dialects import insert
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
-from aggregator.store.schema import DUE, NEVER, entries, folders, hosts, pages, raw_responses
+from aggregator.store.schema import DUE, NEVER, articles, entries, folders, hosts, pages, raw_responses
 
 # --- what is due ------------------------------------------------------------------------------------------------------
 
-_pages: Final = select(pages, hosts.c.name.label("host")).join(hosts, hosts.c.id == pages.c.host_id)
+
+def has_changed() -> ColumnElement[bool]:
+    """Return a column of queries over `pages`: whether the page's article has revisions."""
+    own = articles.alias("own_article")
+    revision = select(own.c.revision).where(own.c.id == pages.c.article_id).scalar_subquery()
+    return (func.coalesce(revision, 1) > 1).label("has_changed")
+
+
+_pages: Final = select(pages, hosts.c.name.label("host"), has_changed()).join(hosts, hosts.c.id == pages.c.host_id)
 _order: Final = (pages.c.article_id.is_not(None), pages.c.due_at, pages.c.id)
 _is_due: Final = (pages.c.host_id == bindparam("host"), pages.c.due_at <= bindparam("at"), pages.c.state == DUE)
 _due: Final = _pages.where(*_is_due).order_by(*_order).limit(bindparam("limit"))
@@ -65,6 +73,7 @@ def _page(row: Row[Any]) -> Page:
         article_id=None if row.article_id is None else ArticleId(row.article_id),
         fetched_at=row.fetched_at,
         visits=row.visits,
+        has_changed=row.has_changed,
     )
 
 

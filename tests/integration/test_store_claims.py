@@ -220,12 +220,13 @@ def test_a_fetched_page_is_claimed_by_one_worker(store: SqlStore, clock: Standin
     assert store.waiting_for_extraction() == 0
 
 
-def test_the_third_claim_of_a_page_is_its_last(store: SqlStore, clock: StandingClock) -> None:
+def test_a_page_with_which_the_process_ended_again_and_again_fails(store: SqlStore, clock: StandingClock) -> None:
     (feed,) = subscribe(store, A)
     poll(store, feed, sighting(1))
     fetch_due(store)
-    for _ in range(2):
-        assert len(fetched_pages(store)) == 1
+    for number in range(1, 5):
+        (page,) = fetched_pages(store)
+        assert page.claims == number
         clock.pass_(LEASE)
     assert fetched_pages(store) == ()
     assert store.counts().pages_failed == 1
