@@ -107,11 +107,10 @@ def _folder_id(folder: Path) -> str:
     own = folder / f".{_ID_FILE}-{uuid.uuid4().hex}"
     _write(own, uuid.uuid4().hex.encode() + b"\n", None)
     try:
-        if file.exists():  # unreadable: the bytes here are of nobody's knowledge, so they get a new name
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.link(own, file)
+        if _read_id(file) is None:  # damaged: nobody knows whose bytes these are, so the folder gets a new name
             own.replace(file)
-        else:
-            with contextlib.suppress(FileExistsError):
-                os.link(own, file)
     finally:
         own.unlink(missing_ok=True)
     found = _read_id(file)
@@ -130,7 +129,7 @@ def _read_id(file: Path) -> str | None:
 
 def _write(path: Path, data: bytes, modified: float | None) -> None:
     """Write whole or not at all, and durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:
@@ -144,6 +143,14 @@ def _write(path: Path, data: bytes, modified: float | None) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that is there after a power cut, too."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

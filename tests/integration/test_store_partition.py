@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -20,23 +16,23 @@ from sqlalchemy.engine import Engine
 from aggregator.evidence import Edge, KeyFacts, judge
 from aggregator.fingerprint import fingerprint
 from aggregator.models import EvidenceKind, FetchedPage, Key
-from aggregator.store import SqlStore, open_store
+from aggregator.store import SqlStore
 from aggregator.store.hashes import text_hash
 from tests.stores import (
-    StandingClock,
+    ReusedStore,
     article_record,
-    empty_postgres,
     fetch_due,
     fetched_pages,
     poll,
     postgres_url,
+    reused,
     sighting,
     sqlite_template,
     subscribe,
     words,
 )
 
-__all__ = ["postgres_url", "sqlite_template"]
+__all__ = ["postgres_url", "reused", "sqlite_template"]
 
 FEEDS = ("http://feeds.example.org/a", "http://feeds.example.org/b")
 KEYS = tuple(Key(f"https://example.org/en/story/number-{n}-of-many") for n in range(6))
@@ -71,23 +67,6 @@ sightings = st.lists(
 pairs = st.frozensets(
     st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda pair: pair[0] < pair[1]), max_size=5
 )
-
-
-@contextmanager
-def emptied(kind: str, request: pytest.FixtureRequest, clock: StandingClock | None = None) -> Iterator[SqlStore]:
-    folder = Path(tempfile.mkdtemp())
-    if kind == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-        empty_postgres(url)
-    else:
-        shutil.copy(request.getfixturevalue("sqlite_template"), folder / "store.db")
-        url = f"sqlite:///{folder / 'store.db'}"
-    store = open_store(url, clock or StandingClock(), use_clock=True)
-    try:
-        yield store
-    finally:
-        store.close()
-        shutil.rmtree(folder)
 
 
 def extract_all(store: SqlStore) -> None:
@@ -142,7 +121,6 @@ def expected(seen: list[tuple[str, int, int, int]], joined: frozenset[tuple[int,
     return {found for found in urls if found}
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @given(seen=sightings, joined=pairs, cuts=st.lists(st.integers(1, 11), max_size=3), shuffled=st.randoms())
 @settings(
     max_examples=15,
@@ -151,8 +129,7 @@ def expected(seen: list[tuple[str, int, int, int]], joined: frozenset[tuple[int,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_order_and_batching_gives_the_same_articles(
-    request: pytest.FixtureRequest,
-    kind: str,
+    reused: ReusedStore,
     seen: list[tuple[str, int, int, int]],
     joined: frozenset[tuple[int, int]],
     cuts: list[int],
@@ -162,17 +139,17 @@ def test_any_order_and_batching_gives_the_same_articles(
     bounds = sorted({0, len(seen), *(cut for cut in cuts if cut < len(seen))})
     order = list(seen)
     shuffled.shuffle(order)
-    with emptied(kind, request) as store:
-        subscribe(store, *FEEDS)
-        for start, end in itertools.pairwise(bounds):
-            announce(store, order[start:end], joined if start == at else frozenset())
-            extract_all(store)
-        assert outcome(store) == expected(seen, joined)
-        assert store.number_changes() >= 0
-        announce(store, seen, joined)
+    store = reused.empty()
+    subscribe(store, *FEEDS)
+    for start, end in itertools.pairwise(bounds):
+        announce(store, order[start:end], joined if start == at else frozenset())
         extract_all(store)
-        assert outcome(store) == expected(seen, joined), "once more changes nothing"
-        assert store.number_changes() == 0
+    assert outcome(store) == expected(seen, joined)
+    assert store.number_changes() >= 0
+    announce(store, seen, joined)
+    extract_all(store)
+    assert outcome(store) == expected(seen, joined), "once more changes nothing"
+    assert store.number_changes() == 0
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------
@@ -199,24 +176,21 @@ def crash_at(countdown: int) -> Iterator[list[int]]:
         event.remove(Engine, "before_cursor_execute", strike)
 
 
-@pytest.mark.parametrize(("kind", "step"), [("sqlite", 1), ("postgresql", 7)])
-def test_a_crash_between_any_two_statements_leaves_no_second_article(
-    request: pytest.FixtureRequest, kind: str, step: int
-) -> None:
+def test_a_crash_between_any_two_statements_leaves_no_second_article(reused: ReusedStore) -> None:
     """A round of work is stopped before its first statement, its second, and so on; each time it is done again."""
     expected_urls = {frozenset({address(0, 0)}), frozenset({address(3, 0), address(3, 1)})}
+    step = 1 if reused.url.startswith("sqlite") else 5  # the statements are the same; PostgreSQL takes longer over them
     for countdown in itertools.count(1, step):
-        clock = StandingClock()
-        with emptied(kind, request, clock) as store:
-            subscribe(store, *FEEDS)
-            with crash_at(countdown) as count, suppress(CrashError):
-                _work(store)
-            clock.pass_(timedelta(minutes=10))  # leases end
+        store = reused.empty()
+        subscribe(store, *FEEDS)
+        with crash_at(countdown) as count, suppress(CrashError):
             _work(store)
-            assert outcome(store) == expected_urls
-            assert store.counts().entries == 4
-            assert store.number_changes() == 2
-            assert [change.kind for change in store.changes_after(0, 100)] == ["new", "new"]
+        reused.clock.pass_(timedelta(minutes=10))  # leases end
+        _work(store)
+        assert outcome(store) == expected_urls
+        assert store.counts().entries == 4
+        assert store.number_changes() == 2
+        assert [change.kind for change in store.changes_after(0, 100)] == ["new", "new"]
         if count[0] < countdown:
             assert countdown > 60
             return

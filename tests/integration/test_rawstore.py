@@ -1,0 +1,104 @@
+"""Raw responses on disk: whole or not at all, found again, told apart."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aggregator.errors import StorageError
+from aggregator.rawstore import FileRawStore
+from tests.stores import START, StandingClock, clock
+
+__all__ = ["clock"]
+
+MISSING = "0" * 64
+
+
+@given(body=st.binary(max_size=2000))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+def test_what_went_in_comes_out(tmp_path: Path, body: bytes) -> None:
+    raw_store = FileRawStore(tmp_path, StandingClock())
+    name = raw_store.put(body)
+    assert raw_store.get(name) == body
+    assert raw_store.put(body) == name
+
+
+def test_files_lie_in_two_levels_and_are_compressed(tmp_path: Path, clock: StandingClock) -> None:
+    raw_store = FileRawStore(tmp_path / "raw", clock)
+    name = raw_store.put(b"<html>" * 10_000)
+    file = tmp_path / "raw" / name[:2] / name[2:4] / name
+    assert file.stat().st_size < 1000
+    assert [path for path in (tmp_path / "raw").rglob("*") if path.is_file() and path.name.startswith(".")] == []
+
+
+def test_a_file_that_is_there_is_touched(tmp_path: Path, clock: StandingClock) -> None:
+    raw_store = FileRawStore(tmp_path, clock)
+    name = raw_store.put(b"x")
+    assert list(raw_store.names()) == [(name, START)]
+    clock.pass_(timedelta(days=2))
+    raw_store.put(b"x")
+    assert list(raw_store.names()) == [(name, clock.now())]
+
+
+def test_deleting(tmp_path: Path, clock: StandingClock) -> None:
+    raw_store = FileRawStore(tmp_path, clock)
+    name = raw_store.put(b"x")
+    raw_store.delete(name)
+    raw_store.delete(name)
+    raw_store.delete("../../etc/passwd")
+    assert raw_store.get(name) is None
+    assert list(raw_store.names()) == []
+
+
+def test_damaged_and_foreign_files(tmp_path: Path, clock: StandingClock) -> None:
+    raw_store = FileRawStore(tmp_path, clock)
+    name, other = raw_store.put(b"x" * 100), raw_store.put(b"y" * 100)
+    file = tmp_path / name[:2] / name[2:4] / name
+    whole = file.read_bytes()
+    for damaged in (b"", b"nonsense", whole[:-3], (tmp_path / other[:2] / other[2:4] / other).read_bytes()):
+        file.write_bytes(damaged)
+        assert raw_store.get(name) is None
+    (file.parent / "notes.txt").touch()
+    assert {found for found, _ in raw_store.names()} == {name, other}
+    assert raw_store.get("../../etc/passwd") is None
+    assert raw_store.get(MISSING) is None
+
+
+def test_a_folder_keeps_its_id(tmp_path: Path, clock: StandingClock) -> None:
+    first = FileRawStore(tmp_path, clock).folder
+    assert FileRawStore(tmp_path, clock).folder == first
+    assert FileRawStore(tmp_path / "other", clock).folder != first
+    (tmp_path / "folder-id").write_bytes(b"\xff not an id")
+    again = FileRawStore(tmp_path, clock).folder
+    assert again != first
+    assert FileRawStore(tmp_path, clock).folder == again
+
+
+def test_all_who_come_at_once_agree_on_the_id(tmp_path: Path, clock: StandingClock) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(FileRawStore(tmp_path, clock).folder)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+
+
+def test_a_folder_that_cannot_be_used(tmp_path: Path, clock: StandingClock) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="check raw_dir"):
+        FileRawStore(tmp_path / "file", clock)
+    (tmp_path / "raw" / "folder-id").mkdir(parents=True)
+    with pytest.raises(StorageError, match="check raw_dir"):
+        FileRawStore(tmp_path / "raw", clock)
+    raw_store = FileRawStore(tmp_path / "good", clock)
+    for two in range(256):
+        (tmp_path / "good" / f"{two:02x}").touch()
+    with pytest.raises(StorageError, match="cannot be written"):
+        raw_store.put(b"x")
