@@ -158,6 +158,7 @@ class SqlStore:
             return 0
         lock.renew()
         owners = self._db.read(hosts.lease_owners)
+        lock.sweep(owners)
         if not any(lock.is_dead(owner) for owner in owners):
             return 0
         return self._db.write(lambda tx: hosts.free_leases(tx, lock.is_dead))

@@ -74,7 +74,6 @@ class Database:
         owner: Callable[[], str],
         *,
         use_clock: bool = False,
-        readonly: bool = False,
     ) -> None:
         self.dialect = dialect
         self._clock = clock

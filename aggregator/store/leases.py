@@ -11,7 +11,7 @@ import fcntl
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -83,11 +83,12 @@ class ProcessLock:
         """Tell whether another process of this machine holds the store open."""
         return any(_is_locked(file) for file in self._folder.iterdir() if _is_name(file.name) and file != self._path)
 
-    def sweep(self) -> None:
-        """Remove the files of dead processes; call it when no lease names them any more."""
+    def sweep(self, owners: Collection[str]) -> None:
+        """Remove the files of dead processes but of those that hold a lease: their file is how one knows."""
+        kept = {owner.rpartition(":")[2] for owner in owners}
         for file in self._folder.iterdir():
-            if _is_name(file.name) and file != self._path and _is_free(file):
-                file.unlink(missing_ok=True)
+            if _is_name(file.name) and file != self._path and file.name not in kept:
+                _probe(file, remove=True)
 
     def close(self) -> None:
         """Give the file up."""
@@ -111,14 +112,19 @@ def _is_locked(file: Path) -> bool:
     return _probe(file) is False
 
 
-def _probe(file: Path) -> bool | None:
-    """Return True when the file can be locked, False when another process holds it, None when it is gone."""
+def _probe(file: Path, *, remove: bool = False) -> bool | None:
+    """Return True when the file can be locked, False when another process holds it, None when it is gone.
+
+    It is removed while we hold it: a process that has just made it finds it locked and takes another name.
+    """
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if remove:
+            file.unlink(missing_ok=True)
     except OSError:
         return False
     finally:
