@@ -188,7 +188,7 @@ def follow_guide(blocks: Sequence[Block], chosen: set[int], opinions: Opinions, 
             seen = opinions.plain.has(block.letters) or opinions.proposal.has(block.letters)
             if seen or opinions.readable.has(block.letters):
                 first.setdefault(block.letters, i)
-    confirmed = set(first.values())
+    confirmed = {i for i in first.values() if not _repeats_others(blocks, i, set(first.values()))}
     agreed = sum(len(blocks[i].letters) for i in chosen if blocks[i].letters in first)
     covers = sum(map(len, first)) >= 0.7 * len(article)
     if not covers or agreed < 0.5 * sum(len(blocks[i].letters) for i in chosen):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from importlib.metadata import version
@@ -45,7 +45,8 @@ Mode = Literal["standard", "thorough"]
 _NOT_TEXT_TYPES = ("image/", "video/", "audio/", "font/", "application/pdf", "application/zip", "application/octet")
 _PARSER = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
 _BINARY_HEAD_CHARS = 4096
-_BULLET = re.compile(r"^\s*(?:[-•] ?|\d{1,3}\. )")
+_BULLET = re.compile(r"^\s*[-•] ?")
+_NUMBER = re.compile(r"^\s*\d{1,3}\. ")
 _BODY = re.compile(r"<body\b", re.IGNORECASE)
 _ELEMENT = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>")
 _INLINE = frozenset(
@@ -137,19 +138,19 @@ def _body_by_rule(content: Iterable[Element]) -> str:
 
 
 def _body_of(tree: Element, text: str, guide: Guide, mode: Mode) -> str:
-    plain = Opinion(_lines(text))
-    readable = Opinion(_readable_lines(tree))
+    plain = _opinion(_lines(text))
+    readable = _opinion(_readable_lines(tree))
     proposed = _trafilatura_lines(tree, recall=True)
     second = None
     if mode == "thorough" and (default := _trafilatura_lines(tree, recall=False)):
-        proposed, second = default, Opinion(proposed) if proposed else None
-    proposal = Opinion(proposed) if proposed else readable if readable.size else plain
+        proposed, second = default, _opinion(proposed) if proposed else None
+    proposal = _opinion(proposed) if proposed else readable if readable.size else plain
     root = tree.find("body")
     opinions = Opinions(proposal=proposal, readable=readable, plain=plain, second=second)
     chosen = select_body(blocks_of(tree if root is None else root), opinions, guide)
     if chosen:
         return _join(chosen)
-    return "\n\n".join(line.strip() for line in proposed or _lines(text) if line.strip())
+    return "\n\n".join(line.strip() for line in proposed or text.splitlines() if line.strip())
 
 
 def _parse(page_html: str) -> Element:
@@ -165,6 +166,11 @@ def _is_text(block: Block) -> bool:
 
 def _join(blocks: Iterable[Block]) -> str:
     return "\n\n".join(block.text for block in blocks)
+
+
+def _opinion(lines: Sequence[str]) -> Opinion:
+    """Take lines for an opinion; numbered ones with and without number, which may be the list's or the text's."""
+    return Opinion([*lines, *(_NUMBER.sub("", line) for line in lines if _NUMBER.match(line))])
 
 
 def _lines(text: str) -> list[str]:

@@ -177,6 +177,13 @@ def test_article_body_decides_when_it_is_this_text() -> None:
     assert texts(blocks, guided) == [ONE, TWO, "Money", THREE, FOUR]
 
 
+def test_article_body_does_not_bring_the_whole_text_in_one_piece() -> None:
+    whole = " ".join([ONE, TWO, THREE, FOUR, EXTRA])
+    blocks = page(paragraphs(ONE, TWO, THREE, FOUR, EXTRA) + f"<div>{whole}</div>")
+    asked = opinions([ONE, TWO, THREE, FOUR, EXTRA])
+    assert follow_guide(blocks, {0, 1, 2, 3, 4}, asked, letters_of(whole)) == {0, 1, 2, 3, 4}
+
+
 def test_an_article_body_of_another_text_or_of_its_beginning_changes_nothing() -> None:
     blocks = page(paragraphs(ONE, TWO, THREE))
     asked, chosen = opinions([ONE, TWO, THREE]), {0, 1, 2}

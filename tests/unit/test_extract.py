@@ -94,6 +94,13 @@ def test_the_body_is_the_article_and_nothing_else(mode: Literal["standard", "tho
     assert "The bridge" in found.text
 
 
+def test_numbers_of_headings_and_of_lists_are_both_kept_apart() -> None:
+    numbered = "".join(f"<h2>{n}. Reason to act</h2><p>{paragraph}</p>" for n, paragraph in enumerate(PARAGRAPHS, 1))
+    assert extracted(article(numbered)).body.split("\n\n")[:2] == ["1. Reason to act", PARAGRAPHS[0]]
+    listed = "<ol>" + "".join(f"<li>{paragraph}</li>" for paragraph in PARAGRAPHS) + "</ol>"
+    assert extracted(article(listed)).body == "\n\n".join(PARAGRAPHS)
+
+
 def test_no_page_depends_on_the_one_before() -> None:
     first = extracted(article())
     assert [extracted(article()).body for _ in range(4)] == [first.body] * 4
