@@ -30,6 +30,7 @@ from aggregator.bylines import persons_of
         (["https://example.org/ada", "ada@example.org", "@ada", "", " "], ()),
         (["The Times", "THE TIMES."], ()),
         (["松岡大地"], ("松岡大地",)),
+        (["松岡大地、大渡美咲"], ("松岡大地", "大渡美咲")),
         (["x" * 200], ()),
     ],
 )
