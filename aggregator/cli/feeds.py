@@ -112,11 +112,16 @@ def add(
 def _feed_address(config: Config, url: str) -> str:
     """Return the address to add: `url` itself, or the best feed that the page behind it advertises.
 
-    An address that cannot be reached now is added as it is: the daemon will say when it works.
+    An address that cannot be reached just now is added as it is: the daemon will say when it works.
+
+    Raises:
+        ConfigError: nothing that could be a feed is or was there.
     """
-    from aggregator.models import Fetched
+    from aggregator.models import Cause, Fetched, FetchFailed
 
     result = fetch(config, url)
+    if isinstance(result, FetchFailed) and result.cause in (Cause.NOT_FOUND, Cause.GONE, Cause.FORBIDDEN_ADDRESS):
+        raise ConfigError(f"{url}: {failure_of(result)}; see `aggregator feeds discover`")
     if not isinstance(result, Fetched):
         say(f"{url}: not reached just now ({failure_of(result)}); added all the same")
         return url

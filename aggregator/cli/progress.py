@@ -39,8 +39,8 @@ def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
 
 
 def counted(things: Iterable[T], what: str) -> Iterator[T]:
-    """Hand `things` on and show how many there were so far."""
-    if not sys.stderr.isatty():
+    """Hand `things` on and show how many there were so far; not where the results come out on the same terminal."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
         yield from things
         return
     with _bar() as bar:
@@ -55,7 +55,13 @@ def _bar() -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    return Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else results would go where the bar goes
+    )
 
 
 def _rate(bar: Progress) -> str:

@@ -146,7 +146,7 @@ def _meant(url_or_host: str, config: Config) -> tuple[Sequence[Key], Sequence[st
         if key is None:
             raise ConfigError(f"{url_or_host}: cannot mean an article; to forget all of a host, name the host alone")
         return (key,), ()
-    host = host_of(f"http://{url_or_host}/")
+    host = host_of(f"http://{url_or_host}/").rpartition(":")[0]
     if not host or set(url_or_host) & set("/?#@ "):
         raise ConfigError(f"{url_or_host}: is neither an address nor a host; write https://... in full, or the host")
     return (), (host,)

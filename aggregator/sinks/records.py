@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from aggregator.models import Article, Extraction, LeadImage
@@ -45,7 +46,7 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
         "date": content.date,
         "published": content.published,
         "date_source": content.date_source.value,
-        "updated": content.updated,
+        "updated": _in_utc(content.updated),
         "source": content.source,
         "language": content.language,
         "site": content.site,
@@ -61,6 +62,15 @@ def document(content: Extraction, text: TextChoice) -> str:
     if text == "body":
         return render_body(content.title, content.body, content.date)
     return render(content.text, content.date)
+
+
+def _in_utc(time: str) -> str:
+    """Return a time that names its offset in UTC; anything else, such as a bare day, as it is."""
+    try:
+        at = datetime.fromisoformat(time)
+        return at.astimezone(UTC).isoformat() if at.tzinfo is not None else time
+    except (ValueError, OverflowError):
+        return time
 
 
 def _image_fields(image: LeadImage | None) -> Mapping[str, str] | None:
