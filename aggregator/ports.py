@@ -115,6 +115,7 @@ class Scope:
         self.hosts = set(hosts)
         self.feeds = set(feeds)
         self.pages = set(pages)
+        self.later: set[PageId] = set()  # asked for again by a later run; what the feed has may stand in now
         self.additions = 0
         self._lock = threading.Lock()
 
@@ -125,6 +126,12 @@ class Scope:
             if page is not None:
                 self.pages.add(page)
             self.additions += 1
+
+    def put_off(self, page: PageId) -> None:
+        """Leave a page to a later run, but for the extraction of what its entry carries."""
+        with self._lock:
+            self.pages.discard(page)
+            self.later.add(page)
 
     def leave(self, host: HostId, seen: int | None = None) -> None:
         """Leave a host out from now on; not if something was added since `additions` was `seen`."""

@@ -260,7 +260,7 @@ _ONCE: Final = _Retry(1)
 _TEMPORARY_PAGE: Final = _Retry(10)  # 10 minutes ... 24 hours: about three days
 _RETRIES: Final[dict[Cause, _Retry]] = {
     Cause.ROBOTS: _Retry(30, _DAY, 1.0),
-    Cause.ROBOTS_UNREACHABLE: _Retry(14, timedelta(hours=6)),
+    Cause.ROBOTS_UNREACHABLE: _Retry(30, timedelta(minutes=30), 1.0),  # when robots.txt is asked for again
     Cause.NOT_FOUND: _Retry(2, _HOUR),  # content networks lag
     Cause.DNS: _TEMPORARY_PAGE,
     Cause.CONNECT: _TEMPORARY_PAGE,

@@ -32,16 +32,7 @@ from aggregator.models import (
 )
 from aggregator.poll import FeedParser, PollSettings, poll_feed
 from aggregator.ports import Claim, Clock, Fetcher, PollRecord, PollRecorded, RawStore, Scope, Store
-from aggregator.robots import (
-    MAX_BYTES,
-    UNREACHABLE_AGE,
-    RobotsRule,
-    crawl_delay,
-    max_age,
-    refusal,
-    robots_of,
-    robots_url,
-)
+from aggregator.robots import MAX_BYTES, RobotsRule, crawl_delay, max_age, refusal, robots_of, robots_url
 from aggregator.rules import Publishers, publisher_of
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
 from aggregator.urls import host_of
@@ -49,6 +40,7 @@ from aggregator.urls import host_of
 logger = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
+_TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +70,7 @@ class Tools:
     pages: PageLimits
     random: Random
     recent: deque[tuple[str, Cause | None]]  # host and cause (None: an answer) of the latest requests of all visits
+    timeouts: dict[str, int] = field(default_factory=dict)  # in a row, by host
     on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None  # who counts
 
 
@@ -173,7 +166,7 @@ class _Stay:
     def put_off(self, page: Page, until: datetime | None) -> None:
         """A page that is to be tried again is tried by a later run; one that failed for good may have feed content."""
         if self.scope is not None and until is not None:
-            self.scope.pages.discard(page.id)
+            self.scope.put_off(page.id)
 
     def free_from(self) -> datetime:
         """Return when the host may be asked again."""
@@ -358,11 +351,7 @@ def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> Rob
 
 
 def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, report: VisitReport) -> None:
-    now = stay.now()
-    if failed.cause is Cause.ROBOTS_UNREACHABLE:
-        next_at: datetime | None = now + UNREACHABLE_AGE  # of the host, not of this page: asked again by then
-    else:
-        next_at = next_page_attempt(page.attempts, failed.cause, None, now=now, random=tools.random)
+    next_at = next_page_attempt(page.attempts, failed.cause, None, now=stay.now(), random=tools.random)
     if not tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=False):
         raise LeaseLostError(stay.claim.host)
     stay.put_off(page, next_at)
@@ -377,7 +366,7 @@ def _collect_one(page: Page, stay: _Stay, tools: Tools, report: VisitReport) -> 
     report.requests += 1
     report.pages_requested += 1
     if not isinstance(result, FetchFailed):
-        stay.failures = 0
+        _heed_host(None, page.target, stay, tools)
     store, claim, now = tools.store, stay.claim, stay.now()
     match result:
         case Fetched():
@@ -436,6 +425,10 @@ def _blames_us(failed: FetchFailed, tools: Tools) -> bool:
 
 def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) -> None:
     """Leave the host alone when it asks for it or cannot be reached; an answer clears its failures."""
+    if failed is not None and failed.cause is Cause.TIMEOUT and host_of(failed.final_url) == stay.claim.host:
+        _heed_timeout(failed, stay, tools)
+        return
+    tools.timeouts.pop(stay.claim.host, None)
     if failed is None or failed.cause not in HOST_CAUSES:
         stay.failures = 0
         return
@@ -447,3 +440,11 @@ def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) 
         return  # a hop elsewhere failed; this host answered
     failures = 0 if own_network_is_down(list(tools.recent)) else stay.failures
     stay.back_off(host_not_before(failed, failures, now=stay.now(), random=tools.random))
+
+
+def _heed_timeout(failed: FetchFailed, stay: _Stay, tools: Tools) -> None:
+    """Count timeouts in a row; a host that hangs takes a thread for each request, so it is not asked again at once."""
+    host, own_network = stay.claim.host, own_network_is_down(list(tools.recent))
+    count = tools.timeouts[host] = tools.timeouts.get(host, 0) + (not own_network)
+    if count >= _TIMEOUTS:
+        stay.back_off(host_not_before(failed, count - _TIMEOUTS, now=stay.now(), random=tools.random))

@@ -8,11 +8,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from aggregator.distill import job_of, perform_all, record_of
 from aggregator.engine.pool import WorkerPool, failure_of
+from aggregator.errors import StorageError
 from aggregator.models import Cause, FetchedPage, PageFailed, PageId
 from aggregator.ports import ArticleOutcome, Collected, Scope
 from aggregator.schedule import next_page_attempt, revisit_at
@@ -169,35 +170,67 @@ class ExtractionLine:
         self._keep(outcomes)
         return before - len(self._in_hand)
 
-    def _outcomes(
-        self, results: Iterable[tuple[FetchedPage, Collected | PageFailed]]
-    ) -> Iterator[ArticleOutcome]:
+    def _outcomes(self, results: Iterable[tuple[FetchedPage, Collected | PageFailed]]) -> Iterator[ArticleOutcome]:
         """Yield what is to be recorded; failures are recorded here."""
-        now, revisit = self.tools.store.now(), self.settings.revisit
         for page, result in results:
             record = result if isinstance(result, PageFailed) else record_of(page, result, self.tools.publishers)
             if isinstance(record, PageFailed):
                 self._fail(page, record)
                 continue
-            yield ArticleOutcome(
-                page=page,
-                record=record,
-                if_changed=revisit_at(page, changed=True, now=now, revisit=revisit),
-                if_unchanged=revisit_at(page, changed=False, now=now, revisit=revisit),
-            )
+            if_changed, if_unchanged = self._next_visits(page)
+            yield ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
+
+    def _next_visits(self, page: FetchedPage) -> tuple[datetime | None, datetime | None]:
+        """Return when the page is asked for again, if its article changed and if not."""
+        if page.raw is None:
+            return (self._next_try(page, page.failed),) * 2
+        now, revisit = self.tools.store.now(), self.settings.revisit
+        return (
+            revisit_at(page, changed=True, now=now, revisit=revisit),
+            revisit_at(page, changed=False, now=now, revisit=revisit),
+        )
+
+    def _next_try(self, page: FetchedPage, failed: PageFailed | None) -> datetime | None:
+        """Return when a page that failed is asked for again; one that is kept as the feed has it (None) never is."""
+        if failed is None:
+            return None
+        now, random = self.tools.store.now(), self.tools.random
+        return next_page_attempt(page.attempts, failed.cause, None, now=now, random=random)
 
     def _keep(self, outcomes: Sequence[ArticleOutcome]) -> None:
+        """Record together; where that fails, one by one.
+
+        Raises:
+            StorageError: the store refused some; they are let go, and claimed again when their lease has run out.
+        """
         if not outcomes:
             return
-        recorded = self.tools.store.record_articles(outcomes)
+        try:
+            recorded = self.tools.store.record_articles(outcomes)
+        except StorageError:
+            if len(outcomes) == 1:
+                del self._in_hand[outcomes[0].page.id]
+                raise
+            refused = [error for outcome in outcomes if (error := self._refusal(outcome)) is not None]
+            if refused:
+                raise refused[-1] from None
+            return
         for outcome, article in zip(outcomes, recorded, strict=True):
             self._done(outcome.page, article.kind if article is not None else "lost")
 
+    def _refusal(self, outcome: ArticleOutcome) -> StorageError | None:
+        """Record one; return why the store refused it."""
+        try:
+            self._keep([outcome])
+        except StorageError as error:
+            return error
+        return None
+
     def _fail(self, page: FetchedPage, failed: PageFailed) -> None:
-        next_at = None
-        if failed.cause in _RETRIED:
-            now = self.tools.store.now()
-            next_at = next_page_attempt(page.attempts, failed.cause, None, now=now, random=self.tools.random)
+        if page.raw is None:
+            next_at = self._next_try(page, page.failed)
+        else:
+            next_at = self._next_try(page, failed) if failed.cause in _RETRIED else None
         self.tools.store.record_extraction_failure(page, failed, next_at)
         self._done(page, "failed")
         logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})

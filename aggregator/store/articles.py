@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, case, select, update
 
 from aggregator.fingerprint import Fingerprint
 from aggregator.identify import article_id, key_hash
@@ -43,7 +43,7 @@ _finish: Final = (
         lease_until=NEVER,
         lease_owner="",
         extract_attempts=0,
-        attempts=0,
+        attempts=case((pages.c.raw_hash.is_(None), pages.c.attempts), else_=0),  # a stand-in ends no series of tries
         cause=None,
         detail="",
     )

@@ -115,7 +115,7 @@ def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: Scope) -> Iter
     """Yield the free pages of `scope` in the order in which they were announced, a few rows at a time."""
     last = 0
     while rows := tx.all(_free_after, {**parameters, "last": last, "limit": _LOOK_AT}):
-        yield from (row.id for row in rows if row.id in scope.pages)
+        yield from (row.id for row in rows if row.id in scope.pages or row.id in scope.later)
         last = rows[-1].id
 
 

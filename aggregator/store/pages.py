@@ -23,7 +23,7 @@ from aggregator.models import (
     Validators,
 )
 from aggregator.ports import Claim, Decision, Scope
-from aggregator.store.codec import dump, dump_hops, load_hops, load_mapping
+from aggregator.store.codec import dump, dump_hops, load_entry_rest, load_hops, load_mapping
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.dialects import insert
@@ -210,8 +210,9 @@ def record_unchanged(
     return True
 
 
-_has_content: Final = select(entries.c.id).where(
-    entries.c.page_id == bindparam("page"), entries.c.rest.contains('"content":"', autoescape=True)
+_FULL_SUMMARY: Final = 500  # characters from which on a summary is a text of its own
+_entries_of: Final = (
+    select(entries.c.rest).where(entries.c.page_id == bindparam("page")).order_by(entries.c.id).limit(5)
 )
 _failed: Final = (
     update(pages)
@@ -235,7 +236,7 @@ _failed: Final = (
 def record_page_failure(
     tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, counts: bool
 ) -> bool:
-    """Try again at `next_at`; None: failed for good, unless the entry's own content can stand in."""
+    """Try again at `next_at`; None: failed for good. The entry's own content, if it has any, stands in either way."""
     if not is_current(tx, claim):
         return False
     now = tx.now
@@ -254,11 +255,17 @@ def record_page_failure(
 
 
 def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
+    if page.article_id is None and _has_content(tx, page):
+        return "fetched"  # from the feed; then it is due again
     if next_at is not None:
         return "due"
-    if page.article_id is not None:
-        return "done"  # a revisit; the article stays as it is
-    return "failed" if tx.first(_has_content, {"page": page.id}) is None else "fetched"
+    return "failed" if page.article_id is None else "done"  # there is an article: it stays as it is
+
+
+def _has_content(tx: Transaction, page: Page) -> bool:
+    """Tell whether a feed carries the article's text."""
+    texts = (load_entry_rest(row.rest) for row in tx.all(_entries_of, {"page": page.id}))
+    return any(text["content"] or len(text["summary"]) >= _FULL_SUMMARY for text in texts)
 
 
 # --- hand over --------------------------------------------------------------------------------------------------------

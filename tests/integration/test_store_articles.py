@@ -228,6 +228,44 @@ def test_a_page_given_up_whose_entry_has_content_waits_for_extraction_from_it(st
     assert (waiting.raw, waiting.failed) == (None, failed)
 
 
+def test_the_entrys_content_stands_in_while_a_page_is_tried_again(store: SqlStore, clock: StandingClock) -> None:
+    due_page(store, content="<p>Full text</p>")
+    (held,) = store.claim_hosts(5, LEASE)
+    (page,) = store.due_pages(held, START)
+    failed, later = PageFailed(cause=Cause.SERVER_ERROR, detail="500"), START + timedelta(hours=1)
+    assert store.record_page_failure(held, page, failed, later)
+    assert store.due_pages(held, later) == ()
+    (waiting,) = fetched_pages(store)
+    assert (waiting.raw, waiting.failed, waiting.attempts) == (None, failed, 1)
+    recorded = store.record_article(waiting, article_record(waiting, source="feed"), if_changed=later)
+    assert recorded is not None
+    assert recorded.kind == "new"
+    assert store.due_pages(held, START) == ()
+    (page,) = store.due_pages(held, later)
+    assert (page.attempts, page.article_id) == (1, recorded.article_id)
+    assert store.record_page_failure(held, page, failed, later)
+    assert fetched_pages(store) == ()  # it stands in already
+    assert store.due_pages(held, later)[0].attempts == 2
+    assert store.record_page_failure(held, page, failed, None)
+    assert store.due_pages(held, later) == ()
+    assert store.article(recorded.article_id) is not None
+
+
+def test_a_teaser_does_not_stand_in_and_a_long_summary_does(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    teaser, long = sighting(1), sighting(2)
+    poll(
+        store,
+        feed,
+        replace(teaser, entry=replace(teaser.entry, content="", summary="A teaser.")),
+        replace(long, entry=replace(long.entry, content="", summary="Long. " * 100)),
+    )
+    (held,) = store.claim_hosts(5, LEASE)
+    for page in store.due_pages(held, START):
+        assert store.record_page_failure(held, page, PageFailed(cause=Cause.GONE, detail="410"), None)
+    assert [page.url for page in fetched_pages(store)] == [URL.format(2)]
+
+
 def test_a_page_is_handed_over_to_another_host(store: SqlStore) -> None:
     due_page(store)
     (held,) = store.claim_hosts(5, LEASE)
