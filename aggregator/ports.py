@@ -670,6 +670,14 @@ class Store(Protocol):
         """Save what another extraction gave: other words are a new revision, other facts correct the current one."""
         ...
 
+    def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
+        """Bring the next `limit` keys of stored addresses in line with the rules; call it again until it says True.
+
+        `version` is `identify.key_version`; a call with the one that is done costs one look. Where two articles get one
+        key, they are merged if their texts agree.
+        """
+        ...
+
     def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
         ...

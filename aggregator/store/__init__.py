@@ -6,7 +6,7 @@ Knows no rule and no network; what is decided, `schedule`, `identify`, `evidence
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,6 +66,7 @@ from aggregator.store import (
     publishing,
     reading,
     reextraction,
+    rekeying,
     statistics,
     trace,
 )
@@ -374,6 +375,10 @@ class SqlStore:
     def referenced_raw(self, content_hashes: Collection[str]) -> frozenset[str]:
         """Return those of the content hashes that something refers to: the others may be swept."""
         return self._db.read(lambda tx: maintenance.referenced_raw(tx, content_hashes))
+
+    def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
+        """Bring the next `limit` keys in line with the rules; call it again until it says True."""
+        return self._db.write(lambda tx: rekeying.rekey(tx, version, identify, limit))
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the store is used (SQLite)."""

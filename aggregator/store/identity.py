@@ -131,7 +131,8 @@ _touching: Final = union_all(
 )
 
 
-def _edge(row: Row[Any]) -> Edge:
+def load_edge(row: Row[Any]) -> Edge:
+    """Return an edge from a row of `evidence`."""
     return Edge(
         key=Key(row.key),
         other=Key(row.other),
@@ -152,7 +153,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
     fringe = set(found)
     while fringe:
         rows = [row for batch in batches(map(key_hash, fringe)) for row in tx.all(_touching, {"hashes": batch})]
-        new = {_edge(row) for row in rows} - edges
+        new = {load_edge(row) for row in rows} - edges
         edges |= new
         fringe = {key for edge in new if refusal_alone(edge) is None for key in (edge.key, edge.other)} - found
         found |= fringe
