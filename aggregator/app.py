@@ -31,6 +31,7 @@ from aggregator.rawstore import FileRawStore
 from aggregator.rules import Publishers
 from aggregator.schedule import forced_due, is_skipped
 from aggregator.settings import Config
+from aggregator.steering import remembered
 from aggregator.store import SqlStore, open_store
 from aggregator.visit import Tools, VisitPolicy
 
@@ -64,6 +65,13 @@ class App:
     def publish(self, wait: timedelta = timedelta(0)) -> Published:
         """Bring the outputs up to date."""
         return publish(self.store, self.sinks, wait=wait)
+
+    def take_over(self) -> None:
+        """Give back what dead processes held; heed a clock that went back."""
+        self.store.free_dead_leases()
+        step = self.store.heed_clock()
+        if step is not None:
+            logger.warning("the clock went back; due times went with it", extra={"by": str(step)})
 
     def keep_house(self, *, sweep: bool) -> None:
         """Delete what retention lets go; `sweep`: also files of ours that belong to nothing any more."""
@@ -104,7 +112,7 @@ class App:
             StorageError: the store failed, or the disk is too full to go on.
         """
         check_room(self.config)
-        self.store.free_dead_leases()
+        self.take_over()
         now = self.store.now()
         chosen = _choose(self.store.feeds(), feeds)
         if force:
@@ -218,7 +226,9 @@ def _tools(
             revisit=config.polling.revisit,
         ),
         polling=PollSettings(
-            policy=poll_policy(config), max_bytes=config.http.max_feed_size, deadline=config.http.total_timeout
+            policy=remembered(store, poll_policy(config)),
+            max_bytes=config.http.max_feed_size,
+            deadline=config.http.total_timeout,
         ),
         pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
         random=Random(),  # noqa: S311 - spreads polls, guards nothing

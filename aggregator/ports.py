@@ -428,6 +428,23 @@ class Store(Protocol):
         """Close every connection and free this process's lock file."""
         ...
 
+    # small facts
+
+    def read_fact(self, name: str) -> str | None:
+        """Return what was kept under this name; None: nothing."""
+        ...
+
+    def write_fact(self, name: str, value: str) -> None:
+        """Keep a small fact for the next start."""
+        ...
+
+    def heed_clock(self) -> timedelta | None:
+        """Move times ahead of now back with the clock, if it went back since they were set; return how far it went.
+
+        What is due would else wait until the clock is where it was. A poll ahead of now tells.
+        """
+        ...
+
     # feeds and claims
 
     def sync_feeds(self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime) -> SyncReport:

@@ -24,15 +24,19 @@ from aggregator.app import App, check_room, reload_app
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
 from aggregator.fetch import HttpFetcher
 from aggregator.metrics import EngineView, MeteredFetcher, Metrics
+from aggregator.models import Feed
 from aggregator.notify import notify, watchdog_interval
+from aggregator.ports import PollRecord, PollRecorded
 from aggregator.settings import Config
+from aggregator.steering import Steering
 
 logger = logging.getLogger(__name__)
 
 _TICK = timedelta(seconds=1)
 _PUBLISH_EVERY = timedelta(seconds=5)
 _HOUSEKEEPING_EVERY = timedelta(minutes=10)
-_DEAD_LEASES_EVERY = 30  # ticks
+_STEER_EVERY = timedelta(hours=1)
+_TAKE_OVER_EVERY = 30  # ticks
 _SWEEP_EVERY = 86_400.0  # seconds between two looks at every file
 _TICK_ALIVE = 30.0  # seconds after which a tick that did not come counts as stopped
 _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
@@ -48,10 +52,14 @@ class Service:
         self._ended = threading.Event()
         self._reload_wanted = threading.Event()
         self._pause_reason = ""
+        self._latest = app.clock.now()
+        self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
         self._ticks = 0
         self._ticked_at = time.monotonic()
         self._signals = 0
         self._swept_at = -_SWEEP_EVERY
+        self._steering = Steering(app.store)
+        self._steered_at = time.monotonic()
         self._metrics = Metrics()
         self._metrics.watch_engine(self._view)
         self._metrics.watch_store(app.store.counts)
@@ -73,21 +81,21 @@ class Service:
             self._work()
 
     def _work(self) -> None:
-        extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
         watcher = threading.Thread(target=self._watch_configuration, name="configuration", daemon=True)
         for job, every in (
             (self._tick, _TICK),
             (self._publish, _PUBLISH_EVERY),
             (self._keep_house, _HOUSEKEEPING_EVERY),
+            (self._steer, _STEER_EVERY),
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
-        extraction.start()
+        self._extraction.start()
         watcher.start()
         self._scheduler.start()
         self._tell(READY=1, STATUS="polling")
         logger.info("started", extra={"feeds": len(self.app.config.feeds)})
         self._ended.wait()
-        self._stop(extraction)
+        self._stop()
 
     @contextmanager
     def _serving(self) -> Iterator[None]:
@@ -112,7 +120,11 @@ class Service:
         """Let every request and poll from now on be measured."""
         tools = self.app.engine.tools
         fetcher = MeteredFetcher(self.app.fetcher, self._metrics)
-        self.app.engine.tools = replace(tools, fetcher=fetcher, on_poll=self._metrics.observe_poll)
+        self.app.engine.tools = replace(tools, fetcher=fetcher, on_poll=self._on_poll)
+
+    def _on_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
+        self._metrics.observe_poll(feed, record, recorded)
+        self._steering.count(feed)
 
     def _view(self) -> EngineView:
         engine = self.app.engine
@@ -128,11 +140,11 @@ class Service:
         """Whether the last tick is recent: what /readyz says."""
         return not self._ended.is_set() and time.monotonic() - self._ticked_at < _TICK_ALIVE
 
-    def _stop(self, extraction: threading.Thread) -> None:
+    def _stop(self) -> None:
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
         self.app.engine.stop()
-        extraction.join(timeout=2)
+        self._extraction.join(timeout=2)
         self._publish()
         logger.info("stopped")
 
@@ -154,39 +166,52 @@ class Service:
         if self._reload_wanted.is_set():
             self._reload_wanted.clear()
             self._reload()
-        if self._ticks % _DEAD_LEASES_EVERY == 0:
-            self.app.store.free_dead_leases()
-        self._ticks += 1
-        if self._may_poll():
+        try:
+            self._look_after()
+            self._check()
             self.app.engine.fill()
+        except StorageError as problem:
+            self._pause(problem)
         self._ticked_at = time.monotonic()
         self._metrics.observe_tick(self.app.clock.now())
         if self._watchdog is not None and self._is_moving():
             self._tell(WATCHDOG=1)
 
-    def _may_poll(self) -> bool:
-        """Pause on a full disk or a failing store, and say so once."""
-        try:
-            error = self.app.engine.take_error()
-            if error is not None:
-                raise StorageError(str(error)) from error
-            check_room(self.app.config)
-            self.app.store.now()
-        except StorageError as problem:
-            if str(problem) != self._pause_reason:
-                self._pause_reason = str(problem)
-                logger.warning("polling pauses", extra={"reason": self._pause_reason})
-                self._tell(STATUS=f"paused: {self._pause_reason}")
-            return False
+    def _look_after(self) -> None:
+        """Take over from dead processes now and then, and at once when the clock went back."""
+        now = self.app.clock.now()
+        if self._ticks % _TAKE_OVER_EVERY == 0 or now < self._latest:
+            self.app.take_over()
+        self._ticks += 1
+        self._latest = now
+
+    def _check(self) -> None:
+        """Go on after a pause, if there is room again and the store works.
+
+        Raises:
+            StorageError: the disk is nearly full, or a visit could not record what it had.
+        """
+        error = self.app.engine.take_error()
+        if error is not None:
+            raise StorageError(str(error)) from error
+        check_room(self.app.config)
         if self._pause_reason:
             self._pause_reason = ""
             logger.warning("polling resumes")
             self._tell(STATUS="polling")
-        return True
+
+    def _pause(self, problem: StorageError) -> None:
+        """Leave this tick's work undone, and say so once."""
+        if not self._pause_reason:
+            logger.warning("polling pauses", extra={"reason": str(problem)})
+            self._tell(STATUS=f"paused: {problem}")
+        self._pause_reason = str(problem)
 
     def _is_moving(self) -> bool:
+        """Whether visits end and pages are extracted: what the watchdog is told."""
         engine = self.app.engine
-        return engine.running == 0 or self.app.clock.monotonic() - engine.last_moved_at < _STUCK_AFTER
+        visiting = engine.running == 0 or self.app.clock.monotonic() - engine.last_moved_at < _STUCK_AFTER
+        return visiting and self._extraction.is_alive()
 
     def _publish(self) -> None:
         try:
@@ -202,6 +227,19 @@ class Service:
             self._swept_at = now if sweep else self._swept_at
         except (StorageError, OSError) as error:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
+
+    def _steer(self) -> None:
+        """Bring the polls of adaptive feeds a little closer to the budget."""
+        now, feeds = time.monotonic(), self.app.config.subscriptions()
+        elapsed, self._steered_at = timedelta(seconds=now - self._steered_at), now
+        adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
+        tools = self.app.engine.tools
+        try:
+            policy = self._steering.steer(tools.polling.policy, feeds=adaptive, elapsed=elapsed)
+        except StorageError as error:
+            logger.warning("budget not steered", extra={"reason": str(error)})
+            return
+        self.app.engine.tools = replace(tools, polling=replace(tools.polling, policy=policy))
 
     def _extract(self) -> None:
         while not self._ended.is_set():

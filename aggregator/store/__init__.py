@@ -68,6 +68,7 @@ from aggregator.store import (
     reextraction,
     rekeying,
     statistics,
+    stepping,
     trace,
 )
 from aggregator.store.copying import copy_store
@@ -115,6 +116,22 @@ class SqlStore:
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
+
+    # --- small facts --------------------------------------------------------------------------------------------------
+
+    def read_fact(self, name: str) -> str | None:
+        """Return what was kept under this name; None: nothing."""
+        return self._db.read(lambda tx: feeds.read_property(tx, name))
+
+    def write_fact(self, name: str, value: str) -> None:
+        """Keep a small fact for the next start."""
+        self._db.write(lambda tx: feeds.write_property(tx, name, value))
+
+    def heed_clock(self) -> timedelta | None:
+        """Move times ahead of now back with the clock, if it went back since they were set; return how far it went."""
+        if self._db.read(stepping.step_back) is None:
+            return None
+        return self._db.write(stepping.heed_clock)
 
     # --- feeds and claims ---------------------------------------------------------------------------------------------
 

@@ -230,6 +230,8 @@ def release(tx: Transaction, claim: Claim, not_before: datetime | None, failures
     """End the claim. The row is locked first; only statements after that see all that was added meanwhile."""
     if not is_current(tx, claim):
         return False
+    if not_before is not None and claim.now > tx.now:  # the clock went back meanwhile: what the visit reckoned with too
+        not_before -= claim.now - tx.now
     parameters = {
         "host": claim.host_id,
         "feeds_at": tx.run(_next_feed, {"id": claim.host_id}).scalar_one(),
