@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 from aggregator.distill import job_of, perform_all, record_of
 from aggregator.engine.pool import WorkerPool, failure_of
+from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
 from aggregator.models import Cause, FetchedPage, PageFailed, PageId
 from aggregator.ports import ArticleOutcome, Collected, Scope
@@ -50,13 +51,18 @@ class ExtractionLine:
     def __init__(self, tools: Tools, pool: WorkerPool, settings: ExtractionSettings) -> None:
         self.tools = tools
         self.settings = settings
-        self.counts: Counter[str] = Counter()
+        self._counts = Tally()
         self._pool = pool
         self._in_hand: dict[PageId, FetchedPage] = {}
         self._tasks = 0
         self._alone: deque[FetchedPage] = deque()  # in hand, to be tried one by one
         self._is_starting = False
         self._finished: queue.SimpleQueue[tuple[Sequence[FetchedPage], Future[_Results]] | None] = queue.SimpleQueue()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of the pages so far, by name; for any thread."""
+        return self._counts.snapshot()
 
     @property
     def in_hand(self) -> int:
@@ -130,7 +136,7 @@ class ExtractionLine:
             if page.raw is not None and body is None:
                 self._fail(page, PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone"))
                 continue
-            jobs.append(job_of(page, body, self.tools.publishers, self.settings.mode))
+            jobs.append(job_of(page, body, self.tools.rules_of, self.settings.mode))
             held.append(page)
         if held:
             self._tasks += 1
@@ -236,7 +242,7 @@ class ExtractionLine:
         logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
     def _done(self, page: FetchedPage, kind: str) -> None:
-        self.counts[kind] += 1
+        self._counts.add({kind: 1})
         del self._in_hand[page.id]
         if not self.settings.keep_raw and page.raw is not None:
             self.tools.raw_store.delete(page.raw.content_hash)

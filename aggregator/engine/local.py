@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
+from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
 from aggregator.models import HostId
 from aggregator.ports import Claim, Scope
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 _BACK_PRESSURE = 500  # fetched pages that may wait for extraction before visits collect no more
 _LOOK_AGAIN = 0.2  # seconds between two looks of `run-once` at what it may claim
 _LONGEST_PACE = timedelta(seconds=30)  # what `run-once` waits out at most; a longer pace waits for the next run
-_STOP_PATIENCE = 6.0  # seconds that a stop leaves to the requests in hand
+_STOP_PATIENCE = 4.0  # seconds that a stop leaves to the requests in hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class LocalEngine:
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._running: dict[int, Claim] = {}
-        self._totals: Counter[str] = Counter()
+        self._totals = Tally()
         self._pages_asked: Counter[HostId] = Counter()
         self._error: BaseException | None = None
         self._with_pages = True
@@ -69,8 +70,10 @@ class LocalEngine:
 
     @property
     def totals(self) -> Counter[str]:
-        """What was done since the start, by name."""
-        return self._totals + Counter({f"articles_{kind}": count for kind, count in self.line.counts.items()})
+        """What was done since the start, by name; for any thread."""
+        counts = self._totals.snapshot()
+        counts.update({f"articles_{kind}": count for kind, count in self.line.counts.items()})
+        return counts
 
     def reconfigure(self, tools: Tools, extraction: ExtractionSettings, workers: int, max_pages: int) -> None:
         """Use other settings from the next visit and the next page on."""
@@ -182,7 +185,7 @@ class LocalEngine:
 
     def _add(self, report: VisitReport) -> None:
         self.last_moved_at = self.tools.clock.monotonic()
-        self._totals.update(
+        self._totals.add(
             {
                 "feeds_polled": report.feeds_polled,
                 "feeds_unchanged": report.feeds_unchanged,
@@ -194,7 +197,7 @@ class LocalEngine:
                 "visits": 1,
             }
         )
-        self._totals.update({f"cause_{cause.value}": count for cause, count in report.causes.items()})
+        self._totals.add({f"cause_{cause.value}": count for cause, count in report.causes.items()})
 
     # --- run-once ----------------------------------------------------------------------------------------------------
 
@@ -235,7 +238,7 @@ class LocalEngine:
         return self._report(scope, clock.monotonic() - started)
 
     def _report(self, scope: Scope, seconds: float) -> RunReport:
-        totals, kinds = self._totals, self.line.counts
+        totals, kinds = self._totals.snapshot(), self.line.counts
         return RunReport(
             feeds_polled=totals["feeds_polled"],
             feeds_unchanged=totals["feeds_unchanged"],
