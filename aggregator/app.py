@@ -22,6 +22,7 @@ from aggregator.engine.parsing import parse_here_or_there
 from aggregator.engine.pool import WorkerPool
 from aggregator.errors import ConfigError, StorageError
 from aggregator.fetch import HttpFetcher
+from aggregator.identify import identify, key_version
 from aggregator.models import Feed
 from aggregator.parts import fetch_limits, poll_policy, publishers_of, raw_folder, sinks_of, user_agent
 from aggregator.poll import PollSettings
@@ -41,6 +42,7 @@ _LEASE_MARGIN = timedelta(seconds=30)
 _SWEEP_AGE = timedelta(days=1)
 _SWEEP_BATCH = 500
 _PUBLISH_WAIT = timedelta(seconds=60)
+_REKEY_SHARE = timedelta(seconds=5)  # of a run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,17 @@ class App:
         step = self.store.heed_clock()
         if step is not None:
             logger.warning("the clock went back; due times went with it", extra={"by": str(step)})
+
+    def renew_keys(self, share: timedelta) -> bool:
+        """Bring stored keys in line with the rules for as long as `share`; True once all are. The rest waits."""
+        version, ends_at = key_version(self.publishers), self.clock.monotonic() + share.total_seconds()
+        while not self.engine.stopping:
+            if self.store.rekey(version, partial(identify, publishers=self.publishers)):
+                return True
+            if self.clock.monotonic() >= ends_at:
+                logger.info("rules changed; keys are computed again", extra={"version": version})
+                break
+        return False
 
     def keep_house(self, *, sweep: bool) -> None:
         """Delete what retention lets go; `sweep`: also files of ours that belong to nothing any more."""
@@ -113,6 +126,7 @@ class App:
         """
         check_room(self.config)
         self.take_over()
+        self.renew_keys(_REKEY_SHARE)
         now = self.store.now()
         chosen = _choose(self.store.feeds(), feeds)
         if force:

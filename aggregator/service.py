@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 _TICK = timedelta(seconds=1)
 _PUBLISH_EVERY = timedelta(seconds=5)
 _HOUSEKEEPING_EVERY = timedelta(minutes=10)
+_REKEY_EVERY = timedelta(seconds=30)
+_REKEY_SHARE = timedelta(seconds=10)
 _STEER_EVERY = timedelta(hours=1)
 _TAKE_OVER_EVERY = 30  # ticks
 _SWEEP_EVERY = 86_400.0  # seconds between two looks at every file
@@ -86,6 +88,7 @@ class Service:
             (self._tick, _TICK),
             (self._publish, _PUBLISH_EVERY),
             (self._keep_house, _HOUSEKEEPING_EVERY),
+            (self._renew_keys, _REKEY_EVERY),
             (self._steer, _STEER_EVERY),
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
@@ -227,6 +230,12 @@ class Service:
             self._swept_at = now if sweep else self._swept_at
         except (StorageError, OSError) as error:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
+
+    def _renew_keys(self) -> None:
+        try:
+            self.app.renew_keys(_REKEY_SHARE)
+        except StorageError as error:
+            logger.warning("keys not computed again; tried again soon", extra={"reason": str(error)})
 
     def _steer(self) -> None:
         """Bring the polls of adaptive feeds a little closer to the budget."""

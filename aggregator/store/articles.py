@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,9 +19,9 @@ from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import text_hash
 from aggregator.store.hosts import lower_pages_due
-from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
+from aggregator.store.identity import RULES, note_edges, note_urls, point, repartition, resolve
 from aggregator.store.neighbours import find_near_duplicate, save_fingerprint
-from aggregator.store.schema import NEVER, articles, changes, pages, revisions
+from aggregator.store.schema import NEVER, articles, changes, evidence, pages, revisions
 from aggregator.store.search import index_article
 from aggregator.urls import registrable_domain
 
@@ -32,6 +33,14 @@ _page: Final = (
     .with_for_update()
 )
 _by_id: Final = select(articles).where(articles.c.id == bindparam("article"))
+_by_key: Final = select(articles.c.id, articles.c.merged_into).where(articles.c.key_hash == bindparam("hashed"))
+_older_by_rules: Final = (  # the article that was given this key, too, and came first
+    select(articles.c.id)
+    .join(evidence, evidence.c.key_hash == articles.c.key_hash)
+    .where(
+        evidence.c.other_hash == bindparam("hashed"), evidence.c.witness == RULES, articles.c.id == bindparam("into")
+    )
+)
 _finish: Final = (
     update(pages)
     .where(pages.c.id == bindparam("page"))
@@ -106,7 +115,7 @@ def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: Artic
     return Incoming(
         record=record,
         key=key,
-        id=article_id(key),
+        id=_id_of(tx, key),
         page=row,
         at=tx.now,
         site=registrable_domain(record.identity.url),
@@ -114,6 +123,15 @@ def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: Artic
         body_hash=body_hash,
         fingerprint=record.fingerprint or Fingerprint(hashes=frozenset(), size=0, text_hash=body_hash),
     )
+
+
+def _id_of(tx: Transaction, key: Key) -> ArticleId:
+    """Return the id of the article that has this key, or a free one: articles keep theirs when the rules change."""
+    own = tx.first(_by_key, {"hashed": key_hash(key)})
+    if own is not None:
+        older = own.merged_into and tx.first(_older_by_rules, {"hashed": key_hash(key), "into": own.merged_into})
+        return ArticleId(older.id if older else own.id)
+    return next(free for n in itertools.count() if article_row(tx, free := article_id(Key(f"{key}{' ' * n}"))) is None)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ from aggregator.store.schema import (
     evidence,
 )
 
+RULES: Final = "rules"  # the witness that two articles got one key by a change of the rules; no site is called so
+
 # --- addresses and aliases --------------------------------------------------------------------------------------------
 
 _known_urls: Final = (
@@ -186,12 +188,20 @@ _urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).
 _forget_aliases: Final = delete(aliases).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
 
 
-def repartition(tx: Transaction, keys: Iterable[Key], at: datetime, *, unannounced: ArticleId | None = None) -> None:
+def repartition(
+    tx: Transaction,
+    keys: Iterable[Key],
+    at: datetime,
+    *,
+    unannounced: ArticleId | None = None,
+    keep_urls: bool = False,
+) -> None:
     """Make articles and aliases follow the evidence around `keys`.
 
     Each group of keys is one article: the one that was recorded first among those whose own keys are in it. The others
     are merged into it; their rows and texts stay, so that a split can restore them. `unannounced` is an article of
-    this very transaction: nobody has heard of it, so its merging is no change.
+    this very transaction: nobody has heard of it, so its merging is no change. With `keep_urls` addresses and keys
+    that no article owns any more still mean the article that they meant.
     """
     found, edges = _component(tx, keys)
     by_key = {
@@ -215,7 +225,7 @@ def repartition(tx: Transaction, keys: Iterable[Key], at: datetime, *, unannounc
             wanted.update(dict.fromkeys(hashes, ArticleId(first.id)))
         else:
             orphans += hashes
-    _settle(tx, wanted, orphans, at, by_key, unannounced)
+    _settle(tx, wanted, () if keep_urls else orphans, at, by_key, unannounced)
     refused = [
         Decision(
             url=edge.key, key=edge.key, verdict="refused", rule=reason.value, detail=f"{edge.kind.value} {edge.other}"

@@ -5,7 +5,7 @@ An article keeps its id and an address keeps its article; what changes is by whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, exists, select, update
@@ -15,8 +15,9 @@ from aggregator.identify import key_hash
 from aggregator.models import EvidenceKind, Identity, Key
 from aggregator.store.database import Transaction
 from aggregator.store.feeds import read_property, write_property
-from aggregator.store.identity import load_edge, note_edges, repartition
-from aggregator.store.schema import article_urls, articles, evidence, pages
+from aggregator.store.hashes import batches
+from aggregator.store.identity import RULES, load_edge, note_edges, repartition
+from aggregator.store.schema import DONE, DUE, article_urls, articles, evidence, pages
 
 _PROPERTY: Final = "key version"
 _DONE: Final = "done"
@@ -41,8 +42,8 @@ _rename_page: Final = (
     .where(pages.c.id == bindparam("page"), ~exists().where(_other_page.c.key_hash == bindparam("new_hash")))
     .values(key=bindparam("new_key"), key_hash=bindparam("new_hash"))
 )
-_own_article: Final = select(articles.c.id, articles.c.url, articles.c.site).where(
-    articles.c.key_hash == bindparam("hashed")
+_own_articles: Final = select(articles.c.n, articles.c.id, articles.c.key, articles.c.url, articles.c.site).where(
+    articles.c.key_hash.in_(bindparam("hashes", expanding=True))
 )
 _rename_article: Final = (
     update(articles)
@@ -52,13 +53,26 @@ _rename_article: Final = (
 _edges: Final = select(evidence).where(
     (evidence.c.key_hash == bindparam("hashed")) | (evidence.c.other_hash == bindparam("hashed"))
 )
+_bridges: Final = select(evidence.c.id, evidence.c.key_hash).where(
+    evidence.c.other_hash == bindparam("hashed"), evidence.c.witness == bindparam("said_by")
+)
+_end_visits: Final = (  # of two pages under one key the first is looked at again
+    update(pages)
+    .where(pages.c.key_hash == bindparam("hashed"), pages.c.state == DUE, pages.c.article_id.is_not(None))
+    .values(state=DONE)
+)
 _drop_edge: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
+
+
+def is_done(tx: Transaction, version: str) -> bool:
+    """Tell whether all keys are those of `version`."""
+    return read_property(tx, _PROPERTY) == f"{version} {_DONE}"
 
 
 def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], limit: int) -> bool:
     """Bring the next `limit` keys in line with `version` of the rules; True once all of them are."""
     known, _, at = (read_property(tx, _PROPERTY) or "").rpartition(" ")
-    if known == version and at == _DONE:
+    if is_done(tx, version):
         return True
     after = bytes.fromhex(at) if known == version else b""
     rows = tx.all(_next_keys, {"after": after, "limit": limit})
@@ -68,7 +82,7 @@ def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], li
     tx.dialect.lock_identity(tx.conn)
     touched = {key for row in rows for key in _rekey_one(tx, Key(row.key), identify)}
     if touched:
-        repartition(tx, touched, tx.now)
+        repartition(tx, touched, tx.now, keep_urls=True)
     write_property(tx, _PROPERTY, f"{version} {rows[-1].key_hash.hex()}")
     return False
 
@@ -84,30 +98,41 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
         tx.run(_rename_url, {"hashed": hashed, "new_rule": one.rule, **_named(one.key or key)})
     for page in tx.all(_own_page, {"hashed": key_hash(key)}):
         tx.run(_rename_page, {"page": page.id, **_named(identify(page.url).key or key)})
-    heir = _heir(tx, key, [one.key for one in found.values() if one.key is not None], identify)
-    return {key, heir, *(one.key for one in moved.values() if one.key is not None)}
+    residents = _residents(tx, key)
+    touched = {key, *(one.key for one in moved.values() if one.key is not None)}
+    if not any(article.key == key for article in residents):
+        new_keys = {one.key for one in found.values() if one.key is not None}
+        _rename_edges(tx, key, new_keys.pop() if len(new_keys) == 1 else key)
+    return touched | {end for article in residents for end in _place(tx, article, identify)}
 
 
-def _heir(tx: Transaction, key: Key, new_keys: Sequence[Key], identify: Callable[[str], Identity]) -> Key:
-    """Return the key that stands for the article of the old one from now on, with its evidence.
+def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
+    """Return the articles that the old rules put under one key, the oldest first, and take their bridges away."""
+    bridges = tx.all(_bridges, {"hashed": key_hash(key), "said_by": RULES})
+    for bridge in bridges:
+        tx.run(_drop_edge, {"edge": bridge.id})
+    hashes = [key_hash(key), *(bridge.key_hash for bridge in bridges)]
+    rows = {row.n: row for batch in batches(hashes) for row in tx.all(_own_articles, {"hashes": batch})}
+    return [rows[n] for n in sorted(rows)]
+
+
+def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identity]) -> set[Key]:
+    """Give an article the key that its address has now, with its evidence; return the keys that this touches.
 
     Where another article has that key already, each keeps its own, and evidence says that they are one: if their texts
-    agree, they will be.
+    agree, they will be. That evidence goes when the rules do, so that they part again.
     """
-    article = tx.first(_own_article, {"hashed": key_hash(key)})
-    if article is None:
-        heir = new_keys[0] if len(set(new_keys)) == 1 else key
-        _rename_edges(tx, key, heir)
-        return heir
+    key = Key(article.key)
     heir = identify(article.url).key or key
     if heir == key:
-        return key
-    if tx.first(_own_article, {"hashed": key_hash(heir)}) is not None:
+        return {key}
+    if tx.all(_own_articles, {"hashes": [key_hash(heir)]}):
         note_edges(tx, [_bridge(key, heir, article)], tx.now)
-        return heir
-    tx.run(_rename_article, {"article": article.id, **_named(heir)})
-    _rename_edges(tx, key, heir)
-    return heir
+        tx.run(_end_visits, {"hashed": key_hash(key)})
+    else:
+        tx.run(_rename_article, {"article": article.id, **_named(heir)})
+        _rename_edges(tx, key, heir)
+    return {key, heir}
 
 
 def _named(key: Key) -> dict[str, Any]:
@@ -116,7 +141,7 @@ def _named(key: Key) -> dict[str, Any]:
 
 def _bridge(key: Key, heir: Key, article: Row[Any]) -> Edge:
     site = article.site
-    return Edge(key=key, other=heir, kind=EvidenceKind.REDIRECT, site=site, other_site=site, witness=site)
+    return Edge(key=key, other=heir, kind=EvidenceKind.REDIRECT, site=site, other_site=site, witness=RULES)
 
 
 def _rename_edges(tx: Transaction, key: Key, heir: Key) -> None:

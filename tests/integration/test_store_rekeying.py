@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -12,9 +13,12 @@ from aggregator.models import EvidenceKind, Identity, Key
 from aggregator.store import SqlStore
 from tests.stores import (
     URL,
+    StandingClock,
+    article_record,
     clock,
     collect,
     fetch_due,
+    fetched_pages,
     identity,
     ids,
     poll,
@@ -131,3 +135,100 @@ def test_an_address_that_means_nothing_any_more_keeps_its_key(store: SqlStore) -
     collect(store)
     to_the_end(store, lambda url: Identity(url=url, key=None, rule="none"))
     assert [article.key for article in store.articles()] == [identity(URL.format("1-one")).key]
+
+
+def by_address(url: str) -> Identity:
+    """The rules before: each address is an article."""
+    return identity(url)
+
+
+def test_articles_that_parted_rules_joined_are_two_again(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    for slug in ("1-one", "1-two"):
+        poll(store, feed, sighting(slug))
+        collect(store, body=words("same"))
+    first, second = ids(store)
+    to_the_end(store, by_address, version="1")
+    store.number_changes()
+    last = store.changes_after(0, 100)[-1].seq
+    to_the_end(store, by_number)
+    assert ids(store) == [first]
+    store.number_changes()
+    (merged,) = store.changes_after(last, 100)
+    assert (merged.article_id, merged.kind, merged.merged_into) == (second, "merged", first)
+    to_the_end(store, by_address, version="1")
+    assert ids(store) == [first, second]
+    store.number_changes()
+    (split,) = store.changes_after(merged.seq, 100)
+    assert (split.article_id, split.kind) == (second, "split")
+    for slug, article_id_ in (("1-one", first), ("1-two", second)):
+        found = store.article(URL.format(slug))
+        assert found is not None
+        assert (found.id, found.key) == (article_id_, identity(URL.format(slug)).key)
+
+
+def test_a_step_that_is_cut_off_is_done_again(store: SqlStore) -> None:
+    """Other rules again half-way: the walk begins anew, and nothing of the first one is left."""
+    (feed,) = subscribe(store, A)
+    for number in range(5):
+        for slug in (f"{number}-one", f"{number}-two"):
+            poll(store, feed, sighting(slug))
+            collect(store, body=words(f"same{number}"))
+    before = ids(store)
+    for _ in range(3):
+        assert not store.rekey("2", by_number, limit=1)
+    to_the_end(store, by_address, version="1")
+    assert ids(store) == before
+    assert not store.rekey("2", by_number, limit=1)
+    to_the_end(store, by_number)
+    assert len(ids(store)) == 5
+
+
+def test_an_article_that_changed_its_key_takes_a_new_text(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting("1-one"))
+    collect(store)
+    (own,) = ids(store)
+    to_the_end(store, by_number)
+    poll(store, feed, sighting("1-far", key="far"))
+    fetch_due(store)
+    (page,) = fetched_pages(store)
+    served = Identity(url=page.url, key=Key("example:1"), rule="example")
+    recorded = store.record_article(page, article_record(page, served=served))
+    assert recorded is not None
+    assert (recorded.article_id, recorded.kind) == (own, "updated")
+
+
+def test_a_key_that_is_free_again_makes_an_article_with_an_id_of_its_own(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting("1-one"))
+    collect(store)
+    to_the_end(store, by_number)
+    was = identity(URL.format("1-one")).key
+    poll(store, feed, sighting("x", url="https://elsewhere.example.org/en/other", key=str(was)))
+    (made,) = collect(store)
+    assert made.kind == "new"
+    assert len(set(ids(store))) == 2
+
+
+def test_of_two_pages_under_one_key_one_is_looked_at_again(store: SqlStore, clock: StandingClock) -> None:
+    (feed,) = subscribe(store, A)
+    for slug in ("1-one", "1-two"):
+        poll(store, feed, sighting(slug))
+        fetch_due(store)
+        for page in fetched_pages(store):
+            again = store.now() + timedelta(days=1)
+            record = article_record(page, body=words("same"))
+            store.record_article(page, record, if_changed=again, if_unchanged=again)
+    to_the_end(store, by_number)
+    (before,) = store.articles()
+    clock.pass_(timedelta(days=2))
+    (due,) = fetch_due(store)
+    (page,) = fetched_pages(store)
+    served = Identity(url=due.url, key=Key("example:1"), rule="example")
+    record = article_record(page, served=served, body=words("same") + " And more.")
+    recorded = store.record_article(page, record)
+    assert recorded is not None
+    assert (recorded.article_id, recorded.kind) == (before.id, "updated"), "whichever page it was"
+    (article,) = store.articles()
+    assert article.content.body.endswith("And more.")
