@@ -24,7 +24,7 @@ from aggregator.errors import ConfigError, StorageError
 from aggregator.fetch import HttpFetcher
 from aggregator.identify import identify, key_version
 from aggregator.models import Feed
-from aggregator.parts import fetch_limits, poll_policy, publishers_of, raw_folder, sinks_of, user_agent
+from aggregator.parts import fetch_limits, page_rules_of, poll_policy, publishers_of, raw_folder, sinks_of, user_agent
 from aggregator.poll import PollSettings
 from aggregator.ports import Clock, Sink
 from aggregator.publish import Published, publish
@@ -231,6 +231,7 @@ def _tools(
         raw_store=raw_store,
         clock=clock,
         publishers=publishers,
+        rules_of=page_rules_of(config, publishers),
         parse=partial(parse_here_or_there, pool),
         policy=VisitPolicy(
             lease=config.http.total_timeout + _LEASE_MARGIN,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,9 +15,10 @@ from aggregator.extract import extract_entry, extract_page
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
 from aggregator.models import Cause, Entry, ExtractInput, Extraction, FetchedPage, Identity, PageFailed
+from aggregator.pagerules import PageRules
 from aggregator.ports import ArticleRecord, Collected, Decision
 from aggregator.quality import assess
-from aggregator.rules import Publisher, Publishers, publisher_of
+from aggregator.rules import Publishers
 from aggregator.urls import host_of, registrable_domain
 
 _NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
@@ -29,12 +30,15 @@ class ExtractJob:
 
     page: ExtractInput
     from_feed: bool
-    publisher: Publisher | None
+    rules: PageRules | None
     mode: Literal["standard", "thorough"]
 
 
+RulesOf = Callable[[str], PageRules | None]  # what is known about the pages of a host (name:port)
+
+
 def job_of(
-    page: FetchedPage, body: bytes | None, publishers: Publishers, mode: Literal["standard", "thorough"]
+    page: FetchedPage, body: bytes | None, rules_of: RulesOf, mode: Literal["standard", "thorough"]
 ) -> ExtractJob:
     """Put together what the extraction of `page` needs; `body` None where there are no bytes."""
     raw = page.raw
@@ -45,7 +49,7 @@ def job_of(
     return ExtractJob(
         page=blank if page.entry is None else _with_entry(blank, page.entry),
         from_feed=body is None,
-        publisher=publisher_of(publishers, host_of(url)),
+        rules=rules_of(host_of(url)),
         mode=mode,
     )
 
@@ -77,7 +81,7 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
     """
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
-    outcome = extract_page(job.page, job.publisher, job.mode)
+    outcome = extract_page(job.page, job.rules, job.mode)
     reasons: tuple[str, ...] = ()
     if isinstance(outcome, Extraction):
         reasons = assess(outcome, job.page)

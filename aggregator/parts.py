@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from aggregator import __version__
 
 if TYPE_CHECKING:
     from aggregator.fetch import FetchLimits
+    from aggregator.pagerules import PageRules
     from aggregator.ports import Sink
     from aggregator.rules import Publishers
     from aggregator.schedule import PollPolicy
@@ -68,6 +69,21 @@ def publishers_of(config: Config) -> Publishers:
     if own is None or not own.is_dir():
         return shipped_publishers(config.extraction.provisional_rules)
     return load_publishers(SHIPPED, own, config.extraction.provisional_rules)
+
+
+def page_rules_of(config: Config, publishers: Publishers) -> Callable[[str], PageRules | None]:
+    """Return what tells, by host (name:port), which rules hold for its pages: the publisher's, else a site-config's."""
+    from aggregator.pagerules import rules_in_force
+    from aggregator.rules import publisher_of
+    from aggregator.siteconfig import SiteConfigs, load_site_configs
+
+    folder = config.extraction.site_config_dir
+    site_configs = load_site_configs(folder) if folder is not None else SiteConfigs()
+
+    def rules_of(host: str) -> PageRules | None:
+        return rules_in_force(publisher_of(publishers, host), site_configs.of(host.rpartition(":")[0]))
+
+    return rules_of
 
 
 def sinks_of(config: Config) -> tuple[Sink, ...]:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aggregator.distill import ExtractJob, job_of, perform, record_of
+from aggregator.distill import ExtractJob, RulesOf, job_of, perform, record_of
 from aggregator.models import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
 from aggregator.ports import Collected, RawStore, Store
 from aggregator.rules import Publishers
@@ -35,6 +35,7 @@ def reextract(
     store: Store,
     raw_store: RawStore,
     publishers: Publishers,
+    rules_of: RulesOf,
     submit: Submit,
     outcome_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
     *,
@@ -50,7 +51,7 @@ def reextract(
         body = raw_store.get(page.raw.content_hash) if page.raw is not None else None
         if body is None:
             continue
-        waiting.append((page, submit(perform, job_of(page, body, publishers, mode))))
+        waiting.append((page, submit(perform, job_of(page, body, rules_of, mode))))
         if len(waiting) > _AHEAD:
             yield from _settle(store, publishers, *waiting.popleft(), outcome_of, dry_run)
     while waiting:

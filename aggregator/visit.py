@@ -16,6 +16,7 @@ from random import Random
 from typing import assert_never
 
 from aggregator.collect import PageLimits, fetch_page, page_failure_of
+from aggregator.distill import RulesOf
 from aggregator.errors import LeaseLostError
 from aggregator.identify import identify
 from aggregator.models import (
@@ -64,6 +65,7 @@ class Tools:
     raw_store: RawStore
     clock: Clock
     publishers: Publishers
+    rules_of: RulesOf
     parse: FeedParser
     policy: VisitPolicy
     polling: PollSettings

@@ -62,7 +62,7 @@ def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[
     from aggregator.clock import SystemClock
     from aggregator.engine.extraction import outcome_of
     from aggregator.engine.pool import WorkerPool
-    from aggregator.parts import publishers_of, raw_folder
+    from aggregator.parts import page_rules_of, publishers_of, raw_folder
     from aggregator.rawstore import FileRawStore
     from aggregator.reprocess import reextract as differences
 
@@ -71,7 +71,14 @@ def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[
     pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
     try:
         yield from differences(
-            store, raw_store, publishers, pool.submit, outcome_of, mode=config.extraction.mode, dry_run=dry_run
+            store,
+            raw_store,
+            publishers,
+            page_rules_of(config, publishers),
+            pool.submit,
+            outcome_of,
+            mode=config.extraction.mode,
+            dry_run=dry_run,
         )
     finally:
         pool.close()
