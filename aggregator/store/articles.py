@@ -204,7 +204,7 @@ def _insert(tx: Transaction, incoming: Incoming) -> None:
     _insert_revision(tx, incoming, 1)
     n = tx.run(_by_id, {"article": incoming.id}).one().n
     index_article(tx, n)
-    _mark_near_duplicate(tx, n, incoming)
+    _mark_near_duplicate(tx, n, incoming, is_new=True)
 
 
 def _insert_revision(tx: Transaction, incoming: Incoming, number: int) -> None:
@@ -253,7 +253,7 @@ def revise(tx: Transaction, own: Row[Any], incoming: Incoming) -> None:
     _insert_revision(tx, incoming, number)
     tx.run(_revised, {"article": incoming.id, "new_revision": number, **values})
     index_article(tx, own.n)
-    _mark_near_duplicate(tx, own.n, incoming)
+    _mark_near_duplicate(tx, own.n, incoming, is_new=False)
 
 
 _mark: Final = (
@@ -263,11 +263,12 @@ _mark: Final = (
 )
 
 
-def _mark_near_duplicate(tx: Transaction, n: int, incoming: Incoming) -> None:
+def _mark_near_duplicate(tx: Transaction, n: int, incoming: Incoming, *, is_new: bool) -> None:
     match, boilerplate = find_near_duplicate(tx, incoming.fingerprint, n, incoming.site)
-    save_fingerprint(tx, n, incoming.fingerprint.hashes - boilerplate)
-    of_article, score = match or (None, None)
-    tx.run(_mark, {"number_": n, "of_article": of_article, "score": score})
+    save_fingerprint(tx, n, incoming.fingerprint.hashes - boilerplate, replace=not is_new)
+    if match is not None or not is_new:
+        of_article, score = match or (None, None)
+        tx.run(_mark, {"number_": n, "of_article": of_article, "score": score})
 
 
 def announce(tx: Transaction, incoming: Incoming, kind: Literal["new", "updated"]) -> ArticleId:

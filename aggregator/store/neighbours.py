@@ -25,14 +25,11 @@ from aggregator.store.schema import articles, fingerprints
 _KEPT: Final = MAX_DOCUMENTS + 2  # rows of one hash: enough to know it for boilerplate
 _ENOUGH: Final = int(MAX_DOCUMENTS / MAX_SITE_SHARE) + 1  # articles of a site, beyond which its share cannot matter
 
-_holders: Final = (
-    select(fingerprints.c.hash, fingerprints.c.article_n, articles.c.site)
-    .join(articles, articles.c.n == fingerprints.c.article_n)
-    .where(
-        fingerprints.c.hash.in_(bindparam("hashes", expanding=True)),
-        fingerprints.c.article_n != bindparam("own"),
-        articles.c.merged_into.is_(None),
-    )
+_holders: Final = select(fingerprints.c.hash, fingerprints.c.article_n).where(
+    fingerprints.c.hash.in_(bindparam("hashes", expanding=True)), fingerprints.c.article_n != bindparam("own")
+)
+_sites: Final = select(articles.c.n, articles.c.site).where(
+    articles.c.n.in_(bindparam("numbers", expanding=True)), articles.c.merged_into.is_(None)
 )
 _site_size: Final = select(func.count()).select_from(
     select(articles.c.n).where(articles.c.site == bindparam("of_site")).limit(_ENOUGH).subquery()
@@ -41,7 +38,7 @@ _candidate_columns: Final = select(
     articles.c.id, articles.c.print_hash, articles.c.print_size, articles.c.sample
 ).where(articles.c.n < bindparam("own"), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
 _by_n: Final = _candidate_columns.where(articles.c.n.in_(bindparam("numbers", expanding=True)))
-_by_text: Final = _candidate_columns.where(articles.c.print_hash == bindparam("text")).order_by(articles.c.n).limit(50)
+_by_text: Final = _candidate_columns.where(articles.c.print_hash == bindparam("text")).limit(50)
 
 
 def find_near_duplicate(
@@ -53,9 +50,15 @@ def find_near_duplicate(
     """
     if own.size == 0:
         return None, frozenset()
-    rows = [row for batch in batches(own.hashes) for row in tx.all(_holders, {"hashes": batch, "own": number})]
+    held = [row for batch in batches(own.hashes) for row in tx.all(_holders, {"hashes": batch, "own": number})]
+    sites = {
+        row.n: row.site
+        for batch in batches(row.article_n for row in held)
+        for row in tx.all(_sites, {"numbers": batch})
+    }
+    rows = [row for row in held if row.article_n in sites]
     documents = Counter(row.hash for row in rows)
-    on_site = Counter(row.hash for row in rows if row.site == site)
+    on_site = Counter(row.hash for row in rows if sites[row.article_n] == site)
     uses = {hashed: HashUse(documents=n, site_documents=on_site[hashed]) for hashed, n in documents.items()}
     site_size = tx.run(_site_size, {"of_site": site}).scalar_one() if on_site else 0
     shared = Counter(row.article_n for row in rows if not is_boilerplate(uses[row.hash], site_size))
@@ -74,8 +77,9 @@ def find_near_duplicate(
 _drop: Final = delete(fingerprints).where(fingerprints.c.article_n == bindparam("article"))
 
 
-def save_fingerprint(tx: Transaction, number: int, hashes: frozenset[int]) -> None:
-    """Replace the hashes under which an article is found."""
-    tx.run(_drop, {"article": number})
+def save_fingerprint(tx: Transaction, number: int, hashes: frozenset[int], *, replace: bool) -> None:
+    """Keep the hashes under which an article is found, instead of earlier ones where there are any."""
+    if replace:
+        tx.run(_drop, {"article": number})
     rows: list[dict[str, Any]] = [{"hash": hashed, "article_n": number} for hashed in sorted(hashes)]
     tx.add(fingerprints, rows)
