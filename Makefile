@@ -38,14 +38,14 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 
 .PHONY: test
 test: $(STAMP)  ## all tests but soak and browser
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 $(ARGS)
 
 CORE := models errors urls keys unwrap rules patterns identify evidence parse dates encoding extract seedformat schedule rhythm quality fingerprint robots subscriptions
 
 .PHONY: coverage
 coverage: $(STAMP)  ## the tests with branch coverage: 95 % of all, 100 % of the core
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(shell echo $(CORE) | sed -E 's#([a-z]+)#aggregator/\1.py#g; s# #,#g')"
 
