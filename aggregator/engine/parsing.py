@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import datetime
 
@@ -9,14 +10,23 @@ from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.models import Fetched, ParsedFeed
 from aggregator.parse import parse_new
 
+logger = logging.getLogger(__name__)
+
 _LARGE_BYTES = 1_000_000  # beyond it a full parse may take seconds
 
 
 def parse_here_or_there(pool: WorkerPool, fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
-    """Return the entries whose raw hash is not in `known`; a parse that hangs or crashes gives an unreadable feed."""
+    """Return the entries whose raw hash is not in `known`.
+
+    A parse that hangs or crashes gives an unreadable feed: the other feeds and pages of its host go on.
+    """
     url, headers = fetched.final_url, dict(fetched.headers)
     if len(fetched.body) <= _LARGE_BYTES:
-        return parse_new(fetched.body, url=url, headers=headers, now=now, known=known)
+        try:
+            return parse_new(fetched.body, url=url, headers=headers, now=now, known=known)
+        except Exception as error:  # a bug in us; it must not starve the feeds that come after this one
+            logger.exception("parse failed", extra={"url": url})
+            return ParsedFeed(kind=None, format=None, error=f"{type(error).__name__}: {error}"[:300])
     future = pool.submit(parse_new, fetched.body, url=url, headers=headers, now=now, known=frozenset(known))
     error = future.exception()
     if error is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,10 @@ from tests.citizen import World
 COMMAND = [sys.executable, "-m", "aggregator"]
 
 
+def _limit_addresses() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """A folder with a configuration, and the commands that use it."""
@@ -45,6 +50,7 @@ class Installation:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_limit_addresses,
         )
 
     def run(self, *arguments: str, status: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
