@@ -166,7 +166,7 @@ def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -
     from aggregator.sinks.records import article_record
 
     with open_store_of(load(ctx)) as store:
-        found = store.search(query, limit)
+        found = store.search(query.encode("utf-8", "replace").decode(), limit)  # an argument may hold stray bytes
     if as_json:
         for article, _ in found:
             print_json(article_record(article))

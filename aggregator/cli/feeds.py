@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.frame import cli, load, load_or_default, print_json, print_table, printable, say
+from aggregator.cli.frame import cli, load, load_or_default, number, print_json, print_table, printable, say
 from aggregator.cli.inputs import failure_of, fetch, read_file
 from aggregator.errors import ConfigError
 
@@ -192,7 +192,7 @@ def import_opml(ctx: click.Context, file: str) -> None:
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
     added = add_feeds(config.path, found)
-    print(f"{len(added)} feeds added, {len(found) - len(added)} were there")
+    print(f"{number(len(added), 'feed')} added, {len(found) - len(added)} there already")
 
 
 @feeds.command("export", examples=("aggregator feeds export > subscriptions.opml",))

@@ -230,9 +230,9 @@ def one_line(value: object) -> str:
     return printable(" ".join(str(value).split()))
 
 
-def number(count: int, thing: str) -> str:
-    """Return `3 articles`, `1 article`."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def number(count: int, thing: str, things: str = "") -> str:
+    """Return `1 article`, `3 articles`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {things or thing + 's'}"
 
 
 def printable(text: str) -> str:

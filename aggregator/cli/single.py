@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from aggregator.cli.frame import cli, load_or_default, print_json, printable, say
+from aggregator.cli.frame import cli, load_or_default, number, print_json, printable, say
 from aggregator.cli.inputs import BrokenLine, failure_of, fetch, file_of_line, read_file, read_lines
 from aggregator.cli.progress import counted
 from aggregator.errors import AggregatorError, ConfigError
@@ -230,8 +230,8 @@ def _begin(
 
 
 def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  # Any: a user's JSON
-    if row.get("html") is not None:
-        return str(row["html"]).encode("utf-8", "replace"), {"content-type": "text/html; charset=utf-8"}
+    if isinstance(row.get("html"), str):
+        return row["html"].encode("utf-8", "replace"), {"content-type": "text/html; charset=utf-8"}
     if not row.get("path"):
         raise ConfigError('neither "html" nor "path"')
     return file_of_line(str(row["path"]), path), {}
@@ -360,7 +360,8 @@ def _print_parsed(record: dict[str, Any]) -> None:  # Any: the record just made
             what = f"an HTML page; it advertises {advertised}" if advertised else "an HTML page, no feed"
         say(f"{record['file']}: {what}" + (f" ({record['error']})" if record["error"] else ""))
         return
-    print(printable(f"{record['title']} ({record['format']}, {len(record['entries'])} entries)"))
+    entries = number(len(record["entries"]), "entry", "entries")
+    print(printable(f"{record['title']} ({record['format']}, {entries})"))
     for entry in record["entries"]:
         print(printable(f"{entry['date'] or '-':<25}  {entry['title']}\n{'':<27}{entry['link'] or ''}"))
 

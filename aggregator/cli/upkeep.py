@@ -85,9 +85,9 @@ def upgrade_db(ctx: click.Context) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
 def backup_db(ctx: click.Context, file: Path) -> None:
-    """Write a consistent copy of a SQLite store, also while the daemon runs.
+    """Write a consistent copy of a SQLite store.
 
-    FILE is replaced once the copy is complete and checked. Raw pages are not in it; copy `raw_dir` after it.
+    Also while the daemon runs. FILE is replaced once the copy is complete and checked. Raw pages are not in it; copy `raw_dir` after it.
     """
     loaded = load(ctx)
     own = loaded.storage.sqlite_path
@@ -116,9 +116,9 @@ def stats(ctx: click.Context, as_json: bool) -> None:
 @click.argument("url")
 @click.pass_context
 def copy_db(ctx: click.Context, url: str) -> None:
-    """Copy the whole store to another database, SQLite or PostgreSQL.
+    """Copy the whole store to another database.
 
-    The target must be empty; the store stays as it is. Then write URL into [storage] url. Exit status 4 beside a
+    From SQLite to PostgreSQL, or any other way. The target must be empty; the store stays as it is. Then write URL into [storage] url. Exit status 4 beside a
     running process.
     """
     from aggregator.clock import SystemClock

@@ -260,10 +260,10 @@ def test_feeds_travel_as_opml(own: Path, tmp_path: Path) -> None:
     assert target.read_bytes() == exported.raw
     other.write_text("", encoding="utf-8")
     count = len(call("feeds", "list", "--config", own, "--json").records)
-    assert call("feeds", "import", target, "--config", other).out == f"{count} feeds added, 0 were there\n"
+    assert call("feeds", "import", target, "--config", other).out == f"{count} feeds added, 0 there already\n"
     assert (
         call("feeds", "import", "-", "--config", other, stdin=exported.raw).out
-        == f"0 feeds added, {count} were there\n"
+        == f"0 feeds added, {count} there already\n"
     )
     assert call("feeds", "export", "--config", other).raw == exported.raw
 
@@ -395,7 +395,7 @@ def test_reextract_takes_up_a_new_rule(own: Path) -> None:
     rules = own.parent / "publishers"
     rules.mkdir()
     (rules / "harbour.toml").write_text(
-        'hosts = ["harbour-courier.example"]\n[page]\nremove = ["p:last-of-type"]\n', encoding="utf-8"
+        'hosts = ["harbour-courier.example"]\n[extract]\nstrip = ["p"]\n', encoding="utf-8"
     )
     would = call("reextract", "--dry-run", "--json", "--config", own)
     assert would.status == 0
@@ -517,12 +517,3 @@ def test_selftest_scores_every_scenario() -> None:
     assert {frozenset(row) for row in called.records} == {frozenset({"name", "passed", "detail"})}
     assert [row for row in called.records if not row["passed"]] == []
     assert called.status == 0
-
-
-def test_demo_shows_what_this_is_for(tmp_path: Path) -> None:
-    called = call("demo", "--keep", tmp_path / "kept")
-    assert (called.status, called.err) == (0, "")
-    for words in ("First run", "Second run", "One article, however many addresses", "Refused", "One article in full"):
-        assert words in called.out
-    assert SEED.read_text(encoding="utf-8") in called.out
-    assert call("articles", "list", "--config", tmp_path / "kept" / "aggregator.toml").out

@@ -1,0 +1,158 @@
+"""The README tells the truth: its command lines run, the text it quotes is what the demo gives."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from aggregator.cli import cli
+from aggregator.cli.frame import COMMANDS
+from aggregator.demo.newsroom import Newsroom
+from tests.command import Called, call
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+# What the README names in the world, and where the newsroom has the like of it.
+PLACES = {"https://rss.dw.com/": "http://rss.dw.com/", "https://www.bbc.com/": "http://www.harbour-courier.example/"}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def command_lines(text: str) -> list[str]:
+    return [line for block in blocks(text, "sh") for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def test_the_lines_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line for line in command_lines(README) if not line.startswith(("make ", "pip "))]
+    assert len(lines) > 4
+    (tmp_path / "config").mkdir()
+    sample = (ROOT / "config" / "aggregator.toml").read_text(encoding="utf-8")
+    (tmp_path / "config" / "aggregator.toml").write_text(translated(sample), encoding="utf-8")
+    monkeypatch.setenv("AGGREGATOR_HTTP__PROXY_RESOLVES", "true")
+    monkeypatch.setenv("AGGREGATOR_HTTP__PER_HOST_INTERVAL", "20ms")
+    with Newsroom() as newsroom:
+        monkeypatch.setenv("AGGREGATOR_HTTP__PROXY", newsroom.proxy_url)
+        shown = "".join(run(translated(line), tmp_path) for line in lines)
+    assert "added http://" in shown
+    assert re.search(r"^articles +[1-9]\d* new", shown, re.MULTILINE)
+    assert "Ukraine: Russia says Kherson city pullout" in shown
+    assert '"key":"dw:63723431"' in (tmp_path / "corpus.jsonl").read_text(encoding="utf-8")
+
+
+def run(line: str, folder: Path) -> str:
+    """Run a line as a shell would; return what it prints."""
+    command, _, target = line.partition(" #")[0].partition(" > ")
+    name, *words = shlex.split(command)
+    if name == "cp":
+        shutil.copy(folder / words[0], folder / words[1])
+        return ""
+    assert name == "aggregator"
+    called = call(*words, folder=folder)
+    assert called.status == 0, called
+    if target:
+        (folder / target.strip()).write_bytes(called.raw)
+    return "" if target else called.out
+
+
+def translated(text: str) -> str:
+    for real, ours in PLACES.items():
+        text = text.replace(real, ours)
+    return text
+
+
+def test_the_other_lines_are_what_the_project_has() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    others = [line for line in command_lines(README) if line.startswith(("make ", "pip "))]
+    for line in others:
+        tool, target = shlex.split(line, comments=True)[:2]
+        assert (tool, target) == ("pip", "install") or re.search(rf"^{target}:", makefile, re.MULTILINE), line
+    assert re.search(r"^demo: .*\n\t\S+/aggregator demo$", makefile, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (project["name"], "aggregator" in project["scripts"]) == ("aggregator", True)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Called, Path]:
+    """What `aggregator demo --keep` said, and its folder."""
+    folder = tmp_path_factory.mktemp("demo") / "kept"
+    return call("demo", "--keep", folder), folder
+
+
+def test_the_demo_shows_what_this_is_for(demo: tuple[Called, Path]) -> None:
+    called, folder = demo
+    assert (called.status, called.err) == (0, "")
+    for words in ("First run", "Second run", "One article, however many addresses", "Refused", "One article in full"):
+        assert words in called.out
+    assert (ROOT / "seeds" / "000_140eb00cdc832ed0.txt").read_text(encoding="utf-8") in called.out
+    revised = [one for one in call("export", "--config", folder / "aggregator.toml").records if one["revision"] > 1]
+    shown = call("articles", "show", revised[0]["id"], "--revisions", "--config", folder / "aggregator.toml").out
+    assert shown.startswith("--- revision 1\n+++ revision 2\n@@ ")
+
+
+def test_the_quoted_text_is_what_the_demo_gives(demo: tuple[Called, Path]) -> None:
+    (quoted,) = blocks(README, "text")
+    given = iter(demo[0].out.splitlines())
+    for line in quoted.splitlines():
+        start = line.removesuffix(" ...")
+        assert any(shown.startswith(start) if start != line else shown.rstrip() == line for shown in given), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_in_the_documents_is_one_of_ours(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    lines = [
+        line
+        for language in ("sh", "console", "bash")
+        for block in blocks(text, language)
+        for line in block.splitlines()
+    ]
+    for line in lines:
+        for part in re.split(r"[|;<>]|&&", line.partition(" #")[0]):
+            name, _, rest = part.strip().removeprefix("$ ").partition(" ")
+            if Path(name).name == "aggregator":
+                assert_understood(shlex.split(re.sub(r"\$\(.*?\)", "X", rest)), line)
+
+
+def assert_understood(words: list[str], line: str) -> None:
+    """Walk down the groups and let click parse the rest, without running anything."""
+    command: click.Command = cli
+    context = click.Context(cli, info_name="aggregator")
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        if name.startswith("-"):
+            return  # `aggregator --help`
+        if name == "worker":
+            return  # comes with the fleet
+        found = command.get_command(context, name)
+        assert found is not None, f"{line!r}: no command {name}"
+        command = found
+    if "--help" not in words:
+        command.make_context(command.name, words)
+
+
+def usages() -> Iterator[str]:
+    for row in re.findall(r"^\|[^|]+\|([^|]+)\|$", README, re.MULTILINE):
+        yield from re.findall(r"`aggregator ([^`]+)`", row)
+
+
+def test_the_table_names_commands_that_there_are() -> None:
+    named = list(usages())
+    assert len(named) > 8
+    for usage in named:
+        name, *rest = usage.split()
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None, usage
+        if isinstance(command, click.Group):
+            given = {word for word in rest if word.islower()}
+            assert given <= set(command.commands), usage
+        assert any(name in commands for commands in COMMANDS.values())
