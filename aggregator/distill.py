@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aggregator.evidence import Edge, edges_of_entry, edges_of_page, is_home, is_listing, refusal_alone
+from aggregator.evidence import (
+    Edge,
+    blog_of_page,
+    edges_of_entry,
+    edges_of_page,
+    is_home,
+    is_listing,
+    refusal_alone,
+    site_of_url,
+)
 from aggregator.extract import extract_entry, extract_page
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
@@ -19,7 +28,7 @@ from aggregator.pagerules import PageRules
 from aggregator.ports import ArticleRecord, Collected, Decision
 from aggregator.quality import assess
 from aggregator.rules import Publishers
-from aggregator.urls import host_of, registrable_domain
+from aggregator.urls import host_of
 
 _NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
 
@@ -114,7 +123,7 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
         if final_url != page.url:
             return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
         identity = Identity(url=page.url, key=page.key, rule="feed entry")
-    own_site = registrable_domain(final_url)
+    own_site = site_of_url(final_url, publishers)
     seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url)))
     identities = tuple(identify(url, publishers) for url in seen)
     edges = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
@@ -123,9 +132,9 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
     return ArticleRecord(
         identity=identity,
         url=_canonical(final_url, identity, collected.content, publishers),
-        urls=tuple(one for one in identities if registrable_domain(one.url) == own_site),
+        urls=tuple(one for one in identities if site_of_url(one.url, publishers) == own_site),
         edges=edges,
-        pointers=tuple(one for one in identities if registrable_domain(one.url) != own_site),
+        pointers=tuple(one for one in identities if site_of_url(one.url, publishers) != own_site),
         content=collected.content,
         quality=collected.quality,
         fingerprint=collected.fingerprint,
@@ -133,6 +142,7 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
             Decision(url=final_url, key=identity.key, verdict="kept", rule=identity.rule, detail=page.feed_name),
             *_refused(edges),
         ),
+        blog=blog_of_page(final_url, collected.content.declared, publishers),
     )
 
 

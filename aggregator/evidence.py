@@ -275,20 +275,42 @@ def parse_wordpress_shortlink(url: str) -> tuple[int, int] | None:
     return decode_base62(match[1], "base62_lower"), decode_base62(match[2], "base62_lower")
 
 
-def blog_of_page(page_url: str, declared: DeclaredUrls) -> tuple[int, str] | None:
-    """Return a blog's number and its host, learnt from the short link that a fetched page declares, or None."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blog:
+    """A WordPress blog's number in short links, and where it is: host (with a port that is not usual) and site."""
+
+    number: int
+    host: str
+    site: str
+
+
+def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) -> Blog | None:
+    """Return which blog lives at a page's host, learnt from the short link that the fetched page declares, or None."""
     post = parse_wordpress_shortlink(declared.shortlink or "")
-    parts = split(page_url)
-    return None if post is None or parts is None else (post[0], parts.host)
+    end = None if post is None else _end(_post_url(page_url, post[1]), publishers)
+    match = None if end is None else _POST.fullmatch(end[0])
+    if post is None or end is None or match is None:
+        return None
+    return Blog(number=post[0], host=match[1], site=end[1])
 
 
-def edges_of_wordpress(url: str, blogs: Mapping[int, str], publishers: Publishers) -> tuple[Edge, ...]:
-    """Return the edge between a wp.me short link and its blog's "?p=" address, once `blogs` knows the blog's host."""
-    post = parse_wordpress_shortlink(url)
-    if post is None or post[0] not in blogs:
+def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
+    """Return the edge between the key of a wp.me short link and its "?p=" address, if the link is one of `blog`."""
+    post = parse_wordpress_shortlink(link)
+    if post is None or post[0] != blog.number:
         return ()
-    ends = [_end(address, publishers) for address in (_post_url(f"https://{blogs[post[0]]}/", post[1]), url)]
-    return _star([end for end in ends if end is not None], EvidenceKind.DECLARED, registrable_domain(blogs[post[0]]))
+    key = Key(f"https://{blog.host}/?p={post[1]}")
+    return _star([(key, blog.site), (link, registrable_domain("wp.me"))], EvidenceKind.DECLARED, blog.site)
+
+
+def post_of_key(key: Key) -> tuple[str, int] | None:
+    """Return host and number of a WordPress post, if `key` is that of its "?p=" address.
+
+    >>> post_of_key(Key("https://blog.example.org/?p=74"))
+    ('blog.example.org', 74)
+    """
+    match = _POST.fullmatch(key)
+    return None if match is None else (match[1], int(match[2]))
 
 
 def _post_url(page_url: str, post: int) -> str:
@@ -300,6 +322,7 @@ def _post_url(page_url: str, post: int) -> str:
 _GENERIC = re.compile(r"https://.*", re.DOTALL)
 _NUMBERED = re.compile(r"[0-9]{5}")
 _SHORT_WORDPRESS = re.compile(r"https://wp\.me/[pP][0-9A-Za-z]{1,10}-[0-9A-Za-z]{1,10}")
+_POST = re.compile(r"https://([^/?]+)/\?p=([0-9]{1,18})")
 _WORDPRESS_PATH = re.compile(r"/[pP]([0-9A-Za-z]{1,10})-([0-9A-Za-z]{1,10})/?")
 _CONTENT_ID = re.compile(r"[0-9]{5,10}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from aggregator.evidence import Edge
+from aggregator.evidence import Blog, Edge
 from aggregator.fingerprint import Fingerprint
 from aggregator.models import (
     Article,
@@ -174,6 +174,7 @@ class ArticleRecord:
     quality: tuple[str, ...]
     fingerprint: Fingerprint | None
     decisions: tuple[Decision, ...] = ()
+    blog: Blog | None = None  # learnt from the page: whose short links are of its host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from aggregator.fingerprint import Fingerprint
 from aggregator.identify import article_id, key_hash
 from aggregator.models import ArticleId, FetchedPage, HostId, Identity, Key
 from aggregator.ports import ArticleOutcome, ArticleRecord, ArticleRecorded
+from aggregator.store.blogs import learn_blog, note_short_links
 from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
@@ -86,6 +87,7 @@ def record_article(tx: Transaction, outcome: ArticleOutcome) -> ArticleRecorded 
     note_urls(tx, (record.identity, *record.urls, *record.pointers, shown), incoming.at)
     note_edges(tx, record.edges, incoming.at)
     kind, recorded = save_text(tx, incoming)
+    _heed_wordpress(tx, incoming)
     point(tx, {key_hash(pointer.url): recorded for pointer in record.pointers}, move=False)
     made = [replace(decision, article_id=recorded) for decision in record.decisions]
     record_decisions(tx, f"page {page.id}", made, incoming.at)
@@ -100,6 +102,18 @@ def record_article(tx: Transaction, outcome: ArticleOutcome) -> ArticleRecorded 
     if next_visit_at is not None:
         lower_pages_due(tx, HostId(row.host_id), next_visit_at)
     return ArticleRecorded(article_id=recorded, kind=kind)
+
+
+def _heed_wordpress(tx: Transaction, incoming: Incoming) -> None:
+    """Keep which short links were seen and where their blog lives; join what that joins."""
+    record = incoming.record
+    seen = [one.key for one in (record.identity, *record.urls, *record.pointers)]
+    seen += [key for edge in record.edges for key in (edge.key, edge.other)]
+    touched = note_short_links(tx, seen)
+    if record.blog is not None:
+        touched |= learn_blog(tx, record.blog)
+    if touched:
+        repartition(tx, touched, incoming.at)
 
 
 def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:

@@ -16,6 +16,7 @@ from aggregator.evidence import Edge, KeyFacts, judge, refusal_alone
 from aggregator.identify import key_hash
 from aggregator.models import ArticleId, EvidenceKind, Identity, Key
 from aggregator.ports import Decision
+from aggregator.store.blogs import is_short_link, wordpress_edges
 from aggregator.store.codec import load_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
@@ -155,7 +156,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
     fringe = set(found)
     while fringe:
         rows = [row for batch in batches(map(key_hash, fringe)) for row in tx.all(_touching, {"hashes": batch})]
-        new = {load_edge(row) for row in rows} - edges
+        new = ({load_edge(row) for row in rows} | wordpress_edges(tx, fringe)) - edges
         edges |= new
         fringe = {key for edge in new if refusal_alone(edge) is None for key in (edge.key, edge.other)} - found
         found |= fringe
@@ -210,7 +211,8 @@ def repartition(
         for row in tx.all(_owners, {"hashes": batch})
     }
     if not edges:  # no evidence: each key is on its own
-        _settle(tx, {row.key_hash: ArticleId(row.id) for row in by_key.values()}, (), at, by_key, unannounced)
+        nobodys = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
+        _settle(tx, {row.key_hash: ArticleId(row.id) for row in by_key.values()}, nobodys, at, by_key, unannounced)
         return
     judgement = judge(_facts(by_key), edges)
     wanted: dict[bytes, ArticleId] = {}

@@ -15,6 +15,7 @@ from aggregator.identify import article_id, key_hash
 from aggregator.models import Cause, FeedId, HostId, Key, PageId
 from aggregator.ports import Claim, PollOutcome, PollRecord, PollRecorded, Sighting
 from aggregator.schedule import revisit_after_update
+from aggregator.store.blogs import note_short_links
 from aggregator.store.codec import dump_entry_rest
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
@@ -128,11 +129,13 @@ def _host(sighting: Sighting, claim: Claim) -> str:
 def _heed_evidence(tx: Transaction, sighted: Sequence[_Sighted], at: datetime) -> None:
     """Keep what the entries say about their addresses."""
     edges = {edge for one in sighted if not one.is_settled for edge in one.sighting.edges}
-    if not edges:
+    keys = {key for edge in edges for key in (edge.key, edge.other)}
+    links = note_short_links(tx, keys | {one.key for one in sighted if one.key is not None and not one.is_settled})
+    if not edges and not links:
         return
     tx.dialect.lock_identity(tx.conn)
     note_edges(tx, edges, at)
-    repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, at)
+    repartition(tx, keys | links, at)
 
 
 def _due_hosts(plan: _Plan, ids: Mapping[str, HostId], claim: Claim, at: datetime) -> dict[HostId, datetime]:

@@ -70,10 +70,10 @@ def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord
     if row is None:
         return False
     incoming = incoming_of(tx, row, page, record)
+    if page.article_id not in (None, incoming.id):
+        return False  # the rules have changed: the address means another article now
     own = article_row(tx, incoming.id)
     if own is None:
-        if page.article_id is not None:
-            return False  # the rules have changed: the address means another article now
         _, article_id = save_text(tx, incoming)
         tx.run(_done, {"page": page.id, "article": article_id})
         return True

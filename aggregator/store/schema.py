@@ -360,6 +360,28 @@ evidence = Table(
     Index(None, "other_hash"),
 )
 
+# Where WordPress blogs live, as their pages say (more than one place: nobody's), and the wp.me links seen.
+blogs = Table(
+    "blogs",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("host", Text, primary_key=True),
+    Column("site", Text, nullable=False),
+    Index(None, "host"),
+    sqlite_with_rowid=False,
+)
+
+short_links = Table(
+    "short_links",
+    metadata,
+    Column("key_hash", _Hash, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("blog", BigInteger, nullable=False),
+    Column("post", BigInteger, nullable=False),
+    Index(None, "blog", "post"),
+    sqlite_with_rowid=False,
+)
+
 # At most a few rows for each hash: what many articles share says nothing about any of them.
 fingerprints = Table(
     "fingerprints",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aggregator.evidence import (
     MAX_ALIASES,
+    Blog,
     Edge,
     Judgement,
     KeyFacts,
@@ -22,6 +23,7 @@ from aggregator.evidence import (
     judge,
     parse_wordpress_shortlink,
     partition,
+    post_of_key,
     refusal_alone,
     site_of_url,
 )
@@ -365,14 +367,20 @@ def test_a_listing_claims_no_short_link() -> None:
 
 def test_a_short_link_is_resolved_once_the_blog_is_known() -> None:
     declared = DeclaredUrls(shortlink="https://wp.me/p2-1c")
-    assert blog_of_page("https://blog.example.org/x", declared) == (2, "blog.example.org")
-    assert blog_of_page("https://blog.example.org/x", DeclaredUrls()) is None
-    assert blog_of_page("nowhere", declared) is None
-    (found,) = edges_of_wordpress("https://wp.me/p2-1d", {2: "blog.example.org"}, PUBLISHERS)
+    blog = Blog(number=2, host="blog.example.org", site="example.org")
+    assert blog_of_page("https://www.blog.example.org/x", declared, PUBLISHERS) == blog
+    assert blog_of_page("https://blog.example.org/x", DeclaredUrls(), PUBLISHERS) is None
+    assert blog_of_page("nowhere", declared, PUBLISHERS) is None
+    assert blog_of_page("http://127.0.0.1:81/x", declared, PUBLISHERS) == Blog(
+        number=2, host="127.0.0.1:81", site="127.0.0.1:81"
+    )
+    (found,) = edges_of_wordpress(Key("https://wp.me/p2-1d"), blog)
     assert (found.key, found.other) == ("https://blog.example.org/?p=75", "https://wp.me/p2-1d")
     assert refusal_alone(found) is None
-    assert edges_of_wordpress("https://wp.me/p3-1d", {2: "blog.example.org"}, PUBLISHERS) == ()
-    assert edges_of_wordpress("https://example.org/", {}, PUBLISHERS) == ()
+    assert edges_of_wordpress(Key("https://wp.me/p3-1d"), blog) == ()
+    assert edges_of_wordpress(Key("https://example.org/"), blog) == ()
+    assert post_of_key(found.key) == ("blog.example.org", 75)
+    assert post_of_key(found.other) is None
 
 
 @pytest.mark.parametrize("url", ["", "https://example.org/p2-1c", "https://wp.me/2Y4rw", "https://wp.me/p2-1c/x"])

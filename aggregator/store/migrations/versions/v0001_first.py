@@ -118,6 +118,25 @@ def _create_tables() -> None:
     op.create_index(op.f("ix_articles_print_hash"), "articles", ["print_hash"], unique=False)
     op.create_index(op.f("ix_articles_site"), "articles", ["site"], unique=False)
     op.create_table(
+        "blogs",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("site", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", "host", name=op.f("pk_blogs")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_blogs_host"), "blogs", ["host"], unique=False)
+    op.create_table(
+        "short_links",
+        sa.Column("key_hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("blog", sa.BigInteger(), nullable=False),
+        sa.Column("post", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_short_links")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_short_links_blog_post"), "short_links", ["blog", "post"], unique=False)
+    op.create_table(
         "changes",
         sa.Column("id", _ID, nullable=False),
         sa.Column("article_id", sa.Text(), nullable=False),
