@@ -244,6 +244,7 @@ def _tools(
             policy=remembered(store, poll_policy(config)),
             max_bytes=config.http.max_feed_size,
             deadline=config.http.total_timeout,
+            fill_gaps=config.polling.fill_gaps,
         ),
         pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
         random=Random(),  # noqa: S311 - spreads polls, guards nothing

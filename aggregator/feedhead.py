@@ -27,6 +27,7 @@ _PERIODS = {
     "yearly": timedelta(days=365),
 }
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MAX_GENERATOR_CHARS = 200
 _HTML_SIGN = re.compile(r"</\w{1,20}>|&#?\w{1,20};")  # without one of these a "<" is a sign like any other
 
 
@@ -43,6 +44,7 @@ class Head:
     hub: str | None
     self_url: str | None
     previous_url: str | None
+    generator: str = ""
 
 
 def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
@@ -70,7 +72,19 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
         hub=links.get("hub"),
         self_url=links.get("self"),
         previous_url=links.get("prev-archive") or links.get("next"),
+        generator=_generator(tree),
     )
+
+
+def _generator(tree: EntryTree) -> str:
+    """Return what made the feed: name and address, one after the other (RSS 2.0, Atom; RSS 1.0: mod_admin)."""
+    parts = [
+        part
+        for name in ("generator", "atom:generator", "admin:generatoragent")
+        for child in tree.children.get(name, ())
+        for part in (text_of(child), attribute(child, "uri"), attribute(child, "resource"))
+    ]
+    return " ".join(part for part in parts if part)[:_MAX_GENERATOR_CHARS]
 
 
 def _channel(root: etree._Element, context: Context) -> etree._Element:

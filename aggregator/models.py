@@ -239,6 +239,7 @@ class ParsedFeed:
     hub: str | None = None  # WebSub
     self_url: str | None = None
     previous_url: str | None = None  # older entries: RFC 5005 prev-archive or next page
+    generator: str = ""  # what made it, as it says itself
     complete: bool = True
     raw_hashes: tuple[str, ...] = ()  # of all entries in the document, in order, those not given here too
     entry_id_rule: Literal["id", "link", "link+date", "title+date"] = "id"
@@ -274,6 +275,29 @@ class FeedStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where older entries may be: a page of the feed, a news sitemap, or a site whose robots.txt may name one."""
+
+    kind: Literal["page", "site", "sitemap"]
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """A gap that is being filled, page by page. What was seen at `since` or before closes it.
+
+    `sections` are where the feed's entries lie on their site: only these are taken from a sitemap.
+    """
+
+    since: datetime
+    until: datetime
+    resume_at: datetime  # when the feed itself is due
+    sources: tuple[Source, ...]  # still to be asked, in order
+    sections: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
     """What we remember about a feed from one poll to the next."""
 
@@ -301,7 +325,11 @@ class FeedState:
     advertised: tuple[str, ...] = ()  # feeds that the page now standing here advertises
     hub: str | None = None
     revalidation: str = ""  # what is known about stuck validators: "", "checked", "distrusted"
-    unconditional_at: datetime | None = None  # the last poll without validators
+    unconditional_at: datetime | None = None  # the last complete answer: since then nothing but 304 came
+    distrusted_at: datetime | None = None  # since when the validators are, or were last, distrusted
+    gap_at: datetime | None = None  # when entries were lost last
+    gap_interval: timedelta | None = None  # the longest interval then allowed; it doubles each day
+    filling: Filling | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

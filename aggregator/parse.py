@@ -123,6 +123,7 @@ def _parse_xml(text: FeedText, root: Root, base: str, now: datetime, known: Coll
         hub=head.hub,
         self_url=head.self_url,
         previous_url=head.previous_url,
+        generator=head.generator,
         complete=sliced.complete and text.complete,
         raw_hashes=hashes,
         entry_id_rule=rule.rule,

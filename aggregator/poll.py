@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol, assert_never
 
+from aggregator.archives import sections_of, sources_of
 from aggregator.evidence import edges_of_entry, is_home
 from aggregator.identify import identify
 from aggregator.models import (
     Cause,
     Entry,
     Feed,
+    FeedId,
     FeedState,
     Fetched,
     FetchFailed,
     FetchRequest,
+    Filling,
     Hop,
     Identity,
     Key,
@@ -30,7 +33,15 @@ from aggregator.models import (
 )
 from aggregator.ports import Decision, Fetcher, PollOutcome, PollRecord, Sighting
 from aggregator.rules import Publishers
-from aggregator.schedule import PollPolicy, after_failure, after_success, expected_rate, next_poll_at, update_stats
+from aggregator.schedule import (
+    PollPolicy,
+    after_failure,
+    after_gap,
+    after_success,
+    expected_rate,
+    next_poll_at,
+    update_stats,
+)
 from aggregator.subscriptions import find_feeds
 from aggregator.urls import clean, host_of
 
@@ -38,8 +49,15 @@ logger = logging.getLogger(__name__)
 
 _PERMANENT = frozenset({301, 308})
 _ADOPTION_FAILURES = 3.0  # an adopted address that fails so often is given up for the configured one
-_UNCONDITIONAL_EVERY = timedelta(days=1)  # the shortest time of nothing but 304 that raises a doubt
+_DOUBT_AFTER = timedelta(days=1)  # the shortest time of nothing but 304 that raises a doubt
 _EXPECTED_ENTRIES = 3.0  # ... if so many entries were expected in it
+_DOUBT_AGAIN_AFTER = timedelta(days=7)  # ... when an unconditional request proved the validators right
+_DOUBT_SOON_AFTER = timedelta(hours=1)  # ... when they were distrusted before
+_DISTRUST_FOR = timedelta(days=7)
+_SURELY_BEFORE = timedelta(hours=1)  # an entry's date lies so far before its appearance at most
+
+
+FirstSeen = Callable[[FeedId, Sequence[Sighting]], Sequence[datetime | None]]
 
 
 class FeedParser(Protocol):
@@ -57,6 +75,7 @@ class PollSettings:
     policy: PollPolicy
     max_bytes: int
     deadline: timedelta
+    fill_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +97,16 @@ def poll_feed(
     now: Callable[[], datetime],
     may_hop: Callable[[str], bool],
     own_network_is_down: Callable[[FetchFailed], bool],
+    first_seen: FirstSeen,
     random: Random,
 ) -> Polled:
     """Fetch the feed and say what to record.
 
+    `first_seen` is asked when none of the entries stood in the last answer: when did this feed show each of them first?
     `may_hop` is asked before a redirect to another host is followed; when it says no, the target is kept and the poll
     goes on there later without asking the first host again.
     """
+    feed = replace(feed, state=_reconsidered(feed.state, now()))
     state = feed.state
     unconditional = _is_unconditional(state, now())
     request = FetchRequest(
@@ -108,11 +130,14 @@ def poll_feed(
             own = own_network_is_down(result)
             record, failed = _failed(feed, result, now(), settings.policy, random, own_network=own), result
         case NotModified():
-            record, failed = _unchanged(feed, result, now(), settings.policy, random), None
+            record, failed = _unchanged(feed, result, now(), settings, random), None
         case Fetched():
-            record, failed = _read(feed, result, unconditional, parse, publishers, now(), settings.policy, random), None
+            reading = _Reading(parse=parse, publishers=publishers, first_seen=first_seen, unconditional=unconditional)
+            record, failed = _read(feed, result, reading, now(), settings, random), None
         case _:
             assert_never(result)
+    if unconditional:
+        record = replace(record, outcome=replace(record.outcome, unconditional=True))
     return Polled(record=record, failed=failed, requests=requests)
 
 
@@ -146,7 +171,7 @@ def _failed(
     return PollRecord(feed_id=feed.id, host=_host(feed, state), state=state, outcome=outcome)
 
 
-def _unchanged(feed: Feed, result: NotModified, now: datetime, policy: PollPolicy, random: Random) -> PollRecord:
+def _unchanged(feed: Feed, result: NotModified, now: datetime, settings: PollSettings, random: Random) -> PollRecord:
     """A 304 keeps the validators, updates those it carries, and carries freshness (RFC 9111, 4.3.4)."""
     before = feed.state.validators
     validators = Validators(
@@ -155,30 +180,33 @@ def _unchanged(feed: Feed, result: NotModified, now: datetime, policy: PollPolic
     )
     state = _adopt(_arrived(feed.state), feed, result.hops, now)
     state = replace(state, validators=validators, fresh_for=result.fresh_for)
-    return _success(feed, state, result, 304, 0, (), (), now, policy, random)
+    return _success(feed, state, result, 0, (), now, settings, random)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What an answer is read with. `unconditional`: although we had validators, none were sent."""
+
+    parse: FeedParser
+    publishers: Publishers
+    first_seen: FirstSeen
+    unconditional: bool
 
 
 def _read(
-    feed: Feed,
-    result: Fetched,
-    unconditional: bool,
-    parse: FeedParser,
-    publishers: Publishers,
-    now: datetime,
-    policy: PollPolicy,
-    random: Random,
+    feed: Feed, result: Fetched, reading: _Reading, now: datetime, settings: PollSettings, random: Random
 ) -> PollRecord:
     """A complete 200: replace both validators, once the body has proved to be a feed (RFC 9111, 3.3)."""
     body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()
     state = _adopt(_arrived(feed.state), feed, result.hops, now)
     state = replace(state, validators=result.validators, fresh_for=result.fresh_for, unconditional_at=now)
     if body_hash == feed.state.body_hash:
-        return _success(feed, state, result, result.status, feed.state.stats.window, (), (), now, policy, random)
-    parsed = parse(result, feed.state.raw_hashes, now)
+        if reading.unconditional:
+            state = _trusted(state)
+        return _success(feed, state, result, feed.state.stats.window, (), now, settings, random)
+    parsed = reading.parse(result, feed.state.raw_hashes, now)
     if parsed.kind != "feed":
-        return _no_feed(feed, result, parsed, now, policy, random)
-    if unconditional and parsed.entries and result.validators == feed.state.validators:
-        state = replace(state, revalidation="distrusted")  # it would have answered 304 to these very validators
+        return _no_feed(feed, result, parsed, now, settings.policy, random)
     if not parsed.complete:
         state = replace(state, validators=Validators())  # of what was cut off; the same bytes again are all there is
     published = [at for entry in parsed.entries if (at := entry.published_at or entry.updated_at)]
@@ -186,7 +214,7 @@ def _read(
     state = replace(
         state,
         body_hash=body_hash,
-        raw_hashes=parsed.raw_hashes,
+        raw_hashes=parsed.raw_hashes or feed.state.raw_hashes,  # an empty window is none to compare the next one with
         title=parsed.title,
         format=parsed.format or "",
         hints=parsed.hints,
@@ -194,8 +222,45 @@ def _read(
         advertised=(),
         stats=update_stats(state.stats, published, window=window, polled_at=feed.state.polled_at, now=now),
     )
-    sightings = tuple(_sighting(entry, feed, publishers) for entry in parsed.entries)
-    return _success(feed, state, result, result.status, window, sightings, feed.state.raw_hashes, now, policy, random)
+    sightings = tuple(sighting_of(entry, feed, reading.publishers) for entry in parsed.entries)
+    is_apart = bool(feed.state.raw_hashes) and not set(feed.state.raw_hashes) & set(parsed.raw_hashes)
+    seen = reading.first_seen(feed.id, sightings) if sightings and (is_apart or reading.unconditional) else ()
+    if reading.unconditional:
+        new = [sighting for sighting, at in zip(sightings, seen, strict=True) if at is None]
+        state = _judged(state, feed.state, new, result.validators, now)
+    elif sightings:
+        state = replace(state, revalidation="", distrusted_at=None)  # the validators did what they are for
+    last, gap = feed.state.succeeded_at, None
+    if is_apart and last is not None and sightings and not any(seen):
+        gap = (last, now)
+        state = after_gap(feed, state, covered=_covered(published, now), now=now)
+        if settings.fill_gaps:
+            state = replace(state, filling=_filling(feed, parsed, result, sightings, gap))
+    return replace(_success(feed, state, result, window, sightings, now, settings, random), gap=gap)
+
+
+def _covered(published: Sequence[datetime], now: datetime) -> timedelta | None:
+    """Return how far back the entries of the window reach, by their own dates."""
+    return now - min(published) if published else None
+
+
+def _filling(
+    feed: Feed, parsed: ParsedFeed, result: Fetched, sightings: Sequence[Sighting], gap: tuple[datetime, datetime]
+) -> Filling | None:
+    """Return where to look for what was lost; with an earlier gap that is still being filled, from its beginning on."""
+    entry_urls = [one.url for one in sightings if one.url is not None and not one.from_feed]
+    sources = sources_of(parsed, result.final_url, entry_urls)
+    earlier = feed.state.filling
+    since, until = gap
+    if not sources:
+        return earlier
+    return Filling(
+        since=since if earlier is None else earlier.since,
+        until=until,
+        resume_at=until,
+        sources=sources,
+        sections=sections_of(entry_urls),
+    )
 
 
 def _no_feed(
@@ -228,32 +293,29 @@ def _success(
     feed: Feed,
     state: FeedState,
     result: Fetched | NotModified,
-    status: int,
     seen: int,
     sightings: tuple[Sighting, ...],
-    known_hashes: tuple[str, ...],
     now: datetime,
-    policy: PollPolicy,
+    settings: PollSettings,
     random: Random,
 ) -> PollRecord:
     state = after_success(state, now=now)
-    state = replace(state, due_at=next_poll_at(replace(feed, state=state), now=now, policy=policy, random=random))
+    due_at = next_poll_at(replace(feed, state=state), now=now, policy=settings.policy, random=random)
+    if state.filling is not None and settings.fill_gaps:
+        state = replace(state, due_at=now, filling=replace(state.filling, resume_at=due_at))
+    else:
+        state = replace(state, due_at=due_at, filling=None)
     outcome = PollOutcome(
         at=now,
         outcome="new" if sightings else "unchanged",
-        status=status,
+        status=result.status if isinstance(result, Fetched) else 304,
         cause=None,
         detail="",
         elapsed=result.elapsed,
         wire_bytes=result.wire_bytes if isinstance(result, Fetched) else 0,
         entries_seen=seen,
     )
-    overlaps = not known_hashes or len(sightings) < seen
-    last = feed.state.succeeded_at
-    gap = None if overlaps or last is None else (last, now)
-    return PollRecord(
-        feed_id=feed.id, host=_host(feed, state), state=state, outcome=outcome, sightings=sightings, gap=gap
-    )
+    return PollRecord(feed_id=feed.id, host=_host(feed, state), state=state, outcome=outcome, sightings=sightings)
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------
@@ -280,21 +342,67 @@ def _adopt(state: FeedState, feed: Feed, hops: tuple[Hop, ...], now: datetime) -
     return replace(state, adopted_url=None if target == feed.url else target, adopted_at=now)
 
 
+# --- validators -------------------------------------------------------------------------------------------------------
+
+
 def _is_unconditional(state: FeedState, now: datetime) -> bool:
     """Leave the validators out: they are known to lie, or nothing but 304 came although entries were expected."""
+    if state.validators == Validators():
+        return False
     if state.revalidation == "distrusted":
         return True
-    if state.unconditional_at is None or state.validators == Validators():
+    if state.unconditional_at is None:
         return False
     quiet = now - state.unconditional_at
     expected = expected_rate(state.stats, state.unconditional_at) * (quiet / timedelta(days=1))
-    return quiet >= _UNCONDITIONAL_EVERY and expected >= _EXPECTED_ENTRIES
+    return quiet >= _patience(state) and expected >= _EXPECTED_ENTRIES
+
+
+def _patience(state: FeedState) -> timedelta:
+    if state.revalidation == "checked":
+        return _DOUBT_AGAIN_AFTER
+    return _DOUBT_AFTER if state.distrusted_at is None else _DOUBT_SOON_AFTER
+
+
+def _reconsidered(state: FeedState, now: datetime) -> FeedState:
+    """Give validators that were distrusted for a week another chance."""
+    is_over = state.distrusted_at is None or now - state.distrusted_at >= _DISTRUST_FOR
+    return replace(state, revalidation="") if state.revalidation == "distrusted" and is_over else state
+
+
+def _judged(
+    state: FeedState, before: FeedState, new: Sequence[Sighting], validators: Validators, now: datetime
+) -> FeedState:
+    """Return what an answer without validators, with `new` entries, says about those that we had."""
+    if before.revalidation == "distrusted":
+        return state
+    if not new:
+        return _trusted(state)
+    if validators == before.validators or _were_hidden(new, before):
+        return replace(state, revalidation="distrusted", distrusted_at=now)
+    return state
+
+
+def _trusted(state: FeedState) -> FeedState:
+    """An answer without validators that shows nothing new proves them right; while distrusted it proves nothing."""
+    if state.revalidation == "distrusted":
+        return state
+    return replace(state, revalidation="checked", distrusted_at=None)
+
+
+def _were_hidden(new: Sequence[Sighting], before: FeedState) -> bool:
+    """Say whether entries were there while the server answered 304: by their dates, else by their number."""
+    dates = [at for one in new if (at := one.entry.published_at or one.entry.updated_at) is not None]
+    if not dates:
+        return len(new) >= _EXPECTED_ENTRIES
+    first, last = before.unconditional_at, before.succeeded_at
+    return first is not None and last is not None and any(first < at <= last - _SURELY_BEFORE for at in dates)
 
 
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
-def _sighting(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
+def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
     """Say which article an entry means and whether a page is to be fetched for it."""
     link = entry.original_link or entry.link or (entry.id if entry.is_permalink else None)
     url = clean(link) if link else None

@@ -235,8 +235,9 @@ class PollRecord:
     """The whole outcome of one poll, saved in one transaction.
 
     `host` is the name:port where the feed is due next (it changes when an address was adopted or a hop is pending).
-    `gap` is a time in which entries may have been lost. `revisits` False: pages are never visited again, not even when
-    an entry's `updated` changed.
+    `gap` is a time in which entries may have been lost; with `filled_since` all gaps of the feed that began then or
+    later are filled. `is_poll` False: the feed was not asked, so there is no row of history. `revisits` False: pages
+    are never visited again, not even when an entry's `updated` changed.
     """
 
     feed_id: FeedId
@@ -245,6 +246,8 @@ class PollRecord:
     outcome: PollOutcome
     sightings: tuple[Sighting, ...] = ()
     gap: tuple[datetime, datetime] | None = None
+    filled_since: datetime | None = None
+    is_poll: bool = True
     revisits: bool = True
 
 
@@ -260,6 +263,17 @@ class PollRecorded:
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A time in which a feed may have lost entries; `filled_at` None: what was lost was not found elsewhere."""
+
+    feed_id: FeedId
+    feed: str  # name, else URL
+    since: datetime
+    until: datetime
+    filled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -471,7 +485,10 @@ class Store(Protocol):
     def claim_hosts(
         self, limit: int, lease: timedelta, *, scope: Scope | None = None, pages: bool = True
     ) -> tuple[Claim, ...]:
-        """Claim hosts with due work (of `scope`), by priority and due time; `pages` False counts feeds alone."""
+        """Claim hosts with due work (of `scope`), by priority; those with due feeds first, then by due time.
+
+        `pages` False counts feeds alone.
+        """
         ...
 
     def claim_host(self, host: str, lease: timedelta) -> Claim | None:
@@ -499,6 +516,10 @@ class Store(Protocol):
 
     def due_feeds(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Feed, ...]:
         """Return the host's due feeds, the longest due first."""
+        ...
+
+    def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
+        """Return when this feed first showed each entry, or another one of the same page; None: never."""
         ...
 
     def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
@@ -644,8 +665,8 @@ class Store(Protocol):
         """Return the last outcomes of a feed, newest first."""
         ...
 
-    def gaps(self) -> tuple[tuple[FeedId, str, datetime, datetime], ...]:
-        """Return times in which a feed may have lost entries: feed, name, from, to."""
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return times in which a feed may have lost entries, oldest first."""
         ...
 
     def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:

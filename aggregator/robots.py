@@ -27,6 +27,7 @@ MAX_CRAWL_DELAY = timedelta(days=1)
 _MAX_LINE = 2_048  # characters; no rule needs more
 _KEPT = 32  # parsed files
 _AGENT_LINE = re.compile(r"\s{0,99}user[- ]?agent\s{0,99}[:\s]\s{0,99}([^#]*)", re.IGNORECASE)
+_SITEMAP_LINE = re.compile(r"^[ \t]{0,99}site-?map[ \t]{0,99}:[ \t]{0,99}(\S{1,2000})", re.IGNORECASE | re.MULTILINE)
 _SITE_WIDE_LINE = re.compile(r"\s{0,99}(?:$|#|site-?maps?\b|host\b)", re.IGNORECASE)  # no part of a group
 
 # Answers after which a host counts as having no robots.txt (RFC 9309, 2.3.1.2 and 2.3.1.3).
@@ -129,6 +130,12 @@ def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
     token = _token(user_agent)
     seconds = _parse(rule.body, token).crawl_delay(token)
     return None if seconds is None else min(timedelta(seconds=min(seconds, 1e6)), MAX_CRAWL_DELAY)
+
+
+def sitemaps(rule: RobotsRule, url: str) -> tuple[str, ...]:
+    """Return the sitemaps that the robots.txt which speaks for `url` names (sitemaps.org), in its order."""
+    named = (urls.absolute(robots_url(url), match[1]) for match in _SITEMAP_LINE.finditer(rule.body))
+    return tuple(dict.fromkeys(address for address in named if address))
 
 
 def parse_robots(body: bytes) -> RobotsRule:

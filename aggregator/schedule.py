@@ -52,6 +52,8 @@ def next_poll_at(feed: Feed, *, now: datetime, policy: PollPolicy, random: Rando
     `max_interval` does not shorten (up to seven days each).
     """
     wait = _varied(_own_interval(feed, now, policy), feed, policy, random)
+    if feed.interval is None:
+        wait = min(wait, max(_longest_after_gap(feed.state, now), policy.min_interval))
     return _after_hints(feed.state, now + wait, now)
 
 
@@ -68,6 +70,27 @@ def after_success(state: FeedState, *, now: datetime) -> FeedState:
         succeeded_at=now,
         not_before=None,
     )
+
+
+def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
+    """Return `state` with a bound on the next intervals: entries were lost since the last answer (`feed.state`).
+
+    Half of the interval that was too long, and half of the time that the feed's window covers (None: not known). The
+    bound doubles each day; `min_interval`, a fixed interval and the server's wishes stand.
+    """
+    before = feed.state
+    last = before.succeeded_at or now
+    planned = (before.filling.resume_at if before.filling is not None else before.due_at) - (before.polled_at or last)
+    spans = [span for span in (now - last, planned, covered) if span is not None and span > timedelta(0)]
+    return replace(state, gap_at=now, gap_interval=min(spans, default=2 * _BACK_OFF_CAP) / 2)
+
+
+def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
+    """Return what the last gap still allows."""
+    if state.gap_at is None or state.gap_interval is None:
+        return timedelta.max
+    growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
+    return state.gap_interval * growth
 
 
 def after_failure(
@@ -130,7 +153,7 @@ def _own_interval(feed: Feed, now: datetime, policy: PollPolicy) -> timedelta:
     if feed.interval is not None:
         return max(feed.interval, policy.min_interval)
     wait = adaptive_interval(feed.state.stats, policy.threshold, policy.max_interval, now)
-    return max(wait, policy.min_interval)
+    return max(min(wait, _longest_after_gap(feed.state, now)), policy.min_interval)
 
 
 def _varied(wait: timedelta, feed: Feed, policy: PollPolicy, random: Random) -> timedelta:

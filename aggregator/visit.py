@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import assert_never
 
+from aggregator.backfill import Reader, look_up, postpone, read_answer, request_of, skip
 from aggregator.collect import PageLimits, fetch_page, page_failure_of
 from aggregator.distill import RulesOf
 from aggregator.errors import LeaseLostError
@@ -25,6 +26,7 @@ from aggregator.models import (
     Fetched,
     FetchFailed,
     FetchRequest,
+    Filling,
     NotModified,
     Page,
     PageFailed,
@@ -33,7 +35,7 @@ from aggregator.models import (
 )
 from aggregator.poll import FeedParser, PollSettings, poll_feed
 from aggregator.ports import Claim, Clock, Fetcher, PollRecord, PollRecorded, RawStore, Scope, Store
-from aggregator.robots import MAX_BYTES, RobotsRule, crawl_delay, max_age, refusal, robots_of, robots_url
+from aggregator.robots import MAX_BYTES, RobotsRule, crawl_delay, max_age, refusal, robots_of, robots_url, sitemaps
 from aggregator.rules import Publishers, publisher_of
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
 from aggregator.urls import host_of
@@ -118,6 +120,7 @@ class _Stay:
         self.failures = claim.failures
         self.not_before: datetime | None = None
         self.backing_off = False
+        self.robots: RobotsRule | None = None  # as of this visit
         self._tools = tools
         self._others_due = others_due
         self._stopping = stopping
@@ -128,6 +131,10 @@ class _Stay:
     def now(self) -> datetime:
         """Return the store's time: that of the claim and what has passed since by our own clock."""
         return self.claim.now + timedelta(seconds=self._tools.clock.monotonic() - self._started)
+
+    def beside(self, claim: Claim) -> _Stay:
+        """Return a short stay at another host, from within this one."""
+        return _Stay(claim, self._tools, self.scope, lambda: False, self._stopping)
 
     def may_ask(self) -> bool:
         """Wait for the host's pace; False: end the visit instead.
@@ -157,6 +164,7 @@ class _Stay:
 
     def obey(self, robots: RobotsRule) -> None:
         """Leave the gap that robots.txt asks for, from the next `asked` on: the feed's own poll delays no page."""
+        self.robots = robots
         self.pace = max(self.pace, crawl_delay(robots, self._tools.policy.user_agent) or self.pace)
 
     def back_off(self, until: datetime) -> None:
@@ -237,7 +245,11 @@ def _poll_feeds(stay: _Stay, tools: Tools, report: VisitReport) -> bool:
         for feed in feeds:
             if not stay.may_ask():
                 return False
-            _poll_one(feed, stay, tools, report)
+            filling = feed.state.filling if tools.polling.fill_gaps else None
+            if filling is not None and stay.now() < filling.resume_at:
+                _fill_one(feed, filling, stay, tools, report)
+            else:
+                _poll_one(feed, stay, tools, report)
     return not stay.backing_off
 
 
@@ -252,6 +264,7 @@ def _poll_one(feed: Feed, stay: _Stay, tools: Tools, report: VisitReport) -> Non
             now=stay.now,
             may_hop=may_hop,
             own_network_is_down=lambda failed: _blames_us(failed, tools),
+            first_seen=tools.store.first_seen,
             random=tools.random,
         )
     stay.asked()
@@ -270,13 +283,82 @@ def _poll_one(feed: Feed, stay: _Stay, tools: Tools, report: VisitReport) -> Non
     if record.outcome.cause is not None:
         report.feeds_failed += 1
         report.count_cause(record.outcome.cause)
-    if (scope := stay.scope) is not None:
-        if record.outcome.outcome != "moving":
-            scope.feeds.discard(feed.id)
-        else:
-            scope.add(recorded.host_id)
-        for page_id, host_id in recorded.new_pages:
-            scope.add(host_id, page_id)
+    _enlarge(stay.scope, record, recorded)
+
+
+def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) -> None:
+    """Take in what a poll announced; the feed itself is done with unless it moved on or has a gap to fill."""
+    if scope is None:
+        return
+    if record.outcome.outcome == "moving":
+        scope.add(recorded.host_id)
+    elif record.state.filling is None or record.state.due_at > record.outcome.at:
+        scope.feeds.discard(record.feed_id)
+    for page_id, host_id in recorded.new_pages:
+        scope.add(host_id, page_id)
+
+
+# --- gaps -------------------------------------------------------------------------------------------------------------
+
+
+def _fill_one(feed: Feed, filling: Filling, stay: _Stay, tools: Tools, report: VisitReport) -> None:
+    """Ask the next source of what a gap lost: under its own host's claim, at its pace, as its robots.txt allows."""
+    with _stay_at(filling.sources[0].url, stay, tools) as there:
+        record = _fill_step(feed, filling, there, tools, report)
+    if record is None:
+        return
+    recorded = tools.store.record_poll(stay.claim, record)
+    if recorded is None:
+        raise LeaseLostError(stay.claim.host)
+    report.entries_seen += record.outcome.entries_seen
+    report.entries_new += recorded.entries_new
+    _enlarge(stay.scope, record, recorded)
+
+
+def _fill_step(
+    feed: Feed, filling: Filling, there: _Stay | None, tools: Tools, report: VisitReport
+) -> PollRecord | None:
+    """Return what to record; None: the visit is over."""
+    source = filling.sources[0]
+    if there is None:
+        return postpone(feed, filling, tools.store.now())
+    robots = _robots_for(source.url, there, tools, report)
+    if robots is None and not there.backing_off:
+        return None
+    if robots is None or robots.kind == "unreachable":
+        return postpone(feed, filling, there.now())
+    if source.kind == "site":
+        return look_up(feed, filling, sitemaps(robots, source.url), there.now())
+    if refusal(robots, source.url, tools.policy.user_agent) is not None:
+        return skip(feed, filling, there.now())
+    if not there.may_ask():
+        return None
+    result = tools.fetcher.fetch(request_of(source, tools.polling))
+    failed = result if isinstance(result, FetchFailed) else None
+    there.asked()
+    report.requests += 1
+    tools.recent.append((there.claim.host, None if failed is None else failed.cause))
+    _heed_host(failed, source.url, there, tools)
+    reader = Reader(parse=tools.parse, publishers=tools.publishers, first_seen=tools.store.first_seen)
+    return read_answer(feed, filling, result, reader, there.now())
+
+
+@contextmanager
+def _stay_at(url: str, stay: _Stay, tools: Tools) -> Iterator[_Stay | None]:
+    """Give the stay at the host of `url`; None: it cannot be claimed now."""
+    if host_of(url) == stay.claim.host:
+        yield stay
+        return
+    claim = tools.store.claim_host(host_of(url), tools.policy.lease)
+    there = None if claim is None else stay.beside(claim)
+    try:
+        yield there
+    finally:
+        if there is not None:
+            tools.store.release(there.claim, not_before=there.free_from(), failures=there.failures)
+
+
+# --- other hosts ------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -333,6 +415,8 @@ def _collect_pages(stay: _Stay, tools: Tools, report: VisitReport, max_pages: in
 
 def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> RobotsRule | None:
     """Return the host's rules, asked for at most once a day; None: the visit is over."""
+    if stay.robots is not None:
+        return stay.robots
     claim, at = stay.claim, stay.claim.robots_at
     kept = RobotsRule.from_text(claim.robots) if claim.robots else None
     if kept is not None and at is not None and at <= stay.now() < at + max_age(kept):

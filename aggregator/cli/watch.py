@@ -72,10 +72,23 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
     with open_store_of(load(ctx)) as store:
         found = store.gaps()
     if as_json:
-        for feed_id, name, since, until in found:
-            print_json({"feed": name, "feed_id": feed_id, "since": since.isoformat(), "until": until.isoformat()})
+        for gap in found:
+            filled_at = None if gap.filled_at is None else gap.filled_at.isoformat()
+            print_json(
+                {
+                    "feed": gap.feed,
+                    "feed_id": gap.feed_id,
+                    "since": gap.since.isoformat(),
+                    "until": gap.until.isoformat(),
+                    "filled_at": filled_at,
+                }
+            )
     else:
-        print_table(["feed", "from", "to"], ([name, _spell(since), _spell(until)] for _, name, since, until in found))
+        rows = (
+            [gap.feed, _spell(gap.since), _spell(gap.until), "-" if gap.filled_at is None else _spell(gap.filled_at)]
+            for gap in found
+        )
+        print_table(["feed", "from", "to", "filled"], rows)
 
 
 # --- plan -------------------------------------------------------------------------------------------------------------

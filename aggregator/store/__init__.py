@@ -43,11 +43,13 @@ from aggregator.ports import (
     Counts,
     Decision,
     FeedSigns,
+    Gap,
     PollOutcome,
     PollRecord,
     PollRecorded,
     Revision,
     Scope,
+    Sighting,
     SyncReport,
     Trace,
 )
@@ -154,7 +156,7 @@ class SqlStore:
     def claim_hosts(
         self, limit: int, lease: timedelta, *, scope: Scope | None = None, pages: bool = True
     ) -> tuple[Claim, ...]:
-        """Claim hosts with due work (of `scope`), by priority and due time."""
+        """Claim hosts with due work (of `scope`), by priority; those with due feeds first."""
         return self._db.write(lambda tx: hosts.claim_hosts(tx, limit, lease, scope, pages))
 
     def claim_host(self, host: str, lease: timedelta) -> Claim | None:
@@ -188,6 +190,10 @@ class SqlStore:
     def due_feeds(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Feed, ...]:
         """Return the host's due feeds, the longest due first."""
         return self._db.read(lambda tx: feeds.due_feeds(tx, claim, at, scope, limit))
+
+    def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
+        """Return when this feed first showed each entry, or another one of the same page; None: never."""
+        return self._db.read(lambda tx: polls.first_seen(tx, feed_id, sightings))
 
     def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
         """Return the host's due pages: first fetches before revisits, then by due time."""
@@ -325,8 +331,8 @@ class SqlStore:
         """Return the last outcomes of a feed, newest first."""
         return self._db.read(lambda tx: polls.list_polls(tx, feed_id))
 
-    def gaps(self) -> tuple[tuple[FeedId, str, datetime, datetime], ...]:
-        """Return times in which a feed may have lost entries: feed, name, from, to."""
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return times in which a feed may have lost entries, oldest first."""
         return self._db.read(polls.list_gaps)
 
     def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:

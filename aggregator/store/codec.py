@@ -19,9 +19,11 @@ from aggregator.models import (
     Extraction,
     FeedHints,
     FeedState,
+    Filling,
     Hop,
     LeadImage,
     PublicationStats,
+    Source,
 )
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
@@ -117,6 +119,10 @@ def dump_feed_rest(state: FeedState) -> str:
                 "hub": state.hub,
                 "revalidation": state.revalidation,
                 "unconditional_at": _moment(state.unconditional_at),
+                "distrusted_at": _moment(state.distrusted_at),
+                "gap_at": _moment(state.gap_at),
+                "gap_interval": _span(state.gap_interval),
+                "filling": _dump_filling(state.filling),
             }
         )
     )
@@ -138,7 +144,37 @@ def load_feed_rest(text: str) -> Json:
         "hub": kept.get("hub"),
         "revalidation": kept.get("revalidation", ""),
         "unconditional_at": _read_moment(kept.get("unconditional_at")),
+        "distrusted_at": _read_moment(kept.get("distrusted_at")),
+        "gap_at": _read_moment(kept.get("gap_at")),
+        "gap_interval": _read_span(kept.get("gap_interval")),
+        "filling": _load_filling(kept.get("filling")),
     }
+
+
+def _dump_filling(filling: Filling | None) -> Mapping[str, object] | None:
+    if filling is None:
+        return None
+    return {
+        "since": _moment(filling.since),
+        "until": _moment(filling.until),
+        "resume_at": _moment(filling.resume_at),
+        "sources": [[source.kind, source.url] for source in filling.sources],
+        "sections": filling.sections,
+        "asked": filling.asked,
+    }
+
+
+def _load_filling(kept: Json | None) -> Filling | None:
+    if kept is None:
+        return None
+    return Filling(
+        since=datetime.fromisoformat(kept["since"]),
+        until=datetime.fromisoformat(kept["until"]),
+        resume_at=datetime.fromisoformat(kept["resume_at"]),
+        sources=tuple(Source(kind=kind, url=url) for kind, url in kept["sources"]),
+        sections=tuple(kept["sections"]),
+        asked=tuple(kept["asked"]),
+    )
 
 
 def _dump_hints(hints: FeedHints) -> Mapping[str, object]:
@@ -170,6 +206,7 @@ def _dump_stats(stats: PublicationStats) -> Mapping[str, object] | None:
         "exposure_days": stats.exposure_days,
         "hours": stats.hours,
         "weekdays": stats.weekdays,
+        "minutes": stats.minutes,
         "recent": [moment.isoformat() for moment in stats.recent],
         "window": stats.window,
     }
@@ -184,6 +221,7 @@ def _load_stats(kept: Json | None) -> PublicationStats:
         exposure_days=kept["exposure_days"],
         hours=tuple(kept["hours"]),
         weekdays=tuple(kept["weekdays"]),
+        minutes=tuple(kept["minutes"]) if "minutes" in kept else _NO_STATS.minutes,
         recent=tuple(datetime.fromisoformat(moment) for moment in kept["recent"]),
         window=kept["window"],
     )

@@ -13,7 +13,7 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 from aggregator.errors import LeaseLostError
 from aggregator.identify import article_id, key_hash
 from aggregator.models import Cause, FeedId, HostId, Key, PageId
-from aggregator.ports import Claim, PollOutcome, PollRecord, PollRecorded, Sighting
+from aggregator.ports import Claim, Gap, PollOutcome, PollRecord, PollRecorded, Sighting
 from aggregator.schedule import revisit_after_update
 from aggregator.store.blogs import note_short_links
 from aggregator.store.codec import dump_entry_rest
@@ -366,11 +366,18 @@ _save_state: Final = (
     update(feeds)
     .where(feeds.c.id == bindparam("feed"))
     .values(
-        poll_count=feeds.c.poll_count + 1,
+        poll_count=feeds.c.poll_count + bindparam("polled"),
         host_id=bindparam("on_host"),
         **{name: bindparam(f"new_{name}", type_=feeds.c[name].type) for name in _state_columns},
     )
     .returning(feeds.c.poll_count)
+)
+
+
+_fill_gaps: Final = (
+    update(gaps)
+    .where(gaps.c.feed_id == bindparam("feed"), gaps.c.since >= bindparam("from_then"), gaps.c.filled_at.is_(None))
+    .values(filled_at=bindparam("at"))
 )
 
 
@@ -384,14 +391,24 @@ def _upsert_poll(dialect: str) -> Insert:
 def _save_feed(tx: Transaction, record: PollRecord, host_id: HostId, entries_new: int) -> None:
     """Save the state and a row of history; a feed that is gone from the store stays gone."""
     values = {f"new_{name}": value for name, value in state_values(record.state).items()}
-    row = tx.first(_save_state, {"feed": record.feed_id, "on_host": host_id, **values})
+    row = tx.first(_save_state, {"feed": record.feed_id, "on_host": host_id, "polled": int(record.is_poll), **values})
     if row is None:
         return
+    if record.gap is not None:
+        since, until = record.gap
+        tx.add(gaps, [{"feed_id": record.feed_id, "since": since, "until": until}])
+    if record.filled_since is not None:
+        tx.run(_fill_gaps, {"feed": record.feed_id, "from_then": record.filled_since, "at": record.outcome.at})
+    if record.is_poll:
+        _save_history(tx, record, row.poll_count, entries_new)
+
+
+def _save_history(tx: Transaction, record: PollRecord, number: int, entries_new: int) -> None:
     outcome = record.outcome
     poll = {
         "feed_id": record.feed_id,
-        "slot": row.poll_count % _KEPT_POLLS,
-        "n": row.poll_count,
+        "slot": number % _KEPT_POLLS,
+        "n": number,
         "at": outcome.at,
         "outcome": outcome.outcome,
         "status": outcome.status,
@@ -404,9 +421,6 @@ def _save_feed(tx: Transaction, record: PollRecord, host_id: HostId, entries_new
         "unconditional": outcome.unconditional,
     }
     tx.run(_upsert_poll(tx.dialect.name), poll)
-    if record.gap is not None:
-        since, until = record.gap
-        tx.add(gaps, [{"feed_id": record.feed_id, "since": since, "until": until}])
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -418,6 +432,7 @@ _gaps: Final = (
         func.coalesce(func.nullif(feeds.c.name, ""), feeds.c.url).label("name"),
         gaps.c.since,
         gaps.c.until,
+        gaps.c.filled_at,
     )
     .join(feeds, feeds.c.id == gaps.c.feed_id)
     .order_by(gaps.c.since, gaps.c.id)
@@ -443,6 +458,47 @@ def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
     )
 
 
-def list_gaps(tx: Transaction) -> tuple[tuple[FeedId, str, datetime, datetime], ...]:
+def list_gaps(tx: Transaction) -> tuple[Gap, ...]:
     """Return times in which a feed may have lost entries, oldest first."""
-    return tuple((FeedId(row.feed_id), row.name, row.since, row.until) for row in tx.all(_gaps))
+    return tuple(
+        Gap(feed_id=FeedId(row.feed_id), feed=row.name, since=row.since, until=row.until, filled_at=row.filled_at)
+        for row in tx.all(_gaps)
+    )
+
+
+_entries_seen: Final = select(entries.c.entry_hash.label("hash"), entries.c.first_seen).where(
+    entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True))
+)
+_pages_seen: Final = (
+    select(
+        pages.c.key_hash.label("hash"),
+        func.min(entries.c.first_seen, type_=entries.c.first_seen.type).label("first_seen"),
+    )
+    .join(entries, entries.c.page_id == pages.c.id)
+    .where(entries.c.feed_id == bindparam("feed"), pages.c.key_hash.in_(bindparam("hashes", expanding=True)))
+    .group_by(pages.c.key_hash)
+)
+
+
+def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
+    """Return when the feed first showed each entry, or another one of the same page; None: never."""
+    ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
+    keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
+    by_id = _first_seen(tx, _entries_seen, feed_id, ids)
+    by_key = _first_seen(tx, _pages_seen, feed_id, (key for key in keys if key is not None))
+    return tuple(
+        min((at for at in (by_id.get(one), by_key.get(key or b"")) if at is not None), default=None)
+        for one, key in zip(ids, keys, strict=True)
+    )
+
+
+def _key_of(sighting: Sighting) -> Key | None:
+    return None if sighting.identity is None else sighting.identity.key
+
+
+def _first_seen(tx: Transaction, query: Any, feed_id: FeedId, hashes: Iterable[bytes]) -> dict[bytes, datetime]:
+    return {
+        row.hash: row.first_seen
+        for batch in batches(set(hashes))
+        for row in tx.all(query, {"feed": feed_id, "hashes": batch})
+    }

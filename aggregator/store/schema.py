@@ -452,5 +452,6 @@ gaps = Table(
     Column("feed_id", _Id, nullable=False),
     Column("since", Moment, nullable=False),
     Column("until", Moment, nullable=False),
+    Column("filled_at", Moment),
     UniqueConstraint("feed_id", "since"),
 )

@@ -196,8 +196,14 @@ def _add_health(router: APIRouter, site: Site) -> None:
     def gaps() -> list[Record]:
         """List times in which a feed may have lost entries."""
         return [
-            {"feed": name, "feed_id": feed_id, "since": since, "until": until}
-            for feed_id, name, since, until in site.store.gaps()
+            {
+                "feed": gap.feed,
+                "feed_id": gap.feed_id,
+                "since": gap.since,
+                "until": gap.until,
+                "filled_at": gap.filled_at,
+            }
+            for gap in site.store.gaps()
         ]
 
     @router.get("/status", response_model=schemas.Status, tags=["health"])

@@ -158,12 +158,13 @@ class Health(BaseModel):
 
 
 class Gap(BaseModel):
-    """A time in which a feed may have lost entries."""
+    """A time in which a feed may have lost entries; `filled_at` is when they were found elsewhere."""
 
     feed: str
     feed_id: int
     since: datetime
     until: datetime
+    filled_at: datetime | None
 
 
 class Status(BaseModel):

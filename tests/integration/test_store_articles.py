@@ -17,7 +17,7 @@ from aggregator.models import (
     PageFailed,
     Validators,
 )
-from aggregator.ports import Decision
+from aggregator.ports import Decision, Gap
 from aggregator.store import SqlStore
 from tests.stores import (
     LEASE,
@@ -176,7 +176,7 @@ def test_state_and_gap_of_a_feed_are_kept(store: SqlStore) -> None:
     assert store.record_poll(held, record) is not None
     (kept,) = store.feeds()
     assert kept.state == replace(failing, detail="no answer\ufffd")
-    assert store.gaps() == ((feed.id, A, START - timedelta(hours=2), START),)
+    assert store.gaps() == (Gap(feed_id=feed.id, feed=A, since=START - timedelta(hours=2), until=START),)
 
 
 def test_a_feed_moves_to_the_host_where_it_is_due(store: SqlStore) -> None:

@@ -141,13 +141,14 @@ def test_gaps_are_listed(run: Run, store: SqlStore) -> None:
     held = claim(store, feed.host)
     gap = (START - timedelta(hours=3), START)
     assert store.record_poll(held, replace(poll_record(feed, sighting(1), at=START), gap=gap))
-    assert run("gaps").stdout == f"{A}\t2026-03-01 09:00:00Z\t2026-03-01 12:00:00Z\n"
+    assert run("gaps").stdout == f"{A}\t2026-03-01 09:00:00Z\t2026-03-01 12:00:00Z\t-\n"
     (row,) = rows(run("gaps", "--json"))
     assert row == {
         "feed": A,
         "feed_id": feed.id,
         "since": "2026-03-01T09:00:00+00:00",
         "until": "2026-03-01T12:00:00+00:00",
+        "filled_at": None,
     }
 
 

@@ -102,7 +102,15 @@ def hop(status: int, target: str, url: str = URL) -> Hop:
     return Hop(url=url, status=status, target=target)
 
 
-def poll(one: Feed, *results: FetchResult, may_hop: bool = True, own: bool = False) -> tuple[Polled, Script]:
+def poll(
+    one: Feed,
+    *results: FetchResult,
+    may_hop: bool = True,
+    own: bool = False,
+    seen: datetime | None = None,
+    fill: bool = False,
+) -> tuple[Polled, Script]:
+    """Poll with these answers; the store has `seen` every entry then."""
     script = Script(list(results))
 
     def parse(answer: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
@@ -113,10 +121,11 @@ def poll(one: Feed, *results: FetchResult, may_hop: bool = True, own: bool = Fal
         fetcher=script,
         parse=parse,
         publishers=shipped_publishers(),
-        settings=PollSettings(policy=PollPolicy(), max_bytes=1_000_000, deadline=timedelta(seconds=60)),
+        settings=PollSettings(policy=PollPolicy(), max_bytes=1_000_000, deadline=timedelta(seconds=60), fill_gaps=fill),
         now=lambda: NOW,
         may_hop=lambda url: may_hop,
         own_network_is_down=lambda failure: own,
+        first_seen=lambda feed_id, sightings: [seen] * len(sightings),
         random=Random(1),
     )
     return polled, script

@@ -296,6 +296,7 @@ def _create_tables() -> None:
         sa.Column("feed_id", _ID, nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("filled_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gaps")),
         sa.UniqueConstraint("feed_id", "since", name=op.f("uq_gaps_feed_id_since")),
     )
