@@ -29,6 +29,7 @@ _first_due: Final = case(
     (hosts.c.feeds_due_at < hosts.c.pages_due_at, hosts.c.feeds_due_at),
     else_=hosts.c.pages_due_at,
 )
+_pages_alone: Final = case((hosts.c.feeds_due_at <= _now, 0), else_=1)  # a heap of pages makes no feed late
 _free_at: Final = case((hosts.c.not_before > hosts.c.lease_until, hosts.c.not_before), else_=hosts.c.lease_until)
 
 
@@ -110,7 +111,7 @@ def _claimable(pages_too: bool) -> Any:
     return (
         select(hosts.c.id)
         .where(hosts.c.lease_until <= _now, hosts.c.not_before <= _now, _has_due(pages_too))
-        .order_by(hosts.c.priority.desc(), _first_due, hosts.c.id)
+        .order_by(hosts.c.priority.desc(), _pages_alone, _first_due, hosts.c.id)
     )
 
 
@@ -135,7 +136,7 @@ _take: Final = (
 def claim_hosts(
     tx: Transaction, limit: int, lease: timedelta, scope: Scope | None, pages_too: bool
 ) -> tuple[Claim, ...]:
-    """Claim hosts with due work (of `scope`), by priority and due time."""
+    """Claim hosts with due work (of `scope`), by priority; those with due feeds first, then by due time."""
     if scope is not None:
         return _claim_in_scope(tx, limit, lease, scope, pages_too)
     rows = tx.all(_claimable_some[pages_too], {"now": tx.now, "limit": limit})
