@@ -37,7 +37,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "forget": ("rework", "Erase an article or a host, for good."),
     },
     "Without a store": {
-        "extract": ("single", "Extract one page, or many, and print the text."),
+        "extract": ("extracting", "Extract one page, or many, and print the text."),
         "parse": ("single", "Parse one feed, or many: format, title, entries."),
         "identify": ("single", "Say which article an address means."),
         "check": ("single", "Say whether files are in the seed format."),

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from aggregator.errors import ConfigError
+from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
     from aggregator.models import FetchResult
@@ -138,3 +138,20 @@ def failure_of(result: FetchResult) -> str:
     from aggregator.models import FetchFailed
 
     return f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
+
+
+def read_input(source: str, config: Config, accept: Literal["feed", "page"]) -> tuple[bytes, str, dict[str, str]]:
+    """Return bytes, address and headers of a file or URL; `-` is stdin.
+
+    Raises:
+        AggregatorError: it cannot be read or fetched.
+    """
+    from aggregator.models import Fetched
+    from aggregator.urls import is_http
+
+    if not is_http(source):
+        return read_file(source), "", {}
+    result = fetch(config, source, accept)
+    if not isinstance(result, Fetched):
+        raise AggregatorError(f"{source}: {failure_of(result)}")
+    return result.body, result.final_url, dict(result.headers)

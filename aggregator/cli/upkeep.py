@@ -30,13 +30,16 @@ def config() -> None:
 def check_config(ctx: click.Context) -> None:
     """Say whether configuration and publisher rules are valid.
 
-    The first error names file, key and remedy; exit status 2.
+    The first error names file, key and remedy; exit status 2. Rules that too few real pairs of addresses prove are
+    named: they rest.
     """
     from aggregator.parts import publishers_of
 
     loaded = load(ctx)
-    publishers_of(loaded)
+    publishers = publishers_of(loaded)
     print(printable(f"{loaded.path}: ok, {len(loaded.subscriptions())} feeds"))
+    if publishers.withheld:
+        say(f"rules withheld until more pairs prove them: {', '.join(publishers.withheld)}")
 
 
 @config.command("show", examples=("aggregator config show",))
@@ -87,7 +90,8 @@ def upgrade_db(ctx: click.Context) -> None:
 def backup_db(ctx: click.Context, file: Path) -> None:
     """Write a consistent copy of a SQLite store.
 
-    Also while the daemon runs. FILE is replaced once the copy is complete and checked. Raw pages are not in it; copy `raw_dir` after it.
+    Also while the daemon runs. FILE is replaced once the copy is complete and checked. Raw pages are not in it; copy
+    `raw_dir` after it.
     """
     loaded = load(ctx)
     own = loaded.storage.sqlite_path
@@ -118,8 +122,8 @@ def stats(ctx: click.Context, as_json: bool) -> None:
 def copy_db(ctx: click.Context, url: str) -> None:
     """Copy the whole store to another database.
 
-    From SQLite to PostgreSQL, or any other way. The target must be empty; the store stays as it is. Then write URL into [storage] url. Exit status 4 beside a
-    running process.
+    From SQLite to PostgreSQL, or any other way. The target must be empty; the store stays as it is. Then write URL
+    into [storage] url. Exit status 4 beside a running process.
     """
     from aggregator.clock import SystemClock
     from aggregator.config import load_config

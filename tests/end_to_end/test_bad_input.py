@@ -361,7 +361,8 @@ def limit_files() -> None:
 
 
 def test_a_full_disk_loses_nothing(newcomer: Path) -> None:
-    done = run("run-once", "--config", str(newcomer), before=limit_files)
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = run("run-once", "--config", str(newcomer), before=limit_files, env=unmeasured)
     assert done.returncode == 3, done
     lines = done.stderr.decode().splitlines()
     assert lines[-1].startswith("aggregator: ")
@@ -436,3 +437,45 @@ def test_run_once_ends_in_order_after_a_signal(
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (status, b"")
     assert json.loads(out)["feeds"]["polled"] > 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_any_other_command_ends_quietly_after_a_signal(number: signal.Signals, status: int) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "identify", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"x\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"-\tno-url\tx\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (status, b"")
+
+
+def test_a_store_that_is_held(own: Path, room: Newsroom, tmp_path: Path) -> None:
+    asked = len(room.requests)
+    with sqlite3.connect(own.parent / "aggregator.db") as connection:
+        connection.execute("UPDATE feeds SET due_at = 0")
+        connection.execute("UPDATE hosts SET feeds_due_at = 0, not_before = 0")
+    connection.close()
+    with subprocess.Popen(
+        [*COMMAND, "run", "--config", str(own)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        while len(room.requests) == asked:
+            assert process.poll() is None
+        assert_one_line(call("run", "--config", own), 4, "another `aggregator run`")
+        assert_one_line(call("db", "upgrade", "--config", own), 4, "another process holds the store")
+        copy = f"sqlite:///{tmp_path / 'copy.db'}"
+        assert_one_line(call("db", "copy", copy, "--config", own), 4, "another process holds the store")
+        assert call("run-once", "--config", own).status == 0
+        assert call("db", "backup", tmp_path / "backup.db", "--config", own).status == 0
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, b"")
+    assert b"Traceback" not in err

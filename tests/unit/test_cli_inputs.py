@@ -139,6 +139,24 @@ def test_extract_of_many_keeps_order_and_ids(tmp_path: Path) -> None:
     assert called.records[0]["text"].endswith(called.records[0]["body"])
 
 
+def test_extract_of_many_goes_on_after_a_page_that_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGGREGATOR_EXTRACTION__TIMEOUT", "100ms")
+    row = {"id": 1, "html": PAGE.replace("<p>", "<p>long " * 20_000)}
+    called = call("extract", "--jsonl", "-", stdin=json.dumps(row).encode(), folder=tmp_path)
+    assert called.status == 0
+    assert (called.record["id"], called.record["error"].partition(":")[0]) == (1, "extraction_timeout")
+
+
+def test_extract_obeys_site_config_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "x.example.txt").write_text("author: //h1\n", encoding="utf-8")
+    monkeypatch.setenv("AGGREGATOR_EXTRACTION__SITE_CONFIG_DIR", str(tmp_path / "sites"))
+    called = call("extract", "-", "--url", "https://x.example/1", "--json", stdin=PAGE.encode(), folder=tmp_path)
+    assert called.record["authors"] == ["Tide barrier"]
+
+
 # --- parse ------------------------------------------------------------------------------------------------------------
 
 
