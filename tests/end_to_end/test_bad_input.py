@@ -337,6 +337,13 @@ def test_outputs_that_cannot_be_written(filled: Path, tmp_path: Path) -> None:
     assert_one_line(call("db", "backup", tmp_path, "--config", filled), 3)
 
 
+def test_an_extra_that_is_not_installed(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    called = call("export", "--format", "parquet", "--out", tmp_path / "x.parquet", "--config", filled)
+    assert_one_line(called, 2, "pip install 'aggregator[parquet]'")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_little_room_on_the_disk(newcomer: Path, monkeypatch: pytest.MonkeyPatch, room: Newsroom) -> None:
     asked = len(room.requests)
     monkeypatch.setenv("AGGREGATOR_STORAGE__MIN_FREE", "1000000GiB")
