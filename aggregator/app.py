@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,16 @@ from aggregator.errors import ConfigError, StorageError
 from aggregator.fetch import HttpFetcher
 from aggregator.identify import identify, key_version
 from aggregator.models import Feed
-from aggregator.parts import fetch_limits, page_rules_of, poll_policy, publishers_of, raw_folder, sinks_of, user_agent
+from aggregator.parts import (
+    fetch_limits,
+    lack_of_room,
+    page_rules_of,
+    poll_policy,
+    publishers_of,
+    raw_folder,
+    sinks_of,
+    user_agent,
+)
 from aggregator.poll import PollSettings
 from aggregator.ports import Clock, Sink
 from aggregator.publish import Published, publish
@@ -267,14 +275,9 @@ def check_room(config: Config) -> None:
     Raises:
         StorageError: less than `[storage] min_free` is left.
     """
-    folder = raw_folder(config)
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if free < config.storage.min_free:
-        raise StorageError(
-            f"{folder}: only {free // 2**20} MiB free, below [storage] min_free; polling pauses until there is room"
-        )
+    problem = lack_of_room(config)
+    if problem is not None:
+        raise StorageError(problem)
 
 
 def _written_at(config: Config) -> datetime:

@@ -110,3 +110,18 @@ def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
         "detail": finding.detail,
         "remedy": finding.remedy,
     }
+
+
+def room_record(problem: str) -> dict[str, object]:
+    """Return the finding that concerns all feeds: the disk is nearly full."""
+    return {
+        "feed": None,
+        "feed_id": None,
+        "url": None,
+        "kind": "disk",
+        "severity": Severity.BROKEN.value,
+        "cause": None,
+        "since": None,
+        "detail": problem,
+        "remedy": "Free some space, or lower `[storage] min_free` or `retention`; polling resumes by itself.",
+    }

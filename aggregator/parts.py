@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +93,17 @@ def sinks_of(config: Config) -> tuple[Sink, ...]:
 
     folder = config.storage.articles_dir
     return () if folder is None else (SeedFiles(folder),)
+
+
+def lack_of_room(config: Config) -> str | None:
+    """Return why polling pauses: less than `[storage] min_free` is left on the disk; None: there is room."""
+    folder = raw_folder(config)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free >= config.storage.min_free:
+        return None
+    return f"{folder}: only {free // 2**20} MiB free, below [storage] min_free; polling pauses until there is room"
 
 
 def raw_folder(config: Config, environ: Mapping[str, str] | None = None) -> Path:

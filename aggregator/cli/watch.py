@@ -32,18 +32,25 @@ if TYPE_CHECKING:
 @click.pass_context
 def health(ctx: click.Context, as_json: bool) -> None:
     """Show feeds that need attention: cause, since when, what to do; exit status 1 if any is broken."""
-    from aggregator.overview import finding_record, survey
+    from aggregator.overview import finding_record, room_record, survey
+    from aggregator.parts import lack_of_room
 
-    with open_store_of(load(ctx)) as store:
+    config = load(ctx)
+    crowded = lack_of_room(config)
+    with open_store_of(config) as store:
         diagnoses = survey(store, store.now())
     unwell = sorted((one for one in diagnoses if one.findings), key=lambda one: not one.is_broken)
     if as_json:
+        if crowded is not None:
+            print_json(room_record(crowded))
         for one in unwell:
             for finding in one.findings:
                 print_json(finding_record(one.feed, finding))
     else:
+        if crowded is not None:
+            print(printable(crowded))
         print_health(diagnoses, unwell)
-    if any(one.is_broken for one in unwell):
+    if crowded is not None or any(one.is_broken for one in unwell):
         sys.stdout.flush()
         ctx.exit(1)
 
