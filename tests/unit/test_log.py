@@ -1,0 +1,84 @@
+"""The log: one line per event, as text or JSON; foreign loggers do not chatter."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from aggregator import log
+
+logger = logging.getLogger("aggregator.test")
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    root = logging.getLogger("aggregator")
+    before = root.handlers[:], root.level, root.propagate
+    yield
+    root.handlers[:], root.level, root.propagate = before
+
+
+def test_text_is_one_line_with_its_facts() -> None:
+    stream = io.StringIO()
+    log.configure(verbosity=1, stream=stream)
+    logger.info("polled", extra={"feed": "a\nb\x1b[31m", "elapsed": 1.5})
+    line = stream.getvalue()
+    assert line.endswith(" INFO aggregator.test: polled feed='a\\nb\\x1b[31m' elapsed=1.5\n")
+    assert line.count("\n") == 1
+
+
+def test_json_is_one_object_a_line() -> None:
+    stream = io.StringIO()
+    log.configure(style="json", stream=stream)
+    try:
+        raise ValueError("broken\nin two")
+    except ValueError:
+        logger.exception("visit failed", extra={"host": "a\nb"})
+    row = json.loads(stream.getvalue())
+    assert stream.getvalue().count("\n") == 1
+    assert (row["level"], row["logger"], row["message"], row["host"]) == (
+        "ERROR",
+        "aggregator.test",
+        "visit failed",
+        "a\nb",
+    )
+    assert row["traceback"].startswith("Traceback")
+    assert row["time"].endswith("+00:00")
+
+
+def test_a_bug_has_its_traceback_in_text_too() -> None:
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logger.exception("visit failed")
+    assert "Traceback (most recent call last)" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "levels"),
+    [
+        (-1, ["ERROR"]),
+        (0, ["WARNING", "ERROR"]),
+        (1, ["INFO", "WARNING", "ERROR"]),
+        (2, ["DEBUG", "INFO", "WARNING", "ERROR"]),
+        (7, ["DEBUG", "INFO", "WARNING", "ERROR"]),
+    ],
+)
+def test_verbosity(verbosity: int, levels: list[str]) -> None:
+    stream = io.StringIO()
+    log.configure(verbosity=verbosity, stream=stream)
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        logger.log(level, "something")
+    assert [line.split()[1] for line in stream.getvalue().splitlines()] == levels
+
+
+@pytest.mark.parametrize("name", ["urllib3", "urllib3.connectionpool", "apscheduler"])
+def test_foreign_loggers_say_errors_only(name: str) -> None:
+    log.configure(verbosity=2)
+    assert logging.getLogger(name).getEffectiveLevel() == logging.ERROR
