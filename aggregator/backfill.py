@@ -36,6 +36,8 @@ from aggregator.schedule import update_stats
 logger = logging.getLogger(__name__)
 
 MAX_REQUESTS: Final = 10  # for one gap
+_FIRST_WAIT: Final = timedelta(seconds=2)
+_LONGEST_WAIT: Final = timedelta(seconds=20)  # what `run-once` waits for
 _PASSING: Final = frozenset(
     {
         Cause.DNS,
@@ -94,12 +96,21 @@ def read_answer(feed: Feed, filling: Filling, result: FetchResult, reader: Reade
 
 
 def postpone(feed: Feed, filling: Filling, now: datetime) -> PollRecord:
-    """Leave the rest until after the feed's next poll: the host is not to be had now. Counts as a request."""
+    """Leave the rest until after the feed's next poll: something failed there. Counts as a request."""
+    return _wait(feed, filling, filling.resume_at, now)
+
+
+def come_again(feed: Feed, filling: Filling, now: datetime) -> PollRecord:
+    """Try again in a few seconds: another visit is at that host. Counts as a request, so that it ends some day."""
+    times = filling.asked.count(filling.sources[0].url)
+    return _wait(feed, filling, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), filling.resume_at), now)
+
+
+def _wait(feed: Feed, filling: Filling, due_at: datetime, now: datetime) -> PollRecord:
     asked = (*filling.asked, filling.sources[0].url)
     if len(asked) >= MAX_REQUESTS:
         return give_up(feed, now)
-    state = replace(feed.state, filling=replace(filling, asked=asked), due_at=filling.resume_at)
-    return _record(feed, state, now)
+    return _record(feed, replace(feed.state, filling=replace(filling, asked=asked), due_at=due_at), now)
 
 
 def skip(feed: Feed, filling: Filling, now: datetime) -> PollRecord:

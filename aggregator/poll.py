@@ -108,7 +108,7 @@ def poll_feed(
     """
     feed = replace(feed, state=_reconsidered(feed.state, now()))
     state = feed.state
-    unconditional = _is_unconditional(state, now())
+    unconditional = _is_unconditional(state)
     request = FetchRequest(
         url=state.pending_target or state.adopted_url or feed.url,
         accept="feed",
@@ -345,15 +345,15 @@ def _adopt(state: FeedState, feed: Feed, hops: tuple[Hop, ...], now: datetime) -
 # --- validators -------------------------------------------------------------------------------------------------------
 
 
-def _is_unconditional(state: FeedState, now: datetime) -> bool:
+def _is_unconditional(state: FeedState) -> bool:
     """Leave the validators out: they are known to lie, or nothing but 304 came although entries were expected."""
     if state.validators == Validators():
         return False
     if state.revalidation == "distrusted":
         return True
-    if state.unconditional_at is None:
+    if state.unconditional_at is None or state.succeeded_at is None:
         return False
-    quiet = now - state.unconditional_at
+    quiet = state.succeeded_at - state.unconditional_at  # while we did not ask, nothing was hidden from us
     expected = expected_rate(state.stats, state.unconditional_at) * (quiet / timedelta(days=1))
     return quiet >= _patience(state) and expected >= _EXPECTED_ENTRIES
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import assert_never
 
-from aggregator.backfill import Reader, look_up, postpone, read_answer, request_of, skip
+from aggregator.backfill import Reader, come_again, look_up, postpone, read_answer, request_of, skip
 from aggregator.collect import PageLimits, fetch_page, page_failure_of
 from aggregator.distill import RulesOf
 from aggregator.errors import LeaseLostError
@@ -292,7 +292,7 @@ def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) ->
         return
     if record.outcome.outcome == "moving":
         scope.add(recorded.host_id)
-    elif record.state.filling is None or record.state.due_at > record.outcome.at:
+    elif (filling := record.state.filling) is None or record.state.due_at >= filling.resume_at:
         scope.feeds.discard(record.feed_id)
     for page_id, host_id in recorded.new_pages:
         scope.add(host_id, page_id)
@@ -321,7 +321,7 @@ def _fill_step(
     """Return what to record; None: the visit is over."""
     source = filling.sources[0]
     if there is None:
-        return postpone(feed, filling, tools.store.now())
+        return come_again(feed, filling, tools.store.now())
     robots = _robots_for(source.url, there, tools, report)
     if robots is None and not there.backing_off:
         return None

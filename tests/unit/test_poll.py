@@ -197,6 +197,36 @@ def test_no_overlap_with_the_last_window_is_a_gap() -> None:
     state = replace(first.record.state, succeeded_at=NOW - timedelta(hours=2))
     again, _ = poll(replace(feed(), state=state), fetched(other))
     assert again.record.gap == (NOW - timedelta(hours=2), NOW)
+    assert again.record.state.filling is None
+    known, _ = poll(replace(feed(), state=state), fetched(other), seen=NOW - timedelta(days=1))
+    assert known.record.gap is None
+
+
+def test_a_gap_is_filled_from_where_the_feed_says_or_its_site() -> None:
+    first, _ = poll(feed(), fetched())
+    other = b"""<rss version="2.0"><channel><generator>https://wordpress.org/?v=6</generator>
+<item><title>Nine</title><link>https://www.example.org/en/9</link></item></channel></rss>"""
+    state = replace(first.record.state, succeeded_at=NOW - timedelta(hours=2))
+    record = poll(replace(feed(), state=state), fetched(other), fill=True)[0].record
+    filling = record.state.filling
+    assert filling is not None
+    assert record.state.due_at == NOW < filling.resume_at
+    assert (filling.since, filling.until) == (NOW - timedelta(hours=2), NOW)
+    assert filling.sections == ("www.example.org:443/en",)
+    assert [(source.kind, source.url) for source in filling.sources] == [
+        ("page", f"{URL}?paged=2"),
+        ("site", "https://www.example.org/en/9"),
+    ]
+    again = poll(replace(feed(), state=record.state), not_modified(), fill=True)[0].record.state
+    assert again.filling is not None
+    assert again.due_at == NOW
+    assert poll(replace(feed(), state=record.state), not_modified())[0].record.state.filling is None
+    newer = poll(replace(feed(), state=replace(record.state, body_hash="")), fetched(), fill=True)[0].record.state
+    assert newer.filling is not None
+    assert newer.filling.since == filling.since  # an earlier gap is not forgotten
+    bare = b'<rss version="2.0"><channel><item><title>T</title><description>d</description></item></channel></rss>'
+    alone = poll(replace(feed(), state=state), fetched(bare), fill=True)[0].record
+    assert (alone.gap, alone.state.filling) == ((NOW - timedelta(hours=2), NOW), None)  # nowhere to look
 
 
 @pytest.mark.parametrize(
@@ -295,7 +325,11 @@ def test_a_hop_that_may_not_be_followed_now_is_kept_and_continued_there() -> Non
 def test_validators_that_only_ever_say_304_are_tried_without_and_distrusted() -> None:
     stats = PublicationStats(at=NOW - timedelta(days=3), weight=200.0, exposure_days=10.0, window=3)
     quiet = feed(
-        validators=Validators(etag='"v1"'), unconditional_at=NOW - timedelta(days=3), stats=stats, body_hash="old"
+        validators=Validators(etag='"v1"'),
+        unconditional_at=NOW - timedelta(days=3),
+        succeeded_at=NOW - timedelta(hours=1),
+        stats=stats,
+        body_hash="old",
     )
     polled, script = poll(quiet, fetched())
     assert script.asked[0].validators == Validators()
@@ -306,9 +340,88 @@ def test_validators_that_only_ever_say_304_are_tried_without_and_distrusted() ->
 
 def test_a_changed_answer_with_new_validators_is_no_lie() -> None:
     stats = PublicationStats(at=NOW - timedelta(days=3), weight=200.0, exposure_days=10.0, window=3)
-    quiet = feed(validators=Validators(etag='"v0"'), unconditional_at=NOW - timedelta(days=3), stats=stats)
-    polled, _ = poll(quiet, fetched())
-    assert polled.record.state.revalidation == ""
+    quiet = feed(
+        validators=Validators(etag='"v0"'),
+        unconditional_at=NOW - timedelta(days=3),
+        succeeded_at=NOW - timedelta(hours=1),
+        stats=stats,
+    )
+    polled, script = poll(quiet, fetched())
+    assert script.asked[0].validators == Validators()
+    assert polled.record.outcome.unconditional
+    assert polled.record.state.revalidation == ""  # its dated entry is an hour old: it may just have come
+
+
+STATS = PublicationStats(at=NOW - timedelta(days=3), weight=200.0, exposure_days=10.0, window=3)
+
+
+def doubted(**state: object) -> Feed:
+    """Return a feed that said nothing but 304 for three days, in which some sixty entries were expected."""
+    facts: dict[str, object] = {
+        "validators": Validators(etag='"v1"'),
+        "unconditional_at": NOW - timedelta(days=3),
+        "succeeded_at": NOW - timedelta(minutes=30),
+        "stats": STATS,
+    }
+    return feed(**(facts | state))
+
+
+@pytest.mark.parametrize(
+    ("etag", "seen", "date", "revalidation"),
+    [
+        pytest.param('"v1"', None, b"11:00:00", "distrusted", id="the very same validators"),
+        pytest.param('"v2"', None, b"10:00:00", "distrusted", id="it was there at the last 304"),
+        pytest.param('"v2"', None, b"11:20:00", "", id="it may have come after the last 304"),
+        pytest.param('"v1"', NOW - timedelta(days=4), b"11:00:00", "checked", id="only known entries"),
+    ],
+)
+def test_what_an_answer_without_validators_says_about_them(
+    etag: str, seen: datetime | None, date: bytes, revalidation: str
+) -> None:
+    polled, script = poll(doubted(), fetched(FEED.replace(b"11:00:00", date), etag=etag), seen=seen)
+    assert script.asked[0].validators == Validators()
+    assert polled.record.outcome.unconditional
+    assert polled.record.state.revalidation == revalidation
+    assert polled.record.state.distrusted_at == (NOW if revalidation == "distrusted" else None)
+
+
+def test_without_dates_three_entries_at_once_were_hidden() -> None:
+    undated = FEED.replace(b"<pubDate>Mon, 23 Nov 2026 11:00:00 GMT</pubDate>", b"")
+    polled, _ = poll(doubted(), fetched(undated, etag='"v2"'))
+    assert polled.record.state.revalidation == "distrusted"
+
+
+def test_the_same_bytes_without_validators_prove_them_right_for_a_week() -> None:
+    first, _ = poll(feed(), fetched())
+    state = replace(doubted().state, body_hash=first.record.state.body_hash)
+    checked = poll(replace(feed(), state=state), fetched())[0].record.state
+    assert (checked.revalidation, checked.unconditional_at) == ("checked", NOW)
+    for days, is_asked in ((6, False), (8, True)):
+        later = replace(checked, unconditional_at=NOW - timedelta(days=days), stats=STATS)
+        _, script = poll(replace(feed(), state=later), fetched())
+        assert (script.asked[0].validators == Validators()) is is_asked
+
+
+def test_while_we_did_not_ask_no_doubt_grows() -> None:
+    asleep = doubted(succeeded_at=NOW - timedelta(days=3) + timedelta(hours=2))
+    polled, script = poll(asleep, not_modified())
+    assert script.asked[0].validators == Validators(etag='"v1"')
+    assert not polled.record.outcome.unconditional
+
+
+@pytest.mark.parametrize(("days", "is_sent"), [(6, False), (7, True)])
+def test_distrust_lasts_a_week(days: int, is_sent: bool) -> None:
+    since = NOW - timedelta(days=days)
+    one = doubted(revalidation="distrusted", distrusted_at=since, unconditional_at=NOW - timedelta(minutes=30))
+    polled, script = poll(one, fetched(etag='"v2"'))
+    assert (script.asked[0].validators != Validators()) is is_sent
+    assert polled.record.state.revalidation == ("" if is_sent else "distrusted")
+
+
+def test_after_a_week_of_distrust_an_hour_of_304_is_enough_for_doubt() -> None:
+    facts = {"distrusted_at": NOW - timedelta(days=8), "unconditional_at": NOW - timedelta(hours=5)}
+    _, script = poll(doubted(**facts, stats=replace(STATS, weight=400.0)), fetched())
+    assert script.asked[0].validators == Validators()
 
 
 def test_an_entry_that_links_to_the_home_page_is_not_fetched() -> None:
