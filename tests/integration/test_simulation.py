@@ -151,7 +151,7 @@ class Simulation:
         """Let the workers work. One that finds no host looks again at the next tick."""
         start, base = self.clock.at, self.clock.seconds
         free = dict.fromkeys(range(self.workers), 0.0)
-        idle = set(free)
+        idle: set[int] = set()
         while not until():
             worker = min(free, key=lambda one: free[one])
             at = free[worker]
