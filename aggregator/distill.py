@@ -35,10 +35,14 @@ _NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  #
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractJob:
-    """What a worker process gets. `from_feed` True: the entry's content is all there is."""
+    """What a worker process gets. `from_feed` True: the entry's content is all there is.
+
+    `is_foreign` True: the feed is of another site than the page. What it says never goes over what the page says.
+    """
 
     page: ExtractInput
     from_feed: bool
+    is_foreign: bool
     rules: PageRules | None
     mode: Literal["standard", "thorough"]
 
@@ -58,6 +62,7 @@ def job_of(
     return ExtractJob(
         page=blank if page.entry is None else _with_entry(blank, page.entry),
         from_feed=body is None,
+        is_foreign=bool(page.feed_url) and _site(page.feed_url) != _site(url),
         rules=rules_of(host_of(url)),
         mode=mode,
     )
@@ -90,10 +95,11 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
     """
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
-    outcome = extract_page(job.page, job.rules, job.mode)
+    page = _without_feed(job.page) if job.is_foreign else job.page
+    outcome = extract_page(page, job.rules, job.mode)
     reasons: tuple[str, ...] = ()
     if isinstance(outcome, Extraction):
-        reasons = assess(outcome, job.page)
+        reasons = assess(outcome, page)
         if wrong := _NO_ARTICLE.intersection(reasons):
             outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
     if isinstance(outcome, PageFailed) and job.page.feed_html:
@@ -101,6 +107,14 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
         if isinstance(stand_in, Extraction):
             return _assessed(stand_in, (f"page_{outcome.cause}",))
     return _assessed(outcome, reasons)
+
+
+def _site(url: str) -> str:
+    return site_of_url(url, Publishers())
+
+
+def _without_feed(page: ExtractInput) -> ExtractInput:
+    return replace(page, feed_title="", feed_html="", feed_summary="", feed_authors=(), feed_language="", feed_tags=())
 
 
 def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...]) -> Collected | PageFailed:

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     CLOCK = "clock"  # its dates cannot be right
     OWN_CLOCK = "own_clock"  # this machine's clock went back
     STUCK_VALIDATORS = "stuck_validators"  # said 304 although there was something new
+    ENTRY_IDS = "entry_ids"  # one id stands for several entries
     QUALITY = "quality"  # its pages give no article, or doubtful ones
 
 
@@ -76,6 +77,7 @@ def diagnose(
         _own_clock(feed.state, now),
         _feed_clock(signs),
         _stuck_validators(feed.state),
+        _broken_ids(feed.state),
         _blocked_pages(signs),
         _failed_pages(signs),
         _doubtful_articles(signs),
@@ -276,6 +278,21 @@ def _stuck_validators(state: FeedState) -> Finding | None:
         cause=None,
         detail="the server answered 304 Not Modified although there were new entries; it is asked without validators",
         remedy="Nothing to do here; tell the publisher that ETag or Last-Modified do not change with the feed.",
+    )
+
+
+def _broken_ids(state: FeedState) -> Finding | None:
+    if not state.entry_ids:
+        return None
+    instead = state.entry_ids.replace("+", " and ")
+    return Finding(
+        kind=Kind.ENTRY_IDS,
+        severity=Severity.ATTENTION,
+        since=None,
+        cause=None,
+        detail=f"one guid stands for several links; its entries are told apart by {instead}",
+        remedy="Nothing is lost: entries and articles stay what they are. Tell the publisher that each entry needs "
+        "a guid of its own.",
     )
 
 

@@ -330,6 +330,7 @@ class FeedState:
     gap_at: datetime | None = None  # when entries were lost last
     gap_interval: timedelta | None = None  # the longest interval then allowed; it doubles each day
     filling: Filling | None = None
+    entry_ids: str = ""  # the feed's own ids do not hold: what entries are told apart by instead, e.g. "link"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

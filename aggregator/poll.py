@@ -220,6 +220,7 @@ def _read(
         hints=parsed.hints,
         hub=parsed.hub,
         advertised=(),
+        entry_ids=_stand_in(parsed, state),
         stats=update_stats(state.stats, published, window=window, polled_at=feed.state.polled_at, now=now),
     )
     sightings = tuple(sighting_of(entry, feed, reading.publishers) for entry in parsed.entries)
@@ -237,6 +238,14 @@ def _read(
         if settings.fill_gaps:
             state = replace(state, filling=_filling(feed, parsed, result, sightings, gap))
     return replace(_success(feed, state, result, window, sightings, now, settings, random), gap=gap)
+
+
+def _stand_in(parsed: ParsedFeed, state: FeedState) -> str:
+    """Return what stands in for ids that the feed has and that do not hold; a feed without any has nothing broken."""
+    if not parsed.entries:
+        return state.entry_ids
+    is_broken = parsed.entry_id_rule != "id" and any(entry.id for entry in parsed.entries)
+    return parsed.entry_id_rule if is_broken else ""
 
 
 def _covered(published: Sequence[datetime], now: datetime) -> timedelta | None:

@@ -123,6 +123,7 @@ def dump_feed_rest(state: FeedState) -> str:
                 "gap_at": _moment(state.gap_at),
                 "gap_interval": _span(state.gap_interval),
                 "filling": _dump_filling(state.filling),
+                "entry_ids": state.entry_ids,
             }
         )
     )
@@ -148,6 +149,7 @@ def load_feed_rest(text: str) -> Json:
         "gap_at": _read_moment(kept.get("gap_at")),
         "gap_interval": _read_span(kept.get("gap_interval")),
         "filling": _load_filling(kept.get("filling")),
+        "entry_ids": kept.get("entry_ids", ""),
     }
 
 

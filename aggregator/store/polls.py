@@ -25,6 +25,7 @@ from aggregator.store.hashes import batches, entry_hash
 from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_feeds_due, lower_pages_due
 from aggregator.store.identity import known_articles, note_edges, note_urls, repartition
 from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, feeds, gaps, pages, polls
+from aggregator.store.sighted import Sighted, recognise
 
 _KEPT_POLLS: Final = 50
 
@@ -47,35 +48,10 @@ def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecord
 
 
 @dataclass(slots=True)
-class _Sighted:
-    """One sighting on its way: what the store knows about its entry, where it leads."""
-
-    sighting: Sighting
-    entry_hash: bytes
-    key: Key | None
-    key_hash: bytes
-    known: Row[Any] | None  # the entry as it was
-    page_id: int | None
-
-    @property
-    def url_hash(self) -> bytes:
-        return b"" if self.sighting.identity is None else key_hash(self.sighting.identity.url)
-
-    @property
-    def is_changed(self) -> bool:
-        return self.known is not None and self.known.content_hash != self.sighting.content_hash
-
-    @property
-    def is_settled(self) -> bool:
-        """Tell whether this is an entry that we have, unchanged, with its page."""
-        return self.known is not None and not self.is_changed and (self.page_id is not None or self.key is None)
-
-
-@dataclass(slots=True)
 class _Plan:
     """What is to be written, decided before the first lock is taken."""
 
-    new: list[_Sighted] = field(default_factory=list)  # one for each new page
+    new: list[Sighted] = field(default_factory=list)  # one for each new page
     revisits: list[tuple[int, int, datetime]] = field(default_factory=list)  # page, host, at the latest
     again: list[tuple[int, int]] = field(default_factory=list)  # page without bytes whose entry changed, host
     to_fetch: list[tuple[int, int]] = field(default_factory=list)  # page that only another feed's content stands for
@@ -126,7 +102,7 @@ def _host(sighting: Sighting, claim: Claim) -> str:
     return sighting.host or claim.host
 
 
-def _heed_evidence(tx: Transaction, sighted: Sequence[_Sighted], at: datetime) -> None:
+def _heed_evidence(tx: Transaction, sighted: Sequence[Sighted], at: datetime) -> None:
     """Keep what the entries say about their addresses."""
     edges = {edge for one in sighted if not one.is_settled for edge in one.sighting.edges}
     keys = {key for edge in edges for key in (edge.key, edge.other)}
@@ -151,7 +127,7 @@ _known_entries: Final = select(
 ).where(entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True)))
 
 
-def _look_up_entries(tx: Transaction, record: PollRecord) -> list[_Sighted]:
+def _look_up_entries(tx: Transaction, record: PollRecord) -> list[Sighted]:
     """Return the sightings, one for each entry id, with what the store knows about their entries."""
     by_hash: dict[bytes, Sighting] = {}
     for sighting in record.sightings:
@@ -166,7 +142,8 @@ def _look_up_entries(tx: Transaction, record: PollRecord) -> list[_Sighted]:
         key = sighting.identity.key if sighting.identity is not None else None
         row = known.get(hashed)
         page_id = None if row is None else row.page_id
-        sighted.append(_Sighted(sighting, hashed, key, b"" if key is None else key_hash(key), row, page_id))
+        sighted.append(Sighted(sighting, hashed, key, b"" if key is None else key_hash(key), row, page_id))
+    recognise(tx, record.feed_id, sighted, record.outcome.at)
     return sighted
 
 
@@ -186,7 +163,7 @@ _pages_by_key: Final = _pages.where(pages.c.key_hash.in_(bindparam("values", exp
 _pages_by_id: Final = _pages.where(pages.c.id.in_(bindparam("values", expanding=True)))
 
 
-def _plan(tx: Transaction, sighted: Sequence[_Sighted], record: PollRecord) -> _Plan:
+def _plan(tx: Transaction, sighted: Sequence[Sighted], record: PollRecord) -> _Plan:
     """Decide for each sighting: an article or a page that is known, or a new page."""
     plan = _Plan()
     open_ones = [one for one in sighted if one.key is not None and not one.is_settled]
@@ -228,7 +205,7 @@ def _can_collect(sighting: Sighting) -> bool:
     return bool(sighting.entry.content or sighting.entry.summary)
 
 
-def _plan_again(plan: _Plan, one: _Sighted, page: Row[Any], record: PollRecord) -> None:
+def _plan_again(plan: _Plan, one: Sighted, page: Row[Any], record: PollRecord) -> None:
     """A changed entry whose content is the article is read again; a changed `updated` brings a visit forward.
 
     Where another feed's content stands for the page and this feed's articles are fetched, the page is: what a feed
@@ -284,7 +261,7 @@ _fetch_after_all: Final = (
 
 
 def _add_pages(
-    tx: Transaction, new: Sequence[_Sighted], ids: Mapping[str, HostId], claim: Claim, record: PollRecord
+    tx: Transaction, new: Sequence[Sighted], ids: Mapping[str, HostId], claim: Claim, record: PollRecord
 ) -> dict[bytes, int]:
     """Insert the pages; another poll may have been faster. Returns page ids by key hash."""
     if not new:
@@ -323,7 +300,7 @@ def _upsert_entry(dialect: str) -> Insert:
     return statement.on_conflict_do_update(index_elements=[entries.c.feed_id, entries.c.entry_hash], set_=replaced)
 
 
-def _save_entries(tx: Transaction, sighted: Sequence[_Sighted], feed_id: FeedId, at: datetime) -> None:
+def _save_entries(tx: Transaction, sighted: Sequence[Sighted], feed_id: FeedId, at: datetime) -> None:
     rows = [
         {
             "feed_id": feed_id,

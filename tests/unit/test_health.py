@@ -247,6 +247,12 @@ def test_a_move_is_proposed_once_it_was_stable_for_a_week() -> None:
     )
 
 
+def test_ids_that_do_not_hold_are_told() -> None:
+    finding = only(diagnose(a_feed(entry_ids="link+date"), (), NOW))
+    assert (finding.kind, finding.severity) == (Kind.ENTRY_IDS, Severity.ATTENTION)
+    assert "link and date" in finding.detail
+
+
 def test_our_own_clock_went_back() -> None:
     finding = only(diagnose(a_feed(polled_at=NOW + 3 * HOUR), (), NOW))
     assert finding.kind is Kind.OWN_CLOCK

@@ -1,0 +1,102 @@
+"""Sightings against what the store knows of their feed: which entry is which, also where ids do not hold.
+
+An entry under an id that is not known is one of the feed's older entries when it leads to the same page, or, where it
+leads to none, when it says the same words; and when that older one is not in the document itself. So ids that change
+from poll to poll, or that the parser stopped to trust, make no entry new.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select
+
+from aggregator.identify import key_hash
+from aggregator.models import FeedId, Key
+from aggregator.ports import Decision, Sighting
+from aggregator.store.database import Transaction
+from aggregator.store.decisions import record_decisions
+from aggregator.store.hashes import batches
+from aggregator.store.schema import entries, pages
+
+
+@dataclass(slots=True)
+class Sighted:
+    """One sighting on its way: what the store knows about its entry, where it leads."""
+
+    sighting: Sighting
+    entry_hash: bytes
+    key: Key | None
+    key_hash: bytes
+    known: Row[Any] | None  # the entry as it was
+    page_id: int | None
+    is_recognised: bool = False  # by its page, under another id: what it says of its addresses is heeded again
+
+    @property
+    def url_hash(self) -> bytes:
+        """The hash of the address; empty where there is none."""
+        return b"" if self.sighting.identity is None else key_hash(self.sighting.identity.url)
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether this is an entry that we have, with other words."""
+        return self.known is not None and self.known.content_hash != self.sighting.content_hash
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether this is an entry that we have, unchanged, with its page."""
+        if self.known is None or self.is_changed or self.is_recognised:
+            return False
+        return self.page_id is not None or self.key is None
+
+
+_columns: Final = (entries.c.entry_hash, entries.c.content_hash, entries.c.updated_at, entries.c.page_id)
+_of_pages: Final = (
+    select(*_columns, pages.c.key_hash.label("told_by"))
+    .join(pages, pages.c.id == entries.c.page_id)
+    .where(pages.c.key_hash.in_(bindparam("values", expanding=True)), entries.c.feed_id == bindparam("feed"))
+    .order_by(entries.c.id)
+)
+_of_words: Final = (
+    select(*_columns, entries.c.content_hash.label("told_by"))
+    .where(entries.c.feed_id == bindparam("feed"), entries.c.content_hash.in_(bindparam("values", expanding=True)))
+    .order_by(entries.c.id)
+)
+_OWN_CONTENT: Final = "entry:"  # how keys of entries without a page begin
+
+
+def recognise(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], at: datetime) -> None:
+    """Give entries under unknown ids the older entry of the feed that they are; the decision log tells of it."""
+    unknown = [one for one in sighted if one.known is None]
+    paged = {id(one) for one in unknown if one.key is not None and not one.key.startswith(_OWN_CONTENT)}
+    shown = {one.entry_hash for one in sighted}
+    for query, told in (
+        (_of_pages, [(one.key_hash, one) for one in unknown if id(one) in paged]),
+        (_of_words, [(one.sighting.content_hash, one) for one in unknown if id(one) not in paged]),
+    ):
+        older = _older(tx, query, feed_id, (value for value, _ in told), shown)
+        for value, one in told:
+            if older[value]:
+                one.known, one.is_recognised = older[value].pop(0), id(one) in paged
+                one.entry_hash, one.page_id = one.known.entry_hash, one.known.page_id
+    told_of = [
+        Decision(url=one.sighting.url, key=one.key, verdict="known", rule="another entry id")
+        for one in unknown
+        if one.known is not None and one.sighting.url is not None and id(one) in paged
+    ]
+    record_decisions(tx, f"entry ids of feed {feed_id}", told_of, at)
+
+
+def _older(
+    tx: Transaction, query: Any, feed_id: FeedId, values: Iterable[Hashable], shown: set[bytes]
+) -> dict[Hashable, list[Row[Any]]]:
+    found: dict[Hashable, list[Row[Any]]] = defaultdict(list)
+    for batch in batches(values):
+        for row in tx.all(query, {"feed": feed_id, "values": batch}):
+            if row.entry_hash not in shown:
+                found[row.told_by].append(row)
+    return found
