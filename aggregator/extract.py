@@ -16,6 +16,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Literal
 
+import nh3
 from lxml.etree import _Element as Element
 from lxml.html import HTMLParser, document_fromstring
 from resiliparse.extract.html2text import extract_plain_text
@@ -36,6 +37,9 @@ from aggregator.models import Cause, DateSource, ExtractInput, Extraction, PageF
 from aggregator.pagerules import Applied, PageRules, apply_rules, mark_css
 
 logger = logging.getLogger(__name__)
+
+_FOREIGN = re.compile(r"<(?:svg|math)\b", re.IGNORECASE)
+_KEPT_TAGS = {"main", "section", "form", "fieldset"}  # beside nh3's own
 
 EXTRACTOR_NAME = "aggregator"
 EXTRACTOR_VERSION = f"1+trafilatura-{version('trafilatura')}+resiliparse-{version('resiliparse')}"
@@ -102,7 +106,12 @@ def feed_text(title: str, content: str) -> str:
 
 
 def feed_body(content: str) -> str:
-    """Return the paragraphs of an entry's content."""
+    """Return the paragraphs of an entry's content.
+
+    lxml leaves an `<svg/onload=...>` open to the end, and all text in it; HTML ends it at the next paragraph.
+    """
+    if _FOREIGN.search(content):
+        content = nh3.clean(content, tags=nh3.ALLOWED_TAGS | _KEPT_TAGS)
     return _join(blocks_of(_parse(content)))
 
 

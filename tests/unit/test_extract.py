@@ -275,3 +275,14 @@ def test_never_raises(body: bytes, title: str, content: str) -> None:
     page = ExtractInput(url="https://example.org/a", body=b"<p>" + body, feed_title=title, feed_html=content)
     assert isinstance(extract_page(page), Extraction | PageFailed)
     assert isinstance(extract_entry(page), Extraction | PageFailed)
+
+
+@pytest.mark.parametrize(
+    "opened", ["<svg/onload=alert(1)>", "<math>", "<SVG><path d='x'/>", "<svg><title>t</title></svg>"]
+)
+def test_an_svg_that_is_never_closed_swallows_no_text(opened: str) -> None:
+    html = f"{opened}<script>alert(2)</script><p onclick=x()>{'The ferry was late again. ' * 9}</p>"
+    found = extract_entry(ExtractInput(url="https://a.example/1", body=b"", feed_title="Late", feed_html=html))
+    assert isinstance(found, Extraction)
+    assert found.body.startswith("The ferry was late")
+    assert "alert" not in found.text + found.body
