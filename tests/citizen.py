@@ -222,9 +222,11 @@ class World:
 
 
 @contextmanager
-def street(world: World, feeds: Mapping[str, Script | bytes]) -> Iterator[dict[str, Site]]:
+def street(world: World, feeds: Mapping[str, Script | bytes | Site]) -> Iterator[dict[str, Site]]:
     """Open a site for each feed and follow them all."""
     with ExitStack() as stack:
-        sites = {name: stack.enter_context(Site(feed)) for name, feed in feeds.items()}
+        sites = {
+            name: stack.enter_context(feed if isinstance(feed, Site) else Site(feed)) for name, feed in feeds.items()
+        }
         world.follow(*(site.url() for site in sites.values()))
         yield sites

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story, street
 
 LONG = "The council of the village met in the old school to speak about the bridge and its many repairs. " * 8
 
@@ -154,16 +152,18 @@ def test_one_article_in_two_feeds_is_fetched_and_stored_once(world: World) -> No
         assert set(article.feeds) == {site.url(), site.url("/second")}
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["?utm_source=rss&utm_medium=feed", "?fbclid=abc", "?utm_campaign=x#comments", "#section", "?at_medium=RSS"],
-)
-def test_tracking_parameters_make_no_second_article(world: World, query: str) -> None:
-    with Site(rss(item("/a/1"), item(f"/a/1{query}", guid="tracked"))) as site:
-        world.follow(site.url())
+def test_tracking_parameters_make_no_second_article(world: World) -> None:
+    queries = (
+        "?utm_source=rss&utm_medium=feed",
+        "?fbclid=abc",
+        "?utm_campaign=x#comments",
+        "#section",
+        "?at_medium=RSS",
+    )
+    with street(world, {query: rss(item("/a/1"), item(f"/a/1{query}", guid="t")) for query in queries}) as sites:
         world.runs(2)
-        assert len(world.titles()) == 1
-        assert len(site.pages) == 1
+        assert {query: len(world.titles(site)) for query, site in sites.items()} == dict.fromkeys(queries, 1)
+        assert {query: len(site.pages) for query, site in sites.items()} == dict.fromkeys(queries, 1)
 
 
 def test_parameters_that_mean_something_stay(world: World) -> None:
@@ -217,14 +217,14 @@ def test_a_canonical_link_that_lies_joins_nothing(world: World) -> None:
         assert len(world.titles()) == 3
 
 
-@pytest.mark.parametrize("other", ["/a/1/", "//127.0.0.1:{port}/a/1", "/a/../a/1", "/%61/1", "/a/1?"])
-def test_spellings_of_an_address_are_one_article(world: World, other: str) -> None:
-    with Site() as site:
-        link = other.format(port=site.server.port)
-        site.feed = answering(rss(item("/a/1"), item(link, guid="other")))
-        world.follow(site.url())
+def test_spellings_of_an_address_are_one_article(world: World) -> None:
+    spellings = ("/a/1/", "//127.0.0.1:{port}/a/1", "/a/../a/1", "/%61/1", "/a/1?")
+    with street(world, dict.fromkeys(spellings, b"")) as sites:
+        for other, site in sites.items():
+            link = other.format(port=site.server.port)
+            site.feed = answering(rss(item("/a/1"), item(link, guid="other")))
         world.runs(2)
-        assert len(world.titles()) == 1
+        assert {other: len(world.titles(site)) for other, site in sites.items()} == dict.fromkeys(spellings, 1)
 
 
 def test_the_same_text_at_two_addresses_is_kept_and_marked(world: World) -> None:
@@ -257,16 +257,18 @@ def test_full_text_false_keeps_the_feeds_content_and_asks_for_no_page(world: Wor
         assert {article.url for article in world.articles} == {site.url("/a/1"), site.url("/a/2")}
 
 
-@pytest.mark.parametrize("status", [404, 403, 410, 500])
-def test_the_feeds_content_stands_in_for_a_page_that_fails(world: World, status: int) -> None:
-    with Site(rss(item("/a/1", more=full(LONG)), item("/a/2"))) as site:
-        site.paths["/a/1"] = answering(b"Sorry", status=status)
-        world.follow(site.url())
+def test_the_feeds_content_stands_in_for_a_page_that_fails(world: World) -> None:
+    failing = {str(status): answering(b"Sorry", status=status) for status in (403, 404, 410, 500, 503)}
+    failing["robots"] = answering(b"Sorry")
+    feed = rss(item("/a/1", more=full(LONG)))
+    with street(world, {name: Site(feed, {"/a/1": script}) for name, script in failing.items()}) as sites:
+        sites["robots"].paths["/robots.txt"] = answering(b"User-agent: *\nDisallow: /\n", "Content-Type: text/plain")
         world.run()
-        (article,) = [one for one in world.articles if one.url == site.url("/a/1")]
-        assert article.content.source == "feed"
-        assert LONG[:90] in article.content.body
-        assert "Sorry" not in article.content.text
+        assert {article.url for article in world.articles} == {site.url("/a/1") for site in sites.values()}
+        for article in world.articles:
+            assert article.content.source == "feed"
+            assert LONG[:90] in article.content.body
+            assert "Sorry" not in article.content.text
 
 
 def test_the_page_replaces_the_feeds_content_when_it_comes_back(world: World) -> None:

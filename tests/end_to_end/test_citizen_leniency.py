@@ -75,27 +75,30 @@ def test_a_feed_is_read_without_mojibake(read: dict[str, list[str]], name: str) 
     assert read[name] == [CHARSETS[name][0]] * 2
 
 
-@pytest.mark.parametrize(
-    ("encoding", "declared", "header"),
-    [
-        ("utf-8", "", "text/html; charset=utf-8"),
-        ("utf-8", '<meta charset="utf-8">', "text/html"),
-        ("cp1252", '<meta charset="iso-8859-1">', "text/html"),
-        ("cp1252", "", "text/html; charset=iso-8859-1"),
-        ("utf-16", "", "text/html"),
-        ("cp1252", '<meta http-equiv="Content-Type" content="text/html; charset=windows-1252">', "text/html"),
-    ],
-)
-def test_a_page_is_read_without_mojibake(world: World, encoding: str, declared: str, header: str) -> None:
-    text = f"<p>{NAME}. The mayor of the village opened the old bridge, {NAME}.</p>" * 4
-    page = f"<!doctype html><html><head>{declared}<title>{NAME}</title></head><body><article><h1>{NAME}</h1>{text}"
-    with Site() as site:
-        site.paths["/a/1"] = answering(page.encode(encoding), f"Content-Type: {header}")
-        world.follow(site.url())
+PAGES = {
+    "utf-8 by header": ("utf-8", "", "text/html; charset=utf-8"),
+    "utf-8 by meta": ("utf-8", '<meta charset="utf-8">', "text/html"),
+    "cp1252 called latin-1 by meta": ("cp1252", '<meta charset="iso-8859-1">', "text/html"),
+    "cp1252 called latin-1 by header": ("cp1252", "", "text/html; charset=iso-8859-1"),
+    "utf-16 by BOM": ("utf-16", "", "text/html"),
+    "cp1252 by http-equiv": (
+        "cp1252",
+        '<meta http-equiv="Content-Type" content="text/html; charset=windows-1252">',
+        "text/html",
+    ),
+}
+
+
+def test_a_page_is_read_without_mojibake(world: World) -> None:
+    with street(world, dict.fromkeys(PAGES, rss(item("/a/1")))) as sites:
+        for name, (encoding, declared, header) in PAGES.items():
+            text = f"<p>{NAME}. The mayor of the village opened the old bridge, {NAME}.</p>" * 4
+            head = f"<!doctype html><html><head>{declared}<title>{NAME}</title></head>"
+            page = f"{head}<body><article><h1>{NAME}</h1>{text}</article></body></html>"
+            sites[name].paths["/a/1"] = answering(page.encode(encoding), f"Content-Type: {header}")
         world.run()
-        (article,) = world.articles
-        assert article.content.title == NAME
-        assert article.content.body.startswith(NAME)
+        assert {name: world.titles(site) for name, site in sites.items()} == {name: [NAME] for name in PAGES}
+        assert all(article.content.body.startswith(NAME) for article in world.articles)
 
 
 # --- XML --------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from aggregator import __version__
 from aggregator.selftest.server import Peer, Request
-from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story, street
 
 TEN = rss(*(item(f"/a/{number}") for number in range(10)))
 
@@ -229,13 +229,11 @@ def test_the_longest_match_counts(world: World) -> None:
         assert site.pages == ["/a/2"]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_without_robots_txt_all_is_allowed(world: World, status: int) -> None:
-    with Site() as site:
-        site.paths["/robots.txt"] = answering(b"Disallow: /", status=status)
-        world.follow(site.url())
+def test_without_robots_txt_all_is_allowed(world: World) -> None:
+    absent = {str(status): answering(b"Disallow: /", status=status) for status in (400, 401, 403, 404, 410)}
+    with street(world, {name: Site(paths={"/robots.txt": script}) for name, script in absent.items()}) as sites:
         world.run()
-        assert site.pages == ["/a/1"]
+        assert {name: site.pages for name, site in sites.items()} == {name: ["/a/1"] for name in absent}
 
 
 def test_robots_txt_that_fails_stops_pages_until_it_answers(world: World) -> None:

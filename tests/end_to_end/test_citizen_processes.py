@@ -154,6 +154,7 @@ def test_a_second_instance_does_what_the_first_one_leaves_and_goes(world: World,
         assert len(stored(world)) == len(PAGES) + 1
 
 
+@pytest.mark.soak
 def test_run_once_beside_the_daemon_simply_works(world: World, installed: Installation) -> None:
     with Site(FEED) as site:
         world.follow(site.url())

@@ -12,7 +12,7 @@ import pytest
 
 from aggregator.models import Cause
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss
+from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
 FEED = rss(item("/a/1"))
 
@@ -26,6 +26,11 @@ def targets(site: Site) -> list[str]:
     return [one.target for one in site.server.requests if not one.target.startswith(("/a/", "/robots"))]
 
 
+def moving_site(feed: Script) -> Site:
+    """Return a site whose feed is at /new and which says `feed` at /feed."""
+    return Site(feed, {"/new": answering(FEED)})
+
+
 @contextmanager
 def at_new(feed: bytes | Script = FEED, **paths: Script) -> Iterator[Site]:
     """A site whose feed is at /new as well; `paths` are of one name."""
@@ -34,23 +39,19 @@ def at_new(feed: bytes | Script = FEED, **paths: Script) -> Iterator[Site]:
         yield site
 
 
-@pytest.mark.parametrize("status", [301, 308])
-def test_a_permanent_redirect_is_used_from_the_next_poll_on(world: World, status: int) -> None:
-    with at_new() as site:
-        site.paths["/feed"] = moved("/new", status)
-        world.follow(site.url())
+def test_a_permanent_redirect_is_used_from_the_next_poll_on(world: World) -> None:
+    with street(world, {str(status): moving_site(moved("/new", status)) for status in (301, 308)}) as sites:
         world.runs(3)
-        assert targets(site) == ["/feed", "/new", "/new", "/new"]
-        assert world.titles() == ["About /a/1"]
+        assert {name: targets(site) for name, site in sites.items()} == {
+            name: ["/feed", "/new", "/new", "/new"] for name in sites
+        }
+        assert all(world.titles(site) == ["About /a/1"] for site in sites.values())
 
 
-@pytest.mark.parametrize("status", [302, 303, 307])
-def test_a_temporary_redirect_is_never_kept(world: World, status: int) -> None:
-    with at_new() as site:
-        site.paths["/feed"] = moved("/new", status)
-        world.follow(site.url())
+def test_a_temporary_redirect_is_never_kept(world: World) -> None:
+    with street(world, {str(status): moving_site(moved("/new", status)) for status in (302, 303, 307)}) as sites:
         world.runs(2)
-        assert targets(site) == ["/feed", "/new"] * 2
+        assert {name: targets(site) for name, site in sites.items()} == {name: ["/feed", "/new"] * 2 for name in sites}
 
 
 def test_the_configuration_is_never_rewritten(world: World) -> None:
@@ -86,27 +87,23 @@ def test_a_chain_of_permanent_redirects_is_kept_to_its_end(world: World) -> None
         assert targets(site) == ["/feed", "/b", "/c", "/new", "/new"]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        answering(b"", status=404),
-        answering(b"", status=500),
-        answering(b"<!doctype html><html><body>Welcome</body></html>"),
-        answering(b""),
-        answering(b"not XML", RSS),
-    ],
-    ids=["404", "500", "html", "empty", "junk"],
-)
-def test_an_address_that_served_no_valid_feed_is_not_adopted(world: World, answer: Script) -> None:
-    with at_new() as site:
-        site.paths |= {"/feed": moved("/new"), "/new": answer}
-        world.follow(site.url())
-        assert world.run().feeds_failed == 1
-        assert world.state(site.url()).adopted_url is None
-        site.paths["/feed"] = site.feed
+def test_an_address_that_served_no_valid_feed_is_not_adopted(world: World) -> None:
+    answers = {
+        "404": answering(b"", status=404),
+        "500": answering(b"", status=500),
+        "html": answering(b"<!doctype html><html><body>Welcome</body></html>"),
+        "empty": answering(b""),
+        "junk": answering(b"not XML", RSS),
+    }
+    moving = {name: moving_site(one_by_one(moved("/new"), answering(FEED))) for name in answers}
+    for name, site in moving.items():
+        site.paths["/new"] = answers[name]
+    with street(world, moving) as sites:
+        assert world.run().feeds_failed == len(answers)
+        assert [name for name, site in sites.items() if world.state(site.url()).adopted_url] == []
         world.runs(3)
-        assert "/new" not in targets(site)[2:]
-        assert world.titles() == ["About /a/1"]
+        assert [name for name, site in sites.items() if "/new" in targets(site)[2:]] == []
+        assert all(world.titles(site) == ["About /a/1"] for site in sites.values())
 
 
 def test_the_configured_address_counts_again_when_the_adopted_one_stays_broken(world: World) -> None:
@@ -139,13 +136,14 @@ def test_validators_of_the_target_go_to_it(world: World) -> None:
         assert report.feeds_unchanged == 1
 
 
-@pytest.mark.parametrize("location", ["new", "./new", "//{authority}/new", "/new#part", "http://{authority}/new"])
-def test_a_relative_location_is_resolved(world: World, location: str) -> None:
-    with at_new() as site:
+def test_a_relative_location_is_resolved(world: World) -> None:
+    locations = ("new", "./new", "//{authority}/new", "/new#part", "http://{authority}/new")
+    moving = {location: moving_site(answering()) for location in locations}
+    for location, site in moving.items():
         site.paths["/feed"] = moved(location.format(authority=f"127.0.0.1:{site.server.port}"))
-        world.follow(site.url())
+    with street(world, moving) as sites:
         world.run()
-        assert targets(site) == ["/feed", "/new"]
+        assert {name: targets(site) for name, site in sites.items()} == {name: ["/feed", "/new"] for name in sites}
 
 
 # --- ends of the road -------------------------------------------------------------------------------------------------
