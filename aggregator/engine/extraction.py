@@ -159,7 +159,7 @@ class ExtractionLine:
         self._tasks -= len(tasks)
         outcomes: list[ArticleOutcome] = []
         for pages, future in tasks:
-            held = [page for page in pages if page.id in self._in_hand]  # others were given back meanwhile
+            held = [page for page in pages if self._in_hand.get(page.id) is page]  # not given back, nor claimed anew
             match outcome_of(future):
                 case None:
                     for page in held:
@@ -172,7 +172,7 @@ class ExtractionLine:
                     self._alone.extend(held)
                 case results:
                     made = zip(pages, results, strict=True)
-                    outcomes += self._outcomes((page, result) for page, result in made if page.id in self._in_hand)
+                    outcomes += self._outcomes((page, result) for page, result in made if page in held)
         self._keep(outcomes)
         return before - len(self._in_hand)
 
