@@ -43,6 +43,7 @@ class Kind(StrEnum):
     OWN_CLOCK = "own_clock"  # this machine's clock went back
     STUCK_VALIDATORS = "stuck_validators"  # said 304 although there was something new
     ENTRY_IDS = "entry_ids"  # one id stands for several entries
+    LOST_ENTRIES = "lost_entries"  # its fixed interval is too long for what it shows
     QUALITY = "quality"  # its pages give no article, or doubtful ones
 
 
@@ -77,6 +78,7 @@ def diagnose(
         _own_clock(feed.state, now),
         _feed_clock(signs),
         _stuck_validators(feed.state),
+        _lost_entries(feed, now),
         _broken_ids(feed.state),
         _blocked_pages(signs),
         _failed_pages(signs),
@@ -274,7 +276,7 @@ def _stuck_validators(state: FeedState) -> Finding | None:
     return Finding(
         kind=Kind.STUCK_VALIDATORS,
         severity=Severity.ATTENTION,
-        since=None,
+        since=state.distrusted_at,
         cause=None,
         detail="the server answered 304 Not Modified although there were new entries; it is asked without validators",
         remedy="Nothing to do here; tell the publisher that ETag or Last-Modified do not change with the feed.",
@@ -293,6 +295,21 @@ def _broken_ids(state: FeedState) -> Finding | None:
         detail=f"one guid stands for several links; its entries are told apart by {instead}",
         remedy="Nothing is lost: entries and articles stay what they are. Tell the publisher that each entry needs "
         "a guid of its own.",
+    )
+
+
+def _lost_entries(feed: Feed, now: datetime) -> Finding | None:
+    """A gap at a feed whose interval is the operator's: nobody else can shorten it."""
+    gap_at = feed.state.gap_at
+    if feed.interval is None or gap_at is None or now - gap_at >= _SETTLED:
+        return None
+    return Finding(
+        kind=Kind.LOST_ENTRIES,
+        severity=Severity.ATTENTION,
+        since=gap_at,
+        cause=None,
+        detail=f"between two polls, every {_ago(feed.interval)}, all entries were replaced: some may be lost",
+        remedy="Write a shorter `interval`, or none: then the feed's own rhythm decides. `aggregator gaps` lists when.",
     )
 
 

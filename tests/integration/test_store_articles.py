@@ -179,6 +179,33 @@ def test_state_and_gap_of_a_feed_are_kept(store: SqlStore) -> None:
     assert store.gaps() == (Gap(feed_id=feed.id, feed=A, since=START - timedelta(hours=2), until=START),)
 
 
+def test_a_gap_that_was_filled_says_when(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    held = claim(store, feed.host)
+    for hours in (9, 5, 2):
+        since = START - timedelta(hours=hours)
+        store.record_poll(held, replace(poll_record(feed, at=START), gap=(since, since + timedelta(hours=1))))
+    step = replace(poll_record(feed, at=START), filled_since=START - timedelta(hours=5), is_poll=False)
+    assert store.record_poll(held, step) is not None
+    assert [gap.filled_at for gap in store.gaps()] == [None, START, START]
+    assert len(store.polls(feed.id)) == 3  # a step that asks nothing of the feed is no poll
+    later = START + timedelta(hours=1)
+    store.record_poll(held, replace(poll_record(feed, at=later), filled_since=START - timedelta(days=1)))
+    assert [gap.filled_at for gap in store.gaps()] == [later, START, START]
+
+
+def test_what_a_feed_showed_before_is_known_by_id_and_by_page(store: SqlStore, clock: StandingClock) -> None:
+    (feed, other) = subscribe(store, A, B)
+    poll(store, feed, sighting(1), sighting(2))
+    clock.pass_(timedelta(hours=1))
+    poll(store, other, sighting(4))
+    poll(store, feed, sighting(2, content_hash="changed"), sighting(3))
+    asked = [sighting(1), sighting(2), sighting(3), sighting(4), sighting(5), sighting(2, entry_id="another id")]
+    later = START + timedelta(hours=1)
+    assert store.first_seen(feed.id, asked) == (START, START, later, None, None, START)
+    assert store.first_seen(feed.id, ()) == ()
+
+
 def test_a_feed_moves_to_the_host_where_it_is_due(store: SqlStore) -> None:
     (feed,) = subscribe(store, A)
     held = claim(store, feed.host)

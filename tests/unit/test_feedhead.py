@@ -43,6 +43,24 @@ def test_title(inner: str, title: str) -> None:
     assert rss(inner).title == title
 
 
+@pytest.mark.parametrize(
+    ("inner", "generator"),
+    [
+        ("<generator>https://wordpress.org/?v=6.4</generator>", "https://wordpress.org/?v=6.4"),
+        ('<admin:generatorAgent rdf:resource="https://wordpress.org/?v=2"/>', "https://wordpress.org/?v=2"),
+        ("<generator>" + "x" * 999 + "</generator>", "x" * 200),
+        ("", ""),
+    ],
+)
+def test_generator(inner: str, generator: str) -> None:
+    assert rss(inner).generator == generator
+
+
+def test_generator_of_atom() -> None:
+    found = atom('<generator uri="https://wordpress.com/" version="1">WordPress.com</generator>').generator
+    assert found == "WordPress.com https://wordpress.com/"
+
+
 def test_links_by_relation() -> None:
     found = rss(
         """<atom:link rel="self" href="/self"/><atom:link rel="hub" href="https://hub.example/"/>

@@ -266,8 +266,19 @@ def test_dates_that_cannot_be_right_are_counted(flagged: int, entries: int, foun
 
 
 def test_a_server_whose_validators_lie_is_named() -> None:
-    assert only(diagnose(a_feed(revalidation="distrusted"), (), NOW)).kind is Kind.STUCK_VALIDATORS
+    finding = only(diagnose(a_feed(revalidation="distrusted", distrusted_at=NOW - DAY), (), NOW))
+    assert (finding.kind, finding.since) == (Kind.STUCK_VALIDATORS, NOW - DAY)
     assert diagnose(a_feed(revalidation="checked"), (), NOW) == ()
+    assert diagnose(a_feed(revalidation="", distrusted_at=NOW - 8 * DAY), (), NOW) == ()
+
+
+def test_a_fixed_interval_that_loses_entries_is_named_for_a_week() -> None:
+    feed = replace(a_feed(gap_at=NOW - DAY), interval=3 * HOUR)
+    finding = only(diagnose(feed, (), NOW))
+    assert (finding.kind, finding.severity, finding.since) == (Kind.LOST_ENTRIES, Severity.ATTENTION, NOW - DAY)
+    assert "every 3 hours" in finding.detail
+    assert diagnose(replace(feed, state=replace(feed.state, gap_at=NOW - 7 * DAY)), (), NOW) == ()
+    assert diagnose(a_feed(gap_at=NOW - DAY), (), NOW) == ()  # an adaptive one shortens it by itself
 
 
 # --- pages and articles -----------------------------------------------------------------------------------------------

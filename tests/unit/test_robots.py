@@ -19,6 +19,7 @@ from aggregator.robots import (
     refusal,
     robots_of,
     robots_url,
+    sitemaps,
 )
 
 AGENT = "aggregator/0.1 (+https://example.org/)"
@@ -57,6 +58,21 @@ def allowed(text: str, path: str, agent: str = AGENT) -> bool:
 )
 def test_rules(text: str, path: str, expected: bool) -> None:
     assert allowed(text, path) is expected
+
+
+def test_sitemaps_are_named_by_anyone_s_file() -> None:
+    text = b"""User-agent: x
+Disallow: /
+Sitemap: https://b.example/1.xml
+ sitemap :/news.xml # the latest
+Site-map: https://b.example/1.xml
+# Sitemap: https://b.example/commented.xml
+Sitemap: ftp://b.example/2
+Sitemap:
+"""
+    rule = parse_robots(text)
+    assert sitemaps(rule, "https://a.example/x") == ("https://b.example/1.xml", "https://a.example/news.xml")
+    assert sitemaps(RobotsRule(kind="absent"), "https://a.example/x") == ()
 
 
 def test_the_agent_is_known_by_its_product_token() -> None:

@@ -19,6 +19,7 @@ from aggregator.models import (
     FeedStatus,
     FetchedPage,
     FetchFailed,
+    Filling,
     Key,
     Page,
     PageId,
@@ -31,6 +32,7 @@ from aggregator.schedule import (
     NEVER,
     PollPolicy,
     after_failure,
+    after_gap,
     after_success,
     expected_rate,
     first_poll_at,
@@ -230,6 +232,71 @@ def test_what_moves_moves_on() -> None:
     burst = [now - number * MINUTE for number in range(1, 9)]
     moved = update_stats(stats, burst, window=100, polled_at=now - 10 * MINUTE, now=now)
     assert wait_of(moved) < 0.7 * wait_of(stats)
+
+
+# --- gaps -------------------------------------------------------------------------------------------------------------
+
+
+def gapped(feed: Feed, covered: timedelta | None = None, now: datetime = NOW) -> Feed:
+    """Return the feed as it is after a gap."""
+    state = after_gap(feed, feed.state, covered=covered, now=now)
+    return replace(feed, state=after_success(state, now=now))
+
+
+@pytest.mark.parametrize(
+    ("since", "planned", "covered", "allowed"),
+    [
+        pytest.param(4 * HOUR, 2 * HOUR, None, HOUR, id="half of the planned interval"),
+        pytest.param(2 * HOUR, 4 * HOUR, None, HOUR, id="half of the real one, where that was shorter"),
+        pytest.param(4 * HOUR, 4 * HOUR, 40 * MINUTE, 20 * MINUTE, id="half of what the window covers"),
+        pytest.param(4 * HOUR, -HOUR, -HOUR, 2 * HOUR, id="times that cannot be count nothing"),
+        pytest.param(timedelta(0), timedelta(0), None, DAY, id="nothing is known"),
+    ],
+)
+def test_a_gap_halves_the_interval(
+    since: timedelta, planned: timedelta, covered: timedelta | None, allowed: timedelta
+) -> None:
+    last = NOW - since
+    feed = a_feed(succeeded_at=last, polled_at=last, due_at=last + planned)
+    assert after_gap(feed, feed.state, covered=covered, now=NOW).gap_interval == allowed
+
+
+def test_while_a_gap_is_filled_the_planned_interval_is_the_one_after_it() -> None:
+    last = NOW - 3 * HOUR
+    work = Filling(since=last, until=last, resume_at=last + HOUR, sources=())
+    feed = a_feed(succeeded_at=last, polled_at=last, due_at=last, filling=work)
+    assert after_gap(feed, feed.state, covered=None, now=NOW).gap_interval == HOUR / 2
+
+
+def test_the_bound_of_a_gap_doubles_each_day() -> None:
+    feed = gapped(a_feed(succeeded_at=NOW - HOUR, polled_at=NOW - HOUR))
+    assert next_wait(replace(feed, state=replace(feed.state, gap_at=None))) > 2 * HOUR
+    waits = [max(next_wait(feed, seed=seed, now=NOW + days * DAY) for seed in range(9)) for days in range(4)]
+    assert waits == [HOUR / 2, HOUR, 2 * HOUR, 4 * HOUR]
+    assert next_wait(feed, now=NOW + 4000 * DAY) > 3 * HOUR  # its own rhythm
+
+
+def test_repeated_gaps_go_down_to_the_shortest_interval() -> None:
+    feed, now = a_feed(succeeded_at=NOW - HOUR, polled_at=NOW - HOUR, due_at=NOW), NOW
+    for _ in range(9):
+        feed = gapped(feed, now=now)
+        wait = next_wait(feed, now=now)
+        assert wait >= POLICY.min_interval
+        now += wait
+        feed = replace(feed, state=replace(feed.state, due_at=now))
+    assert wait == POLICY.min_interval
+
+
+def test_a_gap_shortens_no_fixed_interval_and_no_wish() -> None:
+    fixed = gapped(a_feed(interval=HOUR, succeeded_at=NOW - HOUR, polled_at=NOW - HOUR))
+    assert next_wait(fixed) > 50 * MINUTE
+    wish = a_feed(succeeded_at=NOW - HOUR, polled_at=NOW - HOUR, hints=FeedHints(ttl=3 * HOUR))
+    assert next_wait(gapped(wish)) == 3 * HOUR
+
+
+def test_a_failure_after_a_gap_is_no_earlier_than_without_it() -> None:
+    feed = gapped(a_feed(succeeded_at=NOW - HOUR, polled_at=NOW - HOUR))
+    assert fails(feed, failed()).due_at - NOW >= HOUR / 2
 
 
 @settings(deadline=None)

@@ -16,9 +16,11 @@ from aggregator.models import (
     Extraction,
     FeedHints,
     FeedState,
+    Filling,
     Hop,
     LeadImage,
     PublicationStats,
+    Source,
 )
 from aggregator.store import codec
 from aggregator.store.hashes import batches, entry_hash, text_hash
@@ -35,6 +37,7 @@ stats = st.builds(
     weight=numbers,
     exposure_days=numbers,
     hours=st.lists(numbers, min_size=24, max_size=24).map(tuple),
+    minutes=st.lists(numbers, min_size=12, max_size=12).map(tuple),
     weekdays=st.lists(numbers, min_size=7, max_size=7).map(tuple),
     recent=st.lists(moments, max_size=3).map(tuple),
     window=st.integers(0, 100),
@@ -61,6 +64,21 @@ states = st.builds(
     hub=st.none() | st.text(min_size=1),
     revalidation=st.sampled_from(["", "checked", "distrusted"]),
     unconditional_at=st.none() | moments,
+    distrusted_at=st.none() | moments,
+    gap_at=st.none() | moments,
+    gap_interval=st.none() | spans,
+    filling=st.none()
+    | st.builds(
+        Filling,
+        since=moments,
+        until=moments,
+        resume_at=moments,
+        sources=st.lists(
+            st.builds(Source, kind=st.sampled_from(["page", "site", "sitemap"]), url=st.text()), max_size=2
+        ).map(tuple),
+        sections=texts,
+        asked=texts,
+    ),
 )
 
 
