@@ -50,6 +50,12 @@ def config_in(folder: Path, text: str = "") -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _no_configuration_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.delenv("AGGREGATOR_CONFIG", raising=False)
+
+
 @pytest.fixture(scope="module")
 def room() -> Iterator[Newsroom]:
     with Newsroom() as newsroom:
@@ -145,6 +151,7 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
     assert_one_line(call("run-once", "--config", tmp_path), 2, "is a folder")
     assert_one_line(call("run-once", "--config", "a\nb"), 2)
     assert_one_line(call("run-once", "--config", "x" * 5000), 2)
+    assert_one_line(call("parse", "a\0b", folder=tmp_path), 2, "is not a file name")
     latin = config_in(tmp_path)
     latin.write_bytes("# für\n".encode("latin-1"))
     assert_one_line(call("run-once", "--config", latin), 2, "line 1: is not UTF-8")
@@ -284,7 +291,7 @@ def test_reading_makes_no_store(tmp_path: Path, command: tuple[str, ...]) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["aggregator.toml"]
 
 
-@pytest.mark.parametrize("command", [("run-once",), *READING], ids=" ".join)
+@pytest.mark.parametrize("command", [("run-once",), ("feeds", "list"), *READING], ids=" ".join)
 def test_a_store_that_is_no_database(tmp_path: Path, command: tuple[str, ...]) -> None:
     config, store = config_in(tmp_path), tmp_path / "data" / "aggregator.db"
     store.parent.mkdir()

@@ -52,6 +52,12 @@ ARTICLE: dict[str, type | tuple[type, ...]] = {
 UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 
+@pytest.fixture(autouse=True)
+def _no_configuration_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.delenv("AGGREGATOR_CONFIG", raising=False)
+
+
 @pytest.fixture(scope="module")
 def room() -> Iterator[Newsroom]:
     with Newsroom() as newsroom:
@@ -384,7 +390,12 @@ def test_articles_show_by_every_name(filled: Path) -> None:
     assert record["text"] not in body
 
 
-def test_articles_show_revisions(filled: Path, tmp_path: Path) -> None:
+def test_articles_show_says_what_it_resembles(filled: Path) -> None:
+    near = next(one for one in call("export", "--config", filled).records if one["near_duplicate_of"])
+    assert f"like     {near['near_duplicate_of']}\n" in call("articles", "show", near["id"], "--config", filled).out
+
+
+def test_articles_show_revisions(filled: Path) -> None:
     out = call("articles", "show", SHORT, "--revisions", "--config", filled).out
     assert out == "one revision: the text never changed\n"
 
@@ -461,6 +472,15 @@ def test_identify(tmp_path: Path) -> None:
     piped = call("identify", "-", stdin=f"{SHORT}\r\nhttp://a\xff\n".encode("latin-1"), folder=tmp_path)
     assert piped.out.splitlines()[0] == f"{SEED_KEY}\tdw\t{SHORT}"
     assert piped.out.count("\n") == 2
+
+
+def test_extract_and_parse_fetch_an_address(filled: Path) -> None:
+    assert call("extract", LONG, "--config", filled).raw == SEED.read_bytes()
+    record = call("extract", SHORT, "--json", "--config", filled).record
+    assert (record["key"], record["url"]) == (SEED_KEY, LONG)  # where the short link led
+    feed = call("parse", DW_FEED, "--json", "--config", filled).record
+    assert (feed["file"], feed["format"], feed["error"]) == (DW_FEED, "rdf", None)
+    assert all(UTC_TIME.fullmatch(entry["date"]) for entry in feed["entries"])
 
 
 def test_check(tmp_path: Path) -> None:

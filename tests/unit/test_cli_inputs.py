@@ -41,6 +41,12 @@ RECORD = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_configuration_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.delenv("AGGREGATOR_CONFIG", raising=False)
+
+
 @given(st.binary(max_size=2000))
 def test_a_zipped_file_reads_like_the_plain_one(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "some.gz"
