@@ -89,7 +89,7 @@ def compare(one: Set[int], other: Set[int]) -> Similarity:
 
 
 def is_near_duplicate(similarity: Similarity) -> bool:
-    """Say whether two samples are of one text; the thresholds are measured by benchmarks/near_duplicates.py."""
+    """Say whether two samples are of one text; the thresholds are measured by benchmarks/bench_near_duplicates.py."""
     return (
         similarity.common >= MIN_COMMON
         and similarity.containment >= MIN_CONTAINMENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from aggregator.evidence import Edge, KeyFacts, judge
 from aggregator.fingerprint import fingerprint
-from aggregator.models import EvidenceKind, FetchedPage, Key
+from aggregator.models import EvidenceKind, FetchedPage, Identity, Key
 from aggregator.store import SqlStore
 from aggregator.store.hashes import text_hash
 from tests.stores import (
@@ -152,6 +152,43 @@ def test_any_order_and_batching_gives_the_same_articles(
     assert store.number_changes() == 0
 
 
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(FEEDS), st.integers(0, 5), st.integers(0, 2), st.integers(0, 5), pairs),
+        st.integers(1, 3),  # so many of the pages that wait are extracted
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(taken=steps)
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_interleaving_of_sightings_evidence_and_extraction_gives_the_same_articles(
+    reused: ReusedStore, taken: list[tuple[str, int, int, int, frozenset[tuple[int, int]]] | int]
+) -> None:
+    store = reused.empty()
+    subscribe(store, *FEEDS)
+    seen, joined = [], frozenset[tuple[int, int]]()
+    for step in taken:
+        if isinstance(step, int):
+            fetch_due(store)
+            for page in fetched_pages(store, step):
+                extract(store, page)
+            continue
+        feed, number, variant, guid, said = step
+        announce(store, [(feed, number, variant, guid)], said)
+        seen.append((feed, number, variant, guid))
+        joined |= said
+    extract_all(store)
+    assert outcome(store) == expected(seen, joined)
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +231,40 @@ def test_a_crash_between_any_two_statements_leaves_no_second_article(reused: Reu
         if count[0] < countdown:
             assert countdown > 60
             return
+
+
+def test_a_crash_while_articles_are_merged_or_parted_leaves_what_the_evidence_says(reused: ReusedStore) -> None:
+    """Two articles with one text become one by evidence; then the rules give both one key, and two again."""
+    step = 1 if reused.url.startswith("sqlite") else 7
+    both = frozenset({address(0, 0), address(1, 0)})
+    for countdown in itertools.count(1, step):
+        store = reused.empty()
+        subscribe(store, *FEEDS)
+        for number in (0, 1, 3):
+            announce(store, [(FEEDS[0], number, 0, 0)], frozenset())
+            extract_all(store)
+        with crash_at(countdown) as count, suppress(CrashError):
+            _rekey(store, "joined", lambda url: "x:" + ("one" if "-3-" not in url else "other"))
+            _rekey(store, "parted", by_address)
+            announce(store, [(FEEDS[1], 0, 0, 0)], frozenset({(0, 1)}))
+        reused.clock.pass_(timedelta(minutes=10))
+        _rekey(store, "joined", lambda url: "x:" + ("one" if "-3-" not in url else "other"))
+        assert outcome(store) == {both, frozenset({address(3, 0)})}
+        _rekey(store, "parted", by_address)
+        announce(store, [(FEEDS[1], 0, 0, 0)], frozenset({(0, 1)}))
+        assert outcome(store) == {both, frozenset({address(3, 0)})}
+        if count[0] < countdown:
+            assert countdown > 60
+            return
+
+
+def by_address(url: str) -> str:
+    return url.replace("www.", "").partition("?")[0]
+
+
+def _rekey(store: SqlStore, version: str, rule: Callable[[str], str]) -> None:
+    while not store.rekey(version, lambda url: Identity(url=url, key=Key(rule(url)), rule="test"), limit=1):
+        pass
 
 
 def _work(store: SqlStore) -> None:

@@ -1,6 +1,6 @@
 """How long `identify` takes for 100,000 addresses, as a multiple of what `urllib.parse.urlsplit` takes for them.
 
-    python benchmarks/identify.py [--urls FILE] [--count 100000]
+    python benchmarks/bench_identify.py [--urls FILE] [--count 100000]
 
 Without FILE (one address a line) the addresses are made up: articles with and without tracking, AMP forms, redirectors,
 publishers with rules, non-ASCII paths. All are distinct, as both sides cache. Prints the ratio of the function and,
@@ -48,6 +48,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", help="ignored: nothing of the evaluation data is needed")
     parser.add_argument("--urls", type=Path)
     parser.add_argument("--count", type=int, default=100_000)
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Precision and recall of near-duplicate detection on edited copies of real article bodies.
 
-    python benchmarks/near_duplicates.py DATA [--copies 3500] [--seed 1]
+    python benchmarks/bench_near_duplicates.py DATA [--copies 3500] [--seed 1]
 
 DATA is a folder with `truth.jsonl`, one JSON object a line with `id`, `site` and `body`. Each copy is an edited body: a
 byline added, trimmed to 70 % and to 40 %, 5 % and 10 % of the words changed, 25 % foreign text inserted. A store is
@@ -124,12 +124,12 @@ def judge_round(originals: Sequence[Document], copies: Sequence[Document]) -> tu
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--copies", type=int, default=3500)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    if not (arguments.data / "truth.jsonl").is_file():
-        print(f"skipped: {arguments.data}/truth.jsonl is not there", file=sys.stderr)
+    if arguments.data is None or not (arguments.data / "truth.jsonl").is_file():
+        print("skipped: give the folder that holds truth.jsonl, as in `make bench DATA=...`", file=sys.stderr)
         return 0
     bodies = read_bodies(arguments.data)
     source = random.Random(arguments.seed)
