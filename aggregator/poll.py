@@ -48,6 +48,7 @@ from aggregator.urls import clean, host_of
 logger = logging.getLogger(__name__)
 
 _PERMANENT = frozenset({301, 308})
+_SHORTEST_DEADLINE = timedelta(milliseconds=10)  # of a hop whose time is over
 _ADOPTION_FAILURES = 3.0  # an adopted address that fails so often is given up for the configured one
 _DOUBT_AFTER = timedelta(days=1)  # the shortest time of nothing but 304 that raises a doubt
 _EXPECTED_ENTRIES = 3.0  # ... if so many entries were expected in it
@@ -119,9 +120,10 @@ def poll_feed(
         deadline=settings.deadline,
     )
     result = fetcher.fetch(request)
-    requests = 1
+    requests, left = 1, settings.deadline
     while isinstance(result, Redirected) and may_hop(result.target):
-        result = fetcher.fetch(replace(request, url=result.target, hops=result.hops))
+        left = max(left - result.elapsed, _SHORTEST_DEADLINE)  # one deadline for all hops
+        result = fetcher.fetch(replace(request, url=result.target, hops=result.hops, deadline=left))
         requests += 1
     match result:
         case Redirected():
@@ -455,5 +457,10 @@ def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identit
 
 
 def _content_hash(entry: Entry) -> str:
-    parts = (entry.title, entry.link or "", entry.content, entry.summary, str(entry.updated_at))
+    addresses = (
+        entry.link or "",
+        entry.original_link or "",
+        entry.content_id or "",
+    )  # evidence: heeded when it changes
+    parts = (entry.title, *addresses, entry.content, entry.summary, str(entry.updated_at))
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import assert_never
@@ -43,6 +43,7 @@ from aggregator.urls import host_of
 logger = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
+_PROBE = timedelta(seconds=5)  # the time for a request to a host that has just kept us waiting in vain
 _TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
 
 
@@ -260,7 +261,7 @@ def _poll_one(feed: Feed, stay: _Stay, tools: Tools, report: VisitReport) -> Non
             fetcher=tools.fetcher,
             parse=tools.parse,
             publishers=tools.publishers,
-            settings=tools.polling,
+            settings=replace(tools.polling, deadline=_deadline(tools.polling.deadline, stay, tools)),
             now=stay.now,
             may_hop=may_hop,
             own_network_is_down=lambda failed: _blames_us(failed, tools),
@@ -424,7 +425,8 @@ def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> Rob
         return kept
     if not stay.may_ask():
         return None
-    request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=tools.pages.deadline)
+    deadline = _deadline(tools.pages.deadline, stay, tools)
+    request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=deadline)
     result = tools.fetcher.fetch(request)
     rule = robots_of(result, kept, stay.now())
     report.requests += 1
@@ -446,7 +448,8 @@ def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, repo
 
 
 def _collect_one(page: Page, stay: _Stay, tools: Tools, report: VisitReport) -> None:
-    result = fetch_page(page, tools.fetcher, tools.pages)
+    limits = replace(tools.pages, deadline=_deadline(tools.pages.deadline, stay, tools))
+    result = fetch_page(page, tools.fetcher, limits)
     stay.asked()
     tools.recent.append((stay.claim.host, result.cause if isinstance(result, FetchFailed) else None))
     report.requests += 1
@@ -526,6 +529,14 @@ def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) 
         return  # a hop elsewhere failed; this host answered
     failures = 0 if own_network_is_down(list(tools.recent)) else stay.failures
     stay.back_off(host_not_before(failed, failures, now=stay.now(), random=tools.random))
+
+
+def _deadline(usual: timedelta, stay: _Stay, tools: Tools) -> timedelta:
+    """Return how long a request may take: after a timeout the host is only probed, until it was left alone for it.
+
+    A host that hangs would else take the whole time for each of its feeds and pages.
+    """
+    return min(usual, _PROBE) if 0 < tools.timeouts.get(stay.claim.host, 0) < _TIMEOUTS else usual
 
 
 def _heed_timeout(failed: FetchFailed, stay: _Stay, tools: Tools) -> None:

@@ -439,3 +439,13 @@ def test_the_validators_of_a_document_that_was_cut_off_are_not_kept_until_it_com
     assert once.state.validators == Validators()
     again = poll(feed(body_hash=once.state.body_hash), fetched(cut + b"<item><title>T"))[0].record
     assert again.state.validators == Validators(etag='"v1"')
+
+
+def test_all_hops_of_a_poll_share_its_deadline() -> None:
+    def redirected(target: str, seconds: int) -> Redirected:
+        return Redirected(url=URL, target=target, hops=(hop(302, target),), elapsed=timedelta(seconds=seconds))
+
+    first, second = "https://b.example/f", "https://c.example/f"
+    _, script = poll(feed(), redirected(first, 20), redirected(second, 50), failed(Cause.TIMEOUT))
+    assert [asked.deadline for asked in script.asked[:2]] == [timedelta(seconds=60), timedelta(seconds=40)]
+    assert script.asked[2].deadline < timedelta(seconds=1)
