@@ -92,6 +92,7 @@ def announce(store: SqlStore, seen: list[tuple[str, int, int, int]], joined: fro
                 url=address(number, variant),
                 key=KEYS[number],
                 edges=edges(joined) if n == 0 else (),
+                content_hash=str(sorted(joined)) if n == 0 else "",
                 entry_id=f"{number} {variant} {guid}",
             )
             for n, (number, variant, guid) in enumerate(shown)
