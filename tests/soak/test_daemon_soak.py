@@ -132,8 +132,8 @@ def settle(config: Path, published: set[str]) -> None:
         if published <= set(urls):
             break
     assert Counter(urls) == Counter(published)
-    files = [path.read_text(encoding="utf-8") for path in (config.parent / "data/articles").rglob("*.txt")]
-    assert len(files) == len(set(files)) == len(published)
+    ids = [path.stem.partition("_")[2] for path in (config.parent / "data/articles").rglob("*.txt")]
+    assert len(ids) == len(set(ids)) == len(published)
 
 
 # --- as a process -----------------------------------------------------------------------------------------------------
@@ -147,9 +147,9 @@ class Daemon:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        log = (self.config.parent / "log").open("ab")
         command = [sys.executable, "-m", "aggregator", "--config", str(self.config), "run", "-v"]
-        self.process = subprocess.Popen(command, stderr=log, start_new_session=True)
+        with (self.config.parent / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, start_new_session=True)
 
     def kill(self, number: int) -> None:
         assert self.process is not None
@@ -220,7 +220,7 @@ def test_faults_come_and_go_and_kill_strikes_every_few_seconds(daemon: Daemon, t
         assert daemon.process is not None
         assert daemon.process.returncode == 0
         assert "Traceback" not in daemon.log
-        assert daemon.log.count("polling pauses") == 1
+        assert daemon.log.count("service: polling pauses") == 1
         settle(daemon.config, {url for source in made for url in source.published})
 
 
