@@ -17,6 +17,7 @@ from aggregator.clock import SystemClock
 from aggregator.collect import PageLimits
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.local import LocalEngine, RunReport
+from aggregator.engine.memory import share_heaps
 from aggregator.engine.parsing import parse_here_or_there
 from aggregator.engine.pool import WorkerPool
 from aggregator.errors import ConfigError, StorageError
@@ -156,6 +157,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         ConfigError: a publisher rule is refused.
         StorageError: the store cannot be used.
     """
+    share_heaps()
     clock = clock or SystemClock()
     publishers = publishers_of(config)
     store = open_store(config.storage.url, clock)
