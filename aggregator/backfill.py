@@ -97,7 +97,7 @@ def read_answer(feed: Feed, filling: Filling, result: FetchResult, reader: Reade
 
 def postpone(feed: Feed, filling: Filling, now: datetime) -> PollRecord:
     """Leave the rest until after the feed's next poll: something failed there. Counts as a request."""
-    return _wait(feed, filling, filling.resume_at, now)
+    return _wait(feed, replace(filling, waits=True), filling.resume_at, now)
 
 
 def come_again(feed: Feed, filling: Filling, now: datetime) -> PollRecord:

@@ -295,6 +295,7 @@ class Filling:
     sources: tuple[Source, ...]  # still to be asked, in order
     sections: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
+    waits: bool = False  # for the feed's next poll, when that may come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

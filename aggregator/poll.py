@@ -313,7 +313,7 @@ def _success(
     state = after_success(state, now=now)
     due_at = next_poll_at(replace(feed, state=state), now=now, policy=settings.policy, random=random)
     if state.filling is not None and settings.fill_gaps:
-        state = replace(state, due_at=now, filling=replace(state.filling, resume_at=due_at))
+        state = replace(state, due_at=now, filling=replace(state.filling, resume_at=due_at, waits=False))
     else:
         state = replace(state, due_at=due_at, filling=None)
     outcome = PollOutcome(
@@ -461,6 +461,6 @@ def _content_hash(entry: Entry) -> str:
         entry.link or "",
         entry.original_link or "",
         entry.content_id or "",
-    )  # evidence: heeded when it changes
+    )  # evidence is heeded
     parts = (entry.title, *addresses, entry.content, entry.summary, str(entry.updated_at))
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -76,10 +76,13 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
     """Return `state` with a bound on the next intervals: entries were lost since the last answer (`feed.state`).
 
     Half of the interval that was too long, and half of the time that the feed's window covers (None: not known). The
-    bound doubles each day; `min_interval`, a fixed interval and the server's wishes stand.
+    bound doubles each day; `min_interval`, a fixed interval and the server's wishes stand. A fixed interval is not to
+    blame where we did not ask for much longer than that.
     """
     before = feed.state
     last = before.succeeded_at or now
+    if feed.interval is not None and now - last > 2 * feed.interval:
+        return state
     planned = (before.filling.resume_at if before.filling is not None else before.due_at) - (before.polled_at or last)
     spans = [span for span in (now - last, planned, covered) if span is not None and span > timedelta(0)]
     return replace(state, gap_at=now, gap_interval=min(spans, default=2 * _BACK_OFF_CAP) / 2)

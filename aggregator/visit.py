@@ -120,6 +120,7 @@ class _Stay:
         self.pace = tools.policy.per_host_interval
         self.failures = claim.failures
         self.not_before: datetime | None = None
+        self.asked_until: datetime | None = None  # the host's own wish
         self.backing_off = False
         self.robots: RobotsRule | None = None  # as of this visit
         self._tools = tools
@@ -168,8 +169,9 @@ class _Stay:
         self.robots = robots
         self.pace = max(self.pace, crawl_delay(robots, self._tools.policy.user_agent) or self.pace)
 
-    def back_off(self, until: datetime) -> None:
-        """Leave the host alone until then."""
+    def back_off(self, until: datetime, *, was_asked: bool) -> None:
+        """Leave the host alone until then; `was_asked`: it said so itself."""
+        self.asked_until = until if was_asked else None
         self.failures += 1
         self.backing_off = True
         self.not_before = max(until, self.not_before or until)
@@ -219,9 +221,9 @@ def visit(
         logger.warning("lease lost: what was in hand is discarded", extra={"host": claim.host})
         return report
     except BaseException:
-        tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures)
+        tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures, asked_until=stay.asked_until)
         raise
-    tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures)
+    tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures, asked_until=stay.asked_until)
     report.backing_off = stay.backing_off
     logger.info(
         "visited",
@@ -247,7 +249,7 @@ def _poll_feeds(stay: _Stay, tools: Tools, report: VisitReport) -> bool:
             if not stay.may_ask():
                 return False
             filling = feed.state.filling if tools.polling.fill_gaps else None
-            if filling is not None and stay.now() < filling.resume_at:
+            if filling is not None and not filling.waits and stay.now() < filling.resume_at:
                 _fill_one(feed, filling, stay, tools, report)
             else:
                 _poll_one(feed, stay, tools, report)
@@ -528,7 +530,8 @@ def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) 
     if host_of(failed.final_url) != stay.claim.host and not asked_for_quiet:
         return  # a hop elsewhere failed; this host answered
     failures = 0 if own_network_is_down(list(tools.recent)) else stay.failures
-    stay.back_off(host_not_before(failed, failures, now=stay.now(), random=tools.random))
+    until = host_not_before(failed, failures, now=stay.now(), random=tools.random)
+    stay.back_off(until, was_asked=failed.retry_after is not None)
 
 
 def _deadline(usual: timedelta, stay: _Stay, tools: Tools) -> timedelta:
@@ -544,4 +547,5 @@ def _heed_timeout(failed: FetchFailed, stay: _Stay, tools: Tools) -> None:
     host, own_network = stay.claim.host, own_network_is_down(list(tools.recent))
     count = tools.timeouts[host] = tools.timeouts.get(host, 0) + (not own_network)
     if count >= _TIMEOUTS:
-        stay.back_off(host_not_before(failed, count - _TIMEOUTS, now=stay.now(), random=tools.random))
+        until = host_not_before(failed, count - _TIMEOUTS, now=stay.now(), random=tools.random)
+        stay.back_off(until, was_asked=False)

@@ -163,6 +163,7 @@ def _dump_filling(filling: Filling | None) -> Mapping[str, object] | None:
         "sources": [[source.kind, source.url] for source in filling.sources],
         "sections": filling.sections,
         "asked": filling.asked,
+        "waits": filling.waits,
     }
 
 
@@ -176,6 +177,7 @@ def _load_filling(kept: Json | None) -> Filling | None:
         sources=tuple(Source(kind=kind, url=url) for kind, url in kept["sources"]),
         sections=tuple(kept["sections"]),
         asked=tuple(kept["asked"]),
+        waits=kept["waits"],
     )
 
 

@@ -179,6 +179,8 @@ def test_a_passing_failure_waits_for_the_next_poll() -> None:
     record = answer(filling(), failed(Cause.UNAVAILABLE))
     assert left(record) == (PAGE, SITE)
     assert record.state.due_at == RESUME
+    assert record.state.filling is not None
+    assert record.state.filling.waits
     assert record.state.cause is None
 
 

@@ -290,6 +290,9 @@ def test_repeated_gaps_go_down_to_the_shortest_interval() -> None:
 def test_a_gap_shortens_no_fixed_interval_and_no_wish() -> None:
     fixed = gapped(a_feed(interval=HOUR, succeeded_at=NOW - HOUR, polled_at=NOW - HOUR))
     assert next_wait(fixed) > 50 * MINUTE
+    assert fixed.state.gap_at == NOW
+    asleep = gapped(a_feed(interval=HOUR, succeeded_at=NOW - DAY, polled_at=NOW - DAY))
+    assert asleep.state.gap_at is None
     wish = a_feed(succeeded_at=NOW - HOUR, polled_at=NOW - HOUR, hints=FeedHints(ttl=3 * HOUR))
     assert next_wait(gapped(wish)) == 3 * HOUR
 

@@ -78,6 +78,7 @@ states = st.builds(
         ).map(tuple),
         sections=texts,
         asked=texts,
+        waits=st.booleans(),
     ),
 )
 
