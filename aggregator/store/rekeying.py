@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, exists, select, union, update
 
 from aggregator.evidence import Edge
 from aggregator.identify import key_hash
@@ -18,15 +18,27 @@ from aggregator.store.feeds import read_property, write_property
 from aggregator.store.hashes import batches
 from aggregator.store.identity import RULES, load_edge, note_edges, repartition
 from aggregator.store.schema import DONE, DUE, article_urls, articles, evidence, pages
+from aggregator.store.sighted import OWN_CONTENT
 
 _PROPERTY: Final = "key version"
 _DONE: Final = "done"
 
+
+def _next_of(hashed: ColumnElement[bytes], key: ColumnElement[str]) -> Select[tuple[bytes, str]]:
+    """Return the next keys in one column; each part of the union is short, however large the tables are."""
+    after = bindparam("after", type_=article_urls.c.key_hash.type)
+    own = select(hashed.label("key_hash"), key.label("key")).where(hashed > after).distinct().order_by(hashed)
+    part = own.limit(bindparam("limit")).subquery()
+    return select(part.c.key_hash, part.c.key)
+
+
 _next_keys: Final = (
-    select(article_urls.c.key_hash, article_urls.c.key)
-    .where(article_urls.c.key_hash > bindparam("after", type_=article_urls.c.key_hash.type))
-    .distinct()
-    .order_by(article_urls.c.key_hash)
+    union(
+        _next_of(article_urls.c.key_hash, article_urls.c.key),
+        _next_of(evidence.c.key_hash, evidence.c.key),
+        _next_of(evidence.c.other_hash, evidence.c.other),
+    )
+    .order_by("key_hash")
     .limit(bindparam("limit"))
 )
 _urls: Final = select(article_urls.c.url_hash, article_urls.c.url).where(article_urls.c.key_hash == bindparam("hashed"))
@@ -89,7 +101,11 @@ def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], li
 
 def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
     """Give the addresses of one key their new ones, and what stands under it; return the keys that this touches."""
+    if key.startswith(OWN_CONTENT):  # not made of an address
+        return set()
     rows = tx.all(_urls, {"hashed": key_hash(key)})
+    if not rows:
+        return _rekey_named(tx, key, identify)
     found = {row.url_hash: identify(row.url) for row in rows}
     moved = {url: one for url, one in found.items() if one.key not in (None, key)}
     if not moved:
@@ -104,6 +120,15 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
         new_keys = {one.key for one in found.values() if one.key is not None}
         _rename_edges(tx, key, new_keys.pop() if len(new_keys) == 1 else key)
     return touched | {end for article in residents for end in _place(tx, article, identify)}
+
+
+def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
+    """Do the same for a key that only evidence names; where the old rules gave it, it reads like the address."""
+    heir = identify(key).key or key
+    if heir == key or tx.all(_own_articles, {"hashes": [key_hash(key)]}):
+        return set()
+    _rename_edges(tx, key, heir)
+    return {key, heir}
 
 
 def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:

@@ -66,13 +66,13 @@ _of_words: Final = (
     .where(entries.c.feed_id == bindparam("feed"), entries.c.content_hash.in_(bindparam("values", expanding=True)))
     .order_by(entries.c.id)
 )
-_OWN_CONTENT: Final = "entry:"  # how keys of entries without a page begin
+OWN_CONTENT: Final = "entry:"  # how keys of entries without a page begin
 
 
 def recognise(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], at: datetime) -> None:
     """Give entries under unknown ids the older entry of the feed that they are; the decision log tells of it."""
     unknown = [one for one in sighted if one.known is None]
-    paged = {id(one) for one in unknown if one.key is not None and not one.key.startswith(_OWN_CONTENT)}
+    paged = {id(one) for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
     shown = {one.entry_hash for one in sighted}
     for query, told in (
         (_of_pages, [(one.key_hash, one) for one in unknown if id(one) in paged]),

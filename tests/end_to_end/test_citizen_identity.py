@@ -280,3 +280,19 @@ def test_an_edited_rule_makes_two_articles_one_and_without_it_they_are_two_again
         asked = list(site.pages)
         world.runs(2)
         assert site.pages == asked
+
+
+def test_other_rules_change_nothing_that_they_do_not_speak_of(world: World) -> None:
+    own = (item(None, guid=f"own {n}", title=f"T{n}", more=TEXT, text=str(n)) for n in (1, 2))
+    with Site(rss(*own, item("/a/1?b=2"), item("/a/1?b=3"))) as site:
+        world.follow(site.url())
+        world.run()
+        before = [(article.id, article.key, article.urls) for article in world.articles]
+        assert len(before) == 4
+        rule = world.folder / "publishers" / "elsewhere.toml"
+        rule.parent.mkdir()
+        rule.write_text(RULE.format(host="elsewhere.example"), encoding="utf-8")
+        world.run()
+        assert [(article.id, article.key, article.urls) for article in world.articles] == before
+        kinds = world.use(lambda app: [change.kind for change in app.store.changes_after(0, 100)])
+        assert kinds == ["new"] * 4

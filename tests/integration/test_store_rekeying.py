@@ -232,3 +232,45 @@ def test_of_two_pages_under_one_key_one_is_looked_at_again(store: SqlStore, cloc
     assert (recorded.article_id, recorded.kind) == (before.id, "updated"), "whichever page it was"
     (article,) = store.articles()
     assert article.content.body.endswith("And more.")
+
+
+def test_addresses_stay_known_while_keys_are_computed_again(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    slugs = [f"{number}-one" for number in range(6)]
+    poll(store, feed, *(sighting(slug) for slug in slugs))
+    collect(store)
+    before = ids(store)
+    steps = 0
+    while not store.rekey("2", by_number, limit=1):
+        steps += 1
+        again = [
+            sighting(f"{steps} {n}", url=URL.format(slug), key=f"example:{n}", entry_id=f"{steps} {n}")
+            for n, slug in enumerate(slugs)
+        ]
+        poll(store, feed, *again)
+        assert fetch_due(store) == []
+    assert steps >= 6
+    assert ids(store) == before
+
+
+def test_what_only_evidence_names_gets_its_new_key_too(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    named = identity(URL.format("7-the-canonical-one")).key
+    own = identity(URL.format("1-one")).key
+    assert named is not None
+    assert own is not None
+    said = Edge(
+        key=own,
+        other=named,
+        kind=EvidenceKind.CANONICAL,
+        site="example.org",
+        other_site="example.org",
+        witness="example.org",
+    )
+    poll(store, feed, sighting("1-one", edges=(said,)))
+    collect(store)
+    (before,) = ids(store)
+    to_the_end(store, by_number)
+    found = store.article("nowhere", [Key("example:7")])
+    assert found is not None
+    assert found.id == before
