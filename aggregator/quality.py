@@ -89,6 +89,16 @@ _CONSENT = _any_of(
     r"einwilligung",
     r"zustimm",
 )
+_COOKIES = _any_of(r"cookies?", r"файлы? cookie", r"クッキー")
+_CHOICE = _any_of(  # what a wall lets its visitor do, by the stem of the verb
+    r"accept|reject|refus|agree|consent|choices?",
+    r"akzept|ablehn|zustimm|einwillig|einstellung",
+    r"paramétr|choix|continuer sans",
+    r"acept|rechaz|configur",
+    r"accett|rifiut|acconsent",
+    r"accepter|weiger|toestem|aceit|recus|godta|godkän|avvis|hyväksy",
+    r"принять|отклонить|соглас",
+)
 _ERROR = _any_of(
     r"(?:^|\W)(?:404|403|410|500|502|503)(?:\W|$)",
     r"page (?:not found|could not be found|does(?:n't| not) exist)",
@@ -212,8 +222,11 @@ def _is_consent_wall(evidence: _Evidence) -> bool:
     if not evidence.is_short:
         return False
     body = evidence.content.body
-    said = len(_CONSENT.findall(f"{evidence.content.title}\n{body}"))
-    return said >= 3 or (said >= 1 and len(body.split()) < 60 and not _has_article(evidence))
+    words = f"{evidence.content.title}\n{body}"
+    said = len(_CONSENT.findall(words))
+    speaks_of_cookies = bool(_COOKIES.search(words)) and bool(_CHOICE.search(words))
+    is_little = len(body.split()) < 60 and not _has_article(evidence)
+    return said >= 3 or (is_little and (said >= 1 or speaks_of_cookies))
 
 
 def _is_error_page(evidence: _Evidence) -> bool:
@@ -281,6 +294,8 @@ def _has_implausible_date(evidence: _Evidence) -> bool:
 
 
 def _is_too_short(evidence: _Evidence) -> bool:
+    if not evidence.content.text.strip():
+        return True  # the seed text is empty
     return len(evidence.content.body.strip()) < _TINY_CHARS and not _says_enough(evidence)
 
 

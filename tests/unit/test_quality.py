@@ -71,6 +71,17 @@ def test_an_article_is_not_doubted(body: str) -> None:
             "<p>Mit Werbung und Tracking weiterlesen. Mit Ihrer Zustimmung werden Daten verarbeitet.</p>",
         ),
         (
+            "consent_wall",
+            "Le budget du port",
+            "<p>Nos partenaires et nous-mêmes utilisons des cookies pour mesurer l'audience. Vous pouvez accepter, refuser "
+            "ou paramétrer vos choix à tout moment.</p>",
+        ),
+        (
+            "consent_wall",
+            "Il bilancio del porto",
+            "<p>Questo sito usa cookie per misurare il pubblico. Puoi accettare o rifiutare in ogni momento.</p>",
+        ),
+        (
             "bot_check",
             "Just a moment...",
             "<p>Verifying you are human. This may take a few seconds.</p><p>example.org needs to review the security "
@@ -196,3 +207,11 @@ def test_never_raises(body: str, title: str) -> None:
     found = extract_page(page)
     if isinstance(found, Extraction):
         assess(replace(found, title=title), page)
+
+
+def test_an_article_without_seed_text_is_too_short() -> None:
+    page = ExtractInput(url="https://example.org/a", body=f"<html><body>{LONG}</body></html>".encode(), first_seen=SEEN)
+    found = extract_page(page)
+    assert isinstance(found, Extraction)
+    assert "too_short" not in assess(found, page)
+    assert "too_short" in assess(replace(found, text=" "), page)
