@@ -73,8 +73,8 @@ def test_an_article_is_not_doubted(body: str) -> None:
         (
             "consent_wall",
             "Le budget du port",
-            "<p>Nos partenaires et nous-mêmes utilisons des cookies pour mesurer l'audience. Vous pouvez accepter, refuser "
-            "ou paramétrer vos choix à tout moment.</p>",
+            "<p>Nos partenaires et nous-mêmes utilisons des cookies pour mesurer l'audience. Vous pouvez accepter, "
+            "refuser ou paramétrer vos choix à tout moment.</p>",
         ),
         (
             "consent_wall",
