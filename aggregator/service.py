@@ -60,6 +60,7 @@ class Service:
         self._ticked_at = time.monotonic()
         self._signals = 0
         self._swept_at = -_SWEEP_EVERY
+        self._rekey_from = 0.0
         self._steering = Steering(app.store)
         self._steered_at = time.monotonic()
         self._metrics = Metrics()
@@ -232,6 +233,9 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
+        """Bring stored keys in line with the rules, once nothing is in hand that knows older ones."""
+        if time.monotonic() < self._rekey_from:
+            return
         try:
             self.app.renew_keys(_REKEY_SHARE)
         except StorageError as error:
@@ -278,6 +282,7 @@ class Service:
             if config.config_hash != self.app.config.config_hash:
                 before = self.app.fetcher
                 self.app = reload_app(self.app, config)
+                self._rekey_from = time.monotonic() + self.app.engine.tools.policy.lease.total_seconds()
                 self._observe()
                 if before is not self.app.fetcher:
                     self._close_later(before)
