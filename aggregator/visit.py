@@ -358,7 +358,12 @@ def _stay_at(url: str, stay: _Stay, tools: Tools) -> Iterator[_Stay | None]:
         yield there
     finally:
         if there is not None:
-            tools.store.release(there.claim, not_before=there.free_from(), failures=there.failures)
+            tools.store.release(
+                there.claim,
+                not_before=there.free_from(),
+                failures=there.failures,
+                asked_until=there.asked_until,
+            )
 
 
 # --- other hosts ------------------------------------------------------------------------------------------------------
