@@ -475,7 +475,7 @@ class Store(Protocol):
         ...
 
     def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
-        """Make feeds due at `at` at the latest (`run-once --all`, a refresh)."""
+        """Make feeds due at `at` at the latest (`run-once --all`, a refresh), and end our back-off of their hosts."""
         ...
 
     def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> Scope:
@@ -499,8 +499,18 @@ class Store(Protocol):
         """Start the lease anew; False: the claim is lost."""
         ...
 
-    def release(self, claim: Claim, *, not_before: datetime | None = None, failures: int = 0) -> None:
-        """End the claim: set pace and failures, recompute both due times from what is there now."""
+    def release(
+        self,
+        claim: Claim,
+        *,
+        not_before: datetime | None = None,
+        failures: int = 0,
+        asked_until: datetime | None = None,
+    ) -> None:
+        """End the claim: set pace and failures, recompute both due times from what is there now.
+
+        `asked_until`: the host itself asks for quiet until then (Retry-After), which `make_due` respects.
+        """
         ...
 
     def free_dead_leases(self) -> int:

@@ -24,9 +24,9 @@ def parse_here_or_there(pool: WorkerPool, fetched: Fetched, known: Collection[st
     if len(fetched.body) <= _LARGE_BYTES:
         try:
             return parse_new(fetched.body, url=url, headers=headers, now=now, known=known)
-        except Exception as error:  # a bug in us; it must not starve the feeds that come after this one
+        except Exception as bug:  # ours; it must not starve the feeds that come after this one
             logger.exception("parse failed", extra={"url": url})
-            return ParsedFeed(kind=None, format=None, error=f"{type(error).__name__}: {error}"[:300])
+            return ParsedFeed(kind=None, format=None, error=f"{type(bug).__name__}: {bug}"[:300])
     future = pool.submit(parse_new, fetched.body, url=url, headers=headers, now=now, known=frozenset(known))
     error = future.exception()
     if error is None:

@@ -167,9 +167,16 @@ class SqlStore:
         """Start the lease anew; False: the claim is lost."""
         return self._db.write(lambda tx: hosts.renew(tx, claim, lease))
 
-    def release(self, claim: Claim, *, not_before: datetime | None = None, failures: int = 0) -> None:
+    def release(
+        self,
+        claim: Claim,
+        *,
+        not_before: datetime | None = None,
+        failures: int = 0,
+        asked_until: datetime | None = None,
+    ) -> None:
         """End the claim."""
-        self._db.write(lambda tx: hosts.release(tx, claim, not_before, failures))
+        self._db.write(lambda tx: hosts.release(tx, claim, not_before, failures, asked_until))
 
     def free_dead_leases(self) -> int:
         """Give back leases of processes of this machine that are no longer alive (SQLite); return how many."""

@@ -24,7 +24,7 @@ from aggregator.store.codec import dump, dump_feed_rest, load_feed_rest, load_st
 from aggregator.store.database import Transaction
 from aggregator.store.dialects import insert
 from aggregator.store.hashes import batches
-from aggregator.store.hosts import host_ids, lock_hosts, lower_feeds_due
+from aggregator.store.hosts import end_back_off, host_ids, lock_hosts, lower_feeds_due
 from aggregator.store.schema import DUE, FETCHED, feeds, hosts, pages, properties
 from aggregator.units import format_duration
 from aggregator.urls import host_of
@@ -132,7 +132,7 @@ _raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).va
 
 
 def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
-    """Make feeds due at `at` at the latest; somebody asked for it, so their hosts come first."""
+    """Make feeds due at `at` at the latest; somebody asked for it, so their hosts come first and no back-off counts."""
     found = [row for batch in batches(feed_ids) for row in tx.all(_hosts_of, {"ids": batch})]
     if not found:
         return
@@ -142,6 +142,7 @@ def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
     tx.run(_raise_priority, [{"host": host_id} for host_id in host_rows])
     for host_id in host_rows:
         lower_feeds_due(tx, host_id, at)
+        end_back_off(tx, host_id, at)
 
 
 _scope_feeds: Final = select(feeds.c.id, feeds.c.host_id).where(feeds.c.due_at <= bindparam("at"), feeds.c.enabled)

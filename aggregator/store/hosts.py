@@ -221,27 +221,47 @@ _let_go: Final = (
         feeds_due_at=bindparam("feeds_at"),
         pages_due_at=bindparam("pages_at"),
         not_before=func.coalesce(bindparam("quiet_until", type_=hosts.c.not_before.type), hosts.c.not_before),
+        asked_until=func.coalesce(bindparam("wished_until", type_=hosts.c.asked_until.type), hosts.c.asked_until),
         failures=bindparam("failed"),
         priority=0,
     )
 )
 
 
-def release(tx: Transaction, claim: Claim, not_before: datetime | None, failures: int) -> bool:
+def release(
+    tx: Transaction, claim: Claim, not_before: datetime | None, failures: int, asked_until: datetime | None = None
+) -> bool:
     """End the claim. The row is locked first; only statements after that see all that was added meanwhile."""
     if not is_current(tx, claim):
         return False
-    if not_before is not None and claim.now > tx.now:  # the clock went back meanwhile: what the visit reckoned with too
-        not_before -= claim.now - tx.now
+    back = max(claim.now - tx.now, timedelta(0))  # the clock went back meanwhile: what the visit reckoned with too
     parameters = {
         "host": claim.host_id,
         "feeds_at": tx.run(_next_feed, {"id": claim.host_id}).scalar_one(),
         "pages_at": tx.run(_next_page, {"id": claim.host_id}).scalar_one(),
-        "quiet_until": not_before,
+        "quiet_until": not_before and not_before - back,
+        "wished_until": asked_until and asked_until - back,
         "failed": failures,
     }
     tx.run(_let_go, parameters)
     return True
+
+
+_end_back_off: Final = (
+    update(hosts)
+    .where(
+        hosts.c.id == bindparam("host"),
+        hosts.c.failures > 0,
+        hosts.c.not_before > bindparam("at"),
+        hosts.c.asked_until <= bindparam("at"),
+    )
+    .values(not_before=bindparam("at"))
+)
+
+
+def end_back_off(tx: Transaction, host_id: HostId, at: datetime) -> None:
+    """Let a host be asked at `at` that we leave alone by ourselves; what it asked for, and its pace, stay."""
+    tx.run(_end_back_off, {"host": host_id, "at": at})
 
 
 # --- dead owners ------------------------------------------------------------------------------------------------------

@@ -131,7 +131,8 @@ hosts = Table(
     Column("name", Text, nullable=False, unique=True),  # name:port
     Column("feeds_due_at", Moment),
     Column("pages_due_at", Moment),
-    Column("not_before", Moment, nullable=False, server_default="0"),
+    Column("not_before", Moment, nullable=False, server_default="0"),  # pace, back-off, Retry-After
+    Column("asked_until", Moment, nullable=False, server_default="0"),  # the last Retry-After: nothing overrides it
     Column("lease_until", Moment, nullable=False, server_default="0"),
     Column("lease_owner", Text, nullable=False, server_default=""),
     Column("token", BigInteger, nullable=False, server_default="0"),

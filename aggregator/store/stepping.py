@@ -51,6 +51,6 @@ _MOVES: Final = (
     _move(feeds, "due_at", "polled_at", "succeeded_at", "not_before").where(
         or_(feeds.c.polled_at > _now, feeds.c.polled_at.is_(None))
     ),
-    _move(hosts, "feeds_due_at", "pages_due_at", "not_before", "lease_until", "robots_at"),
+    _move(hosts, "feeds_due_at", "pages_due_at", "not_before", "asked_until", "lease_until", "robots_at"),
     _move(pages, "due_at", "fetched_at", "lease_until"),
 )

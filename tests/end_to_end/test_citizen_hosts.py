@@ -148,3 +148,22 @@ def test_a_feed_on_a_busy_host_is_told_to_wait(world: World) -> None:
         report = world.run()
         assert (report.feeds_failed, report.feeds_waiting) == (1, 1)
         assert len(site.server.requests) == 1
+
+
+def test_all_overrides_our_own_back_off_of_a_host(world: World) -> None:
+    feeds: dict[str, Script | bytes] = {
+        "503": answering(status=503),
+        "429": answering(status=429),
+        "reset": lambda peer: peer.reset(),
+        "asked": answering(b"", "Retry-After: 3600", status=503),
+    }
+    with street(world, feeds) as sites:
+        world.run()
+        before = {name: len(site.asked()) for name, site in sites.items()}
+        for site in sites.values():
+            site.feed = answering(FEED)
+        world.run(after=0.001)
+        assert {name: len(site.asked()) for name, site in sites.items()} == before
+        world.run(after=0.001, force=True)
+        assert {name for name, site in sites.items() if len(site.asked()) > before[name]} == {"503", "429", "reset"}
+        assert len(world.titles()) == 3 * len(PATHS)

@@ -86,6 +86,22 @@ def test_pace_and_failures_are_kept_at_the_host(store: SqlStore, clock: Standing
     assert held.failures == 2
 
 
+def test_asking_for_a_feed_ends_our_back_off_and_no_wish_of_the_host(store: SqlStore, clock: StandingClock) -> None:
+    (feed,) = subscribe(store, A)
+    soon, later = START + timedelta(minutes=5), START + timedelta(hours=1)
+    store.release(claim(store, feed.host), not_before=soon, failures=1)
+    store.make_due([feed.id], START)
+    (held,) = store.claim_hosts(1, LEASE)
+    store.release(held, not_before=later, failures=2, asked_until=later)
+    store.make_due([feed.id], START)
+    assert store.claim_hosts(1, LEASE) == ()
+    clock.pass_(timedelta(hours=1))
+    (held,) = store.claim_hosts(1, LEASE)
+    store.release(held, not_before=later + timedelta(seconds=1))
+    store.make_due([feed.id], later)
+    assert store.claim_hosts(1, LEASE) == ()  # the pace
+
+
 def test_a_lease_that_ran_out_is_claimed_anew_and_the_old_claim_records_nothing(
     store: SqlStore, clock: StandingClock
 ) -> None:

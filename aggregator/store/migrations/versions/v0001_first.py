@@ -307,6 +307,7 @@ def _create_tables() -> None:
         sa.Column("feeds_due_at", sa.BigInteger(), nullable=True),
         sa.Column("pages_due_at", sa.BigInteger(), nullable=True),
         sa.Column("not_before", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("asked_until", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_owner", sa.Text(), server_default="", nullable=False),
         sa.Column("token", sa.BigInteger(), server_default="0", nullable=False),
