@@ -218,7 +218,8 @@ def visit(
         if goes_on and with_pages:
             _collect_pages(stay, tools, report, max_pages)
     except LeaseLostError:
-        logger.warning("lease lost: what was in hand is discarded", extra={"host": claim.host})
+        level = logging.DEBUG if stopping() else logging.WARNING  # a stop gives leases back itself
+        logger.log(level, "lease lost: what was in hand is discarded", extra={"host": claim.host})
         return report
     except BaseException:
         tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures, asked_until=stay.asked_until)

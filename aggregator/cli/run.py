@@ -16,6 +16,7 @@ from aggregator.cli.frame import cli, load, print_json
 from aggregator.cli.progress import run_progress
 
 if TYPE_CHECKING:
+    from aggregator.app import App
     from aggregator.engine.local import RunReport
 
 
@@ -40,10 +41,12 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
     max_pages_per_visit` pages of one host at most, the rest waits for the next run. Safe beside `aggregator run`.
     Exit status 0 even when single feeds failed; see --strict.
     """
+    working: list[App] = []
+    caught = catch_signals(lambda: working[0].request_stop() if working else ctx.exit(128 + caught[0]))
     from aggregator.app import open_app
 
     with open_app(load(ctx)) as app:
-        caught = catch_signals(app.request_stop)
+        working.append(app)
         with run_progress() as on_progress:
             report, published = app.run_once(feeds=feeds, force=force, on_progress=on_progress)
         unpublished = 0 if published.held else app.store.counts().unpublished
@@ -137,7 +140,7 @@ def print_summary(report: RunReport) -> None:
         print("Nothing new.")
 
 
-def catch_signals(stop: Callable[[], None]) -> list[int]:
+def catch_signals(stop: Callable[[], object]) -> list[int]:
     """Let the first SIGINT or SIGTERM stop in order and the second one at once; returns a list that fills with them."""
     caught: list[int] = []
 

@@ -94,6 +94,17 @@ def test_an_interrupted_run_is_continued_by_the_next_one(
         assert len(site.asked()) == len(site.asked("/robots.txt")) == 1
 
 
+def test_a_signal_that_comes_early_ends_the_run_as_well(world: World, installed: Installation) -> None:
+    with Site(lambda peer: peer.hang(30)) as site:
+        world.follow(site.url())
+        world.write()
+        for seconds in (0.3, 0.6):  # within the imports, while the store is opened, at the first request
+            process = installed.start("run-once")
+            time.sleep(seconds)
+            process.send_signal(signal.SIGTERM)
+            assert ended(process) == 143
+
+
 def test_kill_9_while_the_feed_is_asked_for_loses_nothing(world: World, installed: Installation) -> None:
     reached = threading.Event()
 
