@@ -1,13 +1,12 @@
 """Polls per second: 2,000 unchanged feeds on 200 hosts, against a bare pooled `requests` loop over the same list.
 
-`python benchmarks/bench_polls.py [FEEDS [HOSTS]]`. nginx serves static feeds on 127.1.x.y (started here, ended here); without
-nginx it says so and does nothing. All ratios come from one run on one machine. Also: the first fill, and memory.
+`python benchmarks/bench_polls.py [FEEDS [HOSTS]]`. nginx serves static feeds on 127.1.x.y (started here, ended here);
+without nginx it says so and does nothing. All ratios come from one run on one machine. Also: the first fill, and memory.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import shutil
 import subprocess
@@ -109,10 +108,11 @@ def main() -> int:
     if shutil.which("nginx") is None and not Path("/usr/sbin/nginx").exists():
         print("bench_polls: nginx is not installed; nothing measured")
         return 0
-    count, hosts = (int(word) for word in (sys.argv[1:] + ["2000", "200"][len(sys.argv) - 1 :])[:2])
+    numbers = [int(word) for word in sys.argv[1:] if word.isdecimal()]
+    count, hosts = [*numbers, 2000, 200][:2] if len(numbers) != 1 else (numbers[0], 200)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        os.chmod(root, 0o755)
+        root.chmod(0o755)
         (root / "www").mkdir()
         urls = []
         for number in range(count):
@@ -129,7 +129,10 @@ def main() -> int:
                 bare = bare_requests(urls, etags)
                 rate, _, cpu = ours(path, timedelta(hours=turn))
                 best, best_bare = max(best, rate), max(best_bare, bare)
-                print(f"unchanged        {rate:8.0f} polls/s  bare requests {bare:8.0f}  ratio {rate / bare:.2f}  cpu {cpu:.2f}")
+                print(
+                    f"unchanged        {rate:8.0f} polls/s  bare requests {bare:8.0f}  "
+                    f"ratio {rate / bare:.2f}  cpu {cpu:.2f}"
+                )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"memory           {memory:8.0f} MiB at most, threads {threading.active_count()}")
     print(f"ratio of the best {best / best_bare:.2f} (goal {GOAL})")

@@ -23,7 +23,9 @@ def test_inflate_by_magic(packed: bytes) -> None:
     assert inflate(packed) == (BODY, True)
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(BODY, mtime=0)[:-4], gzip.compress(BODY * 50, mtime=0)[:60], zlib.compress(BODY)[:-6]])
+@pytest.mark.parametrize(
+    "packed", [gzip.compress(BODY, mtime=0)[:-4], gzip.compress(BODY * 50, mtime=0)[:60], zlib.compress(BODY)[:-6]]
+)
 def test_what_is_left_of_a_cut_off_stream_is_kept(packed: bytes) -> None:
     text, whole = inflate(packed)
     assert not whole
