@@ -1,7 +1,7 @@
 """Polls per second: 2,000 unchanged feeds on 200 hosts, against a bare pooled `requests` loop over the same list.
 
 `python benchmarks/bench_polls.py [FEEDS [HOSTS]]`. nginx serves static feeds on 127.1.x.y (started here, ended here);
-without nginx it says so and does nothing. All ratios come from one run on one machine. Also: the first fill, and memory.
+without nginx it says so and does nothing. All ratios come from one run on one machine. Also first fill and memory.
 """
 
 from __future__ import annotations
