@@ -38,20 +38,20 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 
 .PHONY: test
 test: $(STAMP)  ## all tests but soak and browser
-	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 CORE := models errors urls keys unwrap rules patterns identify evidence parse dates encoding extract seedformat schedule rhythm quality fingerprint robots subscriptions
 
 .PHONY: coverage
 coverage: $(STAMP)  ## the tests with branch coverage: 95 % of all, 100 % of the core
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(shell echo $(CORE) | sed -E 's#([a-z]+)#aggregator/\1.py#g; s# #,#g')"
 
 .PHONY: soak
 soak: $(STAMP)  ## minutes of faults, and the page in a real browser
-	$(BIN)/python -m pytest -q -m "soak or browser" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "soak or browser" $(ARGS) || test $$? -eq 5
 
 .PHONY: licences
 licences: $(STAMP)  ## the licence of every dependency

@@ -75,7 +75,7 @@ def _is_page(url: str) -> bool:
     return "/a-" in url or "/article" in url or "/news/" in url
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (2, 3))])
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
     installation: Installation, newsroom: Newsroom, seed: int, tmp_path: Path
 ) -> None:

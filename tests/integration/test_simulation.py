@@ -253,6 +253,7 @@ def test_hung_hosts_delay_nobody_else(new_store: SqlStore, clock: StandingClock)
 # --- outages ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_after_three_days_without_network_all_are_back_within_one_interval(
     new_store: SqlStore, clock: StandingClock
 ) -> None:
