@@ -41,9 +41,9 @@ from aggregator.rawstore import FileRawStore
 from aggregator.rules import Publishers
 from aggregator.schedule import forced_due, is_skipped
 from aggregator.settings import Config
+from aggregator.stay import Tools, VisitPolicy
 from aggregator.steering import remembered
 from aggregator.store import SqlStore, open_store
-from aggregator.visit import Tools, VisitPolicy
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from aggregator.archives import choose_sitemaps, is_index, named_in_index, older_page, section_of
+from aggregator.ledger import PollOutcome, PollRecord, Sighting
 from aggregator.models import (
     Cause,
     Entry,
@@ -29,7 +30,6 @@ from aggregator.models import (
     Source,
 )
 from aggregator.poll import FeedParser, FirstSeen, PollSettings, sighting_of
-from aggregator.ports import PollOutcome, PollRecord, Sighting
 from aggregator.rules import Publishers
 from aggregator.schedule import update_stats
 

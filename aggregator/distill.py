@@ -23,9 +23,9 @@ from aggregator.evidence import (
 from aggregator.extract import extract_entry, extract_page
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
+from aggregator.ledger import ArticleRecord, Collected, Decision
 from aggregator.models import Cause, Entry, ExtractInput, Extraction, FetchedPage, Identity, PageFailed
 from aggregator.pagerules import PageRules
-from aggregator.ports import ArticleRecord, Collected, Decision
 from aggregator.quality import assess
 from aggregator.rules import Publishers
 from aggregator.urls import host_of

@@ -14,8 +14,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+from aggregator.ledger import FeedSigns, PollOutcome
 from aggregator.models import Cause, Feed, FeedState, FeedStatus, PublicationStats
-from aggregator.ports import FeedSigns, PollOutcome
 from aggregator.rhythm import expected_rate
 
 _DAY: Final = timedelta(days=1)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from aggregator.health import Finding, Kind, Severity, diagnose
+from aggregator.ledger import Activity, Counts, FeedSigns
 from aggregator.models import Feed
 from aggregator.plan import FeedHistory
-from aggregator.ports import Activity, Counts, FeedSigns, Store
+from aggregator.ports import Store
 
 _LOOKED_AT = timedelta(days=7)  # entries, pages and articles that tell how a feed is
 _DAY = timedelta(days=1)

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
+from aggregator.ledger import PollOutcome
 from aggregator.models import Feed, FeedId, FeedStatus
-from aggregator.ports import PollOutcome
 from aggregator.rhythm import expected_rate
 from aggregator.schedule import PollPolicy, next_poll_at, threshold_for
 

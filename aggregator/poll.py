@@ -13,6 +13,7 @@ from typing import Protocol, assert_never
 from aggregator.archives import sections_of, sources_of
 from aggregator.evidence import edges_of_entry, is_home
 from aggregator.identify import identify
+from aggregator.ledger import Decision, PollOutcome, PollRecord, Sighting
 from aggregator.models import (
     Cause,
     Entry,
@@ -31,7 +32,7 @@ from aggregator.models import (
     Redirected,
     Validators,
 )
-from aggregator.ports import Decision, Fetcher, PollOutcome, PollRecord, Sighting
+from aggregator.ports import Fetcher
 from aggregator.rules import Publishers
 from aggregator.schedule import (
     PollPolicy,

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aggregator.distill import ExtractJob, RulesOf, job_of, perform, record_of
+from aggregator.ledger import Collected
 from aggregator.models import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
-from aggregator.ports import Collected, RawStore, Store
+from aggregator.ports import RawStore, Store
 from aggregator.rules import Publishers
 
 _BATCH = 200

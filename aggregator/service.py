@@ -23,10 +23,10 @@ from aggregator import web
 from aggregator.app import App, check_room, reload_app
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
 from aggregator.fetch import HttpFetcher
+from aggregator.ledger import PollRecord, PollRecorded
 from aggregator.metrics import EngineView, MeteredFetcher, Metrics
 from aggregator.models import Feed
 from aggregator.notify import notify, watchdog_interval
-from aggregator.ports import PollRecord, PollRecorded
 from aggregator.settings import Config
 from aggregator.steering import Steering
 

@@ -7,19 +7,17 @@ requests is spent in the table (`not_before`), not in a thread.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from random import Random
+from datetime import timedelta
 from typing import assert_never
 
 from aggregator.backfill import Reader, come_again, look_up, postpone, read_answer, request_of, skip
-from aggregator.collect import PageLimits, fetch_page, page_failure_of
-from aggregator.distill import RulesOf
+from aggregator.collect import fetch_page, page_failure_of
 from aggregator.errors import LeaseLostError
 from aggregator.identify import identify
+from aggregator.ledger import Claim, PollRecord, PollRecorded, Scope
 from aggregator.models import (
     Cause,
     Feed,
@@ -33,50 +31,17 @@ from aggregator.models import (
     RawResponse,
     Redirected,
 )
-from aggregator.poll import FeedParser, PollSettings, poll_feed
-from aggregator.ports import Claim, Clock, Fetcher, PollRecord, PollRecorded, RawStore, Scope, Store
-from aggregator.robots import MAX_BYTES, RobotsRule, crawl_delay, max_age, refusal, robots_of, robots_url, sitemaps
-from aggregator.rules import Publishers, publisher_of
+from aggregator.poll import poll_feed
+from aggregator.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
+from aggregator.rules import publisher_of
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
+from aggregator.stay import Stay, Tools
 from aggregator.urls import host_of
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
 _PROBE = timedelta(seconds=5)  # the time for a request to a host that has just kept us waiting in vain
 _TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisitPolicy:
-    """How long a visit may take and how fast it may ask. `lease` covers the longest request with room to spare."""
-
-    lease: timedelta
-    per_host_interval: timedelta
-    length: timedelta = timedelta(seconds=10)
-    respect_robots: bool = True
-    user_agent: str = "aggregator"
-    revisit: tuple[timedelta, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a visit works with; all of it is shared between threads."""
-
-    store: Store
-    fetcher: Fetcher
-    raw_store: RawStore
-    clock: Clock
-    publishers: Publishers
-    rules_of: RulesOf
-    parse: FeedParser
-    policy: VisitPolicy
-    polling: PollSettings
-    pages: PageLimits
-    random: Random
-    recent: deque[tuple[str, Cause | None]]  # host and cause (None: an answer) of the latest requests of all visits
-    timeouts: dict[str, int] = field(default_factory=dict)  # in a row, by host
-    on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None  # who counts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,98 +69,6 @@ class VisitReport:
         self.causes[cause] = self.causes.get(cause, 0) + 1
 
 
-class _Stay:
-    """The held claim: its clock, its pace, its lease."""
-
-    def __init__(
-        self,
-        claim: Claim,
-        tools: Tools,
-        scope: Scope | None,
-        others_due: Callable[[], bool],
-        stopping: Callable[[], bool],
-    ) -> None:
-        self.claim = claim
-        self.scope = scope
-        self.pace = tools.policy.per_host_interval
-        self.failures = claim.failures
-        self.not_before: datetime | None = None
-        self.asked_until: datetime | None = None  # the host's own wish
-        self.backing_off = False
-        self.robots: RobotsRule | None = None  # as of this visit
-        self._tools = tools
-        self._others_due = others_due
-        self._stopping = stopping
-        self._started = tools.clock.monotonic()
-        self._renewed = self._started
-        self._free_at = self._started
-
-    def now(self) -> datetime:
-        """Return the store's time: that of the claim and what has passed since by our own clock."""
-        return self.claim.now + timedelta(seconds=self._tools.clock.monotonic() - self._started)
-
-    def beside(self, claim: Claim) -> _Stay:
-        """Return a short stay at another host, from within this one."""
-        return _Stay(claim, self._tools, self.scope, lambda: False, self._stopping)
-
-    def may_ask(self) -> bool:
-        """Wait for the host's pace; False: end the visit instead.
-
-        Raises:
-            LeaseLostError: another process holds the host by now.
-        """
-        clock, policy = self._tools.clock, self._tools.policy
-        if self._stopping() or self.backing_off:
-            return False
-        wait = self._free_at - clock.monotonic()
-        stayed = clock.monotonic() - self._started
-        if stayed > 0 and stayed + max(wait, 0) >= policy.length.total_seconds():
-            return False
-        if wait > 0:
-            if wait > _PATIENCE.total_seconds() and self._others_due():
-                return False
-            clock.sleep(wait)
-            if self._stopping():
-                return False
-        self._keep_lease()
-        return True
-
-    def asked(self) -> None:
-        """A request has just ended: the gap begins."""
-        self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
-
-    def obey(self, robots: RobotsRule) -> None:
-        """Leave the gap that robots.txt asks for, from the next `asked` on: the feed's own poll delays no page."""
-        self.robots = robots
-        self.pace = max(self.pace, crawl_delay(robots, self._tools.policy.user_agent) or self.pace)
-
-    def back_off(self, until: datetime, *, was_asked: bool) -> None:
-        """Leave the host alone until then; `was_asked`: it said so itself."""
-        self.asked_until = until if was_asked else None
-        self.failures += 1
-        self.backing_off = True
-        self.not_before = max(until, self.not_before or until)
-
-    def put_off(self, page: Page, until: datetime | None) -> None:
-        """A page that is to be tried again is tried by a later run; one that failed for good may have feed content."""
-        if self.scope is not None and until is not None:
-            self.scope.put_off(page.id)
-
-    def free_from(self) -> datetime:
-        """Return when the host may be asked again."""
-        wait = max(self._free_at - self._tools.clock.monotonic(), 0)
-        pace = self.now() + timedelta(seconds=wait)
-        return max(pace, self.not_before or pace)
-
-    def _keep_lease(self) -> None:
-        lease = self._tools.policy.lease
-        if self._tools.clock.monotonic() - self._renewed <= lease.total_seconds() / 2:
-            return
-        if not self._tools.store.renew(self.claim, lease):
-            raise LeaseLostError(self.claim.host)
-        self._renewed = self._tools.clock.monotonic()
-
-
 def visit(
     claim: Claim,
     tools: Tools,
@@ -212,7 +85,7 @@ def visit(
     tells whether another host waits for this thread, `stopping` whether the process is to end.
     """
     report = VisitReport()
-    stay = _Stay(claim, tools, scope, others_due, stopping)
+    stay = Stay(claim, tools, scope, others_due, stopping)
     try:
         goes_on = _poll_feeds(stay, tools, report)
         if goes_on and with_pages:
@@ -243,7 +116,7 @@ def visit(
 # --- feeds ------------------------------------------------------------------------------------------------------------
 
 
-def _poll_feeds(stay: _Stay, tools: Tools, report: VisitReport) -> bool:
+def _poll_feeds(stay: Stay, tools: Tools, report: VisitReport) -> bool:
     """Poll what is due; False: the visit is over."""
     while feeds := tools.store.due_feeds(stay.claim, stay.now(), scope=stay.scope):
         for feed in feeds:
@@ -257,7 +130,7 @@ def _poll_feeds(stay: _Stay, tools: Tools, report: VisitReport) -> bool:
     return not stay.backing_off
 
 
-def _poll_one(feed: Feed, stay: _Stay, tools: Tools, report: VisitReport) -> None:
+def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> None:
     with _other_hosts(stay, tools) as may_hop:
         polled = poll_feed(
             feed,
@@ -305,7 +178,7 @@ def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) ->
 # --- gaps -------------------------------------------------------------------------------------------------------------
 
 
-def _fill_one(feed: Feed, filling: Filling, stay: _Stay, tools: Tools, report: VisitReport) -> None:
+def _fill_one(feed: Feed, filling: Filling, stay: Stay, tools: Tools, report: VisitReport) -> None:
     """Ask the next source of what a gap lost: under its own host's claim, at its pace, as its robots.txt allows."""
     with _stay_at(filling.sources[0].url, stay, tools) as there:
         record = _fill_step(feed, filling, there, tools, report)
@@ -320,7 +193,7 @@ def _fill_one(feed: Feed, filling: Filling, stay: _Stay, tools: Tools, report: V
 
 
 def _fill_step(
-    feed: Feed, filling: Filling, there: _Stay | None, tools: Tools, report: VisitReport
+    feed: Feed, filling: Filling, there: Stay | None, tools: Tools, report: VisitReport
 ) -> PollRecord | None:
     """Return what to record; None: the visit is over."""
     source = filling.sources[0]
@@ -348,7 +221,7 @@ def _fill_step(
 
 
 @contextmanager
-def _stay_at(url: str, stay: _Stay, tools: Tools) -> Iterator[_Stay | None]:
+def _stay_at(url: str, stay: Stay, tools: Tools) -> Iterator[Stay | None]:
     """Give the stay at the host of `url`; None: it cannot be claimed now."""
     if host_of(url) == stay.claim.host:
         yield stay
@@ -371,7 +244,7 @@ def _stay_at(url: str, stay: _Stay, tools: Tools) -> Iterator[_Stay | None]:
 
 
 @contextmanager
-def _other_hosts(stay: _Stay, tools: Tools) -> Iterator[Callable[[str], bool]]:
+def _other_hosts(stay: Stay, tools: Tools) -> Iterator[Callable[[str], bool]]:
     """Give a function that claims the host of a feed's next hop; what it claimed is released at the end.
 
     The pace of the other host holds too: a host that was just asked cannot be claimed.
@@ -399,7 +272,7 @@ def _other_hosts(stay: _Stay, tools: Tools) -> Iterator[Callable[[str], bool]]:
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
-def _collect_pages(stay: _Stay, tools: Tools, report: VisitReport, max_pages: int) -> None:
+def _collect_pages(stay: Stay, tools: Tools, report: VisitReport, max_pages: int) -> None:
     robots: RobotsRule | None = None
     while report.pages_requested < max_pages:
         limit = min(20, max_pages - report.pages_requested)
@@ -422,7 +295,7 @@ def _collect_pages(stay: _Stay, tools: Tools, report: VisitReport, max_pages: in
                 return
 
 
-def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> RobotsRule | None:
+def _robots_for(url: str, stay: Stay, tools: Tools, report: VisitReport) -> RobotsRule | None:
     """Return the host's rules, asked for at most once a day; None: the visit is over."""
     if stay.robots is not None:
         return stay.robots
@@ -446,7 +319,7 @@ def _robots_for(url: str, stay: _Stay, tools: Tools, report: VisitReport) -> Rob
     return None if stay.backing_off else rule
 
 
-def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, report: VisitReport) -> None:
+def _refuse_page(page: Page, failed: PageFailed, stay: Stay, tools: Tools, report: VisitReport) -> None:
     next_at = next_page_attempt(page.attempts, failed.cause, None, now=stay.now(), random=tools.random)
     if not tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=False):
         raise LeaseLostError(stay.claim.host)
@@ -455,7 +328,7 @@ def _refuse_page(page: Page, failed: PageFailed, stay: _Stay, tools: Tools, repo
     report.count_cause(failed.cause)
 
 
-def _collect_one(page: Page, stay: _Stay, tools: Tools, report: VisitReport) -> None:
+def _collect_one(page: Page, stay: Stay, tools: Tools, report: VisitReport) -> None:
     limits = replace(tools.pages, deadline=_deadline(tools.pages.deadline, stay, tools))
     result = fetch_page(page, tools.fetcher, limits)
     stay.asked()
@@ -500,7 +373,7 @@ def _collect_one(page: Page, stay: _Stay, tools: Tools, report: VisitReport) -> 
 
 
 def _record_failure(
-    page: Page, failed: PageFailed, retry_after: timedelta | None, stay: _Stay, tools: Tools, report: VisitReport
+    page: Page, failed: PageFailed, retry_after: timedelta | None, stay: Stay, tools: Tools, report: VisitReport
 ) -> bool:
     report.pages_failed += 1
     report.count_cause(failed.cause)
@@ -520,7 +393,7 @@ def _blames_us(failed: FetchFailed, tools: Tools) -> bool:
     return own_network_is_down([*tools.recent, latest])
 
 
-def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) -> None:
+def _heed_host(failed: FetchFailed | None, url: str, stay: Stay, tools: Tools) -> None:
     """Leave the host alone when it asks for it or cannot be reached; an answer clears its failures."""
     if failed is not None and failed.cause is Cause.TIMEOUT and host_of(failed.final_url) == stay.claim.host:
         _heed_timeout(failed, stay, tools)
@@ -540,7 +413,7 @@ def _heed_host(failed: FetchFailed | None, url: str, stay: _Stay, tools: Tools) 
     stay.back_off(until, was_asked=failed.retry_after is not None)
 
 
-def _deadline(usual: timedelta, stay: _Stay, tools: Tools) -> timedelta:
+def _deadline(usual: timedelta, stay: Stay, tools: Tools) -> timedelta:
     """Return how long a request may take: after a timeout the host is only probed, until it was left alone for it.
 
     A host that hangs would else take the whole time for each of its feeds and pages.
@@ -548,7 +421,7 @@ def _deadline(usual: timedelta, stay: _Stay, tools: Tools) -> timedelta:
     return min(usual, _PROBE) if 0 < tools.timeouts.get(stay.claim.host, 0) < _TIMEOUTS else usual
 
 
-def _heed_timeout(failed: FetchFailed, stay: _Stay, tools: Tools) -> None:
+def _heed_timeout(failed: FetchFailed, stay: Stay, tools: Tools) -> None:
     """Count timeouts in a row; a host that hangs takes a thread for each request, so it is not asked again at once."""
     host, own_network = stay.claim.host, own_network_is_down(list(tools.recent))
     count = tools.timeouts[host] = tools.timeouts.get(host, 0) + (not own_network)

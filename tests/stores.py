@@ -22,6 +22,7 @@ import pytest
 
 from aggregator.evidence import Edge
 from aggregator.fingerprint import fingerprint
+from aggregator.ledger import ArticleRecord, ArticleRecorded, Claim, Decision, PollOutcome, PollRecord, Sighting
 from aggregator.models import (
     ArticleId,
     DateSource,
@@ -37,7 +38,6 @@ from aggregator.models import (
     Subscription,
     Validators,
 )
-from aggregator.ports import ArticleRecord, ArticleRecorded, Claim, Decision, PollOutcome, PollRecord, Sighting
 from aggregator.store import SqlStore, open_store
 from aggregator.store.schema import metadata
 from aggregator.urls import host_of, registrable_domain

@@ -66,7 +66,7 @@ def list_articles(
 
     Columns: id, day, title, address.
     """
-    from aggregator.ports import ArticleFilter
+    from aggregator.ledger import ArticleFilter
     from aggregator.sinks.records import article_record
 
     at = read_time(since)
@@ -213,7 +213,7 @@ def export(
     `text` of a record is the seed format, with the page's furniture; `body` is the article alone. A file is complete
     or not there at all.
     """
-    from aggregator.ports import ArticleFilter
+    from aggregator.ledger import ArticleFilter
 
     config, at = load(ctx), read_time(since)
     if layout in ("parquet", "warc") and out is None:

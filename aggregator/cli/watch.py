@@ -18,10 +18,10 @@ from aggregator.cli.run import catch_signals
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
+    from aggregator.ledger import Trace
     from aggregator.models import Identity
     from aggregator.overview import Diagnosis
     from aggregator.plan import Plan
-    from aggregator.ports import Trace
 
 
 # --- health and gaps --------------------------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from aggregator.distill import job_of, perform_all, record_of
 from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
+from aggregator.ledger import ArticleOutcome, Collected, Scope
 from aggregator.models import Cause, FetchedPage, PageFailed, PageId
-from aggregator.ports import ArticleOutcome, Collected, Scope
 from aggregator.schedule import next_page_attempt, revisit_at
-from aggregator.visit import Tools
+from aggregator.stay import Tools
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
+from aggregator.ledger import Claim, Scope
 from aggregator.models import HostId
-from aggregator.ports import Claim, Scope
-from aggregator.visit import Tools, VisitReport, visit
+from aggregator.stay import Tools
+from aggregator.visit import VisitReport, visit
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from aggregator.ledger import Change
 from aggregator.models import ArticleId
-from aggregator.ports import Change
 from aggregator.seedformat import render_file
 from aggregator.sinks.files import folder_id, write_durably
 

@@ -13,6 +13,27 @@ from pathlib import Path
 
 from aggregator.errors import LeaseLostError
 from aggregator.evidence import Edge
+from aggregator.ledger import (
+    Activity,
+    ArticleFilter,
+    ArticleOutcome,
+    ArticleRecord,
+    ArticleRecorded,
+    Change,
+    Claim,
+    Counts,
+    Decision,
+    FeedSigns,
+    Gap,
+    PollOutcome,
+    PollRecord,
+    PollRecorded,
+    Revision,
+    Scope,
+    Sighting,
+    SyncReport,
+    Trace,
+)
 from aggregator.models import (
     Article,
     ArticleId,
@@ -31,28 +52,7 @@ from aggregator.models import (
     Subscription,
     Validators,
 )
-from aggregator.ports import (
-    Activity,
-    ArticleFilter,
-    ArticleOutcome,
-    ArticleRecord,
-    ArticleRecorded,
-    Change,
-    Claim,
-    Clock,
-    Counts,
-    Decision,
-    FeedSigns,
-    Gap,
-    PollOutcome,
-    PollRecord,
-    PollRecorded,
-    Revision,
-    Scope,
-    Sighting,
-    SyncReport,
-    Trace,
-)
+from aggregator.ports import Clock
 from aggregator.store import (
     activity,
     articles,

@@ -12,8 +12,8 @@ from sqlalchemy import Row, bindparam, case, select, update
 
 from aggregator.fingerprint import Fingerprint
 from aggregator.identify import article_id, key_hash
+from aggregator.ledger import ArticleOutcome, ArticleRecord, ArticleRecorded
 from aggregator.models import ArticleId, FetchedPage, HostId, Identity, Key
-from aggregator.ports import ArticleOutcome, ArticleRecord, ArticleRecorded
 from aggregator.store.blogs import learn_blog, note_short_links
 from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction

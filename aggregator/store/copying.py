@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select, text
 
 from aggregator.errors import StorageError, StoreHeldError
-from aggregator.ports import Clock, Progress
+from aggregator.ports import Clock
 from aggregator.store.database import Database, Transaction
 from aggregator.store.dialects import SqliteDialect
 from aggregator.store.opening import open_database
@@ -20,6 +20,8 @@ from aggregator.store.schema import metadata
 from aggregator.store.search import index_article
 
 _BATCH = 500
+
+Progress = Callable[[Mapping[str, int]], None]  # rows copied so far, by table
 
 
 def backup(database: Database, target: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select
 
 from aggregator.identify import key_hash
+from aggregator.ledger import Decision
 from aggregator.models import ArticleId, Key
-from aggregator.ports import Decision
 from aggregator.store.database import Transaction
 from aggregator.store.hashes import batches
 from aggregator.store.schema import aliases, article_urls, decisions

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, bindparam, case, func, or_, select, update
 
+from aggregator.ledger import Decision, Scope
 from aggregator.models import (
     ArticleId,
     Cause,
@@ -19,7 +20,6 @@ from aggregator.models import (
     PageFailed,
     PageId,
 )
-from aggregator.ports import Decision, Scope
 from aggregator.store.codec import load_entry_rest, load_hops
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select, update
 
+from aggregator.ledger import Claim, Scope, SyncReport
 from aggregator.models import (
     Cause,
     Feed,
@@ -19,7 +20,6 @@ from aggregator.models import (
     Subscription,
     Validators,
 )
-from aggregator.ports import Claim, Scope, SyncReport
 from aggregator.store.codec import dump, dump_feed_rest, load_feed_rest, load_strings
 from aggregator.store.database import Transaction
 from aggregator.store.dialects import insert

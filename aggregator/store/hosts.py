@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, update
 
+from aggregator.ledger import Claim, Scope
 from aggregator.models import FeedId, HostId, PageId
-from aggregator.ports import Claim, Scope
 from aggregator.store.database import Transaction
 from aggregator.store.hashes import batches
 from aggregator.store.schema import DUE, NEVER, feeds, hosts, pages

@@ -14,8 +14,8 @@ from sqlalchemy import Row, bindparam, delete, select, union_all, update
 
 from aggregator.evidence import Edge, KeyFacts, judge, refusal_alone
 from aggregator.identify import key_hash
+from aggregator.ledger import Decision
 from aggregator.models import ArticleId, EvidenceKind, Identity, Key
-from aggregator.ports import Decision
 from aggregator.store.blogs import is_short_link, wordpress_edges
 from aggregator.store.codec import load_sample
 from aggregator.store.database import Transaction

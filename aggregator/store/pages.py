@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
 
 from aggregator.evidence import Edge
 from aggregator.identify import key_hash
+from aggregator.ledger import Claim, Decision, Scope
 from aggregator.models import (
     ArticleId,
     Cause,
@@ -22,7 +23,6 @@ from aggregator.models import (
     RawResponse,
     Validators,
 )
-from aggregator.ports import Claim, Decision, Scope
 from aggregator.store.codec import dump, dump_hops, load_entry_rest, load_hops, load_mapping
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions

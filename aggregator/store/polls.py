@@ -12,8 +12,8 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
 from aggregator.errors import LeaseLostError
 from aggregator.identify import article_id, key_hash
+from aggregator.ledger import Claim, Gap, PollOutcome, PollRecord, PollRecorded, Sighting
 from aggregator.models import Cause, FeedId, HostId, Key, PageId
-from aggregator.ports import Claim, Gap, PollOutcome, PollRecord, PollRecorded, Sighting
 from aggregator.schedule import revisit_after_update
 from aggregator.store.blogs import note_short_links
 from aggregator.store.codec import dump_entry_rest

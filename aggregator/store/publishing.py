@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, Row, bindparam, func, select, update
 
+from aggregator.ledger import Change
 from aggregator.models import ArticleId
-from aggregator.ports import Change, Clock
+from aggregator.ports import Clock
 from aggregator.store.database import Transaction
 from aggregator.store.dialects import PUBLISH_LOCK, insert
 from aggregator.store.hashes import batches

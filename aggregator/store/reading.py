@@ -10,8 +10,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
 
 from aggregator.identify import key_hash
+from aggregator.ledger import ArticleFilter, Revision
 from aggregator.models import Article, ArticleId, FeedId, Key, RawResponse
-from aggregator.ports import ArticleFilter, Revision
 from aggregator.store.codec import load_extraction, load_strings
 from aggregator.store.database import Transaction
 from aggregator.store.hashes import batches

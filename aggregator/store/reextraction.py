@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
+from aggregator.ledger import ArticleRecord
 from aggregator.models import FetchedPage, PageId
-from aggregator.ports import ArticleRecord
 from aggregator.store.articles import Incoming, announce, article_row, incoming_of, revise, save_text
 from aggregator.store.codec import dump, dump_extraction_rest, load_extraction
 from aggregator.store.database import Transaction

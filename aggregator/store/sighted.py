@@ -16,8 +16,8 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select
 
 from aggregator.identify import key_hash
+from aggregator.ledger import Decision, Sighting
 from aggregator.models import FeedId, Key
-from aggregator.ports import Decision, Sighting
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import batches

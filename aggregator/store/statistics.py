@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from aggregator.ports import Counts
+from aggregator.ledger import Counts
 from aggregator.store.database import Transaction
 from aggregator.store.schema import DUE, FAILED, FETCHED, HEAD, articles, changes, entries, feeds, pages, revisions
 

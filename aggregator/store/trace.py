@@ -9,8 +9,8 @@ from sqlalchemy import Row, bindparam, select, union_all
 from sqlalchemy.sql import Executable
 
 from aggregator.identify import key_hash
+from aggregator.ledger import Trace, TracedArticle, TracedEntry, TracedEvidence, TracedPage
 from aggregator.models import ArticleId, Cause, FeedId, Key, PageId
-from aggregator.ports import Trace, TracedArticle, TracedEntry, TracedEvidence, TracedPage
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import list_decisions
 from aggregator.store.hashes import batches

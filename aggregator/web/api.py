@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from aggregator.ledger import Change, PollOutcome
 from aggregator.models import Article, ArticleId, Feed, FeedId
 from aggregator.overview import finding_record
-from aggregator.ports import Change, PollOutcome
 from aggregator.rhythm import expected_rate
 from aggregator.schedule import NEVER
 from aggregator.sinks.records import TextChoice, article_record

@@ -8,8 +8,8 @@ from email.utils import format_datetime
 
 import pytest
 
+from aggregator.ledger import Gap
 from aggregator.overview import survey
-from aggregator.ports import Gap
 from aggregator.selftest.server import Peer, Script
 from tests.citizen import RSS, Site, World, answering, html_page, item, one_by_one, rss
 

@@ -22,8 +22,8 @@ from aggregator.poll import PollSettings
 from aggregator.rawstore import FileRawStore
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy
+from aggregator.stay import Tools, VisitPolicy
 from aggregator.store import SqlStore, open_store
-from aggregator.visit import Tools, VisitPolicy
 from tests.stores import StandingClock, clock, poll, sighting, sqlite_template, subscribe, words
 
 __all__ = ["clock", "sqlite_template"]

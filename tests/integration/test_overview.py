@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from aggregator.evidence import Edge
 from aggregator.health import Kind
+from aggregator.ledger import PollOutcome
 from aggregator.models import Cause, EvidenceKind, FeedStatus, Key, PageFailed
 from aggregator.overview import finding_record, histories, overview, survey, title_of
-from aggregator.ports import PollOutcome
 from aggregator.store import SqlStore
 from tests.stores import (
     LEASE,

@@ -17,6 +17,7 @@ from random import Random
 import pytest
 
 from aggregator.collect import PageLimits
+from aggregator.ledger import Claim
 from aggregator.models import (
     Cause,
     Entry,
@@ -30,12 +31,12 @@ from aggregator.models import (
     Validators,
 )
 from aggregator.poll import PollSettings
-from aggregator.ports import Claim
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy
+from aggregator.stay import Tools, VisitPolicy
 from aggregator.store import SqlStore, open_store
 from aggregator.urls import host_of
-from aggregator.visit import Tools, VisitPolicy, visit
+from aggregator.visit import visit
 from tests.stores import FOLDER, START, StandingClock, clock, postgres_url, sqlite_template, store, store_url
 
 __all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
+from aggregator.ledger import Change
 from aggregator.models import (
     Article,
     ArticleId,
@@ -23,7 +24,6 @@ from aggregator.models import (
     LeadImage,
     RawResponse,
 )
-from aggregator.ports import Change
 from aggregator.sinks.export import write_jsonl, write_text, write_text_files
 from aggregator.sinks.files import folder_id, replaced_file, write_durably
 from aggregator.sinks.parquet import write_parquet

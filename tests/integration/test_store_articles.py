@@ -9,6 +9,7 @@ import pytest
 
 from aggregator.evidence import Edge
 from aggregator.identify import article_id
+from aggregator.ledger import Decision, Gap
 from aggregator.models import (
     Cause,
     EvidenceKind,
@@ -17,7 +18,6 @@ from aggregator.models import (
     PageFailed,
     Validators,
 )
-from aggregator.ports import Decision, Gap
 from aggregator.store import SqlStore
 from tests.stores import (
     LEASE,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.ledger import Scope
 from aggregator.models import Cause, HostId, PageFailed, Subscription, Validators
-from aggregator.ports import Scope
 from aggregator.store import SqlStore, open_store
 from tests.stores import (
     FOLDER,

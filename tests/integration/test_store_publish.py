@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.identify import article_id
+from aggregator.ledger import ArticleFilter, ArticleRecorded
 from aggregator.models import FetchedPage, Key, Subscription
-from aggregator.ports import ArticleFilter, ArticleRecorded
 from aggregator.store import SqlStore, open_store
 from tests.stores import (
     FOLDER,

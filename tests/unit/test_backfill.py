@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.backfill import MAX_REQUESTS, Reader, come_again, look_up, postpone, read_answer, request_of, skip
+from aggregator.ledger import PollRecord, Sighting
 from aggregator.models import (
     Cause,
     Feed,
@@ -25,7 +26,6 @@ from aggregator.models import (
 )
 from aggregator.parse import parse_new
 from aggregator.poll import PollSettings
-from aggregator.ports import PollRecord, Sighting
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy
 

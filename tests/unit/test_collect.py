@@ -9,6 +9,7 @@ import pytest
 
 from aggregator.collect import PageLimits, fetch_page, page_failure_of
 from aggregator.distill import job_of, perform, record_of
+from aggregator.ledger import Collected
 from aggregator.models import (
     ArticleId,
     Cause,
@@ -26,7 +27,6 @@ from aggregator.models import (
     RawResponse,
     Validators,
 )
-from aggregator.ports import Collected
 from aggregator.rules import shipped_publishers
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.health import REMEDIES, Finding, Kind, Severity, diagnose
+from aggregator.ledger import FeedSigns, PollOutcome
 from aggregator.models import Cause, Feed, FeedId, FeedState, FeedStatus, FetchFailed, PublicationStats
-from aggregator.ports import FeedSigns, PollOutcome
 from aggregator.rhythm import update_stats
 from aggregator.schedule import PollPolicy, after_failure, after_success
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.errors import StorageError
+from aggregator.ledger import Counts, PollOutcome, PollRecord, PollRecorded, Sighting
 from aggregator.metrics import EngineView, MeteredFetcher, Metrics
 from aggregator.models import (
     Cause,
@@ -24,7 +25,6 @@ from aggregator.models import (
     Redirected,
     Validators,
 )
-from aggregator.ports import Counts, PollOutcome, PollRecord, PollRecorded, Sighting
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
 URL = "https://a.example/feed"

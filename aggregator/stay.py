@@ -1,0 +1,148 @@
+"""A stay at a claimed host: the pace that it keeps, the lease that it renews, and the tools of a visit.
+
+Polls and collects nothing: `visit` does, within a stay.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+from aggregator.collect import PageLimits
+from aggregator.distill import RulesOf
+from aggregator.errors import LeaseLostError
+from aggregator.ledger import Claim, PollRecord, PollRecorded, Scope
+from aggregator.models import Cause, Feed, Page
+from aggregator.poll import FeedParser, PollSettings
+from aggregator.ports import Clock, Fetcher, RawStore, Store
+from aggregator.robots import RobotsRule, crawl_delay
+from aggregator.rules import Publishers
+
+_PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitPolicy:
+    """How long a visit may take and how fast it may ask. `lease` covers the longest request with room to spare."""
+
+    lease: timedelta
+    per_host_interval: timedelta
+    length: timedelta = timedelta(seconds=10)
+    respect_robots: bool = True
+    user_agent: str = "aggregator"
+    revisit: tuple[timedelta, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a visit works with; all of it is shared between threads."""
+
+    store: Store
+    fetcher: Fetcher
+    raw_store: RawStore
+    clock: Clock
+    publishers: Publishers
+    rules_of: RulesOf
+    parse: FeedParser
+    policy: VisitPolicy
+    polling: PollSettings
+    pages: PageLimits
+    random: Random
+    recent: deque[tuple[str, Cause | None]]  # host and cause (None: an answer) of the latest requests of all visits
+    timeouts: dict[str, int] = field(default_factory=dict)  # in a row, by host
+    on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None  # who counts
+
+
+class Stay:
+    """The held claim: its clock, its pace, its lease. `robots` is what was learnt in this visit."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        tools: Tools,
+        scope: Scope | None,
+        others_due: Callable[[], bool],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.claim = claim
+        self.scope = scope
+        self.pace = tools.policy.per_host_interval
+        self.failures = claim.failures
+        self.not_before: datetime | None = None
+        self.asked_until: datetime | None = None  # the host's own wish
+        self.backing_off = False
+        self.robots: RobotsRule | None = None  # as of this visit
+        self._tools = tools
+        self._others_due = others_due
+        self._stopping = stopping
+        self._started = tools.clock.monotonic()
+        self._renewed = self._started
+        self._free_at = self._started
+
+    def now(self) -> datetime:
+        """Return the store's time: that of the claim and what has passed since by our own clock."""
+        return self.claim.now + timedelta(seconds=self._tools.clock.monotonic() - self._started)
+
+    def beside(self, claim: Claim) -> Stay:
+        """Return a short stay at another host, from within this one."""
+        return Stay(claim, self._tools, self.scope, lambda: False, self._stopping)
+
+    def may_ask(self) -> bool:
+        """Wait for the host's pace; False: end the visit instead.
+
+        Raises:
+            LeaseLostError: another process holds the host by now.
+        """
+        clock, policy = self._tools.clock, self._tools.policy
+        if self._stopping() or self.backing_off:
+            return False
+        wait = self._free_at - clock.monotonic()
+        stayed = clock.monotonic() - self._started
+        if stayed > 0 and stayed + max(wait, 0) >= policy.length.total_seconds():
+            return False
+        if wait > 0:
+            if wait > _PATIENCE.total_seconds() and self._others_due():
+                return False
+            clock.sleep(wait)
+            if self._stopping():
+                return False
+        self._keep_lease()
+        return True
+
+    def asked(self) -> None:
+        """A request has just ended: the gap begins."""
+        self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
+
+    def obey(self, robots: RobotsRule) -> None:
+        """Leave the gap that robots.txt asks for, from the next `asked` on: the feed's own poll delays no page."""
+        self.robots = robots
+        self.pace = max(self.pace, crawl_delay(robots, self._tools.policy.user_agent) or self.pace)
+
+    def back_off(self, until: datetime, *, was_asked: bool) -> None:
+        """Leave the host alone until then; `was_asked`: it said so itself."""
+        self.asked_until = until if was_asked else None
+        self.failures += 1
+        self.backing_off = True
+        self.not_before = max(until, self.not_before or until)
+
+    def put_off(self, page: Page, until: datetime | None) -> None:
+        """A page that is to be tried again is tried by a later run; one that failed for good may have feed content."""
+        if self.scope is not None and until is not None:
+            self.scope.put_off(page.id)
+
+    def free_from(self) -> datetime:
+        """Return when the host may be asked again."""
+        wait = max(self._free_at - self._tools.clock.monotonic(), 0)
+        pace = self.now() + timedelta(seconds=wait)
+        return max(pace, self.not_before or pace)
+
+    def _keep_lease(self) -> None:
+        lease = self._tools.policy.lease
+        if self._tools.clock.monotonic() - self._renewed <= lease.total_seconds() / 2:
+            return
+        if not self._tools.store.renew(self.claim, lease):
+            raise LeaseLostError(self.claim.host)
+        self._renewed = self._tools.clock.monotonic()
