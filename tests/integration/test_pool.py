@@ -1,0 +1,55 @@
+"""Worker processes: what one task does costs that task only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from datetime import timedelta
+
+import pytest
+
+from aggregator.engine.pool import WorkerPool, failure_of
+from aggregator.models import Cause
+from tests import tasks
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(2, timedelta(seconds=2))
+    yield pool
+    pool.close()
+
+
+def test_a_hang_a_crash_and_a_glutton_cost_themselves_only(pool: WorkerPool) -> None:
+    numbers = range(22)
+    futures = [pool.submit(tasks.double, number) for number in numbers[:11]]
+    bad = {
+        Cause.EXTRACTION_TIMEOUT: pool.submit(tasks.hang),
+        Cause.EXTRACTION_CRASHED: pool.submit(tasks.crash),
+        Cause.EXTRACTION_MEMORY: pool.submit(tasks.devour),
+        Cause.EXTRACTION_FAILED: pool.submit(tasks.fail),
+    }
+    futures += [pool.submit(tasks.double, number) for number in numbers[11:]]
+    assert [future.result(30) for future in futures] == [2 * number for number in numbers]
+    for cause, future in bad.items():
+        error = future.exception(30)
+        assert error is not None
+        failed = failure_of(error)
+        assert failed is not None
+        assert failed.cause is cause
+    assert pool.submit(tasks.double, 21).result(30) == 42, "the pool lives"
+
+
+def test_what_was_cancelled_was_not_tried() -> None:
+    assert failure_of(CancelledError()) is None
+
+
+def test_workers_start_when_they_are_wanted_and_end_when_the_pool_does(pool: WorkerPool) -> None:
+    assert not pool.is_warm
+    pool.warm_up(lambda: None)
+    pool.warm_up(lambda: None)
+    assert pool.submit(tasks.double, 1).result(30) == 2
+    assert pool.is_warm
+    pool.close()
+    assert not pool.is_warm
+    assert pool.submit(tasks.double, 2).result(30) == 4, "a closed pool starts anew"
