@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aggregator.selftest.server import Peer, Script
 from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story, street
 
@@ -126,6 +128,7 @@ def test_entries_with_dates_in_the_future_and_past_are_taken(world: World) -> No
         assert len(world.titles()) == 5
 
 
+@pytest.mark.soak
 def test_ten_thousand_entries_are_stored_and_their_pages_wait(world: World) -> None:
     world.polling["max_pages_per_visit"] = 5
     with Site(rss(*(item(f"/a/{number}") for number in range(10_000)))) as site:

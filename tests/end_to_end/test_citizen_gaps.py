@@ -315,6 +315,7 @@ def findings(world: World) -> list[str]:
     return world.use(lambda app: [str(one.kind) for d in survey(app.store, app.store.now()) for one in d.findings])
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("etag_follows", [True, False])
 def test_validators_that_hide_new_entries_are_distrusted_for_a_week(world: World, etag_follows: bool) -> None:
     feed = Stubborn(etag_follows=etag_follows)
@@ -339,6 +340,7 @@ def test_validators_that_hide_new_entries_are_distrusted_for_a_week(world: World
         assert findings(world) == []
 
 
+@pytest.mark.soak
 def test_validators_that_are_right_are_checked_once_in_a_while(world: World) -> None:
     feed = Stubborn(etag_follows=True)
     feed.frozen = True

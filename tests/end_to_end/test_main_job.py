@@ -6,11 +6,13 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Installation
 
+from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.seedformat import parse, render
 
@@ -19,25 +21,34 @@ SEED_KEY = "dw:63723431"
 LONG_URL = "http://www.dw.com/en/ukraine-russia-says-kherson-city-pullout-completed/a-63723431"
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation whose first run is over."""
+    folder = tmp_path_factory.mktemp("ran")
+    with Newsroom() as newsroom:
+        made = Installation(folder)
+        made.config.write_text(demo_config(folder, newsroom), encoding="utf-8")
+        made.run("run-once")
+        yield made
+
+
 def seed_article(installation: Installation) -> dict[str, object]:
     (article,) = [one for one in installation.articles() if one["key"] == SEED_KEY]
     return article
 
 
-def test_the_seed_page_gives_the_seeds_bytes(installation: Installation, tmp_path: Path) -> None:
-    installation.run("run-once")
-    installation.run("export", "--format", "txt", "--out", "out")
-    exported = {path.name.partition("_")[2]: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    article = seed_article(installation)
+def test_the_seed_page_gives_the_seeds_bytes(ran: Installation) -> None:
+    ran.run("export", "--format", "txt", "--out", "out")
+    exported = {path.name.partition("_")[2]: path.read_bytes() for path in (ran.folder / "out").iterdir()}
+    article = seed_article(ran)
     assert exported[f"{article['id']}.txt"] == SEED.read_bytes()
-    (stored,) = (tmp_path / "articles").glob(f"*/*/*/*_{article['id']}.txt")
+    (stored,) = (ran.folder / "articles").glob(f"*/*/*/*_{article['id']}.txt")
     assert stored.read_bytes() == SEED.read_bytes()
-    assert installation.run("check", str(SEED), str(stored)).returncode == 0
+    assert ran.run("check", str(SEED), str(stored)).returncode == 0
 
 
-def test_parse_and_render_are_inverse_on_every_stored_article(installation: Installation) -> None:
-    installation.run("run-once")
-    articles = installation.articles()
+def test_parse_and_render_are_inverse_on_every_stored_article(ran: Installation) -> None:
+    articles = ran.articles()
     assert len(articles) > 10
     for article in articles:
         document = parse(article["text"])
@@ -45,9 +56,8 @@ def test_parse_and_render_are_inverse_on_every_stored_article(installation: Inst
         assert document.date == article["date"]
 
 
-def test_all_addresses_of_the_seed_are_one_article(installation: Installation) -> None:
-    installation.run("run-once")
-    urls = seed_article(installation)["urls"]
+def test_all_addresses_of_the_seed_are_one_article(ran: Installation) -> None:
+    urls = seed_article(ran)["urls"]
     assert "http://p.dw.com/p/4JNNH" in urls
     assert LONG_URL in urls
     assert any("maca=" in url for url in urls)

@@ -231,6 +231,7 @@ def test_all_feeds_due_at_start_are_polled(new_store: SqlStore, clock: StandingC
     assert Counter(url for _, url in played.network.log) == Counter(feed.url for feed in new_store.feeds())
 
 
+@pytest.mark.soak
 def test_hung_hosts_delay_nobody_else(new_store: SqlStore, clock: StandingClock) -> None:
     """All workers but one may hang; the others' polls are on time, and a hung host is left alone soon."""
     played = Simulation(new_store, clock, workers=4)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -234,6 +235,7 @@ def test_a_crash_between_any_two_statements_leaves_no_second_article(reused: Reu
             return
 
 
+@pytest.mark.soak
 def test_a_crash_while_articles_are_merged_or_parted_leaves_what_the_evidence_says(reused: ReusedStore) -> None:
     """Two articles with one text become one by evidence; then the rules give both one key, and two again."""
     step = 1 if reused.url.startswith("sqlite") else 7
