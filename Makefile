@@ -62,7 +62,7 @@ check: lint licences coverage soak  ## everything that CI runs
 
 .PHONY: bench
 bench: $(STAMP)  ## speed as ratios within one run; DATA=folder of the evaluation data for those that need it
-	for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(DATA) || exit 1; done
+	failed=0; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(DATA) || failed=1; done; exit $$failed
 
 .PHONY: evaluate
 evaluate: $(STAMP)  ## extraction quality on data given by DATA=folder

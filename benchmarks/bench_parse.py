@@ -1,6 +1,6 @@
 """What the ladder saves: our parse against plain feedparser, as ratios in one run.
 
-`python benchmarks/parse.py [DATA]`: over feeds made here, and over the feeds of a corpus (files in DATA/data).
+`python benchmarks/bench_parse.py [DATA]`: over feeds made here, and over the feeds of a corpus (files in DATA/data).
 Exit status 1 when a ratio falls below its goal.
 """
 
