@@ -142,7 +142,7 @@ class LocalEngine:
         except Exception:  # the one place that catches all, once per visit
             logger.exception("visit failed", extra={"host": held.host})
             if scope is not None:
-                scope.hosts.discard(held.host_id)
+                scope.leave(held.host_id)
         finally:
             self._put_down(held, None)
 
