@@ -1,4 +1,4 @@
-"""Puts the parts together: settings in, working engine out. The only reader of the clock."""
+"""Puts the parts together: settings in, what an engine works with out. The only reader of the clock."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.memory import share_heaps
 from aggregator.engine.parsing import parse_here_or_there
 from aggregator.engine.pool import WorkerPool
+from aggregator.engine.visits import Visits
 from aggregator.errors import ConfigError, StorageError
 from aggregator.fetch import HttpFetcher
 from aggregator.identify import identify, key_version
@@ -65,12 +66,12 @@ class App:
     publishers: Publishers
     fetcher: HttpFetcher
     pool: WorkerPool
-    engine: LocalEngine
+    visits: Visits
     sinks: tuple[Sink, ...]
 
     def request_stop(self) -> None:
         """Let the work in hand end and nothing new begin; safe in a signal handler."""
-        self.engine.request_stop()
+        self.visits.request_stop()
         self.clock.wake()
 
     def publish(self, wait: timedelta = timedelta(0)) -> Published:
@@ -87,7 +88,7 @@ class App:
     def renew_keys(self, share: timedelta) -> bool:
         """Bring stored keys in line with the rules for as long as `share`; True once all are. The rest waits."""
         version, ends_at = key_version(self.publishers), self.clock.monotonic() + share.total_seconds()
-        while not self.engine.stopping:
+        while not self.visits.stopping:
             if self.store.rekey(version, partial(identify, publishers=self.publishers)):
                 return True
             if self.clock.monotonic() >= ends_at:
@@ -143,7 +144,7 @@ class App:
         scope = self.store.scope_due(now, [feed.id for feed in chosen] if feeds else None)
         if not force:  # a feed may have been due before the hour began that it wants to be skipped
             scope.feeds -= {feed.id for feed in chosen if is_skipped(feed.state.hints, now)}
-        report = self.engine.run_once(scope, on_progress)
+        report = LocalEngine(self.visits).run_once(scope, on_progress)
         return report, self.publish(_PUBLISH_WAIT)
 
 
@@ -169,7 +170,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         workers = pool or own_pool
         try:
             tools = _tools(config, clock, store, raw_store, publishers, fetcher, workers)
-            engine = LocalEngine(
+            visits = Visits(
                 tools,
                 ExtractionLine(tools, workers, _extraction_settings(config)),
                 workers=config.polling.workers,
@@ -183,7 +184,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
                 publishers=publishers,
                 fetcher=fetcher,
                 pool=workers,
-                engine=engine,
+                visits=visits,
                 sinks=sinks_of(config),
             )
         finally:
@@ -209,7 +210,7 @@ def reload_app(app: App, config: Config) -> App:
         logger.info("feeds changed", extra={"change": change})
     fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
     tools = _tools(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.pool)
-    app.engine.reconfigure(
+    app.visits.reconfigure(
         tools, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )
     return replace(app, config=config, publishers=publishers, fetcher=fetcher, sinks=sinks_of(config))

@@ -21,6 +21,7 @@ from watchfiles import watch
 
 from aggregator import web
 from aggregator.app import App, check_room, reload_app
+from aggregator.engine.visits import Engine
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
 from aggregator.fetch import HttpFetcher
 from aggregator.ledger import PollRecord, PollRecorded
@@ -47,8 +48,9 @@ _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 class Service:
     """`aggregator run`: from `run` to the signal that ends it. `load` reads the configuration again."""
 
-    def __init__(self, app: App, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
+    def __init__(self, app: App, engine: Engine, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
         self.app = app
+        self._engine = engine
         self._load = load
         self._environ = environ
         self._ended = threading.Event()
@@ -122,21 +124,21 @@ class Service:
 
     def _observe(self) -> None:
         """Let every request and poll from now on be measured."""
-        tools = self.app.engine.tools
+        tools = self.app.visits.tools
         fetcher = MeteredFetcher(self.app.fetcher, self._metrics)
-        self.app.engine.tools = replace(tools, fetcher=fetcher, on_poll=self._on_poll)
+        self.app.visits.tools = replace(tools, fetcher=fetcher, on_poll=self._on_poll)
 
     def _on_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
         self._metrics.observe_poll(feed, record, recorded)
         self._steering.count(feed)
 
     def _view(self) -> EngineView:
-        engine = self.app.engine
+        visits = self.app.visits
         return EngineView(
-            totals=engine.totals,
-            visits_running=engine.running,
-            workers=engine.workers,
-            extractions_in_hand=engine.line.in_hand,
+            totals=visits.totals,
+            visits_running=visits.running,
+            workers=visits.workers,
+            extractions_in_hand=visits.line.in_hand,
             extraction_workers=self.app.pool.workers,
         )
 
@@ -147,7 +149,7 @@ class Service:
     def _stop(self) -> None:
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
-        self.app.engine.stop()
+        self._engine.stop()
         self._extraction.join(timeout=2)
         self._publish()
         logger.info("stopped")
@@ -173,7 +175,7 @@ class Service:
         try:
             self._look_after()
             self._check()
-            self.app.engine.fill()
+            self._engine.fill()
         except StorageError as problem:
             self._pause(problem)
         self._ticked_at = time.monotonic()
@@ -195,7 +197,7 @@ class Service:
         Raises:
             StorageError: the disk is nearly full, or a visit could not record what it had.
         """
-        error = self.app.engine.take_error()
+        error = self.app.visits.take_error()
         if error is not None:
             raise StorageError(str(error)) from error
         check_room(self.app.config)
@@ -210,11 +212,12 @@ class Service:
             logger.warning("polling pauses", extra={"reason": str(problem)})
             self._tell(STATUS=f"paused: {problem}")
         self._pause_reason = str(problem)
+        self._engine.rest()
 
     def _is_moving(self) -> bool:
         """Whether visits end and pages are extracted: what the watchdog is told."""
-        engine = self.app.engine
-        visiting = engine.running == 0 or self.app.clock.monotonic() - engine.last_moved_at < _STUCK_AFTER
+        visits = self.app.visits
+        visiting = visits.running == 0 or self.app.clock.monotonic() - visits.last_moved_at < _STUCK_AFTER
         return visiting and self._extraction.is_alive()
 
     def _publish(self) -> None:
@@ -246,18 +249,18 @@ class Service:
         now, feeds = time.monotonic(), self.app.config.subscriptions()
         elapsed, self._steered_at = timedelta(seconds=now - self._steered_at), now
         adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
-        tools = self.app.engine.tools
+        tools = self.app.visits.tools
         try:
             policy = self._steering.steer(tools.polling.policy, feeds=adaptive, elapsed=elapsed)
         except StorageError as error:
             logger.warning("budget not steered", extra={"reason": str(error)})
             return
-        self.app.engine.tools = replace(tools, polling=replace(tools.polling, policy=policy))
+        self.app.visits.tools = replace(tools, polling=replace(tools.polling, policy=policy))
 
     def _extract(self) -> None:
         while not self._ended.is_set():
             try:
-                self.app.engine.line.step(_TICK.total_seconds())
+                self.app.visits.line.step(_TICK.total_seconds())
             except (StorageError, OSError) as error:
                 logger.warning("extraction pauses", extra={"reason": str(error)})
                 self._ended.wait(_TICK.total_seconds())
@@ -282,7 +285,7 @@ class Service:
             if config.config_hash != self.app.config.config_hash:
                 before = self.app.fetcher
                 self.app = reload_app(self.app, config)
-                self._rekey_from = time.monotonic() + self.app.engine.tools.policy.lease.total_seconds()
+                self._rekey_from = time.monotonic() + self.app.visits.tools.policy.lease.total_seconds()
                 self._observe()
                 if before is not self.app.fetcher:
                     self._close_later(before)
@@ -293,7 +296,7 @@ class Service:
 
     def _close_later(self, fetcher: HttpFetcher) -> None:
         """Close what visits under way may still use, once they have ended."""
-        at = self.app.clock.now() + self.app.engine.tools.policy.lease
+        at = self.app.clock.now() + self.app.visits.tools.policy.lease
         self._scheduler.add_job(fetcher.close, "date", run_date=at)
 
     def _tell(self, **messages: str | int) -> None:

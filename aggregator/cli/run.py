@@ -71,11 +71,12 @@ def run(ctx: click.Context) -> None:
     configuration is read again, as on SIGHUP. SIGTERM or SIGINT end it in order, a second one at once.
     """
     from aggregator.app import open_app
+    from aggregator.engine.local import LocalEngine
     from aggregator.service import Service, hold_store
 
     config = load(ctx)
     with hold_store(config), open_app(config) as app:
-        Service(app, lambda: load(ctx), os.environ).run()
+        Service(app, LocalEngine(app.visits), lambda: load(ctx), os.environ).run()
 
 
 @cli.command(

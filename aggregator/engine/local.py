@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.engine.tally import Tally
+from aggregator.engine.visits import Visits
 from aggregator.errors import StorageError
 from aggregator.ledger import Claim, Scope
 from aggregator.models import HostId
-from aggregator.stay import Tools
-from aggregator.visit import VisitReport, visit
 
-logger = logging.getLogger(__name__)
-
-_BACK_PRESSURE = 500  # fetched pages that may wait for extraction before visits collect no more
 _LOOK_AGAIN = 0.2  # seconds between two looks of `run-once` at what it may claim
 _LONGEST_PACE = timedelta(seconds=30)  # what `run-once` waits out at most; a longer pace waits for the next run
-_STOP_PATIENCE = 4.0  # seconds that a stop leaves to the requests in hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,159 +38,89 @@ class RunReport:
 
 
 class LocalEngine:
-    """The threads that hold visits, and the counters of what they did."""
+    """Threads that hold visits, each until no host is due."""
 
-    def __init__(self, tools: Tools, line: ExtractionLine, *, workers: int, max_pages: int) -> None:
-        self.tools = tools
-        self.line = line
-        self.workers = workers
-        self.max_pages = max_pages
-        self._stopping = threading.Event()
-        self._changed = threading.Condition()
-        self._running: dict[int, Claim] = {}
-        self._totals = Tally()
+    def __init__(self, visits: Visits) -> None:
+        self.visits = visits
+        self._lock = threading.Lock()
         self._pages_asked: Counter[HostId] = Counter()
-        self._error: BaseException | None = None
-        self._with_pages = True
-        self.last_moved_at = tools.clock.monotonic()
+        self._resting = False
 
     # --- both ways of running ----------------------------------------------------------------------------------------
 
-    @property
-    def running(self) -> int:
-        """How many visits are under way."""
-        return len(self._running)
-
-    @property
-    def totals(self) -> Counter[str]:
-        """What was done since the start, by name; for any thread."""
-        counts = self._totals.snapshot()
-        counts.update({f"articles_{kind}": count for kind, count in self.line.counts.items()})
-        return counts
-
-    def reconfigure(self, tools: Tools, extraction: ExtractionSettings, workers: int, max_pages: int) -> None:
-        """Use other settings from the next visit and the next page on."""
-        self.tools = self.line.tools = tools
-        self.line.settings = extraction
-        self.workers, self.max_pages = workers, max_pages
-
-    def request_stop(self) -> None:
-        """Let visits end after the request in hand; safe in a signal handler."""
-        self._stopping.set()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether a stop was asked for."""
-        return self._stopping.is_set()
-
-    def take_error(self) -> BaseException | None:
-        """Return what failed in a visit since the last call: the store, or the disk."""
-        error, self._error = self._error, None
-        return error
-
     def fill(self, scope: Scope | None = None) -> int:
         """Claim hosts for the free threads and start their visits; return how many."""
-        free = self.workers - len(self._running)
-        if free <= 0 or self.stopping:
+        visits = self.visits
+        self._resting = False
+        free = visits.workers - visits.running
+        if free <= 0 or visits.stopping:
             return 0
-        store = self.tools.store
-        self._with_pages = store.waiting_for_extraction() < _BACK_PRESSURE
-        claims = store.claim_hosts(free, self.tools.policy.lease, scope=scope, pages=self._with_pages)
+        with_pages = visits.feel_pressure()
+        claims = visits.tools.store.claim_hosts(free, visits.tools.policy.lease, scope=scope, pages=with_pages)
         for claim in claims:
-            with self._changed:
-                self._running[claim.host_id] = claim
+            visits.take(claim)
             threading.Thread(
                 target=self._hold_visits, args=(claim, scope), name=f"visit {claim.host}", daemon=True
             ).start()
         return len(claims)
 
+    def rest(self) -> None:
+        """Begin no visit until the next `fill`; those under way go on."""
+        self._resting = True
+
     def stop(self) -> None:
         """End visits within a few seconds; what is still in hand then is given back."""
-        self.request_stop()
-        deadline = self.tools.clock.monotonic() + _STOP_PATIENCE
-        with self._changed:
-            while self._running and (left := deadline - self.tools.clock.monotonic()) > 0:
-                self._changed.wait(min(left, _LOOK_AGAIN))
-            unfinished = tuple(self._running.values())
-        for claim in unfinished:
-            self.tools.store.release(claim, failures=claim.failures)
-        self.line.give_back()
+        self.visits.stop()
 
     def _hold_visits(self, held: Claim, scope: Scope | None) -> None:
-        """One thread: visit, then claim the next host, until there is none.
-
-        A bug ends this visit only, its lease runs out. A store that fails ends the run.
-        """
+        """One thread: visit, then claim the next host, until there is none or a visit failed."""
         try:
-            while True:
-                self._visit(held, scope)
+            while self._visit(held, scope):
                 claim = self._next_claim(scope)
-                self._put_down(held, claim)
+                self.visits.put_down(held, claim)
                 if claim is None:
                     return
                 held = claim
-        except (StorageError, OSError) as error:
-            self._error = error
-        except Exception:  # the one place that catches all, once per visit
-            logger.exception("visit failed", extra={"host": held.host})
-            if scope is not None:
-                scope.leave(held.host_id)
+        except StorageError as error:
+            self.visits.fail(error)
         finally:
-            self._put_down(held, None)
-
-    def _put_down(self, held: Claim, taken: Claim | None) -> None:
-        with self._changed:
-            self._running.pop(held.host_id, None)
-            if taken is not None:
-                self._running[taken.host_id] = taken
-            self._changed.notify_all()
-        self.line.wake()
+            self.visits.put_down(held)
 
     def _next_claim(self, scope: Scope | None) -> Claim | None:
-        if self.stopping or self._error is not None:
+        visits = self.visits
+        if visits.stopping or self._resting or visits.error is not None:
             return None
-        claims = self.tools.store.claim_hosts(1, self.tools.policy.lease, scope=scope, pages=self._with_pages)
+        tools = visits.tools
+        claims = tools.store.claim_hosts(1, tools.policy.lease, scope=scope, pages=visits.with_pages)
         return claims[0] if claims else None
 
-    def _visit(self, claim: Claim, scope: Scope | None) -> None:
-        asked = self._pages_asked[claim.host_id] if scope is not None else 0
+    def _visit(self, claim: Claim, scope: Scope | None) -> bool:
+        """Visit; False: it failed."""
+        visits, host = self.visits, claim.host_id
+        asked = self._pages_asked[host] if scope is not None else 0
         seen = scope.additions if scope is not None else 0
-        with_pages = self._with_pages
-        report = visit(
+        with_pages = visits.with_pages
+        report = visits.hold(
             claim,
-            self.tools,
             scope=scope,
-            max_pages=self.max_pages - asked,
-            others_due=lambda: len(self._running) >= self.workers,
-            stopping=self._stopping.is_set,
+            max_pages=visits.max_pages - asked,
+            others_due=lambda: visits.running >= visits.workers,
             with_pages=with_pages,
         )
-        with self._changed:
-            self._add(report)
-            self._pages_asked[claim.host_id] += report.pages_requested
-            full = self._pages_asked[claim.host_id] >= self.max_pages
+        if report is None:
+            if scope is not None:
+                scope.leave(host)
+            return False
+        with self._lock:
+            self._pages_asked[host] += report.pages_requested
+            full = self._pages_asked[host] >= visits.max_pages
         if scope is None:
-            return
+            return True
         if report.backing_off:
-            scope.leave(claim.host_id)
+            scope.leave(host)
         elif with_pages and (report.is_empty or (full and not report.feeds_polled)):
-            scope.leave(claim.host_id, seen)  # nothing of this run is left here, or its share of pages is used up
-
-    def _add(self, report: VisitReport) -> None:
-        self.last_moved_at = self.tools.clock.monotonic()
-        self._totals.add(
-            {
-                "feeds_polled": report.feeds_polled,
-                "feeds_unchanged": report.feeds_unchanged,
-                "feeds_failed": report.feeds_failed,
-                "entries_seen": report.entries_seen,
-                "entries_new": report.entries_new,
-                "pages_failed": report.pages_failed,
-                "requests": report.requests,
-                "visits": 1,
-            }
-        )
-        self._totals.add({f"cause_{cause.value}": count for cause, count in report.causes.items()})
+            scope.leave(host, seen)  # nothing of this run is left here, or its share of pages is used up
+        return True
 
     # --- run-once ----------------------------------------------------------------------------------------------------
 
@@ -210,16 +132,17 @@ class LocalEngine:
         Raises:
             StorageError: the store failed while the run was under way.
         """
-        clock, store = self.tools.clock, self.tools.store
+        visits = self.visits
+        clock, store, line = visits.tools.clock, visits.tools.store, visits.line
         started = clock.monotonic()
         patience: datetime | None = None
-        while not self.stopping and self._error is None:
+        while not visits.stopping and visits.error is None:
             self.fill(scope)
-            had_visits = self.running > 0  # asked first: a visit may fetch a page and end while the line waits
-            recorded = self.line.step(_LOOK_AGAIN / 4 if had_visits or self.line.in_hand else 0.0, scope)
+            had_visits = visits.running > 0  # asked first: a visit may fetch a page and end while the line waits
+            recorded = line.step(_LOOK_AGAIN / 4 if had_visits or line.in_hand else 0.0, scope)
             if on_progress is not None:
-                on_progress(self.totals + Counter(feeds_left=len(scope.feeds), pages_known=len(scope.pages)))
-            if had_visits or self.line.in_hand or recorded:
+                on_progress(visits.totals + Counter(feeds_left=len(scope.feeds), pages_known=len(scope.pages)))
+            if had_visits or line.in_hand or recorded:
                 patience = None
                 continue
             free_at = store.wait_until(scope, pages=True)
@@ -232,14 +155,14 @@ class LocalEngine:
             if now > patience + timedelta(seconds=1):
                 break  # leased elsewhere, and renewed there: another process does it
             clock.sleep(min(max((free_at - now).total_seconds(), 0.01), _LOOK_AGAIN))
-        if self.stopping or self._error is not None:
+        if visits.stopping or visits.error is not None:
             self.stop()
-        if self._error is not None:
-            raise self._error
+        if visits.error is not None:
+            raise visits.error
         return self._report(scope, clock.monotonic() - started)
 
     def _report(self, scope: Scope, seconds: float) -> RunReport:
-        totals, kinds = self._totals.snapshot(), self.line.counts
+        totals, kinds = self.visits.totals, self.visits.line.counts
         return RunReport(
             feeds_polled=totals["feeds_polled"],
             feeds_unchanged=totals["feeds_unchanged"],
@@ -248,11 +171,11 @@ class LocalEngine:
             entries_seen=totals["entries_seen"],
             entries_new=totals["entries_new"],
             pages_collected=sum(kinds[kind] for kind in ("new", "updated", "unchanged", "duplicate")),
-            pages_waiting=self.tools.store.counts().pages_due,
+            pages_waiting=self.visits.tools.store.counts().pages_due,
             pages_failed=totals["pages_failed"] + kinds["failed"],
             articles_new=kinds["new"],
             articles_updated=kinds["updated"],
             articles_duplicate=kinds["duplicate"],
             seconds=round(seconds, 3),
-            interrupted=self.stopping,
+            interrupted=self.visits.stopping,
         )
