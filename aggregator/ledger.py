@@ -43,6 +43,7 @@ class Claim:
     failures: int  # of connection, DNS, TLS or 429/503, in a row
     robots: str  # what `robots` keeps, as text; "" if never asked
     robots_at: datetime | None
+    priority: int  # 1: someone asked for it
 
 
 class Scope:

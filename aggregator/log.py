@@ -55,3 +55,5 @@ def configure(*, style: Literal["text", "json"] = "text", verbosity: int = 0, st
     logger.propagate = False
     for talker in ("apscheduler", "urllib3"):
         logging.getLogger(talker).setLevel(logging.ERROR)
+    for talker in ("procrastinate", "psycopg.pool"):  # when the database is gone we say so ourselves, in one line
+        logging.getLogger(talker).setLevel(logging.CRITICAL)

@@ -46,11 +46,23 @@ _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
 
 class Service:
-    """`aggregator run`: from `run` to the signal that ends it. `load` reads the configuration again."""
+    """`aggregator run`, and `worker`: from `run` to the signal that ends it.
 
-    def __init__(self, app: App, engine: Engine, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
+    `load` reads the configuration again; `serves` False: no status page, whatever `[web] listen` says.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        engine: Engine,
+        load: Callable[[], Config],
+        environ: Mapping[str, str],
+        *,
+        serves: bool = True,
+    ) -> None:
         self.app = app
         self._engine = engine
+        self._serves = serves
         self._load = load
         self._environ = environ
         self._ended = threading.Event()
@@ -108,7 +120,7 @@ class Service:
         """Serve status page, API and metrics where `[web] listen` says so."""
         settings = self.app.config.web
         self._observe()
-        if settings.address is None:
+        if settings.address is None or not self._serves:
             yield
             return
         site = web.create_app(
@@ -251,7 +263,8 @@ class Service:
         adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
         tools = self.app.visits.tools
         try:
-            policy = self._steering.steer(tools.polling.policy, feeds=adaptive, elapsed=elapsed)
+            share = adaptive * self._engine.share  # what other members of a fleet poll, they count
+            policy = self._steering.steer(tools.polling.policy, feeds=share, elapsed=elapsed)
         except StorageError as error:
             logger.warning("budget not steered", extra={"reason": str(error)})
             return

@@ -38,8 +38,10 @@ class Steering:
             with self._lock:
                 self._polls += 1
 
-    def steer(self, policy: PollPolicy, *, feeds: int, elapsed: timedelta) -> PollPolicy:
+    def steer(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
         """Return the policy for the time to come; `feeds` adaptive ones were followed for `elapsed`, the time since.
+
+        Of the feeds that a fleet follows our share counts.
 
         Raises:
             StorageError: the threshold could not be kept.

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import psycopg
@@ -153,6 +154,31 @@ class ReusedStore:
         (empty_sqlite if self.url.startswith("sqlite") else empty_postgres)(self.url)
         self.clock.at, self.clock.seconds = START, 0.0
         return self.store
+
+
+@pytest.fixture
+def queue_url(postgres_url: str) -> str:
+    """A database of a fleet, without its queue."""
+    empty_postgres(postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        _drop_queue(conn)
+    return postgres_url
+
+
+def _drop_queue(conn: psycopg.Connection[Any]) -> None:
+    """Remove everything of Procrastinate."""
+    conn.execute(
+        "DROP TABLE IF EXISTS procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs,"
+        " procrastinate_workers CASCADE"
+    )
+    for (name,) in conn.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'procrastinate%'"
+    ).fetchall():
+        conn.execute(f"DROP FUNCTION {name} CASCADE")
+    conn.execute(
+        "DROP TYPE IF EXISTS procrastinate_job_status, procrastinate_job_event_type, procrastinate_job_to_defer_v1"
+        " CASCADE"
+    )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

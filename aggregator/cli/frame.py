@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "demo": ("run", "See it work: a bundled newsroom, no network needed."),
         "run-once": ("run", "Take the work that is due, write the outputs, exit."),
         "run": ("run", "Run the daemon in the foreground."),
+        "worker": ("run", "Work as one member of a fleet (PostgreSQL)."),
         "serve": ("watch", "Serve status page and API over an existing store."),
         "feeds": ("feeds", "Subscriptions: list, add, remove, import, export, test."),
     },

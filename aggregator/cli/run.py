@@ -1,4 +1,4 @@
-"""Commands that work through feeds: run-once, run, demo."""
+"""Commands that work through feeds: run-once, run, worker, demo."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from aggregator.cli.progress import run_progress
 if TYPE_CHECKING:
     from aggregator.app import App
     from aggregator.engine.local import RunReport
+    from aggregator.settings import Config
 
 
 @cli.command(
@@ -77,6 +78,48 @@ def run(ctx: click.Context) -> None:
     config = load(ctx)
     with hold_store(config), open_app(config) as app:
         Service(app, LocalEngine(app.visits), lambda: load(ctx), os.environ).run()
+
+
+@cli.command(
+    examples=(
+        "aggregator worker",
+        "aggregator worker --config /etc/aggregator/aggregator.toml --log-format json -v",
+    )
+)
+@click.pass_context
+def worker(ctx: click.Context) -> None:
+    """Work as one member of a fleet, in the foreground (PostgreSQL).
+
+    Start as many as you like, on as many machines: due hosts become jobs in the database, each worker visits those it
+    takes, extracts what its own folder of raw pages holds, and publishes. Needs the extra `postgresql`. Reload and
+    stop are those of `aggregator run`; status page and API come from `aggregator serve`.
+    """
+    config = load(ctx)
+    uri = fleet_uri(config)
+    from aggregator.app import open_app
+    from aggregator.engine.fleet import FleetEngine
+    from aggregator.service import Service
+
+    with open_app(config) as app:
+        engine = FleetEngine(app.visits, app.store, uri)
+        Service(app, engine, lambda: load(ctx), os.environ, serves=False).run()
+
+
+def fleet_uri(config: Config) -> str:
+    """Return the libpq URI of the fleet's database.
+
+    Raises:
+        ConfigError: the store is a SQLite file.
+    """
+    from aggregator.errors import ConfigError
+    from aggregator.store.dialects import PostgresDialect, dialect_of
+
+    dialect = dialect_of(config.storage.url)
+    if not isinstance(dialect, PostgresDialect):
+        raise ConfigError(
+            f"{config.path}: storage.url: `aggregator worker` needs PostgreSQL; `aggregator run` is for SQLite"
+        )
+    return dialect.uri
 
 
 @cli.command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -77,7 +78,13 @@ def upgrade_db(ctx: click.Context) -> None:
     from aggregator.clock import SystemClock
     from aggregator.store import upgrade
 
-    before, after = upgrade(load(ctx).storage.url, SystemClock())
+    loaded = load(ctx)
+    before, after = upgrade(loaded.storage.url, SystemClock())
+    if loaded.storage.sqlite_path is None and find_spec("procrastinate") is not None:
+        from aggregator.engine.jobs import JobQueue
+
+        with open_store_of(loaded, readonly=False) as store:
+            store.set_up_queue(JobQueue(), migrate=True)
     if before is None:
         print(f"a new store, schema {after}")
     else:

@@ -40,6 +40,8 @@ class RunReport:
 class LocalEngine:
     """Threads that hold visits, each until no host is due."""
 
+    share = 1.0
+
     def __init__(self, visits: Visits) -> None:
         self.visits = visits
         self._lock = threading.Lock()

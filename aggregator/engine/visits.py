@@ -27,6 +27,11 @@ _STOP_PATIENCE = 4.0  # seconds that a stop leaves to the requests in hand
 class Engine(Protocol):
     """What brings visits to a process, as the daemon drives it: `fill` each second, or `rest`."""
 
+    @property
+    def share(self) -> float:
+        """Which part of all polls are ours, as a fraction of 1."""
+        ...
+
     def fill(self) -> int:
         """Claim hosts that are due, as many as can be visited soon; return how many.
 

@@ -60,6 +60,7 @@ from aggregator.store import (
     decisions,
     extraction,
     feeds,
+    fleet,
     hosts,
     latest,
     maintenance,
@@ -163,6 +164,10 @@ class SqlStore:
         """Claim one host by name:port, due or not."""
         return self._db.write(lambda tx: hosts.claim_host(tx, host, lease))
 
+    def resume(self, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
+        """Go on under a claim that another process made; None: it is not the current one."""
+        return self._db.write(lambda tx: hosts.resume_claim(tx, host_id, token, lease))
+
     def renew(self, claim: Claim, lease: timedelta) -> bool:
         """Start the lease anew; False: the claim is lost."""
         return self._db.write(lambda tx: hosts.renew(tx, claim, lease))
@@ -205,6 +210,22 @@ class SqlStore:
     def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
         """Return the host's due pages: first fetches before revisits, then by due time."""
         return self._db.read(lambda tx: pages.due_pages(tx, claim, at, scope, limit))
+
+    # --- a fleet's queue ----------------------------------------------------------------------------------------------
+
+    def set_up_queue(self, queue: fleet.VisitQueue, *, migrate: bool = False) -> None:
+        """Make the queue's own tables where there are none; `migrate`: bring older ones up."""
+        self._db.write(lambda tx: fleet.set_up_queue(tx, queue, migrate=migrate))
+
+    def fill_queue(
+        self, queue: fleet.VisitQueue, threads: int, lease: timedelta, *, pages: bool = True
+    ) -> fleet.Filled:
+        """Claim due hosts and queue their visits in one transaction; `threads` is what we add to the fleet."""
+        return self._db.write(lambda tx: fleet.fill_queue(tx, queue, threads, lease, pages))
+
+    def leave_fleet(self) -> None:
+        """Be no member of the fleet any more."""
+        self._db.write(fleet.leave_fleet)
 
     # --- outcomes of a visit ------------------------------------------------------------------------------------------
 

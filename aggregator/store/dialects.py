@@ -21,6 +21,7 @@ from aggregator.errors import MissingExtraError, StorageError
 _BUSY_TIMEOUT = 60.0  # seconds that a write waits for other processes; none of ours takes one
 _IDENTITY_LOCK: Final = 0x61677265_6964  # advisory locks of PostgreSQL: who decides what is one article
 _UPGRADE_LOCK: Final = 0x61677265_7570
+_QUEUE_LOCK: Final = 0x61677265_7175
 PUBLISH_LOCK: Final = 0x61677265_7075
 
 Insert = sqlite.Insert | postgresql.Insert
@@ -69,6 +70,10 @@ class Dialect(Protocol):
 
     def lock_upgrade(self, conn: Connection) -> None:
         """Be the only one who changes the schema, to the end of the transaction."""
+        ...
+
+    def try_lock_queue(self, conn: Connection) -> bool:
+        """Be the only one who fills a fleet's queue, to the end of the transaction; False: another one is."""
         ...
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
@@ -148,6 +153,10 @@ class SqliteDialect:
 
     def lock_upgrade(self, conn: Connection) -> None:
         """BEGIN IMMEDIATE has locked everything."""
+
+    def try_lock_queue(self, conn: Connection) -> bool:
+        """BEGIN IMMEDIATE has locked everything."""
+        return True
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
         """`synchronous` holds for the connection, and can change only between transactions."""
@@ -265,6 +274,10 @@ class PostgresDialect:
     def lock_upgrade(self, conn: Connection) -> None:
         """An advisory lock of the transaction."""
         conn.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+
+    def try_lock_queue(self, conn: Connection) -> bool:
+        """An advisory lock of the transaction; nobody waits for it."""
+        return bool(conn.execute(select(func.pg_try_advisory_xact_lock(_QUEUE_LOCK))).scalar_one())
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
         """The server syncs as it was told to."""

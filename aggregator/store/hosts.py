@@ -21,6 +21,7 @@ _claim_columns: Final = (
     hosts.c.failures,
     hosts.c.robots,
     hosts.c.robots_at,
+    hosts.c.priority,
 )
 _now: Final = bindparam("now", type_=hosts.c.not_before.type)
 _first_due: Final = case(
@@ -131,6 +132,7 @@ _take: Final = (
     .values(token=hosts.c.token + 1, lease_until=bindparam("until"), lease_owner=bindparam("owner"))
     .returning(*_claim_columns)
 )
+_take_over: Final = _take.where(hosts.c.token == bindparam("held"))
 
 
 def claim_hosts(
@@ -158,15 +160,31 @@ def _claim_in_scope(tx: Transaction, limit: int, lease: timedelta, scope: Scope,
 
 def _claim(tx: Transaction, host_id: HostId, lease: timedelta) -> Claim:
     row = tx.run(_take, {"host": host_id, "until": tx.now + lease, "owner": tx.owner}).one()
+    return _claim_of(row, tx.now, lease)
+
+
+def resume_claim(tx: Transaction, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
+    """Go on under a claim that another process made, with a new token; None: `token` is not the current one.
+
+    So of two that try only one goes on, and a claim that waited for longer than its lease is as good as any, unless
+    the host was claimed anew.
+    """
+    parameters = {"host": host_id, "held": token, "until": tx.now + lease, "owner": tx.owner}
+    row = tx.run(_take_over, parameters).one_or_none()
+    return None if row is None else _claim_of(row, tx.now, lease)
+
+
+def _claim_of(row: Row[Any], now: datetime, lease: timedelta) -> Claim:
     return Claim(
         host_id=HostId(row.id),
         host=row.name,
         token=row.token,
-        now=tx.now,
+        now=now,
         lease=lease,
         failures=row.failures,
         robots=row.robots,
         robots_at=row.robots_at,
+        priority=row.priority,
     )
 
 

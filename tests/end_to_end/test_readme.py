@@ -131,8 +131,6 @@ def assert_understood(words: list[str], line: str) -> None:
         name = words.pop(0)
         if name.startswith("-"):
             return  # `aggregator --help`
-        if name == "worker":
-            return  # comes with the fleet
         found = command.get_command(context, name)
         assert found is not None, f"{line!r}: no command {name}"
         command = found
