@@ -63,21 +63,20 @@ def letters_of(text: str) -> str:
 def blocks_of(root: Element) -> list[Block]:
     """Return the blocks under `root` in the document's order."""
     collector = _Collector()
+    opens, closes, add = collector.open, collector.close, collector.add
     walker = etree.iterwalk(root, events=("start", "end", "comment", "pi"))
     for event, element in walker:
-        if event in ("comment", "pi"):
-            collector.add(element.tail)
-        elif event == "start":
+        if event == "start":
             if element.tag in _NO_TEXT_TAGS:
                 walker.skip_subtree()
             else:
-                collector.open(element)
-        elif element.tag in _NO_TEXT_TAGS:
-            collector.add(element.tail)
-        else:
-            collector.close(element)
-            if element is not root:
-                collector.add(element.tail)
+                opens(element)
+        elif event == "end" and element.tag not in _NO_TEXT_TAGS:
+            closes(element)
+            if element is not root and (tail := element.tail):
+                add(tail)
+        elif tail := element.tail:
+            add(tail)
     return collector.blocks
 
 
@@ -91,10 +90,11 @@ class _Collector:
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        nowhere = etree.Element("html")
-        self._path: list[tuple[int, Element]] = [(0, nowhere), (0, nowhere)]  # every element has one around it
+        nowhere = _Place(0, etree.Element("html"))
+        self._path = [nowhere, nowhere]  # every element has one around it
         self._block_depths: list[int] = [1]  # which elements of the path are blocks
         self._places: dict[str, list[int]] = {tag: [] for tag in _PLACE_TAGS}
+        self._inside: frozenset[str] = frozenset()  # the places that are open
         self._texts: list[str] = []
         self._link_chars = 0
         self._count = 0
@@ -103,30 +103,37 @@ class _Collector:
         tag = element.tag
         self._count += 1
         if tag in _BLOCK_TAGS:
-            self._finish()
+            if self._texts:
+                self._finish()
             self._block_depths.append(len(self._path))
         if tag in _PLACE_TAGS:
             self._places[tag].append(self._count)
-        self._path.append((self._count, element))
+            self._inside |= {tag}
+        self._path.append(_Place(self._count, element))
         if tag == "br":
             self._break_line()
-        else:
-            self.add(element.text)
+        elif text := element.text:
+            self.add(text)
 
     def close(self, element: Element) -> None:
         tag = element.tag
         if tag in _BLOCK_TAGS:
-            self._finish()
+            if self._texts:
+                self._finish()
             self._block_depths.pop()
         if tag in _PLACE_TAGS:
-            self._places[tag].pop()
+            numbers = self._places[tag]
+            numbers.pop()
+            if not numbers:
+                self._inside -= {tag}
         self._path.pop()
 
-    def add(self, text: str | None) -> None:
-        if text:
-            self._texts.append(text)
-            if self._places["a"]:
-                self._link_chars += len(text.strip())
+    def add(self, text: str) -> None:
+        if not self._texts and text.isspace():
+            return  # what is between two blocks: most of a page's texts
+        self._texts.append(text)
+        if self._places["a"]:
+            self._link_chars += len(text.strip())
 
     def _break_line(self) -> None:
         last = next((text for text in reversed(self._texts) if text.strip(" \t\r\n")), "")
@@ -136,9 +143,7 @@ class _Collector:
             self._texts.append(_LINE_BREAK)
 
     def _finish(self) -> None:
-        """Make a block of the text since the last one, if there is any."""
-        if not self._texts:
-            return
+        """Make a block of the text since the last one."""
         lines = (" ".join(line.split()) for line in "".join(self._texts).split(_LINE_BREAK))
         text = "\n".join(line for line in lines if line)
         if letters := letters_of(text):
@@ -148,20 +153,41 @@ class _Collector:
 
     def _block(self, text: str, letters: str) -> Block:
         depth = self._block_depths[-1]
-        (_, own), (number, around), (_, outer) = self._path[depth], self._path[depth - 1], self._path[max(depth - 2, 0)]
+        own, around, outer = self._path[depth], self._path[depth - 1], self._path[max(depth - 2, 0)]
         articles = self._places["article"]
         return Block(
             text=text,
             letters=letters,
-            tag=str(own.tag),
-            parent=number,
+            tag=str(own.element.tag),
+            parent=around.number,
             article=articles[-1] if articles else 0,
-            style=(_look_of(own), _look_of(around)),
-            classes=" ".join(element.get("class") or "" for element in (outer, around, own)),
+            style=(own.look, around.look),
+            classes=f"{outer.class_name} {around.class_name} {own.class_name}",
             link_share=min(1.0, self._link_chars / len(text)),
-            inside=frozenset(tag for tag, numbers in self._places.items() if numbers),
+            inside=self._inside,
         )
 
 
-def _look_of(element: Element) -> str:
-    return f"{element.tag}.{element.get('class') or ''}#{element.get('id') or ''}"
+class _Place:
+    """An element on the way down to where the walk is; what it looks like is read when a block asks for it."""
+
+    __slots__ = ("_look", "element", "number")
+
+    def __init__(self, number: int, element: Element) -> None:
+        self.number = number
+        self.element = element
+        self._look: tuple[str, str] | None = None
+
+    @property
+    def class_name(self) -> str:
+        return self._read()[0]
+
+    @property
+    def look(self) -> str:
+        return self._read()[1]
+
+    def _read(self) -> tuple[str, str]:
+        if self._look is None:
+            class_name = self.element.get("class") or ""
+            self._look = class_name, f"{self.element.tag}.{class_name}#{self.element.get('id') or ''}"
+        return self._look

@@ -24,6 +24,7 @@ from aggregator.extract import extract_entry, extract_page
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
 from aggregator.ledger import ArticleRecord, Collected, Decision
+from aggregator.markup import read_markup
 from aggregator.models import Cause, Entry, ExtractInput, Extraction, FetchedPage, Identity, PageFailed
 from aggregator.pagerules import PageRules
 from aggregator.quality import assess
@@ -96,10 +97,11 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
     page = _without_feed(job.page) if job.is_foreign else job.page
-    outcome = extract_page(page, job.rules, job.mode)
+    markup = read_markup(page)
+    outcome = extract_page(page, job.rules, job.mode, markup)
     reasons: tuple[str, ...] = ()
     if isinstance(outcome, Extraction):
-        reasons = assess(outcome, page)
+        reasons = assess(outcome, page, markup)
         if wrong := _NO_ARTICLE.intersection(reasons):
             outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
     if isinstance(outcome, PageFailed) and job.page.feed_html:

@@ -17,8 +17,9 @@ from importlib.metadata import version
 from typing import Literal
 
 import nh3
+from lxml import etree
 from lxml.etree import _Element as Element
-from lxml.html import HTMLParser, document_fromstring
+from lxml.html import HtmlElement, document_fromstring
 from resiliparse.extract.html2text import extract_plain_text
 from trafilatura import bare_extraction
 from trafilatura.metadata import extract_metadata
@@ -28,10 +29,9 @@ from trafilatura.settings import Document as TrafilaturaDocument
 from aggregator.blocks import Block, blocks_of, letters_of
 from aggregator.body import Guide, Opinion, Opinions, select_body
 from aggregator.bylines import looks_personal, persons_of
-from aggregator.encoding import decode, html_declaration
 from aggregator.images import lead_image_of
-from aggregator.jsonld import read_json_ld
 from aggregator.languages import language_of
+from aggregator.markup import Markup, read_markup
 from aggregator.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
 from aggregator.models import Cause, DateSource, ExtractInput, Extraction, PageFailed
 from aggregator.pagerules import Applied, PageRules, apply_rules, mark_css
@@ -47,7 +47,9 @@ EXTRACTOR_VERSION = f"1+trafilatura-{version('trafilatura')}+resiliparse-{versio
 Mode = Literal["standard", "thorough"]
 
 _NOT_TEXT_TYPES = ("image/", "video/", "audio/", "font/", "application/pdf", "application/zip", "application/octet")
-_PARSER = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
+_PARSER = etree.HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
+# One class for all elements: that of lxml.html calls Python for each element that anybody looks at, again and again.
+_PARSER.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
 _BINARY_HEAD_CHARS = 4096
 _BULLET = re.compile(r"^\s*[-•] ?")
 _NUMBER = re.compile(r"^\s*\d{1,3}\. ")
@@ -56,18 +58,29 @@ _ELEMENT = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>")
 _INLINE = frozenset(
     {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
 )
+_NO_TEXT_TAGS = (
+    *("audio", "button", "canvas", "head", "iframe", "input", "link", "noscript", "object", "picture", "script"),
+    *("select", "style", "svg", "template", "video"),
+)
+_FRAME_TAGS = ("footer", "nav")
 _MORE_IN_FEED = 1.3  # how much longer than the page's body the feed's own content has to be to be preferred
 
 
 def extract_page(
-    page: ExtractInput, publisher: PageRules | None = None, mode: Mode = "standard"
+    page: ExtractInput,
+    publisher: PageRules | None = None,
+    mode: Mode = "standard",
+    markup: Markup | None = None,
 ) -> Extraction | PageFailed:
-    """Return what the page says; the feed's own content where that is clearly more, or why there is nothing."""
-    media_type = page.headers.get("content-type", "")
-    decoded = decode(page.body, content_type=media_type, declared=html_declaration(page.body)).text
-    if media_type.lower().startswith(_NOT_TEXT_TYPES) or is_binary(decoded):
+    """Return what the page says; the feed's own content where that is clearly more, or why there is nothing.
+
+    `markup` is what `read_markup` gave, if the caller has it.
+    """
+    read = markup or read_markup(page)
+    media_type = page.headers.get("content-type", "").lower()
+    if media_type.startswith(_NOT_TEXT_TYPES) or is_binary(read.text):
         return PageFailed(cause=Cause.NOT_TEXT, detail="the content is no text")
-    result = _guarded(page, lambda: _extract(decoded, page, publisher, mode))
+    result = _guarded(page, lambda: _extract(read, page, publisher, mode))
     if isinstance(result, PageFailed):
         return result
     if not result.text.strip() and not result.body:
@@ -124,7 +137,8 @@ def is_binary(text: str) -> bool:
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def _extract(page_html: str, page: ExtractInput, rules: PageRules | None, mode: Mode) -> Extraction:
+def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: Mode) -> Extraction:
+    page_html = markup.text
     text = str(
         extract_plain_text(
             page_html, preserve_formatting=True, main_content=True, list_bullets=True, alt_texts=True, links=False
@@ -132,12 +146,12 @@ def _extract(page_html: str, page: ExtractInput, rules: PageRules | None, mode: 
     )
     tree = _parse(page_html if rules is None else mark_css(page_html, rules))
     applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
-    json_ld = read_json_ld(page_html, page.url)
-    metadata = read_metadata(tree, json_ld, page.url, applied.stated, page.first_seen)
+    metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen)
     metadata = _ask_trafilatura(tree, metadata, page)
+    image = lead_image_of(tree, metadata.image_urls, page.url)
+    _strip(tree)
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
     body = _body_by_rule(applied.content) or _body_of(tree, text, guide, mode)
-    image = lead_image_of(tree, metadata.image_urls, page.url)
     return replace(_combine(page, metadata, text, body), lead_image=image)
 
 
@@ -167,6 +181,18 @@ def _parse(page_html: str) -> Element:
     if not _BODY.search(page_html):
         page_html = f"<html><body>{page_html}</body></html>"
     return document_fromstring(page_html.replace("\0", "\ufffd").encode("utf-8", "replace"), parser=_PARSER)
+
+
+def _strip(tree: Element) -> None:
+    """Drop what nobody takes for the article, so that no extractor copies and searches it.
+
+    A frame of navigation around all paragraphs is the page itself. What tells trafilatura of a forum stays.
+    """
+    forums = [script.text for script in tree.iter("script") if "DiscussionForumPosting" in (script.text or "")]
+    has_text_outside = any(next(paragraph.iterancestors(*_FRAME_TAGS), None) is None for paragraph in tree.iter("p"))
+    etree.strip_elements(tree, *_NO_TEXT_TAGS, *(_FRAME_TAGS if has_text_outside else ()), with_tail=False)
+    for text in forums[:1]:
+        etree.SubElement(tree, "script", type="application/ld+json").text = text
 
 
 def _is_text(block: Block) -> bool:

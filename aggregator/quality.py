@@ -13,9 +13,9 @@ from datetime import date, timedelta
 from typing import Literal
 
 from aggregator.blocks import letters_of
-from aggregator.encoding import decode, html_declaration
-from aggregator.jsonld import JsonLd, read_json_ld, text_of
+from aggregator.jsonld import JsonLd, text_of
 from aggregator.languages import language_of, language_tag
+from aggregator.markup import Markup, read_markup
 from aggregator.models import DateSource, ExtractInput, Extraction
 
 Reason = Literal[
@@ -164,23 +164,23 @@ class _Evidence:
 
     content: Extraction
     page: ExtractInput
-    markup: str
-    json_ld: JsonLd
+    markup: Markup
+
+    @property
+    def json_ld(self) -> JsonLd:
+        return self.markup.json_ld
 
     @property
     def is_short(self) -> bool:
         return len(self.content.body) < _SHORT_CHARS
 
 
-def assess(content: Extraction, page: ExtractInput, html: str | None = None) -> tuple[Reason, ...]:
+def assess(content: Extraction, page: ExtractInput, markup: Markup | None = None) -> tuple[Reason, ...]:
     """Return the reasons to doubt that this is an article, in a fixed order; none is good.
 
-    `html` is the decoded page, if the caller has it. Content of the feed is judged by its date alone.
+    `markup` is what `read_markup` gave, if the caller has it. Content of the feed is judged by its date alone.
     """
-    markup = html if html is not None else decode(page.body, declared=html_declaration(page.body)).text
-    evidence = _Evidence(
-        content=content, page=page, markup=markup, json_ld=read_json_ld(markup, page.url) if markup else JsonLd()
-    )
+    evidence = _Evidence(content=content, page=page, markup=markup or read_markup(page))
     checks = _CHECKS if content.source == "page" else _CHECKS_OF_FEED_CONTENT
     return tuple(reason for reason, check in checks.items() if check(evidence))
 
@@ -214,8 +214,9 @@ def _day(stated: str) -> date | None:
 
 
 def _is_bot_check(evidence: _Evidence) -> bool:
-    says = _BOT_CHECK.search(f"{evidence.content.title}\n{evidence.content.body[:_SHORT_CHARS]}")
-    return evidence.is_short and bool(says) and (bool(_BOT_MARKUP.search(evidence.markup)) or _is_tiny(evidence))
+    if not evidence.is_short or not _BOT_CHECK.search(f"{evidence.content.title}\n{evidence.content.body}"):
+        return False
+    return bool(_BOT_MARKUP.search(evidence.markup.text)) or _is_tiny(evidence)
 
 
 def _is_consent_wall(evidence: _Evidence) -> bool:
@@ -234,16 +235,20 @@ def _is_error_page(evidence: _Evidence) -> bool:
 
 
 def _is_login(evidence: _Evidence) -> bool:
-    says = _LOGIN.search(evidence.content.title.strip()) or _LOGIN.search(evidence.content.body[:_SHORT_CHARS])
-    return evidence.is_short and bool(says) and bool(_PASSWORD.search(evidence.markup))
+    if not evidence.is_short:
+        return False
+    says = _LOGIN.search(evidence.content.title.strip()) or _LOGIN.search(evidence.content.body)
+    return bool(says) and bool(_PASSWORD.search(evidence.markup.text))
 
 
 def _is_paywall_stub(evidence: _Evidence) -> bool:
     """A page that names itself not free, or asks for a subscription, and gives little."""
+    if not evidence.is_short:
+        return False
     free = text_of(evidence.json_ld.article.get("isAccessibleForFree"))
     closed = free.lower() == "false" or evidence.json_ld.article.get("isAccessibleForFree") is False
     asks = bool(_PAYWALL.search(evidence.content.body[-600:]) or _PAYWALL.search(evidence.content.text[-1500:]))
-    return evidence.is_short and (asks or closed) and (closed or not _says_enough(evidence))
+    return closed or (asks and not _says_enough(evidence))
 
 
 def _is_listing(evidence: _Evidence) -> bool:

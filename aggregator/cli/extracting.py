@@ -140,11 +140,13 @@ def _job(
 def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Outcome:
     """Return what the page gives, and the reasons to doubt it; runs in a worker process, too."""
     from aggregator.extract import extract_page
+    from aggregator.markup import read_markup
     from aggregator.models import PageFailed
     from aggregator.quality import assess
 
-    outcome = extract_page(page, rules, mode)
-    return outcome, () if isinstance(outcome, PageFailed) else assess(outcome, page)
+    markup = read_markup(page)
+    outcome = extract_page(page, rules, mode, markup)
+    return outcome, () if isinstance(outcome, PageFailed) else assess(outcome, page, markup)
 
 
 def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, object]:

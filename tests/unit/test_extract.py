@@ -83,6 +83,21 @@ def test_the_age_line_does_not_change_the_body() -> None:
     assert extracted(later).body == extracted(GOLDEN).body
 
 
+def test_navigation_around_the_whole_page_is_the_page() -> None:
+    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS * 3)
+    page = f"<html><body><nav><div><h1>The bridge</h1>{paragraphs}</div></nav></body></html>".encode()
+    assert all(paragraph in extracted(page).body for paragraph in PARAGRAPHS)
+
+
+def test_posts_of_a_forum_are_no_comments() -> None:
+    posts = "".join(
+        f'<div class="comment" id="comment-{n}"><p>{text}</p></div>' for n, text in enumerate(PARAGRAPHS * 2)
+    )
+    kind = '<script type="application/ld+json">{"@type": "DiscussionForumPosting"}</script>'
+    page = f"<html><head>{kind}</head><body><main><h1>The bridge</h1><div>{posts}</div></main></body></html>"
+    assert PARAGRAPHS[0] in extracted(page.encode()).body
+
+
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.extract import extract_entry, extract_page
+from aggregator.markup import read_markup
 from aggregator.models import DateSource, ExtractInput, Extraction
 from aggregator.quality import assess
 
@@ -32,7 +33,7 @@ def reasons(body: str, title: str = "The bridge", head: str = "", ld: str = "", 
     page = ExtractInput(url="https://example.org/a", body=page_html.encode(), first_seen=SEEN, **fields)  # type: ignore[arg-type]
     found = extract_page(page)
     assert isinstance(found, Extraction)
-    assert assess(found, page) == assess(found, page, page_html)
+    assert assess(found, page) == assess(found, page, read_markup(page))
     return assess(found, page)
 
 
