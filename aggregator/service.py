@@ -188,6 +188,7 @@ class Service:
             self._look_after()
             self._check()
             self._engine.fill()
+            self._resume()
         except StorageError as problem:
             self._pause(problem)
         self._ticked_at = time.monotonic()
@@ -204,7 +205,7 @@ class Service:
         self._latest = now
 
     def _check(self) -> None:
-        """Go on after a pause, if there is room again and the store works.
+        """Look whether visits may begin.
 
         Raises:
             StorageError: the disk is nearly full, or a visit could not record what it had.
@@ -213,6 +214,9 @@ class Service:
         if error is not None:
             raise StorageError(str(error)) from error
         check_room(self.app.config)
+
+    def _resume(self) -> None:
+        """The work goes on; say so after a pause."""
         if self._pause_reason:
             self._pause_reason = ""
             logger.warning("polling resumes")
@@ -271,11 +275,15 @@ class Service:
         self.app.visits.tools = replace(tools, polling=replace(tools.polling, policy=policy))
 
     def _extract(self) -> None:
+        paused = False
         while not self._ended.is_set():
             try:
                 self.app.visits.line.step(_TICK.total_seconds())
+                paused = False
             except (StorageError, OSError) as error:
-                logger.warning("extraction pauses", extra={"reason": str(error)})
+                level = logging.DEBUG if paused else logging.WARNING
+                logger.log(level, "extraction pauses", extra={"reason": str(error)})
+                paused = True
                 self._ended.wait(_TICK.total_seconds())
 
     # --- configuration -----------------------------------------------------------------------------------------------

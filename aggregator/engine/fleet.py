@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
@@ -80,7 +81,8 @@ class FleetEngine:
         self.visits.stop()
         if self._thread is not None:
             self._thread.join(_PATIENCE)
-        self._store.leave_fleet()
+        with suppress(StorageError):  # then we are forgotten in a minute
+            self._store.leave_fleet()
 
     # --- the queue ---------------------------------------------------------------------------------------------------
 

@@ -190,6 +190,9 @@ class Visits:
             while self._running and (left := deadline - self.tools.clock.monotonic()) > 0:
                 self._changed.wait(min(left, _LOOK_AGAIN))
             unfinished = tuple(self._running.values())
-        for claim in unfinished:
-            self.tools.store.release(claim, failures=claim.failures)
-        self.line.give_back()
+        try:
+            for claim in unfinished:
+                self.tools.store.release(claim, failures=claim.failures)
+            self.line.give_back()
+        except StorageError as error:
+            logger.warning("not given back; it is anyone's when its lease ends", extra={"reason": str(error)})

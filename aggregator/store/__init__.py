@@ -315,7 +315,7 @@ class SqlStore:
         dialect = self._db.dialect
         if isinstance(dialect, SqliteDialect):
             return file_lock(dialect.path.with_name(f"{dialect.path.name}.publish.lock"), wait, self._clock)
-        return publishing.advisory_lock(self._db.engine, wait, self._clock)
+        return publishing.advisory_lock(dialect, self._db.engine, wait, self._clock)
 
     def number_changes(self) -> int:
         """Number the new changes in commit order, give new articles day and number; return how many."""

@@ -14,7 +14,7 @@ from aggregator.ledger import Change
 from aggregator.models import ArticleId
 from aggregator.ports import Clock
 from aggregator.store.database import Transaction
-from aggregator.store.dialects import PUBLISH_LOCK, insert
+from aggregator.store.dialects import PUBLISH_LOCK, Dialect, insert, translated
 from aggregator.store.hashes import batches
 from aggregator.store.reading import load_articles
 from aggregator.store.schema import articles, changes, days, deliveries
@@ -142,9 +142,13 @@ def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
 
 
 @contextmanager
-def advisory_lock(engine: Engine, wait: timedelta, clock: Clock) -> Iterator[bool]:
-    """Hold PostgreSQL's session lock; enters with False when another process kept it for all of `wait`."""
-    with engine.connect() as plain:
+def advisory_lock(dialect: Dialect, engine: Engine, wait: timedelta, clock: Clock) -> Iterator[bool]:
+    """Hold PostgreSQL's session lock; enters with False when another process kept it for all of `wait`.
+
+    Raises:
+        StorageError: the database refused.
+    """
+    with translated(dialect), engine.connect() as plain:
         conn = plain.execution_options(isolation_level="AUTOCOMMIT")
         deadline = clock.monotonic() + wait.total_seconds()
         take = select(func.pg_try_advisory_lock(PUBLISH_LOCK))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from procrastinate.schema import SchemaManager
+from psycopg.conninfo import conninfo_to_dict
 
 from aggregator.app import App, open_app
 from aggregator.config import load_config
@@ -310,3 +312,53 @@ def test_visits_under_way_never_exceed_the_threads(driven: Driven) -> None:
         for site in sites:
             site.__exit__(None, None, None)
     assert most[0] == 2
+
+
+@contextmanager
+def away(url: str) -> Iterator[None]:
+    """Let the database refuse everybody for a while, and end what is connected."""
+    name = conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as conn:
+        conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        try:
+            yield
+        finally:
+            conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    with psycopg.connect(url, autocommit=True) as conn:
+        for table in ("hosts", "pages"):  # the time passes for which what was in hand is leased
+            conn.execute(f"UPDATE {table} SET lease_until = 0")
+
+
+def test_a_fleet_waits_for_its_database(queue_url: str, tmp_path: Path, pool: WorkerPool) -> None:
+    world = World(tmp_path, pool)
+    world.http["per_host_interval"] = "50ms"
+    with Site(rss(*(item(f"/a/{number}") for number in range(12)))) as site:
+        world.follow(site.url())
+        config = load_config(world.write(), {"AGGREGATOR_STORAGE__URL": queue_url})
+        with open_app(config, pool=pool) as app:
+            engine = FleetEngine(app.visits, app.store, queue_url)
+
+            def work(until: Callable[[], bool]) -> None:
+                deadline = time.monotonic() + PATIENCE
+                while not until():
+                    assert time.monotonic() < deadline, "never came"
+                    try:
+                        app.visits.take_error()
+                        engine.fill()
+                        app.visits.line.step(0.02)
+                    except StorageError:
+                        engine.rest()
+                        time.sleep(0.02)
+
+            work(lambda: len(site.pages) > 2)
+            with away(queue_url):
+                with pytest.raises(StorageError):
+                    engine.fill()
+                with pytest.raises(StorageError):
+                    app.publish()
+                engine.rest()
+            work(lambda: len(list(app.store.articles())) == 12)
+            with away(queue_url):
+                engine.stop()
+    assert len(site.pages) <= 13, "the request that was under way is repeated"
