@@ -320,6 +320,9 @@ def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
     exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
     read = 0
     try:
+        if response.length_remaining == 0:
+            response.read()  # of nothing: it ends the answer, and the connection is free
+            return
         for chunk in _stream(response, exchange):
             read += len(chunk)
             if read > _DRAIN_BYTES:

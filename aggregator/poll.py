@@ -108,7 +108,9 @@ def poll_feed(
     `may_hop` is asked before a redirect to another host is followed; when it says no, the target is kept and the poll
     goes on there later without asking the first host again.
     """
-    feed = replace(feed, state=_reconsidered(feed.state, now()))
+    reconsidered = _reconsidered(feed.state, now())
+    if reconsidered is not feed.state:
+        feed = replace(feed, state=reconsidered)
     state = feed.state
     unconditional = _is_unconditional(state)
     request = FetchRequest(
@@ -182,7 +184,8 @@ def _unchanged(feed: Feed, result: NotModified, now: datetime, settings: PollSet
         last_modified=result.validators.last_modified or before.last_modified,
     )
     state = _adopt(_arrived(feed.state), feed, result.hops, now)
-    state = replace(state, validators=validators, fresh_for=result.fresh_for)
+    if (state.validators, state.fresh_for) != (validators, result.fresh_for):
+        state = replace(state, validators=validators, fresh_for=result.fresh_for)
     return _success(feed, state, result, 0, (), now, settings, random)
 
 
@@ -335,6 +338,8 @@ def _success(
 
 def _arrived(state: FeedState) -> FeedState:
     """Forget the hop that was pending: this poll went its way to the end."""
+    if state.pending_target is None and not state.pending_hops:
+        return state
     return replace(state, pending_target=None, pending_hops=())
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from aggregator.backfill import Reader, come_again, look_up, postpone, read_answer, request_of, skip
@@ -40,6 +40,7 @@ from aggregator.urls import host_of
 
 logger = logging.getLogger(__name__)
 
+_FEEDS = 50  # asked of the store at once
 _PROBE = timedelta(seconds=5)  # the time for a request to a host that has just kept us waiting in vain
 _TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
 
@@ -118,26 +119,33 @@ def visit(
 
 def _poll_feeds(stay: Stay, tools: Tools, report: VisitReport) -> bool:
     """Poll what is due; False: the visit is over."""
-    while feeds := tools.store.due_feeds(stay.claim, stay.now(), scope=stay.scope):
+    is_more = True
+    while is_more:
+        feeds = tools.store.due_feeds(stay.claim, stay.now(), scope=stay.scope, limit=_FEEDS)
+        is_more = len(feeds) == _FEEDS
         for feed in feeds:
             if not stay.may_ask():
                 return False
             filling = feed.state.filling if tools.polling.fill_gaps else None
             if filling is not None and not filling.waits and stay.now() < filling.resume_at:
-                _fill_one(feed, filling, stay, tools, report)
+                due_at = _fill_one(feed, filling, stay, tools, report)
             else:
-                _poll_one(feed, stay, tools, report)
+                due_at = _poll_one(feed, stay, tools, report)
+            is_more = is_more or due_at <= stay.now()
     return not stay.backing_off
 
 
-def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> None:
+def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> datetime:
+    """Poll and record; return when the feed is due again."""
+    deadline = _deadline(tools.polling.deadline, stay, tools)
+    settings = tools.polling if deadline == tools.polling.deadline else replace(tools.polling, deadline=deadline)
     with _other_hosts(stay, tools) as may_hop:
         polled = poll_feed(
             feed,
             fetcher=tools.fetcher,
             parse=tools.parse,
             publishers=tools.publishers,
-            settings=replace(tools.polling, deadline=_deadline(tools.polling.deadline, stay, tools)),
+            settings=settings,
             now=stay.now,
             may_hop=may_hop,
             own_network_is_down=lambda failed: _blames_us(failed, tools),
@@ -161,6 +169,7 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> None
         report.feeds_failed += 1
         report.count_cause(record.outcome.cause)
     _enlarge(stay.scope, record, recorded)
+    return record.state.due_at
 
 
 def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) -> None:
@@ -178,18 +187,22 @@ def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) ->
 # --- gaps -------------------------------------------------------------------------------------------------------------
 
 
-def _fill_one(feed: Feed, filling: Filling, stay: Stay, tools: Tools, report: VisitReport) -> None:
-    """Ask the next source of what a gap lost: under its own host's claim, at its pace, as its robots.txt allows."""
+def _fill_one(feed: Feed, filling: Filling, stay: Stay, tools: Tools, report: VisitReport) -> datetime:
+    """Ask the next source of what a gap lost: under its own host's claim, at its pace, as its robots.txt allows.
+
+    Returns when the feed is due again.
+    """
     with _stay_at(filling.sources[0].url, stay, tools) as there:
         record = _fill_step(feed, filling, there, tools, report)
     if record is None:
-        return
+        return feed.state.due_at
     recorded = tools.store.record_poll(stay.claim, record)
     if recorded is None:
         raise LeaseLostError(stay.claim.host)
     report.entries_seen += record.outcome.entries_seen
     report.entries_new += recorded.entries_new
     _enlarge(stay.scope, record, recorded)
+    return record.state.due_at
 
 
 def _fill_step(
@@ -276,6 +289,8 @@ def _collect_pages(stay: Stay, tools: Tools, report: VisitReport, max_pages: int
     robots: RobotsRule | None = None
     while report.pages_requested < max_pages:
         limit = min(20, max_pages - report.pages_requested)
+        if stay.scope is not None and not stay.scope.pages:
+            return
         pages = tools.store.due_pages(stay.claim, stay.now(), scope=stay.scope, limit=limit)
         if not pages:
             return

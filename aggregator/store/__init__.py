@@ -64,6 +64,7 @@ from aggregator.store import (
     hosts,
     latest,
     maintenance,
+    outcomes,
     pages,
     polls,
     publishing,
@@ -231,6 +232,8 @@ class SqlStore:
 
     def record_poll(self, claim: Claim, record: PollRecord) -> PollRecorded | None:
         """Save feed state, history row, entries and new pages."""
+        if outcomes.is_bare(claim, record):
+            return self._db.write_each(outcomes.record_bare_polls, (claim, record))
         try:
             return self._db.write(lambda tx: polls.record_poll(tx, claim, record))
         except LeaseLostError:
@@ -357,11 +360,11 @@ class SqlStore:
 
     def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
         """Return the last outcomes of a feed, newest first."""
-        return self._db.read(lambda tx: polls.list_polls(tx, feed_id))
+        return self._db.read(lambda tx: outcomes.list_polls(tx, feed_id))
 
     def gaps(self) -> tuple[Gap, ...]:
         """Return times in which a feed may have lost entries, oldest first."""
-        return self._db.read(polls.list_gaps)
+        return self._db.read(outcomes.list_gaps)
 
     def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
         """Return the pages that gave no article, for good or so far: URL, cause, detail."""

@@ -28,6 +28,7 @@ from aggregator.models import (
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 _SECOND: Final = timedelta(seconds=1)
+_NUMBERS: Final = (int, float)  # whose zero says something; `bool` is none of them
 
 # Values come back from JSON as `Any`: the writer above each reader says what they are.
 Json = dict[str, Any]
@@ -66,11 +67,7 @@ def _read_span(value: float | None) -> timedelta | None:
 
 def _kept(values: Mapping[str, object]) -> dict[str, object]:
     """Leave out what is empty: it comes back as its default."""
-    return {name: value for name, value in values.items() if not _is_empty(value)}
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or value is False or (isinstance(value, str | Sequence | Mapping) and not value)
+    return {name: value for name, value in values.items() if value or type(value) in _NUMBERS}
 
 
 # --- fingerprints -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from aggregator.store.grouping import Group, Piece
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 _ATTEMPTS = 8  # of a transaction that other transactions keep stopping
 
 
@@ -61,7 +62,13 @@ class Transaction:
             self.conn.execute(insert_new(self.dialect.name, table), rows)
 
 
-_Work = tuple[Callable[[Transaction], Any], bool]  # what to run, and whether it has to be synced
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What to run on the items of as many threads as asked for the same, and whether it has to be synced."""
+
+    run: Callable[[Transaction, Sequence[Any]], Sequence[Any]]
+    item: Any = None  # Any: what `run` takes
+    durable: bool = False
 
 
 class Database:
@@ -95,17 +102,29 @@ class Database:
         Raises:
             StorageError: the database refused.
         """
-        if isinstance(self.dialect, SqliteDialect):
-            result: T = self._group.run((work, durable))  # type: ignore[assignment] # what this very work gave
-            return result
-        return self._write_alone(work, durable)
+        result: T = self._write(_Work(lambda tx, _: (work(tx),), durable=durable))
+        return result
 
-    def _write_alone(self, work: Callable[[Transaction], T], durable: bool) -> T:
+    def write_each(self, work: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """Write as `write` does; what several threads ask of the same `work` at once is one call, with a result each.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        result: T = self._write(_Work(work, item))
+        return result
+
+    def _write(self, work: _Work) -> Any:  # Any: what `work` gives
+        if isinstance(self.dialect, SqliteDialect):
+            return self._group.run(work)
+        return self._write_alone(work)
+
+    def _write_alone(self, work: _Work) -> Any:  # Any: what `work` gives
         for attempt in range(1, _ATTEMPTS + 1):
             with translated(self.dialect):
                 try:
-                    with self._writing(durable) as conn:
-                        return work(self._transaction(conn))
+                    with self._writing(work.durable) as conn:
+                        return work.run(self._transaction(conn), (work.item,))[0]
                 except DBAPIError as error:
                     if attempt == _ATTEMPTS or not self.dialect.is_transient(error):
                         raise
@@ -115,16 +134,19 @@ class Database:
         """Run all in one transaction; when one of them fails, each in its own."""
         if len(pieces) > 1:
             try:
-                with self._writing(any(durable for _, durable in (piece.work for piece in pieces))) as conn:
-                    for piece in pieces:
-                        piece.result = piece.work[0](self._transaction(conn))
+                with self._writing(any(piece.work.durable for piece in pieces)) as conn:
+                    for alike in _alike(pieces):
+                        items = [piece.work.item for piece in alike]
+                        results = alike[0].work.run(self._transaction(conn), items)
+                        for piece, result in zip(alike, results, strict=True):
+                            piece.result = result
             except Exception:
                 logger.debug("shared transaction failed", exc_info=True)
             else:
                 return
         for piece in pieces:
             try:
-                piece.result = self._write_alone(*piece.work)
+                piece.result = self._write_alone(piece.work)
             except BaseException as error:  # noqa: BLE001 - raised again in the thread whose work it was
                 piece.error = error
 
@@ -188,3 +210,11 @@ class Database:
                 self._writer.dispose()
                 self._writer = None
             self._reader.dispose()
+
+
+def _alike(pieces: Sequence[Piece[_Work]]) -> Iterable[Sequence[Piece[_Work]]]:
+    """Return the pieces by what is to be run."""
+    by_run: dict[object, list[Piece[_Work]]] = {}
+    for piece in pieces:
+        by_run.setdefault(piece.work.run, []).append(piece)
+    return by_run.values()

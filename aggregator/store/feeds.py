@@ -113,8 +113,9 @@ _by_id: Final = _feeds.where(feeds.c.id.in_(bindparam("ids", expanding=True))).o
 
 def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: Scope | None, limit: int) -> tuple[Feed, ...]:
     """Return the host's due feeds (of `scope`), the longest due first."""
-    if scope is None:
-        return tuple(_feed(row) for row in tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))
+    rows = tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit})
+    if scope is None or all(row.id in scope.feeds for row in rows):
+        return tuple(_feed(row) for row in rows)
     due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
     wanted = [feed_id for feed_id in due if feed_id in scope.feeds][:limit]
     return tuple(_feed(row) for batch in batches(wanted) for row in tx.all(_by_id, {"ids": batch}))

@@ -12,22 +12,20 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
 from aggregator.errors import LeaseLostError
 from aggregator.identify import article_id, key_hash
-from aggregator.ledger import Claim, Gap, PollOutcome, PollRecord, PollRecorded, Sighting
-from aggregator.models import Cause, FeedId, HostId, Key, PageId
+from aggregator.ledger import Claim, PollRecord, PollRecorded, Sighting
+from aggregator.models import FeedId, HostId, Key, PageId
 from aggregator.schedule import revisit_after_update
 from aggregator.store.blogs import note_short_links
 from aggregator.store.codec import dump_entry_rest
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.dialects import Insert, insert
-from aggregator.store.feeds import state_values
 from aggregator.store.hashes import batches, entry_hash
 from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_feeds_due, lower_pages_due
 from aggregator.store.identity import known_articles, note_edges, note_urls, repartition
-from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, feeds, gaps, pages, polls
+from aggregator.store.outcomes import nothing_new, save_feed
+from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, pages
 from aggregator.store.sighted import Sighted, recognise
-
-_KEPT_POLLS: Final = 50
 
 
 def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded:
@@ -39,8 +37,8 @@ def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecord
     if not record.sightings and record.host == claim.host:
         if not is_current(tx, claim):
             raise LeaseLostError(claim.host)
-        _save_feed(tx, record, claim.host_id, 0)
-        return PollRecorded(entries_new=0, entries_changed=0, new_pages=(), host_id=claim.host_id, known=0)
+        save_feed(tx, record, claim.host_id, 0)
+        return nothing_new(claim)
     return _record_sightings(tx, claim, record)
 
 
@@ -86,7 +84,7 @@ def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> Poll
     record_decisions(tx, f"feed {record.feed_id}", [d for one in sighted for d in one.sighting.decisions], at)
     if ids[record.host] != claim.host_id:
         lower_feeds_due(tx, ids[record.host], record.state.due_at)
-    _save_feed(tx, record, ids[record.host], entries_new)
+    save_feed(tx, record, ids[record.host], entries_new)
     new_pages = [(PageId(added[one.key_hash]), ids[_host(one.sighting, claim)]) for one in plan.new]
     new_pages += [(PageId(page_id), HostId(host_id)) for page_id, host_id in (*plan.again, *plan.to_fetch)]
     return PollRecorded(
@@ -322,126 +320,7 @@ def _save_entries(tx: Transaction, sighted: Sequence[Sighted], feed_id: FeedId, 
         tx.run(_upsert_entry(tx.dialect.name), rows)
 
 
-_state_columns: Final = (
-    "due_at",
-    "status",
-    "cause",
-    "detail",
-    "failures",
-    "failing_since",
-    "polled_at",
-    "succeeded_at",
-    "not_before",
-    "etag",
-    "last_modified",
-    "body_hash",
-    "raw_hashes",
-    "title",
-    "rest",
-)
-_save_state: Final = (
-    update(feeds)
-    .where(feeds.c.id == bindparam("feed"))
-    .values(
-        poll_count=feeds.c.poll_count + bindparam("polled"),
-        host_id=bindparam("on_host"),
-        **{name: bindparam(f"new_{name}", type_=feeds.c[name].type) for name in _state_columns},
-    )
-    .returning(feeds.c.poll_count)
-)
-
-
-_fill_gaps: Final = (
-    update(gaps)
-    .where(gaps.c.feed_id == bindparam("feed"), gaps.c.since >= bindparam("from_then"), gaps.c.filled_at.is_(None))
-    .values(filled_at=bindparam("at"))
-)
-
-
-@cache
-def _upsert_poll(dialect: str) -> Insert:
-    statement = insert(dialect, polls)
-    replaced = {column.name: column for column in statement.excluded if column.name not in ("feed_id", "slot")}
-    return statement.on_conflict_do_update(index_elements=[polls.c.feed_id, polls.c.slot], set_=replaced)
-
-
-def _save_feed(tx: Transaction, record: PollRecord, host_id: HostId, entries_new: int) -> None:
-    """Save the state and a row of history; a feed that is gone from the store stays gone."""
-    values = {f"new_{name}": value for name, value in state_values(record.state).items()}
-    row = tx.first(_save_state, {"feed": record.feed_id, "on_host": host_id, "polled": int(record.is_poll), **values})
-    if row is None:
-        return
-    if record.gap is not None:
-        since, until = record.gap
-        tx.add(gaps, [{"feed_id": record.feed_id, "since": since, "until": until}])
-    if record.filled_since is not None:
-        tx.run(_fill_gaps, {"feed": record.feed_id, "from_then": record.filled_since, "at": record.outcome.at})
-    if record.is_poll:
-        _save_history(tx, record, row.poll_count, entries_new)
-
-
-def _save_history(tx: Transaction, record: PollRecord, number: int, entries_new: int) -> None:
-    outcome = record.outcome
-    poll = {
-        "feed_id": record.feed_id,
-        "slot": number % _KEPT_POLLS,
-        "n": number,
-        "at": outcome.at,
-        "outcome": outcome.outcome,
-        "status": outcome.status,
-        "cause": outcome.cause,
-        "detail": outcome.detail,
-        "elapsed": outcome.elapsed,
-        "wire_bytes": outcome.wire_bytes,
-        "entries_seen": outcome.entries_seen,
-        "entries_new": entries_new,
-        "unconditional": outcome.unconditional,
-    }
-    tx.run(_upsert_poll(tx.dialect.name), poll)
-
-
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-_history: Final = select(polls).where(polls.c.feed_id == bindparam("feed")).order_by(polls.c.n.desc())
-_gaps: Final = (
-    select(
-        gaps.c.feed_id,
-        func.coalesce(func.nullif(feeds.c.name, ""), feeds.c.url).label("name"),
-        gaps.c.since,
-        gaps.c.until,
-        gaps.c.filled_at,
-    )
-    .join(feeds, feeds.c.id == gaps.c.feed_id)
-    .order_by(gaps.c.since, gaps.c.id)
-)
-
-
-def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
-    """Return the last outcomes of a feed, newest first."""
-    return tuple(
-        PollOutcome(
-            at=row.at,
-            outcome=row.outcome,
-            status=row.status,
-            cause=None if row.cause is None else Cause(row.cause),
-            detail=row.detail,
-            elapsed=row.elapsed,
-            wire_bytes=row.wire_bytes,
-            entries_seen=row.entries_seen,
-            entries_new=row.entries_new,
-            unconditional=row.unconditional,
-        )
-        for row in tx.all(_history, {"feed": feed_id})
-    )
-
-
-def list_gaps(tx: Transaction) -> tuple[Gap, ...]:
-    """Return times in which a feed may have lost entries, oldest first."""
-    return tuple(
-        Gap(feed_id=FeedId(row.feed_id), feed=row.name, since=row.since, until=row.until, filled_at=row.filled_at)
-        for row in tx.all(_gaps)
-    )
-
+# --- what a feed has shown before -------------------------------------------------------------------------------------
 
 _entries_seen: Final = select(entries.c.entry_hash.label("hash"), entries.c.first_seen).where(
     entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True))

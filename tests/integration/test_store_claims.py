@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from aggregator.ledger import Scope
-from aggregator.models import Cause, HostId, PageFailed, Subscription, Validators
+from aggregator.ledger import PollRecorded, Scope
+from aggregator.models import Cause, Feed, HostId, PageFailed, Subscription, Validators
 from aggregator.store import SqlStore, open_store
 from tests.stores import (
     FOLDER,
@@ -127,6 +128,27 @@ def test_a_lease_that_ran_out_is_claimed_anew_and_the_old_claim_records_nothing(
     assert store.renew(new, LEASE)
     assert store.due_pages(new, clock.now()) == (page,)
     assert store.counts().entries == 1
+
+
+def test_polls_of_many_threads_at_once_are_saved_unless_their_claim_is_lost(
+    store: SqlStore, clock: StandingClock
+) -> None:
+    feeds = subscribe(store, *(f"http://{n}.example/feed" for n in range(24)))
+    claims = {held.host: held for held in store.claim_hosts(24, LEASE)}
+    lost = {feed.id for feed in feeds[::3]}
+    for feed in feeds[::3]:
+        store.release(claims[feed.host])
+
+    def record(feed: Feed) -> PollRecorded | None:
+        return store.record_poll(claims[feed.host], poll_record(feed, at=clock.now()))
+
+    for _ in range(3):
+        with ThreadPoolExecutor(24) as pool:
+            recorded = list(pool.map(record, feeds))
+        assert {feed.id for feed, one in zip(feeds, recorded, strict=True) if one is None} == lost
+    assert {feed.id: len(store.polls(feed.id)) for feed in feeds} == {
+        feed.id: 0 if feed.id in lost else 3 for feed in feeds
+    }
 
 
 def test_a_released_claim_records_nothing(store: SqlStore) -> None:
