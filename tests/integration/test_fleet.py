@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from procrastinate.schema import SchemaManager
 from psycopg.conninfo import conninfo_to_dict
 
 from aggregator.app import App, open_app
+from aggregator.clock import SystemClock
 from aggregator.config import load_config
 from aggregator.engine.fleet import FleetEngine
 from aggregator.engine.jobs import JobQueue
@@ -312,6 +313,67 @@ def test_visits_under_way_never_exceed_the_threads(driven: Driven) -> None:
         for site in sites:
             site.__exit__(None, None, None)
     assert most[0] == 2
+
+
+def test_jobs_that_came_too_late_and_those_of_dead_workers_leave_the_queue(
+    queue_url: str, tmp_path: Path, pool: WorkerPool
+) -> None:
+    world = World(tmp_path, pool)
+    with Site() as late, Site() as dead, psycopg.connect(queue_url, autocommit=True) as conn:
+        world.follow(late.url(), dead.url())
+        config = load_config(world.write(), {"AGGREGATOR_STORAGE__URL": queue_url})
+        with open_app(config, pool=pool) as app:
+            engine = FleetEngine(app.visits, app.store, queue_url)
+            assert app.store.fill_queue(JobQueue(), 4, LEASE).queued == 2
+            conn.execute(
+                "UPDATE procrastinate_jobs SET status = 'doing' WHERE id = (SELECT max(id) FROM procrastinate_jobs)"
+            )
+            conn.execute("UPDATE hosts SET lease_until = 0")
+            assert len(app.store.claim_hosts(2, LEASE)) == 2
+            deadline = time.monotonic() + PATIENCE
+            while conn.execute("SELECT 1 FROM procrastinate_jobs").fetchall():
+                assert time.monotonic() < deadline, "never came"
+                engine.fill()
+                time.sleep(0.05)
+            engine.stop()
+        assert late.server.requests == dead.server.requests == []
+
+
+def test_a_reload_changes_how_many_visits_a_member_holds(driven: Driven) -> None:
+    begun, over = [], threading.Event()
+
+    def answer(peer: Peer) -> None:
+        begun.append(peer.server.port)
+        over.wait(PATIENCE)
+        peer.answer(body=rss(), headers=("Content-Type: application/rss+xml",))
+
+    driven.world.polling["workers"] = 1
+    driven.world.http |= {"timeout": "20s", "total_timeout": "20s"}
+    with Site(answer) as one, Site(answer) as two:
+        driven.world.follow(one.url(), two.url())
+
+        def polled(app: App) -> bool:
+            if len(begun) == 1:
+                app.visits.workers = 2
+            elif len(begun) == 2:
+                over.set()
+            return app.visits.totals["feeds_polled"] == 2
+
+        driven.run(polled)
+    assert sorted(begun) == sorted([one.server.port, two.server.port])
+
+
+def test_the_polls_of_a_fleet_are_shared_out_by_threads(queue_url: str, tmp_path: Path, pool: WorkerPool) -> None:
+    world = World(tmp_path, pool)
+    world.polling["workers"] = 8
+    config = load_config(world.write(), {"AGGREGATOR_STORAGE__URL": queue_url})
+    with open_app(config, pool=pool) as app, closing(open_store(queue_url, SystemClock())) as other:
+        engine = FleetEngine(app.visits, app.store, queue_url)
+        other.fill_queue(JobQueue(), 24, LEASE)
+        engine.fill()
+        assert (engine.share, LocalEngine(app.visits).share) == (0.25, 1.0)
+        engine.stop()
+        assert engine.fill() == 0
 
 
 @contextmanager
