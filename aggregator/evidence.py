@@ -74,6 +74,7 @@ class Refusal(StrEnum):
     SHARED_TARGET = "shared_target"  # different articles name this target as theirs
     OTHER_TEXT = "other_text"  # the two groups hold articles with different texts
     TOO_MANY = "too_many"  # the group would own more than `MAX_ALIASES` keys
+    UNPROVEN = "unproven"  # a canonical address that stands alone, and no equal text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,8 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
     contested = _contested(sound)
     groups = {key: frozenset({key}) for edge in ordered for key in (edge.key, edge.other)}
     groups |= {key: frozenset({key}) for key in facts}
-    for edge in sound:
+    bare = [edge for edge in sound if edge.kind is EvidenceKind.BARE_CANONICAL]  # the weakest: the last of them
+    for edge in sound[: len(sound) - len(bare)]:
         left, right = groups[edge.key], groups[edge.other]
         if left is right:
             continue
@@ -125,7 +127,36 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
             continue
         joined = left | right
         groups.update(dict.fromkeys(joined, joined))
+    refused += ((edge, Refusal.UNPROVEN) for edge in _join_equal(groups, bare, facts))
     return Judgement(groups=tuple(sorted(set(groups.values()), key=min)), refused=tuple(sorted(refused)))
+
+
+def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
+    """Join what names one canonical address, or is it, and has one text; return the edges that joined nothing.
+
+    Templates that name a wrong address are common, so an address whose text nobody has seen is not taken for known.
+    """
+    named: dict[Key, list[Edge]] = defaultdict(list)
+    for edge in bare:
+        named[edge.other].append(edge)
+    refused: list[Edge] = []
+    for target, edges in named.items():
+        by_text: dict[bytes, list[Key]] = defaultdict(list)
+        for key in dict.fromkeys((target, *(edge.key for edge in edges))):
+            for text in sorted(_texts_of(groups[key], facts)):
+                by_text[text].append(key)
+        for first, *others in by_text.values():
+            for key in others:
+                left, right = groups[first], groups[key]
+                if left is not right and _refusal_of_join(left, right, facts) is None:
+                    groups.update(dict.fromkeys(left | right, left | right))
+        ends = {target, *(edge.key for edge in edges)}
+        refused += (edge for edge in edges if len(groups[edge.key] & ends) == 1)
+    return refused
+
+
+def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]:
+    return {text for key in group if key in facts and (text := facts[key].text_hash) is not None}
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
@@ -225,8 +256,8 @@ def edges_of_page(
 ) -> tuple[Edge, ...]:
     """Return what our fetch of a page showed: its redirects, and what the page at `page_url`, their end, declares.
 
-    `rel=canonical` counts only when `og:url` means the same; JSON-LD never does. A wp.me short link also stands for
-    the blog's "?p=" address.
+    `rel=canonical` counts when `og:url` means the same, alone only between equal texts; JSON-LD never does. A wp.me
+    short link also stands for the blog's "?p=" address.
     """
     page = _end(page_url, publishers)
     if page is None:
@@ -236,8 +267,9 @@ def edges_of_page(
         ends = [end for address in (hop.url, hop.target) if (end := _end(address, publishers)) is not None]
         edges += _star(ends, EvidenceKind.REDIRECT, page[1]) if len(ends) == 2 else ()
     canonical, og_url = (_end(address, publishers) for address in (declared.canonical or "", declared.og_url or ""))
-    if canonical is not None and canonical == og_url:
-        edges += _star([page, canonical], EvidenceKind.CANONICAL, page[1])
+    if canonical is not None:
+        kind = EvidenceKind.CANONICAL if canonical == og_url else EvidenceKind.BARE_CANONICAL
+        edges += _star([page, canonical], kind, page[1])
     for address in (declared.amphtml, declared.shortlink):
         if address and (end := _end(address, publishers)) is not None:
             edges += _star([page, end], EvidenceKind.DECLARED, page[1])

@@ -368,6 +368,7 @@ class EvidenceKind(StrEnum):
     FEED_LINK = "feed_link"  # link, origLink, permalink guid, content id of one entry
     CANONICAL = "canonical"  # canonical and og:url of the page agree, same site
     DECLARED = "declared"  # amphtml or shortlink of the page
+    BARE_CANONICAL = "bare_canonical"  # canonical that og:url does not confirm: joins nothing but equal texts
 
 
 # --- pages and articles -----------------------------------------------------------------------------------------------

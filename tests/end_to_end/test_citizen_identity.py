@@ -194,6 +194,19 @@ def test_a_page_that_claims_a_publishers_address_changes_nothing(world: World, n
         assert not any(url.startswith(hostile.url("/")) for url in article.urls) or name == "redirect to it"
 
 
+def test_a_canonical_alone_joins_equal_texts_and_no_others(world: World) -> None:
+    names = '<link rel="canonical" href="{}">'
+    with Site(rss(*(item(f"/a/{n}") for n in ("story", "print-view", "other")))) as site:
+        head = names.format(site.url("/a/story"))
+        for path, text in (("story", "same"), ("print-view", "same"), ("other", "another")):
+            site.paths[f"/a/{path}"] = answering(html_page(f"The {text} story", story(text), head), HTML)
+        world.follow(site.url())
+        report = world.run()
+        assert (report.articles_new, report.articles_duplicate) == (2, 1)
+        assert world.titles() == ["The another story", "The same story"]
+        assert world.run(force=True).articles_new == 0
+
+
 def test_a_refused_claim_is_in_the_decision_log(world: World) -> None:
     with Site(rss(item("/a/1"))) as site, Site(rss(item("/a/evil")), host="127.0.0.2") as hostile:
         CLAIMS["canonical on its own page"](hostile, site.url("/a/1"))

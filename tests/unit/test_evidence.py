@@ -31,7 +31,7 @@ from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Hop, Key
 from aggregator.rules import shipped_publishers
 
 PUBLISHERS = shipped_publishers()
-REDIRECT, FEED_LINK, CANONICAL, DECLARED = EvidenceKind
+REDIRECT, FEED_LINK, CANONICAL, DECLARED, BARE = EvidenceKind
 
 
 def key(name: str, site: str = "example.org") -> Key:
@@ -131,6 +131,31 @@ def test_taking_an_edge_away_splits() -> None:
         frozenset({key("a"), key("b")}),
         frozenset({key("c")}),
     )
+
+
+def test_a_bare_canonical_joins_equal_texts() -> None:
+    a, b, target = key("a"), key("b"), key("t")
+    named = [edge("a", "t", BARE), edge("b", "t", BARE)]
+    assert partition({a: text(1), b: text(1), target: text(1)}, named) == (frozenset({a, b, target}),)
+    assert partition({a: text(1), target: text(1)}, named) == (frozenset({a, target}), frozenset({b}))
+    assert judge({a: text(1), b: text(1)}, named) == Judgement(
+        groups=(frozenset({a, b}), frozenset({target})), refused=()
+    )
+
+
+def test_a_bare_canonical_makes_no_unseen_address_known_and_joins_no_other_text() -> None:
+    a, b, target = key("a"), key("b"), key("t")
+    named = [edge("a", "t", BARE), edge("b", "t", BARE)]
+    judgement = judge({a: text(1), b: text(2), target: text(3)}, named)
+    assert judgement.groups == (frozenset({a}), frozenset({b}), frozenset({target}))
+    assert reasons(judgement) == [Refusal.UNPROVEN, Refusal.UNPROVEN]
+    assert len(judge({a: text(1)}, named).groups) == 3
+
+
+def test_a_bare_canonical_obeys_the_other_guards() -> None:
+    many = [edge("a", f"m{n}", REDIRECT) for n in range(MAX_ALIASES - 1)]
+    named = edge("b", "a", BARE)
+    assert reasons(judge({key("a"): text(1), key("b"): text(1)}, [*many, named])) == [Refusal.UNPROVEN]
 
 
 def test_another_site_is_syndication_and_not_identity() -> None:
@@ -309,10 +334,10 @@ def test_redirects_are_edges_hop_by_hop() -> None:
     ]
 
 
-def test_a_canonical_counts_only_with_og_url() -> None:
+def test_a_canonical_counts_for_more_with_og_url() -> None:
     page, other = "https://example.org/a-2026?x=1", "https://example.org/a-2026"
-    assert page_edges(page, canonical=other) == []
-    assert page_edges(page, canonical=other, og_url="https://example.org/b-2026") == []
+    assert page_edges(page, canonical=other) == [(BARE, page, other)]
+    assert page_edges(page, canonical=other, og_url="https://example.org/b-2026") == [(BARE, page, other)]
     assert page_edges(page, json_ld=other) == []
     assert page_edges(page, canonical=other, og_url="http://www.example.org/a-2026/") == [(CANONICAL, page, other)]
     assert page_edges(other, canonical=other, og_url=other) == []
