@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from aggregator.models import Cause, Fetched, FetchRequest, FetchResult, Page, PageFailed
 from aggregator.ports import Fetcher
 
+# How JSON begins and no page does: an interface's answer, whatever its header says.
+_JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:\{\s*+[\"}]|\[\s*+[\[{\"\]])")
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml")
 
 
@@ -42,6 +46,15 @@ def page_failure_of(fetched: Fetched) -> PageFailed | None:
     if not fetched.body.strip():
         return PageFailed(cause=Cause.EMPTY, detail="the answer is empty")
     head = fetched.body[:4096]
-    if head.lstrip().startswith(b"%PDF") or (b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff"))):
+    if head.lstrip().startswith(b"%PDF") or (b"\0" in head and not _is_utf16(head, fetched.headers)):
         return PageFailed(cause=Cause.NOT_TEXT, detail="the content is binary")
+    if _JSON_HEAD.match(head) and fetched.body.rstrip().endswith((b"}", b"]")):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is JSON")
     return None
+
+
+def _is_utf16(head: bytes, headers: Mapping[str, str]) -> bool:
+    """Tell whether every second byte may be NUL: by the byte order mark, or by header and the first sign."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    return b"utf-16" in headers.get("content-type", "").lower().encode() and head[:2] in (b"<\0", b"\0<")
