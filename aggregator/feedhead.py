@@ -14,7 +14,7 @@ from datetime import timedelta
 from lxml import etree
 
 from aggregator.entryxml import EntryTree, base_of, read_authors, read_text, read_tree
-from aggregator.feedtext import plain_text
+from aggregator.feedtext import has_active_markup, plain_text
 from aggregator.feedxml import XML, Context, attribute, name_of, text_of
 from aggregator.models import FeedHints
 from aggregator.urls import absolute
@@ -110,7 +110,8 @@ def title_text(element: etree._Element) -> str:
     text, kind = text_of(element), attribute(element, "type").lower()
     if attribute(element, "mode") == "base64" or kind == "application/octet-stream":
         text = _decode_base64(text)
-    if kind in ("html", "text/html") or (kind not in ("text", "text/plain") and _HTML_SIGN.search(text)):
+    says_html = kind in ("html", "text/html") or (kind not in ("text", "text/plain") and _HTML_SIGN.search(text))
+    if says_html or has_active_markup(text):
         return plain_text(text)
     return " ".join(text.split())
 

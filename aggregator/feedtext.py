@@ -42,6 +42,7 @@ _QUOTES = re.compile("[\"']")
 _TAG = re.compile(
     r"<(script|style)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|</?[A-Za-z][^<>]*>", re.DOTALL | re.IGNORECASE
 )
+_ACTIVE = re.compile(r"</script\b|<[A-Za-z][^<>]{0,500}?[\s/\"'](?:on[a-z]{3,30}|srcdoc)\s{0,5}=", re.IGNORECASE)
 _MAX_PLAIN_CHARS = 20_000
 
 
@@ -181,6 +182,15 @@ def plain_text(html: str) -> str:
     'Tom & Jerry'
     """
     return " ".join(unescape(_TAG.sub("", html[:_MAX_PLAIN_CHARS])).split())
+
+
+def has_active_markup(text: str) -> bool:
+    """Tell whether markup that runs code is in a text: no title means that as words.
+
+    >>> has_active_markup("<svg/onload=alert(1)>Storm"), has_active_markup("How <script> works: 1 < 2")
+    (True, False)
+    """
+    return bool(_ACTIVE.search(text[:_MAX_PLAIN_CHARS]))
 
 
 def _escape(sign: str) -> str:

@@ -32,7 +32,7 @@ from aggregator.entryxml import (
     read_tree,
 )
 from aggregator.feedhead import Head, read_feed_head, title_text
-from aggregator.feedtext import FeedText, plain_text
+from aggregator.feedtext import FeedText, has_active_markup, plain_text
 from aggregator.feedtext import read_text as read_feed_text
 from aggregator.feedxml import NAMESPACES, XML, Context, attribute, inner_html, read_head, read_slice, text_of
 from aggregator.jsonfeed import parse_json_feed
@@ -248,7 +248,7 @@ def _texts(entry: Mapping[str, Any], title: str) -> _Texts:  # Any: feedparser i
     """Return the texts that feedparser found; the fullest content counts, and a copy of it is no summary."""
     detail = entry.get("title_detail") or {}
     raw_title = str(detail.get("value") or entry.get("title") or "")
-    if detail.get("type") in _HTML:
+    if detail.get("type") in _HTML or has_active_markup(raw_title):
         title = plain_text(raw_title)
     elif raw_title:
         title = " ".join(raw_title.split())
