@@ -7,6 +7,7 @@ themselves are in `settings`.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -249,10 +250,12 @@ def _shorten(text: str) -> str:
 # --- giving out -------------------------------------------------------------------------------------------------------
 
 
-def show(config: Config) -> str:
-    """Return the effective configuration as TOML: overrides applied, paths resolved, secrets masked."""
+def show(config: Config, *, as_json: bool = False) -> str:
+    """Return the effective configuration as TOML, or as one line of JSON: paths resolved, secrets masked."""
     settings = config.model_dump(mode="json")
     feeds = [{key: value for key, value in feed.items() if value is not None} for feed in settings.pop("feeds")]
+    if as_json:
+        return mask(json.dumps(settings | {"feeds": feeds}, ensure_ascii=False)) + "\n"
     return mask(tomlkit.dumps(settings | {"feeds": feeds} if feeds else settings))
 
 

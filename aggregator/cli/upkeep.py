@@ -44,15 +44,16 @@ def check_config(ctx: click.Context) -> None:
 
 
 @config.command("show", examples=("aggregator config show",))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def show_config(ctx: click.Context) -> None:
+def show_config(ctx: click.Context, as_json: bool) -> None:
     """Print the settings in force.
 
     Defaults and environment are included, secrets masked.
     """
     from aggregator.config import show
 
-    print(printable(show(load_or_default(ctx))), end="")
+    print(printable(show(load_or_default(ctx), as_json=as_json)), end="")
 
 
 @config.command("schema", examples=("aggregator config schema > aggregator.schema.json",))

@@ -509,6 +509,7 @@ def test_config_commands(filled: Path, tmp_path: Path) -> None:
 def test_the_environment_overrides_single_keys(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGGREGATOR_HTTP__TIMEOUT", "7s")
     assert 'timeout = "7s"' in call("config", "show", "--config", filled).out
+    assert json.loads(call("config", "show", "--json", "--config", filled).out)["http"]["timeout"] == "7s"
 
 
 def test_db_upgrade_makes_a_store_and_then_has_nothing_to_do(tmp_path: Path) -> None:
