@@ -32,23 +32,36 @@ _MIN_PROSE_CHARS = 80
 
 
 class Opinion:
-    """What one extractor takes for the article, to be asked about a block."""
+    """What one extractor takes for the article, to be asked about a block.
 
-    __slots__ = ("_all", "_lines", "size")
+    `lines` are read when it is first asked: an extractor that nobody needs does not run.
+    """
+
+    __slots__ = ("_read", "_source")
 
     def __init__(self, lines: Iterable[str]) -> None:
-        folded = [letters_of(line) for line in lines]
-        self._lines = Counter(folded)
-        self._all = "".join(folded)
-        self.size = len(self._all)
+        self._source = lines
+        self._read: tuple[Counter[str], str] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many letters it has."""
+        return len(self._letters()[1])
 
     def has(self, letters: str) -> bool:
         """Tell whether the text is in it: as a line, or, if it is long enough, as a part of its lines."""
-        return letters in self._lines or (len(letters) >= _MIN_CONTAINED and letters in self._all)
+        lines, whole = self._read or self._letters()
+        return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
 
     def count(self, letters: str) -> int:
         """Return how many lines are exactly this text."""
-        return self._lines[letters]
+        return self._letters()[0][letters]
+
+    def _letters(self) -> tuple[Counter[str], str]:
+        if self._read is None:
+            folded = [letters_of(line) for line in self._source]
+            self._read = Counter(folded), "".join(folded)
+        return self._read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +112,9 @@ def confirm(blocks: Sequence[Block], opinions: Opinions) -> set[int]:
 def _is_prose(block: Block, opinions: Opinions) -> bool:
     if block.inside & {"h1", "figcaption"} or block.link_share >= 0.8:
         return False
-    if opinions.readable.has(block.letters):
+    if block.tag in _PROSE_TAGS - {"h3"} and "li" not in block.inside and opinions.plain.has(block.letters):
         return True
-    return block.tag in _PROSE_TAGS - {"h3"} and "li" not in block.inside and opinions.plain.has(block.letters)
+    return opinions.readable.has(block.letters)  # asked last: of the three it costs most
 
 
 def _without_furniture(blocks: Sequence[Block], chosen: set[int]) -> set[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import replace
 from importlib.metadata import version
@@ -203,9 +203,9 @@ def _join(blocks: Iterable[Block]) -> str:
     return "\n\n".join(block.text for block in blocks)
 
 
-def _opinion(lines: Sequence[str]) -> Opinion:
+def _opinion(lines: Iterable[str]) -> Opinion:
     """Take lines for an opinion; numbered ones with and without number, which may be the list's or the text's."""
-    return Opinion([*lines, *(_NUMBER.sub("", line) for line in lines if _NUMBER.match(line))])
+    return Opinion(one for line in lines for one in ((line, _NUMBER.sub("", line)) if _NUMBER.match(line) else (line,)))
 
 
 def _lines(text: str) -> list[str]:
@@ -218,11 +218,11 @@ def _trafilatura_lines(tree: Element, *, recall: bool) -> list[str]:
     return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
 
 
-def _readable_lines(tree: Element) -> list[str]:
+def _readable_lines(tree: Element) -> Iterator[str]:
     """Return the article as readability has it; its serialised result is cut at block tags: parsing it costs more."""
     summary = ReadabilityDocument(copy(tree)).summary()
     cut = _ELEMENT.sub(lambda tag: "" if tag.group(2) in _INLINE else "\n", summary)
-    return html.unescape(cut).split("\n")
+    yield from html.unescape(cut).split("\n")
 
 
 def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
