@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, bindparam, case, select, update
+from sqlalchemy import Row, bindparam, case, or_, select, update
 
 from aggregator.fingerprint import Fingerprint
 from aggregator.identify import article_id, key_hash
@@ -18,9 +18,10 @@ from aggregator.store.blogs import learn_blog, note_short_links
 from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
+from aggregator.store.dialects import insert_new
 from aggregator.store.hashes import text_hash
 from aggregator.store.hosts import lower_pages_due
-from aggregator.store.identity import RULES, note_edges, note_urls, point, repartition, resolve
+from aggregator.store.identity import RULES, note_edges, note_urls, point, repartition
 from aggregator.store.neighbours import find_near_duplicate, save_fingerprint
 from aggregator.store.schema import NEVER, articles, changes, evidence, pages, revisions
 from aggregator.store.search import index_article
@@ -34,7 +35,9 @@ _page: Final = (
     .with_for_update()
 )
 _by_id: Final = select(articles).where(articles.c.id == bindparam("article"))
-_by_key: Final = select(articles.c.id, articles.c.merged_into).where(articles.c.key_hash == bindparam("hashed"))
+_by_key_or_id: Final = select(articles).where(
+    or_(articles.c.key_hash == bindparam("hashed"), articles.c.id == bindparam("article"))
+)
 _older_by_rules: Final = (  # the article that was given this key, too, and came first
     select(articles.c.id)
     .join(evidence, evidence.c.key_hash == articles.c.key_hash)
@@ -67,6 +70,7 @@ class Incoming:
     record: ArticleRecord
     key: Key
     id: ArticleId
+    own: Row[Any] | None  # the article of this id as it was
     page: Row[Any]
     at: datetime
     site: str
@@ -84,9 +88,9 @@ def record_article(tx: Transaction, outcome: ArticleOutcome) -> ArticleRecorded 
         return None
     incoming = incoming_of(tx, row, page, record)
     shown = Identity(url=record.url, key=incoming.key, rule=record.identity.rule)
-    note_urls(tx, (record.identity, *record.urls, *record.pointers, shown), incoming.at)
+    owners = note_urls(tx, (record.identity, *record.urls, *record.pointers, shown), incoming.at)
     note_edges(tx, record.edges, incoming.at)
-    kind, recorded = save_text(tx, incoming)
+    kind, recorded = save_text(tx, incoming, owners.get(key_hash(incoming.key)))
     _heed_wordpress(tx, incoming)
     point(tx, {key_hash(pointer.url): recorded for pointer in record.pointers}, move=False)
     made = [replace(decision, article_id=recorded) for decision in record.decisions]
@@ -126,10 +130,12 @@ def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: Artic
     key = record.identity.key or page.key
     content = record.content
     body_hash = text_hash(content.body)
+    article, own = _own_of(tx, key)
     return Incoming(
         record=record,
         key=key,
-        id=_id_of(tx, key),
+        id=article,
+        own=own,
         page=row,
         at=tx.now,
         site=registrable_domain(record.identity.url),
@@ -139,31 +145,36 @@ def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: Artic
     )
 
 
-def _id_of(tx: Transaction, key: Key) -> ArticleId:
-    """Return the id of the article that has this key, or a free one: articles keep theirs when the rules change."""
-    own = tx.first(_by_key, {"hashed": key_hash(key)})
+def _own_of(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
+    """Return the article that has this key, or a free id: articles keep theirs when the rules change."""
+    hashed, wanted = key_hash(key), article_id(key)
+    rows = tx.all(_by_key_or_id, {"hashed": hashed, "article": wanted})
+    own = next((row for row in rows if row.key_hash == hashed), None)
     if own is not None:
-        older = own.merged_into and tx.first(_older_by_rules, {"hashed": key_hash(key), "into": own.merged_into})
-        return ArticleId(older.id if older else own.id)
-    return next(free for n in itertools.count() if article_row(tx, free := article_id(Key(f"{key}{' ' * n}"))) is None)
+        older = own.merged_into and tx.first(_older_by_rules, {"hashed": hashed, "into": own.merged_into})
+        return (ArticleId(older.id), article_row(tx, older.id)) if older else (ArticleId(own.id), own)
+    if not rows:
+        return wanted, None
+    others = (article_id(Key(f"{key}{' ' * n}")) for n in itertools.count(1))
+    return next(free for free in others if article_row(tx, free) is None), None
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def save_text(tx: Transaction, incoming: Incoming) -> tuple[_Kind, ArticleId]:
-    """Save the text where it is new, decide again what is one article; return what came of it and which article."""
-    own = article_row(tx, incoming.id)
+def save_text(tx: Transaction, incoming: Incoming, meant: ArticleId | None) -> tuple[_Kind, ArticleId]:
+    """Save the text where it is new, decide again what is one article; return what came of it and which article.
+
+    `meant` is the article that the key means so far.
+    """
+    own = incoming.own
     keys = {incoming.key, *(key for edge in incoming.record.edges for key in (edge.key, edge.other))}
     if own is None:
-        if (forgotten := _forgotten(tx, incoming.key)) is not None:
-            return "unchanged", forgotten
+        if meant is not None and _is_forgotten(tx, meant):
+            return "unchanged", meant
         _insert(tx, incoming)
-        repartition(tx, keys, incoming.at, unannounced=incoming.id)
-        own = tx.run(_by_id, {"article": incoming.id}).one()
-        if own.merged_into is not None:
-            return "duplicate", ArticleId(own.merged_into)
-        return "new", announce(tx, incoming, "new")
+        survivor = repartition(tx, keys, incoming.at, unannounced=incoming.id)[key_hash(incoming.key)]
+        return ("new", announce(tx, incoming, "new")) if survivor == incoming.id else ("duplicate", survivor)
     changed = own.forgotten_at is None and _is_revision(own, incoming)
     if changed:
         revise(tx, own, incoming)
@@ -174,11 +185,10 @@ def save_text(tx: Transaction, incoming: Incoming) -> tuple[_Kind, ArticleId]:
     return ("updated", announce(tx, incoming, "updated")) if changed else ("unchanged", incoming.id)
 
 
-def _forgotten(tx: Transaction, key: Key) -> ArticleId | None:
-    """Return the forgotten article that the key means: its text never comes back."""
-    known = resolve(tx, [key_hash(key)]).get(key_hash(key))
-    row = None if known is None else tx.first(_by_id, {"article": known})
-    return known if row is not None and row.forgotten_at is not None else None
+def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
+    """Tell whether the article was forgotten: its text never comes back."""
+    row = article_row(tx, article)
+    return row is not None and row.forgotten_at is not None
 
 
 def _is_revision(own: Row[Any], incoming: Incoming) -> bool:
@@ -214,9 +224,8 @@ def _insert(tx: Transaction, incoming: Incoming) -> None:
         "site": incoming.site,
         **_values(incoming),
     }
-    tx.add(articles, [row])
+    n = tx.run(insert_new(tx.dialect.name, articles).returning(articles.c.n), row).scalar_one()
     _insert_revision(tx, incoming, 1)
-    n = tx.run(_by_id, {"article": incoming.id}).one().n
     index_article(tx, n)
     _mark_near_duplicate(tx, n, incoming, is_new=True)
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool, StaticPool
 
 from aggregator.errors import MissingExtraError, StorageError
 
@@ -120,14 +120,14 @@ class SqliteDialect:
         _refuse_writing(self)
         engine = self._engine("rwc", StaticPool)
         event.listen(engine, "connect", _set_up_writer)
-        event.listen(engine, "begin", _begin_immediate)
+        engine.dialect.do_begin = _begin_immediate  # type: ignore[method-assign] # see _begin_immediate
         return engine
 
     def reader(self) -> Engine:
         """A few connections that cannot write."""
         engine = self._engine("ro" if self.readonly else "rw", QueuePool)
         event.listen(engine, "connect", _set_up_reader)
-        event.listen(engine, "begin", _begin_deferred)
+        engine.dialect.do_begin = _begin_deferred  # type: ignore[method-assign] # see _begin_immediate
         return engine
 
     def _engine(self, mode: str, pool: type[QueuePool] | type[StaticPool]) -> Engine:
@@ -211,12 +211,13 @@ def _set_up_reader(connection: sqlite3.Connection, record: object) -> None:
     connection.execute("PRAGMA query_only=ON")
 
 
-def _begin_immediate(conn: Connection) -> None:
-    conn.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin_immediate(dbapi_connection: PoolProxiedConnection) -> None:
+    """Begin as the dialect's own step: with a listener for it, SQLAlchemy looks for listeners at every statement."""
+    dbapi_connection.cursor().execute("BEGIN IMMEDIATE")
 
 
-def _begin_deferred(conn: Connection) -> None:
-    conn.exec_driver_sql("BEGIN")
+def _begin_deferred(dbapi_connection: PoolProxiedConnection) -> None:
+    dbapi_connection.cursor().execute("BEGIN")
 
 
 class PostgresDialect:

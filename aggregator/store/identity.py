@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, select, union_all, update
@@ -20,7 +21,7 @@ from aggregator.store.blogs import is_short_link, wordpress_edges
 from aggregator.store.codec import load_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
-from aggregator.store.dialects import insert
+from aggregator.store.dialects import Insert, insert
 from aggregator.store.hashes import batches
 from aggregator.store.schema import (
     aliases,
@@ -68,8 +69,11 @@ def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
     }
 
 
-def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> None:
-    """Keep addresses with their keys; where the key means an article by now, so does the address."""
+def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
+    """Keep addresses with their keys; where the key means an article by now, so does the address.
+
+    Returns which articles the keys mean, by hash.
+    """
     seen = {key_hash(identity.url): identity for identity in identities if identity.key is not None}
     rows = [
         {
@@ -87,6 +91,7 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
     keys = {hashed: key_hash(identity.key) for hashed, identity in seen.items() if identity.key is not None}
     owners = resolve(tx, keys.values())
     point(tx, {url: owners[key] for url, key in keys.items() if key in owners}, move=False)
+    return owners
 
 
 def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
@@ -97,12 +102,16 @@ def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = Tr
     if not move:
         tx.add(aliases, rows)
         return
-    statement = insert(tx.dialect.name, aliases)
-    tx.run(
-        statement.on_conflict_do_update(
-            index_elements=[aliases.c.hash], set_={"article_id": statement.excluded.article_id}
-        ),
-        rows,
+    tx.run(_pointing(tx.dialect.name), rows)
+
+
+@cache
+def _pointing(dialect: str) -> Insert:
+    """Return the statement that writes an alias unless it says so already."""
+    statement = insert(dialect, aliases)
+    means = statement.excluded.article_id
+    return statement.on_conflict_do_update(
+        index_elements=[aliases.c.hash], set_={"article_id": means}, where=aliases.c.article_id != means
     )
 
 
@@ -196,13 +205,15 @@ def repartition(
     *,
     unannounced: ArticleId | None = None,
     keep_urls: bool = False,
-) -> None:
+) -> Mapping[bytes, ArticleId]:
     """Make articles and aliases follow the evidence around `keys`.
 
     Each group of keys is one article: the one that was recorded first among those whose own keys are in it. The others
     are merged into it; their rows and texts stay, so that a split can restore them. `unannounced` is an article of
     this very transaction: nobody has heard of it, so its merging is no change. With `keep_urls` addresses and keys
     that no article owns any more still mean the article that they meant.
+
+    Returns which articles the keys mean now, by hash; those that mean none are left out.
     """
     found, edges = _component(tx, keys)
     by_key = {
@@ -212,8 +223,9 @@ def repartition(
     }
     if not edges:  # no evidence: each key is on its own
         nobodys = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
-        _settle(tx, {row.key_hash: ArticleId(row.id) for row in by_key.values()}, nobodys, at, by_key, unannounced)
-        return
+        own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
+        _settle(tx, own, nobodys, at, by_key, unannounced)
+        return own
     judgement = judge(_facts(by_key), edges)
     wanted: dict[bytes, ArticleId] = {}
     orphans: list[bytes] = []
@@ -235,6 +247,7 @@ def repartition(
         for edge, reason in judgement.refused
     ]
     record_decisions(tx, "evidence", refused, at)
+    return wanted
 
 
 def _facts(by_key: Mapping[Key, Row[Any]]) -> dict[Key, KeyFacts]:
@@ -273,9 +286,7 @@ def _settle(
         for batch in batches([*wanted, *orphans])
         for row in tx.all(_urls_of_keys, {"hashes": batch})
     }
-    meant = dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted}
-    now = resolve(tx, [*meant, *orphans])
-    point(tx, {hashed: article_id for hashed, article_id in meant.items() if now.get(hashed) != article_id})
-    lost = {hashed for hashed in orphans if hashed in now}  # an address that only leads elsewhere stays known
+    point(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
+    lost = resolve(tx, orphans).keys()  # an address that only leads elsewhere stays known
     for batch in batches([*lost, *(url for url, key in urls.items() if key in lost)]):
         tx.run(_forget_aliases, {"hashes": batch})

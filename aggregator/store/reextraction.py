@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
+from aggregator.identify import key_hash
 from aggregator.ledger import ArticleRecord
 from aggregator.models import FetchedPage, PageId
-from aggregator.store.articles import Incoming, announce, article_row, incoming_of, revise, save_text
+from aggregator.store.articles import Incoming, announce, incoming_of, revise, save_text
 from aggregator.store.codec import dump, dump_extraction_rest, load_extraction
 from aggregator.store.database import Transaction
 from aggregator.store.extraction import select_pages, with_entries
+from aggregator.store.identity import resolve
 from aggregator.store.schema import DONE, FAILED, articles, pages, revisions
 
 _raw_hash: Final = func.coalesce(articles.c.raw_hash, pages.c.raw_hash)
@@ -72,9 +74,10 @@ def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord
     incoming = incoming_of(tx, row, page, record)
     if page.article_id not in (None, incoming.id):
         return False  # the rules have changed: the address means another article now
-    own = article_row(tx, incoming.id)
+    own = incoming.own
     if own is None:
-        _, article_id = save_text(tx, incoming)
+        hashed = key_hash(incoming.key)
+        _, article_id = save_text(tx, incoming, resolve(tx, [hashed]).get(hashed))
         tx.run(_done, {"page": page.id, "article": article_id})
         return True
     if own.merged_into is not None or own.forgotten_at is not None:
