@@ -25,7 +25,7 @@ from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
 from aggregator.ledger import ArticleRecord, Collected, Decision
 from aggregator.markup import read_markup
-from aggregator.models import Cause, Entry, ExtractInput, Extraction, FetchedPage, Identity, PageFailed
+from aggregator.models import OWN_CONTENT, Cause, Entry, ExtractInput, Extraction, FetchedPage, Identity, PageFailed
 from aggregator.pagerules import PageRules
 from aggregator.quality import assess
 from aggregator.rules import Publishers
@@ -133,6 +133,8 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
 
     A page whose redirects ended at no article (a home page) is a failure, unless the text came from the feed.
     """
+    if page.key.startswith(OWN_CONTENT):
+        return _record_of_entry(page, collected)
     final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
     identity = identify(final_url, publishers)
     if identity.key is None or is_home(identity.key) or (identity.key != page.key and is_listing(identity.key)):
@@ -159,6 +161,23 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
             *_refused(edges),
         ),
         blog=blog_of_page(final_url, collected.content.declared, publishers),
+    )
+
+
+def _record_of_entry(page: FetchedPage, collected: Collected) -> ArticleRecord:
+    """An entry without a page is an article of its own: its address is the feed's, as that of its neighbours is."""
+    identity = Identity(url=page.url, key=page.key, rule="feed entry")
+    decision = Decision(url=page.url, key=page.key, verdict="kept", rule=identity.rule, detail=page.feed_name)
+    return ArticleRecord(
+        identity=identity,
+        url=page.url,
+        urls=(identity,),
+        edges=(),
+        pointers=(),
+        content=collected.content,
+        quality=collected.quality,
+        fingerprint=collected.fingerprint,
+        decisions=(decision,),
     )
 
 

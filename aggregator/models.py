@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 Key = NewType("Key", str)  # which article a URL means, e.g. "dw:63723431"
 ArticleId = NewType("ArticleId", str)  # 16 hexadecimal digits
 FeedId = NewType("FeedId", int)
 PageId = NewType("PageId", int)
 HostId = NewType("HostId", int)
+
+OWN_CONTENT: Final = "entry:"  # how the keys of entries without a page begin: their text is the feed's own
 
 
 # --- outcomes ---------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from aggregator.evidence import edges_of_entry, is_home
 from aggregator.identify import identify
 from aggregator.ledger import Decision, PollOutcome, PollRecord, Sighting
 from aggregator.models import (
+    OWN_CONTENT,
     Cause,
     Entry,
     Feed,
@@ -456,7 +457,7 @@ def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identit
         content_hash=content_hash,
         url=url,
         host=host_of(feed.url),
-        identity=Identity(url=url, key=Key(f"entry:{own}"), rule="feed entry"),
+        identity=Identity(url=url, key=Key(f"{OWN_CONTENT}{own}"), rule="feed entry"),
         from_feed=True,
         decisions=decisions,
     )

@@ -12,13 +12,12 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, exists, se
 
 from aggregator.evidence import Edge
 from aggregator.identify import key_hash
-from aggregator.models import EvidenceKind, Identity, Key
+from aggregator.models import OWN_CONTENT, EvidenceKind, Identity, Key
 from aggregator.store.database import Transaction
 from aggregator.store.feeds import read_property, write_property
 from aggregator.store.hashes import batches
 from aggregator.store.identity import RULES, load_edge, note_edges, repartition
 from aggregator.store.schema import DONE, DUE, article_urls, articles, evidence, pages
-from aggregator.store.sighted import OWN_CONTENT
 
 _PROPERTY: Final = "key version"
 _DONE: Final = "done"

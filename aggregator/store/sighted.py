@@ -17,7 +17,7 @@ from sqlalchemy import Row, bindparam, select
 
 from aggregator.identify import key_hash
 from aggregator.ledger import Decision, Sighting
-from aggregator.models import FeedId, Key
+from aggregator.models import OWN_CONTENT, FeedId, Key
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import batches
@@ -66,7 +66,6 @@ _of_words: Final = (
     .where(entries.c.feed_id == bindparam("feed"), entries.c.content_hash.in_(bindparam("values", expanding=True)))
     .order_by(entries.c.id)
 )
-OWN_CONTENT: Final = "entry:"  # how keys of entries without a page begin
 
 
 def recognise(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], at: datetime) -> None:

@@ -94,6 +94,18 @@ def test_entries_without_guid_and_link_are_told_apart_by_title(world: World) -> 
         assert world.titles() == ["Title 0", "Title 1"]
 
 
+@pytest.mark.parametrize("path", ["/feed", "/feed.xml", "/f", "/storm-kills-two-1234567", "/?p=12", "/"])
+def test_entries_without_link_are_articles_wherever_the_feed_lies(world: World, path: str) -> None:
+    """Their only address is that of the feed, which may look like that of an article."""
+    entries = [item(None, guid=f"g{n}", title=f"Title {n}", text=f"{story(f'{n}')} {LONG}") for n in range(3)]
+    feeds = answering(rss(*entries[:2])), answering(rss(*entries))
+    with Site(paths={path: one_by_one(*feeds)}) as site:
+        world.follow(site.url(path))
+        assert [world.run().articles_new for _ in range(3)] == [2, 1, 0]
+        assert world.titles() == ["Title 0", "Title 1", "Title 2"]
+        assert len({article.key for article in world.articles}) == 3
+
+
 def test_an_entry_without_anything_does_no_harm(world: World) -> None:
     with Site(rss("<item/>", "<item></item>", "<item><title/></item>", item("/a/1"))) as site:
         world.follow(site.url())
