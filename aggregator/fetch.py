@@ -54,6 +54,7 @@ _CAUSES = {
     429: Cause.RATE_LIMITED,
     503: Cause.UNAVAILABLE,
 }
+_CLOSED = frozenset({Cause.CONNECT, Cause.PROXY})  # of a kept connection: the other end, or the proxy, had enough of it
 _UNWANTED = frozenset({"set-cookie", "set-cookie2"})
 _READ_BYTES = 65_536
 _DRAIN_BYTES = 32_768  # of an answer whose body nobody wants: read to keep the connection, if it is short and quick
@@ -166,7 +167,7 @@ class HttpFetcher:
         try:
             return self._exchange(trail, exchange)
         except NetworkError as error:
-            if not exchange.reused or exchange.wire_bytes or error.cause is not Cause.CONNECT:
+            if not exchange.reused or exchange.wire_bytes or error.cause not in _CLOSED:
                 raise
         exchange = self._new_exchange(trail)
         exchange.fresh = True
