@@ -36,6 +36,7 @@ _SPECIAL = tuple(
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # the only IPv6 space in public use (RFC 4291, 2.4)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _LOOKUP_THREADS = 16
+_MAX_LIVING = 4096  # hosts of which we remember what address took a connection
 
 
 class NetworkError(AggregatorError):
@@ -148,6 +149,7 @@ class Resolver:
         self._lookup = lookup
         self._limit = threads
         self._tasks: queue.SimpleQueue[tuple[str, int, Future[tuple[str, ...]]] | None] = queue.SimpleQueue()
+        self._living: dict[str, str] = {}
         self._pending: dict[tuple[str, int], Future[tuple[str, ...]]] = {}
         self._lock = threading.Lock()
         self._threads = 0
@@ -155,6 +157,8 @@ class Resolver:
 
     def resolve(self, host: str, port: int, policy: AddressPolicy, timeout: float) -> tuple[str, ...]:
         """Return the checked addresses of `host`, in the resolver's order, within `timeout` seconds.
+
+        The one that took a connection last comes first: an address that swallows what is sent costs its wait once.
 
         One forbidden address condemns them all: a name that means both a public and a private host is an attack.
 
@@ -170,7 +174,14 @@ class Resolver:
                 raise NetworkError(
                     Cause.FORBIDDEN_ADDRESS, f"{host}: {address} is not public; see allow_private_networks"
                 )
-        return addresses
+        living = self._living.get(host)
+        return tuple(sorted(addresses, key=lambda address: address != living))
+
+    def note_living(self, host: str, address: str) -> None:
+        """Remember that `address` of `host` took a connection; it is checked again all the same."""
+        if len(self._living) >= _MAX_LIVING:
+            self._living.clear()
+        self._living[host] = address
 
     def close(self) -> None:
         """Wake the callers and let the threads end, each after the look-up it is at."""

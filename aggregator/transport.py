@@ -32,6 +32,7 @@ _POOL_SIZE = 16  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
 _MAX_FRAMING_BYTES = 1 << 19  # heads and chunk sizes, beyond as much as the content; chunks of a byte cost seconds
 _MAX_IDLE_SECONDS = 55.0  # after which a kept connection may be dead without a word: gateways forget quiet ones
+_SHORTEST_SHARE = 0.01  # seconds; for an address whose turn comes when the time is over
 _UNGUARDED = AddressPolicy(unguarded=True)
 
 
@@ -335,12 +336,17 @@ def _connect(connection: HTTPConnection) -> socket.socket:
             raise NetworkError(failed, f"proxy {error.detail}") from error
         raise
     addresses = addresses[:_MAX_ADDRESSES]
+    until = exchange.monotonic() + exchange.left()
     failure: OSError | None = None
     for tried, address in enumerate(addresses):
+        share = (until - exchange.monotonic()) / (len(addresses) - tried)
         try:
-            return _open_socket(address, port, exchange, exchange.left() / (len(addresses) - tried))
+            sock = _open_socket(address, port, exchange, max(share, _SHORTEST_SHARE))
         except OSError as error:
             failure = error
+        else:
+            route.resolver.note_living(host, address)
+            return sock
     reason = "timed out" if isinstance(failure, TimeoutError) else (failure and failure.strerror) or "no connection"
     raise NetworkError(failed, f"{host}:{port}: {reason}") from failure
 

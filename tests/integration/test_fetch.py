@@ -1,5 +1,8 @@
+import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -272,6 +275,49 @@ def test_the_next_address_is_tried_when_the_first_refuses() -> None:
     with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as server:
         result = fetch(server.url(host="a.example"), lookup=lambda host, port: ["127.0.0.3", "127.0.0.2"])
     assert isinstance(result, Fetched)
+
+
+@contextmanager
+def swallowing(host: str, port: int) -> Iterator[None]:
+    """Listen with a full queue: whoever connects waits for an answer that never comes."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((host, port))
+        yield
+
+
+def test_dead_addresses_leave_the_living_one_its_share_of_the_time() -> None:
+    """Five that swallow what is sent, before the one that lives: all of them together take the time of one."""
+    dead = ["127.0.0.1", "127.0.0.3"]
+    with Server(lambda peer: peer.answer(body=FEED, keep=False), host="127.0.0.2") as server, ExitStack() as stack:
+        for address in dead:
+            stack.enter_context(swallowing(address, server.port))
+        given = limits(timeout=timedelta(seconds=2.4), total_timeout=timedelta(seconds=3.2))
+        fetcher = new_fetcher(given, lambda host, port: [*dead, *dead, dead[0], "127.0.0.2"])
+        first, second = (fetcher.fetch(ask(server.url(host="a.example"))) for _ in range(2))
+        fetcher.close()
+    assert isinstance(first, Fetched)
+    assert isinstance(second, Fetched)
+    assert second.elapsed < first.elapsed / 2  # what lived before is asked first
+
+
+def test_a_proxy_that_closed_its_kept_connection_is_asked_once_more() -> None:
+    def script(peer: Peer) -> None:
+        if peer.number == 1:
+            peer.reset()
+        else:
+            peer.answer(body=FEED)
+
+    with Server(script) as proxy:
+        fetcher = new_fetcher(limits(proxy=proxy.url("")), here)
+        results = [fetcher.fetch(ask("http://a.example/")) for _ in range(2)]
+        fetcher.close()
+        assert proxy.connections == 2
+    assert all(isinstance(result, Fetched) for result in results)
 
 
 def test_a_port_where_nobody_listens() -> None:
