@@ -195,7 +195,7 @@ class Store(Protocol):
     def wait_until(self, scope: Scope | None = None, *, pages: bool = True) -> datetime | None:
         """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none.
 
-        A host that backs off is not waited for.
+        A host that backs off is not waited for. Work of a scope counts too that is due within half a minute.
         """
         ...
 

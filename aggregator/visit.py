@@ -59,11 +59,12 @@ class VisitReport:
     requests: int = 0
     causes: dict[Cause, int] = field(default_factory=dict)
     backing_off: bool = False
+    goes_on: bool = False  # the search for what a gap lost, in seconds or at once
 
     @property
     def is_empty(self) -> bool:
         """Whether there was nothing to do."""
-        return self.requests == 0 and self.pages_failed == 0
+        return self.requests == 0 and self.pages_failed == 0 and not self.goes_on
 
     def count_cause(self, cause: Cause) -> None:
         """Note one failure."""
@@ -201,6 +202,7 @@ def _fill_one(feed: Feed, filling: Filling, stay: Stay, tools: Tools, report: Vi
         raise LeaseLostError(stay.claim.host)
     report.entries_seen += record.outcome.entries_seen
     report.entries_new += recorded.entries_new
+    report.goes_on |= record.state.filling is not None and record.state.due_at < record.state.filling.resume_at
     _enlarge(stay.scope, record, recorded)
     return record.state.due_at
 

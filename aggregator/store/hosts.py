@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -103,15 +103,15 @@ def lower_pages_due(tx: Transaction, host_id: HostId, at: datetime) -> None:
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 
-def _has_due(pages_too: bool) -> ColumnElement[bool]:
-    due: ColumnElement[bool] = hosts.c.feeds_due_at <= _now
-    return or_(due, hosts.c.pages_due_at <= _now) if pages_too else due
+def _has_due(at: ColumnElement[datetime], pages_too: bool) -> ColumnElement[bool]:
+    due: ColumnElement[bool] = hosts.c.feeds_due_at <= at
+    return or_(due, hosts.c.pages_due_at <= at) if pages_too else due
 
 
 def _claimable(pages_too: bool) -> Any:
     return (
         select(hosts.c.id)
-        .where(hosts.c.lease_until <= _now, hosts.c.not_before <= _now, _has_due(pages_too))
+        .where(hosts.c.lease_until <= _now, hosts.c.not_before <= _now, _has_due(_now, pages_too))
         .order_by(hosts.c.priority.desc(), _pages_alone, _first_due, hosts.c.id)
     )
 
@@ -188,22 +188,26 @@ def _claim_of(row: Row[Any], now: datetime, lease: timedelta) -> Claim:
     )
 
 
-_due_feed_ids: Final = select(feeds.c.id).where(
+_due_feeds: Final = select(feeds.c.id, feeds.c.due_at).where(
     feeds.c.host_id == bindparam("host"), feeds.c.due_at <= bindparam("at"), feeds.c.enabled
 )
-_due_page_ids: Final = select(pages.c.id).where(
+_due_pages: Final = select(pages.c.id, pages.c.due_at).where(
     pages.c.host_id == bindparam("host"), pages.c.due_at <= bindparam("at"), pages.c.state == DUE
 )
 
 
 def _has_work(tx: Transaction, host_id: HostId, scope: Scope, pages_too: bool) -> bool:
     """Tell whether the host has due work of the scope."""
-    parameters = {"host": host_id, "at": tx.now}
-    if scope.feeds and any(FeedId(row.id) in scope.feeds for row in tx.all(_due_feed_ids, parameters)):
-        return True
-    if not pages_too or not scope.pages:
-        return False
-    return any(PageId(row.id) in scope.pages for row in tx.all(_due_page_ids, parameters))
+    return next(_work_times(tx, host_id, scope, pages_too, tx.now), None) is not None
+
+
+def _work_times(tx: Transaction, host_id: HostId, scope: Scope, pages_too: bool, at: datetime) -> Iterator[datetime]:
+    """Yield when the host's work of the scope is due that is due by `at`."""
+    parameters = {"host": host_id, "at": at}
+    if scope.feeds:
+        yield from (row.due_at for row in tx.all(_due_feeds, parameters) if FeedId(row.id) in scope.feeds)
+    if pages_too and scope.pages:
+        yield from (row.due_at for row in tx.all(_due_pages, parameters) if PageId(row.id) in scope.pages)
 
 
 def claim_host(tx: Transaction, host: str, lease: timedelta) -> Claim | None:
@@ -315,28 +319,36 @@ def free_leases(tx: Transaction, is_dead: Callable[[str], bool]) -> int:
 # --- waiting ----------------------------------------------------------------------------------------------------------
 
 
-def _waiting(pages_too: bool) -> Any:
-    """Hosts with due work; one that backs off is none of them."""
+_SOON: Final = timedelta(seconds=30)  # ahead, that work of a scope is waited for: a gap's next request (`backfill`)
+_soon: Final = bindparam("soon", type_=hosts.c.not_before.type)
+
+
+def _waiting(at: ColumnElement[datetime], pages_too: bool) -> Any:
+    """Hosts with work due by `at`; one that backs off is none of them."""
     return (
         select(hosts.c.id, _free_at.label("free_at"))
-        .where(_has_due(pages_too), or_(hosts.c.failures == 0, hosts.c.not_before <= _now))
+        .where(_has_due(at, pages_too), or_(hosts.c.failures == 0, hosts.c.not_before <= _now))
         .order_by(_free_at, hosts.c.id)
     )
 
 
-_waiting_any: Final = {pages_too: _waiting(pages_too) for pages_too in (True, False)}
-_waiting_first: Final = {pages_too: query.limit(1) for pages_too, query in _waiting_any.items()}
+_waiting_first: Final = {pages_too: _waiting(_now, pages_too).limit(1) for pages_too in (True, False)}
+_waiting_soon: Final = {pages_too: _waiting(_soon, pages_too) for pages_too in (True, False)}
 
 
 def wait_until(tx: Transaction, scope: Scope | None, pages_too: bool) -> datetime | None:
-    """Return when the next host with work that is due by now can be claimed; a back-off is not waited for."""
+    """Return when the next host with work that is due by now can be claimed; a back-off is not waited for.
+
+    Of a scope, work counts too that is due within the next half minute.
+    """
     if scope is None:
         row = tx.first(_waiting_first[pages_too], {"now": tx.now})
         return None if row is None else _free(row)
-    for row in tx.all(_waiting_any[pages_too], {"now": tx.now}):
-        if row.id in scope.hosts and _has_work(tx, row.id, scope, pages_too):
-            return _free(row)
-    return None
+    soon = tx.now + _SOON
+    found = tx.all(_waiting_soon[pages_too], {"now": tx.now, "soon": soon})
+    rows = [row for row in found if row.id in scope.hosts]
+    times = (max(_free(row), due_at) for row in rows for due_at in _work_times(tx, row.id, scope, pages_too, soon))
+    return min(times, default=None)
 
 
 def _free(row: Row[Any]) -> datetime:

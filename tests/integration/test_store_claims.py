@@ -220,6 +220,22 @@ def test_waiting_within_a_scope(store: SqlStore, clock: StandingClock) -> None:
     assert store.wait_until(Scope(hosts=[HostId(999)])) is None
 
 
+@pytest.mark.parametrize(("ahead", "is_waited_for"), [(4, True), (29, True), (31, False)])
+def test_work_of_a_scope_that_is_due_within_seconds_is_waited_for(
+    store: SqlStore, clock: StandingClock, ahead: int, is_waited_for: bool
+) -> None:
+    """A gap's next request, while the host that it goes to is not free."""
+    (feed,) = subscribe(store, A)
+    held = claim(store, feed.host)
+    store.record_poll(held, poll_record(feed, at=START, every=timedelta(seconds=ahead)))
+    store.release(held)
+    scope = Scope(hosts=[held.host_id], feeds=[feed.id])
+    assert store.wait_until(scope) == (START + timedelta(seconds=ahead) if is_waited_for else None)
+    assert store.wait_until(Scope(hosts=[held.host_id])) is None
+    assert store.wait_until() is None
+    assert store.claim_hosts(1, LEASE, scope=scope) == ()
+
+
 def test_a_scope_of_one_feed_has_the_pages_it_announced(store: SqlStore) -> None:
     first, second = subscribe(store, A, B)
     poll(store, first, sighting(1))
