@@ -247,6 +247,7 @@ def _tools(
         policy=VisitPolicy(
             lease=config.http.total_timeout + _LEASE_MARGIN,
             per_host_interval=config.http.per_host_interval,
+            waiting=config.http.total_timeout,
             respect_robots=config.http.respect_robots,
             user_agent=user_agent(config),
             revisit=config.polling.revisit,

@@ -56,6 +56,8 @@ class Scope:
         self.feeds = set(feeds)
         self.pages = set(pages)
         self.later: set[PageId] = set()  # asked for again by a later run; what the feed has may stand in now
+        self.slow: dict[HostId, timedelta] = {}  # what requests took that kept us waiting
+        self.hops: dict[str, timedelta] = {}  # what the hops took that led to an address
         self.additions = 0
         self._lock = threading.Lock()
 
@@ -72,6 +74,11 @@ class Scope:
         with self._lock:
             self.pages.discard(page)
             self.later.add(page)
+
+    def spend(self, host: HostId, span: timedelta) -> None:
+        """Count what a host kept us waiting."""
+        with self._lock:
+            self.slow[host] = self.slow.get(host, timedelta(0)) + span
 
     def leave(self, host: HostId, seen: int | None = None) -> None:
         """Leave a host out from now on; not if something was added since `additions` was `seen`."""

@@ -88,6 +88,7 @@ class Polled:
     record: PollRecord
     failed: FetchFailed | None
     requests: int
+    took: timedelta  # by all of them
 
 
 def poll_feed(
@@ -124,11 +125,11 @@ def poll_feed(
         deadline=settings.deadline,
     )
     result = fetcher.fetch(request)
-    requests, left = 1, settings.deadline
+    requests, took = 1, result.elapsed
     while isinstance(result, Redirected) and may_hop(result.target):
-        left = max(left - result.elapsed, _SHORTEST_DEADLINE)  # one deadline for all hops
+        left = max(settings.deadline - took, _SHORTEST_DEADLINE)  # one deadline for all hops
         result = fetcher.fetch(replace(request, url=result.target, hops=result.hops, deadline=left))
-        requests += 1
+        requests, took = requests + 1, took + result.elapsed
     match result:
         case Redirected():
             record, failed = _moving(feed, result, now()), None
@@ -144,7 +145,7 @@ def poll_feed(
             assert_never(result)
     if unconditional:
         record = replace(record, outcome=replace(record.outcome, unconditional=True))
-    return Polled(record=record, failed=failed, requests=requests)
+    return Polled(record=record, failed=failed, requests=requests, took=took)
 
 
 # --- what the answer means --------------------------------------------------------------------------------------------

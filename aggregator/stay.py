@@ -15,13 +15,18 @@ from aggregator.collect import PageLimits
 from aggregator.distill import RulesOf
 from aggregator.errors import LeaseLostError
 from aggregator.ledger import Claim, PollRecord, PollRecorded, Scope
-from aggregator.models import Cause, Feed, Page
+from aggregator.models import Cause, Feed, FetchFailed, Page
 from aggregator.poll import FeedParser, PollSettings
 from aggregator.ports import Clock, Fetcher, RawStore, Store
 from aggregator.robots import RobotsRule, crawl_delay
 from aggregator.rules import Publishers
 
+TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
 _PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
+_PROBE = timedelta(seconds=5)  # the time for a request to a host that has just kept us waiting in vain
+_SLOW = timedelta(seconds=3)  # a request that takes so long keeps a run waiting
+_LAST_PROBE = timedelta(seconds=2)  # the time for a request to a host that has had its share of a run
+_LAST_PROBES = 2  # so many of them may be in vain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,7 @@ class VisitPolicy:
     lease: timedelta
     per_host_interval: timedelta
     length: timedelta = timedelta(seconds=10)
+    waiting: timedelta = timedelta(seconds=60)  # what one host may keep one `run-once` waiting
     respect_robots: bool = True
     user_agent: str = "aggregator"
     revisit: tuple[timedelta, ...] = ()
@@ -97,7 +103,7 @@ class Stay:
             LeaseLostError: another process holds the host by now.
         """
         clock, policy = self._tools.clock, self._tools.policy
-        if self._stopping() or self.backing_off:
+        if self._stopping() or self.backing_off or self.is_worn_out:
             return False
         wait = self._free_at - clock.monotonic()
         stayed = clock.monotonic() - self._started
@@ -112,8 +118,39 @@ class Stay:
         self._keep_lease()
         return True
 
-    def asked(self) -> None:
+    @property
+    def is_worn_out(self) -> bool:
+        """Whether the host has kept this `run-once` waiting for long enough: the rest is a later run's."""
+        return self._waited() >= self._tools.policy.waiting + _LAST_PROBES * _LAST_PROBE
+
+    def deadline(self, usual: timedelta, url: str) -> timedelta:
+        """Return how long the request for `url` may take.
+
+        After a timeout the host is only probed, until it was left alone for it: one that hangs would else take the
+        whole time for each of its feeds and pages. In a `run-once` a host may keep us waiting for as long as one
+        request may take, whatever it does with that time, and so may the hops to one address.
+        """
+        if 0 < self._tools.timeouts.get(self.claim.host, 0) < TIMEOUTS:
+            usual = min(usual, _PROBE)
+        if self.scope is None:
+            return usual
+        left = self._tools.policy.waiting - max(self._waited(), self.scope.hops.get(url, timedelta(0)))
+        return min(usual, max(left, _LAST_PROBE))
+
+    def _waited(self) -> timedelta:
+        nothing = timedelta(0)
+        return nothing if self.scope is None else self.scope.slow.get(self.claim.host_id, nothing)
+
+    def went_on(self, source: str, target: str, took: timedelta) -> None:
+        """A redirect led elsewhere: what the hops took counts for the request of `target`."""
+        if self.scope is not None:
+            self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
+
+    def asked(self, took: timedelta, failed: FetchFailed | None) -> None:
         """A request has just ended: the gap begins."""
+        is_slow = took >= _SLOW or (failed is not None and failed.cause is Cause.TIMEOUT)
+        if self.scope is not None and is_slow:
+            self.scope.spend(self.claim.host_id, took)
         self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
 
     def obey(self, robots: RobotsRule) -> None:

@@ -35,14 +35,12 @@ from aggregator.poll import poll_feed
 from aggregator.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
 from aggregator.rules import publisher_of
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
-from aggregator.stay import Stay, Tools
+from aggregator.stay import TIMEOUTS, Stay, Tools
 from aggregator.urls import host_of
 
 logger = logging.getLogger(__name__)
 
 _FEEDS = 50  # asked of the store at once
-_PROBE = timedelta(seconds=5)  # the time for a request to a host that has just kept us waiting in vain
-_TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class VisitReport:
     pages_failed: int = 0
     requests: int = 0
     causes: dict[Cause, int] = field(default_factory=dict)
-    backing_off: bool = False
+    is_over: bool = False  # the host is left alone: it asked for that, or kept us waiting for too long
     goes_on: bool = False  # the search for what a gap lost, in seconds or at once
 
     @property
@@ -100,7 +98,7 @@ def visit(
         tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures, asked_until=stay.asked_until)
         raise
     tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures, asked_until=stay.asked_until)
-    report.backing_off = stay.backing_off
+    report.is_over = stay.backing_off or stay.is_worn_out
     logger.info(
         "visited",
         extra={
@@ -138,7 +136,8 @@ def _poll_feeds(stay: Stay, tools: Tools, report: VisitReport) -> bool:
 
 def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> datetime:
     """Poll and record; return when the feed is due again."""
-    deadline = _deadline(tools.polling.deadline, stay, tools)
+    source = feed.state.pending_target or feed.state.adopted_url or feed.url
+    deadline = stay.deadline(tools.polling.deadline, source)
     settings = tools.polling if deadline == tools.polling.deadline else replace(tools.polling, deadline=deadline)
     with _other_hosts(stay, tools) as may_hop:
         polled = poll_feed(
@@ -153,9 +152,11 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
             first_seen=tools.store.first_seen,
             random=tools.random,
         )
-    stay.asked()
+    stay.asked(polled.took, polled.failed)
     tools.recent.append((stay.claim.host, polled.failed.cause if polled.failed is not None else None))
     record: PollRecord = polled.record
+    if record.state.pending_target is not None:
+        stay.went_on(source, record.state.pending_target, polled.took)
     report.requests += polled.requests
     recorded = tools.store.record_poll(stay.claim, record)
     if recorded is None:
@@ -225,9 +226,10 @@ def _fill_step(
         return skip(feed, filling, there.now())
     if not there.may_ask():
         return None
-    result = tools.fetcher.fetch(request_of(source, tools.polling))
+    deadline = there.deadline(tools.polling.deadline, source.url)
+    result = tools.fetcher.fetch(request_of(source, replace(tools.polling, deadline=deadline)))
     failed = result if isinstance(result, FetchFailed) else None
-    there.asked()
+    there.asked(result.elapsed, failed)
     report.requests += 1
     tools.recent.append((there.claim.host, None if failed is None else failed.cause))
     _heed_host(failed, source.url, there, tools)
@@ -323,16 +325,17 @@ def _robots_for(url: str, stay: Stay, tools: Tools, report: VisitReport) -> Robo
         return kept
     if not stay.may_ask():
         return None
-    deadline = _deadline(tools.pages.deadline, stay, tools)
+    deadline = stay.deadline(tools.pages.deadline, robots_url(url))
     request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=deadline)
     result = tools.fetcher.fetch(request)
+    failed = result if isinstance(result, FetchFailed) else None
     rule = robots_of(result, kept, stay.now())
     report.requests += 1
     stay.obey(rule)
-    stay.asked()
+    stay.asked(result.elapsed, failed)
     if not tools.store.record_robots(claim, rule.to_text(), stay.now()):
         raise LeaseLostError(claim.host)
-    _heed_host(result if isinstance(result, FetchFailed) else None, url, stay, tools)
+    _heed_host(failed, url, stay, tools)
     return None if stay.backing_off else rule
 
 
@@ -346,9 +349,9 @@ def _refuse_page(page: Page, failed: PageFailed, stay: Stay, tools: Tools, repor
 
 
 def _collect_one(page: Page, stay: Stay, tools: Tools, report: VisitReport) -> None:
-    limits = replace(tools.pages, deadline=_deadline(tools.pages.deadline, stay, tools))
+    limits = replace(tools.pages, deadline=stay.deadline(tools.pages.deadline, page.target))
     result = fetch_page(page, tools.fetcher, limits)
-    stay.asked()
+    stay.asked(result.elapsed, result if isinstance(result, FetchFailed) else None)
     tools.recent.append((stay.claim.host, result.cause if isinstance(result, FetchFailed) else None))
     report.requests += 1
     report.pages_requested += 1
@@ -374,6 +377,7 @@ def _collect_one(page: Page, stay: Stay, tools: Tools, report: VisitReport) -> N
             next_at = revisit_at(page, changed=False, now=now, revisit=tools.policy.revisit)
             current = store.record_unchanged(claim, page, result.validators, next_at)
         case Redirected():
+            stay.went_on(page.target, result.target, result.elapsed)
             target = identify(result.target, tools.publishers)
             went_on = store.record_handover(claim, page, target, host_of(result.target), result.hops)
             if went_on is not None and stay.scope is not None:
@@ -430,18 +434,10 @@ def _heed_host(failed: FetchFailed | None, url: str, stay: Stay, tools: Tools) -
     stay.back_off(until, was_asked=failed.retry_after is not None)
 
 
-def _deadline(usual: timedelta, stay: Stay, tools: Tools) -> timedelta:
-    """Return how long a request may take: after a timeout the host is only probed, until it was left alone for it.
-
-    A host that hangs would else take the whole time for each of its feeds and pages.
-    """
-    return min(usual, _PROBE) if 0 < tools.timeouts.get(stay.claim.host, 0) < _TIMEOUTS else usual
-
-
 def _heed_timeout(failed: FetchFailed, stay: Stay, tools: Tools) -> None:
     """Count timeouts in a row; a host that hangs takes a thread for each request, so it is not asked again at once."""
     host, own_network = stay.claim.host, own_network_is_down(list(tools.recent))
     count = tools.timeouts[host] = tools.timeouts.get(host, 0) + (not own_network)
-    if count >= _TIMEOUTS:
-        until = host_not_before(failed, count - _TIMEOUTS, now=stay.now(), random=tools.random)
+    if count >= TIMEOUTS:
+        until = host_not_before(failed, count - TIMEOUTS, now=stay.now(), random=tools.random)
         stay.back_off(until, was_asked=False)

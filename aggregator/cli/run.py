@@ -179,7 +179,7 @@ def print_summary(report: RunReport) -> None:
         f"time      {report.seconds:.1f} s"
     )
     if report.feeds_waiting:
-        print(f"waiting   {report.feeds_waiting} feeds: their hosts back off or are held by another process")
+        print(f"waiting   {report.feeds_waiting} feeds: their hosts back off, are slow, or are held by another process")
     if not report.entries_new and not report.articles_new and not report.articles_updated:
         print("Nothing new.")
 

@@ -118,7 +118,7 @@ class LocalEngine:
             full = self._pages_asked[host] >= visits.max_pages
         if scope is None:
             return True
-        if report.backing_off:
+        if report.is_over:
             scope.leave(host)
         elif with_pages and (report.is_empty or (full and not report.feeds_polled)):
             scope.leave(host, seen)  # nothing of this run is left here, or its share of pages is used up

@@ -148,6 +148,23 @@ class Simulation:
                 self.visit(claim, with_pages=False)
         self.network.latency = latency
 
+    def run_once(self) -> None:
+        """Do what is due, as one `run-once` with one worker."""
+        scope = self.store.scope_due(self.clock.now(), None)
+        while (free_at := self.store.wait_until(scope)) is not None:
+            self.clock.pass_(max(free_at - self.clock.now(), timedelta()))
+            for claim in self.store.claim_hosts(1, LEASE, scope=scope):
+                report = visit(
+                    claim,
+                    self.tools,
+                    scope=scope,
+                    max_pages=200,
+                    others_due=lambda: False,
+                    stopping=lambda: False,
+                )
+                if report.is_over or report.is_empty:
+                    scope.leave(claim.host_id)
+
     def run(self, span: timedelta, *, tick: float = 1.0, until: Callable[[], bool] = lambda: False) -> None:
         """Let the workers work. One that finds no host looks again at the next tick."""
         start, base = self.clock.at, self.clock.seconds
@@ -250,6 +267,43 @@ def test_hung_hosts_delay_nobody_else(new_store: SqlStore, clock: StandingClock)
         times = played.network.times(host)
         assert len(times) <= 9, "after three timeouts in a row it is asked ever less often"
         assert times[3] - times[2] >= 2 * MINUTE
+
+
+def late(clock: StandingClock, request: FetchRequest, span: timedelta) -> FetchResult:
+    """Answer after `span`, or not within the time that the request may take."""
+    took = min(span, request.deadline)
+    clock.pass_(took)
+    answer = failed(request, Cause.TIMEOUT) if took < span else fetched(request)
+    return replace(answer, elapsed=took)
+
+
+@pytest.mark.parametrize(
+    ("spans", "polls"),
+    [
+        pytest.param([DAY], 3, id="all hang"),
+        pytest.param([DAY, timedelta(0)], 5, id="every second hangs"),
+        pytest.param([DAY, timedelta(0), timedelta(0)], 7, id="every third hangs"),
+        pytest.param([timedelta(seconds=18)], 6, id="slow"),
+        pytest.param([timedelta(seconds=59)], 4, id="very slow"),
+        pytest.param([timedelta(seconds=19), timedelta(seconds=59)], 4, id="slow and very slow"),
+        pytest.param([DAY, *[timedelta(milliseconds=900)] * 99], 40, id="one hangs"),
+    ],
+)
+def test_one_host_keeps_a_run_waiting_for_one_long_request(
+    new_store: SqlStore, clock: StandingClock, spans: list[timedelta], polls: int
+) -> None:
+    """Whatever it does with the time; the rest of its feeds waits for a later run, none is lost."""
+    played = Simulation(new_store, clock, pace=0)
+    played.follow(*feeds(40, hosts=1))
+    clock.pass_(timedelta(seconds=10))
+    turn = iter(spans * 40)
+    played.network.latency = timedelta()
+    played.network.outcome = lambda request: late(clock, request, next(turn))
+    started = clock.now()
+    played.run_once()
+    assert len(played.network.log) == polls
+    quick = sum((span for span in spans[:polls] if span < timedelta(seconds=3)), timedelta())
+    assert clock.now() - started - quick <= timedelta(seconds=65)
 
 
 # --- outages ----------------------------------------------------------------------------------------------------------
