@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 MAX_FRESH = timedelta(days=7)
 MAX_RETRY_AFTER = timedelta(days=30)
 _MAX_DATE_LENGTH = 64  # the longest form of RFC 9110, 5.6.7 has 33 characters
-_SECONDS = re.compile(r"[0-9]{1,18}")
+_DIGITS = re.compile(r"[0-9]{1,400}")
 _DIRECTIVE = re.compile(r'([a-z-]{1,40})(?:\s{0,9}=\s{0,9}"?([^",\s]{0,40}))?')
 
 
@@ -40,8 +40,9 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | 
     value = headers.get("retry-after", "").strip()
     if not value:
         return None
-    if _SECONDS.fullmatch(value):
-        return min(timedelta(seconds=min(int(value), 10**9)), MAX_RETRY_AFTER)
+    seconds = _parse_seconds(value)
+    if seconds is not None:
+        return min(seconds, MAX_RETRY_AFTER)
     moment = parse_http_date(value)
     if moment is None:
         return None
@@ -56,22 +57,31 @@ def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | No
     fresh; an Expires that is no date has expired.
     """
     directives = _parse_directives(headers.get("cache-control", ""))
-    max_age = directives.get("max-age", "")
+    max_age = _parse_seconds(directives.get("max-age", ""))
     lifetime: timedelta | None = None
     if "no-cache" in directives or "no-store" in directives:
         lifetime = timedelta(0)
-    elif _SECONDS.fullmatch(max_age):
-        lifetime = timedelta(seconds=min(int(max_age), 10**9))
+    elif max_age is not None:
+        lifetime = max_age
     elif "expires" in headers:
         moment = parse_http_date(headers["expires"])
         sent_at = parse_http_date(headers.get("date", "")) or now
         lifetime = timedelta(0) if moment is None else moment - sent_at
     if lifetime is None:
         return None
-    age = headers.get("age", "").strip()
-    if _SECONDS.fullmatch(age):
-        lifetime -= timedelta(seconds=min(int(age), 10**9))
+    lifetime -= _parse_seconds(headers.get("age", "").strip()) or timedelta(0)
     return max(timedelta(0), min(lifetime, MAX_FRESH))
+
+
+def _parse_seconds(text: str) -> timedelta | None:
+    """Return what delta-seconds mean, however many digits they have (RFC 9111, 1.2.2); None if they are none.
+
+    >>> _parse_seconds("9" * 20) == _parse_seconds("1000000000"), _parse_seconds("-5"), _parse_seconds("1.5")
+    (True, None, None)
+    """
+    if not _DIGITS.fullmatch(text):
+        return None
+    return timedelta(seconds=min(int(text), 10**9))
 
 
 def _parse_directives(value: str) -> dict[str, str]:
