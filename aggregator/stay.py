@@ -1,4 +1,4 @@
-"""A stay at a claimed host: the pace that it keeps, the lease that it renews, and the tools of a visit.
+"""A stay at a claimed host: its pace, its lease, the hosts that its feeds lead to, and the tools of a visit.
 
 Polls and collects nothing: `visit` does, within a stay.
 """
@@ -19,8 +19,11 @@ from aggregator.models import Cause, Feed, FetchFailed, Page
 from aggregator.poll import FeedParser, PollSettings
 from aggregator.ports import Clock, Fetcher, RawStore, Store
 from aggregator.robots import RobotsRule, crawl_delay
-from aggregator.rules import Publishers
+from aggregator.rules import Publishers, publisher_of
+from aggregator.schedule import host_not_before
+from aggregator.urls import host_of
 
+QUIET = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE})  # a host that says so wants to be left alone
 TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
 _PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
 _PROBE = timedelta(seconds=5)  # the time for a request to a host that has just kept us waiting in vain
@@ -183,3 +186,45 @@ class Stay:
         if not self._tools.store.renew(self.claim, lease):
             raise LeaseLostError(self.claim.host)
         self._renewed = self._tools.clock.monotonic()
+
+
+class Hops:
+    """The other hosts that a feed's hops lead to: claimed until the poll is over, at their pace."""
+
+    def __init__(self, stay: Stay, tools: Tools) -> None:
+        self._stay, self._tools = stay, tools
+        self._claims: dict[str, Claim] = {}
+        self._asked: tuple[Claim, FetchFailed] | None = None
+
+    def may_go(self, url: str) -> bool:
+        """Claim the host of the next hop; one that was just asked, or is held elsewhere, cannot be claimed."""
+        host = host_of(url)
+        if host == self._stay.claim.host or host in self._claims:
+            return True
+        claim = self._tools.store.claim_host(host, self._tools.policy.lease)
+        if claim is not None:
+            self._claims[host] = claim
+        return claim is not None
+
+    def heed(self, failed: FetchFailed | None) -> None:
+        """Note that one of them asked to be left alone: it speaks for itself, not for the host that led there."""
+        claim = None if failed is None else self._claims.get(host_of(failed.final_url))
+        if failed is not None and claim is not None and asks_for_quiet(failed, failed.final_url, self._tools):
+            self._asked = claim, failed
+
+    def release(self) -> None:
+        """Give them back."""
+        now = self._tools.store.now()
+        for claim in self._claims.values():
+            until, wish, failures = now + self._tools.policy.per_host_interval, None, claim.failures
+            if self._asked is not None and self._asked[0] is claim:
+                failed = self._asked[1]
+                until = max(until, host_not_before(failed, failures, now=now, random=self._tools.random))
+                wish, failures = None if failed.retry_after is None else until, failures + 1
+            self._tools.store.release(claim, not_before=until, failures=failures, asked_until=wish)
+
+
+def asks_for_quiet(failed: FetchFailed, url: str, tools: Tools) -> bool:
+    """Say whether the failure concerns the whole host, by its status and by the publisher's rule."""
+    publisher = publisher_of(tools.publishers, host_of(url))
+    return failed.cause in QUIET and not (publisher is not None and publisher.retry_after == "feed")

@@ -33,9 +33,8 @@ from aggregator.models import (
 )
 from aggregator.poll import poll_feed
 from aggregator.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
-from aggregator.rules import publisher_of
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
-from aggregator.stay import TIMEOUTS, Stay, Tools
+from aggregator.stay import QUIET, TIMEOUTS, Hops, Stay, Tools, asks_for_quiet
 from aggregator.urls import host_of
 
 logger = logging.getLogger(__name__)
@@ -139,7 +138,8 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
     source = feed.state.pending_target or feed.state.adopted_url or feed.url
     deadline = stay.deadline(tools.polling.deadline, source)
     settings = tools.polling if deadline == tools.polling.deadline else replace(tools.polling, deadline=deadline)
-    with _other_hosts(stay, tools) as may_hop:
+    hops = Hops(stay, tools)
+    try:
         polled = poll_feed(
             feed,
             fetcher=tools.fetcher,
@@ -147,11 +147,14 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
             publishers=tools.publishers,
             settings=settings,
             now=stay.now,
-            may_hop=may_hop,
+            may_hop=hops.may_go,
             own_network_is_down=lambda failed: _blames_us(failed, tools),
             first_seen=tools.store.first_seen,
             random=tools.random,
         )
+        hops.heed(polled.failed)
+    finally:
+        hops.release()
     stay.asked(polled.took, polled.failed)
     tools.recent.append((stay.claim.host, polled.failed.cause if polled.failed is not None else None))
     record: PollRecord = polled.record
@@ -255,35 +258,6 @@ def _stay_at(url: str, stay: Stay, tools: Tools) -> Iterator[Stay | None]:
                 failures=there.failures,
                 asked_until=there.asked_until,
             )
-
-
-# --- other hosts ------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _other_hosts(stay: Stay, tools: Tools) -> Iterator[Callable[[str], bool]]:
-    """Give a function that claims the host of a feed's next hop; what it claimed is released at the end.
-
-    The pace of the other host holds too: a host that was just asked cannot be claimed.
-    """
-    claims: list[Claim] = []
-
-    def may_hop(url: str) -> bool:
-        host = host_of(url)
-        if host == stay.claim.host or any(claim.host == host for claim in claims):
-            return True
-        claim = tools.store.claim_host(host, tools.policy.lease)
-        if claim is None:
-            return False
-        claims.append(claim)
-        return True
-
-    try:
-        yield may_hop
-    finally:
-        for claim in claims:
-            not_before = tools.store.now() + tools.policy.per_host_interval
-            tools.store.release(claim, not_before=not_before, failures=claim.failures)
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -423,12 +397,10 @@ def _heed_host(failed: FetchFailed | None, url: str, stay: Stay, tools: Tools) -
     if failed is None or failed.cause not in HOST_CAUSES:
         stay.failures = 0
         return
-    publisher = publisher_of(tools.publishers, host_of(url))
-    asked_for_quiet = failed.cause in (Cause.RATE_LIMITED, Cause.UNAVAILABLE)
-    if asked_for_quiet and publisher is not None and publisher.retry_after == "feed":
-        return
-    if host_of(failed.final_url) != stay.claim.host and not asked_for_quiet:
+    if host_of(failed.final_url) != stay.claim.host:
         return  # a hop elsewhere failed; this host answered
+    if failed.cause in QUIET and not asks_for_quiet(failed, url, tools):
+        return
     failures = 0 if own_network_is_down(list(tools.recent)) else stay.failures
     until = host_not_before(failed, failures, now=stay.now(), random=tools.random)
     stay.back_off(until, was_asked=failed.retry_after is not None)
