@@ -21,7 +21,7 @@ import zstandard
 from aggregator.errors import StorageError
 from aggregator.ports import Clock
 
-_LEVEL: Final = 6
+_LEVEL: Final = 3  # zstd's own choice: level 6 saves a twelfth of the disk and takes three times as long
 _ID_FILE: Final = "folder-id"
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
