@@ -29,6 +29,7 @@ from aggregator.models import OWN_CONTENT, Cause, Entry, ExtractInput, Extractio
 from aggregator.pagerules import PageRules
 from aggregator.quality import assess
 from aggregator.rules import Publishers
+from aggregator.seedformat import can_stand_in
 from aggregator.urls import host_of
 
 _NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
@@ -92,7 +93,7 @@ def perform_all(jobs: Sequence[ExtractJob]) -> tuple[Collected | PageFailed, ...
 def perform(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint; runs in a worker process.
 
-    The feed's own content stands in when the page gives nothing or is no article.
+    The feed's own content stands in when the page gives nothing or is no article; a teaser never does.
     """
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
@@ -104,7 +105,8 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
         reasons = assess(outcome, page, markup)
         if wrong := _NO_ARTICLE.intersection(reasons):
             outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
-    if isinstance(outcome, PageFailed) and job.page.feed_html:
+    content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
+    if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary):
         stand_in = extract_entry(job.page)
         if isinstance(stand_in, Extraction):
             return _assessed(stand_in, (f"page_{outcome.cause}",))

@@ -23,6 +23,7 @@ from aggregator.models import (
     RawResponse,
     Validators,
 )
+from aggregator.seedformat import can_stand_in
 from aggregator.store.codec import dump, dump_hops, load_entry_rest, load_hops, load_mapping
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
@@ -210,7 +211,6 @@ def record_unchanged(
     return True
 
 
-_FULL_SUMMARY: Final = 500  # characters from which on a summary is a text of its own
 _entries_of: Final = (
     select(entries.c.rest).where(entries.c.page_id == bindparam("page")).order_by(entries.c.id).limit(5)
 )
@@ -265,7 +265,7 @@ def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
 def _has_content(tx: Transaction, page: Page) -> bool:
     """Tell whether a feed carries the article's text."""
     texts = (load_entry_rest(row.rest) for row in tx.all(_entries_of, {"page": page.id}))
-    return any(text["content"] or len(text["summary"]) >= _FULL_SUMMARY for text in texts)
+    return any(can_stand_in(text["content"], text["summary"]) for text in texts)
 
 
 # --- hand over --------------------------------------------------------------------------------------------------------

@@ -174,6 +174,16 @@ def test_the_feeds_content_stands_in_for_a_page_that_is_no_article() -> None:
     assert "rebuild the old bridge" in made.content.text
 
 
+@pytest.mark.parametrize("body", [CONSENT, b"<html><body></body></html>"])
+def test_a_teaser_does_not_stand_in_and_a_long_summary_does(body: bytes) -> None:
+    teaser = collected(page(raw(), entry(summary=f"<p>{PARAGRAPH}</p>")), body)
+    assert isinstance(teaser, PageFailed)
+    long = collected(page(raw(), entry(summary=f"<p>{PARAGRAPH * 6}</p>")), body)
+    assert isinstance(long, Collected)
+    assert long.content.source == "feed"
+    assert len(long.quality) == 1
+
+
 def test_a_page_that_is_no_article_and_an_empty_entry_fail() -> None:
     made = collected(page(raw(), entry()), CONSENT)
     assert isinstance(made, PageFailed)
