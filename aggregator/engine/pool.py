@@ -32,15 +32,21 @@ class WorkerPool:
 
     def __init__(self, workers: int, timeout: timedelta) -> None:
         self.workers = workers
-        self._timeout = timeout
+        self.timeout = timeout
         self._pool: ProcessPool | None = None
         self._first: Future[None] | None = None
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run `function` in a worker; the future fails when it takes longer than the pool's time limit."""
+        return self.submit_within(self.timeout, function, *args, **kwargs)
+
+    def submit_within(
+        self, timeout: timedelta, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """Run `function` in a worker under a time limit of its own."""
         future: Future[T] = self._started().schedule(
-            function, args=args, kwargs=kwargs, timeout=self._timeout.total_seconds()
+            function, args=args, kwargs=kwargs, timeout=timeout.total_seconds()
         )
         return future
 

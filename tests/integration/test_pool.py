@@ -40,6 +40,14 @@ def test_a_hang_a_crash_and_a_glutton_cost_themselves_only(pool: WorkerPool) -> 
     assert pool.submit(tasks.double, 21).result(30) == 42, "the pool lives"
 
 
+def test_a_task_may_have_a_limit_of_its_own(pool: WorkerPool) -> None:
+    error = pool.submit_within(timedelta(milliseconds=100), tasks.hang).exception(30)
+    assert error is not None
+    failed = failure_of(error)
+    assert failed is not None
+    assert failed.cause is Cause.EXTRACTION_TIMEOUT
+
+
 def test_what_was_cancelled_was_not_tried() -> None:
     assert failure_of(CancelledError()) is None
 
