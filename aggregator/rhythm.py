@@ -18,15 +18,18 @@ _DAY: Final = 86_400.0
 _HALF_LIFE: Final = 14 * _DAY  # of the rate
 _DECAY: Final = math.log(2) / _HALF_LIFE
 _PROFILE_HALF_LIFE: Final = 60 * _DAY  # of the distributions over hours and weekdays: they change more slowly
-_PRIOR_ENTRIES: Final = 0.5  # a feed that we know nothing of: half an entry ...
-_PRIOR_DAYS: Final = 5.0  # ... in five days
-_HOUR_PRIOR: Final = 12.0  # entries' worth of belief that all hours are alike
-_WEEKDAY_PRIOR: Final = 120.0
+_CAUTION: Final = (0.5, 5.0)  # a feed that we know nothing of: half an entry in five days
+_CURIOSITY: Final = (0.25, 1.0)  # and where it only costs polls: a quarter of an entry in a day
+_DAYTIME_PRIOR: Final = 4.0  # entries' worth of belief that all parts of the day are alike ...
+_DAYTIME_HOURS: Final = 7
+_HOUR_PRIOR: Final = 12.0  # ... and that an hour is like its part of the day
+_WEEKEND_PRIOR: Final = 40.0  # that the weekend is like the week ...
+_WEEKDAY_PRIOR: Final = 120.0  # ... and that a day is like the others of the week, or of the weekend
 _MINUTE_PRIOR: Final = 24.0
 _FINE_SPAN: Final = 10_800.0  # so far ahead minutes and bursts are looked at
 _BURST_SHARE: Final = 0.25  # of the entries of the last 90 minutes come again in the next 90
 _BURST_SPAN: Final = 5_400.0
-_BETA: Final = 0.75
+_FEED_WORTH: Final = 0.45  # entries per day: what a feed's mean counts for beside its entries
 _GUARD: Final = 0.5  # share of the feed's window that may be new before we look, so that nothing scrolls out
 _SMALLEST_WINDOW: Final = 3
 _FIRST_DAYS: Final = 0.5
@@ -155,8 +158,13 @@ def stats_from_json(text: str) -> PublicationStats:
 
 def expected_rate(stats: PublicationStats, now: datetime) -> float:
     """Return the entries per day to expect: mean of the Gamma posterior; never zero."""
+    return _posterior_rate(stats, now, _CAUTION)
+
+
+def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, float]) -> float:
+    """Return the entries per day, `prior` entries in days being known besides."""
     weight, exposure = _decayed(stats, now)
-    return (max(weight, 0.0) + _PRIOR_ENTRIES) / (exposure + _PRIOR_DAYS)
+    return (max(weight, 0.0) + prior[0]) / (exposure + prior[1])
 
 
 def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
@@ -171,11 +179,12 @@ def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
 def adaptive_interval(stats: PublicationStats, threshold: float, longest: timedelta, now: datetime) -> timedelta:
     """Return how long to wait for news, at most `longest`.
 
-    `threshold` is the waiting time (entries x seconds) that may accumulate; a feed of one entry a day gets exactly
-    that, busier ones more (rate ** 1/4). Earlier, when half of the feed's window is expected to be new.
+    `threshold` is the waiting time (entries x seconds) that may accumulate, where each feed counts for .45 entries a
+    day more than it has; a quiet feed is thus asked at least every few hours (docs/schedule.md). Earlier, when half of
+    the feed's window is expected to be new.
     """
-    rate = expected_rate(stats, now)
-    limit = threshold * rate ** (1 - _BETA)
+    rate = _posterior_rate(stats, now, _CURIOSITY)
+    limit = threshold * rate / (rate + _FEED_WORTH)
     room = _GUARD * max(stats.window, _SMALLEST_WINDOW) / _haste(stats, rate, now)
     hours = _hour_factors(stats.hours)
     weekdays = _weekday_factors(stats.weekdays)
@@ -203,16 +212,27 @@ def adaptive_interval(stats: PublicationStats, threshold: float, longest: timede
 
 
 def _hour_factors(shares: Sequence[float]) -> list[float]:
-    """Return how much busier than the mean each hour is: smoothed over its neighbours, shrunk to 1."""
-    total = sum(shares) + _HOUR_PRIOR
+    """Return how much busier than the mean each hour is: smoothed, shrunk to its part of the day, and that to 1."""
+    total = sum(shares)
+    parts = _smeared(_smeared(shares))
+    prior = [_HOUR_PRIOR * (part + _DAYTIME_PRIOR / 24) / (total + _DAYTIME_PRIOR) for part in parts]
     smooth = [(shares[hour - 1] + 2 * shares[hour] + shares[(hour + 1) % 24]) / 4 for hour in range(24)]
-    return [24 * (share + _HOUR_PRIOR / 24) / total for share in smooth]
+    return [24 * (smooth[hour] + prior[hour]) / (total + _HOUR_PRIOR) for hour in range(24)]
+
+
+def _smeared(shares: Sequence[float]) -> list[float]:
+    """Return the mean over seven hours around each hour of the day."""
+    half = _DAYTIME_HOURS // 2
+    thrice = [*shares, *shares, *shares]
+    return [sum(thrice[hour - half : hour + half + 1]) / _DAYTIME_HOURS for hour in range(24, 48)]
 
 
 def _weekday_factors(shares: Sequence[float]) -> list[float]:
-    """Return how much busier than the mean each weekday is, shrunk to 1."""
-    total = sum(shares) + _WEEKDAY_PRIOR
-    return [7 * (share + _WEEKDAY_PRIOR / 7) / total for share in shares]
+    """Return how much busier than the mean each weekday is, shrunk to its part of the week, and that to 1."""
+    total = sum(shares)
+    weekend = (shares[5] + shares[6] + _WEEKEND_PRIOR * 2 / 7) / (total + _WEEKEND_PRIOR)
+    prior = [_WEEKDAY_PRIOR * ((1 - weekend) / 5 if day < 5 else weekend / 2) for day in range(7)]
+    return [7 * (shares[day] + prior[day]) / (total + _WEEKDAY_PRIOR) for day in range(7)]
 
 
 def _minute_factors(shares: Sequence[float]) -> list[float]:

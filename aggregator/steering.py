@@ -13,7 +13,7 @@ from aggregator.schedule import PollPolicy, steer
 
 logger = logging.getLogger(__name__)
 
-_FACT = "threshold"  # budget and threshold, separated by a blank
+_FACT = "busy_threshold"  # the name goes with the formula of `rhythm`: budget and threshold, separated by a blank
 
 
 def remembered(store: Store, policy: PollPolicy) -> PollPolicy:

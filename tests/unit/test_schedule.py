@@ -218,6 +218,31 @@ def test_weekends_without_news_are_slept_through() -> None:
     assert wait_of(stats, now=NOW + 3 * DAY) > wait_of(stats, now=NOW)
 
 
+def test_a_few_entries_tell_the_part_of_the_day() -> None:
+    """Three entries between 7 and 10 o'clock are no proof of an hour, but of mornings."""
+    seen = [NOW.replace(hour=hour, minute=0) - 5 * hour * DAY for hour in (7, 8, 10)]
+    stats = update_stats(PublicationStats(), seen, window=3, polled_at=None, now=NOW)
+    waits = {hour: wait_of(stats, 500, NOW.replace(hour=hour, minute=0)) for hour in (7, 9, 17, 19)}
+    assert waits[9] < 0.9 * waits[17]
+    assert waits[7] < 0.8 * waits[19]
+
+
+def test_a_few_weeks_tell_the_weekend() -> None:
+    """One Saturday in six weeks tells nothing of Saturdays alone, and much of weekends."""
+    days = [NOW - number * DAY for number in range(42)]
+    seen = [day for day in days if day.weekday() < 5 or day == NOW - 11 * DAY]
+    stats = update_stats(PublicationStats(), seen, window=40, polled_at=None, now=NOW)
+    wednesday, saturday, sunday = (wait_of(stats, 500, NOW + number * DAY) for number in (0, 3, 4))
+    assert wednesday < 0.95 * saturday
+    assert wednesday < 0.95 * sunday
+
+
+def test_a_quiet_feed_counts_for_more_than_its_entries() -> None:
+    """Ten times fewer entries, hardly longer waits: each feed is worth half an entry a day by itself."""
+    waits = [wait_of(PublicationStats(at=NOW, weight=weight, exposure_days=20), 500) for weight in (2, 0.2)]
+    assert waits[0] < waits[1] < 1.3 * waits[0]
+
+
 def test_clockwork_is_met_after_its_minute() -> None:
     on_the_hour = [NOW.replace(minute=0) - number * HOUR for number in range(300)]
     stats = update_stats(PublicationStats(), on_the_hour, window=100, polled_at=None, now=NOW)
@@ -270,10 +295,11 @@ def test_while_a_gap_is_filled_the_planned_interval_is_the_one_after_it() -> Non
 
 def test_the_bound_of_a_gap_doubles_each_day() -> None:
     feed = gapped(a_feed(succeeded_at=NOW - HOUR, polled_at=NOW - HOUR))
-    assert next_wait(replace(feed, state=replace(feed.state, gap_at=None))) > 2 * HOUR
-    waits = [max(next_wait(feed, seed=seed, now=NOW + days * DAY) for seed in range(9)) for days in range(4)]
+    policy = PollPolicy(threshold=2000)
+    assert next_wait(replace(feed, state=replace(feed.state, gap_at=None)), policy) > 4 * HOUR
+    waits = [max(next_wait(feed, policy, seed, NOW + days * DAY) for seed in range(9)) for days in range(4)]
     assert waits == [HOUR / 2, HOUR, 2 * HOUR, 4 * HOUR]
-    assert next_wait(feed, now=NOW + 4000 * DAY) > 3 * HOUR  # its own rhythm
+    assert next_wait(feed, policy, now=NOW + 4000 * DAY) > 4 * HOUR  # its own rhythm
 
 
 def test_repeated_gaps_go_down_to_the_shortest_interval() -> None:
