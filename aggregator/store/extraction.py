@@ -26,7 +26,8 @@ from aggregator.store.decisions import record_decisions
 from aggregator.store.dialects import insert
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import lock_hosts, lower_pages_due
-from aggregator.store.pages import has_changed, load_raw
+from aggregator.store.pages import has_changed
+from aggregator.store.responses import load_raw
 from aggregator.store.schema import FETCHED, NEVER, entries, feeds, folders, pages, raw_responses
 
 _MAX_CLAIMS: Final = 4  # each of them ended with the process: a worker's end is recorded at once

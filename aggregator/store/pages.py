@@ -24,14 +24,14 @@ from aggregator.models import (
     Validators,
 )
 from aggregator.seedformat import can_stand_in
-from aggregator.store.codec import dump, dump_hops, load_entry_rest, load_hops, load_mapping
+from aggregator.store.codec import dump_hops, load_entry_rest, load_hops
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
-from aggregator.store.dialects import insert
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
-from aggregator.store.schema import DUE, NEVER, articles, entries, folders, hosts, pages, raw_responses
+from aggregator.store.responses import keep_raw
+from aggregator.store.schema import DUE, NEVER, articles, entries, folders, hosts, pages
 
 # --- what is due ------------------------------------------------------------------------------------------------------
 
@@ -142,35 +142,6 @@ def record_fetched(
         keep_raw(tx, page.id, raw)
         tx.add(folders, [{"id": folder, "seen_at": tx.now}])
     return True
-
-
-def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
-    """Keep what came with the bytes; the last answer with the same bytes counts."""
-    statement = insert(tx.dialect.name, raw_responses)
-    kept = {name: statement.excluded[name] for name in ("url", "final_url", "status", "headers", "fetched_at")}
-    keys = [raw_responses.c.content_hash, raw_responses.c.page_id]
-    row = {
-        "content_hash": raw.content_hash,
-        "page_id": page_id,
-        "url": raw.url,
-        "final_url": raw.final_url,
-        "status": raw.status,
-        "headers": dump(dict(raw.headers)),
-        "fetched_at": raw.fetched_at,
-    }
-    tx.run(statement.on_conflict_do_update(index_elements=keys, set_=kept), row)
-
-
-def load_raw(row: Row[Any]) -> RawResponse:
-    """Return a response from columns of `raw_responses`."""
-    return RawResponse(
-        content_hash=row.content_hash,
-        url=row.raw_url,
-        final_url=row.final_url,
-        status=row.status,
-        headers=load_mapping(row.headers),
-        fetched_at=row.raw_fetched_at,
-    )
 
 
 _visited: Final = (

@@ -16,7 +16,7 @@ from aggregator.store.codec import load_extraction, load_strings
 from aggregator.store.database import Transaction
 from aggregator.store.hashes import batches
 from aggregator.store.identity import resolve
-from aggregator.store.pages import load_raw
+from aggregator.store.responses import load_raw
 from aggregator.store.schema import (
     aliases,
     article_urls,
