@@ -15,17 +15,30 @@ from aggregator.evidence import (
     blog_of_page,
     edges_of_entry,
     edges_of_page,
+    edges_of_parts,
     is_home,
     is_listing,
     refusal_alone,
     site_of_url,
 )
-from aggregator.extract import extract_entry, extract_page
+from aggregator.extract import extract_entry, extract_page, with_feed_content
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
-from aggregator.ledger import ArticleRecord, Collected, Decision
-from aggregator.markup import read_markup
-from aggregator.models import OWN_CONTENT, Cause, Entry, ExtractInput, Extraction, FetchedPage, Identity, PageFailed
+from aggregator.keys import KeyRules
+from aggregator.ledger import ArticleRecord, Collected, Decision, Onward
+from aggregator.markup import Markup, read_markup
+from aggregator.models import (
+    OWN_CONTENT,
+    Cause,
+    Entry,
+    ExtractInput,
+    Extraction,
+    FetchedPage,
+    Identity,
+    PageFailed,
+    RawResponse,
+)
+from aggregator.pageparts import MAX_PARTS, Chain, Part, chain_of, join, numbers_of
 from aggregator.pagerules import PageRules
 from aggregator.quality import assess
 from aggregator.rules import Publishers
@@ -40,6 +53,7 @@ class ExtractJob:
     """What a worker process gets. `from_feed` True: the entry's content is all there is.
 
     `is_foreign` True: the feed is of another site than the page. What it says never goes over what the page says.
+    `url` is the address that was asked for; `parts` are the further pages so far, `ends` True: no more will come.
     """
 
     page: ExtractInput
@@ -47,27 +61,62 @@ class ExtractJob:
     is_foreign: bool
     rules: PageRules | None
     mode: Literal["standard", "thorough"]
+    url: str
+    parts: tuple[Part, ...] = ()
+    ends: bool = False
+    numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen
 
 
 RulesOf = Callable[[str], PageRules | None]  # what is known about the pages of a host (name:port)
 
 
 def job_of(
-    page: FetchedPage, body: bytes | None, rules_of: RulesOf, mode: Literal["standard", "thorough"]
+    page: FetchedPage,
+    bodies: Sequence[bytes],
+    rules_of: RulesOf,
+    mode: Literal["standard", "thorough"],
+    publishers: Publishers,
 ) -> ExtractJob:
-    """Put together what the extraction of `page` needs; `body` None where there are no bytes."""
-    raw = page.raw
-    url = raw.final_url if raw is not None else page.url
-    blank = ExtractInput(
-        url=url, body=body or b"", headers=raw.headers if raw is not None else {}, first_seen=page.first_seen
+    """Put together what the extraction of `page` needs; `bodies` are its bytes and those of its parts, if any."""
+    url = page.url if page.raw is None else page.raw.final_url
+    blank = (
+        _input(page, page.raw, bodies[0])
+        if page.raw is not None
+        else ExtractInput(url=url, body=b"", first_seen=page.first_seen)
     )
+    rules = rules_of(host_of(url))
     return ExtractJob(
         page=blank if page.entry is None else _with_entry(blank, page.entry),
-        from_feed=body is None,
+        from_feed=not bodies,
         is_foreign=bool(page.feed_url) and _site(page.feed_url) != _site(url),
-        rules=rules_of(host_of(url)),
+        rules=rules,
         mode=mode,
+        url=page.url,
+        parts=tuple(
+            Part(url=part.url, page=_input(page, part.raw, body))
+            for part, body in zip(page.parts, bodies[1:], strict=False)
+            if part.raw is not None
+        ),
+        ends=failed_part(page) is not None,
+        numbers=numbers_of(host_of(url), publishers) if rules is not None and rules.next_page else KeyRules(),
     )
+
+
+def _input(page: FetchedPage, raw: RawResponse, body: bytes) -> ExtractInput:
+    return ExtractInput(url=raw.final_url, body=body, headers=raw.headers, first_seen=page.first_seen)
+
+
+def bodies_of(page: FetchedPage, read: Callable[[str], bytes | None]) -> tuple[bytes, ...] | None:
+    """Return the page's bytes and those of its parts; none where there never were any; None: some are gone."""
+    raws = () if page.raw is None else (page.raw, *(part.raw for part in page.parts if part.failed is None))
+    bodies = tuple(read(raw.content_hash) if raw is not None else None for raw in raws)
+    found = tuple(body for body in bodies if body is not None)
+    return found if len(found) == len(bodies) else None
+
+
+def failed_part(page: FetchedPage) -> PageFailed | None:
+    """Return why no more of the article came, if a part of it failed."""
+    return next((part.failed for part in page.parts if part.failed is not None), None)
 
 
 def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
@@ -85,24 +134,42 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
     )
 
 
-def perform_all(jobs: Sequence[ExtractJob]) -> tuple[Collected | PageFailed, ...]:
-    """Do several jobs in one go; runs in a worker process."""
-    return tuple([perform(job) for job in jobs])
+def perform_all(jobs: Sequence[ExtractJob]) -> tuple[Collected | Onward | PageFailed, ...]:
+    """Do several jobs in one go, but for those whose articles go on elsewhere; runs in a worker process."""
+    return tuple([onward(job) or perform(job) for job in jobs])
+
+
+def onward(job: ExtractJob) -> Onward | None:
+    """Return which further page has to be fetched before this can be extracted; None: all is here that will come."""
+    chain = _chain(job)
+    if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
+        return None
+    return Onward(number=len(chain.parts) + 2, url=chain.missing)
+
+
+def _chain(job: ExtractJob) -> Chain:
+    if job.from_feed or job.rules is None or not job.rules.next_page:
+        return Chain(parts=(), missing=None)
+    return chain_of(Part(url=job.url, page=job.page), job.parts, job.rules, job.numbers)
 
 
 def perform(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint; runs in a worker process.
 
-    The feed's own content stands in when the page gives nothing or is no article; a teaser never does.
+    The feed's own content stands in when the page gives nothing or is no article; a teaser never does. What lies on
+    further pages is joined to the first; where one is missing, the article is `truncated`.
     """
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
-    outcome = extract_page(page, job.rules, job.mode, markup)
+    chain = _chain(job)
+    outcome, joined = _extract_parts(page, markup, chain.parts, job)
     reasons: tuple[str, ...] = ()
     if isinstance(outcome, Extraction):
         reasons = assess(outcome, page, markup)
+        if outcome.source == "page" and (chain.missing is not None or joined < len(chain.parts)):
+            reasons = tuple(dict.fromkeys((*reasons, "truncated")))
         if wrong := _NO_ARTICLE.intersection(reasons):
             outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
     content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
@@ -110,7 +177,26 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
         stand_in = extract_entry(job.page)
         if isinstance(stand_in, Extraction):
             return _assessed(stand_in, (f"page_{outcome.cause}",))
-    return _assessed(outcome, reasons)
+    return _assessed(outcome, reasons, joined)
+
+
+def _extract_parts(
+    page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
+) -> tuple[Extraction | PageFailed, int]:
+    """Return the article and how many further parts are in it: those before the first that is nothing to read."""
+    if not further:
+        return extract_page(page, job.rules, job.mode, markup), 0
+    first = extract_page(replace(page, feed_html=""), job.rules, job.mode, markup)
+    if isinstance(first, PageFailed):
+        return first, 0
+    parts = [first]
+    for one in further:
+        own = read_markup(one.page)
+        part = extract_page(one.page, job.rules, job.mode, own)
+        if isinstance(part, PageFailed) or _NO_ARTICLE.intersection(assess(part, one.page, own)):
+            break
+        parts.append(part)
+    return with_feed_content(join(parts), page), len(parts) - 1
 
 
 def _site(url: str) -> str:
@@ -121,10 +207,10 @@ def _without_feed(page: ExtractInput) -> ExtractInput:
     return replace(page, feed_title="", feed_html="", feed_summary="", feed_authors=(), feed_language="", feed_tags=())
 
 
-def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...]) -> Collected | PageFailed:
+def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...], parts: int = 0) -> Collected | PageFailed:
     if isinstance(outcome, PageFailed):
         return outcome
-    return Collected(content=outcome, quality=reasons, fingerprint=fingerprint(outcome.body))
+    return Collected(content=outcome, quality=reasons, fingerprint=fingerprint(outcome.body), parts=parts)
 
 
 # --- what to record ---------------------------------------------------------------------------------------------------
@@ -144,9 +230,13 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
             return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
         identity = Identity(url=page.url, key=page.key, rule="feed entry")
     own_site = site_of_url(final_url, publishers)
-    seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url)))
+    parts = tuple(
+        url for part in page.parts[: collected.parts] if part.raw is not None for url in (part.url, part.raw.final_url)
+    )
+    seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url, *parts)))
     identities = tuple(identify(url, publishers) for url in seen)
     edges = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
+    edges += edges_of_parts(final_url, parts, publishers)
     if page.entry is not None:
         edges += edges_of_entry(page.entry, page.feed_url, publishers)
     return ArticleRecord(

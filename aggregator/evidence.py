@@ -279,6 +279,12 @@ def edges_of_page(
     return tuple(dict.fromkeys(edges))
 
 
+def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishers) -> tuple[Edge, ...]:
+    """Return that the further pages of an article, which were joined to the one at `page_url`, are no other article."""
+    ends = [end for url in (page_url, *part_urls) if (end := _end(url, publishers)) is not None]
+    return _star(ends, EvidenceKind.PART, _site(page_url, publishers))
+
+
 def site_of_url(url: str, publishers: Publishers) -> str:
     """Return the site that a URL belongs to: its registrable domain, or the first one of its publisher.
 

@@ -85,7 +85,7 @@ def extract_page(
         return result
     if not result.text.strip() and not result.body:
         return PageFailed(cause=Cause.NO_TEXT, detail="the page has no text")
-    return _with_feed_content(result, page)
+    return with_feed_content(result, page)
 
 
 def extract_entry(page: ExtractInput) -> Extraction | PageFailed:
@@ -279,7 +279,7 @@ def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]
     return "", DateSource.NONE
 
 
-def _with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
+def with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
     """Take the feed's own text where it clearly has more than the page: a stub behind a paywall, a failed template."""
     entry = extract_entry(page) if page.feed_html else None
     if not isinstance(entry, Extraction):

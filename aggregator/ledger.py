@@ -126,12 +126,16 @@ class ArticleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleOutcome:
-    """What extraction made of a page. The page is due again at `if_changed` or `if_unchanged`; None: never."""
+    """What extraction made of a page. The page is due again at `if_changed` or `if_unchanged`; None: never.
+
+    `resumes` True: what is asked for then is the part of it that failed, not the page itself.
+    """
 
     page: FetchedPage
     record: ArticleRecord
     if_changed: datetime | None = None
     if_unchanged: datetime | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,3 +390,12 @@ class Collected:
     content: Extraction
     quality: tuple[str, ...]
     fingerprint: Fingerprint | None
+    parts: int = 0  # how many further pages are in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onward:
+    """What a worker process answers while the article goes on elsewhere: which part has to be fetched next."""
+
+    number: int
+    url: str

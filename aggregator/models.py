@@ -367,6 +367,7 @@ class EvidenceKind(StrEnum):
     """Why two keys are taken for one article, strongest first."""
 
     REDIRECT = "redirect"  # chain of our own fetch within one registrable domain
+    PART = "part"  # a further page of the article, which we fetched and joined to its first
     FEED_LINK = "feed_link"  # link, origLink, permalink guid, content id of one entry
     CANONICAL = "canonical"  # canonical and og:url of the page agree, same site
     DECLARED = "declared"  # amphtml or shortlink of the page
@@ -374,26 +375,6 @@ class EvidenceKind(StrEnum):
 
 
 # --- pages and articles -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """An article URL that waits to be collected. `url` is fetched as it came; `key` is never fetched."""
-
-    id: PageId
-    url: str
-    key: Key
-    host: str  # name:port of `target`
-    target: str  # the address to ask next: `url`, or where its redirects led so far
-    hops: tuple[Hop, ...]
-    attempts: int
-    due_at: datetime
-    validators: Validators
-    article_id: ArticleId | None  # set: this is a revisit
-    fetched_at: datetime | None
-    visits: int = 0  # successful fetches so far
-    first_seen: datetime | None = None
-    has_changed: bool = False  # its article has revisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +395,46 @@ class PageFailed:
 
     cause: Cause
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagePart:
+    """A further page of an article that is spread over several; `number` counts from 2.
+
+    `raw` None: it is still to be asked for, or was asked for in vain (`failed`), or its bytes are gone.
+    """
+
+    number: int
+    url: str
+    raw: RawResponse | None = None
+    failed: PageFailed | None = None
+    tries: int = 0  # in vain, in a row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An article URL that waits to be collected. `url` is fetched as it came; `key` is never fetched.
+
+    With `part`, the page itself is fetched already, and that part of it is asked for next; `attempts`, `hops` and
+    `validators` are then those of the part, and `folder` is where the bytes of the others lie.
+    """
+
+    id: PageId
+    url: str
+    key: Key
+    host: str  # name:port of `target`
+    target: str  # the address to ask next: `url`, or where its redirects led so far
+    hops: tuple[Hop, ...]
+    attempts: int
+    due_at: datetime
+    validators: Validators
+    article_id: ArticleId | None  # set: this is a revisit
+    fetched_at: datetime | None
+    visits: int = 0  # successful fetches so far
+    first_seen: datetime | None = None
+    has_changed: bool = False  # its article has revisions
+    part: PagePart | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,6 +461,8 @@ class FetchedPage:
     first_seen: datetime
     claims: int = 1  # of this extraction, this one included: more than 1 if a process ended with the page in hand
     has_changed: bool = False  # its article has revisions
+    parts: tuple[PagePart, ...] = ()  # further pages of it so far, in order; the last one may have failed
+    parts_before: int = 0  # how many of them the article has by now
 
 
 class DateSource(StrEnum):

@@ -81,7 +81,7 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
     """Find what the rules mean and take what they strip out of the tree."""
     dates = _first_found(tree, "date", rules.date)
     authors = _first_found(tree, "author", rules.author)
-    links = _first_found(tree, "next_page", rules.next_page)
+    next_page = link_onward(tree, rules)
     for selector in rules.strip:
         for element in _found(tree, "strip", selector):
             if isinstance(element, HtmlElement) and element.getparent() is not None:
@@ -91,9 +91,14 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
     stated = Stated(
         authors=tuple(_value_of(found, "content") for found in authors),
         dates=tuple(_value_of(found, "datetime", "content") for found in dates),
-        next_page=next((_value_of(found, "href") for found in links), ""),
+        next_page=next_page,
     )
     return Applied(stated=stated, content=tuple(outer))
+
+
+def link_onward(tree: Element, rules: PageRules) -> str:
+    """Return the link to the next page as it stands there; "" if the rules find none."""
+    return next((_value_of(found, "href") for found in _first_found(tree, "next_page", rules.next_page)), "")
 
 
 def is_xpath(selector: str) -> bool:

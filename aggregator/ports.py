@@ -24,6 +24,7 @@ from aggregator.ledger import (
     Decision,
     FeedSigns,
     Gap,
+    Onward,
     PollOutcome,
     PollRecord,
     PollRecorded,
@@ -223,6 +224,10 @@ class Store(Protocol):
         """The page's bytes are in the raw store: it waits for extraction."""
         ...
 
+    def leave_part(self, claim: Claim, page: Page) -> bool:
+        """Put off a part whose others lie in a folder of other workers; begin anew when these are gone."""
+        ...
+
     def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
         """A revisit found the page unchanged."""
         ...
@@ -232,7 +237,8 @@ class Store(Protocol):
     ) -> bool:
         """Try again at `next_at`; None: failed for good. `counts` False: no attempt was made (robots.txt, pace).
 
-        A page that failed for good and whose entry has content waits for extraction from that content.
+        A page that failed for good and whose entry has content waits for extraction from that content; one of which a
+        further part failed (`page.part`) with the parts before.
         """
         ...
 
@@ -296,6 +302,10 @@ class Store(Protocol):
 
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         """Save several articles as `record_article` does, all in one transaction."""
+        ...
+
+    def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
+        """The article goes on: make the page due with its next part, to enlarge a `Scope`; None: the claim is lost."""
         ...
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
@@ -382,8 +392,8 @@ class Store(Protocol):
         """Return the articles, a few at most, that were found to repeat this one nearly word for word."""
         ...
 
-    def raw_of(self, article_id: ArticleId) -> RawResponse | None:
-        """Return the response an article was extracted from."""
+    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
+        """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
         ...
 
     def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aggregator.distill import ExtractJob, RulesOf, job_of, perform, record_of
+from aggregator.distill import ExtractJob, RulesOf, bodies_of, job_of, perform, record_of
 from aggregator.ledger import Collected
 from aggregator.models import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
 from aggregator.ports import RawStore, Store
@@ -49,10 +49,10 @@ def reextract(
     """
     waiting: deque[tuple[FetchedPage, Future[Collected | PageFailed]]] = deque()
     for page in _stored_pages(store):
-        body = raw_store.get(page.raw.content_hash) if page.raw is not None else None
-        if body is None:
+        bodies = bodies_of(page, raw_store.get)
+        if not bodies:
             continue
-        waiting.append((page, submit(perform, job_of(page, body, rules_of, mode))))
+        waiting.append((page, submit(perform, job_of(page, bodies, rules_of, mode, publishers))))
         if len(waiting) > _AHEAD:
             yield from _settle(store, publishers, *waiting.popleft(), outcome_of, dry_run)
     while waiting:

@@ -273,6 +273,10 @@ def _collect_pages(stay: Stay, tools: Tools, report: VisitReport, max_pages: int
         if not pages:
             return
         for page in pages:
+            if page.part is not None and page.folder != tools.raw_store.folder:
+                if tools.store.leave_part(stay.claim, page):
+                    continue  # to the workers that can read the parts before
+                raise LeaseLostError(stay.claim.host)
             if robots is None and tools.policy.respect_robots:
                 robots = _robots_for(page.target, stay, tools, report)
                 if robots is None:
@@ -338,7 +342,7 @@ def _collect_one(page: Page, stay: Stay, tools: Tools, report: VisitReport) -> N
             if failed is None:
                 raw = RawResponse(
                     content_hash=tools.raw_store.put(result.body),
-                    url=page.url,
+                    url=page.url if page.part is None else page.part.url,
                     final_url=result.final_url,
                     status=result.status,
                     headers=result.headers,
@@ -350,6 +354,9 @@ def _collect_one(page: Page, stay: Stay, tools: Tools, report: VisitReport) -> N
         case NotModified():
             next_at = revisit_at(page, changed=False, now=now, revisit=tools.policy.revisit)
             current = store.record_unchanged(claim, page, result.validators, next_at)
+        case Redirected() if page.part is not None:
+            failed = PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {result.target!r}, another host")
+            current = _record_failure(page, failed, None, stay, tools, report)
         case Redirected():
             stay.went_on(page.target, result.target, result.elapsed)
             target = identify(result.target, tools.publishers)

@@ -156,6 +156,7 @@ class World:
     feeds: list[dict[str, Any]] = field(default_factory=list)
     http: dict[str, Any] = field(default_factory=dict)
     polling: dict[str, Any] = field(default_factory=dict)
+    extraction: dict[str, Any] = field(default_factory=dict)
     hours: float = 0.0
     articles: list[Article] = field(default_factory=list)
     listed: dict[str, Feed] = field(default_factory=dict)
@@ -180,7 +181,7 @@ class World:
                 **self.http,
             },
             "polling": self.polling,
-            "extraction": {"workers": 1},
+            "extraction": {"workers": 1, **self.extraction},
             "web": {"listen": ""},
             "feeds": [{key: value for key, value in feed.items() if value is not None} for feed in self.feeds],
         }

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from aggregator.distill import job_of, perform_all, record_of
+from aggregator.distill import bodies_of, failed_part, job_of, perform_all, record_of
 from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
-from aggregator.ledger import ArticleOutcome, Collected, Scope
+from aggregator.ledger import ArticleOutcome, Collected, Onward, Scope
 from aggregator.models import Cause, FetchedPage, PageFailed, PageId
 from aggregator.schedule import next_page_attempt, revisit_at
 from aggregator.stay import Tools
@@ -23,7 +23,7 @@ from aggregator.stay import Tools
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_Results = tuple[Collected | PageFailed, ...]
+_Results = tuple[Collected | Onward | PageFailed, ...]
 
 _LEASE_MARGIN = timedelta(seconds=30)
 _QUEUED_AHEAD = 1  # tasks beyond the free workers, so that none waits for a transaction
@@ -76,7 +76,7 @@ class ExtractionLine:
         try:
             first = self._finished.get(timeout=wait) if wait > 0 else self._finished.get_nowait()
             while True:
-                recorded += self._finish([task for task in (first, *self._at_hand()) if task is not None])
+                recorded += self._finish([task for task in (first, *self._at_hand()) if task is not None], scope)
                 self._hand_out(scope)
                 first = self._finished.get_nowait()
         except queue.Empty:
@@ -132,11 +132,11 @@ class ExtractionLine:
     def _submit(self, pages: Sequence[FetchedPage]) -> None:
         jobs, held = [], []
         for page in pages:
-            body = self.tools.raw_store.get(page.raw.content_hash) if page.raw is not None else None
-            if page.raw is not None and body is None:
+            bodies = bodies_of(page, self.tools.raw_store.get)
+            if bodies is None:
                 self._fail(page, PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone"))
                 continue
-            jobs.append(job_of(page, body, self.tools.rules_of, self.settings.mode))
+            jobs.append(job_of(page, bodies, self.tools.rules_of, self.settings.mode, self.tools.publishers))
             held.append(page)
         if held:
             self._tasks += 1
@@ -153,7 +153,7 @@ class ExtractionLine:
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
-    def _finish(self, tasks: Sequence[tuple[Sequence[FetchedPage], Future[_Results]]]) -> int:
+    def _finish(self, tasks: Sequence[tuple[Sequence[FetchedPage], Future[_Results]]], scope: Scope | None) -> int:
         """Record what the tasks gave, all articles in one transaction; return how many pages are done with."""
         before = len(self._in_hand)
         self._tasks -= len(tasks)
@@ -172,19 +172,38 @@ class ExtractionLine:
                     self._alone.extend(held)
                 case results:
                     made = zip(pages, results, strict=True)
-                    outcomes += self._outcomes((page, result) for page, result in made if page in held)
+                    outcomes += self._outcomes(((page, result) for page, result in made if page in held), scope)
         self._keep(outcomes)
         return before - len(self._in_hand)
 
-    def _outcomes(self, results: Iterable[tuple[FetchedPage, Collected | PageFailed]]) -> Iterator[ArticleOutcome]:
-        """Yield what is to be recorded; failures are recorded here."""
+    def _outcomes(
+        self, results: Iterable[tuple[FetchedPage, Collected | Onward | PageFailed]], scope: Scope | None
+    ) -> Iterator[ArticleOutcome]:
+        """Yield what is to be recorded; failures, and what goes on elsewhere, are recorded here."""
         for page, result in results:
+            if isinstance(result, Onward):
+                self._go_on(page, result, scope)
+                continue
+            failed = failed_part(page)
+            if failed is not None and isinstance(result, Collected) and result.parts < page.parts_before:
+                self._fail(page, failed, again=True)  # the article that there is has more
+                continue
             record = result if isinstance(result, PageFailed) else record_of(page, result, self.tools.publishers)
             if isinstance(record, PageFailed):
                 self._fail(page, record)
                 continue
+            if failed is not None and (retry_at := self._next_try_of_part(page)) is not None:
+                yield ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
+                continue
             if_changed, if_unchanged = self._next_visits(page)
             yield ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
+
+    def _go_on(self, page: FetchedPage, onward: Onward, scope: Scope | None) -> None:
+        """Have the next part of an article fetched."""
+        host_id = self.tools.store.record_onward(page, onward)
+        if host_id is not None and scope is not None:
+            scope.add(host_id, page.id)
+        del self._in_hand[page.id]
 
     def _next_visits(self, page: FetchedPage) -> tuple[datetime | None, datetime | None]:
         """Return when the page is asked for again, if its article changed and if not."""
@@ -202,6 +221,14 @@ class ExtractionLine:
             return None
         now, random = self.tools.store.now(), self.tools.random
         return next_page_attempt(page.attempts, failed.cause, None, now=now, random=random)
+
+    def _next_try_of_part(self, page: FetchedPage) -> datetime | None:
+        """Return when the part that failed is asked for again."""
+        part = page.parts[-1]
+        if part.failed is None:
+            return None
+        now, random = self.tools.store.now(), self.tools.random
+        return next_page_attempt(part.tries, part.failed.cause, None, now=now, random=random)
 
     def _keep(self, outcomes: Sequence[ArticleOutcome]) -> None:
         """Record together; where that fails, one by one.
@@ -222,7 +249,7 @@ class ExtractionLine:
                 raise refused[-1] from None
             return
         for outcome, article in zip(outcomes, recorded, strict=True):
-            self._done(outcome.page, article.kind if article is not None else "lost")
+            self._done(outcome.page, article.kind if article is not None else "lost", is_whole=not outcome.resumes)
 
     def _refusal(self, outcome: ArticleOutcome) -> StorageError | None:
         """Record one; return why the store refused it."""
@@ -232,20 +259,23 @@ class ExtractionLine:
             return error
         return None
 
-    def _fail(self, page: FetchedPage, failed: PageFailed) -> None:
+    def _fail(self, page: FetchedPage, failed: PageFailed, *, again: bool = False) -> None:
         if page.raw is None:
             next_at = self._next_try(page, page.failed)
         else:
-            next_at = self._next_try(page, failed) if failed.cause in _RETRIED else None
+            next_at = self._next_try(page, failed) if again or failed.cause in _RETRIED else None
         self.tools.store.record_extraction_failure(page, failed, next_at)
         self._done(page, "failed")
         logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
-    def _done(self, page: FetchedPage, kind: str) -> None:
+    def _done(self, page: FetchedPage, kind: str, *, is_whole: bool = True) -> None:
         self._counts.add({kind: 1})
         del self._in_hand[page.id]
-        if not self.settings.keep_raw and page.raw is not None:
-            self.tools.raw_store.delete(page.raw.content_hash)
+        if self.settings.keep_raw or not is_whole:
+            return
+        for raw in (page.raw, *(part.raw for part in page.parts)):
+            if raw is not None:
+                self.tools.raw_store.delete(raw.content_hash)
 
 
 def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:

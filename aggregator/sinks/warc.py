@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from typing import BinaryIO
 
@@ -19,9 +19,9 @@ _BODY_HEADERS = frozenset({"content-encoding", "transfer-encoding", "content-len
 
 
 def write_warc(
-    found: Iterable[tuple[Article, RawResponse | None]], read: Callable[[str], bytes | None], stream: BinaryIO
+    found: Iterable[tuple[Article, Sequence[RawResponse]]], read: Callable[[str], bytes | None], stream: BinaryIO
 ) -> int:
-    """Write a `response` record for each article whose page is kept; return how many.
+    """Write a `response` record for each page of an article that is kept; return how many.
 
     Bodies are stored inflated, so headers that spoke of the transfer are left out.
     """
@@ -29,22 +29,22 @@ def write_warc(
     software = {"software": f"aggregator/{__version__}", "format": "WARC File Format 1.1"}
     writer.write_record(writer.create_warcinfo_record("aggregator.warc.gz", software))
     count = 0
-    for article, raw in found:
-        body = read(raw.content_hash) if raw is not None else None
-        if raw is None or body is None:
+    for article, responses in found:
+        kept = [(raw, body) for raw in responses if (body := read(raw.content_hash)) is not None]
+        if not kept:
             logger.info("no raw page", extra={"article": article.id, "url": article.url})
-            continue
-        headers = [(name, value) for name, value in raw.headers.items() if name not in _BODY_HEADERS]
-        headers.append(("content-length", str(len(body))))
-        writer.write_record(
-            writer.create_warc_record(
-                raw.final_url,
-                "response",
-                payload=BytesIO(body),
-                length=len(body),
-                http_headers=StatusAndHeaders(f"{raw.status} OK", headers, protocol="HTTP/1.1"),
-                warc_headers_dict={"WARC-Date": raw.fetched_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
+        for raw, body in kept:
+            headers = [(name, value) for name, value in raw.headers.items() if name not in _BODY_HEADERS]
+            headers.append(("content-length", str(len(body))))
+            writer.write_record(
+                writer.create_warc_record(
+                    raw.final_url,
+                    "response",
+                    payload=BytesIO(body),
+                    length=len(body),
+                    http_headers=StatusAndHeaders(f"{raw.status} OK", headers, protocol="HTTP/1.1"),
+                    warc_headers_dict={"WARC-Date": raw.fetched_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
+                )
             )
-        )
-        count += 1
+        count += len(kept)
     return count

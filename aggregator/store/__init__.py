@@ -25,6 +25,7 @@ from aggregator.ledger import (
     Decision,
     FeedSigns,
     Gap,
+    Onward,
     PollOutcome,
     PollRecord,
     PollRecorded,
@@ -65,6 +66,7 @@ from aggregator.store import (
     latest,
     maintenance,
     outcomes,
+    page_parts,
     pages,
     polls,
     publishing,
@@ -245,6 +247,10 @@ class SqlStore:
         """The page's bytes are in the raw store: it waits for extraction."""
         return self._db.write(lambda tx: pages.record_fetched(tx, claim, page, raw, folder, hops, validators))
 
+    def leave_part(self, claim: Claim, page: Page) -> bool:
+        """Leave a part of an article to workers that can read the others."""
+        return self._db.write(lambda tx: page_parts.leave_part(tx, claim, page))
+
     def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
         """A revisit found the page unchanged."""
         return self._db.write(lambda tx: pages.record_unchanged(tx, claim, page, validators, next_at))
@@ -306,6 +312,10 @@ class SqlStore:
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         """Save several articles in one transaction."""
         return self._db.write(lambda tx: tuple([articles.record_article(tx, outcome) for outcome in outcomes]))
+
+    def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
+        """The article goes on: make its next part due; None: the claim is lost."""
+        return self._db.write(lambda tx: page_parts.record_onward(tx, page, onward))
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
         """Extraction gave nothing; None: for good."""
@@ -394,8 +404,8 @@ class SqlStore:
         """Return the articles that were found to repeat this one nearly word for word."""
         return self._db.read(lambda tx: trace.near_duplicates(tx, article_id))
 
-    def raw_of(self, article_id: ArticleId) -> RawResponse | None:
-        """Return the response an article was extracted from."""
+    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
+        """Return the responses an article was extracted from, those of its parts in order."""
         return self._db.read(lambda tx: reading.raw_of(tx, article_id))
 
     # --- extraction once more -----------------------------------------------------------------------------------------

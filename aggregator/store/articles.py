@@ -23,6 +23,7 @@ from aggregator.store.hashes import text_hash
 from aggregator.store.hosts import lower_pages_due
 from aggregator.store.identity import RULES, note_edges, note_urls, point, repartition
 from aggregator.store.neighbours import find_near_duplicate, save_fingerprint
+from aggregator.store.page_parts import ask_for_part
 from aggregator.store.schema import NEVER, articles, changes, evidence, pages, revisions
 from aggregator.store.search import index_article
 from aggregator.urls import registrable_domain
@@ -105,6 +106,8 @@ def record_article(tx: Transaction, outcome: ArticleOutcome) -> ArticleRecorded 
     tx.run(_finish, finish)
     if next_visit_at is not None:
         lower_pages_due(tx, HostId(row.host_id), next_visit_at)
+        if outcome.resumes:
+            ask_for_part(tx, page.id, HostId(row.host_id), page.parts[-1].url, next_visit_at)
     return ArticleRecorded(article_id=recorded, kind=kind)
 
 

@@ -26,6 +26,7 @@ from aggregator.store.decisions import record_decisions
 from aggregator.store.dialects import insert
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import lock_hosts, lower_pages_due
+from aggregator.store.page_parts import drop_parts, with_parts
 from aggregator.store.pages import has_changed
 from aggregator.store.responses import load_raw
 from aggregator.store.schema import FETCHED, NEVER, entries, feeds, folders, pages, raw_responses
@@ -174,10 +175,10 @@ def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
 
 
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
-    """Return the pages in rows of `select_pages`, each with its first sighting."""
+    """Return the pages in rows of `select_pages`, each with its first sighting and its further parts."""
     ids = [row.id for row in rows]
     first = {row.page_id: load_entry(row) for row in tx.all(_entries, {"ids": ids})}
-    return tuple(_fetched_page(row, first.get(row.id)) for row in rows)
+    return with_parts(tx, [_fetched_page(row, first.get(row.id)) for row in rows])
 
 
 def _fetched_page(row: Row[Any], entry: Entry | None) -> FetchedPage:
@@ -267,6 +268,8 @@ def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFa
     if next_at is None:
         _give_up(tx, page.id, failed, tx.now)
         return True
+    if page.raw is not None and (failed.cause is Cause.RAW_MISSING or page.article_id is None):
+        drop_parts(tx, page.id, page.raw.content_hash)
     _fetch_again(tx, PageId(row.id), HostId(row.host_id), failed, next_at, counts=failed.cause is not Cause.RAW_MISSING)
     decision = Decision(url=row.url, key=Key(row.key), verdict="failed", rule=failed.cause, detail=failed.detail)
     record_decisions(tx, f"page {page.id}", [decision], tx.now)
@@ -313,7 +316,7 @@ def _fetch_again(
 
 _seen: Final = select(folders.c.seen_at).where(folders.c.id == bindparam("folder"))
 _abandoned: Final = (
-    select(pages.c.id, pages.c.host_id)
+    select(pages.c.id, pages.c.host_id, pages.c.raw_hash)
     .join(folders, folders.c.id == pages.c.raw_folder, isouter=True)
     .where(
         pages.c.state == FETCHED,
@@ -339,4 +342,5 @@ def _beat(tx: Transaction, folder: str) -> None:
     failed = PageFailed(cause=Cause.RAW_MISSING, detail="the worker that fetched it is gone")
     lock_hosts(tx, {HostId(one.host_id) for one in lost})
     for one in lost:
+        drop_parts(tx, PageId(one.id), one.raw_hash)
         _fetch_again(tx, PageId(one.id), HostId(one.host_id), failed, tx.now, counts=False)

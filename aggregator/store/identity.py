@@ -208,8 +208,9 @@ def repartition(
 ) -> Mapping[bytes, ArticleId]:
     """Make articles and aliases follow the evidence around `keys`.
 
-    Each group of keys is one article: the one that was recorded first among those whose own keys are in it. The others
-    are merged into it; their rows and texts stay, so that a split can restore them. `unannounced` is an article of
+    Each group of keys is one article: the one that was recorded first among those whose own keys are in it, one of a
+    further page last: it has a part of the text. The others are merged into it; their rows and texts stay, so that a
+    split can restore them. `unannounced` is an article of
     this very transaction: nobody has heard of it, so its merging is no change. With `keep_urls` addresses and keys
     that no article owns any more still mean the article that they meant.
 
@@ -227,6 +228,7 @@ def repartition(
         _settle(tx, own, nobodys, at, by_key, unannounced)
         return own
     judgement = judge(_facts(by_key), edges)
+    parts = {edge.other for edge in edges if edge.kind is EvidenceKind.PART}
     wanted: dict[bytes, ArticleId] = {}
     orphans: list[bytes] = []
     for group in judgement.groups:
@@ -235,7 +237,7 @@ def repartition(
         hashes = [key_hash(key) for key in group]
         owners = [by_key[key] for key in group if key in by_key]
         if owners:
-            first = min(owners, key=lambda row: row.n)
+            first = min(owners, key=lambda row: (row.key in parts, row.n))
             wanted.update(dict.fromkeys(hashes, ArticleId(first.id)))
         else:
             orphans += hashes

@@ -21,6 +21,7 @@ from aggregator.store.schema import (
     entries,
     fingerprints,
     hosts,
+    page_parts,
     pages,
     raw_responses,
     revisions,
@@ -105,6 +106,7 @@ _close_pages: Final = (
     .where(pages.c.id == bindparam("page"))
     .values(
         state="done",
+        target=pages.c.url,
         token=pages.c.token + 1,
         lease_until=NEVER,
         lease_owner="",
@@ -117,6 +119,7 @@ _close_pages: Final = (
 _raw_of_pages: Final = select(raw_responses.c.content_hash).where(
     raw_responses.c.page_id.in_(bindparam("wanted", expanding=True))
 )
+_drop_parts: Final = delete(page_parts).where(page_parts.c.page_id == bindparam("page"))
 _drop_raw_of_pages: Final = delete(raw_responses).where(raw_responses.c.page_id == bindparam("page"))
 _still_there: Final = select(raw_responses.c.content_hash).where(
     raw_responses.c.content_hash.in_(bindparam("wanted", expanding=True))
@@ -146,7 +149,7 @@ def _erase(
     closed |= {row.id for batch in batches(ids) for row in tx.all(_pages_of_articles, {"wanted": batch})}
     freed = {row.content_hash for batch in batches(closed) for row in tx.all(_raw_of_pages, {"wanted": batch})}
     for page_id in sorted(closed):
-        for statement in (_blank_entries, _close_pages, _drop_raw_of_pages):
+        for statement in (_blank_entries, _close_pages, _drop_raw_of_pages, _drop_parts):
             tx.run(statement, {"page": page_id})
     gone = tuple(ArticleId(row.id) for row in standing if row.merged_into is None)
     return gone, tuple(sorted(freed - referenced_raw(tx, freed)))
@@ -162,7 +165,6 @@ def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozense
 _waits: Final = exists().where(
     and_(
         pages.c.id == raw_responses.c.page_id,
-        pages.c.raw_hash == raw_responses.c.content_hash,
         pages.c.state == FETCHED,
     )
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from aggregator.models import (
     Page,
     PageFailed,
     PageId,
+    PagePart,
     RawResponse,
     Validators,
 )
@@ -30,6 +33,7 @@ from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
+from aggregator.store.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
 from aggregator.store.responses import keep_raw
 from aggregator.store.schema import DUE, NEVER, articles, entries, folders, hosts, pages
 
@@ -54,10 +58,27 @@ _by_ids: Final = _pages.where(pages.c.id.in_(bindparam("ids", expanding=True))).
 def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: Scope | None, limit: int) -> tuple[Page, ...]:
     """Return the host's due pages (of `scope`): first fetches before revisits, then by due time."""
     if scope is None:
-        return tuple(_page(row) for row in tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))
+        return _load(tx, tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))
     due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
     wanted = [page_id for page_id in due if page_id in scope.pages][:limit]
-    return tuple(_page(row) for batch in batches(wanted) for row in tx.all(_by_ids, {"ids": batch}))
+    return tuple(page for batch in batches(wanted) for page in _load(tx, tx.all(_by_ids, {"ids": batch})))
+
+
+def _load(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[Page, ...]:
+    parts = parts_asked_for(tx, rows)
+    return tuple(_page(row) if row.id not in parts else _at_part(_page(row), parts[row.id], row) for row in rows)
+
+
+def _at_part(page: Page, part: PagePart, row: Row[Any]) -> Page:
+    """Return the page as the one that asks for its next part."""
+    return replace(
+        page,
+        part=part,
+        folder=row.raw_folder or "",
+        hops=(),
+        attempts=part.tries,
+        validators=Validators(),
+    )
 
 
 def _page(row: Row[Any]) -> Page:
@@ -127,6 +148,8 @@ def record_fetched(
     validators: Validators,
 ) -> bool:
     """The page's bytes are in the raw store: it waits for extraction."""
+    if page.part is not None:
+        return record_part(tx, claim, page, page.part, raw)
     if not is_current(tx, claim):
         return False
     values = {
@@ -140,6 +163,8 @@ def record_fetched(
     }
     if tx.run(_fetched, values).rowcount == 1:
         keep_raw(tx, page.id, raw)
+        if page.fetched_at is not None:
+            begin_parts(tx, page.id, raw.content_hash)
         tx.add(folders, [{"id": folder, "seen_at": tx.now}])
     return True
 
@@ -207,7 +232,12 @@ _failed: Final = (
 def record_page_failure(
     tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, counts: bool
 ) -> bool:
-    """Try again at `next_at`; None: failed for good. The entry's own content, if it has any, stands in either way."""
+    """Try again at `next_at`; None: failed for good. The entry's own content, if it has any, stands in either way.
+
+    Where a further part failed, the article is what came before it.
+    """
+    if page.part is not None:
+        return record_part_failure(tx, claim, page, page.part, failed, counts)
     if not is_current(tx, claim):
         return False
     now = tx.now

@@ -16,6 +16,7 @@ from aggregator.store.codec import load_extraction, load_strings
 from aggregator.store.database import Transaction
 from aggregator.store.hashes import batches
 from aggregator.store.identity import resolve
+from aggregator.store.page_parts import raw_parts_of
 from aggregator.store.responses import load_raw
 from aggregator.store.schema import (
     aliases,
@@ -231,7 +232,7 @@ _raw: Final = (
 )
 
 
-def raw_of(tx: Transaction, article_id: ArticleId) -> RawResponse | None:
-    """Return the response an article was extracted from."""
+def raw_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, ...]:
+    """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
     row = tx.first(_raw, {"article": article_id})
-    return None if row is None else load_raw(row)
+    return () if row is None else (load_raw(row), *raw_parts_of(tx, article_id))

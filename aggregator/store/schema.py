@@ -24,7 +24,7 @@ from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator
 
-HEAD: Final = "0001"  # the newest migration that this program knows
+HEAD: Final = "0002"  # the newest migration that this program knows
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # stands where a time must compare and there was none
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -270,6 +270,21 @@ raw_responses = Table(
     Column("headers", Text, nullable=False),  # JSON
     Column("fetched_at", Moment, nullable=False),
     Index(None, "page_id"),
+)
+
+# Further pages of articles that are spread over several. `raw_hash` is that of the answer which they go on from.
+page_parts = Table(
+    "page_parts",
+    metadata,
+    Column("page_id", _Id, primary_key=True, autoincrement=False),
+    Column("raw_hash", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # the page itself is 1
+    Column("url", Text, nullable=False),
+    Column("content_hash", Text),  # null: still to be fetched
+    Column("cause", Text),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("tries", Integer, nullable=False, server_default="0"),  # in vain, in a row
+    sqlite_with_rowid=False,
 )
 
 articles = Table(

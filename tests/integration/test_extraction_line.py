@@ -17,14 +17,15 @@ from pebble import ProcessExpired
 
 from aggregator.collect import PageLimits
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.models import Cause
+from aggregator.models import Cause, PageFailed, Validators
 from aggregator.poll import PollSettings
 from aggregator.rawstore import FileRawStore
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy
+from aggregator.siteconfig import SiteConfig
 from aggregator.stay import Tools, VisitPolicy
 from aggregator.store import SqlStore, open_store
-from tests.stores import StandingClock, clock, poll, sighting, sqlite_template, subscribe, words
+from tests.stores import StandingClock, claim, clock, poll, raw, sighting, sqlite_template, subscribe, words
 
 __all__ = ["clock", "sqlite_template"]
 
@@ -163,3 +164,80 @@ def test_what_is_given_back_was_not_tried(kept: SqlStore, clock: StandingClock, 
     made.give_back()
     pages = kept.claim_fetched(5, timedelta(seconds=50), made.tools.raw_store.folder)
     assert [page.claims for page in pages] == [1, 1]
+
+
+# --- articles on several pages ----------------------------------------------------------------------------------------
+
+RULES = SiteConfig(next_page=("//a[@class='next']",))
+
+
+def put_page(store: SqlStore, made: ExtractionLine, body: str) -> None:
+    """Visit the site and have what is due there answered so."""
+    raw_store = made.tools.raw_store
+    held = claim(store, "www.example.org:443")
+    (page,) = store.due_pages(held, store.now())
+    html = f"<html><head><title>The long report</title></head><body><article>{body}</article></body></html>".encode()
+    came = raw(page, content_hash=raw_store.put(html), at=store.now(), final_url=page.target)
+    assert store.record_fetched(held, page, came, raw_store.folder, (), Validators())
+    store.release(held)
+
+
+def begun(kept: SqlStore, clock: StandingClock, folder: Path, *, keep_raw: bool) -> ExtractionLine:
+    """Have the first of two pages fetched."""
+    (feed,) = subscribe(kept, A)
+    poll(kept, feed, sighting(1))
+    made = line(kept, clock, PlayedPool(), folder)
+    made.settings = replace(made.settings, keep_raw=keep_raw)
+    made.tools = replace(made.tools, rules_of=lambda host: RULES)
+    put_page(kept, made, f"<p>{words('first')}</p><a class='next' href='?page=2'>Next</a>")
+    finish(made)
+    return made
+
+
+def raw_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if len(path.name) == 64]
+
+
+def test_the_bytes_of_parts_go_once_the_article_is_whole(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=False)
+    assert len(raw_files(tmp_path / "raw")) == 1
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    finish(made)
+    (article,) = kept.articles()
+    assert "first299" in article.content.body
+    assert "second299" in article.content.body
+    assert made.counts == {"new": 1}
+    assert raw_files(tmp_path / "raw") == []
+
+
+def test_a_part_that_fails_keeps_the_bytes_until_it_has_come(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=False)
+    held = claim(kept, "www.example.org:443")
+    (page,) = kept.due_pages(held, kept.now())
+    assert kept.record_page_failure(held, page, PageFailed(cause=Cause.TIMEOUT), None)
+    kept.release(held)
+    finish(made)
+    (article,) = kept.articles()
+    assert article.quality == ("truncated",)
+    clock.pass_(timedelta(hours=1))
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    finish(made)
+    (article,) = kept.articles()
+    assert ("second299" in article.content.body, article.quality, article.revision) == (True, (), 2)
+    assert raw_files(tmp_path / "raw") == []
+
+
+def test_parts_whose_bytes_are_gone_are_fetched_anew(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=True)
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    for path in raw_files(tmp_path / "raw"):
+        path.unlink()
+    finish(made)
+    assert list(kept.articles()) == []
+    clock.pass_(timedelta(hours=1))
+    put_page(kept, made, f"<p>{words('anew')}</p>")
+    finish(made)
+    (article,) = kept.articles()
+    assert article.content.body.startswith("anew0")

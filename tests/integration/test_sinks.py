@@ -197,8 +197,9 @@ def test_warc_holds_the_pages_that_are_kept() -> None:
     )
     stream = BytesIO()
     gone = replace(raw, content_hash="11")
-    pages = [(article(), raw), (article(), None), (article(), gone)]
-    assert write_warc(pages, {"00": b"<html>"}.get, stream) == 1
+    part = replace(raw, content_hash="22", final_url="https://example.org/b?page=2")
+    pages = [(article(), (raw, part, gone)), (article(), ()), (article(), (gone,))]
+    assert write_warc(pages, {"00": b"<html>", "22": b"<p>"}.get, stream) == 2
     stream.seek(0)
     found = []
     for one in ArchiveIterator(stream):
@@ -213,4 +214,7 @@ def test_warc_holds_the_pages_that_are_kept() -> None:
                     one.content_stream().read(),
                 )
             )
-    assert found == [("https://example.org/b", "2026-11-23T11:00:00Z", None, "6", b"<html>")]
+    assert found == [
+        ("https://example.org/b", "2026-11-23T11:00:00Z", None, "6", b"<html>"),
+        ("https://example.org/b?page=2", "2026-11-23T11:00:00Z", None, "3", b"<p>"),
+    ]

@@ -435,14 +435,13 @@ def test_an_article_comes_back_as_it_went_in(store: SqlStore) -> None:
     assert (article.key, article.url, article.first_seen) == (key_of(1), URL.format(1), START)
     assert (article.revision, article.quality, article.tags) == (1, ("short",), ("politics",))
     assert (article.day, article.number, article.change_seq, article.near_duplicate_of) == ("", None, None, None)
-    kept = store.raw_of(article.id)
-    assert kept is not None
+    (kept,) = store.raw_of(article.id)
     assert (kept.content_hash, kept.url, dict(kept.headers)) == (
         article.raw,
         waiting.url,
         {"content-type": "text/html"},
     )
-    assert store.raw_of(article_id(key_of("none"))) is None
+    assert store.raw_of(article_id(key_of("none"))) == ()
     (revision,) = store.revisions(article.id)
     assert (revision.number, revision.content) == (1, record.content)
 

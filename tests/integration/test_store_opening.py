@@ -221,6 +221,18 @@ def test_upgrade_makes_and_keeps(tmp_path: Path, clock: StandingClock) -> None:
     store.close()
 
 
+def test_a_store_of_the_first_version_gets_what_is_new(tmp_path: Path, clock: StandingClock) -> None:
+    file = tmp_path / "a.db"
+    open_store(url_of(file), clock).close()
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute("DROP TABLE page_parts")
+        conn.commit()
+    set_version(file, "0001")
+    assert upgrade(url_of(file), clock) == ("0001", HEAD)
+    with closing(sqlite3.connect(file)) as conn:
+        assert conn.execute("SELECT count(*) FROM page_parts").fetchone() == (0,)
+
+
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
 
 

@@ -325,7 +325,7 @@ def test_raw_pages_expire_once_they_are_extracted(store: SqlStore, clock: Standi
     assert store.referenced_raw([*both, "f" * 64]) == frozenset(both)
     assert store.expire_raw(clock.now()) == (first.raw.content_hash,)
     assert store.referenced_raw(both) == {second.raw.content_hash}
-    assert store.raw_of(article_id(key_of(1))) is None
+    assert store.raw_of(article_id(key_of(1))) == ()
 
 
 # --- all at once ------------------------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_the_newest_counts_and_the_clock(store: SqlStore, clock: StandingClock) 
     fill(store, 1)
     counts = store.counts()
     assert (counts.feeds, counts.entries, counts.articles, counts.revisions) == (2, 1, 1, 1)
-    assert counts.schema_version == "0001"
+    assert counts.schema_version == "0002"
     assert counts.size_bytes > 10_000
     assert words("a", 2) == "a0 a1."
 

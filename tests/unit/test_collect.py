@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.collect import PageLimits, fetch_page, page_failure_of
-from aggregator.distill import job_of, perform, record_of
-from aggregator.ledger import Collected
+from aggregator.distill import ExtractJob, job_of, onward, perform, perform_all, record_of
+from aggregator.ledger import ArticleRecord, Collected, Onward
 from aggregator.models import (
     ArticleId,
     Cause,
     DateSource,
     Entry,
+    EvidenceKind,
     Fetched,
     FetchedPage,
     FetchRequest,
@@ -24,10 +25,12 @@ from aggregator.models import (
     Page,
     PageFailed,
     PageId,
+    PagePart,
     RawResponse,
     Validators,
 )
 from aggregator.rules import shipped_publishers
+from aggregator.siteconfig import SiteConfig
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://www.example.org/news/long-article-1"
@@ -80,7 +83,7 @@ def page(raw_: RawResponse | None, one: Entry | None = None, url: str = URL, hop
 
 
 def collected(one: FetchedPage, body: bytes | None) -> Collected | PageFailed:
-    return perform(job_of(one, body, lambda host: None, "standard"))
+    return perform(job_of(one, () if body is None else (body,), lambda host: None, "standard", shipped_publishers()))
 
 
 def answer(body: bytes = HTML, content_type: str = "text/html; charset=utf-8") -> Fetched:
@@ -235,3 +238,84 @@ def test_an_article_known_already_keeps_its_id_out_of_the_record() -> None:
     made = collected(one, HTML)
     assert isinstance(made, Collected)
     assert not isinstance(record_of(one, made, shipped_publishers()), PageFailed)
+
+
+# --- articles on several pages ----------------------------------------------------------------------------------------
+
+
+def on_pages(*bodies: bytes, one: FetchedPage | None = None, failed: PageFailed | None = None) -> ExtractJob:
+    """Return the job of an article on several pages, the last of which may have failed."""
+    parts = [
+        PagePart(number=n, url=f"{URL}?page={n}", raw=replace(raw(f"{URL}?page={n}"), content_hash=str(n)))
+        for n in range(2, len(bodies) + 1)
+    ]
+    if failed is not None:
+        parts.append(PagePart(number=len(bodies) + 1, url=f"{URL}?page={len(bodies) + 1}", failed=failed))
+    whole = replace(one or page(raw()), parts=tuple(parts))
+    return job_of(whole, bodies, lambda host: SiteConfig(next_page=("a.next",)), "standard", shipped_publishers())
+
+
+def with_link(body: bytes, number: int) -> bytes:
+    return body.replace(b"</article>", b"<a class='next' href='?page=%d'>Next</a></article>" % number)
+
+
+SECOND = HTML.replace(PARAGRAPH.encode() * 4, b"What the second page has to say. " * 9)
+
+
+def test_an_article_that_goes_on_is_not_extracted_yet() -> None:
+    assert onward(on_pages(with_link(HTML, 2))) == Onward(number=2, url=f"{URL}?page=2")
+    assert onward(on_pages(with_link(HTML, 2), with_link(SECOND, 3))) == Onward(number=3, url=f"{URL}?page=3")
+    assert onward(on_pages(HTML)) is None
+    gone = PageFailed(cause=Cause.GONE)
+    assert onward(on_pages(with_link(HTML, 2), failed=gone)) is None
+    results = perform_all([on_pages(with_link(HTML, 2)), on_pages(HTML)])
+    assert [type(result) for result in results] == [Onward, Collected]
+
+
+def test_parts_are_joined() -> None:
+    done = perform(on_pages(with_link(HTML, 2), SECOND))
+    assert isinstance(done, Collected)
+    assert (done.parts, done.quality) == (1, ())
+    assert "council met" in done.content.body
+    assert "What the second page has to say." in done.content.body
+    record = record_of(replace(page(raw()), parts=on_pages_parts()), done, shipped_publishers())
+    assert isinstance(record, ArticleRecord)
+    assert [one.url for one in record.urls] == [URL, f"{URL}?page=2"]
+    assert [(edge.kind, edge.other) for edge in record.edges][-1] == (
+        EvidenceKind.PART,
+        "https://example.org/news/long-article-1?page=2",
+    )
+
+
+def on_pages_parts() -> tuple[PagePart, ...]:
+    return (PagePart(number=2, url=f"{URL}?page=2", raw=raw(f"{URL}?page=2")),)
+
+
+@pytest.mark.parametrize("second", [CONSENT, b"<html></html>"])
+def test_a_part_that_is_nothing_to_read_ends_the_article_and_it_says_so(second: bytes) -> None:
+    done = perform(on_pages(with_link(HTML, 2), second))
+    assert isinstance(done, Collected)
+    assert (done.parts, done.quality) == (0, ("truncated",))
+
+
+def test_a_first_page_that_is_no_article_has_no_parts() -> None:
+    assert isinstance(perform(on_pages(b"%PDF-1.7 <a class='next' href='?page=2'>", SECOND)), PageFailed)
+
+
+def test_a_missing_part_is_said_once() -> None:
+    gone = PageFailed(cause=Cause.GONE)
+    long = HTML.replace(
+        b"</head>", b'<script type="application/ld+json">{"@type":"NewsArticle","wordCount":900}</script></head>'
+    )
+    done = perform(on_pages(with_link(long, 2), failed=gone))
+    assert isinstance(done, Collected)
+    assert done.quality == ("truncated",)
+
+
+def test_the_feeds_content_is_weighed_against_all_parts() -> None:
+    whole = f"<p>{PARAGRAPH * 7}</p><p>{'What the second page has to say. ' * 9}</p>"
+    more = whole + "".join(f"<p>{PARAGRAPH.replace('Tuesday', f'day {n}') * 4}</p>" for n in range(9))
+    for content, source in ((whole, "page"), (more, "feed")):
+        done = perform(on_pages(with_link(HTML, 2), SECOND, one=page(raw(), entry(content=content))))
+        assert isinstance(done, Collected)
+        assert (done.content.source, done.quality) == (source, ())

@@ -31,7 +31,7 @@ from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Hop, Key
 from aggregator.rules import shipped_publishers
 
 PUBLISHERS = shipped_publishers()
-REDIRECT, FEED_LINK, CANONICAL, DECLARED, BARE = EvidenceKind
+REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE = EvidenceKind
 
 
 def key(name: str, site: str = "example.org") -> Key:
