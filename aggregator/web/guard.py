@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -34,7 +35,9 @@ _HEADERS: Final = (
 class Guard:
     """ASGI middleware: the token, requests that another site made a browser send, security headers.
 
-    The token comes as `Authorization: Bearer`, or from a browser as the password of Basic, with any user name.
+    Without a token the name asked for must be ours: a site whose name comes to mean this machine (DNS rebinding) is of
+    the same origin to a browser, and could read all. The token comes as `Authorization: Bearer`, or from a browser as
+    the password of Basic, with any user name.
     """
 
     def __init__(self, app: Application, token: str | None) -> None:
@@ -50,6 +53,8 @@ class Guard:
         if not self._may_ask(scope["path"], headers):
             challenge = (b"www-authenticate", b'Bearer realm="aggregator", Basic realm="aggregator", charset="UTF-8"')
             await _refuse(send, 401, b"A token is needed: [web] token_file of the configuration.\n", challenge)
+        elif self._token is None and scope["path"] not in _OPEN_TO_ALL and not _is_ours(headers.get(b"host", b"")):
+            await _refuse(send, 421, b"Without [web] token_file this answers to localhost and to addresses only.\n")
         elif scope["method"] not in _READING and _is_foreign(headers):
             await _refuse(send, 403, b"Another site asked for this.\n")
         else:
@@ -69,6 +74,15 @@ class Guard:
         elif scheme.lower() != b"bearer":
             return False
         return hmac.compare_digest(given, self._token)
+
+
+def _is_ours(host: bytes) -> bool:
+    """Tell whether a Host header names this machine: as localhost, or by an address; none at all is no browser's."""
+    try:
+        name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
+        return not host or name == "localhost" or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def _is_foreign(headers: dict[bytes, bytes]) -> bool:

@@ -508,6 +508,30 @@ def test_another_site_s_page_cannot_refresh(site: Site, store: SqlStore, headers
     site.ask("POST", f"/api/v1/feeds/{feed.id}/refresh", 403, headers=headers)
 
 
+REBOUND = ["evil.example", "evil.example:8642", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "user@evil"]
+
+
+@pytest.mark.parametrize("name", REBOUND)
+def test_a_name_that_came_to_mean_this_machine_shows_nothing(site: Site, store: SqlStore, name: str) -> None:
+    """DNS rebinding: to the browser that name's pages and ours are of one origin."""
+    (feed,) = subscribe(store, A)
+    headers = {"Host": name, "Origin": f"http://{name}", "Sec-Fetch-Site": "same-origin"}
+    for path in ("/", "/feeds", "/metrics", "/api/v1/articles", "/feed.atom"):
+        site.get(path, 421, headers=headers)
+    site.ask("POST", f"/api/v1/feeds/{feed.id}/refresh", 421, headers=headers)
+    site.get("/healthz", headers=headers)
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:8642", "127.0.0.1", "127.0.0.2:80", "[::1]:8642", "10.0.0.1"])
+def test_this_machine_s_own_names_are_answered(site: Site, name: str) -> None:
+    site.get("/", headers={"Host": name})
+
+
+def test_with_a_token_any_name_is_answered(open_site: Open) -> None:
+    headers = {"Host": "status.example.org", "Authorization": "Bearer s3cret"}
+    open_site(token="s3cret").get("/", headers=headers)
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "POST"])
 def test_nothing_else_can_be_written(site: Site, store: SqlStore, method: str) -> None:
     fill(store, 1)
