@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from conftest import Installation
 
 from aggregator.models import Cause
-from tests.citizen import HTML, Site, World, answering, html_page, item, rss, story, street
+from aggregator.selftest.server import Peer
+from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 
 INSIDE = {
     "loopback": "http://127.0.0.1:{port}/feed",
@@ -148,3 +152,54 @@ def test_external_entities_and_dtds_are_not_fetched(world: World) -> None:
         assert other.server.requests == []
         assert site.pages == ["/a/1", "/a/2"]
         assert not any("root:" in article.content.text for article in world.articles)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+RESOLVER = """
+import socket
+
+ANSWERS = {  # of each look-up in turn; the last one stays
+    "turns.example": [["127.0.0.2"], ["127.0.0.1"]],
+    "turns-back.example": [["127.0.0.1"], ["127.0.0.2"]],
+    "both.example": [["127.0.0.2", "127.0.0.1"]],
+    "mapped.example": [["::ffff:127.0.0.1"]],
+}
+real = socket.getaddrinfo
+
+
+def getaddrinfo(host, port, *others, **named):
+    if host not in ANSWERS:
+        return real(host, port, *others, **named)
+    answers = ANSWERS[host]
+    addresses = answers.pop(0) if len(answers) > 1 else answers[0]
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+def test_a_name_that_means_this_machine_on_the_second_look_gains_nothing(world: World, tmp_path: Path) -> None:
+    """DNS rebinding, against the command as a process whose resolver turns: what was checked is what is asked."""
+    (tmp_path / "resolver").mkdir()
+    (tmp_path / "resolver" / "sitecustomize.py").write_text(RESOLVER, encoding="utf-8")
+    world.http["allow_private_networks"] = ["127.0.0.2/32"]
+
+    def feed(peer: Peer) -> None:
+        peer.answer(200, rss(item("/a/1")), (RSS,), keep=False)  # the page needs a connection, and a look, of its own
+
+    with Site(feed, host="127.0.0.2") as site, socket.create_server(("127.0.0.1", site.server.port)) as inside:
+        names = ("turns.example", "turns-back.example", "both.example", "mapped.example")
+        urls = {name: site.server.url("/feed", host=name) for name in names}
+        world.follow(*urls.values())
+        world.write()
+        Installation(world.folder).run("run-once", PYTHONPATH=str(tmp_path / "resolver"))
+        inside.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            inside.accept()
+        asked = [(request.header("Host"), request.target) for request in site.server.requests]
+        assert asked == [(f"turns.example:{site.server.port}", "/feed")]
+        causes = world.use(lambda app: {feed.url: feed.state.cause for feed in app.store.feeds()})
+    forbidden = Cause.FORBIDDEN_ADDRESS
+    assert [causes[urls[name]] for name in names] == [None, forbidden, forbidden, forbidden]
