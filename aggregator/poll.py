@@ -45,7 +45,7 @@ from aggregator.schedule import (
     update_stats,
 )
 from aggregator.subscriptions import find_feeds
-from aggregator.urls import clean, host_of
+from aggregator.urls import clean, host_of, without_userinfo
 
 logger = logging.getLogger(__name__)
 
@@ -424,7 +424,8 @@ def _were_hidden(new: Sequence[Sighting], before: FeedState) -> bool:
 def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
     """Say which article an entry means and whether a page is to be fetched for it."""
     link = entry.original_link or entry.link or (entry.id if entry.is_permalink else None)
-    url = clean(link) if link else None
+    cleaned = clean(link) if link else None
+    url = without_userinfo(cleaned) if cleaned else None
     identity = identify(url, publishers) if url else None
     content_hash = _content_hash(entry)
     if url is None or identity is None or identity.key is None or is_home(identity.key):
@@ -452,7 +453,7 @@ def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identit
     if not (entry.content or entry.summary):
         return Sighting(entry=entry, content_hash=content_hash, url=None, host=None, identity=None, decisions=decisions)
     own = hashlib.blake2b(f"{feed.url}\n{entry.entry_id}".encode(), digest_size=16).hexdigest()
-    url = f"{feed.url}#{own}"
+    url = f"{without_userinfo(feed.url)}#{own}"
     return Sighting(
         entry=entry,
         content_hash=content_hash,

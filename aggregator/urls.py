@@ -19,6 +19,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _EDGE = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\u3000\ufeff"
 _INSIDE = re.compile(r"[\t\n\r]+")  # browsers drop these anywhere (https://url.spec.whatwg.org, 4.4)
 _URL = re.compile(r"(https?):[/\\]+([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.IGNORECASE | re.DOTALL)
+_USERINFO = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _AUTHORITY = re.compile(r"(?:(.*)@)?(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{0,5}))?", re.DOTALL)
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -121,6 +122,15 @@ def clean(raw_url: str) -> str | None:
         authority = f"{authority}:{parts.port}"
     query = "" if parts.query is None else f"?{quote_illegal(parts.query)}"
     return f"{parts.scheme}://{authority}{quote_illegal(parts.path) or '/'}{query}"
+
+
+def without_userinfo(url: str) -> str:
+    """Return an http(s) URL without user and password.
+
+    >>> without_userinfo("https://me:secret@example.org/a?b=c@d"), without_userinfo("https://example.org?b=c@d")
+    ('https://example.org/a?b=c@d', 'https://example.org?b=c@d')
+    """
+    return _USERINFO.sub(r"\1", url)
 
 
 def quote_illegal(text: str) -> str:

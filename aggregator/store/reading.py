@@ -29,6 +29,7 @@ from aggregator.store.schema import (
     revisions,
 )
 from aggregator.store.search import find
+from aggregator.urls import without_userinfo
 
 _AT_ONCE: Final = 100
 _ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -107,7 +108,7 @@ def _all(tx: Transaction, query: Any, ids: Iterable[Any]) -> list[Row[Any]]:
 
 def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[Row[Any]]) -> Article:
     content = load_extraction(row.title, row.body, row.content)
-    names = tuple(dict.fromkeys(feed.name or feed.url for feed in sighted_by))
+    names = tuple(dict.fromkeys(feed.name or without_userinfo(feed.url) for feed in sighted_by))
     tags = dict.fromkeys(tag for feed in sighted_by for tag in load_strings(feed.tags)) | dict.fromkeys(content.tags)
     return Article(
         id=ArticleId(row.id),

@@ -11,6 +11,7 @@ import pytest
 
 from aggregator.models import (
     Cause,
+    Entry,
     Feed,
     FeedId,
     FeedState,
@@ -27,8 +28,8 @@ from aggregator.models import (
     Validators,
 )
 from aggregator.parse import parse_new
-from aggregator.poll import Polled, PollSettings, poll_feed
-from aggregator.rules import shipped_publishers
+from aggregator.poll import Polled, PollSettings, poll_feed, sighting_of
+from aggregator.rules import Publishers, shipped_publishers
 from aggregator.schedule import PollPolicy
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -151,6 +152,22 @@ def test_a_first_poll_records_entries_validators_and_hints() -> None:
     assert text_only.identity.key.startswith("entry:")
     assert empty.url is None
     assert empty.identity is None
+
+
+def test_user_and_password_in_a_link_are_left_out() -> None:
+    """They are a stranger's, and would be stored and shown."""
+    entry = Entry(id="1", entry_id="1", link="https://me:secret@www.example.org/a/1?b=c@d")
+    sighting = sighting_of(entry, feed(), shipped_publishers())
+    assert sighting.url == "https://www.example.org/a/1?b=c@d"
+    assert sighting.identity is not None
+    assert "secret" not in sighting.identity.url
+    own = sighting_of(
+        Entry(id="2", entry_id="2", link=None, summary="A text."),
+        replace(feed(), url=URL.replace("//", "//me:secret@")),
+        Publishers(),
+    )
+    assert own.url is not None
+    assert own.url.startswith(f"{URL}#")
 
 
 def test_a_feed_kept_as_it_is_needs_no_page() -> None:
