@@ -18,7 +18,7 @@ from aggregator.collect import PageLimits
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.memory import share_heaps
-from aggregator.engine.parsing import parse_here_or_there
+from aggregator.engine.parsing import longest_parse, parse_here_or_there
 from aggregator.engine.pool import WorkerPool
 from aggregator.engine.visits import Visits
 from aggregator.errors import ConfigError, StorageError
@@ -245,7 +245,7 @@ def _tools(
         rules_of=page_rules_of(config, publishers),
         parse=partial(parse_here_or_there, pool),
         policy=VisitPolicy(
-            lease=config.http.total_timeout + _LEASE_MARGIN,
+            lease=max(config.http.total_timeout, longest_parse(config.extraction.timeout)) + _LEASE_MARGIN,
             per_host_interval=config.http.per_host_interval,
             waiting=config.http.total_timeout,
             respect_robots=config.http.respect_robots,

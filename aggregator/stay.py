@@ -118,7 +118,7 @@ class Stay:
             clock.sleep(wait)
             if self._stopping():
                 return False
-        self._keep_lease()
+        self.keep_lease()
         return True
 
     @property
@@ -179,9 +179,14 @@ class Stay:
         pace = self.now() + timedelta(seconds=wait)
         return max(pace, self.not_before or pace)
 
-    def _keep_lease(self) -> None:
+    def keep_lease(self, *, whole: bool = False) -> None:
+        """Renew the lease when less than half of it is left; `whole`: at once, before something that takes long.
+
+        Raises:
+            LeaseLostError: another process holds the host by now.
+        """
         lease = self._tools.policy.lease
-        if self._tools.clock.monotonic() - self._renewed <= lease.total_seconds() / 2:
+        if not whole and self._tools.clock.monotonic() - self._renewed <= lease.total_seconds() / 2:
             return
         if not self._tools.store.renew(self.claim, lease):
             raise LeaseLostError(self.claim.host)

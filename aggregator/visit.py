@@ -7,7 +7,7 @@ requests is spent in the table (`not_before`), not in a thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,10 +28,11 @@ from aggregator.models import (
     NotModified,
     Page,
     PageFailed,
+    ParsedFeed,
     RawResponse,
     Redirected,
 )
-from aggregator.poll import poll_feed
+from aggregator.poll import FeedParser, poll_feed
 from aggregator.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
 from aggregator.stay import QUIET, TIMEOUTS, Hops, Stay, Tools, asks_for_quiet
@@ -40,6 +41,7 @@ from aggregator.urls import host_of
 logger = logging.getLogger(__name__)
 
 _FEEDS = 50  # asked of the store at once
+_LONG_PARSE_BYTES = 1_000_000  # beyond it a parse may take as long as a request
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,7 +145,7 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
         polled = poll_feed(
             feed,
             fetcher=tools.fetcher,
-            parse=tools.parse,
+            parse=_parser_under_lease(stay, tools),
             publishers=tools.publishers,
             settings=settings,
             now=stay.now,
@@ -175,6 +177,18 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
         report.count_cause(record.outcome.cause)
     _enlarge(stay.scope, record, recorded)
     return record.state.due_at
+
+
+def _parser_under_lease(stay: Stay, tools: Tools) -> FeedParser:
+    """Return a parser during and after which the host is still ours: ten thousand entries can take long."""
+
+    def parse(fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
+        stay.keep_lease(whole=len(fetched.body) > _LONG_PARSE_BYTES)
+        parsed = tools.parse(fetched, known, now)
+        stay.keep_lease()
+        return parsed
+
+    return parse
 
 
 def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.models import Fetched, ParsedFeed
@@ -14,6 +14,11 @@ logger = logging.getLogger(__name__)
 
 _LARGE_BYTES = 1_000_000  # beyond it a full parse may take seconds
 _SLOWER = 2  # how many times the limit for a page; 10,000 entries (4 s of CPU) took over 20 s on a crowded machine
+
+
+def longest_parse(timeout: timedelta) -> timedelta:
+    """Return how long a parse may take, where `timeout` is the limit for a page."""
+    return timeout * _SLOWER
 
 
 def parse_here_or_there(pool: WorkerPool, fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
@@ -29,7 +34,7 @@ def parse_here_or_there(pool: WorkerPool, fetched: Fetched, known: Collection[st
             logger.exception("parse failed", extra={"url": url})
             return ParsedFeed(kind=None, format=None, error=f"{type(bug).__name__}: {bug}"[:300])
     future = pool.submit_within(
-        pool.timeout * _SLOWER, parse_new, fetched.body, url=url, headers=headers, now=now, known=frozenset(known)
+        longest_parse(pool.timeout), parse_new, fetched.body, url=url, headers=headers, now=now, known=frozenset(known)
     )
     error = future.exception()
     if error is None:
