@@ -29,7 +29,7 @@ _CAUSES = {
 }  # fmt: skip
 _RETRY_AFTER = (
     ("120", timedelta(minutes=2)), ("0", timedelta(0)), (" 7 ", timedelta(seconds=7)), ("soon", None), ("-5", None),
-    ("1.5", None), ("9" * 30, None), ("999999999", timedelta(days=30)),
+    ("1.5", None), ("9" * 30, timedelta(days=30)), ("999999999", timedelta(days=30)),
     ("Mon, 23 Nov 2026 11:00:00 GMT", timedelta(hours=1)), ("Mon, 23 Nov 2026 09:00:00 GMT", timedelta(0)),
 )  # fmt: skip
 _DATE = "Date: Mon, 23 Nov 2026 10:00:00 GMT"
