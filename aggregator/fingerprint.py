@@ -31,13 +31,31 @@ _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(  # scripts that do not separate words: Thai, Lao, Khmer, Burmese, kana, Han
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+# Short lines that change while the text stays the same: ages, counters, "updated" lines. They are no part of what is
+# compared for a revision.
+_MAX_PASSING_CHARS = 80
+_UNITS = (
+    r"sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|h|days?|weeks?|months?|comments?|replies|shares?|likes?|views?|reads?"
+    r"|sekunden?|minuten?|stunden?|tag(?:en?)?|wochen?|kommentare?|secondes?|heures?|jours?|semaines?|commentaires?"
+    r"|partages?|segundos?|minutos?|horas?|días?|dias?|semanas?|comentarios?|comentários?|minuti|ore|giorni|commenti"
+    r"|uur|uren|dagen|reacties|минут\w?|час\w{0,2}|дн\w{1,2}|комментари\w{1,2}"
+)
+_PASSING = re.compile(
+    rf"(?:.{{0,20}}\b)?(?:\d[\d.,]*\s?[km]?\+?\s?|(?:an?|one|eine[rmn]?|une?|una)\s)(?:{_UNITS})\b.{{0,40}}"
+    r"|(?:last )?(?:updated?|aktualisiert|stand|mis à jour|actualizado|atualizado|aggiornato|bijgewerkt|обновлено)\b"
+    r".{0,60}"
+    r"|\D{0,12}\d{1,3}\s?(?:/|of|von|sur|de|di|van|из)\s?\d{1,3}",
+    re.IGNORECASE,
+)
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", ":")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """What is stored of a text: `hashes` fit a signed 64-bit column; `size` counts all grams, sampled or not.
 
-    `text_hash` (16 bytes) is that of the normalised text: equal for texts that differ in case, blanks, punctuation.
+    `text_hash` (16 bytes) is that of the normalised text: equal for texts that differ in case, blanks, punctuation,
+    and in lines that tell an age or count something.
     For texts too short to be compared `hashes` is empty and `size` 0.
     """
 
@@ -68,13 +86,25 @@ def fingerprint(text: str) -> Fingerprint:
     normalised = unicodedata.normalize("NFKC", text).casefold()
     words = _WORD.findall(normalised)
     joined = " ".join(words)
-    text_hash = hashlib.blake2b(joined.encode("utf-8", "replace"), digest_size=16).digest()
+    lasting = "\n".join(line for line in normalised.split("\n") if not is_passing(line))
+    compared = joined if len(lasting) == len(normalised) else " ".join(_WORD.findall(lasting)) or joined
+    text_hash = hashlib.blake2b(compared.encode("utf-8", "replace"), digest_size=16).digest()
     if not joined.isascii() and 4 * len(_UNSPACED.findall(joined)) > len(joined):
         characters = "".join(words)
         grams = _grams_of_characters(characters) if len(characters) >= MIN_CHARACTERS else []
     else:
         grams = _grams_of_words(words) if len(words) >= MIN_WORDS else []
     return Fingerprint(hashes=_sample(grams), size=len(grams), text_hash=text_hash)
+
+
+def is_passing(line: str) -> bool:
+    """Tell whether a line only says how old something is, when it was touched, or how much there is of it.
+
+    >>> [is_passing(line) for line in ("9 hours ago · 531 comments", "Updated 10:42", "Page 1 of 3", "It was 5 days.")]
+    [True, True, True, False]
+    """
+    line = line.strip()
+    return len(line) <= _MAX_PASSING_CHARS and not line.endswith(_SENTENCE_ENDS) and bool(_PASSING.fullmatch(line))
 
 
 def compare(one: Set[int], other: Set[int]) -> Similarity:

@@ -141,3 +141,42 @@ def test_boilerplate_makes_no_match_and_short_texts_have_none() -> None:
     assert best_match(own, {A: cut}, {value: HashUse(documents=99) for value in own.hashes}) is None
     short = fingerprint(text(10))
     assert best_match(short, {A: short}, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("29 minutes ago", "2 hours ago"),
+        ("2 hours ago", "9 hours ago · 531 comments"),
+        ("vor einer Stunde", "vor 3 Stunden"),
+        ("il y a 2 heures", "il y a 3 jours"),
+        ("1.2k shares", "15k shares"),
+        ("Updated 10:42", "Last updated: 27 November 2026, 18:05 GMT"),
+        ("Page 1 of 3", "Page 1 of 4"),
+        ("", "1 day ago"),
+    ],
+)
+def test_ages_and_counters_are_no_part_of_what_is_compared(before: str, after: str) -> None:
+    story = "The council met on Tuesday.\n\nIt rebuilds the bridge."
+    one, other = (fingerprint(f"{line}\n\n{story}") for line in (before, after))
+    assert one.text_hash == other.text_hash
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("The strike lasts 5 days.", "The strike lasts 6 days."),
+        ("Seven dead after storm", "Nine dead after storm"),
+        ("Home team 2", "Home team 3"),
+        ("Idi Amin in exile", "Idi Amin in Jeddah"),
+        ("2 hours ago", "A reporter for 20 years, she said that the ferry was hit by a second wave of water"),
+    ],
+)
+def test_all_else_is_compared(before: str, after: str) -> None:
+    story = "The council met on Tuesday.\n\nIt rebuilds the bridge."
+    one, other = (fingerprint(f"{line}\n\n{story}") for line in (before, after))
+    assert one.text_hash != other.text_hash
+
+
+def test_a_text_of_nothing_but_ages_is_still_told_apart() -> None:
+    assert fingerprint("2 hours ago").text_hash != fingerprint("3 hours ago").text_hash
