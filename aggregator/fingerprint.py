@@ -86,8 +86,7 @@ def fingerprint(text: str) -> Fingerprint:
     normalised = unicodedata.normalize("NFKC", text).casefold()
     words = _WORD.findall(normalised)
     joined = " ".join(words)
-    lasting = "\n".join(line for line in normalised.split("\n") if not is_passing(line))
-    compared = joined if len(lasting) == len(normalised) else " ".join(_WORD.findall(lasting)) or joined
+    compared = " ".join(_WORD.findall(lasting(normalised)))
     text_hash = hashlib.blake2b(compared.encode("utf-8", "replace"), digest_size=16).digest()
     if not joined.isascii() and 4 * len(_UNSPACED.findall(joined)) > len(joined):
         characters = "".join(words)
@@ -95,6 +94,12 @@ def fingerprint(text: str) -> Fingerprint:
     else:
         grams = _grams_of_words(words) if len(words) >= MIN_WORDS else []
     return Fingerprint(hashes=_sample(grams), size=len(grams), text_hash=text_hash)
+
+
+def lasting(text: str) -> str:
+    """Return a text without the lines that change while it stays the same; a text of nothing else as it is."""
+    kept = "\n".join(line for line in text.split("\n") if not is_passing(line))
+    return kept if kept.strip() else text
 
 
 def is_passing(line: str) -> bool:

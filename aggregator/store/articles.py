@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Row, bindparam, case, or_, select, update
 
-from aggregator.fingerprint import Fingerprint
+from aggregator.fingerprint import Fingerprint, lasting
 from aggregator.identify import article_id, key_hash
 from aggregator.ledger import ArticleOutcome, ArticleRecord, ArticleRecorded
 from aggregator.models import ArticleId, FetchedPage, HostId, Identity, Key
@@ -132,7 +132,7 @@ def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: Artic
     """Return what comes in; `row` has the page's id, feed_id, first_seen and raw_hash."""
     key = record.identity.key or page.key
     content = record.content
-    body_hash = text_hash(content.body)
+    body_hash = text_hash(lasting(content.body))  # for a changed age line or counter there is no revision
     article, own = _own_of(tx, key)
     return Incoming(
         record=record,
