@@ -107,7 +107,7 @@ def record_article(tx: Transaction, outcome: ArticleOutcome) -> ArticleRecorded 
     if next_visit_at is not None:
         lower_pages_due(tx, HostId(row.host_id), next_visit_at)
         if outcome.resumes:
-            ask_for_part(tx, page.id, HostId(row.host_id), page.parts[-1].url, next_visit_at)
+            ask_for_part(tx, page.id, page.parts[-1].url, next_visit_at)
     return ArticleRecorded(article_id=recorded, kind=kind)
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, update
 
 from aggregator.ledger import Claim, Scope
-from aggregator.models import FeedId, HostId, PageId
+from aggregator.models import FeedId, HostId, Page, PageId
 from aggregator.store.database import Transaction
 from aggregator.store.hashes import batches
 from aggregator.store.schema import DUE, NEVER, feeds, hosts, pages
+from aggregator.urls import host_of
 
 _claim_columns: Final = (
     hosts.c.id,
@@ -55,6 +56,12 @@ def host_ids(tx: Transaction, names: Iterable[str]) -> dict[str, HostId]:
         tx.add(hosts, [{"name": name} for name in missing])
         found |= _host_ids(tx, missing)
     return found
+
+
+def home_of(tx: Transaction, claim: Claim, page: Page) -> HostId:
+    """Return the host of the page's own address: the next visit starts there, wherever this one was handed over to."""
+    home = host_of(page.url)
+    return claim.host_id if page.host == home else host_ids(tx, [home])[home]
 
 
 def _host_ids(tx: Transaction, names: Iterable[str]) -> dict[str, HostId]:

@@ -29,9 +29,10 @@ from aggregator.store.codec import dump
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import batches
-from aggregator.store.hosts import is_current, lower_pages_due
+from aggregator.store.hosts import home_of, host_ids, is_current, lower_pages_due
 from aggregator.store.responses import load_raw
 from aggregator.store.schema import DUE, FETCHED, NEVER, articles, folders, page_parts, pages, raw_responses
+from aggregator.urls import host_of
 
 _SILENT: Final = timedelta(seconds=90)  # of a folder's workers, then all is fetched again
 _LATER: Final = timedelta(seconds=5)
@@ -146,6 +147,7 @@ _ask: Final = (
     .where(pages.c.id == bindparam("page"))
     .values(
         state=DUE,
+        host_id=bindparam("its_host"),
         target=bindparam("part_url"),
         due_at=bindparam("at"),
         token=pages.c.token + 1,
@@ -174,14 +176,16 @@ def record_onward(tx: Transaction, page: FetchedPage, onward: Onward) -> HostId 
     part = {"page_id": page.id, "raw_hash": row.raw_hash, "number": onward.number}
     tx.run(_drop_from, {"page": page.id, "first": row.raw_hash, "from_number": onward.number})
     tx.add(page_parts, [{**part, "url": onward.url}])
-    ask_for_part(tx, page.id, HostId(row.host_id), onward.url, tx.now)
-    return HostId(row.host_id)
+    return ask_for_part(tx, page.id, onward.url, tx.now)
 
 
-def ask_for_part(tx: Transaction, page_id: PageId, host_id: HostId, url: str, at: datetime) -> None:
-    """Make a page due with one of its parts; it lies at the host of the page."""
-    tx.run(_ask, {"page": page_id, "part_url": url, "at": at})
+def ask_for_part(tx: Transaction, page_id: PageId, url: str, at: datetime) -> HostId:
+    """Make a page due with one of its parts, at the host where that lies; return this host."""
+    name = host_of(url)
+    host_id = host_ids(tx, [name])[name]
+    tx.run(_ask, {"page": page_id, "its_host": host_id, "part_url": url, "at": at})
     lower_pages_due(tx, host_id, at)
+    return host_id
 
 
 # --- outcomes ---------------------------------------------------------------------------------------------------------
@@ -204,6 +208,7 @@ _to_extraction: Final = (
     .where(*_still_due)
     .values(
         state=FETCHED,
+        host_id=bindparam("home"),
         target=pages.c.url,
         token=pages.c.token + 1,
         lease_until=NEVER,
@@ -231,7 +236,7 @@ def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: 
     }
     tx.add(raw_responses, [kept])  # what is there may be that of another part: the same bytes end the chain
     tx.run(_came, {"page": page.id, "first": row.raw_hash, "which": part.number, "hash": raw.content_hash})
-    tx.run(_to_extraction, {"page": page.id})
+    tx.run(_to_extraction, {"page": page.id, "home": home_of(tx, claim, page)})
     return True
 
 
@@ -253,7 +258,7 @@ def record_part_failure(
         "more": int(counts or failed.cause is Cause.ROBOTS),
     }
     tx.run(_came_not, values)
-    tx.run(_to_extraction, {"page": page.id})
+    tx.run(_to_extraction, {"page": page.id, "home": home_of(tx, claim, page)})
     decision = Decision(url=part.url, key=page.key, verdict="failed", rule=failed.cause, detail=failed.detail)
     record_decisions(tx, f"page {page.id}", [decision], tx.now)
     return True
@@ -264,7 +269,15 @@ _wait: Final = update(pages).where(*_still_due).values(due_at=bindparam("at"))
 _anew: Final = (
     update(pages)
     .where(*_still_due)
-    .values(due_at=bindparam("at"), target=pages.c.url, raw_hash=None, raw_folder=None, etag=None, last_modified=None)
+    .values(
+        host_id=bindparam("home"),
+        due_at=bindparam("at"),
+        target=pages.c.url,
+        raw_hash=None,
+        raw_folder=None,
+        etag=None,
+        last_modified=None,
+    )
 )
 
 
@@ -279,5 +292,7 @@ def leave_part(tx: Transaction, claim: Claim, page: Page) -> bool:
         tx.run(_wait, {"page": page.id, "at": tx.now + _LATER})
         return True
     drop_parts(tx, page.id, row.raw_hash)
-    tx.run(_anew, {"page": page.id, "at": tx.now})
+    home = home_of(tx, claim, page)
+    tx.run(_anew, {"page": page.id, "home": home, "at": tx.now})
+    lower_pages_due(tx, home, tx.now)
     return True

@@ -31,7 +31,7 @@ from aggregator.store.codec import dump_hops, load_entry_rest, load_hops
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import batches
-from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_pages_due
+from aggregator.store.hosts import home_of, host_ids, is_current, lock_hosts, lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition, resolve
 from aggregator.store.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
 from aggregator.store.responses import keep_raw
@@ -119,7 +119,8 @@ _fetched: Final = (
     .where(*_still_due)
     .values(
         state="fetched",
-        target=pages.c.url,  # the next visit starts where this one did
+        host_id=bindparam("home"),
+        target=pages.c.url,  # the next visit starts where the first one did
         hops=bindparam("new_hops"),
         etag=bindparam("new_etag"),
         last_modified=bindparam("new_last_modified"),
@@ -154,6 +155,7 @@ def record_fetched(
         return False
     values = {
         "page": page.id,
+        "home": home_of(tx, claim, page),
         "new_hops": dump_hops(hops),
         "new_etag": validators.etag,
         "new_last_modified": validators.last_modified,
@@ -178,6 +180,7 @@ _visited: Final = (
         etag=bindparam("new_etag"),
         last_modified=bindparam("new_last_modified"),
         fetched_at=bindparam("at"),
+        host_id=bindparam("home"),
         target=pages.c.url,
         hops="",
         attempts=0,
@@ -194,9 +197,10 @@ def record_unchanged(
     """A revisit found the page unchanged; validators that the answer did not carry stay."""
     if not is_current(tx, claim):
         return False
-    now = tx.now
+    now, home = tx.now, home_of(tx, claim, page)
     values = {
         "page": page.id,
+        "home": home,
         "new_state": "done" if next_at is None else "due",
         "next_at": next_at or now,
         "new_etag": validators.etag or page.validators.etag,
@@ -204,6 +208,8 @@ def record_unchanged(
         "at": now,
     }
     tx.run(_visited, values)
+    if home != claim.host_id and next_at is not None:
+        lower_pages_due(tx, home, next_at)
     return True
 
 
@@ -219,6 +225,7 @@ _failed: Final = (
         attempts=pages.c.attempts + bindparam("more"),
         cause=bindparam("new_cause"),
         detail=bindparam("new_detail"),
+        host_id=bindparam("home"),
         target=pages.c.url,
         hops="",
         raw_hash=None,
@@ -240,9 +247,10 @@ def record_page_failure(
         return record_part_failure(tx, claim, page, page.part, failed, counts)
     if not is_current(tx, claim):
         return False
-    now = tx.now
+    now, home = tx.now, home_of(tx, claim, page)
     values = {
         "page": page.id,
+        "home": home,
         "new_state": _state_after(tx, page, next_at),
         "next_at": next_at or now,
         "more": 1 if counts else 0,
@@ -252,6 +260,8 @@ def record_page_failure(
     tx.run(_failed, values)
     decision = Decision(url=page.url, key=page.key, verdict="failed", rule=failed.cause, detail=failed.detail)
     record_decisions(tx, f"page {page.id}", [decision], now)
+    if home != claim.host_id and next_at is not None:
+        lower_pages_due(tx, home, next_at)
     return True
 
 

@@ -20,6 +20,7 @@ from aggregator.models import (
 )
 from aggregator.store import SqlStore
 from tests.stores import (
+    FOLDER,
     LEASE,
     START,
     URL,
@@ -36,6 +37,7 @@ from tests.stores import (
     poll,
     poll_record,
     postgres_url,
+    raw,
     sighting,
     sqlite_template,
     store,
@@ -306,6 +308,37 @@ def test_a_page_is_handed_over_to_another_host(store: SqlStore) -> None:
     assert (there.host, there.host_id) == ("other.example:443", went_on[1])
     (page,) = store.due_pages(there, START)
     assert (page.id, page.target, page.hops, page.host) == (went_on[0], target.url, hops, "other.example:443")
+
+
+@pytest.mark.parametrize("outcome", ["article", "unchanged", "failure"])
+def test_the_next_visit_to_a_page_that_was_handed_over_is_to_its_own_host(
+    store: SqlStore, clock: StandingClock, outcome: str
+) -> None:
+    due_page(store)
+    (held,) = store.claim_hosts(5, LEASE)
+    (page,) = store.due_pages(held, START)
+    target = identity("https://other.example/x/1")
+    hops = (Hop(url=page.url, status=302, target=target.url),)
+    assert store.record_handover(held, page, target, "other.example:443", hops) is not None
+    store.release(held)
+    (there,) = store.claim_hosts(5, LEASE)
+    (page,) = store.due_pages(there, START)
+    again = START + timedelta(hours=6)
+    match outcome:
+        case "article":
+            assert store.record_fetched(there, page, raw(page, at=START), FOLDER, hops, Validators())
+            (fetched,) = fetched_pages(store)
+            assert store.record_article(fetched, article_record(fetched), if_changed=again) is not None
+        case "unchanged":
+            assert store.record_unchanged(there, page, Validators(), again)
+        case _:
+            failed = PageFailed(cause=Cause.SERVER_ERROR, detail="500")
+            assert store.record_page_failure(there, page, failed, again)
+    store.release(there)
+    clock.pass_(timedelta(hours=7))
+    due = {claimed.host: store.due_pages(claimed, clock.now()) for claimed in store.claim_hosts(5, LEASE)}
+    ((host, (page,)),) = ((host, pages) for host, pages in due.items() if pages)
+    assert (host, page.target, page.host) == (held.host, page.url, held.host)
 
 
 def test_a_page_that_leads_to_a_known_article_is_done(store: SqlStore) -> None:
