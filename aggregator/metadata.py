@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml.etree import _Element as Element
 
-from aggregator.blocks import letters_of, text_in
+from aggregator.blocks import blocks_of, letters_of, text_in
 from aggregator.bylines import looks_personal, persons_of
 from aggregator.dates import EARLIEST_AT, LATEST_AHEAD, parse_date
 from aggregator.jsonld import JsonLd, Node, text_of, types_of
@@ -43,7 +43,7 @@ _ISO = re.compile(
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _CLOCK = re.compile(r"\d[:hH.]\d\d")
 _URL_DAY = re.compile(r"/((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[01])(?:[/-]|$)")
-_SUFFIX = re.compile(r"\s+[|–—·•:-]\s+|\s*[|｜]\s*")
+_SUFFIX = re.compile(r"\s+[|–—·•:»«-]\s+|\s*[|｜]\s*")
 _MAX_TITLE_CHARS = 500
 _MIN_HEAD_CHARS = 8
 
@@ -159,7 +159,7 @@ def _title_of(tree: Element, article: Node, metas: Mapping[str, Sequence[str]], 
 
     Some headlines in JSON-LD are for search engines, and `og:title` for networks; the page shows its own.
     """
-    heads = [text_in(head) for head in list(tree.iter("h1"))[:5]]
+    heads = [_line_of(head) for head in list(tree.iter("h1"))[:5]]
     head = next((head for head in heads if len(head) >= _MIN_HEAD_CHARS and letters_of(head) != letters_of(site)), "")
     votes: defaultdict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
@@ -180,6 +180,11 @@ def _title_of(tree: Element, article: Node, metas: Mapping[str, Sequence[str]], 
             votes[letters] += weight
             spelled.setdefault(letters, title)
     return spelled[max(votes, key=votes.__getitem__)] if votes else ""
+
+
+def _line_of(head: Element) -> str:
+    """Return a headline as one line; a kicker in a block of its own is a word of its own."""
+    return " ".join(word for block in blocks_of(head) for word in block.text.split())
 
 
 def _json_ld_authors(json_ld: JsonLd) -> tuple[list[str], list[str]]:

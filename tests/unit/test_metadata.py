@@ -32,6 +32,9 @@ def meta(name: str, content: str) -> str:
     ("head", "body", "ld", "title"),
     [
         pytest.param("<title>From title | Other</title>", "", "", "From title | Other", id="title alone"),
+        pytest.param(
+            "", "<h1><div>Local</div>A <b>bridge</b></h1>", "", "Local A bridge", id="kicker in a block of its own"
+        ),
         pytest.param(meta("og:title", "Open graph"), "<h1>Shown head</h1>", "", "Open graph", id="og before h1"),
         pytest.param(
             meta("og:title", "Open graph"),
@@ -200,6 +203,7 @@ def test_what_guides_the_body() -> None:
         ("A - B | The Times", "A - B"),
         ("A – example.org", "A"),
         ("A | Example", "A"),
+        ("A » example.org", "A"),
         ("The Times | A", "The Times | A"),
         ("Mother-in-law", "Mother-in-law"),
         ("", ""),
