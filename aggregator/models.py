@@ -257,6 +257,7 @@ class PublicationStats:
     `recent` the latest publication times, oldest first.
     """
 
+    since: datetime | None = None  # the first answer; None also in stores that did not keep it
     at: datetime | None = None
     weight: float = 0.0
     exposure_days: float = 0.0

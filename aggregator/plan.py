@@ -132,7 +132,7 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, now: datetime) -> _
     delays: list[timedelta] = []
     while at < now:
         near = recent[bisect_left(recent, at - _BURST) : bisect_right(recent, at)]
-        state = replace(state, stats=replace(stats, at=at, recent=near))
+        state = replace(state, stats=replace(stats, since=None, at=at, recent=near))  # not as a newcomer
         due_at = next_poll_at(replace(feed, state=state), now=at, policy=policy, random=random)
         found += bisect_right(recent, due_at) > bisect_right(recent, at)
         delays += [

@@ -6,11 +6,10 @@ meanwhile, A(t) = integral of rate(s) * (t - s) ds from the last poll, reaches a
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from aggregator.models import PublicationStats
 
@@ -69,6 +68,7 @@ def update_stats(
         weekdays[appeared.weekday()] += 1
         minutes[appeared.minute // 5] += 1
     return PublicationStats(
+        since=now if stats.at is None else stats.since,
         at=now,
         weight=round(weight, 6),
         exposure_days=round(exposure, 6),
@@ -116,41 +116,6 @@ def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
     fade = math.exp(-_DECAY * _elapsed(stats, now))
     gained = (1 - fade) / _DECAY / _DAY if stats.at is not None else 0.0
     return stats.weight * fade, stats.exposure_days * fade + gained
-
-
-def stats_to_json(stats: PublicationStats) -> str:
-    """Return `stats` as JSON of a few hundred bytes; `stats_from_json` gives it back."""
-    times = [at.timestamp() for at in stats.recent]
-    return json.dumps(
-        {
-            "at": stats.at.timestamp() if stats.at else None,
-            "weight": stats.weight,
-            "exposure_days": stats.exposure_days,
-            "hours": stats.hours,
-            "weekdays": stats.weekdays,
-            "minutes": stats.minutes,
-            "recent": times,
-            "window": stats.window,
-        },
-        separators=(",", ":"),
-    )
-
-
-def stats_from_json(text: str) -> PublicationStats:
-    """Return what `stats_to_json` wrote; `""` is a feed that we know nothing of."""
-    if not text:
-        return PublicationStats()
-    told: dict[str, Any] = json.loads(text)  # Any: our own JSON
-    return PublicationStats(
-        at=None if told["at"] is None else datetime.fromtimestamp(told["at"], UTC),
-        weight=told["weight"],
-        exposure_days=told["exposure_days"],
-        hours=tuple(told["hours"]),
-        weekdays=tuple(told["weekdays"]),
-        minutes=tuple(told.get("minutes", (0.0,) * 12)),
-        recent=tuple(datetime.fromtimestamp(at, UTC) for at in told["recent"]),
-        window=told["window"],
-    )
 
 
 # --- expectation ------------------------------------------------------------------------------------------------------

@@ -15,14 +15,14 @@ from typing import Final
 from aggregator.models import Cause, Feed, FeedHints, FeedState, FeedStatus, FetchedPage, FetchFailed, Page
 from aggregator.rhythm import adaptive_interval
 from aggregator.rhythm import expected_rate as expected_rate
-from aggregator.rhythm import stats_from_json as stats_from_json
-from aggregator.rhythm import stats_to_json as stats_to_json
 from aggregator.rhythm import update_stats as update_stats
 
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # when a feed that is gone is due
 HOST_CAUSES: Final = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE, Cause.CONNECT, Cause.DNS, Cause.TLS})
 _LONGEST_WISH: Final = timedelta(days=7)  # of a server: freshness (HTTP.md rule 16), Retry-After, ttl, sy:update*
 _BACK_OFF_CAP: Final = timedelta(hours=24)
+_NEWCOMER: Final = timedelta(hours=6)  # how long a feed is new, from its first answer on
+_NEWCOMER_WAIT: Final = timedelta(minutes=50)  # with its jitter less than an hour: a timer each hour finds it due
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 
@@ -155,7 +155,10 @@ def _own_interval(feed: Feed, now: datetime, policy: PollPolicy) -> timedelta:
     """Return the wait that we choose: the operator's interval, else what the feed's rhythm suggests."""
     if feed.interval is not None:
         return max(feed.interval, policy.min_interval)
-    wait = adaptive_interval(feed.state.stats, policy.threshold, policy.max_interval, now)
+    stats = feed.state.stats
+    wait = adaptive_interval(stats, policy.threshold, policy.max_interval, now)
+    if stats.since is not None and now - stats.since < _NEWCOMER:
+        wait = min(wait, _NEWCOMER_WAIT)
     return max(min(wait, _longest_after_gap(feed.state, now)), policy.min_interval)
 
 

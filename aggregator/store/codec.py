@@ -202,6 +202,7 @@ def _dump_stats(stats: PublicationStats) -> Mapping[str, object] | None:
     if stats == _NO_STATS:
         return None
     return {
+        "since": _moment(stats.since),
         "at": _moment(stats.at),
         "weight": stats.weight,
         "exposure_days": stats.exposure_days,
@@ -217,6 +218,7 @@ def _load_stats(kept: Json | None) -> PublicationStats:
     if kept is None:
         return _NO_STATS
     return PublicationStats(
+        since=_read_moment(kept.get("since")),
         at=_read_moment(kept["at"]),
         weight=kept["weight"],
         exposure_days=kept["exposure_days"],

@@ -44,8 +44,6 @@ from aggregator.schedule import (
     own_network_is_down,
     revisit_after_update,
     revisit_at,
-    stats_from_json,
-    stats_to_json,
     steer,
     threshold_for,
     update_stats,
@@ -155,20 +153,15 @@ times = st.lists(FIXED_TIMES, max_size=80)
 
 @settings(deadline=None)
 @given(first=times, second=times, window=st.integers(0, 500), now=FIXED_TIMES, later=st.timedeltas(-DAY, 60 * DAY))
-def test_stats_read_back_and_stay_sound(
+def test_stats_stay_sound(
     first: list[datetime], second: list[datetime], window: int, now: datetime, later: timedelta
 ) -> None:
     stats = update_stats(PublicationStats(), first, window=window, polled_at=None, now=now)
     stats = update_stats(stats, second, window=window, polled_at=now, now=now + later)
-    assert stats_from_json(stats_to_json(stats)) == stats
     assert expected_rate(stats, now + later) > 0
     assert list(stats.recent) == sorted(stats.recent)
     wait = adaptive_interval(stats, 200, DAY, now + later)
     assert timedelta(0) <= wait <= DAY
-
-
-def test_no_memory_reads_back() -> None:
-    assert stats_from_json("") == stats_from_json(stats_to_json(PublicationStats())) == PublicationStats()
 
 
 # --- our own interval -------------------------------------------------------------------------------------------------
@@ -241,6 +234,19 @@ def test_a_quiet_feed_counts_for_more_than_its_entries() -> None:
     """Ten times fewer entries, hardly longer waits: each feed is worth half an entry a day by itself."""
     waits = [wait_of(PublicationStats(at=NOW, weight=weight, exposure_days=20), 500) for weight in (2, 0.2)]
     assert waits[0] < waits[1] < 1.3 * waits[0]
+
+
+@pytest.mark.parametrize(
+    ("age", "least", "most"), [(0, 45, 55), (5, 45, 55), (7, 120, 1440)], ids=["first answer", "new", "known"]
+)
+def test_a_new_feed_is_due_within_the_hour(age: int, least: int, most: int) -> None:
+    stats = update_stats(PublicationStats(), [NOW - 90 * DAY], window=1, polled_at=None, now=NOW)
+    for hour in range(1, age + 1):
+        stats = update_stats(stats, [], window=1, polled_at=NOW + (hour - 1) * HOUR, now=NOW + hour * HOUR)
+    now = NOW + age * HOUR
+    for seed in range(20):
+        due_at = next_poll_at(a_feed(stats=stats), now=now, policy=POLICY, random=Random(seed))
+        assert least * MINUTE <= due_at - now <= most * MINUTE
 
 
 def test_clockwork_is_met_after_its_minute() -> None:
