@@ -40,7 +40,7 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 test: $(STAMP)  ## all tests but soak and browser
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
-CORE := models errors urls keys unwrap rules patterns identify evidence parse dates encoding extract seedformat schedule rhythm quality fingerprint robots subscriptions pageparts
+CORE := models exchange errors urls keys unwrap rules patterns identify evidence parse dates encoding extract seedformat schedule rhythm quality fingerprint robots subscriptions pageparts
 
 .PHONY: coverage
 coverage: $(STAMP)  ## the tests with branch coverage: 95 % of all, 100 % of the core

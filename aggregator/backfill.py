@@ -13,25 +13,13 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from aggregator.archives import choose_sitemaps, is_index, named_in_index, older_page, section_of
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
 from aggregator.ledger import PollOutcome, PollRecord, Sighting
-from aggregator.models import (
-    Cause,
-    Entry,
-    Feed,
-    FeedState,
-    Fetched,
-    FetchFailed,
-    FetchRequest,
-    FetchResult,
-    Filling,
-    NotModified,
-    ParsedFeed,
-    Redirected,
-    Source,
-)
-from aggregator.poll import FeedParser, FirstSeen, PollSettings, sighting_of
+from aggregator.models import Entry, Feed, FeedState, Filling, ParsedFeed, Source
+from aggregator.poll import FeedParser, FirstSeen, PollSettings
 from aggregator.rules import Publishers
 from aggregator.schedule import update_stats
+from aggregator.sightings import sighting_of
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from aggregator.models import Cause, Fetched, FetchRequest, FetchResult, Page, PageFailed
+from aggregator.exchange import Cause, Fetched, FetchRequest, FetchResult
+from aggregator.models import Page, PageFailed
 from aggregator.ports import Fetcher
 
 # How JSON begins and no page does: an interface's answer, whatever its header says.

@@ -21,6 +21,7 @@ from aggregator.evidence import (
     refusal_alone,
     site_of_url,
 )
+from aggregator.exchange import Cause
 from aggregator.extract import extract_entry, extract_page, with_feed_content
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
@@ -29,7 +30,6 @@ from aggregator.ledger import ArticleRecord, Collected, Decision, Onward
 from aggregator.markup import Markup, read_markup
 from aggregator.models import (
     OWN_CONTENT,
-    Cause,
     Entry,
     ExtractInput,
     Extraction,

@@ -25,10 +25,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aggregator.exchange import Hop
 from aggregator.keys import decode_base62, make_key
 from aggregator.listings import is_home as is_home  # part of what this module offers
 from aggregator.listings import is_listing as is_listing
-from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Hop, Key
+from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Key
 from aggregator.rules import Publishers, publisher_of
 from aggregator.urls import host_of, registrable_domain, split
 

@@ -29,11 +29,12 @@ from trafilatura.settings import Document as TrafilaturaDocument
 from aggregator.blocks import Block, blocks_of, letters_of
 from aggregator.body import Guide, Opinion, Opinions, select_body
 from aggregator.bylines import looks_personal, persons_of
+from aggregator.exchange import Cause
 from aggregator.images import lead_image_of
 from aggregator.languages import language_of
 from aggregator.markup import Markup, read_markup
 from aggregator.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
-from aggregator.models import Cause, DateSource, ExtractInput, Extraction, PageFailed
+from aggregator.models import DateSource, ExtractInput, Extraction, PageFailed
 from aggregator.pagerules import Applied, PageRules, apply_rules, mark_css
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,7 @@ from urllib3 import exceptions as urllib3_errors
 from urllib3.response import BaseHTTPResponse
 
 from aggregator.endpoint import Endpoint, is_same_host, join_location, may_keep_credentials, parse_endpoint
-from aggregator.freshness import parse_freshness, parse_retry_after
-from aggregator.inflate import ACCEPT_ENCODING, InflateError, inflate
-from aggregator.models import (
+from aggregator.exchange import (
     Cause,
     Fetched,
     FetchFailed,
@@ -30,6 +28,8 @@ from aggregator.models import (
     Redirected,
     Validators,
 )
+from aggregator.freshness import parse_freshness, parse_retry_after
+from aggregator.inflate import ACCEPT_ENCODING, InflateError, inflate
 from aggregator.netguard import AddressPolicy, IPNetwork, Lookup, NetworkError, Resolver, system_lookup
 from aggregator.ports import Clock
 from aggregator.transport import Exchange, Route, Transport

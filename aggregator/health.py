@@ -14,8 +14,9 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+from aggregator.exchange import Cause
 from aggregator.ledger import FeedSigns, PollOutcome
-from aggregator.models import Cause, Feed, FeedState, FeedStatus, PublicationStats
+from aggregator.models import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.rhythm import expected_rate
 
 _DAY: Final = timedelta(days=1)

@@ -14,7 +14,7 @@ import brotli
 import zstandard
 
 from aggregator.errors import AggregatorError
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 
 ACCEPT_ENCODING = "gzip, deflate, br, zstd"
 _STEP_BYTES = 65_536  # inflated at once

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from aggregator.evidence import Blog, Edge
+from aggregator.exchange import Cause
 from aggregator.fingerprint import Fingerprint
 from aggregator.models import (
     Article,
     ArticleId,
-    Cause,
     Entry,
     Extraction,
     FeedId,

@@ -20,8 +20,9 @@ from prometheus_client.registry import Collector
 
 from aggregator import __version__
 from aggregator.errors import StorageError
+from aggregator.exchange import Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
 from aggregator.ledger import Counts, PollRecord, PollRecorded
-from aggregator.models import Feed, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
+from aggregator.models import Feed
 from aggregator.ports import Fetcher
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST

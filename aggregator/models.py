@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal, NewType
 
+from aggregator.exchange import Cause, Hop, Validators
+
 Key = NewType("Key", str)  # which article a URL means, e.g. "dw:63723431"
 ArticleId = NewType("ArticleId", str)  # 16 hexadecimal digits
 FeedId = NewType("FeedId", int)
@@ -19,145 +21,6 @@ PageId = NewType("PageId", int)
 HostId = NewType("HostId", int)
 
 OWN_CONTENT: Final = "entry:"  # how the keys of entries without a page begin: their text is the feed's own
-
-
-# --- outcomes ---------------------------------------------------------------------------------------------------------
-
-
-class Cause(StrEnum):
-    """Why something did not succeed; schedule, health and metrics decide by it, never by a message."""
-
-    # the network
-    DNS = "dns"
-    CONNECT = "connect"
-    TLS = "tls"
-    TIMEOUT = "timeout"
-    PROXY = "proxy"
-    PROTOCOL = "protocol"  # not HTTP, or broken HTTP
-    TRUNCATED = "truncated"  # cut off before its announced end
-    BAD_ENCODING = "bad_encoding"  # Content-Encoding that does not decode
-    TOO_LARGE = "too_large"
-    # refused by us
-    BAD_URL = "bad_url"  # no http(s) URL
-    FORBIDDEN_ADDRESS = "forbidden_address"
-    TOO_MANY_REDIRECTS = "too_many_redirects"
-    REDIRECT_LOOP = "redirect_loop"
-    ROBOTS = "robots"  # robots.txt says no
-    ROBOTS_UNREACHABLE = "robots_unreachable"  # robots.txt answers 5xx or not at all
-    # the server's answer
-    UNAUTHORIZED = "unauthorized"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not_found"
-    GONE = "gone"
-    RATE_LIMITED = "rate_limited"  # 429
-    UNAVAILABLE = "unavailable"  # 503
-    CLIENT_ERROR = "client_error"
-    SERVER_ERROR = "server_error"
-    # the content
-    EMPTY = "empty"
-    NOT_A_FEED = "not_a_feed"  # HTML or anything else instead of a feed
-    UNREADABLE = "unreadable"  # meant as a feed, and nothing could be read
-    NOT_TEXT = "not_text"  # a page that is no text
-    NO_TEXT = "no_text"  # a page without an article
-    LOW_QUALITY = "low_quality"  # a consent wall, an error page, a listing ...
-    # the extraction
-    EXTRACTION_TIMEOUT = "extraction_timeout"
-    EXTRACTION_CRASHED = "extraction_crashed"
-    EXTRACTION_MEMORY = "extraction_memory"
-    EXTRACTION_FAILED = "extraction_failed"
-    RAW_MISSING = "raw_missing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """One redirect that was answered: `url` said `status` and named the next address."""
-
-    url: str
-    status: int
-    target: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validators:
-    """What goes back in a conditional request, byte for byte (RFC 9110, 13.1)."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchRequest:
-    """One bounded, conditional GET.
-
-    `hops` are those already followed for this request (their number and addresses count against the limits).
-    With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`.
-    `deadline` is the whole time allowed, name resolution to last byte.
-    """
-
-    url: str
-    accept: Literal["feed", "page", "robots"] = "page"
-    validators: Validators = Validators()
-    hops: tuple[Hop, ...] = ()
-    follow_hosts: bool = True
-    max_bytes: int
-    deadline: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A complete 200 answer, inflated. Header names are lower case; repeated ones are joined by a comma."""
-
-    url: str
-    final_url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    validators: Validators
-    hops: tuple[Hop, ...]
-    fresh_for: timedelta | None  # Cache-Control: max-age, else Expires; clamped to 7 days
-    wire_bytes: int
-    elapsed: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotModified:
-    """A 304; `validators` holds only those that it carried."""
-
-    url: str
-    final_url: str
-    headers: Mapping[str, str]
-    validators: Validators
-    hops: tuple[Hop, ...]
-    fresh_for: timedelta | None
-    elapsed: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redirected:
-    """A redirect to another host that was not followed; `hops` ends with the hop that names `target`."""
-
-    url: str
-    target: str
-    hops: tuple[Hop, ...]
-    elapsed: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchFailed:
-    """No usable answer. `retry_after` is the server's own wish (RFC 9110, 10.2.3)."""
-
-    url: str
-    final_url: str
-    cause: Cause
-    detail: str
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    hops: tuple[Hop, ...] = ()
-    retry_after: timedelta | None = None
-    elapsed: timedelta = timedelta(0)
-
-
-FetchResult = Fetched | NotModified | Redirected | FetchFailed
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------
@@ -314,7 +177,7 @@ class FeedState:
     polled_at: datetime | None = None
     succeeded_at: datetime | None = None
     not_before: datetime | None = None  # the server's own wish: Retry-After
-    validators: Validators = Validators()
+    validators: Validators = field(default_factory=Validators)
     body_hash: str = ""
     raw_hashes: tuple[str, ...] = ()  # of the entries in the last body, for the ladder
     title: str = ""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from aggregator.evidence import Edge
+from aggregator.exchange import Cause, FetchRequest, FetchResult, Hop, Validators
 from aggregator.ledger import (
     Activity,
     ArticleFilter,
@@ -37,13 +38,9 @@ from aggregator.ledger import (
 from aggregator.models import (
     Article,
     ArticleId,
-    Cause,
     Feed,
     FeedId,
     FetchedPage,
-    FetchRequest,
-    FetchResult,
-    Hop,
     HostId,
     Identity,
     Key,
@@ -52,7 +49,6 @@ from aggregator.models import (
     PageId,
     RawResponse,
     Subscription,
-    Validators,
 )
 
 

@@ -17,7 +17,8 @@ from urllib.parse import urljoin
 from protego import Protego
 
 from aggregator import urls
-from aggregator.models import Cause, Fetched, FetchFailed, FetchResult, PageFailed
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchResult
+from aggregator.models import PageFailed
 
 MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
 MAX_AGE = timedelta(days=1)  # RFC 9309, 2.4

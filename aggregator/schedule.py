@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
-from aggregator.models import Cause, Feed, FeedHints, FeedState, FeedStatus, FetchedPage, FetchFailed, Page
+from aggregator.exchange import Cause, FetchFailed
+from aggregator.models import Feed, FeedHints, FeedState, FeedStatus, FetchedPage, Page
 from aggregator.rhythm import adaptive_interval
 from aggregator.rhythm import expected_rate as expected_rate
 from aggregator.rhythm import update_stats as update_stats

@@ -14,8 +14,9 @@ from random import Random
 from aggregator.collect import PageLimits
 from aggregator.distill import RulesOf
 from aggregator.errors import LeaseLostError
+from aggregator.exchange import Cause, FetchFailed
 from aggregator.ledger import Claim, PollRecord, PollRecorded, Scope
-from aggregator.models import Cause, Feed, FetchFailed, Page
+from aggregator.models import Feed, Page
 from aggregator.poll import FeedParser, PollSettings
 from aggregator.ports import Clock, Fetcher, RawStore, Store
 from aggregator.robots import RobotsRule, crawl_delay

@@ -23,8 +23,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
 from aggregator.endpoint import Endpoint
+from aggregator.exchange import Cause
 from aggregator.httphead import LenientResponse
-from aggregator.models import Cause
 from aggregator.netguard import AddressPolicy, NetworkError, Resolver, literal_address
 
 _MAX_ADDRESSES = 6  # tried for one name

@@ -16,22 +16,10 @@ from typing import assert_never
 from aggregator.backfill import Reader, come_again, look_up, postpone, read_answer, request_of, skip
 from aggregator.collect import fetch_page, page_failure_of
 from aggregator.errors import LeaseLostError
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected
 from aggregator.identify import identify
 from aggregator.ledger import Claim, PollRecord, PollRecorded, Scope
-from aggregator.models import (
-    Cause,
-    Feed,
-    Fetched,
-    FetchFailed,
-    FetchRequest,
-    Filling,
-    NotModified,
-    Page,
-    PageFailed,
-    ParsedFeed,
-    RawResponse,
-    Redirected,
-)
+from aggregator.models import Feed, Filling, Page, PageFailed, ParsedFeed, RawResponse
 from aggregator.poll import FeedParser, poll_feed
 from aggregator.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at

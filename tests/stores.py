@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from aggregator.evidence import Edge
+from aggregator.exchange import Validators
 from aggregator.fingerprint import fingerprint
 from aggregator.ledger import ArticleRecord, ArticleRecorded, Claim, Decision, PollOutcome, PollRecord, Sighting
 from aggregator.models import (
@@ -37,7 +38,6 @@ from aggregator.models import (
     Page,
     RawResponse,
     Subscription,
-    Validators,
 )
 from aggregator.store import SqlStore, open_store
 from aggregator.store.schema import metadata

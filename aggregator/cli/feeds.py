@@ -13,7 +13,8 @@ from aggregator.cli.inputs import failure_of, fetch, read_file
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.models import Feed, Fetched, ParsedFeed
+    from aggregator.exchange import Fetched
+    from aggregator.models import Feed, ParsedFeed
     from aggregator.settings import Config
     from aggregator.subscriptions import FoundFeed
 
@@ -117,7 +118,7 @@ def _feed_address(config: Config, url: str) -> str:
     Raises:
         ConfigError: nothing that could be a feed is or was there.
     """
-    from aggregator.models import Cause, Fetched, FetchFailed
+    from aggregator.exchange import Cause, Fetched, FetchFailed
 
     result = fetch(config, url)
     if isinstance(result, FetchFailed) and result.cause in (Cause.NOT_FOUND, Cause.GONE, Cause.FORBIDDEN_ADDRESS):
@@ -219,7 +220,7 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
 
     Where it advertises none, the usual places are tried. Exit status 1: there is none.
     """
-    from aggregator.models import Fetched
+    from aggregator.exchange import Fetched
     from aggregator.subscriptions import WELL_KNOWN_PATHS, FoundFeed
     from aggregator.urls import absolute
 
@@ -258,7 +259,7 @@ def test(ctx: click.Context, url: str, as_json: bool) -> None:
 
     Stores nothing. Exit status 1: it cannot be fetched, or is no feed.
     """
-    from aggregator.models import Fetched
+    from aggregator.exchange import Fetched
 
     _check_address(url)
     result = fetch(load_or_default(ctx), url)

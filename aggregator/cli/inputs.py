@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.models import FetchResult
+    from aggregator.exchange import FetchResult
     from aggregator.settings import Config
 
 _GZIP = b"\x1f\x8b"
@@ -121,8 +121,8 @@ def file_of_line(name: str, lines: str) -> bytes:
 def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
     """Ask for an address once, under the limits of the configuration."""
     from aggregator.clock import SystemClock
+    from aggregator.exchange import FetchRequest
     from aggregator.fetch import HttpFetcher
-    from aggregator.models import FetchRequest
     from aggregator.parts import fetch_limits
 
     size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
@@ -135,7 +135,7 @@ def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") ->
 
 def failure_of(result: FetchResult) -> str:
     """Say why there are no bytes."""
-    from aggregator.models import FetchFailed
+    from aggregator.exchange import FetchFailed
 
     return f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
 
@@ -146,7 +146,7 @@ def read_input(source: str, config: Config, accept: Literal["feed", "page"]) -> 
     Raises:
         AggregatorError: it cannot be read or fetched.
     """
-    from aggregator.models import Fetched
+    from aggregator.exchange import Fetched
     from aggregator.urls import is_http
 
     if not is_http(source):

@@ -16,7 +16,8 @@ from aggregator.config import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.engine.local import RunReport
-from aggregator.models import Cause, FeedStatus
+from aggregator.exchange import Cause
+from aggregator.models import FeedStatus
 from aggregator.seedformat import render
 
 _LATER = timedelta(hours=7)  # between the two runs: long enough for a fresh article to be looked at again

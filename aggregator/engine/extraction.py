@@ -15,8 +15,9 @@ from aggregator.distill import bodies_of, failed_part, job_of, perform_all, reco
 from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
+from aggregator.exchange import Cause
 from aggregator.ledger import ArticleOutcome, Collected, Onward, Scope
-from aggregator.models import Cause, FetchedPage, PageFailed, PageId
+from aggregator.models import FetchedPage, PageFailed, PageId
 from aggregator.schedule import next_page_attempt, revisit_at
 from aggregator.stay import Tools
 

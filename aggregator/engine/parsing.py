@@ -7,7 +7,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from aggregator.engine.pool import WorkerPool, failure_of
-from aggregator.models import Fetched, ParsedFeed
+from aggregator.exchange import Fetched
+from aggregator.models import ParsedFeed
 from aggregator.parse import parse_new
 
 logger = logging.getLogger(__name__)

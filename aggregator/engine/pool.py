@@ -17,7 +17,8 @@ from typing import ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from aggregator.models import Cause, PageFailed
+from aggregator.exchange import Cause
+from aggregator.models import PageFailed
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, FetchResult
 from aggregator.fetch import FetchLimits, HttpFetcher
-from aggregator.models import Cause, Fetched, FetchFailed, FetchRequest, FetchResult
 from aggregator.netguard import Lookup, parse_networks, system_lookup
 from aggregator.selftest.server import Script, Server
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import brotli
 import zstandard
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.selftest.lab import FEED, Lab, expect_body, expect_cause
 from aggregator.selftest.server import Peer, head
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import timedelta
 
-from aggregator.models import Cause, Fetched, FetchFailed, NotModified, Redirected, Validators
+from aggregator.exchange import Cause, Fetched, FetchFailed, NotModified, Redirected, Validators
 from aggregator.selftest.lab import FEED, Lab, describe, expect, expect_body, expect_cause, request
 from aggregator.selftest.server import Peer, Server, head
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import brotli
 import zstandard
 
-from aggregator.models import Cause, Hop
+from aggregator.exchange import Cause, Hop
 from aggregator.netguard import parse_networks
 from aggregator.selftest.lab import FEED, Lab, expect, expect_body, expect_cause, request
 from aggregator.selftest.server import Peer, Server, head

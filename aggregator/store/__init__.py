@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aggregator.errors import LeaseLostError
 from aggregator.evidence import Edge
+from aggregator.exchange import Cause, Hop, Validators
 from aggregator.ledger import (
     Activity,
     ArticleFilter,
@@ -38,11 +39,9 @@ from aggregator.ledger import (
 from aggregator.models import (
     Article,
     ArticleId,
-    Cause,
     Feed,
     FeedId,
     FetchedPage,
-    Hop,
     HostId,
     Identity,
     Key,
@@ -51,7 +50,6 @@ from aggregator.models import (
     PageId,
     RawResponse,
     Subscription,
-    Validators,
 )
 from aggregator.ports import Clock
 from aggregator.store import (

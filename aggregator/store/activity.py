@@ -9,8 +9,9 @@ from typing import Final
 
 from sqlalchemy import and_, bindparam, case, func, select
 
+from aggregator.exchange import Cause
 from aggregator.ledger import Activity, FeedSigns
-from aggregator.models import Cause, FeedId
+from aggregator.models import FeedId
 from aggregator.store.codec import load_strings
 from aggregator.store.database import Transaction
 from aggregator.store.schema import articles, entries, pages, polls

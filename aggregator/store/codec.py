@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from aggregator.exchange import Hop
 from aggregator.models import (
     DateSource,
     DeclaredUrls,
@@ -20,7 +21,6 @@ from aggregator.models import (
     FeedHints,
     FeedState,
     Filling,
-    Hop,
     LeadImage,
     PublicationStats,
     Source,

@@ -9,17 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, bindparam, case, func, or_, select, update
 
+from aggregator.exchange import Cause
 from aggregator.ledger import Decision, Scope
-from aggregator.models import (
-    ArticleId,
-    Cause,
-    Entry,
-    FetchedPage,
-    HostId,
-    Key,
-    PageFailed,
-    PageId,
-)
+from aggregator.models import ArticleId, Entry, FetchedPage, HostId, Key, PageFailed, PageId
 from aggregator.store.codec import load_entry_rest, load_hops
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions

@@ -8,18 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select, update
 
+from aggregator.exchange import Cause, Validators
 from aggregator.ledger import Claim, Scope, SyncReport
-from aggregator.models import (
-    Cause,
-    Feed,
-    FeedId,
-    FeedState,
-    FeedStatus,
-    HostId,
-    PageId,
-    Subscription,
-    Validators,
-)
+from aggregator.models import Feed, FeedId, FeedState, FeedStatus, HostId, PageId, Subscription
 from aggregator.store.codec import dump, dump_feed_rest, load_feed_rest, load_strings
 from aggregator.store.database import Transaction
 from aggregator.store.dialects import insert

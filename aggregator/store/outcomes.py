@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, select, update
 
+from aggregator.exchange import Cause
 from aggregator.ledger import Claim, Gap, PollOutcome, PollRecord, PollRecorded
-from aggregator.models import Cause, FeedId, HostId
+from aggregator.models import FeedId, HostId
 from aggregator.store.database import Transaction
 from aggregator.store.dialects import Insert, insert
 from aggregator.store.feeds import state_values

@@ -13,18 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, delete, select, update
 
+from aggregator.exchange import Cause
 from aggregator.ledger import Claim, Decision, Onward
-from aggregator.models import (
-    ArticleId,
-    Cause,
-    FetchedPage,
-    HostId,
-    Page,
-    PageFailed,
-    PageId,
-    PagePart,
-    RawResponse,
-)
+from aggregator.models import ArticleId, FetchedPage, HostId, Page, PageFailed, PageId, PagePart, RawResponse
 from aggregator.store.codec import dump
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions

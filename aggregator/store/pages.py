@@ -10,22 +10,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
 
 from aggregator.evidence import Edge
+from aggregator.exchange import Cause, Hop, Validators
 from aggregator.identify import key_hash
 from aggregator.ledger import Claim, Decision, Scope
-from aggregator.models import (
-    ArticleId,
-    Cause,
-    Hop,
-    HostId,
-    Identity,
-    Key,
-    Page,
-    PageFailed,
-    PageId,
-    PagePart,
-    RawResponse,
-    Validators,
-)
+from aggregator.models import ArticleId, HostId, Identity, Key, Page, PageFailed, PageId, PagePart, RawResponse
 from aggregator.seedformat import can_stand_in
 from aggregator.store.codec import dump_hops, load_entry_rest, load_hops
 from aggregator.store.database import Transaction

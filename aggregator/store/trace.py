@@ -8,9 +8,10 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select, union_all
 from sqlalchemy.sql import Executable
 
+from aggregator.exchange import Cause
 from aggregator.identify import key_hash
 from aggregator.ledger import Trace, TracedArticle, TracedEntry, TracedEvidence, TracedPage
-from aggregator.models import ArticleId, Cause, FeedId, Key, PageId
+from aggregator.models import ArticleId, FeedId, Key, PageId
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import list_decisions
 from aggregator.store.hashes import batches

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Installation
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.selftest.server import Peer
 from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.selftest.server import Peer, Script, head
 from tests.citizen import RSS, Site, World, answering, item, rss, street
 

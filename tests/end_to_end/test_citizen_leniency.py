@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.selftest.server import Script
 from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 

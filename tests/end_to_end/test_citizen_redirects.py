@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.selftest.server import Peer, Script
 from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from aggregator.models import Cause, FeedStatus
+from aggregator.exchange import Cause
+from aggregator.models import FeedStatus
 from aggregator.selftest.server import Script
 from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 

@@ -11,7 +11,7 @@ import brotli
 import pytest
 import zstandard
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.selftest.server import Peer, Script, head
 from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.selftest.server import Peer, Script, head
 from tests.citizen import HTML, RSS, Request, Site, World, answering, html_page, item, one_by_one, rss, story, street
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.engine.pool import WorkerPool
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from tests.citizen import HTML, Site, World, answering, item, rss
 
 DEEP = b"<html><body>" + b"<div>" * 60_000 + b"the end"

@@ -17,7 +17,8 @@ from pebble import ProcessExpired
 
 from aggregator.collect import PageLimits
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.models import Cause, PageFailed, Validators
+from aggregator.exchange import Cause, Validators
+from aggregator.models import PageFailed
 from aggregator.poll import PollSettings
 from aggregator.rawstore import FileRawStore
 from aggregator.rules import shipped_publishers

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Hop, Redirected
 from aggregator.fetch import FetchLimits, HttpFetcher
-from aggregator.models import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Hop, Redirected
 from aggregator.netguard import Lookup, parse_networks, system_lookup
 from aggregator.selftest import run_selftest
 from aggregator.selftest.lab import Lab
@@ -428,7 +428,7 @@ def test_repeated_headers_are_joined_and_cookies_left_out() -> None:
 
 
 def test_validators_that_cannot_be_sent_are_not() -> None:
-    from aggregator.models import Validators
+    from aggregator.exchange import Validators
 
     odd = Validators(etag='"a\r\nX: injected"', last_modified="\u20ac")
     with Server(lambda peer: peer.answer(body=FEED)) as server:

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from aggregator.endpoint import parse_endpoint
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected, Validators
 from aggregator.fetch import FetchLimits, HttpFetcher
-from aggregator.models import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected, Validators
 from aggregator.netguard import AddressPolicy, check_address, literal_address, parse_networks, system_lookup
 from aggregator.selftest.lab import Lab
 from aggregator.selftest.leniency import LENIENCY

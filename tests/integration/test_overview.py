@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from aggregator.evidence import Edge
+from aggregator.exchange import Cause
 from aggregator.health import Kind
 from aggregator.ledger import PollOutcome
-from aggregator.models import Cause, EvidenceKind, FeedStatus, Key, PageFailed
+from aggregator.models import EvidenceKind, FeedStatus, Key, PageFailed
 from aggregator.overview import finding_record, histories, overview, survey, title_of
 from aggregator.store import SqlStore
 from tests.stores import (

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.engine.pool import WorkerPool, failure_of
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from tests import tasks
 
 

@@ -17,19 +17,9 @@ from random import Random
 import pytest
 
 from aggregator.collect import PageLimits
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Validators
 from aggregator.ledger import Claim
-from aggregator.models import (
-    Cause,
-    Entry,
-    Fetched,
-    FetchFailed,
-    FetchRequest,
-    FetchResult,
-    NotModified,
-    ParsedFeed,
-    Subscription,
-    Validators,
-)
+from aggregator.models import Entry, ParsedFeed, Subscription
 from aggregator.poll import PollSettings
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy

@@ -8,16 +8,10 @@ from datetime import timedelta
 import pytest
 
 from aggregator.evidence import Edge
+from aggregator.exchange import Cause, Hop, Validators
 from aggregator.identify import article_id
 from aggregator.ledger import Decision, Gap
-from aggregator.models import (
-    Cause,
-    EvidenceKind,
-    Hop,
-    Key,
-    PageFailed,
-    Validators,
-)
+from aggregator.models import EvidenceKind, Key, PageFailed
 from aggregator.store import SqlStore
 from tests.stores import (
     FOLDER,

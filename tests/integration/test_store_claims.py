@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.exchange import Cause, Validators
 from aggregator.ledger import PollRecorded, Scope
-from aggregator.models import Cause, Feed, HostId, PageFailed, Subscription, Validators
+from aggregator.models import Feed, HostId, PageFailed, Subscription
 from aggregator.store import SqlStore, open_store
 from tests.stores import (
     FOLDER,

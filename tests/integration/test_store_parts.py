@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from aggregator.evidence import edges_of_parts
+from aggregator.exchange import Cause, Validators
 from aggregator.ledger import Onward
-from aggregator.models import Cause, FetchedPage, Identity, Page, PageFailed, Validators
+from aggregator.models import FetchedPage, Identity, Page, PageFailed
 from aggregator.rules import Publishers
 from aggregator.store import SqlStore
 from tests.stores import (

@@ -22,7 +22,8 @@ from aggregator.cli import cli
 from aggregator.cli.frame import Options
 from aggregator.errors import AggregatorError
 from aggregator.evidence import Edge
-from aggregator.models import Cause, EvidenceKind, FeedStatus, PageFailed
+from aggregator.exchange import Cause
+from aggregator.models import EvidenceKind, FeedStatus, PageFailed
 from aggregator.store import SqlStore, open_store
 from tests.stores import (
     START,

@@ -16,8 +16,9 @@ from lxml import etree
 
 from aggregator.errors import ConfigError, StorageError
 from aggregator.evidence import Edge
+from aggregator.exchange import Cause
 from aggregator.metrics import Metrics
-from aggregator.models import Article, Cause, EvidenceKind, FeedId, FeedStatus, Key
+from aggregator.models import Article, EvidenceKind, FeedId, FeedStatus, Key
 from aggregator.parse import parse_feed
 from aggregator.ports import Store
 from aggregator.schedule import NEVER

@@ -24,8 +24,8 @@ import pytest
 from aggregator.app import open_app
 from aggregator.clock import SystemClock
 from aggregator.config import load_config
+from aggregator.exchange import Cause
 from aggregator.fetch import HttpFetcher
-from aggregator.models import Cause
 from aggregator.netguard import system_lookup
 from aggregator.overview import finding_record, survey
 from aggregator.parts import fetch_limits

@@ -9,21 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.backfill import MAX_REQUESTS, Reader, come_again, look_up, postpone, read_answer, request_of, skip
+from aggregator.exchange import Cause, Fetched, FetchFailed, FetchResult, NotModified, Redirected, Validators
 from aggregator.ledger import PollRecord, Sighting
-from aggregator.models import (
-    Cause,
-    Feed,
-    FeedId,
-    FeedState,
-    Fetched,
-    FetchFailed,
-    FetchResult,
-    Filling,
-    NotModified,
-    Redirected,
-    Source,
-    Validators,
-)
+from aggregator.models import Feed, FeedId, FeedState, Filling, Source
 from aggregator.parse import parse_new
 from aggregator.poll import PollSettings
 from aggregator.rules import shipped_publishers

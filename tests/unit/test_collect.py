@@ -9,25 +9,20 @@ import pytest
 
 from aggregator.collect import PageLimits, fetch_page, page_failure_of
 from aggregator.distill import ExtractJob, job_of, onward, perform, perform_all, record_of
+from aggregator.exchange import Cause, Fetched, FetchRequest, FetchResult, Hop, Validators
 from aggregator.ledger import ArticleRecord, Collected, Onward
 from aggregator.models import (
     ArticleId,
-    Cause,
     DateSource,
     Entry,
     EvidenceKind,
-    Fetched,
     FetchedPage,
-    FetchRequest,
-    FetchResult,
-    Hop,
     Key,
     Page,
     PageFailed,
     PageId,
     PagePart,
     RawResponse,
-    Validators,
 )
 from aggregator.rules import shipped_publishers
 from aggregator.siteconfig import SiteConfig

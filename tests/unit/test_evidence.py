@@ -27,7 +27,8 @@ from aggregator.evidence import (
     refusal_alone,
     site_of_url,
 )
-from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Hop, Key
+from aggregator.exchange import Hop
+from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Key
 from aggregator.rules import shipped_publishers
 
 PUBLISHERS = shipped_publishers()

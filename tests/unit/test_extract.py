@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.exchange import Cause
 from aggregator.extract import EXTRACTOR_NAME, EXTRACTOR_VERSION, extract_entry, extract_page, feed_text
-from aggregator.models import Cause, DateSource, ExtractInput, Extraction, LeadImage, PageFailed
+from aggregator.models import DateSource, ExtractInput, Extraction, LeadImage, PageFailed
 from aggregator.rules import Publisher, shipped_publishers
 from aggregator.seedformat import parse, render, render_file
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.exchange import Cause, FetchFailed
 from aggregator.health import REMEDIES, Finding, Kind, Severity, diagnose
 from aggregator.ledger import FeedSigns, PollOutcome
-from aggregator.models import Cause, Feed, FeedId, FeedState, FeedStatus, FetchFailed, PublicationStats
+from aggregator.models import Feed, FeedId, FeedState, FeedStatus, PublicationStats
 from aggregator.rhythm import update_stats
 from aggregator.schedule import PollPolicy, after_failure, after_success
 

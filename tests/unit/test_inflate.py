@@ -10,8 +10,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.exchange import Cause
 from aggregator.inflate import InflateError, inflate
-from aggregator.models import Cause
 
 LIMIT = 1 << 20
 FEED = b"<?xml version='1.0'?><rss><channel>" + b"<item><title>News</title></item>" * 4000 + b"</channel></rss>"

@@ -8,23 +8,19 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.errors import StorageError
-from aggregator.ledger import Counts, PollOutcome, PollRecord, PollRecorded, Sighting
-from aggregator.metrics import EngineView, MeteredFetcher, Metrics
-from aggregator.models import (
+from aggregator.exchange import (
     Cause,
-    Entry,
-    Feed,
-    FeedId,
-    FeedState,
     Fetched,
     FetchFailed,
     FetchRequest,
     FetchResult,
-    HostId,
     NotModified,
     Redirected,
     Validators,
 )
+from aggregator.ledger import Counts, PollOutcome, PollRecord, PollRecorded, Sighting
+from aggregator.metrics import EngineView, MeteredFetcher, Metrics
+from aggregator.models import Entry, Feed, FeedId, FeedState, HostId
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
 URL = "https://a.example/feed"

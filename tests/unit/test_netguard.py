@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.models import Cause
+from aggregator.exchange import Cause
 from aggregator.netguard import (
     AddressPolicy,
     NetworkError,

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.exchange import Cause
 from aggregator.ledger import PollOutcome
-from aggregator.models import Cause, Feed, FeedHints, FeedId, FeedState, FeedStatus, PublicationStats
+from aggregator.models import Feed, FeedHints, FeedId, FeedState, FeedStatus, PublicationStats
 from aggregator.plan import FeedHistory, Plan, measured, planned
 from aggregator.rhythm import update_stats
 from aggregator.schedule import PollPolicy

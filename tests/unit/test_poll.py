@@ -9,28 +9,23 @@ from random import Random
 
 import pytest
 
-from aggregator.models import (
+from aggregator.exchange import (
     Cause,
-    Entry,
-    Feed,
-    FeedId,
-    FeedState,
-    FeedStatus,
     Fetched,
     FetchFailed,
     FetchRequest,
     FetchResult,
     Hop,
     NotModified,
-    ParsedFeed,
-    PublicationStats,
     Redirected,
     Validators,
 )
+from aggregator.models import Entry, Feed, FeedId, FeedState, FeedStatus, ParsedFeed, PublicationStats
 from aggregator.parse import parse_new
-from aggregator.poll import Polled, PollSettings, poll_feed, sighting_of
+from aggregator.poll import Polled, PollSettings, poll_feed
 from aggregator.rules import Publishers, shipped_publishers
 from aggregator.schedule import PollPolicy
+from aggregator.sightings import sighting_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example.org/news.xml"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.models import Cause, Fetched, FetchFailed, NotModified, Redirected, Validators
+from aggregator.exchange import Cause, Fetched, FetchFailed, NotModified, Redirected, Validators
 from aggregator.robots import (
     MAX_AGE,
     MAX_BYTES,

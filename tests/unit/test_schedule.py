@@ -10,21 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.exchange import Cause, FetchFailed, Validators
 from aggregator.models import (
-    Cause,
     Feed,
     FeedHints,
     FeedId,
     FeedState,
     FeedStatus,
     FetchedPage,
-    FetchFailed,
     Filling,
     Key,
     Page,
     PageId,
     PublicationStats,
-    Validators,
 )
 from aggregator.rhythm import adaptive_interval
 from aggregator.schedule import (

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.exchange import Hop
 from aggregator.models import (
     DateSource,
     DeclaredUrls,
@@ -17,7 +18,6 @@ from aggregator.models import (
     FeedHints,
     FeedState,
     Filling,
-    Hop,
     LeadImage,
     PublicationStats,
     Source,
