@@ -14,6 +14,7 @@ from aggregator.ledger import Claim, Scope
 from aggregator.models import HostId
 
 _LOOK_AGAIN = 0.2  # seconds between two looks of `run-once` at what it may claim
+_FILL_EVERY = 0.05  # seconds; with extraction under way `run-once` wakes at every result, oftener than a host gets free
 _LONGEST_PACE = timedelta(seconds=30)  # what `run-once` waits out at most; a longer pace waits for the next run
 
 
@@ -137,9 +138,12 @@ class LocalEngine:
         visits = self.visits
         clock, store, line = visits.tools.clock, visits.tools.store, visits.line
         started = clock.monotonic()
+        filled_at = started - _FILL_EVERY
         patience: datetime | None = None
         while not visits.stopping and visits.error is None:
-            self.fill(scope)
+            if not line.in_hand or clock.monotonic() - filled_at >= _FILL_EVERY:
+                self.fill(scope)
+                filled_at = clock.monotonic()
             had_visits = visits.running > 0  # asked first: a visit may fetch a page and end while the line waits
             recorded = line.step(_LOOK_AGAIN / 4 if had_visits or line.in_hand else 0.0, scope)
             if on_progress is not None:
