@@ -156,7 +156,7 @@ def read_raw_date(tree: EntryTree) -> str:
 
 def _read_date(tree: EntryTree, names: tuple[str, ...], now: datetime) -> tuple[datetime | None, str, bool]:
     doubt, first_raw = False, ""
-    for name in names:
+    for name in names if tree.children else ():
         for child in reversed(tree.children.get(name, ())):  # of several the last one, as feedparser has it
             raw = text_of(child)
             if not raw:

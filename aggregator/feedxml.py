@@ -113,9 +113,11 @@ def read_slice(text: str, context: Context) -> etree._Element | None:
     )
     root = _parse(f"<feed{declared}>{text}</feed>", _STRICT)
     if root is None:
-        text = repair_signs(text, context.entities)
-        declared += _undeclared(text, context.namespaces)
-        root = _parse(f"<feed{declared}>{text}</feed>", _STRICT)
+        repaired = repair_signs(text, context.entities)
+        undeclared = _undeclared(repaired, context.namespaces)
+        if undeclared or repaired != text:
+            text, declared = repaired, declared + undeclared
+            root = _parse(f"<feed{declared}>{text}</feed>", _STRICT)
     if root is None:
         root = _parse(f"<feed{declared}>{_TAG_LIKE.sub('&lt;', text)}</feed>", _LENIENT)
     element = next(iter(root), None) if root is not None else None

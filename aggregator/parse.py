@@ -53,6 +53,7 @@ _TEXTS: Mapping[str, str] = MappingProxyType(
     | {"itunes:summary": f"{{{NAMESPACES['itunes']}}}summary"}
 )
 _TITLES = ("title", "atom:title", "dc:title", "news:title", "media:title", "itunes:title")
+_TELLING = frozenset({*_TEXTS, *_TITLES})  # an entry without any of them has no text for feedparser
 _MAX_TEXTS = 5  # of one name in an entry
 _MAX_TEXT_CHARS = 1_000_000
 _MAX_TITLE_CHARS = 10_000
@@ -182,11 +183,11 @@ class _Texts:
 
 def _read_texts(trees: Sequence[EntryTree | None], *, is_atom: bool) -> list[_Texts]:
     """Return the texts of each entry, in order."""
-    present = [tree for tree in trees if tree is not None]
-    titles = [_pick_title(tree) for tree in present]
-    found = _run_feedparser(_document(present, is_atom=is_atom), len(present)) if present else []
-    texts = (_texts(entry, title) for entry, title in zip(found, titles, strict=True))
-    return [next(texts) if tree is not None else _Texts() for tree in trees]
+    telling = [tree for tree in trees if tree is not None and not _TELLING.isdisjoint(tree.children)]
+    titles = [_pick_title(tree) for tree in telling]
+    found = _run_feedparser(_document(telling, is_atom=is_atom), len(telling)) if telling else []
+    texts = {id(tree): _texts(entry, title) for tree, entry, title in zip(telling, found, titles, strict=True)}
+    return [texts.get(id(tree), _Texts()) for tree in trees]
 
 
 def _pick_title(tree: EntryTree) -> str:
