@@ -198,6 +198,7 @@ def test_a_changed_page_is_followed_anew_and_a_failing_part_costs_nothing(ruled:
         assert only(ruled).content == before.content
 
 
+@pytest.mark.soak
 def test_reextract_makes_the_same_again_and_forget_takes_all(ruled: World) -> None:
     installed = Installation(ruled.folder)
     with Site(rss(item(PARTS[0])), pages()) as site:
@@ -222,6 +223,7 @@ def test_reextract_makes_the_same_again_and_forget_takes_all(ruled: World) -> No
         assert [path for path in raw if path.exists()] == []
 
 
+@pytest.mark.soak
 def test_kill_9_between_the_parts_repeats_only_the_request_in_flight(ruled: World) -> None:
     reached = threading.Event()
 

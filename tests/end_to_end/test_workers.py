@@ -159,6 +159,7 @@ def test_two_workers_share_the_hosts_and_keep_the_pace_of_each(fleet: Fleet) -> 
     assert fleet.rows("SELECT count(*) FROM hosts WHERE lease_owner != ''") == 0
 
 
+@pytest.mark.soak
 def test_a_worker_that_is_killed_loses_nothing_and_repeats_what_it_had_in_hand(fleet: Fleet) -> None:
     def end_leases(pid: int) -> None:
         """Let the time pass after which what a dead process held is anyone's."""
