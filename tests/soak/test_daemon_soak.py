@@ -24,6 +24,7 @@ import pytest
 from aggregator.app import open_app
 from aggregator.clock import SystemClock
 from aggregator.config import load_config
+from aggregator.engine.local import LocalEngine
 from aggregator.exchange import Cause
 from aggregator.fetch import HttpFetcher
 from aggregator.netguard import system_lookup
@@ -261,7 +262,7 @@ def test_names_that_do_not_resolve_and_a_clock_that_is_set(tmp_path: Path, caplo
         with open_app(load_config(config, {}), clock=clock) as app:
             fetcher = HttpFetcher(fetch_limits(app.config), clock, lookup=lookup)  # type: ignore[arg-type]
             app = replace(app, fetcher=fetcher)
-            service = Service(app, lambda: load_config(config, {}), {})
+            service = Service(app, LocalEngine(app.visits), lambda: load_config(config, {}), {})
 
             def causes() -> dict[str, set[str]]:
                 found: dict[str, set[str]] = {}
