@@ -17,7 +17,7 @@ _BLOCK_TAGS = frozenset(
     | {"legend", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th"}
     | {"thead", "tr", "ul"}
 )
-_NO_TEXT_TAGS = frozenset(
+NO_TEXT_TAGS = frozenset(
     {"audio", "button", "canvas", "datalist", "head", "iframe", "input", "math", "noscript", "object", "option"}
     | {"script", "select", "style", "svg", "template", "textarea", "video"}
 )
@@ -67,11 +67,11 @@ def blocks_of(root: Element) -> list[Block]:
     walker = etree.iterwalk(root, events=("start", "end", "comment", "pi"))
     for event, element in walker:
         if event == "start":
-            if element.tag in _NO_TEXT_TAGS:
+            if element.tag in NO_TEXT_TAGS:
                 walker.skip_subtree()
             else:
                 opens(element)
-        elif event == "end" and element.tag not in _NO_TEXT_TAGS:
+        elif event == "end" and element.tag not in NO_TEXT_TAGS:
             closes(element)
             if element is not root and (tail := element.tail):
                 add(tail)

@@ -26,7 +26,7 @@ from trafilatura.metadata import extract_metadata
 from trafilatura.readability_lxml import Document as ReadabilityDocument
 from trafilatura.settings import Document as TrafilaturaDocument
 
-from aggregator.blocks import Block, blocks_of, letters_of
+from aggregator.blocks import NO_TEXT_TAGS, Block, blocks_of, letters_of
 from aggregator.body import Guide, Opinion, Opinions, select_body
 from aggregator.bylines import looks_personal, persons_of
 from aggregator.exchange import Cause
@@ -59,10 +59,7 @@ _ELEMENT = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>")
 _INLINE = frozenset(
     {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
 )
-_NO_TEXT_TAGS = (
-    *("audio", "button", "canvas", "head", "iframe", "input", "link", "noscript", "object", "picture", "script"),
-    *("select", "style", "svg", "template", "video"),
-)
+_USELESS_TAGS = (*sorted(NO_TEXT_TAGS - {"math"}), "link", "picture")  # trafilatura reads formulas
 _FRAME_TAGS = ("footer", "nav")
 _MORE_IN_FEED = 1.3  # how much longer than the page's body the feed's own content has to be to be preferred
 
@@ -150,7 +147,6 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: 
     metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen)
     metadata = _ask_trafilatura(tree, metadata, page)
     image = lead_image_of(tree, metadata.image_urls, page.url)
-    _strip(tree)
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
     body = _body_by_rule(applied.content) or _body_of(tree, text, guide, mode)
     return replace(_combine(page, metadata, text, body), lead_image=image)
@@ -162,6 +158,7 @@ def _body_by_rule(content: Iterable[Element]) -> str:
 
 
 def _body_of(tree: Element, text: str, guide: Guide, mode: Mode) -> str:
+    _strip(tree)
     plain = _opinion(_lines(text))
     readable = _opinion(_readable_lines(tree))
     proposed = _trafilatura_lines(tree, recall=True)
@@ -191,7 +188,7 @@ def _strip(tree: Element) -> None:
     """
     forums = [script.text for script in tree.iter("script") if "DiscussionForumPosting" in (script.text or "")]
     has_text_outside = any(next(paragraph.iterancestors(*_FRAME_TAGS), None) is None for paragraph in tree.iter("p"))
-    etree.strip_elements(tree, *_NO_TEXT_TAGS, *(_FRAME_TAGS if has_text_outside else ()), with_tail=False)
+    etree.strip_elements(tree, *_USELESS_TAGS, *(_FRAME_TAGS if has_text_outside else ()), with_tail=False)
     for text in forums[:1]:
         etree.SubElement(tree, "script", type="application/ld+json").text = text
 

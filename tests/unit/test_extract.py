@@ -90,6 +90,11 @@ def test_navigation_around_the_whole_page_is_the_page() -> None:
     assert all(paragraph in extracted(page).body for paragraph in PARAGRAPHS)
 
 
+def test_what_a_rule_names_is_taken_with_its_footer() -> None:
+    text = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS) + "<footer><p>Written in Kherson.</p></footer>"
+    assert extracted(article(text), rule(content=("article",))).body.endswith("Written in Kherson.")
+
+
 def test_posts_of_a_forum_are_no_comments() -> None:
     posts = "".join(
         f'<div class="comment" id="comment-{n}"><p>{text}</p></div>' for n, text in enumerate(PARAGRAPHS * 2)
