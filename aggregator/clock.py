@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime, timedelta
+
+from aggregator.bell import Bell
 
 
 class SystemClock:
@@ -12,7 +13,7 @@ class SystemClock:
 
     def __init__(self, ahead: timedelta = timedelta(0)) -> None:
         self._ahead = ahead
-        self._woken = threading.Event()
+        self._woken = Bell()
 
     def now(self) -> datetime:
         """Return the wall clock, in UTC."""
@@ -28,4 +29,4 @@ class SystemClock:
 
     def wake(self) -> None:
         """End every sleep, now and from now on."""
-        self._woken.set()
+        self._woken.ring()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 
+from aggregator.bell import Bell
 from aggregator.errors import AggregatorError
 from aggregator.exchange import Cause
 
@@ -194,9 +195,11 @@ class Resolver:
             self._pending.clear()
 
     def _ask(self, host: str, port: int, timeout: float) -> tuple[str, ...]:
-        future = self._submit(host, port)
+        future, bell = self._submit(host, port), Bell()
+        future.add_done_callback(lambda _: bell.ring())
+        bell.wait(timeout)
         try:
-            return future.result(timeout)
+            return future.result(0)
         except (TimeoutError, CancelledError) as error:
             raise NetworkError(Cause.DNS, f"{host}: no answer from the resolver in time") from error
         except (OSError, UnicodeError) as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
+from aggregator.bell import Bell
 from aggregator.distill import bodies_of, failed_part, job_of, perform_all, record_of
 from aggregator.engine.pool import WorkerPool, failure_of
 from aggregator.engine.tally import Tally
@@ -58,7 +59,8 @@ class ExtractionLine:
         self._tasks = 0
         self._alone: deque[FetchedPage] = deque()  # in hand, to be tried one by one
         self._is_starting = False
-        self._finished: queue.SimpleQueue[tuple[Sequence[FetchedPage], Future[_Results]] | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[Sequence[FetchedPage], Future[_Results]]] = queue.SimpleQueue()
+        self._bell = Bell()
 
     @property
     def counts(self) -> Counter[str]:
@@ -73,19 +75,18 @@ class ExtractionLine:
     def step(self, wait: float, scope: Scope | None = None) -> int:
         """Hand out pages, wait up to `wait` seconds for results, record them; return how many were recorded."""
         self._hand_out(scope)
+        if wait > 0:
+            self._bell.wait(wait)
+        self._bell.silence()  # before looking: what comes later rings again
         recorded = 0
-        try:
-            first = self._finished.get(timeout=wait) if wait > 0 else self._finished.get_nowait()
-            while True:
-                recorded += self._finish([task for task in (first, *self._at_hand()) if task is not None], scope)
-                self._hand_out(scope)
-                first = self._finished.get_nowait()
-        except queue.Empty:
-            return recorded
+        while tasks := list(self._at_hand()):
+            recorded += self._finish(tasks, scope)
+            self._hand_out(scope)
+        return recorded
 
     def wake(self) -> None:
         """End the wait of a `step`: a visit may have brought pages. For any thread."""
-        self._finished.put(None)
+        self._bell.ring()
 
     def give_back(self) -> None:
         """Return what is in hand to the store; its attempt does not count."""
@@ -142,9 +143,13 @@ class ExtractionLine:
         if held:
             self._tasks += 1
             future = self._pool.submit(perform_all, jobs)
-            future.add_done_callback(lambda done: self._finished.put((held, done)))
+            future.add_done_callback(lambda done: self._put_down(held, done))
 
-    def _at_hand(self) -> Iterator[tuple[Sequence[FetchedPage], Future[_Results]] | None]:
+    def _put_down(self, pages: Sequence[FetchedPage], done: Future[_Results]) -> None:
+        self._finished.put((pages, done))
+        self._bell.ring()
+
+    def _at_hand(self) -> Iterator[tuple[Sequence[FetchedPage], Future[_Results]]]:
         """Yield what has finished meanwhile."""
         while True:
             try:

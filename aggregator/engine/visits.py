@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
+from aggregator.bell import Bell
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
@@ -20,7 +21,6 @@ from aggregator.visit import VisitReport, visit
 logger = logging.getLogger(__name__)
 
 _BACK_PRESSURE = 500  # fetched pages that may wait for extraction before visits collect no more
-_LOOK_AGAIN = 0.2  # seconds between two looks at what is still under way
 _STOP_PATIENCE = 4.0  # seconds that a stop leaves to the requests in hand
 
 
@@ -60,7 +60,8 @@ class Visits:
         self.with_pages = True  # False: too many pages wait for extraction
         self.last_moved_at = tools.clock.monotonic()
         self._stopping = threading.Event()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._put_down = Bell()  # a visit is over
         self._running: dict[int, Claim] = {}
         self._totals = Tally()
         self._error: BaseException | None = None
@@ -92,17 +93,17 @@ class Visits:
 
     def take(self, claim: Claim) -> None:
         """A visit begins."""
-        with self._changed:
+        with self._lock:
             self._running[claim.host_id] = claim
 
     def put_down(self, held: Claim, taken: Claim | None = None) -> None:
         """A visit is over; its thread goes on with `taken`."""
-        with self._changed:
+        with self._lock:
             if self._running.get(held.host_id) is held:
                 del self._running[held.host_id]
             if taken is not None:
                 self._running[taken.host_id] = taken
-            self._changed.notify_all()
+        self._put_down.ring()
         self.line.wake()
 
     def hold(
@@ -186,9 +187,10 @@ class Visits:
         """End visits within a few seconds; what is still in hand then is given back."""
         self.request_stop()
         deadline = self.tools.clock.monotonic() + _STOP_PATIENCE
-        with self._changed:
-            while self._running and (left := deadline - self.tools.clock.monotonic()) > 0:
-                self._changed.wait(min(left, _LOOK_AGAIN))
+        while self._running and (left := deadline - self.tools.clock.monotonic()) > 0:
+            self._put_down.wait(left)
+            self._put_down.silence()
+        with self._lock:
             unfinished = tuple(self._running.values())
         try:
             for claim in unfinished:

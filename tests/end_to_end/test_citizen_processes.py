@@ -17,10 +17,11 @@ from conftest import Installation
 
 from aggregator.models import Article
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import HTML, Site, World, answering, html_page, item, rss, story
+from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 
 PAGES = [f"/a/{number}" for number in range(12)]
 FEED = rss(*(item(path) for path in PAGES))
+FAKETIME = [str(path) for path in Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1")]
 
 
 class Gate:
@@ -168,6 +169,22 @@ def test_a_second_instance_does_what_the_first_one_leaves_and_goes(world: World,
         gate.opened.set()
         assert ended(first) == 0
         assert len(stored(world)) == len(PAGES) + 1
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
+def test_a_run_under_a_moved_clock_waits_for_no_longer_than_it_means_to(world: World, installed: Installation) -> None:
+    """All clocks of the process stand an hour ahead; so do the ends of its waits, by what libfaketime leaves out."""
+    world.http["per_host_interval"] = "150ms"
+    feed = one_by_one(answering(rss(item("/a/1"))), answering(rss(item("/a/2"), item("/a/3"))))
+    with Site(feed) as site:
+        world.follow(site.url())
+        world.write()
+        installed.run("run-once")
+        started = time.monotonic()
+        installed.run("run-once", LD_PRELOAD=FAKETIME[0], FAKETIME="+1h")
+        assert time.monotonic() - started < 30
+        assert site.pages == ["/a/1", "/a/2", "/a/3"]
+        assert len(stored(world)) == 3
 
 
 @pytest.mark.soak
