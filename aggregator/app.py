@@ -24,6 +24,7 @@ from aggregator.engine.visits import Visits
 from aggregator.errors import ConfigError, StorageError
 from aggregator.fetch import HttpFetcher
 from aggregator.identify import identify, key_version
+from aggregator.masking import mask_password
 from aggregator.models import Feed
 from aggregator.parts import (
     fetch_limits,
@@ -299,7 +300,7 @@ def _choose(feeds: Sequence[Feed], wanted: Sequence[str]) -> tuple[Feed, ...]:
     for name in wanted:
         fitting = [feed for feed in feeds if name in (feed.name, feed.url)]
         if not fitting:
-            known = ", ".join(repr(feed.name or feed.url) for feed in feeds[:10])
+            known = ", ".join(repr(feed.name or mask_password(feed.url)) for feed in feeds[:10])
             raise ConfigError(f"--feed {name}: no enabled feed has this name or URL; there are {known or 'none'}")
         chosen += fitting
     return tuple(dict.fromkeys(chosen))

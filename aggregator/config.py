@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 
 from aggregator.configfile import FEEDS_FILE, read_text
 from aggregator.errors import ConfigError
-from aggregator.settings import SECTIONS, Config, FeedSettings, mask, quote, same_address
+from aggregator.masking import mask
+from aggregator.settings import SECTIONS, Config, FeedSettings, quote, same_address
 
 _ENVIRONMENT_NAME: Final = re.compile(r"AGGREGATOR_(?P<section>[A-Z]+(?:_[A-Z]+)*?)__(?P<key>\w+)")
 

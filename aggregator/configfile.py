@@ -19,8 +19,9 @@ import tomlkit
 from tomlkit.items import Array
 
 from aggregator.errors import ConfigError
+from aggregator.masking import mask
 from aggregator.models import Subscription
-from aggregator.settings import mask, same_address
+from aggregator.settings import same_address
 from aggregator.units import format_duration
 
 FEEDS_FILE: Final = "feeds.toml"

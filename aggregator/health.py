@@ -16,6 +16,7 @@ from typing import Final
 
 from aggregator.exchange import Cause
 from aggregator.ledger import FeedSigns, PollOutcome
+from aggregator.masking import mask_password
 from aggregator.models import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.rhythm import expected_rate
 
@@ -236,7 +237,7 @@ def _moved(feed: Feed, now: datetime) -> Finding | None:
         since=state.adopted_at,
         cause=None,
         detail=f"permanently redirected to {state.adopted_url}, which is used since then",
-        remedy=f'In the configuration write url = "{state.adopted_url}" instead of "{feed.url}".',
+        remedy=f'In the configuration write url = "{state.adopted_url}" instead of "{mask_password(feed.url)}".',
     )
 
 

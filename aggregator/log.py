@@ -1,4 +1,4 @@
-"""Logging set-up: one line per event, as text or JSON, on stderr. Nothing else configures logging."""
+"""Logging set-up: one line per event, as text or JSON, on stderr, without passwords. Nothing else configures it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 from typing import Literal, TextIO
+
+from aggregator.masking import mask_password
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -24,7 +26,7 @@ class TextFormatter(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         facts = "".join(f" {name}={value!r}" for name, value in _facts(record).items())
         line = f"{at} {record.levelname} {record.name}: {record.getMessage()}{facts}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return mask_password(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,7 +43,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             row["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(row, ensure_ascii=False, default=str)
+        return mask_password(json.dumps(row, ensure_ascii=False, default=str))
 
 
 def configure(*, style: Literal["text", "json"] = "text", verbosity: int = 0, stream: TextIO | None = None) -> None:

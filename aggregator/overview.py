@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from aggregator.health import Finding, Kind, Severity, diagnose
 from aggregator.ledger import Activity, Counts, FeedSigns
+from aggregator.masking import mask_password
 from aggregator.models import Feed
 from aggregator.plan import FeedHistory
 from aggregator.ports import Store
@@ -95,7 +96,7 @@ def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:
 
 def title_of(feed: Feed) -> str:
     """Return what listings call a feed: its name, its own title, its address."""
-    return feed.name or feed.state.title or feed.url
+    return feed.name or feed.state.title or mask_password(feed.url)
 
 
 def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
@@ -103,7 +104,7 @@ def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
     return {
         "feed": title_of(feed),
         "feed_id": feed.id,
-        "url": feed.url,
+        "url": mask_password(feed.url),
         "kind": finding.kind.value,
         "severity": finding.severity.value,
         "cause": None if finding.cause is None else finding.cause.value,

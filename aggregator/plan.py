@@ -15,6 +15,7 @@ from random import Random
 from typing import Final
 
 from aggregator.ledger import PollOutcome
+from aggregator.masking import mask_password
 from aggregator.models import Feed, FeedId, FeedStatus
 from aggregator.rhythm import expected_rate
 from aggregator.schedule import PollPolicy, next_poll_at, threshold_for
@@ -192,7 +193,7 @@ def _feed_plan(history: FeedHistory, course: _Course, now: datetime) -> FeedPlan
     equal = [(delay, 1.0) for delay in course.delays]
     return FeedPlan(
         feed_id=feed.id,
-        name=feed.name or feed.state.title or feed.url,
+        name=feed.name or feed.state.title or mask_password(feed.url),
         entries=expected_rate(feed.state.stats, now),
         requests=course.polls / days if days else 0.0,
         wire_bytes=wire_bytes / days if days else 0.0,

@@ -32,30 +32,11 @@ from pydantic import (
     field_validator,
 )
 
+from aggregator.masking import mask
 from aggregator.models import Subscription
 from aggregator.units import format_duration, format_size, parse_duration, parse_size
 
-_SECRETS: Final = (
-    (re.compile(r"(?<=://)([^/@:\s\"?#]*):[^/@\s\"]*@"), r"\1:***@"),
-    (
-        re.compile(r"(?i)([?&](?:ssl)?(?:password|passwd|token|access_token|api_?key|key|secret|auth)=)[^&#\s\"]*"),
-        r"\1***",
-    ),
-)
-
-
 # --- texts in messages ------------------------------------------------------------------------------------------------
-
-
-def mask(text: str) -> str:
-    """Return `text` with passwords in addresses and secret query parameters replaced by `***`.
-
-    >>> mask("postgresql://me:pw@db/x?sslpassword=s")
-    'postgresql://me:***@db/x?sslpassword=***'
-    """
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def quote(value: object) -> str:

@@ -38,6 +38,7 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
     """
     from aggregator.cli.corpus import open_store_of
     from aggregator.errors import StorageError
+    from aggregator.masking import mask_password
     from aggregator.settings import same_address
 
     config = load(ctx)
@@ -54,7 +55,7 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
         state = feed.state if feed is not None else None
         rows.append(
             {
-                "url": listed.url,
+                "url": mask_password(listed.url),
                 "name": listed.name or (state.title if state is not None else ""),
                 "enabled": listed.enabled,
                 "tags": list(listed.tags),

@@ -135,7 +135,7 @@ def copy_db(ctx: click.Context, url: str) -> None:
     """
     from aggregator.clock import SystemClock
     from aggregator.config import load_config
-    from aggregator.settings import mask
+    from aggregator.masking import mask
     from aggregator.store import copy_store
 
     loaded = load(ctx)

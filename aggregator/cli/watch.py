@@ -57,10 +57,11 @@ def health(ctx: click.Context, as_json: bool) -> None:
 
 def print_health(diagnoses: tuple[Diagnosis, ...], unwell: list[Diagnosis]) -> None:
     """Print what is wrong, feed by feed, and how many feeds there are."""
+    from aggregator.masking import mask_password
     from aggregator.overview import title_of
 
     for one in unwell:
-        print(printable(f"{title_of(one.feed)}  {one.feed.url}"))
+        print(printable(f"{title_of(one.feed)}  {mask_password(one.feed.url)}"))
         for finding in one.findings:
             cause = f" ({finding.cause.value})" if finding.cause is not None else ""
             since = f" since {_spell(finding.since)}" if finding.since is not None else ""
@@ -206,6 +207,7 @@ def _short(span: timedelta | None) -> str:
 def why(ctx: click.Context, url: str, as_json: bool) -> None:
     """Show everything decided about an address: sightings, key, merged into what, kept or not, by which rule, when."""
     from aggregator.identify import identify
+    from aggregator.masking import mask_password
     from aggregator.parts import publishers_of
     from aggregator.urls import clean
 
@@ -215,10 +217,10 @@ def why(ctx: click.Context, url: str, as_json: bool) -> None:
     with open_store_of(config) as store:
         trace = store.trace(spellings, () if identity.key is None else (identity.key,))
     if as_json:
-        print_json(json.loads(json.dumps({**asdict(identity), **asdict(trace)}, default=_plain)))
+        print_json(json.loads(mask_password(json.dumps({**asdict(identity), **asdict(trace)}, default=_plain))))
     else:
         for name, line in explain(identity, trace):
-            print(printable(f"{name:<11}{line}"))
+            print(printable(mask_password(f"{name:<11}{line}")))
 
 
 def _plain(value: object) -> str:

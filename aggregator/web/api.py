@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aggregator.ledger import Change, PollOutcome
+from aggregator.masking import mask_password
 from aggregator.models import Article, ArticleId, Feed, FeedId
 from aggregator.overview import finding_record
 from aggregator.rhythm import expected_rate
@@ -146,7 +147,7 @@ def _feed(feed: Feed) -> Record:
     state = feed.state
     return {
         "id": feed.id,
-        "url": feed.url,
+        "url": mask_password(feed.url),
         "name": feed.name,
         "title": state.title,
         "tags": list(feed.tags),

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aggregator import __version__
+from aggregator.masking import mask_password
 from aggregator.models import Article, ArticleId, Feed
 from aggregator.overview import title_of
 from aggregator.rhythm import expected_rate
@@ -40,6 +41,7 @@ def _environment() -> Environment:
     for filter_ in (words.moment, words.span, words.size, words.weblink, words.paragraphs, words.xml_text):
         environment.filters[filter_.__name__] = filter_
     environment.filters["title_of"] = title_of
+    environment.filters["mask_password"] = mask_password
     environment.globals["version"] = __version__
     return environment
 

@@ -13,6 +13,7 @@ import pytest
 from aggregator import __version__
 from aggregator.selftest.server import Peer, Request
 from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story, street
+from tests.command import call
 
 TEN = rss(*(item(f"/a/{number}") for number in range(10)))
 
@@ -92,6 +93,31 @@ def test_credentials_go_to_their_host_only(world: World) -> None:
         assert site.asked("/private")[0].has_header("Authorization")
         assert not any(request.has_header("Authorization") for request in other.server.requests)
         assert not any("secret" in article.url for article in world.articles)
+
+
+def test_no_listing_and_no_log_shows_the_password_of_a_feed(world: World) -> None:
+    with Site() as site:
+        site.paths["/gone"] = lambda peer: peer.answer(404)
+        for path in ("/feed", "/gone"):
+            world.follow(site.url(path).replace("//", "//me:secret@"), full_text=False)
+        world.run()
+        listings = [
+            call(*command, *shape, "--config", world.config)
+            for command in (
+                ("feeds", "list"),
+                ("health",),
+                ("gaps",),
+                ("plan",),
+                ("why", site.url("/a/1")),
+                ("export",),
+            )
+            for shape in ((), ("--json",))
+            if command != ("export",) or not shape
+        ]
+        listings.append(call("run-once", "-v", "-v", "--all", "--config", world.config))
+        listings.append(call("run-once", "--feed", "nobody", "--config", world.config))
+        assert not [one.out + one.err for one in listings if "secret" in one.out + one.err]
+        assert all("//me:***@" in one.out for one in listings[:4])
 
 
 def test_environment_proxies_are_ignored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from aggregator.config import config_schema, default_config, find_config, load_config, show
 from aggregator.configfile import add_feed, add_feeds, remove_feed
 from aggregator.errors import ConfigError
+from aggregator.masking import mask
 from aggregator.models import Subscription
-from aggregator.settings import SECTIONS, Config, HttpSettings, StorageSettings, mask, same_address
+from aggregator.settings import SECTIONS, Config, HttpSettings, StorageSettings, same_address
 from aggregator.units import format_duration, format_size, parse_duration, parse_size
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -82,3 +83,11 @@ def test_verbosity(verbosity: int, levels: list[str]) -> None:
 def test_foreign_loggers_say_errors_only(name: str) -> None:
     log.configure(verbosity=2)
     assert logging.getLogger(name).getEffectiveLevel() == logging.ERROR
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_passwords_of_addresses_are_not_logged(style: Literal["text", "json"]) -> None:
+    stream = io.StringIO()
+    log.configure(style=style, stream=stream)
+    logger.warning("gap not filled", extra={"feed": "https://me:secret@example.org/feed?a=b@c"})
+    assert "https://me:***@example.org/feed?a=b@c" in stream.getvalue()
