@@ -26,6 +26,7 @@ _PERIODS = {
     "monthly": timedelta(days=30),
     "yearly": timedelta(days=365),
 }
+_YEAR = 60 * 24 * 366  # minutes
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MAX_GENERATOR_CHARS = 200
 _HTML_SIGN = re.compile(r"</\w{1,20}>|&#?\w{1,20};")  # without one of these a "<" is a sign like any other
@@ -148,12 +149,11 @@ def _own_link(tree: EntryTree, links: dict[str, str]) -> str | None:
 
 
 def _hints(tree: EntryTree) -> FeedHints:
-    minutes = _whole(read_text(tree, "ttl"))
-    ttl = timedelta(minutes=minutes) if minutes and minutes < 60 * 24 * 366 else None
+    minutes = _minutes(read_text(tree, "ttl"))
     hours = {_whole(text) for text in _listed(tree, "skiphours")}
     days = {text.lower() for text in _listed(tree, "skipdays")}
     return FeedHints(
-        ttl=ttl,
+        ttl=timedelta(minutes=minutes) if minutes else None,
         skip_hours=tuple(sorted({hour % 24 for hour in hours if hour is not None and 0 <= hour <= 24})),
         skip_days=tuple(number for number, day in enumerate(_DAYS) if day in days),
         update_interval=_update_interval(tree),
@@ -171,6 +171,12 @@ def _update_interval(tree: EntryTree) -> timedelta | None:
         return None
     span, times = _PERIODS.get(period.lower() or "daily"), _whole(frequency or "1")
     return max(span / times, timedelta(minutes=1)) if span and times else None
+
+
+def _minutes(text: str) -> int:
+    """Return how many they are, a year at most: a number of any length means that the feed hardly ever changes."""
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    return min(int(digits[:9] or 0), _YEAR)
 
 
 def _whole(text: str) -> int | None:

@@ -98,7 +98,8 @@ def test_entries_inherit_authors_of_atom_alone() -> None:
         ("<ttl>60</ttl>", FeedHints(ttl=timedelta(hours=1))),
         ("<ttl>0</ttl>", FeedHints()),
         ("<ttl>-5</ttl>", FeedHints()),
-        ("<ttl>99999999</ttl>", FeedHints()),
+        ("<ttl>99999999</ttl>", FeedHints(ttl=timedelta(days=366))),  # the schedule waits a week
+        (f"<ttl>{9**500}</ttl>", FeedHints(ttl=timedelta(days=366))),
         ("<ttl>1.5</ttl>", FeedHints()),
         (
             "<skipHours><hour>1</hour><hour>24</hour><hour>25</hour><hour>x</hour></skipHours>",
