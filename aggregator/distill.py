@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from aggregator.evidence import (
     Edge,
@@ -199,8 +199,11 @@ def _extract_parts(
     return with_feed_content(join(parts), page), len(parts) - 1
 
 
+_NO_RULES: Final = Publishers()
+
+
 def _site(url: str) -> str:
-    return site_of_url(url, Publishers())
+    return site_of_url(url, _NO_RULES)
 
 
 def _without_feed(page: ExtractInput) -> ExtractInput:
@@ -224,17 +227,17 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
     if page.key.startswith(OWN_CONTENT):
         return _record_of_entry(page, collected)
     final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
-    identity = identify(final_url, publishers)
+    identity = served = identify(final_url, publishers)
     if identity.key is None or is_home(identity.key) or (identity.key != page.key and is_listing(identity.key)):
         if final_url != page.url:
             return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
         identity = Identity(url=page.url, key=page.key, rule="feed entry")
-    own_site = site_of_url(final_url, publishers)
     parts = tuple(
         url for part in page.parts[: collected.parts] if part.raw is not None for url in (part.url, part.raw.final_url)
     )
     seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url, *parts)))
-    identities = tuple(identify(url, publishers) for url in seen)
+    identities = tuple(served if url == final_url else identify(url, publishers) for url in seen)
+    sites = {one.url: site_of_url(one.url, publishers) for one in identities}
     edges = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
     edges += edges_of_parts(final_url, parts, publishers)
     if page.entry is not None:
@@ -242,9 +245,9 @@ def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -
     return ArticleRecord(
         identity=identity,
         url=_canonical(final_url, identity, collected.content, publishers),
-        urls=tuple(one for one in identities if site_of_url(one.url, publishers) == own_site),
+        urls=tuple(one for one in identities if sites[one.url] == sites[final_url]),
         edges=edges,
-        pointers=tuple(one for one in identities if site_of_url(one.url, publishers) != own_site),
+        pointers=tuple(one for one in identities if sites[one.url] != sites[final_url]),
         content=collected.content,
         quality=collected.quality,
         fingerprint=collected.fingerprint,

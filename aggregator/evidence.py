@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from aggregator.exchange import Hop
 from aggregator.keys import decode_base62, make_key
@@ -267,7 +268,9 @@ def edges_of_page(
     for hop in hops:
         ends = [end for address in (hop.url, hop.target) if (end := _end(address, publishers)) is not None]
         edges += _star(ends, EvidenceKind.REDIRECT, page[1]) if len(ends) == 2 else ()
-    canonical, og_url = (_end(address, publishers) for address in (declared.canonical or "", declared.og_url or ""))
+    canonical, og_url = (
+        _end(address, publishers) if address else None for address in (declared.canonical, declared.og_url)
+    )
     if canonical is not None:
         kind = EvidenceKind.CANONICAL if canonical == og_url else EvidenceKind.BARE_CANONICAL
         edges += _star([page, canonical], kind, page[1])
@@ -282,6 +285,8 @@ def edges_of_page(
 
 def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishers) -> tuple[Edge, ...]:
     """Return that the further pages of an article, which were joined to the one at `page_url`, are no other article."""
+    if not part_urls:
+        return ()
     ends = [end for url in (page_url, *part_urls) if (end := _end(url, publishers)) is not None]
     return _star(ends, EvidenceKind.PART, _site(page_url, publishers))
 
@@ -376,6 +381,7 @@ def _end(url: str, publishers: Publishers) -> _End | None:
     return None if key is None else (Key(key), _site_of_key(key, publishers))
 
 
+@lru_cache(maxsize=1024)  # see urls.split
 def _site(url: str, publishers: Publishers) -> str:
     host = host_of(url)
     publisher = publisher_of(publishers, host)

@@ -95,6 +95,7 @@ class Site:
 # --- the key ----------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)  # see urls.split
 def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
     """Return the key of `url` and the names of the rules that gave it; None and the reason if it has no key.
 

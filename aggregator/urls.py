@@ -43,6 +43,7 @@ class Split(NamedTuple):
     fragment: str | None
 
 
+@lru_cache(maxsize=1024)  # an address is looked at ten times on its way from an entry to an article
 def split(raw_url: str) -> Split | None:
     """Return the parts of `raw_url`, or None if it is no http(s) URL with a usable host.
 
