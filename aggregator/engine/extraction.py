@@ -26,9 +26,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _Results = tuple[Collected | Onward | PageFailed, ...]
+_Done = tuple[Sequence[FetchedPage], Future[_Results]]  # a task that came to its end
 
 _LEASE_MARGIN = timedelta(seconds=30)
-_QUEUED_AHEAD = 1  # tasks beyond the free workers, so that none waits for a transaction
+_QUEUED_AHEAD = 2  # tasks for each worker beyond the one in hand, so that none waits for a transaction
+_GATHER_SECONDS = 0.1  # results that come within it are recorded together: a transaction costs as much as ten of them
 _TOGETHER = 32  # pages without bytes that make one task: an entry's own content is a matter of a millisecond
 _RETRIED = frozenset({Cause.LOW_QUALITY, Cause.RAW_MISSING})  # a new fetch may bring something else
 
@@ -59,7 +61,7 @@ class ExtractionLine:
         self._tasks = 0
         self._alone: deque[FetchedPage] = deque()  # in hand, to be tried one by one
         self._is_starting = False
-        self._finished: queue.SimpleQueue[tuple[Sequence[FetchedPage], Future[_Results]]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._bell = Bell()
 
     @property
@@ -79,7 +81,7 @@ class ExtractionLine:
             self._bell.wait(wait)
         self._bell.silence()  # before looking: what comes later rings again
         recorded = 0
-        while tasks := list(self._at_hand()):
+        while tasks := self._gather():
             recorded += self._finish(tasks, scope)
             self._hand_out(scope)
         return recorded
@@ -99,10 +101,10 @@ class ExtractionLine:
 
     def _hand_out(self, scope: Scope | None) -> None:
         """Give tasks to the workers that are free."""
-        room = self._pool.workers + _QUEUED_AHEAD - self._tasks
+        room = self._pool.workers * (1 + _QUEUED_AHEAD) - self._tasks
         if room <= 0 or not self._may_begin():
             return
-        lease = self.settings.timeout + _LEASE_MARGIN
+        lease = self.settings.timeout * (1 + _QUEUED_AHEAD) + _LEASE_MARGIN
         while room and self._alone:
             page = self._alone.popleft()
             if self.tools.store.renew_page(page, lease):
@@ -149,7 +151,19 @@ class ExtractionLine:
         self._finished.put((pages, done))
         self._bell.ring()
 
-    def _at_hand(self) -> Iterator[tuple[Sequence[FetchedPage], Future[_Results]]]:
+    def _gather(self) -> list[_Done]:
+        """Return what has finished, and what finishes in a moment unless there is something else to do."""
+        done, clock = list(self._at_hand()), self.tools.clock
+        until = clock.monotonic() + _GATHER_SECONDS
+        while 0 < len(done) < self._tasks and self._bell.wait(until - clock.monotonic()):
+            self._bell.silence()
+            more = list(self._at_hand())
+            if not more:  # a visit brought pages
+                break
+            done += more
+        return done
+
+    def _at_hand(self) -> Iterator[_Done]:
         """Yield what has finished meanwhile."""
         while True:
             try:
@@ -159,7 +173,7 @@ class ExtractionLine:
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
-    def _finish(self, tasks: Sequence[tuple[Sequence[FetchedPage], Future[_Results]]], scope: Scope | None) -> int:
+    def _finish(self, tasks: Sequence[_Done], scope: Scope | None) -> int:
         """Record what the tasks gave, all articles in one transaction; return how many pages are done with."""
         before = len(self._in_hand)
         self._tasks -= len(tasks)
