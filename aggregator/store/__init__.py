@@ -305,11 +305,11 @@ class SqlStore:
     ) -> ArticleRecorded | None:
         """Save article, aliases, evidence, fingerprint and decisions; the page is done."""
         outcome = ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
-        return self._db.write(lambda tx: articles.record_article(tx, outcome))
+        return self.record_articles([outcome])[0]
 
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         """Save several articles in one transaction."""
-        return self._db.write(lambda tx: tuple([articles.record_article(tx, outcome) for outcome in outcomes]))
+        return self._db.write(lambda tx: articles.record_articles(tx, outcomes))
 
     def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
         """The article goes on: make its next part due; None: the claim is lost."""

@@ -1,50 +1,35 @@
-"""An extracted article on its way in: text, revision, identity, near duplicates, its page; one transaction."""
+"""Extracted articles on their way in: text, revision, identity, near duplicates, their pages; one transaction."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, bindparam, case, or_, select, update
+from sqlalchemy import Row, bindparam, case, select, update
 
-from aggregator.fingerprint import Fingerprint, lasting
-from aggregator.identify import article_id, key_hash
-from aggregator.ledger import ArticleOutcome, ArticleRecord, ArticleRecorded
-from aggregator.models import ArticleId, FetchedPage, HostId, Identity, Key
+from aggregator.identify import key_hash
+from aggregator.ledger import ArticleOutcome, ArticleRecorded
+from aggregator.models import ArticleId, FetchedPage, HostId, PageId
 from aggregator.store.blogs import learn_blog, note_short_links
-from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction
-from aggregator.store.decisions import record_decisions
-from aggregator.store.dialects import insert_new
-from aggregator.store.hashes import text_hash
+from aggregator.store.decisions import record_all_decisions
+from aggregator.store.hashes import batches
 from aggregator.store.hosts import lower_pages_due
-from aggregator.store.identity import RULES, note_edges, note_urls, point, repartition
-from aggregator.store.neighbours import find_near_duplicate, save_fingerprint
+from aggregator.store.identity import note_edges, note_urls, point, repartition
+from aggregator.store.incoming import Incoming, announce, article_row, incoming_of, insert_articles, revise
+from aggregator.store.newcomers import save_newcomers
 from aggregator.store.page_parts import ask_for_part
-from aggregator.store.schema import NEVER, articles, changes, evidence, pages, revisions
-from aggregator.store.search import index_article
-from aggregator.urls import registrable_domain
+from aggregator.store.schema import FETCHED, NEVER, pages
 
 _Kind = Literal["new", "updated", "unchanged", "duplicate"]
 
-_page: Final = (
-    select(pages.c.id, pages.c.host_id, pages.c.feed_id, pages.c.first_seen, pages.c.raw_hash)
-    .where(pages.c.id == bindparam("page"), pages.c.token == bindparam("held"), pages.c.state == "fetched")
+_pages: Final = (
+    select(pages.c.id, pages.c.host_id, pages.c.feed_id, pages.c.first_seen, pages.c.raw_hash, pages.c.token)
+    .where(pages.c.id.in_(bindparam("ids", expanding=True)), pages.c.state == FETCHED)
+    .order_by(pages.c.id)
     .with_for_update()
-)
-_by_id: Final = select(articles).where(articles.c.id == bindparam("article"))
-_by_key_or_id: Final = select(articles).where(
-    or_(articles.c.key_hash == bindparam("hashed"), articles.c.id == bindparam("article"))
-)
-_older_by_rules: Final = (  # the article that was given this key, too, and came first
-    select(articles.c.id)
-    .join(evidence, evidence.c.key_hash == articles.c.key_hash)
-    .where(
-        evidence.c.other_hash == bindparam("hashed"), evidence.c.witness == RULES, articles.c.id == bindparam("into")
-    )
 )
 _finish: Final = (
     update(pages)
@@ -65,50 +50,56 @@ _finish: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
-    """What comes in, with what is computed from it once."""
+class _Saved:
+    """What became of an incoming text."""
 
-    record: ArticleRecord
-    key: Key
-    id: ArticleId
-    own: Row[Any] | None  # the article of this id as it was
-    page: Row[Any]
-    at: datetime
-    site: str
-    title_hash: bytes
-    body_hash: bytes
-    fingerprint: Fingerprint
+    incoming: Incoming
+    kind: _Kind
+    article: ArticleId
 
 
-def record_article(tx: Transaction, outcome: ArticleOutcome) -> ArticleRecorded | None:
-    """Save what was extracted from a page; None: the claim is lost, nothing was saved."""
-    page, record = outcome.page, outcome.record
+def record_articles(tx: Transaction, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
+    """Save what was extracted from pages; None: the claim is lost, nothing of it was saved.
+
+    Articles that nothing connects with any other are saved first and together, the others after them one by one.
+    """
     tx.dialect.lock_identity(tx.conn)
-    row = tx.first(_page, {"page": page.id, "held": page.token})
-    if row is None:
-        return None
-    incoming = incoming_of(tx, row, page, record)
-    shown = Identity(url=record.url, key=incoming.key, rule=record.identity.rule)
-    owners = note_urls(tx, (record.identity, *record.urls, *record.pointers, shown), incoming.at)
-    note_edges(tx, record.edges, incoming.at)
-    kind, recorded = save_text(tx, incoming, owners.get(key_hash(incoming.key)))
-    _heed_wordpress(tx, incoming)
-    point(tx, {key_hash(pointer.url): recorded for pointer in record.pointers}, move=False)
-    made = [replace(decision, article_id=recorded) for decision in record.decisions]
-    record_decisions(tx, f"page {page.id}", made, incoming.at)
-    next_visit_at = outcome.if_changed if kind in ("new", "updated") else outcome.if_unchanged
-    finish = {
-        "page": page.id,
-        "new_state": "done" if next_visit_at is None else "due",
-        "at": next_visit_at or incoming.at,
-        "article": incoming.id,
+    rows = {
+        row.id: row
+        for batch in batches(outcome.page.id for outcome in outcomes)
+        for row in tx.all(_pages, {"ids": batch})
     }
-    tx.run(_finish, finish)
-    if next_visit_at is not None:
-        lower_pages_due(tx, HostId(row.host_id), next_visit_at)
-        if outcome.resumes:
-            ask_for_part(tx, page.id, page.parts[-1].url, next_visit_at)
-    return ArticleRecorded(article_id=recorded, kind=kind)
+    held = [one for one in outcomes if one.page.id in rows and rows[one.page.id].token == one.page.token]
+    saved = {one.page.id: _Saved(one, "new", one.id) for one in save_newcomers(tx, rows, held)}
+    for newcomer in [one.incoming for one in saved.values()]:
+        _heed_wordpress(tx, newcomer)
+    for outcome in held:
+        page = outcome.page
+        if page.id not in saved:
+            saved[page.id] = _save_one(tx, incoming_of(tx, rows[page.id], page, outcome.record))
+    made = {
+        f"page {outcome.page.id}": [
+            replace(decision, article_id=saved[outcome.page.id].article) for decision in outcome.record.decisions
+        ]
+        for outcome in held
+    }
+    record_all_decisions(tx, made, tx.now)
+    _finish_pages(tx, held, saved)
+    return tuple(
+        ArticleRecorded(article_id=one.article, kind=one.kind) if (one := saved.get(outcome.page.id)) else None
+        for outcome in outcomes
+    )
+
+
+def _save_one(tx: Transaction, incoming: Incoming) -> _Saved:
+    """Save one text with all that is known about its addresses."""
+    record = incoming.record
+    owners = note_urls(tx, incoming.identities, incoming.at)
+    note_edges(tx, record.edges, incoming.at)
+    kind, article = save_text(tx, incoming, owners.get(key_hash(incoming.key)))
+    _heed_wordpress(tx, incoming)
+    point(tx, {key_hash(pointer.url): article for pointer in record.pointers}, move=False)
+    return _Saved(incoming, kind, article)
 
 
 def _heed_wordpress(tx: Transaction, incoming: Incoming) -> None:
@@ -123,43 +114,27 @@ def _heed_wordpress(tx: Transaction, incoming: Incoming) -> None:
         repartition(tx, touched, incoming.at)
 
 
-def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
-    """Return the row of an article."""
-    return tx.first(_by_id, {"article": wanted})
-
-
-def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: ArticleRecord) -> Incoming:
-    """Return what comes in; `row` has the page's id, feed_id, first_seen and raw_hash."""
-    key = record.identity.key or page.key
-    content = record.content
-    body_hash = text_hash(lasting(content.body))  # for a changed age line or counter there is no revision
-    article, own = _own_of(tx, key)
-    return Incoming(
-        record=record,
-        key=key,
-        id=article,
-        own=own,
-        page=row,
-        at=tx.now,
-        site=registrable_domain(record.identity.url),
-        title_hash=text_hash(content.title),
-        body_hash=body_hash,
-        fingerprint=record.fingerprint or Fingerprint(hashes=frozenset(), size=0, text_hash=body_hash),
-    )
-
-
-def _own_of(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
-    """Return the article that has this key, or a free id: articles keep theirs when the rules change."""
-    hashed, wanted = key_hash(key), article_id(key)
-    rows = tx.all(_by_key_or_id, {"hashed": hashed, "article": wanted})
-    own = next((row for row in rows if row.key_hash == hashed), None)
-    if own is not None:
-        older = own.merged_into and tx.first(_older_by_rules, {"hashed": hashed, "into": own.merged_into})
-        return (ArticleId(older.id), article_row(tx, older.id)) if older else (ArticleId(own.id), own)
-    if not rows:
-        return wanted, None
-    others = (article_id(Key(f"{key}{' ' * n}")) for n in itertools.count(1))
-    return next(free for free in others if article_row(tx, free) is None), None
+def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mapping[PageId, _Saved]) -> None:
+    """The pages are done, or due again."""
+    finished = []
+    due: dict[HostId, datetime] = {}
+    resumed: list[tuple[FetchedPage, datetime]] = []
+    for outcome in held:
+        page, one = outcome.page, saved[outcome.page.id]
+        at = outcome.if_changed if one.kind in ("new", "updated") else outcome.if_unchanged
+        state = "done" if at is None else "due"
+        finished.append({"page": page.id, "new_state": state, "at": at or tx.now, "article": one.incoming.id})
+        if at is not None:
+            host_id = HostId(one.incoming.page.host_id)
+            due[host_id] = min(at, due.get(host_id, at))
+            if outcome.resumes:
+                resumed.append((page, at))
+    if finished:
+        tx.run(_finish, finished)
+    for host_id, earliest in sorted(due.items()):
+        lower_pages_due(tx, host_id, earliest)
+    for page, at in resumed:
+        ask_for_part(tx, page.id, page.parts[-1].url, at)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -175,17 +150,23 @@ def save_text(tx: Transaction, incoming: Incoming, meant: ArticleId | None) -> t
     if own is None:
         if meant is not None and _is_forgotten(tx, meant):
             return "unchanged", meant
-        _insert(tx, incoming)
+        insert_articles(tx, [incoming])
         survivor = repartition(tx, keys, incoming.at, unannounced=incoming.id)[key_hash(incoming.key)]
-        return ("new", announce(tx, incoming, "new")) if survivor == incoming.id else ("duplicate", survivor)
+        if survivor != incoming.id:
+            return "duplicate", survivor
+        announce(tx, [incoming], "new")
+        return "new", incoming.id
     changed = own.forgotten_at is None and _is_revision(own, incoming)
     if changed:
         revise(tx, own, incoming)
     repartition(tx, keys, incoming.at)
-    own = tx.run(_by_id, {"article": incoming.id}).one()
-    if own.merged_into is not None:
+    own = article_row(tx, incoming.id)
+    if own is not None and own.merged_into is not None:
         return "unchanged", ArticleId(own.merged_into)
-    return ("updated", announce(tx, incoming, "updated")) if changed else ("unchanged", incoming.id)
+    if not changed:
+        return "unchanged", incoming.id
+    announce(tx, [incoming], "updated")
+    return "updated", incoming.id
 
 
 def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
@@ -199,105 +180,3 @@ def _is_revision(own: Row[Any], incoming: Incoming) -> bool:
     if (own.title_hash, own.body_hash) == (incoming.title_hash, incoming.body_hash):
         return False
     return incoming.record.content.source == "page" or incoming.page.id == own.page_id
-
-
-def _values(incoming: Incoming) -> dict[str, Any]:
-    return {
-        "page_id": incoming.page.id,
-        "url": incoming.record.url,
-        "recorded_at": incoming.at,
-        "title_hash": incoming.title_hash,
-        "body_hash": incoming.body_hash,
-        "print_hash": incoming.fingerprint.text_hash,
-        "print_size": incoming.fingerprint.size,
-        "sample": dump_sample(incoming.fingerprint.hashes),
-        "quality": dump(incoming.record.quality),
-        "raw_hash": incoming.page.raw_hash,
-    }
-
-
-def _insert(tx: Transaction, incoming: Incoming) -> None:
-    row = {
-        "id": incoming.id,
-        "key_hash": key_hash(incoming.key),
-        "key": incoming.key,
-        "feed_id": incoming.page.feed_id,
-        "first_seen": incoming.page.first_seen,
-        "revision": 1,
-        "site": incoming.site,
-        **_values(incoming),
-    }
-    n = tx.run(insert_new(tx.dialect.name, articles).returning(articles.c.n), row).scalar_one()
-    _insert_revision(tx, incoming, 1)
-    index_article(tx, n)
-    _mark_near_duplicate(tx, n, incoming, is_new=True)
-
-
-def _insert_revision(tx: Transaction, incoming: Incoming, number: int) -> None:
-    content = incoming.record.content
-    row = {
-        "article_id": incoming.id,
-        "number": number,
-        "recorded_at": incoming.at,
-        "title": content.title,
-        "body": content.body,
-        "content": dump_extraction_rest(content),
-        "raw_hash": incoming.page.raw_hash,
-    }
-    tx.add(revisions, [row])
-
-
-_revised: Final = (
-    update(articles)
-    .where(articles.c.id == bindparam("article"))
-    .values(
-        revision=bindparam("new_revision"),
-        **{
-            name: bindparam(f"new_{name}", type_=articles.c[name].type)
-            for name in (
-                "page_id",
-                "url",
-                "recorded_at",
-                "title_hash",
-                "body_hash",
-                "print_hash",
-                "print_size",
-                "sample",
-                "quality",
-                "raw_hash",
-            )
-        },
-    )
-)
-
-
-def revise(tx: Transaction, own: Row[Any], incoming: Incoming) -> None:
-    """Give the article another text; the one before stays as a revision."""
-    number = own.revision + 1
-    index_article(tx, own.n, remove=True)
-    values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(incoming).items()}
-    _insert_revision(tx, incoming, number)
-    tx.run(_revised, {"article": incoming.id, "new_revision": number, **values})
-    index_article(tx, own.n)
-    _mark_near_duplicate(tx, own.n, incoming, is_new=False)
-
-
-_mark: Final = (
-    update(articles)
-    .where(articles.c.n == bindparam("number_"))
-    .values(near_duplicate_of=bindparam("of_article"), near_score=bindparam("score"))
-)
-
-
-def _mark_near_duplicate(tx: Transaction, n: int, incoming: Incoming, *, is_new: bool) -> None:
-    match, boilerplate = find_near_duplicate(tx, incoming.fingerprint, n, incoming.site)
-    save_fingerprint(tx, n, incoming.fingerprint.hashes - boilerplate, replace=not is_new)
-    if match is not None or not is_new:
-        of_article, score = match or (None, None)
-        tx.run(_mark, {"number_": n, "of_article": of_article, "score": score})
-
-
-def announce(tx: Transaction, incoming: Incoming, kind: Literal["new", "updated"]) -> ArticleId:
-    """Tell the followers."""
-    tx.add(changes, [{"article_id": incoming.id, "kind": kind, "merged_into": None, "at": incoming.at}])
-    return incoming.id

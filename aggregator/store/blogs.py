@@ -32,6 +32,11 @@ def is_short_link(key: Key) -> bool:
     return key.startswith(_PREFIX) and parse_wordpress_shortlink(key) is not None
 
 
+def is_wordpress(key: Key) -> bool:
+    """Tell whether a key may have evidence that is not kept: a short link's, or that of a post's number."""
+    return key.startswith(_PREFIX) or post_of_key(key) is not None
+
+
 def note_short_links(tx: Transaction, keys: Iterable[Key | None]) -> set[Key]:
     """Keep the short links among these keys; return those that were not known before."""
     seen = {key for key in keys if key is not None and key.startswith(_PREFIX)}

@@ -17,7 +17,7 @@ from aggregator.store.database import Database, Transaction
 from aggregator.store.dialects import SqliteDialect
 from aggregator.store.opening import open_database
 from aggregator.store.schema import metadata
-from aggregator.store.search import index_article
+from aggregator.store.search import index_articles
 
 _BATCH = 500
 
@@ -93,7 +93,7 @@ def _copy(source: Transaction, target: Transaction, progress: Progress | None) -
         if progress is not None:
             progress(dict(done))
     for row in target.all(text("SELECT n FROM article_texts")):
-        index_article(target, row.n)
+        index_articles(target, [row.n])
     return done
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +18,10 @@ from aggregator.store.schema import aliases, article_urls, decisions
 
 _last: Final = (
     select(decisions)
-    .where(decisions.c.url_hash.in_(bindparam("urls", expanding=True)), decisions.c.source == bindparam("of"))
+    .where(
+        decisions.c.url_hash.in_(bindparam("urls", expanding=True)),
+        decisions.c.source.in_(bindparam("sources", expanding=True)),
+    )
     .order_by(decisions.c.id)
 )
 
@@ -28,19 +32,24 @@ def record_decisions(tx: Transaction, source: str, made: Iterable[Decision], at:
     `source` is the feed or the page that led to the decision: two feeds may judge one address differently, poll after
     poll, without the log growing.
     """
-    by_url: dict[bytes, list[Decision]] = {}
-    for decision in made:
-        by_url.setdefault(key_hash(decision.url), []).append(decision)
-    if not by_url:
-        return
-    before: dict[bytes, list[Row[Any]]] = {}
-    for batch in batches(by_url):
-        for row in tx.all(_last, {"urls": batch, "of": source}):
-            before.setdefault(row.url_hash, []).append(row)
+    record_all_decisions(tx, {source: made}, at)
+
+
+def record_all_decisions(tx: Transaction, made: Mapping[str, Iterable[Decision]], at: datetime) -> None:
+    """Keep what several sources decided."""
+    answers: dict[tuple[str, bytes], list[Decision]] = defaultdict(list)
+    for source, decided in made.items():
+        for decision in decided:
+            answers[source, key_hash(decision.url)].append(decision)
+    before: dict[tuple[str, bytes], list[Row[Any]]] = defaultdict(list)
+    for asked in batches(answers):
+        sources, urls = zip(*asked, strict=True)
+        for row in tx.all(_last, {"urls": urls, "sources": next(batches(sources))}):
+            before[row.source, row.url_hash].append(row)
     rows = [
         {
-            "url_hash": hashed,
-            "source": source,
+            "url_hash": asked[1],
+            "source": asked[0],
             "url": decision.url,
             "key_hash": None if decision.key is None else key_hash(decision.key),
             "key": decision.key,
@@ -50,8 +59,8 @@ def record_decisions(tx: Transaction, source: str, made: Iterable[Decision], at:
             "article_id": decision.article_id,
             "at": at,
         }
-        for hashed, answer in by_url.items()
-        if [_said(row) for row in before.get(hashed, [])[-len(answer) :]] != [_says(decision) for decision in answer]
+        for asked, answer in answers.items()
+        if [_said(row) for row in before[asked][-len(answer) :]] != [_says(decision) for decision in answer]
         for decision in answer
     ]
     tx.add(decisions, rows)

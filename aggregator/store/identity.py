@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, select, union_all, update
 
-from aggregator.evidence import Edge, KeyFacts, judge, refusal_alone
+from aggregator.evidence import Edge, KeyFacts, Refusal, judge, refusal_alone
 from aggregator.identify import key_hash
 from aggregator.ledger import Decision
 from aggregator.models import ArticleId, EvidenceKind, Identity, Key
-from aggregator.store.blogs import is_short_link, wordpress_edges
+from aggregator.store.blogs import is_short_link, is_wordpress, wordpress_edges
 from aggregator.store.codec import load_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
@@ -74,7 +74,14 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
 
     Returns which articles the keys mean, by hash.
     """
-    seen = {key_hash(identity.url): identity for identity in identities if identity.key is not None}
+    rows = keep_urls(tx, [identities], at)
+    owners = resolve(tx, (row["key_hash"] for row in rows))
+    point(tx, {row["url_hash"]: owners[row["key_hash"]] for row in rows if row["key_hash"] in owners}, move=False)
+    return owners
+
+
+def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime) -> list[dict[str, Any]]:
+    """Keep addresses with their keys, of one text or of several; return the rows."""
     rows = [
         {
             "url_hash": hashed,
@@ -84,14 +91,12 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
             "rule": identity.rule,
             "seen_at": at,
         }
-        for hashed, identity in seen.items()
+        for identities in seen
+        for hashed, identity in {key_hash(one.url): one for one in identities if one.key is not None}.items()
         if identity.key is not None
     ]
     tx.add(article_urls, rows)
-    keys = {hashed: key_hash(identity.key) for hashed, identity in seen.items() if identity.key is not None}
-    owners = resolve(tx, keys.values())
-    point(tx, {url: owners[key] for url, key in keys.items() if key in owners}, move=False)
-    return owners
+    return rows
 
 
 def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
@@ -172,6 +177,19 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
     return found, edges
 
 
+def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
+    """Return which of these keys evidence touches, or may touch without being written down (wp.me links)."""
+    hashes = {key_hash(key): key for key in keys}
+    touched = {
+        hashes[hashed]
+        for batch in batches(hashes)
+        for row in tx.all(_touching, {"hashes": batch})
+        for hashed in (row.key_hash, row.other_hash)
+        if hashed in hashes
+    }
+    return touched | {key for key in keys if is_wordpress(key)}
+
+
 # --- the partition ----------------------------------------------------------------------------------------------------
 
 _owners: Final = select(
@@ -242,14 +260,19 @@ def repartition(
         else:
             orphans += hashes
     _settle(tx, wanted, () if keep_urls else orphans, at, by_key, unannounced)
-    refused = [
+    record_refused(tx, judgement.refused, at)
+    return wanted
+
+
+def record_refused(tx: Transaction, refused: Iterable[tuple[Edge, Refusal]], at: datetime) -> None:
+    """Keep which evidence does not count, and why."""
+    made = [
         Decision(
             url=edge.key, key=edge.key, verdict="refused", rule=reason.value, detail=f"{edge.kind.value} {edge.other}"
         )
-        for edge, reason in judgement.refused
+        for edge, reason in refused
     ]
-    record_decisions(tx, "evidence", refused, at)
-    return wanted
+    record_decisions(tx, "evidence", made, at)
 
 
 def _facts(by_key: Mapping[Key, Row[Any]]) -> dict[Key, KeyFacts]:
@@ -283,6 +306,11 @@ def _settle(
             tx.run(_merge, {"article": row.id, "survivor": None})
             told.append({"article_id": row.id, "kind": "split", "merged_into": None, "at": at})
     tx.add(changes, told)
+    move_urls(tx, wanted, orphans)
+
+
+def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
+    """Make keys and their addresses mean articles, by key hash; those of `orphans` mean none any more."""
     urls = {
         row.url_hash: row.key_hash
         for batch in batches([*wanted, *orphans])

@@ -9,11 +9,12 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 from aggregator.identify import key_hash
 from aggregator.ledger import ArticleRecord
 from aggregator.models import FetchedPage, PageId
-from aggregator.store.articles import Incoming, announce, incoming_of, revise, save_text
+from aggregator.store.articles import save_text
 from aggregator.store.codec import dump, dump_extraction_rest, load_extraction
 from aggregator.store.database import Transaction
 from aggregator.store.extraction import select_pages, with_entries
 from aggregator.store.identity import resolve
+from aggregator.store.incoming import Incoming, announce, incoming_of, revise
 from aggregator.store.schema import DONE, FAILED, articles, pages, revisions
 
 _raw_hash: Final = func.coalesce(articles.c.raw_hash, pages.c.raw_hash)
@@ -88,7 +89,7 @@ def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord
         content = dump_extraction_rest(record.content)
         tx.run(_corrected, {"article": own.id, "current": own.revision, "new_content": content})
         tx.run(_judged, {"article": own.id, "new_quality": dump(record.quality)})
-    announce(tx, incoming, "updated")
+    announce(tx, [incoming], "updated")
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import text
@@ -44,9 +45,9 @@ _FIND: Final = {
 }
 
 
-def index_article(tx: Transaction, n: int, *, remove: bool = False) -> None:
-    """Make the current text of article row `n` findable, or no longer so, before it is replaced."""
-    tx.conn.execute((_REMOVE if remove else _ADD)[tx.dialect.name], {"n": n})
+def index_articles(tx: Transaction, numbers: Iterable[int], *, remove: bool = False) -> None:
+    """Make the current texts of article rows findable, or no longer so, before they are replaced."""
+    tx.run((_REMOVE if remove else _ADD)[tx.dialect.name], [{"n": n} for n in numbers])
 
 
 def find(tx: Transaction, query: str, limit: int) -> list[tuple[ArticleId, str]]:

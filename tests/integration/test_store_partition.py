@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 
 from aggregator.evidence import Edge, KeyFacts, judge
 from aggregator.fingerprint import fingerprint
+from aggregator.ledger import ArticleOutcome
 from aggregator.models import EvidenceKind, FetchedPage, Identity, Key
 from aggregator.store import SqlStore
 from aggregator.store.hashes import text_hash
@@ -73,14 +74,16 @@ pairs = st.frozensets(
 def extract_all(store: SqlStore) -> None:
     fetch_due(store)
     while waiting := fetched_pages(store):
-        for page in waiting:
-            extract(store, page)
+        extract(store, waiting)
 
 
-def extract(store: SqlStore, page: FetchedPage) -> None:
-    number = KEYS.index(page.key)
-    title, body = text_at(number)
-    assert store.record_article(page, article_record(page, title=title, body=body)) is not None
+def extract(store: SqlStore, waiting: Sequence[FetchedPage]) -> None:
+    """Record the articles of these pages together."""
+    outcomes = []
+    for page in waiting:
+        title, body = text_at(KEYS.index(page.key))
+        outcomes.append(ArticleOutcome(page=page, record=article_record(page, title=title, body=body)))
+    assert None not in store.record_articles(outcomes)
 
 
 def announce(store: SqlStore, seen: list[tuple[str, int, int, int]], joined: frozenset[tuple[int, int]]) -> None:
@@ -180,8 +183,7 @@ def test_any_interleaving_of_sightings_evidence_and_extraction_gives_the_same_ar
     for step in taken:
         if isinstance(step, int):
             fetch_due(store)
-            for page in fetched_pages(store, step):
-                extract(store, page)
+            extract(store, fetched_pages(store, step))
             continue
         feed, number, variant, guid, said = step
         announce(store, [(feed, number, variant, guid)], said)

@@ -1,0 +1,83 @@
+"""New articles that nothing connects with any other: many of them in as many statements as one.
+
+Evidence that counts under no circumstances (a canonical address on another site) is kept and connects nothing.
+
+What comes of them is what one by one would give; which texts are of this kind is decided before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, or_, select
+
+from aggregator.evidence import refusal_alone
+from aggregator.identify import article_id, key_hash
+from aggregator.ledger import ArticleOutcome
+from aggregator.models import Key
+from aggregator.store.database import Transaction
+from aggregator.store.hashes import batches
+from aggregator.store.identity import connected, keep_urls, move_urls, note_edges, point, record_refused, resolve
+from aggregator.store.incoming import Incoming, announce, describe, insert_articles, key_of
+from aggregator.store.schema import articles
+
+_taken: Final = select(articles.c.id, articles.c.key_hash).where(
+    or_(
+        articles.c.key_hash.in_(bindparam("hashes", expanding=True)),
+        articles.c.id.in_(bindparam("ids", expanding=True)),
+    )
+)
+
+
+def save_newcomers(
+    tx: Transaction, rows: Mapping[int, Row[Any]], outcomes: Sequence[ArticleOutcome]
+) -> Sequence[Incoming]:
+    """Save those of the texts that are new and alone; `rows` are their pages. Returns what was saved."""
+    chosen = _choose(tx, rows, outcomes)
+    if not chosen:
+        return ()
+    at = tx.now
+    keep_urls(tx, (incoming.identities for incoming in chosen), at)
+    edges = [edge for incoming in chosen for edge in incoming.record.edges]
+    note_edges(tx, edges, at)
+    record_refused(tx, [(edge, reason) for edge in edges if (reason := refusal_alone(edge)) is not None], at)
+    insert_articles(tx, chosen)
+    move_urls(tx, {key_hash(incoming.key): incoming.id for incoming in chosen})
+    announce(tx, chosen, "new")
+    pointers = [(key_hash(pointer.url), one.id) for one in chosen for pointer in one.record.pointers]
+    point(tx, dict(reversed(pointers)), move=False)  # the first one counts
+    return chosen
+
+
+def _choose(tx: Transaction, rows: Mapping[int, Row[Any]], outcomes: Sequence[ArticleOutcome]) -> list[Incoming]:
+    """Return the texts whose keys mean nothing yet, that no evidence touches and that no other outcome shares."""
+    keys = {outcome.page.id: key_of(outcome.page, outcome.record) for outcome in outcomes}
+    shared = Counter(article_id(key) for key in keys.values())
+    open_ones = [
+        one
+        for one in outcomes
+        if shared[article_id(keys[one.page.id])] == 1 and all(map(refusal_alone, one.record.edges))
+    ]
+    if len(open_ones) < 2:
+        return []
+    made = [
+        describe(rows[one.page.id], one.page, one.record, article_id(keys[one.page.id]), None, tx.now)
+        for one in open_ones
+    ]
+    hashes = {one.id: {key_hash(identity.key) for identity in one.identities if identity.key} for one in made}
+    owned = resolve(tx, {hashed for several in hashes.values() for hashed in several}).keys()
+    touched = _taken_keys(tx, [one.key for one in made]) | connected(tx, [one.key for one in made])
+    return [one for one in made if one.key not in touched and owned.isdisjoint(hashes[one.id])]
+
+
+def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:
+    """Return the keys that an article has, or whose article id is given to another key."""
+    found = [
+        row
+        for batch in batches(keys)
+        for row in tx.all(_taken, {"hashes": list(map(key_hash, batch)), "ids": list(map(article_id, batch))})
+    ]
+    hashes, ids = {row.key_hash for row in found}, {row.id for row in found}
+    return {key for key in keys if key_hash(key) in hashes or article_id(key) in ids}
