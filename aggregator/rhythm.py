@@ -7,13 +7,15 @@ meanwhile, A(t) = integral of rate(s) * (t - s) ds from the last poll, reaches a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from aggregator.models import PublicationStats
 
+_HOUR: Final = 3_600.0
 _DAY: Final = 86_400.0
+_MONDAY: Final = 3 * _DAY  # the first of January 1970 was a Thursday
 _HALF_LIFE: Final = 14 * _DAY  # of the rate
 _DECAY: Final = math.log(2) / _HALF_LIFE
 _PROFILE_HALF_LIFE: Final = 60 * _DAY  # of the distributions over hours and weekdays: they change more slowly
@@ -22,13 +24,16 @@ _CURIOSITY: Final = (0.25, 1.0)  # and where it only costs polls: a quarter of a
 _DAYTIME_PRIOR: Final = 4.0  # entries' worth of belief that all parts of the day are alike ...
 _DAYTIME_HOURS: Final = 7
 _HOUR_PRIOR: Final = 12.0  # ... and that an hour is like its part of the day
-_WEEKEND_PRIOR: Final = 40.0  # that the weekend is like the week ...
+_WEEKEND: Final = 0.7  # of a day's entries come on a day of the weekend: newsrooms rest, blogs do not
+_WORKDAY: Final = 7 / (5 + 2 * _WEEKEND)  # of the mean over a week
+_WEEKEND_PRIOR: Final = 40.0  # entries' worth of belief in that ...
 _WEEKDAY_PRIOR: Final = 120.0  # ... and that a day is like the others of the week, or of the weekend
-_MINUTE_PRIOR: Final = 24.0
-_FINE_SPAN: Final = 10_800.0  # so far ahead minutes and bursts are looked at
-_BURST_SHARE: Final = 0.25  # of the entries of the last 90 minutes come again in the next 90
-_BURST_SPAN: Final = 5_400.0
-_FEED_WORTH: Final = 0.45  # entries per day: what a feed's mean counts for beside its entries
+_CLOCK: Final = (2.2, *[0.84] * 5, 1.4, *[0.84] * 5)  # many a publisher releases on the hour, and on the half
+_MINUTE_PRIOR: Final = 24.0  # entries' worth of belief in that
+_FINE_SPAN: Final = 10_800.0  # so far ahead minutes are looked at
+_ACTIVITY_SPAN: Final = 14_400.0  # over which the mood of a feed fades
+_ACTIVITY_PRIOR: Final = 3.0  # entries' worth of belief that its mood is as ever
+_FEED_WORTH: Final = 0.35  # entries per day: what a feed's mean counts for beside its entries
 _GUARD: Final = 0.5  # share of the feed's window that may be new before we look, so that nothing scrolls out
 _SMALLEST_WINDOW: Final = 3
 _FIRST_DAYS: Final = 0.5
@@ -144,27 +149,32 @@ def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
 def adaptive_interval(stats: PublicationStats, threshold: float, longest: timedelta, now: datetime) -> timedelta:
     """Return how long to wait for news, at most `longest`.
 
-    `threshold` is the waiting time (entries x seconds) that may accumulate, where each feed counts for .45 entries a
+    `threshold` is the waiting time (entries x seconds) that may accumulate, where each feed counts for .35 entries a
     day more than it has; a quiet feed is thus asked at least every few hours (docs/schedule.md). Earlier, when half of
     the feed's window is expected to be new.
     """
     rate = _posterior_rate(stats, now, _CURIOSITY)
     limit = threshold * rate / (rate + _FEED_WORTH)
     room = _GUARD * max(stats.window, _SMALLEST_WINDOW) / _haste(stats, rate, now)
-    hours = _hour_factors(stats.hours)
-    weekdays = _weekday_factors(stats.weekdays)
-    minutes = _minute_factors(stats.minutes)
-    burst = _burst(stats.recent, now)
     start = now.timestamp()
+    known = start if stats.at is None else stats.at.timestamp()
+    observed = _observed(stats)
+    hours = _hour_factors(stats.hours, _seen(observed, known, _HOUR, 24))
+    weekdays = _weekday_factors(stats.weekdays, _seen(observed, known + _MONDAY, _DAY, 7))
+    minutes = _minute_factors(stats.minutes)
+
+    def flow_at(time: float) -> float:
+        return rate / _DAY * hours[int(time // _HOUR) % 24] * weekdays[int((time + _MONDAY) // _DAY) % 7]
+
+    mood = _activity(stats, known, observed, flow_at) - 1
     time, end = start, start + longest.total_seconds()
     area = count = 0.0
     while time < end:
-        flow = rate / _DAY * hours[int(time // 3600) % 24] * weekdays[int(time // _DAY + 3) % 7]
+        flow = flow_at(time) * (1 + mood * _fading(max(time - known, 0.0)))
+        step = _HOUR - time % _HOUR
         if time - start < _FINE_SPAN:
-            flow = flow * minutes[int(time // 300) % 12] + burst * math.exp(-(time - start) / _BURST_SPAN)
+            flow *= minutes[int(time // 300) % 12]
             step = 300 - time % 300
-        else:
-            step = 3600 - time % 3600
         reached = area + count * step + flow * step * step / 2
         if reached >= limit:
             time += (math.sqrt(count * count + 2 * flow * (limit - area)) - count) / flow
@@ -176,37 +186,85 @@ def adaptive_interval(stats: PublicationStats, threshold: float, longest: timede
     return timedelta(seconds=min(time, end) - start)
 
 
-def _hour_factors(shares: Sequence[float]) -> list[float]:
+def _observed(stats: PublicationStats) -> float:
+    """Return for how many seconds the feed has been observed: what the decayed exposure comes from."""
+    return -math.log1p(-min(_DECAY * _DAY * stats.exposure_days, 1 - 1e-9)) / _DECAY
+
+
+def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
+    """Return which share of the `observed` seconds up to `end` fell in each of the `count` units of a day or week."""
+    observed = max(observed, _HOUR)
+    rounds, rest = divmod(observed, unit * count)
+    seen = [rounds * unit / observed] * count
+    time = end - rest
+    while time < end:
+        step = min(unit - time % unit, end - time)
+        seen[int(time // unit) % count] += step / observed
+        time += step
+    return seen
+
+
+def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
     """Return how much busier than the mean each hour is: smoothed, shrunk to its part of the day, and that to 1."""
-    total = sum(shares)
-    parts = _smeared(_smeared(shares))
-    prior = [_HOUR_PRIOR * (part + _DAYTIME_PRIOR / 24) / (total + _DAYTIME_PRIOR) for part in parts]
-    smooth = [(shares[hour - 1] + 2 * shares[hour] + shares[(hour + 1) % 24]) / 4 for hour in range(24)]
-    return [24 * (smooth[hour] + prior[hour]) / (total + _HOUR_PRIOR) for hour in range(24)]
+    even = [sum(shares) * part for part in seen]
+    prior = _DAYTIME_PRIOR / 24
+    parts = [(own + prior) / (flat + prior) for own, flat in zip(_daytimes(shares), _daytimes(even), strict=True)]
+    prior = _HOUR_PRIOR / 24
+    return [
+        (own + prior * part) / (flat + prior)
+        for own, flat, part in zip(_smoothed(shares), _smoothed(even), parts, strict=True)
+    ]
 
 
-def _smeared(shares: Sequence[float]) -> list[float]:
-    """Return the mean over seven hours around each hour of the day."""
+def _smoothed(shares: Sequence[float]) -> list[float]:
+    """Return each hour of the day with a quarter of either neighbour."""
+    return [(shares[hour - 1] + 2 * shares[hour] + shares[(hour + 1) % 24]) / 4 for hour in range(24)]
+
+
+def _daytimes(shares: Sequence[float]) -> list[float]:
+    """Return the mean over the seven hours around each hour of the day, twice."""
     half = _DAYTIME_HOURS // 2
-    thrice = [*shares, *shares, *shares]
-    return [sum(thrice[hour - half : hour + half + 1]) / _DAYTIME_HOURS for hour in range(24, 48)]
+    for _ in range(2):
+        thrice = [*shares, *shares, *shares]
+        shares = [sum(thrice[hour - half : hour + half + 1]) / _DAYTIME_HOURS for hour in range(24, 48)]
+    return list(shares)
 
 
-def _weekday_factors(shares: Sequence[float]) -> list[float]:
-    """Return how much busier than the mean each weekday is, shrunk to its part of the week, and that to 1."""
-    total = sum(shares)
-    weekend = (shares[5] + shares[6] + _WEEKEND_PRIOR * 2 / 7) / (total + _WEEKEND_PRIOR)
-    prior = [_WEEKDAY_PRIOR * ((1 - weekend) / 5 if day < 5 else weekend / 2) for day in range(7)]
-    return [7 * (shares[day] + prior[day]) / (total + _WEEKDAY_PRIOR) for day in range(7)]
+def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
+    """Return how much busier than the mean each weekday is, shrunk to its part of the week, and that to the usual."""
+    even = [sum(shares) * part for part in seen]
+    factors = []
+    for days, usual in ((slice(0, 5), _WORKDAY), (slice(5, 7), _WORKDAY * _WEEKEND)):
+        own, flat = shares[days], even[days]
+        prior = _WEEKEND_PRIOR / 7 * len(own)
+        part = (sum(own) + prior * usual) / (sum(flat) + prior)
+        prior = _WEEKDAY_PRIOR / 7
+        factors += [(day + prior * part) / (mean + prior) for day, mean in zip(own, flat, strict=True)]
+    return factors
 
 
 def _minute_factors(shares: Sequence[float]) -> list[float]:
-    """Return how much busier than the mean each five minutes of an hour are, shrunk to 1: many feeds run by a clock."""
+    """Return how much busier than the mean each five minutes of an hour are, shrunk to the usual."""
     total = sum(shares) + _MINUTE_PRIOR
-    return [12 * (share + _MINUTE_PRIOR / 12) / total for share in shares]
+    return [(12 * share + _MINUTE_PRIOR * usual) / total for share, usual in zip(shares, _CLOCK, strict=True)]
 
 
-def _burst(recent: Sequence[datetime], now: datetime) -> float:
-    """Return the extra entries per second that the latest ones promise: what moves, moves on for a while."""
-    ages = [(now - at).total_seconds() for at in recent]
-    return _BURST_SHARE * sum(math.exp(-age / _BURST_SPAN) for age in ages if 0 <= age < 4 * _BURST_SPAN) / _BURST_SPAN
+def _activity(stats: PublicationStats, known: float, observed: float, flow_at: Callable[[float], float]) -> float:
+    """Return how many times as many entries as expected came of late: what moves, moves on for a while.
+
+    Both are weighted by how long ago they were, at the last answer (`known`); `flow_at` are the entries per second.
+    """
+    times = [at.timestamp() for at in stats.recent]
+    start = max(known - min(observed, 4 * _ACTIVITY_SPAN), times[0] if len(times) == _REMEMBERED else 0.0)
+    came = sum(_fading(known - time) for time in times if start <= time <= known)
+    expected, end = 0.0, known
+    while end > start:
+        begin = max(start, (math.ceil(end / _HOUR) - 1) * _HOUR)
+        expected += flow_at(begin) * _ACTIVITY_SPAN * (_fading(known - end) - _fading(known - begin))
+        end = begin
+    return (came + _ACTIVITY_PRIOR) / (expected + _ACTIVITY_PRIOR)
+
+
+def _fading(age: float) -> float:
+    """Return what is left of a mood after `age` seconds."""
+    return math.exp(-age / _ACTIVITY_SPAN)

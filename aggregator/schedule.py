@@ -39,7 +39,7 @@ class PollPolicy:
     min_interval: timedelta = timedelta(minutes=5)
     max_interval: timedelta = timedelta(hours=24)
     budget: float = 24.0  # polls per feed and day, in the mean
-    threshold: float = 565.0
+    threshold: float = 455.0
     jitter: float = 0.1
 
 
@@ -352,7 +352,7 @@ def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: 
 
 # --- the budget -------------------------------------------------------------------------------------------------------
 
-_THRESHOLD_AT_24: Final = 565.0  # measured on publication traces (docs/schedule.md)
+_THRESHOLD_AT_24: Final = 455.0  # measured on publication traces (docs/schedule.md)
 _THRESHOLDS: Final = (0.01, 1e8)
 
 

@@ -228,6 +228,26 @@ def test_a_few_weeks_tell_the_weekend() -> None:
     assert wednesday < 0.95 * sunday
 
 
+def test_days_not_observed_yet_are_not_taken_for_quiet() -> None:
+    """Entries at all hours since Monday: Thursday is expected to be like Wednesday."""
+    midnight = NOW.replace(hour=23, minute=50)
+    stats = every(35 * MINUTE, 110, end=midnight)
+    assert wait_of(stats, 500, midnight + 20 * MINUTE) < 1.1 * wait_of(stats, 500, midnight - 2 * HOUR)
+
+
+def test_a_weekend_is_expected_to_be_somewhat_quieter() -> None:
+    stats = PublicationStats(at=NOW, weight=20, exposure_days=20)
+    wednesday, saturday = (wait_of(stats, 500, NOW + number * DAY) for number in (0, 3))
+    assert 1.05 * wednesday < saturday < 1.3 * wednesday
+
+
+def test_publishers_are_expected_to_keep_to_the_clock() -> None:
+    """Nothing is known of the feed's minutes: it is asked soon after the full hour."""
+    stats = PublicationStats(at=NOW, weight=240, exposure_days=10)
+    before, after = (wait_of(stats, 500, NOW.replace(minute=minute)) for minute in (45, 5))
+    assert before < 0.9 * after
+
+
 def test_a_quiet_feed_counts_for_more_than_its_entries() -> None:
     """Ten times fewer entries, hardly longer waits: each feed is worth half an entry a day by itself."""
     waits = [wait_of(PublicationStats(at=NOW, weight=weight, exposure_days=20), 500) for weight in (2, 0.2)]
@@ -261,6 +281,27 @@ def test_what_moves_moves_on() -> None:
     burst = [now - number * MINUTE for number in range(1, 9)]
     moved = update_stats(stats, burst, window=100, polled_at=now - 10 * MINUTE, now=now)
     assert wait_of(moved) < 0.7 * wait_of(stats)
+
+
+def test_unusual_silence_lasts_for_a_while() -> None:
+    """Nothing for six hours where two entries an hour are usual; a usual day later it is forgotten."""
+    stats = every(30 * MINUTE, 500, end=NOW - 6 * HOUR)
+    silent = update_stats(stats, [], window=50, polled_at=NOW - 6 * HOUR, now=NOW)
+    assert wait_of(silent) > 1.2 * wait_of(stats)
+    again = [NOW + number * 30 * MINUTE for number in range(1, 49)]
+    usual = update_stats(silent, again, window=50, polled_at=NOW, now=NOW + DAY)
+    assert wait_of(usual, now=NOW + DAY) < 1.1 * wait_of(stats)
+
+
+def test_hours_without_an_answer_are_no_silence() -> None:
+    stats = every(30 * MINUTE, 500, end=NOW - 6 * HOUR)
+    assert wait_of(stats) == pytest.approx(wait_of(stats, now=NOW - 6 * HOUR), rel=0.1)
+
+
+def test_a_single_entry_of_a_quiet_feed_is_no_burst() -> None:
+    stats = every(5 * DAY, 20, end=NOW - 2 * DAY)
+    moved = update_stats(stats, [NOW], window=20, polled_at=NOW - DAY, now=NOW)
+    assert wait_of(moved) > 0.7 * wait_of(stats)
 
 
 # --- gaps -------------------------------------------------------------------------------------------------------------
