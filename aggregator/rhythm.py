@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 from aggregator.models import PublicationStats
@@ -225,8 +226,8 @@ def _daytimes(shares: Sequence[float]) -> list[float]:
     """Return the mean over the seven hours around each hour of the day, twice."""
     half = _DAYTIME_HOURS // 2
     for _ in range(2):
-        thrice = [*shares, *shares, *shares]
-        shares = [sum(thrice[hour - half : hour + half + 1]) / _DAYTIME_HOURS for hour in range(24, 48)]
+        sums = list(accumulate([*shares[-half:], *shares, *shares[:half]], initial=0.0))
+        shares = [(upper - lower) / _DAYTIME_HOURS for lower, upper in zip(sums, sums[_DAYTIME_HOURS:], strict=False)]
     return list(shares)
 
 
@@ -254,14 +255,21 @@ def _activity(stats: PublicationStats, known: float, observed: float, flow_at: C
 
     Both are weighted by how long ago they were, at the last answer (`known`); `flow_at` are the entries per second.
     """
-    times = [at.timestamp() for at in stats.recent]
-    start = max(known - min(observed, 4 * _ACTIVITY_SPAN), times[0] if len(times) == _REMEMBERED else 0.0)
-    came = sum(_fading(known - time) for time in times if start <= time <= known)
-    expected, end = 0.0, known
-    while end > start:
-        begin = max(start, (math.ceil(end / _HOUR) - 1) * _HOUR)
-        expected += flow_at(begin) * _ACTIVITY_SPAN * (_fading(known - end) - _fading(known - begin))
-        end = begin
+    span = min(observed, 4 * _ACTIVITY_SPAN)
+    if len(stats.recent) == _REMEMBERED:
+        span = min(span, known - stats.recent[0].timestamp())
+    came = 0.0
+    for at in reversed(stats.recent):
+        age = known - at.timestamp()
+        if age > span:
+            break
+        came += _fading(max(age, 0.0))
+    expected, end, left = 0.0, known, 1.0
+    while end > known - span:
+        begin = max(known - span, (math.ceil(end / _HOUR) - 1) * _HOUR)
+        still = _fading(known - begin)
+        expected += flow_at(begin) * _ACTIVITY_SPAN * (left - still)
+        end, left = begin, still
     return (came + _ACTIVITY_PRIOR) / (expected + _ACTIVITY_PRIOR)
 
 

@@ -298,6 +298,11 @@ def test_hours_without_an_answer_are_no_silence() -> None:
     assert wait_of(stats) == pytest.approx(wait_of(stats, now=NOW - 6 * HOUR), rel=0.1)
 
 
+def test_a_clock_that_stepped_back_far_makes_no_burst() -> None:
+    stats = replace(every(30 * MINUTE, 500), at=NOW - 30 * DAY)
+    assert wait_of(stats, now=NOW - 30 * DAY) > MINUTE
+
+
 def test_a_single_entry_of_a_quiet_feed_is_no_burst() -> None:
     stats = every(5 * DAY, 20, end=NOW - 2 * DAY)
     moved = update_stats(stats, [NOW], window=20, polled_at=NOW - DAY, now=NOW)
