@@ -1,8 +1,7 @@
 """New articles that nothing connects with any other: many of them in as many statements as one.
 
-Evidence that counts under no circumstances (a canonical address on another site) is kept and connects nothing.
-
 What comes of them is what one by one would give; which texts are of this kind is decided before anything is written.
+Evidence that counts under no circumstances (a canonical address on another site) is kept and connects nothing.
 """
 
 from __future__ import annotations

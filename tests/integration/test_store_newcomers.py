@@ -49,6 +49,18 @@ def key(number: int) -> Key:
     return found
 
 
+def edge(number: int, other: Key | None, other_site: str = "example.org") -> Edge:
+    assert other is not None
+    return Edge(
+        key=key(number),
+        other=other,
+        kind=EvidenceKind.FEED_LINK,
+        site="example.org",
+        other_site=other_site,
+        witness="example.org",
+    )
+
+
 def waiting(store: SqlStore, count: int) -> tuple[FetchedPage, ...]:
     """Announce and fetch so many pages."""
     (feed,) = subscribe(store, FEED)
@@ -75,6 +87,7 @@ texts = st.lists(
         st.lists(passages, min_size=1, max_size=2).map(tuple),
         st.integers(0, 9),  # whose key another address of it has, if any page's
         st.booleans(),  # a pointer that all share leads to it
+        st.booleans(),  # it names an address on another site, which nobody believes
     ),
     min_size=2,
     max_size=6,
@@ -89,12 +102,12 @@ def body_of(text: Text) -> str:
 def what_is_there(store: SqlStore, count: int) -> list[object]:
     """All that a reader of the store can see of the articles."""
     store.number_changes()
-    urls = [address(n) for n in range(count)]
+    urls, keys = [address(n) for n in range(count)], [key(n) for n in range(count)]
     pointed = store.article("http://t.example/shared")
     return [
         [(one.id, one.key, one.url, one.urls, one.content, one.near_duplicate_of) for one in store.articles()],
         [(change.kind, change.article_id) for change in store.changes_after(0, 100)],
-        sorted((one.url, one.verdict, one.article_id or "") for one in store.decisions(urls, [])),
+        sorted((one.url, one.verdict, one.rule, one.article_id or "") for one in store.decisions(urls, keys)),
         [sorted(store.near_duplicates(article)) for article in ids(store)],
         None if pointed is None else pointed.id,
         replace(store.counts(), size_bytes=0),
@@ -108,7 +121,7 @@ def what_is_there(store: SqlStore, count: int) -> list[object]:
     phases=[Phase.explicit, Phase.generate],  # to shrink costs minutes: each example fills two stores
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_together_or_one_by_one_is_the_same(reused: ReusedStore, made: list[tuple[Text, int, bool]]) -> None:
+def test_together_or_one_by_one_is_the_same(reused: ReusedStore, made: list[tuple[Text, int, bool, bool]]) -> None:
     seen = []
     for together in (False, True):
         store = reused.empty()
@@ -119,8 +132,9 @@ def test_together_or_one_by_one_is_the_same(reused: ReusedStore, made: list[tupl
                 body=body_of(text),
                 urls=(identity(f"https://amp.example.org/{n}", key(other)),) if other >= len(made) else (),
                 pointers=(identity("http://t.example/shared"),) if points else (),
+                edges=(edge(n, identity("https://copy.example/x").key, "copy.example"),) if names else (),
             )
-            for n, (page, (text, other, points)) in enumerate(zip(pages, made, strict=True))
+            for n, (page, (text, other, points, names)) in enumerate(zip(pages, made, strict=True))
         ]
         recorded = record(store, outcomes_of(pages, records), together=together)
         assert [one and one.kind for one in recorded] == ["new"] * len(made)
@@ -130,14 +144,7 @@ def test_together_or_one_by_one_is_the_same(reused: ReusedStore, made: list[tupl
 
 def test_one_of_them_that_another_names_is_merged_as_ever(store: SqlStore) -> None:
     pages = waiting(store, 4)
-    said = Edge(
-        key=key(3),
-        other=key(0),
-        kind=EvidenceKind.FEED_LINK,
-        site="example.org",
-        other_site="example.org",
-        witness="example.org",
-    )
+    said = edge(3, key(0))
     records = [
         article_record(page, body=words("same"), edges=(said,) if n == 3 else ()) for n, page in enumerate(pages)
     ]
