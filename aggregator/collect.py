@@ -13,6 +13,8 @@ from aggregator.ports import Fetcher
 
 # How JSON begins and no page does: an interface's answer, whatever its header says.
 _JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:\{\s*+[\"}]|\[\s*+[\[{\"\]])")
+# How a feed begins, behind what XML allows before its root: a link that leads to one leads to no article.
+_FEED_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s*+<[?!][^>]{0,500}+>)*+\s*+<(?:rss|feed|rdf:RDF)[\s>]")
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml")
 
 
@@ -51,6 +53,8 @@ def page_failure_of(fetched: Fetched) -> PageFailed | None:
         return PageFailed(cause=Cause.NOT_TEXT, detail="the content is binary")
     if _JSON_HEAD.match(head) and fetched.body.rstrip().endswith((b"}", b"]")):
         return PageFailed(cause=Cause.NOT_TEXT, detail="the content is JSON")
+    if _FEED_HEAD.match(head):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is a feed")
     return None
 
 

@@ -19,7 +19,7 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
     url = without_userinfo(cleaned) if cleaned else None
     identity = identify(url, publishers) if url else None
     content_hash = _content_hash(entry)
-    if url is None or identity is None or identity.key is None or is_home(identity.key):
+    if url is None or identity is None or identity.key is None or is_home(identity.key) or _is_feed(url, feed):
         return _without_page(entry, feed, content_hash, identity)
     return Sighting(
         entry=entry,
@@ -33,10 +33,17 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
     )
 
 
+def _is_feed(url: str, feed: Feed) -> bool:
+    """Whether the link leads to the feed itself: an empty one does, `#` and `?` do."""
+    return url.partition("#")[0].rstrip("?") in (without_userinfo(feed.url), feed.state.adopted_url)
+
+
 def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identity | None) -> Sighting:
     """An entry whose link leads to no article: its own content is all there is."""
     if identity is not None:
-        rule = identity.rule if identity.key is None else "home page"
+        rule = identity.rule
+        if identity.key is not None:
+            rule = "home page" if is_home(identity.key) else "the feed itself"
         decision = Decision(url=identity.url, key=identity.key, verdict="skipped", rule=rule, detail=feed.url)
         decisions: tuple[Decision, ...] = (decision,)
     else:

@@ -165,6 +165,15 @@ def test_user_and_password_in_a_link_are_left_out() -> None:
     assert own.url.startswith(f"{URL}#")
 
 
+@pytest.mark.parametrize("link", [URL, f"{URL}#top", f"{URL}?"])
+def test_an_entry_that_links_to_the_feed_itself_has_no_page(link: str) -> None:
+    """So a reader resolves an empty link, `#` and `?`."""
+    entry = Entry(id="1", entry_id="1", link=link, summary="A text.")
+    sighting = sighting_of(entry, feed(), shipped_publishers())
+    assert sighting.from_feed
+    assert [(one.verdict, one.rule) for one in sighting.decisions] == [("skipped", "the feed itself")]
+
+
 def test_a_feed_kept_as_it_is_needs_no_page() -> None:
     polled, _ = poll(replace(feed(), full_text=False), fetched())
     assert [sighting.from_feed for sighting in polled.record.sightings] == [True, True, False]
