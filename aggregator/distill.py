@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Literal
 
 from aggregator.evidence import (
@@ -28,6 +29,7 @@ from aggregator.identify import identify
 from aggregator.keys import KeyRules
 from aggregator.ledger import ArticleRecord, Collected, Decision, Onward
 from aggregator.markup import Markup, read_markup
+from aggregator.metadata import read_date
 from aggregator.models import (
     OWN_CONTENT,
     Entry,
@@ -121,17 +123,29 @@ def failed_part(page: FetchedPage) -> PageFailed | None:
 
 def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
     """Add what the feed says about the article."""
-    at = entry.published_at or entry.updated_at
     return replace(
         page,
         feed_title=entry.title,
-        feed_published=at.isoformat() if at is not None else "",
+        feed_published=_announced(entry),
         feed_authors=entry.authors,
         feed_html=entry.content or entry.summary,
         feed_summary=entry.summary,
         feed_language=entry.language,
         feed_tags=entry.categories,
     )
+
+
+def _announced(entry: Entry) -> str:
+    """Return when the feed says it was published: in the publisher's own offset, or the bare day if he says no more.
+
+    Where his words mean another time to a plain reader than to the feed's (a zone that is a name), it is that in UTC.
+    """
+    at = entry.published_at or entry.updated_at
+    if at is None:
+        return ""
+    own = read_date(entry.published_raw) if entry.published_at is not None else ""
+    is_same = datetime.fromisoformat(own) == at if "T" in own else own == at.date().isoformat()
+    return own if is_same else at.isoformat()
 
 
 def perform_all(jobs: Sequence[ExtractJob]) -> tuple[Collected | Onward | PageFailed, ...]:

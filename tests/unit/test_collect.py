@@ -167,6 +167,23 @@ def test_a_page_becomes_an_article_with_its_own_day() -> None:
     assert record.pointers == ()
 
 
+@pytest.mark.parametrize(
+    ("raw_date", "at", "published", "day"),
+    [
+        ("Fri, 11 Nov 2022 23:30:00 -0500", "2022-11-12T04:30:00+00:00", "2022-11-11T23:30:00-05:00", "2022-11-11"),
+        ("2022-11-12T00:30:00+09:00", "2022-11-11T15:30:00+00:00", "2022-11-12T00:30:00+09:00", "2022-11-12"),
+        ("2022-11-11", "2022-11-11T00:00:00+00:00", "2022-11-11", "2022-11-11"),
+        ("11.11.2022 10:30 MEZ", "2022-11-11T09:30:00+00:00", "2022-11-11T09:30:00+00:00", "2022-11-11"),
+        ("", "2022-11-11T09:30:00+00:00", "2022-11-11T09:30:00+00:00", "2022-11-11"),
+    ],
+)
+def test_a_day_that_only_the_feed_tells_is_the_publishers_own(raw_date: str, at: str, published: str, day: str) -> None:
+    said = entry(published_at=datetime.fromisoformat(at), published_raw=raw_date)
+    made = collected(page(raw(), said), HTML.replace(b"2026-11-22T23:30:00-05:00", b""))
+    assert isinstance(made, Collected)
+    assert (made.content.published, made.content.date, made.content.date_source) == (published, day, DateSource.FEED)
+
+
 def test_the_feeds_content_stands_in_for_a_page_that_is_no_article() -> None:
     made = collected(page(raw(), entry(content=f"<p>{PARAGRAPH * 5}</p>")), CONSENT)
     assert isinstance(made, Collected)
