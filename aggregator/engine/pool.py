@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -17,6 +18,7 @@ from typing import ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from aggregator.bell import Bell
 from aggregator.exchange import Cause
 from aggregator.models import PageFailed
 
@@ -73,12 +75,25 @@ class WorkerPool:
     def _started(self) -> ProcessPool:
         with self._lock:
             if self._pool is None:
+                _check_sleep()
                 context = get_context("forkserver")
                 context.set_forkserver_preload(_PRELOADED)
                 self._pool = ProcessPool(
                     max_workers=self.workers, max_tasks=_TASKS_PER_WORKER, initializer=_limit_worker, context=context
                 )
             return self._pool
+
+
+def _check_sleep() -> None:
+    """See that Pebble's threads can sleep: the pool is lost with the first that cannot.
+
+    `time.sleep` says by the monotonic clock when it ends. libfaketime with DONT_FAKE_MONOTONIC=1 takes that for a time
+    of the moved clock, and refuses: every sleep is an error then (EINVAL). A pipe is waited for by a length of time.
+    """
+    try:
+        time.sleep(0)
+    except OSError:
+        time.sleep = Bell().wait  # type: ignore[assignment] # it tells whether it rang, which nobody asks
 
 
 def _nothing() -> None:
