@@ -155,13 +155,13 @@ def claim_hosts(
 def _claim_in_scope(tx: Transaction, limit: int, lease: timedelta, scope: Scope, pages_too: bool) -> tuple[Claim, ...]:
     """The scope may be large and changes from claim to claim: it is looked through here, not sent along."""
     claims: list[Claim] = []
-    for row in tx.run(_claimable_any[pages_too], {"now": tx.now}).all():
-        if len(claims) == limit:
-            break
+    rows = tx.run(_claimable_any[pages_too], {"now": tx.now})
+    while len(claims) < limit and (row := rows.fetchone()) is not None:
         if row.id not in scope.hosts or not _has_work(tx, row.id, scope, pages_too):
             continue
         if tx.first(_claimable_one, {"id": row.id, "now": tx.now}) is not None:
             claims.append(_claim(tx, row.id, lease))
+    rows.close()
     return tuple(claims)
 
 
