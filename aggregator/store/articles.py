@@ -13,6 +13,7 @@ from aggregator.identify import key_hash
 from aggregator.ledger import ArticleOutcome, ArticleRecorded
 from aggregator.models import ArticleId, FetchedPage, HostId, PageId
 from aggregator.store.blogs import learn_blog, note_short_links
+from aggregator.store.codec import load_strings
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_all_decisions
 from aggregator.store.hashes import batches
@@ -176,7 +177,18 @@ def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
 
 
 def _is_revision(own: Row[Any], incoming: Incoming) -> bool:
-    """Tell whether the words changed; what another feed says never replaces what is there."""
+    """Tell whether the words changed.
+
+    What another feed says never replaces what is there, and what stands in for a page never the text of that page.
+    """
     if (own.title_hash, own.body_hash) == (incoming.title_hash, incoming.body_hash):
         return False
-    return incoming.record.content.source == "page" or incoming.page.id == own.page_id
+    if incoming.record.content.source == "page":
+        return True
+    is_of_page = own.raw_hash is not None and not _stands_in(load_strings(own.quality))
+    return incoming.page.id == own.page_id and not (is_of_page and _stands_in(incoming.record.quality))
+
+
+def _stands_in(quality: Sequence[str]) -> bool:
+    """Tell whether the feed's content is there because the page gave none."""
+    return any(reason.startswith("page_") for reason in quality)

@@ -289,6 +289,29 @@ def test_a_teaser_does_not_stand_in_and_a_long_summary_does(store: SqlStore) -> 
     assert [page.url for page in fetched_pages(store)] == [URL.format(2)]
 
 
+def test_no_stand_in_replaces_the_text_of_a_page(store: SqlStore, clock: StandingClock) -> None:
+    """A wall, or a redirect to the home page, on a later visit; a text that stood in itself goes with the feed's."""
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))
+    kinds = []
+    for body, source, quality in [
+        ("feed", "feed", ("page_low_quality",)),
+        ("feed later", "feed", ("page_low_quality",)),
+        ("page", "page", ()),
+        ("feed at last", "feed", ("page_low_quality",)),
+        ("page later", "page", ()),
+        ("feed with more than the page", "feed", ()),
+        ("feed with still more", "feed", ()),
+    ]:
+        fetch_due(store)
+        (page,) = fetched_pages(store)
+        record = article_record(page, body=words(body.replace(" ", "")), source=source, quality=quality)
+        recorded = store.record_article(page, record, if_changed=clock.now(), if_unchanged=clock.now())
+        assert recorded is not None
+        kinds.append(recorded.kind)
+    assert kinds == ["new", "updated", "updated", "unchanged", "updated", "updated", "updated"]
+
+
 def test_a_page_is_handed_over_to_another_host(store: SqlStore) -> None:
     due_page(store)
     (held,) = store.claim_hosts(5, LEASE)
