@@ -56,6 +56,7 @@ class ExtractJob:
 
     `is_foreign` True: the feed is of another site than the page. What it says never goes over what the page says.
     `url` is the address that was asked for; `parts` are the further pages so far, `ends` True: no more will come.
+    `astray` says why the answer cannot be the article, where its address alone shows that.
     """
 
     page: ExtractInput
@@ -67,6 +68,7 @@ class ExtractJob:
     parts: tuple[Part, ...] = ()
     ends: bool = False
     numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen
+    astray: PageFailed | None = None
 
 
 RulesOf = Callable[[str], PageRules | None]  # what is known about the pages of a host (name:port)
@@ -100,8 +102,20 @@ def job_of(
             if part.raw is not None
         ),
         ends=failed_part(page) is not None,
+        astray=_astray(page, publishers),
         numbers=numbers_of(host_of(url), publishers) if rules is not None and rules.next_page else KeyRules(),
     )
+
+
+def _astray(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
+    """Return why the answer is no article if redirects ended at no address of one: a home page, a list."""
+    final_url = page.url if page.raw is None else page.raw.final_url
+    if final_url == page.url:
+        return None
+    key = identify(final_url, publishers).key
+    if key is not None and not is_home(key) and (key == page.key or not is_listing(key)):
+        return None
+    return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
 
 
 def _input(page: FetchedPage, raw: RawResponse, body: bytes) -> ExtractInput:
@@ -162,7 +176,7 @@ def onward(job: ExtractJob) -> Onward | None:
 
 
 def _chain(job: ExtractJob) -> Chain:
-    if job.from_feed or job.rules is None or not job.rules.next_page:
+    if job.from_feed or job.astray or job.rules is None or not job.rules.next_page:
         return Chain(parts=(), missing=None)
     return chain_of(Part(url=job.url, page=job.page), job.parts, job.rules, job.numbers)
 
@@ -175,6 +189,17 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
     """
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
+    outcome, reasons, joined = (job.astray, (), 0) if job.astray else _read(job)
+    content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
+    if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary):
+        stand_in = extract_entry(job.page)
+        if isinstance(stand_in, Extraction):
+            return _assessed(stand_in, (f"page_{outcome.cause}",))
+    return _assessed(outcome, reasons, joined)
+
+
+def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int]:
+    """Return what the page gives, what is wrong with it, and how many further parts are in it."""
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
     chain = _chain(job)
@@ -186,12 +211,7 @@ def perform(job: ExtractJob) -> Collected | PageFailed:
             reasons = tuple(dict.fromkeys((*reasons, "truncated")))
         if wrong := _NO_ARTICLE.intersection(reasons):
             outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
-    content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
-    if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary):
-        stand_in = extract_entry(job.page)
-        if isinstance(stand_in, Extraction):
-            return _assessed(stand_in, (f"page_{outcome.cause}",))
-    return _assessed(outcome, reasons, joined)
+    return outcome, reasons, joined
 
 
 def _extract_parts(
@@ -233,18 +253,13 @@ def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...], parts:
 # --- what to record ---------------------------------------------------------------------------------------------------
 
 
-def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord | PageFailed:
-    """Say which article was collected: identified again, by the address that served it and by what the page declares.
-
-    A page whose redirects ended at no article (a home page) is a failure, unless the text came from the feed.
-    """
+def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
+    """Say which article was collected: identified again by the address that served it and by what it declares."""
     if page.key.startswith(OWN_CONTENT):
         return _record_of_entry(page, collected)
     final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
     identity = served = identify(final_url, publishers)
     if identity.key is None or is_home(identity.key) or (identity.key != page.key and is_listing(identity.key)):
-        if final_url != page.url:
-            return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
         identity = Identity(url=page.url, key=page.key, rule="feed entry")
     parts = tuple(
         url for part in page.parts[: collected.parts] if part.raw is not None for url in (part.url, part.raw.final_url)

@@ -78,11 +78,11 @@ def _settle(
     if outcome is None:
         return
     article = store.article(page.article_id) if page.article_id is not None else None
-    record = record_of(page, outcome, publishers) if isinstance(outcome, Collected) else outcome
-    if isinstance(record, PageFailed):
+    if isinstance(outcome, PageFailed):
         if article is not None:
-            yield Difference(article_id=article.id, url=page.url, fields=(), similarity=0.0, failed=record)
+            yield Difference(article_id=article.id, url=page.url, fields=(), similarity=0.0, failed=outcome)
         return
+    record = record_of(page, outcome, publishers)
     if article is None:
         yield Difference(article_id=None, url=page.url, fields=("article",), similarity=0.0, failed=None)
     else:

@@ -208,10 +208,10 @@ class ExtractionLine:
             if failed is not None and isinstance(result, Collected) and result.parts < page.parts_before:
                 self._fail(page, failed, again=True)  # the article that there is has more
                 continue
-            record = result if isinstance(result, PageFailed) else record_of(page, result, self.tools.publishers)
-            if isinstance(record, PageFailed):
-                self._fail(page, record)
+            if isinstance(result, PageFailed):
+                self._fail(page, result)
                 continue
+            record = record_of(page, result, self.tools.publishers)
             if failed is not None and (retry_at := self._next_try_of_part(page)) is not None:
                 yield ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
                 continue

@@ -161,7 +161,6 @@ def test_a_page_becomes_an_article_with_its_own_day() -> None:
     assert made.content.source == "page"
     assert made.fingerprint is not None
     record = record_of(one, made, shipped_publishers())
-    assert not isinstance(record, PageFailed)
     assert record.url == URL
     assert [identity.url for identity in record.urls] == [URL]
     assert record.pointers == ()
@@ -224,18 +223,26 @@ def test_a_redirect_within_the_site_is_evidence_one_from_elsewhere_a_pointer() -
     made = collected(one, HTML)
     assert isinstance(made, Collected)
     record = record_of(one, made, shipped_publishers())
-    assert not isinstance(record, PageFailed)
     assert [identity.url for identity in record.urls] == [URL, other]
     assert [identity.url for identity in record.pointers] == ["https://short.example.com/x"]
     assert [decision.verdict for decision in record.decisions] == ["kept", "refused"]
 
 
-def test_a_redirect_to_the_home_page_is_no_article() -> None:
-    made = collected(page(raw(), entry()), HTML)
-    assert isinstance(made, Collected)
-    failed = record_of(page(raw("https://www.example.org/"), entry()), made, shipped_publishers())
+@pytest.mark.parametrize("end", ["https://www.example.org/", "https://www.example.org/news/"])
+def test_a_redirect_to_no_address_of_an_article_is_no_article(end: str) -> None:
+    failed = collected(page(raw(end), entry()), HTML)
     assert isinstance(failed, PageFailed)
     assert failed.cause is Cause.LOW_QUALITY
+    assert end in failed.detail
+
+
+def test_the_feeds_content_stands_in_for_a_page_that_led_to_the_home_page() -> None:
+    one = page(raw("https://www.example.org/"), entry(content=f"<p>{PARAGRAPH * 5}</p>"))
+    made = collected(one, HTML)
+    assert isinstance(made, Collected)
+    assert (made.content.source, made.quality) == ("feed", ("page_low_quality",))
+    record = record_of(one, made, shipped_publishers())
+    assert (record.identity.url, record.identity.key) == (URL, one.key)
 
 
 def test_the_pages_canonical_address_is_shown_where_it_means_the_same() -> None:
@@ -244,7 +251,6 @@ def test_the_pages_canonical_address_is_shown_where_it_means_the_same() -> None:
     made = collected(one, canonical)
     assert isinstance(made, Collected)
     record = record_of(one, made, shipped_publishers())
-    assert not isinstance(record, PageFailed)
     assert record.url == f"{URL}?utm_source=x"
 
 
@@ -252,7 +258,7 @@ def test_an_article_known_already_keeps_its_id_out_of_the_record() -> None:
     one = replace(page(raw(), entry()), article_id=ArticleId("0" * 16))
     made = collected(one, HTML)
     assert isinstance(made, Collected)
-    assert not isinstance(record_of(one, made, shipped_publishers()), PageFailed)
+    assert record_of(one, made, shipped_publishers()).identity.key == one.key
 
 
 # --- articles on several pages ----------------------------------------------------------------------------------------
