@@ -37,6 +37,7 @@ from aggregator.urls import host_of, registrable_domain, split
 MAX_ALIASES = 32  # keys of one article
 MAX_SHARED = 2  # different articles that may name one target; a third makes it a page that names itself everywhere
 MIN_SAMPLE = 4  # hashes; below, two texts are compared by their titles
+_WEAK = frozenset({EvidenceKind.BARE_CANONICAL, EvidenceKind.SAME_ENTRY})  # join nothing but equal texts
 _STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # models lists the strongest first
 
 
@@ -76,7 +77,7 @@ class Refusal(StrEnum):
     SHARED_TARGET = "shared_target"  # different articles name this target as theirs
     OTHER_TEXT = "other_text"  # the two groups hold articles with different texts
     TOO_MANY = "too_many"  # the group would own more than `MAX_ALIASES` keys
-    UNPROVEN = "unproven"  # a canonical address that stands alone, and no equal text
+    UNPROVEN = "unproven"  # a weak kind of evidence, and no equal text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
     contested = _contested(sound)
     groups = {key: frozenset({key}) for edge in ordered for key in (edge.key, edge.other)}
     groups |= {key: frozenset({key}) for key in facts}
-    bare = [edge for edge in sound if edge.kind is EvidenceKind.BARE_CANONICAL]  # the weakest: the last of them
+    bare = [edge for edge in sound if edge.kind in _WEAK]  # the last of them
     for edge in sound[: len(sound) - len(bare)]:
         left, right = groups[edge.key], groups[edge.other]
         if left is right:
@@ -134,7 +135,7 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join what names one canonical address, or is it, and has one text; return the edges that joined nothing.
+    """Join what names one address, or is it, and has one text; return the edges that joined nothing.
 
     Templates that name a wrong address are common, so an address whose text nobody has seen is not taken for known.
     """

@@ -25,7 +25,7 @@ from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_feeds
 from aggregator.store.identity import known_articles, note_edges, note_urls, repartition
 from aggregator.store.outcomes import nothing_new, save_feed
 from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, pages
-from aggregator.store.sighted import Sighted, recognise
+from aggregator.store.sighted import KNOWN, Sighted, edges_of_moved, recognise
 
 
 def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded:
@@ -59,7 +59,7 @@ class _Plan:
 def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded:
     at = record.outcome.at
     sighted = _look_up_entries(tx, record)
-    _heed_evidence(tx, sighted, at)
+    _heed_evidence(tx, sighted, record.host, at)
     plan = _plan(tx, sighted, record)
     ids = host_ids(tx, {record.host, *(_host(new.sighting, claim) for new in plan.new)})
     due = _due_hosts(plan, ids, claim, at)
@@ -100,9 +100,10 @@ def _host(sighting: Sighting, claim: Claim) -> str:
     return sighting.host or claim.host
 
 
-def _heed_evidence(tx: Transaction, sighted: Sequence[Sighted], at: datetime) -> None:
+def _heed_evidence(tx: Transaction, sighted: Sequence[Sighted], feed_host: str, at: datetime) -> None:
     """Keep what the entries say about their addresses."""
     edges = {edge for one in sighted if not one.is_settled for edge in one.sighting.edges}
+    edges |= edges_of_moved(tx, sighted, feed_host)
     keys = {key for edge in edges for key in (edge.key, edge.other)}
     links = note_short_links(tx, keys | {one.key for one in sighted if one.key is not None and not one.is_settled})
     if not edges and not links:
@@ -120,9 +121,9 @@ def _due_hosts(plan: _Plan, ids: Mapping[str, HostId], claim: Claim, at: datetim
     return due | {ids[_host(new.sighting, claim)]: at for new in plan.new if not new.sighting.from_feed}
 
 
-_known_entries: Final = select(
-    entries.c.entry_hash, entries.c.content_hash, entries.c.updated_at, entries.c.page_id
-).where(entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True)))
+_known_entries: Final = select(*KNOWN).where(
+    entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True))
+)
 
 
 def _look_up_entries(tx: Transaction, record: PollRecord) -> list[Sighted]:

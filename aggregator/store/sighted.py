@@ -15,13 +15,15 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 
+from aggregator.evidence import Edge
 from aggregator.identify import key_hash
 from aggregator.ledger import Decision, Sighting
-from aggregator.models import OWN_CONTENT, FeedId, Key
+from aggregator.models import OWN_CONTENT, EvidenceKind, FeedId, Key
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import batches
 from aggregator.store.schema import entries, pages
+from aggregator.urls import registrable_domain
 
 
 @dataclass(slots=True)
@@ -54,15 +56,21 @@ class Sighted:
         return self.page_id is not None or self.key is None
 
 
-_columns: Final = (entries.c.entry_hash, entries.c.content_hash, entries.c.updated_at, entries.c.page_id)
+KNOWN: Final = (  # what is asked of entries that are known
+    entries.c.entry_hash,
+    entries.c.content_hash,
+    entries.c.updated_at,
+    entries.c.page_id,
+    entries.c.title,
+)
 _of_pages: Final = (
-    select(*_columns, pages.c.key_hash.label("told_by"))
+    select(*KNOWN, pages.c.key_hash.label("told_by"))
     .join(pages, pages.c.id == entries.c.page_id)
     .where(pages.c.key_hash.in_(bindparam("values", expanding=True)), entries.c.feed_id == bindparam("feed"))
     .order_by(entries.c.id)
 )
 _of_words: Final = (
-    select(*_columns, entries.c.content_hash.label("told_by"))
+    select(*KNOWN, entries.c.content_hash.label("told_by"))
     .where(entries.c.feed_id == bindparam("feed"), entries.c.content_hash.in_(bindparam("values", expanding=True)))
     .order_by(entries.c.id)
 )
@@ -99,3 +107,35 @@ def _older(
             if row.entry_hash not in shown:
                 found[row.told_by].append(row)
     return found
+
+
+# --- entries that moved -----------------------------------------------------------------------------------------------
+
+_led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(pages.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) -> set[Edge]:
+    """Return the evidence of entries that lead elsewhere now, under their id and title: a slug was corrected.
+
+    An id that stands for whatever is on top has a new title with each story.
+    """
+    moved = [
+        (one, one.known.page_id)
+        for one in sighted
+        if one.known is not None and one.is_changed and not one.is_recognised and one.known.page_id is not None
+        if one.key is not None and one.known.title == one.sighting.entry.title
+    ]
+    before = {row.id: row for batch in batches(page for _, page in moved) for row in tx.all(_led_to, {"ids": batch})}
+    return {
+        Edge(
+            key=one.key,
+            other=Key(old.key),
+            kind=EvidenceKind.SAME_ENTRY,
+            site=registrable_domain(one.sighting.url),
+            other_site=registrable_domain(old.url),
+            witness=registrable_domain(feed_host),
+        )
+        for one, page in moved
+        if (old := before.get(page)) is not None and one.key is not None and one.sighting.url is not None
+        if old.key != one.key and not old.key.startswith(OWN_CONTENT) and not one.key.startswith(OWN_CONTENT)
+    }

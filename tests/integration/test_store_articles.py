@@ -647,6 +647,33 @@ def test_what_is_known_after_its_fetch_is_a_duplicate(store: SqlStore) -> None:
     assert [change.kind for change in store.changes_after(0, 10)] == ["new"]
 
 
+@pytest.mark.parametrize(
+    ("body", "title", "url", "kind"),
+    [
+        ("same", "Title of e", URL.format(TWO), "duplicate"),
+        ("quite other", "Title of e", URL.format(TWO), "new"),  # a page that is written anew each day
+        ("same", "Another story", URL.format(TWO), "new"),  # the id stands for whatever is on top
+        ("same", "Title of e", "https://copy.example/two", "new"),
+    ],
+)
+def test_an_entry_whose_slug_was_corrected_is_one_article(
+    store: SqlStore, body: str, title: str, url: str, kind: str
+) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(ONE, entry_id="e"))
+    collect(store, body=words("same"))
+    later = sighting(TWO, url=url, entry_id="e", content_hash="2")
+    poll(store, feed, replace(later, entry=replace(later.entry, title=title)))
+    assert [recorded.kind for recorded in collect(store, body=words(body))] == [kind]
+    assert len(ids(store)) == (1 if kind == "duplicate" else 2)
+    first, second = store.article(URL.format(ONE)), store.article(url)
+    assert first is not None
+    assert second is not None
+    assert (first.id == second.id) == (kind == "duplicate")
+    poll(store, feed, replace(later, entry=replace(later.entry, title=title)))
+    assert collect(store) == []
+
+
 def test_another_site_is_no_identity_but_its_address_leads_here(store: SqlStore) -> None:
     (feed,) = subscribe(store, A)
     poll(store, feed, sighting(ONE))

@@ -32,7 +32,8 @@ from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Key
 from aggregator.rules import shipped_publishers
 
 PUBLISHERS = shipped_publishers()
-REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE = EvidenceKind
+REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE, SAME_ENTRY = EvidenceKind
+weak = pytest.mark.parametrize("kind", [BARE, SAME_ENTRY])
 
 
 def key(name: str, site: str = "example.org") -> Key:
@@ -134,9 +135,10 @@ def test_taking_an_edge_away_splits() -> None:
     )
 
 
-def test_a_bare_canonical_joins_equal_texts() -> None:
+@weak
+def test_weak_evidence_joins_equal_texts(kind: EvidenceKind) -> None:
     a, b, target = key("a"), key("b"), key("t")
-    named = [edge("a", "t", BARE), edge("b", "t", BARE)]
+    named = [edge("a", "t", kind), edge("b", "t", kind)]
     assert partition({a: text(1), b: text(1), target: text(1)}, named) == (frozenset({a, b, target}),)
     assert partition({a: text(1), target: text(1)}, named) == (frozenset({a, target}), frozenset({b}))
     assert judge({a: text(1), b: text(1)}, named) == Judgement(
@@ -144,18 +146,20 @@ def test_a_bare_canonical_joins_equal_texts() -> None:
     )
 
 
-def test_a_bare_canonical_makes_no_unseen_address_known_and_joins_no_other_text() -> None:
+@weak
+def test_weak_evidence_makes_no_unseen_address_known_and_joins_no_other_text(kind: EvidenceKind) -> None:
     a, b, target = key("a"), key("b"), key("t")
-    named = [edge("a", "t", BARE), edge("b", "t", BARE)]
+    named = [edge("a", "t", kind), edge("b", "t", kind)]
     judgement = judge({a: text(1), b: text(2), target: text(3)}, named)
     assert judgement.groups == (frozenset({a}), frozenset({b}), frozenset({target}))
     assert reasons(judgement) == [Refusal.UNPROVEN, Refusal.UNPROVEN]
     assert len(judge({a: text(1)}, named).groups) == 3
 
 
-def test_a_bare_canonical_obeys_the_other_guards() -> None:
+@weak
+def test_weak_evidence_obeys_the_other_guards(kind: EvidenceKind) -> None:
     many = [edge("a", f"m{n}", REDIRECT) for n in range(MAX_ALIASES - 1)]
-    named = edge("b", "a", BARE)
+    named = edge("b", "a", kind)
     assert reasons(judge({key("a"): text(1), key("b"): text(1)}, [*many, named])) == [Refusal.UNPROVEN]
 
 
