@@ -58,8 +58,7 @@ licences: $(STAMP)  ## the licence of every dependency
 	$(BIN)/pip-licenses --from=mixed --order=license
 
 .PHONY: check
-check: lint licences  ## everything that CI runs; the soak waits most of its time, so it runs beside the tests
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target coverage soak
+check: lint licences coverage soak  ## everything that CI runs
 
 .PHONY: bench
 bench: $(STAMP)  ## speed as ratios within one run; DATA=folder of the evaluation data for those that need it
