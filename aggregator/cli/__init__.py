@@ -7,11 +7,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from types import FrameType
 
 import click
 
 from aggregator.cli.frame import Options, cli, say
+from aggregator.cli.signals import ended_by_signals
 from aggregator.errors import AggregatorError
 
 __all__ = ["cli", "main"]
@@ -20,11 +20,8 @@ __all__ = ["cli", "main"]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; every error that a user can cause is one line on stderr and an exit status."""
     _prepare_streams()
-    before = signal.signal(signal.SIGTERM, _end)
-    try:
+    with ended_by_signals():
         status = _run(arguments)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     sys.exit(status)
 
 
@@ -88,8 +85,3 @@ def _refuse(error: click.ClickException) -> int:
     place = context.command_path if context is not None else "aggregator"
     say(f"{message.removesuffix('.')}; see `{place} --help`")
     return 2
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """End at once, but in order: temporary files go, what was claimed is given back."""
-    raise SystemExit(128 + number)

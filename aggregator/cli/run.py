@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.cli.frame import cli, load, print_json
 from aggregator.cli.progress import run_progress
+from aggregator.cli.signals import catch_signals
 
 if TYPE_CHECKING:
     from aggregator.app import App
@@ -42,8 +40,8 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
     max_pages_per_visit` pages of one host at most, the rest waits for the next run. Safe beside `aggregator run`.
     Exit status 0 even when single feeds failed; see --strict.
     """
-    working: list[App] = []
-    caught = catch_signals(lambda: working[0].request_stop() if working else ctx.exit(128 + caught[0]))
+    working: list[App] = []  # before there is one nothing is in hand, so that nothing has to be put in order
+    caught = catch_signals(lambda: working[0].request_stop() if working else os._exit(128 + caught[0]))
     from aggregator.app import open_app
 
     with open_app(load(ctx)) as app:
@@ -182,18 +180,3 @@ def print_summary(report: RunReport) -> None:
         print(f"waiting   {report.feeds_waiting} feeds: their hosts back off, are slow, or are held by another process")
     if not report.entries_new and not report.articles_new and not report.articles_updated:
         print("Nothing new.")
-
-
-def catch_signals(stop: Callable[[], object]) -> list[int]:
-    """Let the first SIGINT or SIGTERM stop in order and the second one at once; returns a list that fills with them."""
-    caught: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if caught:
-            os._exit(128 + number)
-        caught.append(number)
-        stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    return caught

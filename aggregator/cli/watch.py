@@ -14,7 +14,7 @@ import click
 
 from aggregator.cli.corpus import open_store_of
 from aggregator.cli.frame import cli, load, print_json, print_table, printable
-from aggregator.cli.run import catch_signals
+from aggregator.cli.signals import catch_signals
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:

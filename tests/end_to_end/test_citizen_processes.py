@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -38,6 +39,17 @@ class Gate:
         peer.answer(200, html_page(f"About {self.path}", story(self.path)), (HTML,))
 
 
+# A module that is hit by the signal where libraries import what they can do without.
+SIGNALLED = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except BaseException:
+    pass
+os._exit(99)
+"""
+
+
 @pytest.fixture
 def installed(world: World) -> Installation:
     world.http |= {"timeout": "20s", "total_timeout": "20s"}
@@ -62,7 +74,12 @@ def is_complete(world: World, site: Site) -> bool:
 
 def ended(process: subprocess.Popen[str]) -> int:
     """Return the exit code, and hold that nothing but plain words was said."""
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
     assert "Traceback" not in err, err
     return process.returncode
 
@@ -109,6 +126,16 @@ def test_a_signal_that_comes_early_ends_the_run_as_well(world: World, installed:
             time.sleep(seconds)
             process.send_signal(signal.SIGTERM)
             assert ended(process) == 143
+
+
+@pytest.mark.parametrize("command", ["run-once", "run"])
+def test_a_signal_among_the_imports_is_not_lost(world: World, installed: Installation, command: str) -> None:
+    early = world.folder / "early"
+    early.mkdir()
+    (early / "feedparser.py").write_text(SIGNALLED)
+    world.write()
+    process = installed.start(command, PYTHONPATH=os.pathsep.join([str(early), *filter(None, sys.path)]))
+    assert ended(process) == 143
 
 
 def test_kill_9_while_the_feed_is_asked_for_loses_nothing(world: World, installed: Installation) -> None:

@@ -53,7 +53,10 @@ def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert loaded & HEAVY == set()
     assert "aggregator.cli" in loaded
     if len(arguments) == 1:
-        assert {name for name in loaded if name.startswith("aggregator.cli.")} == {"aggregator.cli.frame"}
+        assert {name for name in loaded if name.startswith("aggregator.cli.")} == {
+            "aggregator.cli.frame",
+            "aggregator.cli.signals",
+        }
 
 
 def test_the_table_of_commands_is_complete() -> None:

@@ -1,0 +1,59 @@
+"""What SIGINT and SIGTERM do to a command: end it in order, or tell it to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """End a command at once, but in order: temporary files go, what was claimed is given back."""
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as `nohup` and a shell's background have it
+            signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def catch_signals(stop: Callable[[], object]) -> list[int]:
+    """Let the first SIGINT or SIGTERM stop in order and the second one at once; returns a list that fills with them."""
+    caught: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if caught:
+            os._exit(128 + number)
+        caught.append(number)
+        stop()
+
+    for number in _STOPS:
+        signal.signal(number, handle)
+    return caught
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Raise where an exception goes its way, else exit.
+
+    While a module is loaded it would not: libraries that try an import go on without it, the interpreter drops what is
+    raised in its callbacks, and a module in Rust panics. Nothing is in hand then.
+    """
+    if _is_importing(frame):
+        os._exit(128 + number)
+    raise SystemExit(128 + number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
