@@ -5,6 +5,7 @@ The standard library's pool loses every task in hand with one crashed worker; th
 
 from __future__ import annotations
 
+import logging
 import resource
 import signal
 import threading
@@ -12,15 +13,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from multiprocessing import get_context
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from aggregator.bell import Bell
 from aggregator.exchange import Cause
 from aggregator.models import PageFailed
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +42,7 @@ class WorkerPool:
         self.timeout = timeout
         self._pool: ProcessPool | None = None
         self._first: Future[None] | None = None
+        self._unfinished: set[Future[Any]] = set()  # Any: of any task
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -48,9 +53,12 @@ class WorkerPool:
         self, timeout: timedelta, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
         """Run `function` in a worker under a time limit of its own."""
-        future: Future[T] = self._started().schedule(
-            function, args=args, kwargs=kwargs, timeout=timeout.total_seconds()
-        )
+        with self._lock:
+            future: Future[T] = self._started().schedule(
+                function, args=args, kwargs=kwargs, timeout=timeout.total_seconds()
+            )
+            self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
         return future
 
     @property
@@ -67,21 +75,34 @@ class WorkerPool:
     def close(self) -> None:
         """End the workers at once; what they had in hand is cancelled."""
         with self._lock:
-            if self._pool is not None:
-                self._pool.stop()  # type: ignore[no-untyped-call] # Pebble has no types here
-                self._pool.join(timeout=5)
-                self._pool = self._first = None
+            self._end()
 
     def _started(self) -> ProcessPool:
-        with self._lock:
-            if self._pool is None:
-                _check_sleep()
-                context = get_context("forkserver")
-                context.set_forkserver_preload(_PRELOADED)
-                self._pool = ProcessPool(
-                    max_workers=self.workers, max_tasks=_TASKS_PER_WORKER, initializer=_limit_worker, context=context
-                )
-            return self._pool
+        """Return the pool; another one where an idle worker was killed (by a machine short of memory, say).
+
+        Pebble gives a pool up then, and what was in hand fails with `BrokenProcessPool`.
+        """
+        if self._pool is not None and not self._pool.active:
+            logger.warning("worker processes ended; others are started")
+            self._end()
+        if self._pool is None:
+            _check_sleep()
+            context = get_context("forkserver")
+            context.set_forkserver_preload(_PRELOADED)
+            self._pool = ProcessPool(
+                max_workers=self.workers, max_tasks=_TASKS_PER_WORKER, initializer=_limit_worker, context=context
+            )
+        return self._pool
+
+    def _end(self) -> None:
+        if self._pool is None:
+            return
+        self._pool.stop()  # type: ignore[no-untyped-call] # Pebble has no types here
+        self._pool.join(timeout=5)
+        self._pool = self._first = None
+        for future in tuple(self._unfinished):
+            if not future.done():
+                future.set_exception(BrokenProcessPool("the worker processes ended"))
 
 
 def _check_sleep() -> None:
@@ -111,7 +132,7 @@ def _limit_worker() -> None:
 def failure_of(error: BaseException) -> PageFailed | None:
     """Return what a future's exception means for its page; None: it was cancelled, nothing was tried to the end."""
     match error:
-        case CancelledError():
+        case CancelledError() | BrokenProcessPool():
             return None
         case FutureTimeoutError():
             return PageFailed(cause=Cause.EXTRACTION_TIMEOUT, detail="took longer than [extraction] timeout")

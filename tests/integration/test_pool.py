@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 
 import pytest
@@ -50,13 +55,36 @@ def test_a_task_may_have_a_limit_of_its_own(pool: WorkerPool) -> None:
 
 def test_what_was_cancelled_was_not_tried() -> None:
     assert failure_of(CancelledError()) is None
+    assert failure_of(BrokenProcessPool()) is None
+
+
+def test_an_idle_worker_that_is_killed_is_replaced(pool: WorkerPool) -> None:
+    idle = pool.submit(os.getpid).result(30)
+    os.kill(idle, signal.SIGKILL)
+    workers = set()
+    for _ in range(40):  # Pebble looks ten times a second, and then gives the pool up
+        future = pool.submit(os.getpid)
+        error = future.exception(30)
+        assert error is None or failure_of(error) is None, "nothing is held against what was in hand"
+        workers |= {future.result()} if error is None else set()
+        time.sleep(0.02)
+    assert pool.submit(tasks.double, 21).result(30) == 42
+    assert idle not in workers
+    assert len(workers) >= 2
+
+
+def test_what_waits_when_the_pool_ends_is_told(pool: WorkerPool) -> None:
+    hanging = [pool.submit(tasks.hang) for _ in range(10)]
+    pool.close()
+    assert [failure_of(error) for future in hanging if (error := future.exception(5)) is not None] == [None] * 10
 
 
 def test_workers_start_when_they_are_wanted_and_end_when_the_pool_does(pool: WorkerPool) -> None:
     assert not pool.is_warm
+    warm = threading.Event()
+    pool.warm_up(warm.set)
     pool.warm_up(lambda: None)
-    pool.warm_up(lambda: None)
-    assert pool.submit(tasks.double, 1).result(30) == 2
+    assert warm.wait(30)
     assert pool.is_warm
     pool.close()
     assert not pool.is_warm
