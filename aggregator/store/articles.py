@@ -130,8 +130,7 @@ def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mappin
             due[host_id] = min(at, due.get(host_id, at))
             if outcome.resumes:
                 resumed.append((page, at))
-    if finished:
-        tx.run(_finish, finished)
+    tx.run_all(_finish, finished)
     for host_id, earliest in sorted(due.items()):
         lower_pages_due(tx, host_id, earliest)
     for page, at in resumed:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import ClauseElement, Connection, Engine, Table
 from sqlalchemy.engine import CursorResult, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from aggregator.ports import Clock
+from aggregator.store.bulk import run_all
 from aggregator.store.dialects import Dialect, SqliteDialect, insert_new, translated
 from aggregator.store.grouping import Group, Piece
 
@@ -44,9 +45,14 @@ class Transaction:
             self._now = (None if self._use_clock else self.dialect.now(self.conn)) or self._clock.now()
         return self._now
 
-    def run(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        """Execute; `parameters` is one mapping or a list of them."""
+    def run(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Execute once."""
         return self.conn.execute(statement, parameters)
+
+    def run_all(self, statement: ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute for each row; `statement` is one that lasts, each row has the names of the first."""
+        if rows:
+            run_all(self.conn, statement, rows)
 
     def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         """Return all rows."""
@@ -58,8 +64,7 @@ class Transaction:
 
     def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; those that are there already stay as they are."""
-        if rows:
-            self.conn.execute(insert_new(self.dialect.name, table), rows)
+        self.run_all(insert_new(self.dialect.name, table), rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def claim_fetched(
     ids = [row.id for row in rows if row.extract_attempts < _MAX_CLAIMS]
     if not ids:
         return ()
-    tx.run(_take, [{"page": page_id, "until": tx.now + lease, "owner": tx.owner} for page_id in ids])
+    tx.run_all(_take, [{"page": page_id, "until": tx.now + lease, "owner": tx.owner} for page_id in ids])
     return _load(tx, ids)
 
 

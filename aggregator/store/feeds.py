@@ -130,8 +130,8 @@ def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
         return
     host_rows = sorted({HostId(row.host_id) for row in found})
     lock_hosts(tx, host_rows)
-    tx.run(_make_due, [{"feed": row.id, "at": at} for row in found])
-    tx.run(_raise_priority, [{"host": host_id} for host_id in host_rows])
+    tx.run_all(_make_due, [{"feed": row.id, "at": at} for row in found])
+    tx.run_all(_raise_priority, [{"host": host_id} for host_id in host_rows])
     for host_id in host_rows:
         lower_feeds_due(tx, host_id, at)
         end_back_off(tx, host_id, at)
@@ -218,7 +218,7 @@ def sync_feeds(
     changed = _update(tx, [(known[url], listed) for url, listed in wanted.items() if url in known])
     gone = [row for url, row in known.items() if url not in wanted and row.enabled]
     if gone:
-        tx.run(_disable, [{"feed": row.id} for row in gone])
+        tx.run_all(_disable, [{"feed": row.id} for row in gone])
     write_property(tx, _SYNCED, f"{config_hash} {config_at.isoformat()}")
     return SyncReport(added=added, removed=tuple(row.name or row.url for row in gone), changed=changed)
 
@@ -272,7 +272,7 @@ def _update(tx: Transaction, listed: Iterable[tuple[Row[Any], Subscription]]) ->
         if subscription.enabled and not row.enabled:
             due[row.host_id] = min(row.due_at, due.get(row.host_id, row.due_at))
     if rows:
-        tx.run(_change, rows)
+        tx.run_all(_change, rows)
         _make_hosts_due(tx, due)
     return tuple(lines)
 

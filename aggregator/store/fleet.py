@@ -67,9 +67,7 @@ def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelt
     fleet = sum(size for size, until in members.values() if until > tx.now)
     if not tx.dialect.try_lock_queue(tx.conn):
         return Filled(queued=0, fleet=fleet)
-    gone = [{"gone": name} for name, (_, until) in members.items() if until <= tx.now]
-    if gone:
-        tx.run(_forget, gone)
+    tx.run_all(_forget, [{"gone": name} for name, (_, until) in members.items() if until <= tx.now])
     room = _QUEUED_AHEAD * fleet - queue.waiting(_driver(tx))
     claims = claim_hosts(tx, room, lease, None, pages_too) if room > 0 else ()
     if claims:
@@ -95,7 +93,7 @@ def _member(value: str) -> tuple[int, datetime]:
 
 def leave_fleet(tx: Transaction) -> None:
     """Be no member any more."""
-    tx.run(_forget, [{"gone": f"{_MEMBER}{tx.owner}"}])
+    tx.run(_forget, {"gone": f"{_MEMBER}{tx.owner}"})
 
 
 def _driver(tx: Transaction) -> Any:

@@ -107,7 +107,7 @@ def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = Tr
     if not move:
         tx.add(aliases, rows)
         return
-    tx.run(_pointing(tx.dialect.name), rows)
+    tx.run_all(_pointing(tx.dialect.name), rows)
 
 
 @cache

@@ -215,8 +215,7 @@ def _settle_texts(tx: Transaction, texts: Mapping[int, Incoming], *, are_new: bo
     for n in matches if are_new else texts:
         of_article, score = matches.get(n, (None, None))
         marks.append({"number_": n, "of_article": of_article, "score": score})
-    if marks:
-        tx.run(_mark, marks)
+    tx.run_all(_mark, marks)
 
 
 def announce(tx: Transaction, told: Iterable[Incoming], kind: Literal["new", "updated"]) -> None:

@@ -71,7 +71,7 @@ def keep_fingerprints(
     older article that a text repeats, with the resemblance.
     """
     if replace:
-        tx.run(_drop, [{"article": text.number} for text in texts])
+        tx.run_all(_drop, [{"article": text.number} for text in texts])
     compared = [text for text in texts if text.fingerprint.size]
     holders, sites = _holders_of(tx, compared)
     known = _known_texts(tx, compared)

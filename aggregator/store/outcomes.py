@@ -122,8 +122,8 @@ def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]])
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]
     held = [one for one, current in zip(bare, is_held, strict=True) if current]
     if held:
-        tx.run(_save_states, [_state(record, claim.host_id) for claim, record in held])
-        tx.run(_add_to_history(tx.dialect.name), [_history_row(record) for _, record in held])
+        tx.run_all(_save_states, [_state(record, claim.host_id) for claim, record in held])
+        tx.run_all(_add_to_history(tx.dialect.name), [_history_row(record) for _, record in held])
     return tuple(nothing_new(claim) if current else None for (claim, _), current in zip(bare, is_held, strict=True))
 
 

@@ -317,8 +317,7 @@ def _save_entries(tx: Transaction, sighted: Sequence[Sighted], feed_id: FeedId, 
         for one in sighted
         if not one.is_settled
     ]
-    if rows:
-        tx.run(_upsert_entry(tx.dialect.name), rows)
+    tx.run_all(_upsert_entry(tx.dialect.name), rows)
 
 
 # --- what a feed has shown before -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Engine, Row, bindparam, func, select, update
@@ -14,7 +15,7 @@ from aggregator.ledger import Change
 from aggregator.models import ArticleId
 from aggregator.ports import Clock
 from aggregator.store.database import Transaction
-from aggregator.store.dialects import PUBLISH_LOCK, Dialect, insert, translated
+from aggregator.store.dialects import PUBLISH_LOCK, Dialect, Insert, insert, translated
 from aggregator.store.hashes import batches
 from aggregator.store.reading import load_articles
 from aggregator.store.schema import articles, changes, days, deliveries
@@ -48,9 +49,9 @@ def number_changes(tx: Transaction) -> int:
         return 0
     seq = tx.run(_last_seq).scalar_one()
     numbered = [{"change": row.id, "article": row.article_id, "seq": seq + i} for i, row in enumerate(new, start=1)]
-    tx.run(_number, [{"change": one["change"], "seq": one["seq"]} for one in numbered])
+    tx.run_all(_number, [{"change": one["change"], "seq": one["seq"]} for one in numbered])
     last = {one["article"]: one["seq"] for one in numbered}
-    tx.run(_last_change, [{"article": article, "seq": seq} for article, seq in last.items()])
+    tx.run_all(_last_change, [{"article": article, "seq": seq} for article, seq in last.items()])
     _number_articles(tx, list(last))
     return len(numbered)
 
@@ -70,12 +71,17 @@ def _number_articles(tx: Transaction, ids: list[str]) -> None:
         for day, ids in by_day.items()
         for number, article in enumerate(ids, start=free.get(day, 0))
     ]
-    tx.run(_house, housed)
-    statement = insert(tx.dialect.name, days)
-    upsert = statement.on_conflict_do_update(
+    tx.run_all(_house, housed)
+    counted = [{"day": day, "next_number": free.get(day, 0) + len(ids)} for day, ids in by_day.items()]
+    tx.run_all(_count(tx.dialect.name), counted)
+
+
+@cache
+def _count(dialect: str) -> Insert:
+    statement = insert(dialect, days)
+    return statement.on_conflict_do_update(
         index_elements=[days.c.day], set_={"next_number": statement.excluded.next_number}
     )
-    tx.run(upsert, [{"day": day, "next_number": free.get(day, 0) + len(ids)} for day, ids in by_day.items()])
 
 
 def _day(at: datetime) -> str:

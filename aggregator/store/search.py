@@ -47,7 +47,7 @@ _FIND: Final = {
 
 def index_articles(tx: Transaction, numbers: Iterable[int], *, remove: bool = False) -> None:
     """Make the current texts of article rows findable, or no longer so, before they are replaced."""
-    tx.run((_REMOVE if remove else _ADD)[tx.dialect.name], [{"n": n} for n in numbers])
+    tx.run_all((_REMOVE if remove else _ADD)[tx.dialect.name], [{"n": n} for n in numbers])
 
 
 def find(tx: Transaction, query: str, limit: int) -> list[tuple[ArticleId, str]]:
