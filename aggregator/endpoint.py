@@ -83,6 +83,15 @@ def is_same_host(one: Endpoint, other: Endpoint) -> bool:
     return one.port == urls.DEFAULT_PORTS[one.scheme] and other.port == urls.DEFAULT_PORTS[other.scheme]
 
 
+def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
+    """Return whether both name one thing at one host, whatever the query: signed addresses change theirs.
+
+    >>> is_same_resource(parse_endpoint("http://a.example/f?sign=1"), parse_endpoint("https://a.example/f?sign=2"))
+    True
+    """
+    return is_same_host(one, other) and one.path.partition("?")[0] == other.path.partition("?")[0]
+
+
 def may_keep_credentials(one: Endpoint, other: Endpoint) -> bool:
     """Return whether credentials for `one` may go to `other`: never to another host, never in the clear after TLS."""
     return is_same_host(one, other) and not (one.scheme == "https" and other.scheme == "http")

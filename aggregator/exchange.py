@@ -76,12 +76,14 @@ class FetchRequest:
 
     `hops` are those already followed for this request (their number and addresses count against the limits).
     With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`.
+    `validators` go to the address that gave them, `validators_of`, alone; None: to every hop.
     `deadline` is the whole time allowed, name resolution to last byte.
     """
 
     url: str
     accept: Literal["feed", "page", "robots"] = "page"
     validators: Validators = Validators()
+    validators_of: str | None = None
     hops: tuple[Hop, ...] = ()
     follow_hosts: bool = True
     max_bytes: int

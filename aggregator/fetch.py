@@ -16,7 +16,14 @@ from datetime import timedelta
 from urllib3 import exceptions as urllib3_errors
 from urllib3.response import BaseHTTPResponse
 
-from aggregator.endpoint import Endpoint, is_same_host, join_location, may_keep_credentials, parse_endpoint
+from aggregator.endpoint import (
+    Endpoint,
+    is_same_host,
+    is_same_resource,
+    join_location,
+    may_keep_credentials,
+    parse_endpoint,
+)
 from aggregator.exchange import (
     Cause,
     Fetched,
@@ -206,7 +213,7 @@ class HttpFetcher:
         }
         if trail.credentials is not None:
             headers["Authorization"] = "Basic " + base64.b64encode(trail.credentials).decode("ascii")
-        validators = trail.request.validators
+        validators = _validators_for(trail)
         if validators.etag is not None and _SENDABLE.fullmatch(validators.etag):
             headers["If-None-Match"] = validators.etag
         if validators.last_modified is not None and _SENDABLE.fullmatch(validators.last_modified):
@@ -258,7 +265,7 @@ class HttpFetcher:
 
     def _conclude(self, trail: _Trail, answer: _Answer) -> FetchResult:
         request = trail.request
-        asked = request.validators.etag is not None or request.validators.last_modified is not None
+        asked = _validators_for(trail) != Validators()
         if answer.status == 200:
             return Fetched(
                 url=request.url,
@@ -302,6 +309,14 @@ class HttpFetcher:
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _validators_for(trail: _Trail) -> Validators:
+    """Return what makes this hop conditional: a tag names a state of one resource (RFC 9110, 8.8.3), no other's."""
+    source = None if trail.request.validators_of is None else parse_endpoint(trail.request.validators_of)
+    if source is None or is_same_resource(source, trail.endpoint):
+        return trail.request.validators
+    return Validators()
 
 
 def _first(response: BaseHTTPResponse, name: str) -> str | None:

@@ -178,6 +178,7 @@ class FeedState:
     succeeded_at: datetime | None = None
     not_before: datetime | None = None  # the server's own wish: Retry-After
     validators: Validators = field(default_factory=Validators)
+    validators_of: str | None = None  # the address that gave them; None in stores that did not keep it
     body_hash: str = ""
     raw_hashes: tuple[str, ...] = ()  # of the entries in the last body, for the ladder
     title: str = ""

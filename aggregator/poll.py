@@ -101,6 +101,7 @@ def poll_feed(
         url=state.pending_target or state.adopted_url or feed.url,
         accept="feed",
         validators=Validators() if unconditional else state.validators,
+        validators_of=state.validators_of,
         hops=state.pending_hops,
         follow_hosts=False,
         max_bytes=settings.max_bytes,
@@ -189,7 +190,13 @@ def _read(
     """A complete 200: replace both validators, once the body has proved to be a feed (RFC 9111, 3.3)."""
     body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()
     state = _adopt(_arrived(feed.state), feed, result.hops, now)
-    state = replace(state, validators=result.validators, fresh_for=result.fresh_for, unconditional_at=now)
+    state = replace(
+        state,
+        validators=result.validators,
+        validators_of=result.final_url,
+        fresh_for=result.fresh_for,
+        unconditional_at=now,
+    )
     if body_hash == feed.state.body_hash:
         if reading.unconditional:
             state = _trusted(state)

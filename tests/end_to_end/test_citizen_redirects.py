@@ -54,6 +54,28 @@ def test_a_temporary_redirect_is_never_kept(world: World) -> None:
         assert {name: targets(site) for name, site in sites.items()} == {name: ["/feed", "/new"] * 2 for name in sites}
 
 
+def tagged(body: bytes) -> Script:
+    """Answer under the same tag, whatever stands here; and with 304 whoever has it."""
+
+    def script(peer: Peer) -> None:
+        known = peer.request.header("If-None-Match") == '"v1"'
+        peer.answer(304 if known else 200, b"" if known else body, (RSS, 'ETag: "v1"'))
+
+    return script
+
+
+def test_a_tag_goes_to_the_address_that_gave_it_alone(world: World) -> None:
+    newer = rss(item("/a/1"), item("/a/2"))
+    with at_new(one_by_one(moved("/new", 302), moved("/new?signed=2", 302), moved("/newer", 302))) as site:
+        site.paths |= {"/new": tagged(FEED), "/new?signed=2": tagged(FEED), "/newer": tagged(newer)}
+        world.follow(site.url())
+        world.runs(3)
+        assert [
+            (one.target, one.header("If-None-Match")) for one in site.server.requests if one.target.startswith("/new")
+        ] == [("/new", None), ("/new?signed=2", '"v1"'), ("/newer", None)]
+        assert sorted(world.titles(site)) == ["About /a/1", "About /a/2"]
+
+
 def test_the_configuration_is_never_rewritten(world: World) -> None:
     with at_new() as site:
         site.paths["/feed"] = moved("/new")
