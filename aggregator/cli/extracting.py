@@ -235,12 +235,14 @@ def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  #
 
 def _outcome(future: Future[Outcome]) -> Outcome:
     """Wait for a worker; one that hung or crashed cost its page only."""
-    from aggregator.engine.pool import failure_of
+    from aggregator.engine.pool import outcome_of
+    from aggregator.exchange import Cause
+    from aggregator.models import PageFailed
 
-    error = future.exception()
-    if error is None:
-        return future.result()
-    failed = failure_of(error)
-    if failed is None:
-        raise error
-    return failed, ()
+    match outcome_of(future):
+        case None:
+            return PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the worker processes were ended"), ()
+        case PageFailed() as failed:
+            return failed, ()
+        case outcome:
+            return outcome

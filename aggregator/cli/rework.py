@@ -60,8 +60,7 @@ def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 
 def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[Difference]:
     from aggregator.clock import SystemClock
-    from aggregator.engine.extraction import outcome_of
-    from aggregator.engine.pool import WorkerPool
+    from aggregator.engine.pool import WorkerPool, outcome_of
     from aggregator.parts import page_rules_of, publishers_of, raw_folder
     from aggregator.rawstore import FileRawStore
     from aggregator.reprocess import reextract as differences

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 from aggregator.bell import Bell
 from aggregator.distill import bodies_of, failed_part, job_of, perform_all, record_of
-from aggregator.engine.pool import WorkerPool, failure_of
+from aggregator.engine.pool import WorkerPool, outcome_of
 from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
 from aggregator.exchange import Cause
@@ -303,11 +303,3 @@ def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:
     together = [page for page in pages if page.raw is None and page.claims <= 1]
     yield from ([page] for page in pages if page.raw is not None or page.claims > 1)
     yield from (together[at : at + _TOGETHER] for at in range(0, len(together), _TOGETHER))
-
-
-def outcome_of(future: Future[T]) -> T | PageFailed | None:
-    """Return what the worker made of its task; None: it was cancelled."""
-    if future.cancelled():
-        return None
-    error = future.exception()
-    return future.result() if error is None else failure_of(error)

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from aggregator.engine.pool import WorkerPool, failure_of
+from aggregator.engine.pool import WorkerPool, outcome_of
+from aggregator.errors import LeaseLostError
 from aggregator.exchange import Fetched
-from aggregator.models import ParsedFeed
+from aggregator.models import PageFailed, ParsedFeed
 from aggregator.parse import parse_new
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,11 @@ class FeedParsing:
         self._first_answers = 0
 
     def __call__(self, fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
-        """Return the entries whose raw hash is not in `known`."""
+        """Return the entries whose raw hash is not in `known`.
+
+        Raises:
+            LeaseLostError: the processes ended; nothing is known about the feed.
+        """
         if len(fetched.body) > _LARGE_BYTES:
             return _parse_in(self._pool, fetched, known, now)
         if not known and len(fetched.body) > _WORTH_BYTES and self._has_process():
@@ -77,10 +82,10 @@ def _parse_in(pool: WorkerPool, fetched: Fetched, known: Collection[str], now: d
         now=now,
         known=frozenset(known),
     )
-    error = future.exception()
-    if error is None:
-        return future.result()
-    failed = failure_of(error)
-    if failed is None:
-        raise error
-    return ParsedFeed(kind=None, format=None, error=f"{failed.cause}: {failed.detail}")
+    match outcome_of(future):
+        case None:  # the workers ended, with us or to be started anew: another visit will do it
+            raise LeaseLostError(fetched.final_url)
+        case PageFailed() as failed:
+            return ParsedFeed(kind=None, format=None, error=f"{failed.cause}: {failed.detail}")
+        case parsed:
+            return parsed

@@ -66,6 +66,11 @@ class WorkerPool:
         """Whether a worker can begin at once: the first ones take a second or two to start."""
         return self._first is not None and self._first.done()
 
+    @property
+    def unfinished(self) -> int:
+        """How many tasks are not done with."""
+        return len(self._unfinished)
+
     def warm_up(self, then: Callable[[], object]) -> None:
         """Start the workers; `then` is called, in another thread, when one can begin. Does nothing the next time."""
         if self._first is None:
@@ -97,12 +102,11 @@ class WorkerPool:
     def _end(self) -> None:
         if self._pool is None:
             return
+        for future in tuple(self._unfinished):
+            future.cancel()  # before its worker ends, which would count as a crash of the task
         self._pool.stop()  # type: ignore[no-untyped-call] # Pebble has no types here
         self._pool.join(timeout=5)
         self._pool = self._first = None
-        for future in tuple(self._unfinished):
-            if not future.done():
-                future.set_exception(BrokenProcessPool("the worker processes ended"))
 
 
 def _check_sleep() -> None:
@@ -127,6 +131,15 @@ def _limit_worker() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def outcome_of(future: Future[T]) -> T | PageFailed | None:
+    """Wait, and return what the worker made of its task; None: it was cancelled, nothing was tried to the end."""
+    try:
+        error = future.exception()
+    except CancelledError as cancelled:
+        error = cancelled
+    return future.result() if error is None else failure_of(error)
 
 
 def failure_of(error: BaseException) -> PageFailed | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from aggregator.engine.parsing import FeedParsing
 from aggregator.engine.pool import WorkerPool
+from aggregator.errors import LeaseLostError
 from aggregator.exchange import Cause, Fetched, Validators
 from aggregator.parse import parse_feed
 
@@ -71,6 +73,18 @@ def test_a_large_feed_is_parsed_by_a_worker(parse: FeedParsing) -> None:
     body = feed(2600)
     assert len(body) > 1_000_000
     assert len(parse(answer(body), (), NOW).entries) == 2600
+
+
+def test_a_parse_that_the_end_of_the_workers_cuts_off_says_nothing_of_the_feed(
+    pool: WorkerPool, parse: FeedParsing
+) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        parsing = thread.submit(parse, answer(feed(20_000)), (), NOW)
+        until = time.monotonic() + 30
+        while not pool.unfinished and time.monotonic() < until:
+            time.sleep(0.01)
+        pool.close()
+        assert isinstance(parsing.exception(30), LeaseLostError)
 
 
 def test_a_parse_that_takes_too_long_is_an_unreadable_feed() -> None:
