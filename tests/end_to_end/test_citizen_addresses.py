@@ -14,6 +14,8 @@ from aggregator.exchange import Cause
 from aggregator.selftest.server import Peer
 from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 
+pytestmark = pytest.mark.unmeasured
+
 INSIDE = {
     "loopback": "http://127.0.0.1:{port}/feed",
     "loopback by name": "http://localhost:{port}/feed",

@@ -11,6 +11,8 @@ import pytest
 from aggregator.selftest.server import Script
 from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
+pytestmark = pytest.mark.unmeasured
+
 FEED = rss(item("/a/1"))
 DATE = "Date: Wed, 01 Nov 2023 10:00:00 GMT"
 EACH = list(range(10))

@@ -14,6 +14,8 @@ from aggregator.overview import survey
 from aggregator.selftest.server import Script
 from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 
+pytestmark = pytest.mark.unmeasured
+
 TEXT = "<content:encoded><![CDATA[" + story("of the feed", 8) + "]]></content:encoded>"
 NUMBERS = range(4)
 

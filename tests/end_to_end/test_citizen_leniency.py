@@ -14,6 +14,8 @@ from aggregator.exchange import Cause
 from aggregator.selftest.server import Script
 from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 
+pytestmark = pytest.mark.unmeasured
+
 NAME = "Café – „Größe“ naïve €"
 LATIN = "Café Größe naïve"
 CYRILLIC = "Привет из Москвы"

@@ -15,6 +15,8 @@ from aggregator.selftest.server import Peer, Request
 from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story, street
 from tests.command import call
 
+pytestmark = pytest.mark.unmeasured
+
 TEN = rss(*(item(f"/a/{number}") for number in range(10)))
 
 

@@ -14,6 +14,8 @@ from aggregator.models import FeedStatus
 from aggregator.selftest.server import Script
 from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
+pytestmark = pytest.mark.unmeasured
+
 FEED = rss(item("/a/1"))
 
 

@@ -12,6 +12,8 @@ from aggregator.exchange import Cause
 from aggregator.selftest.server import Peer, Script, head
 from tests.citizen import HTML, RSS, Request, Site, World, answering, html_page, item, one_by_one, rss, story, street
 
+pytestmark = pytest.mark.unmeasured
+
 DATE = "Wed, 01 Nov 2023 10:00:00 GMT"
 OLD = rss(item("/a/1"))
 NEW = rss(item("/a/2"), item("/a/1"))

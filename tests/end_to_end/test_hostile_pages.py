@@ -11,6 +11,8 @@ from aggregator.engine.pool import WorkerPool
 from aggregator.exchange import Cause
 from tests.citizen import HTML, Site, World, answering, item, rss
 
+pytestmark = pytest.mark.unmeasured
+
 DEEP = b"<html><body>" + b"<div>" * 60_000 + b"the end"
 COUNT = 25
 

@@ -16,6 +16,8 @@ from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.seedformat import parse, render
 
+pytestmark = pytest.mark.unmeasured
+
 SEED = Path(__file__).parents[2] / "seeds" / "000_140eb00cdc832ed0.txt"
 SEED_KEY = "dw:63723431"
 LONG_URL = "http://www.dw.com/en/ukraine-russia-says-kherson-city-pullout-completed/a-63723431"

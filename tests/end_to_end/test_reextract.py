@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from conftest import Installation
+
+pytestmark = pytest.mark.unmeasured
 
 RULE = """
 hosts = ["harbour-courier.example"]

@@ -36,6 +36,8 @@ from tests.stores import (
 
 __all__ = ["postgres_url", "reused", "sqlite_template"]
 
+pytestmark = pytest.mark.unmeasured
+
 FEEDS = ("http://feeds.example.org/a", "http://feeds.example.org/b")
 KEYS = tuple(Key(f"https://example.org/en/story/number-{n}-of-many") for n in range(6))
 TEXTS = ("one", "one", "one", "two", "two", "three")  # what stands at each key
