@@ -56,12 +56,12 @@ coverage: $(STAMP)  ## the measured tests with branch coverage: 95 % of all, 100
 soak: $(STAMP)  ## minutes of faults, and the page in a real browser
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "soak or browser" $(ARGS) || test $$? -eq 5
 
-# The longest are in integration and come first: what begins last is waited for. Many wait more than they compute.
+# The longest are in integration, come first, and are handed out one at a time: what begins last is waited for.
 FOLDERS := tests/integration $(filter-out tests/integration/ tests/__pycache__/,$(wildcard tests/*/))
 
 .PHONY: rest
 rest: $(STAMP)  ## what `make coverage` leaves out: costly tests without coverage, soak, browser
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "soak or browser or unmeasured" $(FOLDERS) $(ARGS)
+	$(BIN)/python -m pytest -q -n 4 --dist load --maxschedchunk=1 -m "soak or browser or unmeasured" $(FOLDERS) $(ARGS)
 
 .PHONY: licences
 licences: $(STAMP)  ## the licence of every dependency

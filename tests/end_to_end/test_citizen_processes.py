@@ -127,7 +127,10 @@ def test_a_signal_that_comes_early_ends_the_run_as_well(world: World, installed:
             process = installed.start("run-once")
             time.sleep(seconds)
             process.send_signal(signal.SIGTERM)
-            assert ended(process) == 143
+            assert ended(process) in (
+                143,
+                -signal.SIGTERM,
+            )  # to a shell the same: before our first line nobody catches it
 
 
 @pytest.mark.parametrize("command", ["run-once", "run"])
