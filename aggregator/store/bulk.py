@@ -1,7 +1,7 @@
 """One statement for many rows: compiled once by SQLAlchemy, then handed to the driver.
 
-`Connection.execute` looks at every row several times, which costs more than SQLite's insert does (31 to 19 µs a row of
-ten columns); a new article is some fifteen rows.
+`Connection.execute` looks at every row several times: 27 µs a row of ten columns instead of 20, 12 of them SQLite's.
+A new article is some fifteen rows.
 """
 
 from __future__ import annotations
