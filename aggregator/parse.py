@@ -8,6 +8,7 @@ well-formed, so one broken entry spoils no other, and an entry parsed later read
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -58,6 +59,8 @@ _MAX_TEXTS = 5  # of one name in an entry
 _MAX_TEXT_CHARS = 1_000_000
 _MAX_TITLE_CHARS = 10_000
 _MAX_NAMESPACES = 60
+_UNCLEAR_TEXT = re.compile(r"[\r\x7f-\xff]|]]>")  # what feedparser may take for UTF-8 or cp1252 that was misread
+_UNCLEAR_TITLE = re.compile(r"[<&\r\x7f-\xff]")
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
@@ -185,9 +188,43 @@ def _read_texts(trees: Sequence[EntryTree | None], *, is_atom: bool) -> list[_Te
     """Return the texts of each entry, in order."""
     telling = [tree for tree in trees if tree is not None and not _TELLING.isdisjoint(tree.children)]
     titles = [_pick_title(tree) for tree in telling]
-    found = _run_feedparser(_document(telling, is_atom=is_atom), len(telling)) if telling else []
-    texts = {id(tree): _texts(entry, title) for tree, entry, title in zip(telling, found, titles, strict=True)}
+    texts = {}
+    unclear = []
+    for tree, title in zip(telling, titles, strict=True):
+        plain = None if is_atom else _plain_texts(tree, title)
+        if plain is None:
+            unclear.append((tree, title))
+        else:
+            texts[id(tree)] = plain
+    if unclear:
+        found = _run_feedparser(_document([tree for tree, _ in unclear], is_atom=is_atom), len(unclear))
+        texts |= {id(tree): _texts(entry, title) for (tree, title), entry in zip(unclear, found, strict=True)}
     return [texts.get(id(tree), _Texts()) for tree in trees]
+
+
+def _plain_texts(tree: EntryTree, title: str) -> _Texts | None:
+    """Return the texts of an RSS entry that leaves feedparser nothing to guess: what it would say; None: it has to.
+
+    Such an entry has a title without markup and one description at most, both without attributes and without letters
+    that may come of a wrong encoding. Half of a parse is saved.
+    """
+    texts = {"title": "", "description": ""}
+    for name in tree.children:
+        if name not in _TEXTS:
+            continue
+        first, *others = tree.children[name]
+        text = first.text or ""
+        unclear = _UNCLEAR_TITLE if name == "title" else _UNCLEAR_TEXT
+        if name not in texts or others or len(first) or first.attrib or unclear.search(text):
+            return None
+        texts[name] = text
+    if (title and "title" in tree.children) or any(map(_is_too_long, texts.items())):
+        return None
+    return _Texts(title=title or " ".join(texts["title"].split()), summary=texts["description"].strip())
+
+
+def _is_too_long(named: tuple[str, str]) -> bool:
+    return len(named[1]) > (_MAX_TITLE_CHARS if named[0] == "title" else _MAX_TEXT_CHARS)
 
 
 def _pick_title(tree: EntryTree) -> str:
