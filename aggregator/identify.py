@@ -7,6 +7,7 @@ compared: recompute them from the stored addresses.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from aggregator.keys import decode_base62, make_key
 from aggregator.models import ArticleId, Identity, Key
@@ -32,11 +33,13 @@ def key_version(publishers: Publishers) -> str:
     return f"{_STEPS_VERSION}-{publishers.key_rules.digest}"
 
 
+@lru_cache(maxsize=4096)  # on its way into the store an address is hashed ten times
 def key_hash(text: str) -> bytes:
     """Return the 16 bytes under which a key, or an address seen, stands in the aliases."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+@lru_cache(maxsize=4096)
 def article_id(key: Key) -> ArticleId:
     """Return the id of an article that is first known by `key`: 16 hexadecimal digits."""
     return ArticleId(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest())

@@ -162,7 +162,6 @@ def ascii_host(raw_host: str) -> str | None:
     return name if _HOST.fullmatch(name) else None
 
 
-@lru_cache(maxsize=8192)
 def registrable_domain(host_or_url: str) -> str:
     """Return the domain that can be registered, by the public suffix list; an IP address is its own.
 
@@ -176,8 +175,11 @@ def registrable_domain(host_or_url: str) -> str:
         host = None if parts is None else parts.host
     else:
         host = _authority(host_or_url)[1]
-    if host is None:
-        return ""
+    return "" if host is None else _domain_of(host)
+
+
+@lru_cache(maxsize=8192)
+def _domain_of(host: str) -> str:
     if host.startswith("[") or _is_ipv4(host):
         return host
     return _listed_domain(host) or ".".join(host.split(".")[-2:])

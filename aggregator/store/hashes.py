@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
-_BLANKS = re.compile(r"\s+")
 _BATCHES = (1, 4, 16, 64, 256)  # few sizes, so that few statements are prepared
 
 
@@ -19,7 +17,7 @@ def entry_hash(entry_id: str) -> bytes:
 
 def text_hash(text: str) -> bytes:
     """Return the hash of the words of a title or a body: case and white space do not count."""
-    return _hash(_BLANKS.sub(" ", text).strip().casefold(), b"text")
+    return _hash(" ".join(text.split()).casefold(), b"text")
 
 
 def _hash(text: str, kind: bytes) -> bytes:
