@@ -18,8 +18,8 @@ from aggregator.collect import PageLimits
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.memory import share_heaps
-from aggregator.engine.parsing import FeedParsing, longest_parse
 from aggregator.engine.pool import WorkerPool
+from aggregator.engine.reading import Readers, longest_parse
 from aggregator.engine.visits import Visits
 from aggregator.errors import ConfigError, StorageError
 from aggregator.fetch import HttpFetcher
@@ -67,7 +67,7 @@ class App:
     publishers: Publishers
     fetcher: HttpFetcher
     pool: WorkerPool
-    parse: FeedParsing
+    readers: Readers
     visits: Visits
     sinks: tuple[Sink, ...]
 
@@ -170,9 +170,9 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         fetcher = HttpFetcher(fetch_limits(config), clock)
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         workers = pool or own_pool
-        parse = FeedParsing(workers)
+        readers = Readers(workers, WorkerPool(workers.workers, workers.timeout))
         try:
-            tools = _tools(config, clock, store, raw_store, publishers, fetcher, parse)
+            tools = _tools(config, clock, store, raw_store, publishers, fetcher, readers)
             visits = Visits(
                 tools,
                 ExtractionLine(tools, workers, _extraction_settings(config)),
@@ -187,12 +187,12 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
                 publishers=publishers,
                 fetcher=fetcher,
                 pool=workers,
-                parse=parse,
+                readers=readers,
                 visits=visits,
                 sinks=sinks_of(config),
             )
         finally:
-            parse.close()
+            readers.close()
             own_pool.close()
             fetcher.close()
     finally:
@@ -214,7 +214,7 @@ def reload_app(app: App, config: Config) -> App:
     for change in (*(f"+ {name}" for name in report.added), *(f"- {name}" for name in report.removed), *report.changed):
         logger.info("feeds changed", extra={"change": change})
     fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
-    tools = _tools(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.parse)
+    tools = _tools(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.readers)
     app.visits.reconfigure(
         tools, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )
@@ -239,7 +239,7 @@ def _tools(
     raw_store: FileRawStore,
     publishers: Publishers,
     fetcher: HttpFetcher,
-    parse: FeedParsing,
+    readers: Readers,
 ) -> Tools:
     return Tools(
         store=store,
@@ -248,7 +248,7 @@ def _tools(
         clock=clock,
         publishers=publishers,
         rules_of=page_rules_of(config, publishers),
-        parse=parse,
+        read=readers.under(publishers),
         policy=VisitPolicy(
             lease=max(config.http.total_timeout, longest_parse(config.extraction.timeout)) + _LEASE_MARGIN,
             per_host_interval=config.http.per_host_interval,

@@ -16,10 +16,8 @@ from aggregator.archives import choose_sitemaps, is_index, named_in_index, older
 from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
 from aggregator.ledger import PollOutcome, PollRecord, Sighting
 from aggregator.models import Entry, Feed, FeedState, Filling, ParsedFeed, Source
-from aggregator.poll import FeedParser, FirstSeen, PollSettings
-from aggregator.rules import Publishers
+from aggregator.poll import FeedReader, FirstSeen, PollSettings
 from aggregator.schedule import update_stats
-from aggregator.sightings import sighting_of
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +44,7 @@ _PASSING: Final = frozenset(
 class Reader:
     """What an answer is read with."""
 
-    parse: FeedParser
-    publishers: Publishers
+    read: FeedReader
     first_seen: FirstSeen
 
 
@@ -146,10 +143,10 @@ def _record(feed: Feed, state: FeedState, now: datetime) -> PollRecord:
 
 def _read_page(feed: Feed, filling: Filling, result: Fetched, reader: Reader, now: datetime) -> PollRecord:
     """An older page of the feed: it closes the gap when it shows what was known before."""
-    parsed = reader.parse(result, (), now)
+    reading = reader.read(feed, result, (), now)
+    parsed, sightings = reading.parsed, reading.sightings
     if parsed.kind != "feed" or parsed.format == "sitemap":
         return _go_on(feed, filling, (), now)
-    sightings = tuple(sighting_of(entry, feed, reader.publishers) for entry in parsed.entries)
     seen = reader.first_seen(feed.id, sightings)
     if any(at is not None and at <= filling.since for at in seen):
         return _filled(feed, filling, parsed, result, sightings, now)
@@ -162,18 +159,18 @@ def _read_sitemap(feed: Feed, filling: Filling, result: Fetched, reader: Reader,
     """A news sitemap: it closes the gap when it reaches back to its beginning."""
     if is_index(result.body):
         return _go_on(feed, filling, choose_sitemaps(named_in_index(result.body, result.final_url)), now)
-    parsed = reader.parse(result, (), now)
-    news = [entry for entry in parsed.entries if entry.title and _is_of(entry, filling)]
+    reading = reader.read(feed, result, (), now)
+    parsed = reading.parsed
+    news = [one for one in reading.sightings if one.entry.title and _is_of(one.entry, filling)]
     if parsed.format != "sitemap" or not news:
         return _go_on(feed, filling, (), now)
-    sightings = tuple(sighting_of(entry, feed, reader.publishers) for entry in news)
-    seen = reader.first_seen(feed.id, sightings)
+    seen = reader.first_seen(feed.id, news)
     lost = tuple(
         sighting
-        for sighting, at in zip(sightings, seen, strict=True)
+        for sighting, at in zip(news, seen, strict=True)
         if at is None and (dated := _date(sighting.entry)) is not None and filling.since <= dated <= filling.until
     )
-    reaches_back = any((dated := _date(entry)) is not None and dated <= filling.since for entry in news)
+    reaches_back = any((dated := _date(one.entry)) is not None and dated <= filling.since for one in news)
     if reaches_back or any(at is not None and at <= filling.since for at in seen):
         return _filled(feed, filling, parsed, result, lost, now)
     return _found(feed, _next_state(feed.state, filling, (), now), filling, parsed, result, lost, now)

@@ -27,14 +27,16 @@ from aggregator.extract import extract_entry, extract_page, with_feed_content
 from aggregator.fingerprint import fingerprint
 from aggregator.identify import identify
 from aggregator.keys import KeyRules
-from aggregator.ledger import ArticleRecord, Collected, Decision, Onward
+from aggregator.ledger import ArticleRecord, Collected, Decision, FeedReading, Onward, Sighting
 from aggregator.markup import Markup, read_markup
 from aggregator.metadata import read_date
 from aggregator.models import (
+    NO_PAGE,
     OWN_CONTENT,
     Entry,
     ExtractInput,
     Extraction,
+    Feed,
     FetchedPage,
     Identity,
     PageFailed,
@@ -248,6 +250,44 @@ def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...], parts:
     if isinstance(outcome, PageFailed):
         return outcome
     return Collected(content=outcome, quality=reasons, fingerprint=fingerprint(outcome.body), parts=parts)
+
+
+# --- an entry's own content -------------------------------------------------------------------------------------------
+
+
+def read_along(reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers) -> FeedReading:
+    """Read the articles that the entries of a feed bring along; runs in a worker process.
+
+    What gives no article is left to the extraction of its page, which says why.
+    """
+    sightings = tuple(_read_along(one, feed, now, publishers) for one in reading.sightings)
+    return replace(reading, sightings=sightings)
+
+
+def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers) -> Sighting:
+    entry, identity = sighting.entry, sighting.identity
+    if not sighting.from_feed or identity is None or identity.key is None or not (entry.content or entry.summary):
+        return sighting
+    page = FetchedPage(
+        id=NO_PAGE,
+        url=sighting.url or identity.url,
+        key=identity.key,
+        token=0,
+        raw=None,
+        failed=None,
+        hops=(),
+        article_id=None,
+        entry=entry,
+        feed_name=feed.name or feed.url,
+        feed_url=feed.url,
+        attempts=0,
+        visits=0,
+        first_seen=now,
+    )
+    collected = perform(job_of(page, (), lambda host: None, "standard", publishers))
+    if isinstance(collected, PageFailed):
+        return sighting
+    return replace(sighting, article=record_of(page, collected, publishers))
 
 
 # --- what to record ---------------------------------------------------------------------------------------------------

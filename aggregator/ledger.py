@@ -26,6 +26,7 @@ from aggregator.models import (
     Identity,
     Key,
     PageId,
+    ParsedFeed,
 )
 
 # --- claims -----------------------------------------------------------------------------------------------------------
@@ -152,7 +153,8 @@ class Sighting:
 
     `identity` tells which article its `url` (the address to fetch) means; None: nothing to fetch.
     `edges` come from the entry's several links. `from_feed` True: the entry's own content is the article
-    (`full_text = false`, or an entry without a link), so its page waits for extraction at once, without bytes.
+    (`full_text = false`, or an entry without a link), so its page waits for extraction at once, without bytes; unless
+    it was read along with the feed: then `article` is what came of it.
     """
 
     entry: Entry
@@ -163,6 +165,15 @@ class Sighting:
     edges: tuple[Edge, ...] = ()
     from_feed: bool = False
     decisions: tuple[Decision, ...] = ()
+    article: ArticleRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedReading:
+    """What an answer says: the feed, and what each of its new entries means, in order."""
+
+    parsed: ParsedFeed
+    sightings: tuple[Sighting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +222,7 @@ class PollRecorded:
     new_pages: tuple[tuple[PageId, HostId], ...]
     host_id: HostId
     known: int  # sightings of articles and pages that were known already
+    articles: tuple[ArticleRecorded, ...] = ()  # of entries that were read along with the feed
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------

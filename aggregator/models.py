@@ -20,6 +20,7 @@ FeedId = NewType("FeedId", int)
 PageId = NewType("PageId", int)
 HostId = NewType("HostId", int)
 
+NO_PAGE: Final = PageId(0)  # of a page that the store has not seen
 OWN_CONTENT: Final = "entry:"  # how the keys of entries without a page begin: their text is the feed's own
 
 

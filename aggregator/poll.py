@@ -12,10 +12,9 @@ from typing import Protocol, assert_never
 
 from aggregator.archives import sections_of, sources_of
 from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, Hop, NotModified, Redirected, Validators
-from aggregator.ledger import PollOutcome, PollRecord, Sighting
+from aggregator.ledger import FeedReading, PollOutcome, PollRecord, Sighting
 from aggregator.models import Feed, FeedId, FeedState, Filling, ParsedFeed
 from aggregator.ports import Fetcher
-from aggregator.rules import Publishers
 from aggregator.schedule import (
     PollPolicy,
     after_failure,
@@ -25,7 +24,6 @@ from aggregator.schedule import (
     next_poll_at,
     update_stats,
 )
-from aggregator.sightings import sighting_of
 from aggregator.subscriptions import find_feeds
 from aggregator.urls import host_of
 
@@ -45,11 +43,11 @@ _SURELY_BEFORE = timedelta(hours=1)  # an entry's date lies so far before its ap
 FirstSeen = Callable[[FeedId, Sequence[Sighting]], Sequence[datetime | None]]
 
 
-class FeedParser(Protocol):
+class FeedReader(Protocol):
     """Bytes to records; the engine decides whether here or in a worker process."""
 
-    def __call__(self, fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
-        """Return the entries whose raw hash is not in `known`."""
+    def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
+        """Return what an answer of the feed says; entries whose raw hash is in `known` are left out."""
         ...
 
 
@@ -77,8 +75,7 @@ def poll_feed(
     feed: Feed,
     *,
     fetcher: Fetcher,
-    parse: FeedParser,
-    publishers: Publishers,
+    read: FeedReader,
     settings: PollSettings,
     now: Callable[[], datetime],
     may_hop: Callable[[str], bool],
@@ -122,8 +119,8 @@ def poll_feed(
         case NotModified():
             record, failed = _unchanged(feed, result, now(), settings, random), None
         case Fetched():
-            reading = _Reading(parse=parse, publishers=publishers, first_seen=first_seen, unconditional=unconditional)
-            record, failed = _read(feed, result, reading, now(), settings, random), None
+            means = _Means(read=read, first_seen=first_seen, unconditional=unconditional)
+            record, failed = _read(feed, result, means, now(), settings, random), None
         case _:
             assert_never(result)
     if unconditional:
@@ -175,17 +172,16 @@ def _unchanged(feed: Feed, result: NotModified, now: datetime, settings: PollSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
+class _Means:
     """What an answer is read with. `unconditional`: although we had validators, none were sent."""
 
-    parse: FeedParser
-    publishers: Publishers
+    read: FeedReader
     first_seen: FirstSeen
     unconditional: bool
 
 
 def _read(
-    feed: Feed, result: Fetched, reading: _Reading, now: datetime, settings: PollSettings, random: Random
+    feed: Feed, result: Fetched, means: _Means, now: datetime, settings: PollSettings, random: Random
 ) -> PollRecord:
     """A complete 200: replace both validators, once the body has proved to be a feed (RFC 9111, 3.3)."""
     body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()
@@ -198,10 +194,11 @@ def _read(
         unconditional_at=now,
     )
     if body_hash == feed.state.body_hash:
-        if reading.unconditional:
+        if means.unconditional:
             state = _trusted(state)
         return _success(feed, state, result, feed.state.stats.window, (), now, settings, random)
-    parsed = reading.parse(result, feed.state.raw_hashes, now)
+    reading = means.read(feed, result, feed.state.raw_hashes, now)
+    parsed, sightings = reading.parsed, reading.sightings
     if parsed.kind != "feed":
         return _no_feed(feed, result, parsed, now, settings.policy, random)
     if not parsed.complete:
@@ -220,10 +217,9 @@ def _read(
         entry_ids=_stand_in(parsed, state),
         stats=update_stats(state.stats, published, window=window, polled_at=feed.state.polled_at, now=now),
     )
-    sightings = tuple(sighting_of(entry, feed, reading.publishers) for entry in parsed.entries)
     is_apart = bool(feed.state.raw_hashes) and not set(feed.state.raw_hashes) & set(parsed.raw_hashes)
-    seen = reading.first_seen(feed.id, sightings) if sightings and (is_apart or reading.unconditional) else ()
-    if reading.unconditional:
+    seen = means.first_seen(feed.id, sightings) if sightings and (is_apart or means.unconditional) else ()
+    if means.unconditional:
         new = [sighting for sighting, at in zip(sightings, seen, strict=True) if at is None]
         state = _judged(state, feed.state, new, result.validators, now)
     elif sightings:

@@ -1,15 +1,32 @@
-"""From a feed's entry to its sighting: which article it means, and whether there is a page to fetch. Pure."""
+"""From an answer to the sightings of its entries: which article each means, whether there is a page to fetch. Pure."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
+from datetime import datetime
 
 from aggregator.evidence import edges_of_entry, is_home
+from aggregator.exchange import Fetched
 from aggregator.identify import identify
-from aggregator.ledger import Decision, Sighting
-from aggregator.models import OWN_CONTENT, Entry, Feed, Identity, Key
+from aggregator.ledger import Decision, FeedReading, Sighting
+from aggregator.models import OWN_CONTENT, Entry, Feed, Identity, Key, ParsedFeed
+from aggregator.parse import parse_new
 from aggregator.rules import Publishers
 from aggregator.urls import clean, host_of, without_userinfo
+
+
+def read_feed(
+    feed: Feed, fetched: Fetched, known: Collection[str], now: datetime, publishers: Publishers
+) -> FeedReading:
+    """Read an answer of `feed`; entries whose raw hash is `known` are left out."""
+    url, headers = fetched.final_url, dict(fetched.headers)
+    return sight(parse_new(fetched.body, url=url, headers=headers, now=now, known=known), feed, publishers)
+
+
+def sight(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> FeedReading:
+    """Return a parsed answer with the sightings of its entries."""
+    return FeedReading(parsed=parsed, sightings=tuple(sighting_of(entry, feed, publishers) for entry in parsed.entries))
 
 
 def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:

@@ -17,7 +17,7 @@ from aggregator.errors import LeaseLostError
 from aggregator.exchange import Cause, FetchFailed
 from aggregator.ledger import Claim, PollRecord, PollRecorded, Scope
 from aggregator.models import Feed, Page
-from aggregator.poll import FeedParser, PollSettings
+from aggregator.poll import FeedReader, PollSettings
 from aggregator.ports import Clock, Fetcher, RawStore, Store
 from aggregator.robots import RobotsRule, crawl_delay
 from aggregator.rules import Publishers, publisher_of
@@ -56,7 +56,7 @@ class Tools:
     clock: Clock
     publishers: Publishers
     rules_of: RulesOf
-    parse: FeedParser
+    read: FeedReader
     policy: VisitPolicy
     polling: PollSettings
     pages: PageLimits

@@ -7,6 +7,7 @@ requests is spent in the table (`not_before`), not in a thread.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,9 +19,9 @@ from aggregator.collect import fetch_page, page_failure_of
 from aggregator.errors import LeaseLostError
 from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected
 from aggregator.identify import identify
-from aggregator.ledger import Claim, PollRecord, PollRecorded, Scope
-from aggregator.models import Feed, Filling, Page, PageFailed, ParsedFeed, RawResponse
-from aggregator.poll import FeedParser, poll_feed
+from aggregator.ledger import Claim, FeedReading, PollRecord, PollRecorded, Scope
+from aggregator.models import Feed, Filling, Page, PageFailed, RawResponse
+from aggregator.poll import FeedReader, poll_feed
 from aggregator.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
 from aggregator.schedule import HOST_CAUSES, host_not_before, next_page_attempt, own_network_is_down, revisit_at
 from aggregator.stay import QUIET, TIMEOUTS, Hops, Stay, Tools, asks_for_quiet
@@ -45,6 +46,7 @@ class VisitReport:
     pages_failed: int = 0
     requests: int = 0
     causes: dict[Cause, int] = field(default_factory=dict)
+    articles: Counter[str] = field(default_factory=Counter)  # what became of those read along with their feed
     is_over: bool = False  # the host is left alone: it asked for that, or kept us waiting for too long
     goes_on: bool = False  # the search for what a gap lost, in seconds or at once
 
@@ -52,6 +54,11 @@ class VisitReport:
     def is_empty(self) -> bool:
         """Whether there was nothing to do."""
         return self.requests == 0 and self.pages_failed == 0 and not self.goes_on
+
+    def count_new(self, recorded: PollRecorded) -> None:
+        """Note what a poll brought."""
+        self.entries_new += recorded.entries_new
+        self.articles.update(article.kind for article in recorded.articles)
 
     def count_cause(self, cause: Cause) -> None:
         """Note one failure."""
@@ -133,8 +140,7 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
         polled = poll_feed(
             feed,
             fetcher=tools.fetcher,
-            parse=_parser_under_lease(stay, tools),
-            publishers=tools.publishers,
+            read=_reader_under_lease(stay, tools),
             settings=settings,
             now=stay.now,
             may_hop=hops.may_go,
@@ -159,7 +165,7 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
     report.feeds_polled += 1
     report.feeds_unchanged += record.outcome.outcome == "unchanged"
     report.entries_seen += record.outcome.entries_seen
-    report.entries_new += recorded.entries_new
+    report.count_new(recorded)
     if record.outcome.cause is not None:
         report.feeds_failed += 1
         report.count_cause(record.outcome.cause)
@@ -167,16 +173,16 @@ def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> date
     return record.state.due_at
 
 
-def _parser_under_lease(stay: Stay, tools: Tools) -> FeedParser:
-    """Return a parser during and after which the host is still ours: ten thousand entries can take long."""
+def _reader_under_lease(stay: Stay, tools: Tools) -> FeedReader:
+    """Return a reader during and after which the host is still ours: ten thousand entries can take long."""
 
-    def parse(fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
+    def read(feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
         stay.keep_lease(whole=len(fetched.body) > _LONG_PARSE_BYTES)
-        parsed = tools.parse(fetched, known, now)
+        reading = tools.read(feed, fetched, known, now)
         stay.keep_lease()
-        return parsed
+        return reading
 
-    return parse
+    return read
 
 
 def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) -> None:
@@ -207,7 +213,7 @@ def _fill_one(feed: Feed, filling: Filling, stay: Stay, tools: Tools, report: Vi
     if recorded is None:
         raise LeaseLostError(stay.claim.host)
     report.entries_seen += record.outcome.entries_seen
-    report.entries_new += recorded.entries_new
+    report.count_new(recorded)
     report.goes_on |= record.state.filling is not None and record.state.due_at < record.state.filling.resume_at
     _enlarge(stay.scope, record, recorded)
     return record.state.due_at
@@ -238,7 +244,7 @@ def _fill_step(
     report.requests += 1
     tools.recent.append((there.claim.host, None if failed is None else failed.cause))
     _heed_host(failed, source.url, there, tools)
-    reader = Reader(parse=tools.parse, publishers=tools.publishers, first_seen=tools.store.first_seen)
+    reader = Reader(read=tools.read, first_seen=tools.store.first_seen)
     return read_answer(feed, filling, result, reader, there.now())
 
 

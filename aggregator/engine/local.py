@@ -168,7 +168,7 @@ class LocalEngine:
         return self._report(scope, clock.monotonic() - started)
 
     def _report(self, scope: Scope, seconds: float) -> RunReport:
-        totals, kinds = self.visits.totals, self.visits.line.counts
+        totals = self.visits.totals
         return RunReport(
             feeds_polled=totals["feeds_polled"],
             feeds_unchanged=totals["feeds_unchanged"],
@@ -176,12 +176,12 @@ class LocalEngine:
             feeds_waiting=len(scope.feeds),
             entries_seen=totals["entries_seen"],
             entries_new=totals["entries_new"],
-            pages_collected=sum(kinds[kind] for kind in ("new", "updated", "unchanged", "duplicate")),
+            pages_collected=sum(totals[f"articles_{kind}"] for kind in ("new", "updated", "unchanged", "duplicate")),
             pages_waiting=self.visits.tools.store.counts().pages_due,
-            pages_failed=totals["pages_failed"] + kinds["failed"],
-            articles_new=kinds["new"],
-            articles_updated=kinds["updated"],
-            articles_duplicate=kinds["duplicate"],
+            pages_failed=totals["pages_failed"] + totals["articles_failed"],
+            articles_new=totals["articles_new"],
+            articles_updated=totals["articles_updated"],
+            articles_duplicate=totals["articles_duplicate"],
             seconds=round(seconds, 3),
             interrupted=self.visits.stopping,
         )

@@ -157,6 +157,7 @@ class Visits:
             }
         )
         self._totals.add({f"cause_{cause.value}": count for cause, count in report.causes.items()})
+        self._totals.add({f"articles_{kind}": count for kind, count in report.articles.items()})
 
     # --- failures, the end -------------------------------------------------------------------------------------------
 

@@ -235,7 +235,7 @@ class SqlStore:
         if outcomes.is_bare(claim, record):
             return self._db.write_each(outcomes.record_bare_polls, (claim, record))
         try:
-            return self._db.write(lambda tx: polls.record_poll(tx, claim, record))
+            return self._db.write_each(polls.record_polls, (claim, record))
         except LeaseLostError:
             return None
 

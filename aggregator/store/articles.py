@@ -19,7 +19,16 @@ from aggregator.store.decisions import record_all_decisions
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition
-from aggregator.store.incoming import Incoming, announce, article_row, incoming_of, insert_articles, revise
+from aggregator.store.incoming import (
+    TEXT_COLUMNS,
+    Incoming,
+    Text,
+    announce,
+    article_row,
+    incoming_of,
+    insert_articles,
+    revise,
+)
 from aggregator.store.newcomers import save_newcomers
 from aggregator.store.page_parts import ask_for_part
 from aggregator.store.schema import FETCHED, NEVER, pages
@@ -27,7 +36,7 @@ from aggregator.store.schema import FETCHED, NEVER, pages
 _Kind = Literal["new", "updated", "unchanged", "duplicate"]
 
 _pages: Final = (
-    select(pages.c.id, pages.c.host_id, pages.c.feed_id, pages.c.first_seen, pages.c.raw_hash, pages.c.token)
+    select(*TEXT_COLUMNS, pages.c.host_id, pages.c.token)
     .where(pages.c.id.in_(bindparam("ids", expanding=True)), pages.c.state == FETCHED)
     .order_by(pages.c.id)
     .with_for_update()
@@ -71,25 +80,39 @@ def record_articles(tx: Transaction, outcomes: Sequence[ArticleOutcome]) -> tupl
         for row in tx.all(_pages, {"ids": batch})
     }
     held = [one for one in outcomes if one.page.id in rows and rows[one.page.id].token == one.page.token]
-    saved = {one.page.id: _Saved(one, "new", one.id) for one in save_newcomers(tx, rows, held)}
+    saved = _save_texts(tx, [Text(rows[one.page.id], one.record) for one in held])
+    _finish_pages(tx, held, saved)
+    return tuple(_recorded(one) if (one := saved.get(outcome.page.id)) else None for outcome in outcomes)
+
+
+def record_along(tx: Transaction, texts: Sequence[Text]) -> dict[PageId, ArticleRecorded]:
+    """Save what was read along with feeds, of pages that this transaction added; it holds the lock of identity."""
+    saved = _save_texts(tx, texts)
+    done = {"new_state": "done", "at": tx.now}
+    tx.run_all(_finish, [{"page": page_id, "article": one.incoming.id, **done} for page_id, one in saved.items()])
+    return {page_id: _recorded(one) for page_id, one in saved.items()}
+
+
+def _recorded(saved: _Saved) -> ArticleRecorded:
+    return ArticleRecorded(article_id=saved.article, kind=saved.kind)
+
+
+def _save_texts(tx: Transaction, texts: Sequence[Text]) -> dict[PageId, _Saved]:
+    """Save texts and what was decided about their addresses; by page."""
+    saved = {PageId(one.page.id): _Saved(one, "new", one.id) for one in save_newcomers(tx, texts)}
     for newcomer in [one.incoming for one in saved.values()]:
         _heed_wordpress(tx, newcomer)
-    for outcome in held:
-        page = outcome.page
-        if page.id not in saved:
-            saved[page.id] = _save_one(tx, incoming_of(tx, rows[page.id], page, outcome.record))
+    for text in texts:
+        if text.page.id not in saved:
+            saved[PageId(text.page.id)] = _save_one(tx, incoming_of(tx, text))
     made = {
-        f"page {outcome.page.id}": [
-            replace(decision, article_id=saved[outcome.page.id].article) for decision in outcome.record.decisions
+        f"page {text.page.id}": [
+            replace(decision, article_id=saved[text.page.id].article) for decision in text.record.decisions
         ]
-        for outcome in held
+        for text in texts
     }
     record_all_decisions(tx, made, tx.now)
-    _finish_pages(tx, held, saved)
-    return tuple(
-        ArticleRecorded(article_id=one.article, kind=one.kind) if (one := saved.get(outcome.page.id)) else None
-        for outcome in outcomes
-    )
+    return saved
 
 
 def _save_one(tx: Transaction, incoming: Incoming) -> _Saved:

@@ -120,6 +120,9 @@ _first_entries: Final = (
     .subquery()
 )
 _entries: Final = select(entries).join(_first_entries, _first_entries.c.id == entries.c.id)
+_all_entries: Final = (
+    select(entries).where(entries.c.page_id.in_(bindparam("ids", expanding=True))).order_by(entries.c.id)
+)
 _columns: Final = (
     pages.c.id,
     pages.c.url,
@@ -167,10 +170,21 @@ def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
 
 
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
-    """Return the pages in rows of `select_pages`, each with its first sighting and its further parts."""
+    """Return the pages in rows of `select_pages`, each with its further parts and its first sighting.
+
+    Where the entry is all there is, that is the first one that says something.
+    """
     ids = [row.id for row in rows]
     first = {row.page_id: load_entry(row) for row in tx.all(_entries, {"ids": ids})}
+    without = {row.id for row in rows if row.content_hash is None and (one := first.get(row.id)) and not _has_text(one)}
+    others = tx.all(_all_entries, {"ids": sorted(without)}) if without else ()
+    telling = [(row.page_id, load_entry(row)) for row in others]
+    first |= {page_id: entry for page_id, entry in reversed(telling) if _has_text(entry)}
     return with_parts(tx, [_fetched_page(row, first.get(row.id)) for row in rows])
+
+
+def _has_text(entry: Entry) -> bool:
+    return bool(entry.content or entry.summary)
 
 
 def _fetched_page(row: Row[Any], entry: Entry | None) -> FetchedPage:

@@ -13,14 +13,13 @@ from sqlalchemy import Row, bindparam, or_, select, update
 from aggregator.fingerprint import Fingerprint, lasting
 from aggregator.identify import article_id, key_hash
 from aggregator.ledger import ArticleRecord
-from aggregator.models import ArticleId, FetchedPage, Identity, Key
+from aggregator.models import ArticleId, Identity, Key
 from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction
-from aggregator.store.dialects import insert_new
-from aggregator.store.hashes import text_hash
+from aggregator.store.hashes import batches, text_hash
 from aggregator.store.identity import RULES
 from aggregator.store.neighbours import Printed, keep_fingerprints
-from aggregator.store.schema import articles, changes, evidence, revisions
+from aggregator.store.schema import articles, changes, evidence, pages, revisions
 from aggregator.store.search import index_articles
 from aggregator.urls import registrable_domain
 
@@ -35,6 +34,22 @@ _older_by_rules: Final = (  # the article that was given this key, too, and came
         evidence.c.other_hash == bindparam("hashed"), evidence.c.witness == RULES, articles.c.id == bindparam("into")
     )
 )
+
+
+TEXT_COLUMNS: Final = (pages.c.id, pages.c.key, pages.c.feed_id, pages.c.first_seen, pages.c.raw_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text and the row of its page, with `TEXT_COLUMNS` at least."""
+
+    page: Row[Any]
+    record: ArticleRecord
+
+    @property
+    def key(self) -> Key:
+        """The key under which it comes: that of the address that served it."""
+        return self.record.identity.key or Key(self.page.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +80,22 @@ def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
     return tx.first(_by_id, {"article": wanted})
 
 
-def incoming_of(tx: Transaction, row: Row[Any], page: FetchedPage, record: ArticleRecord) -> Incoming:
-    """Return what comes in; `row` has the page's id, feed_id, first_seen and raw_hash."""
-    key = key_of(page, record)
-    article, own = _own_of(tx, key)
-    return describe(row, page, record, article, own, tx.now)
+def incoming_of(tx: Transaction, text: Text) -> Incoming:
+    """Return what comes in."""
+    article, own = _own_of(tx, text.key)
+    return describe(text, article, own, tx.now)
 
 
-def key_of(page: FetchedPage, record: ArticleRecord) -> Key:
-    """Return the key under which a text comes: that of the address that served it."""
-    return record.identity.key or page.key
-
-
-def describe(
-    row: Row[Any], page: FetchedPage, record: ArticleRecord, article: ArticleId, own: Row[Any] | None, at: datetime
-) -> Incoming:
+def describe(text: Text, article: ArticleId, own: Row[Any] | None, at: datetime) -> Incoming:
     """Return what comes in for an article id that is its own or free."""
+    record = text.record
     body_hash = text_hash(lasting(record.content.body))  # for a changed age line or counter there is no revision
     return Incoming(
         record=record,
-        key=key_of(page, record),
+        key=text.key,
         id=article,
         own=own,
-        page=row,
+        page=text.page,
         at=at,
         site=registrable_domain(record.identity.url),
         title_hash=text_hash(record.content.title),
@@ -128,6 +136,9 @@ def _values(incoming: Incoming) -> dict[str, Any]:
     }
 
 
+_numbers: Final = select(articles.c.id, articles.c.n).where(articles.c.id.in_(bindparam("ids", expanding=True)))
+
+
 def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
     """Insert articles that are not there, each with its first revision."""
     rows = [
@@ -143,8 +154,10 @@ def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
         }
         for incoming in new
     ]
-    statement = insert_new(tx.dialect.name, articles).returning(articles.c.n, articles.c.id)
-    numbers = {row.id: row.n for row in tx.all(statement, rows)}
+    tx.add(articles, rows)
+    numbers = {
+        row.id: row.n for batch in batches(row["id"] for row in rows) for row in tx.all(_numbers, {"ids": batch})
+    }
     _insert_revisions(tx, ((incoming, 1) for incoming in new))
     _settle_texts(tx, {numbers[incoming.id]: incoming for incoming in new}, are_new=True)
 

@@ -7,19 +7,18 @@ Evidence that counts under no circumstances (a canonical address on another site
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Final
 
-from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy import bindparam, or_, select
 
 from aggregator.evidence import refusal_alone
 from aggregator.identify import article_id, key_hash
-from aggregator.ledger import ArticleOutcome
 from aggregator.models import Key
 from aggregator.store.database import Transaction
 from aggregator.store.hashes import batches
 from aggregator.store.identity import connected, keep_urls, move_urls, note_edges, point, record_refused, resolve
-from aggregator.store.incoming import Incoming, announce, describe, insert_articles, key_of
+from aggregator.store.incoming import Incoming, Text, announce, describe, insert_articles
 from aggregator.store.schema import articles
 
 _taken: Final = select(articles.c.id, articles.c.key_hash).where(
@@ -30,11 +29,9 @@ _taken: Final = select(articles.c.id, articles.c.key_hash).where(
 )
 
 
-def save_newcomers(
-    tx: Transaction, rows: Mapping[int, Row[Any]], outcomes: Sequence[ArticleOutcome]
-) -> Sequence[Incoming]:
-    """Save those of the texts that are new and alone; `rows` are their pages. Returns what was saved."""
-    chosen = _choose(tx, rows, outcomes)
+def save_newcomers(tx: Transaction, texts: Sequence[Text]) -> Sequence[Incoming]:
+    """Save those of the texts that are new and alone. Returns what was saved."""
+    chosen = _choose(tx, texts)
     if not chosen:
         return ()
     at = tx.now
@@ -50,21 +47,18 @@ def save_newcomers(
     return chosen
 
 
-def _choose(tx: Transaction, rows: Mapping[int, Row[Any]], outcomes: Sequence[ArticleOutcome]) -> list[Incoming]:
-    """Return the texts whose keys mean nothing yet, that no evidence touches and that no other outcome shares."""
-    keys = {outcome.page.id: key_of(outcome.page, outcome.record) for outcome in outcomes}
-    shared = Counter(article_id(key) for key in keys.values())
+def _choose(tx: Transaction, texts: Sequence[Text]) -> list[Incoming]:
+    """Return the texts whose keys mean nothing yet, that no evidence touches and that no other text shares."""
+    ids = [article_id(text.key) for text in texts]
+    shared = Counter(ids)
     open_ones = [
-        one
-        for one in outcomes
-        if shared[article_id(keys[one.page.id])] == 1 and all(map(refusal_alone, one.record.edges))
+        (text, wanted)
+        for text, wanted in zip(texts, ids, strict=True)
+        if shared[wanted] == 1 and all(map(refusal_alone, text.record.edges))
     ]
     if len(open_ones) < 2:
         return []
-    made = [
-        describe(rows[one.page.id], one.page, one.record, article_id(keys[one.page.id]), None, tx.now)
-        for one in open_ones
-    ]
+    made = [describe(text, wanted, None, tx.now) for text, wanted in open_ones]
     hashes = {one.id: {key_hash(identity.key) for identity in one.identities if identity.key} for one in made}
     owned = resolve(tx, {hashed for several in hashes.values() for hashed in several}).keys()
     touched = _taken_keys(tx, [one.key for one in made]) | connected(tx, [one.key for one in made])

@@ -14,6 +14,7 @@ from aggregator.models import FeedId, HostId
 from aggregator.store.database import Transaction
 from aggregator.store.dialects import Insert, insert
 from aggregator.store.feeds import state_values
+from aggregator.store.hashes import batches
 from aggregator.store.hosts import lock_hosts
 from aggregator.store.schema import feeds, gaps, polls
 
@@ -45,7 +46,7 @@ _save_states: Final = (
         **{name: bindparam(f"new_{name}", type_=feeds.c[name].type) for name in _state_columns},
     )
 )
-_save_state: Final = _save_states.returning(feeds.c.id)
+_there: Final = select(feeds.c.id).where(feeds.c.id.in_(bindparam("ids", expanding=True)))
 
 
 _fill_gaps: Final = (
@@ -72,17 +73,24 @@ def _add_to_history(dialect: str) -> Insert:
     return statement.on_conflict_do_update(index_elements=[polls.c.feed_id, polls.c.slot], set_=replaced)
 
 
-def save_feed(tx: Transaction, record: PollRecord, host_id: HostId, entries_new: int) -> None:
-    """Save the state and a row of history; a feed that is gone from the store stays gone."""
-    if tx.first(_save_state, _state(record, host_id)) is None:
-        return
+def save_feeds(tx: Transaction, saved: Sequence[tuple[PollRecord, HostId, int]]) -> None:
+    """Save states and rows of history (record, host, new entries); a feed that is gone from the store stays gone."""
+    tx.run_all(_save_states, [_state(record, host_id) for record, host_id, _ in saved])
+    with_gaps = [record for record, _, _ in saved if record.gap is not None or record.filled_since is not None]
+    there = {row.id for batch in batches(one.feed_id for one in with_gaps) for row in tx.all(_there, {"ids": batch})}
+    for record in with_gaps:
+        if record.feed_id in there:
+            _save_gaps(tx, record)
+    polled = [_history_row(record, entries_new) for record, _, entries_new in saved if record.is_poll]
+    tx.run_all(_add_to_history(tx.dialect.name), polled)
+
+
+def _save_gaps(tx: Transaction, record: PollRecord) -> None:
     if record.gap is not None:
         since, until = record.gap
         tx.add(gaps, [{"feed_id": record.feed_id, "since": since, "until": until}])
     if record.filled_since is not None:
         tx.run(_fill_gaps, {"feed": record.feed_id, "from_then": record.filled_since, "at": record.outcome.at})
-    if record.is_poll:
-        tx.run(_add_to_history(tx.dialect.name), _history_row(record, entries_new))
 
 
 def _state(record: PollRecord, host_id: HostId) -> dict[str, Any]:
@@ -90,7 +98,7 @@ def _state(record: PollRecord, host_id: HostId) -> dict[str, Any]:
     return values | {"feed": record.feed_id, "on_host": host_id, "polled": int(record.is_poll)}
 
 
-def _history_row(record: PollRecord, entries_new: int = 0) -> dict[str, Any]:
+def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
     outcome = record.outcome
     return {
         "feed": record.feed_id,
@@ -121,9 +129,7 @@ def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]])
     tokens = lock_hosts(tx, (claim.host_id for claim, _ in bare))
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]
     held = [one for one, current in zip(bare, is_held, strict=True) if current]
-    if held:
-        tx.run_all(_save_states, [_state(record, claim.host_id) for claim, record in held])
-        tx.run_all(_add_to_history(tx.dialect.name), [_history_row(record) for _, record in held])
+    save_feeds(tx, [(record, claim.host_id, 0) for claim, record in held])
     return tuple(nothing_new(claim) if current else None for (claim, _), current in zip(bare, is_held, strict=True))
 
 

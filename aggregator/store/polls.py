@@ -1,4 +1,4 @@
-"""The outcome of a poll: feed state, history, entries and new pages in one transaction."""
+"""The outcome of polls: feed state, history, entries and new pages in one transaction."""
 
 from __future__ import annotations
 
@@ -8,117 +8,183 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, func, or_, select, update
 
 from aggregator.errors import LeaseLostError
 from aggregator.identify import article_id, key_hash
-from aggregator.ledger import Claim, PollRecord, PollRecorded, Sighting
+from aggregator.ledger import ArticleRecorded, Claim, Decision, PollRecord, PollRecorded, Sighting
 from aggregator.models import FeedId, HostId, Key, PageId
 from aggregator.schedule import revisit_after_update
+from aggregator.store.articles import record_along
 from aggregator.store.blogs import note_short_links
 from aggregator.store.codec import dump_entry_rest
 from aggregator.store.database import Transaction
-from aggregator.store.decisions import record_decisions
+from aggregator.store.decisions import record_all_decisions
 from aggregator.store.dialects import Insert, insert
 from aggregator.store.hashes import batches, entry_hash
-from aggregator.store.hosts import host_ids, is_current, lock_hosts, lower_feeds_due, lower_pages_due
+from aggregator.store.hosts import host_ids, lock_hosts, lower_feeds_due, lower_pages_due
 from aggregator.store.identity import known_articles, note_edges, note_urls, repartition
-from aggregator.store.outcomes import nothing_new, save_feed
-from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, pages
+from aggregator.store.incoming import TEXT_COLUMNS, Text
+from aggregator.store.outcomes import save_feeds
+from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, feeds, pages
 from aggregator.store.sighted import KNOWN, Sighted, edges_of_moved, recognise
 
 
-def record_poll(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded:
-    """Save the whole outcome.
+def record_polls(tx: Transaction, polled: Sequence[tuple[Claim, PollRecord]]) -> Sequence[PollRecorded]:
+    """Save the whole outcome of each poll; what comes of them is what one after the other would give.
+
+    Polls that have no page in common are saved in as many statements as one of them.
 
     Raises:
-        LeaseLostError: the claim is lost; the transaction must not be committed.
+        LeaseLostError: a claim is lost; the transaction must not be committed.
     """
-    if not record.sightings and record.host == claim.host:
-        if not is_current(tx, claim):
-            raise LeaseLostError(claim.host)
-        save_feed(tx, record, claim.host_id, 0)
-        return nothing_new(claim)
-    return _record_sightings(tx, claim, record)
+    recorded: dict[int, PollRecorded] = {}
+    left = [_Poll(number, claim, record) for number, (claim, record) in enumerate(polled)]
+    while left:
+        together, left = _apart(left)
+        for poll, outcome in zip(together, _record(tx, together), strict=True):
+            recorded[poll.number] = outcome
+    return [recorded[number] for number in range(len(polled))]
 
 
 # --- sightings --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
-class _Plan:
-    """What is to be written, decided before the first lock is taken."""
+class _Poll:
+    """One of the polls, and what is to be written of it, decided before the first lock is taken."""
 
+    number: int
+    claim: Claim
+    record: PollRecord
+    sighted: list[Sighted] = field(default_factory=list)
     new: list[Sighted] = field(default_factory=list)  # one for each new page
     revisits: list[tuple[int, int, datetime]] = field(default_factory=list)  # page, host, at the latest
     again: list[tuple[int, int]] = field(default_factory=list)  # page without bytes whose entry changed, host
     to_fetch: list[tuple[int, int]] = field(default_factory=list)  # page that only another feed's content stands for
     known: int = 0
 
+    @property
+    def at(self) -> datetime:
+        """When it was."""
+        return self.record.outcome.at
 
-def _record_sightings(tx: Transaction, claim: Claim, record: PollRecord) -> PollRecorded:
-    at = record.outcome.at
-    sighted = _look_up_entries(tx, record)
-    _heed_evidence(tx, sighted, record.host, at)
-    plan = _plan(tx, sighted, record)
-    ids = host_ids(tx, {record.host, *(_host(new.sighting, claim) for new in plan.new)})
-    due = _due_hosts(plan, ids, claim, at)
-    tokens = lock_hosts(tx, {claim.host_id, ids[record.host], *due})
-    if tokens.get(claim.host_id) != claim.token:
-        raise LeaseLostError(claim.host)
-    added = _add_pages(tx, plan.new, ids, claim, record)
-    for one in sighted:
-        one.page_id = added.get(one.key_hash, one.page_id) if one.key is not None else one.page_id
-    entries_new = sum(one.known is None for one in sighted)
-    entries_changed = sum(one.is_changed for one in sighted)
-    _save_entries(tx, sighted, record.feed_id, at)
-    for page_id, _, revisit_at in plan.revisits:
-        tx.run(_revisit, {"page": page_id, "at": revisit_at})
-    for page_id, _ in plan.again:
-        tx.run(_extract_again, {"page": page_id})
-    for page_id, _ in plan.to_fetch:
-        tx.run(_fetch_after_all, {"page": page_id, "at": at})
+    @property
+    def decisions(self) -> list[Decision]:
+        """What was decided about the addresses of its entries."""
+        return [decision for one in self.sighted for decision in one.sighting.decisions]
+
+    def host_of(self, sighting: Sighting) -> str:
+        """Return the host of an entry's page."""
+        return sighting.host or self.claim.host
+
+
+def _apart(polls: Sequence[_Poll]) -> tuple[list[_Poll], list[_Poll]]:
+    """Return polls that share no address with one before, and the others."""
+    taken: set[object] = set()
+    together: list[_Poll] = []
+    others: list[_Poll] = []
+    for poll in polls:
+        named: set[object] = {poll.record.feed_id}
+        for one in poll.record.sightings:
+            named |= set() if one.identity is None else {one.identity.key, one.identity.url}
+        (together if taken.isdisjoint(named) else others).append(poll)
+        taken |= named
+    return together, others
+
+
+def _record(tx: Transaction, polls: Sequence[_Poll]) -> list[PollRecorded]:
+    at = max(poll.at for poll in polls)
+    _look_up_entries(tx, polls)
+    _heed_evidence(tx, polls, at)
+    _plan(tx, polls)
+    names = {poll.record.host for poll in polls} | {poll.host_of(one.sighting) for poll in polls for one in poll.new}
+    ids = host_ids(tx, names)
+    due = _due_hosts(polls, ids)
+    tokens = lock_hosts(tx, {*(poll.claim.host_id for poll in polls), *(ids[poll.record.host] for poll in polls), *due})
+    for poll in polls:
+        if tokens.get(poll.claim.host_id) != poll.claim.token:
+            raise LeaseLostError(poll.claim.host)
+    added = _add_pages(tx, polls, ids)
+    for one in (one for poll in polls for one in poll.sighted if one.key_hash in added):
+        one.page_id = added[one.key_hash].id
+    _save_entries(tx, polls)
+    tx.run_all(_revisit, [{"page": page, "at": revisit_at} for poll in polls for page, _, revisit_at in poll.revisits])
+    tx.run_all(_extract_again, [{"page": page} for poll in polls for page, _ in poll.again])
+    tx.run_all(_fetch_after_all, [{"page": page, "at": poll.at} for poll in polls for page, _ in poll.to_fetch])
     for host_id, pages_at in sorted(due.items()):
         lower_pages_due(tx, host_id, pages_at)
-    note_urls(tx, [one.sighting.identity for one in sighted if one.sighting.identity and not one.is_settled], at)
-    record_decisions(tx, f"feed {record.feed_id}", [d for one in sighted for d in one.sighting.decisions], at)
-    if ids[record.host] != claim.host_id:
-        lower_feeds_due(tx, ids[record.host], record.state.due_at)
-    save_feed(tx, record, ids[record.host], entries_new)
-    new_pages = [(PageId(added[one.key_hash]), ids[_host(one.sighting, claim)]) for one in plan.new]
-    new_pages += [(PageId(page_id), HostId(host_id)) for page_id, host_id in (*plan.again, *plan.to_fetch)]
+    record_all_decisions(tx, {f"feed {poll.record.feed_id}": poll.decisions for poll in polls}, at)
+    articles = _record_along(tx, polls, added)
+    open_ones = [one for poll in polls for one in poll.sighted if not one.is_settled]
+    untold = [one.sighting for one in open_ones if not (one.has_new_page and one.page_id in articles)]
+    note_urls(tx, [sighting.identity for sighting in untold if sighting.identity], at)
+    for poll in polls:
+        if ids[poll.record.host] != poll.claim.host_id:
+            lower_feeds_due(tx, ids[poll.record.host], poll.record.state.due_at)
+    recorded = [_recorded(poll, ids, added, articles) for poll in polls]
+    outcomes = zip(polls, recorded, strict=True)
+    save_feeds(tx, [(poll.record, outcome.host_id, outcome.entries_new) for poll, outcome in outcomes])
+    return recorded
+
+
+def _record_along(
+    tx: Transaction, polls: Sequence[_Poll], added: Mapping[bytes, Row[Any]]
+) -> dict[PageId, ArticleRecorded]:
+    """Record the articles that were read along with the feeds, of pages that nobody added before."""
+    texts = [
+        Text(row, article)
+        for poll in polls
+        for one in poll.new
+        if (row := added[one.key_hash]).feed_id == poll.record.feed_id
+        if (article := one.sighting.article) is not None
+    ]
+    return record_along(tx, texts) if texts else {}
+
+
+def _recorded(
+    poll: _Poll, ids: Mapping[str, HostId], added: Mapping[bytes, Row[Any]], articles: Mapping[PageId, ArticleRecorded]
+) -> PollRecorded:
+    new_pages = [(PageId(added[one.key_hash].id), ids[poll.host_of(one.sighting)]) for one in poll.new]
+    waiting = [(page, host) for page, host in new_pages if page not in articles]
+    waiting += [(PageId(page_id), HostId(host_id)) for page_id, host_id in (*poll.again, *poll.to_fetch)]
     return PollRecorded(
-        entries_new=entries_new,
-        entries_changed=entries_changed,
-        new_pages=tuple(new_pages),
-        host_id=ids[record.host],
-        known=plan.known,
+        entries_new=sum(one.known is None for one in poll.sighted),
+        entries_changed=sum(one.is_changed for one in poll.sighted),
+        new_pages=tuple(waiting),
+        host_id=ids[poll.record.host],
+        known=poll.known,
+        articles=tuple(articles[page] for page, _ in new_pages if page in articles),
     )
 
 
-def _host(sighting: Sighting, claim: Claim) -> str:
-    return sighting.host or claim.host
-
-
-def _heed_evidence(tx: Transaction, sighted: Sequence[Sighted], feed_host: str, at: datetime) -> None:
+def _heed_evidence(tx: Transaction, polls: Sequence[_Poll], at: datetime) -> None:
     """Keep what the entries say about their addresses."""
-    edges = {edge for one in sighted if not one.is_settled for edge in one.sighting.edges}
-    edges |= edges_of_moved(tx, sighted, feed_host)
+    open_ones = [one for poll in polls for one in poll.sighted if not one.is_settled]
+    edges = {edge for one in open_ones for edge in one.sighting.edges}
+    for poll in polls:
+        edges |= edges_of_moved(tx, poll.sighted, poll.record.host)
     keys = {key for edge in edges for key in (edge.key, edge.other)}
-    links = note_short_links(tx, keys | {one.key for one in sighted if one.key is not None and not one.is_settled})
+    links = note_short_links(tx, keys | {one.key for one in open_ones if one.key is not None})
+    is_read_along = any(one.sighting.article is not None for poll in polls for one in poll.sighted)
+    if edges or links or is_read_along:
+        tx.dialect.lock_identity(tx.conn)
     if not edges and not links:
         return
-    tx.dialect.lock_identity(tx.conn)
     note_edges(tx, edges, at)
     repartition(tx, keys | links, at)
 
 
-def _due_hosts(plan: _Plan, ids: Mapping[str, HostId], claim: Claim, at: datetime) -> dict[HostId, datetime]:
+def _due_hosts(polls: Sequence[_Poll], ids: Mapping[str, HostId]) -> dict[HostId, datetime]:
     """Return which hosts get pages, due when at the latest."""
-    due = {HostId(host_id): at for _, host_id in plan.to_fetch}
-    for _, host_id, revisit_at in plan.revisits:
-        due[HostId(host_id)] = min(revisit_at, due.get(HostId(host_id), revisit_at))
-    return due | {ids[_host(new.sighting, claim)]: at for new in plan.new if not new.sighting.from_feed}
+    due: dict[HostId, datetime] = {}
+    for poll in polls:
+        wanted = [(HostId(host_id), poll.at) for _, host_id in poll.to_fetch]
+        wanted += [(HostId(host_id), revisit_at) for _, host_id, revisit_at in poll.revisits]
+        wanted += [(ids[poll.host_of(one.sighting)], poll.at) for one in poll.new if not one.sighting.from_feed]
+        for host_id, at in wanted:
+            due[host_id] = min(at, due.get(host_id, at))
+    return due
 
 
 _known_entries: Final = select(*KNOWN).where(
@@ -126,14 +192,27 @@ _known_entries: Final = select(*KNOWN).where(
 )
 
 
-def _look_up_entries(tx: Transaction, record: PollRecord) -> list[Sighted]:
-    """Return the sightings, one for each entry id, with what the store knows about their entries."""
+_with_entries: Final = select(feeds.c.id).where(
+    feeds.c.id.in_(bindparam("values", expanding=True)), exists(select(1).where(entries.c.feed_id == feeds.c.id))
+)
+
+
+def _look_up_entries(tx: Transaction, polls: Sequence[_Poll]) -> None:
+    """Find for each entry id what the store knows about the entry."""
+    shown = [poll.record.feed_id for poll in polls if poll.record.sightings]
+    are_known = {row.id for row in _rows(tx, _with_entries, shown)}
+    for poll in polls:
+        poll.sighted = _sighted(tx, poll.record, is_known=poll.record.feed_id in are_known)
+
+
+def _sighted(tx: Transaction, record: PollRecord, *, is_known: bool) -> list[Sighted]:
+    """Return the sightings, one for each entry id; `is_known`: the feed has entries."""
     by_hash: dict[bytes, Sighting] = {}
     for sighting in record.sightings:
         by_hash.setdefault(entry_hash(sighting.entry.entry_id), sighting)
     known = {
         row.entry_hash: row
-        for batch in batches(by_hash)
+        for batch in batches(by_hash if is_known else ())
         for row in tx.all(_known_entries, {"feed": record.feed_id, "hashes": batch})
     }
     sighted = []
@@ -142,7 +221,8 @@ def _look_up_entries(tx: Transaction, record: PollRecord) -> list[Sighted]:
         row = known.get(hashed)
         page_id = None if row is None else row.page_id
         sighted.append(Sighted(sighting, hashed, key, b"" if key is None else key_hash(key), row, page_id))
-    recognise(tx, record.feed_id, sighted, record.outcome.at)
+    if is_known:
+        recognise(tx, record.feed_id, sighted, record.outcome.at)
     return sighted
 
 
@@ -162,35 +242,48 @@ _pages_by_key: Final = _pages.where(pages.c.key_hash.in_(bindparam("values", exp
 _pages_by_id: Final = _pages.where(pages.c.id.in_(bindparam("values", expanding=True)))
 
 
-def _plan(tx: Transaction, sighted: Sequence[Sighted], record: PollRecord) -> _Plan:
+def _plan(tx: Transaction, polls: Sequence[_Poll]) -> None:
     """Decide for each sighting: an article or a page that is known, or a new page."""
-    plan = _Plan()
-    open_ones = [one for one in sighted if one.key is not None and not one.is_settled]
-    plan.known = sum(one.key is not None for one in sighted) - len(open_ones)
+    open_ones = [one for poll in polls for one in poll.sighted if one.key is not None and not one.is_settled]
     articles = known_articles(tx, [one.key_hash for one in open_ones], [one.url_hash for one in open_ones])
     by_key = {row.key_hash: row for row in _rows(tx, _pages_by_key, (one.key_hash for one in open_ones))}
     by_id = {row.id: row for row in _rows(tx, _pages_by_id, (page for page in articles.values() if page is not None))}
+    for poll in polls:
+        _plan_one(poll, articles, by_key, by_id)
+
+
+def _plan_one(
+    poll: _Poll,
+    articles: Mapping[bytes, int | None],
+    by_key: Mapping[bytes, Row[Any]],
+    by_id: Mapping[int, Row[Any]],
+) -> None:
     new: set[bytes] = set()
-    for one in open_ones:
+    for one in poll.sighted:
+        if one.key is None:
+            continue
+        if one.is_settled:
+            poll.known += 1
+            continue
         page = by_key.get(one.key_hash)
         if page is None and (known := {one.key_hash, one.url_hash} & articles.keys()):
-            page = by_id.get(articles[one.key_hash if one.key_hash in known else one.url_hash])
+            page = by_id.get(articles[one.key_hash if one.key_hash in known else one.url_hash] or 0)
             one.page_id = None if page is None else page.id
-            plan.known += 1
+            poll.known += 1
         elif page is not None:
             one.page_id = page.id
-            plan.known += 1
+            poll.known += 1
         elif one.key_hash in new:
             one.page_id = None
-            plan.known += 1
+            poll.known += 1
         else:
             one.page_id = None
             if _can_collect(one.sighting):
                 new.add(one.key_hash)
-                plan.new.append(one)
+                poll.new.append(one)
+                one.has_new_page = True
         if page is not None:
-            _plan_again(plan, one, page, record)
-    return plan
+            _plan_again(poll, one, page)
 
 
 def _rows(tx: Transaction, query: Any, values: Iterable[Any]) -> list[Row[Any]]:
@@ -204,25 +297,26 @@ def _can_collect(sighting: Sighting) -> bool:
     return bool(sighting.entry.content or sighting.entry.summary)
 
 
-def _plan_again(plan: _Plan, one: Sighted, page: Row[Any], record: PollRecord) -> None:
+def _plan_again(poll: _Poll, one: Sighted, page: Row[Any]) -> None:
     """A changed entry whose content is the article is read again; a changed `updated` brings a visit forward.
 
     Where another feed's content stands for the page and this feed's articles are fetched, the page is: what a feed
     says about an address is no match for the address itself.
     """
+    record = poll.record
     if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):
-        plan.to_fetch.append((page.id, page.host_id))
+        poll.to_fetch.append((page.id, page.host_id))
         return
     if one.known is None or not one.is_changed:
         return
     if one.sighting.from_feed and page.raw_hash is None and page.state in ("done", "failed"):
-        plan.again.append((page.id, page.host_id))
+        poll.again.append((page.id, page.host_id))
         return
     updated_at = one.sighting.entry.updated_at
     is_updated = updated_at is not None and one.known.updated_at not in (None, updated_at)
     if record.revisits and is_updated and page.article_id is not None and page.fetched_at is not None:
-        at = revisit_after_update(page.fetched_at, None, now=record.outcome.at)
-        plan.revisits.append((page.id, page.host_id, at))
+        at = revisit_after_update(page.fetched_at, None, now=poll.at)
+        poll.revisits.append((page.id, page.host_id, at))
 
 
 def _stands_for_page(page: Row[Any]) -> bool:
@@ -259,15 +353,10 @@ _fetch_after_all: Final = (
 )
 
 
-def _add_pages(
-    tx: Transaction, new: Sequence[Sighted], ids: Mapping[str, HostId], claim: Claim, record: PollRecord
-) -> dict[bytes, int]:
-    """Insert the pages; another poll may have been faster. Returns page ids by key hash."""
-    if not new:
-        return {}
-    at = record.outcome.at
+def _add_pages(tx: Transaction, polls: Sequence[_Poll], ids: Mapping[str, HostId]) -> dict[bytes, Row[Any]]:
+    """Insert the pages; another poll may have been faster. Returns them by key hash."""
     rows = []
-    for one in new:
+    for poll, one in [(its, new) for its in polls for new in its.new]:
         identity = one.sighting.identity
         url = one.sighting.url or (identity.url if identity is not None else "")
         rows.append(
@@ -275,20 +364,20 @@ def _add_pages(
                 "key_hash": one.key_hash,
                 "key": one.key,
                 "url": url,
-                "host_id": ids[_host(one.sighting, claim)],
+                "host_id": ids[poll.host_of(one.sighting)],
                 "target": url,
                 "hops": "",
                 "state": "fetched" if one.sighting.from_feed else "due",
-                "due_at": at,
-                "first_seen": at,
-                "feed_id": record.feed_id,
+                "due_at": poll.at,
+                "first_seen": poll.at,
+                "feed_id": poll.record.feed_id,
             }
         )
     tx.add(pages, rows)
-    return {row.key_hash: row.id for row in _rows(tx, _page_ids, (one.key_hash for one in new))}
+    return {row.key_hash: row for row in _rows(tx, _added, (row["key_hash"] for row in rows))}
 
 
-_page_ids: Final = select(pages.c.id, pages.c.key_hash).where(pages.c.key_hash.in_(bindparam("values", expanding=True)))
+_added: Final = select(*TEXT_COLUMNS, pages.c.key_hash).where(pages.c.key_hash.in_(bindparam("values", expanding=True)))
 
 
 @cache
@@ -299,10 +388,10 @@ def _upsert_entry(dialect: str) -> Insert:
     return statement.on_conflict_do_update(index_elements=[entries.c.feed_id, entries.c.entry_hash], set_=replaced)
 
 
-def _save_entries(tx: Transaction, sighted: Sequence[Sighted], feed_id: FeedId, at: datetime) -> None:
+def _save_entries(tx: Transaction, polls: Sequence[_Poll]) -> None:
     rows = [
         {
-            "feed_id": feed_id,
+            "feed_id": poll.record.feed_id,
             "entry_hash": one.entry_hash,
             "entry_id": one.sighting.entry.entry_id,
             "link": one.sighting.entry.link,
@@ -312,9 +401,10 @@ def _save_entries(tx: Transaction, sighted: Sequence[Sighted], feed_id: FeedId, 
             "content_hash": one.sighting.content_hash,
             "rest": dump_entry_rest(one.sighting.entry),
             "page_id": one.page_id,
-            "first_seen": at,
+            "first_seen": poll.at,
         }
-        for one in sighted
+        for poll in polls
+        for one in poll.sighted
         if not one.is_settled
     ]
     tx.run_all(_upsert_entry(tx.dialect.name), rows)

@@ -36,6 +36,7 @@ class Sighted:
     key_hash: bytes
     known: Row[Any] | None  # the entry as it was
     page_id: int | None
+    has_new_page: bool = False
     is_recognised: bool = False  # by its page, under another id: what it says of its addresses is heeded again
 
     @property

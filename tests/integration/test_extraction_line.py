@@ -73,7 +73,7 @@ def line(store: SqlStore, clock: StandingClock, pool: PlayedPool, folder: Path) 
         clock=clock,
         publishers=shipped_publishers(),
         rules_of=lambda host: None,
-        parse=None,  # type: ignore[arg-type]
+        read=None,  # type: ignore[arg-type]
         policy=VisitPolicy(lease=minute, per_host_interval=timedelta()),
         polling=PollSettings(policy=PollPolicy(), max_bytes=1, deadline=minute),
         pages=PageLimits(max_bytes=1, deadline=minute),

@@ -18,11 +18,12 @@ import pytest
 
 from aggregator.collect import PageLimits
 from aggregator.exchange import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Validators
-from aggregator.ledger import Claim
-from aggregator.models import Entry, ParsedFeed, Subscription
+from aggregator.ledger import Claim, FeedReading
+from aggregator.models import Entry, Feed, ParsedFeed, Subscription
 from aggregator.poll import PollSettings
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy
+from aggregator.sightings import sight
 from aggregator.stay import Tools, VisitPolicy
 from aggregator.store import SqlStore, open_store
 from aggregator.urls import host_of
@@ -103,7 +104,7 @@ class Simulation:
             clock=clock,
             rules_of=lambda host: None,
             publishers=shipped_publishers(),
-            parse=self.parse,
+            read=self.read,
             policy=VisitPolicy(lease=LEASE, per_host_interval=timedelta(seconds=pace), respect_robots=False),
             polling=PollSettings(policy=PollPolicy(), max_bytes=1_000_000, deadline=MINUTE),
             pages=PageLimits(max_bytes=1_000_000, deadline=MINUTE),
@@ -112,10 +113,11 @@ class Simulation:
             on_poll=lambda feed, record, recorded: self.polled.append((feed.state.due_at, record.outcome.at)),
         )
 
-    def parse(self, fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
+    def read(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
         links = self.network.entries(fetched.url)
         entries = tuple(Entry(id=link, entry_id=link, link=link, published_at=now) for link in links)
-        return ParsedFeed(kind="feed", format="rss", entries=entries, raw_hashes=tuple(e.id for e in entries))
+        parsed = ParsedFeed(kind="feed", format="rss", entries=entries, raw_hashes=tuple(e.id for e in entries))
+        return sight(parsed, feed, shipped_publishers())
 
     def follow(self, *feeds: Subscription) -> None:
         self.store.sync_feeds(feeds, "1", START)
@@ -358,10 +360,10 @@ def test_a_frozen_visit_records_nothing_and_its_work_is_done_by_another(
 def test_a_long_parse_does_not_cost_the_lease(played: Simulation, store: SqlStore, clock: StandingClock) -> None:
     """Ten thousand entries took 40 s on a crowded machine; another claim of the host threw them away, each time."""
 
-    def parse(fetched: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
+    def read(feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
         clock.pass_(LEASE * 0.9)
         assert store.claim_hosts(1, LEASE) == ()
-        return played.parse(fetched, known, now)
+        return played.read(feed, fetched, known, now)
 
     def large(request: FetchRequest) -> FetchResult:
         answer = fetched(request)
@@ -370,7 +372,7 @@ def test_a_long_parse_does_not_cost_the_lease(played: Simulation, store: SqlStor
 
     played.network.outcome = large
     played.network.latency = LEASE * 0.4
-    played.tools = replace(played.tools, parse=parse)
+    played.tools = replace(played.tools, read=read)
     played.follow(*feeds(1))
     (claim,) = store.claim_hosts(1, LEASE)
     played.visit(claim)

@@ -12,10 +12,10 @@ from aggregator.backfill import MAX_REQUESTS, Reader, come_again, look_up, postp
 from aggregator.exchange import Cause, Fetched, FetchFailed, FetchResult, NotModified, Redirected, Validators
 from aggregator.ledger import PollRecord, Sighting
 from aggregator.models import Feed, FeedId, FeedState, Filling, Source
-from aggregator.parse import parse_new
 from aggregator.poll import PollSettings
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy
+from aggregator.sightings import read_feed
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example.org/news.xml"
@@ -90,8 +90,7 @@ def answer(work: Filling, result: FetchResult, **known: datetime) -> PollRecord:
         return [known.get(f"_{(one.url or '').rpartition('/')[2]}") for one in sightings]
 
     reader = Reader(
-        parse=lambda got, seen, now: parse_new(got.body, url=got.final_url, now=now, known=seen),
-        publishers=shipped_publishers(),
+        read=lambda one, got, seen, now: read_feed(one, got, seen, now, shipped_publishers()),
         first_seen=first_seen,
     )
     return read_answer(feed(work), work, result, reader, NOW)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 
 import pytest
@@ -20,12 +20,11 @@ from aggregator.exchange import (
     Redirected,
     Validators,
 )
-from aggregator.models import Entry, Feed, FeedId, FeedState, FeedStatus, ParsedFeed, PublicationStats
-from aggregator.parse import parse_new
+from aggregator.models import Entry, Feed, FeedId, FeedState, FeedStatus, PublicationStats
 from aggregator.poll import Polled, PollSettings, poll_feed
 from aggregator.rules import Publishers, shipped_publishers
 from aggregator.schedule import PollPolicy
-from aggregator.sightings import sighting_of
+from aggregator.sightings import read_feed, sighting_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example.org/news.xml"
@@ -108,15 +107,10 @@ def poll(
 ) -> tuple[Polled, Script]:
     """Poll with these answers; the store has `seen` every entry then."""
     script = Script(list(results))
-
-    def parse(answer: Fetched, known: Collection[str], now: datetime) -> ParsedFeed:
-        return parse_new(answer.body, url=answer.final_url, headers=dict(answer.headers), now=now, known=known)
-
     polled = poll_feed(
         one,
         fetcher=script,
-        parse=parse,
-        publishers=shipped_publishers(),
+        read=partial(read_feed, publishers=shipped_publishers()),
         settings=PollSettings(policy=PollPolicy(), max_bytes=1_000_000, deadline=timedelta(seconds=60), fill_gaps=fill),
         now=lambda: NOW,
         may_hop=lambda url: may_hop,
