@@ -13,13 +13,24 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """End a command at once, but in order: temporary files go, what was claimed is given back."""
+    """End a command at once, but in order: temporary files go, what was claimed is given back.
+
+    Where the exception is lost (a library drops it, or the interpreter in a callback) the status still tells of it.
+    """
+    caught: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        _end(number, frame)
+
     before = {number: signal.getsignal(number) for number in _STOPS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # as `nohup` and a shell's background have it
-            signal.signal(number, _end)
+            signal.signal(number, end)
     try:
         yield
+        if caught:
+            raise SystemExit(128 + caught[0])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
