@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from datetime import timedelta
 from multiprocessing import get_context
 from typing import Any, ParamSpec, TypeVar
@@ -129,7 +130,8 @@ def _nothing() -> None:
 
 def _limit_worker() -> None:
     """Bound the worker's memory, leave signals to the parent, and give way to it: its threads ask hosts and write."""
-    os.nice(_NICENESS)
+    with suppress(OSError):  # a filter of system calls may forbid it
+        os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)

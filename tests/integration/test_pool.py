@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -13,7 +14,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.engine.pool import WorkerPool, failure_of, outcome_of
+from aggregator.engine.pool import WorkerPool, _limit_worker, failure_of, outcome_of
 from aggregator.exchange import Cause
 from aggregator.models import PageFailed
 from tests import tasks
@@ -90,3 +91,17 @@ def test_workers_start_when_they_are_wanted_and_end_when_the_pool_does(pool: Wor
     pool.close()
     assert not pool.is_warm
     assert pool.submit(tasks.double, 2).result(30) == 4, "a closed pool starts anew"
+
+
+def test_a_worker_that_may_not_lower_its_priority_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter of system calls forbids it with EPERM."""
+
+    def refuse(_: int) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    limits: list[int] = []
+    monkeypatch.setattr("aggregator.engine.pool.os.nice", refuse)
+    monkeypatch.setattr("aggregator.engine.pool.signal.signal", lambda number, handler: None)
+    monkeypatch.setattr("aggregator.engine.pool.resource.setrlimit", lambda which, limit: limits.append(limit[0]))
+    _limit_worker()
+    assert len(limits) == 1
