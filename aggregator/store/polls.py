@@ -131,14 +131,17 @@ def _record(tx: Transaction, polls: Sequence[_Poll]) -> list[PollRecorded]:
 def _record_along(
     tx: Transaction, polls: Sequence[_Poll], added: Mapping[bytes, Row[Any]]
 ) -> dict[PageId, ArticleRecorded]:
-    """Record the articles that were read along with the feeds, of pages that nobody added before."""
-    texts = [
-        Text(row, article)
-        for poll in polls
-        for one in poll.new
-        if (row := added[one.key_hash]).feed_id == poll.record.feed_id
-        if (article := one.sighting.article) is not None
-    ]
+    """Record the articles that were read along with the feeds, of pages that nobody added before.
+
+    Where an entry that was known before leads to the page, too, that one is the article: it came first.
+    """
+    texts = []
+    for poll in polls:
+        before = {one.key_hash for one in poll.sighted if one.known is not None}
+        for one in poll.new:
+            row, article = added[one.key_hash], one.sighting.article
+            if article is not None and row.feed_id == poll.record.feed_id and one.key_hash not in before:
+                texts.append(Text(row, article))
     return record_along(tx, texts) if texts else {}
 
 
