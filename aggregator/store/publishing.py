@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row, bindparam, func, select, update
+from sqlalchemy import Engine, Row, and_, bindparam, func, select, update
 
 from aggregator.ledger import Change
 from aggregator.models import ArticleId
@@ -23,57 +23,62 @@ from aggregator.store.schema import articles, changes, days, deliveries
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 _new_changes: Final = (
-    select(changes.c.id, changes.c.article_id).where(changes.c.change_seq.is_(None)).order_by(changes.c.id)
+    select(
+        changes.c.id,
+        changes.c.article_id,
+        articles.c.n,
+        articles.c.first_seen,
+        and_(
+            articles.c.n.is_not(None),
+            articles.c.day.is_(None),
+            articles.c.merged_into.is_(None),
+            articles.c.forgotten_at.is_(None),
+        ).label("is_homeless"),
+    )
+    .outerjoin(articles, articles.c.id == changes.c.article_id)
+    .where(changes.c.change_seq.is_(None))
+    .order_by(changes.c.id)
 )
 _last_seq: Final = select(func.coalesce(func.max(changes.c.change_seq), 0))
 _number: Final = update(changes).where(changes.c.id == bindparam("change")).values(change_seq=bindparam("seq"))
-_homeless: Final = select(articles.c.id, articles.c.first_seen).where(
-    articles.c.id.in_(bindparam("ids", expanding=True)),
-    articles.c.day.is_(None),
-    articles.c.merged_into.is_(None),
-    articles.c.forgotten_at.is_(None),
-)
-_house: Final = (
-    update(articles)
-    .where(articles.c.id == bindparam("article"))
-    .values(day=bindparam("of_day"), number=bindparam("nnn"))
-)
-_last_change: Final = update(articles).where(articles.c.id == bindparam("article")).values(change_seq=bindparam("seq"))
+_last_change: Final = update(articles).where(articles.c.n == bindparam("article")).values(change_seq=bindparam("seq"))
+_house: Final = _last_change.values(day=bindparam("of_day"), number=bindparam("nnn"))
 _next_numbers: Final = select(days).where(days.c.day.in_(bindparam("wanted", expanding=True)))
 
 
 def number_changes(tx: Transaction) -> int:
-    """Number what was committed by now; give articles without one their day and number. The caller holds the lock."""
+    """Number what was committed by now; give articles without one their day and number. The caller holds the lock.
+
+    Numbers within the day are in the order of the changes; a number is never given twice.
+    """
     new = tx.all(_new_changes)
     if not new:
         return 0
     seq = tx.run(_last_seq).scalar_one()
-    numbered = [{"change": row.id, "article": row.article_id, "seq": seq + i} for i, row in enumerate(new, start=1)]
-    tx.run_all(_number, [{"change": one["change"], "seq": one["seq"]} for one in numbered])
-    last = {one["article"]: one["seq"] for one in numbered}
-    tx.run_all(_last_change, [{"article": article, "seq": seq} for article, seq in last.items()])
-    _number_articles(tx, list(last))
-    return len(numbered)
+    tx.run_all(_number, [{"change": row.id, "seq": number} for number, row in enumerate(new, start=seq + 1)])
+    last = {row.n: number for number, row in enumerate(new, start=seq + 1) if row.n is not None}
+    homeless = {row.n: _day(row.first_seen) for row in new if row.is_homeless}
+    rooms = _rooms(tx, homeless)
+    tx.run_all(_last_change, [{"article": n, "seq": number} for n, number in last.items() if n not in rooms])
+    tx.run_all(_house, [{"article": n, "seq": last[n], "of_day": homeless[n], "nnn": nnn} for n, nnn in rooms.items()])
+    return len(new)
 
 
-def _number_articles(tx: Transaction, ids: list[str]) -> None:
-    """Give numbers within the day in the order of the changes; a number is never given twice."""
-    first_seen = {row.id: row.first_seen for batch in batches(ids) for row in tx.all(_homeless, {"ids": batch})}
-    by_day: dict[str, list[str]] = defaultdict(list)
-    for article in ids:
-        if article in first_seen:
-            by_day[_day(first_seen[article])].append(article)
-    if not by_day:
-        return
-    free = {row.day: row.next_number for batch in batches(by_day) for row in tx.all(_next_numbers, {"wanted": batch})}
-    housed = [
-        {"article": article, "of_day": day, "nnn": number}
-        for day, ids in by_day.items()
-        for number, article in enumerate(ids, start=free.get(day, 0))
-    ]
-    tx.run_all(_house, housed)
-    counted = [{"day": day, "next_number": free.get(day, 0) + len(ids)} for day, ids in by_day.items()]
+def _rooms(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
+    """Take a number within its day for each article row."""
+    free = {
+        row.day: row.next_number
+        for batch in batches(days_of.values())
+        for row in tx.all(_next_numbers, {"wanted": batch})
+    }
+    next_numbers: dict[str, int] = defaultdict(int, free)
+    rooms: dict[int, int] = {}
+    for n, day in days_of.items():
+        rooms[n] = next_numbers[day]
+        next_numbers[day] += 1
+    counted = [{"day": day, "next_number": number} for day, number in next_numbers.items()]
     tx.run_all(_count(tx.dialect.name), counted)
+    return rooms
 
 
 @cache
