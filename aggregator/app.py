@@ -17,7 +17,7 @@ from aggregator.clock import SystemClock
 from aggregator.collect import PageLimits
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.local import LocalEngine, RunReport
-from aggregator.engine.memory import share_heaps
+from aggregator.engine.memory import collect_seldom, share_heaps
 from aggregator.engine.pool import WorkerPool
 from aggregator.engine.reading import Readers, longest_parse
 from aggregator.engine.visits import Visits
@@ -161,6 +161,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         StorageError: the store cannot be used.
     """
     share_heaps()
+    collect_seldom()
     clock = clock or SystemClock()
     publishers = publishers_of(config)
     store = open_store(config.storage.url, clock)

@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from aggregator.bell import Bell
+from aggregator.engine.memory import collect_seldom
 from aggregator.exchange import Cause
 from aggregator.models import PageFailed
 
@@ -132,6 +133,7 @@ def _limit_worker() -> None:
     """Bound the worker's memory, leave signals to the parent, and give way to it: its threads ask hosts and write."""
     with suppress(OSError):  # a filter of system calls may forbid it
         os.nice(_NICENESS)
+    collect_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)
