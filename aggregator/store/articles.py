@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -15,7 +15,7 @@ from aggregator.models import ArticleId, FetchedPage, HostId, PageId
 from aggregator.store.blogs import learn_blog, note_short_links
 from aggregator.store.codec import load_strings
 from aggregator.store.database import Transaction
-from aggregator.store.decisions import record_all_decisions
+from aggregator.store.decisions import Said, record_all_decisions
 from aggregator.store.hashes import batches
 from aggregator.store.hosts import lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition
@@ -80,16 +80,16 @@ def record_articles(tx: Transaction, outcomes: Sequence[ArticleOutcome]) -> tupl
         for row in tx.all(_pages, {"ids": batch})
     }
     held = [one for one in outcomes if one.page.id in rows and rows[one.page.id].token == one.page.token]
-    saved = _save_texts(tx, [Text(rows[one.page.id], one.record) for one in held])
+    saved = _save_texts(tx, [Text(rows[one.page.id], one.record) for one in held], are_new=False)
     _finish_pages(tx, held, saved)
     return tuple(_recorded(one) if (one := saved.get(outcome.page.id)) else None for outcome in outcomes)
 
 
 def record_along(tx: Transaction, texts: Sequence[Text]) -> dict[PageId, ArticleRecorded]:
-    """Save what was read along with feeds, of pages that this transaction added; it holds the lock of identity."""
-    saved = _save_texts(tx, texts)
-    done = {"new_state": "done", "at": tx.now}
-    tx.run_all(_finish, [{"page": page_id, "article": one.incoming.id, **done} for page_id, one in saved.items()])
+    """Save what was read along with feeds; the transaction holds the lock of identity, and added the pages as done."""
+    saved = _save_texts(tx, texts, are_new=True)
+    others = {page: one.incoming.id for page, one in saved.items() if one.incoming.page.article_id != one.incoming.id}
+    tx.run_all(_finish, [_finished(page, "done", tx.now, article) for page, article in others.items()])
     return {page_id: _recorded(one) for page_id, one in saved.items()}
 
 
@@ -97,21 +97,19 @@ def _recorded(saved: _Saved) -> ArticleRecorded:
     return ArticleRecorded(article_id=saved.article, kind=saved.kind)
 
 
-def _save_texts(tx: Transaction, texts: Sequence[Text]) -> dict[PageId, _Saved]:
-    """Save texts and what was decided about their addresses; by page."""
+def _save_texts(tx: Transaction, texts: Sequence[Text], *, are_new: bool) -> dict[PageId, _Saved]:
+    """Save texts and what was decided about their addresses; by page. `are_new`: the pages are of this transaction."""
     saved = {PageId(one.page.id): _Saved(one, "new", one.id) for one in save_newcomers(tx, texts)}
     for newcomer in [one.incoming for one in saved.values()]:
         _heed_wordpress(tx, newcomer)
     for text in texts:
         if text.page.id not in saved:
             saved[PageId(text.page.id)] = _save_one(tx, incoming_of(tx, text))
-    made = {
-        f"page {text.page.id}": [
-            replace(decision, article_id=saved[text.page.id].article) for decision in text.record.decisions
-        ]
+    told = [
+        Said(f"page {text.page.id}", text.record.decisions, saved[text.page.id].article, is_first=are_new)
         for text in texts
-    }
-    record_all_decisions(tx, made, tx.now)
+    ]
+    record_all_decisions(tx, told, tx.now)
     return saved
 
 
@@ -147,7 +145,7 @@ def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mappin
         page, one = outcome.page, saved[outcome.page.id]
         at = outcome.if_changed if one.kind in ("new", "updated") else outcome.if_unchanged
         state = "done" if at is None else "due"
-        finished.append({"page": page.id, "new_state": state, "at": at or tx.now, "article": one.incoming.id})
+        finished.append(_finished(page.id, state, at or tx.now, one.incoming.id))
         if at is not None:
             host_id = HostId(one.incoming.page.host_id)
             due[host_id] = min(at, due.get(host_id, at))
@@ -158,6 +156,10 @@ def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mappin
         lower_pages_due(tx, host_id, earliest)
     for page, at in resumed:
         ask_for_part(tx, page.id, page.parts[-1].url, at)
+
+
+def _finished(page: PageId, state: str, at: datetime, article: ArticleId) -> dict[str, Any]:
+    return {"page": page, "new_state": state, "at": at, "article": article}
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

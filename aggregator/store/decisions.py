@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,23 +27,31 @@ _last: Final = (
 )
 
 
-def record_decisions(tx: Transaction, source: str, made: Iterable[Decision], at: datetime) -> None:
-    """Keep what `source` decided, unless it said the same about that address the last time.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the feed or the page `source` decided: two may judge one address differently, without the log growing."""
 
-    `source` is the feed or the page that led to the decision: two feeds may judge one address differently, poll after
-    poll, without the log growing.
-    """
-    record_all_decisions(tx, {source: made}, at)
+    source: str
+    decisions: Sequence[Decision]
+    article_id: ArticleId | None = None  # that of decisions without one
+    is_first: bool = False  # it said nothing before this transaction
 
 
-def record_all_decisions(tx: Transaction, made: Mapping[str, Iterable[Decision]], at: datetime) -> None:
+def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at: datetime) -> None:
+    """Keep what `source` decided, unless it said the same about that address the last time."""
+    record_all_decisions(tx, [Said(source, made)], at)
+
+
+def record_all_decisions(tx: Transaction, told: Sequence[Said], at: datetime) -> None:
     """Keep what several sources decided."""
-    answers: dict[tuple[str, bytes], list[Decision]] = defaultdict(list)
-    for source, decided in made.items():
-        for decision in decided:
-            answers[source, key_hash(decision.url)].append(decision)
+    answers: dict[tuple[str, bytes], list[tuple[Decision, ArticleId | None]]] = defaultdict(list)
+    for said in told:
+        for decision in said.decisions:
+            answer = (decision, decision.article_id or said.article_id)
+            answers[said.source, key_hash(decision.url)].append(answer)
+    new_sources = {said.source for said in told if said.is_first}
     before: dict[tuple[str, bytes], list[Row[Any]]] = defaultdict(list)
-    for asked in batches(answers):
+    for asked in batches(one for one in answers if one[0] not in new_sources):
         sources, urls = zip(*asked, strict=True)
         for row in tx.all(_last, {"urls": urls, "sources": next(batches(sources))}):
             before[row.source, row.url_hash].append(row)
@@ -56,12 +65,13 @@ def record_all_decisions(tx: Transaction, made: Mapping[str, Iterable[Decision]]
             "verdict": decision.verdict,
             "rule": decision.rule,
             "detail": decision.detail,
-            "article_id": decision.article_id,
+            "article_id": article,
             "at": at,
         }
         for asked, answer in answers.items()
-        if [_said(row) for row in before[asked][-len(answer) :]] != [_says(decision) for decision in answer]
-        for decision in answer
+        if asked not in before
+        or [_said(row) for row in before[asked][-len(answer) :]] != [_says(*one) for one in answer]
+        for decision, article in answer
     ]
     tx.add(decisions, rows)
 
@@ -70,8 +80,8 @@ def _said(row: Row[Any]) -> tuple[object, ...]:
     return (row.key, row.verdict, row.rule, row.detail, row.article_id)
 
 
-def _says(decision: Decision) -> tuple[object, ...]:
-    return (decision.key, decision.verdict, decision.rule, decision.detail, decision.article_id)
+def _says(decision: Decision, article: ArticleId | None) -> tuple[object, ...]:
+    return (decision.key, decision.verdict, decision.rule, decision.detail, article)
 
 
 _by_url: Final = select(decisions).where(decisions.c.url_hash.in_(bindparam("hashes", expanding=True)))

@@ -36,7 +36,14 @@ _older_by_rules: Final = (  # the article that was given this key, too, and came
 )
 
 
-TEXT_COLUMNS: Final = (pages.c.id, pages.c.key, pages.c.feed_id, pages.c.first_seen, pages.c.raw_hash)
+TEXT_COLUMNS: Final = (
+    pages.c.id,
+    pages.c.key,
+    pages.c.feed_id,
+    pages.c.first_seen,
+    pages.c.raw_hash,
+    pages.c.article_id,
+)
 
 
 @dataclass(frozen=True, slots=True)

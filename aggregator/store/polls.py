@@ -8,18 +8,18 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
 from aggregator.errors import LeaseLostError
 from aggregator.identify import article_id, key_hash
-from aggregator.ledger import ArticleRecorded, Claim, Decision, PollRecord, PollRecorded, Sighting
+from aggregator.ledger import ArticleRecord, ArticleRecorded, Claim, PollRecord, PollRecorded, Sighting
 from aggregator.models import FeedId, HostId, Key, PageId
 from aggregator.schedule import revisit_after_update
 from aggregator.store.articles import record_along
 from aggregator.store.blogs import note_short_links
 from aggregator.store.codec import dump_entry_rest
 from aggregator.store.database import Transaction
-from aggregator.store.decisions import record_all_decisions
+from aggregator.store.decisions import Said, record_all_decisions
 from aggregator.store.dialects import Insert, insert
 from aggregator.store.hashes import batches, entry_hash
 from aggregator.store.hosts import host_ids, lock_hosts, lower_feeds_due, lower_pages_due
@@ -62,7 +62,9 @@ class _Poll:
     revisits: list[tuple[int, int, datetime]] = field(default_factory=list)  # page, host, at the latest
     again: list[tuple[int, int]] = field(default_factory=list)  # page without bytes whose entry changed, host
     to_fetch: list[tuple[int, int]] = field(default_factory=list)  # page that only another feed's content stands for
+    along: Mapping[bytes, ArticleRecord] = field(default_factory=dict)  # read with the feed, by the new page's key hash
     known: int = 0
+    is_first: bool = False  # nothing was recorded of the feed before
 
     @property
     def at(self) -> datetime:
@@ -70,9 +72,10 @@ class _Poll:
         return self.record.outcome.at
 
     @property
-    def decisions(self) -> list[Decision]:
+    def said(self) -> Said:
         """What was decided about the addresses of its entries."""
-        return [decision for one in self.sighted for decision in one.sighting.decisions]
+        made = [decision for one in self.sighted for decision in one.sighting.decisions]
+        return Said(f"feed {self.record.feed_id}", made, is_first=self.is_first)
 
     def host_of(self, sighting: Sighting) -> str:
         """Return the host of an entry's page."""
@@ -114,7 +117,7 @@ def _record(tx: Transaction, polls: Sequence[_Poll]) -> list[PollRecorded]:
     tx.run_all(_fetch_after_all, [{"page": page, "at": poll.at} for poll in polls for page, _ in poll.to_fetch])
     for host_id, pages_at in sorted(due.items()):
         lower_pages_due(tx, host_id, pages_at)
-    record_all_decisions(tx, {f"feed {poll.record.feed_id}": poll.decisions for poll in polls}, at)
+    record_all_decisions(tx, [poll.said for poll in polls], at)
     articles = _record_along(tx, polls, added)
     open_ones = [one for poll in polls for one in poll.sighted if not one.is_settled]
     untold = [one.sighting for one in open_ones if not (one.has_new_page and one.page_id in articles)]
@@ -131,17 +134,13 @@ def _record(tx: Transaction, polls: Sequence[_Poll]) -> list[PollRecorded]:
 def _record_along(
     tx: Transaction, polls: Sequence[_Poll], added: Mapping[bytes, Row[Any]]
 ) -> dict[PageId, ArticleRecorded]:
-    """Record the articles that were read along with the feeds, of pages that nobody added before.
-
-    Where an entry that was known before leads to the page, too, that one is the article: it came first.
-    """
-    texts = []
-    for poll in polls:
-        before = {one.key_hash for one in poll.sighted if one.known is not None}
-        for one in poll.new:
-            row, article = added[one.key_hash], one.sighting.article
-            if article is not None and row.feed_id == poll.record.feed_id and one.key_hash not in before:
-                texts.append(Text(row, article))
+    """Record the articles that were read along with the feeds, of pages that nobody added before."""
+    texts = [
+        Text(added[hashed], article)
+        for poll in polls
+        for hashed, article in poll.along.items()
+        if added[hashed].feed_id == poll.record.feed_id
+    ]
     return record_along(tx, texts) if texts else {}
 
 
@@ -195,17 +194,18 @@ _known_entries: Final = select(*KNOWN).where(
 )
 
 
-_with_entries: Final = select(feeds.c.id).where(
-    feeds.c.id.in_(bindparam("values", expanding=True)), exists(select(1).where(entries.c.feed_id == feeds.c.id))
+_polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polled")).where(
+    feeds.c.id.in_(bindparam("values", expanding=True))
 )
 
 
 def _look_up_entries(tx: Transaction, polls: Sequence[_Poll]) -> None:
     """Find for each entry id what the store knows about the entry."""
     shown = [poll.record.feed_id for poll in polls if poll.record.sightings]
-    are_known = {row.id for row in _rows(tx, _with_entries, shown)}
+    never_polled = {row.id for row in _rows(tx, _polled_before, shown) if not row.polled}
     for poll in polls:
-        poll.sighted = _sighted(tx, poll.record, is_known=poll.record.feed_id in are_known)
+        poll.is_first = poll.record.feed_id in never_polled
+        poll.sighted = _sighted(tx, poll.record, is_known=not poll.is_first)
 
 
 def _sighted(tx: Transaction, record: PollRecord, *, is_known: bool) -> list[Sighted]:
@@ -287,6 +287,17 @@ def _plan_one(
                 one.has_new_page = True
         if page is not None:
             _plan_again(poll, one, page)
+    poll.along = _along(poll)
+
+
+def _along(poll: _Poll) -> dict[bytes, ArticleRecord]:
+    """Return the articles that were read with the feed.
+
+    Where an entry that was known before leads to the page, too, that one is the article: it came first.
+    """
+    before = {one.key_hash for one in poll.sighted if one.known is not None}
+    read = {one.key_hash: one.sighting.article for one in poll.new if one.key_hash not in before}
+    return {hashed: article for hashed, article in read.items() if article is not None}
 
 
 def _rows(tx: Transaction, query: Any, values: Iterable[Any]) -> list[Row[Any]]:
@@ -360,7 +371,7 @@ def _add_pages(tx: Transaction, polls: Sequence[_Poll], ids: Mapping[str, HostId
     """Insert the pages; another poll may have been faster. Returns them by key hash."""
     rows = []
     for poll, one in [(its, new) for its in polls for new in its.new]:
-        identity = one.sighting.identity
+        identity, is_along = one.sighting.identity, one.key_hash in poll.along
         url = one.sighting.url or (identity.url if identity is not None else "")
         rows.append(
             {
@@ -370,7 +381,8 @@ def _add_pages(tx: Transaction, polls: Sequence[_Poll], ids: Mapping[str, HostId
                 "host_id": ids[poll.host_of(one.sighting)],
                 "target": url,
                 "hops": "",
-                "state": "fetched" if one.sighting.from_feed else "due",
+                "state": "done" if is_along else "fetched" if one.sighting.from_feed else "due",
+                "article_id": article_id(one.key) if is_along else None,
                 "due_at": poll.at,
                 "first_seen": poll.at,
                 "feed_id": poll.record.feed_id,
