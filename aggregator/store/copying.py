@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import RowMapping, Table, func, insert, select, text
+from sqlalchemy.sql import Executable
 
 from aggregator.errors import StorageError, StoreHeldError
 from aggregator.ports import Clock
@@ -17,7 +18,7 @@ from aggregator.store.database import Database, Transaction
 from aggregator.store.dialects import SqliteDialect
 from aggregator.store.opening import open_database
 from aggregator.store.schema import metadata
-from aggregator.store.search import index_articles
+from aggregator.store.search import index_texts
 
 _BATCH = 500
 
@@ -92,20 +93,23 @@ def _copy(source: Transaction, target: Transaction, progress: Progress | None) -
         done[table.name] = _copy_table(source, target, table)
         if progress is not None:
             progress(dict(done))
-    for row in target.all(text("SELECT n FROM article_texts")):
-        index_articles(target, [row.n])
+    for part in _parts(source, text("SELECT n, title, body FROM article_texts")):
+        index_texts(target, [(row["n"], row["title"], row["body"]) for row in part])
     return done
 
 
 def _copy_table(source: Transaction, target: Transaction, table: Table) -> int:
     copied = 0
-    rows = source.conn.execution_options(yield_per=_BATCH).execute(select(table))
-    for part in rows.mappings().partitions(_BATCH):
+    for part in _parts(source, select(table)):
         target.conn.execute(insert(table), [dict(row) for row in part])
         copied += len(part)
     if target.dialect.name == "postgresql":
         _move_sequence(target, table)
     return copied
+
+
+def _parts(source: Transaction, query: Executable) -> Iterator[Sequence[RowMapping]]:
+    return source.conn.execution_options(yield_per=_BATCH).execute(query).mappings().partitions(_BATCH)
 
 
 def _move_sequence(target: Transaction, table: Table) -> None:

@@ -20,7 +20,7 @@ from aggregator.store.hashes import batches, text_hash
 from aggregator.store.identity import RULES
 from aggregator.store.neighbours import Printed, keep_fingerprints
 from aggregator.store.schema import articles, changes, evidence, pages, revisions
-from aggregator.store.search import index_articles
+from aggregator.store.search import forget_text, index_texts
 from aggregator.urls import registrable_domain
 
 _by_id: Final = select(articles).where(articles.c.id == bindparam("article"))
@@ -212,7 +212,7 @@ _revised: Final = (
 def revise(tx: Transaction, own: Row[Any], incoming: Incoming) -> None:
     """Give the article another text; the one before stays as a revision."""
     number = own.revision + 1
-    index_articles(tx, [own.n], remove=True)
+    forget_text(tx, own.n)
     values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(incoming).items()}
     _insert_revisions(tx, [(incoming, number)])
     tx.run(_revised, {"article": incoming.id, "new_revision": number, **values})
@@ -228,7 +228,8 @@ _mark: Final = (
 
 def _settle_texts(tx: Transaction, texts: Mapping[int, Incoming], *, are_new: bool) -> None:
     """Make new texts findable by their words, and say which older article each repeats; by article row."""
-    index_articles(tx, texts)
+    contents = {n: incoming.record.content for n, incoming in texts.items()}
+    index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])
     printed = [Printed(n, texts[n].site, texts[n].fingerprint) for n in sorted(texts)]
     matches = keep_fingerprints(tx, printed, replace=not are_new)
     marks = []

@@ -26,7 +26,7 @@ from aggregator.store.schema import (
     raw_responses,
     revisions,
 )
-from aggregator.store.search import index_articles
+from aggregator.store.search import forget_text
 from aggregator.urls import host_of, registrable_domain
 
 # --- which ------------------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def _erase(
     """Erase articles, and the entries and raw responses of their pages and of `page_ids`."""
     standing = [row for row in rows if row.forgotten_at is None]
     for row in standing:
-        index_articles(tx, [row.n], remove=True)
+        forget_text(tx, row.n)
         tx.run(_drop_revisions, {"article": row.id})
         tx.run(_drop_prints, {"of_n": row.n})
         tx.run(_blank, {"article": row.id, "at": tx.now})
