@@ -35,7 +35,7 @@ T = TypeVar("T")
 _TASKS_PER_WORKER = 500  # a worker is replaced after so many: leaks in native parsers stay small
 _ADDRESS_SPACE = 2 * 2**30  # bytes; the libraries alone map 0.6 GiB
 _NICENESS = 5  # of 19: a worker gets a third of a core that the parent wants too
-_PRELOADED = ["aggregator.distill", "aggregator.parse"]
+_PRELOADED = ["aggregator.engine.reading"]  # all that a worker needs: each would load what is not loaded once for all
 
 
 class WorkerPool:
@@ -58,10 +58,13 @@ class WorkerPool:
     ) -> Future[T]:
         """Run `function` in a worker under a time limit of its own."""
         with self._lock:
-            future: Future[T] = self._started().schedule(
-                function, args=args, kwargs=kwargs, timeout=timeout.total_seconds()
-            )
-            self._unfinished.add(future)
+            return self._submit(timeout, function, *args, **kwargs)
+
+    def _submit(self, timeout: timedelta, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = self._started().schedule(
+            function, args=args, kwargs=kwargs, timeout=timeout.total_seconds()
+        )
+        self._unfinished.add(future)
         future.add_done_callback(self._unfinished.discard)
         return future
 
@@ -77,9 +80,11 @@ class WorkerPool:
 
     def warm_up(self, then: Callable[[], object]) -> None:
         """Start the workers; `then` is called, in another thread, when one can begin. Does nothing the next time."""
-        if self._first is None:
-            self._first = self.submit(_nothing)
-            self._first.add_done_callback(lambda _: then())
+        with self._lock:
+            if self._first is not None:
+                return
+            self._first = self._submit(self.timeout, _nothing)
+        self._first.add_done_callback(lambda _: then())
 
     def close(self) -> None:
         """End the workers at once; what they had in hand is cancelled."""

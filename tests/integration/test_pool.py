@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import queue
 import signal
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 
 import pytest
 
-from aggregator.engine.pool import WorkerPool, _limit_worker, failure_of, outcome_of
+from aggregator.distill import perform_all
+from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, failure_of, outcome_of
+from aggregator.engine.reading import _read_there
 from aggregator.exchange import Cause
 from aggregator.models import PageFailed
+from aggregator.parse import parse_new
 from tests import tasks
 
 
@@ -83,14 +88,25 @@ def test_what_waits_when_the_pool_ends_is_told(pool: WorkerPool) -> None:
 
 def test_workers_start_when_they_are_wanted_and_end_when_the_pool_does(pool: WorkerPool) -> None:
     assert not pool.is_warm
-    warm = threading.Event()
-    pool.warm_up(warm.set)
-    pool.warm_up(lambda: None)
-    assert warm.wait(30)
+    warm = queue.SimpleQueue[int]()
+    with ThreadPoolExecutor(8) as many:  # the threads of visits ask for it all at once
+        list(many.map(pool.warm_up, [lambda: warm.put(1)] * 8))
+    assert pool.unfinished <= 1
+    warm.get(timeout=30)
     assert pool.is_warm
     pool.close()
     assert not pool.is_warm
     assert pool.submit(tasks.double, 2).result(30) == 4, "a closed pool starts anew"
+
+
+def test_all_that_a_worker_needs_is_loaded_before_it_is_there() -> None:
+    """Each worker would load it anew: a second of a core for each, at every start."""
+    code = "import sys; [__import__(name) for name in sys.argv[1:]]; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, *_PRELOADED], capture_output=True, text=True, check=True
+    ).stdout
+    wanted = {function.__module__ for function in (_limit_worker, _read_there, parse_new, perform_all)} | {"pebble"}
+    assert wanted <= set(loaded.split())
 
 
 def test_a_worker_that_may_not_lower_its_priority_works(monkeypatch: pytest.MonkeyPatch) -> None:
