@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trafilatura.metadata import extract_metadata
 
 from aggregator.exchange import Cause
 from aggregator.extract import EXTRACTOR_NAME, EXTRACTOR_VERSION, extract_entry, extract_page, feed_text
@@ -134,6 +135,27 @@ def test_what_the_page_does_not_state_is_looked_for_in_its_markup() -> None:
     )
     found = extracted(dated, first_seen=SEEN)
     assert (found.authors, found.date, found.date_source) == (("Ada Byron",), "2024-05-03", DateSource.PAGE)
+
+
+@pytest.mark.parametrize(
+    ("head", "byline", "authors"),
+    [
+        ("", '<p class="byline">By Ada Byron</p>', ("Ada Byron",)),
+        ('<meta name="author" content="admin">', '<p class="author">Ada Byron</p>', ("Ada Byron",)),
+        ('<script type="application/ld+json">{"@type": 1, "author": [[</script>', "", ()),
+        ("", "", ()),
+    ],
+)
+def test_the_author_of_a_dated_page_is_the_one_that_trafilatura_finds(
+    head: str, byline: str, authors: tuple[str, ...]
+) -> None:
+    page = article(
+        byline + "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS),
+        head=f'{head}<meta property="article:published_time" content="2024-05-03T08:00:00Z">',
+    )
+    assert extracted(page).authors == authors
+    whole = extract_metadata(page.decode()).author
+    assert tuple(filter(None, [whole])) == authors
 
 
 def test_the_date_of_a_page_without_one() -> None:
