@@ -71,6 +71,7 @@ from aggregator.store import (
     reading,
     reextraction,
     rekeying,
+    sighted,
     statistics,
     stepping,
     trace,
@@ -206,7 +207,7 @@ class SqlStore:
 
     def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
         """Return when this feed first showed each entry, or another one of the same page; None: never."""
-        return self._db.read(lambda tx: polls.first_seen(tx, feed_id, sightings))
+        return self._db.read(lambda tx: sighted.first_seen(tx, feed_id, sightings))
 
     def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
         """Return the host's due pages: first fetches before revisits, then by due time."""

@@ -19,6 +19,7 @@ from aggregator.ports import Clock
 from aggregator.store.bulk import run_all
 from aggregator.store.dialects import Dialect, SqliteDialect, insert_new, translated
 from aggregator.store.grouping import Group, Piece
+from aggregator.store.hashes import batches
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,10 @@ class Transaction:
     def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         """Return all rows."""
         return self.conn.execute(statement, parameters).all()
+
+    def all_of(self, statement: Executable, values: Iterable[Any]) -> list[Row[Any]]:
+        """Return all rows for the list parameter `values`, however many they are."""
+        return [row for batch in batches(values) for row in self.all(statement, {"values": batch})]
 
     def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
         """Return the first row."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, func, select
 
 from aggregator.evidence import Edge
 from aggregator.identify import key_hash
@@ -21,7 +21,7 @@ from aggregator.ledger import Decision, Sighting
 from aggregator.models import OWN_CONTENT, EvidenceKind, FeedId, Key
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
-from aggregator.store.hashes import batches
+from aggregator.store.hashes import batches, entry_hash
 from aggregator.store.schema import entries, pages
 from aggregator.urls import registrable_domain
 
@@ -139,4 +139,44 @@ def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) 
         for one, page in moved
         if (old := before.get(page)) is not None and one.key is not None and one.sighting.url is not None
         if old.key != one.key and not old.key.startswith(OWN_CONTENT) and not one.key.startswith(OWN_CONTENT)
+    }
+
+
+# --- what a feed has shown before -------------------------------------------------------------------------------------
+
+_entries_seen: Final = select(entries.c.entry_hash.label("hash"), entries.c.first_seen).where(
+    entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True))
+)
+_pages_seen: Final = (
+    select(
+        pages.c.key_hash.label("hash"),
+        func.min(entries.c.first_seen, type_=entries.c.first_seen.type).label("first_seen"),
+    )
+    .join(entries, entries.c.page_id == pages.c.id)
+    .where(entries.c.feed_id == bindparam("feed"), pages.c.key_hash.in_(bindparam("hashes", expanding=True)))
+    .group_by(pages.c.key_hash)
+)
+
+
+def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
+    """Return when the feed first showed each entry, or another one of the same page; None: never."""
+    ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
+    keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
+    by_id = _first_seen(tx, _entries_seen, feed_id, ids)
+    by_key = _first_seen(tx, _pages_seen, feed_id, (key for key in keys if key is not None))
+    return tuple(
+        min((at for at in (by_id.get(one), by_key.get(key or b"")) if at is not None), default=None)
+        for one, key in zip(ids, keys, strict=True)
+    )
+
+
+def _key_of(sighting: Sighting) -> Key | None:
+    return None if sighting.identity is None else sighting.identity.key
+
+
+def _first_seen(tx: Transaction, query: Any, feed_id: FeedId, hashes: Iterable[bytes]) -> dict[bytes, datetime]:
+    return {
+        row.hash: row.first_seen
+        for batch in batches(set(hashes))
+        for row in tx.all(query, {"feed": feed_id, "hashes": batch})
     }
