@@ -243,7 +243,7 @@ def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> M
 
 
 def _ask_for_author(tree: Element) -> TrafilaturaDocument:
-    """Return the author that trafilatura's `extract_metadata` finds; all else that it looks for takes as long again."""
+    """Return what trafilatura's `extract_metadata` says of the author and no more: the rest takes as long again."""
     found = examine_meta(tree)
     if " " not in (found.author or ""):
         found.author = None

@@ -20,7 +20,6 @@ def lose(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_whose_exception_is_lost_tells_in_the_status(number: signal.Signals, status: int) -> None:
-    """Seen once under coverage: `identify` ended with 0 after SIGINT."""
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as ended:
         lose(number)
