@@ -15,11 +15,12 @@ from pebble import ProcessExpired
 from aggregator.engine.pool import WorkerPool
 from aggregator.engine.reading import Readers
 from aggregator.errors import LeaseLostError
-from aggregator.exchange import Cause, Fetched, Validators
+from aggregator.exchange import Cause, Fetched
 from aggregator.ledger import FeedReading
 from aggregator.models import Feed, FeedId, FeedState, FeedStatus
 from aggregator.parse import parse_feed
 from aggregator.rules import Publishers, shipped_publishers
+from tests.answers import fetched
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 URL = "https://example.org/feed"
@@ -47,18 +48,7 @@ def feed(entries: int) -> bytes:
 
 
 def answer(body: bytes) -> Fetched:
-    return Fetched(
-        url=URL,
-        final_url=URL,
-        status=200,
-        headers={"content-type": "application/rss+xml"},
-        body=body,
-        validators=Validators(),
-        hops=(),
-        fresh_for=None,
-        wire_bytes=len(body),
-        elapsed=timedelta(0),
-    )
+    return fetched(URL, body, "application/rss+xml")
 
 
 @pytest.fixture

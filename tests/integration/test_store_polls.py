@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aggregator.distill import job_of, perform, read_along, record_of
 from aggregator.errors import LeaseLostError
-from aggregator.exchange import Fetched, Validators
+from aggregator.exchange import Fetched
 from aggregator.ledger import ArticleOutcome, Claim, Collected, PollRecord, PollRecorded, Sighting
 from aggregator.models import NO_PAGE, Feed, FetchedPage
 from aggregator.rules import shipped_publishers
@@ -23,6 +23,7 @@ from aggregator.store import SqlStore
 from aggregator.store.database import Database
 from aggregator.store.opening import open_database
 from aggregator.store.polls import record_polls
+from tests.answers import fetched
 from tests.stores import (
     ReusedStore,
     article_record,
@@ -210,18 +211,7 @@ def document(made: Sequence[tuple[str, str, str, str]]) -> bytes:
 
 
 def answer(body: bytes) -> Fetched:
-    return Fetched(
-        url=FEEDS[0],
-        final_url=FEEDS[0],
-        status=200,
-        headers={"content-type": "application/rss+xml"},
-        body=body,
-        validators=Validators(),
-        hops=(),
-        fresh_for=None,
-        wire_bytes=len(body),
-        elapsed=timedelta(0),
-    )
+    return fetched(FEEDS[0], body, "application/rss+xml")
 
 
 def extract_waiting(store: SqlStore) -> None:

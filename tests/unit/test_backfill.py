@@ -16,6 +16,7 @@ from aggregator.poll import PollSettings
 from aggregator.rules import shipped_publishers
 from aggregator.schedule import PollPolicy
 from aggregator.sightings import read_feed
+from tests import answers
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example.org/news.xml"
@@ -65,18 +66,7 @@ def sitemap(**dates: str) -> bytes:
 
 
 def fetched(body: bytes, url: str = PAGE.url) -> Fetched:
-    return Fetched(
-        url=url,
-        final_url=url,
-        status=200,
-        headers={},
-        body=body,
-        validators=Validators(),
-        hops=(),
-        fresh_for=None,
-        wire_bytes=len(body),
-        elapsed=timedelta(seconds=1),
-    )
+    return answers.fetched(url, body)
 
 
 def failed(cause: Cause) -> FetchFailed:

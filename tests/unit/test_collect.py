@@ -26,6 +26,7 @@ from aggregator.models import (
 )
 from aggregator.rules import shipped_publishers
 from aggregator.siteconfig import SiteConfig
+from tests.answers import fetched
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://www.example.org/news/long-article-1"
@@ -82,18 +83,7 @@ def collected(one: FetchedPage, body: bytes | None) -> Collected | PageFailed:
 
 
 def answer(body: bytes = HTML, content_type: str = "text/html; charset=utf-8") -> Fetched:
-    return Fetched(
-        url=URL,
-        final_url=URL,
-        status=200,
-        headers={"content-type": content_type} if content_type else {},
-        body=body,
-        validators=Validators(),
-        hops=(),
-        fresh_for=None,
-        wire_bytes=len(body),
-        elapsed=timedelta(0),
-    )
+    return fetched(URL, body, content_type)
 
 
 def test_a_page_is_asked_for_where_it_is_due_and_only_there() -> None:

@@ -10,7 +10,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from aggregator.errors import StorageError
 from aggregator.exchange import (
     Cause,
-    Fetched,
     FetchFailed,
     FetchRequest,
     FetchResult,
@@ -21,6 +20,7 @@ from aggregator.exchange import (
 from aggregator.ledger import Counts, PollOutcome, PollRecord, PollRecorded, Sighting
 from aggregator.metrics import EngineView, MeteredFetcher, Metrics
 from aggregator.models import Entry, Feed, FeedId, FeedState, HostId
+from tests.answers import fetched
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
 URL = "https://a.example/feed"
@@ -79,18 +79,7 @@ class Scripted:
 
 def test_requests_are_timed_by_kind_and_outcome() -> None:
     metrics = Metrics()
-    ok = Fetched(
-        url=URL,
-        final_url=URL,
-        status=200,
-        headers={},
-        body=b"",
-        validators=Validators(),
-        hops=(),
-        fresh_for=None,
-        wire_bytes=1500,
-        elapsed=SECOND,
-    )
+    ok = fetched(URL, b"", wire_bytes=1500, elapsed=SECOND)
     unchanged = NotModified(
         url=URL, final_url=URL, headers={}, validators=Validators(), hops=(), fresh_for=None, elapsed=SECOND
     )

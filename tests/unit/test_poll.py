@@ -25,6 +25,7 @@ from aggregator.poll import Polled, PollSettings, poll_feed
 from aggregator.rules import Publishers, shipped_publishers
 from aggregator.schedule import PollPolicy
 from aggregator.sightings import read_feed, sighting_of
+from tests import answers
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example.org/news.xml"
@@ -63,18 +64,8 @@ def feed(**state: object) -> Feed:
 
 
 def fetched(body: bytes = FEED, hops: tuple[Hop, ...] = (), etag: str | None = '"v1"') -> Fetched:
-    return Fetched(
-        url=URL,
-        final_url=hops[-1].target if hops else URL,
-        status=200,
-        headers={"content-type": "application/rss+xml"},
-        body=body,
-        validators=Validators(etag=etag),
-        hops=hops,
-        fresh_for=None,
-        wire_bytes=len(body),
-        elapsed=timedelta(seconds=1),
-    )
+    more = {"final_url": hops[-1].target if hops else URL, "validators": Validators(etag=etag), "hops": hops}
+    return answers.fetched(URL, body, "application/rss+xml", **more)
 
 
 def not_modified(hops: tuple[Hop, ...] = (), etag: str | None = None) -> NotModified:

@@ -21,6 +21,7 @@ from aggregator.robots import (
     robots_url,
     sitemaps,
 )
+from tests import answers
 
 AGENT = "aggregator/0.1 (+https://example.org/)"
 SITE = "https://a.example"
@@ -100,10 +101,7 @@ def test_crawl_delay(text: str, expected: timedelta | None) -> None:
 
 
 def fetched(body: bytes) -> Fetched:
-    return Fetched(
-        url=SITE, final_url=SITE, status=200, headers={}, body=body, validators=Validators(), hops=(), fresh_for=None,
-        wire_bytes=0, elapsed=timedelta(0),
-    )  # fmt: skip
+    return answers.fetched(SITE, body)
 
 
 def failed(cause: Cause) -> FetchFailed:
