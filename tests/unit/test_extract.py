@@ -142,6 +142,7 @@ def test_what_the_page_does_not_state_is_looked_for_in_its_markup() -> None:
     [
         ("", '<p class="byline">By Ada Byron</p>', ("Ada Byron",)),
         ('<meta name="author" content="admin">', '<p class="author">Ada Byron</p>', ("Ada Byron",)),
+        ('<meta name="citation_author" content="Ada Byron">', '<p class="author">George Gordon</p>', ("Ada Byron",)),
         ('<script type="application/ld+json">{"@type": 1, "author": [[</script>', "", ()),
         ("", "", ()),
     ],
