@@ -24,6 +24,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from aggregator.bell import Bell
 from aggregator.engine.memory import collect_seldom
+from aggregator.engine.passing import pass_values
 from aggregator.exchange import Cause
 from aggregator.models import PageFailed
 
@@ -101,6 +102,7 @@ class WorkerPool:
             self._end()
         if self._pool is None:
             _check_sleep()
+            pass_values()
             context = get_context("forkserver")
             context.set_forkserver_preload(_PRELOADED)
             self._pool = ProcessPool(
@@ -139,6 +141,7 @@ def _limit_worker() -> None:
     with suppress(OSError):  # a filter of system calls may forbid it
         os.nice(_NICENESS)
     collect_seldom()
+    pass_values()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)
