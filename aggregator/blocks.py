@@ -5,7 +5,6 @@ Walks the parsed tree once, without recursion: a page nested a thousand deep cos
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from lxml import etree
@@ -23,7 +22,6 @@ NO_TEXT_TAGS = frozenset(
 )
 _PLACE_TAGS = frozenset({"a", "article", "figcaption", "figure", "h1", "li", "nav"})
 _LINE_BREAK = "\u2028"  # what `br` is while a block is collected
-_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ def letters_of(text: str) -> str:
     >>> letters_of("“More to follow…”, he said.")
     'moretofollowhesaid'
     """
-    return _NO_LETTERS.sub("", text).casefold()
+    return "".join(filter(str.isalnum, text)).casefold()
 
 
 def blocks_of(root: Element) -> list[Block]:

@@ -158,6 +158,35 @@ _TOKEN = re.compile(r"\d+|[^\W\d_](?:[^\W\d_]|[\u0300-\u0dff॰׳ʼ])*")
 _MAX_STRANGE_WORDS = 4  # a weekday and particles (de, год, o'clock); more is prose
 
 
+# What most feeds write: RFC 3339 (Atom) and RFC 822 with a year of four digits (RSS 2.0). Both read in a tenth of the
+# time that a search for a date takes.
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
+_RFC_822 = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?(\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) (?:GMT|([+-])(\d\d)([0-5]\d))", re.ASCII
+)
+_FARTHEST = timedelta(hours=14)  # no place is farther from UTC
+
+
+def read_usual(raw: str) -> datetime | None:
+    """Return the time, in its own offset, that a date in one of the two usual forms means; None: it has another form.
+
+    >>> read_usual("Fri, 11 Nov 2022 10:43:00 +0100").isoformat(), read_usual("11.11.2022")
+    ('2022-11-11T10:43:00+01:00', None)
+    """
+    try:
+        if match := _RFC_3339.fullmatch(raw):
+            at = datetime.fromisoformat(match[1] + match[2])
+        elif (match := _RFC_822.fullmatch(raw)) and (month := _MONTHS.get(match[2].lower())):
+            day, year, hour, minute, second = map(int, match.group(1, 3, 4, 5, 6))
+            shift = int(match[7] + "1") * timedelta(hours=int(match[8]), minutes=int(match[9])) if match[7] else None
+            at = datetime(year, month, day, hour, minute, second, tzinfo=timezone(shift) if shift else UTC)
+        else:
+            return None
+    except ValueError:  # the 31st of February, the end of a day
+        return None
+    return at if abs(at.utcoffset() or timedelta(0)) <= _FARTHEST else None
+
+
 def parse_date(raw: str, now: datetime) -> datetime | None:
     """Return the time that `raw` means; `None` if it cannot be read without doubt or is not plausible.
 
@@ -169,15 +198,18 @@ def parse_date(raw: str, now: datetime) -> datetime | None:
     >>> parse_date("02/03/2022", now) is None
     True
     """
-    text = _fold(raw)
-    if not text:
-        return None
     try:
-        found = _read_epoch(text, now) or _read_compact(text) or _read(text)
+        found = read_usual(raw) or _search(raw, now)
         at = found.astimezone(UTC) if found else None
     except (ValueError, OverflowError):  # the 31st of February, the hour 25
         return None
     return at if at and EARLIEST_AT <= at <= now + LATEST_AHEAD else None
+
+
+def _search(raw: str, now: datetime) -> datetime | None:
+    """Return the time that a date in any other form means."""
+    text = _fold(raw)
+    return (_read_epoch(text, now) or _read_compact(text) or _read(text)) if text else None
 
 
 def _fold(raw: str) -> str:
@@ -367,7 +399,7 @@ def _in_zone(local: datetime, zone: str, *, korean: bool = False) -> datetime | 
         # `Z+0100` and `UTC +0100` mean the offset; `Etc/GMT+1` has the opposite sign and is a place
         if "etc/" not in zone:
             shift = timedelta(hours=int(hours), minutes=int(minutes or 0))
-            if shift > timedelta(hours=14) or int(minutes or 0) > 59:
+            if shift > _FARTHEST or int(minutes or 0) > 59:
                 return None
             return local.replace(tzinfo=timezone(-shift if sign == "-" else shift))
     if match := _PLACE.search(zone):

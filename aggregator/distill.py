@@ -94,7 +94,7 @@ def job_of(
     return ExtractJob(
         page=blank if page.entry is None else _with_entry(blank, page.entry),
         from_feed=not bodies,
-        is_foreign=bool(page.feed_url) and _site(page.feed_url) != _site(url),
+        is_foreign=bool(bodies and page.feed_url) and _site(page.feed_url) != _site(url),
         rules=rules,
         mode=mode,
         url=page.url,

@@ -32,7 +32,7 @@ from aggregator.listings import is_home as is_home  # part of what this module o
 from aggregator.listings import is_listing as is_listing
 from aggregator.models import DeclaredUrls, Entry, EvidenceKind, Key
 from aggregator.rules import Publishers, publisher_of
-from aggregator.urls import host_of, registrable_domain, split
+from aggregator.urls import host_of, is_http, registrable_domain, split
 
 MAX_ALIASES = 32  # keys of one article
 MAX_SHARED = 2  # different articles that may name one target; a third makes it a page that names itself everywhere
@@ -246,7 +246,9 @@ def _differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
     """Return what an entry says: its link, feedburner:origLink, permalink guid and content id are one article."""
-    addresses = [entry.link, entry.original_link, entry.id if entry.is_permalink else None]
+    addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if entry.is_permalink else None))
+    if sum(1 for address in addresses if address and is_http(address)) < 2 and not entry.content_id:
+        return ()  # most entries name one
     ends = [end for address in addresses if address and (end := _end(address, publishers)) is not None]
     if entry.content_id and (end := _content_end(entry.content_id, feed_url, publishers)) is not None:
         ends.append(end)
@@ -262,6 +264,8 @@ def edges_of_page(
     `rel=canonical` counts when `og:url` means the same, alone only between equal texts; JSON-LD never does. A wp.me
     short link also stands for the blog's "?p=" address.
     """
+    if not hops and declared == _DECLARED_NOTHING:
+        return ()
     page = _end(page_url, publishers)
     if page is None:
         return ()
@@ -373,6 +377,8 @@ _CONTENT_ID = re.compile(r"[0-9]{5,10}")
 
 _NAME = re.compile(r"(?=.*[a-z])[^.\[]+\..+")
 _DEFAULT_PORT = re.compile(r":(?:80|443)$")
+
+_DECLARED_NOTHING = DeclaredUrls()
 
 _End = tuple[Key, str]  # key and site
 

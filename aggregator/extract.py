@@ -35,12 +35,15 @@ from aggregator.images import lead_image_of
 from aggregator.languages import language_of
 from aggregator.markup import Markup, read_markup
 from aggregator.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
-from aggregator.models import DateSource, ExtractInput, Extraction, PageFailed
+from aggregator.models import DateSource, ExtractInput, Extraction, LeadImage, PageFailed
 from aggregator.pagerules import Applied, PageRules, apply_rules, mark_css
 
 logger = logging.getLogger(__name__)
 
 _FOREIGN = re.compile(r"<(?:svg|math)\b", re.IGNORECASE)
+_NOT_PLAIN = re.compile(  # markup, and what HTML does not have
+    "[<&\\u2028\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]"
+)
 _KEPT_TAGS = {"main", "section", "form", "fieldset"}  # beside nh3's own
 
 EXTRACTOR_NAME = "aggregator"
@@ -106,7 +109,7 @@ def _guarded(page: ExtractInput, extract: Callable[[], Extraction]) -> Extractio
 
 def _extract_entry(page: ExtractInput) -> Extraction:
     text = feed_text(page.feed_title, page.feed_html)
-    return replace(_combine(page, Metadata(), text, feed_body(page.feed_html)), source="feed")
+    return _combine(page, Metadata(), text, feed_body(page.feed_html), source="feed")
 
 
 def feed_text(title: str, content: str) -> str:
@@ -120,8 +123,11 @@ def feed_text(title: str, content: str) -> str:
 def feed_body(content: str) -> str:
     """Return the paragraphs of an entry's content.
 
-    lxml leaves an `<svg/onload=...>` open to the end, and all text in it; HTML ends it at the next paragraph.
+    Without markup there is one, if any. lxml leaves an `<svg/onload=...>` open to the end, and all text in it; HTML
+    ends it at the next paragraph.
     """
+    if not _NOT_PLAIN.search(content):
+        return " ".join(content.split()) if letters_of(content) else ""
     if _FOREIGN.search(content):
         content = nh3.clean(content, tags=nh3.ALLOWED_TAGS | _KEPT_TAGS)
     return _join(blocks_of(_parse(content)))
@@ -150,7 +156,7 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: 
     image = lead_image_of(tree, metadata.image_urls, page.url)
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
     body = _body_by_rule(applied.content) or _body_of(tree, text, guide, mode)
-    return replace(_combine(page, metadata, text, body), lead_image=image)
+    return _combine(page, metadata, text, body, image)
 
 
 def _body_by_rule(content: Iterable[Element]) -> str:
@@ -257,21 +263,28 @@ def _ask_for_author(tree: Element) -> TrafilaturaDocument:
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
-def _combine(page: ExtractInput, metadata: Metadata, text: str, body: str) -> Extraction:
-    published, source = _published(page, metadata)
+def _combine(
+    page: ExtractInput,
+    metadata: Metadata,
+    text: str,
+    body: str,
+    image: LeadImage | None = None,
+    source: Literal["page", "feed"] = "page",
+) -> Extraction:
+    published, date_source = _published(page, metadata)
     return Extraction(
         title=metadata.title or page.feed_title,
         authors=metadata.authors or persons_of(page.feed_authors) or metadata.credited,
         date=published[:10],
         published=published,
-        date_source=source,
+        date_source=date_source,
         updated=metadata.updated,
         language=language_of(body, metadata.language or page.feed_language),
         site=metadata.site,
         text=text,
         body=body,
-        source="page",
-        lead_image=None,
+        source=source,
+        lead_image=image,
         declared=metadata.declared,
         tags=metadata.tags or page.feed_tags,
         extractor_name=EXTRACTOR_NAME,

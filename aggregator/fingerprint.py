@@ -86,7 +86,8 @@ def fingerprint(text: str) -> Fingerprint:
     normalised = unicodedata.normalize("NFKC", text).casefold()
     words = _WORD.findall(normalised)
     joined = " ".join(words)
-    compared = " ".join(_WORD.findall(lasting(normalised)))
+    kept = lasting(normalised)
+    compared = joined if kept == normalised else " ".join(_WORD.findall(kept))
     text_hash = hashlib.blake2b(compared.encode("utf-8", "replace"), digest_size=16).digest()
     if not joined.isascii() and 4 * len(_UNSPACED.findall(joined)) > len(joined):
         characters = "".join(words)

@@ -19,7 +19,7 @@ from lxml.etree import _Element as Element
 
 from aggregator.blocks import blocks_of, letters_of, text_in
 from aggregator.bylines import looks_personal, persons_of
-from aggregator.dates import EARLIEST_AT, LATEST_AHEAD, parse_date
+from aggregator.dates import EARLIEST_AT, LATEST_AHEAD, parse_date, read_usual
 from aggregator.jsonld import JsonLd, Node, text_of, types_of
 from aggregator.languages import language_tag
 from aggregator.models import DeclaredUrls
@@ -115,6 +115,8 @@ def read_date(raw: str, latest: datetime | None = None) -> str:
     ('2022-11-11T10:43:00+01:00', '2022-11-11T10:43:00+01:00', '2022-11')
     """
     raw = " ".join(raw[:100].split())
+    if (usual := read_usual(raw)) is not None:
+        return usual.isoformat()
     if found := _ISO.match(raw):
         return _iso_date(found)
     if _YEAR.fullmatch(raw):

@@ -367,8 +367,8 @@ class DeclaredUrls:
 class ExtractInput:
     """What `extract` needs; crosses the border to a worker process.
 
-    `body` is raw bytes, as fetched. `day` overrides nothing: it is the feed's date (`YYYY-MM-DD`), used when the page
-    has none; `first_seen` is used when the feed has none either.
+    `body` is raw bytes, as fetched. `feed_published` is used when the page has no date, `first_seen` when the feed has
+    none either.
     """
 
     url: str

@@ -196,6 +196,39 @@ def test_every_moment_survives_the_usual_formats(at: datetime, zone: timezone) -
     assert parse_date(local.isoformat(), NOW) == at
 
 
+def two_digits(largest: int) -> st.SearchStrategy[str]:
+    return st.integers(0, largest).map("{:02d}".format)
+
+
+@given(
+    st.integers(1990, 2030),
+    st.tuples(*map(two_digits, (13, 32, 25, 60, 61))),
+    st.tuples(st.sampled_from("+-"), *map(two_digits, (16, 61))),
+    st.sampled_from(["", ".5", ".123"]),
+)
+def test_the_usual_forms_mean_what_a_search_finds_in_them(
+    year: int, numbers: tuple[str, ...], zone: tuple[str, ...], fraction: str
+) -> None:
+    month, day, hour, minute, second = numbers
+    sign, hours, minutes = zone
+    clock = f"{hour}:{minute}:{second}"
+    for offset in ("Z", f"{sign}{hours}:{minutes}"):
+        date = f"{year}-{month}-{day}T{clock}{fraction}{offset}"
+        assert parse_date(date, NOW) == parse_date(date.lower(), NOW), date  # small letters are no usual form
+    name = ("Foo", "Feb", "May", "Dec")[int(month) % 4]
+    for offset in ("GMT", f"{sign}{hours}{minutes}"):
+        date = f"Fri, {day} {name} {year} {clock} {offset}"
+        assert parse_date(date, NOW) == parse_date(date.lower(), NOW), date
+
+
+@pytest.mark.parametrize("year", range(1995, 2026))
+@pytest.mark.parametrize("zone", ["+0100", "-0330", "-0030", "+1400", "+1430", "GMT", "-0000"])
+def test_each_month_by_its_name(year: int, zone: str) -> None:
+    for month in ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"):
+        date = f"Sat, 9 {month} {year} 23:59:00 {zone}"
+        assert parse_date(date, NOW) == parse_date(date.lower(), NOW)
+
+
 @given(MOMENTS)
 def test_epochs(at: datetime) -> None:
     seconds = int(at.timestamp())

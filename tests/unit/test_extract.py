@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from trafilatura.metadata import extract_metadata
 
 from aggregator.exchange import Cause
-from aggregator.extract import EXTRACTOR_NAME, EXTRACTOR_VERSION, extract_entry, extract_page, feed_text
+from aggregator.extract import EXTRACTOR_NAME, EXTRACTOR_VERSION, extract_entry, extract_page, feed_body, feed_text
 from aggregator.models import DateSource, ExtractInput, Extraction, LeadImage, PageFailed
 from aggregator.rules import Publisher, shipped_publishers
 from aggregator.seedformat import parse, render, render_file
@@ -126,6 +126,15 @@ def test_numbers_of_headings_and_of_lists_are_both_kept_apart() -> None:
 def test_no_page_depends_on_the_one_before() -> None:
     first = extracted(article())
     assert [extracted(article()).body for _ in range(4)] == [first.body] * 4
+
+
+@given(st.text() | st.text(st.characters(max_codepoint=0xFF)))
+@example("One\u2028two")
+@example("\x00\x1c\x85\ud800")
+@example(" · ")
+def test_an_entry_without_markup_reads_as_one_with_a_trifle_of_it(content: str) -> None:
+    assume(not {"<", "&"} & set(content))
+    assert feed_body(content) == feed_body(f"{content}<!-- -->")
 
 
 def test_what_the_page_does_not_state_is_looked_for_in_its_markup() -> None:
