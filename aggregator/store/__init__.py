@@ -79,8 +79,10 @@ from aggregator.store import (
 from aggregator.store.copying import copy_store
 from aggregator.store.database import Database
 from aggregator.store.dialects import SqliteDialect
+from aggregator.store.incoming import draft_of
 from aggregator.store.leases import ProcessLock, file_lock
 from aggregator.store.opening import open_database, upgrade
+from aggregator.store.planning import prepare
 
 __all__ = ["SqlStore", "copy_store", "open_store", "upgrade"]
 
@@ -236,7 +238,7 @@ class SqlStore:
         if outcomes.is_bare(claim, record):
             return self._db.write_each(outcomes.record_bare_polls, (claim, record))
         try:
-            return self._db.write_each(polls.record_polls, (claim, record))
+            return self._db.write_each(polls.record_polls, prepare(claim, record))
         except LeaseLostError:
             return None
 
@@ -310,7 +312,8 @@ class SqlStore:
 
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         """Save several articles in one transaction."""
-        return self._db.write(lambda tx: articles.record_articles(tx, outcomes))
+        drafts = [draft_of(outcome.record) for outcome in outcomes]
+        return self._db.write(lambda tx: articles.record_articles(tx, outcomes, drafts))
 
     def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
         """The article goes on: make its next part due; None: the claim is lost."""

@@ -21,6 +21,7 @@ from aggregator.store.hosts import lower_pages_due
 from aggregator.store.identity import note_edges, note_urls, point, repartition
 from aggregator.store.incoming import (
     TEXT_COLUMNS,
+    Draft,
     Incoming,
     Text,
     announce,
@@ -68,8 +69,10 @@ class _Saved:
     article: ArticleId
 
 
-def record_articles(tx: Transaction, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
-    """Save what was extracted from pages; None: the claim is lost, nothing of it was saved.
+def record_articles(
+    tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[Draft]
+) -> tuple[ArticleRecorded | None, ...]:
+    """Save what was extracted from pages, with the draft of each; None: the claim is lost, nothing of it was saved.
 
     Articles that nothing connects with any other are saved first and together, the others after them one by one.
     """
@@ -79,9 +82,13 @@ def record_articles(tx: Transaction, outcomes: Sequence[ArticleOutcome]) -> tupl
         for batch in batches(outcome.page.id for outcome in outcomes)
         for row in tx.all(_pages, {"ids": batch})
     }
-    held = [one for one in outcomes if one.page.id in rows and rows[one.page.id].token == one.page.token]
-    saved = _save_texts(tx, [Text(rows[one.page.id], one.record) for one in held], are_new=False)
-    _finish_pages(tx, held, saved)
+    held = [
+        (one, draft)
+        for one, draft in zip(outcomes, drafts, strict=True)
+        if one.page.id in rows and rows[one.page.id].token == one.page.token
+    ]
+    saved = _save_texts(tx, [Text(rows[one.page.id], draft) for one, draft in held], are_new=False)
+    _finish_pages(tx, [one for one, _ in held], saved)
     return tuple(_recorded(one) if (one := saved.get(outcome.page.id)) else None for outcome in outcomes)
 
 
@@ -205,7 +212,7 @@ def _is_revision(own: Row[Any], incoming: Incoming) -> bool:
 
     What another feed says never replaces what is there, and what stands in for a page never the text of that page.
     """
-    if (own.title_hash, own.body_hash) == (incoming.title_hash, incoming.body_hash):
+    if (own.title_hash, own.body_hash) == (incoming.draft.title_hash, incoming.draft.body_hash):
         return False
     if incoming.record.content.source == "page":
         return True

@@ -47,11 +47,41 @@ TEXT_COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """What was extracted, with all that is computed of it before a transaction begins: others wait for its end."""
+
+    record: ArticleRecord
+    site: str
+    title_hash: bytes
+    body_hash: bytes
+    fingerprint: Fingerprint
+    content: str  # what no column of `revisions` holds
+
+
+def draft_of(record: ArticleRecord) -> Draft:
+    """Return what is to be written."""
+    body_hash = text_hash(lasting(record.content.body))  # for a changed age line or counter there is no revision
+    return Draft(
+        record=record,
+        site=registrable_domain(record.identity.url),
+        title_hash=text_hash(record.content.title),
+        body_hash=body_hash,
+        fingerprint=record.fingerprint or Fingerprint(hashes=frozenset(), size=0, text_hash=body_hash),
+        content=dump_extraction_rest(record.content),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A text and the row of its page, with `TEXT_COLUMNS` at least."""
 
     page: Row[Any]
-    record: ArticleRecord
+    draft: Draft
+
+    @property
+    def record(self) -> ArticleRecord:
+        """What was extracted."""
+        return self.draft.record
 
     @property
     def key(self) -> Key:
@@ -64,15 +94,12 @@ class Incoming:
     """What comes in, with what is computed from it once."""
 
     record: ArticleRecord
+    draft: Draft
     key: Key
     id: ArticleId
     own: Row[Any] | None  # the article of this id as it was
     page: Row[Any]
     at: datetime
-    site: str
-    title_hash: bytes
-    body_hash: bytes
-    fingerprint: Fingerprint
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -95,20 +122,7 @@ def incoming_of(tx: Transaction, text: Text) -> Incoming:
 
 def describe(text: Text, article: ArticleId, own: Row[Any] | None, at: datetime) -> Incoming:
     """Return what comes in for an article id that is its own or free."""
-    record = text.record
-    body_hash = text_hash(lasting(record.content.body))  # for a changed age line or counter there is no revision
-    return Incoming(
-        record=record,
-        key=text.key,
-        id=article,
-        own=own,
-        page=text.page,
-        at=at,
-        site=registrable_domain(record.identity.url),
-        title_hash=text_hash(record.content.title),
-        body_hash=body_hash,
-        fingerprint=record.fingerprint or Fingerprint(hashes=frozenset(), size=0, text_hash=body_hash),
-    )
+    return Incoming(record=text.record, draft=text.draft, key=text.key, id=article, own=own, page=text.page, at=at)
 
 
 def _own_of(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
@@ -133,11 +147,11 @@ def _values(incoming: Incoming) -> dict[str, Any]:
         "page_id": incoming.page.id,
         "url": incoming.record.url,
         "recorded_at": incoming.at,
-        "title_hash": incoming.title_hash,
-        "body_hash": incoming.body_hash,
-        "print_hash": incoming.fingerprint.text_hash,
-        "print_size": incoming.fingerprint.size,
-        "sample": dump_sample(incoming.fingerprint.hashes),
+        "title_hash": incoming.draft.title_hash,
+        "body_hash": incoming.draft.body_hash,
+        "print_hash": incoming.draft.fingerprint.text_hash,
+        "print_size": incoming.draft.fingerprint.size,
+        "sample": dump_sample(incoming.draft.fingerprint.hashes),
         "quality": dump(incoming.record.quality),
         "raw_hash": incoming.page.raw_hash,
     }
@@ -156,7 +170,7 @@ def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
             "feed_id": incoming.page.feed_id,
             "first_seen": incoming.page.first_seen,
             "revision": 1,
-            "site": incoming.site,
+            "site": incoming.draft.site,
             **_values(incoming),
         }
         for incoming in new
@@ -177,7 +191,7 @@ def _insert_revisions(tx: Transaction, numbered: Iterable[tuple[Incoming, int]])
             "recorded_at": incoming.at,
             "title": incoming.record.content.title,
             "body": incoming.record.content.body,
-            "content": dump_extraction_rest(incoming.record.content),
+            "content": incoming.draft.content,
             "raw_hash": incoming.page.raw_hash,
         }
         for incoming, number in numbered
@@ -230,7 +244,7 @@ def _settle_texts(tx: Transaction, texts: Mapping[int, Incoming], *, are_new: bo
     """Make new texts findable by their words, and say which older article each repeats; by article row."""
     contents = {n: incoming.record.content for n, incoming in texts.items()}
     index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])
-    printed = [Printed(n, texts[n].site, texts[n].fingerprint) for n in sorted(texts)]
+    printed = [Printed(n, texts[n].draft.site, texts[n].draft.fingerprint) for n in sorted(texts)]
     matches = keep_fingerprints(tx, printed, replace=not are_new)
     marks = []
     for n in matches if are_new else texts:

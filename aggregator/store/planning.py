@@ -10,15 +10,46 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select
 
 from aggregator.identify import article_id, key_hash
-from aggregator.ledger import ArticleRecord, Claim, PollRecord, Sighting
+from aggregator.ledger import Claim, PollRecord, Sighting
 from aggregator.models import Key
 from aggregator.schedule import revisit_after_update
+from aggregator.store.codec import dump_entry_rest
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import Said
 from aggregator.store.hashes import batches, entry_hash
 from aggregator.store.identity import known_articles
+from aggregator.store.incoming import Draft, draft_of
 from aggregator.store.schema import entries, feeds, pages
 from aggregator.store.sighted import KNOWN, Sighted, recognise
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A poll with all that is computed of it before a transaction begins: others wait for its end."""
+
+    claim: Claim
+    record: PollRecord
+    shown: Sequence[Sighted]  # one for each entry id, as nothing is known yet
+
+
+def prepare(claim: Claim, record: PollRecord) -> Prepared:
+    """Return what is to be recorded."""
+    by_hash: dict[bytes, Sighting] = {}
+    for sighting in record.sightings:
+        by_hash.setdefault(entry_hash(sighting.entry.entry_id), sighting)
+    return Prepared(claim, record, [_shown(hashed, sighting) for hashed, sighting in by_hash.items()])
+
+
+def _shown(hashed: bytes, sighting: Sighting) -> Sighted:
+    key = sighting.identity.key if sighting.identity is not None else None
+    return Sighted(
+        sighting=sighting,
+        entry_hash=hashed,
+        key=key,
+        key_hash=b"" if key is None else key_hash(key),
+        rest=dump_entry_rest(sighting.entry),
+        draft=None if sighting.article is None else draft_of(sighting.article),
+    )
 
 
 @dataclass(slots=True)
@@ -26,16 +57,25 @@ class Plan:
     """One of the polls, and what is to be written of it, decided before the first lock is taken."""
 
     number: int
-    claim: Claim
-    record: PollRecord
+    prepared: Prepared
     sighted: list[Sighted] = field(default_factory=list)
     new: list[Sighted] = field(default_factory=list)  # one for each new page
     revisits: list[tuple[int, int, datetime]] = field(default_factory=list)  # page, host, at the latest
     again: list[tuple[int, int]] = field(default_factory=list)  # page without bytes whose entry changed, host
     to_fetch: list[tuple[int, int]] = field(default_factory=list)  # page that only another feed's content stands for
-    along: Mapping[bytes, ArticleRecord] = field(default_factory=dict)  # read with the feed, by the new page's key hash
+    along: Mapping[bytes, Draft] = field(default_factory=dict)  # read with the feed, by the new page's key hash
     known: int = 0
     is_first: bool = False  # nothing was recorded of the feed before
+
+    @property
+    def claim(self) -> Claim:
+        """Under which it was made."""
+        return self.prepared.claim
+
+    @property
+    def record(self) -> PollRecord:
+        """What came of it."""
+        return self.prepared.record
 
     @property
     def at(self) -> datetime:
@@ -81,27 +121,24 @@ def look_up_entries(tx: Transaction, polls: Sequence[Plan]) -> None:
     never_polled = {row.id for row in tx.all_of(_polled_before, shown) if not row.polled}
     for poll in polls:
         poll.is_first = poll.record.feed_id in never_polled
-        poll.sighted = _sighted(tx, poll.record, is_known=not poll.is_first)
+        poll.sighted = _sighted(tx, poll.prepared, is_known=not poll.is_first)
 
 
-def _sighted(tx: Transaction, record: PollRecord, *, is_known: bool) -> list[Sighted]:
-    """Return the sightings, one for each entry id; `is_known`: the feed may have entries."""
-    by_hash: dict[bytes, Sighting] = {}
-    for sighting in record.sightings:
-        by_hash.setdefault(entry_hash(sighting.entry.entry_id), sighting)
+def _sighted(tx: Transaction, prepared: Prepared, *, is_known: bool) -> list[Sighted]:
+    """Return the sightings with what is known of them; `is_known`: the feed may have entries."""
+    sighted = [one.anew() for one in prepared.shown]  # of this attempt: the next one begins anew
+    if not is_known:
+        return sighted
+    record = prepared.record
     known = {
         row.entry_hash: row
-        for batch in batches(by_hash if is_known else ())
+        for batch in batches(one.entry_hash for one in sighted)
         for row in tx.all(_known_entries, {"feed": record.feed_id, "hashes": batch})
     }
-    sighted = []
-    for hashed, sighting in by_hash.items():
-        key = sighting.identity.key if sighting.identity is not None else None
-        row = known.get(hashed)
-        page_id = None if row is None else row.page_id
-        sighted.append(Sighted(sighting, hashed, key, b"" if key is None else key_hash(key), row, page_id))
-    if is_known:
-        recognise(tx, record.feed_id, sighted, record.outcome.at)
+    for one in sighted:
+        one.known = known.get(one.entry_hash)
+        one.page_id = None if one.known is None else one.known.page_id
+    recognise(tx, record.feed_id, sighted, record.outcome.at)
     return sighted
 
 
@@ -166,14 +203,14 @@ def _plan_one(
     poll.along = _along(poll)
 
 
-def _along(poll: Plan) -> dict[bytes, ArticleRecord]:
+def _along(poll: Plan) -> dict[bytes, Draft]:
     """Return the articles that were read with the feed.
 
     Where an entry that was known before leads to the page, too, that one is the article: it came first.
     """
     before = {one.key_hash for one in poll.sighted if one.known is not None}
-    read = {one.key_hash: one.sighting.article for one in poll.new if one.key_hash not in before}
-    return {hashed: article for hashed, article in read.items() if article is not None}
+    read = {one.key_hash: one.draft for one in poll.new if one.key_hash not in before}
+    return {hashed: draft for hashed, draft in read.items() if draft is not None}
 
 
 def _can_collect(sighting: Sighting) -> bool:

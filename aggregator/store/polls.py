@@ -11,11 +11,10 @@ from sqlalchemy import Row, and_, bindparam, or_, select, update
 
 from aggregator.errors import LeaseLostError
 from aggregator.identify import article_id
-from aggregator.ledger import ArticleRecorded, Claim, PollRecord, PollRecorded
+from aggregator.ledger import ArticleRecorded, PollRecorded
 from aggregator.models import HostId, PageId
 from aggregator.store.articles import record_along
 from aggregator.store.blogs import note_short_links
-from aggregator.store.codec import dump_entry_rest
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_all_decisions
 from aggregator.store.dialects import Insert, insert
@@ -23,12 +22,12 @@ from aggregator.store.hosts import host_ids, lock_hosts, lower_feeds_due, lower_
 from aggregator.store.identity import note_edges, note_urls, repartition
 from aggregator.store.incoming import TEXT_COLUMNS, Text
 from aggregator.store.outcomes import save_feeds
-from aggregator.store.planning import Plan, apart, look_up_entries, plan
+from aggregator.store.planning import Plan, Prepared, apart, look_up_entries, plan
 from aggregator.store.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, pages
 from aggregator.store.sighted import edges_of_moved
 
 
-def record_polls(tx: Transaction, polled: Sequence[tuple[Claim, PollRecord]]) -> Sequence[PollRecorded]:
+def record_polls(tx: Transaction, polled: Sequence[Prepared]) -> Sequence[PollRecorded]:
     """Save the whole outcome of each poll; what comes of them is what one after the other would give.
 
     Polls that have no page in common are saved in as many statements as one of them.
@@ -37,7 +36,7 @@ def record_polls(tx: Transaction, polled: Sequence[tuple[Claim, PollRecord]]) ->
         LeaseLostError: a claim is lost; the transaction must not be committed.
     """
     recorded: dict[int, PollRecorded] = {}
-    left = [Plan(number, claim, record) for number, (claim, record) in enumerate(polled)]
+    left = [Plan(number, prepared) for number, prepared in enumerate(polled)]
     while left:
         together, left = apart(left)
         for poll, outcome in zip(together, _record(tx, together), strict=True):
@@ -85,9 +84,9 @@ def _record_along(
 ) -> dict[PageId, ArticleRecorded]:
     """Record the articles that were read along with the feeds, of pages that nobody added before."""
     texts = [
-        Text(added[hashed], article)
+        Text(added[hashed], draft)
         for poll in polls
-        for hashed, article in poll.along.items()
+        for hashed, draft in poll.along.items()
         if added[hashed].feed_id == poll.record.feed_id
     ]
     return record_along(tx, texts) if texts else {}
@@ -212,7 +211,7 @@ def _save_entries(tx: Transaction, polls: Sequence[Plan]) -> None:
             "published_at": one.sighting.entry.published_at,
             "updated_at": one.sighting.entry.updated_at,
             "content_hash": one.sighting.content_hash,
-            "rest": dump_entry_rest(one.sighting.entry),
+            "rest": one.rest,
             "page_id": one.page_id,
             "first_seen": poll.at,
         }

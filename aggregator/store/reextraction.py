@@ -14,7 +14,7 @@ from aggregator.store.codec import dump, dump_extraction_rest, load_extraction
 from aggregator.store.database import Transaction
 from aggregator.store.extraction import select_pages, with_entries
 from aggregator.store.identity import resolve
-from aggregator.store.incoming import Incoming, Text, announce, incoming_of, revise
+from aggregator.store.incoming import Incoming, Text, announce, draft_of, incoming_of, revise
 from aggregator.store.schema import DONE, FAILED, articles, pages, revisions
 
 _raw_hash: Final = func.coalesce(articles.c.raw_hash, pages.c.raw_hash)
@@ -72,7 +72,7 @@ def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord
     row = tx.first(_page, {"page": page.id, "raw": page.raw.content_hash})
     if row is None:
         return False
-    incoming = incoming_of(tx, Text(row, record))
+    incoming = incoming_of(tx, Text(row, draft_of(record)))
     if page.article_id not in (None, incoming.id):
         return False  # the rules have changed: the address means another article now
     own = incoming.own

@@ -22,6 +22,7 @@ from aggregator.models import OWN_CONTENT, EvidenceKind, FeedId, Key
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.hashes import batches, entry_hash
+from aggregator.store.incoming import Draft
 from aggregator.store.schema import entries, pages
 from aggregator.urls import registrable_domain
 
@@ -34,10 +35,16 @@ class Sighted:
     entry_hash: bytes
     key: Key | None
     key_hash: bytes
-    known: Row[Any] | None  # the entry as it was
-    page_id: int | None
+    rest: str  # what no column of `entries` holds
+    draft: Draft | None  # the article that was read along with it
+    known: Row[Any] | None = None  # the entry as it was
+    page_id: int | None = None
     has_new_page: bool = False
     is_recognised: bool = False  # by its page, under another id: what it says of its addresses is heeded again
+
+    def anew(self) -> Sighted:
+        """Return it as it was before anything was looked up."""
+        return Sighted(self.sighting, self.entry_hash, self.key, self.key_hash, self.rest, self.draft)
 
     @property
     def url_hash(self) -> bytes:

@@ -22,6 +22,7 @@ from aggregator.sightings import read_feed
 from aggregator.store import SqlStore
 from aggregator.store.database import Database
 from aggregator.store.opening import open_database
+from aggregator.store.planning import prepare
 from aggregator.store.polls import record_polls
 from tests.answers import fetched
 from tests.stores import (
@@ -162,8 +163,8 @@ def test_together_or_one_by_one_is_the_same(
 
 def record(opened: Database, polled: Sequence[tuple[Claim, PollRecord]], *, together: bool) -> Sequence[PollRecorded]:
     if together:
-        return opened.write(lambda tx: record_polls(tx, polled))
-    return [opened.write(lambda tx, one=one: record_polls(tx, [one])[0]) for one in polled]  # type: ignore[misc]
+        return opened.write(lambda tx: record_polls(tx, [prepare(*one) for one in polled]))
+    return [opened.write(lambda tx, one=one: record_polls(tx, [prepare(*one)])[0]) for one in polled]  # type: ignore[misc]
 
 
 def test_a_lost_claim_among_them_is_no_reason_to_save_the_others_wrongly(reused: ReusedStore) -> None:
@@ -174,7 +175,7 @@ def test_a_lost_claim_among_them_is_no_reason_to_save_the_others_wrongly(reused:
     reused.clock.pass_(timedelta(hours=1))
     claim(store, second.host)
     with database(reused) as opened, pytest.raises(LeaseLostError):
-        opened.write(lambda tx: record_polls(tx, polled))
+        opened.write(lambda tx: record_polls(tx, [prepare(*one) for one in polled]))
     assert store.counts().entries == 0
     assert store.record_poll(*polled[1]) is None
     assert store.record_poll(*polled[0]) is not None
