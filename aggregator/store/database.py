@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, Engine, Table
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from aggregator.ports import Clock
+from aggregator.store.among import HASHES
 from aggregator.store.bulk import run_all
 from aggregator.store.dialects import Dialect, SqliteDialect, insert_new, translated
 from aggregator.store.grouping import Group, Piece
@@ -62,6 +64,13 @@ class Transaction:
     def all_of(self, statement: Executable, values: Iterable[Any]) -> list[Row[Any]]:
         """Return all rows for the list parameter `values`, however many they are."""
         return [row for batch in batches(values) for row in self.all(statement, {"values": batch})]
+
+    def among(
+        self, statement: Executable, hashes: Iterable[bytes], parameters: Mapping[str, Any] = MappingProxyType({})
+    ) -> Sequence[Row[Any]]:
+        """Return all rows for hashes, however many they are; `statement` has `among` in it."""
+        distinct = list(dict.fromkeys(hashes))
+        return self.all(statement, {**parameters, HASHES: distinct}) if distinct else ()
 
     def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
         """Return the first row."""

@@ -17,12 +17,12 @@ from aggregator.evidence import Edge, KeyFacts, Refusal, judge, refusal_alone
 from aggregator.identify import key_hash
 from aggregator.ledger import Decision
 from aggregator.models import ArticleId, EvidenceKind, Identity, Key
+from aggregator.store.among import HASHES, among
 from aggregator.store.blogs import is_short_link, is_wordpress, wordpress_edges
 from aggregator.store.codec import load_sample
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import record_decisions
 from aggregator.store.dialects import Insert, insert
-from aggregator.store.hashes import batches
 from aggregator.store.schema import (
     aliases,
     article_urls,
@@ -38,12 +38,10 @@ RULES: Final = "rules"  # the witness that two articles got one key by a change 
 _known_urls: Final = (
     select(aliases.c.hash, articles.c.page_id)
     .join(articles, articles.c.id == aliases.c.article_id)
-    .where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+    .where(among(aliases.c.hash))
 )
-_known_keys: Final = select(articles.c.key_hash.label("hash"), articles.c.page_id).where(
-    articles.c.key_hash.in_(bindparam("hashes", expanding=True))
-)
-_alias_rows: Final = select(aliases).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+_known_keys: Final = select(articles.c.key_hash.label("hash"), articles.c.page_id).where(among(articles.c.key_hash))
+_alias_rows: Final = select(aliases).where(among(aliases.c.hash))
 
 
 def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
@@ -55,18 +53,13 @@ def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]
     return {
         row.hash: row.page_id
         for query, hashes in ((_known_keys, keys), (_known_urls, urls))
-        for batch in batches(hashes)
-        for row in tx.all(query, {"hashes": batch})
+        for row in tx.among(query, hashes)
     }
 
 
 def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
     """Return which articles these hashes of keys and addresses mean."""
-    return {
-        row.hash: ArticleId(row.article_id)
-        for batch in batches(hashes)
-        for row in tx.all(_alias_rows, {"hashes": batch})
-    }
+    return {row.hash: ArticleId(row.article_id) for row in tx.among(_alias_rows, hashes)}
 
 
 def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
@@ -143,8 +136,8 @@ def note_edges(tx: Transaction, edges: Collection[Edge], at: datetime) -> None:
 
 
 _touching: Final = union_all(
-    select(evidence).where(evidence.c.key_hash.in_(bindparam("hashes", expanding=True))),
-    select(evidence).where(evidence.c.other_hash.in_(bindparam("hashes", expanding=True))),
+    select(evidence).where(among(evidence.c.key_hash)),
+    select(evidence).where(among(evidence.c.other_hash)),
 )
 
 
@@ -169,7 +162,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
     edges: set[Edge] = set()
     fringe = set(found)
     while fringe:
-        rows = [row for batch in batches(map(key_hash, fringe)) for row in tx.all(_touching, {"hashes": batch})]
+        rows = tx.among(_touching, map(key_hash, fringe))
         new = ({load_edge(row) for row in rows} | wordpress_edges(tx, fringe)) - edges
         edges |= new
         fringe = {key for edge in new if refusal_alone(edge) is None for key in (edge.key, edge.other)} - found
@@ -182,8 +175,7 @@ def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
     hashes = {key_hash(key): key for key in keys}
     touched = {
         hashes[hashed]
-        for batch in batches(hashes)
-        for row in tx.all(_touching, {"hashes": batch})
+        for row in tx.among(_touching, hashes)
         for hashed in (row.key_hash, row.other_hash)
         if hashed in hashes
     }
@@ -202,7 +194,7 @@ _owners: Final = select(
     articles.c.sample,
     articles.c.merged_into,
     articles.c.forgotten_at,
-).where(articles.c.key_hash.in_(bindparam("hashes", expanding=True)))
+).where(among(articles.c.key_hash))
 _merge: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=bindparam("survivor"))
 _move_aliases: Final = (
     update(aliases).where(aliases.c.article_id == bindparam("merged")).values(article_id=bindparam("survivor"))
@@ -210,10 +202,8 @@ _move_aliases: Final = (
 _follow: Final = (
     update(articles).where(articles.c.merged_into == bindparam("merged")).values(merged_into=bindparam("survivor"))
 )
-_urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(
-    article_urls.c.key_hash.in_(bindparam("hashes", expanding=True))
-)
-_forget_aliases: Final = delete(aliases).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+_urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(among(article_urls.c.key_hash))
+_forget_aliases: Final = delete(aliases).where(among(aliases.c.hash))
 
 
 def repartition(
@@ -235,11 +225,7 @@ def repartition(
     Returns which articles the keys mean now, by hash; those that mean none are left out.
     """
     found, edges = _component(tx, keys)
-    by_key = {
-        Key(row.key): row
-        for batch in batches(map(key_hash, sorted(found)))
-        for row in tx.all(_owners, {"hashes": batch})
-    }
+    by_key = {Key(row.key): row for row in tx.among(_owners, map(key_hash, found))}
     if not edges:  # no evidence: each key is on its own
         nobodys = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
         own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
@@ -311,12 +297,8 @@ def _settle(
 
 def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
     """Make keys and their addresses mean articles, by key hash; those of `orphans` mean none any more."""
-    urls = {
-        row.url_hash: row.key_hash
-        for batch in batches([*wanted, *orphans])
-        for row in tx.all(_urls_of_keys, {"hashes": batch})
-    }
+    urls = {row.url_hash: row.key_hash for row in tx.among(_urls_of_keys, [*wanted, *orphans])}
     point(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
     lost = resolve(tx, orphans).keys()  # an address that only leads elsewhere stays known
-    for batch in batches([*lost, *(url for url, key in urls.items() if key in lost)]):
-        tx.run(_forget_aliases, {"hashes": batch})
+    if lost:
+        tx.run(_forget_aliases, {HASHES: [*lost, *(url for url, key in urls.items() if key in lost)]})

@@ -14,9 +14,10 @@ from aggregator.fingerprint import Fingerprint, lasting
 from aggregator.identify import article_id, key_hash
 from aggregator.ledger import ArticleRecord
 from aggregator.models import ArticleId, Identity, Key
+from aggregator.store.among import among
 from aggregator.store.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.database import Transaction
-from aggregator.store.hashes import batches, text_hash
+from aggregator.store.hashes import text_hash
 from aggregator.store.identity import RULES
 from aggregator.store.neighbours import Printed, keep_fingerprints
 from aggregator.store.schema import articles, changes, evidence, pages, revisions
@@ -157,7 +158,7 @@ def _values(incoming: Incoming) -> dict[str, Any]:
     }
 
 
-_numbers: Final = select(articles.c.id, articles.c.n).where(articles.c.id.in_(bindparam("ids", expanding=True)))
+_numbers: Final = select(articles.c.id, articles.c.n).where(among(articles.c.key_hash))
 
 
 def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
@@ -176,9 +177,7 @@ def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
         for incoming in new
     ]
     tx.add(articles, rows)
-    numbers = {
-        row.id: row.n for batch in batches(row["id"] for row in rows) for row in tx.all(_numbers, {"ids": batch})
-    }
+    numbers = {row.id: row.n for row in tx.among(_numbers, (key_hash(incoming.key) for incoming in new))}
     _insert_revisions(tx, ((incoming, 1) for incoming in new))
     _settle_texts(tx, {numbers[incoming.id]: incoming for incoming in new}, are_new=True)
 

@@ -10,21 +10,21 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import or_, select
 
 from aggregator.evidence import refusal_alone
 from aggregator.identify import article_id, key_hash
 from aggregator.models import Key
+from aggregator.store.among import HASHES, among
 from aggregator.store.database import Transaction
-from aggregator.store.hashes import batches
 from aggregator.store.identity import connected, keep_urls, move_urls, note_edges, point, record_refused, resolve
 from aggregator.store.incoming import Incoming, Text, announce, describe, insert_articles
 from aggregator.store.schema import articles
 
 _taken: Final = select(articles.c.id, articles.c.key_hash).where(
     or_(
-        articles.c.key_hash.in_(bindparam("hashes", expanding=True)),
-        articles.c.id.in_(bindparam("ids", expanding=True)),
+        among(articles.c.key_hash),
+        among(articles.c.id, "ids"),
     )
 )
 
@@ -67,10 +67,6 @@ def _choose(tx: Transaction, texts: Sequence[Text]) -> list[Incoming]:
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:
     """Return the keys that an article has, or whose article id is given to another key."""
-    found = [
-        row
-        for batch in batches(keys)
-        for row in tx.all(_taken, {"hashes": list(map(key_hash, batch)), "ids": list(map(article_id, batch))})
-    ]
+    found = tx.all(_taken, {HASHES: list(map(key_hash, keys)), "ids": list(map(article_id, keys))})
     hashes, ids = {row.key_hash for row in found}, {row.id for row in found}
     return {key for key in keys if key_hash(key) in hashes or article_id(key) in ids}

@@ -13,10 +13,11 @@ from aggregator.identify import article_id, key_hash
 from aggregator.ledger import Claim, PollRecord, Sighting
 from aggregator.models import Key
 from aggregator.schedule import revisit_after_update
+from aggregator.store.among import among
 from aggregator.store.codec import dump_entry_rest
 from aggregator.store.database import Transaction
 from aggregator.store.decisions import Said
-from aggregator.store.hashes import batches, entry_hash
+from aggregator.store.hashes import entry_hash
 from aggregator.store.identity import known_articles
 from aggregator.store.incoming import Draft, draft_of
 from aggregator.store.schema import entries, feeds, pages
@@ -107,9 +108,7 @@ def apart(polls: Sequence[Plan]) -> tuple[list[Plan], list[Plan]]:
     return together, others
 
 
-_known_entries: Final = select(*KNOWN).where(
-    entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True))
-)
+_known_entries: Final = select(*KNOWN).where(entries.c.feed_id == bindparam("feed"), among(entries.c.entry_hash))
 _polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polled")).where(
     feeds.c.id.in_(bindparam("values", expanding=True))
 )
@@ -132,8 +131,7 @@ def _sighted(tx: Transaction, prepared: Prepared, *, is_known: bool) -> list[Sig
     record = prepared.record
     known = {
         row.entry_hash: row
-        for batch in batches(one.entry_hash for one in sighted)
-        for row in tx.all(_known_entries, {"feed": record.feed_id, "hashes": batch})
+        for row in tx.among(_known_entries, (one.entry_hash for one in sighted), {"feed": record.feed_id})
     }
     for one in sighted:
         one.known = known.get(one.entry_hash)
@@ -154,7 +152,7 @@ _pages: Final = select(
     pages.c.feed_id,
     pages.c.cause,
 )
-_pages_by_key: Final = _pages.where(pages.c.key_hash.in_(bindparam("values", expanding=True)))
+_pages_by_key: Final = _pages.where(among(pages.c.key_hash))
 _pages_by_id: Final = _pages.where(pages.c.id.in_(bindparam("values", expanding=True)))
 
 
@@ -162,7 +160,7 @@ def plan(tx: Transaction, polls: Sequence[Plan]) -> None:
     """Decide for each sighting: an article or a page that is known, or a new page."""
     open_ones = [one for poll in polls for one in poll.sighted if one.key is not None and not one.is_settled]
     articles = known_articles(tx, [one.key_hash for one in open_ones], [one.url_hash for one in open_ones])
-    by_key = {row.key_hash: row for row in tx.all_of(_pages_by_key, (one.key_hash for one in open_ones))}
+    by_key = {row.key_hash: row for row in tx.among(_pages_by_key, (one.key_hash for one in open_ones))}
     by_id = {row.id: row for row in tx.all_of(_pages_by_id, (page for page in articles.values() if page is not None))}
     for poll in polls:
         _plan_one(poll, articles, by_key, by_id)

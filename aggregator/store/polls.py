@@ -13,6 +13,7 @@ from aggregator.errors import LeaseLostError
 from aggregator.identify import article_id
 from aggregator.ledger import ArticleRecorded, PollRecorded
 from aggregator.models import HostId, PageId
+from aggregator.store.among import among
 from aggregator.store.articles import record_along
 from aggregator.store.blogs import note_short_links
 from aggregator.store.database import Transaction
@@ -186,10 +187,10 @@ def _add_pages(tx: Transaction, polls: Sequence[Plan], ids: Mapping[str, HostId]
             }
         )
     tx.add(pages, rows)
-    return {row.key_hash: row for row in tx.all_of(_added, (row["key_hash"] for row in rows))}
+    return {row.key_hash: row for row in tx.among(_added, (new.key_hash for its in polls for new in its.new))}
 
 
-_added: Final = select(*TEXT_COLUMNS, pages.c.key_hash).where(pages.c.key_hash.in_(bindparam("values", expanding=True)))
+_added: Final = select(*TEXT_COLUMNS, pages.c.key_hash).where(among(pages.c.key_hash))
 
 
 @cache
