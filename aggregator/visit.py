@@ -30,6 +30,8 @@ from aggregator.urls import host_of
 logger = logging.getLogger(__name__)
 
 _FEEDS = 50  # asked of the store at once
+_PAGES = 20  # the same
+_FIRST_PAGES = 2  # at a pace most visits end after one page, since another host is due
 _LONG_PARSE_BYTES = 1_000_000  # beyond it a parse may take as long as a request
 
 
@@ -274,7 +276,7 @@ def _stay_at(url: str, stay: Stay, tools: Tools) -> Iterator[Stay | None]:
 def _collect_pages(stay: Stay, tools: Tools, report: VisitReport, max_pages: int) -> None:
     robots: RobotsRule | None = None
     while report.pages_requested < max_pages:
-        limit = min(20, max_pages - report.pages_requested)
+        limit = min(_PAGES if report.pages_requested else _FIRST_PAGES, max_pages - report.pages_requested)
         if stay.scope is not None and not stay.scope.pages:
             return
         pages = tools.store.due_pages(stay.claim, stay.now(), scope=stay.scope, limit=limit)
