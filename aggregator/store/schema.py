@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -72,9 +73,14 @@ class Text(TypeDecorator[str]):
     impl = PlainText
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: SqlDialect) -> str | None:
-        """Return what is stored."""
-        return None if value is None else storable(value)
+    def bind_processor(self, dialect: SqlDialect) -> Callable[[str | None], str | None]:
+        """Return what makes a value that can be stored."""
+        return storable_or_none
+
+
+def storable_or_none(value: str | None) -> str | None:
+    """Return `value` as both engines can keep it."""
+    return None if value is None else storable(value)
 
 
 def storable(value: str) -> str:
