@@ -204,7 +204,7 @@ def _set_up_writer(connection: sqlite3.Connection, record: object) -> None:
         connection.execute("PRAGMA journal_mode=DELETE")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA cache_size=-16384")
-    connection.execute("PRAGMA wal_autocheckpoint=16000")  # pages of 4 KiB: a first fill dirties some 2,000 a commit
+    connection.execute("PRAGMA wal_autocheckpoint=16000")  # 64 MiB: a first fill dirties some 2,000 pages a commit
     connection.execute("PRAGMA temp_store=MEMORY")
 
 
