@@ -305,6 +305,7 @@ def test_a_publishers_content_id_is_its_key_in_its_own_feed_only() -> None:
     assert edges_of_entry(replace(item, content_id="x"), "https://www.dw.com/feed.xml", PUBLISHERS) == ()
     assert edges_of_entry(item, "https://www.chron.com/feed.xml", PUBLISHERS) == ()
     assert edges_of_entry(item, "https://www.golem.de/feed.xml", PUBLISHERS) == ()
+    assert edges_of_entry(entry(content_id="63723431"), "https://evil.example/feed.xml", PUBLISHERS) == ()
 
 
 def test_a_hostile_feed_cannot_touch_a_publishers_articles() -> None:
