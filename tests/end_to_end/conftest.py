@@ -26,6 +26,24 @@ from tests.citizen import World
 
 COMMAND = [sys.executable, "-m", "aggregator"]
 
+_started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left() -> Iterator[None]:
+    """End what a test that failed has left: a daemon goes on for ever."""
+    yield
+    end_all(_started)
+
+
+def end_all(processes: list[subprocess.Popen[str]]) -> None:
+    """Kill those that have not ended, each with its children."""
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    processes.clear()
+
 
 def _limit_addresses() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
@@ -42,7 +60,7 @@ class Installation:
         return self.folder / "aggregator.toml"
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=self.folder,
             env={**os.environ, "AGGREGATOR_CONFIG": str(self.config), **environment},
@@ -52,6 +70,8 @@ class Installation:
             start_new_session=True,
             preexec_fn=_limit_addresses,
         )
+        _started.append(process)
+        return process
 
     def run(self, *arguments: str, status: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **environment)

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import Installation
+from conftest import Installation, end_all
 
 from aggregator.models import Article
 from aggregator.selftest.server import Peer, Script
@@ -241,6 +241,14 @@ def test_run_once_beside_the_daemon_simply_works(world: World, installed: Instal
         installed.run("run-once")
         assert is_complete(world, site)
         assert sorted(site.pages) == sorted(PAGES)
+
+
+def test_what_a_failed_test_leaves_is_ended(installed: Installation) -> None:
+    left = installed.start("run")
+    done = installed.start("--version")
+    done.communicate(timeout=60)
+    end_all([left, done])
+    assert (left.returncode, done.returncode) == (-signal.SIGKILL, 0)
 
 
 # --- many hosts -------------------------------------------------------------------------------------------------------
