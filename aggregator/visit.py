@@ -274,14 +274,16 @@ def _stay_at(url: str, stay: Stay, tools: Tools) -> Iterator[Stay | None]:
 
 
 def _collect_pages(stay: Stay, tools: Tools, report: VisitReport, max_pages: int) -> None:
+    at_once = _FIRST_PAGES
     robots: RobotsRule | None = None
     while report.pages_requested < max_pages:
-        limit = min(_PAGES if report.pages_requested else _FIRST_PAGES, max_pages - report.pages_requested)
+        limit = min(at_once, max_pages - report.pages_requested)
         if stay.scope is not None and not stay.scope.pages:
             return
         pages = tools.store.due_pages(stay.claim, stay.now(), scope=stay.scope, limit=limit)
         if not pages:
             return
+        at_once = _PAGES
         for page in pages:
             if page.part is not None and page.folder != tools.raw_store.folder:
                 if tools.store.leave_part(stay.claim, page):
