@@ -14,19 +14,8 @@ from itertools import islice
 from random import Random
 
 from aggregator.clock import SystemClock
-from aggregator.collect import PageLimits
-from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.engine.local import LocalEngine, RunReport
-from aggregator.engine.memory import collect_seldom, share_heaps
-from aggregator.engine.pool import WorkerPool
-from aggregator.engine.reading import Readers, longest_parse
-from aggregator.engine.visits import Visits
-from aggregator.errors import ConfigError, StorageError
-from aggregator.fetch import HttpFetcher
-from aggregator.identify import identify, key_version
-from aggregator.masking import mask_password
-from aggregator.models import Feed
-from aggregator.parts import (
+from aggregator.config.settings import Config
+from aggregator.config.wiring import (
     fetch_limits,
     lack_of_room,
     page_rules_of,
@@ -36,16 +25,27 @@ from aggregator.parts import (
     sinks_of,
     user_agent,
 )
-from aggregator.poll import PollSettings
-from aggregator.ports import Clock, Sink
-from aggregator.publish import Published, publish
+from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
+from aggregator.engine.feed_readers import Readers, longest_parse
+from aggregator.engine.local import LocalEngine, RunReport
+from aggregator.engine.memory import collect_seldom, share_heaps
+from aggregator.engine.poll_budget import remembered
+from aggregator.engine.pool import WorkerPool
+from aggregator.engine.visit_runner import Visits
+from aggregator.errors import ConfigError, StorageError
+from aggregator.http.fetch import HttpFetcher
+from aggregator.identity.identify import identify, key_version
+from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.records import Feed
+from aggregator.ports.protocols import Clock, Sink
 from aggregator.rawstore import FileRawStore
-from aggregator.rules import Publishers
-from aggregator.schedule import forced_due, is_skipped
-from aggregator.settings import Config
-from aggregator.stay import Tools, VisitPolicy
-from aggregator.steering import remembered
+from aggregator.redaction import mask_password
+from aggregator.schedule.due_times import forced_due, is_skipped
+from aggregator.sinks.publish import Published, publish
 from aggregator.store import SqlStore, open_store
+from aggregator.visits.collect import PageLimits
+from aggregator.visits.host_session import Tools, VisitPolicy
+from aggregator.visits.poll import PollSettings
 
 logger = logging.getLogger(__name__)
 

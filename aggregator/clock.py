@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from aggregator.bell import Bell
+from aggregator.wakeup import Bell
 
 
 class SystemClock:

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
-from aggregator.masking import mask_password
+from aggregator.redaction import mask_password
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -19,7 +19,7 @@ def _facts(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextFormatter(logging.Formatter):
-    """`12:00:00 INFO aggregator.visit: message fact='value'`; values from outside are shown by repr."""
+    """`12:00:00 INFO aggregator.visits.visit: message fact='value'`; values from outside are shown by repr."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line (more with a traceback)."""

@@ -19,7 +19,7 @@ from typing import Final
 import zstandard
 
 from aggregator.errors import StorageError
-from aggregator.ports import Clock
+from aggregator.ports.protocols import Clock
 
 _LEVEL: Final = 3  # zstd's own choice: level 6 saves a twelfth of the disk and takes three times as long
 _ID_FILE: Final = "folder-id"

@@ -21,15 +21,15 @@ from watchfiles import watch
 
 from aggregator import web
 from aggregator.app import App, check_room, reload_app
-from aggregator.engine.visits import Engine
+from aggregator.config.settings import Config
+from aggregator.engine.poll_budget import Steering
+from aggregator.engine.visit_runner import Engine
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
-from aggregator.fetch import HttpFetcher
-from aggregator.ledger import PollRecord, PollRecorded
-from aggregator.metrics import EngineView, MeteredFetcher, Metrics
-from aggregator.models import Feed
-from aggregator.notify import notify, watchdog_interval
-from aggregator.settings import Config
-from aggregator.steering import Steering
+from aggregator.http.fetch import HttpFetcher
+from aggregator.models.records import Feed
+from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics
+from aggregator.monitoring.systemd import notify, watchdog_interval
+from aggregator.ports.store_records import PollRecord, PollRecorded
 
 logger = logging.getLogger(__name__)
 

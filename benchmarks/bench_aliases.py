@@ -19,9 +19,9 @@ from contextlib import closing
 from pathlib import Path
 
 from aggregator.clock import SystemClock
-from aggregator.store.database import Database
-from aggregator.store.identity import resolve
-from aggregator.store.opening import open_database
+from aggregator.store.db.database import Database
+from aggregator.store.identity.partition import resolve
+from aggregator.store.lifecycle.opening import open_database
 
 POLLS, ENTRIES, ROUNDS = 400, 50, 5
 LIMIT = 4.0

@@ -30,7 +30,7 @@ from bench_polls import PORT, feed_document, nginx
 
 from aggregator.app import open_app
 from aggregator.clock import SystemClock
-from aggregator.config import load_config
+from aggregator.config.loading import load_config
 from aggregator.engine.pool import WorkerPool
 
 PAGES, HOSTS, ROUNDS = 500, 100, 3

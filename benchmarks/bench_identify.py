@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aggregator.identify import identify
-from aggregator.rules import shipped_publishers
+from aggregator.identity.identify import identify
+from aggregator.identity.publisher_rules import shipped_publishers
 
 FORMS = (
     "https://www.site{s}.example/news/2026/11/{n}-storm-over-the-coast",

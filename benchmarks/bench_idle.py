@@ -20,7 +20,7 @@ from bench_polls import PORT, feed_document, nginx
 
 from aggregator.app import App, open_app
 from aggregator.clock import SystemClock
-from aggregator.config import load_config
+from aggregator.config.loading import load_config
 
 WORKERS = 16
 SETTLED = 15.0  # seconds after the last poll

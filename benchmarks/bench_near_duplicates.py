@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregator.fingerprint import MIN_WORDS, Fingerprint, HashUse, best_match, fingerprint
-from aggregator.models import ArticleId
+from aggregator.identity.fingerprint import MIN_WORDS, Fingerprint, HashUse, best_match, fingerprint
+from aggregator.models.records import ArticleId
 
 Words = Sequence[str]
 Edit = Callable[[Words, Words, random.Random], list[str]]

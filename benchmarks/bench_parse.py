@@ -18,7 +18,7 @@ from pathlib import Path
 
 import feedparser
 
-from aggregator.parse import parse_feed, parse_new
+from aggregator.feeds.parse import parse_feed, parse_new
 
 NOTHING_NEW_GOAL, ONE_NEW_GOAL = 50.0, 6.0
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

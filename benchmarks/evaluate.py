@@ -18,9 +18,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from aggregator.extract import EXTRACTOR_VERSION, Mode, extract_page
-from aggregator.models import ExtractInput, Extraction
-from aggregator.seedformat import render
+from aggregator.extraction.extract import EXTRACTOR_VERSION, Mode, extract_page
+from aggregator.models.records import ExtractInput, Extraction
+from aggregator.text.seed_format import render
 
 MODES: tuple[Mode, ...] = ("standard", "thorough")
 METRICS = (

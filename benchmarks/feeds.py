@@ -14,9 +14,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aggregator.models import Entry, ParsedFeed
-from aggregator.parse import parse_feed
-from aggregator.subscriptions import find_feeds
+from aggregator.feeds.parse import parse_feed
+from aggregator.feeds.subscriptions import find_feeds
+from aggregator.models.records import Entry, ParsedFeed
 
 
 def iso(at: datetime | None) -> str | None:

@@ -15,10 +15,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aggregator.feedtext import read_text
-from aggregator.models import ParsedFeed
-from aggregator.parse import NO_HEADERS, parse_feed, parse_new
-from aggregator.slices import find_root, split
+from aggregator.feeds.parse import NO_HEADERS, parse_feed, parse_new
+from aggregator.feeds.repair import read_text
+from aggregator.feeds.slices import find_root, split
+from aggregator.models.records import ParsedFeed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 URL = "https://news.example.org/feed"

@@ -16,7 +16,7 @@ from pathlib import Path
 def main() -> int:
     from aggregator.app import open_app
     from aggregator.clock import SystemClock
-    from aggregator.config import load_config
+    from aggregator.config.loading import load_config
 
     config = load_config(Path(sys.argv[1]), {})
     with open_app(config, clock=SystemClock(ahead=timedelta(hours=int(sys.argv[2])))) as app:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from aggregator.models import Feed, FeedId, FeedState, FeedStatus
-from aggregator.schedule import PollPolicy, next_poll_at, update_stats
+from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus
+from aggregator.schedule.due_times import PollPolicy, next_poll_at, update_stats
 
 
 def _at(seconds: float) -> datetime:

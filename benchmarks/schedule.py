@@ -19,7 +19,7 @@ from typing import Any
 
 from policy import SchedulePolicy
 
-from aggregator.schedule import threshold_for
+from aggregator.schedule.due_times import threshold_for
 
 _SEEDS = (0, 1, 2, 3)
 _OTHERS = ("fixed (FreshRSS, Miniflux round_robin)", "Miniflux entry_frequency (factor=k)", "sqrt rule, Bayes rate")

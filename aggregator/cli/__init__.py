@@ -10,7 +10,7 @@ from io import TextIOWrapper
 
 import click
 
-from aggregator.cli.frame import Options, cli, say
+from aggregator.cli.framework import Options, cli, say
 from aggregator.cli.signals import ended_by_signals
 from aggregator.errors import AggregatorError
 

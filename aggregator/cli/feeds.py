@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.frame import cli, load, load_or_default, number, print_json, print_table, printable, say
+from aggregator.cli.framework import cli, load, load_or_default, number, print_json, print_table, printable, say
 from aggregator.cli.inputs import failure_of, fetch, read_file
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.exchange import Fetched
-    from aggregator.models import Feed, ParsedFeed
-    from aggregator.settings import Config
-    from aggregator.subscriptions import FoundFeed
+    from aggregator.config.settings import Config
+    from aggregator.feeds.subscriptions import FoundFeed
+    from aggregator.models.fetching import Fetched
+    from aggregator.models.records import Feed, ParsedFeed
 
 
 @cli.group()
@@ -36,10 +36,10 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
 
     Columns: name, address, status, cause of a failure, last poll, next poll.
     """
-    from aggregator.cli.corpus import open_store_of
+    from aggregator.cli.articles import open_store_of
+    from aggregator.config.settings import same_address
     from aggregator.errors import StorageError
-    from aggregator.masking import mask_password
-    from aggregator.settings import same_address
+    from aggregator.redaction import mask_password
 
     config = load(ctx)
     known: dict[str, Feed] = {}
@@ -95,9 +95,9 @@ def add(
 
     The address is asked once; what cannot be reached just now is added all the same.
     """
-    from aggregator.configfile import add_feed
-    from aggregator.models import Subscription
-    from aggregator.units import parse_duration
+    from aggregator.config.editing import add_feed
+    from aggregator.models.records import Subscription
+    from aggregator.text.units import parse_duration
 
     _check_address(url)
     config = load(ctx)
@@ -119,7 +119,7 @@ def _feed_address(config: Config, url: str) -> str:
     Raises:
         ConfigError: nothing that could be a feed is or was there.
     """
-    from aggregator.exchange import Cause, Fetched, FetchFailed
+    from aggregator.models.fetching import Cause, Fetched, FetchFailed
 
     result = fetch(config, url)
     if isinstance(result, FetchFailed) and result.cause in (Cause.NOT_FOUND, Cause.GONE, Cause.FORBIDDEN_ADDRESS):
@@ -139,7 +139,7 @@ def _feed_address(config: Config, url: str) -> str:
 
 def _look_at(result: Fetched) -> tuple[str | None, tuple[FoundFeed, ...]]:
     """Return what the bytes are, and the feeds that they advertise."""
-    from aggregator.subscriptions import find_feeds
+    from aggregator.feeds.subscriptions import find_feeds
 
     parsed = _parse(result)
     return parsed.kind, find_feeds(result.body, result.final_url) if parsed.kind == "html" else ()
@@ -147,7 +147,7 @@ def _look_at(result: Fetched) -> tuple[str | None, tuple[FoundFeed, ...]]:
 
 def _parse(result: Fetched) -> ParsedFeed:
     from aggregator.clock import SystemClock
-    from aggregator.parse import parse_feed
+    from aggregator.feeds.parse import parse_feed
 
     return parse_feed(result.body, url=result.final_url, headers=dict(result.headers), now=SystemClock().now())
 
@@ -168,7 +168,7 @@ def remove(ctx: click.Context, name_or_url: str) -> None:
 
     What it brought stays. Exit status 1: there is no such feed.
     """
-    from aggregator.configfile import remove_feed
+    from aggregator.config.editing import remove_feed
 
     if not remove_feed(load(ctx).path, name_or_url):
         say(f"no feed has the name or URL {name_or_url!r}; see `aggregator feeds list`")
@@ -184,8 +184,8 @@ def import_opml(ctx: click.Context, file: str) -> None:
 
     Folders become tags; feeds that are there already stay as they are. `-` is stdin.
     """
-    from aggregator.configfile import add_feeds
-    from aggregator.subscriptions import read_opml
+    from aggregator.config.editing import add_feeds
+    from aggregator.feeds.subscriptions import read_opml
 
     config = load(ctx)
     data = read_file(file)
@@ -202,8 +202,8 @@ def import_opml(ctx: click.Context, file: str) -> None:
 @click.pass_context
 def export_opml(ctx: click.Context, out: Path | None) -> None:
     """Write the feeds as OPML, for other programs."""
+    from aggregator.feeds.subscriptions import write_opml
     from aggregator.sinks.files import write_durably
-    from aggregator.subscriptions import write_opml
 
     data = write_opml(load(ctx).subscriptions())
     if out is None:
@@ -221,8 +221,8 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
 
     Where it advertises none, the usual places are tried. Exit status 1: there is none.
     """
-    from aggregator.exchange import Fetched
-    from aggregator.subscriptions import WELL_KNOWN_PATHS, FoundFeed
+    from aggregator.feeds.subscriptions import WELL_KNOWN_PATHS, FoundFeed
+    from aggregator.models.fetching import Fetched
     from aggregator.urls import absolute
 
     _check_address(url)
@@ -260,7 +260,7 @@ def test(ctx: click.Context, url: str, as_json: bool) -> None:
 
     Stores nothing. Exit status 1: it cannot be fetched, or is no feed.
     """
-    from aggregator.exchange import Fetched
+    from aggregator.models.fetching import Fetched
 
     _check_address(url)
     result = fetch(load_or_default(ctx), url)

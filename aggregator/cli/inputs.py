@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
-    from aggregator.exchange import FetchResult
-    from aggregator.settings import Config
+    from aggregator.config.settings import Config
+    from aggregator.models.fetching import FetchResult
 
 _GZIP = b"\x1f\x8b"
 _LARGEST_FILE = 256 * 2**20
@@ -121,9 +121,9 @@ def file_of_line(name: str, lines: str) -> bytes:
 def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
     """Ask for an address once, under the limits of the configuration."""
     from aggregator.clock import SystemClock
-    from aggregator.exchange import FetchRequest
-    from aggregator.fetch import HttpFetcher
-    from aggregator.parts import fetch_limits
+    from aggregator.config.wiring import fetch_limits
+    from aggregator.http.fetch import HttpFetcher
+    from aggregator.models.fetching import FetchRequest
 
     size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
     fetcher = HttpFetcher(fetch_limits(config), SystemClock())
@@ -135,7 +135,7 @@ def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") ->
 
 def failure_of(result: FetchResult) -> str:
     """Say why there are no bytes."""
-    from aggregator.exchange import FetchFailed
+    from aggregator.models.fetching import FetchFailed
 
     return f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
 
@@ -146,7 +146,7 @@ def read_input(source: str, config: Config, accept: Literal["feed", "page"]) -> 
     Raises:
         AggregatorError: it cannot be read or fetched.
     """
-    from aggregator.exchange import Fetched
+    from aggregator.models.fetching import Fetched
     from aggregator.urls import is_http
 
     if not is_http(source):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.frame import cli, load, print_json
+from aggregator.cli.framework import cli, load, print_json
 from aggregator.cli.progress import run_progress
 from aggregator.cli.signals import catch_signals
 
 if TYPE_CHECKING:
     from aggregator.app import App
+    from aggregator.config.settings import Config
     from aggregator.engine.local import RunReport
-    from aggregator.settings import Config
 
 
 @cli.command(
@@ -110,7 +110,7 @@ def fleet_uri(config: Config) -> str:
         ConfigError: the store is a SQLite file.
     """
     from aggregator.errors import ConfigError
-    from aggregator.store.dialects import PostgresDialect, dialect_of
+    from aggregator.store.db.dialects import PostgresDialect, dialect_of
 
     dialect = dialect_of(config.storage.url)
     if not isinstance(dialect, PostgresDialect):

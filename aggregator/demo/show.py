@@ -12,13 +12,13 @@ from typing import TextIO
 
 from aggregator.app import App, open_app
 from aggregator.clock import SystemClock
-from aggregator.config import load_config
+from aggregator.config.loading import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.engine.local import RunReport
-from aggregator.exchange import Cause
-from aggregator.models import FeedStatus
-from aggregator.seedformat import render
+from aggregator.models.fetching import Cause
+from aggregator.models.records import FeedStatus
+from aggregator.text.seed_format import render
 
 _LATER = timedelta(hours=7)  # between the two runs: long enough for a fresh article to be looked at again
 _SEED_KEY = "dw:63723431"

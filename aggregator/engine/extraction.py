@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from aggregator.bell import Bell
-from aggregator.distill import bodies_of, failed_part, job_of, perform_all, record_of
+from aggregator.engine.counters import Tally
 from aggregator.engine.pool import WorkerPool, outcome_of
-from aggregator.engine.tally import Tally
 from aggregator.errors import StorageError
-from aggregator.exchange import Cause
-from aggregator.ledger import ArticleOutcome, Collected, Onward, Scope
-from aggregator.models import FetchedPage, PageFailed, PageId
-from aggregator.schedule import next_page_attempt, revisit_at
-from aggregator.stay import Tools
+from aggregator.extraction.pipeline import bodies_of, failed_part, job_of, perform_all, record_of
+from aggregator.models.fetching import Cause
+from aggregator.models.records import FetchedPage, PageFailed, PageId
+from aggregator.ports.store_records import ArticleOutcome, Collected, Onward, Scope
+from aggregator.schedule.due_times import next_page_attempt, revisit_at
+from aggregator.visits.host_session import Tools
+from aggregator.wakeup import Bell
 
 logger = logging.getLogger(__name__)
 

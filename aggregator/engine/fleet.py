@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Protocol
 
 from aggregator.engine.jobs import Carrier, JobQueue
-from aggregator.engine.visits import Visits
+from aggregator.engine.visit_runner import Visits
 from aggregator.errors import StorageError
-from aggregator.ledger import Claim
-from aggregator.models import HostId
-from aggregator.store.fleet import Filled, VisitQueue
+from aggregator.models.records import HostId
+from aggregator.ports.store_records import Claim
+from aggregator.store.queue.fleet import Filled, VisitQueue
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from aggregator.errors import MissingExtraError, StorageError, StoreVersionError
-from aggregator.ledger import Claim
-from aggregator.models import HostId
+from aggregator.models.records import HostId
+from aggregator.ports.store_records import Claim
 
 try:
     import psycopg

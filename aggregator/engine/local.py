@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aggregator.engine.visits import Visits
+from aggregator.engine.visit_runner import Visits
 from aggregator.errors import StorageError
-from aggregator.ledger import Claim, Scope
-from aggregator.models import HostId
+from aggregator.models.records import HostId
+from aggregator.ports.store_records import Claim, Scope
 
 _LOOK_AGAIN = 0.2  # seconds between two looks of `run-once` at what it may claim
 _FILL_EVERY = 0.05  # seconds; with extraction under way `run-once` wakes at every result, oftener than a host gets free

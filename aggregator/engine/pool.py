@@ -22,11 +22,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from aggregator.bell import Bell
 from aggregator.engine.memory import collect_seldom
-from aggregator.engine.passing import pass_values
-from aggregator.exchange import Cause
-from aggregator.models import PageFailed
+from aggregator.engine.pickling import pass_values
+from aggregator.models.fetching import Cause
+from aggregator.models.records import PageFailed
+from aggregator.wakeup import Bell
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 _TASKS_PER_WORKER = 500  # a worker is replaced after so many: leaks in native parsers stay small
 _ADDRESS_SPACE = 2 * 2**30  # bytes; the libraries alone map 0.6 GiB
 _NICENESS = 5  # of 19: a worker gets a third of a core that the parent wants too
-_PRELOADED = ["aggregator.engine.reading"]  # all that a worker needs: each would load what is not loaded once for all
+_PRELOADED = ["aggregator.engine.feed_readers"]  # all that a worker needs: else each loads it anew
 
 
 class WorkerPool:

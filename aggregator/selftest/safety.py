@@ -10,9 +10,9 @@ from datetime import timedelta
 import brotli
 import zstandard
 
-from aggregator.exchange import Cause, Hop
-from aggregator.netguard import parse_networks
-from aggregator.selftest.lab import FEED, Lab, expect, expect_body, expect_cause, request
+from aggregator.http.netguard import parse_networks
+from aggregator.models.fetching import Cause, Hop
+from aggregator.selftest.scenario import FEED, Lab, expect, expect_body, expect_cause, request
 from aggregator.selftest.server import Peer, Server, head
 
 _ZEROS = bytes(1 << 20)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from aggregator.selftest.lab import FetcherFactory, Lab
-from aggregator.selftest.leniency import LENIENCY
-from aggregator.selftest.manners import MANNERS
+from aggregator.selftest.politeness import MANNERS
 from aggregator.selftest.safety import SAFETY
+from aggregator.selftest.scenario import FetcherFactory, Lab
+from aggregator.selftest.tolerance import LENIENCY
 
 SCENARIOS: tuple[Callable[[Lab], str], ...] = (*SAFETY, *MANNERS, *LENIENCY)
 _AT_ONCE = 8

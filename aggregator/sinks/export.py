@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from aggregator.models import Article
+from aggregator.models.records import Article
 from aggregator.sinks.files import write_durably
 from aggregator.sinks.records import TextChoice, article_record, document, json_line
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from aggregator.models import Article, Extraction, LeadImage
-from aggregator.seedformat import render, render_body
+from aggregator.models.records import Article, Extraction, LeadImage
+from aggregator.text.seed_format import render, render_body
 
 Record = dict[str, object]
 TextChoice = Literal["seed", "body"]

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from aggregator.ledger import Change
-from aggregator.models import ArticleId
-from aggregator.seedformat import render_file
+from aggregator.models.records import ArticleId
+from aggregator.ports.store_records import Change
 from aggregator.sinks.files import folder_id, write_durably
+from aggregator.text.seed_format import render_file
 
 _OUR_NAME = re.compile(r"(?P<number>\d{3,})_(?P<id>[0-9a-f]{16})\.txt\Z")
 _SWEEP_AGE = timedelta(days=1)

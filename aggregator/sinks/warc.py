@@ -11,7 +11,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from aggregator import __version__
-from aggregator.models import Article, RawResponse
+from aggregator.models.records import Article, RawResponse
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,25 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from aggregator.errors import LeaseLostError
-from aggregator.evidence import Edge
-from aggregator.exchange import Cause, Hop, Validators
-from aggregator.ledger import (
+from aggregator.identity.evidence import Edge
+from aggregator.models.fetching import Cause, Hop, Validators
+from aggregator.models.records import (
+    Article,
+    ArticleId,
+    Feed,
+    FeedId,
+    FetchedPage,
+    HostId,
+    Identity,
+    Key,
+    Page,
+    PageFailed,
+    PageId,
+    RawResponse,
+    Subscription,
+)
+from aggregator.ports.protocols import Clock
+from aggregator.ports.store_records import (
     Activity,
     ArticleFilter,
     ArticleOutcome,
@@ -36,53 +52,28 @@ from aggregator.ledger import (
     SyncReport,
     Trace,
 )
-from aggregator.models import (
-    Article,
-    ArticleId,
-    Feed,
-    FeedId,
-    FetchedPage,
-    HostId,
-    Identity,
-    Key,
-    Page,
-    PageFailed,
-    PageId,
-    RawResponse,
-    Subscription,
-)
-from aggregator.ports import Clock
-from aggregator.store import (
-    activity,
-    articles,
-    copying,
-    decisions,
-    extraction,
-    feeds,
-    fleet,
-    hosts,
-    latest,
-    maintenance,
-    outcomes,
-    page_parts,
-    pages,
-    polls,
-    publishing,
-    reading,
-    reextraction,
-    rekeying,
-    sighted,
-    statistics,
-    stepping,
-    trace,
-)
-from aggregator.store.copying import copy_store
-from aggregator.store.database import Database
-from aggregator.store.dialects import SqliteDialect
-from aggregator.store.incoming import draft_of
-from aggregator.store.leases import ProcessLock, file_lock
-from aggregator.store.opening import open_database, upgrade
-from aggregator.store.planning import prepare
+from aggregator.store.articles import changes as publishing
+from aggregator.store.articles import erasure as maintenance
+from aggregator.store.articles import latest, reading
+from aggregator.store.articles import record as articles
+from aggregator.store.articles import reextract as reextraction
+from aggregator.store.articles import rekey as rekeying
+from aggregator.store.articles.rows import draft_of
+from aggregator.store.db.database import Database
+from aggregator.store.db.dialects import SqliteDialect
+from aggregator.store.identity import decisions
+from aggregator.store.lifecycle import copying
+from aggregator.store.lifecycle.copying import copy_store
+from aggregator.store.lifecycle.opening import open_database, upgrade
+from aggregator.store.lifecycle.process_lock import ProcessLock, file_lock
+from aggregator.store.polls import history as outcomes
+from aggregator.store.polls import matching as sighted
+from aggregator.store.polls import record as polls
+from aggregator.store.polls.plan import prepare
+from aggregator.store.queue import clock_steps as stepping
+from aggregator.store.queue import feeds, fleet, hosts, page_parts, pages
+from aggregator.store.queue import fetched_pages as extraction
+from aggregator.store.reports import activity, statistics, trace
 
 __all__ = ["SqlStore", "copy_store", "open_store", "upgrade"]
 

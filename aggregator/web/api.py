@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from aggregator.ledger import Change, PollOutcome
-from aggregator.masking import mask_password
-from aggregator.models import Article, ArticleId, Feed, FeedId
-from aggregator.overview import finding_record
-from aggregator.rhythm import expected_rate
-from aggregator.schedule import NEVER
+from aggregator.models.records import Article, ArticleId, Feed, FeedId
+from aggregator.monitoring.overview import finding_record
+from aggregator.ports.store_records import Change, PollOutcome
+from aggregator.redaction import mask_password
+from aggregator.schedule.due_times import NEVER
+from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import TextChoice, article_record
 from aggregator.web import schemas
-from aggregator.web.site import Site
+from aggregator.web.state import Site
 
 _LARGEST = 2**63 - 1  # a cursor beyond it is no number of the store
 

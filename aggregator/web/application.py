@@ -15,13 +15,13 @@ from starlette.exceptions import HTTPException
 
 from aggregator import __version__
 from aggregator.errors import StorageError
-from aggregator.metrics import CONTENT_TYPE, Metrics
-from aggregator.models import FeedId
-from aggregator.ports import Store
+from aggregator.models.records import FeedId
+from aggregator.monitoring.metrics import CONTENT_TYPE, Metrics
+from aggregator.ports.protocols import Store
+from aggregator.web.access import Guard
 from aggregator.web.api import api_router
-from aggregator.web.guard import Guard
 from aggregator.web.pages import pages_router, render
-from aggregator.web.site import Lookout, Site
+from aggregator.web.state import Lookout, Site
 
 _HERE: Final = Path(__file__).parent
 _DESCRIPTION: Final = "The corpus, its feeds and their health. Read-only, but for `refresh`."

@@ -14,14 +14,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aggregator import __version__
-from aggregator.masking import mask_password
-from aggregator.models import Article, ArticleId, Feed
-from aggregator.overview import title_of
-from aggregator.rhythm import expected_rate
-from aggregator.schedule import NEVER
+from aggregator.models.records import Article, ArticleId, Feed
+from aggregator.monitoring.overview import title_of
+from aggregator.redaction import mask_password
+from aggregator.schedule.due_times import NEVER
+from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import document
-from aggregator.web import words
-from aggregator.web.site import Site
+from aggregator.web import filters as words
+from aggregator.web.state import Site
 
 _FEEDS_A_PAGE: Final = 200
 _ARTICLES_A_PAGE: Final = 50

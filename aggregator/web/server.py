@@ -13,9 +13,9 @@ from typing import Any, Final
 import uvicorn
 
 from aggregator.errors import ConfigError
-from aggregator.models import FeedId
-from aggregator.ports import Store
-from aggregator.schedule import forced_due
+from aggregator.models.records import FeedId
+from aggregator.ports.protocols import Store
+from aggregator.schedule.due_times import forced_due
 
 _STOP_SECONDS: Final = 2  # what a stop leaves to the answers under way
 _BACKLOG: Final = 128

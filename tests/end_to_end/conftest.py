@@ -22,7 +22,7 @@ from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.engine.pool import WorkerPool
 from aggregator.store import open_store
-from tests.citizen import World
+from tests.support.citizen import World
 
 COMMAND = [sys.executable, "-m", "aggregator"]
 

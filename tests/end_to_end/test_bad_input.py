@@ -18,7 +18,7 @@ import pytest
 
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
-from tests.command import Called, call
+from tests.support.command import Called, call
 
 COMMAND = [sys.executable, "-m", "aggregator"]
 READING = [

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import Installation
 
-from aggregator.exchange import Cause
+from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer
-from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
+from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 
 pytestmark = pytest.mark.unmeasured
 

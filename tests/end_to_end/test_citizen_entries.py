@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story, street
+from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story, street
 
 pytestmark = pytest.mark.unmeasured
 

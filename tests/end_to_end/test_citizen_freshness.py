@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 
 from aggregator.selftest.server import Script
-from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
+from tests.support.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
 pytestmark = pytest.mark.unmeasured
 

@@ -8,10 +8,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from aggregator.ledger import Gap
-from aggregator.overview import survey
+from aggregator.monitoring.overview import survey
+from aggregator.ports.store_records import Gap
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import RSS, Site, World, answering, html_page, item, one_by_one, rss
+from tests.support.citizen import RSS, Site, World, answering, html_page, item, one_by_one, rss
 
 XML = "Content-Type: application/xml"
 WORDPRESS = "<generator>https://wordpress.org/?v=6.4.1</generator>"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
-from aggregator.exchange import Cause
+from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer, Script, head
-from tests.citizen import RSS, Site, World, answering, item, rss, street
+from tests.support.citizen import RSS, Site, World, answering, item, rss, street
 
 PATHS = [f"/a/{number}" for number in range(8)]
 FEED = rss(*(item(path) for path in PATHS))

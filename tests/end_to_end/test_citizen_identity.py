@@ -9,10 +9,10 @@ from itertools import count
 import pytest
 
 from aggregator.app import App
-from aggregator.models import Article
-from aggregator.overview import survey
+from aggregator.models.records import Article
+from aggregator.monitoring.overview import survey
 from aggregator.selftest.server import Script
-from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 
 pytestmark = pytest.mark.unmeasured
 

@@ -12,8 +12,8 @@ import pytest
 
 from aggregator import __version__
 from aggregator.selftest.server import Peer, Request
-from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story, street
-from tests.command import call
+from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story, street
+from tests.support.command import call
 
 pytestmark = pytest.mark.unmeasured
 

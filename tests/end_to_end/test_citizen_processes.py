@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from conftest import Installation, end_all
 
-from aggregator.models import Article
+from aggregator.models.records import Article
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 
 pytestmark = pytest.mark.unmeasured
 

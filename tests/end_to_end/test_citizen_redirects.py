@@ -10,9 +10,9 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.exchange import Cause
+from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
+from tests.support.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
 FEED = rss(item("/a/1"))
 

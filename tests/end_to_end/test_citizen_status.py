@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from aggregator.exchange import Cause
-from aggregator.models import FeedStatus
+from aggregator.models.fetching import Cause
+from aggregator.models.records import FeedStatus
 from aggregator.selftest.server import Script
-from tests.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
+from tests.support.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
 pytestmark = pytest.mark.unmeasured
 

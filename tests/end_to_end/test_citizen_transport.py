@@ -11,9 +11,9 @@ import brotli
 import pytest
 import zstandard
 
-from aggregator.exchange import Cause
+from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer, Script, head
-from tests.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
+from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 
 FEED = rss(item("/a/1"))
 PAGE = html_page("About /a/1", story("/a/1"))

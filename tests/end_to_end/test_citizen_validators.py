@@ -8,9 +8,22 @@ from dataclasses import dataclass
 
 import pytest
 
-from aggregator.exchange import Cause
+from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer, Script, head
-from tests.citizen import HTML, RSS, Request, Site, World, answering, html_page, item, one_by_one, rss, story, street
+from tests.support.citizen import (
+    HTML,
+    RSS,
+    Request,
+    Site,
+    World,
+    answering,
+    html_page,
+    item,
+    one_by_one,
+    rss,
+    story,
+    street,
+)
 
 pytestmark = pytest.mark.unmeasured
 

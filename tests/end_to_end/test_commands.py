@@ -13,7 +13,7 @@ import pytest
 
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
-from tests.command import Called, call
+from tests.support.command import Called, call
 
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "seeds" / "000_140eb00cdc832ed0.txt"

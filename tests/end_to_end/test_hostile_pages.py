@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from aggregator.engine.pool import WorkerPool
-from aggregator.exchange import Cause
-from tests.citizen import HTML, Site, World, answering, item, rss
+from aggregator.models.fetching import Cause
+from tests.support.citizen import HTML, Site, World, answering, item, rss
 
 pytestmark = pytest.mark.unmeasured
 

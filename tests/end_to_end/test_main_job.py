@@ -14,7 +14,7 @@ from conftest import Installation
 
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
-from aggregator.seedformat import parse, render
+from aggregator.text.seed_format import parse, render
 
 pytestmark = pytest.mark.unmeasured
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import Installation
 
-from aggregator.ledger import ArticleFilter
-from aggregator.models import Article
+from aggregator.models.records import Article
+from aggregator.ports.store_records import ArticleFilter
 from aggregator.selftest.server import Peer, Script
-from tests.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 
 RULE = """
 hosts = ["127.0.0.1"]

@@ -13,9 +13,9 @@ import click
 import pytest
 
 from aggregator.cli import cli
-from aggregator.cli.frame import COMMANDS
+from aggregator.cli.framework import COMMANDS
 from aggregator.demo.newsroom import Newsroom
-from tests.command import Called, call
+from tests.support.command import Called, call
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -21,9 +21,9 @@ from conftest import Installation
 from test_daemon import Systemd, wait_for
 
 from aggregator.engine.pool import WorkerPool
-from tests.citizen import HTML, RSS, Peer, Site, World, html_page, item, rss, story
-from tests.command import call
-from tests.stores import postgres_url, queue_url
+from tests.support.citizen import HTML, RSS, Peer, Site, World, html_page, item, rss, story
+from tests.support.command import call
+from tests.support.stores import postgres_url, queue_url
 
 __all__ = ["postgres_url", "queue_url"]
 

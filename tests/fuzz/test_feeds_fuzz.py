@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aggregator.errors import ConfigError
-from aggregator.parse import parse_feed, parse_new
-from aggregator.subscriptions import find_feeds, read_opml, write_opml
+from aggregator.feeds.parse import parse_feed, parse_new
+from aggregator.feeds.subscriptions import find_feeds, read_opml, write_opml
 
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

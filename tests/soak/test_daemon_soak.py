@@ -23,15 +23,15 @@ import pytest
 
 from aggregator.app import open_app
 from aggregator.clock import SystemClock
-from aggregator.config import load_config
+from aggregator.config.loading import load_config
+from aggregator.config.wiring import fetch_limits
 from aggregator.engine.local import LocalEngine
-from aggregator.exchange import Cause
-from aggregator.fetch import HttpFetcher
-from aggregator.netguard import system_lookup
-from aggregator.overview import finding_record, survey
-from aggregator.parts import fetch_limits
+from aggregator.http.fetch import HttpFetcher
+from aggregator.http.netguard import system_lookup
+from aggregator.models.fetching import Cause
+from aggregator.monitoring.overview import finding_record, survey
 from aggregator.service import Service
-from tests.citizen import RSS, Peer, Site, item, rss
+from tests.support.citizen import RSS, Peer, Site, item, rss
 
 pytestmark = pytest.mark.soak
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from aggregator.store.schema import metadata
+from aggregator.store.db.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=True)
 context.run_migrations()

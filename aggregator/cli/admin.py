@@ -1,0 +1,177 @@
+"""Commands for whoever keeps an installation: config, db, selftest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from aggregator.cli.articles import open_store_of
+from aggregator.cli.framework import cli, load, load_or_default, print_json, printable, say
+from aggregator.errors import ConfigError
+
+_URL_OVERRIDE = "AGGREGATOR_STORAGE__URL"
+
+
+@cli.group()
+def config() -> None:
+    """The configuration: check it, show it, describe it to editors.
+
+    Looked for in this order: --config FILE, $AGGREGATOR_CONFIG, ./config/aggregator.toml,
+    ~/.config/aggregator/aggregator.toml, /etc/aggregator/aggregator.toml. The environment overrides single keys:
+    AGGREGATOR_HTTP__TIMEOUT=30s.
+    """
+
+
+@config.command("check", examples=("aggregator config check", "aggregator config check --config my.toml"))
+@click.pass_context
+def check_config(ctx: click.Context) -> None:
+    """Say whether configuration and publisher rules are valid.
+
+    The first error names file, key and remedy; exit status 2. Rules that too few real pairs of addresses prove are
+    named: they rest.
+    """
+    from aggregator.config.wiring import publishers_of
+
+    loaded = load(ctx)
+    publishers = publishers_of(loaded)
+    print(printable(f"{loaded.path}: ok, {len(loaded.subscriptions())} feeds"))
+    if publishers.withheld:
+        say(f"rules withheld until more pairs prove them: {', '.join(publishers.withheld)}")
+
+
+@config.command("show", examples=("aggregator config show",))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def show_config(ctx: click.Context, as_json: bool) -> None:
+    """Print the settings in force.
+
+    Defaults and environment are included, secrets masked.
+    """
+    from aggregator.config.loading import show
+
+    print(printable(show(load_or_default(ctx), as_json=as_json)), end="")
+
+
+@config.command("schema", examples=("aggregator config schema > aggregator.schema.json",))
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    from aggregator.config.loading import config_schema
+
+    print(json.dumps(config_schema(), indent=2))
+
+
+@cli.group()
+def db() -> None:
+    """The store: upgrade, backup, stats, copy."""
+
+
+@db.command("upgrade", examples=("aggregator db upgrade",))
+@click.pass_context
+def upgrade_db(ctx: click.Context) -> None:
+    """Bring the store to this version's schema.
+
+    Makes a store where there is none. Exit status 4 beside a running process; stop that first, and make a backup.
+    """
+    from aggregator.clock import SystemClock
+    from aggregator.store import upgrade
+
+    loaded = load(ctx)
+    before, after = upgrade(loaded.storage.url, SystemClock())
+    if loaded.storage.sqlite_path is None and find_spec("procrastinate") is not None:
+        from aggregator.engine.jobs import JobQueue
+
+        with open_store_of(loaded, readonly=False) as store:
+            store.set_up_queue(JobQueue(), migrate=True)
+    if before is None:
+        print(f"a new store, schema {after}")
+    else:
+        print(f"schema {after}, nothing to do" if before == after else f"schema {before} -> {after}")
+
+
+@db.command("backup", examples=("aggregator db backup /backups/aggregator.db",))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def backup_db(ctx: click.Context, file: Path) -> None:
+    """Write a consistent copy of a SQLite store.
+
+    Also while the daemon runs. FILE is replaced once the copy is complete and checked. Raw pages are not in it; copy
+    `raw_dir` after it.
+    """
+    loaded = load(ctx)
+    own = loaded.storage.sqlite_path
+    if own is not None and file.exists() and own.exists() and file.samefile(own):
+        raise ConfigError(f"{file}: is the store itself; name another file")
+    with open_store_of(loaded) as store:
+        store.backup(file)
+    print(printable(f"{file}: {file.stat().st_size} bytes"))
+
+
+@db.command("stats", examples=("aggregator db stats", "aggregator db stats --json"))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def stats(ctx: click.Context, as_json: bool) -> None:
+    """Say what the store holds."""
+    with open_store_of(load(ctx)) as store:
+        counts = asdict(store.counts())
+    if as_json:
+        print_json(counts)
+    else:
+        for name, value in counts.items():
+            print(f"{name.replace('_', ' '):<16}{value}")
+
+
+@db.command("copy", examples=("aggregator db copy postgresql://aggregator@db.example/aggregator",))
+@click.argument("url")
+@click.pass_context
+def copy_db(ctx: click.Context, url: str) -> None:
+    """Copy the whole store to another database.
+
+    From SQLite to PostgreSQL, or any other way. The target must be empty; the store stays as it is. Then write URL
+    into [storage] url. Exit status 4 beside a running process.
+    """
+    from aggregator.clock import SystemClock
+    from aggregator.config.loading import load_config
+    from aggregator.redaction import mask
+    from aggregator.store import copy_store
+
+    loaded = load(ctx)
+    try:  # checked as it will be in the file, and relative to it
+        target = load_config(loaded.path, {_URL_OVERRIDE: url}).storage.url
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(_URL_OVERRIDE, "db copy")) from None
+    rows = copy_store(loaded.storage.url, target, SystemClock())
+    for name, count in rows.items():
+        print(f"{name:<16}{count}")
+    say(f"copied; now write url = {json.dumps(mask(target))} under [storage] in {loaded.path}")
+
+
+@cli.command(examples=("aggregator selftest", "aggregator selftest --json"))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, passed, detail.")
+@click.pass_context
+def selftest(ctx: click.Context, as_json: bool) -> None:
+    """Score this installation against misbehaving servers.
+
+    They listen on 127.0.0.1 only: endless answers, decompression bombs, redirect loops, forbidden addresses, broken
+    headers. Needs no network and no store. Exit status 1 when one of them gets its way.
+    """
+    from aggregator.clock import SystemClock
+    from aggregator.http.fetch import HttpFetcher
+    from aggregator.selftest import run_selftest
+
+    clock = SystemClock()
+    scores = run_selftest(lambda limits, lookup: HttpFetcher(limits, clock, lookup=lookup))
+    for score in scores:
+        if as_json:
+            print_json(asdict(score))
+        else:
+            print(printable(f"{'ok    ' if score.passed else 'FAILED'}  {score.name}"))
+            if score.detail:
+                print(printable(f"        {score.detail}"))
+    passed = sum(score.passed for score in scores)
+    if not as_json:
+        print(f"{passed} of {len(scores)} passed")
+    ctx.exit(0 if passed == len(scores) else 1)

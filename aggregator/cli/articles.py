@@ -1,0 +1,304 @@
+"""Commands over what is stored: articles, export."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from aggregator.cli.framework import cli, load, number, print_json, print_table, printable, say
+from aggregator.cli.progress import counted
+from aggregator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aggregator.config.settings import Config
+    from aggregator.models.records import Article, ArticleId
+    from aggregator.sinks.records import TextChoice
+    from aggregator.store import SqlStore
+
+
+@contextmanager
+def open_store_of(config: Config, *, readonly: bool = True) -> Iterator[SqlStore]:
+    """Open the store of a configuration for reading; nothing is created.
+
+    Raises:
+        StorageError: there is none, or it cannot be used.
+    """
+    from aggregator.clock import SystemClock
+    from aggregator.store import open_store
+
+    store = open_store(config.storage.url, SystemClock(), create=False, readonly=readonly)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@cli.group()
+def articles() -> None:
+    """The corpus: list, show, search."""
+
+
+@articles.command(
+    "list",
+    examples=(
+        "aggregator articles list --since 2026-11-01",
+        "aggregator articles list --feed 'DW English' --limit 20",
+        "aggregator articles list --quality     # what may be no article, and why",
+    ),
+)
+@click.option("--since", metavar="TIME", help="First seen at or after this ISO 8601 time or day (UTC).")
+@click.option("--feed", default="", metavar="NAME_OR_URL", help="Only articles that this feed announced.")
+@click.option("--quality", is_flag=True, help="Only those with reasons to doubt that they are articles.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def list_articles(
+    ctx: click.Context, since: str | None, feed: str, quality: bool, limit: int | None, as_json: bool
+) -> None:
+    """List stored articles, oldest first.
+
+    Columns: id, day, title, address.
+    """
+    from aggregator.ports.store_records import ArticleFilter
+    from aggregator.sinks.records import article_record
+
+    at = read_time(since)
+    with open_store_of(load(ctx)) as store:
+        wanted = ArticleFilter(since=at, feed=known_feed(store, feed), quality=quality, limit=limit)
+        if as_json:
+            for article in store.articles(wanted):
+                print_json(article_record(article))
+        else:
+            columns = ["id", "date", "title", "url"] + (["quality"] if quality else [])
+            print_table(columns, (_row(article, quality) for article in store.articles(wanted)))
+
+
+def _row(article: Article, quality: bool) -> list[str]:
+    row = [article.id, article.content.date, article.content.title, article.url]
+    return [*row, ", ".join(article.quality)] if quality else row
+
+
+@articles.command(
+    "show",
+    examples=(
+        "aggregator articles show 140eb00cdc832ed0",
+        "aggregator articles show https://p.dw.com/p/4JNNH --text body",
+        "aggregator articles show 140eb00cdc832ed0 --revisions",
+    ),
+)
+@click.argument("id_or_url")
+@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to show.")
+@click.option("--revisions", is_flag=True, help="Show how the text changed, as unified diffs.")
+@click.option("--json", "as_json", is_flag=True, help="The record as one JSON object.")
+@click.pass_context
+def show_article(
+    ctx: click.Context, id_or_url: str, text: Literal["seed", "body"], revisions: bool, as_json: bool
+) -> None:
+    """Show one article, by id or by any of its addresses.
+
+    Exit status 1: there is none.
+    """
+    from aggregator.config.wiring import publishers_of
+    from aggregator.identity.identify import identify
+    from aggregator.sinks.records import article_record, document
+
+    config = load(ctx)
+    with open_store_of(config) as store:
+        key = identify(id_or_url, publishers_of(config)).key
+        article = store.article(id_or_url, (key,) if key is not None else ())
+        if article is None:
+            say(f"no article has the id or address {id_or_url!r}")
+            ctx.exit(1)
+        if as_json:
+            print_json(article_record(article, text))
+        elif revisions:
+            print(printable("\n".join(_diffs(store, article))))
+        else:
+            for name, value in _facts(article):
+                print(printable(f"{name:<9}{value}"))
+            print()
+            print(printable(document(article.content, text)))
+
+
+def _facts(article: Article) -> Iterator[tuple[str, str]]:
+    content = article.content
+    yield "id", article.id
+    yield "title", content.title
+    yield "authors", ", ".join(content.authors)
+    yield "date", f"{content.published or content.date} ({content.date_source})"
+    for index, url in enumerate(article.urls):
+        yield "urls" if index == 0 else "", url
+    yield "key", article.key
+    yield "feeds", ", ".join(article.feeds)
+    yield "revision", str(article.revision)
+    if article.near_duplicate_of:
+        yield "like", article.near_duplicate_of
+    if article.quality:
+        yield "quality", ", ".join(article.quality)
+
+
+def _diffs(store: SqlStore, article: Article) -> Iterator[str]:
+    import difflib
+
+    from aggregator.sinks.records import document
+
+    texts = [(f"revision {one.number}", document(one.content, "body")) for one in store.revisions(article.id)]
+    if len(texts) == 1:
+        yield "one revision: the text never changed"
+    for (old_name, old), (new_name, new) in pairwise(texts):
+        yield from difflib.unified_diff(old.split("\n"), new.split("\n"), old_name, new_name, lineterm="")
+
+
+@articles.command("search", examples=("aggregator articles search 'Kherson pullout'",))
+@click.argument("query")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -> None:
+    """Search titles and bodies, best match first."""
+    from aggregator.sinks.records import article_record
+
+    with open_store_of(load(ctx)) as store:
+        found = store.search(query.encode("utf-8", "replace").decode(), limit)  # an argument may hold stray bytes
+    if as_json:
+        for article, _ in found:
+            print_json(article_record(article))
+    else:
+        print_table(["id", "date", "title", "match"], ([*_row(one, False)[:3], snippet] for one, snippet in found))
+
+
+@cli.command(
+    examples=(
+        "aggregator export > corpus.jsonl",
+        "aggregator export --text body --since 2026-11-01 --dedup cluster > corpus.jsonl",
+        "aggregator export --format txt --out texts/",
+        "aggregator export --format parquet --out corpus.parquet",
+        "aggregator export --format warc --out pages.warc.gz",
+    )
+)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["txt", "jsonl", "parquet", "warc"]),
+    default="jsonl",
+    show_default=True,
+    help="Records, texts, a Parquet file, or the raw pages.",
+)
+@click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="File, or folder for txt; else stdout.")
+@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to write.")
+@click.option("--since", metavar="TIME", help="First seen at or after this ISO 8601 time or day (UTC).")
+@click.option("--feed", default="", metavar="NAME_OR_URL", help="Only articles that this feed announced.")
+@click.option(
+    "--dedup", type=click.Choice(["none", "cluster"]), default="none", help="cluster: one of near duplicates."
+)
+@click.pass_context
+def export(
+    ctx: click.Context,
+    layout: str,
+    out: Path | None,
+    text: Literal["seed", "body"],
+    since: str | None,
+    feed: str,
+    dedup: str,
+) -> None:
+    """Write a dataset: without options, JSON lines of all articles on stdout.
+
+    `text` of a record is the seed format, with the page's furniture; `body` is the article alone. A file is complete
+    or not there at all.
+    """
+    from aggregator.ports.store_records import ArticleFilter
+
+    config, at = load(ctx), read_time(since)
+    if layout in ("parquet", "warc") and out is None:
+        raise ConfigError(f"export --format {layout}: names no file; add --out PATH")
+    with open_store_of(config) as store:
+        found = counted(store.articles(ArticleFilter(since=at, feed=known_feed(store, feed))), "articles")
+        if dedup == "cluster":
+            found = one_of_each_cluster(found)
+        if out is None:
+            _write_stdout(found, layout, text)
+        else:
+            written = _write_files(found, layout, out, text, config, store)
+            say(f"{number(written, 'article')} written to {out}")
+
+
+def _write_stdout(found: Iterator[Article], layout: str, text: TextChoice) -> None:
+    from aggregator.sinks import export as sink
+
+    if layout == "txt":
+        sink.write_text(found, sys.stdout.buffer, text)
+    else:
+        sink.write_jsonl(found, sys.stdout.buffer, text)
+
+
+def _write_files(
+    found: Iterator[Article], layout: str, out: Path, text: TextChoice, config: Config, store: SqlStore
+) -> int:
+    """Write a file, or a folder of texts, complete or not at all; return how many articles."""
+    from aggregator.sinks import export as sink
+    from aggregator.sinks.files import replaced_file
+
+    if layout == "txt":
+        return sink.write_text_files(found, out, text)
+    if layout == "parquet":
+        from aggregator.sinks.parquet import write_parquet
+
+        return write_parquet(found, out, text)
+    with replaced_file(out) as stream:
+        if layout == "jsonl":
+            return sink.write_jsonl(found, stream, text)
+        from aggregator.clock import SystemClock
+        from aggregator.config.wiring import raw_folder
+        from aggregator.rawstore import FileRawStore
+        from aggregator.sinks.warc import write_warc
+
+        raw = FileRawStore(raw_folder(config), SystemClock())
+        return write_warc(((one, store.raw_of(one.id)) for one in found), raw.get, stream)
+
+
+def one_of_each_cluster(found: Iterator[Article]) -> Iterator[Article]:
+    """Leave out what repeats, nearly word for word, an article that was already handed on."""
+    cluster_of: dict[ArticleId, ArticleId] = {}
+    given: set[ArticleId] = set()
+    for article in found:
+        near = article.near_duplicate_of
+        cluster = article.id if near is None else cluster_of.get(near, near)
+        if near is not None:
+            cluster_of[article.id] = cluster
+        if cluster not in given:
+            given.add(cluster)
+            yield article
+
+
+def known_feed(store: SqlStore, name: str) -> str:
+    """Return `name`, the name or URL of a feed that the store knows, or "".
+
+    Raises:
+        ConfigError: it knows none of that name: an empty answer would look like an empty corpus.
+    """
+    feeds = store.feeds(enabled_only=False) if name else ()
+    if name and not any(name in (feed.name, feed.url) for feed in feeds):
+        raise ConfigError(f"--feed {name}: no feed has this name or URL; see `aggregator feeds list`")
+    return name
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Return the aware time that `text` means; a bare day begins at midnight UTC.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ConfigError(f'--since: "{text}" is no ISO 8601 time; write 2026-11-01 or 2026-11-01T12:00:00Z') from None

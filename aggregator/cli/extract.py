@@ -1,0 +1,248 @@
+"""The command extract: pages without a store, one or many."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from aggregator.cli.framework import cli, load_or_default, print_json, printable, say
+from aggregator.cli.inputs import BrokenLine, file_of_line, read_input, read_lines
+from aggregator.cli.progress import counted
+from aggregator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aggregator.config.settings import Config
+    from aggregator.engine.pool import WorkerPool
+    from aggregator.extraction.page_rules import PageRules
+    from aggregator.identity.publisher_rules import Publishers
+    from aggregator.models.records import ExtractInput, Extraction, PageFailed
+
+_AHEAD = 4  # pages handed to each worker before the first result is waited for
+
+Mode = Literal["standard", "thorough"]
+TextChoice = Literal["seed", "body"]
+Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What holds for all pages of one call."""
+
+    text: TextChoice
+    date: str
+    mode: Mode
+    publishers: Publishers
+    rules_of: Callable[[str], PageRules | None]
+
+
+@cli.command(
+    examples=(
+        "aggregator extract page.html --url https://www.dw.com/en/x/a-63723431",
+        "aggregator extract https://www.dw.com/en/x/a-63723431 --text body",
+        "aggregator extract page.html.gz --json",
+        "aggregator extract --jsonl pages.jsonl > texts.jsonl   # many, on all cores",
+    )
+)
+@click.argument("source", metavar="[FILE_OR_URL]", required=False)
+@click.option("--url", default="", help="The address of the page, where a file is given.")
+@click.option("--date", default="", help="The day to use where the page states none (YYYY-MM-DD).")
+@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to print.")
+@click.option("--json", "as_json", is_flag=True, help="The record as one JSON object.")
+@click.option("--jsonl", metavar="IN", help='Many pages: lines of {"id","url","html"} or {"id","url","path"}.')
+@click.pass_context
+def extract(
+    ctx: click.Context,
+    source: str | None,
+    url: str,
+    date: str,
+    text: TextChoice,
+    as_json: bool,
+    jsonl: str | None,
+) -> None:
+    """Extract one page, without a store, and print its text.
+
+    A file is raw bytes, gzip is recognised; `-` is stdin. Exit status 1: there is no article in it. With --jsonl a
+    record comes out for each line, in order; that of a page without an article has an `error`.
+    """
+    if (source is None) == (jsonl is None):
+        raise click.UsageError("name one page, or --jsonl IN", ctx)
+    config = load_or_default(ctx)
+    wishes = _wishes(config, text, date)
+    if jsonl is not None:
+        ctx.exit(_extract_lines(jsonl, config, wishes))
+    assert source is not None
+    body, final_url, headers = read_input(source, config, "page")
+    job = _job(url or final_url, body, headers, date, wishes)
+    record = extract_record(job[0].url, extract_here(*job), wishes)
+    if as_json:
+        print_json(record)
+    elif not record["error"]:
+        _write_text(str(record["text"]) + "\n")
+    if record["error"]:
+        say(f"{source}: {record['error']}")
+        ctx.exit(1)
+
+
+def _wishes(config: Config, text: TextChoice, date: str) -> Wishes:
+    """Return what the call wants.
+
+    Raises:
+        ConfigError: the date is none, or a rule is refused.
+    """
+    from aggregator.config.wiring import page_rules_of, publishers_of
+
+    _check_date(date)
+    publishers = publishers_of(config)
+    return Wishes(text, date, config.extraction.mode, publishers, page_rules_of(config, publishers))
+
+
+def _check_date(date: str) -> None:
+    from datetime import datetime
+
+    from aggregator.text.seed_format import is_date
+
+    if date and not is_date(date):
+        try:
+            datetime.fromisoformat(date)
+        except ValueError:
+            raise ConfigError(f'--date: "{date}" is no day; write 2026-11-23') from None
+
+
+def _write_text(text: str) -> None:
+    """Write a document as it is; on a terminal without what would steer it."""
+    if sys.stdout.isatty():
+        sys.stdout.write(printable(text))
+    else:
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+
+
+# --- one page ---------------------------------------------------------------------------------------------------------
+
+
+def _job(
+    url: str, body: bytes, headers: Mapping[str, str], date: str, wishes: Wishes
+) -> tuple[ExtractInput, PageRules | None, Mode]:
+    """Return the arguments of `extract_here`."""
+    from aggregator.models.records import ExtractInput
+    from aggregator.urls import host_of
+
+    page = ExtractInput(url=url, body=body, headers=headers, feed_published=date)
+    return page, wishes.rules_of(host_of(url)), wishes.mode
+
+
+def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Outcome:
+    """Return what the page gives, and the reasons to doubt it; runs in a worker process, too."""
+    from aggregator.extraction.extract import extract_page
+    from aggregator.extraction.markup import read_markup
+    from aggregator.extraction.quality import assess
+    from aggregator.models.records import PageFailed
+
+    markup = read_markup(page)
+    outcome = extract_page(page, rules, mode, markup)
+    return outcome, () if isinstance(outcome, PageFailed) else assess(outcome, page, markup)
+
+
+def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, object]:
+    """Return the record of `extract --json`: an article's fields, empty where only a store knows more."""
+    from aggregator.identity.identify import article_id, identify
+    from aggregator.models.records import PageFailed
+    from aggregator.sinks.records import content_fields
+
+    content, quality = outcome
+    key = identify(url, wishes.publishers).key
+    known = {
+        "id": article_id(key) if key is not None else None,
+        "url": url,
+        "urls": [url] if url else [],
+        "key": key,
+        "quality": list(quality),
+        "error": None,
+    }
+    if isinstance(content, PageFailed):
+        return _NOTHING | known | {"error": f"{content.cause}: {content.detail}"}
+    return _NOTHING | known | content_fields(content, wishes.text)
+
+
+_NOTHING: dict[str, object] = (
+    dict.fromkeys(("id", "url"))
+    | {"urls": [], "key": None, "title": "", "authors": [], "date": ""}
+    | dict.fromkeys(("published", "date_source", "updated", "source", "change_seq", "first_seen", "language", "site"))
+    | {"feed": None, "feeds": [], "tags": [], "text": "", "body": ""}
+    | dict.fromkeys(("lead_image", "extractor", "revision", "near_duplicate_of"))
+    | {"quality": [], "raw": None, "error": None}
+)
+
+
+# --- many -------------------------------------------------------------------------------------------------------------
+
+
+def _extract_lines(path: str, config: Config, wishes: Wishes) -> int:
+    """Print a record for each line, in order; return the exit status."""
+    from aggregator.engine.pool import WorkerPool
+
+    status = 0
+    pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
+    waiting: deque[Callable[[], Mapping[str, object]]] = deque()
+    try:
+        for row in counted(read_lines(path), "pages"):
+            if isinstance(row, BrokenLine):
+                say(row)
+                status = 2
+            waiting.append(_begin(row, path, wishes, pool))
+            if len(waiting) > pool.workers * _AHEAD:
+                print_json(waiting.popleft()())
+        while waiting:
+            print_json(waiting.popleft()())
+    finally:
+        pool.close()
+    return status
+
+
+def _begin(
+    row: dict[str, Any] | BrokenLine,
+    path: str,
+    wishes: Wishes,
+    pool: WorkerPool,  # Any: a user's JSON
+) -> Callable[[], Mapping[str, object]]:
+    """Hand a line's page to a worker; the function returned waits for its record."""
+    if isinstance(row, BrokenLine):
+        broken = _NOTHING | {"error": str(row)}
+        return lambda: broken
+    url, own = str(row.get("url") or ""), {"id": row.get("id")}
+    try:
+        body, headers = _body_of(row, path)
+    except ConfigError as error:
+        unread = _NOTHING | own | {"url": url, "error": str(error)}
+        return lambda: unread
+    future = pool.submit(extract_here, *_job(url, body, headers, str(row.get("date") or wishes.date), wishes))
+    return lambda: extract_record(url, _outcome(future), wishes) | own
+
+
+def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  # Any: a user's JSON
+    if isinstance(row.get("html"), str):
+        return row["html"].encode("utf-8", "replace"), {"content-type": "text/html; charset=utf-8"}
+    if not row.get("path"):
+        raise ConfigError('neither "html" nor "path"')
+    return file_of_line(str(row["path"]), path), {}
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    """Wait for a worker; one that hung or crashed cost its page only."""
+    from aggregator.engine.pool import outcome_of
+    from aggregator.models.fetching import Cause
+    from aggregator.models.records import PageFailed
+
+    match outcome_of(future):
+        case None:
+            return PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the worker processes were ended"), ()
+        case PageFailed() as failed:
+            return failed, ()
+        case outcome:
+            return outcome

@@ -1,0 +1,313 @@
+"""Commands that look on: health, gaps, plan, why, serve."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from aggregator.cli.articles import open_store_of
+from aggregator.cli.framework import cli, load, print_json, print_table, printable
+from aggregator.cli.signals import catch_signals
+from aggregator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aggregator.models.records import Identity
+    from aggregator.monitoring.overview import Diagnosis
+    from aggregator.ports.store_records import Trace
+    from aggregator.schedule.plan import Plan
+
+
+# --- health and gaps --------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each finding.")
+@click.pass_context
+def health(ctx: click.Context, as_json: bool) -> None:
+    """Show feeds that need attention: cause, since when, what to do; exit status 1 if any is broken."""
+    from aggregator.config.wiring import lack_of_room
+    from aggregator.monitoring.overview import finding_record, room_record, survey
+
+    config = load(ctx)
+    crowded = lack_of_room(config)
+    with open_store_of(config) as store:
+        diagnoses = survey(store, store.now())
+    unwell = sorted((one for one in diagnoses if one.findings), key=lambda one: not one.is_broken)
+    if as_json:
+        if crowded is not None:
+            print_json(room_record(crowded))
+        for one in unwell:
+            for finding in one.findings:
+                print_json(finding_record(one.feed, finding))
+    else:
+        if crowded is not None:
+            print(printable(crowded))
+        print_health(diagnoses, unwell)
+    if crowded is not None or any(one.is_broken for one in unwell):
+        sys.stdout.flush()
+        ctx.exit(1)
+
+
+def print_health(diagnoses: tuple[Diagnosis, ...], unwell: list[Diagnosis]) -> None:
+    """Print what is wrong, feed by feed, and how many feeds there are."""
+    from aggregator.monitoring.overview import title_of
+    from aggregator.redaction import mask_password
+
+    for one in unwell:
+        print(printable(f"{title_of(one.feed)}  {mask_password(one.feed.url)}"))
+        for finding in one.findings:
+            cause = f" ({finding.cause.value})" if finding.cause is not None else ""
+            since = f" since {_spell(finding.since)}" if finding.since is not None else ""
+            detail = f": {finding.detail}" if finding.detail else ""
+            print(printable(f"  {finding.severity.value}: {finding.kind.value}{cause}{since}{detail}"))
+            print(printable(f"    {finding.remedy}"))
+    broken = sum(one.is_broken for one in unwell)
+    print(f"{len(diagnoses)} feeds: {broken} broken, {len(unwell) - broken} need attention")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def gaps(ctx: click.Context, as_json: bool) -> None:
+    """Show times in which a feed may have lost entries: between two polls more came than the feed shows."""
+    with open_store_of(load(ctx)) as store:
+        found = store.gaps()
+    if as_json:
+        for gap in found:
+            filled_at = None if gap.filled_at is None else gap.filled_at.isoformat()
+            print_json(
+                {
+                    "feed": gap.feed,
+                    "feed_id": gap.feed_id,
+                    "since": gap.since.isoformat(),
+                    "until": gap.until.isoformat(),
+                    "filled_at": filled_at,
+                }
+            )
+    else:
+        rows = (
+            [gap.feed, _spell(gap.since), _spell(gap.until), "-" if gap.filled_at is None else _spell(gap.filled_at)]
+            for gap in found
+        )
+        print_table(["feed", "from", "to", "filled"], rows)
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="POLLS_PER_FEED_AND_DAY")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def plan(ctx: click.Context, budget: float | None, as_json: bool) -> None:
+    """Show what the schedule costs and buys: requests, bytes, delay of detection; now and at other budgets.
+
+    Without --budget: at the configured one, half and twice it. Feeds are listed for the budget that was asked for.
+    """
+    from aggregator.config.wiring import poll_policy
+    from aggregator.monitoring.overview import histories
+    from aggregator.schedule.plan import measured, planned
+
+    config = load(ctx)
+    policy = poll_policy(config)
+    with open_store_of(config) as store:
+        now, known = store.now(), histories(store)
+    asked = budget or policy.budget
+    budgets = (asked,) if budget is not None else (asked / 2, asked, asked * 2)
+    plans = [measured(known, now), *(planned(known, budget=one, policy=policy, now=now) for one in budgets)]
+    chosen = next(one for one in plans if one.budget == asked)
+    if as_json:
+        for one in plans:
+            for row in _plan_records(one, with_feeds=one.budget in (None, asked)):
+                print_json(row)
+    else:
+        print_plans(plans, chosen)
+
+
+def print_plans(plans: list[Plan], chosen: Plan) -> None:
+    """Print a line for each plan, then the feeds as they are and as `chosen` would have them."""
+    columns = ["budget", "requests/day", "MB/day", "delay p50", "delay p95"]
+    print_table(
+        columns,
+        (
+            [
+                "now" if one.budget is None else f"{one.budget:g}",
+                f"{one.requests:.0f}",
+                f"{one.wire_bytes / 1e6:.2f}",
+                _short(one.delay_p50),
+                _short(one.delay_p95),
+            ]
+            for one in plans
+        ),
+    )
+    print()
+    names = ["entries", "requests", "then", "p50", "then", "p95", "then", "feed"]
+    print_table(
+        names,
+        (
+            [
+                f"{now.entries:.2f}",
+                f"{now.requests:.1f}",
+                f"{then.requests:.1f}",
+                _short(now.delay_p50),
+                _short(then.delay_p50),
+                _short(now.delay_p95),
+                _short(then.delay_p95),
+                now.name,
+            ]
+            for now, then in zip(plans[0].feeds, chosen.feeds, strict=True)
+        ),
+    )
+
+
+def _plan_records(plan: Plan, *, with_feeds: bool) -> Iterator[dict[str, object]]:
+    yield {
+        "budget": plan.budget,
+        "feed": None,
+        "requests_per_day": round(plan.requests, 3),
+        "bytes_per_day": round(plan.wire_bytes),
+        "delay_p50": _seconds(plan.delay_p50),
+        "delay_p95": _seconds(plan.delay_p95),
+    }
+    for feed in plan.feeds if with_feeds else ():
+        yield {
+            "budget": plan.budget,
+            "feed": feed.name,
+            "feed_id": feed.feed_id,
+            "entries_per_day": round(feed.entries, 3),
+            "requests_per_day": round(feed.requests, 3),
+            "bytes_per_day": round(feed.wire_bytes),
+            "delay_p50": _seconds(feed.delay_p50),
+            "delay_p95": _seconds(feed.delay_p95),
+        }
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else round(span.total_seconds(), 1)
+
+
+def _short(span: timedelta | None) -> str:
+    return "-" if span is None else f"{span.total_seconds() / 60:.1f} min"
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("url")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def why(ctx: click.Context, url: str, as_json: bool) -> None:
+    """Show everything decided about an address: sightings, key, merged into what, kept or not, by which rule, when."""
+    from aggregator.config.wiring import publishers_of
+    from aggregator.identity.identify import identify
+    from aggregator.redaction import mask_password
+    from aggregator.urls import clean
+
+    config = load(ctx)
+    identity = identify(url, publishers_of(config))
+    spellings = tuple(dict.fromkeys([url, clean(url) or url]))
+    with open_store_of(config) as store:
+        trace = store.trace(spellings, () if identity.key is None else (identity.key,))
+    if as_json:
+        print_json(json.loads(mask_password(json.dumps({**asdict(identity), **asdict(trace)}, default=_plain))))
+    else:
+        for name, line in explain(identity, trace):
+            print(printable(mask_password(f"{name:<11}{line}")))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def explain(identity: Identity, trace: Trace) -> Iterator[tuple[str, str]]:
+    """Yield what is known as lines under names; a name stands at the first of its lines."""
+    yield "url", identity.url
+    yield "key", f"{identity.key or 'none: it cannot mean an article'} (rule {identity.rule})"
+    if not any((trace.entries, trace.pages, trace.articles, trace.decisions)):
+        yield "", "Nothing is stored about this address: no feed announced it, no page led to it."
+        return
+    for name, lines in (
+        ("sightings", _sighting_lines(trace)),
+        ("page", _page_lines(trace)),
+        ("article", _article_lines(trace)),
+        ("evidence", _evidence_lines(trace)),
+        ("decisions", _decision_lines(trace)),
+    ):
+        for index, line in enumerate(lines):
+            yield name if index == 0 else "", line
+
+
+def _sighting_lines(trace: Trace) -> Iterator[str]:
+    for entry in trace.entries:
+        published = f", published {_spell(entry.published_at)}" if entry.published_at is not None else ""
+        yield f"{_spell(entry.first_seen)} in {entry.feed}: {entry.title!r} {entry.link or entry.entry_id}{published}"
+
+
+def _page_lines(trace: Trace) -> Iterator[str]:
+    for page in trace.pages:
+        tries = f"{page.attempts} failed tries" if page.attempts else "no failed try"
+        cause = f", {page.cause.value}: {page.detail}" if page.cause is not None else ""
+        due = f", due {_spell(page.due_at)}" if page.state == "due" else ""
+        fetched = f", fetched {_spell(page.fetched_at)}" if page.fetched_at is not None else ""
+        target = f" -> {page.target}" if page.target != page.url else ""
+        yield f"{page.state}: {page.url}{target} ({page.key}), {tries}{due}{fetched}{cause}"
+
+
+def _article_lines(trace: Trace) -> Iterator[str]:
+    for one in trace.articles:
+        merged = f", merged into {one.merged_into}" if one.merged_into is not None else ""
+        like = f", nearly the same as {one.near_duplicate_of}" if one.near_duplicate_of is not None else ""
+        gone = f", forgotten {_spell(one.forgotten_at)}" if one.forgotten_at is not None else ""
+        yield f"{one.id} {one.url} ({one.key}), revision {one.revision}{merged}{like}{gone}"
+
+
+def _evidence_lines(trace: Trace) -> Iterator[str]:
+    for edge in trace.evidence:
+        yield f"{edge.key} = {edge.other}: {edge.kind}, says {edge.witness}, {_spell(edge.seen_at)}"
+
+
+def _decision_lines(trace: Trace) -> Iterator[str]:
+    for one in trace.decisions:
+        at = _spell(one.at) if one.at is not None else ""
+        article = f", article {one.article_id}" if one.article_id is not None else ""
+        detail = f": {one.detail}" if one.detail else ""
+        yield f"{at} {one.verdict} by {one.rule}{article} {one.url}{detail}"
+
+
+def _spell(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+# --- serve ------------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.pass_context
+def serve(ctx: click.Context) -> None:
+    """Serve status page and API alone, over an existing store, until a signal comes."""
+    from aggregator import web
+    from aggregator.monitoring.metrics import Metrics
+
+    config = load(ctx)
+    if config.web.address is None:
+        raise ConfigError('[web] listen: is "", so there is nothing to serve; write "127.0.0.1:8642"')
+    token = web.read_token(config.web.token_file)
+    stop = threading.Event()
+    with open_store_of(config, readonly=False) as store:
+        metrics = Metrics()
+        metrics.watch_store(store.counts)
+        app = web.create_app(
+            store, ready=lambda: not stop.is_set(), metrics=metrics, refresh=web.refresher(store), token=token
+        )
+        with web.serve(app, web.listen(*config.web.address)) as server:
+            catch_signals(stop.set)
+            print(f"serving on {web.address_of(server)}", file=sys.stderr)
+            stop.wait()

@@ -1,0 +1,158 @@
+"""Commands that change what is stored already: reextract, forget."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from aggregator.cli.articles import open_store_of
+from aggregator.cli.framework import cli, load, number, print_json, printable, say
+from aggregator.cli.progress import counted
+from aggregator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aggregator.config.settings import Config
+    from aggregator.extraction.reextract import Difference
+    from aggregator.models.records import Key
+    from aggregator.store import SqlStore
+
+_PUBLISH_WAIT = timedelta(seconds=60)
+
+
+def publish_now(config: Config, store: SqlStore) -> None:
+    """Bring the outputs up to date; a process that holds them does it instead."""
+    from aggregator.config.wiring import sinks_of
+    from aggregator.sinks.publish import publish
+
+    if not publish(store, sinks_of(config), wait=_PUBLISH_WAIT).held:
+        say("the changes wait to be published: another process holds the outputs")
+
+
+@cli.command(examples=("aggregator reextract --dry-run", "aggregator reextract"))
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each article that changes.")
+@click.pass_context
+def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Extract again from the raw pages that are kept, and report what changes.
+
+    Asks no server. Old texts stay as revisions; a page that gives nothing now keeps the article it gave before.
+    """
+    config = load(ctx)
+    changed = failed = 0
+    with open_store_of(config, readonly=False) as store:
+        for difference in counted(_differences(config, store, dry_run=dry_run), "articles that change"):
+            changed += difference.failed is None
+            failed += difference.failed is not None
+            if as_json:
+                print_json(_record(difference))
+            else:
+                print(printable(_line(difference)))
+        if not dry_run:
+            publish_now(config, store)
+    if not as_json:
+        verb = "would change" if dry_run else "changed"
+        print(f"{number(changed, 'article')} {verb}, {number(failed, 'page')} gave nothing this time")
+
+
+def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[Difference]:
+    from aggregator.clock import SystemClock
+    from aggregator.config.wiring import page_rules_of, publishers_of, raw_folder
+    from aggregator.engine.pool import WorkerPool, outcome_of
+    from aggregator.extraction.reextract import reextract as differences
+    from aggregator.rawstore import FileRawStore
+
+    publishers = publishers_of(config)
+    raw_store = FileRawStore(raw_folder(config), SystemClock())
+    pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
+    try:
+        yield from differences(
+            store,
+            raw_store,
+            publishers,
+            page_rules_of(config, publishers),
+            pool.submit,
+            outcome_of,
+            mode=config.extraction.mode,
+            dry_run=dry_run,
+        )
+    finally:
+        pool.close()
+
+
+def _record(difference: Difference) -> dict[str, object]:
+    failed = difference.failed
+    return {
+        "id": difference.article_id,
+        "url": difference.url,
+        "fields": list(difference.fields),
+        "similarity": difference.similarity,
+        "error": None if failed is None else f"{failed.cause}: {failed.detail}",
+    }
+
+
+def _line(difference: Difference) -> str:
+    name = difference.article_id or "new article"
+    if difference.failed is not None:
+        return f"{name}  {difference.url}  gives nothing now: {difference.failed.cause}: {difference.failed.detail}"
+    return f"{name}  {difference.url}  {', '.join(difference.fields)}  (body {difference.similarity:.0%} alike)"
+
+
+@cli.command(
+    examples=(
+        "aggregator forget https://p.dw.com/p/4JNNH",
+        "aggregator forget www.example.com   # and all hosts below it",
+    )
+)
+@click.argument("url_or_host")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: the ids of the articles, the raw pages erased.")
+@click.pass_context
+def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
+    """Erase an article, or all articles of a host, for good.
+
+    Texts, revisions, raw pages and output files go. The keys stay, so nothing of it comes back. Exit status 1: nothing
+    was known of it.
+    """
+    from aggregator.clock import SystemClock
+    from aggregator.config.wiring import raw_folder
+    from aggregator.rawstore import FileRawStore
+
+    config = load(ctx)
+    keys, hosts = _meant(url_or_host, config)
+    with open_store_of(config, readonly=False) as store:
+        gone, hashes = store.forget(keys, hosts)
+        raw_store = FileRawStore(raw_folder(config), SystemClock())
+        for content_hash in hashes:
+            raw_store.delete(content_hash)
+        publish_now(config, store)
+    if as_json:
+        print_json({"articles": list(gone), "raw": list(hashes)})
+    else:
+        print(f"{number(len(gone), 'article')} and {number(len(hashes), 'raw page')} erased")
+    if not gone and not hashes:
+        say(f"{url_or_host}: nothing of it was stored")
+        ctx.exit(1)
+
+
+def _meant(url_or_host: str, config: Config) -> tuple[Sequence[Key], Sequence[str]]:
+    """Return the keys, or the hosts, to forget.
+
+    Raises:
+        ConfigError: it is neither an address of an article nor a host.
+    """
+    from aggregator.config.wiring import publishers_of
+    from aggregator.identity.identify import identify
+    from aggregator.urls import host_of, is_http
+
+    if is_http(url_or_host):
+        key = identify(url_or_host, publishers_of(config)).key
+        if key is None:
+            raise ConfigError(f"{url_or_host}: cannot mean an article; to forget all of a host, name the host alone")
+        return (key,), ()
+    host = host_of(f"http://{url_or_host}/").rpartition(":")[0]
+    if not host or set(url_or_host) & set("/?#@ "):
+        raise ConfigError(f"{url_or_host}: is neither an address nor a host; write https://... in full, or the host")
+    return (), (host,)

@@ -1,0 +1,1 @@
+"""The configuration: keys, loading, editing, and what the parts are given of it."""

@@ -1,0 +1,266 @@
+"""Load the configuration: find the files, apply the environment, check everything, say clearly what is wrong.
+
+Every error is one line that names file, key, value and remedy. Writes nothing (`configfile` edits); the keys
+themselves are in `settings`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import tomlkit
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from aggregator.config.editing import FEEDS_FILE, read_text
+from aggregator.config.settings import SECTIONS, Config, FeedSettings, quote, same_address
+from aggregator.errors import ConfigError
+from aggregator.redaction import mask
+
+_ENVIRONMENT_NAME: Final = re.compile(r"AGGREGATOR_(?P<section>[A-Z]+(?:_[A-Z]+)*?)__(?P<key>\w+)")
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read and check the configuration file, `feeds.toml` beside it, and the overrides in `environ`.
+
+    Raises:
+        ConfigError: nothing was found or something is wrong; one line with file, key, value and remedy.
+    """
+    found = find_config(environ) if path is None else path
+    if found is None:
+        looked = ", ".join(str(place) for place in _search_order(environ))
+        raise ConfigError(f"no configuration found (looked for {looked}); write one or name it with --config FILE")
+    settings = _read_toml(found)
+    listed = _feed_tables(settings, found)
+    beside = found.with_name(FEEDS_FILE)
+    if found.name != FEEDS_FILE and beside.exists():
+        more = _read_toml(beside)
+        for key in more.keys() - {"feeds"}:
+            raise ConfigError(f"{beside}: {key}: only [[feeds]] may stand in this file; move it to {found}")
+        listed += _feed_tables(more, beside)
+    return _check(settings, listed, found, environ)
+
+
+def default_config(environ: Mapping[str, str], folder: Path) -> Config:
+    """Return the settings that hold without any file, for commands that need none; paths start from `folder`.
+
+    Raises:
+        ConfigError: an override in `environ` is wrong.
+    """
+    return _check({}, [], folder / "aggregator.toml", environ)
+
+
+def find_config(environ: Mapping[str, str]) -> Path | None:
+    """Return the file that `load_config` reads when none is named; None: there is none.
+
+    `$AGGREGATOR_CONFIG` is returned even when it does not exist: whoever sets it means it.
+    """
+    if environ.get("AGGREGATOR_CONFIG"):
+        return Path(environ["AGGREGATOR_CONFIG"])
+    return next((place for place in _search_order(environ) if place.exists()), None)
+
+
+def _search_order(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    home = (Path(environ["HOME"]) / ".config/aggregator/aggregator.toml",) if environ.get("HOME") else ()
+    return (Path("config/aggregator.toml"), *home, Path("/etc/aggregator/aggregator.toml"))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds is checked by the models
+    text = read_text(path).removeprefix("\ufeff")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply; write tables and lists as the reference shows them") from None
+    except ValueError as error:
+        raise ConfigError(_one_line(f"{path}: {_syntax_error(str(error), text)}")) from None
+
+
+def _syntax_error(message: str, text: str) -> str:
+    """Return tomllib's message with the line in front, that line itself, and the usual remedy."""
+    lines = text.removesuffix("\n").split("\n")
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
+    number = int(place[1]) if place and place[1] else len(lines)
+    said = message[: place.start()] if place else message.partition(";")[0]
+    shown = _shorten(mask(lines[min(number, len(lines)) - 1].strip()))
+    return f'line {number}: {shown or "(empty)"}: {said}; write key = value, texts in quotes: key = "text"'
+
+
+def _feed_tables(settings: dict[str, Any], path: Path) -> list[tuple[Any, str]]:
+    """Take `feeds` out of `settings`; each table comes with where it stands, for messages."""
+    feeds = settings.pop("feeds", [])
+    if not isinstance(feeds, list):
+        raise ConfigError(f"{path}: feeds: {quote(feeds)} is not a list of tables; write [[feeds]] above each feed")
+    return [(feed, f"{path}: feeds[{index}]") for index, feed in enumerate(feeds)]
+
+
+def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, environ: Mapping[str, str]) -> Config:
+    """Return the checked configuration; `listed` are the feeds with the places they stand at."""
+    places: dict[tuple[str | int, ...], str] = {("feeds", index): place for index, (_, place) in enumerate(listed)}
+    data = {**{section: {} for section in SECTIONS if section != "feeds"}, **settings}
+    for name, text in sorted(environ.items()):
+        override = _ENVIRONMENT_NAME.fullmatch(name)
+        if override is None:
+            continue
+        section, key = override["section"].lower(), override["key"].lower()
+        _check_override(name, section, key)
+        if isinstance(data[section], dict):
+            data[section] = {**data[section], key: _read_override(section, key, text)}
+            places[section, key] = name
+    try:
+        folder = path.absolute().parent
+        config = Config.model_validate({**data, "feeds": [feed for feed, _ in listed]}, context={"folder": folder})
+    except ValidationError as error:
+        raise ConfigError(_one_line(_explain(error.errors()[0], path, places))) from None
+    config._path = path
+    _check_duplicates(config.feeds, [place for _, place in listed])
+    _check_files(config, path, places)
+    return config
+
+
+def _check_override(name: str, section: str, key: str) -> None:
+    """Refuse an override that names no key of ours."""
+    names = {
+        f"AGGREGATOR_{section.upper()}__{key.upper()}": (section, key)
+        for section, keys in _keys().items()
+        if section != "feeds"
+        for key in keys
+    }
+    if (section, key) not in names.values():
+        raise ConfigError(f"{name}: no such setting in the environment; did you mean {_nearest(name, names)}?")
+
+
+def _read_override(section: str, key: str, text: str) -> object:
+    """Return the value that `text` stands for: a text where the key takes texts, else as TOML has it."""
+    default = SECTIONS[section].model_fields[key].default
+    if isinstance(default, str):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        return [part.strip() for part in text.split(",") if part.strip()] if isinstance(default, tuple) else text
+
+
+def _check_duplicates(feeds: Sequence[FeedSettings], places: Sequence[str]) -> None:
+    """Refuse an address that is listed twice with different settings; twice alike does no harm."""
+    first: dict[str, int] = {}
+    for index, feed in enumerate(feeds):
+        before = first.setdefault(same_address(feed.url), index)
+        if feed.model_copy(update={"url": feeds[before].url}) != feeds[before]:
+            shown = quote(mask(feed.url))
+            raise ConfigError(
+                f"{places[index]}.url: {shown} stands already at {places[before]}, with other settings; remove one"
+            )
+
+
+def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ...], str]) -> None:
+    """Refuse files that the operator named and that are not there; folders of our own are made when needed."""
+    token, site_configs = config.web.token_file, config.extraction.site_config_dir
+    if token is not None:
+        place = places.get(("web", "token_file"), f"{path}: web.token_file")
+        try:
+            secret = token.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"{place}: {quote(str(token))} cannot be read; write a token into that file") from None
+        if not secret:
+            raise ConfigError(f"{place}: {quote(str(token))} is empty; write a token into that file")
+    if site_configs is not None and not site_configs.is_dir():
+        place = places.get(("extraction", "site_config_dir"), f"{path}: extraction.site_config_dir")
+        raise ConfigError(f'{place}: {quote(str(site_configs))} is not a folder; make it, or write ""')
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def _keys() -> dict[str, tuple[str, ...]]:
+    return {section: tuple(SECTIONS[section].model_fields) for section in SECTIONS}
+
+
+def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
+    return difflib.get_close_matches(name, list(names), n=1, cutoff=0)[0]
+
+
+def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, ...], str]) -> str:
+    """Return the line for one error of pydantic: place, value, what is wrong, what to write."""
+    loc = error["loc"]
+    depth = next((depth for depth in (len(loc), 2, 1) if loc[:depth] in places), 0)
+    place = places[loc[:depth]] if depth else f"{path}:"
+    keys = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[depth:])
+    where = place + keys if depth else f"{place} {keys.lstrip('.')}"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: {_unknown_key(loc)}"
+    if error["type"] == "missing":
+        return f'{where}: is missing; write {loc[-1]} = "https://example.com/feed.xml"'
+    return f"{where}: {_shorten(mask(quote(error['input'])))} {_remedy(error, loc)}"
+
+
+def _unknown_key(loc: tuple[str | int, ...]) -> str:
+    if len(loc) == 1:
+        return f"no such section; did you mean [{_nearest(str(loc[0]), _keys())}]?"
+    section, key = str(loc[0]), str(loc[-1])
+    homes = [f"[{other}]" for other, keys in _keys().items() if key in keys]
+    if homes:
+        return f"no such key in this section; it belongs to {' or '.join(homes)}"
+    return f'no such key; did you mean "{_nearest(key, _keys()[section])}"?'
+
+
+def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
+    """Return what is wrong with the value and what to write instead."""
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "string_type":
+            return "is not a text; write it in quotes"
+        case "int_type":
+            return "is not a whole number; write one without quotes, such as 4"
+        case "bool_type":
+            return "is neither true nor false; write true or false, without quotes"
+        case "tuple_type":
+            return 'is not a list; write ["…", "…"]'
+        case "literal_error":
+            return f"is not known; write {context['expected'].replace(chr(39), chr(34))}"
+        case "greater_than_equal":
+            return f"is too small; write at least {context['ge']}"
+        case "greater_than":
+            return f"is too small; write more than {context['gt']}"
+        case "less_than_equal":
+            return f"is too large; write at most {context['le']}"
+        case _:  # model_type: a section or a feed that is no table
+            table = "[[feeds]]" if loc[0] == "feeds" else f"[{loc[0]}]"
+            return f"is not a table; write {table} on a line of its own and its keys below"
+
+
+def _one_line(text: str) -> str:
+    """Return `text` with everything that could break or garble a line escaped."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 100 else text[:99] + "…"
+
+
+# --- giving out -------------------------------------------------------------------------------------------------------
+
+
+def show(config: Config, *, as_json: bool = False) -> str:
+    """Return the effective configuration as TOML, or as one line of JSON: paths resolved, secrets masked."""
+    settings = config.model_dump(mode="json")
+    feeds = [{key: value for key, value in feed.items() if value is not None} for feed in settings.pop("feeds")]
+    if as_json:
+        return mask(json.dumps(settings | {"feeds": feeds}, ensure_ascii=False)) + "\n"
+    return mask(tomlkit.dumps(settings | {"feeds": feeds} if feeds else settings))
+
+
+def config_schema() -> dict[str, Any]:  # Any: a JSON document
+    """Return the JSON Schema of the configuration file, for editors."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "aggregator.toml"}

@@ -1,0 +1,1 @@
+"""A page to its article: text, body, metadata, quality."""

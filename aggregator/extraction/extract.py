@@ -1,0 +1,314 @@
+"""A page to its article: seed text, body, metadata. The only user of the extraction libraries; never raises.
+
+Resiliparse gives `text`, to the byte. `body` is chosen from the page's blocks by three opinions (`aggregator.body`):
+trafilatura in its fast, recall-oriented mode, the port of readability inside trafilatura, Resiliparse. The page is
+parsed once for each library.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from copy import copy
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Literal
+
+import nh3
+from lxml import etree
+from lxml.etree import _Element as Element
+from lxml.html import HtmlElement, document_fromstring
+from resiliparse.extract.html2text import extract_plain_text
+from trafilatura import bare_extraction
+from trafilatura.metadata import examine_meta, extract_author, extract_meta_json, extract_metadata
+from trafilatura.readability_lxml import Document as ReadabilityDocument
+from trafilatura.settings import Document as TrafilaturaDocument
+
+from aggregator.extraction.blocks import NO_TEXT_TAGS, Block, blocks_of, letters_of
+from aggregator.extraction.body import Guide, Opinion, Opinions, select_body
+from aggregator.extraction.bylines import looks_personal, persons_of
+from aggregator.extraction.images import lead_image_of
+from aggregator.extraction.markup import Markup, read_markup
+from aggregator.extraction.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
+from aggregator.extraction.page_rules import Applied, PageRules, apply_rules, mark_css
+from aggregator.models.fetching import Cause
+from aggregator.models.records import DateSource, ExtractInput, Extraction, LeadImage, PageFailed
+from aggregator.text.languages import language_of
+
+logger = logging.getLogger(__name__)
+
+_FOREIGN = re.compile(r"<(?:svg|math)\b", re.IGNORECASE)
+_NOT_PLAIN = re.compile(  # markup, and what HTML does not have
+    "[<&\\u2028\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]"
+)
+_KEPT_TAGS = {"main", "section", "form", "fieldset"}  # beside nh3's own
+
+EXTRACTOR_NAME = "aggregator"
+EXTRACTOR_VERSION = f"1+trafilatura-{version('trafilatura')}+resiliparse-{version('resiliparse')}"
+
+Mode = Literal["standard", "thorough"]
+
+_NOT_TEXT_TYPES = ("image/", "video/", "audio/", "font/", "application/pdf", "application/zip", "application/octet")
+_PARSER = etree.HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
+# One class for all elements: that of lxml.html calls Python for each element that anybody looks at, again and again.
+_PARSER.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
+_BINARY_HEAD_CHARS = 4096
+_BULLET = re.compile(r"^\s*[-•] ?")
+_NUMBER = re.compile(r"^\s*\d{1,3}\. ")
+_BODY = re.compile(r"<body\b", re.IGNORECASE)
+_ELEMENT = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>")
+_INLINE = frozenset(
+    {"a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
+)
+_USELESS_TAGS = (*sorted(NO_TEXT_TAGS - {"math"}), "link", "picture")  # trafilatura reads formulas
+_FRAME_TAGS = ("footer", "nav")
+_MORE_IN_FEED = 1.3  # how much longer than the page's body the feed's own content has to be to be preferred
+
+
+def extract_page(
+    page: ExtractInput,
+    publisher: PageRules | None = None,
+    mode: Mode = "standard",
+    markup: Markup | None = None,
+) -> Extraction | PageFailed:
+    """Return what the page says; the feed's own content where that is clearly more, or why there is nothing.
+
+    `markup` is what `read_markup` gave, if the caller has it.
+    """
+    read = markup or read_markup(page)
+    media_type = page.headers.get("content-type", "").lower()
+    if media_type.startswith(_NOT_TEXT_TYPES) or is_binary(read.text):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is no text")
+    result = _guarded(page, lambda: _extract(read, page, publisher, mode))
+    if isinstance(result, PageFailed):
+        return result
+    if not result.text.strip() and not result.body:
+        return PageFailed(cause=Cause.NO_TEXT, detail="the page has no text")
+    return with_feed_content(result, page)
+
+
+def extract_entry(page: ExtractInput) -> Extraction | PageFailed:
+    """Return what the feed's entry says alone; `source` is "feed"."""
+    result = _guarded(page, lambda: _extract_entry(page))
+    if isinstance(result, Extraction) and not result.body:
+        return PageFailed(cause=Cause.NO_TEXT, detail="the entry has no content")
+    return result
+
+
+def _guarded(page: ExtractInput, extract: Callable[[], Extraction]) -> Extraction | PageFailed:
+    """Run foreign parsers: whatever they raise costs this page only."""
+    try:
+        return extract()
+    except Exception as error:  # noqa: BLE001 - parsers of three libraries, on pages of anyone
+        logger.warning("extraction failed", extra={"url": page.url, "error": repr(error)})
+        return PageFailed(cause=Cause.EXTRACTION_FAILED, detail=f"{type(error).__name__}: {error}"[:300])
+
+
+def _extract_entry(page: ExtractInput) -> Extraction:
+    text = feed_text(page.feed_title, page.feed_html)
+    return _combine(page, Metadata(), text, feed_body(page.feed_html), source="feed")
+
+
+def feed_text(title: str, content: str) -> str:
+    """Return the seed format's text of an entry: title, blank line, content (SEED_FORMAT, "When there is no page")."""
+    plain = extract_plain_text(
+        content, preserve_formatting=True, main_content=False, list_bullets=True, alt_texts=True, links=False
+    )
+    return f"{title}\n\n{plain}" if title else str(plain)
+
+
+def feed_body(content: str) -> str:
+    """Return the paragraphs of an entry's content.
+
+    Without markup there is one, if any. lxml leaves an `<svg/onload=...>` open to the end, and all text in it; HTML
+    ends it at the next paragraph.
+    """
+    if not _NOT_PLAIN.search(content):
+        return " ".join(content.split()) if letters_of(content) else ""
+    if _FOREIGN.search(content):
+        content = nh3.clean(content, tags=nh3.ALLOWED_TAGS | _KEPT_TAGS)
+    return _join(blocks_of(_parse(content)))
+
+
+def is_binary(text: str) -> bool:
+    """Tell whether what was decoded is no text: a PDF, or NUL at its beginning."""
+    head = text[:_BINARY_HEAD_CHARS]
+    return head.lstrip().startswith("%PDF") or "\0" in head
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: Mode) -> Extraction:
+    page_html = markup.text
+    text = str(
+        extract_plain_text(
+            page_html, preserve_formatting=True, main_content=True, list_bullets=True, alt_texts=True, links=False
+        )
+    )
+    tree = _parse(page_html if rules is None else mark_css(page_html, rules))
+    applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
+    metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen)
+    metadata = _ask_trafilatura(tree, metadata, page)
+    image = lead_image_of(tree, metadata.image_urls, page.url)
+    guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
+    body = _body_by_rule(applied.content) or _body_of(tree, text, guide, mode)
+    return _combine(page, metadata, text, body, image)
+
+
+def _body_by_rule(content: Iterable[Element]) -> str:
+    """Return the text where the publisher's rule says that it is; nobody needs to be asked."""
+    return _join(block for element in content for block in blocks_of(element) if _is_text(block))
+
+
+def _body_of(tree: Element, text: str, guide: Guide, mode: Mode) -> str:
+    _strip(tree)
+    plain = _opinion(_lines(text))
+    readable = _opinion(_readable_lines(tree))
+    proposed = _trafilatura_lines(tree, recall=True)
+    second = None
+    if mode == "thorough" and (default := _trafilatura_lines(tree, recall=False)):
+        proposed, second = default, _opinion(proposed) if proposed else None
+    proposal = _opinion(proposed) if proposed else readable if readable.size else plain
+    root = tree.find("body")
+    opinions = Opinions(proposal=proposal, readable=readable, plain=plain, second=second)
+    chosen = select_body(blocks_of(tree if root is None else root), opinions, guide)
+    if chosen:
+        return _join(chosen)
+    return "\n\n".join(line.strip() for line in proposed or text.splitlines() if line.strip())
+
+
+def _parse(page_html: str) -> Element:
+    """Parse for lxml; what is only a fragment becomes a whole page, as the extractors expect."""
+    if not _BODY.search(page_html):
+        page_html = f"<html><body>{page_html}</body></html>"
+    return document_fromstring(page_html.replace("\0", "\ufffd").encode("utf-8", "replace"), parser=_PARSER)
+
+
+def _strip(tree: Element) -> None:
+    """Drop what nobody takes for the article, so that no extractor copies and searches it.
+
+    A frame of navigation around all paragraphs is the page itself. What tells trafilatura of a forum stays.
+    """
+    forums = [script.text for script in tree.iter("script") if "DiscussionForumPosting" in (script.text or "")]
+    has_text_outside = any(next(paragraph.iterancestors(*_FRAME_TAGS), None) is None for paragraph in tree.iter("p"))
+    etree.strip_elements(tree, *_USELESS_TAGS, *(_FRAME_TAGS if has_text_outside else ()), with_tail=False)
+    for text in forums[:1]:
+        etree.SubElement(tree, "script", type="application/ld+json").text = text
+
+
+def _is_text(block: Block) -> bool:
+    return not block.inside & {"h1", "figcaption", "nav"} and block.link_share < 0.8
+
+
+def _join(blocks: Iterable[Block]) -> str:
+    return "\n\n".join(block.text for block in blocks)
+
+
+def _opinion(lines: Iterable[str]) -> Opinion:
+    """Take lines for an opinion; numbered ones with and without number, which may be the list's or the text's."""
+    return Opinion(one for line in lines for one in ((line, _NUMBER.sub("", line)) if _NUMBER.match(line) else (line,)))
+
+
+def _lines(text: str) -> list[str]:
+    return [_BULLET.sub("", line) for line in text.splitlines()]
+
+
+def _trafilatura_lines(tree: Element, *, recall: bool) -> list[str]:
+    """Return trafilatura's article; `recall`: its fast mode, which rather takes too much. No state between pages."""
+    document = bare_extraction(tree, fast=recall, favor_recall=recall, include_comments=False, deduplicate=False)
+    return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
+
+
+def _readable_lines(tree: Element) -> Iterator[str]:
+    """Return the article as readability has it; its serialised result is cut at block tags: parsing it costs more."""
+    summary = ReadabilityDocument(copy(tree)).summary()
+    cut = _ELEMENT.sub(lambda tag: "" if tag.group(2) in _INLINE else "\n", summary)
+    yield from html.unescape(cut).split("\n")
+
+
+def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
+    """Fill the fields that the page does not state by what trafilatura finds in its markup."""
+    if metadata.title and metadata.authors and metadata.published:
+        return metadata
+    is_dated = metadata.title and metadata.published
+    found = _ask_for_author(tree) if is_dated else extract_metadata(copy(tree), page.url)
+    guessed = persons_of([found.author or ""], metadata.site)
+    credited = {letters_of(name) for name in metadata.credited}
+    named = tuple(name for name in guessed if looks_personal(name) and letters_of(name) not in credited)
+    published = metadata.published or read_date(found.date or "", page.first_seen)
+    return replace(
+        metadata,
+        title=metadata.title or " ".join((found.title or "").split()),
+        authors=metadata.authors or named or metadata.credited or guessed,
+        published=published if is_plausible(published, page.first_seen) else "",
+    )
+
+
+def _ask_for_author(tree: Element) -> TrafilaturaDocument:
+    """Return what trafilatura's `extract_metadata` says of the author and no more: the rest takes as long again."""
+    found = examine_meta(tree)
+    if " " not in (found.author or ""):
+        found.author = None
+    with suppress(Exception):  # what its reader of JSON-LD stumbles over costs no page
+        found = extract_meta_json(tree, found)
+    found.author = found.author or extract_author(tree)
+    found.clean_and_trim()
+    return found
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def _combine(
+    page: ExtractInput,
+    metadata: Metadata,
+    text: str,
+    body: str,
+    image: LeadImage | None = None,
+    source: Literal["page", "feed"] = "page",
+) -> Extraction:
+    published, date_source = _published(page, metadata)
+    return Extraction(
+        title=metadata.title or page.feed_title,
+        authors=metadata.authors or persons_of(page.feed_authors) or metadata.credited,
+        date=published[:10],
+        published=published,
+        date_source=date_source,
+        updated=metadata.updated,
+        language=language_of(body, metadata.language or page.feed_language),
+        site=metadata.site,
+        text=text,
+        body=body,
+        source=source,
+        lead_image=image,
+        declared=metadata.declared,
+        tags=metadata.tags or page.feed_tags,
+        extractor_name=EXTRACTOR_NAME,
+        extractor_version=EXTRACTOR_VERSION,
+    )
+
+
+def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]:
+    """Return the date and who said it: the page, else the feed, else the day when it was first seen (UTC)."""
+    if metadata.published:
+        return metadata.published, DateSource.PAGE
+    announced = read_date(page.feed_published, page.first_seen)
+    if announced and is_plausible(announced, page.first_seen):
+        return announced, DateSource.FEED
+    if page.first_seen is not None:
+        return page.first_seen.date().isoformat(), DateSource.FIRST_SEEN
+    return "", DateSource.NONE
+
+
+def with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
+    """Take the feed's own text where it clearly has more than the page: a stub behind a paywall, a failed template."""
+    entry = extract_entry(page) if page.feed_html else None
+    if not isinstance(entry, Extraction):
+        return extraction
+    if len(letters_of(entry.body)) < max(500, _MORE_IN_FEED * len(letters_of(extraction.body))):
+        return extraction
+    return replace(extraction, text=entry.text, body=entry.body, source="feed")

@@ -1,0 +1,24 @@
+"""A page's bytes, read once for all who look at its source: its text and what it says of itself in JSON-LD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aggregator.extraction.json_ld import JsonLd, read_json_ld
+from aggregator.models.records import ExtractInput
+from aggregator.text.encoding import decode, html_declaration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markup:
+    """The decoded source and the object of its article."""
+
+    text: str
+    json_ld: JsonLd
+
+
+def read_markup(page: ExtractInput) -> Markup:
+    """Decode a page (BOM, header, declaration, content: docs/politeness.md) and read its JSON-LD."""
+    content_type = page.headers.get("content-type", "")
+    text = decode(page.body, content_type=content_type, declared=html_declaration(page.body)).text
+    return Markup(text=text, json_ld=read_json_ld(text, page.url))

@@ -1,0 +1,334 @@
+"""What a page says about its article: title, authors, dates, language, addresses. It chooses no text.
+
+Field by field: publisher rule, JSON-LD, Open Graph and meta, then the page's own markup. (JSON-LD first gains an eighth
+on titles; the other order gains nothing.) What stays empty, `extract` asks trafilatura for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin, urlsplit
+
+from lxml.etree import _Element as Element
+
+from aggregator.extraction.blocks import blocks_of, letters_of, text_in
+from aggregator.extraction.bylines import looks_personal, persons_of
+from aggregator.extraction.json_ld import JsonLd, Node, text_of, types_of
+from aggregator.models.records import DeclaredUrls
+from aggregator.text.dates import EARLIEST_AT, LATEST_AHEAD, parse_date, read_usual
+from aggregator.text.languages import language_tag
+
+_TITLE_METAS = ("og:title", "twitter:title", "dc.title", "parsely-title", "sailthru.title", "headline")
+_AUTHOR_METAS = ("author", "article:author", "parsely-author", "sailthru.author", "dc.creator", "byl", "og:author")
+_DATE_METAS = (
+    *("article:published_time", "og:article:published_time", "datepublished", "og:published_time"),
+    *("parsely-pub-date", "sailthru.date", "dc.date.issued", "dcterms.created", "dc.date", "publication_date"),
+    *("publishdate", "pubdate", "article:published", "date", "cxenseparse:recs:publishtime"),
+)
+_UPDATED_METAS = ("article:modified_time", "og:updated_time", "datemodified", "last-modified", "dcterms.modified")
+_TEASER_METAS = ("og:description", "description", "twitter:description", "dc.description")
+_SITE_METAS = ("og:site_name", "application-name", "dc.publisher", "publisher")
+_TAG_METAS = ("article:tag", "news_keywords")
+
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ]+(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?\s?(Z|[+-]\d\d(?::?\d\d)?)?)?)?",
+    re.ASCII,
+)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_CLOCK = re.compile(r"\d[:hH.]\d\d")
+_URL_DAY = re.compile(r"/((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[01])(?:[/-]|$)")
+_SUFFIX = re.compile(r"\s+[|–—·•:»«-]\s+|\s*[|｜]\s*")
+_MAX_TITLE_CHARS = 500
+_MIN_HEAD_CHARS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What a page states. Dates are ISO 8601 in the page's own offset or bare days; `""` is unknown."""
+
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    credited: tuple[str, ...] = ()  # organisations and departments named in the place of authors
+    published: str = ""
+    updated: str = ""
+    language: str = ""
+    site: str = ""
+    tags: tuple[str, ...] = ()
+    declared: DeclaredUrls = field(default_factory=DeclaredUrls)
+    image_urls: tuple[str, ...] = ()
+    teasers: tuple[str, ...] = ()
+    article_body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What publisher rules found on this page, to be believed before all else."""
+
+    authors: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    next_page: str = ""
+    metas: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def read_metadata(tree: Element, json_ld: JsonLd, url: str, stated: Stated, latest: datetime | None) -> Metadata:
+    """Return what the page states; dates after `latest` (the time it was seen) by more than two days are not taken."""
+    metas, article = metas_of(tree), json_ld.article
+    site = _site_of(metas, json_ld)
+    persons, organisations = _json_ld_authors(json_ld)
+    return Metadata(
+        title=_title_of(tree, article, metas, site, url),
+        authors=_authors_of(tree, persons, metas, stated, site),
+        credited=persons_of([*organisations, *persons]) or persons_of(_values(metas, _AUTHOR_METAS)),
+        published=_first_date(_published_of(tree, article, metas, stated, url), latest),
+        updated=_first_date([text_of(article.get("dateModified")), *_values(metas, _UPDATED_METAS)], latest),
+        language=_language_of(tree, article, metas),
+        site=site,
+        tags=_tags_of(article, metas),
+        declared=_declared_of(tree, article, metas, url, stated.next_page),
+        image_urls=tuple(_absolute(_json_ld_images(article), url) + _absolute(_values(metas, ("og:image",)), url)),
+        teasers=tuple(filter(None, [text_of(article.get("description")), *_values(metas, _TEASER_METAS)])),
+        article_body=text_of(article.get("articleBody")),
+    )
+
+
+def metas_of(tree: Element) -> dict[str, list[str]]:
+    """Return the contents of all `meta` elements by name, property or itemprop in small letters."""
+    metas: defaultdict[str, list[str]] = defaultdict(list)
+    for element in tree.iter("meta"):
+        content = " ".join((element.get("content") or "").split())
+        if content:
+            for name in {element.get("name"), element.get("property"), element.get("itemprop")} - {None, ""}:
+                metas[str(name).lower()].append(content)
+    return metas
+
+
+def read_date(raw: str, latest: datetime | None = None) -> str:
+    """Return a date as ISO 8601 in its own offset, as precise as it is; `""` if it cannot be read.
+
+    >>> read_date("2022-11-11T10:43:00.000+0100"), read_date("Fri, 11 Nov 2022 10:43:00 +0100"), read_date("2022-11")
+    ('2022-11-11T10:43:00+01:00', '2022-11-11T10:43:00+01:00', '2022-11')
+    """
+    raw = " ".join(raw[:100].split())
+    if (usual := read_usual(raw)) is not None:
+        return usual.isoformat()
+    if found := _ISO.match(raw):
+        return _iso_date(found)
+    if _YEAR.fullmatch(raw):
+        return raw
+    with suppress(ValueError, IndexError, TypeError, OverflowError):
+        at = parsedate_to_datetime(raw)
+        if at.tzinfo is not None:
+            return at.isoformat()
+    read = parse_date(raw, latest or datetime.max.replace(tzinfo=UTC) - 2 * LATEST_AHEAD)
+    if read is None:
+        return ""
+    return read.isoformat() if _CLOCK.search(raw) else read.date().isoformat()
+
+
+def is_plausible(date: str, latest: datetime | None) -> bool:
+    """Tell whether a date as `read_date` gives it lies between 1995 and two days after `latest`."""
+    if date[:4] < str(EARLIEST_AT.year):
+        return False
+    return latest is None or date[:10] <= (latest + LATEST_AHEAD).date().isoformat()
+
+
+def without_site(title: str, site: str, url: str) -> str:
+    """Return a title without the name of the site at its end.
+
+    >>> without_site("All is well | The Times", "The Times", "")
+    'All is well'
+    """
+    host = (urlsplit(url).hostname or "").removeprefix("www.")
+    names = {letters_of(site), letters_of(host), letters_of(host.rpartition(".")[0])} - {""}
+    for separator in reversed(list(_SUFFIX.finditer(title))):
+        end = letters_of(title[separator.end() :])
+        if end in names and separator.start() > 0:
+            return title[: separator.start()].rstrip()
+    return title
+
+
+# --- single fields ----------------------------------------------------------------------------------------------------
+
+
+def _title_of(tree: Element, article: Node, metas: Mapping[str, Sequence[str]], site: str, url: str) -> str:
+    """Return the title that most of the page's statements agree on; where they differ, JSON-LD's.
+
+    Some headlines in JSON-LD are for search engines, and `og:title` for networks; the page shows its own.
+    """
+    heads = [_line_of(head) for head in list(tree.iter("h1"))[:5]]
+    head = next((head for head in heads if len(head) >= _MIN_HEAD_CHARS and letters_of(head) != letters_of(site)), "")
+    votes: defaultdict[str, float] = defaultdict(float)
+    spelled: dict[str, str] = {}
+    statements = (
+        (text_of(article.get("headline")), 1.0),
+        (next(iter(_values(metas, _TITLE_METAS[:1])), ""), 0.9),
+        (head, 0.9),
+        (next(iter(_values(metas, _TITLE_METAS[1:])), ""), 0.5),
+        (text_of(article.get("name")), 0.3),
+        (next((text_in(title) for title in tree.iter("title")), ""), 0.2),
+    )
+    for statement, weight in statements:
+        title = without_site(statement[:_MAX_TITLE_CHARS], site, url)
+        if len(head) < len(title) and title.startswith(head) and head and _SUFFIX.match(title, len(head)):
+            title = head  # "headline | section | site | day"
+        letters = letters_of(title)
+        if letters and letters != letters_of(site):
+            votes[letters] += weight
+            spelled.setdefault(letters, title)
+    return spelled[max(votes, key=votes.__getitem__)] if votes else ""
+
+
+def _line_of(head: Element) -> str:
+    """Return a headline as one line; a kicker in a block of its own is a word of its own."""
+    return " ".join(word for block in blocks_of(head) for word in block.text.split())
+
+
+def _json_ld_authors(json_ld: JsonLd) -> tuple[list[str], list[str]]:
+    """Return the names of persons and of organisations that the article's object gives as authors."""
+    persons: list[str] = []
+    organisations: list[str] = []
+    value = json_ld.article.get("author") or json_ld.article.get("creator")
+    for author in _flat(value):
+        node = json_ld.resolve(author)
+        if isinstance(node, Mapping):
+            given = " ".join(filter(None, (text_of(node.get("givenName")), text_of(node.get("familyName")))))
+            names = node.get("name")
+            texts = [text_of(name) for name in _flat(names)] or [given]
+            is_person = not types_of(node) or "Person" in types_of(node)
+            (persons if is_person else organisations).extend(texts)
+        else:
+            persons.append(text_of(node))
+    return persons, organisations
+
+
+def _authors_of(
+    tree: Element, persons: Sequence[str], metas: Mapping[str, Sequence[str]], stated: Stated, site: str
+) -> tuple[str, ...]:
+    if authors := persons_of(stated.authors) or persons_of(persons, site):
+        return authors
+    linked = [text_in(link) for link in tree.iterfind(".//a[@rel='author']")][:5]
+    for statements in (_values(metas, _AUTHOR_METAS), linked):
+        if authors := tuple(filter(looks_personal, persons_of(statements, site))):
+            return authors
+    return ()
+
+
+def _published_of(
+    tree: Element, article: Node, metas: Mapping[str, Sequence[str]], stated: Stated, url: str
+) -> Iterator[str]:
+    yield from stated.dates
+    yield text_of(article.get("datePublished"))
+    yield from _values(metas, _DATE_METAS)
+    yield text_of(article.get("dateCreated"))
+    times = list(tree.iter("time"))
+    own = [time for time in times if time.get("itemprop") == "datePublished" or time.get("pubdate") is not None]
+    for time in own or [time for time in times if any(True for _ in time.iterancestors("article", "main"))][:1]:
+        yield time.get("datetime") or text_in(time)
+    if found := _URL_DAY.search(url):
+        yield "-".join(found.groups())
+
+
+def _first_date(raws: Iterable[str], latest: datetime | None) -> str:
+    dates = (read_date(raw, latest) for raw in raws if raw)
+    return next((date for date in dates if date and is_plausible(date, latest)), "")
+
+
+def _iso_date(found: re.Match[str]) -> str:
+    year, month, day, hour, minute, second, zone = found.groups()
+    try:
+        day_number, clock = int(day or 1), (int(hour or 0), int(minute or 0), int(second or 0))
+        whole = datetime(int(year), int(month), day_number, *clock)  # noqa: DTZ001 - the page's own clock
+    except ValueError:
+        return ""
+    if day is None:
+        return f"{year}-{month}"
+    if hour is None:
+        return f"{year}-{month}-{day}"
+    if zone is None:
+        return whole.isoformat()
+    offset = "+00:00" if zone == "Z" else zone[:3] + ":" + (zone[3:].lstrip(":") or "00")
+    return whole.isoformat() + offset if abs(int(offset[:3])) < 24 and int(offset[4:]) < 60 else whole.isoformat()
+
+
+def _language_of(tree: Element, article: Node, metas: Mapping[str, Sequence[str]]) -> str:
+    stated = [tree.get("lang") or "", tree.get("{http://www.w3.org/XML/1998/namespace}lang") or ""]
+    stated += [text_of(article.get("inLanguage")), *_values(metas, ("og:locale", "content-language", "language"))]
+    return next((tag for tag in map(language_tag, stated) if tag), "")
+
+
+def _site_of(metas: Mapping[str, Sequence[str]], json_ld: JsonLd) -> str:
+    publisher = json_ld.resolve(json_ld.article.get("publisher"))
+    if isinstance(publisher, list):
+        publisher = publisher[0] if publisher else None
+    name = text_of(publisher.get("name")) if isinstance(publisher, Mapping) else text_of(publisher)
+    return next(iter([*_values(metas, _SITE_METAS[:1]), *filter(None, [name]), *_values(metas, _SITE_METAS[1:])]), "")
+
+
+def _tags_of(article: Node, metas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    keywords = article.get("keywords")
+    lists = [text_of(word) for word in keywords] if isinstance(keywords, list) else text_of(keywords).split(",")
+    stated = [*lists, *(tag for value in _values(metas, _TAG_METAS) for tag in value.split(","))]
+    tags = (" ".join(tag.split()) for tag in stated)
+    return tuple(dict.fromkeys(tag for tag in tags if 0 < len(tag) <= 80))[:50]
+
+
+def _declared_of(
+    tree: Element, article: Node, metas: Mapping[str, Sequence[str]], url: str, next_page: str
+) -> DeclaredUrls:
+    links: dict[str, str] = {}
+    for link in tree.iter("link", "a"):
+        for rel in (link.get("rel") or "").lower().split():
+            if rel in ("canonical", "amphtml", "shortlink", "next") and (link.tag == "link" or rel == "next"):
+                links.setdefault(rel, link.get("href") or "")
+    entity = article.get("mainEntityOfPage")
+    own = [text_of(article.get("url")), text_of(entity.get("@id") if isinstance(entity, Mapping) else entity)]
+    address = {name: next(iter(_absolute([href], url)), None) for name, href in links.items()}
+    return DeclaredUrls(
+        canonical=address.get("canonical"),
+        og_url=next(iter(_absolute(_values(metas, ("og:url",)), url)), None),
+        amphtml=address.get("amphtml"),
+        shortlink=address.get("shortlink"),
+        json_ld=next(iter(_absolute(own, url)), None),
+        next_page=next(iter(_absolute([next_page], url)), None) or address.get("next"),
+    )
+
+
+def _json_ld_images(article: Node) -> list[str]:
+    images = [
+        text_of(image.get("url") or image.get("contentUrl")) if isinstance(image, Mapping) else image
+        for image in _flat(article.get("image"))
+    ]
+    return [image for image in images if isinstance(image, str)]
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def _values(metas: Mapping[str, Sequence[str]], names: Iterable[str]) -> list[str]:
+    return [value for name in names for value in metas.get(name, ())]
+
+
+def _flat(value: object) -> list[object]:
+    """Return a value's members, of lists within lists too; nothing for nothing."""
+    if isinstance(value, list):
+        return [member for inner in value[:50] for member in (inner if isinstance(inner, list) else [inner])]
+    return [] if value in (None, "") else [value]
+
+
+def _absolute(addresses: Iterable[str], url: str) -> list[str]:
+    """Return the http(s) addresses among `addresses`, absolute."""
+    found = []
+    for address in addresses:
+        try:
+            absolute = urljoin(url, address.strip()) if address.strip() else ""
+        except ValueError:
+            continue
+        if absolute.lower().startswith(("http://", "https://")):
+            found.append(absolute)
+    return found

@@ -1,0 +1,143 @@
+"""What a publisher's rule or a site-config file says about pages, applied to a page: selectors to elements.
+
+Selectors are CSS, or XPath when they begin with "/", "./" or "(". CSS is looked up by Resiliparse, which marks the
+elements in the text that lxml then parses: one place less where CSS is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lxml.etree import XPath, XPathError
+from lxml.etree import _Element as Element
+from lxml.html import HtmlElement
+from resiliparse.parse.html import CSSParserException, ElementNode, HTMLTree
+
+from aggregator.extraction.blocks import text_in
+from aggregator.extraction.metadata import Stated
+
+logger = logging.getLogger(__name__)
+
+_MARK = "data-aggregator-rule"  # an attribute that no page has; names the selectors that mean the element
+_NAMES = ("content", "strip", "author", "date", "next_page")
+
+
+class PageRules(Protocol):
+    """Where things are on a site's pages; each a list of selectors. All of `strip` hold, of the others the first that
+    finds anything (to join several: "," in CSS, "|" in XPath).
+    """
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """Elements that hold the article."""
+
+    @property
+    def strip(self) -> tuple[str, ...]:
+        """Elements that are no part of it."""
+
+    @property
+    def author(self) -> tuple[str, ...]:
+        """Elements or attributes that name who wrote it."""
+
+    @property
+    def date(self) -> tuple[str, ...]:
+        """Elements or attributes that say when it was published."""
+
+    @property
+    def next_page(self) -> tuple[str, ...]:
+        """Links to its next page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What rules found on a page: statements, and the elements that hold the article (none: look for it)."""
+
+    stated: Stated
+    content: tuple[Element, ...]
+
+
+def rules_in_force(publisher: PageRules | None, site_config: PageRules | None) -> PageRules | None:
+    """Return the publisher's rule if it says anything about pages, else the site-config's."""
+    says = publisher is not None and any(getattr(publisher, name) for name in _NAMES)
+    return publisher if says else site_config
+
+
+def mark_css(page_html: str, rules: PageRules) -> str:
+    """Return the page with what the CSS selectors mean marked; unchanged if there are none."""
+    wanted = [(name, css) for name in _NAMES for css in getattr(rules, name) if not is_xpath(css)]
+    if not wanted:
+        return page_html
+    tree = HTMLTree.parse(page_html)
+    for name, css in wanted:
+        for node in _by_css(tree, css):
+            node[_MARK] = f"{node.getattr(_MARK) or ''}\n{name} {css}"
+    return str(tree)
+
+
+def apply_rules(tree: Element, rules: PageRules) -> Applied:
+    """Find what the rules mean and take what they strip out of the tree."""
+    dates = _first_found(tree, "date", rules.date)
+    authors = _first_found(tree, "author", rules.author)
+    next_page = link_onward(tree, rules)
+    for selector in rules.strip:
+        for element in _found(tree, "strip", selector):
+            if isinstance(element, HtmlElement) and element.getparent() is not None:
+                element.drop_tree()
+    content = [element for element in _first_found(tree, "content", rules.content) if isinstance(element, Element)]
+    outer = [element for element in content if not any(around in content for around in element.iterancestors())]
+    stated = Stated(
+        authors=tuple(_value_of(found, "content") for found in authors),
+        dates=tuple(_value_of(found, "datetime", "content") for found in dates),
+        next_page=next_page,
+    )
+    return Applied(stated=stated, content=tuple(outer))
+
+
+def link_onward(tree: Element, rules: PageRules) -> str:
+    """Return the link to the next page as it stands there; "" if the rules find none."""
+    return next((_value_of(found, "href") for found in _first_found(tree, "next_page", rules.next_page)), "")
+
+
+def is_xpath(selector: str) -> bool:
+    """Tell whether a selector is XPath."""
+    return selector.startswith(("/", "./", "("))
+
+
+def _value_of(found: Element | str, *attributes: str) -> str:
+    if isinstance(found, str):
+        return found
+    return next((value for name in attributes if (value := found.get(name))), "") or text_in(found)
+
+
+def _first_found(tree: Element, name: str, selectors: Sequence[str]) -> Sequence[Element | str]:
+    return next((found for selector in selectors if (found := _found(tree, name, selector))), ())
+
+
+def _found(tree: Element, name: str, selector: str) -> Sequence[Element | str]:
+    if is_xpath(selector):
+        return _by_xpath(tree, selector)
+    mark = f"{name} {selector}"
+    return [element for element in tree.iterfind(f".//*[@{_MARK}]") if mark in element.get(_MARK, "").split("\n")]
+
+
+def _by_css(tree: HTMLTree, selector: str) -> Sequence[ElementNode]:
+    try:
+        return tree.document.query_selector_all(selector) if tree.document is not None else ()
+    except CSSParserException:
+        logger.warning("selector is not CSS", extra={"selector": selector})
+        return ()
+
+
+def _by_xpath(tree: Element, selector: str) -> Sequence[Element | str]:
+    try:
+        found = XPath(selector)(tree)
+    except XPathError:
+        logger.warning("selector is not XPath", extra={"selector": selector})
+        return ()
+    if isinstance(found, str):
+        return [str(found)] if found.strip() else ()
+    items = found if isinstance(found, list) else ()
+    return [item if isinstance(item, Element) else str(item) for item in items if isinstance(item, Element | str)]

@@ -1,0 +1,196 @@
+"""An article on several pages: where it goes on, and its parts joined into one. Pure: asks for nothing, stores nothing.
+
+A publisher's rule, or a site-config file, names the link to the next page. It is followed only to an address that is
+that of the first page with a page's number, or below it: the link to the next *article* often looks the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl
+
+from lxml.etree import LxmlError
+from lxml.html import HTMLParser, document_fromstring
+
+from aggregator.extraction.page_rules import PageRules, link_onward, mark_css
+from aggregator.identity.keys import KeyRules, Tables, fold_host, make_key
+from aggregator.identity.publisher_rules import Publishers, publisher_of
+from aggregator.models.records import ExtractInput, Extraction
+from aggregator.text.encoding import decode, html_declaration
+from aggregator.urls import absolute, clean, host_of, split
+
+MAX_PARTS = 20  # of one article, its first page included
+
+_PARSER = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
+_SUFFIX = re.compile(r"(?:\.(?:html?|shtml|php|aspx?|jsp))?/*$", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:[/_.,~-](?:page|seite|pagina|part|teil|p|s)?[/_=,-]?)0*([0-9]{1,2})", re.IGNORECASE)
+_TELLING = re.compile(r"[0-9]{4}[^/]*$|[^/_-]{2}[_-][^/_-]{2}[^/]*$")  # a number or several words
+_SMALL = re.compile(r"[0-9]{1,2}")
+_PAGE_PARAMS = frozenset({
+    "page", "pageno", "pagenum", "pagenumber", "currentpage", "pagewanted", "paged", "pg", "pag", "pagina", "seite",
+    "part", "start", "offset",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A page of an article: the address that was asked for, and what came."""
+
+    url: str
+    page: ExtractInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """The further parts that the rules lead to, in order, and the address that is missing; None: it ends there."""
+
+    parts: tuple[Part, ...]
+    missing: str | None
+
+
+# --- where it goes on -------------------------------------------------------------------------------------------------
+
+
+def numbers_of(host: str, publishers: Publishers) -> KeyRules:
+    """Return what the rules say about the numbers of articles at this host (name:port), and nothing else."""
+    publisher = publisher_of(publishers, host)
+    if publisher is None:
+        return KeyRules()
+    tables = publishers.key_rules.tables
+    hosts = Tables(
+        host_prefixes=tables.host_prefixes, host_aliases=tables.host_aliases, host_suffixes=tables.host_suffixes
+    )
+    return KeyRules(tables=hosts, sites={fold_host(host.rpartition(":")[0], hosts): publisher.site})
+
+
+def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: KeyRules) -> Chain:
+    """Follow the links from the first page through what was fetched.
+
+    The chain ends where there is no link, and where an address or the bytes come a second time.
+    """
+    parts = [first]
+    while (link := _link(parts, rules, numbers)) is not None and len(parts) <= len(further):
+        part = further[len(parts) - 1]
+        if part.url != link:
+            break
+        if clean(part.page.url) in _addresses(parts) or any(part.page.body == one.page.body for one in parts):
+            link = None
+            break
+        parts.append(part)
+    return Chain(parts=tuple(parts[1:]), missing=link)
+
+
+def _link(parts: Sequence[Part], rules: PageRules, numbers: KeyRules) -> str | None:
+    """Return where the last of the parts says that the article goes on."""
+    first, last = parts[0].page.url, parts[-1].page
+    found = absolute(last.url, _onward(last, rules))
+    link = None if found is None else clean(found)
+    if link is None or host_of(link) != host_of(first) or link in _addresses(parts):
+        return None
+    return link if is_part(link, first, numbers) else None
+
+
+def _addresses(parts: Sequence[Part]) -> set[str | None]:
+    return {clean(url) for part in parts for url in (part.url, part.page.url)}
+
+
+def _onward(page: ExtractInput, rules: PageRules) -> str:
+    declared = html_declaration(page.body)
+    html = decode(page.body, content_type=page.headers.get("content-type", ""), declared=declared).text
+    marked = mark_css(html, rules).replace("\0", "\ufffd").encode("utf-8", "replace")
+    try:
+        return link_onward(document_fromstring(marked, parser=_PARSER), rules)
+    except (LxmlError, ValueError):
+        return ""
+
+
+def is_part(link: str, first: str, numbers: KeyRules) -> bool:
+    """Tell whether `link` may be a further page of the article at `first`: not one that is another article's.
+
+    >>> is_part("https://a.example/story?page=2", "https://a.example/story", KeyRules())
+    True
+    >>> is_part("https://a.example/next-story", "https://a.example/story", KeyRules())
+    False
+    """
+    own, other = make_key(first, numbers)[0], make_key(link, numbers)[0]
+    one, two = split(first), split(link)
+    if own is None or other is None or one is None or two is None:
+        return False
+    if not own.startswith("https://") and not other.startswith("https://"):
+        return own == other  # the publisher's number of the article
+    is_same_path = _SUFFIX.sub("", one.path) == _SUFFIX.sub("", two.path)
+    has_number = _has_page_number(one.query or "", two.query or "")
+    if has_number is None:
+        return False
+    return has_number if is_same_path else _lies_below(one.path, two.path)
+
+
+def _lies_below(first: str, path: str) -> bool:
+    """Tell whether a path is the first one with a page's number, or below it.
+
+    The first may be numbered itself, if what is before the number reads like an article: "/news/1" is one, no page.
+    """
+    own, other = _SUFFIX.sub("", first), _SUFFIX.sub("", path)
+    if len(own) > 1 and path.startswith((own + "/", first.rstrip("/") + "/")):
+        return True
+    stems = {own}
+    if (stem := _without_number(own)) is not None and stem[1] <= 1 and _TELLING.search(stem[0]):
+        stems.add(stem[0])
+    numbered = _without_number(other)
+    return numbered is not None and len(numbered[0]) > 1 and numbered[0] in stems
+
+
+def _without_number(path: str) -> tuple[str, int] | None:
+    """Return what comes before a page's number at the end of a path, and the number.
+
+    >>> _without_number("/story/page-2"), _without_number("/story")
+    (('/story', 2), None)
+    """
+    for at in range(len(path)):
+        match = _NUMBER.fullmatch(path, at)
+        if match is not None:
+            return path[:at], int(match[1])
+    return None
+
+
+def _has_page_number(first: str, query: str) -> bool | None:
+    """Tell whether a query differs from the first page's by a page's number; None: by more than that."""
+    own, other = dict(parse_qsl(first, keep_blank_values=True)), dict(parse_qsl(query, keep_blank_values=True))
+    names = {name for name in own | other if own.get(name) != other.get(name)}
+    for name in names:
+        is_new_number = name not in own and _SMALL.fullmatch(other.get(name, "")) is not None
+        if name.lower() not in _PAGE_PARAMS and not is_new_number:
+            return None
+    return bool(names)
+
+
+# --- joined -----------------------------------------------------------------------------------------------------------
+
+
+def join(parts: Sequence[Extraction]) -> Extraction:
+    """Return one article: the first page's facts, the texts of all parts in order.
+
+    A paragraph of `body` that stands at the same place in each part, at its head (headline, teaser) or its end, is
+    there once.
+    """
+    heads = [_paragraphs(parts[0].body)]
+    heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]
+    last = heads[-1]
+    bodies = [own[: len(own) - _shared(own[::-1], last[::-1])] for own in heads[:-1]]
+    return replace(
+        parts[0],
+        text="\n".join(part.text for part in parts),
+        body="\n\n".join(paragraph for body in (*bodies, last) for paragraph in body),
+    )
+
+
+def _paragraphs(body: str) -> list[str]:
+    return body.split("\n\n") if body else []
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many paragraphs both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

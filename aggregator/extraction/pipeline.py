@@ -1,0 +1,362 @@
+"""From a fetched page to the record of its article: extract, judge, fingerprint, identify again. Pure.
+
+`perform` runs in a worker process; the rest beside the store. Both the extraction of new pages and that of kept ones
+(`reprocess`) go this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from aggregator.extraction.extract import extract_entry, extract_page, with_feed_content
+from aggregator.extraction.markup import Markup, read_markup
+from aggregator.extraction.metadata import read_date
+from aggregator.extraction.page_rules import PageRules
+from aggregator.extraction.pagination import MAX_PARTS, Chain, Part, chain_of, join, numbers_of
+from aggregator.extraction.quality import assess
+from aggregator.identity.evidence import (
+    Edge,
+    blog_of_page,
+    edges_of_entry,
+    edges_of_page,
+    edges_of_parts,
+    is_home,
+    is_listing,
+    refusal_alone,
+    site_of_url,
+)
+from aggregator.identity.fingerprint import fingerprint
+from aggregator.identity.identify import identify
+from aggregator.identity.keys import KeyRules
+from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.fetching import Cause
+from aggregator.models.records import (
+    NO_PAGE,
+    OWN_CONTENT,
+    Entry,
+    ExtractInput,
+    Extraction,
+    Feed,
+    FetchedPage,
+    Identity,
+    PageFailed,
+    RawResponse,
+)
+from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, Onward, Sighting
+from aggregator.text.seed_format import can_stand_in
+from aggregator.urls import host_of
+
+_NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractJob:
+    """What a worker process gets. `from_feed` True: the entry's content is all there is.
+
+    `is_foreign` True: the feed is of another site than the page. What it says never goes over what the page says.
+    `url` is the address that was asked for; `parts` are the further pages so far, `ends` True: no more will come.
+    `astray` says why the answer cannot be the article, where its address alone shows that.
+    """
+
+    page: ExtractInput
+    from_feed: bool
+    is_foreign: bool
+    rules: PageRules | None
+    mode: Literal["standard", "thorough"]
+    url: str
+    parts: tuple[Part, ...] = ()
+    ends: bool = False
+    numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen
+    astray: PageFailed | None = None
+
+
+RulesOf = Callable[[str], PageRules | None]  # what is known about the pages of a host (name:port)
+
+
+def job_of(
+    page: FetchedPage,
+    bodies: Sequence[bytes],
+    rules_of: RulesOf,
+    mode: Literal["standard", "thorough"],
+    publishers: Publishers,
+) -> ExtractJob:
+    """Put together what the extraction of `page` needs; `bodies` are its bytes and those of its parts, if any."""
+    url = page.url if page.raw is None else page.raw.final_url
+    blank = (
+        _input(page, page.raw, bodies[0])
+        if page.raw is not None
+        else ExtractInput(url=url, body=b"", first_seen=page.first_seen)
+    )
+    rules = rules_of(host_of(url))
+    return ExtractJob(
+        page=blank if page.entry is None else _with_entry(blank, page.entry),
+        from_feed=not bodies,
+        is_foreign=bool(bodies and page.feed_url) and _site(page.feed_url) != _site(url),
+        rules=rules,
+        mode=mode,
+        url=page.url,
+        parts=tuple(
+            Part(url=part.url, page=_input(page, part.raw, body))
+            for part, body in zip(page.parts, bodies[1:], strict=False)
+            if part.raw is not None
+        ),
+        ends=failed_part(page) is not None,
+        astray=_astray(page, publishers),
+        numbers=numbers_of(host_of(url), publishers) if rules is not None and rules.next_page else KeyRules(),
+    )
+
+
+def _astray(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
+    """Return why the answer is no article if redirects ended at no address of one: a home page, a list."""
+    final_url = page.url if page.raw is None else page.raw.final_url
+    if final_url == page.url:
+        return None
+    key = identify(final_url, publishers).key
+    if key is not None and not is_home(key) and (key == page.key or not is_listing(key)):
+        return None
+    return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
+
+
+def _input(page: FetchedPage, raw: RawResponse, body: bytes) -> ExtractInput:
+    return ExtractInput(url=raw.final_url, body=body, headers=raw.headers, first_seen=page.first_seen)
+
+
+def bodies_of(page: FetchedPage, read: Callable[[str], bytes | None]) -> tuple[bytes, ...] | None:
+    """Return the page's bytes and those of its parts; none where there never were any; None: some are gone."""
+    raws = () if page.raw is None else (page.raw, *(part.raw for part in page.parts if part.failed is None))
+    bodies = tuple(read(raw.content_hash) if raw is not None else None for raw in raws)
+    found = tuple(body for body in bodies if body is not None)
+    return found if len(found) == len(bodies) else None
+
+
+def failed_part(page: FetchedPage) -> PageFailed | None:
+    """Return why no more of the article came, if a part of it failed."""
+    return next((part.failed for part in page.parts if part.failed is not None), None)
+
+
+def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
+    """Add what the feed says about the article."""
+    return replace(
+        page,
+        feed_title=entry.title,
+        feed_published=_announced(entry),
+        feed_authors=entry.authors,
+        feed_html=entry.content or entry.summary,
+        feed_summary=entry.summary,
+        feed_language=entry.language,
+        feed_tags=entry.categories,
+    )
+
+
+def _announced(entry: Entry) -> str:
+    """Return when the feed says it was published: in the publisher's own offset, or the bare day if he says no more.
+
+    Where his words mean another time to a plain reader than to the feed's (a zone that is a name), it is that in UTC.
+    """
+    at = entry.published_at or entry.updated_at
+    if at is None:
+        return ""
+    own = read_date(entry.published_raw) if entry.published_at is not None else ""
+    is_same = datetime.fromisoformat(own) == at if "T" in own else own == at.date().isoformat()
+    return own if is_same else at.isoformat()
+
+
+def perform_all(jobs: Sequence[ExtractJob]) -> tuple[Collected | Onward | PageFailed, ...]:
+    """Do several jobs in one go, but for those whose articles go on elsewhere; runs in a worker process."""
+    return tuple([onward(job) or perform(job) for job in jobs])
+
+
+def onward(job: ExtractJob) -> Onward | None:
+    """Return which further page has to be fetched before this can be extracted; None: all is here that will come."""
+    chain = _chain(job)
+    if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
+        return None
+    return Onward(number=len(chain.parts) + 2, url=chain.missing)
+
+
+def _chain(job: ExtractJob) -> Chain:
+    if job.from_feed or job.astray or job.rules is None or not job.rules.next_page:
+        return Chain(parts=(), missing=None)
+    return chain_of(Part(url=job.url, page=job.page), job.parts, job.rules, job.numbers)
+
+
+def perform(job: ExtractJob) -> Collected | PageFailed:
+    """Extract, judge and fingerprint; runs in a worker process.
+
+    The feed's own content stands in when the page gives nothing or is no article; a teaser never does. What lies on
+    further pages is joined to the first; where one is missing, the article is `truncated`.
+    """
+    if job.from_feed:
+        return _assessed(extract_entry(job.page), ())
+    outcome, reasons, joined = (job.astray, (), 0) if job.astray else _read(job)
+    content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
+    if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary):
+        stand_in = extract_entry(job.page)
+        if isinstance(stand_in, Extraction):
+            return _assessed(stand_in, (f"page_{outcome.cause}",))
+    return _assessed(outcome, reasons, joined)
+
+
+def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int]:
+    """Return what the page gives, what is wrong with it, and how many further parts are in it."""
+    page = _without_feed(job.page) if job.is_foreign else job.page
+    markup = read_markup(page)
+    chain = _chain(job)
+    outcome, joined = _extract_parts(page, markup, chain.parts, job)
+    reasons: tuple[str, ...] = ()
+    if isinstance(outcome, Extraction):
+        reasons = assess(outcome, page, markup)
+        if outcome.source == "page" and (chain.missing is not None or joined < len(chain.parts)):
+            reasons = tuple(dict.fromkeys((*reasons, "truncated")))
+        if wrong := _NO_ARTICLE.intersection(reasons):
+            outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
+    return outcome, reasons, joined
+
+
+def _extract_parts(
+    page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
+) -> tuple[Extraction | PageFailed, int]:
+    """Return the article and how many further parts are in it: those before the first that is nothing to read."""
+    if not further:
+        return extract_page(page, job.rules, job.mode, markup), 0
+    first = extract_page(replace(page, feed_html=""), job.rules, job.mode, markup)
+    if isinstance(first, PageFailed):
+        return first, 0
+    parts = [first]
+    for one in further:
+        own = read_markup(one.page)
+        part = extract_page(one.page, job.rules, job.mode, own)
+        if isinstance(part, PageFailed) or _NO_ARTICLE.intersection(assess(part, one.page, own)):
+            break
+        parts.append(part)
+    return with_feed_content(join(parts), page), len(parts) - 1
+
+
+_NO_RULES: Final = Publishers()
+
+
+def _site(url: str) -> str:
+    return site_of_url(url, _NO_RULES)
+
+
+def _without_feed(page: ExtractInput) -> ExtractInput:
+    return replace(page, feed_title="", feed_html="", feed_summary="", feed_authors=(), feed_language="", feed_tags=())
+
+
+def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...], parts: int = 0) -> Collected | PageFailed:
+    if isinstance(outcome, PageFailed):
+        return outcome
+    return Collected(content=outcome, quality=reasons, fingerprint=fingerprint(outcome.body), parts=parts)
+
+
+# --- an entry's own content -------------------------------------------------------------------------------------------
+
+
+def read_along(reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers) -> FeedReading:
+    """Read the articles that the entries of a feed bring along; runs in a worker process.
+
+    What gives no article is left to the extraction of its page, which says why.
+    """
+    sightings = tuple(_read_along(one, feed, now, publishers) for one in reading.sightings)
+    return replace(reading, sightings=sightings)
+
+
+def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers) -> Sighting:
+    entry, identity = sighting.entry, sighting.identity
+    if not sighting.from_feed or identity is None or identity.key is None or not (entry.content or entry.summary):
+        return sighting
+    page = FetchedPage(
+        id=NO_PAGE,
+        url=sighting.url or identity.url,
+        key=identity.key,
+        token=0,
+        raw=None,
+        failed=None,
+        hops=(),
+        article_id=None,
+        entry=entry,
+        feed_name=feed.name or feed.url,
+        feed_url=feed.url,
+        attempts=0,
+        visits=0,
+        first_seen=now,
+    )
+    collected = perform(job_of(page, (), lambda host: None, "standard", publishers))
+    if isinstance(collected, PageFailed):
+        return sighting
+    return replace(sighting, article=record_of(page, collected, publishers))
+
+
+# --- what to record ---------------------------------------------------------------------------------------------------
+
+
+def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
+    """Say which article was collected: identified again by the address that served it and by what it declares."""
+    if page.key.startswith(OWN_CONTENT):
+        return _record_of_entry(page, collected)
+    final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
+    identity = served = identify(final_url, publishers)
+    if identity.key is None or is_home(identity.key) or (identity.key != page.key and is_listing(identity.key)):
+        identity = Identity(url=page.url, key=page.key, rule="feed entry")
+    parts = tuple(
+        url for part in page.parts[: collected.parts] if part.raw is not None for url in (part.url, part.raw.final_url)
+    )
+    seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url, *parts)))
+    identities = tuple(served if url == final_url else identify(url, publishers) for url in seen)
+    sites = {one.url: site_of_url(one.url, publishers) for one in identities}
+    edges = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
+    edges += edges_of_parts(final_url, parts, publishers)
+    if page.entry is not None:
+        edges += edges_of_entry(page.entry, page.feed_url, publishers)
+    return ArticleRecord(
+        identity=identity,
+        url=_canonical(final_url, identity, collected.content, publishers),
+        urls=tuple(one for one in identities if sites[one.url] == sites[final_url]),
+        edges=edges,
+        pointers=tuple(one for one in identities if sites[one.url] != sites[final_url]),
+        content=collected.content,
+        quality=collected.quality,
+        fingerprint=collected.fingerprint,
+        decisions=(
+            Decision(url=final_url, key=identity.key, verdict="kept", rule=identity.rule, detail=page.feed_name),
+            *_refused(edges),
+        ),
+        blog=blog_of_page(final_url, collected.content.declared, publishers),
+    )
+
+
+def _record_of_entry(page: FetchedPage, collected: Collected) -> ArticleRecord:
+    """An entry without a page is an article of its own: its address is the feed's, as that of its neighbours is."""
+    identity = Identity(url=page.url, key=page.key, rule="feed entry")
+    decision = Decision(url=page.url, key=page.key, verdict="kept", rule=identity.rule, detail=page.feed_name)
+    return ArticleRecord(
+        identity=identity,
+        url=page.url,
+        urls=(identity,),
+        edges=(),
+        pointers=(),
+        content=collected.content,
+        quality=collected.quality,
+        fingerprint=collected.fingerprint,
+        decisions=(decision,),
+    )
+
+
+def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
+    """Say what the page or the feed claimed and nobody believes."""
+    for edge in edges:
+        refusal = refusal_alone(edge)
+        if refusal is not None:
+            rule = f"{edge.kind}: {refusal}"
+            yield Decision(url=edge.other, key=edge.other, verdict="refused", rule=rule, detail=edge.key)
+
+
+def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:
+    """Return the page's own canonical address where it means the same article, else the address that served it."""
+    declared = content.declared.canonical or content.declared.og_url
+    if declared and identify(declared, publishers).key == identity.key:
+        return declared
+    return final_url

@@ -1,0 +1,106 @@
+"""Extract again from the raw responses that are kept: what would change, and, if wanted, the change itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from aggregator.extraction.pipeline import ExtractJob, RulesOf, bodies_of, job_of, perform, record_of
+from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.records import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
+from aggregator.ports.protocols import RawStore, Store
+from aggregator.ports.store_records import Collected
+
+_BATCH = 200
+_AHEAD = 8  # jobs handed to the workers before the first result is waited for
+
+Submit = Callable[[Callable[[ExtractJob], Collected | PageFailed], ExtractJob], Future[Collected | PageFailed]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What another extraction would make of a page. `similarity` is that of the bodies, 0 to 1."""
+
+    article_id: ArticleId | None  # None: the page gave no article so far
+    url: str
+    fields: tuple[str, ...]  # which fields change; empty: none
+    similarity: float
+    failed: PageFailed | None
+
+
+def reextract(
+    store: Store,
+    raw_store: RawStore,
+    publishers: Publishers,
+    rules_of: RulesOf,
+    submit: Submit,
+    outcome_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
+    *,
+    mode: Literal["standard", "thorough"],
+    dry_run: bool,
+) -> Iterator[Difference]:
+    """Extract every page whose bytes are kept again and yield what differs from the store, page by page.
+
+    Old texts stay as revisions. A page that gives nothing now keeps the article that it gave before.
+    """
+    waiting: deque[tuple[FetchedPage, Future[Collected | PageFailed]]] = deque()
+    for page in _stored_pages(store):
+        bodies = bodies_of(page, raw_store.get)
+        if not bodies:
+            continue
+        waiting.append((page, submit(perform, job_of(page, bodies, rules_of, mode, publishers))))
+        if len(waiting) > _AHEAD:
+            yield from _settle(store, publishers, *waiting.popleft(), outcome_of, dry_run)
+    while waiting:
+        yield from _settle(store, publishers, *waiting.popleft(), outcome_of, dry_run)
+
+
+def _stored_pages(store: Store) -> Iterator[FetchedPage]:
+    last = PageId(0)
+    while pages := store.stored_pages(last, _BATCH):
+        yield from pages
+        last = pages[-1].id
+
+
+def _settle(
+    store: Store,
+    publishers: Publishers,
+    page: FetchedPage,
+    future: Future[Collected | PageFailed],
+    outcome_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
+    dry_run: bool,
+) -> Iterator[Difference]:
+    outcome = outcome_of(future)
+    if outcome is None:
+        return
+    article = store.article(page.article_id) if page.article_id is not None else None
+    if isinstance(outcome, PageFailed):
+        if article is not None:
+            yield Difference(article_id=article.id, url=page.url, fields=(), similarity=0.0, failed=outcome)
+        return
+    record = record_of(page, outcome, publishers)
+    if article is None:
+        yield Difference(article_id=None, url=page.url, fields=("article",), similarity=0.0, failed=None)
+    else:
+        fields = _changed_fields(article, record.content)
+        if not fields:
+            return
+        similarity = difflib.SequenceMatcher(
+            None, article.content.body.split(), record.content.body.split(), autojunk=False
+        ).ratio()
+        yield Difference(
+            article_id=article.id, url=page.url, fields=fields, similarity=round(similarity, 3), failed=None
+        )
+    if not dry_run:
+        store.record_reextracted(page, record)
+
+
+def _changed_fields(article: Article, new: Extraction) -> tuple[str, ...]:
+    """Return what differs, but for the extractor's own name and version."""
+    old = article.content
+    new = replace(new, extractor_name=old.extractor_name, extractor_version=old.extractor_version)
+    return tuple(name for name in Extraction.__slots__ if getattr(old, name) != getattr(new, name))

@@ -1,0 +1,236 @@
+"""What one entry of an XML feed says: id, link, dates, authors and attachments, read from its own elements.
+
+feedparser mixes these up (a date of Dublin Core with that of an update, an id with a link) or resolves them; here they
+are the raw values. Text and HTML are not read here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from aggregator.feeds.xml_tree import XML, Context, attribute, name_of, text_of
+from aggregator.models.records import Enclosure
+from aggregator.text.dates import parse_date
+from aggregator.urls import absolute
+
+_PUBLISHED = (
+    "pubdate",
+    "published",
+    "atom:published",
+    "issued",
+    "atom:issued",
+    "dc:date",
+    "dcterms:issued",
+    "dcterms:available",
+    "dc:date.issued",
+    "dcterms:date",
+    "prism:publicationdate",
+    "date",
+    "created",
+    "atom:created",
+    "dcterms:created",
+    "dc:created",
+    "news:publication_date",
+)
+_UPDATED = ("updated", "atom:updated", "modified", "atom:modified", "dcterms:modified", "dc:modified", "lastmod")
+_AUTHORS = ("author", "atom:author", "dc:creator", "dc:author", "creator", "itunes:author")
+_IDS = ("guid", "id", "atom:id")
+_LINKS = ("link", "atom:link")
+_CATEGORIES = ("category", "atom:category", "dc:subject", "itunes:category", "media:category")
+_HTML_TYPES = frozenset({"", "text/html", "application/xhtml+xml", "html", "xhtml"})
+
+# "name@example.org (Full Name)" of RSS 2.0, "Full Name <name@example.org>" of mail.
+_MAIL_FIRST = re.compile(r"(?:mailto:)?[^\s@()<>]{1,80}@[^\s@()<>]{1,120}\s*\(\s*([^()]{1,200}?)\s*\)")
+_MAIL_LAST = re.compile(r"([^<>()]{1,200}?)\s*[<(]\s*(?:mailto:)?[^\s@()<>]{1,80}@[^\s@()<>]{1,120}\s*[>)]")
+_MAX_AUTHOR_CHARS = 400
+_MAX_AUTHORS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTree:
+    """The children of an entry by their short names, in document order, and the base of its links."""
+
+    element: etree._Element
+    children: dict[str, list[etree._Element]]
+    base: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryDates:
+    """Both dates of an entry; `flagged`: something was there that could not be believed."""
+
+    published_at: datetime | None
+    updated_at: datetime | None
+    published_raw: str
+    flagged: bool
+
+
+def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree:
+    """Return the entry's children by name."""
+    children: dict[str, list[etree._Element]] = {}
+    for child in element.iterchildren(tag=etree.Element):
+        name = name_of(child, context)
+        children.setdefault(name, []).append(child)
+        if name == "news:news":  # a news sitemap keeps title and date in there
+            for part in child.iterchildren(tag=etree.Element):
+                children.setdefault(name_of(part, context), []).append(part)
+    return EntryTree(element, children, base_of(element, base))
+
+
+def base_of(element: etree._Element, base: str) -> str:
+    """Return the address that links in `element` are relative to (XML Base), `base` being that around it."""
+    own = element.get(XML + "base")
+    if not own:
+        return base
+    return absolute(base, own) or base
+
+
+def _first(tree: EntryTree, names: tuple[str, ...]) -> list[etree._Element]:
+    return [child for name in names if name in tree.children for child in tree.children[name]]
+
+
+def read_id(tree: EntryTree) -> str:
+    """Return the id as it stands; `""` if there is none."""
+    for child in _first(tree, _IDS):
+        if text := text_of(child):
+            return text
+    return attribute(tree.element, "about") or attribute(tree.element, "resource")
+
+
+def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
+    """Return the address of the entry, absolute; `None` if it has none.
+
+    The alternate link, HTML before other types; the id where it says or looks as if it were the address.
+    """
+    candidates: list[tuple[int, str, str]] = []
+    for child in _first(tree, _LINKS):
+        href = attribute(child, "href")
+        rel = (attribute(child, "rel") or "alternate").lower().rpartition("/")[2]
+        if href and rel == "alternate":
+            preferred = 0 if attribute(child, "type").lower() in _HTML_TYPES else 1
+            candidates.append((preferred, href, base_of(child, tree.base)))
+        elif text := text_of(child):
+            candidates.append((0, text, base_of(child, tree.base)))
+    if href := attribute(tree.element, "href"):  # CDF
+        candidates.append((0, href, tree.base))
+    for _, link, base in sorted(candidates, key=lambda candidate: candidate[0]):
+        if address := absolute(base, link):
+            return address
+    if _looks_like_address(entry_id) and is_permalink(tree):
+        return absolute(tree.base, entry_id)
+    return absolute(tree.base, read_text(tree, "loc"))  # a sitemap
+
+
+def _looks_like_address(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def is_permalink(tree: EntryTree) -> bool:
+    """Tell whether the guid is an address, as far as it says so (RSS 2.0: unless `isPermaLink` is false)."""
+    return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
+
+
+def read_dates(tree: EntryTree, now: datetime) -> EntryDates:
+    """Return the dates that can be believed, each from the first kind of element that has one."""
+    published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now)
+    updated_at, _, other_doubt = _read_date(tree, _UPDATED, now)
+    if updated_at is None and (changed := attribute(tree.element, "lastmod")):
+        updated_at = parse_date(changed, now)
+        other_doubt = other_doubt or updated_at is None
+    return EntryDates(
+        published_at=published_at,
+        updated_at=updated_at,
+        published_raw=published_raw,
+        flagged=(doubt and published_at is None) or (other_doubt and updated_at is None),
+    )
+
+
+def read_raw_date(tree: EntryTree) -> str:
+    """Return the first date as it stands."""
+    return next((raw for child in _first(tree, _PUBLISHED + _UPDATED) if (raw := text_of(child))), "")
+
+
+def _read_date(tree: EntryTree, names: tuple[str, ...], now: datetime) -> tuple[datetime | None, str, bool]:
+    doubt, first_raw = False, ""
+    for name in names if tree.children else ():
+        for child in reversed(tree.children.get(name, ())):  # of several the last one, as feedparser has it
+            raw = text_of(child)
+            if not raw:
+                continue
+            if at := parse_date(raw, now):
+                return at, raw, doubt
+            doubt, first_raw = True, first_raw or raw
+    return None, first_raw, doubt
+
+
+def read_authors(tree: EntryTree) -> tuple[str, ...]:
+    """Return the names of all authors, each once, in order; those of `itunes:author` only without others."""
+    names: dict[str, None] = {}
+    for kind in _AUTHORS:
+        if kind == "itunes:author" and names:
+            break
+        for child in tree.children.get(kind, ())[:_MAX_AUTHORS]:
+            if name := _read_person(child):
+                names.setdefault(name)
+    return tuple(names)
+
+
+def _read_person(element: etree._Element) -> str:
+    """Return the name of an author element: its `name` child (Atom), else its text without the mail address."""
+    parts = {str(child.tag).rpartition("}")[2].rpartition(":")[2].lower(): child for child in element.iterchildren()}
+    for part in ("name", "email", "uri"):
+        if part in parts and (text := text_of(parts[part])):
+            return " ".join(text.split())[:_MAX_AUTHOR_CHARS]
+    return person_name(text_of(element))
+
+
+def person_name(text: str) -> str:
+    """Return the name in `text` without a mail address beside it.
+
+    >>> person_name("zoe@example.org (Zoë Müller)"), person_name("zoe@example.org")
+    ('Zoë Müller', 'zoe@example.org')
+    """
+    text = " ".join(text[:_MAX_AUTHOR_CHARS].split())
+    match = _MAIL_FIRST.fullmatch(text) or _MAIL_LAST.fullmatch(text)
+    return match.group(1).strip(" \"'") if match else text
+
+
+def read_enclosures(tree: EntryTree) -> tuple[Enclosure, ...]:
+    """Return the files that the entry carries, each address once."""
+    found: dict[str, Enclosure] = {}
+    groups = [child for group in tree.children.get("media:group", ()) for child in group]
+    for child in _first(tree, ("enclosure", "atom:enclosure", "media:content", *_LINKS)) + groups:
+        name = str(child.tag).rpartition("}")[2].lower()
+        if (name == "link" and attribute(child, "rel").lower() != "enclosure") or name not in _FILES:
+            continue
+        raw_url = attribute(child, "url") or attribute(child, "href")
+        if address := absolute(base_of(child, tree.base), raw_url):
+            length = attribute(child, "length") or attribute(child, "filesize")
+            found.setdefault(address, Enclosure(url=address, type=attribute(child, "type"), length=_number(length)))
+    return tuple(found.values())
+
+
+_FILES = frozenset({"enclosure", "content", "link"})
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def read_categories(tree: EntryTree) -> tuple[str, ...]:
+    """Return the categories, each once, in order."""
+    terms: dict[str, None] = {}
+    for child in _first(tree, _CATEGORIES):
+        term = text_of(child) or attribute(child, "label") or attribute(child, "term") or attribute(child, "text")
+        if term:
+            terms.setdefault(" ".join(term.split()))
+    return tuple(terms)
+
+
+def read_text(tree: EntryTree, name: str) -> str:
+    """Return the text of the first child of that name that has any."""
+    return next((text for child in tree.children.get(name, ()) if (text := text_of(child))), "")

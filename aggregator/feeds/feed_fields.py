@@ -1,0 +1,183 @@
+"""What an XML feed says about itself: title, link, language, authors, when to ask again, where it moved on.
+
+It reads the tree of the head (the feed without its entries) and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from lxml import etree
+
+from aggregator.feeds.entry_fields import EntryTree, base_of, read_authors, read_text, read_tree
+from aggregator.feeds.repair import has_active_markup, plain_text
+from aggregator.feeds.xml_tree import XML, Context, attribute, name_of, text_of
+from aggregator.models.records import FeedHints
+from aggregator.urls import absolute
+
+_PERIODS = {
+    "hourly": timedelta(hours=1),
+    "daily": timedelta(days=1),
+    "weekly": timedelta(days=7),
+    "monthly": timedelta(days=30),
+    "yearly": timedelta(days=365),
+}
+_YEAR = 60 * 24 * 366  # minutes
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MAX_GENERATOR_CHARS = 200
+_HTML_SIGN = re.compile(r"</\w{1,20}>|&#?\w{1,20};")  # without one of these a "<" is a sign like any other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A feed's own fields, and what its entries inherit."""
+
+    title: str
+    link: str | None
+    language: str
+    authors: tuple[str, ...]
+    base: str
+    hints: FeedHints
+    hub: str | None
+    self_url: str | None
+    previous_url: str | None
+    generator: str = ""
+
+
+def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
+    """Return the fields of the feed; links are resolved by `url` and XML Base."""
+    outer = base_of(root, url)
+    holder = _channel(root, context)
+    tree = read_tree(holder, context, outer)
+    links = _links(tree)
+    if not url and not tree.base:  # a file: the feed's own addresses are the next best base
+        tree = replace(tree, base=links.get("self") or links.get("alternate") or "")
+    language = (
+        read_text(tree, "language")
+        or read_text(tree, "dc:language")
+        or holder.get(XML + "lang")
+        or root.get(XML + "lang")
+        or ""
+    )
+    return Head(
+        title=_title(tree),
+        link=_own_link(tree, links),
+        language=language.strip()[:40],
+        authors=read_authors(tree) if context.is_atom else (),
+        base=tree.base,
+        hints=_hints(tree),
+        hub=links.get("hub"),
+        self_url=links.get("self"),
+        previous_url=links.get("prev-archive") or links.get("next"),
+        generator=_generator(tree),
+    )
+
+
+def _generator(tree: EntryTree) -> str:
+    """Return what made the feed: name and address, one after the other (RSS 2.0, Atom; RSS 1.0: mod_admin)."""
+    parts = [
+        part
+        for name in ("generator", "atom:generator", "admin:generatoragent")
+        for child in tree.children.get(name, ())
+        for part in (text_of(child), attribute(child, "uri"), attribute(child, "resource"))
+    ]
+    return " ".join(part for part in parts if part)[:_MAX_GENERATOR_CHARS]
+
+
+def _channel(root: etree._Element, context: Context) -> etree._Element:
+    """Return the element with the feed's fields: the channel of RSS, else the root."""
+    for child in root.iterchildren(tag=etree.Element):
+        if name_of(child, context) == "channel":
+            return child
+    return root
+
+
+def _title(tree: EntryTree) -> str:
+    for name in ("title", "atom:title", "dc:title"):
+        for child in tree.children.get(name, ()):
+            if text := title_text(child):
+                return text
+    return ""
+
+
+def title_text(element: etree._Element) -> str:
+    """Return a title as plain text on one line; what its type calls HTML, or looks like it, is unwrapped."""
+    if len(element):
+        return " ".join("".join(_visible_texts(element)).split())
+    text, kind = text_of(element), attribute(element, "type").lower()
+    if attribute(element, "mode") == "base64" or kind == "application/octet-stream":
+        text = _decode_base64(text)
+    says_html = kind in ("html", "text/html") or (kind not in ("text", "text/plain") and _HTML_SIGN.search(text))
+    if says_html or has_active_markup(text):
+        return plain_text(text)
+    return " ".join(text.split())
+
+
+def _visible_texts(element: etree._Element) -> Iterator[str]:
+    for part in element.iter():
+        hidden = str(part.tag).rpartition("}")[2].lower() in ("script", "style")
+        yield (part.text or "") if not hidden else ""
+        yield (part.tail or "") if part is not element else ""
+
+
+def _decode_base64(text: str) -> str:
+    try:
+        return b64decode(text, validate=False).decode("utf-8")
+    except ValueError:
+        return text
+
+
+def _links(tree: EntryTree) -> dict[str, str]:
+    """Return the first address of each link relation."""
+    found: dict[str, str] = {}
+    for name in ("link", "atom:link"):
+        for child in tree.children.get(name, ()):
+            relation = (attribute(child, "rel") or "alternate").lower().rpartition("/")[2]
+            href = attribute(child, "href") or text_of(child)
+            if address := absolute(base_of(child, tree.base), href):
+                # RSS: the bare `link` is the site's address, the Atom one beside it rarely is.
+                found.setdefault(relation, address)
+    return found
+
+
+def _own_link(tree: EntryTree, links: dict[str, str]) -> str | None:
+    return links.get("alternate") or absolute(tree.base, attribute(tree.element, "href"))
+
+
+def _hints(tree: EntryTree) -> FeedHints:
+    minutes = _minutes(read_text(tree, "ttl"))
+    hours = {_whole(text) for text in _listed(tree, "skiphours")}
+    days = {text.lower() for text in _listed(tree, "skipdays")}
+    return FeedHints(
+        ttl=timedelta(minutes=minutes) if minutes else None,
+        skip_hours=tuple(sorted({hour % 24 for hour in hours if hour is not None and 0 <= hour <= 24})),
+        skip_days=tuple(number for number, day in enumerate(_DAYS) if day in days),
+        update_interval=_update_interval(tree),
+    )
+
+
+def _listed(tree: EntryTree, name: str) -> list[str]:
+    return [text_of(part) for child in tree.children.get(name, ()) for part in child]
+
+
+def _update_interval(tree: EntryTree) -> timedelta | None:
+    """Return period / frequency (RSS 1.0 syndication module; daily and 1 if one is missing)."""
+    period, frequency = read_text(tree, "sy:updateperiod"), read_text(tree, "sy:updatefrequency")
+    if not period and not frequency:
+        return None
+    span, times = _PERIODS.get(period.lower() or "daily"), _whole(frequency or "1")
+    return max(span / times, timedelta(minutes=1)) if span and times else None
+
+
+def _minutes(text: str) -> int:
+    """Return how many they are, a year at most: a number of any length means that the feed hardly ever changes."""
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    return min(int(digits[:9] or 0), _YEAR)
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None

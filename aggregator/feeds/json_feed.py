@@ -1,0 +1,138 @@
+"""JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/, read 2025-11-20) to records, odd values forgiven.
+
+It knows the format alone; ids that stand in for missing ones are given by `parse`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+
+from aggregator.feeds.entry_ids import Mark, choose_rule, entry_id_of
+from aggregator.feeds.slices import MAX_ENTRIES, hash_slice
+from aggregator.models.records import Enclosure, Entry, ParsedFeed
+from aggregator.text.dates import parse_date
+from aggregator.urls import absolute
+
+Json = dict[str, object]
+
+
+def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str] = ()) -> ParsedFeed:
+    """Return the feed that `text` holds, without the entries whose hash is `known`; `kind` None if it is none."""
+    try:
+        document = json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
+        return ParsedFeed(kind=None, format=None, error=f"broken JSON: {type(error).__name__}")
+    if not isinstance(document, dict) or not (
+        isinstance(document.get("items"), list) or "jsonfeed" in _text(document.get("version"))
+    ):
+        return ParsedFeed(kind=None, format=None, error="JSON, and no JSON Feed")
+    base = absolute(url, _text(document.get("feed_url"))) or url or _text(document.get("home_page_url"))
+    language, authors = _text(document.get("language")), _authors(document)
+    items = _objects(document.get("items"))[:MAX_ENTRIES]
+    hashes = tuple(hash_slice(json.dumps(item, sort_keys=True), b"") for item in items)
+    marks = [_mark(item, base) for item in items]
+    rule = choose_rule(marks)
+    entries = tuple(
+        _entry(item, raw_hash, entry_id_of(mark, rule), base=base, language=language, authors=authors, now=now)
+        for item, raw_hash, mark in zip(items, hashes, marks, strict=True)
+        if raw_hash not in known
+    )
+    hubs = _objects(document.get("hubs"))
+    return ParsedFeed(
+        kind="feed",
+        format="json",
+        title=" ".join(_text(document.get("title")).split()),
+        link=absolute(base, _text(document.get("home_page_url"))),
+        language=language,
+        entries=entries,
+        hub=absolute(base, _text(hubs[0].get("url"))) if hubs else None,
+        self_url=absolute(base, _text(document.get("feed_url"))),
+        previous_url=absolute(base, _text(document.get("next_url"))),
+        raw_hashes=hashes,
+        entry_id_rule=rule.rule,
+    )
+
+
+def _mark(item: Json, base: str) -> Mark:
+    entry_id = _text(item.get("id"))
+    date = _text(item.get("date_published")) or _text(item.get("date_modified"))
+    return Mark(id=entry_id, link=_link(item, entry_id, base) or "", date=date, title=_text(item.get("title")))
+
+
+def _link(item: Json, entry_id: str, base: str) -> str | None:
+    link = absolute(base, _text(item.get("url"))) or absolute(base, _text(item.get("external_url")))
+    if link is None and entry_id.startswith(("http://", "https://")):
+        return absolute(base, entry_id)
+    return link
+
+
+def _entry(
+    item: Json, raw_hash: str, entry_id: str, *, base: str, language: str, authors: tuple[str, ...], now: datetime
+) -> Entry:
+    published_raw, updated_raw = _text(item.get("date_published")), _text(item.get("date_modified"))
+    published_at, updated_at = parse_date(published_raw, now), parse_date(updated_raw, now)
+    raw_id = _text(item.get("id"))
+    link = _link(item, raw_id, base)
+    return Entry(
+        id=raw_id,
+        entry_id=entry_id,
+        link=link,
+        title=" ".join(_text(item.get("title")).split()),
+        published_at=published_at,
+        updated_at=updated_at,
+        published_raw=published_raw,
+        date_flagged=bool((published_raw and not published_at) or (updated_raw and not updated_at)),
+        authors=_authors(item) or authors,
+        summary=_text(item.get("summary")),
+        content=_text(item.get("content_html")) or _escaped(_text(item.get("content_text"))),
+        enclosures=_enclosures(item, base),
+        categories=_texts(item.get("tags")),
+        language=_text(item.get("language")) or language,
+        is_permalink=bool(link) and raw_id == link,
+        raw_hash=raw_hash,
+    )
+
+
+def _text(value: object) -> str:
+    """Return a string or number as text; anything else is `""`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().strip()  # a lone surrogate cannot be stored
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    found = [_text(part) for part in value] if isinstance(value, list) else [_text(value)]
+    return tuple(dict.fromkeys(text for text in found if text))
+
+
+def _objects(value: object) -> list[Json]:
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+def _authors(holder: Json) -> tuple[str, ...]:
+    """Return the names of version 1.1's `authors` or version 1.0's `author`, each once."""
+    people = _objects(holder.get("authors"))
+    single = holder.get("author")
+    if isinstance(single, dict):
+        people.append(single)
+    names = [_text(person.get("name")) or _text(person.get("url")) for person in people]
+    names += _texts(single)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _enclosures(item: Json, base: str) -> tuple[Enclosure, ...]:
+    found = []
+    for part in _objects(item.get("attachments")):
+        if address := absolute(base, _text(part.get("url"))):
+            size = part.get("size_in_bytes")
+            length = size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 2**53 else None
+            found.append(Enclosure(url=address, type=_text(part.get("mime_type")), length=length))
+    return tuple(found)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,84 @@
+"""Where the older entries of a feed may be found: its own pages, its site's news sitemap. Pure; it asks nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import unescape
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from aggregator.models.records import ParsedFeed, Source
+from aggregator.urls import absolute, host_of
+
+_MAX_SITEMAPS: Final = 3  # of one site
+_MAX_SECTIONS: Final = 20
+_INDEX: Final = re.compile(rb"<(?:[\w.-]{1,30}:)?sitemapindex[\s>]", re.IGNORECASE)
+_INDEX_START: Final = 2_000  # bytes in which the root of a sitemap index must appear
+_MAX_INDEX: Final = 1_000_000
+_LOCATION: Final = re.compile(rb"<(?:[\w.-]{1,30}:)?loc[^<>]{0,100}>\s{0,99}([^<>\s]{1,2000})", re.IGNORECASE)
+
+
+def older_page(parsed: ParsedFeed, url: str) -> str | None:
+    """Return the page of the feed before `url`: the one it names (RFC 5005), else WordPress' next `paged`."""
+    if parsed.previous_url is not None:
+        return parsed.previous_url
+    if "wordpress" not in parsed.generator.lower() or not parsed.raw_hashes:
+        return None
+    return next_paged(url)
+
+
+def next_paged(url: str) -> str:
+    """Return the next older page of a WordPress feed.
+
+    >>> next_paged("https://a.example/feed/")
+    'https://a.example/feed/?paged=2'
+    >>> next_paged("https://a.example/?feed=rss2&paged=2")
+    'https://a.example/?feed=rss2&paged=3'
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    paged = next((value for name, value in query if name == "paged"), "1")
+    number = int(paged) if paged.isascii() and paged.isdigit() and len(paged) < 6 else 1
+    kept = [(name, value) for name, value in query if name != "paged"]
+    return urlunsplit(parts._replace(query=urlencode([*kept, ("paged", str(number + 1))])))
+
+
+def sources_of(parsed: ParsedFeed, url: str, entry_urls: Sequence[str]) -> tuple[Source, ...]:
+    """Return where to look, in order; `entry_urls` are the addresses of the entries that the feed shows."""
+    page = older_page(parsed, url)
+    pages = () if page is None or page == url else (Source(kind="page", url=page),)
+    return (*pages, *(Source(kind="site", url=entry_url) for entry_url in entry_urls[:1]))
+
+
+def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
+    """Return the sections in which the entries lie."""
+    return tuple(sorted({section_of(url) for url in entry_urls})[:_MAX_SECTIONS])
+
+
+def section_of(url: str) -> str:
+    """Return host and first folder: a site's sitemap holds more than the feed of one of its sections or languages.
+
+    >>> section_of("https://a.example/en/culture/a-1"), section_of("https://a.example/a-1")
+    ('a.example:443/en', 'a.example:443/')
+    """
+    folders = urlsplit(url).path.strip("/").split("/")[:-1]
+    return f"{host_of(url)}/{folders[0] if folders else ''}"
+
+
+def choose_sitemaps(named: Sequence[str]) -> tuple[Source, ...]:
+    """Return those that a site names for news; without any the first one, which may be an index of others."""
+    news = [url for url in named if "news" in urlsplit(url).path.lower()]
+    return tuple(Source(kind="sitemap", url=url) for url in (news or list(named[:1]))[:_MAX_SITEMAPS])
+
+
+def is_index(body: bytes) -> bool:
+    """Say whether this is a sitemap that only names others."""
+    return _INDEX.search(body[:_INDEX_START]) is not None
+
+
+def named_in_index(body: bytes, url: str) -> tuple[str, ...]:
+    """Return the news sitemaps that an index names, in its order."""
+    found = (unescape(match.decode("utf-8", "replace")) for match in _LOCATION.findall(body[:_MAX_INDEX]))
+    addresses = (absolute(url, location) for location in found)
+    return tuple(address for address in addresses if address and "news" in urlsplit(address).path.lower())

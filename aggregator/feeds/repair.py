@@ -1,0 +1,203 @@
+"""The bytes of a feed to text that an XML parser can be given: inflated, decoded, without junk, DTD and bare `&`.
+
+It repairs signs, not structure, and knows no element.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import unescape
+from html.entities import html5
+from itertools import islice
+
+from aggregator.text.encoding import decode, xml_declaration
+
+MAX_INFLATED_BYTES = 32 * 1024 * 1024  # twice the largest feed that is fetched (`max_feed_size`)
+
+_STEP_BYTES = 256 * 1024
+_MAX_DTD_CHARS = 100_000
+_MAX_ENTITY_CHARS = 1000
+_MAX_EXPANDED_CHARS = 1_000_000
+
+_GZIP = b"\x1f\x8b"
+_BLANK = " \t\r\n\v\f\0\ufeff\u200b\u2060"
+_BAD_SIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})\s+(?:\"([^\"<&%]*)\"|'([^'<&%]*)')\s*>")
+# A CDATA section or comment (left alone), or an `&` with what may be a reference, but for those that XML knows.
+_AMPERSAND = re.compile(
+    r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->)|&(?!(?:amp|lt|gt|quot|apos);)(#[xX][0-9a-fA-F]{1,8};|#[0-9]{1,8};|[A-Za-z][\w.-]{0,59};)?",
+    re.DOTALL,
+)
+_OPENINGS = (("<![CDATA[", "]]>"), ("<!--", "-->"))
+_BARE_RUN = re.compile(r"&(?:&)+")
+_LONG_TAG_CHARS = 2000
+_MAX_QUOTES = 200
+# A CDATA section or a whole start tag; possessive, so that each sign is read once.
+_START_TAG = re.compile(r"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+|<[A-Za-z_](?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+")
+_UNQUOTED = re.compile(r"(\s[A-Za-z_][\w:.-]{0,40}=)([^\s\"'<>]+?)(?=\s|/?(?:>|\Z))")
+_QUOTES = re.compile("[\"']")
+_TAG = re.compile(
+    r"<(script|style)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|</?[A-Za-z][^<>]*>", re.DOTALL | re.IGNORECASE
+)
+_ACTIVE = re.compile(r"</script\b|<[A-Za-z][^<>]{0,500}?[\s/\"'](?:on[a-z]{3,30}|srcdoc)\s{0,5}=", re.IGNORECASE)
+_MAX_PLAIN_CHARS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedText:
+    """The text of a feed. `body` starts at the first tag; `entities` are the plain ones of its DTD."""
+
+    body: str
+    entities: Mapping[str, str]
+    complete: bool  # False: the compressed bytes were cut off
+    too_large: bool = False  # more than `MAX_INFLATED_BYTES`: `body` is empty
+
+
+def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
+    """Return the text of a feed's bytes, whatever they are."""
+    inflated, complete = inflate(body)
+    if len(inflated) > MAX_INFLATED_BYTES:
+        return FeedText(body="", entities={}, complete=False, too_large=True)
+    content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
+    lead = inflated[:500].lstrip(b" \t\r\n\0")
+    text = decode(inflated, content_type=content_type, declared=xml_declaration(lead)).text
+    return FeedText(body=text[_skip_junk(text) :], entities=_read_entities(text), complete=complete)
+
+
+def inflate(body: bytes) -> tuple[bytes, bool]:
+    """Return `body` without gzip or deflate compression, and whether it was whole.
+
+    The magic bytes decide, never a header. It stops soon after `MAX_INFLATED_BYTES`.
+    """
+    if body.startswith(_GZIP):
+        return _inflate(body, zlib.MAX_WBITS | 16)
+    if len(body) > 2 and body[0] == 0x78 and int.from_bytes(body[:2], "big") % 31 == 0:
+        return _inflate(body, zlib.MAX_WBITS)
+    head = body[:200].lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n\0")
+    if body and head[:1] not in (b"<", b"{", b"[") and b"<" not in head:
+        raw, whole = _inflate(body, -zlib.MAX_WBITS)
+        if raw.lstrip()[:1] in (b"<", b"{"):
+            return raw, whole
+    return body, True
+
+
+def _inflate(body: bytes, wbits: int) -> tuple[bytes, bool]:
+    inflater = zlib.decompressobj(wbits)
+    pieces, size, rest = [], 0, body
+    try:
+        while rest and not inflater.eof and size <= MAX_INFLATED_BYTES:
+            piece = inflater.decompress(rest, _STEP_BYTES)
+            pieces.append(piece)
+            size += len(piece)
+            rest = inflater.unconsumed_tail
+    except zlib.error:
+        return b"".join(pieces), False
+    return b"".join(pieces), inflater.eof
+
+
+def _read_entities(text: str) -> dict[str, str]:
+    """Return the entities that stand for mere text; external ones and those made of others are not known here."""
+    if text.find("<!ENTITY", 0, _MAX_DTD_CHARS) < 0:
+        return {}
+    found = _ENTITY.findall(text, 0, _MAX_DTD_CHARS)
+    return {name: a or b for name, a, b in found if len(a or b) <= _MAX_ENTITY_CHARS}
+
+
+def _skip_junk(text: str) -> int:
+    """Return where the document starts behind blanks, marks and what a server printed before it."""
+    position = len(text) - len(text.lstrip(_BLANK))
+    if text[position : position + 1] in ("<", "{", "["):
+        return position
+    return max(position, text.find("<", position))
+
+
+def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
+    """Return `xml` without control characters and with every reference one that XML knows.
+
+    HTML names and those of the DTD become their signs; an `&` that starts no reference becomes `&amp;`.
+
+    >>> repair_signs("<a>Q&A caf&eacute;&#2;</a>", {})
+    '<a>Q&amp;A café</a>'
+    """
+    budget = _MAX_EXPANDED_CHARS
+
+    def sign(match: re.Match[str]) -> str:
+        nonlocal budget
+        section, reference = match.groups()
+        if section is not None:
+            return str(section)
+        if reference is None:
+            return "&amp;"
+        if reference.startswith("#"):
+            return "" if _BAD_SIGN.match(unescape("&" + reference)) else _numeric(reference)
+        value = entities.get(reference[:-1])
+        if value is not None:
+            budget -= len(value)
+            return value if budget >= 0 else ""
+        return _escape(html5.get(reference, "&" + reference))
+
+    xml = _BAD_SIGN.sub("", xml)
+    for opening, closing in _OPENINGS:
+        # One that never ends would be looked for in vain by each of the patterns to come, and hides what follows it.
+        end = xml.rfind(closing) + 1
+        xml = xml[:end] + xml[end:].replace(opening, "")
+    xml = _BARE_RUN.sub(lambda run: "&amp;" * (len(run.group()) - 1) + "&", xml)
+    return _quote_attributes(_AMPERSAND.sub(sign, xml))
+
+
+def _quote_attributes(xml: str) -> str:
+    """Return `xml` with quotes around attribute values that have none."""
+    if not _UNQUOTED.search(xml):
+        return xml
+
+    def quote(match: re.Match[str]) -> str:
+        tag = match.group()
+        return tag if tag.startswith("<!") else _UNQUOTED.sub(r'\1"\2"', tag)
+
+    return _START_TAG.sub(quote, xml)
+
+
+def cut_long_tags(xml: str) -> str:
+    """Return `xml` without the attributes beyond what an honest tag has: parsers need quadratic time for them."""
+    if len(xml) < _LONG_TAG_CHARS or xml.count('"') + xml.count("'") <= _MAX_QUOTES:
+        return xml
+
+    def cut(match: re.Match[str]) -> str:
+        tag = match.group()
+        if len(tag) < _LONG_TAG_CHARS or tag.startswith("<!"):
+            return tag
+        quotes = [quote.start() for quote in islice(_QUOTES.finditer(tag), _MAX_QUOTES + 1)]
+        return tag if len(quotes) <= _MAX_QUOTES else tag[: quotes[-1]] + ("/" if tag.endswith("/") else "")
+
+    return _START_TAG.sub(cut, xml)
+
+
+def plain_text(html: str) -> str:
+    """Return the text of a short piece of HTML, such as a title, on one line.
+
+    >>> plain_text("Tom &amp; <b>Jerry</b>")
+    'Tom & Jerry'
+    """
+    return " ".join(unescape(_TAG.sub("", html[:_MAX_PLAIN_CHARS])).split())
+
+
+def has_active_markup(text: str) -> bool:
+    """Tell whether markup that runs code is in a text: no title means that as words.
+
+    >>> has_active_markup("<svg/onload=alert(1)>Storm"), has_active_markup("How <script> works: 1 < 2")
+    (True, False)
+    """
+    return bool(_ACTIVE.search(text[:_MAX_PLAIN_CHARS]))
+
+
+def _escape(sign: str) -> str:
+    return sign.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _numeric(reference: str) -> str:
+    """Return a numeric reference as XML allows it; browsers read &#150; as a dash of cp1252, and so do we."""
+    sign = unescape("&" + reference)
+    return f"&#{ord(sign)};" if sign in ("&", "<", ">", '"', "'") else sign

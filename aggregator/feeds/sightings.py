@@ -1,0 +1,86 @@
+"""From an answer to the sightings of its entries: which article each means, whether there is a page to fetch. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from datetime import datetime
+
+from aggregator.feeds.parse import parse_new
+from aggregator.identity.evidence import edges_of_entry, is_home
+from aggregator.identity.identify import identify
+from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.fetching import Fetched
+from aggregator.models.records import OWN_CONTENT, Entry, Feed, Identity, Key, ParsedFeed
+from aggregator.ports.store_records import Decision, FeedReading, Sighting
+from aggregator.urls import clean, host_of, without_userinfo
+
+
+def read_feed(
+    feed: Feed, fetched: Fetched, known: Collection[str], now: datetime, publishers: Publishers
+) -> FeedReading:
+    """Read an answer of `feed`; entries whose raw hash is `known` are left out."""
+    url, headers = fetched.final_url, dict(fetched.headers)
+    return sight(parse_new(fetched.body, url=url, headers=headers, now=now, known=known), feed, publishers)
+
+
+def sight(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> FeedReading:
+    """Return a parsed answer with the sightings of its entries."""
+    return FeedReading(parsed=parsed, sightings=tuple(sighting_of(entry, feed, publishers) for entry in parsed.entries))
+
+
+def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
+    """Say which article an entry means and whether a page is to be fetched for it."""
+    link = entry.original_link or entry.link or (entry.id if entry.is_permalink else None)
+    cleaned = clean(link) if link else None
+    url = without_userinfo(cleaned) if cleaned else None
+    identity = identify(url, publishers) if url else None
+    content_hash = _content_hash(entry)
+    if url is None or identity is None or identity.key is None or is_home(identity.key) or _is_feed(url, feed):
+        return _without_page(entry, feed, content_hash, identity)
+    return Sighting(
+        entry=entry,
+        content_hash=content_hash,
+        url=url,
+        host=host_of(url),
+        identity=identity,
+        edges=edges_of_entry(entry, feed.url, publishers),
+        from_feed=not feed.full_text,
+        decisions=(Decision(url=url, key=identity.key, verdict="announced", rule=identity.rule, detail=feed.url),),
+    )
+
+
+def _is_feed(url: str, feed: Feed) -> bool:
+    """Whether the link leads to the feed itself: an empty one does, `#` and `?` do."""
+    return url.partition("#")[0].rstrip("?") in (without_userinfo(feed.url), feed.state.adopted_url)
+
+
+def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identity | None) -> Sighting:
+    """An entry whose link leads to no article: its own content is all there is."""
+    if identity is not None:
+        rule = identity.rule
+        if identity.key is not None:
+            rule = "home page" if is_home(identity.key) else "the feed itself"
+        decision = Decision(url=identity.url, key=identity.key, verdict="skipped", rule=rule, detail=feed.url)
+        decisions: tuple[Decision, ...] = (decision,)
+    else:
+        decisions = ()
+    if not (entry.content or entry.summary):
+        return Sighting(entry=entry, content_hash=content_hash, url=None, host=None, identity=None, decisions=decisions)
+    own = hashlib.blake2b(f"{feed.url}\n{entry.entry_id}".encode(), digest_size=16).hexdigest()
+    url = f"{without_userinfo(feed.url)}#{own}"
+    return Sighting(
+        entry=entry,
+        content_hash=content_hash,
+        url=url,
+        host=host_of(feed.url),
+        identity=Identity(url=url, key=Key(f"{OWN_CONTENT}{own}"), rule="feed entry"),
+        from_feed=True,
+        decisions=decisions,
+    )
+
+
+def _content_hash(entry: Entry) -> str:
+    addresses = (entry.link or "", entry.original_link or "", entry.content_id or "")  # evidence is heeded
+    parts = (entry.title, *addresses, entry.content, entry.summary, str(entry.updated_at))
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()

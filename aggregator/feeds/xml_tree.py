@@ -1,0 +1,223 @@
+"""One entry, or the head, of an XML feed as a tree: read with lxml, repaired where broken, cut where hostile.
+
+Elements are known by short names: `title`, `dc:date`, `media:content`. The feed's own vocabulary has no prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from html import escape
+from itertools import islice
+
+from lxml import etree
+
+from aggregator.feeds.repair import cut_long_tags, repair_signs
+
+XML = "{http://www.w3.org/XML/1998/namespace}"
+_ATOM = "http://www.w3.org/2005/atom"
+# Namespaces of the feed formats themselves, lower case: their elements have no prefix.
+_CORE = frozenset(
+    {
+        "",
+        "http://purl.org/rss/1.0/",
+        "http://my.netscape.com/rdf/simple/0.9/",
+        "http://channel.netscape.com/rdf/simple/0.9/",
+        "http://purl.org/net/rss1.1#",
+        "http://blogs.law.harvard.edu/tech/rss",
+        "http://purl.org/rss/1.0/modules/rss091#",
+        "http://example.com/newformat#",
+        "http://purl.org/rss/2.0/",
+        "http://www.sitemaps.org/schemas/sitemap/0.9",
+        "http://www.google.com/schemas/sitemap/0.84",
+    }
+)
+_ATOMS = frozenset(
+    {
+        _ATOM,
+        "https://www.w3.org/2005/atom",
+        "http://purl.org/atom/ns#",
+        "http://purl.org/atom/ns",
+        "http://example.com/necho",
+        "http://purl.org/echo/",
+        "uri/of/echo/namespace#",
+        "http://purl.org/pie/",
+    }
+)
+NAMESPACES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "dcterms": "http://purl.org/dc/terms/",
+    "content": "http://purl.org/rss/1.0/modules/content/",
+    "sy": "http://purl.org/rss/1.0/modules/syndication/",
+    "slash": "http://purl.org/rss/1.0/modules/slash/",
+    "wfw": "http://wellformedweb.org/CommentAPI/",
+    "media": "http://search.yahoo.com/mrss/",
+    "itunes": "http://www.itunes.com/dtds/podcast-1.0.dtd",
+    "feedburner": "http://rssnamespace.org/feedburner/ext/1.0",
+    "dwsyn": "http://rss.dw.com/syndication/dwsyn/",
+    "atom": "http://www.w3.org/2005/Atom",
+    "xhtml": "http://www.w3.org/1999/xhtml",
+    "georss": "http://www.georss.org/georss",
+    "geo": "http://www.w3.org/2003/01/geo/wgs84_pos#",
+    "thr": "http://purl.org/syndication/thread/1.0",
+    "news": "http://www.google.com/schemas/sitemap-news/0.9",
+    "image": "http://www.google.com/schemas/sitemap-image/1.1",
+    "prism": "http://prismstandard.org/namespaces/basic/2.0/",
+    "fh": "http://purl.org/syndication/history/1.0",
+    "cc": "http://web.resource.org/cc/",
+    "xlink": "http://www.w3.org/1999/xlink",
+}
+_PREFIXES = {uri.lower(): prefix for prefix, uri in NAMESPACES.items()} | {
+    "http://purl.org/dc/elements/1.0/": "dc",
+    "http://dublincore.org/documents/dcmi-namespace/": "dc",
+    "http://search.yahoo.com/mrss": "media",
+    "http://www.itunes.com/dtds/podcast-1.0.dtd": "itunes",
+    "http://rss.dw.de/syndication/dwsyn/": "dwsyn",
+    "http://prismstandard.org/namespaces/1.2/basic/": "prism",
+}
+
+MAX_CHILDREN = 500  # of an element; what is beyond is dropped
+_MAX_ATTRIBUTES = 60
+_PLAIN_TAGS = 40  # a slice with fewer is not searched for too much of anything
+_HTML_NAMESPACES = frozenset({"http://www.w3.org/1999/xhtml", "http://www.w3.org/2005/Atom"})
+_PREFIX_IN_USE = re.compile(r"[<\s/]([A-Za-z_][\w.-]{0,40}):[A-Za-z_]")
+_TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the head gives to every entry: namespaces in scope, base, language, and the feed's own format."""
+
+    namespaces: Mapping[str | None, str] = field(default_factory=dict)
+    is_atom: bool = False
+    entities: Mapping[str, str] = field(default_factory=dict)
+
+
+def _parser(*, recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        recover=recover, resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+    )
+
+
+_STRICT, _LENIENT = _parser(recover=False), _parser(recover=True)
+
+
+def read_slice(text: str, context: Context) -> etree._Element | None:
+    """Return the element that `text` holds, in the namespaces of its feed; `None` if nothing can be read."""
+    text = cut_long_tags(text)
+    declared = "".join(
+        f' xmlns{":" + prefix if prefix else ""}="{_quoted(uri)}"' for prefix, uri in context.namespaces.items()
+    )
+    root = _parse(f"<feed{declared}>{text}</feed>", _STRICT)
+    if root is None:
+        repaired = repair_signs(text, context.entities)
+        undeclared = _undeclared(repaired, context.namespaces)
+        if undeclared or repaired != text:
+            text, declared = repaired, declared + undeclared
+            root = _parse(f"<feed{declared}>{text}</feed>", _STRICT)
+    if root is None:
+        root = _parse(f"<feed{declared}>{_TAG_LIKE.sub('&lt;', text)}</feed>", _LENIENT)
+    element = next(iter(root), None) if root is not None else None
+    if element is not None and (text.count("<") > _PLAIN_TAGS or text.count("=") > _MAX_ATTRIBUTES):
+        _prune(element)
+    return element
+
+
+def read_head(text: str, entities: Mapping[str, str]) -> etree._Element | None:
+    """Return the root of a feed without its entries, however it ends."""
+    text = cut_long_tags(text)
+    root = _parse(text, _STRICT)
+    if root is None:
+        text = repair_signs(text, entities)
+        end = text.find(">")
+        root = _parse(f"{text[:end]}{_undeclared(text, {})}{text[end:]}", _LENIENT)
+        if root is None:
+            root = _parse(_TAG_LIKE.sub("&lt;", text), _LENIENT)
+    if root is not None:
+        _prune(root)
+    return root
+
+
+def _parse(xml: str, parser: etree.XMLParser) -> etree._Element | None:
+    try:
+        return etree.fromstring(xml.encode("utf-8", "replace"), parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+
+
+def _quoted(value: str) -> str:
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
+    """Return declarations for the prefixes that `text` uses and nobody declares; by their usual meaning."""
+    prefixes = sorted(set(_PREFIX_IN_USE.findall(text)) - {"xml", "xmlns"} - set(declared))[:50]
+    known = (p for p in prefixes if f"xmlns:{p}=" not in text)
+    return "".join(f' xmlns:{p}="{NAMESPACES.get(p.lower(), "urn:undeclared:" + p)}"' for p in known)
+
+
+def _prune(top: etree._Element) -> None:
+    """Drop attributes and children beyond what an honest entry has."""
+    for element in top.iter():
+        if len(element.attrib) > _MAX_ATTRIBUTES:
+            kept = list(islice(element.attrib.items(), _MAX_ATTRIBUTES))
+            element.attrib.clear()
+            element.attrib.update(kept)
+        if len(element) > MAX_CHILDREN:
+            del element[MAX_CHILDREN:]
+
+
+def name_of(element: etree._Element, context: Context) -> str:
+    """Return the short name of an element, lower case."""
+    return _short_name(str(element.tag), element.prefix or "", context.is_atom)
+
+
+@lru_cache(maxsize=4096)
+def _short_name(tag: str, prefix: str, is_atom: bool) -> str:
+    uri, _, local = tag.rpartition("}")
+    uri, local = uri[1:].lower(), local.lower()
+    if ":" in local:  # a prefix that was never declared
+        return local
+    if uri in _CORE or "backend.userland.com/rss" in uri:
+        return local
+    if uri in _ATOMS:
+        return local if is_atom else "atom:" + local
+    known = _PREFIXES.get(uri) or (prefix.lower() if prefix.lower() in NAMESPACES else "")
+    if known:
+        return f"{known}:{local}"
+    return f"{prefix.lower()}:{local}" if prefix else local
+
+
+def text_of(element: etree._Element) -> str:
+    """Return all text of an element without the blanks around it."""
+    text = element.text if len(element) == 0 else "".join(map(str, element.itertext()))
+    return (text or "").strip()
+
+
+def inner_html(element: etree._Element) -> str:
+    """Return what is in an element as HTML, without the `div` that Atom puts around it; empties the element."""
+    holder = etree.Element("div")
+    holder.text = element.text
+    holder.extend(element)  # moves the elements out of the feed's namespaces
+    for part in holder.iterdescendants(tag=etree.Element):
+        uri, _, local = str(part.tag).rpartition("}")
+        if uri[1:] in _HTML_NAMESPACES:
+            part.tag = local
+    etree.cleanup_namespaces(holder)
+    if len(holder) == 1 and holder[0].tag == "div" and not ((holder.text or "") + (holder[0].tail or "")).strip():
+        holder = holder[0]
+    parts = (etree.tostring(part, method="html", encoding="unicode", with_tail=True) for part in holder)
+    return (escape(holder.text or "") + "".join(parts)).strip()
+
+
+def attribute(element: etree._Element, name: str) -> str:
+    """Return an attribute by its local name in any case and namespace, without the blanks around it."""
+    value = element.get(name)
+    if value is None:
+        for key, other in element.attrib.items():
+            if str(key).rpartition("}")[2].rpartition(":")[2].lower() == name:
+                return str(other).strip()
+    return str(value or "").strip()

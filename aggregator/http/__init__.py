@@ -1,0 +1,1 @@
+"""One polite, bounded request: connections, redirects, codings, robots.txt."""

@@ -1,0 +1,412 @@
+"""One bounded, conditional GET: its redirects, its limits, and what its answer means (docs/politeness.md).
+
+Everything that a server or a URL can do ends as a record with a cause; nothing is raised. Knows nothing of feeds.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from urllib3 import exceptions as urllib3_errors
+from urllib3.response import BaseHTTPResponse
+
+from aggregator.http.content_coding import ACCEPT_ENCODING, InflateError, inflate
+from aggregator.http.endpoint import (
+    Endpoint,
+    is_same_host,
+    is_same_resource,
+    join_location,
+    may_keep_credentials,
+    parse_endpoint,
+)
+from aggregator.http.freshness import parse_freshness, parse_retry_after
+from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, NetworkError, Resolver, system_lookup
+from aggregator.http.transport import Exchange, Route, Transport
+from aggregator.models.fetching import (
+    Cause,
+    Fetched,
+    FetchFailed,
+    FetchRequest,
+    FetchResult,
+    Hop,
+    NotModified,
+    Redirected,
+    Validators,
+)
+from aggregator.ports.protocols import Clock
+
+MAX_HOPS = 10
+MAX_ROBOTS_HOPS = 5  # RFC 9309, 2.3.1.2
+_ACCEPT = {
+    "feed": "application/atom+xml, application/rss+xml, application/rdf+xml, application/feed+json, "
+    "application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5",
+    "page": "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.5",
+    "robots": "text/plain, */*;q=0.5",
+}
+_FOLLOWED = frozenset({301, 302, 303, 307, 308})
+_CAUSES = {
+    204: Cause.EMPTY,
+    205: Cause.EMPTY,
+    401: Cause.UNAUTHORIZED,
+    403: Cause.FORBIDDEN,
+    404: Cause.NOT_FOUND,
+    407: Cause.PROXY,
+    410: Cause.GONE,
+    429: Cause.RATE_LIMITED,
+    503: Cause.UNAVAILABLE,
+}
+_CLOSED = frozenset({Cause.CONNECT, Cause.PROXY})  # of a kept connection: the other end, or the proxy, had enough of it
+_UNWANTED = frozenset({"set-cookie", "set-cookie2"})
+_READ_BYTES = 65_536
+_DRAIN_BYTES = 32_768  # of an answer whose body nobody wants: read to keep the connection, if it is short and quick
+_DRAIN_SECONDS = 0.5
+_SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
+_FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """How far a fetch may go. `proxy` "" is none; sizes hold on the wire and inflated."""
+
+    user_agent: str
+    timeout: timedelta = timedelta(seconds=20)  # connect, and between two bytes
+    total_timeout: timedelta = timedelta(seconds=60)  # redirects included
+    max_feed_bytes: int = 16 << 20
+    max_page_bytes: int = 8 << 20
+    allow_private_networks: tuple[IPNetwork, ...] = ()
+    proxy: str = ""
+    proxy_resolves: bool = False
+    pool_hosts: int = 256  # hosts to which connections are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What one hop said; `body` only of a 200."""
+
+    status: int
+    headers: Mapping[str, str]
+    validators: Validators
+    location: str | None
+    body: bytes = b""
+    wire_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trail:
+    """Where a fetch stands: the hops behind it and the address that is asked now."""
+
+    request: FetchRequest
+    endpoint: Endpoint
+    credentials: bytes | None
+    hops: tuple[Hop, ...]
+    started: float
+    deadline: float
+
+
+class HttpFetcher:
+    """The port `Fetcher` over HTTP, for many threads at once; keeps connections, no cookies."""
+
+    def __init__(
+        self, limits: FetchLimits, clock: Clock, *, lookup: Lookup = system_lookup, ca_file: str | None = None
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._resolver = Resolver(lookup)
+        route = Route(
+            policy=AddressPolicy(allowed=limits.allow_private_networks),
+            resolver=self._resolver,
+            proxy=limits.proxy,
+            proxy_resolves=limits.proxy_resolves,
+        )
+        self._transport = Transport(route, pool_hosts=limits.pool_hosts, ca_file=ca_file)
+
+    def fetch(self, request: FetchRequest) -> FetchResult:
+        """Return what came of `request`; nothing is raised, whatever the server does."""
+        started = self._clock.monotonic()
+        endpoint = parse_endpoint(request.url)
+        if endpoint is None:
+            return FetchFailed(
+                url=request.url,
+                final_url=request.url,
+                cause=Cause.BAD_URL,
+                detail="not an http or https URL",
+                hops=request.hops,
+            )
+        allowed = min(request.deadline, self._limits.total_timeout)
+        trail = _Trail(
+            request=request,
+            endpoint=endpoint,
+            credentials=endpoint.credentials,
+            hops=request.hops,
+            started=started,
+            deadline=started + allowed.total_seconds(),
+        )
+        while True:
+            try:
+                answer = self._ask(trail)
+            except NetworkError as error:
+                return self._fail(trail, error.cause, error.detail)
+            if answer.status not in _FOLLOWED:
+                return self._conclude(trail, answer)
+            step = self._follow(trail, answer)
+            if not isinstance(step, _Trail):
+                return step
+            trail = step
+
+    def close(self) -> None:
+        """End what is under way in other threads, and let go of connections and threads."""
+        self._transport.close()
+        self._resolver.close()
+
+    def _ask(self, trail: _Trail) -> _Answer:
+        """Ask one hop; a kept connection that the server had closed meanwhile is replaced once.
+
+        Raises:
+            NetworkError: there is no usable answer.
+        """
+        exchange = self._new_exchange(trail)
+        try:
+            return self._exchange(trail, exchange)
+        except NetworkError as error:
+            if not exchange.reused or exchange.wire_bytes or error.cause not in _CLOSED:
+                raise
+        exchange = self._new_exchange(trail)
+        exchange.fresh = True
+        return self._exchange(trail, exchange)
+
+    def _new_exchange(self, trail: _Trail) -> Exchange:
+        return Exchange(
+            monotonic=self._clock.monotonic,
+            deadline=trail.deadline,
+            patience=self._limits.timeout.total_seconds(),
+        )
+
+    def _max_bytes(self, request: FetchRequest) -> int:
+        ours = self._limits.max_feed_bytes if request.accept == "feed" else self._limits.max_page_bytes
+        return min(request.max_bytes, ours)
+
+    def _exchange(self, trail: _Trail, exchange: Exchange) -> _Answer:
+        with self._transport.exchange(exchange):
+            try:
+                response = self._transport.open(trail.endpoint, self._headers(trail))
+            except _FOREIGN as error:
+                raise _translate_open(error, trail.endpoint) from error
+            try:
+                return self._read(trail, exchange, response)
+            except _FOREIGN as error:
+                raise _translate_read(error) from error
+            finally:
+                response.close()
+                response.release_conn()
+
+    def _headers(self, trail: _Trail) -> dict[str, str]:
+        headers = {
+            "User-Agent": self._limits.user_agent,
+            "Accept": _ACCEPT[trail.request.accept],
+            "Accept-Encoding": ACCEPT_ENCODING,
+        }
+        if trail.credentials is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(trail.credentials).decode("ascii")
+        validators = _validators_for(trail)
+        if validators.etag is not None and _SENDABLE.fullmatch(validators.etag):
+            headers["If-None-Match"] = validators.etag
+        if validators.last_modified is not None and _SENDABLE.fullmatch(validators.last_modified):
+            headers["If-Modified-Since"] = validators.last_modified
+        return headers
+
+    def _read(self, trail: _Trail, exchange: Exchange, response: BaseHTTPResponse) -> _Answer:
+        merged = ((name.lower(), value) for name, value in response.headers.itermerged())
+        headers = {name: value for name, value in merged if name not in _UNWANTED}
+        answer = _Answer(
+            status=response.status,
+            headers=headers,
+            validators=Validators(etag=_first(response, "etag"), last_modified=_first(response, "last-modified")),
+            location=_first(response, "location"),
+        )
+        if response.status != 200:
+            _drain(response, exchange)
+            return answer
+        max_bytes = self._max_bytes(trail.request)
+        cut = trail.request.accept == "robots"
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and len(announced) < 20 and int(announced) > max_bytes and not cut:
+            raise NetworkError(Cause.TOO_LARGE, f"{announced} bytes announced, {max_bytes} allowed")
+        try:
+            body = inflate(_stream(response, exchange), headers.get("content-encoding", ""), max_bytes, cut=cut)
+        except InflateError as error:
+            raise NetworkError(error.cause, error.detail) from error
+        return replace(answer, body=body, wire_bytes=exchange.wire_bytes)
+
+    def _follow(self, trail: _Trail, answer: _Answer) -> _Trail | FetchResult:
+        """Return where the redirect leads, or how it ends the fetch."""
+        here, request = trail.endpoint, trail.request
+        if not answer.location:
+            return self._fail(trail, Cause.PROTOCOL, f"{answer.status} without a Location", answer)
+        target = join_location(here, answer.location)
+        if target is None:
+            detail = f"{answer.status} to {answer.location[:200]!r}, which is no http or https URL"
+            return self._fail(trail, Cause.BAD_URL, detail, answer)
+        hops = (*trail.hops, Hop(url=here.url, status=answer.status, target=target.url))
+        if any(target.url == hop.url for hop in hops):
+            return self._fail(trail, Cause.REDIRECT_LOOP, f"{target.url} was asked before", answer)
+        limit = MAX_ROBOTS_HOPS if request.accept == "robots" else MAX_HOPS
+        if len(hops) > limit:
+            return self._fail(trail, Cause.TOO_MANY_REDIRECTS, f"more than {limit} redirects", answer)
+        if not request.follow_hosts and not is_same_host(here, target):
+            return Redirected(url=request.url, target=target.url, hops=hops, elapsed=self._elapsed(trail))
+        keeps = trail.credentials is not None and may_keep_credentials(here, target)
+        return replace(trail, endpoint=target, hops=hops, credentials=trail.credentials if keeps else None)
+
+    def _conclude(self, trail: _Trail, answer: _Answer) -> FetchResult:
+        request = trail.request
+        asked = _validators_for(trail) != Validators()
+        if answer.status == 200:
+            return Fetched(
+                url=request.url,
+                final_url=trail.endpoint.url,
+                status=200,
+                headers=answer.headers,
+                body=answer.body,
+                validators=answer.validators,
+                hops=trail.hops,
+                fresh_for=parse_freshness(answer.headers, self._clock.now()),
+                wire_bytes=answer.wire_bytes,
+                elapsed=self._elapsed(trail),
+            )
+        if answer.status == 304 and asked:
+            return NotModified(
+                url=request.url,
+                final_url=trail.endpoint.url,
+                headers=answer.headers,
+                validators=answer.validators,
+                hops=trail.hops,
+                fresh_for=parse_freshness(answer.headers, self._clock.now()),
+                elapsed=self._elapsed(trail),
+            )
+        return self._fail(trail, _cause_of(answer.status), _describe(answer.status), answer)
+
+    def _fail(self, trail: _Trail, cause: Cause, detail: str, answer: _Answer | None = None) -> FetchFailed:
+        return FetchFailed(
+            url=trail.request.url,
+            final_url=trail.endpoint.url,
+            cause=cause,
+            detail=detail,
+            status=answer.status if answer else None,
+            headers=answer.headers if answer else {},
+            hops=trail.hops,
+            retry_after=parse_retry_after(answer.headers, self._clock.now()) if answer else None,
+            elapsed=self._elapsed(trail),
+        )
+
+    def _elapsed(self, trail: _Trail) -> timedelta:
+        return timedelta(seconds=max(0.0, self._clock.monotonic() - trail.started))
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _validators_for(trail: _Trail) -> Validators:
+    """Return what makes this hop conditional: a tag names a state of one resource (RFC 9110, 8.8.3), no other's."""
+    source = None if trail.request.validators_of is None else parse_endpoint(trail.request.validators_of)
+    if source is None or is_same_resource(source, trail.endpoint):
+        return trail.request.validators
+    return Validators()
+
+
+def _first(response: BaseHTTPResponse, name: str) -> str | None:
+    """Return the first header of that name as it came, latin-1 for bytes; None if there is none to give back."""
+    values = response.headers.getlist(name)
+    return values[0] if values and _SENDABLE.fullmatch(values[0]) else None
+
+
+def _stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
+    for chunk in response.stream(_READ_BYTES, decode_content=False):
+        exchange.body_bytes += len(chunk)
+        yield chunk
+
+
+def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
+    """Read the rest of an answer nobody wants, if that is quick; else its connection goes."""
+    exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
+    read = 0
+    try:
+        if response.length_remaining == 0:
+            response.read()  # of nothing: it ends the answer, and the connection is free
+            return
+        for chunk in _stream(response, exchange):
+            read += len(chunk)
+            if read > _DRAIN_BYTES:
+                return
+    except (NetworkError, *_FOREIGN):
+        return  # the status was all that was wanted
+
+
+def _cause_of(status: int) -> Cause:
+    if cause := _CAUSES.get(status):
+        return cause
+    if 400 <= status < 500:
+        return Cause.CLIENT_ERROR
+    return Cause.SERVER_ERROR if 500 <= status < 600 else Cause.PROTOCOL
+
+
+def _describe(status: int) -> str:
+    phrase = http.client.responses.get(status, "")
+    if status == 304:
+        return "304 Not Modified to a request that was not conditional"
+    if status < 300:
+        return f"{status} {phrase}: only a 200 is complete"
+    return f"{status} {phrase}".strip()
+
+
+# --- errors of the libraries ------------------------------------------------------------------------------------------
+
+
+def _translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
+    """Return the cause of an error before the body."""
+    chain = tuple(_chain(error))
+    for link in chain:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return NetworkError(Cause.TLS, f"{endpoint.host}: certificate not accepted: {link.verify_message}")
+    if any(isinstance(link, urllib3_errors.ProxyError) for link in chain) or "Tunnel connection failed" in str(error):
+        return NetworkError(Cause.PROXY, _reason(chain))
+    if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
+        return NetworkError(Cause.TIMEOUT, f"{endpoint.authority}: no answer in time")
+    if any(isinstance(link, ssl.SSLError | urllib3_errors.SSLError) for link in chain):
+        return NetworkError(Cause.TLS, f"{endpoint.host}: {_reason(chain)}")
+    if any(isinstance(link, http.client.IncompleteRead) for link in chain):
+        return NetworkError(Cause.TRUNCATED, "cut off within the headers")
+    if any(isinstance(link, ConnectionError) for link in chain):
+        return NetworkError(Cause.CONNECT, f"{endpoint.authority}: closed the connection without an answer")
+    return NetworkError(Cause.PROTOCOL, _reason(chain))
+
+
+def _translate_read(error: Exception) -> NetworkError:
+    """Return the cause of an error within the body."""
+    chain = tuple(_chain(error))
+    if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
+        return NetworkError(Cause.TIMEOUT, "the body stopped coming")
+    return NetworkError(Cause.TRUNCATED, f"cut off within the body: {_reason(chain)}")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those it wraps, as argument or as cause."""
+    waiting, seen = [error], 0
+    while waiting and seen < 20:
+        link = waiting.pop(0)
+        seen += 1
+        yield link
+        waiting += [argument for argument in link.args if isinstance(argument, BaseException)]
+        if link.__cause__ is not None:
+            waiting.append(link.__cause__)
+
+
+def _reason(chain: tuple[BaseException, ...]) -> str:
+    """Return what the innermost error says, on one line of bounded length."""
+    text = str(chain[-1]) or type(chain[-1]).__name__
+    return " ".join(text.split())[:200]

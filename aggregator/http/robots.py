@@ -1,0 +1,193 @@
+"""What a host's robots.txt allows (RFC 9309); Protego reads it, this module decides what its absence means.
+
+Pure functions; fetching and remembering are a visit's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import urljoin
+
+from protego import Protego
+
+from aggregator import urls
+from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchResult
+from aggregator.models.records import PageFailed
+
+MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
+MAX_AGE = timedelta(days=1)  # RFC 9309, 2.4
+UNREACHABLE_AGE = timedelta(minutes=30)  # after which a host that gave no answer is asked again
+MAX_STOP = timedelta(days=1)  # after which robots.txt that gives no answer no longer stops us
+MAX_CRAWL_DELAY = timedelta(days=1)
+_MAX_LINE = 2_048  # characters; no rule needs more
+_KEPT = 32  # parsed files
+_AGENT_LINE = re.compile(r"\s{0,99}user[- ]?agent\s{0,99}[:\s]\s{0,99}([^#]*)", re.IGNORECASE)
+_SITEMAP_LINE = re.compile(r"^[ \t]{0,99}site-?map[ \t]{0,99}:[ \t]{0,99}(\S{1,2000})", re.IGNORECASE | re.MULTILINE)
+_SITE_WIDE_LINE = re.compile(r"\s{0,99}(?:$|#|site-?maps?\b|host\b)", re.IGNORECASE)  # no part of a group
+
+# Answers after which a host counts as having no robots.txt (RFC 9309, 2.3.1.2 and 2.3.1.3).
+_ABSENT = frozenset(
+    {
+        Cause.UNAUTHORIZED,
+        Cause.FORBIDDEN,
+        Cause.NOT_FOUND,
+        Cause.GONE,
+        Cause.CLIENT_ERROR,
+        Cause.EMPTY,
+        Cause.TOO_MANY_REDIRECTS,
+        Cause.REDIRECT_LOOP,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobotsRule:
+    """What is known of a host's robots.txt: its text, its absence, or that the host did not say, and since when."""
+
+    kind: Literal["rules", "absent", "unreachable"]
+    body: str = ""
+    unanswered_since: datetime | None = None
+
+    def to_text(self) -> str:
+        """Return the record as one line, for the store."""
+        since = self.unanswered_since
+        return json.dumps([self.kind, self.body, since and since.isoformat()], ensure_ascii=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> RobotsRule:
+        """Return the record that `to_text` wrote; what cannot be read is as good as never asked: unreachable.
+
+        >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text()).body
+        'x'
+        """
+        match _load(text):
+            case ["rules", str(body), _]:
+                return cls(kind="rules", body=body)
+            case ["absent", _, since]:
+                return cls(kind="absent", unanswered_since=_read_time(since))
+            case ["unreachable", _, since]:
+                return cls(kind="unreachable", unanswered_since=_read_time(since))
+            case _:
+                return cls(kind="unreachable")
+
+
+def robots_url(url: str) -> str:
+    """Return where the robots.txt that speaks for `url` lies.
+
+    >>> robots_url("https://a.example:8443/x/y?z")
+    'https://a.example:8443/robots.txt'
+    """
+    return urljoin(url, "/robots.txt")
+
+
+def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: datetime | None = None) -> RobotsRule:
+    """Return what the answer to the request for robots.txt means.
+
+    4xx and more than five redirects: there is none, all is allowed. 429, 5xx, and no answer: a full stop (RFC 9309,
+    2.3.1.4), for a day at most: `previous` and `now` tell how long it has lasted.
+    """
+    match result:
+        case Fetched():
+            return parse_robots(result.body)
+        case FetchFailed(cause=cause) if cause in _ABSENT:
+            return RobotsRule(kind="absent")
+        case _:
+            since = (previous.unanswered_since if previous is not None else None) or now
+            is_over = now is not None and since is not None and now - since >= MAX_STOP
+            return RobotsRule(kind="absent" if is_over else "unreachable", unanswered_since=since)
+
+
+def max_age(rule: RobotsRule) -> timedelta:
+    """Return how long `rule` holds before robots.txt is asked for again."""
+    is_unanswered = rule.kind == "unreachable" or rule.unanswered_since is not None
+    return UNREACHABLE_AGE if is_unanswered else MAX_AGE
+
+
+def is_allowed(rule: RobotsRule, url: str, user_agent: str) -> bool:
+    """Return whether `url` may be fetched by `user_agent` (a product token, or a User-Agent that begins with it)."""
+    return refusal(rule, url, user_agent) is None
+
+
+def refusal(rule: RobotsRule, url: str, user_agent: str) -> PageFailed | None:
+    """Return why `url` may not be fetched, None if it may."""
+    if rule.kind == "unreachable":
+        return PageFailed(cause=Cause.ROBOTS_UNREACHABLE, detail="robots.txt gives no answer, so nothing is asked for")
+    token, cleaned = _token(user_agent), urls.clean(url)
+    if rule.kind == "rules" and cleaned is not None and not _parse(rule.body, token).can_fetch(cleaned, token):
+        return PageFailed(cause=Cause.ROBOTS, detail=f"{robots_url(cleaned)} forbids it")
+    return None
+
+
+def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
+    """Return the pause between two requests that robots.txt asks for, None if it asks for none."""
+    if rule.kind != "rules":
+        return None
+    token = _token(user_agent)
+    seconds = _parse(rule.body, token).crawl_delay(token)
+    return None if seconds is None else min(timedelta(seconds=min(seconds, 1e6)), MAX_CRAWL_DELAY)
+
+
+def sitemaps(rule: RobotsRule, url: str) -> tuple[str, ...]:
+    """Return the sitemaps that the robots.txt which speaks for `url` names (sitemaps.org), in its order."""
+    named = (urls.absolute(robots_url(url), match[1]) for match in _SITEMAP_LINE.finditer(rule.body))
+    return tuple(dict.fromkeys(address for address in named if address))
+
+
+def parse_robots(body: bytes) -> RobotsRule:
+    """Return the rules in `body`, of which the first 500 KiB count; what is no rule is ignored when it is asked."""
+    text = body[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    return RobotsRule(kind="rules", body="\n".join(line for line in text.splitlines() if len(line) <= _MAX_LINE))
+
+
+@lru_cache(maxsize=_KEPT)
+def _parse(body: str, token: str) -> Protego:
+    return Protego.parse("\n".join(_relevant(body, token)))
+
+
+def _relevant(body: str, token: str) -> Iterator[str]:
+    """Yield the lines of the groups that concern `token`; thousands of foreign agents and rules would multiply."""
+    concerns, names_agents = False, False
+    for line in body.splitlines():
+        match = _AGENT_LINE.match(line)
+        if match is not None:
+            agent = match[1].strip().lower()
+            if not names_agents:
+                concerns, names_agents = False, True
+            if agent == "*" or agent.replace("*", "") in token.lower():
+                concerns = True
+                yield line
+        elif not _SITE_WIDE_LINE.match(line):
+            names_agents = False
+            if concerns:
+                yield line
+
+
+def _token(user_agent: str) -> str:
+    """Return the product token that robots.txt files name (RFC 9309, 2.2.1).
+
+    >>> _token("aggregator/0.1 (+https://a.example)")
+    'aggregator'
+    """
+    return user_agent.split("/", 1)[0].strip() or "*"
+
+
+def _read_time(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo else None
+
+
+def _load(text: str) -> object:
+    try:
+        loaded: object = json.loads(text)
+    except ValueError:
+        return None
+    return loaded

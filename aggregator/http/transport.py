@@ -1,0 +1,364 @@
+"""Connections that obey: a checked address, one deadline for all of an exchange, a bounded number of bytes.
+
+requests' adapter and urllib3's pools do the work (pooling, TLS, SNI, proxies); the classes here change where a
+connection goes, how long each read may take, and how a header block is read. Redirects, codings and what an answer
+means are `fetch`'s.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import BaseHTTPResponse
+
+from aggregator.http.endpoint import Endpoint
+from aggregator.http.netguard import AddressPolicy, NetworkError, Resolver, literal_address
+from aggregator.http.response_head import LenientResponse
+from aggregator.models.fetching import Cause
+
+_MAX_ADDRESSES = 6  # tried for one name
+_POOL_SIZE = 16  # kept connections to one host; visits use one or two
+_PROXY_POOL_SIZE = 64
+_MAX_FRAMING_BYTES = 1 << 19  # heads and chunk sizes, beyond as much as the content; chunks of a byte cost seconds
+_MAX_IDLE_SECONDS = 55.0  # after which a kept connection may be dead without a word: gateways forget quiet ones
+_SHORTEST_SHARE = 0.01  # seconds; for an address whose turn comes when the time is over
+_UNGUARDED = AddressPolicy(unguarded=True)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Exchange:
+    """The request that a thread is at: until when, how patiently, and what came in so far."""
+
+    monotonic: Callable[[], float]
+    deadline: float  # of `monotonic`
+    patience: float  # seconds for connecting, and between two bytes
+    fresh: bool = False  # use no kept connection
+    target: str = field(default="", init=False)  # of the request line, to the letter: urllib3 would rewrite escapes
+    reused: bool = field(default=False, init=False)
+    wire_bytes: int = field(default=0, init=False)
+    body_bytes: int = field(default=0, init=False)  # of those, what its framing held
+    socket: socket.socket | None = field(default=None, init=False)
+    stopped: bool = field(default=False, init=False)
+
+    def left(self) -> float:
+        """Return the seconds that the next wait may take.
+
+        Raises:
+            NetworkError: the deadline has passed, or the process stops.
+        """
+        left = self.deadline - self.monotonic()
+        if left <= 0 or self.stopped:
+            raise NetworkError(Cause.TIMEOUT, "stopped" if self.stopped else "the time for one request is over")
+        return min(left, self.patience)
+
+    def count(self, number: int) -> int:
+        """Add bytes that came in.
+
+        Raises:
+            NetworkError: too many of them are no content; whoever reads the body bounds that.
+        """
+        self.wire_bytes += number
+        if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
+            raise NetworkError(Cause.PROTOCOL, "more framing than content")
+        return number
+
+    def stop(self) -> None:
+        """Wake the thread that waits in this exchange; `shutdown` wakes a blocked read, `close` does not."""
+        self.stopped = True
+        sock = self.socket
+        if sock is not None:
+            with suppress(OSError):  # it was closed meanwhile
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How to the network: whose addresses are allowed, and through which proxy (an http or https URL, or "")."""
+
+    policy: AddressPolicy
+    resolver: Resolver
+    proxy: str = ""
+    proxy_resolves: bool = False  # the proxy is asked by name, so only literal addresses can be checked
+
+
+class _Current(threading.local):
+    exchange: Exchange | None = None
+    route: Route | None = None
+
+
+_current = _Current()
+
+
+class Transport:
+    """The kept connections, for many threads at once."""
+
+    def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None) -> None:
+        self._route = route
+        self._adapter = _GuardedAdapter(pool_hosts, _trust(ca_file))
+        self._exchanges: set[Exchange] = set()
+        self._closed = False
+
+    @contextmanager
+    def exchange(self, exchange: Exchange) -> Iterator[None]:
+        """Make `exchange` the one that the connections of this thread obey."""
+        _current.exchange, _current.route = exchange, self._route
+        self._exchanges.add(exchange)
+        exchange.stopped = self._closed
+        try:
+            yield
+        finally:
+            _current.exchange = None
+            self._exchanges.discard(exchange)
+
+    def open(self, endpoint: Endpoint, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        """Send a GET and return the answer with its body unread; inside `exchange` only.
+
+        Raises:
+            NetworkError: the address is forbidden, or there is no connection.
+            HTTPError, HTTPException, OSError, ValueError: what urllib3 and http.client have to say.
+        """
+        route, target = self._route, endpoint.path
+        manager: PoolManager = self._adapter.poolmanager
+        if route.proxy:
+            manager = self._adapter.proxy_manager_for(route.proxy)
+            if endpoint.scheme == "http":
+                target = f"http://{_place_for_proxy(endpoint, route)}{endpoint.path}"
+        pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
+        exchange = _exchange()
+        exchange.target = target
+        patience = exchange.left()
+        return pool.urlopen(
+            "GET",
+            target,
+            headers={"Host": endpoint.authority, **headers},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=Timeout(connect=patience, read=patience),
+            preload_content=False,
+            decode_content=False,
+        )
+
+    def close(self) -> None:
+        """End what is under way in other threads and close the kept connections."""
+        self._closed = True
+        for exchange in tuple(self._exchanges):
+            exchange.stop()
+        self._adapter.close()
+
+
+@lru_cache(maxsize=4)  # reading the certificates takes 40 ms
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """Return how servers are verified: requests' certificates and the system's own (a company's authority)."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    context.sslsocket_class = _BoundTLSSocket
+    return context
+
+
+def _place_for_proxy(endpoint: Endpoint, route: Route) -> str:
+    """Return host and port that the proxy is asked for: the checked address, unless the proxy resolves names."""
+    if route.proxy_resolves:
+        _check_literal(endpoint.host, endpoint.port, route)
+        return endpoint.authority
+    address = route.resolver.resolve(endpoint.host, endpoint.port, route.policy, _exchange().left())[0]
+    place = f"[{address}]" if ":" in address else address
+    return place if endpoint.port == 80 else f"{place}:{endpoint.port}"
+
+
+def _check_literal(host: str, port: int, route: Route) -> None:
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
+    if literal_address(host) is not None:
+        route.resolver.resolve(host, port, route.policy, _exchange().left())
+
+
+# --- urllib3's classes, bound to the exchange of their thread ---------------------------------------------------------
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """requests' adapter, its two kinds of pools replaced: stock ones would connect wherever a name points."""
+
+    def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._pool_hosts = pool_hosts
+        self._proxies: dict[str, ProxyManager] = {}
+        super().__init__(pool_connections=pool_hosts, pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **_: Any
+    ) -> None:  # Any: the base's
+        self.poolmanager = PoolManager(connections, maxsize=maxsize, block=block, ssl_context=self._context)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **_: Any) -> ProxyManager:  # Any: the base's
+        manager = self._proxies.get(proxy)
+        if manager is None:
+            manager = ProxyManager(
+                proxy,
+                proxy_headers=self.proxy_headers(proxy),
+                num_pools=self._pool_hosts,
+                maxsize=_PROXY_POOL_SIZE,
+                ssl_context=self._context,
+                proxy_ssl_context=self._context,
+            )
+            manager.pool_classes_by_scheme = _POOLS
+            manager = self._proxies.setdefault(proxy, manager)
+        return manager
+
+    def close(self) -> None:
+        for manager in (self.poolmanager, *self._proxies.values()):
+            manager.clear()
+
+
+class _BoundSocket(socket.socket):
+    """A socket whose every receive obeys the exchange of its thread."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
+        exchange = _exchange()
+        exchange.socket = self
+        self.settimeout(exchange.left())
+        return exchange.count(super().recv_into(*args, **kwargs))
+
+
+class _BoundTLSSocket(ssl.SSLSocket):
+    """The same over TLS; a record or a handshake that drips is bounded by `ssl` itself, which counts a call as one."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
+        exchange = _exchange()
+        exchange.socket = self
+        self.settimeout(exchange.left())
+        return exchange.count(super().recv_into(*args, **kwargs))
+
+    def do_handshake(self, block: bool = False) -> None:
+        exchange = _exchange()
+        exchange.socket = self
+        self.settimeout(exchange.left())
+        super().do_handshake(block)
+
+
+class _HTTPConnection(HTTPConnection):
+    response_class = LenientResponse
+    asked_at = 0.0
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # Any: the base's
+        super().request(method, _exchange().target, *args, **kwargs)
+
+
+class _HTTPSConnection(HTTPSConnection):
+    response_class = LenientResponse
+    asked_at = 0.0
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # Any: the base's
+        super().request(method, _exchange().target, *args, **kwargs)
+
+    def set_tunnel(
+        self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
+    ) -> None:
+        route = _route()
+        if route.proxy_resolves:
+            _check_literal(host, port or 443, route)
+        else:
+            self.server_hostname = host
+            host = route.resolver.resolve(host, port or 443, route.policy, _exchange().left())[0]
+        super().set_tunnel(host, port, headers, scheme)
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # Any: the base promises a protocol of no use here
+        return _ready(super()._get_conn(timeout))
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # Any: the base promises a protocol of no use here
+        return _ready(super()._get_conn(timeout))
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+def _exchange() -> Exchange:
+    exchange = _current.exchange
+    assert exchange is not None, "a connection of this module is used outside `Transport.exchange`"
+    return exchange
+
+
+def _route() -> Route:
+    route = _current.route
+    assert route is not None, "a connection of this module is used outside `Transport.exchange`"
+    return route
+
+
+def _ready(connection: Any) -> Any:  # Any: one of the two classes above
+    """Close a kept connection that was quiet for too long, or is not wanted; note whether one is used again."""
+    exchange = _exchange()
+    now = exchange.monotonic()
+    if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
+        connection.close()
+    connection.asked_at = now
+    exchange.reused = not connection.is_closed
+    return connection
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """Return a socket that is connected to a checked address of the connection's host, or to the operator's proxy."""
+    exchange, route = _exchange(), _route()
+    is_proxy = connection.proxy is not None
+    failed = Cause.PROXY if is_proxy else Cause.CONNECT
+    host, port = connection.host, connection.port
+    try:
+        addresses = route.resolver.resolve(host, port, _UNGUARDED if is_proxy else route.policy, exchange.left())
+    except NetworkError as error:
+        if is_proxy:
+            raise NetworkError(failed, f"proxy {error.detail}") from error
+        raise
+    addresses = addresses[:_MAX_ADDRESSES]
+    until = exchange.monotonic() + exchange.left()
+    failure: OSError | None = None
+    for tried, address in enumerate(addresses):
+        share = (until - exchange.monotonic()) / (len(addresses) - tried)
+        try:
+            sock = _open_socket(address, port, exchange, max(share, _SHORTEST_SHARE))
+        except OSError as error:
+            failure = error
+        else:
+            route.resolver.note_living(host, address)
+            return sock
+    reason = "timed out" if isinstance(failure, TimeoutError) else (failure and failure.strerror) or "no connection"
+    raise NetworkError(failed, f"{host}:{port}: {reason}") from failure
+
+
+def _open_socket(address: str, port: int, exchange: Exchange, seconds: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = exchange.socket = _BoundSocket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(seconds)
+        sock.connect((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,1 @@
+"""Which article an address means: keys, publisher rules, evidence, near duplicates. Pure."""

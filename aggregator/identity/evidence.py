@@ -1,0 +1,426 @@
+"""Which keys are one article: evidence as edges, judged together. Pure; the store keeps the edges, this decides.
+
+**The partition is a function of the set of edges (and of what is known about the keys), never of their order.** The
+edges are tried from the strongest kind to the weakest, within a kind in the order of their keys; each joins the groups
+at its ends unless a guard forbids it. So the same set always gives the same groups, a new edge can only change the
+connected component that it touches, and taking edges or texts away splits what they held together.
+
+A store therefore never loads more than one component. After new edges or a new text at a key it
+
+1. collects the edges that touch the key, then those at their other ends, until nothing new comes; edges with
+   `refusal_alone(edge)` set are recorded, but not walked through (that keeps home pages from joining everything);
+2. calls `judge(facts, edges)` for that component; keys that no edge touches stay alone;
+3. gives every group one article: the oldest that owns one of its keys; other articles in the group are merged into it
+   (a tombstone each), and a key that left an article's group gets an article of its own.
+
+Doing this again changes nothing. Refused edges stay stored, with their reason in the decision log: what refuses them
+may go away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from aggregator.identity.keys import decode_base62, make_key
+from aggregator.identity.publisher_rules import Publishers, publisher_of
+from aggregator.identity.section_pages import is_home as is_home  # part of what this module offers
+from aggregator.identity.section_pages import is_listing as is_listing
+from aggregator.models.fetching import Hop
+from aggregator.models.records import DeclaredUrls, Entry, EvidenceKind, Key
+from aggregator.urls import host_of, is_http, registrable_domain, split
+
+MAX_ALIASES = 32  # keys of one article
+MAX_SHARED = 2  # different articles that may name one target; a third makes it a page that names itself everywhere
+MIN_SAMPLE = 4  # hashes; below, two texts are compared by their titles
+_WEAK = frozenset({EvidenceKind.BARE_CANONICAL, EvidenceKind.SAME_ENTRY})  # join nothing but equal texts
+_STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # models lists the strongest first
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Edge:
+    """Somebody says that `key` and `other` are one article; where it has a direction, `other` is what is named.
+
+    Sites are registrable domains; `witness` is that of the feed or page that says so.
+    """
+
+    key: Key
+    other: Key
+    kind: EvidenceKind
+    site: str
+    other_site: str
+    witness: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFacts:
+    """What is known about the article under a key: hashes of its text and title, the sample of its fingerprint."""
+
+    text_hash: bytes | None = None
+    title_hash: bytes | None = None
+    sample: frozenset[int] = frozenset()
+
+
+class Refusal(StrEnum):
+    """Why an edge does not count."""
+
+    OTHER_SITE = "other_site"  # kept as `syndicated_of`
+    FOREIGN_FEED = "foreign_feed"  # a feed speaks about another site's addresses
+    LISTING = "listing"  # one end is a home page or a section page
+    SHARED_TARGET = "shared_target"  # different articles name this target as theirs
+    OTHER_TEXT = "other_text"  # the two groups hold articles with different texts
+    TOO_MANY = "too_many"  # the group would own more than `MAX_ALIASES` keys
+    UNPROVEN = "unproven"  # a weak kind of evidence, and no equal text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The groups (each sorted set of keys once, in the order of their smallest key) and what was refused, sorted."""
+
+    groups: tuple[frozenset[Key], ...]
+    refused: tuple[tuple[Edge, Refusal], ...]
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def partition(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> tuple[frozenset[Key], ...]:
+    """Return the groups of keys that are one article each; see `judge`."""
+    return judge(facts, edges).groups
+
+
+def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
+    """Decide which keys at the edges, or in `facts`, are one article, and which edges do not count.
+
+    The result does not depend on the order of `edges` nor on repetitions.
+    """
+    ordered = sorted(set(edges), key=lambda edge: (_STRENGTH[edge.kind], edge))
+    refused: list[tuple[Edge, Refusal]] = []
+    sound: list[Edge] = []
+    for edge in ordered:
+        reason = refusal_alone(edge)
+        if reason is None:
+            sound.append(edge)
+        else:
+            refused.append((edge, reason))
+    shared = _shared_targets(sound, facts)
+    contested = _contested(sound)
+    groups = {key: frozenset({key}) for edge in ordered for key in (edge.key, edge.other)}
+    groups |= {key: frozenset({key}) for key in facts}
+    bare = [edge for edge in sound if edge.kind in _WEAK]  # the last of them
+    for edge in sound[: len(sound) - len(bare)]:
+        left, right = groups[edge.key], groups[edge.other]
+        if left is right:
+            continue
+        if edge.other in contested:
+            reason = Refusal.OTHER_SITE
+        elif (edge.kind, edge.other) in shared:
+            reason = Refusal.SHARED_TARGET
+        else:
+            reason = _refusal_of_join(left, right, facts)
+        if reason is not None:
+            refused.append((edge, reason))
+            continue
+        joined = left | right
+        groups.update(dict.fromkeys(joined, joined))
+    refused += ((edge, Refusal.UNPROVEN) for edge in _join_equal(groups, bare, facts))
+    return Judgement(groups=tuple(sorted(set(groups.values()), key=min)), refused=tuple(sorted(refused)))
+
+
+def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
+    """Join what names one address, or is it, and has one text; return the edges that joined nothing.
+
+    Templates that name a wrong address are common, so an address whose text nobody has seen is not taken for known.
+    """
+    named: dict[Key, list[Edge]] = defaultdict(list)
+    for edge in bare:
+        named[edge.other].append(edge)
+    refused: list[Edge] = []
+    for target, edges in named.items():
+        by_text: dict[bytes, list[Key]] = defaultdict(list)
+        for key in dict.fromkeys((target, *(edge.key for edge in edges))):
+            for text in sorted(_texts_of(groups[key], facts)):
+                by_text[text].append(key)
+        for first, *others in by_text.values():
+            for key in others:
+                left, right = groups[first], groups[key]
+                if left is not right and _refusal_of_join(left, right, facts) is None:
+                    groups.update(dict.fromkeys(left | right, left | right))
+        ends = {target, *(edge.key for edge in edges)}
+        refused += (edge for edge in edges if len(groups[edge.key] & ends) == 1)
+    return refused
+
+
+def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]:
+    return {text for key in group if key in facts and (text := facts[key].text_hash) is not None}
+
+
+def refusal_alone(edge: Edge) -> Refusal | None:
+    """Return why the edge counts under no circumstances, or None; looks at nothing else."""
+    if edge.site != edge.other_site:
+        if edge.kind is EvidenceKind.DECLARED and _SHORT_WORDPRESS.fullmatch(edge.other):
+            return Refusal.LISTING if is_listing(edge.key) else None
+        return Refusal.OTHER_SITE
+    if edge.kind is EvidenceKind.FEED_LINK and edge.witness != edge.site:
+        return Refusal.FOREIGN_FEED
+    if is_listing(edge.key) or is_listing(edge.other) or _is_above(edge.other, edge.key):
+        return Refusal.LISTING
+    return None
+
+
+def _is_above(key: Key, other: Key) -> bool:
+    """Say whether `key` is a folder in which `other` lies, as sections are; a folder that is a number is an article."""
+    prefix = key.partition("?")[0]
+    return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
+
+
+def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
+    """Return what is named by too many different articles: error pages, sections, broken templates and guids."""
+    sources: dict[tuple[EvidenceKind, Key], set[Key]] = defaultdict(set)
+    for edge in edges:
+        sources[edge.kind, edge.other].add(edge.key)
+    return {
+        (kind, target)
+        for (kind, target), keys in sources.items()
+        if len(keys) > MAX_SHARED and _count_articles(keys, facts, strict=kind is EvidenceKind.REDIRECT) > MAX_SHARED
+    }
+
+
+def _contested(edges: Iterable[Edge]) -> set[Key]:
+    """Return the wp.me links that pages of several sites claim: they are nobody's."""
+    sites: dict[Key, set[str]] = defaultdict(set)
+    for edge in edges:
+        if edge.site != edge.other_site:
+            sites[edge.other].add(edge.site)
+    return {key for key, claiming in sites.items() if len(claiming) > 1}
+
+
+def _count_articles(keys: Iterable[Key], facts: Mapping[Key, KeyFacts], *, strict: bool) -> int:
+    """Count different articles; with `strict` only what is known to differ, else all that is not known to be equal."""
+    found: list[KeyFacts] = []
+    for key in sorted(keys):
+        known = facts.get(key, KeyFacts())
+        if all((_differ(known, other) is True) if strict else (_differ(known, other) is not False) for other in found):
+            found.append(known)
+    return len(found)
+
+
+def _refusal_of_join(left: frozenset[Key], right: frozenset[Key], facts: Mapping[Key, KeyFacts]) -> Refusal | None:
+    if len(left) + len(right) > MAX_ALIASES:
+        return Refusal.TOO_MANY
+    texts_left, texts_right = (
+        [known for key in sorted(group) if (known := facts.get(key)) is not None and known.text_hash is not None]
+        for group in (left, right)
+    )
+    if any(_differ(one, other) is True for one in texts_left for other in texts_right):
+        return Refusal.OTHER_TEXT
+    return None
+
+
+def _differ(one: KeyFacts, other: KeyFacts) -> bool | None:
+    """Say whether two articles are different; None if neither texts nor titles are known for both.
+
+    Texts that share half of the smaller sample are one text: the telephone's page is shorter, an update is longer.
+    """
+    if one.text_hash is not None and other.text_hash is not None:
+        if one.text_hash == other.text_hash:
+            return False
+        smaller = min(len(one.sample), len(other.sample))
+        if smaller >= MIN_SAMPLE:
+            return 2 * len(one.sample & other.sample) < smaller
+        return one.title_hash is None or one.title_hash != other.title_hash
+    if one.title_hash is not None and other.title_hash is not None:
+        return one.title_hash != other.title_hash
+    return None
+
+
+# --- from entries and pages -------------------------------------------------------------------------------------------
+
+
+def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
+    """Return what an entry says: its link, feedburner:origLink, permalink guid and content id are one article."""
+    addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if entry.is_permalink else None))
+    if sum(1 for address in addresses if address and is_http(address)) < 2 and not entry.content_id:
+        return ()  # most entries name one
+    ends = [end for address in addresses if address and (end := _end(address, publishers)) is not None]
+    if entry.content_id and (end := _content_end(entry.content_id, feed_url, publishers)) is not None:
+        ends.append(end)
+    witness = _site(feed_url, publishers)
+    return _star(ends, EvidenceKind.FEED_LINK, witness)
+
+
+def edges_of_page(
+    page_url: str, hops: Sequence[Hop], declared: DeclaredUrls, publishers: Publishers
+) -> tuple[Edge, ...]:
+    """Return what our fetch of a page showed: its redirects, and what the page at `page_url`, their end, declares.
+
+    `rel=canonical` counts when `og:url` means the same, alone only between equal texts; JSON-LD never does. A wp.me
+    short link also stands for the blog's "?p=" address.
+    """
+    if not hops and declared == _DECLARED_NOTHING:
+        return ()
+    page = _end(page_url, publishers)
+    if page is None:
+        return ()
+    edges: list[Edge] = []
+    for hop in hops:
+        ends = [end for address in (hop.url, hop.target) if (end := _end(address, publishers)) is not None]
+        edges += _star(ends, EvidenceKind.REDIRECT, page[1]) if len(ends) == 2 else ()
+    canonical, og_url = (
+        _end(address, publishers) if address else None for address in (declared.canonical, declared.og_url)
+    )
+    if canonical is not None:
+        kind = EvidenceKind.CANONICAL if canonical == og_url else EvidenceKind.BARE_CANONICAL
+        edges += _star([page, canonical], kind, page[1])
+    for address in (declared.amphtml, declared.shortlink):
+        if address and (end := _end(address, publishers)) is not None:
+            edges += _star([page, end], EvidenceKind.DECLARED, page[1])
+    post = parse_wordpress_shortlink(declared.shortlink or "")
+    if post is not None and (end := _end(_post_url(page_url, post[1]), publishers)) is not None:
+        edges += _star([page, end], EvidenceKind.DECLARED, page[1])
+    return tuple(dict.fromkeys(edges))
+
+
+def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishers) -> tuple[Edge, ...]:
+    """Return that the further pages of an article, which were joined to the one at `page_url`, are no other article."""
+    if not part_urls:
+        return ()
+    ends = [end for url in (page_url, *part_urls) if (end := _end(url, publishers)) is not None]
+    return _star(ends, EvidenceKind.PART, _site(page_url, publishers))
+
+
+def site_of_url(url: str, publishers: Publishers) -> str:
+    """Return the site that a URL belongs to: its registrable domain, or the first one of its publisher.
+
+    An IP address and a name without a dot have no such domain; there each port is a site.
+    """
+    return _site(url, publishers)
+
+
+# --- WordPress short links --------------------------------------------------------------------------------------------
+# https://wp.me/p<blog>-<post>, both in base 62 with small letters first (https://wordpress.com/support/shortlinks,
+# read 2026-11). The number of a blog says nothing about its host: a fetched page has to.
+
+
+def parse_wordpress_shortlink(url: str) -> tuple[int, int] | None:
+    """Return the numbers of blog and post in a wp.me short link, or None if it is none.
+
+    >>> parse_wordpress_shortlink("https://wp.me/p2-1c")
+    (2, 74)
+    """
+    parts = split(url)
+    if parts is None or parts.host != "wp.me":
+        return None
+    match = _WORDPRESS_PATH.fullmatch(parts.path)
+    if match is None:
+        return None
+    return decode_base62(match[1], "base62_lower"), decode_base62(match[2], "base62_lower")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blog:
+    """A WordPress blog's number in short links, and where it is: host (with a port that is not usual) and site."""
+
+    number: int
+    host: str
+    site: str
+
+
+def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) -> Blog | None:
+    """Return which blog lives at a page's host, learnt from the short link that the fetched page declares, or None."""
+    post = parse_wordpress_shortlink(declared.shortlink or "")
+    end = None if post is None else _end(_post_url(page_url, post[1]), publishers)
+    match = None if end is None else _POST.fullmatch(end[0])
+    if post is None or end is None or match is None:
+        return None
+    return Blog(number=post[0], host=match[1], site=end[1])
+
+
+def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
+    """Return the edge between the key of a wp.me short link and its "?p=" address, if the link is one of `blog`."""
+    post = parse_wordpress_shortlink(link)
+    if post is None or post[0] != blog.number:
+        return ()
+    key = Key(f"https://{blog.host}/?p={post[1]}")
+    return _star([(key, blog.site), (link, registrable_domain("wp.me"))], EvidenceKind.DECLARED, blog.site)
+
+
+def post_of_key(key: Key) -> tuple[str, int] | None:
+    """Return host and number of a WordPress post, if `key` is that of its "?p=" address.
+
+    >>> post_of_key(Key("https://blog.example.org/?p=74"))
+    ('blog.example.org', 74)
+    """
+    match = _POST.fullmatch(key)
+    return None if match is None else (match[1], int(match[2]))
+
+
+def _post_url(page_url: str, post: int) -> str:
+    return f"https://{host_of(page_url).removesuffix(':443').removesuffix(':80')}/?p={post}"
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+_GENERIC = re.compile(r"https://.*", re.DOTALL)
+_NUMBERED = re.compile(r"[0-9]{5}")
+_SHORT_WORDPRESS = re.compile(r"https://wp\.me/[pP][0-9A-Za-z]{1,10}-[0-9A-Za-z]{1,10}")
+_POST = re.compile(r"https://([^/?]+)/\?p=([0-9]{1,18})")
+_WORDPRESS_PATH = re.compile(r"/[pP]([0-9A-Za-z]{1,10})-([0-9A-Za-z]{1,10})/?")
+_CONTENT_ID = re.compile(r"[0-9]{5,10}")
+
+_NAME = re.compile(r"(?=.*[a-z])[^.\[]+\..+")
+_DEFAULT_PORT = re.compile(r":(?:80|443)$")
+
+_DECLARED_NOTHING = DeclaredUrls()
+
+_End = tuple[Key, str]  # key and site
+
+
+def _end(url: str, publishers: Publishers) -> _End | None:
+    key = make_key(url, publishers.key_rules)[0]
+    return None if key is None else (Key(key), _site_of_key(key, publishers))
+
+
+@lru_cache(maxsize=1024)  # see urls.split
+def _site(url: str, publishers: Publishers) -> str:
+    host = host_of(url)
+    publisher = publisher_of(publishers, host)
+    if publisher is None or publisher.site.per_host or publisher.hosts[0].startswith("*."):
+        domain = registrable_domain(host)
+        return domain if _NAME.fullmatch(domain) else _DEFAULT_PORT.sub("", host)
+    return registrable_domain(publisher.hosts[0])
+
+
+def _site_of_key(key: str, publishers: Publishers) -> str:
+    """Return the site of the address that a key stands for, which is not that of a redirector before it."""
+    if _GENERIC.fullmatch(key):
+        return _site(key, publishers)
+    name, *host, _ = key.split(":")
+    return registrable_domain(host[0] if host else publishers.by_name[name].hosts[0])
+
+
+def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> _End | None:
+    """Return the key that a content id means in the feed of a publisher with one number space."""
+    publisher = publisher_of(publishers, host_of(feed_url))
+    if publisher is None or publisher.site.per_host or not publisher.site.ids or not _CONTENT_ID.fullmatch(content_id):
+        return None
+    return Key(f"{publisher.name}:{content_id}"), _site(feed_url, publishers)
+
+
+def _star(ends: Sequence[_End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:
+    """Return the edges from the first end to each other one that has another key."""
+    if not ends:
+        return ()
+    (key, site), *others = ends
+    return tuple(
+        Edge(key=key, other=other, kind=kind, site=site, other_site=other_site, witness=witness)
+        for other, other_site in dict.fromkeys(others)
+        if other != key
+    )

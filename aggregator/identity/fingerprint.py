@@ -1,0 +1,194 @@
+"""Near duplicates: the same text under another address, with another byline, cut, corrected or extended.
+
+A fingerprint is a sample of the text's word 4-grams (character 5-grams where words are not separated): those whose hash
+is divisible by 16, so equal passages give equal samples in any text. What a store has to know beside the samples, how
+many documents hold a hash, comes as a number. Nothing here deletes anything or knows a store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from zlib import crc32
+
+from aggregator.models.records import ArticleId
+
+SAMPLING = 16  # one hash in so many is kept
+MIN_WORDS = 120  # shorter texts have no neighbours
+MIN_CHARACTERS = 240  # the same for scripts without spaces
+MIN_COMMON = 4
+MIN_CONTAINMENT = 0.5
+MIN_RESEMBLANCE = 0.25
+MAX_DOCUMENTS = 20  # a hash in more documents is boilerplate
+MAX_SITE_SHARE = 0.05  # so is one on more of one site's documents
+MIN_SITE_DOCUMENTS = 40  # before a site has so many its share says nothing
+_CHARACTERS_PER_GRAM = 5
+
+_WORD = re.compile(r"\w+")
+_UNSPACED = re.compile(  # scripts that do not separate words: Thai, Lao, Khmer, Burmese, kana, Han
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+# Short lines that change while the text stays the same: ages, counters, "updated" lines. They are no part of what is
+# compared for a revision.
+_MAX_PASSING_CHARS = 80
+_UNITS = (
+    r"sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|h|days?|weeks?|months?|comments?|replies|shares?|likes?|views?|reads?"
+    r"|sekunden?|minuten?|stunden?|tag(?:en?)?|wochen?|kommentare?|secondes?|heures?|jours?|semaines?|commentaires?"
+    r"|partages?|segundos?|minutos?|horas?|días?|dias?|semanas?|comentarios?|comentários?|minuti|ore|giorni|commenti"
+    r"|uur|uren|dagen|reacties|минут\w?|час\w{0,2}|дн\w{1,2}|комментари\w{1,2}"
+)
+_PASSING = re.compile(
+    rf"(?:.{{0,20}}\b)?(?:\d[\d.,]*\s?[km]?\+?\s?|(?:an?|one|eine[rmn]?|une?|una)\s)(?:{_UNITS})\b.{{0,40}}"
+    r"|(?:last )?(?:updated?|aktualisiert|stand|mis à jour|actualizado|atualizado|aggiornato|bijgewerkt|обновлено)\b"
+    r".{0,60}"
+    r"|\D{0,12}\d{1,3}\s?(?:/|of|von|sur|de|di|van|из)\s?\d{1,3}",
+    re.IGNORECASE,
+)
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", ":")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What is stored of a text: `hashes` fit a signed 64-bit column; `size` counts all grams, sampled or not.
+
+    `text_hash` (16 bytes) is that of the normalised text: equal for texts that differ in case, blanks, punctuation,
+    and in lines that tell an age or count something.
+    For texts too short to be compared `hashes` is empty and `size` 0.
+    """
+
+    hashes: frozenset[int]
+    size: int
+    text_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similarity:
+    """How much two samples share: `containment` of the smaller in the larger, `resemblance` of their union."""
+
+    common: int
+    containment: float
+    resemblance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashUse:
+    """In how many documents a hash stands, and in how many of the candidate's site."""
+
+    documents: int
+    site_documents: int = 0
+
+
+def fingerprint(text: str) -> Fingerprint:
+    """Return the fingerprint of a text (the article's body, without title and byline)."""
+    normalised = unicodedata.normalize("NFKC", text).casefold()
+    words = _WORD.findall(normalised)
+    joined = " ".join(words)
+    kept = lasting(normalised)
+    compared = joined if kept == normalised else " ".join(_WORD.findall(kept))
+    text_hash = hashlib.blake2b(compared.encode("utf-8", "replace"), digest_size=16).digest()
+    if not joined.isascii() and 4 * len(_UNSPACED.findall(joined)) > len(joined):
+        characters = "".join(words)
+        grams = _grams_of_characters(characters) if len(characters) >= MIN_CHARACTERS else []
+    else:
+        grams = _grams_of_words(words) if len(words) >= MIN_WORDS else []
+    return Fingerprint(hashes=_sample(grams), size=len(grams), text_hash=text_hash)
+
+
+def lasting(text: str) -> str:
+    """Return a text without the lines that change while it stays the same; a text of nothing else as it is."""
+    kept = "\n".join(line for line in text.split("\n") if not is_passing(line))
+    return kept if kept.strip() else text
+
+
+def is_passing(line: str) -> bool:
+    """Tell whether a line only says how old something is, when it was touched, or how much there is of it.
+
+    >>> [is_passing(line) for line in ("9 hours ago · 531 comments", "Updated 10:42", "Page 1 of 3", "It was 5 days.")]
+    [True, True, True, False]
+    """
+    line = line.strip()
+    return len(line) <= _MAX_PASSING_CHARS and not line.endswith(_SENTENCE_ENDS) and bool(_PASSING.fullmatch(line))
+
+
+def compare(one: Set[int], other: Set[int]) -> Similarity:
+    """Compare two samples, boilerplate taken away."""
+    common = len(one & other)
+    smaller, union = min(len(one), len(other)), len(one) + len(other) - common
+    return Similarity(
+        common=common,
+        containment=common / smaller if smaller else 0.0,
+        resemblance=common / union if union else 0.0,
+    )
+
+
+def is_near_duplicate(similarity: Similarity) -> bool:
+    """Say whether two samples are of one text; the thresholds are measured by benchmarks/bench_near_duplicates.py."""
+    return (
+        similarity.common >= MIN_COMMON
+        and similarity.containment >= MIN_CONTAINMENT
+        and similarity.resemblance >= MIN_RESEMBLANCE
+    )
+
+
+def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site_size: int = 0) -> frozenset[int]:
+    """Return the hashes that count: not those that stand in many documents, or in many of one site of `site_size`.
+
+    A hash that `uses` does not have stands in no other document.
+    """
+    return frozenset(h for h in hashes if h not in uses or not is_boilerplate(uses[h], site_size))
+
+
+def is_boilerplate(use: HashUse, site_size: int = 0) -> bool:
+    """Say whether a hash is that of a phrase, not of an article."""
+    if use.documents > MAX_DOCUMENTS:
+        return True
+    return site_size >= MIN_SITE_DOCUMENTS and use.site_documents > MAX_SITE_SHARE * site_size
+
+
+def best_match(
+    own: Fingerprint,
+    candidates: Mapping[ArticleId, Fingerprint],
+    uses: Mapping[int, HashUse],
+    site_size: int = 0,
+) -> tuple[ArticleId, Similarity] | None:
+    """Return the candidate of which `own` is a near duplicate, the closest one, or None.
+
+    The same normalised text comes first. Candidates are the articles that share a hash or the text hash with `own`;
+    among equals the smallest id wins.
+    """
+    if own.size == 0:
+        return None
+    counted = without_boilerplate(own.hashes, uses, site_size)
+    best: tuple[float, float, ArticleId, Similarity] | None = None
+    for article, other in sorted(candidates.items()):
+        if other.text_hash == own.text_hash:
+            similarity = Similarity(common=len(own.hashes), containment=1.0, resemblance=1.0)
+        else:
+            similarity = compare(counted, without_boilerplate(other.hashes, uses, site_size))
+            if not is_near_duplicate(similarity):
+                continue
+        if best is None or (similarity.resemblance, similarity.containment) > best[:2]:
+            best = (similarity.resemblance, similarity.containment, article, similarity)
+    return None if best is None else best[2:]
+
+
+def _grams_of_words(words: list[str]) -> list[bytes]:
+    encoded = [word.encode("utf-8", "replace") for word in words]
+    return [b" ".join(gram) for gram in zip(encoded, encoded[1:], encoded[2:], encoded[3:], strict=False)]
+
+
+def _grams_of_characters(text: str) -> list[bytes]:
+    size = _CHARACTERS_PER_GRAM
+    return [text[i : i + size].encode("utf-8", "replace") for i in range(len(text) - size + 1)]
+
+
+def _sample(grams: list[bytes]) -> frozenset[int]:
+    """Return 64-bit hashes of the sampled grams; the cheap checksum chooses, the good hash names."""
+    return frozenset(
+        int.from_bytes(hashlib.blake2b(gram, digest_size=8).digest(), "big", signed=True)
+        for gram in grams
+        if not crc32(gram) % SAMPLING
+    )

@@ -1,0 +1,45 @@
+"""URL to key: which article an address means. Pure, without network; never raises on any string.
+
+The steps and their order are those of `keys`; the rules come from `rules`. Keys of different `key_version` must not be
+compared: recompute them from the stored addresses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from aggregator.identity.keys import decode_base62, make_key
+from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.records import ArticleId, Identity, Key
+
+__all__ = ["article_id", "decode_base62", "identify", "key_hash", "key_version"]
+
+_STEPS_VERSION = 1  # raised when `keys` or `unwrap` give another key for any address
+
+
+def identify(url: str, publishers: Publishers) -> Identity:
+    """Return the key of `url` and the rules that gave it, e.g. "generic", "dw", "google>generic".
+
+    The key is None, and the rule "no-url", for what is no http(s) URL with a usable host. Pass the address as the feed
+    has it, fragment included: some applications address articles there.
+    """
+    key, rule = make_key(url, publishers.key_rules)
+    return Identity(url=url, key=None if key is None else Key(key), rule=rule)
+
+
+def key_version(publishers: Publishers) -> str:
+    """Return the version of the keys: that of the steps and a hash of the active rules."""
+    return f"{_STEPS_VERSION}-{publishers.key_rules.digest}"
+
+
+@lru_cache(maxsize=4096)  # on its way into the store an address is hashed ten times
+def key_hash(text: str) -> bytes:
+    """Return the 16 bytes under which a key, or an address seen, stands in the aliases."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@lru_cache(maxsize=4096)
+def article_id(key: Key) -> ArticleId:
+    """Return the id of an article that is first known by `key`: 16 hexadecimal digits."""
+    return ArticleId(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest())

@@ -1,0 +1,426 @@
+"""How an address becomes a key: one normal form for all addresses of an article, or a publisher's own number.
+
+Pure and offline. The rules come as records; `rules` reads them, `identify` is what the rest of the house calls. The
+order of the steps is a promise (docs/identity.md): unwrap, host, path, query, fragment, publisher.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import unquote
+
+from aggregator.identity.redirectors import Redirector, unwrap
+from aggregator.urls import Split, split
+
+MAX_HOPS = 5  # redirectors within redirectors
+MAX_FOLDED = 2048  # characters of a path whose AMP forms and endings are looked for, again and again
+MAX_SUBJECT = 1024  # characters of a path or value that a publisher's pattern may see
+
+Decoding = Literal["none", "base62_upper", "base62_lower", "hex"]
+
+_DIGITS = "0123456789"
+_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ALPHABETS = {
+    "base62_upper": {c: i for i, c in enumerate(_DIGITS + _UPPER + _UPPER.lower())},
+    "base62_lower": {c: i for i, c in enumerate(_DIGITS + _UPPER.lower() + _UPPER)},
+    "hex": {c: int(c, 16) for c in "0123456789abcdefABCDEF"},
+}
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdPattern:
+    """Where a publisher's addresses carry the number of the article.
+
+    `path` and the patterns of `params` must match the whole folded path and the parameter's whole value; exactly one
+    of them has the group "id". `hosts` narrows it to some of the publisher's hosts.
+    """
+
+    path: re.Pattern[str]
+    params: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    hosts: frozenset[str] = frozenset()
+    decode: Decoding = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteRule:
+    """The part of a publisher's rule that decides keys. A host "*.example.org" stands for every name under it."""
+
+    name: str
+    hosts: tuple[str, ...]
+    drop_params: frozenset[str] = frozenset()
+    keep_params: frozenset[str] = frozenset()
+    ids: tuple[IdPattern, ...] = ()
+    per_host: bool = False  # numbers are unique within one host only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What holds for every site: publishers/tables/*.toml."""
+
+    host_prefixes: frozenset[str] = frozenset()
+    host_aliases: Mapping[str, str] = field(default_factory=dict)
+    host_suffixes: Mapping[str, str] = field(default_factory=dict)
+    drop_params: frozenset[str] = frozenset()
+    drop_prefixes: tuple[str, ...] = ()
+    drop_values: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    redirectors: Mapping[str, tuple[Redirector, ...]] = field(default_factory=dict)  # by folded host or "*." and parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KeyRules:
+    """All rules that decide keys. Compared by identity: look-ups are cached per instance."""
+
+    tables: Tables = Tables()
+    sites: Mapping[str, SiteRule] = field(default_factory=dict)  # by folded host, or "*." and its parent
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the rules say about one host."""
+
+    host: str  # folded, as it stands in keys
+    rule: SiteRule | None
+    redirectors: tuple[Redirector, ...]
+
+
+# --- the key ----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)  # see urls.split
+def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
+    """Return the key of `url` and the names of the rules that gave it; None and the reason if it has no key.
+
+    A generic key looks like an address ("https://", folded host, path, query); it is never fetched. A publisher's key
+    is "name:id", or "name:host:id" where numbers are unique within a host only.
+    """
+    parts = split(url)
+    if parts is None:
+        return None, "no-url"
+    via: list[str] = []
+    here, site = parts, site_of(parts.host, rules)
+    while site.redirectors and (inner := _unwrap(here, site.redirectors)) is not None:
+        if len(via) == MAX_HOPS:  # endless: taken as it stands, or the key of its key would be another one
+            here, site, via = parts, site_of(parts.host, rules), []
+            break
+        here, name = inner
+        via.append(name)
+        site = site_of(here.host, rules)
+    key, name = _key_of(here, site, rules.tables)
+    return key, ">".join([*via, name])
+
+
+@lru_cache(maxsize=16_384)
+def site_of(host: str, rules: KeyRules) -> Site:
+    """Return what the rules say about the host name `host` (ASCII, lower case)."""
+    folded = fold_host(host, rules.tables)
+    names = [folded, *_parents(folded)]
+    rule = next((rules.sites[name] for name in names if name in rules.sites), None)
+    redirectors = next((rules.tables.redirectors[name] for name in names if name in rules.tables.redirectors), ())
+    return Site(host=folded, rule=rule, redirectors=redirectors)
+
+
+def fold_host(host: str, tables: Tables) -> str:
+    """Return the one name of a site that has several: without "www." and the like, aliases followed.
+
+    >>> fold_host("www.m.example.org", Tables(host_prefixes=frozenset({"www", "m"})))
+    'example.org'
+    """
+    for _ in range(8):  # aliases of aliases end; a table with a circle does too
+        alias = tables.host_aliases.get(host) or _suffix_alias(host, tables.host_suffixes)
+        if alias is not None:
+            host = alias
+            continue
+        labels = host.split(".")
+        if len(labels) > 2 and labels[0] in tables.host_prefixes and not _is_suffix(labels[1:]):
+            host = ".".join(labels[1:])
+        elif len(labels) > 3 and labels[1] == "m" and 2 <= len(labels[0]) <= 3:  # de.m.wikipedia.org
+            host = ".".join([labels[0], *labels[2:]])
+        else:
+            break
+    return host
+
+
+def fold_path(path: str, *, amp: bool = True) -> str:
+    """Return the path in normal form, "/" if nothing is left.
+
+    It has no final or doubled slash, no dot segments, no ".html", no AMP form.
+
+    >>> fold_path("/News//2020/%C3%A9t%C3%A9.html/amp/")
+    '/News/2020/%C3%A9t%C3%A9'
+    """
+    path = path.rstrip("/") if _PLAIN_PATH.fullmatch(path) else _fold_odd_path(path)
+    while len(path) <= MAX_FOLDED:
+        before = path
+        if amp and "amp" in path.lower():
+            path = _strip_amp(path)
+        if path.startswith("/m/"):
+            path = _MOBILE_PATH.sub("", path)
+        if path.endswith(_PAGE_ENDINGS):
+            path = path[: path.rindex("/")].rstrip("/") if _INDEX_FILE.search(path) else _PAGE_ENDING.sub("", path)
+        if path == before:
+            break
+    return path or "/"
+
+
+def decode_base62(code: str, decoding: Decoding = "base62_upper") -> int:
+    """Return the number that `code` spells with the digits 0-9A-Za-z (`base62_lower`: 0-9a-zA-Z, `hex`: 0-9a-f).
+
+    Deutsche Welle short links carry the content id this way (seen 2022-11-11 on p.dw.com/p/4JNNH).
+
+    >>> decode_base62("4JNNH")
+    63723431
+
+    Raises:
+        ValueError: `code` is empty, longer than 64 characters, or has another character.
+    """
+    digits = _ALPHABETS[decoding]
+    if not 0 < len(code) <= 64 or not digits.keys() >= set(code):
+        raise ValueError(f"no number in base {decoding}: {code[:64]!r}")
+    base = 16 if decoding == "hex" else 62
+    number = 0
+    for character in code:
+        number = number * base + digits[character]
+    return number
+
+
+# --- unwrapping -------------------------------------------------------------------------------------------------------
+
+
+def _unwrap(parts: Split, redirectors: tuple[Redirector, ...]) -> tuple[Split, str] | None:
+    path = fold_path(parts.path, amp=False)
+    for redirector in redirectors:
+        target = unwrap(redirector, path, parts.query)
+        if target and (inner := split(target)) is not None:
+            return inner, redirector.name
+    return None
+
+
+def _parents(host: str) -> list[str]:
+    labels = host.split(".")
+    return ["*." + ".".join(labels[i:]) for i in range(1, len(labels))]
+
+
+def _is_suffix(labels: list[str]) -> bool:
+    """Say whether nobody registers this name but names under it; enough of the public suffix list for "m.co.uk"."""
+    return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL
+
+
+_SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gob", "gouv", "gov", "go", "ne", "net", "nom", "or", "org"})
+
+
+def _suffix_alias(host: str, suffixes: Mapping[str, str]) -> str | None:
+    labels = host.split(".")
+    for size in (3, 2):
+        if len(labels) > size and (target := suffixes.get(".".join(labels[-size:]))):
+            return ".".join([*labels[:-size], target])
+    return None
+
+
+# --- one address ------------------------------------------------------------------------------------------------------
+
+
+def _key_of(parts: Split, site: Site, tables: Tables) -> tuple[str, str]:
+    path = fold_path(parts.path, amp=not site.redirectors)
+    items: list[tuple[str, str]] = []
+    fragment = parts.fragment or ""
+    if parts.query:
+        items, escaped = _fold_query(parts.query, site.rule, tables)
+        fragment = f"!{escaped}" if escaped else fragment
+    rule = site.rule
+    if rule is not None:
+        number = _find_id(rule, site.host, path, items)
+        if number is not None:
+            return f"{rule.name}:{site.host}:{number}" if rule.per_host else f"{rule.name}:{number}", rule.name
+    port = "" if parts.port in (80, 443) else f":{parts.port}"
+    key = f"https://{site.host}{port}{path}"
+    if items:
+        key += "?" + "&".join(f"{name}={value}" if value else name for name, value in items)
+    if len(fragment) > 1 and fragment[0] in "!/":  # an application's own address; everything else is a place on a page
+        key += "#" + _fold_text(fragment, _FRAGMENT_SAFE)
+    return key, "generic" if rule is None else rule.name
+
+
+def _find_id(rule: SiteRule, host: str, path: str, items: list[tuple[str, str]]) -> str | None:
+    if len(path) > MAX_SUBJECT:
+        return None
+    for pattern in rule.ids:
+        if pattern.hosts and host not in pattern.hosts:
+            continue
+        found = pattern.path.fullmatch(path)
+        if found is None:
+            continue
+        matches = [found]
+        values = dict(reversed(items))
+        for name, value_pattern in pattern.params:
+            value = values.get(name)
+            found = None if value is None or len(value) > MAX_SUBJECT else value_pattern.fullmatch(value)
+            if found is None:
+                break
+            matches.append(found)
+        else:
+            return _decode(next(m["id"] for m in matches if "id" in m.re.groupindex), pattern.decode)
+    return None
+
+
+def _decode(code: str, decoding: Decoding) -> str | None:
+    if decoding == "none":
+        return code
+    try:
+        return str(decode_base62(code, decoding))
+    except ValueError:  # the pattern lets signs through that are no digits
+        return None
+
+
+# --- path -------------------------------------------------------------------------------------------------------------
+
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~,-]*)*/?")
+_SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/;]*", re.IGNORECASE)
+_LOST_QUERY = re.compile(r"&(?:amp;)?utm_.*", re.IGNORECASE | re.DOTALL)  # "?" forgotten by whoever appended it
+_PAGE_ENDINGS = (".html", ".htm", ".shtml", "/index.php")
+_PAGE_ENDING = re.compile(r"(?<=[A-Za-z0-9_)])\.s?html?$")  # "/a.html" and its AMP form "/a.amp" or "/a/amp"
+_INDEX_FILE = re.compile(r"/index\.(?:html?|php)$")
+_MOBILE_PATH = re.compile(r"^/m(?=/[^/]+/)")
+_AMP_TAIL = re.compile(
+    r"/amp(?:html)?(?:/1)?$|/amp\.html?$|/index\.amp$|(?<=[a-z0-9])(?:[.!]amp$|[._~]amp(?=\.(?:s?html?|php|aspx?|cms|ece)$))",
+    re.IGNORECASE,
+)
+_AMP_SEGMENT = re.compile(r"(?:/platform)?/amp(?:html)?(?=/)", re.IGNORECASE)
+_AMP_AFFIX = re.compile(r"(?<=[a-z])-amp(?=/[^/]+/)|(?<=/)amp[_-](?=[a-z]+/)|(?<=/story)-amp(?=\.s?html?$)")
+
+
+def _fold_odd_path(path: str) -> str:
+    path = _LOST_QUERY.sub("", _SESSION.sub("", path))
+    folded: list[str] = []
+    for segment in _fold_text(path, _PATH_SAFE).split("/"):
+        if segment == "..":
+            del folded[-1:]
+        elif segment not in ("", ".", "-"):  # "-" holds the place that "amp" or a section takes in other forms
+            folded.append(segment)
+    return "".join(f"/{segment}" for segment in folded)
+
+
+def _strip_amp(path: str) -> str:
+    """Remove what only says "as AMP"; a path of nothing else is a page of its own (https://example.org/amp)."""
+    stripped = _AMP_AFFIX.sub("", _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path).rstrip("/")))
+    return stripped or path
+
+
+# --- query ------------------------------------------------------------------------------------------------------------
+
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
+
+
+def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list[tuple[str, str]], str]:
+    """Return names and values that stay, sorted by name, and the value of `_escaped_fragment_`.
+
+    That parameter stands for "#!" (https://developers.google.com/search/docs/ajax-crawling, retired 2015).
+    """
+    plain = _PLAIN_QUERY.fullmatch(query) is not None
+    items: list[tuple[str, str]] = []
+    escaped = ""
+    for item in query.split("&"):
+        name, _, value = item.partition("=")
+        if not plain:
+            while "?" in value and _is_dropped(*_second_query(value), rule, tables):
+                value = value[: value.rindex("?")]
+            name, value = _fold_item(name, value)
+        if not name or _is_dropped(name, value, rule, tables):
+            continue
+        if name == "_escaped_fragment_":
+            escaped = unquote(value)
+        else:
+            items.append((name, value))
+    if len(items) > 1:
+        items.sort(key=_name)
+    return items, escaped
+
+
+def _name(item: tuple[str, str]) -> str:
+    return item[0]
+
+
+def _second_query(value: str) -> tuple[str, str]:
+    name, _, value = value[value.rindex("?") + 1 :].partition("=")
+    return name, value
+
+
+def _fold_item(name: str, value: str) -> tuple[str, str]:
+    name = _fold_text(name.replace("+", "%20"), _QUERY_SAFE)
+    while name[:4].lower() == "amp;":  # "&amp;" that was escaped once too often
+        name = name[4:]
+    return name, _fold_text(value.replace("+", "%20"), _QUERY_SAFE)
+
+
+def _is_dropped(name: str, value: str, rule: SiteRule | None, tables: Tables) -> bool:
+    name = name.lower()
+    if rule is not None:
+        if name in rule.keep_params:
+            return False
+        if name in rule.drop_params:
+            return True
+    if name in tables.drop_params or name.startswith(tables.drop_prefixes):
+        return True
+    values = tables.drop_values.get(name)
+    return values is not None and len(value) <= MAX_SUBJECT and values.fullmatch(value.lower()) is not None
+
+
+# --- characters -------------------------------------------------------------------------------------------------------
+# Text is decoded to characters, composed (NFC) and encoded again. Reserved signs, which must stay encoded, wait as lone
+# surrogates U+DC00 + sign meanwhile, where neither composition nor characters meet them. Bytes that are no UTF-8 are
+# read as Latin-1, as old servers write them ("%FC" is "%C3%BC"); in any other encoding they stay distinct all the same.
+
+_ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PATH_SAFE = "A-Za-z0-9._~!'()*,:@$&+;=/-"
+_QUERY_SAFE = "A-Za-z0-9._~!'()*,:@$;=/-"
+_FRAGMENT_SAFE = "A-Za-z0-9._~!'()*,:@$&+;=/?-"
+_DECODED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!'()*,:@")
+
+
+def _fold_text(text: str, safe: str) -> str:
+    """Return `text` with everything encoded that `safe` does not list and nothing encoded that needs it not."""
+    if not text.isascii():
+        text = _SURROGATE.sub("\ufffd", text)
+    if "%" in text:
+        text = _ESCAPES.sub(_decode_run, text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return _unsafe(safe).sub(_encode_run, text)
+
+
+def _decode_run(match: re.Match[str]) -> str:
+    raw = bytes.fromhex(match[0].replace("%", ""))
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return "".join(
+        character if character >= "\x80" or ord(character) in _DECODED else chr(0xDC00 + ord(character))
+        for character in text
+    )
+
+
+def _encode_run(match: re.Match[str]) -> str:
+    run = match[0]
+    if _SURROGATE.search(run) is None:
+        return "%" + run.encode().hex("%").upper()
+    return "".join(
+        f"%{ord(character) - 0xDC00:02X}"
+        if "\ud800" <= character <= "\udfff"
+        else "%" + character.encode().hex("%").upper()
+        for character in run
+    )
+
+
+@lru_cache(maxsize=8)
+def _unsafe(safe: str) -> re.Pattern[str]:
+    return re.compile(f"[^{safe}]+")

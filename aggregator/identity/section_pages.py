@@ -1,0 +1,72 @@
+"""Is an address that of a home page or a section page, as far as an address tells? Pure; looks at keys alone.
+
+Wrong answers cost little on both sides: a listing taken for an article is stopped by the other guards of `evidence`, an
+article taken for a listing is only not joined with another one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from aggregator.models.records import Key
+
+_GENERIC = re.compile(r"https://[^/]+(/[^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL)
+_ROOT_ID = re.compile(r"(?:p|id|page_id|post|post_id|article|articleid|article_id|newsid|news_id|storyid)=[\w-]{1,40}")
+_LANGUAGE = re.compile(
+    r"(?:ar|bg|bn|bs|cs|da|de|el|en|es|fa|fi|fr|ha|hi|hr|hu|id|it|ja|ko|mk|nl|no|pl|ps|pt|ro|ru|sk|sq|sr|sv|sw|tr|uk|ur"
+    r"|vi|zh)(?:-[a-z]{2})?",
+    re.IGNORECASE,
+)
+# What front pages of rubrics are called; an address of nothing else is no article.
+_SECTION_NAMES = frozenset({
+    "home", "index", "start", "startseite", "news", "nachrichten", "noticias", "actualites", "nyheter", "top",
+    "latest", "aktuell", "world", "welt", "monde", "mundo", "international", "ausland", "national", "inland",
+    "local", "regional", "politics", "politik", "politique", "politica", "business", "economy", "wirtschaft",
+    "economie", "economia", "finance", "finanzen", "money", "markets", "sport", "sports", "deportes", "football",
+    "fussball", "soccer", "futbol", "culture", "kultur", "cultura", "arts", "entertainment", "lifestyle", "panorama",
+    "gesellschaft", "society", "science", "wissen", "wissenschaft", "technology", "tech", "technik", "health",
+    "gesundheit", "environment", "auto", "opinion", "opinions", "meinung", "debatte", "travel", "reise", "education",
+    "media", "medien", "video", "videos", "live", "blog", "blogs", "articles", "stories", "posts", "africa", "asia",
+    "europe", "europa", "deutschland", "us",
+})  # fmt: skip
+_DATE_ARCHIVE = re.compile(r"/(?:199|20[0-9])[0-9](?:/[0-9]{1,2}){0,2}")
+# A folder of this name anywhere makes a listing.
+_LISTING_WORDS = frozenset({
+    "tag", "tags", "category", "categories", "kategorie", "thema", "themen", "topic", "topics", "author", "authors",
+    "autor", "autoren", "search", "suche", "archive", "archiv", "rubrik", "feed", "rss", "login", "signin",
+    "register", "newsletter", "newsletters",
+})  # fmt: skip
+
+
+def is_listing(key: Key) -> bool:
+    """Say whether a key means a home page or a section page, as far as an address tells.
+
+    >>> is_listing(Key("https://example.org/news")), is_listing(Key("https://example.org/news/storm-kills-two"))
+    (True, False)
+    """
+    match = _GENERIC.fullmatch(key)
+    if match is None:
+        return False  # a publisher's number means an article
+    path, query, fragment = match.groups()
+    if fragment:
+        return False
+    if path == "/":
+        return query is None or _ROOT_ID.fullmatch(query) is None
+    if query is not None:
+        return False
+    segments = path[1:].split("/")
+    return (
+        not _LISTING_WORDS.isdisjoint(segments)
+        or _DATE_ARCHIVE.fullmatch(path) is not None
+        or all(segment.lower() in _SECTION_NAMES or _LANGUAGE.fullmatch(segment) for segment in segments)
+    )
+
+
+def is_home(key: Key) -> bool:
+    """Say whether a key means a site's home page, whatever a feed appends to it.
+
+    >>> is_home(Key("https://example.org/?t=1")), is_home(Key("https://example.org/?p=1"))
+    (True, False)
+    """
+    match = _GENERIC.fullmatch(key)
+    return match is not None and match[1] == "/" and is_listing(key)

@@ -1,0 +1,428 @@
+"""What is wrong with a feed, since when, and what to do about it. Pure; every verdict is drawn from stored facts.
+
+`broken`: nothing comes from this feed until somebody acts or the server recovers. `attention`: it works, and something
+about it should be looked at (docs/how-to/monitor.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from aggregator.models.fetching import Cause
+from aggregator.models.records import Feed, FeedState, FeedStatus, PublicationStats
+from aggregator.ports.store_records import FeedSigns, PollOutcome
+from aggregator.redaction import mask_password
+from aggregator.schedule.publication_rate import expected_rate
+
+_DAY: Final = timedelta(days=1)
+
+
+class Severity(StrEnum):
+    """How urgent a finding is, the worst first."""
+
+    BROKEN = "broken"
+    ATTENTION = "attention"
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    FAILING = "failing"  # the polls fail
+    BLOCKED = "blocked"  # the feed, or most of its pages, refuse us
+    HTML = "html"  # a web page stands where the feed was
+    GONE = "gone"  # 410: paused until somebody acts
+    OVERDUE = "overdue"  # due long ago and not polled
+    SILENT = "silent"  # answers, and published nothing for much longer than is its way
+    UNSTEADY = "unsteady"  # works now, and failed often lately
+    MOVED = "moved"  # permanently redirected to another address
+    CLOCK = "clock"  # its dates cannot be right
+    OWN_CLOCK = "own_clock"  # this machine's clock went back
+    STUCK_VALIDATORS = "stuck_validators"  # said 304 although there was something new
+    ENTRY_IDS = "entry_ids"  # one id stands for several entries
+    LOST_ENTRIES = "lost_entries"  # its fixed interval is too long for what it shows
+    QUALITY = "quality"  # its pages give no article, or doubtful ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong; `since` None: not known since when, `cause` None: nothing failed."""
+
+    kind: Kind
+    severity: Severity
+    since: datetime | None
+    cause: Cause | None
+    detail: str
+    remedy: str
+
+
+def diagnose(
+    feed: Feed, polls: Sequence[PollOutcome], now: datetime, signs: FeedSigns | None = None
+) -> tuple[Finding, ...]:
+    """Return what is wrong with `feed`, the worst first; nothing for a feed that is disabled.
+
+    `polls` are its last outcomes, newest first; `signs` what its latest entries, pages and articles look like.
+    """
+    if not feed.enabled:
+        return ()
+    signs = signs or FeedSigns()
+    found = (
+        _poll_failure(feed.state, now),
+        _overdue(feed.state, now),
+        _silent(feed.state, now),
+        _unsteady(feed.state, polls),
+        _moved(feed, now),
+        _own_clock(feed.state, now),
+        _feed_clock(signs),
+        _stuck_validators(feed.state),
+        _lost_entries(feed, now),
+        _broken_ids(feed.state),
+        _blocked_pages(signs),
+        _failed_pages(signs),
+        _doubtful_articles(signs),
+    )
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.severity is Severity.ATTENTION))
+
+
+# --- polls ------------------------------------------------------------------------------------------------------------
+
+_BLOCKING: Final = frozenset({Cause.UNAUTHORIZED, Cause.FORBIDDEN, Cause.ROBOTS})
+_PASSING: Final = frozenset(  # a bad moment of server or network: broken only when it lasts
+    {
+        Cause.CONNECT,
+        Cause.TIMEOUT,
+        Cause.PROXY,
+        Cause.TRUNCATED,
+        Cause.RATE_LIMITED,
+        Cause.UNAVAILABLE,
+        Cause.ROBOTS_UNREACHABLE,
+    }
+)
+_BROKEN_AFTER: Final = 1.0  # failures in a row, weighted: four temporary ones (schedule)
+_LASTING: Final = timedelta(hours=6)
+
+
+def _poll_failure(state: FeedState, now: datetime) -> Finding | None:
+    cause = state.cause
+    if cause is None or state.status not in (FeedStatus.FAILING, FeedStatus.GONE):
+        return None
+    kind, remedy = Kind.FAILING, REMEDIES[cause]
+    if state.status is FeedStatus.GONE:
+        kind = Kind.GONE
+    elif cause in _BLOCKING:
+        kind = Kind.BLOCKED
+    elif cause is Cause.NOT_A_FEED:
+        kind = Kind.HTML
+        if state.advertised:
+            remedy = (
+                f"The page advertises {', '.join(state.advertised[:3])}: take that as `url` if it is the same feed."
+            )
+    is_passing = (
+        cause in _PASSING
+        and state.succeeded_at is not None
+        and state.failures < _BROKEN_AFTER
+        and now - (state.failing_since or now) < _LASTING
+    )
+    return Finding(
+        kind=kind,
+        severity=Severity.ATTENTION if is_passing else Severity.BROKEN,
+        since=state.failing_since,
+        cause=cause,
+        detail=state.detail,
+        remedy=remedy,
+    )
+
+
+_OVERDUE: Final = timedelta(hours=1)
+
+
+def _overdue(state: FeedState, now: datetime) -> Finding | None:
+    due_at = max(state.due_at, state.not_before or state.due_at)
+    if now - due_at < _OVERDUE:
+        return None
+    return Finding(
+        kind=Kind.OVERDUE,
+        severity=Severity.ATTENTION,
+        since=due_at,
+        cause=None,
+        detail=f"due {_ago(now - due_at)} ago and not polled since",
+        remedy="Is the daemon (or the timer) running? If it is, the feed's host asked to be left alone, or every "
+        "worker is busy: see /readyz and raise `[polling] workers`.",
+    )
+
+
+_UNSTEADY_POLLS: Final = 10  # the fewest polls to judge by
+_UNSTEADY_SHARE: Final = 0.3
+
+
+def _unsteady(state: FeedState, polls: Sequence[PollOutcome]) -> Finding | None:
+    failed = [poll for poll in polls if poll.outcome == "failed"]
+    if state.cause is not None or len(polls) < _UNSTEADY_POLLS or len(failed) < _UNSTEADY_SHARE * len(polls):
+        return None
+    causes = Counter(poll.cause for poll in failed if poll.cause is not None)
+    cause = causes.most_common(1)[0][0] if causes else None
+    return Finding(
+        kind=Kind.UNSTEADY,
+        severity=Severity.ATTENTION,
+        since=failed[-1].at,
+        cause=cause,
+        detail=f"{len(failed)} of the last {len(polls)} polls failed: {_spell(causes)}",
+        remedy=REMEDIES[cause] if cause is not None else "See the history of its polls.",
+    )
+
+
+# --- rhythm -----------------------------------------------------------------------------------------------------------
+
+_SILENT_ENTRIES: Final = 6.0  # expected meanwhile: a steady feed is this silent by chance once in 400 times
+_SILENT_AT_LEAST: Final = timedelta(hours=12)
+_SILENT_GAPS: Final = 2.0  # times the longest pause that it took lately
+_KNOWN_RHYTHM: Final = 4  # publication times that make a rhythm
+_WEEKDAYS_KNOWN: Final = 20.0  # entries that make a week
+
+
+def _silent(state: FeedState, now: datetime) -> Finding | None:
+    """A feed that answers, and is silent against its own rhythm: rate, days of the week, longest pause."""
+    recent = state.stats.recent
+    if state.cause is not None or len(recent) < _KNOWN_RHYTHM:
+        return None
+    last = recent[-1]
+    pauses = [later - earlier for earlier, later in pairwise(recent)]
+    silence = now - last
+    if silence < max(_SILENT_AT_LEAST, _SILENT_GAPS * max(pauses)):
+        return None
+    expected = _expected_entries(state.stats, last, now)
+    if expected < _SILENT_ENTRIES:
+        return None
+    return Finding(
+        kind=Kind.SILENT,
+        severity=Severity.ATTENTION,
+        since=last,
+        cause=None,
+        detail=f"answers, and published nothing for {_ago(silence)}; about {expected:.0f} entries were to be expected",
+        remedy="Compare with the publisher's site: if it goes on there, the feed was replaced; "
+        "`aggregator feeds discover <site>` finds the new one.",
+    )
+
+
+def _expected_entries(stats: PublicationStats, since: datetime, until: datetime) -> float:
+    """Return how many entries the feed's own rate and weekdays promised between two times."""
+    rate = expected_rate(stats, stats.at or since)
+    known = sum(stats.weekdays)
+    expected, at = 0.0, since
+    while at < until:
+        end = min(at.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY, until)
+        factor = 7 * stats.weekdays[at.weekday()] / known if known >= _WEEKDAYS_KNOWN else 1.0
+        expected += rate * factor * ((end - at) / _DAY)
+        at = end
+    return expected
+
+
+# --- address, clock, validators ---------------------------------------------------------------------------------------
+
+_SETTLED: Final = timedelta(days=7)  # HTTP.md rule 20: propose the edit once the new address was stable for a week
+
+
+def _moved(feed: Feed, now: datetime) -> Finding | None:
+    state = feed.state
+    if state.adopted_url is None or state.adopted_at is None or now - state.adopted_at < _SETTLED:
+        return None
+    return Finding(
+        kind=Kind.MOVED,
+        severity=Severity.ATTENTION,
+        since=state.adopted_at,
+        cause=None,
+        detail=f"permanently redirected to {state.adopted_url}, which is used since then",
+        remedy=f'In the configuration write url = "{state.adopted_url}" instead of "{mask_password(feed.url)}".',
+    )
+
+
+_CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+_FLAGGED_SHARE: Final = 0.2
+
+
+def _own_clock(state: FeedState, now: datetime) -> Finding | None:
+    if state.polled_at is None or state.polled_at - now < _CLOCK_TOLERANCE:
+        return None
+    return Finding(
+        kind=Kind.OWN_CLOCK,
+        severity=Severity.ATTENTION,
+        since=None,
+        cause=None,
+        detail=f"the last poll is dated {state.polled_at:%Y-%m-%d %H:%M} UTC: {_ago(state.polled_at - now)} from now",
+        remedy="This machine's clock was moved back: check that it is set by NTP.",
+    )
+
+
+def _feed_clock(signs: FeedSigns) -> Finding | None:
+    if not signs.dates_flagged or signs.dates_flagged < _FLAGGED_SHARE * signs.entries:
+        return None
+    return Finding(
+        kind=Kind.CLOCK,
+        severity=Severity.ATTENTION,
+        since=None,
+        cause=None,
+        detail=f"{signs.dates_flagged} of its {signs.entries} latest entries bear a date that cannot be right",
+        remedy="Nothing is lost: such dates are not used, the time of discovery is. Tell the publisher "
+        "(a wrong clock or time zone).",
+    )
+
+
+def _stuck_validators(state: FeedState) -> Finding | None:
+    if state.revalidation != "distrusted":
+        return None
+    return Finding(
+        kind=Kind.STUCK_VALIDATORS,
+        severity=Severity.ATTENTION,
+        since=state.distrusted_at,
+        cause=None,
+        detail="the server answered 304 Not Modified although there were new entries; it is asked without validators",
+        remedy="Nothing to do here; tell the publisher that ETag or Last-Modified do not change with the feed.",
+    )
+
+
+def _broken_ids(state: FeedState) -> Finding | None:
+    if not state.entry_ids:
+        return None
+    instead = state.entry_ids.replace("+", " and ")
+    return Finding(
+        kind=Kind.ENTRY_IDS,
+        severity=Severity.ATTENTION,
+        since=None,
+        cause=None,
+        detail=f"one guid stands for several links; its entries are told apart by {instead}",
+        remedy="Nothing is lost: entries and articles stay what they are. Tell the publisher that each entry needs "
+        "a guid of its own.",
+    )
+
+
+def _lost_entries(feed: Feed, now: datetime) -> Finding | None:
+    """A gap at a feed whose interval is the operator's: nobody else can shorten it."""
+    gap_at = feed.state.gap_at
+    if feed.interval is None or gap_at is None or now - gap_at >= _SETTLED:
+        return None
+    return Finding(
+        kind=Kind.LOST_ENTRIES,
+        severity=Severity.ATTENTION,
+        since=gap_at,
+        cause=None,
+        detail=f"between two polls, every {_ago(feed.interval)}, all entries were replaced: some may be lost",
+        remedy="Write a shorter `interval`, or none: then the feed's own rhythm decides. `aggregator gaps` lists when.",
+    )
+
+
+# --- pages and articles -----------------------------------------------------------------------------------------------
+
+_FEW: Final = 3
+_QUALITY_SHARE: Final = 0.25
+_REFUSALS: Final = _BLOCKING | {Cause.RATE_LIMITED}
+
+
+def _blocked_pages(signs: FeedSigns) -> Finding | None:
+    refused = {cause: count for cause, count in signs.pages_failed.items() if cause in _REFUSALS}
+    return _pages_finding(Kind.BLOCKED, refused, signs, "refused us")
+
+
+def _failed_pages(signs: FeedSigns) -> Finding | None:
+    failed = {cause: count for cause, count in signs.pages_failed.items() if cause not in _REFUSALS}
+    return _pages_finding(Kind.QUALITY, failed, signs, "gave no article")
+
+
+def _pages_finding(kind: Kind, failed: Mapping[Cause, int], signs: FeedSigns, verb: str) -> Finding | None:
+    """Report failed pages when they are more than a few and more than a fair share of what the feed announces."""
+    count = sum(failed.values())
+    all_pages = signs.articles + sum(signs.pages_failed.values())
+    if count < _FEW or count < _QUALITY_SHARE * all_pages:
+        return None
+    cause = max(failed, key=lambda one: failed[one])
+    return Finding(
+        kind=kind,
+        severity=Severity.ATTENTION,
+        since=None,
+        cause=cause,
+        detail=f"{count} of its {all_pages} latest pages {verb}: {_spell(failed)}",
+        remedy=REMEDIES[cause],
+    )
+
+
+def _doubtful_articles(signs: FeedSigns) -> Finding | None:
+    if signs.articles_doubtful < _FEW or signs.articles_doubtful < _QUALITY_SHARE * signs.articles:
+        return None
+    reasons = f": {_spell(signs.reasons)}" if signs.reasons else ""
+    return Finding(
+        kind=Kind.QUALITY,
+        severity=Severity.ATTENTION,
+        since=None,
+        cause=None,
+        detail=f"{signs.articles_doubtful} of its {signs.articles} latest articles are doubtful{reasons}",
+        remedy="Look at some with `aggregator articles list --quality`; a publisher rule or `full_text = false` "
+        "may help.",
+    )
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _spell(counts: Mapping[Cause, int] | Mapping[str, int] | Counter[Cause]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return ", ".join(f"{count} {str(name).replace('_', ' ')}" for name, count in ordered[:4])
+
+
+def _ago(span: timedelta) -> str:
+    """Return a span as people say it.
+
+    >>> _ago(timedelta(minutes=90)), _ago(timedelta(days=3))
+    ('2 hours', '3 days')
+    """
+    hours = span / timedelta(hours=1)
+    return (
+        f"{span.days} days" if hours >= 48 else f"{round(hours)} hours" if hours >= 1.5 else f"{hours * 60:.0f} minutes"
+    )
+
+
+REMEDIES: Final[Mapping[Cause, str]] = {
+    Cause.DNS: "The host's name does not resolve: check its spelling, or whether the publisher moved.",
+    Cause.CONNECT: "The host takes no connections: it is tried again by itself; if it lasts, look for a new address.",
+    Cause.TLS: "The certificate or the encryption is not acceptable: open the address in a browser; the publisher "
+    "has to renew it.",
+    Cause.TIMEOUT: "The host answers too slowly: it is tried again by itself; if it lasts, raise `[http] timeout`.",
+    Cause.PROXY: "The proxy did not do its part: check `[http] proxy`.",
+    Cause.PROTOCOL: "What answers there does not speak HTTP correctly: check scheme and port of the address.",
+    Cause.TRUNCATED: "The answer broke off: it is tried again by itself.",
+    Cause.BAD_ENCODING: "The server compresses wrongly; tell the publisher.",
+    Cause.TOO_LARGE: "The answer is larger than allowed: raise `[http] max_feed_size` (feeds) or `max_page_size`.",
+    Cause.BAD_URL: "This is no http(s) address: correct `url`.",
+    Cause.FORBIDDEN_ADDRESS: "The name leads to a private address: if that is meant, list its network in "
+    "`[http] allow_private_networks`.",
+    Cause.TOO_MANY_REDIRECTS: "The server sends us on again and again: find the feed's own address in a browser.",
+    Cause.REDIRECT_LOOP: "The server sends us in a circle: find the feed's own address in a browser.",
+    Cause.ROBOTS: "robots.txt forbids it: respect that and set `full_text = false`, or ask the publisher.",
+    Cause.ROBOTS_UNREACHABLE: "robots.txt cannot be read, so nothing is fetched: it is tried again by itself.",
+    Cause.UNAUTHORIZED: "The server wants a login: use an address that carries one (https://user:password@...), or "
+    "unsubscribe.",
+    Cause.FORBIDDEN: "The server refuses us: set `[http] contact` so that it knows who asks, or ask the publisher.",
+    Cause.NOT_FOUND: "Nothing is there: find the new address with `aggregator feeds discover <site>`.",
+    Cause.GONE: "The publisher says that it is gone for good, so it is no longer polled: remove it, or find its "
+    "successor with `aggregator feeds discover <site>` and edit `url`.",
+    Cause.RATE_LIMITED: "The server wants fewer requests, and gets them by itself: raise `interval` or "
+    "`[http] per_host_interval` if it lasts.",
+    Cause.UNAVAILABLE: "The server is overloaded or in maintenance: it is tried again by itself.",
+    Cause.CLIENT_ERROR: "The server does not accept the request: open the address in a browser.",
+    Cause.SERVER_ERROR: "The server has an error: it is tried again by itself; if it lasts, tell the publisher.",
+    Cause.EMPTY: "The answer is empty: it is tried again by itself; if it lasts, tell the publisher.",
+    Cause.NOT_A_FEED: "A web page stands where the feed was: find the feed with `aggregator feeds discover <site>`.",
+    Cause.UNREADABLE: "What is there cannot be read as a feed: `aggregator parse <url>` says why; tell the publisher.",
+    Cause.NOT_TEXT: "The entries lead to pictures, sound or files, not to pages: set `full_text = false`.",
+    Cause.NO_TEXT: "The pages hold no article text: set `full_text = false`, or write a publisher rule.",
+    Cause.LOW_QUALITY: "The pages show something else than the article (a consent or pay wall, a listing): set "
+    "`full_text = false`, or write a publisher rule.",
+    Cause.EXTRACTION_TIMEOUT: "The pages take too long to extract: raise `[extraction] timeout`.",
+    Cause.EXTRACTION_CRASHED: "The extraction crashed on these pages: please report one of them to the project.",
+    Cause.EXTRACTION_MEMORY: "The pages need too much memory to extract: lower `[http] max_page_size`.",
+    Cause.EXTRACTION_FAILED: "The extraction failed on these pages: please report one of them to the project.",
+    Cause.RAW_MISSING: "The stored bytes of the pages are gone: check `[storage] raw_dir`; they are fetched again.",
+}

@@ -1,0 +1,1 @@
+"""What use cases ask for: protocols, and the records that cross the border of the store."""

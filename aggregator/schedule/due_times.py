@@ -1,0 +1,375 @@
+"""When to ask again: feeds, pages and hosts, after success and after failure. Pure; reads no clock.
+
+How a feed publishes is the subject of `rhythm`; here its promise meets the server's wishes and the class of a failure
+(docs/schedule.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Final
+
+from aggregator.models.fetching import Cause, FetchFailed
+from aggregator.models.records import Feed, FeedHints, FeedState, FeedStatus, FetchedPage, Page
+from aggregator.schedule.publication_rate import adaptive_interval
+from aggregator.schedule.publication_rate import expected_rate as expected_rate
+from aggregator.schedule.publication_rate import update_stats as update_stats
+
+NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # when a feed that is gone is due
+HOST_CAUSES: Final = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE, Cause.CONNECT, Cause.DNS, Cause.TLS})
+_LONGEST_WISH: Final = timedelta(days=7)  # of a server: freshness (HTTP.md rule 16), Retry-After, ttl, sy:update*
+_BACK_OFF_CAP: Final = timedelta(hours=24)
+_NEWCOMER: Final = timedelta(hours=6)  # how long a feed is new, from its first answer on
+_NEWCOMER_WAIT: Final = timedelta(minutes=50)  # with its jitter less than an hour: a timer each hour finds it due
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """What the operator decided about polling.
+
+    `threshold` is the one knob behind `budget`: the waiting time (entries x seconds) that may accumulate at a busy feed
+    before it is polled. `jitter` is the share by which our own interval varies.
+    """
+
+    min_interval: timedelta = timedelta(minutes=5)
+    max_interval: timedelta = timedelta(hours=24)
+    budget: float = 24.0  # polls per feed and day, in the mean
+    threshold: float = 455.0
+    jitter: float = 0.1
+
+
+# --- feeds ------------------------------------------------------------------------------------------------------------
+
+
+def next_poll_at(feed: Feed, *, now: datetime, policy: PollPolicy, random: Random) -> datetime:
+    """Return the time of the next poll after a successful one at `now`: our own interval or the server's, if later.
+
+    Only our own interval is varied and bounded by the policy; the server's wishes are lower bounds that
+    `max_interval` does not shorten (up to seven days each).
+    """
+    wait = _varied(_own_interval(feed, now, policy), feed, policy, random)
+    if feed.interval is None:
+        wait = min(wait, max(_longest_after_gap(feed.state, now), policy.min_interval))
+    return _after_hints(feed.state, now + wait, now)
+
+
+def after_success(state: FeedState, *, now: datetime) -> FeedState:
+    """Return `state` after an answer that could be used; `due_at` is still to be set by `next_poll_at`."""
+    return replace(
+        state,
+        status=FeedStatus.OK,
+        cause=None,
+        detail="",
+        failures=0.0,
+        failing_since=None,
+        polled_at=now,
+        succeeded_at=now,
+        not_before=None,
+    )
+
+
+def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
+    """Return `state` with a bound on the next intervals: entries were lost since the last answer (`feed.state`).
+
+    Half of the interval that was too long, and half of the time that the feed's window covers (None: not known). The
+    bound doubles each day; `min_interval`, a fixed interval and the server's wishes stand. A fixed interval is not to
+    blame where we did not ask for much longer than that.
+    """
+    before = feed.state
+    last = before.succeeded_at or now
+    if feed.interval is not None and now - last > 2 * feed.interval:
+        return state
+    planned = (before.filling.resume_at if before.filling is not None else before.due_at) - (before.polled_at or last)
+    spans = [span for span in (now - last, planned, covered) if span is not None and span > timedelta(0)]
+    return replace(state, gap_at=now, gap_interval=min(spans, default=2 * _BACK_OFF_CAP) / 2)
+
+
+def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
+    """Return what the last gap still allows."""
+    if state.gap_at is None or state.gap_interval is None:
+        return timedelta.max
+    growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
+    return state.gap_interval * growth
+
+
+def after_failure(
+    feed: Feed,
+    failed: FetchFailed,
+    *,
+    now: datetime,
+    policy: PollPolicy,
+    random: Random,
+    own_network: bool = False,
+) -> FeedState:
+    """Return the feed's state after a failed poll, `due_at` included.
+
+    The wait doubles with each hard failure in a row, with two soft or four temporary ones; it is never shorter than
+    without the failure, nor than after the failure before, and no feed is given up: after 24 hours (its own interval,
+    if that is longer) it is asked again. A feed that never answered starts at `min_interval`.
+    410 Gone pauses the feed until an operator acts. With `own_network` the failure is ours and counts nothing.
+    """
+    state = replace(
+        feed.state,
+        status=FeedStatus.GONE if failed.cause is Cause.GONE else FeedStatus.FAILING,
+        cause=failed.cause,
+        detail=failed.detail,
+        failing_since=feed.state.failing_since or now,
+        polled_at=now,
+        not_before=None if failed.retry_after is None else now + _bounded(failed.retry_after),
+    )
+    if state.status is FeedStatus.GONE:
+        return replace(state, failures=state.failures + 1, due_at=NEVER)
+    is_new = feed.state.succeeded_at is None and feed.interval is None
+    own = policy.min_interval if is_new else _own_interval(feed, now, policy)
+    if own_network:
+        return replace(state, due_at=_after_hints(state, now + _varied(own, feed, policy, random), now))
+    failures = feed.state.failures + _STEPS[failed.cause]
+    cap = max(min(_BACK_OFF_CAP, policy.max_interval), own)
+    wait = max(own * 2.0 ** min(failures, 24.0), _wait_before(feed.state))
+    wait = min(wait * random.uniform(1, 1 + 2 * policy.jitter), cap)
+    return replace(state, failures=failures, due_at=_after_hints(state, now + wait, now))
+
+
+def _wait_before(state: FeedState) -> timedelta:
+    """Return how long we waited after the failure before this one."""
+    if state.failures and state.polled_at is not None:
+        return state.due_at - state.polled_at
+    return timedelta(0)
+
+
+def forced_due(state: FeedState, now: datetime) -> bool:
+    """Say whether `run-once --all` may poll now: neither Retry-After nor 410 forbids it (HTTP.md rule 16)."""
+    return state.status is not FeedStatus.GONE and (state.not_before is None or state.not_before <= now)
+
+
+def first_poll_at(count: int, *, now: datetime, random: Random) -> datetime:
+    """Return when one of `count` feeds added at once is polled first: within seconds, twenty a second."""
+    return now + timedelta(seconds=random.uniform(0, count / 20))
+
+
+def _own_interval(feed: Feed, now: datetime, policy: PollPolicy) -> timedelta:
+    """Return the wait that we choose: the operator's interval, else what the feed's rhythm suggests."""
+    if feed.interval is not None:
+        return max(feed.interval, policy.min_interval)
+    stats = feed.state.stats
+    wait = adaptive_interval(stats, policy.threshold, policy.max_interval, now)
+    if stats.since is not None and now - stats.since < _NEWCOMER:
+        wait = min(wait, _NEWCOMER_WAIT)
+    return max(min(wait, _longest_after_gap(feed.state, now)), policy.min_interval)
+
+
+def _varied(wait: timedelta, feed: Feed, policy: PollPolicy, random: Random) -> timedelta:
+    """Spread polls, so that feeds added together do not stay together.
+
+    A fixed interval is only shortened: a timer that runs once per interval would else find the feed not yet due.
+    """
+    if feed.interval is not None:
+        return max(wait * random.uniform(1 - policy.jitter, 1), policy.min_interval)
+    varied = wait * random.uniform(1 - policy.jitter, 1 + policy.jitter)
+    return min(max(varied, policy.min_interval), policy.max_interval)
+
+
+def _after_hints(state: FeedState, due_at: datetime, now: datetime) -> datetime:
+    """Return `due_at`, or later when the server wishes so (HTTP.md rule 16)."""
+    hints = state.hints
+    wishes = [_bounded(wish) for wish in (hints.ttl, hints.update_interval) if wish is not None]
+    if state.fresh_for is not None and state.cause is None:
+        wishes.append(_bounded(state.fresh_for))
+    due_at = max([due_at, *(now + wish for wish in wishes)])
+    return _after_skips(hints, max(due_at, state.not_before or due_at))
+
+
+def _after_skips(hints: FeedHints, due_at: datetime) -> datetime:
+    """Return `due_at`, or the first hour after it that skipHours and skipDays leave (RSS 2.0; in UTC).
+
+    Hints that leave no hour of the week are no hints.
+    """
+    at = due_at
+    for _ in range(7 * 24 if hints.skip_hours or hints.skip_days else 0):
+        if at.hour not in hints.skip_hours and at.weekday() not in hints.skip_days:
+            return at
+        at = at.replace(minute=0, second=0, microsecond=0) + _HOUR
+    return due_at
+
+
+def is_skipped(hints: FeedHints, now: datetime) -> bool:
+    """Say whether the feed asks to be left alone in this hour (RSS 2.0: skipHours, skipDays)."""
+    return _after_skips(hints, now) != now
+
+
+def _bounded(wish: timedelta) -> timedelta:
+    return min(max(wish, timedelta(0)), _LONGEST_WISH)
+
+
+# --- classes of failure -----------------------------------------------------------------------------------------------
+
+_HARD: Final = 1.0  # the answer is a decision: it rarely changes by itself
+_SOFT: Final = 0.5  # something is broken; somebody has to repair it
+_TEMPORARY: Final = 0.25  # a bad moment
+
+_STEPS: Final[dict[Cause, float]] = {
+    **dict.fromkeys(Cause, _HARD),
+    **dict.fromkeys(
+        (
+            Cause.DNS,
+            Cause.TLS,
+            Cause.PROTOCOL,
+            Cause.BAD_ENCODING,
+            Cause.REDIRECT_LOOP,
+            Cause.TOO_MANY_REDIRECTS,
+            Cause.SERVER_ERROR,
+            Cause.EMPTY,
+            Cause.NOT_A_FEED,
+            Cause.UNREADABLE,
+        ),
+        _SOFT,
+    ),
+    **dict.fromkeys(
+        (
+            Cause.CONNECT,
+            Cause.TIMEOUT,
+            Cause.PROXY,
+            Cause.TRUNCATED,
+            Cause.RATE_LIMITED,
+            Cause.UNAVAILABLE,
+            Cause.ROBOTS_UNREACHABLE,
+        ),
+        _TEMPORARY,
+    ),
+}
+
+_NETWORK: Final = frozenset({Cause.DNS, Cause.CONNECT, Cause.TIMEOUT, Cause.PROXY})
+_ENOUGH_HOSTS: Final = 3
+
+
+def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
+    """Say whether our own network is to blame: the latest requests reached nobody, at three hosts or more.
+
+    `outcomes` are host and cause (None: an answer) of the latest requests of all visits, some twenty, in any order.
+    Whatever a server answered, even an error, proves that the network is there.
+    """
+    hosts = {host for host, _ in outcomes}
+    return len(hosts) >= _ENOUGH_HOSTS and all(cause in _NETWORK for _, cause in outcomes)
+
+
+# --- hosts ------------------------------------------------------------------------------------------------------------
+
+
+def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random: Random) -> datetime:
+    """Return until when the whole host is left alone after a failure with one of `HOST_CAUSES`.
+
+    `failures` are those of this kind at the host in a row before. The server's Retry-After counts, at most seven days;
+    without one we double from five minutes up to a day (429, 503), or from one minute up to an hour (no connection:
+    asking costs the host nothing, and feeds and pages back off by themselves).
+    """
+    if failed.retry_after is not None:
+        return now + _bounded(failed.retry_after)
+    asked = failed.cause in (Cause.RATE_LIMITED, Cause.UNAVAILABLE)
+    first, cap = (timedelta(minutes=5), _DAY) if asked else (timedelta(minutes=1), _HOUR)
+    return now + min(first * 2.0 ** min(failures, 16) * random.uniform(1, 1.2), cap)
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    """How often a page is tried, and how long we wait after the first try; each further wait is `factor` longer."""
+
+    tries: int
+    first: timedelta = timedelta(minutes=10)
+    factor: float = 2.0
+
+
+_ONCE: Final = _Retry(1)
+_TEMPORARY_PAGE: Final = _Retry(10)  # 10 minutes ... 24 hours: about three days
+_RETRIES: Final[dict[Cause, _Retry]] = {
+    Cause.ROBOTS: _Retry(30, _DAY, 1.0),
+    Cause.ROBOTS_UNREACHABLE: _Retry(30, timedelta(minutes=30), 1.0),  # when robots.txt is asked for again
+    Cause.NOT_FOUND: _Retry(2, _HOUR),  # content networks lag
+    Cause.DNS: _TEMPORARY_PAGE,
+    Cause.CONNECT: _TEMPORARY_PAGE,
+    Cause.TLS: _TEMPORARY_PAGE,
+    Cause.TIMEOUT: _TEMPORARY_PAGE,
+    Cause.PROXY: _TEMPORARY_PAGE,
+    Cause.TRUNCATED: _TEMPORARY_PAGE,
+    Cause.RATE_LIMITED: _TEMPORARY_PAGE,
+    Cause.UNAVAILABLE: _TEMPORARY_PAGE,
+    Cause.SERVER_ERROR: _Retry(8),
+    Cause.PROTOCOL: _Retry(5),
+    Cause.BAD_ENCODING: _Retry(3, _HOUR),
+    Cause.UNAUTHORIZED: _Retry(3, _HOUR, 6.0),
+    Cause.FORBIDDEN: _Retry(3, _HOUR, 6.0),
+    Cause.CLIENT_ERROR: _Retry(2, _HOUR),
+    Cause.TOO_MANY_REDIRECTS: _Retry(3, _HOUR),
+    Cause.REDIRECT_LOOP: _Retry(3, _HOUR),
+    Cause.EMPTY: _Retry(3, _HOUR),
+    Cause.NO_TEXT: _Retry(2, timedelta(hours=6)),
+    Cause.LOW_QUALITY: _Retry(2, timedelta(hours=6)),
+    Cause.RAW_MISSING: _Retry(3, timedelta(0)),
+}
+
+
+def next_page_attempt(
+    attempts: int, cause: Cause, retry_after: timedelta | None, *, now: datetime, random: Random
+) -> datetime | None:
+    """Return when a page is tried again after `attempts` tries, this one included; None: it failed for good.
+
+    410, refused addresses, what is no text or too large, and failed extractions get one try, 404 a second one an hour
+    or more later; where robots.txt forbids it we look again after a day; temporary causes are tried longest.
+    """
+    retry = _RETRIES.get(cause, _ONCE)
+    if attempts >= retry.tries:
+        return None
+    wait = min(retry.first * retry.factor ** min(max(attempts - 1, 0), 24), _DAY) * random.uniform(1, 1.2)
+    return now + max(wait, _bounded(retry_after or timedelta(0)))
+
+
+def revisit_at(
+    page: Page | FetchedPage, *, changed: bool, now: datetime, revisit: Sequence[timedelta]
+) -> datetime | None:
+    """Return when a page fetched at `now` is fetched again; None: never.
+
+    `revisit` counts from the first fetch, ascending. The first revisit is always made, the later ones only if this one
+    (`changed`) or an earlier one showed a change. A `Page` does not count the fetch of now yet, a `FetchedPage` does.
+    """
+    done = max(page.visits - (0 if isinstance(page, Page) else 1), 0)
+    if done >= len(revisit) or (done and not changed and not page.has_changed):
+        return None
+    return now + revisit[done] - (revisit[done - 1] if done else timedelta(0))
+
+
+def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: datetime) -> datetime:
+    """Return when a page is fetched again whose entry has a changed `updated`: soon, not within 6 hours of the last."""
+    soon = max(now, fetched_at + timedelta(hours=6))
+    return soon if due_at is None else min(soon, max(due_at, now))
+
+
+# --- the budget -------------------------------------------------------------------------------------------------------
+
+_THRESHOLD_AT_24: Final = 455.0  # measured on publication traces (docs/schedule.md)
+_THRESHOLDS: Final = (0.01, 1e8)
+
+
+def threshold_for(budget: float) -> float:
+    """Return the threshold to begin with for a budget: polls fall with its square root."""
+    return _THRESHOLD_AT_24 * (24 / budget) ** 2
+
+
+def steer(threshold: float, *, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> float:
+    """Return the threshold that brings the polls of adaptive feeds towards `budget` (per feed and day), slowly.
+
+    `polls` were made of `feed_days` worth of feeds (ten feeds for half a day are five) in `elapsed`, the time since
+    the last call. A tenth of the way a day, at most a factor of two, so that one loud day moves little.
+    """
+    if feed_days <= 0:
+        return threshold
+    wanted = min(max(polls / feed_days / budget, 0.1), 10.0) ** 2
+    change: float = wanted ** min(elapsed / _DAY / 10, 1.0)
+    lowest, highest = _THRESHOLDS
+    return min(max(threshold * min(max(change, 0.5), 2.0), lowest), highest)

@@ -1,0 +1,90 @@
+"""What a scenario works with: a fetcher with short limits, scripted servers, and words for what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from aggregator.http.fetch import FetchLimits, HttpFetcher
+from aggregator.http.netguard import Lookup, parse_networks, system_lookup
+from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult
+from aggregator.selftest.server import Script, Server
+
+FetcherFactory = Callable[[FetchLimits, Lookup], HttpFetcher]
+MAX_BYTES = 1 << 20
+FEED = b'<?xml version="1.0"?><rss version="2.0"><channel><title>Example</title></channel></rss>\n'
+_LIMITS = FetchLimits(
+    user_agent="aggregator-selftest (+https://example.org/)",
+    timeout=timedelta(seconds=1),
+    total_timeout=timedelta(seconds=2.5),
+    max_feed_bytes=MAX_BYTES,
+    max_page_bytes=MAX_BYTES,
+    allow_private_networks=parse_networks(["127.0.0.0/8"]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """Runs requests against scripts; every result comes from a fetcher of its own, all are closed at the end."""
+
+    new_fetcher: FetcherFactory
+
+    def fetch(self, script: Script, path: str = "/feed", **wishes: Any) -> FetchResult:  # Any: fields of the request
+        """Return what one request to a server with `script` gives."""
+        with Server(script) as server:
+            return self.ask(server.url(path), **wishes)
+
+    def ask(
+        self, url: str, *, lookup: Lookup = system_lookup, limits: dict[str, Any] | None = None, **wishes: Any
+    ) -> FetchResult:
+        """Return what one request gives; `limits` and `wishes` replace fields of the limits and of the request."""
+        with self.fetcher(lookup=lookup, **(limits or {})) as fetcher:
+            return fetcher.fetch(request(url, **wishes))
+
+    @contextmanager
+    def fetcher(self, *, lookup: Lookup = system_lookup, **limits: Any) -> Iterator[HttpFetcher]:
+        """Make a fetcher with other limits."""
+        fetcher = self.new_fetcher(replace(_LIMITS, **limits), lookup)
+        try:
+            yield fetcher
+        finally:
+            fetcher.close()
+
+
+def request(url: str, **wishes: Any) -> FetchRequest:  # Any: fields of the request
+    """Return a request for a feed with short limits."""
+    given: dict[str, Any] = {"accept": "feed", "max_bytes": MAX_BYTES, "deadline": timedelta(seconds=10), **wishes}
+    return FetchRequest(url=url, **given)
+
+
+def expect_cause(result: FetchResult, *causes: Cause) -> str:
+    """Return what is wrong unless the fetch failed for one of `causes`."""
+    if isinstance(result, FetchFailed) and result.cause in causes:
+        return ""
+    return f"expected {' or '.join(causes)}, got {describe(result)}"
+
+
+def expect_body(result: FetchResult, body: bytes = FEED) -> str:
+    """Return what is wrong unless the fetch gave `body`."""
+    if isinstance(result, Fetched) and result.body == body:
+        return ""
+    return f"expected a body of {len(body)} bytes, got {describe(result)}"
+
+
+def expect(condition: bool, complaint: str) -> str:
+    """Return `complaint` unless the condition holds."""
+    return "" if condition else complaint
+
+
+def describe(result: FetchResult) -> str:
+    """Return one line on a result."""
+    match result:
+        case FetchFailed():
+            return f"{result.cause} ({result.detail})"
+        case Fetched():
+            return f"{len(result.body)} bytes from {result.final_url}"
+        case _:
+            return type(result).__name__

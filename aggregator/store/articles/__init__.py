@@ -1,0 +1,1 @@
+"""The corpus: recording, reading, erasing, publishing."""

@@ -1,0 +1,188 @@
+"""Changes get their numbers here and nowhere else; sinks follow them by cursor."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Engine, Row, and_, bindparam, func, select, update
+
+from aggregator.models.records import ArticleId
+from aggregator.ports.protocols import Clock
+from aggregator.ports.store_records import Change
+from aggregator.store.articles.reading import load_articles
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.dialects import PUBLISH_LOCK, Dialect, Insert, insert, translated
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import articles, changes, days, deliveries
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+_new_changes: Final = (
+    select(
+        changes.c.id,
+        changes.c.article_id,
+        articles.c.n,
+        articles.c.first_seen,
+        and_(
+            articles.c.n.is_not(None),
+            articles.c.day.is_(None),
+            articles.c.merged_into.is_(None),
+            articles.c.forgotten_at.is_(None),
+        ).label("is_homeless"),
+    )
+    .outerjoin(articles, articles.c.id == changes.c.article_id)
+    .where(changes.c.change_seq.is_(None))
+    .order_by(changes.c.id)
+)
+_last_seq: Final = select(func.coalesce(func.max(changes.c.change_seq), 0))
+_number: Final = update(changes).where(changes.c.id == bindparam("change")).values(change_seq=bindparam("seq"))
+_last_change: Final = update(articles).where(articles.c.n == bindparam("article")).values(change_seq=bindparam("seq"))
+_house: Final = _last_change.values(day=bindparam("of_day"), number=bindparam("nnn"))
+_next_numbers: Final = select(days).where(days.c.day.in_(bindparam("wanted", expanding=True)))
+
+
+def number_changes(tx: Transaction) -> int:
+    """Number what was committed by now; give articles without one their day and number. The caller holds the lock.
+
+    Numbers within the day are in the order of the changes; a number is never given twice.
+    """
+    new = tx.all(_new_changes)
+    if not new:
+        return 0
+    seq = tx.run(_last_seq).scalar_one()
+    tx.run_all(_number, [{"change": row.id, "seq": number} for number, row in enumerate(new, start=seq + 1)])
+    last = {row.n: number for number, row in enumerate(new, start=seq + 1) if row.n is not None}
+    homeless = {row.n: _day(row.first_seen) for row in new if row.is_homeless}
+    rooms = _rooms(tx, homeless)
+    tx.run_all(_last_change, [{"article": n, "seq": number} for n, number in last.items() if n not in rooms])
+    tx.run_all(_house, [{"article": n, "seq": last[n], "of_day": homeless[n], "nnn": nnn} for n, nnn in rooms.items()])
+    return len(new)
+
+
+def _rooms(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
+    """Take a number within its day for each article row."""
+    free = {
+        row.day: row.next_number
+        for batch in batches(days_of.values())
+        for row in tx.all(_next_numbers, {"wanted": batch})
+    }
+    next_numbers: dict[str, int] = defaultdict(int, free)
+    rooms: dict[int, int] = {}
+    for n, day in days_of.items():
+        rooms[n] = next_numbers[day]
+        next_numbers[day] += 1
+    counted = [{"day": day, "next_number": number} for day, number in next_numbers.items()]
+    tx.run_all(_count(tx.dialect.name), counted)
+    return rooms
+
+
+@cache
+def _count(dialect: str) -> Insert:
+    statement = insert(dialect, days)
+    return statement.on_conflict_do_update(
+        index_elements=[days.c.day], set_={"next_number": statement.excluded.next_number}
+    )
+
+
+def _day(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y/%m/%d")
+
+
+# --- cursors ----------------------------------------------------------------------------------------------------------
+
+_after: Final = (
+    select(
+        changes.c.change_seq,
+        changes.c.kind,
+        changes.c.article_id,
+        articles.c.merged_into,
+        articles.c.day,
+        articles.c.number,
+    )
+    .join(articles, articles.c.id == changes.c.article_id)
+    .where(changes.c.change_seq > bindparam("seq"))
+    .order_by(changes.c.change_seq)
+    .limit(bindparam("limit"))
+)
+
+
+def changes_after(tx: Transaction, seq: int, limit: int) -> tuple[Change, ...]:
+    """Return numbered changes after `seq`, each with its article as it is now."""
+    rows = tx.all(_after, {"seq": seq, "limit": limit})
+    loaded = load_articles(tx, [row.article_id for row in rows])
+    return tuple(_change(row, loaded) for row in rows)
+
+
+def _change(row: Row[Any], loaded: Any) -> Change:
+    return Change(
+        seq=row.change_seq,
+        kind=row.kind,
+        article_id=row.article_id,
+        merged_into=row.merged_into,
+        article=loaded.get(row.article_id),
+        day=row.day or "",
+        number=row.number,
+    )
+
+
+_delivered: Final = select(deliveries.c.change_seq).where(
+    deliveries.c.sink == bindparam("to"), deliveries.c.folder == bindparam("at_folder")
+)
+
+
+def delivered(tx: Transaction, sink: str, folder: str) -> int:
+    """Return the last change that the sink has."""
+    return tx.run(_delivered, {"to": sink, "at_folder": folder}).scalar() or 0
+
+
+def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
+    """Move the sink's cursor."""
+    statement = insert(tx.dialect.name, deliveries)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[deliveries.c.sink, deliveries.c.folder], set_={"change_seq": statement.excluded.change_seq}
+    )
+    tx.run(upsert, {"sink": sink, "folder": folder, "change_seq": seq})
+
+
+# --- one at a time ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def advisory_lock(dialect: Dialect, engine: Engine, wait: timedelta, clock: Clock) -> Iterator[bool]:
+    """Hold PostgreSQL's session lock; enters with False when another process kept it for all of `wait`.
+
+    Raises:
+        StorageError: the database refused.
+    """
+    with translated(dialect), engine.connect() as plain:
+        conn = plain.execution_options(isolation_level="AUTOCOMMIT")
+        deadline = clock.monotonic() + wait.total_seconds()
+        take = select(func.pg_try_advisory_lock(PUBLISH_LOCK))
+        while not (held := bool(conn.execute(take).scalar_one())) and clock.monotonic() < deadline:
+            clock.sleep(0.2)
+        try:
+            yield held
+        finally:
+            if held:
+                conn.execute(select(func.pg_advisory_unlock(PUBLISH_LOCK)))
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+_file: Final = select(articles.c.id).where(
+    articles.c.id == bindparam("article"),
+    articles.c.day == bindparam("of_day"),
+    articles.c.number == bindparam("nnn"),
+    articles.c.merged_into.is_(None),
+    articles.c.forgotten_at.is_(None),
+)
+
+
+def is_published(tx: Transaction, article_id: ArticleId, day: str, number: int) -> bool:
+    """Tell whether a file of this day and number belongs to the article."""
+    return tx.first(_file, {"article": article_id, "of_day": day, "nnn": number}) is not None

@@ -1,0 +1,180 @@
+"""Erasing texts, by wish or by age, and what then is no longer referred to. Keys and addresses stay for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, bindparam, delete, exists, or_, select, update
+
+from aggregator.identity.identify import key_hash
+from aggregator.models.records import ArticleId, Key
+from aggregator.store.articles.search import forget_text
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import (
+    FETCHED,
+    NEVER,
+    articles,
+    changes,
+    entries,
+    fingerprints,
+    hosts,
+    page_parts,
+    pages,
+    raw_responses,
+    revisions,
+)
+from aggregator.store.identity.partition import resolve
+from aggregator.urls import host_of, registrable_domain
+
+# --- which ------------------------------------------------------------------------------------------------------------
+
+_columns: Final = (articles.c.n, articles.c.id, articles.c.url, articles.c.merged_into, articles.c.forgotten_at)
+_groups: Final = select(*_columns).where(
+    or_(
+        articles.c.id.in_(bindparam("ids", expanding=True)),
+        articles.c.merged_into.in_(bindparam("ids", expanding=True)),
+    )
+)
+_of_site: Final = select(*_columns).where(articles.c.site == bindparam("named"))
+_older: Final = select(*_columns).where(
+    articles.c.first_seen < bindparam("before"), articles.c.forgotten_at.is_(None), articles.c.merged_into.is_(None)
+)
+_host_names: Final = select(hosts.c.id, hosts.c.name)
+_pages_of_keys: Final = select(pages.c.id).where(pages.c.key_hash.in_(bindparam("wanted", expanding=True)))
+_pages_of_hosts: Final = select(pages.c.id).where(pages.c.host_id.in_(bindparam("wanted", expanding=True)))
+_pages_of_articles: Final = select(pages.c.id).where(pages.c.article_id.in_(bindparam("wanted", expanding=True)))
+
+
+def forget(
+    tx: Transaction, keys: Sequence[Key], host_names: Sequence[str]
+) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+    """Erase what these keys mean and all that came from these hosts (with the hosts below them).
+
+    Returns the articles, and the content hashes that nothing refers to any more.
+    """
+    tx.dialect.lock_identity(tx.conn)
+    hashes = [key_hash(key) for key in keys]
+    rows = _with_merged(tx, set(resolve(tx, hashes).values()) | _articles_of_hosts(tx, host_names))
+    page_ids = {row.id for batch in batches(hashes) for row in tx.all(_pages_of_keys, {"wanted": batch})}
+    host_ids = [row.id for row in tx.all(_host_names) if _is_within(row.name, host_names)] if host_names else []
+    page_ids |= {row.id for batch in batches(host_ids) for row in tx.all(_pages_of_hosts, {"wanted": batch})}
+    return _erase(tx, rows, page_ids)
+
+
+def expire(tx: Transaction, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+    """Erase the texts of articles that were first seen before then; what they return is as in `forget`."""
+    tx.dialect.lock_identity(tx.conn)
+    return _erase(tx, _with_merged(tx, {ArticleId(row.id) for row in tx.all(_older, {"before": before})}), ())
+
+
+def _articles_of_hosts(tx: Transaction, names: Sequence[str]) -> set[ArticleId]:
+    sites = {registrable_domain(name) for name in names}
+    rows = [row for site in sites for row in tx.all(_of_site, {"named": site})]
+    return {ArticleId(row.id) for row in rows if _is_within(host_of(row.url), names)}
+
+
+def _is_within(host: str, names: Sequence[str]) -> bool:
+    name = host.partition(":")[0]
+    return any(name == wanted or name.endswith(f".{wanted}") for wanted in names)
+
+
+def _with_merged(tx: Transaction, ids: Collection[ArticleId]) -> list[Row[Any]]:
+    """Return the rows of articles with all that were merged into them."""
+    rows = {row.id: row for batch in batches(ids) for row in tx.all(_groups, {"ids": batch})}
+    return sorted(rows.values(), key=lambda row: int(row.n))
+
+
+# --- how --------------------------------------------------------------------------------------------------------------
+
+_drop_revisions: Final = delete(revisions).where(revisions.c.article_id == bindparam("article"))
+_drop_prints: Final = delete(fingerprints).where(fingerprints.c.article_n == bindparam("of_n"))
+_blank: Final = (
+    update(articles)
+    .where(articles.c.id == bindparam("article"))
+    .values(forgotten_at=bindparam("at"), sample=b"", quality="[]", raw_hash=None, near_duplicate_of=None)
+)
+_blank_entries: Final = (
+    update(entries)
+    .where(entries.c.page_id == bindparam("page"))
+    .values(title="", rest='{"id":""}', published_at=None, updated_at=None)
+)
+_close_pages: Final = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"))
+    .values(
+        state="done",
+        target=pages.c.url,
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        raw_hash=None,
+        raw_folder=None,
+        cause=None,
+        detail="",
+    )
+)
+_raw_of_pages: Final = select(raw_responses.c.content_hash).where(
+    raw_responses.c.page_id.in_(bindparam("wanted", expanding=True))
+)
+_drop_parts: Final = delete(page_parts).where(page_parts.c.page_id == bindparam("page"))
+_drop_raw_of_pages: Final = delete(raw_responses).where(raw_responses.c.page_id == bindparam("page"))
+_still_there: Final = select(raw_responses.c.content_hash).where(
+    raw_responses.c.content_hash.in_(bindparam("wanted", expanding=True))
+)
+
+
+def _erase(
+    tx: Transaction, rows: Sequence[Row[Any]], page_ids: Iterable[int]
+) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+    """Erase articles, and the entries and raw responses of their pages and of `page_ids`."""
+    standing = [row for row in rows if row.forgotten_at is None]
+    for row in standing:
+        forget_text(tx, row.n)
+        tx.run(_drop_revisions, {"article": row.id})
+        tx.run(_drop_prints, {"of_n": row.n})
+        tx.run(_blank, {"article": row.id, "at": tx.now})
+    tx.add(
+        changes,
+        [
+            {"article_id": row.id, "kind": "forgotten", "merged_into": None, "at": tx.now}
+            for row in standing
+            if row.merged_into is None
+        ],
+    )
+    ids = [row.id for row in rows]
+    closed = set(page_ids)
+    closed |= {row.id for batch in batches(ids) for row in tx.all(_pages_of_articles, {"wanted": batch})}
+    freed = {row.content_hash for batch in batches(closed) for row in tx.all(_raw_of_pages, {"wanted": batch})}
+    for page_id in sorted(closed):
+        for statement in (_blank_entries, _close_pages, _drop_raw_of_pages, _drop_parts):
+            tx.run(statement, {"page": page_id})
+    gone = tuple(ArticleId(row.id) for row in standing if row.merged_into is None)
+    return gone, tuple(sorted(freed - referenced_raw(tx, freed)))
+
+
+def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
+    """Return those of the content hashes that something refers to."""
+    return frozenset(
+        row.content_hash for batch in batches(content_hashes) for row in tx.all(_still_there, {"wanted": batch})
+    )
+
+
+_waits: Final = exists().where(
+    and_(
+        pages.c.id == raw_responses.c.page_id,
+        pages.c.state == FETCHED,
+    )
+)
+_old_raw: Final = select(raw_responses.c.content_hash).where(raw_responses.c.fetched_at < bindparam("before"), ~_waits)
+_drop_old_raw: Final = delete(raw_responses).where(raw_responses.c.fetched_at < bindparam("before"), ~_waits)
+
+
+def expire_raw(tx: Transaction, before: datetime) -> tuple[str, ...]:
+    """Drop raw responses that were fetched before then and extracted; return the hashes without any reference left."""
+    found = {row.content_hash for row in tx.all(_old_raw, {"before": before})}
+    if found:
+        tx.run(_drop_old_raw, {"before": before})
+    return tuple(sorted(found - referenced_raw(tx, found)))

@@ -1,0 +1,140 @@
+"""Near duplicates: fingerprints in, the closest older article out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import bindparam, delete, func, select
+
+from aggregator.identity.fingerprint import (
+    MAX_DOCUMENTS,
+    MAX_SITE_SHARE,
+    MIN_COMMON,
+    Fingerprint,
+    HashUse,
+    best_match,
+    is_boilerplate,
+)
+from aggregator.models.records import ArticleId
+from aggregator.store.db.codec import load_sample
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import articles, fingerprints
+
+_KEPT: Final = MAX_DOCUMENTS + 2  # rows of one hash: enough to know it for boilerplate
+_ENOUGH: Final = int(MAX_DOCUMENTS / MAX_SITE_SHARE) + 1  # articles of a site, beyond which its share cannot matter
+
+_holders: Final = select(fingerprints.c.hash, fingerprints.c.article_n).where(
+    fingerprints.c.hash.in_(bindparam("hashes", expanding=True))
+)
+_sites: Final = select(articles.c.n, articles.c.site).where(
+    articles.c.n.in_(bindparam("numbers", expanding=True)), articles.c.merged_into.is_(None)
+)
+_site_size: Final = select(func.count()).select_from(
+    select(articles.c.n)
+    .where(articles.c.site == bindparam("of_site"), articles.c.n <= bindparam("up_to"))
+    .limit(_ENOUGH)
+    .subquery()
+)
+_texts: Final = (
+    select(articles.c.print_hash)
+    .where(articles.c.print_hash.in_(bindparam("hashes", expanding=True)), articles.c.n < bindparam("below"))
+    .distinct()
+)
+_candidate_columns: Final = select(
+    articles.c.id, articles.c.print_hash, articles.c.print_size, articles.c.sample
+).where(articles.c.n < bindparam("own"), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
+_by_n: Final = _candidate_columns.where(articles.c.n.in_(bindparam("numbers", expanding=True)))
+_by_text: Final = _candidate_columns.where(articles.c.print_hash == bindparam("text")).limit(50)
+_drop: Final = delete(fingerprints).where(fingerprints.c.article_n == bindparam("article"))
+_NEWEST: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """An article row's number, with the text that it has now."""
+
+    number: int
+    site: str
+    fingerprint: Fingerprint
+
+
+def keep_fingerprints(
+    tx: Transaction, texts: Sequence[Printed], *, replace: bool = False
+) -> dict[int, tuple[ArticleId, float]]:
+    """Keep under which hashes these articles are found; `replace`: instead of earlier ones.
+
+    `texts` come in the order of their numbers; each is compared with those before it, too. Returns, by number, the
+    older article that a text repeats, with the resemblance.
+    """
+    if replace:
+        tx.run_all(_drop, [{"article": text.number} for text in texts])
+    compared = [text for text in texts if text.fingerprint.size]
+    holders, sites = _holders_of(tx, compared)
+    known = _known_texts(tx, compared)
+    matches: dict[int, tuple[ArticleId, float]] = {}
+    rows: list[dict[str, int]] = []
+    for text in compared:
+        own = text.fingerprint
+        documents = {hashed: holders[hashed] for hashed in own.hashes if hashed in holders}
+        on_site = {h: n for h, held in documents.items() if (n := sum(sites[one] == text.site for one in held))}
+        uses = {h: HashUse(documents=len(held), site_documents=on_site.get(h, 0)) for h, held in documents.items()}
+        up_to = _NEWEST if replace else text.number
+        site_size = tx.run(_site_size, {"of_site": text.site, "up_to": up_to}).scalar_one() if on_site else 0
+        shared = Counter(n for h, held in documents.items() if not is_boilerplate(uses[h], site_size) for n in held)
+        numbers = [n for n, common in shared.items() if common >= MIN_COMMON and n < text.number]
+        candidates = _candidates(tx, text, numbers, is_known=own.text_hash in known)
+        match = best_match(own, candidates, uses, site_size) if candidates else None
+        if match is not None:
+            matches[text.number] = (match[0], match[1].resemblance)
+        kept = sorted(h for h in own.hashes if len(documents.get(h, ())) < _KEPT)  # else: known to be boilerplate
+        rows += [{"hash": hashed, "article_n": text.number} for hashed in kept]
+        for hashed in kept:
+            holders[hashed].append(text.number)
+        sites[text.number] = text.site
+        known.add(own.text_hash)
+    tx.add(fingerprints, rows)
+    return matches
+
+
+def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, list[int]], dict[int, str]]:
+    """Return which other articles hold a hash of these texts, by hash, and the sites of those articles."""
+    own = {text.number for text in texts}
+    hashes = {hashed for text in texts for hashed in text.fingerprint.hashes}
+    held = [row for batch in batches(hashes) for row in tx.all(_holders, {"hashes": batch}) if row.article_n not in own]
+    sites = {
+        row.n: row.site
+        for batch in batches(row.article_n for row in held)
+        for row in tx.all(_sites, {"numbers": batch})
+    }
+    holders: dict[int, list[int]] = defaultdict(list)
+    for row in held:
+        if row.article_n in sites:
+            holders[row.hash].append(row.article_n)
+    return holders, sites
+
+
+def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
+    """Return which of these texts an older article has."""
+    below = min((text.number for text in texts), default=0)
+    return {
+        row.print_hash
+        for batch in batches(text.fingerprint.text_hash for text in texts)
+        for row in tx.all(_texts, {"hashes": batch, "below": below})
+    }
+
+
+def _candidates(
+    tx: Transaction, text: Printed, numbers: Sequence[int], *, is_known: bool
+) -> dict[ArticleId, Fingerprint]:
+    """Return the older articles that share a hash or all words with a text."""
+    found = [row for batch in batches(numbers) for row in tx.all(_by_n, {"numbers": batch, "own": text.number})]
+    if is_known:
+        found += tx.all(_by_text, {"text": text.fingerprint.text_hash, "own": text.number})
+    return {
+        ArticleId(row.id): Fingerprint(hashes=load_sample(row.sample), size=row.print_size, text_hash=row.print_hash)
+        for row in found
+    }

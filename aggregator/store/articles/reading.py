@@ -1,0 +1,230 @@
+"""Articles as they are given out."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
+
+from aggregator.identity.identify import key_hash
+from aggregator.models.records import Article, ArticleId, FeedId, Key, RawResponse
+from aggregator.ports.store_records import ArticleFilter, Revision
+from aggregator.store.articles.search import find
+from aggregator.store.db.codec import load_extraction, load_strings
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import aliases, article_urls, articles, entries, feeds, pages, raw_responses, revisions
+from aggregator.store.identity.partition import resolve
+from aggregator.store.queue.page_parts import raw_parts_of
+from aggregator.store.queue.responses import load_raw
+from aggregator.urls import without_userinfo
+
+_AT_ONCE: Final = 100
+_ID: Final = re.compile(r"[0-9a-f]{16}")
+
+# --- rows to records --------------------------------------------------------------------------------------------------
+
+_visible: Final = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
+_articles: Final[Select[Any]] = (
+    select(
+        articles.c.n,
+        articles.c.id,
+        articles.c.key,
+        articles.c.url,
+        articles.c.feed_id,
+        articles.c.first_seen,
+        articles.c.day,
+        articles.c.number,
+        articles.c.change_seq,
+        articles.c.revision,
+        articles.c.quality,
+        articles.c.near_duplicate_of,
+        articles.c.raw_hash,
+        revisions.c.title,
+        revisions.c.body,
+        revisions.c.content,
+    )
+    .join(revisions, (revisions.c.article_id == articles.c.id) & (revisions.c.number == articles.c.revision))
+    .where(*_visible)
+)
+_by_ids: Final = _articles.where(articles.c.id.in_(bindparam("ids", expanding=True)))
+_merged: Final = select(articles.c.id, articles.c.merged_into).where(
+    articles.c.merged_into.in_(bindparam("ids", expanding=True))
+)
+_urls: Final = (
+    select(aliases.c.article_id, article_urls.c.url)
+    .join(article_urls, article_urls.c.url_hash == aliases.c.hash)
+    .where(aliases.c.article_id.in_(bindparam("ids", expanding=True)))
+    .order_by(article_urls.c.seen_at, article_urls.c.url)
+)
+_sightings: Final = (
+    select(pages.c.article_id, entries.c.feed_id, func.min(entries.c.id).label("first"))
+    .join(entries, entries.c.page_id == pages.c.id)
+    .where(pages.c.article_id.in_(bindparam("ids", expanding=True)))
+    .group_by(pages.c.article_id, entries.c.feed_id)
+    .order_by(func.min(entries.c.id))
+)
+_feed_names: Final = select(feeds.c.id, feeds.c.name, feeds.c.url, feeds.c.tags).where(
+    feeds.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
+def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, Article]:
+    """Return those of the articles that are there to be read, in no order."""
+    return {article.id: article for batch in batches(ids) for article in _complete(tx, tx.all(_by_ids, {"ids": batch}))}
+
+
+def _complete(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Article]:
+    """Add what stands in other tables: all addresses, all feeds."""
+    ids = [row.id for row in rows]
+    urls: dict[str, list[str]] = defaultdict(list)
+    for row in _all(tx, _urls, ids):
+        urls[row.article_id].append(row.url)
+    part_of = dict.fromkeys(ids) | {row.id: row.merged_into for row in _all(tx, _merged, ids)}
+    seen_in: dict[str, list[int | None]] = {row.id: [row.feed_id] for row in rows}
+    sightings = _all(tx, _sightings, part_of)
+    for row in sorted(sightings, key=lambda row: row.first):
+        seen_in[part_of[row.article_id] or row.article_id].append(row.feed_id)
+    wanted = {feed for found in seen_in.values() for feed in found}
+    named = {row.id: row for row in _all(tx, _feed_names, wanted)}
+    return [_article(row, urls[row.id], [named[feed] for feed in seen_in[row.id] if feed in named]) for row in rows]
+
+
+def _all(tx: Transaction, query: Any, ids: Iterable[Any]) -> list[Row[Any]]:
+    return [row for batch in batches(ids) for row in tx.all(query, {"ids": batch})]
+
+
+def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[Row[Any]]) -> Article:
+    content = load_extraction(row.title, row.body, row.content)
+    names = tuple(dict.fromkeys(feed.name or without_userinfo(feed.url) for feed in sighted_by))
+    tags = dict.fromkeys(tag for feed in sighted_by for tag in load_strings(feed.tags)) | dict.fromkeys(content.tags)
+    return Article(
+        id=ArticleId(row.id),
+        key=Key(row.key),
+        url=row.url,
+        urls=tuple(dict.fromkeys((row.url, *urls))),
+        content=content,
+        first_seen=row.first_seen,
+        day=row.day or "",
+        number=row.number,
+        change_seq=row.change_seq,
+        feed=names[0] if names else "",
+        feeds=names,
+        tags=tuple(tags),
+        revision=row.revision,
+        quality=load_strings(row.quality),
+        near_duplicate_of=None if row.near_duplicate_of is None else ArticleId(row.near_duplicate_of),
+        raw=row.raw_hash or "",
+    )
+
+
+# --- many -------------------------------------------------------------------------------------------------------------
+
+
+def stream_articles(tx: Transaction, wanted: ArticleFilter) -> Iterator[Article]:
+    """Yield articles by first sighting."""
+    query = _articles.order_by(articles.c.first_seen, articles.c.n)
+    for condition in _conditions(tx, wanted):
+        query = query.where(condition)
+    left, last = wanted.limit, None
+    while left is None or left > 0:
+        page = query.limit(_AT_ONCE if left is None else min(left, _AT_ONCE))
+        if last is not None:
+            later = articles.c.first_seen > last.first_seen
+            page = page.where(or_(later, and_(articles.c.first_seen == last.first_seen, articles.c.n > last.n)))
+        rows = tx.all(page)
+        if not rows:
+            return
+        yield from _complete(tx, rows)
+        last = rows[-1]
+        left = None if left is None else left - len(rows)
+
+
+_feed_ids: Final = select(feeds.c.id).where(
+    or_(feeds.c.name == bindparam("called"), feeds.c.url == bindparam("called"))
+)
+
+
+def _conditions(tx: Transaction, wanted: ArticleFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.since is not None:
+        yield articles.c.first_seen >= wanted.since
+    if wanted.quality:
+        yield articles.c.quality != "[]"
+    if wanted.after_seq is not None:
+        yield articles.c.change_seq > wanted.after_seq
+    if wanted.feed:
+        ids = [FeedId(row.id) for row in tx.all(_feed_ids, {"called": wanted.feed})]
+        part = articles.alias("part")
+        yield or_(
+            articles.c.feed_id.in_(ids),
+            exists()
+            .where(entries.c.feed_id.in_(ids), entries.c.page_id == pages.c.id, pages.c.article_id == part.c.id)
+            .where(func.coalesce(part.c.merged_into, part.c.id) == articles.c.id),
+        )
+
+
+# --- one --------------------------------------------------------------------------------------------------------------
+
+_survivor: Final = select(articles.c.id, articles.c.merged_into).where(articles.c.id == bindparam("article"))
+
+
+def read_article(tx: Transaction, id_or_url: str, keys: Sequence[Key]) -> Article | None:
+    """Return one article by id, by any of its addresses, or by key; merged ones lead to the survivor."""
+    found: ArticleId | None = ArticleId(id_or_url) if _ID.fullmatch(id_or_url) else None
+    if found is None:
+        hashes = [key_hash(text) for text in (id_or_url, *keys)]
+        known = resolve(tx, hashes)
+        found = next((known[hashed] for hashed in hashes if hashed in known), None)
+    row = None if found is None else tx.first(_survivor, {"article": found})
+    if row is None:
+        return None
+    survivor = ArticleId(row.merged_into or row.id)
+    return load_articles(tx, [survivor]).get(survivor)
+
+
+_revisions: Final = select(revisions).where(revisions.c.article_id == bindparam("article")).order_by(revisions.c.number)
+
+
+def list_revisions(tx: Transaction, article_id: ArticleId) -> tuple[Revision, ...]:
+    """Return all texts of an article, oldest first."""
+    return tuple(
+        Revision(
+            number=row.number,
+            recorded_at=row.recorded_at,
+            content=load_extraction(row.title, row.body, row.content),
+        )
+        for row in tx.all(_revisions, {"article": article_id})
+    )
+
+
+def search_articles(tx: Transaction, query: str, limit: int) -> tuple[tuple[Article, str], ...]:
+    """Return articles that match, best first, each with a snippet."""
+    found = find(tx, query, limit)
+    loaded = load_articles(tx, [article_id for article_id, _ in found])
+    return tuple((loaded[article_id], snippet) for article_id, snippet in found if article_id in loaded)
+
+
+_raw: Final = (
+    select(
+        raw_responses.c.content_hash,
+        raw_responses.c.url.label("raw_url"),
+        raw_responses.c.final_url,
+        raw_responses.c.status,
+        raw_responses.c.headers,
+        raw_responses.c.fetched_at.label("raw_fetched_at"),
+    )
+    .join(
+        articles,
+        (articles.c.page_id == raw_responses.c.page_id) & (articles.c.raw_hash == raw_responses.c.content_hash),
+    )
+    .where(articles.c.id == bindparam("article"))
+)
+
+
+def raw_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, ...]:
+    """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
+    row = tx.first(_raw, {"article": article_id})
+    return () if row is None else (load_raw(row), *raw_parts_of(tx, article_id))

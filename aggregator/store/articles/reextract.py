@@ -1,0 +1,99 @@
+"""Pages whose bytes are kept, extracted once more: what they are, and what another extraction made of them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+
+from aggregator.identity.identify import key_hash
+from aggregator.models.records import FetchedPage, PageId
+from aggregator.ports.store_records import ArticleRecord
+from aggregator.store.articles.record import save_text
+from aggregator.store.articles.rows import Incoming, Text, announce, draft_of, incoming_of, revise
+from aggregator.store.db.codec import dump, dump_extraction_rest, load_extraction
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import DONE, FAILED, articles, pages, revisions
+from aggregator.store.identity.partition import resolve
+from aggregator.store.queue.fetched_pages import select_pages, with_entries
+
+_raw_hash: Final = func.coalesce(articles.c.raw_hash, pages.c.raw_hash)
+_kept: Final = (
+    select_pages(
+        pages.outerjoin(
+            articles,
+            and_(articles.c.page_id == pages.c.id, articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None)),
+        ),
+        _raw_hash,
+    )
+    .where(
+        pages.c.id > bindparam("last"),
+        _raw_hash.is_not(None),
+        or_(articles.c.id.is_not(None), pages.c.state == FAILED),
+    )
+    .limit(bindparam("limit"))
+)
+
+
+def stored_pages(tx: Transaction, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
+    """Return pages after `after` whose response is known and that gave an article, or failed for good."""
+    return with_entries(tx, tx.all(_kept, {"last": after, "limit": limit}))
+
+
+_page: Final = (
+    select(pages.c.id, pages.c.key, pages.c.feed_id, pages.c.first_seen, bindparam("raw").label("raw_hash"))
+    .where(pages.c.id == bindparam("page"))
+    .with_for_update()
+)
+_done: Final = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"), pages.c.state == FAILED)
+    .values(state=DONE, article_id=bindparam("article"), cause=None, detail="")
+)
+_corrected: Final = (
+    update(revisions)
+    .where(revisions.c.article_id == bindparam("article"), revisions.c.number == bindparam("current"))
+    .values(content=bindparam("new_content"))
+)
+_judged: Final = update(articles).where(articles.c.id == bindparam("article")).values(quality=bindparam("new_quality"))
+_content: Final = select(revisions.c.title, revisions.c.body, revisions.c.content).where(
+    revisions.c.article_id == bindparam("article"), revisions.c.number == bindparam("current")
+)
+
+
+def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
+    """Save what another extraction of kept bytes gave; False: the article is merged, forgotten, or another one by now.
+
+    Another title, text or body is a new revision, the old one stays; other facts are corrected in the current one.
+    """
+    if page.raw is None:
+        return False
+    tx.dialect.lock_identity(tx.conn)
+    row = tx.first(_page, {"page": page.id, "raw": page.raw.content_hash})
+    if row is None:
+        return False
+    incoming = incoming_of(tx, Text(row, draft_of(record)))
+    if page.article_id not in (None, incoming.id):
+        return False  # the rules have changed: the address means another article now
+    own = incoming.own
+    if own is None:
+        hashed = key_hash(incoming.key)
+        _, article_id = save_text(tx, incoming, resolve(tx, [hashed]).get(hashed))
+        tx.run(_done, {"page": page.id, "article": article_id})
+        return True
+    if own.merged_into is not None or own.forgotten_at is not None:
+        return False
+    if _has_other_words(tx, own, incoming):
+        revise(tx, own, incoming)
+    else:
+        content = dump_extraction_rest(record.content)
+        tx.run(_corrected, {"article": own.id, "current": own.revision, "new_content": content})
+        tx.run(_judged, {"article": own.id, "new_quality": dump(record.quality)})
+    announce(tx, [incoming], "updated")
+    return True
+
+
+def _has_other_words(tx: Transaction, own: Row[Any], incoming: Incoming) -> bool:
+    row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
+    old, new = load_extraction(row.title, row.body, row.content), incoming.record.content
+    return (old.title, old.body, old.text) != (new.title, new.body, new.text)

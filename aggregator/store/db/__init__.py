@@ -1,0 +1,1 @@
+"""What all queries stand on: tables, dialects, transactions."""

@@ -1,0 +1,239 @@
+"""Transactions: one writer, many readers, retries; no query of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from sqlalchemy import ClauseElement, Connection, Engine, Table
+from sqlalchemy.engine import CursorResult, Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import Executable
+
+from aggregator.ports.protocols import Clock
+from aggregator.store.db.any_of import HASHES
+from aggregator.store.db.dialects import Dialect, SqliteDialect, insert_new, translated
+from aggregator.store.db.executemany import run_all
+from aggregator.store.db.group_commit import Group, Piece
+from aggregator.store.db.hashes import batches
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+_ATTEMPTS = 8  # of a transaction that other transactions keep stopping
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a query works with: a connection within a transaction, and who we are."""
+
+    conn: Connection
+    dialect: Dialect
+    owner: str
+    _clock: Clock
+    _use_clock: bool
+    _now: datetime | None = field(default=None)
+
+    @property
+    def now(self) -> datetime:
+        """The store's clock, read once a transaction: the database's, or the process's where it has none."""
+        if self._now is None:
+            self._now = (None if self._use_clock else self.dialect.now(self.conn)) or self._clock.now()
+        return self._now
+
+    def run(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Execute once."""
+        return self.conn.execute(statement, parameters)
+
+    def run_all(self, statement: ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute for each row; `statement` is one that lasts, each row has the names of the first."""
+        if rows:
+            run_all(self.conn, statement, rows)
+
+    def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
+        """Return all rows."""
+        return self.conn.execute(statement, parameters).all()
+
+    def all_of(self, statement: Executable, values: Iterable[Any]) -> list[Row[Any]]:
+        """Return all rows for the list parameter `values`, however many they are."""
+        return [row for batch in batches(values) for row in self.all(statement, {"values": batch})]
+
+    def among(
+        self, statement: Executable, hashes: Iterable[bytes], parameters: Mapping[str, Any] = MappingProxyType({})
+    ) -> Sequence[Row[Any]]:
+        """Return all rows for hashes, however many they are; `statement` has `among` in it."""
+        distinct = list(dict.fromkeys(hashes))
+        return self.all(statement, {**parameters, HASHES: distinct}) if distinct else ()
+
+    def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
+        """Return the first row."""
+        return self.conn.execute(statement, parameters).first()
+
+    def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows; those that are there already stay as they are."""
+        self.run_all(insert_new(self.dialect.name, table), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What to run on the items of as many threads as asked for the same, and whether it has to be synced."""
+
+    run: Callable[[Transaction, Sequence[Any]], Sequence[Any]]
+    item: Any = None  # Any: what `run` takes
+    durable: bool = False
+
+
+class Database:
+    """The engines of one store. SQLite has one writing connection for all threads, behind a lock."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        clock: Clock,
+        owner: Callable[[], str],
+        *,
+        use_clock: bool = False,
+    ) -> None:
+        self.dialect = dialect
+        self._clock = clock
+        self._owner = owner
+        self._use_clock = use_clock
+        self._lock = threading.RLock()
+        self._writer: Engine | None = None
+        self._connection: Connection | None = None
+        self._durable = False
+        self._reader = dialect.reader()
+        self._group: Group[_Work] = Group(self._write_together)
+
+    def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
+        """Run `work` in one transaction, again when another transaction stopped it; `durable`: synced at the end.
+
+        On SQLite the works of several threads may share a transaction: all of them are committed, or each is run again
+        on its own. So `work` may run more than once and must change nothing but the store.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        result: T = self._write(_Work(lambda tx, _: (work(tx),), durable=durable))
+        return result
+
+    def write_each(self, work: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """Write as `write` does; what several threads ask of the same `work` at once is one call, with a result each.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        result: T = self._write(_Work(work, item))
+        return result
+
+    def _write(self, work: _Work) -> Any:  # Any: what `work` gives
+        if isinstance(self.dialect, SqliteDialect):
+            return self._group.run(work)
+        return self._write_alone(work)
+
+    def _write_alone(self, work: _Work) -> Any:  # Any: what `work` gives
+        for attempt in range(1, _ATTEMPTS + 1):
+            with translated(self.dialect):
+                try:
+                    with self._writing(work.durable) as conn:
+                        return work.run(self._transaction(conn), (work.item,))[0]
+                except DBAPIError as error:
+                    if attempt == _ATTEMPTS or not self.dialect.is_transient(error):
+                        raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _write_together(self, pieces: Sequence[Piece[_Work]]) -> None:
+        """Run all in one transaction; when one of them fails, each in its own."""
+        if len(pieces) > 1:
+            try:
+                with self._writing(any(piece.work.durable for piece in pieces)) as conn:
+                    for alike in _alike(pieces):
+                        items = [piece.work.item for piece in alike]
+                        results = alike[0].work.run(self._transaction(conn), items)
+                        for piece, result in zip(alike, results, strict=True):
+                            piece.result = result
+            except Exception:
+                logger.debug("shared transaction failed", exc_info=True)
+            else:
+                return
+        for piece in pieces:
+            try:
+                piece.result = self._write_alone(piece.work)
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread whose work it was
+                piece.error = error
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that writes."""
+        with self._lock:
+            if self._writer is None:
+                self._writer = self.dialect.writer()
+            return self._writer
+
+    @contextmanager
+    def _writing(self, durable: bool) -> Iterator[Connection]:
+        if not isinstance(self.dialect, SqliteDialect):
+            with self.engine.begin() as conn:
+                yield conn
+            return
+        with self._lock:
+            if self._connection is None:
+                self._connection = self.engine.connect()
+            if durable != self._durable:
+                self.dialect.make_durable(self._connection, durable)
+                self._durable = durable
+            with self._connection.begin():
+                yield self._connection
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on one snapshot.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        with translated(self.dialect), self._reader.begin() as conn:
+            return work(self._transaction(conn))
+
+    def stream(self, work: Callable[[Transaction], Iterator[T]]) -> Iterator[T]:
+        """Yield what `work` yields, all from one snapshot.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        with translated(self.dialect), self._reader.begin() as conn:
+            yield from work(self._transaction(conn))
+
+    def now(self) -> datetime:
+        """Return the store's clock."""
+        if self._use_clock or isinstance(self.dialect, SqliteDialect):
+            return self._clock.now()
+        return self.read(lambda transaction: transaction.now)
+
+    def _transaction(self, conn: Connection) -> Transaction:
+        return Transaction(conn, self.dialect, self._owner(), self._clock, self._use_clock)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._writer is not None:
+                self._writer.dispose()
+                self._writer = None
+            self._reader.dispose()
+
+
+def _alike(pieces: Sequence[Piece[_Work]]) -> Iterable[Sequence[Piece[_Work]]]:
+    """Return the pieces by what is to be run."""
+    by_run: dict[object, list[Piece[_Work]]] = {}
+    for piece in pieces:
+        by_run.setdefault(piece.work.run, []).append(piece)
+    return by_run.values()

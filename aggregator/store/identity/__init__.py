@@ -1,0 +1,1 @@
+"""Which article an address means, as the tables say it."""

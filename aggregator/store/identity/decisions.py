@@ -1,0 +1,123 @@
+"""What was decided about which address: a row only when the answer changes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select
+
+from aggregator.identity.identify import key_hash
+from aggregator.models.records import ArticleId, Key
+from aggregator.ports.store_records import Decision
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import aliases, article_urls, decisions
+
+_last: Final = (
+    select(decisions)
+    .where(
+        decisions.c.url_hash.in_(bindparam("urls", expanding=True)),
+        decisions.c.source.in_(bindparam("sources", expanding=True)),
+    )
+    .order_by(decisions.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the feed or the page `source` decided: two may judge one address differently, without the log growing."""
+
+    source: str
+    decisions: Sequence[Decision]
+    article_id: ArticleId | None = None  # that of decisions without one
+    is_first: bool = False  # it said nothing before this transaction
+
+
+def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at: datetime) -> None:
+    """Keep what `source` decided, unless it said the same about that address the last time."""
+    record_all_decisions(tx, [Said(source, made)], at)
+
+
+def record_all_decisions(tx: Transaction, told: Sequence[Said], at: datetime) -> None:
+    """Keep what several sources decided."""
+    answers: dict[tuple[str, bytes], list[tuple[Decision, ArticleId | None]]] = defaultdict(list)
+    for said in told:
+        for decision in said.decisions:
+            answer = (decision, decision.article_id or said.article_id)
+            answers[said.source, key_hash(decision.url)].append(answer)
+    new_sources = {said.source for said in told if said.is_first}
+    before: dict[tuple[str, bytes], list[Row[Any]]] = defaultdict(list)
+    for asked in batches(one for one in answers if one[0] not in new_sources):
+        sources, urls = zip(*asked, strict=True)
+        for row in tx.all(_last, {"urls": urls, "sources": next(batches(sources))}):
+            before[row.source, row.url_hash].append(row)
+    rows = [
+        {
+            "url_hash": asked[1],
+            "source": asked[0],
+            "url": decision.url,
+            "key_hash": None if decision.key is None else key_hash(decision.key),
+            "key": decision.key,
+            "verdict": decision.verdict,
+            "rule": decision.rule,
+            "detail": decision.detail,
+            "article_id": article,
+            "at": at,
+        }
+        for asked, answer in answers.items()
+        if asked not in before
+        or [_said(row) for row in before[asked][-len(answer) :]] != [_says(*one) for one in answer]
+        for decision, article in answer
+    ]
+    tx.add(decisions, rows)
+
+
+def _said(row: Row[Any]) -> tuple[object, ...]:
+    return (row.key, row.verdict, row.rule, row.detail, row.article_id)
+
+
+def _says(decision: Decision, article: ArticleId | None) -> tuple[object, ...]:
+    return (decision.key, decision.verdict, decision.rule, decision.detail, article)
+
+
+_by_url: Final = select(decisions).where(decisions.c.url_hash.in_(bindparam("hashes", expanding=True)))
+_by_key: Final = select(decisions).where(decisions.c.key_hash.in_(bindparam("hashes", expanding=True)))
+_by_article: Final = select(decisions).where(decisions.c.article_id.in_(bindparam("ids", expanding=True)))
+_articles_of: Final = select(aliases.c.article_id).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+_urls_of: Final = (
+    select(article_urls.c.url_hash)
+    .join(aliases, aliases.c.hash == article_urls.c.url_hash)
+    .where(aliases.c.article_id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
+    """Return what was decided about these addresses and keys and the article that they lead to, oldest first."""
+    of_urls, of_keys = [key_hash(url) for url in urls], [key_hash(key) for key in keys]
+    found = {row.article_id for batch in batches(of_urls + of_keys) for row in tx.all(_articles_of, {"hashes": batch})}
+    of_urls += [row.url_hash for batch in batches(found) for row in tx.all(_urls_of, {"ids": batch})]
+    rows: dict[int, Row[Any]] = {}
+    for query, name, values in (
+        (_by_url, "hashes", of_urls),
+        (_by_key, "hashes", of_keys),
+        (_by_article, "ids", list(found)),
+    ):
+        for batch in batches(values):
+            rows |= {row.id: row for row in tx.all(query, {name: batch})}
+    return tuple(_decision(rows[n]) for n in sorted(rows))
+
+
+def _decision(row: Row[Any]) -> Decision:
+    return Decision(
+        url=row.url,
+        key=None if row.key is None else Key(row.key),
+        verdict=row.verdict,
+        rule=row.rule,
+        detail=row.detail,
+        article_id=None if row.article_id is None else ArticleId(row.article_id),
+        at=row.at,
+    )

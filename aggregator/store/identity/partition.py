@@ -1,0 +1,298 @@
+"""Which article an address means: addresses seen, evidence, aliases, and the partition that follows from them.
+
+What is one article is decided by `aggregator.evidence` alone, from all the edges of a component; this module loads the
+component and makes the tables say the same. Repeating that changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, delete, select, union_all, update
+
+from aggregator.identity.evidence import Edge, KeyFacts, Refusal, judge, refusal_alone
+from aggregator.identity.identify import key_hash
+from aggregator.models.records import ArticleId, EvidenceKind, Identity, Key
+from aggregator.ports.store_records import Decision
+from aggregator.store.db.any_of import HASHES, among
+from aggregator.store.db.codec import load_sample
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.dialects import Insert, insert
+from aggregator.store.db.schema import aliases, article_urls, articles, changes, evidence
+from aggregator.store.identity.decisions import record_decisions
+from aggregator.store.identity.wordpress import is_short_link, is_wordpress, wordpress_edges
+
+RULES: Final = "rules"  # the witness that two articles got one key by a change of the rules; no site is called so
+
+# --- addresses and aliases --------------------------------------------------------------------------------------------
+
+_known_urls: Final = (
+    select(aliases.c.hash, articles.c.page_id)
+    .join(articles, articles.c.id == aliases.c.article_id)
+    .where(among(aliases.c.hash))
+)
+_known_keys: Final = select(articles.c.key_hash.label("hash"), articles.c.page_id).where(among(articles.c.key_hash))
+_alias_rows: Final = select(aliases).where(among(aliases.c.hash))
+
+
+def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
+    """Return those hashes of keys and addresses for which there is nothing to fetch, each with its article's page.
+
+    A key that only evidence makes part of an article is not among them: its own text has to agree, so that a wrong
+    link in a feed or a page loses no article. An address that our own requests went through is.
+    """
+    return {
+        row.hash: row.page_id
+        for query, hashes in ((_known_keys, keys), (_known_urls, urls))
+        for row in tx.among(query, hashes)
+    }
+
+
+def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
+    """Return which articles these hashes of keys and addresses mean."""
+    return {row.hash: ArticleId(row.article_id) for row in tx.among(_alias_rows, hashes)}
+
+
+def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
+    """Keep addresses with their keys; where the key means an article by now, so does the address.
+
+    Returns which articles the keys mean, by hash.
+    """
+    rows = keep_urls(tx, [identities], at)
+    owners = resolve(tx, (row["key_hash"] for row in rows))
+    point(tx, {row["url_hash"]: owners[row["key_hash"]] for row in rows if row["key_hash"] in owners}, move=False)
+    return owners
+
+
+def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime) -> list[dict[str, Any]]:
+    """Keep addresses with their keys, of one text or of several; return the rows."""
+    rows = [
+        {
+            "url_hash": hashed,
+            "url": identity.url,
+            "key_hash": key_hash(identity.key),
+            "key": identity.key,
+            "rule": identity.rule,
+            "seen_at": at,
+        }
+        for identities in seen
+        for hashed, identity in {key_hash(one.url): one for one in identities if one.key is not None}.items()
+        if identity.key is not None
+    ]
+    tx.add(article_urls, rows)
+    return rows
+
+
+def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
+    """Make hashes mean articles; without `move`, those that mean one already stay."""
+    rows = [{"hash": hashed, "article_id": article_id} for hashed, article_id in wanted.items()]
+    if not rows:
+        return
+    if not move:
+        tx.add(aliases, rows)
+        return
+    tx.run_all(_pointing(tx.dialect.name), rows)
+
+
+@cache
+def _pointing(dialect: str) -> Insert:
+    """Return the statement that writes an alias unless it says so already."""
+    statement = insert(dialect, aliases)
+    means = statement.excluded.article_id
+    return statement.on_conflict_do_update(
+        index_elements=[aliases.c.hash], set_={"article_id": means}, where=aliases.c.article_id != means
+    )
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def note_edges(tx: Transaction, edges: Collection[Edge], at: datetime) -> None:
+    """Keep what feeds and pages say; saying it again changes nothing."""
+    rows = [
+        {
+            "key_hash": key_hash(edge.key),
+            "other_hash": key_hash(edge.other),
+            "kind": edge.kind.value,
+            "witness": edge.witness,
+            "key": edge.key,
+            "other": edge.other,
+            "site": edge.site,
+            "other_site": edge.other_site,
+            "seen_at": at,
+        }
+        for edge in edges
+    ]
+    tx.add(evidence, rows)
+
+
+_touching: Final = union_all(
+    select(evidence).where(among(evidence.c.key_hash)),
+    select(evidence).where(among(evidence.c.other_hash)),
+)
+
+
+def load_edge(row: Row[Any]) -> Edge:
+    """Return an edge from a row of `evidence`."""
+    return Edge(
+        key=Key(row.key),
+        other=Key(row.other),
+        kind=EvidenceKind(row.kind),
+        site=row.site,
+        other_site=row.other_site,
+        witness=row.witness,
+    )
+
+
+def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge]]:
+    """Return the keys that evidence connects with `keys`, and all edges that touch them.
+
+    An edge that counts under no circumstances is returned and not walked through.
+    """
+    found: set[Key] = set(keys)
+    edges: set[Edge] = set()
+    fringe = set(found)
+    while fringe:
+        rows = tx.among(_touching, map(key_hash, fringe))
+        new = ({load_edge(row) for row in rows} | wordpress_edges(tx, fringe)) - edges
+        edges |= new
+        fringe = {key for edge in new if refusal_alone(edge) is None for key in (edge.key, edge.other)} - found
+        found |= fringe
+    return found, edges
+
+
+def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
+    """Return which of these keys evidence touches, or may touch without being written down (wp.me links)."""
+    hashes = {key_hash(key): key for key in keys}
+    touched = {
+        hashes[hashed]
+        for row in tx.among(_touching, hashes)
+        for hashed in (row.key_hash, row.other_hash)
+        if hashed in hashes
+    }
+    return touched | {key for key in keys if is_wordpress(key)}
+
+
+# --- the partition ----------------------------------------------------------------------------------------------------
+
+_owners: Final = select(
+    articles.c.n,
+    articles.c.id,
+    articles.c.key_hash,
+    articles.c.key,
+    articles.c.title_hash,
+    articles.c.print_hash,
+    articles.c.sample,
+    articles.c.merged_into,
+    articles.c.forgotten_at,
+).where(among(articles.c.key_hash))
+_merge: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=bindparam("survivor"))
+_move_aliases: Final = (
+    update(aliases).where(aliases.c.article_id == bindparam("merged")).values(article_id=bindparam("survivor"))
+)
+_follow: Final = (
+    update(articles).where(articles.c.merged_into == bindparam("merged")).values(merged_into=bindparam("survivor"))
+)
+_urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(among(article_urls.c.key_hash))
+_forget_aliases: Final = delete(aliases).where(among(aliases.c.hash))
+
+
+def repartition(
+    tx: Transaction,
+    keys: Iterable[Key],
+    at: datetime,
+    *,
+    unannounced: ArticleId | None = None,
+    keep_urls: bool = False,
+) -> Mapping[bytes, ArticleId]:
+    """Make articles and aliases follow the evidence around `keys`.
+
+    Each group of keys is one article: the one that was recorded first among those whose own keys are in it, one of a
+    further page last: it has a part of the text. The others are merged into it; their rows and texts stay, so that a
+    split can restore them. `unannounced` is an article of
+    this very transaction: nobody has heard of it, so its merging is no change. With `keep_urls` addresses and keys
+    that no article owns any more still mean the article that they meant.
+
+    Returns which articles the keys mean now, by hash; those that mean none are left out.
+    """
+    found, edges = _component(tx, keys)
+    by_key = {Key(row.key): row for row in tx.among(_owners, map(key_hash, found))}
+    if not edges:  # no evidence: each key is on its own
+        nobodys = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
+        own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
+        _settle(tx, own, nobodys, at, by_key, unannounced)
+        return own
+    judgement = judge(_facts(by_key), edges)
+    parts = {edge.other for edge in edges if edge.kind is EvidenceKind.PART}
+    wanted: dict[bytes, ArticleId] = {}
+    orphans: list[bytes] = []
+    for group in judgement.groups:
+        if not group <= found:  # the far end of an edge that was not walked
+            continue
+        hashes = [key_hash(key) for key in group]
+        owners = [by_key[key] for key in group if key in by_key]
+        if owners:
+            first = min(owners, key=lambda row: (row.key in parts, row.n))
+            wanted.update(dict.fromkeys(hashes, ArticleId(first.id)))
+        else:
+            orphans += hashes
+    _settle(tx, wanted, () if keep_urls else orphans, at, by_key, unannounced)
+    record_refused(tx, judgement.refused, at)
+    return wanted
+
+
+def record_refused(tx: Transaction, refused: Iterable[tuple[Edge, Refusal]], at: datetime) -> None:
+    """Keep which evidence does not count, and why."""
+    made = [
+        Decision(
+            url=edge.key, key=edge.key, verdict="refused", rule=reason.value, detail=f"{edge.kind.value} {edge.other}"
+        )
+        for edge, reason in refused
+    ]
+    record_decisions(tx, "evidence", made, at)
+
+
+def _facts(by_key: Mapping[Key, Row[Any]]) -> dict[Key, KeyFacts]:
+    """Return what is known about the texts; of a forgotten one nothing is."""
+    return {
+        key: KeyFacts(text_hash=row.print_hash, title_hash=row.title_hash, sample=load_sample(row.sample))
+        for key, row in by_key.items()
+        if row.forgotten_at is None
+    }
+
+
+def _settle(
+    tx: Transaction,
+    wanted: Mapping[bytes, ArticleId],
+    orphans: Collection[bytes],
+    at: datetime,
+    by_key: Mapping[Key, Row[Any]],
+    unannounced: ArticleId | None,
+) -> None:
+    """Write the differences between what the tables say and what is wanted (key hash → article)."""
+    told: list[dict[str, Any]] = []
+    for row in sorted(by_key.values(), key=lambda row: row.n):
+        survivor = wanted[row.key_hash]
+        if survivor != row.id and row.merged_into != survivor:
+            tx.run(_merge, {"article": row.id, "survivor": survivor})
+            for statement in (_move_aliases, _follow):
+                tx.run(statement, {"merged": row.id, "survivor": survivor})
+            if row.id != unannounced:
+                told.append({"article_id": row.id, "kind": "merged", "merged_into": survivor, "at": at})
+        elif survivor == row.id and row.merged_into is not None:
+            tx.run(_merge, {"article": row.id, "survivor": None})
+            told.append({"article_id": row.id, "kind": "split", "merged_into": None, "at": at})
+    tx.add(changes, told)
+    move_urls(tx, wanted, orphans)
+
+
+def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
+    """Make keys and their addresses mean articles, by key hash; those of `orphans` mean none any more."""
+    urls = {row.url_hash: row.key_hash for row in tx.among(_urls_of_keys, [*wanted, *orphans])}
+    point(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
+    lost = resolve(tx, orphans).keys()  # an address that only leads elsewhere stays known
+    if lost:
+        tx.run(_forget_aliases, {HASHES: [*lost, *(url for url, key in urls.items() if key in lost)]})

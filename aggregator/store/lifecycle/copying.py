@@ -1,0 +1,122 @@
+"""A store as a whole: a consistent backup while it is used, and the way from one engine to another."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import RowMapping, Table, func, insert, select, text
+from sqlalchemy.sql import Executable
+
+from aggregator.errors import StorageError, StoreHeldError
+from aggregator.ports.protocols import Clock
+from aggregator.store.articles.search import index_texts
+from aggregator.store.db.database import Database, Transaction
+from aggregator.store.db.dialects import SqliteDialect
+from aggregator.store.db.schema import metadata
+from aggregator.store.lifecycle.opening import open_database
+
+_BATCH = 500
+
+Progress = Callable[[Mapping[str, int]], None]  # rows copied so far, by table
+
+
+def backup(database: Database, target: Path) -> None:
+    """Write a consistent copy of a SQLite store, whole or not at all, and check it.
+
+    Raises:
+        StorageError: the store is no SQLite file, or the copy cannot be written.
+    """
+    dialect = database.dialect
+    if not isinstance(dialect, SqliteDialect):
+        raise StorageError("the store is PostgreSQL; back it up with pg_dump")
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with closing(dialect.connect("ro")) as source, closing(sqlite3.connect(temporary)) as copy:
+            source.backup(copy, pages=4096, sleep=0.01)
+            copy.execute("PRAGMA journal_mode=DELETE")
+            _check(copy, target)
+        temporary.replace(target)
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(f"{target}: the backup cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check(copy: sqlite3.Connection, target: Path) -> None:
+    found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StorageError(f"{target}: the store is damaged ({found}); restore an older backup")
+
+
+def check(database: Database) -> str:
+    """Return "ok", or what is wrong with the store's file; PostgreSQL looks after itself."""
+    if not isinstance(database.dialect, SqliteDialect):
+        return "ok"
+    return str(database.read(lambda tx: tx.conn.execute(text("PRAGMA integrity_check(1)")).scalar_one()))
+
+
+def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progress | None = None) -> Mapping[str, int]:
+    """Copy everything into an empty store of another place or engine; return the rows of each table.
+
+    Raises:
+        StorageError: one of them cannot be used, or the target is not empty.
+        StoreHeldError: another process of this machine holds the source: what it does now would be lost (SQLite).
+    """
+    source, held = open_database(source_url, clock, create=False, readonly=False, use_clock=False)
+    try:
+        if held is not None and held.others_alive():
+            raise StoreHeldError(f"{source.dialect.place}: another process holds the store; stop it first")
+        target, lock = open_database(target_url, clock, create=True, readonly=False, use_clock=False)
+        try:
+            return source.read(lambda reading: target.write(lambda tx: _copy(reading, tx, progress), durable=True))
+        finally:
+            target.close()
+            if lock is not None:
+                lock.close()
+    finally:
+        source.close()
+        if held is not None:
+            held.close()
+
+
+def _copy(source: Transaction, target: Transaction, progress: Progress | None) -> Mapping[str, int]:
+    for table in metadata.sorted_tables:
+        if target.first(select(func.count()).select_from(table.select().limit(1).subquery())) != (0,):
+            raise StorageError(f"{target.dialect.place}: the store is not empty; copy into a new one")
+    done: dict[str, int] = {}
+    for table in metadata.sorted_tables:
+        done[table.name] = _copy_table(source, target, table)
+        if progress is not None:
+            progress(dict(done))
+    for part in _parts(source, text("SELECT n, title, body FROM article_texts")):
+        index_texts(target, [(row["n"], row["title"], row["body"]) for row in part])
+    return done
+
+
+def _copy_table(source: Transaction, target: Transaction, table: Table) -> int:
+    copied = 0
+    for part in _parts(source, select(table)):
+        target.conn.execute(insert(table), [dict(row) for row in part])
+        copied += len(part)
+    if target.dialect.name == "postgresql":
+        _move_sequence(target, table)
+    return copied
+
+
+def _parts(source: Transaction, query: Executable) -> Iterator[Sequence[RowMapping]]:
+    return source.conn.execution_options(yield_per=_BATCH).execute(query).mappings().partitions(_BATCH)
+
+
+def _move_sequence(target: Transaction, table: Table) -> None:
+    """Let the next id come after those that were copied."""
+    column: Any = table.autoincrement_column
+    if column is None:
+        return
+    last = target.conn.execute(select(func.max(column))).scalar()
+    if last is not None:
+        target.conn.execute(select(func.setval(func.pg_get_serial_sequence(table.name, column.name), last)))

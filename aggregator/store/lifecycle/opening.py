@@ -1,0 +1,124 @@
+"""Opening a store: is it there, is it ours, is its schema the one we know, who else holds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from pathlib import Path
+
+from aggregator.errors import StorageError, StoreHeldError
+from aggregator.ports.protocols import Clock
+from aggregator.store.db.database import Database, Transaction
+from aggregator.store.db.dialects import PostgresDialect, SqliteDialect, dialect_of
+from aggregator.store.db.schema import HEAD
+from aggregator.store.lifecycle.process_lock import ProcessLock
+from aggregator.store.lifecycle.upgrading import upgrade_schema, version_of
+
+
+def open_database(
+    url: str, clock: Clock, *, create: bool, readonly: bool, use_clock: bool
+) -> tuple[Database, ProcessLock | None]:
+    """Return the store's engines and, on SQLite, our lock file; see `open_store`."""
+    dialect = dialect_of(url, readonly=readonly)
+    lock = None
+    if isinstance(dialect, SqliteDialect):
+        _check_file(dialect.path, create=create and not readonly)
+        lock = None if readonly else _process_lock(dialect)
+    name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
+    database = Database(dialect, clock, (lambda: name) if lock is None else (lambda: lock.owner), use_clock=use_clock)
+    try:
+        _bring_up(database, lock, create=create and not readonly, readonly=readonly)
+    except BaseException:
+        database.close()
+        if lock is not None:
+            lock.close()
+        raise
+    return database, lock
+
+
+def _check_file(path: Path, *, create: bool) -> None:
+    if path.is_dir():
+        raise StorageError(f"{path}: the store is a folder; name a file in [storage] url")
+    if path.exists():
+        return
+    if not create:
+        raise StorageError(f"{path}: there is no store yet; `aggregator run-once` makes it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: its folder cannot be made ({error.strerror}); check [storage] url") from error
+
+
+def lock_folder(path: Path) -> Path:
+    """Return where the processes that hold a SQLite store keep their lock files."""
+    return path.with_name(f"{path.name}.locks")
+
+
+def _process_lock(dialect: SqliteDialect) -> ProcessLock:
+    try:
+        return ProcessLock(lock_folder(dialect.path))
+    except OSError as error:
+        raise StorageError(
+            f"{dialect.path}: the store cannot be written ({error.strerror}); check its folder's permissions"
+        ) from error
+
+
+def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, readonly: bool) -> None:
+    """Make the tables where there are none, bring old ones up where nobody else holds the store.
+
+    Raises:
+        StorageError: no tables, and we may not make them; or old ones that only `db upgrade` may touch.
+        StoreHeldError: another process holds a store with an old schema.
+    """
+    version = _version(database, may_write=not readonly)
+    if version == HEAD:
+        return
+    place = database.dialect.place
+    if version is None and not create:
+        raise StorageError(f"{place}: there is no store yet; `aggregator run-once` makes it")
+    if version is not None and (readonly or isinstance(database.dialect, PostgresDialect)):
+        raise StorageError(f"{place}: the store has an older schema; run `aggregator db upgrade` first")
+    if version is not None and lock is not None and lock.others_alive():
+        raise StoreHeldError(f"{place}: the store has an older schema and another process holds it; stop that first")
+    database.write(_upgrade, durable=True)
+
+
+def _version(database: Database, *, may_write: bool) -> str | None:
+    """Read the version; on a new SQLite file by the writer, which makes it."""
+    dialect = database.dialect
+    if may_write and isinstance(dialect, SqliteDialect) and not dialect.path.exists():
+        return database.write(lambda tx: version_of(tx.conn))
+    return database.read(lambda tx: version_of(tx.conn))
+
+
+def _upgrade(tx: Transaction) -> str | None:
+    """Migrate; another process may have done it since we looked."""
+    tx.dialect.lock_upgrade(tx.conn)
+    before = version_of(tx.conn)
+    if before != HEAD:
+        upgrade_schema(tx)
+    return before
+
+
+def upgrade(url: str, clock: Clock) -> tuple[str | None, str]:
+    """Bring a store to our schema (`db upgrade`), made where there is none; return the versions before and after.
+
+    Raises:
+        StorageError: it cannot be used.
+        StoreHeldError: another process of this machine holds it (SQLite).
+    """
+    dialect = dialect_of(url)
+    lock = None
+    if isinstance(dialect, SqliteDialect):
+        _check_file(dialect.path, create=True)
+        lock = _process_lock(dialect)
+    database = Database(dialect, clock, lambda: "upgrade")
+    try:
+        if lock is not None and lock.others_alive():
+            raise StoreHeldError(f"{dialect.place}: another process holds the store; stop it first")
+        return database.write(_upgrade, durable=True), HEAD
+    finally:
+        database.close()
+        if lock is not None:
+            lock.close()

@@ -1,0 +1,153 @@
+"""Who holds a lease: a lock file for every living process on a SQLite store; nothing here knows SQL.
+
+A process holds `flock` on `<store>.locks/<uuid>` as long as it lives, however it ends. A lease names its owner as
+`<machine>:<uuid>`, so another process of the same machine can tell at once that the owner is dead. A missing file or
+one of another machine proves nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from aggregator.ports.protocols import Clock
+
+_MACHINE_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+
+
+def machine_id() -> str:
+    """Return what tells this machine from others."""
+    for file in _MACHINE_FILES:
+        try:
+            text = file.read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        if text:
+            return text
+    return f"{socket.gethostname()}-{uuid.getnode():012x}"
+
+
+class ProcessLock:
+    """The lock file of this process; held until `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._machine = machine_id()
+        self._descriptor = -1
+        self.owner = ""
+        self._take()
+
+    def _take(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            name = uuid.uuid4().hex
+            self._path = self._folder / name
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # somebody took the empty file for one of a dead process
+                os.close(self._descriptor)
+                continue
+            if self.is_ours():
+                self.owner = f"{self._machine}:{name}"
+                return
+            os.close(self._descriptor)
+
+    def is_ours(self) -> bool:
+        """Tell whether the file is still the one that we lock."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def renew(self) -> None:
+        """Take a new name when the file was replaced; leases under the old one run out."""
+        if not self.is_ours():
+            os.close(self._descriptor)
+            self._take()
+
+    def is_dead(self, owner: str) -> bool:
+        """Tell whether `owner` was a process of this machine that lives no more."""
+        machine, _, name = owner.rpartition(":")
+        if machine != self._machine or owner == self.owner or not _is_name(name):
+            return False
+        return _is_free(self._folder / name)
+
+    def others_alive(self) -> bool:
+        """Tell whether another process of this machine holds the store open."""
+        return any(_is_locked(file) for file in self._folder.iterdir() if _is_name(file.name) and file != self._path)
+
+    def sweep(self, owners: Collection[str]) -> None:
+        """Remove the files of dead processes but of those that hold a lease: their file is how one knows."""
+        kept = {owner.rpartition(":")[2] for owner in owners}
+        for file in self._folder.iterdir():
+            if _is_name(file.name) and file != self._path and file.name not in kept:
+                _probe(file, remove=True)
+
+    def close(self) -> None:
+        """Give the file up."""
+        if self._descriptor < 0:
+            return
+        if self.is_ours():
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def _is_name(name: str) -> bool:
+    return len(name) == 32 and name.isalnum()
+
+
+def _is_free(file: Path) -> bool:
+    return _probe(file) is True
+
+
+def _is_locked(file: Path) -> bool:
+    return _probe(file) is False
+
+
+def _probe(file: Path, *, remove: bool = False) -> bool | None:
+    """Return True when the file can be locked, False when another process holds it, None when it is gone.
+
+    It is removed while we hold it: a process that has just made it finds it locked and takes another name.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if remove:
+            file.unlink(missing_ok=True)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+@contextmanager
+def file_lock(path: Path, wait: timedelta, clock: Clock) -> Iterator[bool]:
+    """Hold `flock` on `path`; enters with False when another process kept it for all of `wait`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = clock.monotonic() + wait.total_seconds()
+        while not (held := _try_lock(descriptor)) and clock.monotonic() < deadline:
+            clock.sleep(0.05)
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

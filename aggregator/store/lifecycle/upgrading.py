@@ -1,0 +1,47 @@
+"""Which version of the schema a store has, and how it comes to ours."""
+
+from __future__ import annotations
+
+import io
+from importlib.resources import files
+
+from sqlalchemy import Connection, inspect, text
+
+from aggregator.errors import StorageError, StoreVersionError
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import HEAD
+
+VERSIONS = ("0001", "0002")  # oldest first
+
+
+def version_of(conn: Connection) -> str | None:
+    """Return the schema's version; None: there are no tables yet.
+
+    Raises:
+        StorageError: these are tables of another program.
+        StoreVersionError: a newer version of this program has upgraded the store.
+    """
+    tables = set(inspect(conn).get_table_names())
+    if not tables:
+        return None
+    if "alembic_version" not in tables or "hosts" not in tables:
+        raise StorageError("the database holds tables of another program; name another one in [storage] url")
+    version: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if version not in VERSIONS:
+        raise StoreVersionError(
+            f"the store has schema version {version}, this program knows versions up to {HEAD}; "
+            "install the version of aggregator that upgraded it"
+        )
+    return version
+
+
+def upgrade_schema(tx: Transaction) -> None:
+    """Run the migrations that are missing, within the transaction."""
+    from alembic import command  # costs more than to open a store
+    from alembic.config import Config
+
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", str(files("aggregator.store") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = tx.conn
+    command.upgrade(config, "head")

@@ -1,0 +1,189 @@
+"""Sightings against what the store knows of their feed: which entry is which, also where ids do not hold.
+
+An entry under an id that is not known is one of the feed's older entries when it leads to the same page, or, where it
+leads to none, when it says the same words; and when that older one is not in the document itself. So ids that change
+from poll to poll, or that the parser stopped to trust, make no entry new.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, func, select
+
+from aggregator.identity.evidence import Edge
+from aggregator.identity.identify import key_hash
+from aggregator.models.records import OWN_CONTENT, EvidenceKind, FeedId, Key
+from aggregator.ports.store_records import Decision, Sighting
+from aggregator.store.articles.rows import Draft
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches, entry_hash
+from aggregator.store.db.schema import entries, pages
+from aggregator.store.identity.decisions import record_decisions
+from aggregator.urls import registrable_domain
+
+
+@dataclass(slots=True)
+class Sighted:
+    """One sighting on its way: what the store knows about its entry, where it leads."""
+
+    sighting: Sighting
+    entry_hash: bytes
+    key: Key | None
+    key_hash: bytes
+    rest: str  # what no column of `entries` holds
+    draft: Draft | None  # the article that was read along with it
+    known: Row[Any] | None = None  # the entry as it was
+    page_id: int | None = None
+    has_new_page: bool = False
+    is_recognised: bool = False  # by its page, under another id: what it says of its addresses is heeded again
+
+    def anew(self) -> Sighted:
+        """Return it as it was before anything was looked up."""
+        return Sighted(self.sighting, self.entry_hash, self.key, self.key_hash, self.rest, self.draft)
+
+    @property
+    def url_hash(self) -> bytes:
+        """The hash of the address; empty where there is none."""
+        return b"" if self.sighting.identity is None else key_hash(self.sighting.identity.url)
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether this is an entry that we have, with other words."""
+        return self.known is not None and self.known.content_hash != self.sighting.content_hash
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether this is an entry that we have, unchanged, with its page."""
+        if self.known is None or self.is_changed or self.is_recognised:
+            return False
+        return self.page_id is not None or self.key is None
+
+
+KNOWN: Final = (  # what is asked of entries that are known
+    entries.c.entry_hash,
+    entries.c.content_hash,
+    entries.c.updated_at,
+    entries.c.page_id,
+    entries.c.title,
+)
+_of_pages: Final = (
+    select(*KNOWN, pages.c.key_hash.label("told_by"))
+    .join(pages, pages.c.id == entries.c.page_id)
+    .where(pages.c.key_hash.in_(bindparam("values", expanding=True)), entries.c.feed_id == bindparam("feed"))
+    .order_by(entries.c.id)
+)
+_of_words: Final = (
+    select(*KNOWN, entries.c.content_hash.label("told_by"))
+    .where(entries.c.feed_id == bindparam("feed"), entries.c.content_hash.in_(bindparam("values", expanding=True)))
+    .order_by(entries.c.id)
+)
+
+
+def recognise(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], at: datetime) -> None:
+    """Give entries under unknown ids the older entry of the feed that they are; the decision log tells of it."""
+    unknown = [one for one in sighted if one.known is None]
+    paged = {id(one) for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
+    shown = {one.entry_hash for one in sighted}
+    for query, told in (
+        (_of_pages, [(one.key_hash, one) for one in unknown if id(one) in paged]),
+        (_of_words, [(one.sighting.content_hash, one) for one in unknown if id(one) not in paged]),
+    ):
+        older = _older(tx, query, feed_id, (value for value, _ in told), shown)
+        for value, one in told:
+            if older[value]:
+                one.known, one.is_recognised = older[value].pop(0), id(one) in paged
+                one.entry_hash, one.page_id = one.known.entry_hash, one.known.page_id
+    told_of = [
+        Decision(url=one.sighting.url, key=one.key, verdict="known", rule="another entry id")
+        for one in unknown
+        if one.known is not None and one.sighting.url is not None and id(one) in paged
+    ]
+    record_decisions(tx, f"entry ids of feed {feed_id}", told_of, at)
+
+
+def _older(
+    tx: Transaction, query: Any, feed_id: FeedId, values: Iterable[Hashable], shown: set[bytes]
+) -> dict[Hashable, list[Row[Any]]]:
+    found: dict[Hashable, list[Row[Any]]] = defaultdict(list)
+    for batch in batches(values):
+        for row in tx.all(query, {"feed": feed_id, "values": batch}):
+            if row.entry_hash not in shown:
+                found[row.told_by].append(row)
+    return found
+
+
+# --- entries that moved -----------------------------------------------------------------------------------------------
+
+_led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(pages.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) -> set[Edge]:
+    """Return the evidence of entries that lead elsewhere now, under their id and title: a slug was corrected.
+
+    An id that stands for whatever is on top has a new title with each story.
+    """
+    moved = [
+        (one, one.known.page_id)
+        for one in sighted
+        if one.known is not None and one.is_changed and not one.is_recognised and one.known.page_id is not None
+        if one.key is not None and one.known.title == one.sighting.entry.title
+    ]
+    before = {row.id: row for batch in batches(page for _, page in moved) for row in tx.all(_led_to, {"ids": batch})}
+    return {
+        Edge(
+            key=one.key,
+            other=Key(old.key),
+            kind=EvidenceKind.SAME_ENTRY,
+            site=registrable_domain(one.sighting.url),
+            other_site=registrable_domain(old.url),
+            witness=registrable_domain(feed_host),
+        )
+        for one, page in moved
+        if (old := before.get(page)) is not None and one.key is not None and one.sighting.url is not None
+        if old.key != one.key and not old.key.startswith(OWN_CONTENT) and not one.key.startswith(OWN_CONTENT)
+    }
+
+
+# --- what a feed has shown before -------------------------------------------------------------------------------------
+
+_entries_seen: Final = select(entries.c.entry_hash.label("hash"), entries.c.first_seen).where(
+    entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True))
+)
+_pages_seen: Final = (
+    select(
+        pages.c.key_hash.label("hash"),
+        func.min(entries.c.first_seen, type_=entries.c.first_seen.type).label("first_seen"),
+    )
+    .join(entries, entries.c.page_id == pages.c.id)
+    .where(entries.c.feed_id == bindparam("feed"), pages.c.key_hash.in_(bindparam("hashes", expanding=True)))
+    .group_by(pages.c.key_hash)
+)
+
+
+def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
+    """Return when the feed first showed each entry, or another one of the same page; None: never."""
+    ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
+    keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
+    by_id = _first_seen(tx, _entries_seen, feed_id, ids)
+    by_key = _first_seen(tx, _pages_seen, feed_id, (key for key in keys if key is not None))
+    return tuple(
+        min((at for at in (by_id.get(one), by_key.get(key or b"")) if at is not None), default=None)
+        for one, key in zip(ids, keys, strict=True)
+    )
+
+
+def _key_of(sighting: Sighting) -> Key | None:
+    return None if sighting.identity is None else sighting.identity.key
+
+
+def _first_seen(tx: Transaction, query: Any, feed_id: FeedId, hashes: Iterable[bytes]) -> dict[bytes, datetime]:
+    return {
+        row.hash: row.first_seen
+        for batch in batches(set(hashes))
+        for row in tx.all(query, {"feed": feed_id, "hashes": batch})
+    }

@@ -1,0 +1,1 @@
+"""What is due: hosts, feeds, pages; claims and leases."""

@@ -1,0 +1,293 @@
+"""Feeds: the list of the configuration, their state, what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select, update
+
+from aggregator.models.fetching import Cause, Validators
+from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, HostId, PageId, Subscription
+from aggregator.ports.store_records import Claim, Scope, SyncReport
+from aggregator.store.db.codec import dump, dump_feed_rest, load_feed_rest, load_strings
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.dialects import insert
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import DUE, FETCHED, feeds, hosts, pages, properties
+from aggregator.store.queue.hosts import end_back_off, host_ids, lock_hosts, lower_feeds_due
+from aggregator.text.units import format_duration
+from aggregator.urls import host_of
+
+_SYNCED: Final = "configuration"
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+_feeds: Final = select(feeds, hosts.c.name.label("host")).join(hosts, hosts.c.id == feeds.c.host_id)
+
+
+def state_values(state: FeedState) -> dict[str, Any]:
+    """Return the columns of a feed's state."""
+    return {
+        "due_at": state.due_at,
+        "status": state.status.value,
+        "cause": state.cause,
+        "detail": state.detail,
+        "failures": state.failures,
+        "failing_since": state.failing_since,
+        "polled_at": state.polled_at,
+        "succeeded_at": state.succeeded_at,
+        "not_before": state.not_before,
+        "etag": state.validators.etag,
+        "last_modified": state.validators.last_modified,
+        "body_hash": state.body_hash,
+        "raw_hashes": " ".join(state.raw_hashes),
+        "title": state.title,
+        "rest": dump_feed_rest(state),
+    }
+
+
+def _feed(row: Row[Any]) -> Feed:
+    state = FeedState(
+        due_at=row.due_at,
+        status=FeedStatus(row.status),
+        cause=None if row.cause is None else Cause(row.cause),
+        detail=row.detail,
+        failures=row.failures,
+        failing_since=row.failing_since,
+        polled_at=row.polled_at,
+        succeeded_at=row.succeeded_at,
+        not_before=row.not_before,
+        validators=Validators(etag=row.etag, last_modified=row.last_modified),
+        body_hash=row.body_hash,
+        raw_hashes=tuple(row.raw_hashes.split()),
+        title=row.title,
+        **load_feed_rest(row.rest),
+    )
+    return Feed(
+        id=FeedId(row.id),
+        url=row.url,
+        host=row.host,
+        name=row.name,
+        interval=row.interval,
+        tags=load_strings(row.tags),
+        full_text=row.full_text,
+        enabled=row.enabled,
+        state=state,
+    )
+
+
+_all_feeds: Final = _feeds.order_by(feeds.c.id)
+_enabled_feeds: Final = _all_feeds.where(feeds.c.enabled)
+
+
+def list_feeds(tx: Transaction, enabled_only: bool) -> tuple[Feed, ...]:
+    """Return the feeds in the order in which they were added."""
+    return tuple(_feed(row) for row in tx.all(_enabled_feeds if enabled_only else _all_feeds))
+
+
+# --- what is due ------------------------------------------------------------------------------------------------------
+
+_due: Final = (
+    _feeds.where(feeds.c.host_id == bindparam("host"), feeds.c.due_at <= bindparam("at"), feeds.c.enabled)
+    .order_by(feeds.c.due_at, feeds.c.id)
+    .limit(bindparam("limit"))
+)
+_due_ids: Final = (
+    select(feeds.c.id)
+    .where(feeds.c.host_id == bindparam("host"), feeds.c.due_at <= bindparam("at"), feeds.c.enabled)
+    .order_by(feeds.c.due_at, feeds.c.id)
+)
+_by_id: Final = _feeds.where(feeds.c.id.in_(bindparam("ids", expanding=True))).order_by(feeds.c.due_at, feeds.c.id)
+
+
+def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: Scope | None, limit: int) -> tuple[Feed, ...]:
+    """Return the host's due feeds (of `scope`), the longest due first."""
+    rows = tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit})
+    if scope is None or all(row.id in scope.feeds for row in rows):
+        return tuple(_feed(row) for row in rows)
+    due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
+    wanted = [feed_id for feed_id in due if feed_id in scope.feeds][:limit]
+    return tuple(_feed(row) for batch in batches(wanted) for row in tx.all(_by_id, {"ids": batch}))
+
+
+_make_due: Final = (
+    update(feeds)
+    .where(feeds.c.id == bindparam("feed"), feeds.c.due_at > bindparam("at"))
+    .values(due_at=bindparam("at"))
+)
+_hosts_of: Final = select(feeds.c.id, feeds.c.host_id).where(
+    feeds.c.id.in_(bindparam("ids", expanding=True)), feeds.c.enabled
+)
+_raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).values(priority=1)
+
+
+def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
+    """Make feeds due at `at` at the latest; somebody asked for it, so their hosts come first and no back-off counts."""
+    found = [row for batch in batches(feed_ids) for row in tx.all(_hosts_of, {"ids": batch})]
+    if not found:
+        return
+    host_rows = sorted({HostId(row.host_id) for row in found})
+    lock_hosts(tx, host_rows)
+    tx.run_all(_make_due, [{"feed": row.id, "at": at} for row in found])
+    tx.run_all(_raise_priority, [{"host": host_id} for host_id in host_rows])
+    for host_id in host_rows:
+        lower_feeds_due(tx, host_id, at)
+        end_back_off(tx, host_id, at)
+
+
+_scope_feeds: Final = select(feeds.c.id, feeds.c.host_id).where(feeds.c.due_at <= bindparam("at"), feeds.c.enabled)
+_scope_pages: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).where(
+    pages.c.due_at <= bindparam("at"), pages.c.state == DUE
+)
+_scope_fetched: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).where(pages.c.state == FETCHED)
+
+
+def scope_due(tx: Transaction, at: datetime, feed_ids: Sequence[FeedId] | None) -> Scope:
+    """Return what is due at `at`; with `feed_ids`, only these feeds and the pages that they announced first."""
+    scope = Scope()
+    named = None if feed_ids is None else set(feed_ids)
+    for row in tx.all(_scope_feeds, {"at": at}):
+        if named is None or row.id in named:
+            scope.feeds.add(FeedId(row.id))
+            scope.hosts.add(HostId(row.host_id))
+    for row in (*tx.all(_scope_pages, {"at": at}), *tx.all(_scope_fetched)):
+        if named is None or row.feed_id in named:
+            scope.pages.add(PageId(row.id))
+            scope.hosts.add(HostId(row.host_id))
+    return scope
+
+
+# --- the list of the configuration ------------------------------------------------------------------------------------
+
+_listed: Final = select(
+    feeds.c.id,
+    feeds.c.url,
+    feeds.c.name,
+    feeds.c.tags,
+    feeds.c.interval,
+    feeds.c.full_text,
+    feeds.c.enabled,
+    feeds.c.due_at,
+    feeds.c.host_id,
+)
+_property: Final = select(properties.c.value).where(properties.c.name == bindparam("of"))
+_change: Final = (
+    update(feeds)
+    .where(feeds.c.id == bindparam("feed"))
+    .values(
+        name=bindparam("new_name"),
+        tags=bindparam("new_tags"),
+        interval=bindparam("new_interval"),
+        full_text=bindparam("new_full_text"),
+        enabled=bindparam("new_enabled"),
+    )
+)
+_disable: Final = update(feeds).where(feeds.c.id == bindparam("feed")).values(enabled=False)
+
+
+def read_property(tx: Transaction, name: str) -> str | None:
+    """Return a small fact."""
+    row = tx.first(_property, {"of": name})
+    return None if row is None else str(row.value)
+
+
+def write_property(tx: Transaction, name: str, value: str) -> None:
+    """Keep a small fact."""
+    statement = insert(tx.dialect.name, properties)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[properties.c.name], set_={"value": statement.excluded.value}
+    )
+    tx.run(upsert, {"name": name, "value": value})
+
+
+def sync_feeds(
+    tx: Transaction, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime
+) -> SyncReport:
+    """Bring the feed table in line with the configuration; an older one adds feeds and changes nothing else."""
+    last_hash, _, last_at = (read_property(tx, _SYNCED) or "").partition(" ")
+    if last_hash == config_hash:
+        return SyncReport(added=(), removed=(), changed=())
+    is_newer = not last_at or config_at >= datetime.fromisoformat(last_at)
+    known = {row.url: row for row in tx.all(_listed)}
+    wanted = {subscription.url: subscription for subscription in subscriptions}
+    added = _add(tx, [subscription for url, subscription in wanted.items() if url not in known])
+    if not is_newer:
+        return SyncReport(added=added, removed=(), changed=())
+    changed = _update(tx, [(known[url], listed) for url, listed in wanted.items() if url in known])
+    gone = [row for url, row in known.items() if url not in wanted and row.enabled]
+    if gone:
+        tx.run_all(_disable, [{"feed": row.id} for row in gone])
+    write_property(tx, _SYNCED, f"{config_hash} {config_at.isoformat()}")
+    return SyncReport(added=added, removed=tuple(row.name or row.url for row in gone), changed=changed)
+
+
+def _add(tx: Transaction, new: Sequence[Subscription]) -> tuple[str, ...]:
+    if not new:
+        return ()
+    names = {subscription.url: host_of(subscription.url) for subscription in new}
+    ids = host_ids(tx, names.values())
+    lock_hosts(tx, ids.values())
+    state = state_values(FeedState(due_at=tx.now))
+    rows = [
+        {
+            **state,
+            "url": subscription.url,
+            "host_id": ids[names[subscription.url]],
+            **_settings(subscription),
+        }
+        for subscription in new
+    ]
+    tx.add(feeds, rows)
+    _make_hosts_due(tx, {ids[names[subscription.url]]: tx.now for subscription in new if subscription.enabled})
+    return tuple(subscription.name or subscription.url for subscription in new)
+
+
+def _settings(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "name": subscription.name,
+        "tags": dump(subscription.tags),
+        "interval": subscription.interval,
+        "full_text": subscription.full_text,
+        "enabled": subscription.enabled,
+    }
+
+
+def _update(tx: Transaction, listed: Iterable[tuple[Row[Any], Subscription]]) -> tuple[str, ...]:
+    lines: list[str] = []
+    rows: list[dict[str, Any]] = []
+    due: dict[HostId, datetime] = {}
+    for row, subscription in listed:
+        settings = _settings(subscription)
+        differences = [
+            f"{name} {_spell(name, row._mapping[name])} -> {_spell(name, value)}"
+            for name, value in settings.items()
+            if row._mapping[name] != value
+        ]
+        if not differences:
+            continue
+        lines.append(f'"{subscription.name or subscription.url}": {", ".join(differences)}')
+        rows.append({"feed": row.id, **{f"new_{name}": value for name, value in settings.items()}})
+        if subscription.enabled and not row.enabled:
+            due[row.host_id] = min(row.due_at, due.get(row.host_id, row.due_at))
+    if rows:
+        tx.run_all(_change, rows)
+        _make_hosts_due(tx, due)
+    return tuple(lines)
+
+
+def _make_hosts_due(tx: Transaction, due: Mapping[HostId, datetime]) -> None:
+    lock_hosts(tx, due)
+    for host_id, at in sorted(due.items()):
+        lower_feeds_due(tx, host_id, at)
+
+
+def _spell(name: str, value: object) -> str:
+    if name == "interval":
+        return format_duration(value) if isinstance(value, timedelta) else "adaptive"
+    if name == "tags":
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"'

@@ -1,0 +1,101 @@
+"""A fleet's queue in the store's own database: claims that become jobs in one transaction, and who is a member."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from sqlalchemy import bindparam, delete, select
+
+from aggregator.ports.store_records import Claim
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import properties
+from aggregator.store.queue.feeds import write_property
+from aggregator.store.queue.hosts import claim_hosts
+
+_MEMBER: Final = "worker "  # how its row in `properties` begins; then the name. The value: threads, until when
+_MEMBER_FOR: Final = timedelta(seconds=60)
+_QUEUED_AHEAD: Final = 2  # jobs for each thread of the fleet, those under way not counted
+
+
+class VisitQueue(Protocol):
+    """Where visits wait as jobs. `connection` is the driver's own, within a transaction of the store."""
+
+    def set_up(self, connection: Any, *, migrate: bool) -> None:
+        """Make the queue's own tables where there are none; `migrate`: bring older ones up.
+
+        Raises:
+            StorageError: they are older, and may not be touched now, or newer than we know.
+        """
+        ...
+
+    def waiting(self, connection: Any) -> int:
+        """Return how many visits wait."""
+        ...
+
+    def put(self, connection: Any, claims: Sequence[Claim]) -> None:
+        """Add visits to claimed hosts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """How many visits were queued, and how many threads the fleet has."""
+
+    queued: int
+    fleet: int
+
+
+_members: Final = select(properties.c.name, properties.c.value).where(properties.c.name.startswith(_MEMBER))
+_forget: Final = delete(properties).where(properties.c.name == bindparam("gone"))
+
+
+def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool) -> None:
+    """Make the queue ready, one process at a time."""
+    tx.dialect.lock_upgrade(tx.conn)
+    queue.set_up(_driver(tx), migrate=migrate)
+
+
+def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelta, pages_too: bool) -> Filled:
+    """Claim due hosts and queue their visits, one process at a time: while another one does it, nothing happens.
+
+    At most twice as many visits wait as the fleet has threads; `threads` are ours.
+    """
+    members = _enrol(tx, threads)
+    fleet = sum(size for size, until in members.values() if until > tx.now)
+    if not tx.dialect.try_lock_queue(tx.conn):
+        return Filled(queued=0, fleet=fleet)
+    tx.run_all(_forget, [{"gone": name} for name, (_, until) in members.items() if until <= tx.now])
+    room = _QUEUED_AHEAD * fleet - queue.waiting(_driver(tx))
+    claims = claim_hosts(tx, room, lease, None, pages_too) if room > 0 else ()
+    if claims:
+        queue.put(_driver(tx), claims)
+    return Filled(queued=len(claims), fleet=fleet)
+
+
+def _enrol(tx: Transaction, threads: int) -> dict[str, tuple[int, datetime]]:
+    """Return the members with their threads; our own row is written anew now and then."""
+    members = {row.name: _member(row.value) for row in tx.all(_members)}
+    own, until = f"{_MEMBER}{tx.owner}", tx.now + _MEMBER_FOR
+    size, known_until = members.get(own, (0, tx.now))
+    if size != threads or known_until < until - _MEMBER_FOR / 6:
+        write_property(tx, own, f"{threads} {until.isoformat()}")
+        members[own] = threads, until
+    return members
+
+
+def _member(value: str) -> tuple[int, datetime]:
+    threads, _, until = value.partition(" ")
+    return int(threads), datetime.fromisoformat(until)
+
+
+def leave_fleet(tx: Transaction) -> None:
+    """Be no member any more."""
+    tx.run(_forget, {"gone": f"{_MEMBER}{tx.owner}"})
+
+
+def _driver(tx: Transaction) -> Any:
+    """Return the connection below SQLAlchemy's, psycopg's on PostgreSQL; it is in the same transaction."""
+    return tx.conn.connection.driver_connection

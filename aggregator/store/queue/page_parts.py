@@ -1,0 +1,289 @@
+"""Further pages of articles that are spread over several: which are here, which is asked for next.
+
+The parts hang on the answer that they go on from (`raw_hash`, that of the page itself): a changed page begins anew, and
+the parts of the text that an article has stay until another text has taken its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, bindparam, delete, select, update
+
+from aggregator.models.fetching import Cause
+from aggregator.models.records import ArticleId, FetchedPage, HostId, Page, PageFailed, PageId, PagePart, RawResponse
+from aggregator.ports.store_records import Claim, Decision, Onward
+from aggregator.store.db.codec import dump
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import DUE, FETCHED, NEVER, articles, folders, page_parts, pages, raw_responses
+from aggregator.store.identity.decisions import record_decisions
+from aggregator.store.queue.hosts import home_of, host_ids, is_current, lower_pages_due
+from aggregator.store.queue.responses import load_raw
+from aggregator.urls import host_of
+
+_SILENT: Final = timedelta(seconds=90)  # of a folder's workers, then all is fetched again
+_LATER: Final = timedelta(seconds=5)
+
+# --- what is there ----------------------------------------------------------------------------------------------------
+
+_parts: Final = (
+    select(
+        page_parts.c.page_id,
+        page_parts.c.raw_hash,
+        page_parts.c.number,
+        page_parts.c.url,
+        page_parts.c.content_hash.label("part_hash"),
+        page_parts.c.cause,
+        page_parts.c.detail,
+        page_parts.c.tries,
+        raw_responses.c.content_hash,
+        raw_responses.c.url.label("raw_url"),
+        raw_responses.c.final_url,
+        raw_responses.c.status,
+        raw_responses.c.headers,
+        raw_responses.c.fetched_at.label("raw_fetched_at"),
+    )
+    .outerjoin(
+        raw_responses,
+        and_(
+            raw_responses.c.page_id == page_parts.c.page_id,
+            raw_responses.c.content_hash == page_parts.c.content_hash,
+        ),
+    )
+    .order_by(page_parts.c.page_id, page_parts.c.number)
+)
+_of_pages: Final = _parts.where(page_parts.c.page_id.in_(bindparam("ids", expanding=True)))
+_of_article: Final = _parts.join(
+    articles, and_(articles.c.page_id == page_parts.c.page_id, articles.c.raw_hash == page_parts.c.raw_hash)
+).where(articles.c.id == bindparam("article"))
+_texts: Final = (
+    select(pages.c.id, articles.c.raw_hash)
+    .join(articles, articles.c.id == pages.c.article_id)
+    .where(pages.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def _load(row: Row[Any]) -> PagePart:
+    return PagePart(
+        number=row.number,
+        url=row.url,
+        raw=None if row.content_hash is None else load_raw(row),
+        failed=None if row.cause is None else PageFailed(cause=Cause(row.cause), detail=row.detail),
+        tries=row.tries,
+    )
+
+
+def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[FetchedPage, ...]:
+    """Return the pages with their further parts so far, and how many their articles have."""
+    ids = [page.id for page in fetched if page.raw is not None]
+    rows = [row for batch in batches(ids) for row in tx.all(_of_pages, {"ids": batch})]
+    if not rows:
+        return tuple(fetched)
+    texts = {row.id: row.raw_hash for batch in batches(ids) for row in tx.all(_texts, {"ids": batch})}
+    return tuple(
+        replace(
+            page,
+            parts=tuple(_load(row) for row in rows if (row.page_id, row.raw_hash) == (page.id, page.raw.content_hash)),
+            parts_before=sum(
+                row.part_hash is not None and (row.page_id, row.raw_hash) == (page.id, texts.get(page.id))
+                for row in rows
+            ),
+        )
+        if page.raw is not None
+        else page
+        for page in fetched
+    )
+
+
+def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int, PagePart]:
+    """Return, of these rows of `pages`, at which part each is; those that begin with themselves are left out."""
+    begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
+    return {
+        row.page_id: _load(row)
+        for batch in batches(begun)
+        for row in tx.all(_of_pages, {"ids": batch})
+        if row.part_hash is None and (row.raw_hash, row.url) == (begun[row.page_id].raw_hash, begun[row.page_id].target)
+    }
+
+
+def raw_parts_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, ...]:
+    """Return the responses of the further parts of an article, in order."""
+    rows = tx.all(_of_article, {"article": article_id})
+    return tuple(raw for row in rows if (raw := _load(row).raw) is not None)
+
+
+# --- on the way -------------------------------------------------------------------------------------------------------
+
+_held: Final = (
+    select(pages.c.id, pages.c.host_id, pages.c.raw_hash)
+    .where(pages.c.id == bindparam("page"), pages.c.token == bindparam("held"), pages.c.state == FETCHED)
+    .with_for_update()
+)
+_drop_from: Final = delete(page_parts).where(
+    page_parts.c.page_id == bindparam("page"),
+    page_parts.c.raw_hash == bindparam("first"),
+    page_parts.c.number >= bindparam("from_number"),
+)
+_drop_failed: Final = delete(page_parts).where(
+    page_parts.c.page_id == bindparam("page"),
+    page_parts.c.raw_hash == bindparam("first"),
+    page_parts.c.content_hash.is_(None),
+)
+_ask: Final = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"))
+    .values(
+        state=DUE,
+        host_id=bindparam("its_host"),
+        target=bindparam("part_url"),
+        due_at=bindparam("at"),
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        extract_attempts=0,
+    )
+)
+
+
+def begin_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
+    """The page itself has come: a part of it that failed before is asked for again."""
+    tx.run(_drop_failed, {"page": page_id, "first": raw_hash})
+
+
+def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
+    """Begin anew: bytes are gone."""
+    tx.run(_drop_from, {"page": page_id, "first": raw_hash, "from_number": 0})
+
+
+def record_onward(tx: Transaction, page: FetchedPage, onward: Onward) -> HostId | None:
+    """The article goes on: the page is due with its next part; None: the claim is lost."""
+    row = tx.first(_held, {"page": page.id, "held": page.token})
+    if row is None:
+        return None
+    part = {"page_id": page.id, "raw_hash": row.raw_hash, "number": onward.number}
+    tx.run(_drop_from, {"page": page.id, "first": row.raw_hash, "from_number": onward.number})
+    tx.add(page_parts, [{**part, "url": onward.url}])
+    return ask_for_part(tx, page.id, onward.url, tx.now)
+
+
+def ask_for_part(tx: Transaction, page_id: PageId, url: str, at: datetime) -> HostId:
+    """Make a page due with one of its parts, at the host where that lies; return this host."""
+    name = host_of(url)
+    host_id = host_ids(tx, [name])[name]
+    tx.run(_ask, {"page": page_id, "its_host": host_id, "part_url": url, "at": at})
+    lower_pages_due(tx, host_id, at)
+    return host_id
+
+
+# --- outcomes ---------------------------------------------------------------------------------------------------------
+
+_still_due: Final = (pages.c.id == bindparam("page"), pages.c.state == DUE)
+_first: Final = select(pages.c.raw_hash).where(*_still_due).with_for_update()
+_part: Final = (
+    page_parts.c.page_id == bindparam("page"),
+    page_parts.c.raw_hash == bindparam("first"),
+    page_parts.c.number == bindparam("which"),
+)
+_came: Final = update(page_parts).where(*_part).values(content_hash=bindparam("hash"), cause=None, detail="", tries=0)
+_came_not: Final = (
+    update(page_parts)
+    .where(*_part)
+    .values(cause=bindparam("new_cause"), detail=bindparam("new_detail"), tries=page_parts.c.tries + bindparam("more"))
+)
+_to_extraction: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        state=FETCHED,
+        host_id=bindparam("home"),
+        target=pages.c.url,
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        extract_attempts=0,
+    )
+)
+
+
+def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: RawResponse) -> bool:
+    """The part's bytes are in the raw store: the page waits for extraction."""
+    if not is_current(tx, claim):
+        return False
+    row = tx.first(_first, {"page": page.id})
+    if row is None:
+        return True
+    kept = {
+        "content_hash": raw.content_hash,
+        "page_id": page.id,
+        "url": raw.url,
+        "final_url": raw.final_url,
+        "status": raw.status,
+        "headers": dump(dict(raw.headers)),
+        "fetched_at": raw.fetched_at,
+    }
+    tx.add(raw_responses, [kept])  # what is there may be that of another part: the same bytes end the chain
+    tx.run(_came, {"page": page.id, "first": row.raw_hash, "which": part.number, "hash": raw.content_hash})
+    tx.run(_to_extraction, {"page": page.id, "home": home_of(tx, claim, page)})
+    return True
+
+
+def record_part_failure(
+    tx: Transaction, claim: Claim, page: Page, part: PagePart, failed: PageFailed, counts: bool
+) -> bool:
+    """The part did not come: the page waits for extraction with what is there."""
+    if not is_current(tx, claim):
+        return False
+    row = tx.first(_first, {"page": page.id})
+    if row is None:
+        return True
+    values = {
+        "page": page.id,
+        "first": row.raw_hash,
+        "which": part.number,
+        "new_cause": failed.cause,
+        "new_detail": failed.detail,
+        "more": int(counts or failed.cause is Cause.ROBOTS),
+    }
+    tx.run(_came_not, values)
+    tx.run(_to_extraction, {"page": page.id, "home": home_of(tx, claim, page)})
+    decision = Decision(url=part.url, key=page.key, verdict="failed", rule=failed.cause, detail=failed.detail)
+    record_decisions(tx, f"page {page.id}", [decision], tx.now)
+    return True
+
+
+_seen: Final = select(folders.c.seen_at).where(folders.c.id == bindparam("folder"))
+_wait: Final = update(pages).where(*_still_due).values(due_at=bindparam("at"))
+_anew: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        host_id=bindparam("home"),
+        due_at=bindparam("at"),
+        target=pages.c.url,
+        raw_hash=None,
+        raw_folder=None,
+        etag=None,
+        last_modified=None,
+    )
+)
+
+
+def leave_part(tx: Transaction, claim: Claim, page: Page) -> bool:
+    """Leave a part to the workers that can read the others; all is fetched again when there are none any more."""
+    if not is_current(tx, claim):
+        return False
+    folder, row = tx.first(_seen, {"folder": page.folder}), tx.first(_first, {"page": page.id})
+    if row is None:
+        return True
+    if folder is not None and tx.now - folder.seen_at < _SILENT:
+        tx.run(_wait, {"page": page.id, "at": tx.now + _LATER})
+        return True
+    drop_parts(tx, page.id, row.raw_hash)
+    home = home_of(tx, claim, page)
+    tx.run(_anew, {"page": page.id, "home": home, "at": tx.now})
+    lower_pages_due(tx, home, tx.now)
+    return True

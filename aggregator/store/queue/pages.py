@@ -1,0 +1,328 @@
+"""Pages within a visit: what is due, and what came of asking for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
+
+from aggregator.identity.evidence import Edge
+from aggregator.identity.identify import key_hash
+from aggregator.models.fetching import Cause, Hop, Validators
+from aggregator.models.records import ArticleId, HostId, Identity, Key, Page, PageFailed, PageId, PagePart, RawResponse
+from aggregator.ports.store_records import Claim, Decision, Scope
+from aggregator.store.db.codec import dump_hops, load_entry_rest, load_hops
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import DUE, NEVER, articles, entries, folders, hosts, pages
+from aggregator.store.identity.decisions import record_decisions
+from aggregator.store.identity.partition import note_edges, note_urls, point, repartition, resolve
+from aggregator.store.queue.hosts import home_of, host_ids, is_current, lock_hosts, lower_pages_due
+from aggregator.store.queue.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
+from aggregator.store.queue.responses import keep_raw
+from aggregator.text.seed_format import can_stand_in
+
+# --- what is due ------------------------------------------------------------------------------------------------------
+
+
+def has_changed() -> ColumnElement[bool]:
+    """Return a column of queries over `pages`: whether the page's article has revisions."""
+    own = articles.alias("own_article")
+    revision = select(own.c.revision).where(own.c.id == pages.c.article_id).scalar_subquery()
+    return (func.coalesce(revision, 1) > 1).label("has_changed")
+
+
+_pages: Final = select(pages, hosts.c.name.label("host"), has_changed()).join(hosts, hosts.c.id == pages.c.host_id)
+_order: Final = (pages.c.article_id.is_not(None), pages.c.due_at, pages.c.id)
+_is_due: Final = (pages.c.host_id == bindparam("host"), pages.c.due_at <= bindparam("at"), pages.c.state == DUE)
+_due: Final = _pages.where(*_is_due).order_by(*_order).limit(bindparam("limit"))
+_due_ids: Final = select(pages.c.id).where(*_is_due).order_by(*_order)
+_by_ids: Final = _pages.where(pages.c.id.in_(bindparam("ids", expanding=True))).order_by(*_order)
+
+
+def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: Scope | None, limit: int) -> tuple[Page, ...]:
+    """Return the host's due pages (of `scope`): first fetches before revisits, then by due time."""
+    if scope is None:
+        return _load(tx, tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))
+    due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
+    wanted = [page_id for page_id in due if page_id in scope.pages][:limit]
+    return tuple(page for batch in batches(wanted) for page in _load(tx, tx.all(_by_ids, {"ids": batch})))
+
+
+def _load(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[Page, ...]:
+    parts = parts_asked_for(tx, rows)
+    return tuple(_page(row) if row.id not in parts else _at_part(_page(row), parts[row.id], row) for row in rows)
+
+
+def _at_part(page: Page, part: PagePart, row: Row[Any]) -> Page:
+    """Return the page as the one that asks for its next part."""
+    return replace(
+        page,
+        part=part,
+        folder=row.raw_folder or "",
+        hops=(),
+        attempts=part.tries,
+        validators=Validators(),
+    )
+
+
+def _page(row: Row[Any]) -> Page:
+    return Page(
+        id=PageId(row.id),
+        url=row.url,
+        key=Key(row.key),
+        host=row.host,
+        target=row.target,
+        hops=load_hops(row.hops),
+        attempts=row.attempts,
+        due_at=row.due_at,
+        validators=Validators(etag=row.etag, last_modified=row.last_modified),
+        article_id=None if row.article_id is None else ArticleId(row.article_id),
+        fetched_at=row.fetched_at,
+        visits=row.visits,
+        has_changed=row.has_changed,
+    )
+
+
+_troubled: Final = (
+    select(pages.c.url, pages.c.cause, pages.c.detail)
+    .where(pages.c.cause.is_not(None), pages.c.article_id.is_(None))
+    .order_by(pages.c.id)
+)
+
+
+def failed_pages(tx: Transaction) -> tuple[tuple[str, Cause, str], ...]:
+    """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+    return tuple((row.url, Cause(row.cause), row.detail) for row in tx.all(_troubled))
+
+
+# --- outcomes ---------------------------------------------------------------------------------------------------------
+
+_still_due: Final = (pages.c.id == bindparam("page"), pages.c.state == DUE)
+_fetched: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        state="fetched",
+        host_id=bindparam("home"),
+        target=pages.c.url,  # the next visit starts where the first one did
+        hops=bindparam("new_hops"),
+        etag=bindparam("new_etag"),
+        last_modified=bindparam("new_last_modified"),
+        fetched_at=bindparam("at"),
+        raw_hash=bindparam("content_hash"),
+        raw_folder=bindparam("folder"),
+        attempts=pages.c.attempts + 1,
+        visits=pages.c.visits + 1,
+        extract_attempts=0,
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        cause=None,
+        detail="",
+    )
+)
+
+
+def record_fetched(
+    tx: Transaction,
+    claim: Claim,
+    page: Page,
+    raw: RawResponse,
+    folder: str,
+    hops: tuple[Hop, ...],
+    validators: Validators,
+) -> bool:
+    """The page's bytes are in the raw store: it waits for extraction."""
+    if page.part is not None:
+        return record_part(tx, claim, page, page.part, raw)
+    if not is_current(tx, claim):
+        return False
+    values = {
+        "page": page.id,
+        "home": home_of(tx, claim, page),
+        "new_hops": dump_hops(hops),
+        "new_etag": validators.etag,
+        "new_last_modified": validators.last_modified,
+        "at": raw.fetched_at,
+        "content_hash": raw.content_hash,
+        "folder": folder,
+    }
+    if tx.run(_fetched, values).rowcount == 1:
+        keep_raw(tx, page.id, raw)
+        if page.fetched_at is not None:
+            begin_parts(tx, page.id, raw.content_hash)
+        tx.add(folders, [{"id": folder, "seen_at": tx.now}])
+    return True
+
+
+_visited: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("next_at"),
+        etag=bindparam("new_etag"),
+        last_modified=bindparam("new_last_modified"),
+        fetched_at=bindparam("at"),
+        host_id=bindparam("home"),
+        target=pages.c.url,
+        hops="",
+        attempts=0,
+        visits=pages.c.visits + 1,
+        cause=None,
+        detail="",
+    )
+)
+
+
+def record_unchanged(
+    tx: Transaction, claim: Claim, page: Page, validators: Validators, next_at: datetime | None
+) -> bool:
+    """A revisit found the page unchanged; validators that the answer did not carry stay."""
+    if not is_current(tx, claim):
+        return False
+    now, home = tx.now, home_of(tx, claim, page)
+    values = {
+        "page": page.id,
+        "home": home,
+        "new_state": "done" if next_at is None else "due",
+        "next_at": next_at or now,
+        "new_etag": validators.etag or page.validators.etag,
+        "new_last_modified": validators.last_modified or page.validators.last_modified,
+        "at": now,
+    }
+    tx.run(_visited, values)
+    if home != claim.host_id and next_at is not None:
+        lower_pages_due(tx, home, next_at)
+    return True
+
+
+_entries_of: Final = (
+    select(entries.c.rest).where(entries.c.page_id == bindparam("page")).order_by(entries.c.id).limit(5)
+)
+_failed: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("next_at"),
+        attempts=pages.c.attempts + bindparam("more"),
+        cause=bindparam("new_cause"),
+        detail=bindparam("new_detail"),
+        host_id=bindparam("home"),
+        target=pages.c.url,
+        hops="",
+        raw_hash=None,
+        raw_folder=None,
+        extract_attempts=0,
+        token=pages.c.token + 1,
+    )
+)
+
+
+def record_page_failure(
+    tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, counts: bool
+) -> bool:
+    """Try again at `next_at`; None: failed for good. The entry's own content, if it has any, stands in either way.
+
+    Where a further part failed, the article is what came before it.
+    """
+    if page.part is not None:
+        return record_part_failure(tx, claim, page, page.part, failed, counts)
+    if not is_current(tx, claim):
+        return False
+    now, home = tx.now, home_of(tx, claim, page)
+    values = {
+        "page": page.id,
+        "home": home,
+        "new_state": _state_after(tx, page, next_at),
+        "next_at": next_at or now,
+        "more": 1 if counts else 0,
+        "new_cause": failed.cause,
+        "new_detail": failed.detail,
+    }
+    tx.run(_failed, values)
+    decision = Decision(url=page.url, key=page.key, verdict="failed", rule=failed.cause, detail=failed.detail)
+    record_decisions(tx, f"page {page.id}", [decision], now)
+    if home != claim.host_id and next_at is not None:
+        lower_pages_due(tx, home, next_at)
+    return True
+
+
+def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
+    if page.article_id is None and _has_content(tx, page):
+        return "fetched"  # from the feed; then it is due again
+    if next_at is not None:
+        return "due"
+    return "failed" if page.article_id is None else "done"  # there is an article: it stays as it is
+
+
+def _has_content(tx: Transaction, page: Page) -> bool:
+    """Tell whether a feed carries the article's text."""
+    texts = (load_entry_rest(row.rest) for row in tx.all(_entries_of, {"page": page.id}))
+    return any(can_stand_in(text["content"], text["summary"]) for text in texts)
+
+
+# --- hand over --------------------------------------------------------------------------------------------------------
+
+_hand_over: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        host_id=bindparam("to_host"),
+        target=bindparam("to_url"),
+        hops=bindparam("new_hops"),
+        due_at=bindparam("at"),
+    )
+)
+_settle: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(state="done", article_id=bindparam("article"), hops=bindparam("new_hops"), attempts=0)
+)
+
+
+def record_handover(
+    tx: Transaction,
+    claim: Claim,
+    page: Page,
+    target: Identity,
+    host: str,
+    hops: tuple[Hop, ...],
+    edges: tuple[Edge, ...],
+) -> tuple[PageId, HostId] | None:
+    """The page redirects to another host: make it due there, or done when the target is known already.
+
+    An address that leads to a known article becomes one of those that mean it; its key too, if the evidence says so.
+    """
+    if edges:
+        tx.dialect.lock_identity(tx.conn)
+    host_id = host_ids(tx, [host])[host]
+    if lock_hosts(tx, {claim.host_id, host_id}).get(claim.host_id) != claim.token:
+        return None
+    now = tx.now
+    hashes = [key_hash(target.key)] if target.key is not None else []
+    hashes.append(key_hash(target.url))
+    known = resolve(tx, hashes)
+    article = next((known[hashed] for hashed in hashes if hashed in known), None)
+    if article is not None and page.article_id is None:
+        tx.run(_settle, {"page": page.id, "article": article, "new_hops": dump_hops(hops)})
+        note_urls(tx, [target], now)
+        point(tx, {key_hash(page.url): article}, move=False)
+        if edges:
+            note_edges(tx, edges, now)
+            repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, now)
+        decision = Decision(
+            url=page.url, key=page.key, verdict="merged", rule="redirect", detail=target.url, article_id=article
+        )
+        record_decisions(tx, f"page {page.id}", [decision], now)
+        return None
+    values = {"page": page.id, "to_host": host_id, "to_url": target.url, "new_hops": dump_hops(hops), "at": now}
+    if tx.run(_hand_over, values).rowcount != 1:
+        return None
+    lower_pages_due(tx, host_id, now)
+    return PageId(page.id), host_id

@@ -1,0 +1,42 @@
+"""What came with the bytes in the raw store: one row for each page and content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from aggregator.models.records import PageId, RawResponse
+from aggregator.store.db.codec import dump, load_mapping
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.dialects import insert
+from aggregator.store.db.schema import raw_responses
+
+
+def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
+    """Keep what came with the bytes; the last answer with the same bytes counts."""
+    statement = insert(tx.dialect.name, raw_responses)
+    kept = {name: statement.excluded[name] for name in ("url", "final_url", "status", "headers", "fetched_at")}
+    keys = [raw_responses.c.content_hash, raw_responses.c.page_id]
+    row = {
+        "content_hash": raw.content_hash,
+        "page_id": page_id,
+        "url": raw.url,
+        "final_url": raw.final_url,
+        "status": raw.status,
+        "headers": dump(dict(raw.headers)),
+        "fetched_at": raw.fetched_at,
+    }
+    tx.run(statement.on_conflict_do_update(index_elements=keys, set_=kept), row)
+
+
+def load_raw(row: Row[Any]) -> RawResponse:
+    """Return a response from columns of `raw_responses`."""
+    return RawResponse(
+        content_hash=row.content_hash,
+        url=row.raw_url,
+        final_url=row.final_url,
+        status=row.status,
+        headers=load_mapping(row.headers),
+        fetched_at=row.raw_fetched_at,
+    )

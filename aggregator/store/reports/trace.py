@@ -1,0 +1,136 @@
+"""Everything known about an address: which entries named it, its page, its article, the evidence, the decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select, union_all
+from sqlalchemy.sql import Executable
+
+from aggregator.identity.identify import key_hash
+from aggregator.models.fetching import Cause
+from aggregator.models.records import ArticleId, FeedId, Key, PageId
+from aggregator.ports.store_records import Trace, TracedArticle, TracedEntry, TracedEvidence, TracedPage
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import aliases, article_urls, articles, entries, evidence, feeds, pages
+from aggregator.store.identity.decisions import list_decisions
+
+
+def _in(column: Any) -> Any:  # Any: a column and the expression made of it
+    return column.in_(bindparam("of", expanding=True))
+
+
+_alias_articles: Final = select(aliases.c.article_id).where(_in(aliases.c.hash))
+_by_id: Final = select(articles).where(_in(articles.c.id))
+_merged: Final = select(articles).where(_in(articles.c.merged_into))
+_alias_hashes: Final = select(aliases.c.hash).where(_in(aliases.c.article_id))
+_spellings: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(
+    _in(article_urls.c.url_hash) | _in(article_urls.c.key_hash)
+)
+_pages: Final = select(pages).where(_in(pages.c.key_hash)).order_by(pages.c.id)
+_pages_of: Final = select(pages).where(_in(pages.c.article_id)).order_by(pages.c.id)
+_entries: Final = (
+    select(entries, feeds.c.name, feeds.c.url.label("feed_url"))
+    .join(feeds, feeds.c.id == entries.c.feed_id)
+    .where(_in(entries.c.page_id))
+    .order_by(entries.c.id)
+)
+_evidence: Final = union_all(
+    select(evidence).where(_in(evidence.c.key_hash)), select(evidence).where(_in(evidence.c.other_hash))
+)
+_near: Final = (
+    select(articles.c.id)
+    .where(
+        articles.c.near_duplicate_of == bindparam("of"),
+        articles.c.merged_into.is_(None),
+        articles.c.forgotten_at.is_(None),
+    )
+    .order_by(articles.c.n)
+    .limit(20)
+)
+
+
+def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
+    """Return all that is known about these spellings of an address and its keys; unknown ones give an empty trace."""
+    hashes = {key_hash(text) for text in (*urls, *keys)}
+    hashes |= {row.key_hash for row in _all(tx, _spellings, hashes) if row.key_hash is not None}
+    found = _articles(tx, {row.article_id for row in _all(tx, _alias_articles, hashes)})
+    hashes |= {row.hash for row in _all(tx, _alias_hashes, [row.id for row in found])}
+    at = {row.id: row for row in _all(tx, _pages, hashes)}
+    at |= {row.id: row for row in _all(tx, _pages_of, [row.id for row in found])}
+    sightings = _all(tx, _entries, list(at))
+    edges = {row.id: row for row in _all(tx, _evidence, hashes)}
+    return Trace(
+        entries=tuple(_entry(row) for row in sightings),
+        pages=tuple(_page(at[n]) for n in sorted(at)),
+        articles=tuple(_article(row) for row in found),
+        evidence=tuple(_edge(edges[n]) for n in sorted(edges)),
+        decisions=list_decisions(tx, urls, keys),
+    )
+
+
+def _all(tx: Transaction, query: Executable, values: Iterable[Any]) -> list[Row[Any]]:  # Any: hashes or ids
+    return [row for batch in batches(values) for row in tx.all(query, {"of": batch})]
+
+
+def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
+    """Return the articles with what they were merged into and all that was merged into that."""
+    survivors = {row.merged_into or row.id for row in _all(tx, _by_id, ids)}
+    found = {row.id: row for query in (_by_id, _merged) for row in _all(tx, query, survivors)}
+    return sorted(found.values(), key=lambda row: int(row.n))
+
+
+def _entry(row: Row[Any]) -> TracedEntry:
+    return TracedEntry(
+        feed_id=FeedId(row.feed_id),
+        feed=row.name or row.feed_url,
+        entry_id=row.entry_id,
+        link=row.link,
+        title=row.title,
+        published_at=row.published_at,
+        first_seen=row.first_seen,
+        page_id=PageId(row.page_id),
+    )
+
+
+def _page(row: Row[Any]) -> TracedPage:
+    return TracedPage(
+        id=PageId(row.id),
+        url=row.url,
+        key=Key(row.key),
+        target=row.target,
+        state=row.state,
+        due_at=row.due_at,
+        attempts=row.attempts,
+        cause=None if row.cause is None else Cause(row.cause),
+        detail=row.detail,
+        first_seen=row.first_seen,
+        fetched_at=row.fetched_at,
+        article_id=None if row.article_id is None else ArticleId(row.article_id),
+    )
+
+
+def _article(row: Row[Any]) -> TracedArticle:
+    return TracedArticle(
+        id=ArticleId(row.id),
+        key=Key(row.key),
+        url=row.url,
+        first_seen=row.first_seen,
+        revision=row.revision,
+        merged_into=None if row.merged_into is None else ArticleId(row.merged_into),
+        near_duplicate_of=None if row.near_duplicate_of is None else ArticleId(row.near_duplicate_of),
+        forgotten_at=row.forgotten_at,
+    )
+
+
+def _edge(row: Row[Any]) -> TracedEvidence:
+    return TracedEvidence(
+        key=Key(row.key), other=Key(row.other), kind=row.kind, witness=row.witness, seen_at=row.seen_at
+    )
+
+
+def near_duplicates(tx: Transaction, article_id: ArticleId) -> tuple[ArticleId, ...]:
+    """Return the articles, a few at most, that were found to repeat this one nearly word for word."""
+    return tuple(ArticleId(row.id) for row in tx.all(_near, {"of": article_id}))

@@ -1,0 +1,1 @@
+"""Bytes to text, text to dates, languages and durations; the seed format. Knows no feed and no page."""

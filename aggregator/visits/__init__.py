@@ -1,0 +1,1 @@
+"""The work at one claimed host: poll its feeds, collect its pages."""

@@ -1,0 +1,65 @@
+"""Collect one page within a visit: fetch it, and say whether what came is a page at all. Knows no store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from aggregator.models.fetching import Cause, Fetched, FetchRequest, FetchResult
+from aggregator.models.records import Page, PageFailed
+from aggregator.ports.protocols import Fetcher
+
+# How JSON begins and no page does: an interface's answer, whatever its header says.
+_JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:\{\s*+[\"}]|\[\s*+[\[{\"\]])")
+# How a feed begins, behind what XML allows before its root: a link that leads to one leads to no article.
+_FEED_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s*+<[?!][^>]{0,500}+>)*+\s*+<(?:rss|feed|rdf:RDF)[\s>]")
+_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLimits:
+    """What every fetch of a page obeys."""
+
+    max_bytes: int
+    deadline: timedelta
+
+
+def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits) -> FetchResult:
+    """Ask for the page at the host where it is due; a hop to another host ends as `Redirected`."""
+    return fetcher.fetch(
+        FetchRequest(
+            url=page.target,
+            accept="page",
+            validators=page.validators,
+            hops=page.hops,
+            follow_hosts=False,
+            max_bytes=limits.max_bytes,
+            deadline=limits.deadline,
+        )
+    )
+
+
+def page_failure_of(fetched: Fetched) -> PageFailed | None:
+    """Return why the answer is no page: header and content must both say text; None when they do."""
+    media_type = fetched.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type not in _TEXT_TYPES:
+        return PageFailed(cause=Cause.NOT_TEXT, detail=f"Content-Type is {media_type!r}")
+    if not fetched.body.strip():
+        return PageFailed(cause=Cause.EMPTY, detail="the answer is empty")
+    head = fetched.body[:4096]
+    if head.lstrip().startswith(b"%PDF") or (b"\0" in head and not _is_utf16(head, fetched.headers)):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is binary")
+    if _JSON_HEAD.match(head) and fetched.body.rstrip().endswith((b"}", b"]")):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is JSON")
+    if _FEED_HEAD.match(head):
+        return PageFailed(cause=Cause.NOT_TEXT, detail="the content is a feed")
+    return None
+
+
+def _is_utf16(head: bytes, headers: Mapping[str, str]) -> bool:
+    """Tell whether every second byte may be NUL: by the byte order mark, or by header and the first sign."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    return b"utf-16" in headers.get("content-type", "").lower().encode() and head[:2] in (b"<\0", b"\0<")

@@ -1,0 +1,128 @@
+"""How pages spell times, sizes, texts and differences. Pure; registered as filters of the templates."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from html import escape
+from itertools import pairwise
+from typing import Final, Literal
+
+import nh3
+from markupsafe import Markup
+
+from aggregator.ports.store_records import Revision
+from aggregator.urls import is_http
+
+_MOST_LINES: Final = 3000  # of a text that is compared: difflib is quadratic
+_NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time to the minute, in UTC.
+
+    >>> moment(datetime(2026, 11, 1, 12, 30, tzinfo=UTC)), moment(None)
+    ('2026-11-01 12:30', '–')
+    """
+    return "–" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def span(length: timedelta | None) -> str:
+    """Return a duration in the two units that matter.
+
+    >>> span(timedelta(seconds=42)), span(timedelta(minutes=5)), span(timedelta(minutes=95)), span(timedelta(hours=76))
+    ('42 s', '5 min', '1 h 35 min', '3 d 4 h')
+    """
+    if length is None:
+        return "–"
+    seconds = round(length.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if days < 2 else f"{days} d {hours % 24} h"
+
+
+def size(count: float) -> str:
+    """Return bytes in the unit that leaves a short number.
+
+    >>> size(999), size(1500), size(2_500_000), size(3e12)
+    ('999 B', '1.5 kB', '2.5 MB', '3.0 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def weblink(url: str | None) -> str:
+    """Return an address that may stand in a link: http(s) only, anything else leads nowhere.
+
+    >>> weblink("https://a.example/"), weblink("javascript:alert(1)")
+    ('https://a.example/', '#')
+    """
+    return url if url and is_http(url) else "#"
+
+
+def paragraphs(body: str) -> Markup:
+    r"""Return a body as HTML paragraphs; what looks like HTML in it stays text.
+
+    >>> paragraphs("One <b>\n\nTwo")
+    Markup('<p>One &lt;b&gt;</p>\n<p>Two</p>')
+    """
+    made = "\n".join(f"<p>{escape(part)}</p>" for part in body.split("\n\n") if part.strip())
+    return Markup(nh3.clean(made, tags={"p"}, attributes={}))  # noqa: S704 - cleaned in this very line
+
+
+def xml_text(text: str) -> str:
+    r"""Return `text` without what XML 1.0 cannot hold.
+
+    >>> xml_text("a\x00b\tc")
+    'ab\tc'
+    """
+    return _NOT_XML.sub("", text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffLine:
+    """A line of a comparison."""
+
+    kind: Literal["added", "removed", "same", "place"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What a revision changed."""
+
+    number: int
+    recorded_at: datetime
+    lines: tuple[DiffLine, ...]
+
+
+def differences(revisions: Sequence[Revision]) -> tuple[Difference, ...]:
+    """Return what each revision changed against the one before, newest first."""
+    return tuple(
+        Difference(number=new.number, recorded_at=new.recorded_at, lines=tuple(_diff(_lines(old), _lines(new))))
+        for old, new in reversed(list(pairwise(revisions)))
+    )
+
+
+def _lines(revision: Revision) -> list[str]:
+    return [revision.content.title, "", *revision.content.body.split("\n")]
+
+
+def _diff(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
+    if max(len(old), len(new)) > _MOST_LINES:
+        yield DiffLine(
+            kind="place", text="too long to be compared here: `aggregator articles show --revisions` does it"
+        )
+        return
+    kinds: dict[str, Literal["added", "removed", "same", "place"]] = {"+": "added", "-": "removed", " ": "same"}
+    for line in list(difflib.unified_diff(old, new, lineterm="", n=1))[2:]:
+        yield DiffLine(kind=kinds.get(line[:1], "place"), text=line[1:] if line[:1] in kinds else "…")

@@ -1,0 +1,286 @@
+"""The commands health, gaps, plan, why over a real store, and serve as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from aggregator.cli import cli
+from aggregator.cli.framework import Options
+from aggregator.errors import AggregatorError
+from aggregator.identity.evidence import Edge
+from aggregator.models.fetching import Cause
+from aggregator.models.records import EvidenceKind, FeedStatus, PageFailed
+from aggregator.store import SqlStore, open_store
+from tests.support.stores import (
+    START,
+    URL,
+    StandingClock,
+    article_record,
+    claim,
+    clock,
+    collect,
+    fetch_due,
+    fetched_pages,
+    identity,
+    poll,
+    poll_record,
+    sighting,
+    sqlite_template,
+    subscribe,
+    words,
+)
+
+__all__ = ["clock", "sqlite_template"]
+
+A, B = "http://a.example/feed", "http://b.example/feed"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def config(sqlite_template: Path, tmp_path: Path) -> Path:
+    (tmp_path / "store.db").write_bytes(sqlite_template.read_bytes())
+    file = tmp_path / "aggregator.toml"
+    file.write_text('[storage]\nurl = "sqlite:///store.db"\n[web]\nlisten = "127.0.0.1:0"\n')
+    return file
+
+
+@pytest.fixture
+def store(config: Path, clock: StandingClock) -> Iterator[SqlStore]:
+    opened = open_store(f"sqlite:///{config.parent / 'store.db'}", clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def run(config: Path) -> Run:
+    def running(*arguments: str, status: int = 0) -> Result:
+        result = CliRunner().invoke(cli, [*arguments, "--config", str(config)], obj=Options())
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == status, result.output
+        return result
+
+    return running
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def fail_feed(store: SqlStore, url: str, cause: Cause) -> None:
+    feed = next(one for one in store.feeds() if one.url == url)
+    record = poll_record(feed, at=store.now())
+    failed = replace(record.state, status=FeedStatus.FAILING, cause=cause, failing_since=START, detail="said so")
+    state = replace(failed, due_at=datetime(9000, 1, 1, tzinfo=UTC))  # the commands live in the present
+    held = claim(store, feed.host)
+    assert store.record_poll(held, replace(record, state=state))
+    store.release(held)
+
+
+# --- health -----------------------------------------------------------------------------------------------------------
+
+
+def test_without_feeds_there_is_nothing_to_worry_about(run: Run, store: SqlStore) -> None:
+    assert run("health").stdout == "0 feeds: 0 broken, 0 need attention\n"
+    assert run("health", "--json").stdout == ""
+
+
+def test_health_says_cause_time_and_remedy_and_exits_with_one(run: Run, store: SqlStore) -> None:
+    subscribe(store, A, B)
+    fail_feed(store, B, Cause.NOT_FOUND)
+    said = run("health", status=1).stdout
+    assert "broken: failing (not_found) since 2026-03-01 12:00:00Z: said so" in said
+    assert "aggregator feeds discover" in said
+    assert said.endswith("2 feeds: 1 broken, 1 need attention\n")  # the other one is overdue: nobody polls here
+    first, second = rows(run("health", "--json", status=1))
+    assert (first["url"], first["severity"], first["cause"]) == (B, "broken", "not_found")
+    assert (second["kind"], second["severity"], second["cause"]) == ("overdue", "attention", None)
+
+
+def test_attention_alone_is_no_failure(run: Run, store: SqlStore) -> None:
+    subscribe(store, A)
+    assert "1 need attention" in run("health").stdout
+
+
+def test_what_a_feed_says_does_not_steer_the_terminal(run: Run, store: SqlStore) -> None:
+    subscribe(store, A)
+    feed = store.feeds()[0]
+    record = poll_record(feed, at=store.now())
+    state = replace(record.state, status=FeedStatus.FAILING, cause=Cause.TLS, detail="\x1b[2J")
+    held = claim(store, feed.host)
+    assert store.record_poll(held, replace(record, state=state))
+    assert "\x1b" not in run("health", status=1).stdout
+
+
+def test_a_store_that_is_not_there_is_one_line(run: Run, config: Path) -> None:
+    config.write_text('[storage]\nurl = "sqlite:///elsewhere.db"\n')
+    with pytest.raises(AggregatorError) as caught:
+        run("health")
+    assert caught.value.exit_code == 3
+
+
+# --- gaps -------------------------------------------------------------------------------------------------------------
+
+
+def test_gaps_are_listed(run: Run, store: SqlStore) -> None:
+    assert run("gaps").stdout == ""
+    (feed,) = subscribe(store, A)
+    held = claim(store, feed.host)
+    gap = (START - timedelta(hours=3), START)
+    assert store.record_poll(held, replace(poll_record(feed, sighting(1), at=START), gap=gap))
+    assert run("gaps").stdout == f"{A}\t2026-03-01 09:00:00Z\t2026-03-01 12:00:00Z\t-\n"
+    (row,) = rows(run("gaps", "--json"))
+    assert row == {
+        "feed": A,
+        "feed_id": feed.id,
+        "since": "2026-03-01T09:00:00+00:00",
+        "until": "2026-03-01T12:00:00+00:00",
+        "filled_at": None,
+    }
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+def polled_feed(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    record = poll_record(feed, sighting(1), at=store.now())
+    held = claim(store, feed.host)
+    assert store.record_poll(held, replace(record, state=replace(record.state, succeeded_at=store.now())))
+
+
+def test_the_plan_shows_now_and_other_budgets(run: Run, store: SqlStore) -> None:
+    polled_feed(store)
+    lines = [line.split("\t") for line in run("plan").stdout.splitlines()]
+    assert [line[0] for line in lines[:4]] == ["now", "12", "24", "48"]
+    assert lines[-1][-1] == A
+    assert [line[0] for line in [one.split("\t") for one in run("plan", "--budget", "6").stdout.splitlines()][:2]] == [
+        "now",
+        "6",
+    ]
+
+
+def test_the_plan_as_records(run: Run, store: SqlStore) -> None:
+    polled_feed(store)
+    found = rows(run("plan", "--budget", "6", "--json"))
+    assert [(row["budget"], row["feed"]) for row in found] == [(None, None), (None, A), (6.0, None), (6.0, A)]
+    assert 0 < found[2]["requests_per_day"] <= 7
+    run("plan", "--budget", "0", status=2)
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_address_has_a_key_and_no_history(run: Run, store: SqlStore) -> None:
+    said = run("why", "https://nowhere.example/a?utm_source=x").stdout
+    assert "https://nowhere.example/a (rule generic)" in said
+    assert "Nothing is stored about this address" in said
+
+
+def test_what_is_no_address_has_no_key(run: Run, store: SqlStore) -> None:
+    assert "none: it cannot mean an article (rule no-url)" in run("why", "mailto:x").stdout
+
+
+def test_why_tells_the_whole_story_of_an_article(run: Run, store: SqlStore, clock: StandingClock) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))
+    collect(store, title="First", body=words("text"))
+    clock.pass_(timedelta(hours=1))
+    poll(store, feed, sighting(2, url="https://other.example/en/story/b"))
+    collect(store, title="Second", body=words("text"))
+    (second, first) = store.latest(2)
+    said = run("why", URL.format(1)).stdout
+    assert f"sightings  2026-03-01 12:00:00Z in {A}: 'Title of id-1' {URL.format(1)}, published" in said
+    assert "page       done: " in said
+    assert f"article    {first.id} {URL.format(1)}" in said
+    assert "announced by test" in said
+    assert f"kept by test, article {first.id}" in said or "kept by test" in said
+    assert f"nearly the same as {first.id}" in run("why", second.url).stdout
+
+
+def test_why_tells_of_a_page_that_waits_and_one_that_failed(run: Run, store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1), sighting(2))
+    held = claim(store, "www.example.org:443")
+    page, _ = store.due_pages(held, store.now())
+    assert store.record_page_failure(held, page, PageFailed(cause=Cause.GONE, detail="410 Gone"), None)
+    assert ", 1 failed tries, gone: 410 Gone" in run("why", page.url).stdout
+    assert "due: " in run("why", URL.format(2)).stdout
+
+
+def test_why_tells_what_was_merged_and_by_which_evidence(run: Run, store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    short, long = "https://s.example/en/story/x", URL.format(1)
+    keys = [key for url in (short, long) if (key := identity(url).key) is not None]
+    poll(store, feed, sighting(1), sighting("x", url=short))
+    collect(store, title="One", body=words("same"))
+    site = "example.org"
+    edge = Edge(key=keys[0], other=keys[1], kind=EvidenceKind.FEED_LINK, site=site, other_site=site, witness=site)
+    poll(store, feed, sighting(1, content_hash="2", edges=(edge,)))
+    said = run("why", short).stdout
+    assert f"evidence   {keys[0]} = {keys[1]}: feed_link, says example.org, 2026-03-01 12:00:00Z" in said
+    assert ", merged into " in said
+
+
+def test_why_as_one_record(run: Run, store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))
+    fetch_due(store)
+    for page in fetched_pages(store):
+        assert store.record_article(page, article_record(page))
+    (record,) = rows(run("why", URL.format(1), "--json"))
+    assert set(record) == {"url", "key", "rule", "entries", "pages", "articles", "evidence", "decisions"}
+    assert record["pages"][0]["state"] == "done"
+    assert record["entries"][0]["first_seen"] == "2026-03-01T12:00:00+00:00"
+
+
+# --- serve ------------------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_answers_until_a_signal_comes(config: Path, store: SqlStore, number: signal.Signals) -> None:
+    port = free_port()
+    config.with_name("token").write_text("s3cret\n")
+    config.write_text(
+        f'[storage]\nurl = "sqlite:///store.db"\n[web]\nlisten = "127.0.0.1:{port}"\ntoken_file = "token"\n'
+    )
+    command = [sys.executable, "-m", "aggregator", "serve", "--config", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ}) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"serving on http://127.0.0.1:{port}/\n"
+        with requests.Session() as session:
+            session.trust_env = False
+            address = f"http://127.0.0.1:{port}"
+            assert session.get(f"{address}/readyz", timeout=10).status_code == 200
+            assert session.get(f"{address}/", timeout=10).status_code == 401
+            answer = session.get(f"{address}/metrics", timeout=10, headers={"Authorization": "Bearer s3cret"})
+            assert "aggregator_store_up 1.0" in answer.text
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, "")
+
+
+def test_serve_without_an_address_says_what_to_write(run: Run, config: Path, store: SqlStore) -> None:
+    config.write_text('[storage]\nurl = "sqlite:///store.db"\n[web]\nlisten = ""\n')
+    with pytest.raises(AggregatorError, match="nothing to serve"):
+        run("serve")

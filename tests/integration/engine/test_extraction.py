@@ -1,0 +1,244 @@
+"""Pages on their way through the workers: together where they have no bytes, one by one where that fails."""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from pebble import ProcessExpired
+
+from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
+from aggregator.extraction.site_config import SiteConfig
+from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.models.fetching import Cause, Validators
+from aggregator.models.records import PageFailed
+from aggregator.rawstore import FileRawStore
+from aggregator.schedule.due_times import PollPolicy
+from aggregator.store import SqlStore, open_store
+from aggregator.visits.collect import PageLimits
+from aggregator.visits.host_session import Tools, VisitPolicy
+from aggregator.visits.poll import PollSettings
+from tests.support.stores import StandingClock, claim, clock, poll, raw, sighting, sqlite_template, subscribe, words
+
+__all__ = ["clock", "sqlite_template"]
+
+A = "https://feeds.example.org/rss"
+
+
+@dataclass
+class PlayedPool:
+    """Workers that do their tasks in this process, at once; some tasks end them."""
+
+    ends: Callable[[Any], bool] = lambda jobs: False  # Any: the jobs
+    workers: int = 2
+    is_warm: bool = False
+    sizes: list[int] = field(default_factory=list)
+
+    def warm_up(self, then: Callable[[], object]) -> None:
+        self.is_warm = True
+        then()
+
+    def submit(self, function: Callable[..., Any], jobs: Any) -> Future[Any]:
+        self.sizes.append(len(jobs))
+        future: Future[Any] = Future()
+        if self.ends(jobs):
+            future.set_exception(ProcessExpired("gone", code=-11))
+        else:
+            future.set_result(function(jobs))
+        return future
+
+
+@pytest.fixture
+def kept(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterator[SqlStore]:
+    shutil.copy(sqlite_template, tmp_path / "store.db")
+    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}", clock, use_clock=True)
+    yield opened
+    opened.close()
+
+
+def line(store: SqlStore, clock: StandingClock, pool: PlayedPool, folder: Path) -> ExtractionLine:
+    minute = timedelta(minutes=1)
+    tools = Tools(
+        store=store,
+        fetcher=None,  # type: ignore[arg-type] # nothing is fetched here
+        raw_store=FileRawStore(folder, clock),
+        clock=clock,
+        publishers=shipped_publishers(),
+        rules_of=lambda host: None,
+        read=None,  # type: ignore[arg-type]
+        policy=VisitPolicy(lease=minute, per_host_interval=timedelta()),
+        polling=PollSettings(policy=PollPolicy(), max_bytes=1, deadline=minute),
+        pages=PageLimits(max_bytes=1, deadline=minute),
+        random=Random(1),
+        recent=deque(maxlen=20),
+    )
+    settings = ExtractionSettings(timeout=timedelta(seconds=20), mode="standard", keep_raw=True, revisit=())
+    return ExtractionLine(tools, pool, settings)  # type: ignore[arg-type]
+
+
+def announce(store: SqlStore, count: int) -> None:
+    (feed,) = subscribe(store, A)
+    texts = [f"<p>{words(f'seed {n}')}</p>" for n in range(count)]
+    poll(store, feed, *(sighting(n, content=text, from_feed=True) for n, text in enumerate(texts)))
+
+
+def finish(made: ExtractionLine) -> None:
+    while made.in_hand or made.tools.store.waiting_for_extraction():
+        made.step(0)
+
+
+def test_pages_without_bytes_go_together(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 70)
+    pool = PlayedPool()
+    made = line(kept, clock, pool, tmp_path / "raw")
+    finish(made)
+    assert pool.sizes == [32, 32, 6]
+    assert made.counts == {"new": 70}
+    assert kept.counts().articles == 70
+
+
+def test_a_page_that_ends_its_worker_costs_no_other(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 5)
+    pool = PlayedPool(ends=lambda jobs: any("a-3" in job.page.url for job in jobs))
+    made = line(kept, clock, pool, tmp_path / "raw")
+    finish(made)
+    assert pool.sizes == [5, 1, 1, 1, 1, 1]
+    assert made.counts == {"new": 4, "failed": 1}
+    ((url, cause, _),) = kept.failed_pages()
+    assert "a-3" in url
+    assert cause is Cause.EXTRACTION_CRASHED
+
+
+def test_pages_with_which_a_process_ended_are_tried_alone(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 3)
+    pool = PlayedPool()
+    made = line(kept, clock, pool, tmp_path / "raw")
+    folder = made.tools.raw_store.folder
+    assert len(kept.claim_fetched(1, timedelta(seconds=50), folder, batch=2)) == 2
+    clock.pass_(timedelta(minutes=1))
+    finish(made)
+    assert sorted(pool.sizes) == [1, 1, 1]
+    assert made.counts == {"new": 3}
+
+
+def test_a_claim_lost_to_a_jump_of_the_clock_is_made_anew(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    """The first task's outcome is stale; the page is recorded by the second."""
+    announce(kept, 1)
+    pool = PlayedPool(workers=1)
+    made = line(kept, clock, pool, tmp_path / "raw")
+    held: list[tuple[Future[Any], Any]] = []
+
+    def hold(function: Callable[..., Any], jobs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        held.append((future, function(jobs)))
+        return future
+
+    pool.submit = hold  # type: ignore[method-assign]
+    made.step(0)
+    made.step(0)
+    clock.pass_(timedelta(days=3))
+    made.step(0)
+    assert len(held) == 2
+    for future, results in held:
+        future.set_result(results)
+    finish(made)
+    assert made.counts == {"new": 1}
+
+
+def test_what_is_given_back_was_not_tried(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 2)
+    pool = PlayedPool()
+    made = line(kept, clock, pool, tmp_path / "raw")
+    made.tools = replace(made.tools)
+    pool.submit = lambda function, jobs: Future()  # type: ignore[method-assign]
+    made.step(0)
+    made.step(0)
+    assert made.in_hand == 2
+    made.give_back()
+    pages = kept.claim_fetched(5, timedelta(seconds=50), made.tools.raw_store.folder)
+    assert [page.claims for page in pages] == [1, 1]
+
+
+# --- articles on several pages ----------------------------------------------------------------------------------------
+
+RULES = SiteConfig(next_page=("//a[@class='next']",))
+
+
+def put_page(store: SqlStore, made: ExtractionLine, body: str) -> None:
+    """Visit the site and have what is due there answered so."""
+    raw_store = made.tools.raw_store
+    held = claim(store, "www.example.org:443")
+    (page,) = store.due_pages(held, store.now())
+    html = f"<html><head><title>The long report</title></head><body><article>{body}</article></body></html>".encode()
+    came = raw(page, content_hash=raw_store.put(html), at=store.now(), final_url=page.target)
+    assert store.record_fetched(held, page, came, raw_store.folder, (), Validators())
+    store.release(held)
+
+
+def begun(kept: SqlStore, clock: StandingClock, folder: Path, *, keep_raw: bool) -> ExtractionLine:
+    """Have the first of two pages fetched."""
+    (feed,) = subscribe(kept, A)
+    poll(kept, feed, sighting(1))
+    made = line(kept, clock, PlayedPool(), folder)
+    made.settings = replace(made.settings, keep_raw=keep_raw)
+    made.tools = replace(made.tools, rules_of=lambda host: RULES)
+    put_page(kept, made, f"<p>{words('first')}</p><a class='next' href='?page=2'>Next</a>")
+    finish(made)
+    return made
+
+
+def raw_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if len(path.name) == 64]
+
+
+def test_the_bytes_of_parts_go_once_the_article_is_whole(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=False)
+    assert len(raw_files(tmp_path / "raw")) == 1
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    finish(made)
+    (article,) = kept.articles()
+    assert "first299" in article.content.body
+    assert "second299" in article.content.body
+    assert made.counts == {"new": 1}
+    assert raw_files(tmp_path / "raw") == []
+
+
+def test_a_part_that_fails_keeps_the_bytes_until_it_has_come(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=False)
+    held = claim(kept, "www.example.org:443")
+    (page,) = kept.due_pages(held, kept.now())
+    assert kept.record_page_failure(held, page, PageFailed(cause=Cause.TIMEOUT), None)
+    kept.release(held)
+    finish(made)
+    (article,) = kept.articles()
+    assert article.quality == ("truncated",)
+    clock.pass_(timedelta(hours=1))
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    finish(made)
+    (article,) = kept.articles()
+    assert ("second299" in article.content.body, article.quality, article.revision) == (True, (), 2)
+    assert raw_files(tmp_path / "raw") == []
+
+
+def test_parts_whose_bytes_are_gone_are_fetched_anew(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    made = begun(kept, clock, tmp_path / "raw", keep_raw=True)
+    put_page(kept, made, f"<p>{words('second')}</p>")
+    for path in raw_files(tmp_path / "raw"):
+        path.unlink()
+    finish(made)
+    assert list(kept.articles()) == []
+    clock.pass_(timedelta(hours=1))
+    put_page(kept, made, f"<p>{words('anew')}</p>")
+    finish(made)
+    (article,) = kept.articles()
+    assert article.content.body.startswith("anew0")

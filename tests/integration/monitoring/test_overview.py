@@ -1,0 +1,276 @@
+"""What the store tells those who look on: signs, activity, traces, the newest articles; on both engines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from aggregator.identity.evidence import Edge
+from aggregator.models.fetching import Cause
+from aggregator.models.records import EvidenceKind, FeedStatus, Key, PageFailed
+from aggregator.monitoring.health import Kind
+from aggregator.monitoring.overview import finding_record, histories, overview, survey, title_of
+from aggregator.ports.store_records import PollOutcome
+from aggregator.store import SqlStore
+from tests.support.stores import (
+    LEASE,
+    START,
+    URL,
+    StandingClock,
+    article_record,
+    claim,
+    clock,
+    collect,
+    fetch_due,
+    fetched_pages,
+    identity,
+    poll,
+    poll_record,
+    postgres_url,
+    sighting,
+    sqlite_template,
+    store,
+    store_url,
+    subscribe,
+    words,
+)
+
+__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
+
+A, B = "http://a.example/feed", "http://b.example/feed"
+WEEK = timedelta(days=7)
+
+
+def fail_polls(store: SqlStore, feed_url: str, causes: list[Cause]) -> None:
+    feed = next(one for one in store.feeds() if one.url == feed_url)
+    for n, cause in enumerate(causes):
+        held = claim(store, feed.host)
+        record = poll_record(feed, at=store.now())
+        outcome = PollOutcome(
+            at=store.now() + timedelta(seconds=n),
+            outcome="failed",
+            status=None,
+            cause=cause,
+            detail="",
+            elapsed=timedelta(0),
+            wire_bytes=0,
+        )
+        assert store.record_poll(held, replace(record, outcome=outcome))
+        store.release(held)
+
+
+# --- signs ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_store_shows_no_signs(store: SqlStore) -> None:
+    assert store.signs(START - WEEK) == {}
+
+
+def test_signs_count_entries_and_dates_that_cannot_be_right(store: SqlStore) -> None:
+    feed, other = subscribe(store, A, B)
+    wrong = sighting(3)
+    in_the_text = sighting(4, content='{"date_flagged":true}')
+    flagged = replace(wrong, entry=replace(wrong.entry, published_at=None, date_flagged=True))
+    poll(store, feed, sighting(1), sighting(2), flagged, in_the_text)
+    poll(store, other)
+    signs = store.signs(START - WEEK)
+    assert (signs[feed.id].entries, signs[feed.id].dates_flagged) == (4, 1)
+    assert (signs[other.id].entries, signs[other.id].polls, signs[other.id].polls_failed) == (0, 1, 0)
+
+
+def test_signs_older_than_wanted_are_left_out(store: SqlStore, clock: StandingClock) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))
+    clock.pass_(timedelta(days=10))
+    assert store.signs(store.now() - WEEK)[feed.id].entries == 0
+
+
+def test_signs_count_doubtful_articles_by_reason(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, *(sighting(n) for n in range(4)))
+    fetch_due(store)
+    for page, quality in zip(fetched_pages(store), [(), ("short",), ("short", "listing"), ()], strict=True):
+        assert store.record_article(page, article_record(page, quality=quality))
+    signs = store.signs(START - WEEK)[feed.id]
+    assert (signs.articles, signs.articles_doubtful) == (4, 2)
+    assert signs.reasons == {"short": 2, "listing": 1}
+
+
+def test_signs_count_failed_pages_by_cause(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, *(sighting(n) for n in range(3)))
+    held = claim(store, "www.example.org:443")
+    pages = store.due_pages(held, store.now())
+    for page, cause in zip(pages, [Cause.ROBOTS, Cause.ROBOTS, Cause.NOT_FOUND], strict=True):
+        assert store.record_page_failure(held, page, PageFailed(cause=cause), START + WEEK, counts=False)
+    store.release(held)
+    assert store.signs(START - WEEK)[feed.id].pages_failed == {Cause.ROBOTS: 2, Cause.NOT_FOUND: 1}
+
+
+# --- activity ---------------------------------------------------------------------------------------------------------
+
+
+def test_activity_counts_what_was_done_and_how_late_entries_were_found(store: SqlStore, clock: StandingClock) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))  # the first poll: as old as it is
+    clock.pass_(timedelta(hours=2))
+    entries = []
+    for n, late in ((2, 30), (3, 10)):
+        one = sighting(n)
+        published_at = store.now() - timedelta(minutes=late)
+        entries.append(replace(one, entry=replace(one.entry, published_at=published_at)))
+    poll(store, feed, *entries)
+    fail_polls(store, A, [Cause.DNS])
+    collect(store)
+    done = store.activity(START)
+    assert (done.polls, done.polls_failed, done.wire_bytes) == (3, 1, 2000)
+    assert (done.entries_new, done.articles_new) == (3, 3)
+    assert done.delays == (timedelta(minutes=10), timedelta(minutes=30))
+    seen = overview(store)
+    assert (seen.delay_p50, seen.delay_p95) == (timedelta(minutes=30), timedelta(minutes=30))
+    assert seen.counts.articles == 3
+
+
+def test_nothing_happened_in_an_empty_store(store: SqlStore) -> None:
+    done = store.activity(START)
+    assert (done.polls, done.polls_failed, done.wire_bytes, done.entries_new, done.articles_new) == (0, 0, 0, 0, 0)
+    assert done.delays == ()
+    assert overview(store).delay_p50 is None
+
+
+# --- survey -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_survey_reads_the_history_of_feeds_that_failed_often(store: SqlStore) -> None:
+    good, bad = subscribe(store, A, B)
+    poll(store, good)
+    fail_polls(store, B, [Cause.TIMEOUT] * 10)
+    first, second = survey(store, store.now())
+    assert first.findings == ()
+    assert [finding.kind for finding in second.findings] == [Kind.UNSTEADY]
+    assert not second.is_broken
+    assert finding_record(second.feed, second.findings[0]) == {
+        "feed": B,
+        "feed_id": bad.id,
+        "url": B,
+        "kind": "unsteady",
+        "severity": "attention",
+        "cause": "timeout",
+        "since": START.isoformat(),
+        "detail": "10 of the last 10 polls failed: 10 timeout",
+        "remedy": second.findings[0].remedy,
+    }
+
+
+def test_our_own_clock_is_named_once_for_all_feeds(store: SqlStore, clock: StandingClock) -> None:
+    for feed in subscribe(store, A, B):
+        poll(store, feed)
+    clock.at -= timedelta(hours=5)
+    kinds = [finding.kind for one in survey(store, store.now()) for finding in one.findings]
+    assert kinds == [Kind.OWN_CLOCK]
+
+
+def test_broken_feeds_come_first(store: SqlStore) -> None:
+    attention, broken = subscribe(store, A, B)
+    moved = poll_record(attention, at=START)
+    held = claim(store, attention.host)
+    state = replace(moved.state, revalidation="distrusted")
+    assert store.record_poll(held, replace(moved, state=state))
+    failed = poll_record(broken, at=START)
+    held = claim(store, broken.host)
+    state = replace(failed.state, status=FeedStatus.FAILING, cause=Cause.NOT_FOUND, failing_since=START)
+    assert store.record_poll(held, replace(failed, state=state))
+    seen = overview(store)
+    assert [one.feed.url for one in seen.unwell] == [B, A]
+    assert title_of(seen.unwell[0].feed) == B
+
+
+def test_histories_are_those_of_all_feeds(store: SqlStore) -> None:
+    feed, _ = subscribe(store, A, B)
+    poll(store, feed)
+    assert [(one.feed.url, len(one.polls)) for one in histories(store)] == [(A, 1), (B, 0)]
+
+
+# --- traces -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_address_has_an_empty_trace(store: SqlStore) -> None:
+    trace = store.trace(["https://x.example/"], [Key("https://x.example/")])
+    assert not any((trace.entries, trace.pages, trace.articles, trace.evidence, trace.decisions))
+
+
+def test_a_waiting_page_is_traced_to_its_sightings(store: SqlStore) -> None:
+    feed, other = subscribe(store, A, B)
+    poll(store, feed, sighting(1))
+    poll(store, other, sighting(1, entry_id="elsewhere"))
+    trace = store.trace([URL.format(1)], [])
+    assert [(one.feed, one.entry_id) for one in trace.entries] == [(A, "id-1"), (B, "elsewhere")]
+    (page,) = trace.pages
+    assert (page.state, page.url, page.attempts, page.cause) == ("due", URL.format(1), 0, None)
+    assert trace.articles == ()
+    assert [one.verdict for one in trace.decisions] == ["announced", "announced"]
+
+
+def test_a_failed_page_tells_its_cause(store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))
+    held = claim(store, "www.example.org:443")
+    (page,) = store.due_pages(held, store.now())
+    assert store.record_page_failure(held, page, PageFailed(cause=Cause.GONE, detail="410"), None)
+    (traced,) = store.trace([URL.format(1)], []).pages
+    assert (traced.state, traced.cause, traced.detail, traced.attempts) == ("failed", Cause.GONE, "410", 1)
+
+
+def test_two_addresses_of_one_article_have_one_trace(store: SqlStore) -> None:
+    """Two pages, collected before anybody knew that they are one; then the evidence comes."""
+    (feed,) = subscribe(store, A)
+    short, long = "https://s.example/en/story/x", URL.format(1)
+    poll(store, feed, sighting(1), sighting("x", url=short))
+    body = words("same")
+    fetch_due(store)
+    edge = Edge(
+        key=identity(short).key or Key(""),
+        other=identity(long).key or Key(""),
+        kind=EvidenceKind.CANONICAL,
+        site="example.org",
+        other_site="example.org",
+        witness="example.org",
+    )
+    for page in fetched_pages(store):
+        edges = (edge,) if page.url == short else ()
+        assert store.record_article(page, article_record(page, title="One", body=body, edges=edges))
+    traces = [store.trace([url], []) for url in (short, long)]
+    assert traces[0].articles == traces[1].articles
+    assert {one.url for one in traces[0].pages} == {short, long}
+    assert [(one.key, one.other, one.kind) for one in traces[0].evidence] == [(edge.key, edge.other, "canonical")]
+    survivors = [one for one in traces[0].articles if one.merged_into is None]
+    assert len(survivors) == 1
+
+
+# --- the newest -------------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_articles_come_first_page_by_page(store: SqlStore, clock: StandingClock) -> None:
+    (feed,) = subscribe(store, A)
+    for n in range(3):
+        poll(store, feed, sighting(n))
+        clock.pass_(timedelta(minutes=40))
+        collect(store)
+    urls = [URL.format(n) for n in (2, 1, 0)]
+    assert [one.url for one in store.latest(10)] == urls
+    assert [one.url for one in store.latest(2)] == urls[:2]
+    assert [one.url for one in store.latest(2, skip=2)] == urls[2:]
+
+
+def test_near_duplicates_are_told_and_may_be_left_out(store: SqlStore, clock: StandingClock) -> None:
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))
+    collect(store, body=words("text"), title="First")
+    clock.pass_(LEASE)
+    poll(store, feed, sighting(2, url="https://other.example/en/story/b"))
+    collect(store, body=words("text"), title="Second")
+    second, first = store.latest(10)
+    assert second.near_duplicate_of == first.id
+    assert store.near_duplicates(first.id) == (second.id,)
+    assert store.near_duplicates(second.id) == ()
+    assert store.latest(10, distinct=True) == (first,)

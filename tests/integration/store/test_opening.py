@@ -1,0 +1,321 @@
+"""Opening a store: what is not there, not ours, too old, too new, held, full; backup and copy."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine
+
+from aggregator.errors import StorageError, StoreHeldError, StoreVersionError
+from aggregator.store import copy_store, open_store, upgrade
+from aggregator.store.db.schema import HEAD, metadata
+from aggregator.store.lifecycle.upgrading import VERSIONS
+from tests.support.stores import (
+    LEASE,
+    START,
+    StandingClock,
+    clock,
+    collect,
+    empty_postgres,
+    ids,
+    poll,
+    postgres_url,
+    sighting,
+    sqlite_template,
+    store_url,
+    subscribe,
+)
+
+__all__ = ["clock", "postgres_url", "sqlite_template", "store_url"]
+
+FEED = "http://a.example/feed"
+
+
+def url_of(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+def set_version(file: Path, version: str) -> None:
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        conn.commit()
+
+
+# --- the schema -------------------------------------------------------------------------------------------------------
+
+
+def test_the_migrations_make_the_schema_and_end_at_head(store_url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+
+    engine = create_engine(store_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as conn:
+
+        def ours(item: object, name: str | None, kind: str, *_: object) -> bool:
+            return not (kind == "table" and (name or "").startswith("article_search"))
+
+        context = MigrationContext.configure(conn, opts={"include_object": ours, "compare_type": False})
+        differences = compare_metadata(context, metadata)
+    engine.dispose()
+    assert differences == []
+    folder = Path(__file__).parents[3] / "aggregator" / "store" / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == HEAD == VERSIONS[-1]
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(VERSIONS)
+
+
+def test_a_store_is_made_with_its_folders_and_opened_again(tmp_path: Path, clock: StandingClock) -> None:
+    url = url_of(tmp_path / "deep" / "data" / "a b?#%.db")
+    open_store(url, clock).close()
+    store = open_store(url, clock, create=False)
+    assert store.counts().feeds == 0
+    assert store.check() == "ok"
+    store.close()
+    store.close()
+    assert not list((tmp_path / "deep" / "data").glob("*.locks/*"))
+
+
+def test_a_store_that_is_read_only_is_read(tmp_path: Path, clock: StandingClock) -> None:
+    url = url_of(tmp_path / "a.db")
+    with pytest.raises(StorageError, match="there is no store yet"):
+        open_store(url, clock, readonly=True)
+    writing = open_store(url, clock)
+    subscribe(writing, FEED)
+    store = open_store(url, clock, readonly=True)
+    assert len(store.feeds()) == 1
+    assert store.free_dead_leases() == 0
+    with pytest.raises(StorageError, match="cannot be written"):
+        store.claim_hosts(1, LEASE)
+    store.close()
+    writing.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("data/a.db", "names no store"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("mysql://root@localhost/x", '"mysql" is unknown'),
+    ],
+)
+def test_a_url_that_names_no_store(url: str, words: str, clock: StandingClock) -> None:
+    with pytest.raises(StorageError, match=words):
+        open_store(url, clock)
+
+
+def test_no_store_where_none_may_be_made(tmp_path: Path, clock: StandingClock) -> None:
+    with pytest.raises(StorageError, match="there is no store yet"):
+        open_store(url_of(tmp_path / "a.db"), clock, create=False)
+    with pytest.raises(StorageError, match="is a folder"):
+        open_store(url_of(tmp_path), clock)
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="folder cannot be made"):
+        open_store(url_of(tmp_path / "file" / "a.db"), clock)
+    (tmp_path / "b.db.locks").touch()
+    with pytest.raises(StorageError, match="check its folder's permissions"):
+        open_store(url_of(tmp_path / "b.db"), clock)
+
+
+def test_an_empty_file_becomes_a_store_only_where_one_may_be_made(tmp_path: Path, clock: StandingClock) -> None:
+    file = tmp_path / "a.db"
+    file.touch()
+    with pytest.raises(StorageError, match="there is no store yet"):
+        open_store(url_of(file), clock, create=False)
+    open_store(url_of(file), clock).close()
+
+
+def test_what_is_no_store_of_ours(tmp_path: Path, clock: StandingClock) -> None:
+    file = tmp_path / "a.db"
+    file.write_bytes(b"this is not a database, but long enough to look at" * 50)
+    with pytest.raises(StorageError, match="not a store of ours"):
+        open_store(url_of(file), clock)
+    other = tmp_path / "b.db"
+    with closing(sqlite3.connect(other)) as conn:
+        conn.execute("CREATE TABLE customers (id)")
+    with pytest.raises(StorageError, match="another program"):
+        open_store(url_of(other), clock)
+
+
+def test_a_damaged_store_says_so(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> None:
+    file = tmp_path / "a.db"
+    store = open_store(url_of(file), clock)
+    subscribe(store, *(f"http://h{n}.example/{'x' * 500}" for n in range(200)))
+    store.close()
+    whole = bytearray(file.read_bytes())
+    whole[4096 * 8 :] = os.urandom(len(whole) - 4096 * 8)
+    file.write_bytes(whole)
+    with pytest.raises(StorageError, match="damaged"):
+        read_everything(file, clock)
+
+
+def read_everything(file: Path, clock: StandingClock) -> None:
+    store = open_store(url_of(file), clock)
+    try:
+        store.feeds()
+        store.counts()
+        list(store.articles())
+    finally:
+        store.close()
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, clock: StandingClock) -> None:
+    url = url_of(tmp_path / "a.db")
+    open_store(url, clock).close()
+
+    def narrow(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA max_page_count=200")
+
+    event.listen(Engine, "connect", narrow)
+    store = open_store(url, clock)
+    try:
+        (feed,) = subscribe(store, FEED)
+        poll(store, feed, sighting("small"))
+        clock.pass_(LEASE)
+        with pytest.raises(StorageError, match="disk is full"):
+            poll(store, feed, *(sighting(n, content="x" * 100_000) for n in range(20)))
+        assert store.counts().entries == 1
+    finally:
+        event.remove(Engine, "connect", narrow)
+        store.close()
+    clock.pass_(LEASE)
+    store = open_store(url, clock)
+    poll(store, feed, sighting("more", content="x" * 1_000_000))
+    assert store.counts().entries == 2
+    assert store.check() == "ok"
+    store.close()
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_newer_store_is_refused(tmp_path: Path, clock: StandingClock) -> None:
+    file = tmp_path / "a.db"
+    open_store(url_of(file), clock).close()
+    set_version(file, "9999")
+    with pytest.raises(StoreVersionError, match="9999"):
+        open_store(url_of(file), clock)
+    with pytest.raises(StoreVersionError, match="9999"):
+        upgrade(url_of(file), clock)
+
+
+def test_upgrade_makes_and_keeps(tmp_path: Path, clock: StandingClock) -> None:
+    url = url_of(tmp_path / "a.db")
+    assert upgrade(url, clock) == (None, HEAD)
+    assert upgrade(url, clock) == (HEAD, HEAD)
+    store = open_store(url, clock)
+    with pytest.raises(StoreHeldError, match="stop it first"):
+        upgrade(url, clock)
+    store.close()
+
+
+def test_a_store_of_the_first_version_gets_what_is_new(tmp_path: Path, clock: StandingClock) -> None:
+    file = tmp_path / "a.db"
+    open_store(url_of(file), clock).close()
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute("DROP TABLE page_parts")
+        conn.commit()
+    set_version(file, "0001")
+    assert upgrade(url_of(file), clock) == ("0001", HEAD)
+    with closing(sqlite3.connect(file)) as conn:
+        assert conn.execute("SELECT count(*) FROM page_parts").fetchone() == (0,)
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_not_there(clock: StandingClock) -> None:
+    with pytest.raises(StorageError, match=r"is the server running") as raised:
+        open_store("postgresql://user:secret@127.0.0.1:1/db", clock)
+    assert "secret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_postgresql_store_is_made_once(postgres_url: str, clock: StandingClock) -> None:
+    name = "fresh_store"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE IF EXISTS {name}")
+        conn.execute(f"CREATE DATABASE {name}")
+    url = postgres_url.replace("/store", f"/{name}")
+    with pytest.raises(StorageError, match="there is no store yet"):
+        open_store(url, clock, create=False)
+    open_store(url, clock).close()
+    assert upgrade(url, clock) == (HEAD, HEAD)
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreVersionError):
+        open_store(url, clock)
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE {name}")
+
+
+# --- as a whole -------------------------------------------------------------------------------------------------------
+
+
+def filled(url: str, clock: StandingClock) -> list[str]:
+    store = open_store(url, clock, use_clock=True)
+    (feed,) = subscribe(store, FEED)
+    poll(store, feed, *(sighting(n) for n in range(4)))
+    collect(store)
+    store.number_changes()
+    found = [str(article_id) for article_id in ids(store)]
+    store.close()
+    return found
+
+
+def test_a_backup_is_a_store(tmp_path: Path, clock: StandingClock) -> None:
+    found = filled(url_of(tmp_path / "a.db"), clock)
+    store = open_store(url_of(tmp_path / "a.db"), clock)
+    held = store.claim_hosts(1, LEASE)
+    target = tmp_path / "backup.db"
+    store.backup(target)
+    store.backup(target)
+    with pytest.raises(StorageError, match="cannot be written"):
+        store.backup(tmp_path / "nowhere" / "b.db")
+    store.close()
+    assert held == ()
+    assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".db") == ["a.db", "backup.db"]
+    copy = open_store(url_of(target), clock)
+    assert ids(copy) == found
+    copy.close()
+
+
+def test_postgresql_is_backed_up_by_its_own_tool(postgres_url: str, tmp_path: Path, clock: StandingClock) -> None:
+    store = open_store(postgres_url, clock)
+    with pytest.raises(StorageError, match="pg_dump"):
+        store.backup(tmp_path / "b")
+    assert store.check() == "ok"
+    store.close()
+
+
+def test_a_store_moves_from_engine_to_engine(postgres_url: str, tmp_path: Path, clock: StandingClock) -> None:
+    found = filled(url_of(tmp_path / "a.db"), clock)
+    empty_postgres(postgres_url)
+    seen: list[int] = []
+    rows = copy_store(url_of(tmp_path / "a.db"), postgres_url, clock, lambda done: seen.append(len(done)))
+    assert rows["articles"] == 4
+    assert seen[-1] == len(metadata.tables)
+    with pytest.raises(StorageError, match="not empty"):
+        copy_store(url_of(tmp_path / "a.db"), postgres_url, clock)
+    assert copy_store(postgres_url, url_of(tmp_path / "b.db"), clock) == rows
+    for url in (postgres_url, url_of(tmp_path / "b.db")):
+        store = open_store(url, clock, use_clock=True)
+        assert ids(store) == found
+        assert len(store.search("Article")) == 4
+        (feed,) = store.feeds()
+        clock.pass_(timedelta(hours=1))
+        poll(store, feed, sighting(f"new {clock.now() - START}"))
+        assert [recorded.kind for recorded in collect(store)] == ["new"]
+        store.close()

@@ -1,0 +1,665 @@
+"""The configuration: what is read, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregator.config.editing import add_feed, add_feeds, remove_feed
+from aggregator.config.loading import config_schema, default_config, find_config, load_config, show
+from aggregator.config.settings import SECTIONS, Config, HttpSettings, StorageSettings, same_address
+from aggregator.errors import ConfigError
+from aggregator.models.records import Subscription
+from aggregator.redaction import mask
+from aggregator.text.units import format_duration, format_size, parse_duration, parse_size
+
+ROOT = Path(__file__).parents[3]
+SAMPLE = ROOT / "config/aggregator.toml"
+REFERENCE = ROOT / "docs/reference/configuration.md"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "aggregator.toml"
+
+
+def load(path: Path, text: str, **environ: str) -> Config:
+    path.write_text(text, encoding="utf-8")
+    return load_config(path, environ)
+
+
+def refusal(path: Path, text: str, **environ: str) -> str:
+    """Return the message, with the folder of the file left out; it is one line."""
+    with pytest.raises(ConfigError) as caught:
+        load(path, text, **environ)
+    message = str(caught.value).replace(f"{path.parent}/", "")
+    assert "\n" not in message
+    return message
+
+
+@contextlib.contextmanager
+def one_line_refusal(path: Path) -> Iterator[None]:
+    """Let a refusal pass that is one line and names the file."""
+    try:
+        yield
+    except ConfigError as error:
+        if str(path) not in str(error) or len(str(error).splitlines()) != 1:
+            raise AssertionError(repr(str(error))) from error
+        raise
+
+
+def feeds(*urls: str) -> str:
+    return "".join(f'[[feeds]]\nurl = "{url}"\n' for url in urls)
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+def test_empty_file_is_a_configuration(path: Path) -> None:
+    config = load(path, "")
+    assert config.subscriptions() == ()
+    assert config.path == path
+    assert config.http.total_timeout == timedelta(seconds=60)
+    assert config.polling.revisit == (timedelta(hours=6), timedelta(hours=24), timedelta(hours=72))
+    assert config.storage.min_free == 2**30
+    assert config.polling.budget == 24.0
+    assert config.web.address == ("127.0.0.1", 8642)
+    assert config.web.token_file is None
+
+
+def test_sample_holds_every_key_with_its_default() -> None:
+    config = load_config(SAMPLE, {})
+    assert config.model_dump(exclude={"feeds"}) == default_config({}, SAMPLE.parent).model_dump(exclude={"feeds"})
+    sample = tomllib.loads(SAMPLE.read_text())
+    for section, model in SECTIONS.items():
+        keys = sample[section][0] if section == "feeds" else sample[section]
+        assert {*keys} | ({"interval"} if section == "feeds" else set()) == set(model.model_fields)
+    assert [feed.name for feed in config.subscriptions()] == ["DW English"]
+
+
+def test_reference_names_every_key() -> None:
+    reference = REFERENCE.read_text()
+    for section, model in SECTIONS.items():
+        part = reference.split(f"## `[{section}]" if section != "feeds" else "## `[[feeds]]", 1)[1].split("\n## ", 1)[0]
+        for key in model.model_fields:
+            assert f"| `{key}` |" in part, f"{section}.{key}"
+
+
+def test_paths_start_from_the_file(path: Path) -> None:
+    config = load(path, '[storage]\nurl = "sqlite:///d/a.db"\narticles_dir = ""\nraw_dir = "/raw"\n')
+    assert config.storage.url == f"sqlite:///{path.parent}/d/a.db"
+    assert config.storage.sqlite_path == path.parent / "d/a.db"
+    assert config.storage.articles_dir is None
+    assert config.storage.raw_dir == Path("/raw")
+    assert config.extraction.publishers_dir == path.parent / "publishers"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me@db/x", "postgres:///x?host=/run/pg", "postgresql://a,b/x?sslmode=require"]
+)
+def test_postgresql_url_stays(path: Path, url: str) -> None:
+    storage = load(path, f'[storage]\nurl = "{url}"').storage
+    assert storage.url == url
+    assert storage.sqlite_path is None
+
+
+def test_absolute_sqlite_url(path: Path) -> None:
+    assert load(path, '[storage]\nurl = "sqlite:////var/x.db"').storage.sqlite_path == Path("/var/x.db")
+
+
+def test_feeds_of_both_files_in_order(path: Path) -> None:
+    (path.parent / "feeds.toml").write_text(
+        '[[feeds]]\nurl = "https://b.example/f"\nname = " B "\ninterval = "10m"\ntags = ["x"]\n'
+        "full_text = false\nenabled = false\n"
+    )
+    config = load(path, feeds("https://a.example/f"))
+    assert config.subscriptions() == (
+        Subscription(url="https://a.example/f"),
+        Subscription(
+            url="https://b.example/f",
+            name="B",
+            interval=timedelta(minutes=10),
+            tags=("x",),
+            full_text=False,
+            enabled=False,
+        ),
+    )
+
+
+def test_same_feed_twice_alike_is_one(path: Path) -> None:
+    config = load(path, feeds("https://a.example/f", "HTTPS://A.example:443/f#x"))
+    assert [feed.url for feed in config.subscriptions()] == ["https://a.example/f"]
+
+
+def test_byte_order_mark_and_windows_lines(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf[polling]\r\nworkers = 3\r\n")
+    assert load_config(path, {}).polling.workers == 3
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("", None),
+        ("localhost:80", ("localhost", 80)),
+        ("[::1]:0", ("::1", 0)),
+        ("127.0.0.2:65535", ("127.0.0.2", 65535)),
+    ],
+)
+def test_listen(path: Path, listen: str, address: tuple[str, int] | None) -> None:
+    assert load(path, f'[web]\nlisten = "{listen}"').web.address == address
+
+
+def test_open_address_with_token(path: Path) -> None:
+    (path.parent / "token").write_text("abc\n")
+    web = load(path, '[web]\nlisten = "0.0.0.0:80"\ntoken_file = "token"').web
+    assert web.token_file == path.parent / "token"
+
+
+def test_networks_proxy_and_site_configs(path: Path) -> None:
+    (path.parent / "site").mkdir()
+    config = load(
+        path,
+        '[http]\nallow_private_networks = ["10.0.0.0/8", "::1"]\nproxy = "http://u:p@proxy.example:3128/"\n'
+        '[extraction]\nsite_config_dir = "site"\n',
+    )
+    assert config.http.allow_private_networks == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert config.extraction.site_config_dir == path.parent / "site"
+
+
+def test_settings_may_be_built_from_values() -> None:
+    network = ip_network("10.0.0.0/8")
+    assert HttpSettings(allow_private_networks=(network,), timeout=timedelta(seconds=3)).allow_private_networks == (
+        network,
+    )
+    assert StorageSettings(raw_dir=None, articles_dir=Path("/a")).raw_dir is None
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+
+def test_environment_overrides_every_type(path: Path) -> None:
+    config = load(
+        path,
+        "[polling]\nworkers = 2\n",
+        AGGREGATOR_STORAGE__RAW_DIR="",
+        AGGREGATOR_HTTP__USER_AGENT="5",
+        AGGREGATOR_HTTP__RESPECT_ROBOTS="false",
+        AGGREGATOR_HTTP__ALLOW_PRIVATE_NETWORKS='["127.0.0.0/8"]',
+        AGGREGATOR_POLLING__WORKERS="9",
+        AGGREGATOR_POLLING__REVISIT="1h, 2h",
+        AGGREGATOR_POLLING__BUDGET="12",
+        AGGREGATOR_TEST_PG_URL="not ours",
+        AGGREGATOR_CONFIG="not asked",
+    )
+    assert config.storage.raw_dir is None
+    assert config.http.user_agent == "5"
+    assert config.http.respect_robots is False
+    assert config.http.allow_private_networks == (ip_network("127.0.0.0/8"),)
+    assert config.polling.workers == 9
+    assert config.polling.revisit == (timedelta(hours=1), timedelta(hours=2))
+    assert config.polling.budget == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("AGGREGATOR_HTTP__TIMEOUT", "5", 'AGGREGATOR_HTTP__TIMEOUT: "5" has no unit; write "5s"'),
+        ("AGGREGATOR_HTP__TIMEOUT", "5s", "did you mean AGGREGATOR_HTTP__TIMEOUT?"),
+        ("AGGREGATOR_FEEDS__URL", "x", "AGGREGATOR_FEEDS__URL: no such setting in the environment"),
+        ("AGGREGATOR_POLLING__FILL_GAPS", "yes", '"yes" is neither true nor false'),
+        ("AGGREGATOR_POLLING__REVISIT", '["5h", "7"]', 'AGGREGATOR_POLLING__REVISIT[1]: "7" has no unit; write "7h"'),
+        ("AGGREGATOR_WEB__TOKEN_FILE", "nowhere", "AGGREGATOR_WEB__TOKEN_FILE: "),
+        ("AGGREGATOR_EXTRACTION__SITE_CONFIG_DIR", "nowhere", "AGGREGATOR_EXTRACTION__SITE_CONFIG_DIR: "),
+    ],
+)
+def test_wrong_override(path: Path, name: str, value: str, message: str) -> None:
+    said = refusal(path, "", **{name: value})
+    assert message in said
+    assert said.startswith(name)
+
+
+def test_override_of_a_section_that_is_no_table(path: Path) -> None:
+    assert "http: 5 is not a table" in refusal(path, "http = 5", AGGREGATOR_HTTP__TIMEOUT="5s")
+
+
+# --- which file -------------------------------------------------------------------------------------------------------
+
+
+def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / "home/.config/aggregator/aggregator.toml"
+    home.parent.mkdir(parents=True)
+    home.write_text("")
+    environ = {"HOME": str(tmp_path / "home")}
+    assert find_config(environ) == home
+    here = tmp_path / "config/aggregator.toml"
+    here.parent.mkdir()
+    here.write_text("[polling]\nworkers = 7")
+    assert find_config(environ) == Path("config/aggregator.toml")
+    assert load_config(None, environ).polling.workers == 7
+    assert load_config(None, environ).storage.sqlite_path == here.parent / "data/aggregator.db"
+    assert find_config({**environ, "AGGREGATOR_CONFIG": "x.toml"}) == Path("x.toml")
+
+
+def test_nothing_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"no configuration found \(looked for config/aggregator.toml, /etc/.*--config"
+    ):
+        load_config(None, {})
+
+
+def test_default_config(tmp_path: Path) -> None:
+    config = default_config({"AGGREGATOR_POLLING__WORKERS": "3"}, tmp_path)
+    assert config.polling.workers == 3
+    assert config.storage.articles_dir == tmp_path / "data/articles"
+
+
+def test_paths_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Config().storage.raw_dir == tmp_path / "data/raw"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.mkdir(), "is a folder; name the file"),
+        (lambda path: None, "no such file"),
+        (lambda path: path.write_bytes(b"\n# \xff\n"), "line 2: is not UTF-8"),
+        (lambda path: path.symlink_to(path), "cannot be read"),
+        (lambda path: path.write_text("x = " + "[" * 9_000), "nested too deeply"),
+    ],
+)
+def test_unreadable(path: Path, make: object, message: str) -> None:
+    make(path)  # type: ignore[operator]
+    with pytest.raises(ConfigError, match=message):
+        load_config(path, {})
+
+
+def test_impossible_name() -> None:
+    with pytest.raises(ConfigError, match="is not a file name"):
+        load_config(Path("a\0b"), {})
+
+
+# ruff: noqa: E501  (one row of a table is one line)
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[storage]\nulr = "x"', 'storage.ulr: no such key; did you mean "url"?'),
+        ("[storge]", "storge: no such section; did you mean [storage]?"),
+        ('[polling]\ntimeout = "5s"', "polling.timeout: no such key in this section; it belongs to [http] or [extraction]"),
+        ('[http]\ntimeout = "5"', 'http.timeout: "5" has no unit; write "5s"'),
+        ("[http]\ntimeout = 5", 'http.timeout: 5 has no unit; write "5s"'),
+        ("[http]\ntimeout = true", "http.timeout: true is not a duration; write a number and one of ms, s, m, h, d"),
+        ('[http]\ntimeout = "0"', 'http.timeout: "0" is zero; write at least "1ms"'),
+        ('[http]\ntimeout = "5 M"', 'http.timeout: "5 M" is not a duration; write a number and one of ms, s, m, h, d, as in "5m"'),
+        ('[http]\ntimeout = "5min"', 'has an unknown unit; write "5m"'),
+        ('[http]\ntimeout = "5weeks"', 'has an unknown unit; write "5s"'),
+        ('[http]\ntimeout = "99999999d"', 'is longer than a hundred years; write at most "36500d"'),
+        ('[http]\nmax_feed_size = "16mb"', 'http.max_feed_size: "16mb" has an unknown unit; write "16MB"'),
+        ('[http]\nmax_feed_size = "0"', "is too small; write more than 0"),
+        ('[http]\ncontact = "ü"', "no HTTP header may carry"),
+        ('[http]\nuser_agent = "a\\nb"', "no HTTP header may carry"),
+        ('[http]\nrespect_robots = "yes"', "is neither true nor false"),
+        ('[http]\nproxy = "localhost:3128"', 'write "http://localhost:3128"'),
+        ('[http]\nproxy = "socks5://h:1"', 'write "http://proxy.example.com:3128"'),
+        ('[http]\nproxy = "http://u:secret@h:1/x"', '"http://u:***@h:1/x" has more than scheme, user, host and port'),
+        ('[http]\nallow_private_networks = ["10.0.0.1/8"]', 'allow_private_networks[0]: "10.0.0.1/8" has bits set behind its prefix; write "10.0.0.0/8"'),
+        ('[http]\nallow_private_networks = ["x"]', "is not a network"),
+        ("[http]\nallow_private_networks = [5]", "is not a network"),
+        ('[polling]\nrevisit = "5h"', "polling.revisit: \"5h\" is not a list"),
+        ('[polling]\nrevisit = ["5h", "3h"]', 'does not ascend; write ["3h", "5h"]'),
+        ('[polling]\nmin_interval = "48h"', 'polling.max_interval: "24h" is below min_interval; write at least "2d"'),
+        ('[polling]\nmin_interval = "x"', 'polling.min_interval: "x" is not a duration'),
+        ('[polling]\nbudget = "many"', 'is not a number; write polls per feed and day, as in "24"'),
+        ("[polling]\nbudget = true", "is not a number"),
+        ("[polling]\nbudget = 0", "is out of range"),
+        ("[polling]\nworkers = 0", "polling.workers: 0 is too small; write at least 1"),
+        ("[polling]\nworkers = 5000", "is too large; write at most 1000"),
+        ('[polling]\nworkers = "5"', "is not a whole number"),
+        ('[extraction]\nmode = "fast"', 'extraction.mode: "fast" is not known; write "standard" or "thorough"'),
+        ("[storage]\narticles_dir = 5", "is not a path"),
+        ('[storage]\narticles_dir = "~nobody-of-that-name/x"', "names a home folder that does not exist"),
+        ('[storage]\nurl = "mysql://u:p@h/d"', '"mysql://u:***@h/d" names no store that we know'),
+        ('[storage]\nurl = "postgresql+psycopg://u@h/d"', 'write "postgresql://u@h/d"'),
+        ('[storage]\nurl = "sqlite://"', "names no file"),
+        ("[storage]\nurl = 5", "storage.url: 5 is not a text; write it in quotes"),
+        ("storage = 5", "storage: 5 is not a table; write [storage]"),
+        ('[web]\nlisten = "0.0.0.0:80"', 'web.token_file: "" is missing, and listen "0.0.0.0:80" can be reached by others'),
+        ('[web]\nlisten = "example.com:80"', "can be reached by others"),
+        ('[web]\nlisten = "80"', "is not host:port"),
+        ('[web]\nlisten = "localhost:99999"', "is not host:port"),
+        ('[web]\ntoken_file = "nowhere"', "cannot be read; write a token into that file"),
+        ('[extraction]\nsite_config_dir = "nowhere"', "is not a folder"),
+        ("[feeds]\nurl = 1", 'feeds: {"url": 1} is not a list of tables; write [[feeds]]'),
+        ('feeds = ["x"]', 'feeds[0]: "x" is not a table; write [[feeds]]'),
+        ('[[feeds]]\nname = "x"', 'feeds[0].url: is missing; write url = "https://example.com/feed.xml"'),
+        ('[[feeds]]\nurl = "https://a.b/c"\nintervall = "5m"', 'feeds[0].intervall: no such key; did you mean "interval"?'),
+        ('[[feeds]]\nurl = "https://a.b/c"\ntags = "x"', 'feeds[0].tags: "x" is not a list'),
+        ('[[feeds]]\nurl = "https://a.b/c"\nname = "a\\tb"', "has a control character in it"),
+        (feeds("www.dw.com/x"), 'feeds[0].url: "www.dw.com/x" is not an http or https address; write "https://www.dw.com/x"'),
+        (feeds("feed://a.example/c"), 'write "https://a.example/c"'),
+        (feeds("file:///etc/passwd"), "is not an http or https address"),
+        (feeds("http://"), "is not an http or https address"),
+        (feeds("https://a.b:0/"), "is not an http or https address"),
+        (feeds("https://a b"), "has a blank or control character in it"),
+        (feeds("http://[::1"), "is not an address"),
+        ("[polling\n", "line 1: [polling: Expected ']'"),
+        ("[polling]\nmin_interval = 5m", "line 2: min_interval = 5m: Expected newline"),
+        ("x = 1\n[http]\n[http]", "line 3: [http]: Cannot declare ('http',) twice"),
+        ('x = """\n\n', "line 2: (empty): Unterminated string"),
+        ("x = " + "1" * 5_000, "line 1: x = 11111"),
+    ],
+)  # fmt: skip
+def test_refused(path: Path, text: str, message: str) -> None:
+    said = refusal(path, text)
+    assert message in said
+    assert said.startswith("aggregator.toml: ")
+
+
+def test_fourth_feed_without_a_unit(path: Path) -> None:
+    (path.parent / "feeds.toml").write_text(feeds(*(f"https://a.example/{n}" for n in range(4))) + 'interval = "5"\n')
+    assert refusal(path, "") == 'feeds.toml: feeds[3].interval: "5" has no unit; write "5m"'
+
+
+def test_same_feed_with_other_settings_names_both_places(path: Path) -> None:
+    (path.parent / "feeds.toml").write_text(feeds("https://a.example/f") + 'name = "x"\n')
+    said = refusal(path, feeds("https://a.example/f"))
+    assert said.startswith(
+        'feeds.toml: feeds[0].url: "https://a.example/f" stands already at aggregator.toml: feeds[0]'
+    )
+
+
+def test_feeds_file_holds_feeds_only(path: Path) -> None:
+    (path.parent / "feeds.toml").write_text("[storage]\n")
+    assert refusal(path, "") == "feeds.toml: storage: only [[feeds]] may stand in this file; move it to aggregator.toml"
+
+
+def test_empty_token(path: Path) -> None:
+    (path.parent / "token").write_text(" \n")
+    assert "is empty; write a token" in refusal(path, '[web]\ntoken_file = "token"')
+
+
+@settings(deadline=None)
+@given(text=st.text(max_size=60))
+def test_any_text_is_a_configuration_or_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with contextlib.suppress(ConfigError), one_line_refusal(path):
+        load_config(path, {})
+
+
+@settings(deadline=None)
+@given(
+    section=st.sampled_from(sorted(SECTIONS)),
+    key=st.sampled_from(sorted({key for model in SECTIONS.values() for key in model.model_fields})),
+    value=st.one_of(st.text(max_size=20), st.integers(), st.booleans(), st.floats(), st.lists(st.text(max_size=5))),
+)
+def test_any_value_is_taken_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, section: str, key: str, value: object
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "value.toml"
+    header = "[[feeds]]\n" if section == "feeds" else f"[{section}]\n"
+    path.write_text(header + f"{key} = {json.dumps(value)}\n", encoding="utf-8")
+    with contextlib.suppress(ConfigError), one_line_refusal(path):
+        assert load_config(path, {}).path == path
+
+
+# --- giving out -------------------------------------------------------------------------------------------------------
+
+
+def test_show_reads_back_as_the_same(path: Path) -> None:
+    text = (
+        '[polling]\nrevisit = []\n[http]\nmax_feed_size = "1500B"\n' + feeds("https://a.example/f") + 'interval = "90s"'
+    )
+    config = load(path, text)
+    again = load(path, show(config))
+    assert again.model_dump() == config.model_dump()
+    assert again.config_hash == config.config_hash
+
+
+def test_show_without_feeds_reads_back(path: Path) -> None:
+    assert load(path, show(load(path, ""))).subscriptions() == ()
+
+
+def test_show_masks_secrets(path: Path) -> None:
+    config = load(
+        path,
+        '[storage]\nurl = "postgresql://me:pw@db/x?sslpassword=s3"\n'
+        + feeds("https://u:t0p@a.example/f?token=abc&x=1"),
+    )
+    shown = show(config)
+    assert "postgresql://me:***@db/x?sslpassword=***" in shown
+    assert "https://u:***@a.example/f?token=***&x=1" in shown
+
+
+def test_hash_follows_the_settings(path: Path) -> None:
+    assert load(path, "").config_hash == load(path, "# a comment").config_hash
+    assert load(path, "").config_hash != load(path, feeds("https://a.example/f")).config_hash
+
+
+def test_schema_knows_every_key() -> None:
+    schema = config_schema()
+    assert set(schema["properties"]) == set(SECTIONS)
+    assert schema["additionalProperties"] is False
+    for model in SECTIONS.values():
+        described = schema["$defs"][model.__name__]["properties"]
+        assert all(described[key]["description"] for key in model.model_fields)
+    json.dumps(schema)
+
+
+def test_mask_leaves_plain_addresses() -> None:
+    assert mask("https://a.example/x?q=1&tokens=2") == "https://a.example/x?q=1&tokens=2"
+
+
+# --- durations and sizes ----------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.integers(0, 36_500 * 86_400_000))
+def test_durations_read_back(milliseconds: int) -> None:
+    span = timedelta(milliseconds=milliseconds)
+    assert parse_duration(format_duration(span)) == span
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**15 - 1))
+def test_sizes_read_back(size: int) -> None:
+    assert parse_size(format_size(size)) == size
+
+
+def test_fractions_and_plain_spans() -> None:
+    assert parse_duration("1.5h") == timedelta(minutes=90)
+    assert parse_duration(timedelta(5)) == timedelta(5)
+    assert parse_size("1.5kB") == 1500
+
+
+def test_address_without_path_has_one() -> None:
+    assert same_address("http://a.example") == same_address("http://A.example:80/")
+    assert same_address("http://a.example:8080/") != same_address("http://a.example/")
+
+
+# --- editing ----------------------------------------------------------------------------------------------------------
+
+COMMENTED = """\
+# my feeds
+
+[polling]
+workers = 3  # few
+
+# the first
+[[feeds]]
+url = "https://a.example/f"  # theirs
+name = "A"
+
+# the second
+[[feeds]]
+url = "https://b.example/f"
+name = "B"
+# interval = "5m"
+"""
+
+
+def test_added_feed_stands_at_the_end(path: Path) -> None:
+    path.write_text(COMMENTED)
+    feed = Subscription(
+        url='https://c.example/"f"',
+        name="Ü\\x",
+        interval=timedelta(minutes=90),
+        tags=("a", "b"),
+        full_text=False,
+        enabled=False,
+    )
+    add_feed(path, feed)
+    assert path.read_text().startswith(COMMENTED)
+    assert load_config(path, {}).subscriptions()[2] == feed
+
+
+def test_removed_feed_leaves_every_other_line(path: Path) -> None:
+    path.write_text(COMMENTED)
+    assert remove_feed(path, "A")
+    assert path.read_text() == COMMENTED.replace('[[feeds]]\nurl = "https://a.example/f"  # theirs\nname = "A"\n\n', "")
+    assert remove_feed(path, "HTTPS://b.example/f")
+    assert '# interval = "5m"' in path.read_text()
+    assert load_config(path, {}).subscriptions() == ()
+    assert not remove_feed(path, "A")
+
+
+def test_add_then_remove_gives_the_file_back(path: Path) -> None:
+    path.write_bytes(COMMENTED.replace("\n", "\r\n").encode())
+    before = path.read_bytes()
+    add_feed(path, Subscription(url="https://c.example/f"))
+    assert b"\n[[feeds]]\r\n" in path.read_bytes()
+    remove_feed(path, "https://c.example/f")
+    assert path.read_bytes().rstrip() == before.rstrip()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\ufeff", "[polling]\nworkers = 3", "# only feeds here\n"])
+def test_add_to_any_beginning(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    add_feed(path, Subscription(url="https://c.example/f"))
+    assert path.read_text(encoding="utf-8").startswith(text.strip("\n"))
+    assert [feed.url for feed in load_config(path, {}).subscriptions()] == ["https://c.example/f"]
+
+
+def test_feeds_file_is_edited_when_there_is_one(path: Path) -> None:
+    path.write_text(COMMENTED)
+    beside = path.parent / "feeds.toml"
+    beside.write_text("# mine\n")
+    added = add_feeds(
+        path,
+        [
+            Subscription(url="https://a.example/f"),
+            Subscription(url="https://c.example/f", name="C"),
+            Subscription(url="https://c.example:443/f", name="C again"),
+        ],
+    )
+    assert [feed.name for feed in added] == ["C"]
+    assert path.read_text() == COMMENTED
+    assert beside.read_text() == '# mine\n\n[[feeds]]\nurl = "https://c.example/f"\nname = "C"\n'
+    assert remove_feed(path, "C")
+    assert remove_feed(path, "B")
+    assert len(load_config(path, {}).subscriptions()) == 1
+
+
+def test_nothing_new_writes_nothing(path: Path) -> None:
+    path.write_text(COMMENTED)
+    before = path.stat().st_ino
+    assert add_feeds(path, [Subscription(url="https://a.example/f")]) == ()
+    assert path.stat().st_ino == before
+    with pytest.raises(ConfigError, match="listed already"):
+        add_feed(path, Subscription(url="https://a.example/f"))
+
+
+def test_inline_array_is_edited_in_place(path: Path) -> None:
+    path.write_text('# c\nfeeds = [\n  { url = "https://a.example/f" }, # one\n]\n[polling]\nworkers = 3 # few\n')
+    add_feed(path, Subscription(url="https://b.example/f", name="B"))
+    assert [feed.url for feed in load_config(path, {}).subscriptions()] == [
+        "https://a.example/f",
+        "https://b.example/f",
+    ]
+    assert remove_feed(path, "https://a.example/f")
+    assert "workers = 3 # few" in path.read_text()
+    assert [feed.name for feed in load_config(path, {}).subscriptions()] == ["B"]
+
+
+def test_editors_wait_for_each_other(path: Path) -> None:
+    path.write_text(COMMENTED)
+    urls = [f"https://{number}.example/f" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda url: add_feed(path, Subscription(url=url)), urls))
+    assert {feed.url for feed in load_config(path, {}).subscriptions()} >= set(urls)
+
+
+def test_name_of_several_feeds(path: Path) -> None:
+    path.write_text(feeds("https://a.example/f") + 'name = "X"\n' + feeds("https://b.example/f") + 'name = "X"\n')
+    with pytest.raises(ConfigError, match='several feeds have the name "X"'):
+        remove_feed(path, "X")
+
+
+def test_link_and_mode_stay(path: Path) -> None:
+    real = path.parent / "real.toml"
+    real.write_text("")
+    real.chmod(0o640)
+    path.symlink_to(real)
+    add_feed(path, Subscription(url="https://a.example/f"))
+    assert path.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert sorted(file.name for file in path.parent.iterdir()) == ["aggregator.toml", "real.toml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[polling", "cannot be edited: .*config check"),
+        ("[feeds]\nurl = 1\n", "feeds: is not a list of tables"),
+        ("feeds = [1]\n", "feeds: is not a list of tables"),
+    ],
+)
+def test_wrong_file_is_not_edited(path: Path, text: str, message: str) -> None:
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        add_feed(path, Subscription(url="https://a.example/f"))
+    assert path.read_text() == text
+
+
+def test_text_that_only_looks_like_a_feed_is_left_alone(path: Path) -> None:
+    text = feeds("https://a.example/f") + 'name = """\n[[feeds]]\n"""\n' + feeds("https://b.example/f")
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="edit the file by hand"):
+        remove_feed(path, "https://b.example/f")
+    assert path.read_text() == text
+
+
+def test_missing_file_is_not_edited(path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        add_feed(path, Subscription(url="https://a.example/f"))
+
+
+def test_folder_that_cannot_be_written(path: Path) -> None:
+    real = path.parent / ("x" * 250 + ".toml")  # a longer temporary name does not fit
+    real.write_text("")
+    path.symlink_to(real)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        add_feed(path, Subscription(url="https://a.example/f"))
+
+
+def test_messages_never_show_a_password(path: Path) -> None:
+    path.write_text(feeds("https://u:s3cret@a.example/f"))
+    with pytest.raises(ConfigError) as caught:
+        add_feed(path, Subscription(url="https://u:s3cret@a.example/f"))
+    assert not re.search("s3cret", str(caught.value))
