@@ -17,7 +17,8 @@ from aggregator.errors import StorageError
 from aggregator.extraction.pipeline import bodies_of, failed_part, job_of, perform_all, record_of
 from aggregator.models.fetching import Cause
 from aggregator.models.records import FetchedPage, PageFailed, PageId
-from aggregator.ports.store_records import ArticleOutcome, Collected, Onward, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import ArticleOutcome, Collected, Onward
 from aggregator.schedule.due_times import next_page_attempt, revisit_at
 from aggregator.visits.host_session import Tools
 from aggregator.wakeup import Bell
@@ -74,7 +75,7 @@ class ExtractionLine:
         """How many pages are claimed and not yet recorded; 1 while the workers start for some."""
         return len(self._in_hand) or int(self._is_starting)
 
-    def step(self, wait: float, scope: Scope | None = None) -> int:
+    def step(self, wait: float, scope: RunScope | None = None) -> int:
         """Hand out pages, wait up to `wait` seconds for results, record them; return how many were recorded."""
         self._hand_out(scope)
         if wait > 0:
@@ -99,7 +100,7 @@ class ExtractionLine:
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
-    def _hand_out(self, scope: Scope | None) -> None:
+    def _hand_out(self, scope: RunScope | None) -> None:
         """Give tasks to the workers that are free."""
         room = self._pool.workers * (1 + _QUEUED_AHEAD) - self._tasks
         if room <= 0 or not self._may_begin():
@@ -173,7 +174,7 @@ class ExtractionLine:
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
-    def _finish(self, tasks: Sequence[_Done], scope: Scope | None) -> int:
+    def _finish(self, tasks: Sequence[_Done], scope: RunScope | None) -> int:
         """Record what the tasks gave, all articles in one transaction; return how many pages are done with."""
         before = len(self._in_hand)
         self._tasks -= len(tasks)
@@ -197,7 +198,7 @@ class ExtractionLine:
         return before - len(self._in_hand)
 
     def _outcomes(
-        self, results: Iterable[tuple[FetchedPage, Collected | Onward | PageFailed]], scope: Scope | None
+        self, results: Iterable[tuple[FetchedPage, Collected | Onward | PageFailed]], scope: RunScope | None
     ) -> Iterator[ArticleOutcome]:
         """Yield what is to be recorded; failures, and what goes on elsewhere, are recorded here."""
         for page, result in results:
@@ -218,7 +219,7 @@ class ExtractionLine:
             if_changed, if_unchanged = self._next_visits(page)
             yield ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
 
-    def _go_on(self, page: FetchedPage, onward: Onward, scope: Scope | None) -> None:
+    def _go_on(self, page: FetchedPage, onward: Onward, scope: RunScope | None) -> None:
         """Have the next part of an article fetched."""
         host_id = self.tools.store.record_onward(page, onward)
         if host_id is not None and scope is not None:

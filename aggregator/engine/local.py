@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from aggregator.engine.visit_runner import Visits
 from aggregator.errors import StorageError
 from aggregator.models.records import HostId
-from aggregator.ports.store_records import Claim, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Claim
 
 _LOOK_AGAIN = 0.2  # seconds between two looks of `run-once` at what it may claim
 _FILL_EVERY = 0.05  # seconds; with extraction under way `run-once` wakes at every result, oftener than a host gets free
@@ -51,7 +52,7 @@ class LocalEngine:
 
     # --- both ways of running ----------------------------------------------------------------------------------------
 
-    def fill(self, scope: Scope | None = None) -> int:
+    def fill(self, scope: RunScope | None = None) -> int:
         """Claim hosts for the free threads and start their visits; return how many."""
         visits = self.visits
         self._resting = False
@@ -75,7 +76,7 @@ class LocalEngine:
         """End visits within a few seconds; what is still in hand then is given back."""
         self.visits.stop()
 
-    def _hold_visits(self, held: Claim, scope: Scope | None) -> None:
+    def _hold_visits(self, held: Claim, scope: RunScope | None) -> None:
         """One thread: visit, then claim the next host, until there is none or a visit failed."""
         try:
             while self._visit(held, scope):
@@ -89,7 +90,7 @@ class LocalEngine:
         finally:
             self.visits.put_down(held)
 
-    def _next_claim(self, scope: Scope | None) -> Claim | None:
+    def _next_claim(self, scope: RunScope | None) -> Claim | None:
         visits = self.visits
         if visits.stopping or self._resting or visits.error is not None:
             return None
@@ -97,7 +98,7 @@ class LocalEngine:
         claims = tools.store.claim_hosts(1, tools.policy.lease, scope=scope, pages=visits.with_pages)
         return claims[0] if claims else None
 
-    def _visit(self, claim: Claim, scope: Scope | None) -> bool:
+    def _visit(self, claim: Claim, scope: RunScope | None) -> bool:
         """Visit; False: it failed."""
         visits, host = self.visits, claim.host_id
         asked = self._pages_asked[host] if scope is not None else 0
@@ -112,7 +113,7 @@ class LocalEngine:
         )
         if report is None:
             if scope is not None:
-                scope.leave(host)
+                scope.drop_host(host)
             return False
         with self._lock:
             self._pages_asked[host] += report.pages_requested
@@ -120,14 +121,14 @@ class LocalEngine:
         if scope is None:
             return True
         if report.is_over:
-            scope.leave(host)
+            scope.drop_host(host)
         elif with_pages and (report.is_empty or (full and not report.feeds_polled)):
-            scope.leave(host, seen)  # nothing of this run is left here, or its share of pages is used up
+            scope.drop_host(host, seen)  # nothing of this run is left here, or its share of pages is used up
         return True
 
     # --- run-once ----------------------------------------------------------------------------------------------------
 
-    def run_once(self, scope: Scope, on_progress: Callable[[Counter[str]], None] | None = None) -> RunReport:
+    def run_once(self, scope: RunScope, on_progress: Callable[[Counter[str]], None] | None = None) -> RunReport:
         """Do the work of `scope` and what its own polls announce; wait out pace, never a back-off.
 
         `on_progress` is told the totals, with `feeds_left` and `pages_known`.
@@ -167,7 +168,7 @@ class LocalEngine:
             raise visits.error
         return self._report(scope, clock.monotonic() - started)
 
-    def _report(self, scope: Scope, seconds: float) -> RunReport:
+    def _report(self, scope: RunScope, seconds: float) -> RunReport:
         totals = self.visits.totals
         return RunReport(
             feeds_polled=totals["feeds_polled"],

@@ -13,7 +13,8 @@ from typing import Protocol
 from aggregator.engine.counters import Tally
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.errors import StorageError
-from aggregator.ports.store_records import Claim, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Claim
 from aggregator.visits.host_session import Tools
 from aggregator.visits.visit import VisitReport, visit
 from aggregator.wakeup import Bell
@@ -113,7 +114,7 @@ class Visits:
         max_pages: int,
         others_due: Callable[[], bool],
         with_pages: bool,
-        scope: Scope | None = None,
+        scope: RunScope | None = None,
         length: timedelta | None = None,
     ) -> VisitReport | None:
         """Visit a claimed host, for `length` at most; None: the visit failed.

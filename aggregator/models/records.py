@@ -150,7 +150,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filling:
+class GapFill:
     """A gap that is being filled, page by page. What was seen at `since` or before closes it.
 
     `sections` are where the feed's entries lie on their site: only these are taken from a sitemap.
@@ -198,7 +198,7 @@ class FeedState:
     distrusted_at: datetime | None = None  # since when the validators are, or were last, distrusted
     gap_at: datetime | None = None  # when entries were lost last
     gap_interval: timedelta | None = None  # the longest interval then allowed; it doubles each day
-    filling: Filling | None = None
+    filling: GapFill | None = None
     entry_ids: str = ""  # the feed's own ids do not hold: what entries are told apart by instead, e.g. "link"
 
 

@@ -28,6 +28,7 @@ from aggregator.models.records import (
     RawResponse,
     Subscription,
 )
+from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import (
     Activity,
     ArticleFilter,
@@ -45,7 +46,6 @@ from aggregator.ports.store_records import (
     PollRecord,
     PollRecorded,
     Revision,
-    Scope,
     Sighting,
     SyncReport,
     Trace,
@@ -150,12 +150,12 @@ class Store(Protocol):
         """Make feeds due at `at` at the latest (`run-once --all`, a refresh), and end our back-off of their hosts."""
         ...
 
-    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> Scope:
+    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
         """Return what is due at `at`: feeds (of those named), pages, pages to extract; and their hosts."""
         ...
 
     def claim_hosts(
-        self, limit: int, lease: timedelta, *, scope: Scope | None = None, pages: bool = True
+        self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages: bool = True
     ) -> tuple[Claim, ...]:
         """Claim hosts with due work (of `scope`), by priority; those with due feeds first, then by due time.
 
@@ -189,14 +189,16 @@ class Store(Protocol):
         """Give back leases of processes of this machine that are no longer alive (SQLite); return how many."""
         ...
 
-    def wait_until(self, scope: Scope | None = None, *, pages: bool = True) -> datetime | None:
+    def wait_until(self, scope: RunScope | None = None, *, pages: bool = True) -> datetime | None:
         """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none.
 
         A host that backs off is not waited for. Work of a scope counts too that is due within half a minute.
         """
         ...
 
-    def due_feeds(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Feed, ...]:
+    def due_feeds(
+        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+    ) -> tuple[Feed, ...]:
         """Return the host's due feeds, the longest due first."""
         ...
 
@@ -204,7 +206,9 @@ class Store(Protocol):
         """Return when this feed first showed each entry, or another one of the same page; None: never."""
         ...
 
-    def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
+    def due_pages(
+        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+    ) -> tuple[Page, ...]:
         """Return the host's due pages: first fetches before revisits, then by due time."""
         ...
 
@@ -249,7 +253,7 @@ class Store(Protocol):
     ) -> tuple[PageId, HostId] | None:
         """The page redirects to another host: make it due there, or done when the target is known already.
 
-        Returns the page that goes on and its host, to enlarge a `Scope`; None: nothing goes on, or the claim is lost.
+        Returns the page to fetch next and its host (see `RunScope`). None: there is no such page, or claim lost.
         """
         ...
 
@@ -264,7 +268,7 @@ class Store(Protocol):
         ...
 
     def claim_fetched(
-        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None, batch: int = 1
+        self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
         """Claim fetched pages whose bytes lie in `folder`, or that have none, for `limit` tasks.
 
@@ -301,7 +305,7 @@ class Store(Protocol):
         ...
 
     def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
-        """The article goes on: make the page due with its next part, to enlarge a `Scope`; None: the claim is lost."""
+        """Make the page due with its next part; return its host for a `RunScope`. None: the claim is lost."""
         ...
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:

@@ -1,12 +1,11 @@
 """The ledger: what is claimed, what is recorded, what is read; the records that cross the store's border.
 
-Frozen, but for `Scope`, which the threads of one run share. No behaviour, no I/O.
+All of them are frozen. No behaviour, no I/O.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -45,47 +44,6 @@ class Claim:
     robots: str  # what `robots` keeps, as text; "" if never asked
     robots_at: datetime | None
     priority: int  # 1: someone asked for it
-
-
-class Scope:
-    """What one `run-once` may take: its own set, which its polls enlarge. Shared by the threads of one process."""
-
-    def __init__(
-        self, hosts: Iterable[HostId] = (), feeds: Iterable[FeedId] = (), pages: Iterable[PageId] = ()
-    ) -> None:
-        self.hosts = set(hosts)
-        self.feeds = set(feeds)
-        self.pages = set(pages)
-        self.later: set[PageId] = set()  # asked for again by a later run; what the feed has may stand in now
-        self.slow: dict[HostId, timedelta] = {}  # what requests took that kept us waiting
-        self.hops: dict[str, timedelta] = {}  # what the hops took that led to an address
-        self.additions = 0
-        self._lock = threading.Lock()
-
-    def add(self, host: HostId, page: PageId | None = None) -> None:
-        """Take in a host, and a page that is due there."""
-        with self._lock:
-            self.hosts.add(host)
-            if page is not None:
-                self.pages.add(page)
-            self.additions += 1
-
-    def put_off(self, page: PageId) -> None:
-        """Leave a page to a later run, but for the extraction of what its entry carries."""
-        with self._lock:
-            self.pages.discard(page)
-            self.later.add(page)
-
-    def spend(self, host: HostId, span: timedelta) -> None:
-        """Count what a host kept us waiting."""
-        with self._lock:
-            self.slow[host] = self.slow.get(host, timedelta(0)) + span
-
-    def leave(self, host: HostId, seen: int | None = None) -> None:
-        """Leave a host out from now on; not if something was added since `additions` was `seen`."""
-        with self._lock:
-            if seen is None or seen == self.additions:
-                self.hosts.discard(host)
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
@@ -215,7 +173,7 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRecorded:
-    """What the store made of a poll: `new_pages` and their hosts enlarge a `Scope`; the feed is due at `host_id`."""
+    """What the store made of a poll: `new_pages` and their hosts enlarge a `RunScope`; the feed is due at `host_id`."""
 
     entries_new: int
     entries_changed: int

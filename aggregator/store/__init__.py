@@ -30,6 +30,7 @@ from aggregator.models.records import (
     Subscription,
 )
 from aggregator.ports.protocols import Clock
+from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import (
     Activity,
     ArticleFilter,
@@ -47,7 +48,6 @@ from aggregator.ports.store_records import (
     PollRecord,
     PollRecorded,
     Revision,
-    Scope,
     Sighting,
     SyncReport,
     Trace,
@@ -145,12 +145,12 @@ class SqlStore:
         """Make feeds due at `at` at the latest."""
         self._db.write(lambda tx: feeds.make_due(tx, feed_ids, at))
 
-    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> Scope:
+    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
         """Return what is due at `at`."""
         return self._db.read(lambda tx: feeds.scope_due(tx, at, feed_ids))
 
     def claim_hosts(
-        self, limit: int, lease: timedelta, *, scope: Scope | None = None, pages: bool = True
+        self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages: bool = True
     ) -> tuple[Claim, ...]:
         """Claim hosts with due work (of `scope`), by priority; those with due feeds first."""
         return self._db.write(lambda tx: hosts.claim_hosts(tx, limit, lease, scope, pages))
@@ -190,11 +190,13 @@ class SqlStore:
             return 0
         return self._db.write(lambda tx: hosts.free_leases(tx, lock.is_dead))
 
-    def wait_until(self, scope: Scope | None = None, *, pages: bool = True) -> datetime | None:
+    def wait_until(self, scope: RunScope | None = None, *, pages: bool = True) -> datetime | None:
         """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none."""
         return self._db.read(lambda tx: hosts.wait_until(tx, scope, pages))
 
-    def due_feeds(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Feed, ...]:
+    def due_feeds(
+        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+    ) -> tuple[Feed, ...]:
         """Return the host's due feeds, the longest due first."""
         return self._db.read(lambda tx: feeds.due_feeds(tx, claim, at, scope, limit))
 
@@ -202,7 +204,9 @@ class SqlStore:
         """Return when this feed first showed each entry, or another one of the same page; None: never."""
         return self._db.read(lambda tx: sighted.first_seen(tx, feed_id, sightings))
 
-    def due_pages(self, claim: Claim, at: datetime, *, scope: Scope | None = None, limit: int = 50) -> tuple[Page, ...]:
+    def due_pages(
+        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+    ) -> tuple[Page, ...]:
         """Return the host's due pages: first fetches before revisits, then by due time."""
         return self._db.read(lambda tx: pages.due_pages(tx, claim, at, scope, limit))
 
@@ -276,7 +280,7 @@ class SqlStore:
         return self._db.read(extraction.waiting_for_extraction)
 
     def claim_fetched(
-        self, limit: int, lease: timedelta, folder: str, *, scope: Scope | None = None, batch: int = 1
+        self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
         """Claim fetched pages whose bytes lie in `folder`, for `limit` tasks; each claim counts as an attempt."""
         return self._db.write(lambda tx: extraction.claim_fetched(tx, limit, lease, folder, scope, batch))

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from aggregator.feeds.older_entries import choose_sitemaps, is_index, named_in_index, older_page, section_of
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
-from aggregator.models.records import Entry, Feed, FeedState, Filling, ParsedFeed, Source
+from aggregator.models.records import Entry, Feed, FeedState, GapFill, ParsedFeed, Source
 from aggregator.ports.store_records import PollOutcome, PollRecord, Sighting
 from aggregator.schedule.due_times import update_stats
 from aggregator.visits.poll import FeedReader, FirstSeen, PollSettings
@@ -62,7 +62,7 @@ def request_of(source: Source, settings: PollSettings) -> FetchRequest:
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
-def read_answer(feed: Feed, filling: Filling, result: FetchResult, reader: Reader, now: datetime) -> PollRecord:
+def read_answer(feed: Feed, filling: GapFill, result: FetchResult, reader: Reader, now: datetime) -> PollRecord:
     """Say what to record after the first of the sources was asked."""
     asked = replace(filling, asked=(*filling.asked, filling.sources[0].url))
     match result:
@@ -80,30 +80,30 @@ def read_answer(feed: Feed, filling: Filling, result: FetchResult, reader: Reade
             assert_never(result)
 
 
-def postpone(feed: Feed, filling: Filling, now: datetime) -> PollRecord:
+def postpone(feed: Feed, filling: GapFill, now: datetime) -> PollRecord:
     """Leave the rest until after the feed's next poll: something failed there. Counts as a request."""
     return _wait(feed, replace(filling, waits=True), filling.resume_at, now)
 
 
-def come_again(feed: Feed, filling: Filling, now: datetime) -> PollRecord:
+def come_again(feed: Feed, filling: GapFill, now: datetime) -> PollRecord:
     """Try again in a few seconds: another visit is at that host. Counts as a request, so that it ends some day."""
     times = filling.asked.count(filling.sources[0].url)
     return _wait(feed, filling, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), filling.resume_at), now)
 
 
-def _wait(feed: Feed, filling: Filling, due_at: datetime, now: datetime) -> PollRecord:
+def _wait(feed: Feed, filling: GapFill, due_at: datetime, now: datetime) -> PollRecord:
     asked = (*filling.asked, filling.sources[0].url)
     if len(asked) >= MAX_REQUESTS:
         return give_up(feed, now)
     return _record(feed, replace(feed.state, filling=replace(filling, asked=asked), due_at=due_at), now)
 
 
-def skip(feed: Feed, filling: Filling, now: datetime) -> PollRecord:
+def skip(feed: Feed, filling: GapFill, now: datetime) -> PollRecord:
     """Go on with the next source: robots.txt forbids this one."""
     return _go_on(feed, filling, (), now)
 
 
-def look_up(feed: Feed, filling: Filling, named: Sequence[str], now: datetime) -> PollRecord:
+def look_up(feed: Feed, filling: GapFill, named: Sequence[str], now: datetime) -> PollRecord:
     """Put the sitemaps that a site's robots.txt names in the place of the site."""
     return _go_on(feed, filling, choose_sitemaps(named), now)
 
@@ -116,13 +116,13 @@ def give_up(feed: Feed, now: datetime) -> PollRecord:
     return _record(feed, replace(feed.state, filling=None, due_at=due_at), now)
 
 
-def _go_on(feed: Feed, filling: Filling, instead: Sequence[Source], now: datetime) -> PollRecord:
+def _go_on(feed: Feed, filling: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
     """Put `instead` in the place of the first source; without any left the search ends."""
     state = _next_state(feed.state, filling, instead, now)
     return give_up(feed, now) if state.filling is None else _record(feed, state, now)
 
 
-def _next_state(state: FeedState, filling: Filling, instead: Sequence[Source], now: datetime) -> FeedState:
+def _next_state(state: FeedState, filling: GapFill, instead: Sequence[Source], now: datetime) -> FeedState:
     fresh = tuple(source for source in instead if source.url not in filling.asked)
     sources = (*fresh, *filling.sources[1:])
     if not sources or len(filling.asked) >= MAX_REQUESTS:
@@ -141,7 +141,7 @@ def _record(feed: Feed, state: FeedState, now: datetime) -> PollRecord:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def _read_page(feed: Feed, filling: Filling, result: Fetched, reader: Reader, now: datetime) -> PollRecord:
+def _read_page(feed: Feed, filling: GapFill, result: Fetched, reader: Reader, now: datetime) -> PollRecord:
     """An older page of the feed: it closes the gap when it shows what was known before."""
     reading = reader.read(feed, result, (), now)
     parsed, sightings = reading.parsed, reading.sightings
@@ -155,7 +155,7 @@ def _read_page(feed: Feed, filling: Filling, result: Fetched, reader: Reader, no
     return _found(feed, _next_state(feed.state, filling, instead, now), filling, parsed, result, sightings, now)
 
 
-def _read_sitemap(feed: Feed, filling: Filling, result: Fetched, reader: Reader, now: datetime) -> PollRecord:
+def _read_sitemap(feed: Feed, filling: GapFill, result: Fetched, reader: Reader, now: datetime) -> PollRecord:
     """A news sitemap: it closes the gap when it reaches back to its beginning."""
     if is_index(result.body):
         return _go_on(feed, filling, choose_sitemaps(named_in_index(result.body, result.final_url)), now)
@@ -176,7 +176,7 @@ def _read_sitemap(feed: Feed, filling: Filling, result: Fetched, reader: Reader,
     return _found(feed, _next_state(feed.state, filling, (), now), filling, parsed, result, lost, now)
 
 
-def _is_of(entry: Entry, filling: Filling) -> bool:
+def _is_of(entry: Entry, filling: GapFill) -> bool:
     return entry.link is not None and section_of(entry.link) in filling.sections
 
 
@@ -186,7 +186,7 @@ def _date(entry: Entry) -> datetime | None:
 
 def _filled(
     feed: Feed,
-    filling: Filling,
+    filling: GapFill,
     parsed: ParsedFeed,
     result: Fetched,
     sightings: tuple[Sighting, ...],
@@ -200,7 +200,7 @@ def _filled(
 def _found(
     feed: Feed,
     state: FeedState,
-    filling: Filling,
+    filling: GapFill,
     parsed: ParsedFeed,
     result: Fetched,
     sightings: tuple[Sighting, ...],

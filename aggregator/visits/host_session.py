@@ -18,7 +18,8 @@ from aggregator.identity.publisher_rules import Publishers, publisher_of
 from aggregator.models.fetching import Cause, FetchFailed
 from aggregator.models.records import Feed, Page
 from aggregator.ports.protocols import Clock, Fetcher, RawStore, Store
-from aggregator.ports.store_records import Claim, PollRecord, PollRecorded, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Claim, PollRecord, PollRecorded
 from aggregator.schedule.due_times import host_not_before
 from aggregator.urls import host_of
 from aggregator.visits.collect import PageLimits
@@ -73,7 +74,7 @@ class Stay:
         self,
         claim: Claim,
         tools: Tools,
-        scope: Scope | None,
+        scope: RunScope | None,
         others_due: Callable[[], bool],
         stopping: Callable[[], bool],
     ) -> None:
@@ -143,7 +144,7 @@ class Stay:
 
     def _waited(self) -> timedelta:
         nothing = timedelta(0)
-        return nothing if self.scope is None else self.scope.slow.get(self.claim.host_id, nothing)
+        return nothing if self.scope is None else self.scope.waited.get(self.claim.host_id, nothing)
 
     def went_on(self, source: str, target: str, took: timedelta) -> None:
         """A redirect led elsewhere: what the hops took counts for the request of `target`."""
@@ -154,7 +155,7 @@ class Stay:
         """A request has just ended: the gap begins."""
         is_slow = took >= _SLOW or (failed is not None and failed.cause is Cause.TIMEOUT)
         if self.scope is not None and is_slow:
-            self.scope.spend(self.claim.host_id, took)
+            self.scope.add_wait(self.claim.host_id, took)
         self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
 
     def obey(self, robots: RobotsRule) -> None:
@@ -172,7 +173,7 @@ class Stay:
     def put_off(self, page: Page, until: datetime | None) -> None:
         """A page that is to be tried again is tried by a later run; one that failed for good may have feed content."""
         if self.scope is not None and until is not None:
-            self.scope.put_off(page.id)
+            self.scope.defer_page(page.id)
 
     def free_from(self) -> datetime:
         """Return when the host may be asked again."""

@@ -22,7 +22,7 @@ from aggregator.models.fetching import (
     Redirected,
     Validators,
 )
-from aggregator.models.records import Feed, FeedId, FeedState, Filling, ParsedFeed
+from aggregator.models.records import Feed, FeedId, FeedState, GapFill, ParsedFeed
 from aggregator.ports.protocols import Fetcher
 from aggregator.ports.store_records import FeedReading, PollOutcome, PollRecord, Sighting
 from aggregator.schedule.due_times import (
@@ -257,7 +257,7 @@ def _covered(published: Sequence[datetime], now: datetime) -> timedelta | None:
 
 def _filling(
     feed: Feed, parsed: ParsedFeed, result: Fetched, sightings: Sequence[Sighting], gap: tuple[datetime, datetime]
-) -> Filling | None:
+) -> GapFill | None:
     """Return where to look for what was lost; with an earlier gap that is still being filled, from its beginning on."""
     entry_urls = [one.url for one in sightings if one.url is not None and not one.from_feed]
     sources = sources_of(parsed, result.final_url, entry_urls)
@@ -265,7 +265,7 @@ def _filling(
     since, until = gap
     if not sources:
         return earlier
-    return Filling(
+    return GapFill(
         since=since if earlier is None else earlier.since,
         until=until,
         resume_at=until,

@@ -18,8 +18,9 @@ from aggregator.errors import LeaseLostError
 from aggregator.http.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
 from aggregator.identity.identify import identify
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected
-from aggregator.models.records import Feed, Filling, Page, PageFailed, RawResponse
-from aggregator.ports.store_records import Claim, FeedReading, PollRecord, PollRecorded, Scope
+from aggregator.models.records import Feed, GapFill, Page, PageFailed, RawResponse
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Claim, FeedReading, PollRecord, PollRecorded
 from aggregator.schedule.due_times import (
     HOST_CAUSES,
     host_not_before,
@@ -77,7 +78,7 @@ def visit(
     claim: Claim,
     tools: Tools,
     *,
-    scope: Scope | None = None,
+    scope: RunScope | None = None,
     max_pages: int,
     others_due: Callable[[], bool],
     stopping: Callable[[], bool],
@@ -193,7 +194,7 @@ def _reader_under_lease(stay: Stay, tools: Tools) -> FeedReader:
     return read
 
 
-def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) -> None:
+def _enlarge(scope: RunScope | None, record: PollRecord, recorded: PollRecorded) -> None:
     """Take in what a poll announced; the feed itself is done with unless it moved on or has a gap to fill."""
     if scope is None:
         return
@@ -208,7 +209,7 @@ def _enlarge(scope: Scope | None, record: PollRecord, recorded: PollRecorded) ->
 # --- gaps -------------------------------------------------------------------------------------------------------------
 
 
-def _fill_one(feed: Feed, filling: Filling, stay: Stay, tools: Tools, report: VisitReport) -> datetime:
+def _fill_one(feed: Feed, filling: GapFill, stay: Stay, tools: Tools, report: VisitReport) -> datetime:
     """Ask the next source of what a gap lost: under its own host's claim, at its pace, as its robots.txt allows.
 
     Returns when the feed is due again.
@@ -228,7 +229,7 @@ def _fill_one(feed: Feed, filling: Filling, stay: Stay, tools: Tools, report: Vi
 
 
 def _fill_step(
-    feed: Feed, filling: Filling, there: Stay | None, tools: Tools, report: VisitReport
+    feed: Feed, filling: GapFill, there: Stay | None, tools: Tools, report: VisitReport
 ) -> PollRecord | None:
     """Return what to record; None: the visit is over."""
     source = filling.sources[0]

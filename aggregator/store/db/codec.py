@@ -20,7 +20,7 @@ from aggregator.models.records import (
     Extraction,
     FeedHints,
     FeedState,
-    Filling,
+    GapFill,
     LeadImage,
     PublicationStats,
     Source,
@@ -152,7 +152,7 @@ def load_feed_rest(text: str) -> Json:
     }
 
 
-def _dump_filling(filling: Filling | None) -> Mapping[str, object] | None:
+def _dump_filling(filling: GapFill | None) -> Mapping[str, object] | None:
     if filling is None:
         return None
     return {
@@ -166,10 +166,10 @@ def _dump_filling(filling: Filling | None) -> Mapping[str, object] | None:
     }
 
 
-def _load_filling(kept: Json | None) -> Filling | None:
+def _load_filling(kept: Json | None) -> GapFill | None:
     if kept is None:
         return None
-    return Filling(
+    return GapFill(
         since=datetime.fromisoformat(kept["since"]),
         until=datetime.fromisoformat(kept["until"]),
         resume_at=datetime.fromisoformat(kept["resume_at"]),

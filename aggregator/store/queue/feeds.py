@@ -10,7 +10,8 @@ from sqlalchemy import Row, bindparam, select, update
 
 from aggregator.models.fetching import Cause, Validators
 from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, HostId, PageId, Subscription
-from aggregator.ports.store_records import Claim, Scope, SyncReport
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Claim, SyncReport
 from aggregator.store.db.codec import dump, dump_feed_rest, load_feed_rest, load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
@@ -102,7 +103,7 @@ _due_ids: Final = (
 _by_id: Final = _feeds.where(feeds.c.id.in_(bindparam("ids", expanding=True))).order_by(feeds.c.due_at, feeds.c.id)
 
 
-def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: Scope | None, limit: int) -> tuple[Feed, ...]:
+def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | None, limit: int) -> tuple[Feed, ...]:
     """Return the host's due feeds (of `scope`), the longest due first."""
     rows = tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit})
     if scope is None or all(row.id in scope.feeds for row in rows):
@@ -144,9 +145,9 @@ _scope_pages: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).where
 _scope_fetched: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).where(pages.c.state == FETCHED)
 
 
-def scope_due(tx: Transaction, at: datetime, feed_ids: Sequence[FeedId] | None) -> Scope:
+def scope_due(tx: Transaction, at: datetime, feed_ids: Sequence[FeedId] | None) -> RunScope:
     """Return what is due at `at`; with `feed_ids`, only these feeds and the pages that they announced first."""
-    scope = Scope()
+    scope = RunScope()
     named = None if feed_ids is None else set(feed_ids)
     for row in tx.all(_scope_feeds, {"at": at}):
         if named is None or row.id in named:

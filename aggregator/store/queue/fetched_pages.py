@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, bindparam, 
 
 from aggregator.models.fetching import Cause
 from aggregator.models.records import ArticleId, Entry, FetchedPage, HostId, Key, PageFailed, PageId
-from aggregator.ports.store_records import Decision, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Decision
 from aggregator.store.db.codec import load_entry_rest, load_hops
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
@@ -65,7 +66,7 @@ _take: Final = (
 
 
 def claim_fetched(
-    tx: Transaction, limit: int, lease: timedelta, folder: str, scope: Scope | None, batch: int
+    tx: Transaction, limit: int, lease: timedelta, folder: str, scope: RunScope | None, batch: int
 ) -> tuple[FetchedPage, ...]:
     """Claim fetched pages whose bytes lie in `folder`, or that need none, in the order in which they were announced.
 
@@ -97,7 +98,7 @@ def _for_tasks(rows: Iterable[Row[Any]], limit: int, batch: int) -> Iterator[Row
         yield row
 
 
-def _candidates(tx: Transaction, limit: int, folder: str, scope: Scope | None) -> Sequence[Row[Any]]:
+def _candidates(tx: Transaction, limit: int, folder: str, scope: RunScope | None) -> Sequence[Row[Any]]:
     parameters = {"now": tx.now, "folder": folder}
     if scope is None:
         return tx.all(_some, {**parameters, "limit": limit})
@@ -105,11 +106,11 @@ def _candidates(tx: Transaction, limit: int, folder: str, scope: Scope | None) -
     return [row for batch in batches(ids) for row in tx.all(_chosen, {**parameters, "ids": batch})]
 
 
-def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: Scope) -> Iterator[int]:
+def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: RunScope) -> Iterator[int]:
     """Yield the free pages of `scope` in the order in which they were announced, a few rows at a time."""
     last = 0
     while rows := tx.all(_free_after, {**parameters, "last": last, "limit": _LOOK_AT}):
-        yield from (row.id for row in rows if row.id in scope.pages or row.id in scope.later)
+        yield from (row.id for row in rows if row.id in scope.pages or row.id in scope.deferred)
         last = rows[-1].id
 
 

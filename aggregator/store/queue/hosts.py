@@ -9,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, update
 
 from aggregator.models.records import FeedId, HostId, Page, PageId
-from aggregator.ports.store_records import Claim, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Claim
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import DUE, NEVER, feeds, hosts, pages
@@ -143,7 +144,7 @@ _take_over: Final = _take.where(hosts.c.token == bindparam("held"))
 
 
 def claim_hosts(
-    tx: Transaction, limit: int, lease: timedelta, scope: Scope | None, pages_too: bool
+    tx: Transaction, limit: int, lease: timedelta, scope: RunScope | None, pages_too: bool
 ) -> tuple[Claim, ...]:
     """Claim hosts with due work (of `scope`), by priority; those with due feeds first, then by due time."""
     if scope is not None:
@@ -152,7 +153,9 @@ def claim_hosts(
     return tuple(_claim(tx, row.id, lease) for row in rows)
 
 
-def _claim_in_scope(tx: Transaction, limit: int, lease: timedelta, scope: Scope, pages_too: bool) -> tuple[Claim, ...]:
+def _claim_in_scope(
+    tx: Transaction, limit: int, lease: timedelta, scope: RunScope, pages_too: bool
+) -> tuple[Claim, ...]:
     """The scope may be large and changes from claim to claim: it is looked through here, not sent along."""
     claims: list[Claim] = []
     rows = tx.run(_claimable_any[pages_too], {"now": tx.now})
@@ -203,12 +206,12 @@ _due_pages: Final = select(pages.c.id, pages.c.due_at).where(
 )
 
 
-def _has_work(tx: Transaction, host_id: HostId, scope: Scope, pages_too: bool) -> bool:
+def _has_work(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bool) -> bool:
     """Tell whether the host has due work of the scope."""
     return next(_work_times(tx, host_id, scope, pages_too, tx.now), None) is not None
 
 
-def _work_times(tx: Transaction, host_id: HostId, scope: Scope, pages_too: bool, at: datetime) -> Iterator[datetime]:
+def _work_times(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bool, at: datetime) -> Iterator[datetime]:
     """Yield when the host's work of the scope is due that is due by `at`."""
     parameters = {"host": host_id, "at": at}
     if scope.feeds:
@@ -343,7 +346,7 @@ _waiting_first: Final = {pages_too: _waiting(_now, pages_too).limit(1) for pages
 _waiting_soon: Final = {pages_too: _waiting(_soon, pages_too) for pages_too in (True, False)}
 
 
-def wait_until(tx: Transaction, scope: Scope | None, pages_too: bool) -> datetime | None:
+def wait_until(tx: Transaction, scope: RunScope | None, pages_too: bool) -> datetime | None:
     """Return when the next host with work that is due by now can be claimed; a back-off is not waited for.
 
     Of a scope, work counts too that is due within the next half minute.

@@ -13,7 +13,8 @@ from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
 from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.records import ArticleId, HostId, Identity, Key, Page, PageFailed, PageId, PagePart, RawResponse
-from aggregator.ports.store_records import Claim, Decision, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import Claim, Decision
 from aggregator.store.db.codec import dump_hops, load_entry_rest, load_hops
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import batches
@@ -43,7 +44,7 @@ _due_ids: Final = select(pages.c.id).where(*_is_due).order_by(*_order)
 _by_ids: Final = _pages.where(pages.c.id.in_(bindparam("ids", expanding=True))).order_by(*_order)
 
 
-def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: Scope | None, limit: int) -> tuple[Page, ...]:
+def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | None, limit: int) -> tuple[Page, ...]:
     """Return the host's due pages (of `scope`): first fetches before revisits, then by due time."""
     if scope is None:
         return _load(tx, tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))

@@ -155,7 +155,7 @@ class Simulation:
                     stopping=lambda: False,
                 )
                 if report.is_over or report.is_empty:
-                    scope.leave(claim.host_id)
+                    scope.drop_host(claim.host_id)
 
     def run(self, span: timedelta, *, tick: float = 1.0, until: Callable[[], bool] = lambda: False) -> None:
         """Let the workers work. One that finds no host looks again at the next tick."""

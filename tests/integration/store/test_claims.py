@@ -13,7 +13,8 @@ import pytest
 
 from aggregator.models.fetching import Cause, Validators
 from aggregator.models.records import Feed, HostId, PageFailed, Subscription
-from aggregator.ports.store_records import PollRecorded, Scope
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import PollRecorded
 from aggregator.store import SqlStore, open_store
 from tests.support.stores import (
     FOLDER,
@@ -203,8 +204,8 @@ def test_a_scope_claims_only_its_own_work(store: SqlStore, clock: StandingClock)
     assert [feed.id for held in claims for feed in store.due_feeds(held, clock.now(), scope=scope)] == [second.id]
     for held in claims:
         store.release(held)
-    assert store.claim_hosts(10, LEASE, scope=Scope(hosts=scope.hosts)) == ()
-    assert store.claim_hosts(10, LEASE, scope=Scope(hosts=scope.hosts, pages=scope.pages), pages=False) == ()
+    assert store.claim_hosts(10, LEASE, scope=RunScope(hosts=scope.hosts)) == ()
+    assert store.claim_hosts(10, LEASE, scope=RunScope(hosts=scope.hosts, pages=scope.pages), pages=False) == ()
     assert len(store.claim_hosts(1, LEASE, scope=scope)) == 1
 
 
@@ -218,7 +219,7 @@ def test_waiting_within_a_scope(store: SqlStore, clock: StandingClock) -> None:
     only_first = store.scope_due(START, [first.id])
     assert only_first.feeds == {first.id}
     assert store.wait_until(only_first) == START + timedelta(seconds=5)
-    assert store.wait_until(Scope(hosts=[HostId(999)])) is None
+    assert store.wait_until(RunScope(hosts=[HostId(999)])) is None
 
 
 @pytest.mark.parametrize(("ahead", "is_waited_for"), [(4, True), (29, True), (31, False)])
@@ -230,9 +231,9 @@ def test_work_of_a_scope_that_is_due_within_seconds_is_waited_for(
     held = claim(store, feed.host)
     store.record_poll(held, poll_record(feed, at=START, every=timedelta(seconds=ahead)))
     store.release(held)
-    scope = Scope(hosts=[held.host_id], feeds=[feed.id])
+    scope = RunScope(hosts=[held.host_id], feeds=[feed.id])
     assert store.wait_until(scope) == (START + timedelta(seconds=ahead) if is_waited_for else None)
-    assert store.wait_until(Scope(hosts=[held.host_id])) is None
+    assert store.wait_until(RunScope(hosts=[held.host_id])) is None
     assert store.wait_until() is None
     assert store.claim_hosts(1, LEASE, scope=scope) == ()
 
@@ -325,7 +326,7 @@ def test_a_scope_extracts_only_its_own_pages(store: SqlStore) -> None:
     (feed,) = subscribe(store, A)
     poll(store, feed, sighting(1))
     fetch_due(store)
-    assert store.claim_fetched(10, LEASE, FOLDER, scope=Scope()) == ()
+    assert store.claim_fetched(10, LEASE, FOLDER, scope=RunScope()) == ()
     scope = store.scope_due(START)
     assert len(store.claim_fetched(10, LEASE, FOLDER, scope=scope)) == 1
 

@@ -18,7 +18,7 @@ from aggregator.models.records import (
     FeedState,
     FeedStatus,
     FetchedPage,
-    Filling,
+    GapFill,
     Key,
     Page,
     PageId,
@@ -338,7 +338,7 @@ def test_a_gap_halves_the_interval(
 
 def test_while_a_gap_is_filled_the_planned_interval_is_the_one_after_it() -> None:
     last = NOW - 3 * HOUR
-    work = Filling(since=last, until=last, resume_at=last + HOUR, sources=())
+    work = GapFill(since=last, until=last, resume_at=last + HOUR, sources=())
     feed = a_feed(succeeded_at=last, polled_at=last, due_at=last, filling=work)
     assert after_gap(feed, feed.state, covered=None, now=NOW).gap_interval == HOUR / 2
 

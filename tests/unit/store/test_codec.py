@@ -17,7 +17,7 @@ from aggregator.models.records import (
     Extraction,
     FeedHints,
     FeedState,
-    Filling,
+    GapFill,
     LeadImage,
     PublicationStats,
     Source,
@@ -69,7 +69,7 @@ states = st.builds(
     gap_interval=st.none() | spans,
     filling=st.none()
     | st.builds(
-        Filling,
+        GapFill,
         since=moments,
         until=moments,
         resume_at=moments,

@@ -11,7 +11,7 @@ import pytest
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchResult, NotModified, Redirected, Validators
-from aggregator.models.records import Feed, FeedId, FeedState, Filling, Source
+from aggregator.models.records import Feed, FeedId, FeedState, GapFill, Source
 from aggregator.ports.store_records import PollRecord, Sighting
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.visits.backfill import (
@@ -35,8 +35,8 @@ SITE = Source(kind="site", url="https://www.example.org/en/a/1")
 MAP = Source(kind="sitemap", url="https://www.example.org/news.xml")
 
 
-def filling(*sources: Source, asked: Sequence[str] = ()) -> Filling:
-    return Filling(
+def filling(*sources: Source, asked: Sequence[str] = ()) -> GapFill:
+    return GapFill(
         since=SINCE,
         until=NOW,
         resume_at=RESUME,
@@ -46,7 +46,7 @@ def filling(*sources: Source, asked: Sequence[str] = ()) -> Filling:
     )
 
 
-def feed(work: Filling) -> Feed:
+def feed(work: GapFill) -> Feed:
     return Feed(
         id=FeedId(1),
         url=URL,
@@ -82,7 +82,7 @@ def failed(cause: Cause) -> FetchFailed:
     return FetchFailed(url=PAGE.url, final_url=PAGE.url, cause=cause, detail="")
 
 
-def answer(work: Filling, result: FetchResult, **known: datetime) -> PollRecord:
+def answer(work: GapFill, result: FetchResult, **known: datetime) -> PollRecord:
     """Read an answer; `known` says when the store saw entries first, by the number in their address."""
 
     def first_seen(feed_id: FeedId, sightings: Sequence[Sighting]) -> list[datetime | None]:
