@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from aggregator.engine.counters import Tally
 from aggregator.engine.pool import WorkerPool, outcome_of
 from aggregator.errors import StorageError
-from aggregator.extraction.pipeline import bodies_of, failed_part, job_of, perform_all, record_of
+from aggregator.extraction.pipeline import article_record, bodies_of, extraction_job, failed_part, run_jobs
 from aggregator.models.fetching import Cause
 from aggregator.models.records import FetchedPage, PageFailed, PageId
 from aggregator.ports.run_scope import RunScope
@@ -141,11 +141,11 @@ class ExtractionLine:
             if bodies is None:
                 self._fail(page, PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone"))
                 continue
-            jobs.append(job_of(page, bodies, self.tools.rules_of, self.settings.mode, self.tools.publishers))
+            jobs.append(extraction_job(page, bodies, self.tools.rules_of, self.settings.mode, self.tools.publishers))
             held.append(page)
         if held:
             self._tasks += 1
-            future = self._pool.submit(perform_all, jobs)
+            future = self._pool.submit(run_jobs, jobs)
             future.add_done_callback(lambda done: self._put_down(held, done))
 
     def _put_down(self, pages: Sequence[FetchedPage], done: Future[_Results]) -> None:
@@ -212,7 +212,7 @@ class ExtractionLine:
             if isinstance(result, PageFailed):
                 self._fail(page, result)
                 continue
-            record = record_of(page, result, self.tools.publishers)
+            record = article_record(page, result, self.tools.publishers)
             if failed is not None and (retry_at := self._next_try_of_part(page)) is not None:
                 yield ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
                 continue

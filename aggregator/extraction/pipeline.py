@@ -1,6 +1,6 @@
 """From a fetched page to the record of its article: extract, judge, fingerprint, identify again. Pure.
 
-`perform` runs in a worker process; the rest beside the store. Both the extraction of new pages and that of kept ones
+`run_job` runs in a worker process; the rest beside the store. Both the extraction of new pages and that of kept ones
 (`reprocess`) go this way.
 """
 
@@ -76,7 +76,7 @@ class ExtractJob:
 RulesOf = Callable[[str], PageRules | None]  # what is known about the pages of a host (name:port)
 
 
-def job_of(
+def extraction_job(
     page: FetchedPage,
     bodies: Sequence[bytes],
     rules_of: RulesOf,
@@ -164,12 +164,12 @@ def _announced(entry: Entry) -> str:
     return own if is_same else at.isoformat()
 
 
-def perform_all(jobs: Sequence[ExtractJob]) -> tuple[Collected | Onward | PageFailed, ...]:
+def run_jobs(jobs: Sequence[ExtractJob]) -> tuple[Collected | Onward | PageFailed, ...]:
     """Do several jobs in one go, but for those whose articles go on elsewhere; runs in a worker process."""
-    return tuple([onward(job) or perform(job) for job in jobs])
+    return tuple([next_page_of(job) or run_job(job) for job in jobs])
 
 
-def onward(job: ExtractJob) -> Onward | None:
+def next_page_of(job: ExtractJob) -> Onward | None:
     """Return which further page has to be fetched before this can be extracted; None: all is here that will come."""
     chain = _chain(job)
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
@@ -183,7 +183,7 @@ def _chain(job: ExtractJob) -> Chain:
     return chain_of(Part(url=job.url, page=job.page), job.parts, job.rules, job.numbers)
 
 
-def perform(job: ExtractJob) -> Collected | PageFailed:
+def run_job(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint; runs in a worker process.
 
     The feed's own content stands in when the page gives nothing or is no article; a teaser never does. What lies on
@@ -284,16 +284,16 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
         visits=0,
         first_seen=now,
     )
-    collected = perform(job_of(page, (), lambda host: None, "standard", publishers))
+    collected = run_job(extraction_job(page, (), lambda host: None, "standard", publishers))
     if isinstance(collected, PageFailed):
         return sighting
-    return replace(sighting, article=record_of(page, collected, publishers))
+    return replace(sighting, article=article_record(page, collected, publishers))
 
 
 # --- what to record ---------------------------------------------------------------------------------------------------
 
 
-def record_of(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
+def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
     """Say which article was collected: identified again by the address that served it and by what it declares."""
     if page.key.startswith(OWN_CONTENT):
         return _record_of_entry(page, collected)

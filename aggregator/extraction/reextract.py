@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aggregator.extraction.pipeline import ExtractJob, RulesOf, bodies_of, job_of, perform, record_of
+from aggregator.extraction.pipeline import ExtractJob, RulesOf, article_record, bodies_of, extraction_job, run_job
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.records import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
 from aggregator.ports.protocols import RawStore, Store
@@ -52,7 +52,7 @@ def reextract(
         bodies = bodies_of(page, raw_store.get)
         if not bodies:
             continue
-        waiting.append((page, submit(perform, job_of(page, bodies, rules_of, mode, publishers))))
+        waiting.append((page, submit(run_job, extraction_job(page, bodies, rules_of, mode, publishers))))
         if len(waiting) > _AHEAD:
             yield from _settle(store, publishers, *waiting.popleft(), outcome_of, dry_run)
     while waiting:
@@ -82,7 +82,7 @@ def _settle(
         if article is not None:
             yield Difference(article_id=article.id, url=page.url, fields=(), similarity=0.0, failed=outcome)
         return
-    record = record_of(page, outcome, publishers)
+    record = article_record(page, outcome, publishers)
     if article is None:
         yield Difference(article_id=None, url=page.url, fields=("article",), similarity=0.0, failed=None)
     else:

@@ -18,7 +18,7 @@ import pytest
 
 from aggregator.engine.feed_readers import _read_there
 from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, failure_of, outcome_of
-from aggregator.extraction.pipeline import perform_all
+from aggregator.extraction.pipeline import run_jobs
 from aggregator.feeds.parse import parse_new
 from aggregator.models.fetching import Cause
 from aggregator.models.records import PageFailed
@@ -105,7 +105,7 @@ def test_all_that_a_worker_needs_is_loaded_before_it_is_there() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code, *_PRELOADED], capture_output=True, text=True, check=True
     ).stdout
-    wanted = {function.__module__ for function in (_limit_worker, _read_there, parse_new, perform_all)} | {"pebble"}
+    wanted = {function.__module__ for function in (_limit_worker, _read_there, parse_new, run_jobs)} | {"pebble"}
     assert wanted <= set(loaded.split())
 
 

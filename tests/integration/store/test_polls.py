@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from aggregator.errors import LeaseLostError
-from aggregator.extraction.pipeline import job_of, perform, read_along, record_of
+from aggregator.extraction.pipeline import article_record as record_of_page
+from aggregator.extraction.pipeline import extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Fetched
@@ -218,9 +219,9 @@ def answer(body: bytes) -> Fetched:
 def extract_waiting(store: SqlStore) -> None:
     """Do what the extraction line does with pages without bytes."""
     for page in fetched_pages(store):
-        result = perform(job_of(page, (), lambda host: None, "standard", RULES))
+        result = run_job(extraction_job(page, (), lambda host: None, "standard", RULES))
         if isinstance(result, Collected):
-            store.record_articles([ArticleOutcome(page=page, record=record_of(page, result, RULES))])
+            store.record_articles([ArticleOutcome(page=page, record=record_of_page(page, result, RULES))])
         else:
             store.record_extraction_failure(page, result, None)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aggregator.extraction.pipeline import ExtractJob, job_of, onward, perform, perform_all, record_of
+from aggregator.extraction.pipeline import ExtractJob, article_record, extraction_job, next_page_of, run_job, run_jobs
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Fetched, FetchRequest, FetchResult, Hop, Validators
@@ -79,7 +79,9 @@ def page(raw_: RawResponse | None, one: Entry | None = None, url: str = URL, hop
 
 
 def collected(one: FetchedPage, body: bytes | None) -> Collected | PageFailed:
-    return perform(job_of(one, () if body is None else (body,), lambda host: None, "standard", shipped_publishers()))
+    return run_job(
+        extraction_job(one, () if body is None else (body,), lambda host: None, "standard", shipped_publishers())
+    )
 
 
 def answer(body: bytes = HTML, content_type: str = "text/html; charset=utf-8") -> Fetched:
@@ -150,7 +152,7 @@ def test_a_page_becomes_an_article_with_its_own_day() -> None:
     assert (made.content.date, made.content.date_source) == ("2026-11-22", DateSource.PAGE)
     assert made.content.source == "page"
     assert made.fingerprint is not None
-    record = record_of(one, made, shipped_publishers())
+    record = article_record(one, made, shipped_publishers())
     assert record.url == URL
     assert [identity.url for identity in record.urls] == [URL]
     assert record.pointers == ()
@@ -212,7 +214,7 @@ def test_a_redirect_within_the_site_is_evidence_one_from_elsewhere_a_pointer() -
     one = page(raw(other), entry(), url="https://short.example.com/x", hops=hops)
     made = collected(one, HTML)
     assert isinstance(made, Collected)
-    record = record_of(one, made, shipped_publishers())
+    record = article_record(one, made, shipped_publishers())
     assert [identity.url for identity in record.urls] == [URL, other]
     assert [identity.url for identity in record.pointers] == ["https://short.example.com/x"]
     assert [decision.verdict for decision in record.decisions] == ["kept", "refused"]
@@ -231,7 +233,7 @@ def test_the_feeds_content_stands_in_for_a_page_that_led_to_the_home_page() -> N
     made = collected(one, HTML)
     assert isinstance(made, Collected)
     assert (made.content.source, made.quality) == ("feed", ("page_low_quality",))
-    record = record_of(one, made, shipped_publishers())
+    record = article_record(one, made, shipped_publishers())
     assert (record.identity.url, record.identity.key) == (URL, one.key)
 
 
@@ -240,7 +242,7 @@ def test_the_pages_canonical_address_is_shown_where_it_means_the_same() -> None:
     one = page(raw(f"{URL}?utm_medium=rss"), entry())
     made = collected(one, canonical)
     assert isinstance(made, Collected)
-    record = record_of(one, made, shipped_publishers())
+    record = article_record(one, made, shipped_publishers())
     assert record.url == f"{URL}?utm_source=x"
 
 
@@ -248,7 +250,7 @@ def test_an_article_known_already_keeps_its_id_out_of_the_record() -> None:
     one = replace(page(raw(), entry()), article_id=ArticleId("0" * 16))
     made = collected(one, HTML)
     assert isinstance(made, Collected)
-    assert record_of(one, made, shipped_publishers()).identity.key == one.key
+    assert article_record(one, made, shipped_publishers()).identity.key == one.key
 
 
 # --- articles on several pages ----------------------------------------------------------------------------------------
@@ -263,7 +265,9 @@ def on_pages(*bodies: bytes, one: FetchedPage | None = None, failed: PageFailed 
     if failed is not None:
         parts.append(PagePart(number=len(bodies) + 1, url=f"{URL}?page={len(bodies) + 1}", failed=failed))
     whole = replace(one or page(raw()), parts=tuple(parts))
-    return job_of(whole, bodies, lambda host: SiteConfig(next_page=("a.next",)), "standard", shipped_publishers())
+    return extraction_job(
+        whole, bodies, lambda host: SiteConfig(next_page=("a.next",)), "standard", shipped_publishers()
+    )
 
 
 def with_link(body: bytes, number: int) -> bytes:
@@ -274,22 +278,22 @@ SECOND = HTML.replace(PARAGRAPH.encode() * 4, b"What the second page has to say.
 
 
 def test_an_article_that_goes_on_is_not_extracted_yet() -> None:
-    assert onward(on_pages(with_link(HTML, 2))) == Onward(number=2, url=f"{URL}?page=2")
-    assert onward(on_pages(with_link(HTML, 2), with_link(SECOND, 3))) == Onward(number=3, url=f"{URL}?page=3")
-    assert onward(on_pages(HTML)) is None
+    assert next_page_of(on_pages(with_link(HTML, 2))) == Onward(number=2, url=f"{URL}?page=2")
+    assert next_page_of(on_pages(with_link(HTML, 2), with_link(SECOND, 3))) == Onward(number=3, url=f"{URL}?page=3")
+    assert next_page_of(on_pages(HTML)) is None
     gone = PageFailed(cause=Cause.GONE)
-    assert onward(on_pages(with_link(HTML, 2), failed=gone)) is None
-    results = perform_all([on_pages(with_link(HTML, 2)), on_pages(HTML)])
+    assert next_page_of(on_pages(with_link(HTML, 2), failed=gone)) is None
+    results = run_jobs([on_pages(with_link(HTML, 2)), on_pages(HTML)])
     assert [type(result) for result in results] == [Onward, Collected]
 
 
 def test_parts_are_joined() -> None:
-    done = perform(on_pages(with_link(HTML, 2), SECOND))
+    done = run_job(on_pages(with_link(HTML, 2), SECOND))
     assert isinstance(done, Collected)
     assert (done.parts, done.quality) == (1, ())
     assert "council met" in done.content.body
     assert "What the second page has to say." in done.content.body
-    record = record_of(replace(page(raw()), parts=on_pages_parts()), done, shipped_publishers())
+    record = article_record(replace(page(raw()), parts=on_pages_parts()), done, shipped_publishers())
     assert isinstance(record, ArticleRecord)
     assert [one.url for one in record.urls] == [URL, f"{URL}?page=2"]
     assert [(edge.kind, edge.other) for edge in record.edges][-1] == (
@@ -304,13 +308,13 @@ def on_pages_parts() -> tuple[PagePart, ...]:
 
 @pytest.mark.parametrize("second", [CONSENT, b"<html></html>"])
 def test_a_part_that_is_nothing_to_read_ends_the_article_and_it_says_so(second: bytes) -> None:
-    done = perform(on_pages(with_link(HTML, 2), second))
+    done = run_job(on_pages(with_link(HTML, 2), second))
     assert isinstance(done, Collected)
     assert (done.parts, done.quality) == (0, ("truncated",))
 
 
 def test_a_first_page_that_is_no_article_has_no_parts() -> None:
-    assert isinstance(perform(on_pages(b"%PDF-1.7 <a class='next' href='?page=2'>", SECOND)), PageFailed)
+    assert isinstance(run_job(on_pages(b"%PDF-1.7 <a class='next' href='?page=2'>", SECOND)), PageFailed)
 
 
 def test_a_missing_part_is_said_once() -> None:
@@ -318,7 +322,7 @@ def test_a_missing_part_is_said_once() -> None:
     long = HTML.replace(
         b"</head>", b'<script type="application/ld+json">{"@type":"NewsArticle","wordCount":900}</script></head>'
     )
-    done = perform(on_pages(with_link(long, 2), failed=gone))
+    done = run_job(on_pages(with_link(long, 2), failed=gone))
     assert isinstance(done, Collected)
     assert done.quality == ("truncated",)
 
@@ -327,6 +331,6 @@ def test_the_feeds_content_is_weighed_against_all_parts() -> None:
     whole = f"<p>{PARAGRAPH * 7}</p><p>{'What the second page has to say. ' * 9}</p>"
     more = whole + "".join(f"<p>{PARAGRAPH.replace('Tuesday', f'day {n}') * 4}</p>" for n in range(9))
     for content, source in ((whole, "page"), (more, "feed")):
-        done = perform(on_pages(with_link(HTML, 2), SECOND, one=page(raw(), entry(content=content))))
+        done = run_job(on_pages(with_link(HTML, 2), SECOND, one=page(raw(), entry(content=content))))
         assert isinstance(done, Collected)
         assert (done.content.source, done.quality) == (source, ())
