@@ -1,14 +1,102 @@
-"""What holds for all tests: laws have no deadline, for nothing here is timed and machines are busy; signals arrive."""
+"""Fixtures and settings of all tests. Imports that cost time stay inside the fixtures that need them."""
 
 from __future__ import annotations
 
+import shutil
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 
-settings.register_profile("aggregator", deadline=None)
-settings.load_profile("aggregator")
+if TYPE_CHECKING:
+    from aggregator.store import SqlStore
+    from tests.support.databases import ReusedStore
+    from tests.support.stores import StandingClock
+
+# Laws have no deadline: machines are busy. `make check` tries 100 examples of each, `make test` fewer.
+settings.register_profile("ci", deadline=None)
+settings.register_profile("dev", deadline=None, max_examples=25)
+settings.load_profile("ci")
 
 # What a shell runs in its background ignores SIGINT, and the commands that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    from tests.support.stores import StandingClock
+
+    return StandingClock()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store in a file, made once; tests copy it."""
+    from aggregator.store import open_store
+    from tests.support.stores import StandingClock
+
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    open_store(f"sqlite:///{path}", StandingClock()).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url(testrun_uid: str, worker_id: str) -> Iterator[str]:
+    """This process's database on the PostgreSQL server of the session."""
+    from tests.support.databases import postgres_database
+
+    with postgres_database(testrun_uid, worker_id) as url:
+        yield url
+
+
+@pytest.fixture
+def queue_url(postgres_url: str) -> str:
+    """A database of a fleet, without its queue."""
+    from tests.support.databases import drop_queue, empty_postgres
+
+    empty_postgres(postgres_url)
+    drop_queue(postgres_url)
+    return postgres_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store with its tables."""
+    return _fresh_url(request, tmp_path)
+
+
+@pytest.fixture
+def store(store_url: str, clock: StandingClock) -> Iterator[SqlStore]:
+    from aggregator.store import open_store
+
+    opened = open_store(store_url, clock, use_clock=True)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def reused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReusedStore]:
+    """One open store for a whole module, for tests that need hundreds of empty ones."""
+    from aggregator.store import open_store
+    from tests.support.databases import ReusedStore
+    from tests.support.stores import StandingClock
+
+    url, clock = _fresh_url(request, tmp_path_factory.mktemp("reused")), StandingClock()
+    store = open_store(url, clock, use_clock=True)
+    yield ReusedStore(url, store, clock)
+    store.close()
+
+
+def _fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "postgresql":
+        from tests.support.databases import empty_postgres
+
+        url: str = request.getfixturevalue("postgres_url")
+        empty_postgres(url)
+        return url
+    shutil.copy(request.getfixturevalue("sqlite_template"), folder / "store.db")
+    return f"sqlite:///{folder / 'store.db'}"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Installation
 
 from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer
 from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
+from tests.support.installation import Installation
 
 pytestmark = pytest.mark.unmeasured
 

@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import Installation, end_all
 
 from aggregator.models.records import Article
 from aggregator.selftest.server import Peer, Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.support.installation import Installation, end_all
 
 pytestmark = pytest.mark.unmeasured
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Installation
 
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.text.seed_format import parse, render
+from tests.support.installation import Installation
 
 pytestmark = pytest.mark.unmeasured
 

@@ -8,12 +8,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Installation
 
 from aggregator.models.records import Article
 from aggregator.ports.store_records import ArticleFilter
 from aggregator.selftest.server import Peer, Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.support.installation import Installation
 
 RULE = """
 hosts = ["127.0.0.1"]

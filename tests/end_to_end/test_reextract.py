@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Installation
+
+from tests.support.installation import Installation
 
 pytestmark = pytest.mark.unmeasured
 

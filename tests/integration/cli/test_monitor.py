@@ -31,7 +31,6 @@ from tests.support.stores import (
     StandingClock,
     article_record,
     claim,
-    clock,
     collect,
     fetch_due,
     fetched_pages,
@@ -39,12 +38,9 @@ from tests.support.stores import (
     poll,
     poll_record,
     sighting,
-    sqlite_template,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "sqlite_template"]
 
 A, B = "http://a.example/feed", "http://b.example/feed"
 Run = Callable[..., Result]

@@ -26,9 +26,7 @@ from aggregator.store import SqlStore, open_store
 from aggregator.visits.collect import PageLimits
 from aggregator.visits.host_session import Tools, VisitPolicy
 from aggregator.visits.poll import PollSettings
-from tests.support.stores import StandingClock, claim, clock, poll, raw, sighting, sqlite_template, subscribe, words
-
-__all__ = ["clock", "sqlite_template"]
+from tests.support.stores import StandingClock, claim, poll, raw, sighting, subscribe, words
 
 A = "https://feeds.example.org/rss"
 

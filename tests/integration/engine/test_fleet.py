@@ -29,19 +29,7 @@ from aggregator.ports.store_records import Claim
 from aggregator.store import SqlStore, open_store
 from tests.support.citizen import Peer, Site, World, item, rss
 from tests.support.command import call
-from tests.support.stores import (
-    LEASE,
-    StandingClock,
-    clock,
-    postgres_url,
-    queue_url,
-    sqlite_template,
-    store,
-    store_url,
-    subscribe,
-)
-
-__all__ = ["clock", "postgres_url", "queue_url", "sqlite_template", "store", "store_url"]
+from tests.support.stores import LEASE, StandingClock, subscribe
 
 URLS = [f"http://{name}.example/feed" for name in "abcdefgh"]
 PATIENCE = 30.0

@@ -28,9 +28,7 @@ from aggregator.visits.collect import PageLimits
 from aggregator.visits.host_session import Tools, VisitPolicy
 from aggregator.visits.poll import PollSettings
 from aggregator.visits.visit import visit
-from tests.support.stores import FOLDER, START, StandingClock, clock, postgres_url, sqlite_template, store, store_url
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
+from tests.support.stores import FOLDER, START, StandingClock
 
 LEASE = timedelta(seconds=90)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -19,23 +19,16 @@ from tests.support.stores import (
     StandingClock,
     article_record,
     claim,
-    clock,
     collect,
     fetch_due,
     fetched_pages,
     identity,
     poll,
     poll_record,
-    postgres_url,
     sighting,
-    sqlite_template,
-    store,
-    store_url,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
 
 A, B = "http://a.example/feed", "http://b.example/feed"
 WEEK = timedelta(days=7)

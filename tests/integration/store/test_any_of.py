@@ -13,9 +13,7 @@ from aggregator.store.db.any_of import among
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.schema import aliases
 from aggregator.store.lifecycle.opening import open_database
-from tests.support.stores import ReusedStore, postgres_url, reused, sqlite_template
-
-__all__ = ["postgres_url", "reused", "sqlite_template"]
+from tests.support.databases import ReusedStore
 
 HASHES = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(3000)]
 BY_HASH = select(aliases.c.hash).where(among(aliases.c.hash))

@@ -21,7 +21,6 @@ from tests.support.stores import (
     StandingClock,
     article_record,
     claim,
-    clock,
     collect,
     extraction,
     fetch_due,
@@ -30,17 +29,11 @@ from tests.support.stores import (
     ids,
     poll,
     poll_record,
-    postgres_url,
     raw,
     sighting,
-    sqlite_template,
-    store,
-    store_url,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
 
 A, B = "http://a.example/feed", "http://b.example/feed"
 

@@ -14,27 +14,19 @@ from aggregator.identity.evidence import Blog, Edge
 from aggregator.models.records import EvidenceKind, FetchedPage, Key
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, ArticleRecorded
 from aggregator.store import SqlStore
+from tests.support.databases import ReusedStore
 from tests.support.stores import (
-    ReusedStore,
     StandingClock,
     article_record,
-    clock,
     fetch_due,
     fetched_pages,
     identity,
     ids,
     poll,
-    postgres_url,
-    reused,
     sighting,
-    sqlite_template,
-    store,
-    store_url,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "postgres_url", "reused", "sqlite_template", "store", "store_url"]
 
 FEED = "http://feeds.example.org/a"
 SEEDS = ("wire", "agency", "own")

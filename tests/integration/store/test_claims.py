@@ -23,23 +23,16 @@ from tests.support.stores import (
     StandingClock,
     article_record,
     claim,
-    clock,
     collect,
     fetch_due,
     fetched_pages,
     identity,
     poll,
     poll_record,
-    postgres_url,
     raw,
     sighting,
-    sqlite_template,
-    store,
-    store_url,
     subscribe,
 )
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
 
 A, B = "http://a.example/feed", "http://b.example/feed"
 

@@ -13,9 +13,8 @@ import pytest
 from aggregator.models.records import Subscription
 from aggregator.store import open_store
 from aggregator.store.lifecycle.process_lock import ProcessLock, file_lock, machine_id
-from tests.support.stores import LEASE, START, StandingClock, clock, empty_postgres, postgres_url, subscribe
-
-__all__ = ["clock", "postgres_url"]
+from tests.support.databases import empty_postgres
+from tests.support.stores import LEASE, START, StandingClock, subscribe
 
 
 def dead_file(folder: Path) -> str:

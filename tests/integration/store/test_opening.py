@@ -20,23 +20,8 @@ from aggregator.errors import StorageError, StoreHeldError, StoreVersionError
 from aggregator.store import copy_store, open_store, upgrade
 from aggregator.store.db.schema import HEAD, metadata
 from aggregator.store.lifecycle.upgrading import VERSIONS
-from tests.support.stores import (
-    LEASE,
-    START,
-    StandingClock,
-    clock,
-    collect,
-    empty_postgres,
-    ids,
-    poll,
-    postgres_url,
-    sighting,
-    sqlite_template,
-    store_url,
-    subscribe,
-)
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store_url"]
+from tests.support.databases import empty_postgres
+from tests.support.stores import LEASE, START, StandingClock, collect, ids, poll, sighting, subscribe
 
 FEED = "http://a.example/feed"
 

@@ -18,21 +18,14 @@ from tests.support.stores import (
     StandingClock,
     article_record,
     claim,
-    clock,
     fetch_due,
     fetched_pages,
     poll,
-    postgres_url,
     raw,
     sighting,
-    sqlite_template,
-    store,
-    store_url,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
 
 FEED = "http://a.example/feed"
 SITE = "www.example.org:443"

@@ -20,21 +20,8 @@ from aggregator.models.records import EvidenceKind, FetchedPage, Identity, Key
 from aggregator.ports.store_records import ArticleOutcome
 from aggregator.store import SqlStore
 from aggregator.store.db.hashes import text_hash
-from tests.support.stores import (
-    ReusedStore,
-    article_record,
-    fetch_due,
-    fetched_pages,
-    poll,
-    postgres_url,
-    reused,
-    sighting,
-    sqlite_template,
-    subscribe,
-    words,
-)
-
-__all__ = ["postgres_url", "reused", "sqlite_template"]
+from tests.support.databases import ReusedStore
+from tests.support.stores import article_record, fetch_due, fetched_pages, poll, sighting, subscribe, words
 
 pytestmark = pytest.mark.unmeasured
 

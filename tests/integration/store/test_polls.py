@@ -26,24 +26,18 @@ from aggregator.store.lifecycle.opening import open_database
 from aggregator.store.polls.plan import prepare
 from aggregator.store.polls.record import record_polls
 from tests.support.answers import fetched
+from tests.support.databases import ReusedStore
 from tests.support.stores import (
-    ReusedStore,
     article_record,
     claim,
-    clock,
     fetched_pages,
     identity,
     ids,
     poll_record,
-    postgres_url,
-    reused,
     sighting,
-    sqlite_template,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "postgres_url", "reused", "sqlite_template"]
 
 RULES = shipped_publishers()
 FEEDS = tuple(f"http://feeds{n}.example.org/a" for n in range(4))

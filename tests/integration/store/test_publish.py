@@ -19,7 +19,6 @@ from tests.support.stores import (
     StandingClock,
     article_record,
     claim,
-    clock,
     collect,
     fetch_due,
     fetched_pages,
@@ -27,16 +26,10 @@ from tests.support.stores import (
     ids,
     poll,
     poll_record,
-    postgres_url,
     sighting,
-    sqlite_template,
-    store,
-    store_url,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
 
 A, B = "http://a.example/feed", "http://b.example/feed"
 

@@ -15,23 +15,16 @@ from tests.support.stores import (
     URL,
     StandingClock,
     article_record,
-    clock,
     collect,
     fetch_due,
     fetched_pages,
     identity,
     ids,
     poll,
-    postgres_url,
     sighting,
-    sqlite_template,
-    store,
-    store_url,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "postgres_url", "sqlite_template", "store", "store_url"]
 
 A = "http://a.example/feed"
 

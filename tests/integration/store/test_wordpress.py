@@ -10,21 +10,8 @@ import pytest
 from aggregator.identity.evidence import Blog
 from aggregator.models.records import ArticleId, Identity, Key
 from aggregator.store import SqlStore
-from tests.support.stores import (
-    ReusedStore,
-    article_record,
-    fetch_due,
-    fetched_pages,
-    poll,
-    postgres_url,
-    reused,
-    sighting,
-    sqlite_template,
-    subscribe,
-    words,
-)
-
-__all__ = ["postgres_url", "reused", "sqlite_template"]
+from tests.support.databases import ReusedStore
+from tests.support.stores import article_record, fetch_due, fetched_pages, poll, sighting, subscribe, words
 
 FEED = "http://feeds.example.org/a"
 HOST = "blog.example.org"

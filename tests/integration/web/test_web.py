@@ -34,7 +34,6 @@ from tests.support.stores import (
     StandingClock,
     article_record,
     claim,
-    clock,
     collect,
     extraction,
     fetch_due,
@@ -43,12 +42,9 @@ from tests.support.stores import (
     poll,
     poll_record,
     sighting,
-    sqlite_template,
     subscribe,
     words,
 )
-
-__all__ = ["clock", "sqlite_template"]
 
 A, B = "http://a.example/feed", "http://b.example/feed"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"

@@ -12,9 +12,7 @@ from aggregator.engine.poll_budget import Steering, remembered
 from aggregator.models.records import Subscription
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.store import SqlStore, open_store
-from tests.support.stores import START, StandingClock, sqlite_template
-
-__all__ = ["sqlite_template"]
+from tests.support.stores import START, StandingClock
 
 DAY = timedelta(days=1)
 
