@@ -1,53 +1,24 @@
-"""The configuration files as texts: read, edited so that every comment stays, written atomically.
-
-Knows only how `[[feeds]]` is spelled; what settings mean is the business of `settings` and `config`.
-"""
+"""Add feeds to the configuration files and remove them; every comment stays. Knows `[[feeds]]` and no other key."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import itertools
-import os
-import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import tomlkit
-from tomlkit.items import Array
+from tomlkit import TOMLDocument
+from tomlkit.items import AoT, Array, Table, Whitespace
 
+from aggregator.config.files import FEEDS_FILE, hold, read_text, replace_bytes
 from aggregator.config.settings import same_address
 from aggregator.errors import ConfigError
 from aggregator.models.records import Subscription
 from aggregator.redaction import mask
 from aggregator.text.units import format_duration
 
-FEEDS_FILE: Final = "feeds.toml"
-_FEED_HEADER: Final = re.compile(r"[ \t]*\[\[[ \t]*(?:feeds|\"feeds\"|'feeds')[ \t]*\]\]")
-_HEADER: Final = re.compile(r"[ \t]*\[")
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a configuration file, byte order mark and line ends as they stand.
-
-    Raises:
-        ConfigError: it cannot be read or is not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode()
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder; name the file, such as {path / 'aggregator.toml'}") from None
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; write one or name another with --config FILE") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}: line {line}: is not UTF-8; save the file as UTF-8") from None
-    except ValueError:
-        raise ConfigError(f"{str(path)!r}: is not a file name; name another with --config FILE") from None
+_MARK: Final = "\ufeff"  # some editors put it before UTF-8
 
 
 def add_feed(path: Path, subscription: Subscription) -> None:
@@ -68,14 +39,14 @@ def add_feeds(path: Path, subscriptions: Sequence[Subscription]) -> tuple[Subscr
     """
     target = path.with_name(FEEDS_FILE)
     target = target if target.exists() else path
-    with _held(target) as real:
+    read_text(target)
+    with hold(target) as real:
         listed = {same_address(_url(feed)) for file in _files(path) for feed in _feeds(file)}
         new = {same_address(feed.url): feed for feed in reversed(subscriptions)}
         added = tuple(feed for key, feed in reversed(new.items()) if key not in listed)
         if added:
-            text = read_text(real)
             tables = [_table(feed) for feed in added]
-            _write(real, _appended(text, tables), [*_feeds(real), *tables])
+            _write(real, _appended(read_text(real), tables), [*_feeds(real), *tables])
     return added
 
 
@@ -93,12 +64,11 @@ def remove_feed(path: Path, name_or_url: str) -> bool:
         listed = ", ".join(mask(_url(feed)) for _, feed in matches)
         raise ConfigError(f'{path}: several feeds have the name "{name_or_url}"; remove one by its address: {listed}')
     for file in dict.fromkeys(file for file, _ in matches):
-        with _held(file) as real:
+        with hold(file) as real:
             feeds = _feeds(real)
             gone = [index for index, feed in enumerate(feeds) if _is_meant(feed, name_or_url)]
-            _write(
-                real, _without(read_text(real), gone), [feed for index, feed in enumerate(feeds) if index not in gone]
-            )
+            kept = [feed for feed in feeds if not _is_meant(feed, name_or_url)]
+            _write(real, _without(read_text(real), gone), kept)
     return bool(matches)
 
 
@@ -109,7 +79,7 @@ def _files(path: Path) -> tuple[Path, ...]:
 
 def _parse(text: str, path: Path) -> dict[str, Any]:  # Any: what TOML holds
     try:
-        return tomllib.loads(text.removeprefix("\ufeff"))
+        return tomllib.loads(text.removeprefix(_MARK))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be edited: {error}; run `aggregator config check`") from None
 
@@ -138,93 +108,97 @@ def _table(feed: Subscription) -> dict[str, Any]:
     return {key: value for key, value in (table | flags).items() if value is not None}
 
 
+# --- the text ---------------------------------------------------------------------------------------------------------
+
+
 def _appended(text: str, tables: Sequence[dict[str, Any]]) -> str:
-    """Return `text` with `tables` at its end, in the form and with the line ends that it uses."""
-    document = tomlkit.parse(text.removeprefix("\ufeff")) if "feeds" in text and not _spans(text) else None
-    if document is not None and isinstance(array := document.get("feeds"), Array):
+    """Return `text` with `tables` as its last feeds, in the form and with the line ends that it uses."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    body = text.removeprefix(_MARK)
+    document = tomlkit.parse(body if not body.strip() or body.endswith("\n") else body + newline)
+    feeds = document.get("feeds")
+    if isinstance(feeds, Array):
         for table in tables:
             inline = tomlkit.inline_table()
             inline.update(table)
-            array.append(inline)
-        return tomlkit.dumps(document)
-    blocks = "".join(f"\n[[feeds]]\n{tomlkit.dumps(table)}" for table in tables)
-    if not text.strip("\ufeff \t\r\n"):
-        blocks = blocks[1:]
-    elif not text.endswith("\n"):
-        blocks = "\n" + blocks
-    return text + (blocks.replace("\n", "\r\n") if "\r\n" in text else blocks)
+            feeds.append(inline)
+        return _dumped(document, text)
+    if not isinstance(feeds, AoT):
+        document.append("feeds", feeds := tomlkit.aot())
+    is_last = document.body[-1][1] is feeds
+    after = "" if is_last or not feeds.body else _cut_tail(feeds.body[-1])
+    for table in tables:
+        block = f"[[feeds]]\n{tomlkit.dumps(table)}".replace("\n", newline)
+        item = tomlkit.parse(block)["feeds"][0]
+        item.trivia.indent = newline if feeds.body or body.strip() else ""
+        feeds.append(item)
+    _add_tail(feeds.body[-1], after)
+    return _dumped(document, text)
 
 
 def _without(text: str, gone: Sequence[int]) -> str:
-    """Return `text` without the feeds at the indices `gone`; comments and blank lines around them stay."""
-    spans = _spans(text)
-    if not spans:
-        document = tomlkit.parse(text.removeprefix("\ufeff"))
-        for index in reversed(gone):
-            del document["feeds"][index]
-        return tomlkit.dumps(document)
-    lines = text.splitlines(keepends=True)
+    """Return `text` without the feeds at the indices `gone`; comments around them stay."""
+    document = tomlkit.parse(text.removeprefix(_MARK))
+    feeds = document["feeds"]
     for index in reversed(gone):
-        start, end = spans[index] if index < len(spans) else (0, 0)
-        del lines[start:end]
-    return "".join(lines)
+        if not isinstance(feeds, AoT):
+            del feeds[index]
+            continue
+        after = _cut_tail(feeds.body[index])
+        _, blank, rest = after.partition("\n") if after.startswith(("\n", "\r\n")) else ("", "", after)
+        own = feeds.body[index].trivia.indent
+        before = own.removesuffix("\n").removesuffix("\r") if blank else own
+        del feeds[index]
+        if index < len(feeds.body):
+            feeds.body[index].trivia.indent = before + rest + feeds.body[index].trivia.indent
+        elif index:
+            _add_tail(feeds.body[index - 1], before + rest)
+        else:
+            _replace_feeds(document, before + rest)
+    return _dumped(document, text)
 
 
-def _spans(text: str) -> list[tuple[int, int]]:
-    """Return first and last+1 line of each `[[feeds]]` table, without the comments and blank lines that follow it."""
-    lines = text.removeprefix("\ufeff").splitlines(keepends=True)
-    headers = [number for number, line in enumerate(lines) if _HEADER.match(line)] + [len(lines)]
-    spans = []
-    for start, stop in itertools.pairwise(headers):
-        if _FEED_HEADER.match(lines[start]):
-            end = stop
-            while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
-                end -= 1
-            spans.append((start, end + (end < stop and not lines[end].strip())))
-    return spans
+def _dumped(document: TOMLDocument, text: str) -> str:
+    return (_MARK if text.startswith(_MARK) else "") + tomlkit.dumps(document)
 
 
-@contextlib.contextmanager
-def _held(path: Path) -> Iterator[Path]:
-    """Hold the real file behind `path` against other editors of ours; gives that file's path."""
-    real = Path(os.path.realpath(path))
-    read_text(path)
-    while True:
-        with real.open("rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if _is_still(real, handle.fileno()):
-                yield real
-                return
+def _last_table(table: Table) -> Table:
+    """Return the table that the lines at the end of `table` belong to: itself, or one within it."""
+    inner = [item for key, item in table.value.body if key is not None]
+    match inner[-1:]:
+        case [Table() as last] if not last.is_super_table():
+            return _last_table(last)
+        case [AoT() as last] if last.body:
+            return _last_table(last.body[-1])
+    return table
 
 
-def _is_still(path: Path, descriptor: int) -> bool:
-    """Say whether `path` still is the open file: another editor may have replaced it while we waited."""
-    held, there = os.fstat(descriptor), path.stat()
-    return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
+def _cut_tail(table: Table) -> str:
+    """Take the comments and blank lines at the end of `table` out of it: they speak of what follows."""
+    body = _last_table(table).value.body
+    start = len(body)
+    while start and body[start - 1][0] is None:
+        start -= 1
+    tail = "".join(item.as_string() for _, item in body[start:])
+    del body[start:]
+    return tail
+
+
+def _add_tail(table: Table, text: str) -> None:
+    if text:
+        _last_table(table).value.body.append((None, Whitespace(text)))
+
+
+def _replace_feeds(document: TOMLDocument, text: str) -> None:
+    """Put `text` where the feeds, of which none is left, stood."""
+    index = next(index for index, (key, _) in enumerate(document.body) if key is not None and key.key == "feeds")
+    document.remove("feeds")
+    document.body[index] = (None, Whitespace(text))
 
 
 def _write(path: Path, text: str, expected: list[dict[str, Any]]) -> None:
-    """Replace the file by `text` in one step, if it says what was there before, with `expected` as its feeds."""
+    """Replace the file by `text` if it says what was there before, with `expected` as its feeds."""
     wanted = {**_parse(read_text(path), path), "feeds": expected}
-    try:
-        written = {"feeds": [], **_parse(text, path)}
-    except ConfigError:
-        written = {}
-    if written != wanted:
+    if {"feeds": [], **_parse(text, path)} != wanted:  # a fault of tomlkit must not cost an operator a setting
         raise ConfigError(f"{path}: the feeds are written in a way that cannot be edited here; edit the file by hand")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as handle:
-            os.fchmod(handle.fileno(), path.stat().st_mode & 0o7777)
-            handle.write(text.encode())
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        remedy = f"check permissions and space of {path.parent}"
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}); {remedy}") from None
+    replace_bytes(path, text.encode())

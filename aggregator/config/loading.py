@@ -1,7 +1,7 @@
 """Load the configuration: find the files, apply the environment, check everything, say clearly what is wrong.
 
-Every error is one line that names file, key, value and remedy. Writes nothing (`configfile` edits); the keys
-themselves are in `settings`.
+Every error is one line that names file, key, value and remedy. Writes nothing (`editing` does); the keys themselves
+are in `settings`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tomlkit
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from aggregator.config.editing import FEEDS_FILE, read_text
+from aggregator.config.files import FEEDS_FILE, read_text
 from aggregator.config.settings import SECTIONS, Config, FeedSettings, quote, same_address
 from aggregator.errors import ConfigError
 from aggregator.redaction import mask

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import tomllib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.config.editing import add_feed, add_feeds, remove_feed
 from aggregator.config.loading import config_schema, default_config, find_config, load_config, show
 from aggregator.config.settings import SECTIONS, Config, HttpSettings, StorageSettings, same_address
 from aggregator.errors import ConfigError
@@ -491,175 +488,3 @@ def test_fractions_and_plain_spans() -> None:
 def test_address_without_path_has_one() -> None:
     assert same_address("http://a.example") == same_address("http://A.example:80/")
     assert same_address("http://a.example:8080/") != same_address("http://a.example/")
-
-
-# --- editing ----------------------------------------------------------------------------------------------------------
-
-COMMENTED = """\
-# my feeds
-
-[polling]
-workers = 3  # few
-
-# the first
-[[feeds]]
-url = "https://a.example/f"  # theirs
-name = "A"
-
-# the second
-[[feeds]]
-url = "https://b.example/f"
-name = "B"
-# interval = "5m"
-"""
-
-
-def test_added_feed_stands_at_the_end(path: Path) -> None:
-    path.write_text(COMMENTED)
-    feed = Subscription(
-        url='https://c.example/"f"',
-        name="Ü\\x",
-        interval=timedelta(minutes=90),
-        tags=("a", "b"),
-        full_text=False,
-        enabled=False,
-    )
-    add_feed(path, feed)
-    assert path.read_text().startswith(COMMENTED)
-    assert load_config(path, {}).subscriptions()[2] == feed
-
-
-def test_removed_feed_leaves_every_other_line(path: Path) -> None:
-    path.write_text(COMMENTED)
-    assert remove_feed(path, "A")
-    assert path.read_text() == COMMENTED.replace('[[feeds]]\nurl = "https://a.example/f"  # theirs\nname = "A"\n\n', "")
-    assert remove_feed(path, "HTTPS://b.example/f")
-    assert '# interval = "5m"' in path.read_text()
-    assert load_config(path, {}).subscriptions() == ()
-    assert not remove_feed(path, "A")
-
-
-def test_add_then_remove_gives_the_file_back(path: Path) -> None:
-    path.write_bytes(COMMENTED.replace("\n", "\r\n").encode())
-    before = path.read_bytes()
-    add_feed(path, Subscription(url="https://c.example/f"))
-    assert b"\n[[feeds]]\r\n" in path.read_bytes()
-    remove_feed(path, "https://c.example/f")
-    assert path.read_bytes().rstrip() == before.rstrip()
-
-
-@pytest.mark.parametrize("text", ["", "\n", "\ufeff", "[polling]\nworkers = 3", "# only feeds here\n"])
-def test_add_to_any_beginning(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    add_feed(path, Subscription(url="https://c.example/f"))
-    assert path.read_text(encoding="utf-8").startswith(text.strip("\n"))
-    assert [feed.url for feed in load_config(path, {}).subscriptions()] == ["https://c.example/f"]
-
-
-def test_feeds_file_is_edited_when_there_is_one(path: Path) -> None:
-    path.write_text(COMMENTED)
-    beside = path.parent / "feeds.toml"
-    beside.write_text("# mine\n")
-    added = add_feeds(
-        path,
-        [
-            Subscription(url="https://a.example/f"),
-            Subscription(url="https://c.example/f", name="C"),
-            Subscription(url="https://c.example:443/f", name="C again"),
-        ],
-    )
-    assert [feed.name for feed in added] == ["C"]
-    assert path.read_text() == COMMENTED
-    assert beside.read_text() == '# mine\n\n[[feeds]]\nurl = "https://c.example/f"\nname = "C"\n'
-    assert remove_feed(path, "C")
-    assert remove_feed(path, "B")
-    assert len(load_config(path, {}).subscriptions()) == 1
-
-
-def test_nothing_new_writes_nothing(path: Path) -> None:
-    path.write_text(COMMENTED)
-    before = path.stat().st_ino
-    assert add_feeds(path, [Subscription(url="https://a.example/f")]) == ()
-    assert path.stat().st_ino == before
-    with pytest.raises(ConfigError, match="listed already"):
-        add_feed(path, Subscription(url="https://a.example/f"))
-
-
-def test_inline_array_is_edited_in_place(path: Path) -> None:
-    path.write_text('# c\nfeeds = [\n  { url = "https://a.example/f" }, # one\n]\n[polling]\nworkers = 3 # few\n')
-    add_feed(path, Subscription(url="https://b.example/f", name="B"))
-    assert [feed.url for feed in load_config(path, {}).subscriptions()] == [
-        "https://a.example/f",
-        "https://b.example/f",
-    ]
-    assert remove_feed(path, "https://a.example/f")
-    assert "workers = 3 # few" in path.read_text()
-    assert [feed.name for feed in load_config(path, {}).subscriptions()] == ["B"]
-
-
-def test_editors_wait_for_each_other(path: Path) -> None:
-    path.write_text(COMMENTED)
-    urls = [f"https://{number}.example/f" for number in range(12)]
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda url: add_feed(path, Subscription(url=url)), urls))
-    assert {feed.url for feed in load_config(path, {}).subscriptions()} >= set(urls)
-
-
-def test_name_of_several_feeds(path: Path) -> None:
-    path.write_text(feeds("https://a.example/f") + 'name = "X"\n' + feeds("https://b.example/f") + 'name = "X"\n')
-    with pytest.raises(ConfigError, match='several feeds have the name "X"'):
-        remove_feed(path, "X")
-
-
-def test_link_and_mode_stay(path: Path) -> None:
-    real = path.parent / "real.toml"
-    real.write_text("")
-    real.chmod(0o640)
-    path.symlink_to(real)
-    add_feed(path, Subscription(url="https://a.example/f"))
-    assert path.is_symlink()
-    assert real.stat().st_mode & 0o777 == 0o640
-    assert sorted(file.name for file in path.parent.iterdir()) == ["aggregator.toml", "real.toml"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[polling", "cannot be edited: .*config check"),
-        ("[feeds]\nurl = 1\n", "feeds: is not a list of tables"),
-        ("feeds = [1]\n", "feeds: is not a list of tables"),
-    ],
-)
-def test_wrong_file_is_not_edited(path: Path, text: str, message: str) -> None:
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        add_feed(path, Subscription(url="https://a.example/f"))
-    assert path.read_text() == text
-
-
-def test_text_that_only_looks_like_a_feed_is_left_alone(path: Path) -> None:
-    text = feeds("https://a.example/f") + 'name = """\n[[feeds]]\n"""\n' + feeds("https://b.example/f")
-    path.write_text(text)
-    with pytest.raises(ConfigError, match="edit the file by hand"):
-        remove_feed(path, "https://b.example/f")
-    assert path.read_text() == text
-
-
-def test_missing_file_is_not_edited(path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
-        add_feed(path, Subscription(url="https://a.example/f"))
-
-
-def test_folder_that_cannot_be_written(path: Path) -> None:
-    real = path.parent / ("x" * 250 + ".toml")  # a longer temporary name does not fit
-    real.write_text("")
-    path.symlink_to(real)
-    with pytest.raises(ConfigError, match="cannot be written"):
-        add_feed(path, Subscription(url="https://a.example/f"))
-
-
-def test_messages_never_show_a_password(path: Path) -> None:
-    path.write_text(feeds("https://u:s3cret@a.example/f"))
-    with pytest.raises(ConfigError) as caught:
-        add_feed(path, Subscription(url="https://u:s3cret@a.example/f"))
-    assert not re.search("s3cret", str(caught.value))

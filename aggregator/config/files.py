@@ -1,0 +1,134 @@
+"""The configuration files as bytes: read one, hold it against other editors, replace it and keep its permissions."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from aggregator.errors import ConfigError
+
+FEEDS_FILE: Final = "feeds.toml"
+
+_FIXED_PLACE: Final = (errno.EBUSY, errno.EXDEV, errno.EPERM)  # a mount point, or an owner that we may not give
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file, byte order mark and line ends as they stand.
+
+    Raises:
+        ConfigError: it cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode()
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; name the file, such as {path / 'aggregator.toml'}") from None
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; write one or name another with --config FILE") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}: line {line}: is not UTF-8; save the file as UTF-8") from None
+    except ValueError:
+        raise ConfigError(f"{str(path)!r}: is not a file name; name another with --config FILE") from None
+
+
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[Path]:
+    """Hold the real file behind `path` against other editors of ours; gives that file's path.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    real = Path(os.path.realpath(path))
+    while True:
+        with real.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_still(real, handle.fileno()):
+                yield real
+                return
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Return whether `path` still is the open file: another editor may have replaced it while we waited."""
+    held, there = os.fstat(descriptor), path.stat()
+    return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """Replace the content of an existing file in one step; its owner, group, mode and ACLs stay.
+
+    A file that cannot be replaced by a rename (it is mounted alone into a container, or its owner is somebody else) is
+    copied to NAME.bak first and then overwritten in place.
+
+    Raises:
+        ConfigError: it cannot be written; the file is as it was.
+    """
+    try:
+        try:
+            with _written_beside(path, f".{path.name}.{os.getpid()}", data) as temporary:
+                temporary.replace(path)
+        except OSError as error:
+            if error.errno not in _FIXED_PLACE:
+                raise
+            _overwrite(path, data)
+        _sync_folder(path.parent)
+    except OSError as error:
+        remedy = f"check permissions and space of {path.parent}"
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); {remedy}") from None
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """Write in place, after a copy."""
+    with _written_beside(path, f".{path.name}.{os.getpid()}", path.read_bytes(), owned=False) as copy:
+        copy.replace(path.with_name(f"{path.name}.bak"))
+    with path.open("r+b") as handle:
+        handle.write(data)
+        handle.truncate()
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path, name: str, data: bytes, *, owned: bool = True) -> Iterator[Path]:
+    """Give a synced file of that name beside `path` with its permissions; it is removed if it is still there."""
+    temporary = path.with_name(name)
+    try:
+        with temporary.open("wb") as handle:
+            _copy_permissions(path, handle.fileno(), owned=owned)
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        yield temporary
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _copy_permissions(path: Path, descriptor: int, *, owned: bool) -> None:
+    """Give an open file the owner, group, mode and extended attributes (ACLs, labels) of `path`.
+
+    Raises:
+        PermissionError: the owner cannot be given, and `owned` asks for it.
+    """
+    facts = path.stat()
+    if (facts.st_uid, facts.st_gid) != (os.fstat(descriptor).st_uid, os.fstat(descriptor).st_gid):
+        with contextlib.nullcontext() if owned else contextlib.suppress(PermissionError):
+            os.fchown(descriptor, facts.st_uid, facts.st_gid)
+    os.fchmod(descriptor, facts.st_mode & 0o7777)
+    with contextlib.suppress(OSError):  # the file system knows no attributes, or this one belongs to the system
+        for attribute in os.listxattr(path):
+            os.setxattr(descriptor, attribute, os.getxattr(path, attribute))
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
