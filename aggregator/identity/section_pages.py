@@ -7,6 +7,7 @@ article taken for a listing is only not joined with another one.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from aggregator.models.records import Key
 
@@ -30,18 +31,23 @@ _SECTION_NAMES = frozenset({
     "europe", "europa", "deutschland", "us",
 })  # fmt: skip
 _DATE_ARCHIVE = re.compile(r"/(?:199|20[0-9])[0-9](?:/[0-9]{1,2}){0,2}")
-# A folder of this name anywhere makes a listing.
+# A folder of this name anywhere makes a listing, unless the address ends like that of an article.
 _LISTING_WORDS = frozenset({
     "tag", "tags", "category", "categories", "kategorie", "thema", "themen", "topic", "topics", "author", "authors",
     "autor", "autoren", "search", "suche", "archive", "archiv", "rubrik", "feed", "rss", "login", "signin",
     "register", "newsletter", "newsletters",
 })  # fmt: skip
+_WORDS = re.compile(r"[^\W_]+")
+_MIN_WORDS = 4  # of a headline in an address; the names of rubrics and topics are shorter
+_ID = re.compile(r"[0-9]{5}")
 
 
 def is_listing(key: Key) -> bool:
     """Say whether a key means a home page or a section page, as far as an address tells.
 
     >>> is_listing(Key("https://example.org/news")), is_listing(Key("https://example.org/news/storm-kills-two"))
+    (True, False)
+    >>> is_listing(Key("https://example.org/archive/2020/08")), is_listing(Key("https://example.org/archive/x/615610"))
     (True, False)
     """
     match = _GENERIC.fullmatch(key)
@@ -56,10 +62,17 @@ def is_listing(key: Key) -> bool:
         return False
     segments = path[1:].split("/")
     return (
-        not _LISTING_WORDS.isdisjoint(segments)
+        (not _LISTING_WORDS.isdisjoint(segments) and not _ends_as_article(segments[-1]))
         or _DATE_ARCHIVE.fullmatch(path) is not None
         or all(segment.lower() in _SECTION_NAMES or _LANGUAGE.fullmatch(segment) for segment in segments)
     )
+
+
+def _ends_as_article(segment: str) -> bool:
+    """Say whether a last segment is a headline or an article's number; the name of a folder is neither."""
+    if segment in _LISTING_WORDS:
+        return False
+    return _ID.search(segment) is not None or len(_WORDS.findall(unquote(segment))) >= _MIN_WORDS
 
 
 def is_home(key: Key) -> bool:

@@ -362,3 +362,12 @@ def test_a_page_that_redirects_to_the_home_page_is_no_article(world: World) -> N
         world.follow(site.url())
         world.runs(2)
         assert world.titles() == ["About /a/2"]
+
+
+def test_a_short_link_to_an_article_in_a_folder_named_archive_is_stored(world: World) -> None:
+    """Folders named archive, themen, topics once made every address in them one of a section page."""
+    end = "/a/archive/2020/08/sturm/615610"
+    with Site(rss(item("/s/x1")), {"/s/x1": lambda peer: peer.redirect(end)}) as site:
+        world.follow(site.url())
+        world.run()
+        assert [article.url for article in world.articles] == [site.url(end)]
