@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from aggregator.demo.newsroom import Newsroom
     from aggregator.store import SqlStore
     from tests.support.databases import ReusedStore
     from tests.support.stores import StandingClock
@@ -100,3 +101,47 @@ def _fresh_url(request: pytest.FixtureRequest, folder: Path) -> str:
         return url
     shutil.copy(request.getfixturevalue("sqlite_template"), folder / "store.db")
     return f"sqlite:///{folder / 'store.db'}"
+
+
+# --- an installation that polls the bundled newsroom ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def room() -> Iterator[Newsroom]:
+    from aggregator.demo.newsroom import Newsroom
+
+    with Newsroom() as newsroom:
+        yield newsroom
+
+
+@pytest.fixture(scope="session")
+def filled(room: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration of an installation that ran once, its report beside it; for reading only."""
+    from tests.support.command import call
+
+    config = _configuration(tmp_path_factory.mktemp("filled"), room)
+    called = call("run-once", "--config", config, "--json")
+    assert (called.status, called.err) == (0, "")
+    (config.parent / "first.json").write_bytes(called.raw)
+    return config
+
+
+@pytest.fixture
+def own(filled: Path, room: Newsroom, tmp_path: Path) -> Path:
+    """A copy of that installation, to be changed."""
+    shutil.copytree(filled.parent, tmp_path / "own", ignore=shutil.ignore_patterns("*.locks"))
+    return _configuration(tmp_path / "own", room)
+
+
+@pytest.fixture
+def newcomer(room: Newsroom, tmp_path: Path) -> Path:
+    """A configuration of the newsroom, and nothing stored."""
+    return _configuration(tmp_path, room)
+
+
+def _configuration(folder: Path, room: Newsroom) -> Path:
+    from aggregator.demo.configuration import demo_config
+
+    path = folder / "aggregator.toml"
+    path.write_text(demo_config(folder, room), encoding="utf-8")
+    return path

@@ -74,6 +74,16 @@ def call(
         return Called(status, out.content, err.content.decode())
 
 
+def assert_one_line(called: Called, status: int, *words: str) -> None:
+    """The command said one line on stderr, with these words, and nothing on stdout."""
+    assert called.status == status, called
+    assert called.out == ""
+    assert called.err.startswith("aggregator: ")
+    assert called.err.count("\n") == 1
+    for word in words:
+        assert word in called.err
+
+
 @contextmanager
 def _streams(stdin: bytes, terminal: str) -> Iterator[tuple[_Stream, _Stream]]:
     before = sys.stdin, sys.stdout, sys.stderr

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
-import shutil
-import signal
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,9 +12,8 @@ import pytest
 
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
-from tests.support.command import Called, call
+from tests.support.command import assert_one_line, call
 
-COMMAND = [sys.executable, "-m", "aggregator"]
 READING = [
     ("articles", "list"),
     ("articles", "show", "x"),
@@ -35,51 +28,10 @@ READING = [
 FEED_OF = '[[feeds]]\nurl = "{}"\n'
 
 
-def assert_one_line(called: Called, status: int, *words: str) -> None:
-    assert called.status == status, called
-    assert called.out == ""
-    assert called.err.startswith("aggregator: ")
-    assert called.err.count("\n") == 1
-    for word in words:
-        assert word in called.err
-
-
 def config_in(folder: Path, text: str = "") -> Path:
     path = folder / "aggregator.toml"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-@pytest.fixture(autouse=True)
-def _no_configuration_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/nonexistent")
-    monkeypatch.delenv("AGGREGATOR_CONFIG", raising=False)
-
-
-@pytest.fixture(scope="module")
-def room() -> Iterator[Newsroom]:
-    with Newsroom() as newsroom:
-        yield newsroom
-
-
-@pytest.fixture(scope="module")
-def filled(room: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("filled")
-    config = config_in(folder, demo_config(folder, room))
-    assert call("run-once", "--config", config).status == 0
-    return config
-
-
-@pytest.fixture
-def own(filled: Path, room: Newsroom, tmp_path: Path) -> Path:
-    shutil.copytree(filled.parent, tmp_path / "own", ignore=shutil.ignore_patterns("*.locks"))
-    return config_in(tmp_path / "own", demo_config(tmp_path / "own", room))
-
-
-@pytest.fixture
-def newcomer(room: Newsroom, tmp_path: Path) -> Path:
-    """A configuration of the newsroom, and nothing stored."""
-    return config_in(tmp_path, demo_config(tmp_path, room))
 
 
 # --- usage ------------------------------------------------------------------------------------------------------------
@@ -356,140 +308,3 @@ def test_little_room_on_the_disk(newcomer: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AGGREGATOR_STORAGE__MIN_FREE", "1000000GiB")
     assert_one_line(call("run-once", "--config", newcomer), 3, "min_free")
     assert len(room.requests) == asked
-
-
-# --- what needs a process of its own ----------------------------------------------------------------------------------
-
-
-def run(
-    *arguments: str, before: Callable[[], object] | None = None, **options: object
-) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        [*COMMAND, *arguments], preexec_fn=before, timeout=60, **{"capture_output": True, **options}
-    )
-
-
-def limit_files() -> None:
-    """Let no file grow beyond 300 KiB: SQLite takes that for a full disk."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300 * 1024, 300 * 1024))
-
-
-def test_a_full_disk_loses_nothing(newcomer: Path) -> None:
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    done = run("run-once", "--config", str(newcomer), before=limit_files, env=unmeasured)
-    assert done.returncode == 3, done
-    lines = done.stderr.decode().splitlines()
-    assert lines[-1].startswith("aggregator: ")
-    assert b"Traceback" not in done.stderr
-    assert call("run-once", "--config", newcomer, "--all").status == 0
-    articles = call("export", "--config", newcomer).records
-    files = sorted((newcomer.parent / "articles").glob("*/*/*/*.txt"))
-    assert len(articles) > 10
-    assert {path.stem.partition("_")[2] for path in files} == {article["id"] for article in articles}
-    assert not list(newcomer.parent.rglob("*.tmp"))
-
-
-def test_a_reader_that_has_seen_enough(filled: Path) -> None:
-    line = f'"{sys.executable}" -m aggregator export --config "{filled}" | head -c 10'
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, timeout=60)
-    assert (done.returncode, done.stderr, done.stdout[:6]) == (0, b"", b'{"id":')
-
-
-def test_stdout_that_takes_nothing(filled: Path) -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = run("export", "--config", str(filled), stdout=full, stderr=subprocess.PIPE, capture_output=False)
-    assert (done.returncode, done.stderr) == (3, b"aggregator: No space left on device\n") or (
-        done.returncode == 3 and done.stderr.count(b"\n") == 1
-    )
-
-
-def test_stdout_that_is_closed() -> None:
-    done = run(
-        "identify", "http://x.example/", before=lambda: os.close(1), capture_output=False, stderr=subprocess.PIPE
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"LANG": "C", "LC_ALL": "C"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "ascii"},
-    ],
-)
-def test_any_locale_gives_utf_8(environment: dict[str, str]) -> None:
-    odd = ["http://x.example/é☃", b"http://x.example/\xff", "\N{RIGHT-TO-LEFT OVERRIDE}\x1b]0;owned\x07"]
-    given = [os.fsencode(one) if isinstance(one, str) else one for one in odd]
-    for options in ((), ("--json",)):
-        done = subprocess.run(
-            [*COMMAND, "identify", *options, *given], capture_output=True, env={**os.environ, **environment}, timeout=60
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        lines = done.stdout.decode().splitlines()
-        assert len(lines) == 3
-        assert "\x1b" not in done.stdout.decode()
-    assert json.loads(lines[0])["url"].startswith("http://x.example/")
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_run_once_ends_in_order_after_a_signal(
-    newcomer: Path, room: Newsroom, number: signal.Signals, status: int
-) -> None:
-    text = newcomer.read_text(encoding="utf-8").replace('"50ms"', '"20s"')
-    newcomer.write_text(text, encoding="utf-8")  # the second page of a host is a long way off
-    asked = len(room.requests)
-    with subprocess.Popen(
-        [*COMMAND, "run-once", "--json", "--config", str(newcomer)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        while len(room.requests) < asked + 5:
-            assert process.poll() is None
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (status, b"")
-    assert json.loads(out)["feeds"]["polled"] > 0
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_any_other_command_ends_quietly_after_a_signal(number: signal.Signals, status: int) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "identify", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"x\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == b"-\tno-url\tx\n"
-        process.send_signal(number)
-        _, err = process.communicate(timeout=30)
-    assert (process.returncode, err.strip()) == (status, b"")
-
-
-def test_a_store_that_is_held(own: Path, room: Newsroom, tmp_path: Path) -> None:
-    asked = len(room.requests)
-    with sqlite3.connect(own.parent / "aggregator.db") as connection:
-        connection.execute("UPDATE feeds SET due_at = 0")
-        connection.execute("UPDATE hosts SET feeds_due_at = 0, not_before = 0")
-    connection.close()
-    with subprocess.Popen(
-        [*COMMAND, "run", "--config", str(own)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        while len(room.requests) == asked:
-            assert process.poll() is None
-        assert_one_line(call("run", "--config", own), 4, "another `aggregator run`")
-        assert_one_line(call("db", "upgrade", "--config", own), 4, "another process holds the store")
-        copy = f"sqlite:///{tmp_path / 'copy.db'}"
-        assert_one_line(call("db", "copy", copy, "--config", own), 4, "another process holds the store")
-        assert call("run-once", "--config", own).status == 0
-        assert call("db", "backup", tmp_path / "backup.db", "--config", own).status == 0
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (0, b"")
-    assert b"Traceback" not in err

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from tests.support.command import Called, call
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SEED = ROOT / "seeds" / "000_140eb00cdc832ed0.txt"
 SHORT = "http://p.dw.com/p/4JNNH"
 LONG = "http://www.dw.com/en/ukraine-russia-says-kherson-city-pullout-completed/a-63723431"
@@ -50,39 +47,6 @@ ARTICLE: dict[str, type | tuple[type, ...]] = {
     "raw": str,
 }
 UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
-
-
-@pytest.fixture(autouse=True)
-def _no_configuration_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/nonexistent")
-    monkeypatch.delenv("AGGREGATOR_CONFIG", raising=False)
-
-
-@pytest.fixture(scope="module")
-def room() -> Iterator[Newsroom]:
-    with Newsroom() as newsroom:
-        yield newsroom
-
-
-@pytest.fixture(scope="module")
-def filled(room: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The configuration of an installation that ran once; for reading only."""
-    folder = tmp_path_factory.mktemp("filled")
-    config = folder / "aggregator.toml"
-    config.write_text(demo_config(folder, room), encoding="utf-8")
-    called = call("run-once", "--config", config, "--json")
-    assert (called.status, called.err) == (0, "")
-    (folder / "first.json").write_bytes(called.raw)
-    return config
-
-
-@pytest.fixture
-def own(filled: Path, room: Newsroom, tmp_path: Path) -> Path:
-    """A copy of that installation, to be changed."""
-    shutil.copytree(filled.parent, tmp_path / "own", ignore=shutil.ignore_patterns("*.locks"))
-    config = tmp_path / "own" / "aggregator.toml"
-    config.write_text(demo_config(config.parent, room), encoding="utf-8")
-    return config
 
 
 def ids(called: Called) -> list[str]:
