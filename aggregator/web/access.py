@@ -26,7 +26,7 @@ _HEADERS: Final = (
     (b"content-security-policy", _POLICY.encode("ascii")),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
@@ -86,9 +86,14 @@ def _is_ours(host: bytes) -> bool:
 
 
 def _is_foreign(headers: dict[bytes, bytes]) -> bool:
-    """Tell whether a browser says that another site's page sent this (Fetch Metadata; Origin, RFC 6454)."""
-    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
-        return True
+    """Return whether a browser says that another site's page sent this request.
+
+    Sec-Fetch-Site decides where it is sent (https and localhost alone): a page under `Referrer-Policy: no-referrer`
+    sends `Origin: null` even to its own site. Without it Origin decides (RFC 6454); scripts send neither.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"none", b"same-origin")
     origin = headers.get(b"origin")
     return origin is not None and urlsplit(origin).netloc != headers.get(b"host", b"")
 

@@ -64,7 +64,7 @@ def create_app(
 
 def _add_probes(app: FastAPI, site: Site) -> None:
     @app.get("/healthz", include_in_schema=False)
-    def is_alive() -> Response:
+    async def is_alive() -> Response:  # in the event loop: answers even where every thread waits for the store
         return PlainTextResponse("ok\n")
 
     @app.get("/readyz", include_in_schema=False)

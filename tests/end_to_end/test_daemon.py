@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import requests
@@ -69,6 +72,40 @@ def test_a_feed_that_is_added_is_polled_within_seconds(
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+@contextmanager
+def few_descriptors(number: int) -> Iterator[None]:
+    """Let processes that are started in here have so many open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_silent_connections_to_the_page_cost_the_poller_nothing(installation: Installation, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = probe.getsockname()[:2]
+    text = installation.config.read_text(encoding="utf-8").replace('listen = ""', f'listen = "127.0.0.1:{address[1]}"')
+    head, *feeds = text.split("[[feeds]]")
+    installation.config.write_text(head, encoding="utf-8")
+    systemd = Systemd(tmp_path / "notify")
+    with ExitStack() as stack:
+        with few_descriptors(256):
+            process = stack.enter_context(daemon(installation, systemd))
+        wait_for(lambda: systemd.heard("WATCHDOG=1"), "a tick")
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(address, timeout=60))
+        assert requests.get(f"http://127.0.0.1:{address[1]}/healthz", timeout=60).status_code == 200
+        installation.config.write_text("[[feeds]]".join([head, *feeds]), encoding="utf-8")
+        wait_for(lambda: len(files(installation)) > 10, "articles")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in log
+    assert "in trouble" not in log
 
 
 def test_status_page_metrics_and_probes(installation: Installation, tmp_path: Path) -> None:
