@@ -31,7 +31,7 @@ from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.memory import collect_seldom, share_heaps
 from aggregator.engine.poll_budget import remembered
 from aggregator.engine.pool import WorkerPool
-from aggregator.engine.visit_runner import Visits
+from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import ConfigError, StorageError
 from aggregator.http.fetch import HttpFetcher
 from aggregator.identity.identify import identify, key_version
@@ -44,7 +44,7 @@ from aggregator.schedule.due_times import forced_due, is_skipped
 from aggregator.sinks.publish import Published, publish
 from aggregator.store import SqlStore, open_store
 from aggregator.visits.collect import PageLimits
-from aggregator.visits.host_session import Tools, VisitPolicy
+from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class App:
     fetcher: HttpFetcher
     pool: WorkerPool
     readers: Readers
-    visits: Visits
+    visits: VisitRunner
     sinks: tuple[Sink, ...]
 
     def request_stop(self) -> None:
@@ -173,10 +173,10 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         workers = pool or own_pool
         readers = Readers(workers, WorkerPool(workers.workers, workers.timeout))
         try:
-            tools = _tools(config, clock, store, raw_store, publishers, fetcher, readers)
-            visits = Visits(
-                tools,
-                ExtractionLine(tools, workers, _extraction_settings(config)),
+            context = _visit_context(config, clock, store, raw_store, publishers, fetcher, readers)
+            visits = VisitRunner(
+                context,
+                ExtractionLine(context, workers, _extraction_settings(config)),
                 workers=config.polling.workers,
                 max_pages=config.polling.max_pages_per_visit,
             )
@@ -215,9 +215,9 @@ def reload_app(app: App, config: Config) -> App:
     for change in (*(f"+ {name}" for name in report.added), *(f"- {name}" for name in report.removed), *report.changed):
         logger.info("feeds changed", extra={"change": change})
     fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
-    tools = _tools(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.readers)
+    context = _visit_context(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.readers)
     app.visits.reconfigure(
-        tools, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
+        context, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )
     return replace(app, config=config, publishers=publishers, fetcher=fetcher, sinks=sinks_of(config))
 
@@ -233,7 +233,7 @@ def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
     )
 
 
-def _tools(
+def _visit_context(
     config: Config,
     clock: Clock,
     store: SqlStore,
@@ -241,8 +241,8 @@ def _tools(
     publishers: Publishers,
     fetcher: HttpFetcher,
     readers: Readers,
-) -> Tools:
-    return Tools(
+) -> VisitContext:
+    return VisitContext(
         store=store,
         fetcher=fetcher,
         raw_store=raw_store,

@@ -136,9 +136,9 @@ class Service:
 
     def _observe(self) -> None:
         """Let every request and poll from now on be measured."""
-        tools = self.app.visits.tools
+        context = self.app.visits.context
         fetcher = MeteredFetcher(self.app.fetcher, self._metrics)
-        self.app.visits.tools = replace(tools, fetcher=fetcher, on_poll=self._on_poll)
+        self.app.visits.context = replace(context, fetcher=fetcher, on_poll=self._on_poll)
 
     def _on_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
         self._metrics.observe_poll(feed, record, recorded)
@@ -265,14 +265,14 @@ class Service:
         now, feeds = time.monotonic(), self.app.config.subscriptions()
         elapsed, self._steered_at = timedelta(seconds=now - self._steered_at), now
         adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
-        tools = self.app.visits.tools
+        context = self.app.visits.context
         try:
             share = adaptive * self._engine.share  # what other members of a fleet poll, they count
-            policy = self._steering.steer(tools.polling.policy, feeds=share, elapsed=elapsed)
+            policy = self._steering.steer(context.polling.policy, feeds=share, elapsed=elapsed)
         except StorageError as error:
             logger.warning("budget not steered", extra={"reason": str(error)})
             return
-        self.app.visits.tools = replace(tools, polling=replace(tools.polling, policy=policy))
+        self.app.visits.context = replace(context, polling=replace(context.polling, policy=policy))
 
     def _extract(self) -> None:
         paused = False
@@ -306,7 +306,7 @@ class Service:
             if config.config_hash != self.app.config.config_hash:
                 before = self.app.fetcher
                 self.app = reload_app(self.app, config)
-                self._rekey_from = time.monotonic() + self.app.visits.tools.policy.lease.total_seconds()
+                self._rekey_from = time.monotonic() + self.app.visits.context.policy.lease.total_seconds()
                 self._observe()
                 if before is not self.app.fetcher:
                     self._close_later(before)
@@ -317,7 +317,7 @@ class Service:
 
     def _close_later(self, fetcher: HttpFetcher) -> None:
         """Close what visits under way may still use, once they have ended."""
-        at = self.app.clock.now() + self.app.visits.tools.policy.lease
+        at = self.app.clock.now() + self.app.visits.context.policy.lease
         self._scheduler.add_job(fetcher.close, "date", run_date=at)
 
     def _tell(self, **messages: str | int) -> None:

@@ -20,7 +20,7 @@ from aggregator.models.records import FetchedPage, PageFailed, PageId
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import ArticleOutcome, Collected, Onward
 from aggregator.schedule.due_times import next_page_attempt, revisit_at
-from aggregator.visits.host_session import Tools
+from aggregator.visits.context import VisitContext
 from aggregator.wakeup import Bell
 
 logger = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ class ExtractionLine:
     one by one.
     """
 
-    def __init__(self, tools: Tools, pool: WorkerPool, settings: ExtractionSettings) -> None:
-        self.tools = tools
+    def __init__(self, context: VisitContext, pool: WorkerPool, settings: ExtractionSettings) -> None:
+        self.context = context
         self.settings = settings
         self._counts = Tally()
         self._pool = pool
@@ -94,7 +94,7 @@ class ExtractionLine:
     def give_back(self) -> None:
         """Return what is in hand to the store; its attempt does not count."""
         for page in self._in_hand.values():
-            self.tools.store.give_back_page(page)
+            self.context.store.give_back_page(page)
         self._in_hand.clear()
         self._alone.clear()
 
@@ -108,15 +108,15 @@ class ExtractionLine:
         lease = self.settings.timeout * (1 + _QUEUED_AHEAD) + _LEASE_MARGIN
         while room and self._alone:
             page = self._alone.popleft()
-            if self.tools.store.renew_page(page, lease):
+            if self.context.store.renew_page(page, lease):
                 self._submit([page])
                 room -= 1
             else:
                 self._done(page, "lost")
         if not room:
             return
-        folder = self.tools.raw_store.folder
-        pages = self.tools.store.claim_fetched(room, lease, folder, scope=scope, batch=_TOGETHER)
+        folder = self.context.raw_store.folder
+        pages = self.context.store.claim_fetched(room, lease, folder, scope=scope, batch=_TOGETHER)
         self._in_hand.update({page.id: page for page in pages})
         for task in _tasks(pages):
             self._submit(task)
@@ -127,7 +127,7 @@ class ExtractionLine:
         What is in hand when the process is killed counts as tried, so nothing is held while the workers start.
         """
         if not self._pool.is_warm:
-            self._is_starting = self._is_starting or self.tools.store.waiting_for_extraction() > 0
+            self._is_starting = self._is_starting or self.context.store.waiting_for_extraction() > 0
             if self._is_starting:
                 self._pool.warm_up(self.wake)
             return False
@@ -137,11 +137,13 @@ class ExtractionLine:
     def _submit(self, pages: Sequence[FetchedPage]) -> None:
         jobs, held = [], []
         for page in pages:
-            bodies = bodies_of(page, self.tools.raw_store.get)
+            bodies = bodies_of(page, self.context.raw_store.get)
             if bodies is None:
                 self._fail(page, PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone"))
                 continue
-            jobs.append(extraction_job(page, bodies, self.tools.rules_of, self.settings.mode, self.tools.publishers))
+            jobs.append(
+                extraction_job(page, bodies, self.context.rules_of, self.settings.mode, self.context.publishers)
+            )
             held.append(page)
         if held:
             self._tasks += 1
@@ -154,7 +156,7 @@ class ExtractionLine:
 
     def _gather(self) -> list[_Done]:
         """Return what has finished, and what finishes in a moment unless there is something else to do."""
-        done, clock = list(self._at_hand()), self.tools.clock
+        done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
         while 0 < len(done) < self._tasks and self._bell.wait(until - clock.monotonic()):
             self._bell.silence()
@@ -184,7 +186,7 @@ class ExtractionLine:
             match outcome_of(future):
                 case None:
                     for page in held:
-                        self.tools.store.give_back_page(page)
+                        self.context.store.give_back_page(page)
                         del self._in_hand[page.id]
                 case PageFailed() as failed if len(pages) == 1:
                     for page in held:
@@ -212,7 +214,7 @@ class ExtractionLine:
             if isinstance(result, PageFailed):
                 self._fail(page, result)
                 continue
-            record = article_record(page, result, self.tools.publishers)
+            record = article_record(page, result, self.context.publishers)
             if failed is not None and (retry_at := self._next_try_of_part(page)) is not None:
                 yield ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
                 continue
@@ -221,7 +223,7 @@ class ExtractionLine:
 
     def _go_on(self, page: FetchedPage, onward: Onward, scope: RunScope | None) -> None:
         """Have the next part of an article fetched."""
-        host_id = self.tools.store.record_onward(page, onward)
+        host_id = self.context.store.record_onward(page, onward)
         if host_id is not None and scope is not None:
             scope.add(host_id, page.id)
         del self._in_hand[page.id]
@@ -230,7 +232,7 @@ class ExtractionLine:
         """Return when the page is asked for again, if its article changed and if not."""
         if page.raw is None:
             return (self._next_try(page, page.failed),) * 2
-        now, revisit = self.tools.store.now(), self.settings.revisit
+        now, revisit = self.context.store.now(), self.settings.revisit
         return (
             revisit_at(page, changed=True, now=now, revisit=revisit),
             revisit_at(page, changed=False, now=now, revisit=revisit),
@@ -240,7 +242,7 @@ class ExtractionLine:
         """Return when a page that failed is asked for again; one that is kept as the feed has it (None) never is."""
         if failed is None:
             return None
-        now, random = self.tools.store.now(), self.tools.random
+        now, random = self.context.store.now(), self.context.random
         return next_page_attempt(page.attempts, failed.cause, None, now=now, random=random)
 
     def _next_try_of_part(self, page: FetchedPage) -> datetime | None:
@@ -248,7 +250,7 @@ class ExtractionLine:
         part = page.parts[-1]
         if part.failed is None:
             return None
-        now, random = self.tools.store.now(), self.tools.random
+        now, random = self.context.store.now(), self.context.random
         return next_page_attempt(part.tries, part.failed.cause, None, now=now, random=random)
 
     def _keep(self, outcomes: Sequence[ArticleOutcome]) -> None:
@@ -260,7 +262,7 @@ class ExtractionLine:
         if not outcomes:
             return
         try:
-            recorded = self.tools.store.record_articles(outcomes)
+            recorded = self.context.store.record_articles(outcomes)
         except StorageError:
             if len(outcomes) == 1:
                 del self._in_hand[outcomes[0].page.id]
@@ -285,7 +287,7 @@ class ExtractionLine:
             next_at = self._next_try(page, page.failed)
         else:
             next_at = self._next_try(page, failed) if again or failed.cause in _RETRIED else None
-        self.tools.store.record_extraction_failure(page, failed, next_at)
+        self.context.store.record_extraction_failure(page, failed, next_at)
         self._done(page, "failed")
         logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
@@ -296,7 +298,7 @@ class ExtractionLine:
             return
         for raw in (page.raw, *(part.raw for part in page.parts)):
             if raw is not None:
-                self.tools.raw_store.delete(raw.content_hash)
+                self.context.raw_store.delete(raw.content_hash)
 
 
 def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from aggregator.engine.jobs import Carrier, JobQueue
-from aggregator.engine.visit_runner import Visits
+from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import StorageError
 from aggregator.models.records import HostId
 from aggregator.ports.store_records import Claim
@@ -44,7 +44,7 @@ class FleetStore(Protocol):
 class FleetEngine:
     """One member of a fleet. Every member fills the queue, one at a time; `uri` names the database."""
 
-    def __init__(self, visits: Visits, store: FleetStore, uri: str) -> None:
+    def __init__(self, visits: VisitRunner, store: FleetStore, uri: str) -> None:
         self.visits = visits
         self._store = store
         self._uri = uri
@@ -92,8 +92,8 @@ class FleetEngine:
         try:
             visits = self.visits
             self._begun = 0
-            with_pages = visits.feel_pressure()
-            filled = self._store.fill_queue(self._queue, visits.workers, visits.tools.policy.lease, pages=with_pages)
+            with_pages = visits.update_backpressure()
+            filled = self._store.fill_queue(self._queue, visits.workers, visits.context.policy.lease, pages=with_pages)
             self._fleet = filled.fleet
             return filled.queued
         finally:
@@ -121,13 +121,13 @@ class FleetEngine:
         """Do one job: visit the host, if the claim that was queued still holds."""
         visits = self.visits
         try:
-            claim = self._store.resume(host_id, token, visits.tools.policy.lease)
+            claim = self._store.resume(host_id, token, visits.context.policy.lease)
             if claim is None:
                 logger.debug("the job came too late", extra={"host_id": host_id, "token": token})
                 return
-            visits.take(claim)
+            visits.start(claim)
             try:
-                visits.hold(
+                visits.run_visit(
                     claim,
                     max_pages=visits.max_pages,
                     others_due=lambda: visits.running >= visits.workers,
@@ -135,7 +135,7 @@ class FleetEngine:
                     length=_LENGTH,
                 )
             finally:
-                visits.put_down(claim)
+                visits.finish(claim)
             self._begun += 1
             if self._begun > visits.workers / 2 and not visits.stopping:
                 self._fill_queue()  # short visits empty the queue between two ticks

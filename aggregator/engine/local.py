@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aggregator.engine.visit_runner import Visits
+from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import StorageError
 from aggregator.models.records import HostId
 from aggregator.ports.run_scope import RunScope
@@ -44,7 +44,7 @@ class LocalEngine:
 
     share = 1.0
 
-    def __init__(self, visits: Visits) -> None:
+    def __init__(self, visits: VisitRunner) -> None:
         self.visits = visits
         self._lock = threading.Lock()
         self._pages_asked: Counter[HostId] = Counter()
@@ -59,10 +59,10 @@ class LocalEngine:
         free = visits.workers - visits.running
         if free <= 0 or visits.stopping:
             return 0
-        with_pages = visits.feel_pressure()
-        claims = visits.tools.store.claim_hosts(free, visits.tools.policy.lease, scope=scope, pages=with_pages)
+        with_pages = visits.update_backpressure()
+        claims = visits.context.store.claim_hosts(free, visits.context.policy.lease, scope=scope, pages=with_pages)
         for claim in claims:
-            visits.take(claim)
+            visits.start(claim)
             threading.Thread(
                 target=self._hold_visits, args=(claim, scope), name=f"visit {claim.host}", daemon=True
             ).start()
@@ -81,21 +81,21 @@ class LocalEngine:
         try:
             while self._visit(held, scope):
                 claim = self._next_claim(scope)
-                self.visits.put_down(held, claim)
+                self.visits.finish(held, claim)
                 if claim is None:
                     return
                 held = claim
         except StorageError as error:
             self.visits.fail(error)
         finally:
-            self.visits.put_down(held)
+            self.visits.finish(held)
 
     def _next_claim(self, scope: RunScope | None) -> Claim | None:
         visits = self.visits
         if visits.stopping or self._resting or visits.error is not None:
             return None
-        tools = visits.tools
-        claims = tools.store.claim_hosts(1, tools.policy.lease, scope=scope, pages=visits.with_pages)
+        context = visits.context
+        claims = context.store.claim_hosts(1, context.policy.lease, scope=scope, pages=visits.with_pages)
         return claims[0] if claims else None
 
     def _visit(self, claim: Claim, scope: RunScope | None) -> bool:
@@ -104,7 +104,7 @@ class LocalEngine:
         asked = self._pages_asked[host] if scope is not None else 0
         seen = scope.additions if scope is not None else 0
         with_pages = visits.with_pages
-        report = visits.hold(
+        report = visits.run_visit(
             claim,
             scope=scope,
             max_pages=visits.max_pages - asked,
@@ -120,7 +120,7 @@ class LocalEngine:
             full = self._pages_asked[host] >= visits.max_pages
         if scope is None:
             return True
-        if report.is_over:
+        if report.host_done:
             scope.drop_host(host)
         elif with_pages and (report.is_empty or (full and not report.feeds_polled)):
             scope.drop_host(host, seen)  # nothing of this run is left here, or its share of pages is used up
@@ -137,7 +137,7 @@ class LocalEngine:
             StorageError: the store failed while the run was under way.
         """
         visits = self.visits
-        clock, store, line = visits.tools.clock, visits.tools.store, visits.line
+        clock, store, line = visits.context.clock, visits.context.store, visits.line
         started = clock.monotonic()
         filled_at = started - _FILL_EVERY
         patience: datetime | None = None
@@ -178,7 +178,7 @@ class LocalEngine:
             entries_seen=totals["entries_seen"],
             entries_new=totals["entries_new"],
             pages_collected=sum(totals[f"articles_{kind}"] for kind in ("new", "updated", "unchanged", "duplicate")),
-            pages_waiting=self.visits.tools.store.counts().pages_due,
+            pages_waiting=self.visits.context.store.counts().pages_due,
             pages_failed=totals["pages_failed"] + totals["articles_failed"],
             articles_new=totals["articles_new"],
             articles_updated=totals["articles_updated"],

@@ -15,8 +15,9 @@ from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.errors import StorageError
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
-from aggregator.visits.host_session import Tools
-from aggregator.visits.visit import VisitReport, visit
+from aggregator.visits.context import VisitContext
+from aggregator.visits.report import VisitReport
+from aggregator.visits.visit import HostVisit
 from aggregator.wakeup import Bell
 
 logger = logging.getLogger(__name__)
@@ -50,19 +51,19 @@ class Engine(Protocol):
         ...
 
 
-class Visits:
-    """The visits under way and the counters of what was done. `tools` and `workers` may change while it runs."""
+class VisitRunner:
+    """The visits under way and the counters of what was done. `context` and `workers` may change while it runs."""
 
-    def __init__(self, tools: Tools, line: ExtractionLine, *, workers: int, max_pages: int) -> None:
-        self.tools = tools
+    def __init__(self, context: VisitContext, line: ExtractionLine, *, workers: int, max_pages: int) -> None:
+        self.context = context
         self.line = line
         self.workers = workers
         self.max_pages = max_pages
         self.with_pages = True  # False: too many pages wait for extraction
-        self.last_moved_at = tools.clock.monotonic()
+        self.last_moved_at = context.clock.monotonic()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._put_down = Bell()  # a visit is over
+        self._finished = Bell()  # a visit is over
         self._running: dict[int, Claim] = {}
         self._totals = Tally()
         self._error: BaseException | None = None
@@ -79,35 +80,35 @@ class Visits:
         counts.update({f"articles_{kind}": count for kind, count in self.line.counts.items()})
         return counts
 
-    def reconfigure(self, tools: Tools, extraction: ExtractionSettings, workers: int, max_pages: int) -> None:
+    def reconfigure(self, context: VisitContext, extraction: ExtractionSettings, workers: int, max_pages: int) -> None:
         """Use other settings from the next visit and the next page on."""
-        self.tools = self.line.tools = tools
+        self.context = self.line.context = context
         self.line.settings = extraction
         self.workers, self.max_pages = workers, max_pages
 
-    def feel_pressure(self) -> bool:
+    def update_backpressure(self) -> bool:
         """Look how much waits for extraction; return whether visits may collect pages."""
-        self.with_pages = self.tools.store.waiting_for_extraction() < _BACK_PRESSURE
+        self.with_pages = self.context.store.waiting_for_extraction() < _BACK_PRESSURE
         return self.with_pages
 
     # --- one visit ---------------------------------------------------------------------------------------------------
 
-    def take(self, claim: Claim) -> None:
+    def start(self, claim: Claim) -> None:
         """A visit begins."""
         with self._lock:
             self._running[claim.host_id] = claim
 
-    def put_down(self, held: Claim, taken: Claim | None = None) -> None:
+    def finish(self, held: Claim, taken: Claim | None = None) -> None:
         """A visit is over; its thread goes on with `taken`."""
         with self._lock:
             if self._running.get(held.host_id) is held:
                 del self._running[held.host_id]
             if taken is not None:
                 self._running[taken.host_id] = taken
-        self._put_down.ring()
+        self._finished.ring()
         self.line.wake()
 
-    def hold(
+    def run_visit(
         self,
         claim: Claim,
         *,
@@ -121,19 +122,19 @@ class Visits:
 
         A bug ends this visit only, its lease runs out. A store that fails is for `take_error`.
         """
-        tools = self.tools
+        context = self.context
         if length is not None:
-            tools = replace(tools, policy=replace(tools.policy, length=length))
+            context = replace(context, policy=replace(context.policy, length=length))
         try:
-            report = visit(
+            visit = HostVisit(
                 claim,
-                tools,
+                context,
                 scope=scope,
                 max_pages=max_pages,
                 others_due=others_due,
                 stopping=self._stopping.is_set,
-                with_pages=with_pages,
             )
+            report = visit.run(with_pages=with_pages)
         except (StorageError, OSError) as error:
             self.fail(error)
             return None
@@ -144,7 +145,7 @@ class Visits:
         return report
 
     def _add(self, report: VisitReport) -> None:
-        self.last_moved_at = self.tools.clock.monotonic()
+        self.last_moved_at = self.context.clock.monotonic()
         self._totals.add(
             {
                 "feeds_polled": report.feeds_polled,
@@ -188,15 +189,15 @@ class Visits:
     def stop(self) -> None:
         """End visits within a few seconds; what is still in hand then is given back."""
         self.request_stop()
-        deadline = self.tools.clock.monotonic() + _STOP_PATIENCE
-        while self._running and (left := deadline - self.tools.clock.monotonic()) > 0:
-            self._put_down.wait(left)
-            self._put_down.silence()
+        deadline = self.context.clock.monotonic() + _STOP_PATIENCE
+        while self._running and (left := deadline - self.context.clock.monotonic()) > 0:
+            self._finished.wait(left)
+            self._finished.silence()
         with self._lock:
             unfinished = tuple(self._running.values())
         try:
             for claim in unfinished:
-                self.tools.store.release(claim, failures=claim.failures)
+                self.context.store.release(claim, failures=claim.failures)
             self.line.give_back()
         except StorageError as error:
             logger.warning("not given back; it is anyone's when its lease ends", extra={"reason": str(error)})

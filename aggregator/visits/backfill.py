@@ -1,7 +1,7 @@
-"""Find what a gap lost: one older page of a feed, or one news sitemap, at a time. Knows neither store nor lease.
+"""Find the entries that a gap lost: one older page of a feed, or one news sitemap, at a time. Knows no store or lease.
 
-Off unless `[polling] fill_gaps` says so. A feed with a gap to fill is due at once; each step is a request of its own,
-at the host's pace and under its robots.txt, and at most ten are made for a gap. The feed's own polls go first.
+Off unless `[polling] fill_gaps` is true. A feed with an open gap is due at once. Each step is one request, at the
+host's pace and allowed by its robots.txt. A gap gets at most ten requests. The feed's own polls come first.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Final
 
 from aggregator.feeds.older_entries import choose_sitemaps, is_index, named_in_index, older_page, section_of
-from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
-from aggregator.models.records import Entry, Feed, FeedState, GapFill, ParsedFeed, Source
+from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Redirected
+from aggregator.models.records import Entry, Feed, FeedState, GapFill, Source
 from aggregator.ports.store_records import PollOutcome, PollRecord, Sighting
 from aggregator.schedule.due_times import update_stats
-from aggregator.visits.poll import FeedReader, FirstSeen, PollSettings
+from aggregator.visits.poll import FeedReader, PollSettings
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +40,8 @@ _PASSING: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """What an answer is read with."""
-
-    read: FeedReader
-    first_seen: FirstSeen
-
-
 def request_of(source: Source, settings: PollSettings) -> FetchRequest:
-    """Return the request for a page or sitemap; without validators, it is asked for once."""
+    """Return the request for a page or sitemap; without validators, since it is fetched once."""
     return FetchRequest(
         url=source.url,
         accept="feed",
@@ -62,72 +54,109 @@ def request_of(source: Source, settings: PollSettings) -> FetchRequest:
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
-def read_answer(feed: Feed, filling: GapFill, result: FetchResult, reader: Reader, now: datetime) -> PollRecord:
-    """Say what to record after the first of the sources was asked."""
-    asked = replace(filling, asked=(*filling.asked, filling.sources[0].url))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceContent:
+    """What a source showed. `decide` needs to know when each of the `candidates` was first seen.
+
+    `entries_seen` None: it is neither a feed nor a news sitemap. `instead` are the sources that it names: the next page
+    of the feed, the sitemaps of an index.
+    """
+
+    entries_seen: int | None = None
+    candidates: tuple[Sighting, ...] = ()
+    instead: tuple[Source, ...] = ()
+
+
+def read_source(feed: Feed, fill: GapFill, result: FetchResult, read: FeedReader, now: datetime) -> SourceContent:
+    """Read the answer of the first of the sources."""
     match result:
-        case Fetched() if filling.sources[0].kind == "sitemap":
-            return _read_sitemap(feed, asked, result, reader, now)
+        case Fetched() if fill.sources[0].kind == "sitemap" and is_index(result.body):
+            return SourceContent(instead=choose_sitemaps(named_in_index(result.body, result.final_url)))
         case Fetched():
-            return _read_page(feed, asked, result, reader, now)
+            reading = read(feed, result, (), now)
         case Redirected(target=target):
-            return _go_on(feed, asked, (replace(filling.sources[0], url=target),), now)
-        case FetchFailed(cause=cause) if cause in _PASSING:
-            return postpone(feed, filling, now)
-        case FetchFailed() | NotModified():
-            return _go_on(feed, asked, (), now)
+            return SourceContent(instead=(replace(fill.sources[0], url=target),))
         case _:
-            assert_never(result)
+            return SourceContent()
+    parsed = reading.parsed
+    if fill.sources[0].kind == "sitemap":
+        news = tuple(one for one in reading.sightings if one.entry.title and _is_of(one.entry, fill))
+        is_useful = parsed.format == "sitemap" and bool(news)
+        return SourceContent(entries_seen=len(parsed.entries), candidates=news) if is_useful else SourceContent()
+    if parsed.kind != "feed" or parsed.format == "sitemap":
+        return SourceContent()
+    page = older_page(parsed, result.final_url)
+    instead = () if page is None else (Source(kind="page", url=page),)
+    return SourceContent(entries_seen=len(parsed.entries), candidates=reading.sightings, instead=instead)
 
 
-def postpone(feed: Feed, filling: GapFill, now: datetime) -> PollRecord:
-    """Leave the rest until after the feed's next poll: something failed there. Counts as a request."""
-    return _wait(feed, replace(filling, waits=True), filling.resume_at, now)
+def decide(
+    feed: Feed,
+    fill: GapFill,
+    result: FetchResult,
+    content: SourceContent,
+    first_seen: Sequence[datetime | None],
+    now: datetime,
+) -> PollRecord:
+    """Return what to record after a request to the first source; `first_seen` has a time for each candidate."""
+    asked = replace(fill, asked=(*fill.asked, fill.sources[0].url))
+    match result:
+        case Fetched() if content.entries_seen is not None:
+            return _found(feed, asked, result, content, first_seen, now)
+        case FetchFailed(cause=cause) if cause in _PASSING:
+            return postpone(feed, fill, now)
+        case _:
+            return _continue_with(feed, asked, content.instead, now)
 
 
-def come_again(feed: Feed, filling: GapFill, now: datetime) -> PollRecord:
-    """Try again in a few seconds: another visit is at that host. Counts as a request, so that it ends some day."""
-    times = filling.asked.count(filling.sources[0].url)
-    return _wait(feed, filling, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), filling.resume_at), now)
+def postpone(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
+    """Leave the rest until after the feed's next poll, since a request failed. Counts as a request."""
+    return _wait(feed, replace(fill, waits=True), fill.resume_at, now)
 
 
-def _wait(feed: Feed, filling: GapFill, due_at: datetime, now: datetime) -> PollRecord:
-    asked = (*filling.asked, filling.sources[0].url)
+def retry_later(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
+    """Retry in a few seconds, since another visit holds that host. Counts as a request, so the search always ends."""
+    times = fill.asked.count(fill.sources[0].url)
+    return _wait(feed, fill, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), fill.resume_at), now)
+
+
+def _wait(feed: Feed, fill: GapFill, due_at: datetime, now: datetime) -> PollRecord:
+    asked = (*fill.asked, fill.sources[0].url)
     if len(asked) >= MAX_REQUESTS:
         return give_up(feed, now)
-    return _record(feed, replace(feed.state, filling=replace(filling, asked=asked), due_at=due_at), now)
+    return _record(feed, replace(feed.state, filling=replace(fill, asked=asked), due_at=due_at), now)
 
 
-def skip(feed: Feed, filling: GapFill, now: datetime) -> PollRecord:
-    """Go on with the next source: robots.txt forbids this one."""
-    return _go_on(feed, filling, (), now)
+def skip(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
+    """Continue with the next source, since robots.txt forbids this one."""
+    return _continue_with(feed, fill, (), now)
 
 
-def look_up(feed: Feed, filling: GapFill, named: Sequence[str], now: datetime) -> PollRecord:
-    """Put the sitemaps that a site's robots.txt names in the place of the site."""
-    return _go_on(feed, filling, choose_sitemaps(named), now)
+def resolve_sitemaps(feed: Feed, fill: GapFill, named: Sequence[str], now: datetime) -> PollRecord:
+    """Replace a site by the sitemaps that its robots.txt names."""
+    return _continue_with(feed, fill, choose_sitemaps(named), now)
 
 
 def give_up(feed: Feed, now: datetime) -> PollRecord:
-    """End the search; the gap stays."""
-    filling = feed.state.filling
-    due_at = feed.state.due_at if filling is None else filling.resume_at
+    """End the search; the gap stays open."""
+    fill = feed.state.filling
+    due_at = feed.state.due_at if fill is None else fill.resume_at
     logger.info("gap not filled", extra={"feed": feed.url})
     return _record(feed, replace(feed.state, filling=None, due_at=due_at), now)
 
 
-def _go_on(feed: Feed, filling: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
-    """Put `instead` in the place of the first source; without any left the search ends."""
-    state = _next_state(feed.state, filling, instead, now)
+def _continue_with(feed: Feed, fill: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
+    """Replace the first source by `instead`. The search ends when no source is left."""
+    state = _next_state(feed.state, fill, instead, now)
     return give_up(feed, now) if state.filling is None else _record(feed, state, now)
 
 
-def _next_state(state: FeedState, filling: GapFill, instead: Sequence[Source], now: datetime) -> FeedState:
-    fresh = tuple(source for source in instead if source.url not in filling.asked)
-    sources = (*fresh, *filling.sources[1:])
-    if not sources or len(filling.asked) >= MAX_REQUESTS:
-        return replace(state, filling=None, due_at=filling.resume_at)
-    return replace(state, filling=replace(filling, sources=sources), due_at=now)
+def _next_state(state: FeedState, fill: GapFill, instead: Sequence[Source], now: datetime) -> FeedState:
+    fresh = tuple(source for source in instead if source.url not in fill.asked)
+    sources = (*fresh, *fill.sources[1:])
+    if not sources or len(fill.asked) >= MAX_REQUESTS:
+        return replace(state, filling=None, due_at=fill.resume_at)
+    return replace(state, filling=replace(fill, sources=sources), due_at=now)
 
 
 def _record(feed: Feed, state: FeedState, now: datetime) -> PollRecord:
@@ -141,75 +170,54 @@ def _record(feed: Feed, state: FeedState, now: datetime) -> PollRecord:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def _read_page(feed: Feed, filling: GapFill, result: Fetched, reader: Reader, now: datetime) -> PollRecord:
-    """An older page of the feed: it closes the gap when it shows what was known before."""
-    reading = reader.read(feed, result, (), now)
-    parsed, sightings = reading.parsed, reading.sightings
-    if parsed.kind != "feed" or parsed.format == "sitemap":
-        return _go_on(feed, filling, (), now)
-    seen = reader.first_seen(feed.id, sightings)
-    if any(at is not None and at <= filling.since for at in seen):
-        return _filled(feed, filling, parsed, result, sightings, now)
-    page = older_page(parsed, result.final_url) if None in seen else None  # nothing new: the same page again
-    instead = () if page is None else (Source(kind="page", url=page),)
-    return _found(feed, _next_state(feed.state, filling, instead, now), filling, parsed, result, sightings, now)
+def _found(
+    feed: Feed,
+    fill: GapFill,
+    result: Fetched,
+    content: SourceContent,
+    first_seen: Sequence[datetime | None],
+    now: datetime,
+) -> PollRecord:
+    """Record the entries of a source. An entry from before the gap closes it."""
+    found, instead = content.candidates, content.instead
+    is_closed = any(at is not None and at <= fill.since for at in first_seen)
+    if fill.sources[0].kind == "sitemap":
+        dates = [_date(one.entry) for one in found]
+        is_closed = is_closed or any(at is not None and at <= fill.since for at in dates)
+        dated = zip(found, first_seen, dates, strict=True)
+        found = tuple(one for one, seen, at in dated if seen is None and at and fill.since <= at <= fill.until)
+    elif None not in first_seen:
+        instead = ()  # nothing new: the server sends the same page for each address
+    if is_closed:
+        logger.info("gap filled", extra={"feed": feed.url, "requests": len(fill.asked)})
+        state = replace(feed.state, filling=None, due_at=fill.resume_at)
+    else:
+        state = _next_state(feed.state, fill, instead, now)
+    return _entries_record(feed, state, fill, result, content, found, filled=is_closed, now=now)
 
 
-def _read_sitemap(feed: Feed, filling: GapFill, result: Fetched, reader: Reader, now: datetime) -> PollRecord:
-    """A news sitemap: it closes the gap when it reaches back to its beginning."""
-    if is_index(result.body):
-        return _go_on(feed, filling, choose_sitemaps(named_in_index(result.body, result.final_url)), now)
-    reading = reader.read(feed, result, (), now)
-    parsed = reading.parsed
-    news = [one for one in reading.sightings if one.entry.title and _is_of(one.entry, filling)]
-    if parsed.format != "sitemap" or not news:
-        return _go_on(feed, filling, (), now)
-    seen = reader.first_seen(feed.id, news)
-    lost = tuple(
-        sighting
-        for sighting, at in zip(news, seen, strict=True)
-        if at is None and (dated := _date(sighting.entry)) is not None and filling.since <= dated <= filling.until
-    )
-    reaches_back = any((dated := _date(one.entry)) is not None and dated <= filling.since for one in news)
-    if reaches_back or any(at is not None and at <= filling.since for at in seen):
-        return _filled(feed, filling, parsed, result, lost, now)
-    return _found(feed, _next_state(feed.state, filling, (), now), filling, parsed, result, lost, now)
-
-
-def _is_of(entry: Entry, filling: GapFill) -> bool:
-    return entry.link is not None and section_of(entry.link) in filling.sections
+def _is_of(entry: Entry, fill: GapFill) -> bool:
+    return entry.link is not None and section_of(entry.link) in fill.sections
 
 
 def _date(entry: Entry) -> datetime | None:
     return entry.published_at or entry.updated_at
 
 
-def _filled(
-    feed: Feed,
-    filling: GapFill,
-    parsed: ParsedFeed,
-    result: Fetched,
-    sightings: tuple[Sighting, ...],
-    now: datetime,
-) -> PollRecord:
-    logger.info("gap filled", extra={"feed": feed.url, "requests": len(filling.asked)})
-    state = replace(feed.state, filling=None, due_at=filling.resume_at)
-    return replace(_found(feed, state, filling, parsed, result, sightings, now), filled_since=filling.since)
-
-
-def _found(
+def _entries_record(
     feed: Feed,
     state: FeedState,
-    filling: GapFill,
-    parsed: ParsedFeed,
+    fill: GapFill,
     result: Fetched,
+    content: SourceContent,
     sightings: tuple[Sighting, ...],
+    *,
+    filled: bool,
     now: datetime,
 ) -> PollRecord:
-    """Record the entries of an older page as those of a poll; the feed's rhythm learns of them too."""
+    """Record the entries of a source as those of a poll. They count for the feed's publication rate, too."""
     published = [at for sighting in sightings if (at := _date(sighting.entry)) is not None]
-    window = state.stats.window
-    stats = update_stats(state.stats, published, window=window, polled_at=filling.since, now=now)
+    stats = update_stats(state.stats, published, window=state.stats.window, polled_at=fill.since, now=now)
     outcome = PollOutcome(
         at=now,
         outcome="new" if sightings else "unchanged",
@@ -218,7 +226,13 @@ def _found(
         detail=f"older entries: {result.final_url}",
         elapsed=result.elapsed,
         wire_bytes=result.wire_bytes,
-        entries_seen=len(parsed.entries),
+        entries_seen=content.entries_seen or 0,
     )
-    state = replace(state, stats=stats)
-    return PollRecord(feed_id=feed.id, host=feed.host, state=state, outcome=outcome, sightings=sightings)
+    return PollRecord(
+        feed_id=feed.id,
+        host=feed.host,
+        state=replace(state, stats=stats),
+        outcome=outcome,
+        sightings=sightings,
+        filled_since=fill.since if filled else None,
+    )

@@ -1,118 +1,95 @@
-"""A stay at a claimed host: its pace, its lease, the hosts that its feeds lead to, and the tools of a visit.
+"""The session with one claimed host: its claim, lease, pace and time. `RedirectClaims` holds the hosts of redirects.
 
-Polls and collects nothing: `visit` does, within a stay.
+This module polls and collects nothing. `HostVisit` does that within a session.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from random import Random
 
 from aggregator.errors import LeaseLostError
-from aggregator.extraction.pipeline import RulesOf
 from aggregator.http.robots import RobotsRule, crawl_delay
-from aggregator.identity.publisher_rules import Publishers, publisher_of
+from aggregator.identity.publisher_rules import publisher_of
 from aggregator.models.fetching import Cause, FetchFailed
-from aggregator.models.records import Feed, Page
-from aggregator.ports.protocols import Clock, Fetcher, RawStore, Store
+from aggregator.models.records import PageId
 from aggregator.ports.run_scope import RunScope
-from aggregator.ports.store_records import Claim, PollRecord, PollRecorded
-from aggregator.schedule.due_times import host_not_before
+from aggregator.ports.store_records import Claim
+from aggregator.schedule.due_times import HOST_CAUSES, host_not_before, own_network_is_down
 from aggregator.urls import host_of
-from aggregator.visits.collect import PageLimits
-from aggregator.visits.poll import FeedReader, PollSettings
+from aggregator.visits.context import VisitContext
 
-QUIET = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE})  # a host that says so wants to be left alone
-TIMEOUTS = 3  # in a row at one host, in however many visits: then it is left alone, as one that takes no connections
-_PATIENCE = timedelta(milliseconds=100)  # waiting for the pace while another host is due
-_PROBE = timedelta(seconds=5)  # the time for a request to a host that has just kept us waiting in vain
-_SLOW = timedelta(seconds=3)  # a request that takes so long keeps a run waiting
-_LAST_PROBE = timedelta(seconds=2)  # the time for a request to a host that has had its share of a run
-_LAST_PROBES = 2  # so many of them may be in vain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisitPolicy:
-    """How long a visit may take and how fast it may ask. `lease` covers the longest request with room to spare."""
-
-    lease: timedelta
-    per_host_interval: timedelta
-    length: timedelta = timedelta(seconds=10)
-    waiting: timedelta = timedelta(seconds=60)  # what one host may keep one `run-once` waiting
-    respect_robots: bool = True
-    user_agent: str = "aggregator"
-    revisit: tuple[timedelta, ...] = ()
+_QUIET = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE})  # the host asks for fewer requests
+_TIMEOUTS = 3  # in a row at one host, in any number of visits; after them the host backs off
+_PATIENCE = timedelta(milliseconds=100)  # the longest wait for the pace while another host is due
+_PROBE = timedelta(seconds=5)  # the time for a request to a host whose last request timed out
+_SLOW = timedelta(seconds=3)  # a request that takes this long counts as waiting time of the run
+_LAST_PROBE = timedelta(seconds=2)  # the time for a request to a host that has used up its waiting time
+_LAST_PROBES = 2  # how many such requests may fail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a visit works with; all of it is shared between threads."""
-
-    store: Store
-    fetcher: Fetcher
-    raw_store: RawStore
-    clock: Clock
-    publishers: Publishers
-    rules_of: RulesOf
-    read: FeedReader
-    policy: VisitPolicy
-    polling: PollSettings
-    pages: PageLimits
-    random: Random
-    recent: deque[tuple[str, Cause | None]]  # host and cause (None: an answer) of the latest requests of all visits
-    timeouts: dict[str, int] = field(default_factory=dict)  # in a row, by host
-    on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None  # who counts
-
-
-class Stay:
-    """The held claim: its clock, its pace, its lease. `robots` is what was learnt in this visit."""
+class HostSession:
+    """A claimed host from the claim to the release. `robots` is None until this visit needs robots.txt."""
 
     def __init__(
         self,
         claim: Claim,
-        tools: Tools,
+        context: VisitContext,
         scope: RunScope | None,
         others_due: Callable[[], bool],
         stopping: Callable[[], bool],
     ) -> None:
         self.claim = claim
         self.scope = scope
-        self.pace = tools.policy.per_host_interval
-        self.failures = claim.failures
-        self.not_before: datetime | None = None
-        self.asked_until: datetime | None = None  # the host's own wish
         self.backing_off = False
-        self.robots: RobotsRule | None = None  # as of this visit
-        self._tools = tools
+        self.robots: RobotsRule | None = None
+        self._context = context
         self._others_due = others_due
         self._stopping = stopping
-        self._started = tools.clock.monotonic()
+        self._pace = context.policy.per_host_interval
+        self._failures = claim.failures
+        self._not_before: datetime | None = None
+        self._asked_until: datetime | None = None  # the host's own Retry-After
+        self._started = context.clock.monotonic()
         self._renewed = self._started
         self._free_at = self._started
 
     def now(self) -> datetime:
-        """Return the store's time: that of the claim and what has passed since by our own clock."""
-        return self.claim.now + timedelta(seconds=self._tools.clock.monotonic() - self._started)
+        """Return the store's time: the time of the claim plus what has passed since on our monotonic clock."""
+        return self.claim.now + timedelta(seconds=self._context.clock.monotonic() - self._started)
 
-    def beside(self, claim: Claim) -> Stay:
-        """Return a short stay at another host, from within this one."""
-        return Stay(claim, self._tools, self.scope, lambda: False, self._stopping)
+    @contextmanager
+    def at_other_host(self, url: str) -> Iterator[HostSession | None]:
+        """Give a short session at the host of `url` (this one, if it is the same); None: it cannot be claimed now."""
+        context, host = self._context, host_of(url)
+        if host == self.claim.host:
+            yield self
+            return
+        claim = context.store.claim_host(host, context.policy.lease)
+        if claim is None:
+            yield None
+            return
+        other = HostSession(claim, context, self.scope, lambda: False, self._stopping)
+        try:
+            yield other
+        finally:
+            other.release()
 
-    def may_ask(self) -> bool:
-        """Wait for the host's pace; False: end the visit instead.
+    # --- before a request ---------------------------------------------------------------------------------------------
+
+    def wait_for_turn(self) -> bool:
+        """Wait for the host's pace, then renew the lease if needed; False: end the visit instead.
 
         Raises:
             LeaseLostError: another process holds the host by now.
         """
-        clock, policy = self._tools.clock, self._tools.policy
-        if self._stopping() or self.backing_off or self.is_worn_out:
+        clock, policy = self._context.clock, self._context.policy
+        if self._stopping() or self.backing_off or self.is_time_spent:
             return False
         wait = self._free_at - clock.monotonic()
-        stayed = clock.monotonic() - self._started
-        if stayed > 0 and stayed + max(wait, 0) >= policy.length.total_seconds():
+        elapsed = clock.monotonic() - self._started
+        if elapsed > 0 and elapsed + max(wait, 0) >= policy.length.total_seconds():
             return False
         if wait > 0:
             if wait > _PATIENCE.total_seconds() and self._others_due():
@@ -120,118 +97,155 @@ class Stay:
             clock.sleep(wait)
             if self._stopping():
                 return False
-        self.keep_lease()
+        self.renew_lease()
         return True
 
     @property
-    def is_worn_out(self) -> bool:
-        """Whether the host has kept this `run-once` waiting for long enough: the rest is a later run's."""
-        return self._waited() >= self._tools.policy.waiting + _LAST_PROBES * _LAST_PROBE
+    def is_time_spent(self) -> bool:
+        """Whether this host has used up its waiting time in this run; its remaining work is left to the next run."""
+        return self._waited() >= self._context.policy.waiting + _LAST_PROBES * _LAST_PROBE
 
     def deadline(self, usual: timedelta, url: str) -> timedelta:
         """Return how long the request for `url` may take.
 
-        After a timeout the host is only probed, until it was left alone for it: one that hangs would else take the
-        whole time for each of its feeds and pages. In a `run-once` a host may keep us waiting for as long as one
-        request may take, whatever it does with that time, and so may the hops to one address.
+        After a timeout the deadline is short until the host backs off. A host that hangs would otherwise take the whole
+        time for each of its feeds and pages. In a `run-once`, all slow requests to a host share the time of one
+        request, and so do the redirects to one address.
         """
-        if 0 < self._tools.timeouts.get(self.claim.host, 0) < TIMEOUTS:
+        if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)
         if self.scope is None:
             return usual
-        left = self._tools.policy.waiting - max(self._waited(), self.scope.hops.get(url, timedelta(0)))
+        left = self._context.policy.waiting - max(self._waited(), self.scope.hops.get(url, timedelta(0)))
         return min(usual, max(left, _LAST_PROBE))
 
     def _waited(self) -> timedelta:
         nothing = timedelta(0)
         return nothing if self.scope is None else self.scope.waited.get(self.claim.host_id, nothing)
 
-    def went_on(self, source: str, target: str, took: timedelta) -> None:
-        """A redirect led elsewhere: what the hops took counts for the request of `target`."""
-        if self.scope is not None:
-            self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
-
-    def asked(self, took: timedelta, failed: FetchFailed | None) -> None:
-        """A request has just ended: the gap begins."""
-        is_slow = took >= _SLOW or (failed is not None and failed.cause is Cause.TIMEOUT)
-        if self.scope is not None and is_slow:
-            self.scope.add_wait(self.claim.host_id, took)
-        self._free_at = self._tools.clock.monotonic() + self.pace.total_seconds()
-
-    def obey(self, robots: RobotsRule) -> None:
-        """Leave the gap that robots.txt asks for, from the next `asked` on: the feed's own poll delays no page."""
-        self.robots = robots
-        self.pace = max(self.pace, crawl_delay(robots, self._tools.policy.user_agent) or self.pace)
-
-    def back_off(self, until: datetime, *, was_asked: bool) -> None:
-        """Leave the host alone until then; `was_asked`: it said so itself."""
-        self.asked_until = until if was_asked else None
-        self.failures += 1
-        self.backing_off = True
-        self.not_before = max(until, self.not_before or until)
-
-    def put_off(self, page: Page, until: datetime | None) -> None:
-        """A page that is to be tried again is tried by a later run; one that failed for good may have feed content."""
-        if self.scope is not None and until is not None:
-            self.scope.defer_page(page.id)
-
-    def free_from(self) -> datetime:
-        """Return when the host may be asked again."""
-        wait = max(self._free_at - self._tools.clock.monotonic(), 0)
-        pace = self.now() + timedelta(seconds=wait)
-        return max(pace, self.not_before or pace)
-
-    def keep_lease(self, *, whole: bool = False) -> None:
+    def renew_lease(self, *, whole: bool = False) -> None:
         """Renew the lease when less than half of it is left; `whole`: at once, before something that takes long.
 
         Raises:
             LeaseLostError: another process holds the host by now.
         """
-        lease = self._tools.policy.lease
-        if not whole and self._tools.clock.monotonic() - self._renewed <= lease.total_seconds() / 2:
+        lease = self._context.policy.lease
+        if not whole and self._context.clock.monotonic() - self._renewed <= lease.total_seconds() / 2:
             return
-        if not self._tools.store.renew(self.claim, lease):
+        if not self._context.store.renew(self.claim, lease):
             raise LeaseLostError(self.claim.host)
-        self._renewed = self._tools.clock.monotonic()
+        self._renewed = self._context.clock.monotonic()
+
+    # --- after a request ----------------------------------------------------------------------------------------------
+
+    def note_request(self, url: str, took: timedelta, failed: FetchFailed | None) -> None:
+        """Note that a request for `url` has just ended: the pause before the next one begins.
+
+        The host backs off when it asks for that or cannot be reached. An answer resets its count of failures.
+        """
+        host = self.claim.host
+        self._context.recent.append((host, None if failed is None else failed.cause))
+        is_slow = took >= _SLOW or (failed is not None and failed.cause is Cause.TIMEOUT)
+        if self.scope is not None and is_slow:
+            self.scope.add_wait(self.claim.host_id, took)
+        self._free_at = self._context.clock.monotonic() + self._pace.total_seconds()
+        is_own = failed is not None and host_of(failed.final_url) == host
+        if failed is not None and is_own and failed.cause is Cause.TIMEOUT:
+            self._note_timeout(failed)
+            return
+        self._context.timeouts.pop(host, None)
+        if failed is None or failed.cause not in HOST_CAUSES:
+            self._failures = 0
+        elif is_own and not (failed.cause in _QUIET and not asks_for_quiet(failed, url, self._context)):
+            failures = 0 if own_network_is_down(list(self._context.recent)) else self._failures
+            self._back_off(failed, failures, was_asked=failed.retry_after is not None)
+
+    def _note_timeout(self, failed: FetchFailed) -> None:
+        """Count timeouts in a row. Each request to a host that hangs keeps a thread, so after some it backs off."""
+        timeouts, host = self._context.timeouts, self.claim.host
+        count = timeouts[host] = timeouts.get(host, 0) + (not own_network_is_down(list(self._context.recent)))
+        if count >= _TIMEOUTS:
+            self._back_off(failed, count - _TIMEOUTS, was_asked=False)
+
+    def _back_off(self, failed: FetchFailed, failures: int, *, was_asked: bool) -> None:
+        """Send the host no request for some time; `was_asked`: it said itself for how long."""
+        until = host_not_before(failed, failures, now=self.now(), random=self._context.random)
+        self._asked_until = until if was_asked else None
+        self._failures += 1
+        self.backing_off = True
+        self._not_before = max(until, self._not_before or until)
+
+    def note_redirect(self, source: str, target: str, took: timedelta) -> None:
+        """Note a redirect to another host: the time it took counts for the request of `target`."""
+        if self.scope is not None:
+            self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
+
+    def apply_robots(self, robots: RobotsRule) -> None:
+        """Use the Crawl-delay of robots.txt from the next request on. The feed's own poll does not delay a page."""
+        self.robots = robots
+        self._pace = max(self._pace, crawl_delay(robots, self._context.policy.user_agent) or self._pace)
+
+    def defer(self, page: PageId, until: datetime | None) -> None:
+        """Leave the page to a later run if it will be retried.
+
+        A page that failed permanently (`until` None) stays: its feed content can still be extracted.
+        """
+        if self.scope is not None and until is not None:
+            self.scope.defer_page(page)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def next_free_at(self) -> datetime:
+        """Return when the host may get its next request."""
+        wait = max(self._free_at - self._context.clock.monotonic(), 0)
+        pace = self.now() + timedelta(seconds=wait)
+        return max(pace, self._not_before or pace)
+
+    def release(self) -> None:
+        """Give the claim back."""
+        self._context.store.release(
+            self.claim, not_before=self.next_free_at(), failures=self._failures, asked_until=self._asked_until
+        )
 
 
-class Hops:
-    """The other hosts that a feed's hops lead to: claimed until the poll is over, at their pace."""
+class RedirectClaims:
+    """The other hosts that the redirects of one poll lead to. They are claimed until its answer is there."""
 
-    def __init__(self, stay: Stay, tools: Tools) -> None:
-        self._stay, self._tools = stay, tools
+    def __init__(self, session: HostSession, context: VisitContext) -> None:
+        self._host, self._context = session.claim.host, context
         self._claims: dict[str, Claim] = {}
-        self._asked: tuple[Claim, FetchFailed] | None = None
+        self._failed: tuple[Claim, FetchFailed] | None = None
 
-    def may_go(self, url: str) -> bool:
-        """Claim the host of the next hop; one that was just asked, or is held elsewhere, cannot be claimed."""
+    def claim(self, url: str) -> bool:
+        """Claim the host of a redirect's target; False: its pace or another claim forbids a request now."""
         host = host_of(url)
-        if host == self._stay.claim.host or host in self._claims:
+        if host == self._host or host in self._claims:
             return True
-        claim = self._tools.store.claim_host(host, self._tools.policy.lease)
+        claim = self._context.store.claim_host(host, self._context.policy.lease)
         if claim is not None:
             self._claims[host] = claim
         return claim is not None
 
-    def heed(self, failed: FetchFailed | None) -> None:
-        """Note that one of them asked to be left alone: it speaks for itself, not for the host that led there."""
+    def note_failure(self, failed: FetchFailed | None) -> None:
+        """Note that a claimed host asked for fewer requests. The host that redirected there is not concerned."""
         claim = None if failed is None else self._claims.get(host_of(failed.final_url))
-        if failed is not None and claim is not None and asks_for_quiet(failed, failed.final_url, self._tools):
-            self._asked = claim, failed
+        if failed is not None and claim is not None and asks_for_quiet(failed, failed.final_url, self._context):
+            self._failed = claim, failed
 
     def release(self) -> None:
-        """Give them back."""
-        now = self._tools.store.now()
+        """Give the claims back."""
+        context = self._context
+        now = context.store.now()
         for claim in self._claims.values():
-            until, wish, failures = now + self._tools.policy.per_host_interval, None, claim.failures
-            if self._asked is not None and self._asked[0] is claim:
-                failed = self._asked[1]
-                until = max(until, host_not_before(failed, failures, now=now, random=self._tools.random))
-                wish, failures = None if failed.retry_after is None else until, failures + 1
-            self._tools.store.release(claim, not_before=until, failures=failures, asked_until=wish)
+            until, asked_until, failures = now + context.policy.per_host_interval, None, claim.failures
+            if self._failed is not None and self._failed[0] is claim:
+                failed = self._failed[1]
+                until = max(until, host_not_before(failed, failures, now=now, random=context.random))
+                asked_until, failures = None if failed.retry_after is None else until, failures + 1
+            context.store.release(claim, not_before=until, failures=failures, asked_until=asked_until)
 
 
-def asks_for_quiet(failed: FetchFailed, url: str, tools: Tools) -> bool:
-    """Say whether the failure concerns the whole host, by its status and by the publisher's rule."""
-    publisher = publisher_of(tools.publishers, host_of(url))
-    return failed.cause in QUIET and not (publisher is not None and publisher.retry_after == "feed")
+def asks_for_quiet(failed: FetchFailed, url: str, context: VisitContext) -> bool:
+    """Return whether the failure concerns the whole host, by its status and by the publisher's rule."""
+    publisher = publisher_of(context.publishers, host_of(url))
+    return failed.cause in _QUIET and not (publisher is not None and publisher.retry_after == "feed")

@@ -1,16 +1,14 @@
-"""A stay at one claimed host: its due feeds, then its due pages, at its pace, under its lease.
+"""Poll the due feeds and collect the due pages of one claimed host, at its pace, under its lease.
 
-The visit is where use cases meet the store. It never sleeps for longer than a visit may last: the gap between two
-requests is spent in the table (`not_before`), not in a thread.
+The visit is where use cases meet the store. It never sleeps for longer than a visit may last. A longer pause between
+two requests is kept in the store as the host's `not_before`, so it blocks no thread.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -21,421 +19,323 @@ from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest
 from aggregator.models.records import Feed, GapFill, Page, PageFailed, RawResponse
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, FeedReading, PollRecord, PollRecorded
-from aggregator.schedule.due_times import (
-    HOST_CAUSES,
-    host_not_before,
-    next_page_attempt,
-    own_network_is_down,
-    revisit_at,
-)
+from aggregator.schedule.due_times import next_page_attempt, own_network_is_down, revisit_at
 from aggregator.urls import host_of
-from aggregator.visits.backfill import Reader, come_again, look_up, postpone, read_answer, request_of, skip
+from aggregator.visits import backfill, poll
 from aggregator.visits.collect import fetch_page, page_failure_of
-from aggregator.visits.host_session import QUIET, TIMEOUTS, Hops, Stay, Tools, asks_for_quiet
-from aggregator.visits.poll import FeedReader, poll_feed
+from aggregator.visits.context import VisitContext
+from aggregator.visits.host_session import HostSession, RedirectClaims
+from aggregator.visits.report import VisitReport
 
 logger = logging.getLogger(__name__)
 
 _FEEDS = 50  # asked of the store at once
-_PAGES = 20  # the same
-_FIRST_PAGES = 2  # at a pace most visits end after one page, since another host is due
+_PAGES = 20  # asked of the store at once
+_FIRST_PAGES = 2  # most visits end after one page, since another host is due during the pause
 _LONG_PARSE_BYTES = 1_000_000  # beyond it a parse may take as long as a request
 
 
-@dataclass(slots=True, kw_only=True)
-class VisitReport:
-    """What was done in a visit; the engine adds these up."""
+class HostVisit:
+    """The work of one visit: its session with the host, its report, its context.
 
-    feeds_polled: int = 0
-    feeds_unchanged: int = 0
-    feeds_failed: int = 0
-    entries_seen: int = 0
-    entries_new: int = 0
-    pages_requested: int = 0
-    pages_failed: int = 0
-    requests: int = 0
-    causes: dict[Cause, int] = field(default_factory=dict)
-    articles: Counter[str] = field(default_factory=Counter)  # what became of those read along with their feed
-    is_over: bool = False  # the host is left alone: it asked for that, or kept us waiting for too long
-    goes_on: bool = False  # the search for what a gap lost, in seconds or at once
+    `max_pages` limits the pages that are requested. `scope` is extended by what the visit's own polls announce.
+    `others_due` tells whether another host waits for this thread, `stopping` whether the process is to end.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        context: VisitContext,
+        *,
+        scope: RunScope | None = None,
+        max_pages: int,
+        others_due: Callable[[], bool],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.report = VisitReport()
+        self._context = context
+        self._store = context.store
+        self._session = HostSession(claim, context, scope, others_due, stopping)
+        self._scope = scope
+        self._max_pages = max_pages
+        self._stopping = stopping
+
+    def run(self, *, with_pages: bool = True) -> VisitReport:
+        """Do the due work of the host and give the claim back."""
+        session, report = self._session, self.report
+        try:
+            if self._poll_feeds() and with_pages:
+                self._collect_pages()
+        except LeaseLostError:
+            level = logging.DEBUG if self._stopping() else logging.WARNING  # a stop gives the leases back itself
+            logger.log(level, "lease lost: the result of the last request is discarded", extra={"host": self._host})
+            return report
+        except BaseException:
+            session.release()
+            raise
+        session.release()
+        report.host_done = session.backing_off or session.is_time_spent
+        logger.info(
+            "visited",
+            extra={
+                "host": self._host,
+                "feeds": report.feeds_polled,
+                "new": report.entries_new,
+                "pages": report.pages_requested,
+                "failed": report.feeds_failed + report.pages_failed,
+                "elapsed": round((session.now() - session.claim.now).total_seconds(), 3),
+            },
+        )
+        return report
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there was nothing to do."""
-        return self.requests == 0 and self.pages_failed == 0 and not self.goes_on
+    def _host(self) -> str:
+        return self._session.claim.host
 
-    def count_new(self, recorded: PollRecorded) -> None:
-        """Note what a poll brought."""
-        self.entries_new += recorded.entries_new
-        self.articles.update(article.kind for article in recorded.articles)
+    # --- feeds --------------------------------------------------------------------------------------------------------
 
-    def count_cause(self, cause: Cause) -> None:
-        """Note one failure."""
-        self.causes[cause] = self.causes.get(cause, 0) + 1
+    def _poll_feeds(self) -> bool:
+        """Poll the due feeds; False: the visit is over."""
+        session, is_more = self._session, True
+        while is_more:
+            feeds = self._store.due_feeds(session.claim, session.now(), scope=self._scope, limit=_FEEDS)
+            is_more = len(feeds) == _FEEDS
+            for feed in feeds:
+                if not session.wait_for_turn():
+                    return False
+                fill = feed.state.filling if self._context.polling.fill_gaps else None
+                if fill is not None and not fill.waits and session.now() < fill.resume_at:
+                    due_at = self._fill_gap(feed, fill)
+                else:
+                    due_at = self._poll_feed(feed)
+                is_more = is_more or due_at <= session.now()
+        return not session.backing_off
 
-
-def visit(
-    claim: Claim,
-    tools: Tools,
-    *,
-    scope: RunScope | None = None,
-    max_pages: int,
-    others_due: Callable[[], bool],
-    stopping: Callable[[], bool],
-    with_pages: bool = True,
-) -> VisitReport:
-    """Do the due work of a claimed host and give the claim back.
-
-    `max_pages` bounds the pages asked for; `scope` is enlarged by what the visit's own polls announce. `others_due`
-    tells whether another host waits for this thread, `stopping` whether the process is to end.
-    """
-    report = VisitReport()
-    stay = Stay(claim, tools, scope, others_due, stopping)
-    try:
-        goes_on = _poll_feeds(stay, tools, report)
-        if goes_on and with_pages:
-            _collect_pages(stay, tools, report, max_pages)
-    except LeaseLostError:
-        level = logging.DEBUG if stopping() else logging.WARNING  # a stop gives leases back itself
-        logger.log(level, "lease lost: what was in hand is discarded", extra={"host": claim.host})
-        return report
-    except BaseException:
-        tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures, asked_until=stay.asked_until)
-        raise
-    tools.store.release(claim, not_before=stay.free_from(), failures=stay.failures, asked_until=stay.asked_until)
-    report.is_over = stay.backing_off or stay.is_worn_out
-    logger.info(
-        "visited",
-        extra={
-            "host": claim.host,
-            "feeds": report.feeds_polled,
-            "new": report.entries_new,
-            "pages": report.pages_requested,
-            "failed": report.feeds_failed + report.pages_failed,
-            "elapsed": round((stay.now() - claim.now).total_seconds(), 3),
-        },
-    )
-    return report
-
-
-# --- feeds ------------------------------------------------------------------------------------------------------------
-
-
-def _poll_feeds(stay: Stay, tools: Tools, report: VisitReport) -> bool:
-    """Poll what is due; False: the visit is over."""
-    is_more = True
-    while is_more:
-        feeds = tools.store.due_feeds(stay.claim, stay.now(), scope=stay.scope, limit=_FEEDS)
-        is_more = len(feeds) == _FEEDS
-        for feed in feeds:
-            if not stay.may_ask():
-                return False
-            filling = feed.state.filling if tools.polling.fill_gaps else None
-            if filling is not None and not filling.waits and stay.now() < filling.resume_at:
-                due_at = _fill_one(feed, filling, stay, tools, report)
-            else:
-                due_at = _poll_one(feed, stay, tools, report)
-            is_more = is_more or due_at <= stay.now()
-    return not stay.backing_off
-
-
-def _poll_one(feed: Feed, stay: Stay, tools: Tools, report: VisitReport) -> datetime:
-    """Poll and record; return when the feed is due again."""
-    source = feed.state.pending_target or feed.state.adopted_url or feed.url
-    deadline = stay.deadline(tools.polling.deadline, source)
-    settings = tools.polling if deadline == tools.polling.deadline else replace(tools.polling, deadline=deadline)
-    hops = Hops(stay, tools)
-    try:
-        polled = poll_feed(
-            feed,
-            fetcher=tools.fetcher,
-            read=_reader_under_lease(stay, tools),
-            settings=settings,
-            now=stay.now,
-            may_hop=hops.may_go,
-            own_network_is_down=lambda failed: _blames_us(failed, tools),
-            first_seen=tools.store.first_seen,
-            random=tools.random,
+    def _poll_feed(self, feed: Feed) -> datetime:
+        """Fetch the feed, read the answer, record the decision; return when the feed is due again."""
+        session, context = self._session, self._context
+        answer = self._fetch_feed(feed)
+        content = poll.read_answer(answer, self._read, session.now())
+        first_seen: tuple[datetime | None, ...] = ()
+        if content is not None and content.reading is not None and content.needs_first_seen:
+            first_seen = self._store.first_seen(feed.id, content.reading.sightings)
+        record = poll.decide(
+            answer,
+            content,
+            first_seen,
+            settings=context.polling,
+            now=session.now(),
+            random=context.random,
+            own_network=answer.failed is not None and own_network_is_down(list(context.recent)),
         )
-        hops.heed(polled.failed)
-    finally:
-        hops.release()
-    stay.asked(polled.took, polled.failed)
-    tools.recent.append((stay.claim.host, polled.failed.cause if polled.failed is not None else None))
-    record: PollRecord = polled.record
-    if record.state.pending_target is not None:
-        stay.went_on(source, record.state.pending_target, polled.took)
-    report.requests += polled.requests
-    recorded = tools.store.record_poll(stay.claim, record)
-    if recorded is None:
-        raise LeaseLostError(stay.claim.host)
-    tools.on_poll(feed, record, recorded)
-    _heed_host(polled.failed, feed.url, stay, tools)
-    report.feeds_polled += 1
-    report.feeds_unchanged += record.outcome.outcome == "unchanged"
-    report.entries_seen += record.outcome.entries_seen
-    report.count_new(recorded)
-    if record.outcome.cause is not None:
-        report.feeds_failed += 1
-        report.count_cause(record.outcome.cause)
-    _enlarge(stay.scope, record, recorded)
-    return record.state.due_at
+        recorded = self._record_poll(record)
+        context.on_poll(feed, record, recorded)
+        self.report.count_poll(record, recorded)
+        return record.state.due_at
 
+    def _fetch_feed(self, feed: Feed) -> poll.FeedAnswer:
+        session, context = self._session, self._context
+        source = feed.state.pending_target or feed.state.adopted_url or feed.url
+        settings = replace(context.polling, deadline=session.deadline(context.polling.deadline, source))
+        redirects = RedirectClaims(session, context)
+        try:
+            answer = poll.fetch_feed(feed, context.fetcher, settings, session.now(), redirects.claim)
+            redirects.note_failure(answer.failed)
+        finally:
+            redirects.release()
+        session.note_request(feed.url, answer.took, answer.failed)
+        if isinstance(answer.result, Redirected):
+            session.note_redirect(source, answer.result.target, answer.took)
+        self.report.requests += answer.requests
+        return answer
 
-def _reader_under_lease(stay: Stay, tools: Tools) -> FeedReader:
-    """Return a reader during and after which the host is still ours: ten thousand entries can take long."""
-
-    def read(feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        stay.keep_lease(whole=len(fetched.body) > _LONG_PARSE_BYTES)
-        reading = tools.read(feed, fetched, known, now)
-        stay.keep_lease()
+    def _read(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
+        """Read an answer and keep the lease: ten thousand entries can take long."""
+        self._session.renew_lease(whole=len(fetched.body) > _LONG_PARSE_BYTES)
+        reading = self._context.read(feed, fetched, known, now)
+        self._session.renew_lease()
         return reading
 
-    return read
+    def _record_poll(self, record: PollRecord) -> PollRecorded:
+        recorded = self._store.record_poll(self._session.claim, record)
+        if recorded is None:
+            raise LeaseLostError(self._host)
+        if self._scope is not None:
+            _extend(self._scope, record, recorded)
+        return recorded
 
+    # --- gaps ---------------------------------------------------------------------------------------------------------
 
-def _enlarge(scope: RunScope | None, record: PollRecord, recorded: PollRecorded) -> None:
-    """Take in what a poll announced; the feed itself is done with unless it moved on or has a gap to fill."""
-    if scope is None:
-        return
-    if record.outcome.outcome == "moving":
-        scope.add(recorded.host_id)
-    elif (filling := record.state.filling) is None or record.state.due_at >= filling.resume_at:
-        scope.feeds.discard(record.feed_id)
-    for page_id, host_id in recorded.new_pages:
-        scope.add(host_id, page_id)
+    def _fill_gap(self, feed: Feed, fill: GapFill) -> datetime:
+        """Request the next source of lost entries, in a session with the source's host.
 
+        Returns when the feed is due again.
+        """
+        with self._session.at_other_host(fill.sources[0].url) as other:
+            record = self._fill_step(feed, fill, other)
+        if record is None:
+            return feed.state.due_at
+        recorded = self._record_poll(record)
+        self.report.count_entries(record, recorded)
+        fill_after, due_at = record.state.filling, record.state.due_at
+        self.report.more_to_fill |= fill_after is not None and due_at < fill_after.resume_at
+        return due_at
 
-# --- gaps -------------------------------------------------------------------------------------------------------------
+    def _fill_step(self, feed: Feed, fill: GapFill, session: HostSession | None) -> PollRecord | None:
+        """Return what to record; None: the visit is over."""
+        context, source = self._context, fill.sources[0]
+        if session is None:
+            return backfill.retry_later(feed, fill, self._store.now())
+        robots = self._robots_for(source.url, session)
+        if robots is None and not session.backing_off:
+            return None
+        if robots is None or robots.kind == "unreachable":
+            return backfill.postpone(feed, fill, session.now())
+        if source.kind == "site":
+            return backfill.resolve_sitemaps(feed, fill, sitemaps(robots, source.url), session.now())
+        if refusal(robots, source.url, context.policy.user_agent) is not None:
+            return backfill.skip(feed, fill, session.now())
+        if not session.wait_for_turn():
+            return None
+        deadline = session.deadline(context.polling.deadline, source.url)
+        result = context.fetcher.fetch(backfill.request_of(source, replace(context.polling, deadline=deadline)))
+        session.note_request(source.url, result.elapsed, result if isinstance(result, FetchFailed) else None)
+        self.report.requests += 1
+        content = backfill.read_source(feed, fill, result, self._read, session.now())
+        first_seen = self._store.first_seen(feed.id, content.candidates) if content.candidates else ()
+        return backfill.decide(feed, fill, result, content, first_seen, session.now())
 
+    # --- robots.txt ---------------------------------------------------------------------------------------------------
 
-def _fill_one(feed: Feed, filling: GapFill, stay: Stay, tools: Tools, report: VisitReport) -> datetime:
-    """Ask the next source of what a gap lost: under its own host's claim, at its pace, as its robots.txt allows.
+    def _robots_for(self, url: str, session: HostSession) -> RobotsRule | None:
+        """Return the host's rules, fetched at most once a day; None: the visit is over."""
+        if session.robots is not None:
+            return session.robots
+        claim, at = session.claim, session.claim.robots_at
+        kept = RobotsRule.from_text(claim.robots) if claim.robots else None
+        if kept is not None and at is not None and at <= session.now() < at + max_age(kept):
+            session.apply_robots(kept)
+            return kept
+        if not session.wait_for_turn():
+            return None
+        deadline = session.deadline(self._context.pages.deadline, robots_url(url))
+        request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=deadline)
+        result = self._context.fetcher.fetch(request)
+        rule = robots_of(result, kept, session.now())
+        self.report.requests += 1
+        session.apply_robots(rule)
+        session.note_request(url, result.elapsed, result if isinstance(result, FetchFailed) else None)
+        if not self._store.record_robots(claim, rule.to_text(), session.now()):
+            raise LeaseLostError(claim.host)
+        return None if session.backing_off else rule
 
-    Returns when the feed is due again.
-    """
-    with _stay_at(filling.sources[0].url, stay, tools) as there:
-        record = _fill_step(feed, filling, there, tools, report)
-    if record is None:
-        return feed.state.due_at
-    recorded = tools.store.record_poll(stay.claim, record)
-    if recorded is None:
-        raise LeaseLostError(stay.claim.host)
-    report.entries_seen += record.outcome.entries_seen
-    report.count_new(recorded)
-    report.goes_on |= record.state.filling is not None and record.state.due_at < record.state.filling.resume_at
-    _enlarge(stay.scope, record, recorded)
-    return record.state.due_at
+    # --- pages --------------------------------------------------------------------------------------------------------
 
-
-def _fill_step(
-    feed: Feed, filling: GapFill, there: Stay | None, tools: Tools, report: VisitReport
-) -> PollRecord | None:
-    """Return what to record; None: the visit is over."""
-    source = filling.sources[0]
-    if there is None:
-        return come_again(feed, filling, tools.store.now())
-    robots = _robots_for(source.url, there, tools, report)
-    if robots is None and not there.backing_off:
-        return None
-    if robots is None or robots.kind == "unreachable":
-        return postpone(feed, filling, there.now())
-    if source.kind == "site":
-        return look_up(feed, filling, sitemaps(robots, source.url), there.now())
-    if refusal(robots, source.url, tools.policy.user_agent) is not None:
-        return skip(feed, filling, there.now())
-    if not there.may_ask():
-        return None
-    deadline = there.deadline(tools.polling.deadline, source.url)
-    result = tools.fetcher.fetch(request_of(source, replace(tools.polling, deadline=deadline)))
-    failed = result if isinstance(result, FetchFailed) else None
-    there.asked(result.elapsed, failed)
-    report.requests += 1
-    tools.recent.append((there.claim.host, None if failed is None else failed.cause))
-    _heed_host(failed, source.url, there, tools)
-    reader = Reader(read=tools.read, first_seen=tools.store.first_seen)
-    return read_answer(feed, filling, result, reader, there.now())
-
-
-@contextmanager
-def _stay_at(url: str, stay: Stay, tools: Tools) -> Iterator[Stay | None]:
-    """Give the stay at the host of `url`; None: it cannot be claimed now."""
-    if host_of(url) == stay.claim.host:
-        yield stay
-        return
-    claim = tools.store.claim_host(host_of(url), tools.policy.lease)
-    there = None if claim is None else stay.beside(claim)
-    try:
-        yield there
-    finally:
-        if there is not None:
-            tools.store.release(
-                there.claim,
-                not_before=there.free_from(),
-                failures=there.failures,
-                asked_until=there.asked_until,
-            )
-
-
-# --- pages ------------------------------------------------------------------------------------------------------------
-
-
-def _collect_pages(stay: Stay, tools: Tools, report: VisitReport, max_pages: int) -> None:
-    at_once = _FIRST_PAGES
-    robots: RobotsRule | None = None
-    while report.pages_requested < max_pages:
-        limit = min(at_once, max_pages - report.pages_requested)
-        if stay.scope is not None and not stay.scope.pages:
-            return
-        pages = tools.store.due_pages(stay.claim, stay.now(), scope=stay.scope, limit=limit)
-        if not pages:
-            return
-        at_once = _PAGES
-        for page in pages:
-            if page.part is not None and page.folder != tools.raw_store.folder:
-                if tools.store.leave_part(stay.claim, page):
-                    continue  # to the workers that can read the parts before
-                raise LeaseLostError(stay.claim.host)
-            if robots is None and tools.policy.respect_robots:
-                robots = _robots_for(page.target, stay, tools, report)
-                if robots is None:
-                    return
-            failed = None if robots is None else refusal(robots, page.target, tools.policy.user_agent)
-            if failed is not None:
-                _refuse_page(page, failed, stay, tools, report)
-            elif not stay.may_ask():
+    def _collect_pages(self) -> None:
+        """Collect due pages until none is left, the limit is reached, or the visit is over."""
+        session, report, limit = self._session, self.report, _FIRST_PAGES
+        while report.pages_requested < self._max_pages:
+            if self._scope is not None and not self._scope.pages:
                 return
-            else:
-                _collect_one(page, stay, tools, report)
-            if stay.backing_off:
+            limit = min(limit, self._max_pages - report.pages_requested)
+            pages = self._store.due_pages(session.claim, session.now(), scope=self._scope, limit=limit)
+            limit = _PAGES
+            if not pages or not all(self._collect_page(page) for page in pages):
                 return
 
+    def _collect_page(self, page: Page) -> bool:
+        """Fetch the page if robots.txt allows it, and record the result; False: the visit is over."""
+        session, context = self._session, self._context
+        if page.part is not None and page.folder != context.raw_store.folder:
+            if self._store.leave_part(session.claim, page):
+                return True  # a worker that can read the earlier parts collects it
+            raise LeaseLostError(self._host)
+        failed = None
+        if context.policy.respect_robots:
+            robots = self._robots_for(page.target, session)
+            if robots is None:
+                return False
+            failed = refusal(robots, page.target, context.policy.user_agent)
+        if failed is not None:
+            self._record_refusal(page, failed)
+        elif session.wait_for_turn():
+            self._fetch_and_record(page)
+        else:
+            return False
+        return not session.backing_off
 
-def _robots_for(url: str, stay: Stay, tools: Tools, report: VisitReport) -> RobotsRule | None:
-    """Return the host's rules, asked for at most once a day; None: the visit is over."""
-    if stay.robots is not None:
-        return stay.robots
-    claim, at = stay.claim, stay.claim.robots_at
-    kept = RobotsRule.from_text(claim.robots) if claim.robots else None
-    if kept is not None and at is not None and at <= stay.now() < at + max_age(kept):
-        stay.obey(kept)
-        return kept
-    if not stay.may_ask():
-        return None
-    deadline = stay.deadline(tools.pages.deadline, robots_url(url))
-    request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=deadline)
-    result = tools.fetcher.fetch(request)
-    failed = result if isinstance(result, FetchFailed) else None
-    rule = robots_of(result, kept, stay.now())
-    report.requests += 1
-    stay.obey(rule)
-    stay.asked(result.elapsed, failed)
-    if not tools.store.record_robots(claim, rule.to_text(), stay.now()):
-        raise LeaseLostError(claim.host)
-    _heed_host(failed, url, stay, tools)
-    return None if stay.backing_off else rule
-
-
-def _refuse_page(page: Page, failed: PageFailed, stay: Stay, tools: Tools, report: VisitReport) -> None:
-    next_at = next_page_attempt(page.attempts, failed.cause, None, now=stay.now(), random=tools.random)
-    if not tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=False):
-        raise LeaseLostError(stay.claim.host)
-    stay.put_off(page, next_at)
-    report.pages_failed += 1
-    report.count_cause(failed.cause)
-
-
-def _collect_one(page: Page, stay: Stay, tools: Tools, report: VisitReport) -> None:
-    limits = replace(tools.pages, deadline=stay.deadline(tools.pages.deadline, page.target))
-    result = fetch_page(page, tools.fetcher, limits)
-    stay.asked(result.elapsed, result if isinstance(result, FetchFailed) else None)
-    tools.recent.append((stay.claim.host, result.cause if isinstance(result, FetchFailed) else None))
-    report.requests += 1
-    report.pages_requested += 1
-    if not isinstance(result, FetchFailed):
-        _heed_host(None, page.target, stay, tools)
-    store, claim, now = tools.store, stay.claim, stay.now()
-    match result:
-        case Fetched():
-            failed = page_failure_of(result)
-            if failed is None:
+    def _fetch_and_record(self, page: Page) -> None:
+        session, context, store, claim = self._session, self._context, self._store, self._session.claim
+        limits = replace(context.pages, deadline=session.deadline(context.pages.deadline, page.target))
+        result = fetch_page(page, context.fetcher, limits)
+        session.note_request(page.target, result.elapsed, result if isinstance(result, FetchFailed) else None)
+        self.report.requests += 1
+        self.report.pages_requested += 1
+        match result:
+            case Fetched() if (failed := page_failure_of(result)) is not None:
+                is_current = self._record_failure(page, failed)
+            case Fetched():
                 raw = RawResponse(
-                    content_hash=tools.raw_store.put(result.body),
+                    content_hash=context.raw_store.put(result.body),
                     url=page.url if page.part is None else page.part.url,
                     final_url=result.final_url,
                     status=result.status,
                     headers=result.headers,
-                    fetched_at=now,
+                    fetched_at=session.now(),
                 )
-                current = store.record_fetched(claim, page, raw, tools.raw_store.folder, result.hops, result.validators)
-            else:
-                current = _record_failure(page, failed, None, stay, tools, report)
-        case NotModified():
-            next_at = revisit_at(page, changed=False, now=now, revisit=tools.policy.revisit)
-            current = store.record_unchanged(claim, page, result.validators, next_at)
-        case Redirected() if page.part is not None:
-            failed = PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {result.target!r}, another host")
-            current = _record_failure(page, failed, None, stay, tools, report)
-        case Redirected():
-            stay.went_on(page.target, result.target, result.elapsed)
-            target = identify(result.target, tools.publishers)
-            went_on = store.record_handover(claim, page, target, host_of(result.target), result.hops)
-            if went_on is not None and stay.scope is not None:
-                stay.scope.add(went_on[1], went_on[0])
-            current = True
-        case FetchFailed():
-            failed = PageFailed(cause=result.cause, detail=result.detail)
-            current = _record_failure(page, failed, result.retry_after, stay, tools, report)
-            _heed_host(result, page.target, stay, tools)
-        case _:
-            assert_never(result)
-    if not current:
-        raise LeaseLostError(claim.host)
+                folder = context.raw_store.folder
+                is_current = store.record_fetched(claim, page, raw, folder, result.hops, result.validators)
+            case NotModified():
+                next_at = revisit_at(page, changed=False, now=session.now(), revisit=context.policy.revisit)
+                is_current = store.record_unchanged(claim, page, result.validators, next_at)
+            case Redirected() if page.part is not None:
+                detail = f"redirected to {result.target!r}, another host"
+                is_current = self._record_failure(page, PageFailed(cause=Cause.LOW_QUALITY, detail=detail))
+            case Redirected():
+                self._hand_over(page, result)
+                is_current = True
+            case FetchFailed():
+                failed = PageFailed(cause=result.cause, detail=result.detail)
+                is_current = self._record_failure(page, failed, result.retry_after)
+            case _:
+                assert_never(result)
+        if not is_current:
+            raise LeaseLostError(self._host)
+
+    def _hand_over(self, page: Page, result: Redirected) -> None:
+        """Make the target of a redirect due at its own host."""
+        self._session.note_redirect(page.target, result.target, result.elapsed)
+        target = identify(result.target, self._context.publishers)
+        due = self._store.record_handover(self._session.claim, page, target, host_of(result.target), result.hops)
+        if due is not None and self._scope is not None:
+            page_id, host_id = due
+            self._scope.add(host_id, page_id)
+
+    def _record_refusal(self, page: Page, failed: PageFailed) -> None:
+        """Record that robots.txt forbids the page. This does not count as an attempt."""
+        session = self._session
+        next_at = next_page_attempt(page.attempts, failed.cause, None, now=session.now(), random=self._context.random)
+        if not self._store.record_page_failure(session.claim, page, failed, next_at, counts=False):
+            raise LeaseLostError(self._host)
+        session.defer(page.id, next_at)
+        self.report.count_page_failure(failed.cause)
+
+    def _record_failure(self, page: Page, failed: PageFailed, retry_after: timedelta | None = None) -> bool:
+        """Record a failed attempt; False: the claim is lost. It does not count while our own network is down."""
+        session, random = self._session, self._context.random
+        counts = not own_network_is_down(list(self._context.recent))
+        attempts = page.attempts + 1 if counts else 1
+        next_at = next_page_attempt(attempts, failed.cause, retry_after, now=session.now(), random=random)
+        session.defer(page.id, next_at)
+        self.report.count_page_failure(failed.cause)
+        return self._store.record_page_failure(session.claim, page, failed, next_at, counts=counts)
 
 
-def _record_failure(
-    page: Page, failed: PageFailed, retry_after: timedelta | None, stay: Stay, tools: Tools, report: VisitReport
-) -> bool:
-    report.pages_failed += 1
-    report.count_cause(failed.cause)
-    counts = not own_network_is_down(list(tools.recent))
-    attempts = page.attempts + 1 if counts else 1
-    next_at = next_page_attempt(attempts, failed.cause, retry_after, now=stay.now(), random=tools.random)
-    stay.put_off(page, next_at)
-    return tools.store.record_page_failure(stay.claim, page, failed, next_at, counts=counts)
-
-
-# --- the host itself --------------------------------------------------------------------------------------------------
-
-
-def _blames_us(failed: FetchFailed, tools: Tools) -> bool:
-    """Say whether our own network is down: then nobody is punished for it."""
-    latest = (host_of(failed.final_url), failed.cause)
-    return own_network_is_down([*tools.recent, latest])
-
-
-def _heed_host(failed: FetchFailed | None, url: str, stay: Stay, tools: Tools) -> None:
-    """Leave the host alone when it asks for it or cannot be reached; an answer clears its failures."""
-    if failed is not None and failed.cause is Cause.TIMEOUT and host_of(failed.final_url) == stay.claim.host:
-        _heed_timeout(failed, stay, tools)
-        return
-    tools.timeouts.pop(stay.claim.host, None)
-    if failed is None or failed.cause not in HOST_CAUSES:
-        stay.failures = 0
-        return
-    if host_of(failed.final_url) != stay.claim.host:
-        return  # a hop elsewhere failed; this host answered
-    if failed.cause in QUIET and not asks_for_quiet(failed, url, tools):
-        return
-    failures = 0 if own_network_is_down(list(tools.recent)) else stay.failures
-    until = host_not_before(failed, failures, now=stay.now(), random=tools.random)
-    stay.back_off(until, was_asked=failed.retry_after is not None)
-
-
-def _heed_timeout(failed: FetchFailed, stay: Stay, tools: Tools) -> None:
-    """Count timeouts in a row; a host that hangs takes a thread for each request, so it is not asked again at once."""
-    host, own_network = stay.claim.host, own_network_is_down(list(tools.recent))
-    count = tools.timeouts[host] = tools.timeouts.get(host, 0) + (not own_network)
-    if count >= TIMEOUTS:
-        until = host_not_before(failed, count - TIMEOUTS, now=stay.now(), random=tools.random)
-        stay.back_off(until, was_asked=False)
+def _extend(scope: RunScope, record: PollRecord, recorded: PollRecorded) -> None:
+    """Add what a poll announced. The feed itself is done unless it moved or has a gap to fill."""
+    if record.outcome.outcome == "moving":
+        scope.add(recorded.host_id)
+    elif (fill := record.state.filling) is None or record.state.due_at >= fill.resume_at:
+        scope.feeds.discard(record.feed_id)
+    for page_id, host_id in recorded.new_pages:
+        scope.add(host_id, page_id)

@@ -24,7 +24,7 @@ from aggregator.rawstore import FileRawStore
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.store import SqlStore, open_store
 from aggregator.visits.collect import PageLimits
-from aggregator.visits.host_session import Tools, VisitPolicy
+from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
 from tests.support.stores import StandingClock, claim, poll, raw, sighting, subscribe, words
 
@@ -64,7 +64,7 @@ def kept(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterato
 
 def line(store: SqlStore, clock: StandingClock, pool: PlayedPool, folder: Path) -> ExtractionLine:
     minute = timedelta(minutes=1)
-    tools = Tools(
+    context = VisitContext(
         store=store,
         fetcher=None,  # type: ignore[arg-type] # nothing is fetched here
         raw_store=FileRawStore(folder, clock),
@@ -79,7 +79,7 @@ def line(store: SqlStore, clock: StandingClock, pool: PlayedPool, folder: Path) 
         recent=deque(maxlen=20),
     )
     settings = ExtractionSettings(timeout=timedelta(seconds=20), mode="standard", keep_raw=True, revisit=())
-    return ExtractionLine(tools, pool, settings)  # type: ignore[arg-type]
+    return ExtractionLine(context, pool, settings)  # type: ignore[arg-type]
 
 
 def announce(store: SqlStore, count: int) -> None:
@@ -89,7 +89,7 @@ def announce(store: SqlStore, count: int) -> None:
 
 
 def finish(made: ExtractionLine) -> None:
-    while made.in_hand or made.tools.store.waiting_for_extraction():
+    while made.in_hand or made.context.store.waiting_for_extraction():
         made.step(0)
 
 
@@ -119,7 +119,7 @@ def test_pages_with_which_a_process_ended_are_tried_alone(kept: SqlStore, clock:
     announce(kept, 3)
     pool = PlayedPool()
     made = line(kept, clock, pool, tmp_path / "raw")
-    folder = made.tools.raw_store.folder
+    folder = made.context.raw_store.folder
     assert len(kept.claim_fetched(1, timedelta(seconds=50), folder, batch=2)) == 2
     clock.pass_(timedelta(minutes=1))
     finish(made)
@@ -155,13 +155,13 @@ def test_what_is_given_back_was_not_tried(kept: SqlStore, clock: StandingClock, 
     announce(kept, 2)
     pool = PlayedPool()
     made = line(kept, clock, pool, tmp_path / "raw")
-    made.tools = replace(made.tools)
+    made.context = replace(made.context)
     pool.submit = lambda function, jobs: Future()  # type: ignore[method-assign]
     made.step(0)
     made.step(0)
     assert made.in_hand == 2
     made.give_back()
-    pages = kept.claim_fetched(5, timedelta(seconds=50), made.tools.raw_store.folder)
+    pages = kept.claim_fetched(5, timedelta(seconds=50), made.context.raw_store.folder)
     assert [page.claims for page in pages] == [1, 1]
 
 
@@ -172,7 +172,7 @@ RULES = SiteConfig(next_page=("//a[@class='next']",))
 
 def put_page(store: SqlStore, made: ExtractionLine, body: str) -> None:
     """Visit the site and have what is due there answered so."""
-    raw_store = made.tools.raw_store
+    raw_store = made.context.raw_store
     held = claim(store, "www.example.org:443")
     (page,) = store.due_pages(held, store.now())
     html = f"<html><head><title>The long report</title></head><body><article>{body}</article></body></html>".encode()
@@ -187,7 +187,7 @@ def begun(kept: SqlStore, clock: StandingClock, folder: Path, *, keep_raw: bool)
     poll(kept, feed, sighting(1))
     made = line(kept, clock, PlayedPool(), folder)
     made.settings = replace(made.settings, keep_raw=keep_raw)
-    made.tools = replace(made.tools, rules_of=lambda host: RULES)
+    made.context = replace(made.context, rules_of=lambda host: RULES)
     put_page(kept, made, f"<p>{words('first')}</p><a class='next' href='?page=2'>Next</a>")
     finish(made)
     return made

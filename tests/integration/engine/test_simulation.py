@@ -25,9 +25,9 @@ from aggregator.schedule.due_times import PollPolicy
 from aggregator.store import SqlStore, open_store
 from aggregator.urls import host_of
 from aggregator.visits.collect import PageLimits
-from aggregator.visits.host_session import Tools, VisitPolicy
+from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
-from aggregator.visits.visit import visit
+from aggregator.visits.visit import HostVisit
 from tests.support.stores import FOLDER, START, StandingClock
 
 LEASE = timedelta(seconds=90)
@@ -95,7 +95,7 @@ class Simulation:
         self.store, self.clock, self.workers = store, clock, workers
         self.network = Network(clock)
         self.polled: list[tuple[datetime, datetime]] = []  # due, polled
-        self.tools = Tools(
+        self.context = VisitContext(
             store=store,
             fetcher=self.network,
             raw_store=Spool(),
@@ -121,14 +121,8 @@ class Simulation:
         self.store.sync_feeds(feeds, "1", START)
 
     def visit(self, claim: Claim, *, others_due: bool = False, with_pages: bool = True) -> None:
-        visit(
-            claim,
-            self.tools,
-            max_pages=200,
-            others_due=lambda: others_due,
-            stopping=lambda: False,
-            with_pages=with_pages,
-        )
+        visit = HostVisit(claim, self.context, max_pages=200, others_due=lambda: others_due, stopping=lambda: False)
+        visit.run(with_pages=with_pages)
 
     def poll_all(self) -> None:
         """Poll what is due, in no time at all."""
@@ -144,15 +138,16 @@ class Simulation:
         while (free_at := self.store.wait_until(scope)) is not None:
             self.clock.pass_(max(free_at - self.clock.now(), timedelta()))
             for claim in self.store.claim_hosts(1, LEASE, scope=scope):
-                report = visit(
+                visit = HostVisit(
                     claim,
-                    self.tools,
+                    self.context,
                     scope=scope,
                     max_pages=200,
                     others_due=lambda: False,
                     stopping=lambda: False,
                 )
-                if report.is_over or report.is_empty:
+                report = visit.run()
+                if report.host_done or report.is_empty:
                     scope.drop_host(claim.host_id)
 
     def run(self, span: timedelta, *, tick: float = 1.0, until: Callable[[], bool] = lambda: False) -> None:
@@ -349,8 +344,8 @@ def test_a_frozen_visit_records_nothing_and_its_work_is_done_by_another(
     clock.pass_(LEASE)
     played.run(MINUTE)
     assert len(played.network.log) == 1
-    thawed = replace(played.tools, recent=deque(maxlen=20))
-    visit(frozen, thawed, max_pages=1, others_due=lambda: False, stopping=lambda: False)
+    thawed = replace(played.context, recent=deque(maxlen=20))
+    HostVisit(frozen, thawed, max_pages=1, others_due=lambda: False, stopping=lambda: False).run()
     assert store.due_feeds(frozen, clock.now()) == ()
     assert len(store.polls(feed.id)) == 1
 
@@ -370,7 +365,7 @@ def test_a_long_parse_does_not_cost_the_lease(played: Simulation, store: SqlStor
 
     played.network.outcome = large
     played.network.latency = LEASE * 0.4
-    played.tools = replace(played.tools, read=read)
+    played.context = replace(played.context, read=read)
     played.follow(*feeds(1))
     (claim,) = store.claim_hosts(1, LEASE)
     played.visit(claim)

@@ -12,16 +12,16 @@ from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchResult, NotModified, Redirected, Validators
 from aggregator.models.records import Feed, FeedId, FeedState, GapFill, Source
-from aggregator.ports.store_records import PollRecord, Sighting
+from aggregator.ports.store_records import PollRecord
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.visits.backfill import (
     MAX_REQUESTS,
-    Reader,
-    come_again,
-    look_up,
+    decide,
     postpone,
-    read_answer,
+    read_source,
     request_of,
+    resolve_sitemaps,
+    retry_later,
     skip,
 )
 from aggregator.visits.poll import PollSettings
@@ -85,14 +85,12 @@ def failed(cause: Cause) -> FetchFailed:
 def answer(work: GapFill, result: FetchResult, **known: datetime) -> PollRecord:
     """Read an answer; `known` says when the store saw entries first, by the number in their address."""
 
-    def first_seen(feed_id: FeedId, sightings: Sequence[Sighting]) -> list[datetime | None]:
-        return [known.get(f"_{(one.url or '').rpartition('/')[2]}") for one in sightings]
-
-    reader = Reader(
-        read=lambda one, got, seen, now: read_feed(one, got, seen, now, shipped_publishers()),
-        first_seen=first_seen,
+    one = feed(work)
+    content = read_source(
+        one, work, result, lambda of, got, seen, now: read_feed(of, got, seen, now, shipped_publishers()), NOW
     )
-    return read_answer(feed(work), work, result, reader, NOW)
+    first_seen = [known.get(f"_{(found.url or '').rpartition('/')[2]}") for found in content.candidates]
+    return decide(one, work, result, content, first_seen, NOW)
 
 
 def left(record: PollRecord) -> tuple[Source, ...]:
@@ -172,12 +170,12 @@ def test_a_passing_failure_waits_for_the_next_poll() -> None:
 
 def test_a_host_that_another_visit_holds_is_tried_again_in_seconds() -> None:
     work, waits = filling(MAP), []
-    while (after := come_again(feed(work), work, NOW).state).filling is not None:
+    while (after := retry_later(feed(work), work, NOW).state).filling is not None:
         waits.append((after.due_at - NOW).total_seconds())
         work = after.filling
     assert waits == [2, 4, 8, 16, 20, 20, 20, 20, 20]
     soon = replace(filling(MAP), resume_at=NOW + timedelta(seconds=1))
-    assert come_again(feed(soon), soon, NOW).state.due_at == soon.resume_at
+    assert retry_later(feed(soon), soon, NOW).state.due_at == soon.resume_at
 
 
 def test_ten_requests_end_the_search() -> None:
@@ -190,14 +188,14 @@ def test_ten_requests_end_the_search() -> None:
 
 def test_without_a_source_left_the_search_ends() -> None:
     work = filling(SITE)
-    for record in (skip(feed(work), work, NOW), look_up(feed(work), work, (), NOW)):
+    for record in (skip(feed(work), work, NOW), resolve_sitemaps(feed(work), work, (), NOW)):
         assert (record.state.filling, record.state.due_at, record.is_poll) == (None, RESUME, False)
         assert record.filled_since is None
 
 
 def test_a_site_is_replaced_by_the_sitemaps_that_it_names() -> None:
     work = filling(SITE)
-    assert left(look_up(feed(work), work, [MAP.url], NOW)) == (MAP,)
+    assert left(resolve_sitemaps(feed(work), work, [MAP.url], NOW)) == (MAP,)
 
 
 BEFORE, WITHIN = "2026-11-23T08:00:00Z", "2026-11-23T10:00:00Z"

@@ -23,8 +23,9 @@ from aggregator.models.fetching import (
     Validators,
 )
 from aggregator.models.records import Entry, Feed, FeedId, FeedState, FeedStatus, PublicationStats
+from aggregator.ports.store_records import PollRecord
 from aggregator.schedule.due_times import PollPolicy
-from aggregator.visits.poll import Polled, PollSettings, poll_feed
+from aggregator.visits.poll import PollSettings, decide, fetch_feed, read_answer
 from tests.support import answers
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -88,28 +89,31 @@ def hop(status: int, target: str, url: str = URL) -> Hop:
     return Hop(url=url, status=status, target=target)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Polled:
+    record: PollRecord
+    failed: FetchFailed | None
+    requests: int
+
+
 def poll(
     one: Feed,
     *results: FetchResult,
-    may_hop: bool = True,
+    may_follow: bool = True,
     own: bool = False,
     seen: datetime | None = None,
     fill: bool = False,
 ) -> tuple[Polled, Script]:
     """Poll with these answers; the store has `seen` every entry then."""
     script = Script(list(results))
-    polled = poll_feed(
-        one,
-        fetcher=script,
-        read=partial(read_feed, publishers=shipped_publishers()),
-        settings=PollSettings(policy=PollPolicy(), max_bytes=1_000_000, deadline=timedelta(seconds=60), fill_gaps=fill),
-        now=lambda: NOW,
-        may_hop=lambda url: may_hop,
-        own_network_is_down=lambda failure: own,
-        first_seen=lambda feed_id, sightings: [seen] * len(sightings),
-        random=Random(1),
-    )
-    return polled, script
+    settings = PollSettings(policy=PollPolicy(), max_bytes=1_000_000, deadline=timedelta(seconds=60), fill_gaps=fill)
+    answer = fetch_feed(one, script, settings, NOW, lambda url: may_follow)
+    content = read_answer(answer, partial(read_feed, publishers=shipped_publishers()), NOW)
+    first_seen: list[datetime | None] = []
+    if content is not None and content.reading is not None and content.needs_first_seen:
+        first_seen = [seen] * len(content.reading.sightings)
+    record = decide(answer, content, first_seen, settings=settings, now=NOW, random=Random(1), own_network=own)
+    return Polled(record=record, failed=answer.failed, requests=answer.requests), script
 
 
 def test_a_first_poll_records_entries_validators_and_hints() -> None:
@@ -318,7 +322,7 @@ def test_a_hop_to_another_host_goes_on_when_it_may() -> None:
 def test_a_hop_that_may_not_be_followed_now_is_kept_and_continued_there() -> None:
     target = "https://cdn.example.net/a.xml"
     away = Redirected(url=URL, target=target, hops=(hop(302, target),), elapsed=timedelta(seconds=1))
-    polled, _ = poll(feed(), away, may_hop=False)
+    polled, _ = poll(feed(), away, may_follow=False)
     record = polled.record
     assert record.outcome.outcome == "moving"
     assert (record.host, record.state.due_at, record.state.pending_target) == ("cdn.example.net:443", NOW, target)

@@ -1,0 +1,58 @@
+"""What every visit works with: the ports, the settings, and what the visits of one process share. No behaviour."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from aggregator.extraction.pipeline import RulesOf
+from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.fetching import Cause
+from aggregator.models.records import Feed
+from aggregator.ports.protocols import Clock, Fetcher, RawStore, Store
+from aggregator.ports.store_records import PollRecord, PollRecorded
+from aggregator.visits.collect import PageLimits
+from aggregator.visits.poll import FeedReader, PollSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitPolicy:
+    """How long a visit may take and how fast it may send requests. `lease` is longer than the longest request.
+
+    `waiting` is how long one host may keep one `run-once` waiting.
+    """
+
+    lease: timedelta
+    per_host_interval: timedelta
+    length: timedelta = timedelta(seconds=10)
+    waiting: timedelta = timedelta(seconds=60)
+    respect_robots: bool = True
+    user_agent: str = "aggregator"
+    revisit: tuple[timedelta, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitContext:
+    """The ports and settings of visits. The threads of all visits share it.
+
+    `recent` are host and cause (None: an answer) of the latest requests of all visits. `timeouts` counts the timeouts
+    in a row by host. `on_poll` is called after each recorded poll.
+    """
+
+    store: Store
+    fetcher: Fetcher
+    raw_store: RawStore
+    clock: Clock
+    publishers: Publishers
+    rules_of: RulesOf
+    read: FeedReader
+    policy: VisitPolicy
+    polling: PollSettings
+    pages: PageLimits
+    random: Random
+    recent: deque[tuple[str, Cause | None]]
+    timeouts: dict[str, int] = field(default_factory=dict)
+    on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None

@@ -1,0 +1,80 @@
+"""Whether a feed's validators (ETag, Last-Modified) can be trusted. Pure.
+
+Some servers answer 304 although there are new entries. After a time of nothing but 304 a poll leaves the validators
+out; its answer shows whether entries were hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from aggregator.models.fetching import Validators
+from aggregator.models.records import FeedState
+from aggregator.ports.store_records import Sighting
+from aggregator.schedule.due_times import expected_rate
+
+_EXPECTED_ENTRIES = 3.0  # a doubt needs a time in which so many entries were expected
+_DOUBT_AFTER = timedelta(days=1)  # the shortest time of nothing but 304 that raises a doubt
+_DOUBT_AGAIN_AFTER = timedelta(days=7)  # ... when a poll without validators proved them right
+_DOUBT_SOON_AFTER = timedelta(hours=1)  # ... when they were distrusted before
+_DISTRUST_FOR = timedelta(days=7)
+_SURELY_BEFORE = timedelta(hours=1)  # an entry may appear in the feed up to an hour after its date
+
+
+def is_unconditional(state: FeedState) -> bool:
+    """Return whether to leave the validators out: they are distrusted, or too many 304 came in a row."""
+    if state.validators == Validators():
+        return False
+    if state.revalidation == "distrusted":
+        return True
+    if state.unconditional_at is None or state.succeeded_at is None:
+        return False
+    quiet = state.succeeded_at - state.unconditional_at  # time without a poll hides nothing
+    expected = expected_rate(state.stats, state.unconditional_at) * (quiet / timedelta(days=1))
+    return quiet >= _patience(state) and expected >= _EXPECTED_ENTRIES
+
+
+def _patience(state: FeedState) -> timedelta:
+    if state.revalidation == "checked":
+        return _DOUBT_AGAIN_AFTER
+    return _DOUBT_AFTER if state.distrusted_at is None else _DOUBT_SOON_AFTER
+
+
+def end_distrust(state: FeedState, now: datetime) -> FeedState:
+    """Trust validators again that were distrusted for a week."""
+    is_over = state.distrusted_at is None or now - state.distrusted_at >= _DISTRUST_FOR
+    return replace(state, revalidation="") if state.revalidation == "distrusted" and is_over else state
+
+
+def judge(
+    state: FeedState, before: FeedState, new: Sequence[Sighting], validators: Validators, now: datetime
+) -> FeedState:
+    """Judge the validators we had by an answer that came without them and brought `new` entries.
+
+    `validators` are those of the answer.
+    """
+    if before.revalidation == "distrusted":
+        return state
+    if not new:
+        return confirm(state)
+    if validators == before.validators or _were_hidden(new, before):
+        return replace(state, revalidation="distrusted", distrusted_at=now)
+    return state
+
+
+def confirm(state: FeedState) -> FeedState:
+    """Trust the validators: an answer without them brought nothing new. It proves nothing during distrust."""
+    if state.revalidation == "distrusted":
+        return state
+    return replace(state, revalidation="checked", distrusted_at=None)
+
+
+def _were_hidden(new: Sequence[Sighting], before: FeedState) -> bool:
+    """Return whether entries were there while the server answered 304: by their dates, or else by their number."""
+    dates = [at for one in new if (at := one.entry.published_at or one.entry.updated_at) is not None]
+    if not dates:
+        return len(new) >= _EXPECTED_ENTRIES
+    first, last = before.unconditional_at, before.succeeded_at
+    return first is not None and last is not None and any(first < at <= last - _SURELY_BEFORE for at in dates)
