@@ -14,6 +14,7 @@ from itertools import islice
 from random import Random
 
 from aggregator.clock import SystemClock
+from aggregator.config.files import FEEDS_FILE
 from aggregator.config.settings import Config
 from aggregator.config.wiring import (
     fetch_limits,
@@ -38,6 +39,7 @@ from aggregator.identity.identify import identify, key_version
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.records import Feed
 from aggregator.ports.protocols import Clock, Sink
+from aggregator.ports.store_records import SyncReport
 from aggregator.rawstore import FileRawStore
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import forced_due, is_skipped
@@ -166,7 +168,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
     publishers = publishers_of(config)
     store = open_store(config.storage.url, clock)
     try:
-        store.sync_feeds(config.subscriptions(), config.config_hash, _written_at(config))
+        sync_feeds(store, config)
         raw_store = FileRawStore(raw_folder(config), clock)
         fetcher = HttpFetcher(fetch_limits(config), clock)
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
@@ -211,7 +213,7 @@ def reload_app(app: App, config: Config) -> App:
     publishers = publishers_of(config)
     for line in changed_settings(app.config, config):
         logger.info("setting changed", extra={"change": line})
-    report = app.store.sync_feeds(config.subscriptions(), config.config_hash, _written_at(config))
+    report = sync_feeds(app.store, config)
     for change in (*(f"+ {name}" for name in report.added), *(f"- {name}" for name in report.removed), *report.changed):
         logger.info("feeds changed", extra={"change": change})
     fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
@@ -290,9 +292,30 @@ def check_room(config: Config) -> None:
         raise StorageError(problem)
 
 
-def _written_at(config: Config) -> datetime:
-    """Return when the configuration was last edited: of two processes the newer one decides what is listed."""
-    files = [path for path in (config.path, config.path.with_name("feeds.toml")) if path.exists()]
+def sync_feeds(store: SqlStore, config: Config) -> SyncReport:
+    """Bring the stored feed list in line with the configuration; what is refused is a warning.
+
+    On one machine the file in hand decides. In a fleet the file that was edited last does.
+    """
+    is_alone = config.storage.sqlite_path is not None
+    report = store.sync_feeds(config.subscriptions(), config.config_hash, written_at(config), decides=is_alone)
+    if report.refused:
+        logger.warning(refusal(config, report))
+    return report
+
+
+def refusal(config: Config, report: SyncReport) -> str:
+    """Return what a fleet refuses of a configuration that is older than the one in force, and the remedy."""
+    shown = ", ".join(report.refused[:5]) + (f" and {len(report.refused) - 5} more" if len(report.refused) > 5 else "")
+    return (
+        f"{config.path}: is older than the feed list in force, which was written at "
+        f"{report.newer_at:%Y-%m-%d %H:%M:%SZ}; refused: {shown}; bring the newer file here, or `touch` this one"
+    )
+
+
+def written_at(config: Config) -> datetime:
+    """Return when the configuration was last edited: in a fleet the newest one decides what is listed."""
+    files = [path for path in (config.path, config.path.with_name(FEEDS_FILE)) if path.exists()]
     stamps = [path.stat().st_mtime for path in files]
     return datetime.fromtimestamp(max(stamps, default=0), UTC)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aggregator import DISTRIBUTION
+
 
 class AggregatorError(Exception):
     """Root of everything we raise; its text is one clear line for the user."""
@@ -43,3 +45,6 @@ class MissingExtraError(AggregatorError):
     """An optional dependency is not installed; the message says what to install."""
 
     exit_code = 2
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(f"{what} needs {package}; install it with: pip install '{DISTRIBUTION}[{extra}]'")

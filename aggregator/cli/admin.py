@@ -6,12 +6,16 @@ import json
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.cli.articles import open_store_of
-from aggregator.cli.framework import cli, load, load_or_default, print_json, printable, say
-from aggregator.errors import ConfigError
+from aggregator.cli.framework import cli, load, load_or_default, number, print_json, printable, say
+from aggregator.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from aggregator.config.settings import Config
 
 _URL_OVERRIDE = "AGGREGATOR_STORAGE__URL"
 
@@ -38,9 +42,25 @@ def check_config(ctx: click.Context) -> None:
 
     loaded = load(ctx)
     publishers = publishers_of(loaded)
-    print(printable(f"{loaded.path}: ok, {len(loaded.subscriptions())} feeds"))
+    print(printable(f"{loaded.path}: ok, {number(len(loaded.subscriptions()), 'feed')}"))
+    if loaded.storage.sqlite_path is None:
+        _say_what_is_refused(loaded)
     if publishers.withheld:
         say(f"rules withheld until more pairs prove them: {', '.join(publishers.withheld)}")
+
+
+def _say_what_is_refused(loaded: Config) -> None:
+    """Tell what a fleet refuses of this file, if its store can be asked."""
+    from aggregator.app import refusal, written_at
+
+    try:
+        with open_store_of(loaded) as store:
+            report = store.preview_feeds(loaded.subscriptions(), written_at(loaded))
+    except StorageError as error:
+        say(f"{error}; whether a newer feed list is in force is not known")
+        return
+    if report.refused:
+        say(refusal(loaded, report))
 
 
 @config.command("show", examples=("aggregator config show",))

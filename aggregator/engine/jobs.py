@@ -22,9 +22,7 @@ try:
     from procrastinate.schema import SchemaManager
     from procrastinate.types import JSONDict
 except ImportError as missing:
-    raise MissingExtraError(
-        "a fleet needs procrastinate; install it with: pip install 'aggregator[postgresql]'"
-    ) from missing
+    raise MissingExtraError("a fleet", "procrastinate", "postgresql") from missing
 
 QUEUE: Final = "aggregator"
 VISIT: Final = "visit_host"

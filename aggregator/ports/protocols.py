@@ -134,11 +134,14 @@ class Store(Protocol):
 
     # feeds and claims
 
-    def sync_feeds(self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime) -> SyncReport:
+    def sync_feeds(
+        self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime, *, decides: bool = False
+    ) -> SyncReport:
         """Bring the feed table in line with the configuration.
 
-        New feeds are due at once. Feeds that are no longer listed are disabled, only by a configuration that is newer
-        (`config_at`) than the one last synced. A feed that is listed again goes on where it was.
+        New feeds are due at once. Feeds that are no longer listed are disabled. A feed that is listed again goes on
+        where it was. A configuration that is older (`config_at`) than the one last synced is a stale member's in a
+        fleet: it adds feeds, the report names what was refused. `decides`: this one holds whatever its age.
         """
         ...
 

@@ -201,9 +201,11 @@ class Gap:
 class SyncReport:
     """What a feed list changed, as lines for the log and names."""
 
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]  # `"DW English": interval 30m -> 10m`
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # `"DW English": interval 30m -> 10m`
+    refused: tuple[str, ...] = ()  # what an older list would have removed or changed
+    newer_at: datetime | None = None  # when the list in force was written, where this one is older
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def write_parquet(articles: Iterable[Article], path: Path, text: TextChoice = "s
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingExtraError("export --format parquet: pip install 'aggregator[parquet]'") from error
+        raise MissingExtraError("export --format parquet", "pyarrow", "parquet") from error
     schema = _schema(pa)
     count = 0
     with replaced_file(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:

@@ -133,9 +133,15 @@ class SqlStore:
 
     # --- feeds and claims ---------------------------------------------------------------------------------------------
 
-    def sync_feeds(self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime) -> SyncReport:
+    def sync_feeds(
+        self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime, *, decides: bool = False
+    ) -> SyncReport:
         """Bring the feed table in line with the configuration."""
-        return self._db.write(lambda tx: feeds.sync_feeds(tx, subscriptions, config_hash, config_at))
+        return self._db.write(lambda tx: feeds.sync_feeds(tx, subscriptions, config_hash, config_at, decides=decides))
+
+    def preview_feeds(self, subscriptions: Sequence[Subscription], config_at: datetime) -> SyncReport:
+        """Return what `sync_feeds` would refuse of a configuration; nothing is written."""
+        return self._db.read(lambda tx: feeds.preview_feeds(tx, subscriptions, config_at))
 
     def feeds(self, *, enabled_only: bool = True) -> tuple[Feed, ...]:
         """Return the feeds in the order in which they were added."""

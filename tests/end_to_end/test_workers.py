@@ -223,4 +223,4 @@ def test_a_worker_needs_the_extra(tmp_path: Path, pool: WorkerPool, monkeypatch:
     called = call("worker", "--config", World(tmp_path, pool).write())
     assert called.status == 2
     (line,) = called.err.splitlines()
-    assert line.endswith("install it with: pip install 'aggregator[postgresql]'")
+    assert line.endswith("install it with: pip install 'feed-corpus[postgresql]'")

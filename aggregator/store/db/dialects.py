@@ -252,9 +252,7 @@ class PostgresDialect:
         try:
             import psycopg  # noqa: F401
         except ImportError as error:
-            raise MissingExtraError(
-                "a PostgreSQL store needs psycopg; install it with: pip install 'aggregator[postgresql]'"
-            ) from error
+            raise MissingExtraError("a PostgreSQL store", "psycopg", "postgresql") from error
         engine = create_engine("postgresql+psycopg://", pool_size=self._pool_size, max_overflow=32, pool_pre_ping=True)
 
         def connect(dialect: Any, record: object, arguments: Any, parameters: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -204,24 +205,63 @@ def write_property(tx: Transaction, name: str, value: str) -> None:
 
 
 def sync_feeds(
-    tx: Transaction, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime
+    tx: Transaction,
+    subscriptions: Sequence[Subscription],
+    config_hash: str,
+    config_at: datetime,
+    *,
+    decides: bool = False,
 ) -> SyncReport:
     """Bring the feed table in line with the configuration; an older one adds feeds and changes nothing else."""
-    last_hash, _, last_at = (read_property(tx, _SYNCED) or "").partition(" ")
+    last_hash, _, _ = (read_property(tx, _SYNCED) or "").partition(" ")
     if last_hash == config_hash:
-        return SyncReport(added=(), removed=(), changed=())
-    is_newer = not last_at or config_at >= datetime.fromisoformat(last_at)
+        return SyncReport()
     known = {row.url: row for row in tx.all(_listed)}
-    wanted = {subscription.url: subscription for subscription in subscriptions}
-    added = _add(tx, [subscription for url, subscription in wanted.items() if url not in known])
-    if not is_newer:
-        return SyncReport(added=added, removed=(), changed=())
-    changed = _update(tx, [(known[url], listed) for url, listed in wanted.items() if url in known])
-    gone = [row for url, row in known.items() if url not in wanted and row.enabled]
+    added = _add(tx, [listed for listed in _by_url(subscriptions).values() if listed.url not in known])
+    if not decides and (refused := _refused(tx, known, subscriptions, config_at)) is not None:
+        return replace(refused, added=added)
+    changes = _changes(known, subscriptions)
+    if changes:
+        tx.run_all(_change, [{"feed": row.id, **_new_values(listed)} for row, listed in changes])
+        _make_hosts_due(tx, [row for row, listed in changes if listed.enabled and not row.enabled])
+    gone = _unlisted(known, subscriptions)
     if gone:
         tx.run_all(_disable, [{"feed": row.id} for row in gone])
-    write_property(tx, _SYNCED, f"{config_hash} {config_at.isoformat()}")
-    return SyncReport(added=added, removed=tuple(row.name or row.url for row in gone), changed=changed)
+    write_property(tx, _SYNCED, f"{config_hash} {min(config_at, tx.now).isoformat()}")
+    return SyncReport(added=added, removed=_names(gone), changed=_lines(changes))
+
+
+def preview_feeds(tx: Transaction, subscriptions: Sequence[Subscription], config_at: datetime) -> SyncReport:
+    """Return what `sync_feeds` would refuse of a configuration; nothing is written."""
+    known = {row.url: row for row in tx.all(_listed)}
+    return _refused(tx, known, subscriptions, config_at) or SyncReport()
+
+
+def _refused(
+    tx: Transaction, known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription], config_at: datetime
+) -> SyncReport | None:
+    """Return what an older configuration would take back; None: it is not older than the one last synced."""
+    _, _, last_at = (read_property(tx, _SYNCED) or "").partition(" ")
+    if not last_at or config_at >= datetime.fromisoformat(last_at):
+        return None
+    lines = (
+        *(f"- {name}" for name in _names(_unlisted(known, subscriptions))),
+        *_lines(_changes(known, subscriptions)),
+    )
+    return SyncReport(refused=lines, newer_at=datetime.fromisoformat(last_at))
+
+
+def _by_url(subscriptions: Sequence[Subscription]) -> dict[str, Subscription]:
+    return {subscription.url: subscription for subscription in subscriptions}
+
+
+def _unlisted(known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription]) -> list[Row[Any]]:
+    wanted = _by_url(subscriptions)
+    return [row for url, row in known.items() if url not in wanted and row.enabled]
+
+
+def _names(rows: Sequence[Row[Any]]) -> tuple[str, ...]:
+    return tuple(row.name or row.url for row in rows)
 
 
 def _add(tx: Transaction, new: Sequence[Subscription]) -> tuple[str, ...]:
@@ -241,7 +281,9 @@ def _add(tx: Transaction, new: Sequence[Subscription]) -> tuple[str, ...]:
         for subscription in new
     ]
     tx.add(feeds, rows)
-    _make_hosts_due(tx, {ids[names[subscription.url]]: tx.now for subscription in new if subscription.enabled})
+    due = {ids[names[subscription.url]] for subscription in new if subscription.enabled}
+    for host_id in sorted(due):
+        lower_feeds_due(tx, host_id, tx.now)
     return tuple(subscription.name or subscription.url for subscription in new)
 
 
@@ -255,30 +297,39 @@ def _settings(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _update(tx: Transaction, listed: Iterable[tuple[Row[Any], Subscription]]) -> tuple[str, ...]:
-    lines: list[str] = []
-    rows: list[dict[str, Any]] = []
-    due: dict[HostId, datetime] = {}
-    for row, subscription in listed:
-        settings = _settings(subscription)
-        differences = [
+def _changes(
+    known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription]
+) -> list[tuple[Row[Any], Subscription]]:
+    """Return the known feeds that are listed with other settings."""
+    return [
+        (known[url], listed)
+        for url, listed in _by_url(subscriptions).items()
+        if url in known and any(known[url]._mapping[name] != value for name, value in _settings(listed).items())
+    ]
+
+
+def _new_values(subscription: Subscription) -> dict[str, Any]:
+    return {f"new_{name}": value for name, value in _settings(subscription).items()}
+
+
+def _lines(changes: Iterable[tuple[Row[Any], Subscription]]) -> tuple[str, ...]:
+    """Return the changes for the log: `"DW English": interval 30m -> 10m`."""
+    lines = []
+    for row, listed in changes:
+        differences = (
             f"{name} {_spell(name, row._mapping[name])} -> {_spell(name, value)}"
-            for name, value in settings.items()
+            for name, value in _settings(listed).items()
             if row._mapping[name] != value
-        ]
-        if not differences:
-            continue
-        lines.append(f'"{subscription.name or subscription.url}": {", ".join(differences)}')
-        rows.append({"feed": row.id, **{f"new_{name}": value for name, value in settings.items()}})
-        if subscription.enabled and not row.enabled:
-            due[row.host_id] = min(row.due_at, due.get(row.host_id, row.due_at))
-    if rows:
-        tx.run_all(_change, rows)
-        _make_hosts_due(tx, due)
+        )
+        lines.append(f'"{listed.name or listed.url}": {", ".join(differences)}')
     return tuple(lines)
 
 
-def _make_hosts_due(tx: Transaction, due: Mapping[HostId, datetime]) -> None:
+def _make_hosts_due(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
+    """Make the hosts of feeds due with them."""
+    due: dict[HostId, datetime] = {}
+    for row in rows:
+        due[row.host_id] = min(row.due_at, due.get(row.host_id, row.due_at))
     lock_hosts(tx, due)
     for host_id, at in sorted(due.items()):
         lower_feeds_due(tx, host_id, at)

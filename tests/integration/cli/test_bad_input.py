@@ -299,7 +299,7 @@ def test_outputs_that_cannot_be_written(filled: Path, tmp_path: Path) -> None:
 def test_an_extra_that_is_not_installed(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     called = call("export", "--format", "parquet", "--out", tmp_path / "x.parquet", "--config", filled)
-    assert_one_line(called, 2, "pip install 'aggregator[parquet]'")
+    assert_one_line(called, 2, "pip install 'feed-corpus[parquet]'")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -216,6 +216,26 @@ def test_an_older_configuration_adds_and_takes_nothing_away(store: SqlStore) -> 
     report = store.sync_feeds([Subscription(url=B)], "2", START - timedelta(hours=1))
     assert (report.added, report.removed) == ((B,), ())
     assert [feed.url for feed in store.feeds()] == [A, B]
+    assert (report.refused, report.newer_at) == ((f"- {A}",), START)
+
+
+def test_an_older_configuration_is_told_beforehand_what_is_refused(store: SqlStore) -> None:
+    store.sync_feeds([Subscription(url=A, name="Alpha")], "1", START)
+    renamed = [Subscription(url=A, name="Beta")]
+    assert store.preview_feeds(renamed, START - timedelta(hours=1)).refused == ('"Beta": name "Alpha" -> "Beta"',)
+    assert store.preview_feeds(renamed, START).refused == ()
+    assert store.feeds()[0].name == "Alpha"
+
+
+def test_a_time_to_come_keeps_no_later_configuration_out(store: SqlStore) -> None:
+    store.sync_feeds([Subscription(url=A)], "1", START + timedelta(days=3650))
+    assert store.sync_feeds([], "2", START + timedelta(hours=1)).removed == (A,)
+
+
+def test_on_one_machine_the_content_decides(store: SqlStore) -> None:
+    store.sync_feeds([Subscription(url=A)], "1", START)
+    report = store.sync_feeds([Subscription(url=B)], "2", START - timedelta(days=365), decides=True)
+    assert (report.added, report.removed, report.refused) == ((B,), (A,), ())
 
 
 def test_a_feed_that_comes_back_goes_on_where_it_was(store: SqlStore, clock: StandingClock) -> None:
