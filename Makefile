@@ -44,7 +44,7 @@ test: $(STAMP)  ## all tests but soak and browser
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 # What does no I/O, and what every request obeys: each branch is measured.
-CORE := identity/evidence identity/identify identity/keys identity/publisher_rules identity/redirectors identity/safe_patterns identity/fingerprint models/* feeds/parse feeds/subscriptions extraction/extract extraction/pagination extraction/quality schedule/due_times schedule/publication_rate text/dates text/encoding text/seed_format http/robots urls errors
+CORE := identity/evidence identity/identify identity/keys identity/publisher_rules identity/redirectors identity/safe_patterns identity/fingerprint models/* feeds/parse feeds/entry_texts feeds/markup feeds/json_repair feeds/subscriptions extraction/extract extraction/pagination extraction/quality schedule/due_times schedule/publication_rate text/dates text/encoding text/seed_format http/robots urls errors
 
 .PHONY: coverage
 coverage: $(STAMP)  ## the measured tests with branch coverage: 95 % of all, 100 % of the core

@@ -46,6 +46,8 @@ _HTML_TYPES = frozenset({"", "text/html", "application/xhtml+xml", "html", "xhtm
 # "name@example.org (Full Name)" of RSS 2.0, "Full Name <name@example.org>" of mail.
 _MAIL_FIRST = re.compile(r"(?:mailto:)?[^\s@()<>]{1,80}@[^\s@()<>]{1,120}\s*\(\s*([^()]{1,200}?)\s*\)")
 _MAIL_LAST = re.compile(r"([^<>()]{1,200}?)\s*[<(]\s*(?:mailto:)?[^\s@()<>]{1,80}@[^\s@()<>]{1,120}\s*[>)]")
+_HOLDERS = ("media:", "news:")  # fields stand within others: Media RSS at any depth, news sitemaps
+_FILES = ("enclosure", "atom:enclosure", "media:content", *_LINKS, "media:thumbnail", "itunes:image")
 _MAX_AUTHOR_CHARS = 400
 _MAX_AUTHORS = 50
 
@@ -75,8 +77,8 @@ def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree
     for child in element.iterchildren(tag=etree.Element):
         name = name_of(child, context)
         children.setdefault(name, []).append(child)
-        if name == "news:news":  # a news sitemap keeps title and date in there
-            for part in child.iterchildren(tag=etree.Element):
+        if len(child) and name.startswith(_HOLDERS):
+            for part in child.iterdescendants(tag=etree.Element):
                 children.setdefault(name_of(part, context), []).append(part)
     return EntryTree(element, children, base_of(element, base))
 
@@ -200,21 +202,35 @@ def person_name(text: str) -> str:
 
 
 def read_enclosures(tree: EntryTree) -> tuple[Enclosure, ...]:
-    """Return the files that the entry carries, each address once."""
+    """Return the files that the entry carries, each address once; pictures that only announce them come last."""
     found: dict[str, Enclosure] = {}
-    groups = [child for group in tree.children.get("media:group", ()) for child in group]
-    for child in _first(tree, ("enclosure", "atom:enclosure", "media:content", *_LINKS)) + groups:
+    running_time = _seconds(read_text(tree, "itunes:duration"))  # that of the episode: of its first file
+    for child in _first(tree, _FILES):
         name = str(child.tag).rpartition("}")[2].lower()
-        if (name == "link" and attribute(child, "rel").lower() != "enclosure") or name not in _FILES:
+        if name == "link" and attribute(child, "rel").lower() != "enclosure":
             continue
-        raw_url = attribute(child, "url") or attribute(child, "href")
-        if address := absolute(base_of(child, tree.base), raw_url):
+        if address := absolute(base_of(child, tree.base), attribute(child, "url") or attribute(child, "href")):
             length = attribute(child, "length") or attribute(child, "filesize")
-            found.setdefault(address, Enclosure(url=address, type=attribute(child, "type"), length=_number(length)))
+            duration = _seconds(attribute(child, "duration")) or (running_time if not found else None)
+            kind = attribute(child, "type") or ("image/*" if name in ("thumbnail", "image") else "")
+            enclosure = Enclosure(url=address, type=kind, length=_number(length), duration=duration)
+            found.setdefault(address, enclosure)
     return tuple(found.values())
 
 
-_FILES = frozenset({"enclosure", "content", "link"})
+def _seconds(text: str) -> int | None:
+    """Return a running time in seconds.
+
+    >>> _seconds("1:02:03"), _seconds("95.4"), _seconds("an hour")
+    (3723, 95, None)
+    """
+    parts = text.partition(".")[0].split(":")
+    if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts) or len(parts) > 3:
+        return None
+    total = 0
+    for part in parts:
+        total = total * 60 + int(part)
+    return total
 
 
 def _number(text: str) -> int | None:

@@ -5,7 +5,6 @@ It reads the tree of the head (the feed without its entries) and nothing else.
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from datetime import timedelta
 from lxml import etree
 
 from aggregator.feeds.entry_fields import EntryTree, base_of, read_authors, read_text, read_tree
-from aggregator.feeds.repair import has_active_markup, plain_text
+from aggregator.feeds.markup import BLOCKS, has_active_markup, looks_like_html, one_line, plain_text
 from aggregator.feeds.xml_tree import XML, Context, attribute, name_of, text_of
 from aggregator.models.records import FeedHints
 from aggregator.urls import absolute
@@ -29,7 +28,8 @@ _PERIODS = {
 _YEAR = 60 * 24 * 366  # minutes
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MAX_GENERATOR_CHARS = 200
-_HTML_SIGN = re.compile(r"</\w{1,20}>|&#?\w{1,20};")  # without one of these a "<" is a sign like any other
+_MAX_TITLE_CHARS = 10_000
+_HTML_TYPES = frozenset({"html", "text/html", "application/xhtml+xml"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,21 +107,23 @@ def _title(tree: EntryTree) -> str:
 def title_text(element: etree._Element) -> str:
     """Return a title as plain text on one line; what its type calls HTML, or looks like it, is unwrapped."""
     if len(element):
-        return " ".join("".join(_visible_texts(element)).split())
-    text, kind = text_of(element), attribute(element, "type").lower()
+        return one_line("".join(_visible_texts(element)))[:_MAX_TITLE_CHARS]
+    text, kind = text_of(element)[:_MAX_TITLE_CHARS], attribute(element, "type").lower()
     if attribute(element, "mode") == "base64" or kind == "application/octet-stream":
         text = _decode_base64(text)
-    says_html = kind in ("html", "text/html") or (kind not in ("text", "text/plain") and _HTML_SIGN.search(text))
-    if says_html or has_active_markup(text):
-        return plain_text(text)
-    return " ".join(text.split())
+    says_html = kind in _HTML_TYPES or (kind not in ("text", "text/plain") and looks_like_html(text))
+    return plain_text(text) if says_html or has_active_markup(text) else one_line(text)
 
 
 def _visible_texts(element: etree._Element) -> Iterator[str]:
-    for part in element.iter():
-        hidden = str(part.tag).rpartition("}")[2].lower() in ("script", "style")
-        yield (part.text or "") if not hidden else ""
-        yield (part.tail or "") if part is not element else ""
+    for event, part in etree.iterwalk(element, events=("start", "end")):
+        name = str(part.tag).rpartition("}")[2].lower()
+        if name in BLOCKS and part is not element:
+            yield " "
+        if event == "start":
+            yield (part.text or "") if name not in ("script", "style") else ""
+        else:
+            yield (part.tail or "") if part is not element else ""
 
 
 def _decode_base64(text: str) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from aggregator.feeds.entry_ids import Mark, choose_rule, entry_id_of
+from aggregator.feeds.json_repair import read_json
+from aggregator.feeds.markup import escape_text, lines_to_html, one_line, without_soft_hyphens
 from aggregator.feeds.slices import MAX_ENTRIES, hash_slice
 from aggregator.models.records import Enclosure, Entry, ParsedFeed
 from aggregator.text.dates import parse_date
@@ -21,7 +23,7 @@ Json = dict[str, object]
 def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str] = ()) -> ParsedFeed:
     """Return the feed that `text` holds, without the entries whose hash is `known`; `kind` None if it is none."""
     try:
-        document = json.loads(text, strict=False)
+        document, complete = read_json(text)
     except (ValueError, RecursionError) as error:
         return ParsedFeed(kind=None, format=None, error=f"broken JSON: {type(error).__name__}")
     if not isinstance(document, dict) or not (
@@ -43,13 +45,14 @@ def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str
     return ParsedFeed(
         kind="feed",
         format="json",
-        title=" ".join(_text(document.get("title")).split()),
+        title=one_line(_text(document.get("title"))),
         link=absolute(base, _text(document.get("home_page_url"))),
         language=language,
         entries=entries,
         hub=absolute(base, _text(hubs[0].get("url"))) if hubs else None,
         self_url=absolute(base, _text(document.get("feed_url"))),
         previous_url=absolute(base, _text(document.get("next_url"))),
+        complete=complete,
         raw_hashes=hashes,
         entry_id_rule=rule.rule,
     )
@@ -79,14 +82,14 @@ def _entry(
         id=raw_id,
         entry_id=entry_id,
         link=link,
-        title=" ".join(_text(item.get("title")).split()),
+        title=one_line(_text(item.get("title"))),
         published_at=published_at,
         updated_at=updated_at,
         published_raw=published_raw,
         date_flagged=bool((published_raw and not published_at) or (updated_raw and not updated_at)),
         authors=_authors(item) or authors,
-        summary=_text(item.get("summary")),
-        content=_text(item.get("content_html")) or _escaped(_text(item.get("content_text"))),
+        summary=_plain(item.get("summary")),
+        content=without_soft_hyphens(_text(item.get("content_html"))) or _plain(item.get("content_text")),
         enclosures=_enclosures(item, base),
         categories=_texts(item.get("tags")),
         language=_text(item.get("language")) or language,
@@ -134,5 +137,6 @@ def _enclosures(item: Json, base: str) -> tuple[Enclosure, ...]:
     return tuple(found)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _plain(value: object) -> str:
+    """Return plain text as HTML."""
+    return lines_to_html(without_soft_hyphens(escape_text(_text(value))))

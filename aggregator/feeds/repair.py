@@ -13,6 +13,7 @@ from html import unescape
 from html.entities import html5
 from itertools import islice
 
+from aggregator.feeds.json_repair import find_json
 from aggregator.text.encoding import decode, xml_declaration
 
 MAX_INFLATED_BYTES = 32 * 1024 * 1024  # twice the largest feed that is fetched (`max_feed_size`)
@@ -39,11 +40,6 @@ _MAX_QUOTES = 200
 _START_TAG = re.compile(r"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+|<[A-Za-z_](?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+")
 _UNQUOTED = re.compile(r"(\s[A-Za-z_][\w:.-]{0,40}=)([^\s\"'<>]+?)(?=\s|/?(?:>|\Z))")
 _QUOTES = re.compile("[\"']")
-_TAG = re.compile(
-    r"<(script|style)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|</?[A-Za-z][^<>]*>", re.DOTALL | re.IGNORECASE
-)
-_ACTIVE = re.compile(r"</script\b|<[A-Za-z][^<>]{0,500}?[\s/\"'](?:on[a-z]{3,30}|srcdoc)\s{0,5}=", re.IGNORECASE)
-_MAX_PLAIN_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +107,9 @@ def _skip_junk(text: str) -> int:
     position = len(text) - len(text.lstrip(_BLANK))
     if text[position : position + 1] in ("<", "{", "["):
         return position
-    return max(position, text.find("<", position))
+    tag = text.find("<", position)
+    json = find_json(text, end=tag if tag >= 0 else None)
+    return max(position, tag) if json is None else json
 
 
 def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
@@ -173,24 +171,6 @@ def cut_long_tags(xml: str) -> str:
         return tag if len(quotes) <= _MAX_QUOTES else tag[: quotes[-1]] + ("/" if tag.endswith("/") else "")
 
     return _START_TAG.sub(cut, xml)
-
-
-def plain_text(html: str) -> str:
-    """Return the text of a short piece of HTML, such as a title, on one line.
-
-    >>> plain_text("Tom &amp; <b>Jerry</b>")
-    'Tom & Jerry'
-    """
-    return " ".join(unescape(_TAG.sub("", html[:_MAX_PLAIN_CHARS])).split())
-
-
-def has_active_markup(text: str) -> bool:
-    """Tell whether markup that runs code is in a text: no title means that as words.
-
-    >>> has_active_markup("<svg/onload=alert(1)>Storm"), has_active_markup("How <script> works: 1 < 2")
-    (True, False)
-    """
-    return bool(_ACTIVE.search(text[:_MAX_PLAIN_CHARS]))
 
 
 def _escape(sign: str) -> str:

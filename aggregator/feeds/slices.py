@@ -37,7 +37,6 @@ _CDF_SIGN = re.compile(
     r"<channel\b[^>]{0,1000}\b(?:href|base|lastmod)\s?=|<item\b[^>]{0,1000}\bhref\s?=", re.IGNORECASE
 )
 _START_CHARS = 200_000  # in which a root must appear; a page before it is a page
-_MAX_GAP_CHARS = 200  # between two entries of a run
 # The rest of a start tag; the quantifiers are possessive, so a broken tag costs linear time.
 _TAG_END = re.compile(r"(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>")
 
@@ -106,61 +105,29 @@ def split(text: str, root: Root) -> Sliced:
                 position = end + 3
             else:  # one that never ends is taken for text: what follows it is not lost
                 no_more.add(closing)
-        elif token[1] == "/" and token[2:].lower() == root.name.lower():
-            complete = True
-            position = match.start()
-            break
-        elif token[1] == "/":
-            end = text.find(">", position) + 1
-            if entry_start >= 0 and token[2:].lower() == name and end:
+        elif token[1] == "/" and entry_start >= 0 and token[2:].lower() == name:
+            if end := text.find(">", position) + 1:
                 slices.append(text[entry_start:end])
                 position, gap_start, entry_start = end, end, -1
+        elif token[1] == "/":
+            if token[2:].lower() == root.name.lower():
+                complete = True
+                position = match.start()
+                break
         elif entry_start < 0 or token[1:].lower() == name:
             (gaps if entry_start < 0 else slices).append(
                 text[gap_start if entry_start < 0 else entry_start : match.start()]
             )
             rest = _TAG_END.match(text, position)
             name, entry_start, position = token[1:].lower(), match.start(), rest.end() if rest else position
-            end = position if rest and text[position - 2] == "/" else _plain_end(text, position, token)
-            if end:
-                slices.append(text[entry_start:end])
-                position = gap_start = _take_plain_run(text, end, token, slices)
-                entry_start = -1
+            if rest and text[position - 2] == "/":
+                slices.append(text[entry_start:position])
+                gap_start, entry_start = position, -1
     if entry_start >= 0 and complete:
         slices.append(text[entry_start:position])
     elif entry_start < 0:
         gaps.append(text[gap_start : position if complete else None])
     return Sliced(root=root, head="".join(gaps), slices=tuple(slices), complete=complete)
-
-
-def _take_plain_run(text: str, position: int, opening: str, slices: list[str]) -> int:
-    """Append the plain entries that follow directly, `<item>...</item>`; return where the last of them ends."""
-    opening += ">"
-    while len(slices) < MAX_ENTRIES:
-        start = text.find(opening, position, position + _MAX_GAP_CHARS)
-        if start < 0 or (start > position and not text[position:start].isspace()):
-            break
-        end = _plain_end(text, start + len(opening), opening[:-1])
-        if not end:
-            break
-        slices.append(text[start:end])
-        position = end
-    return position
-
-
-def _plain_end(text: str, start: int, opening: str) -> int:
-    """Return the end of an entry whose content from `start` on is plain enough to be searched, not scanned; else 0."""
-    closing = f"</{opening[1:]}>"
-    limit = text.find(opening, start)
-    end = text.find(closing, start, limit if limit >= 0 else len(text))
-    if end < 0:
-        return 0
-    # CDATA is harmless when the last one is closed: then the end tag stands outside. A comment needs a closer look.
-    if text.find("<!", start, end) >= 0 and (
-        text.find("<!--", start, end) >= 0 or text.rfind("<![CDATA[", start, end) > text.rfind("]]>", start, end)
-    ):
-        return 0
-    return end + len(closing)
 
 
 def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:

@@ -19,7 +19,7 @@ from aggregator.feeds.repair import cut_long_tags, repair_signs
 XML = "{http://www.w3.org/XML/1998/namespace}"
 _ATOM = "http://www.w3.org/2005/atom"
 # Namespaces of the feed formats themselves, lower case: their elements have no prefix.
-_CORE = frozenset(
+CORE = frozenset(
     {
         "",
         "http://purl.org/rss/1.0/",
@@ -89,11 +89,15 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the head gives to every entry: namespaces in scope, base, language, and the feed's own format."""
+    """What the head gives to every entry: namespaces in scope, entities, and the feed's own format.
+
+    `default` is a namespace, lower case, whose elements count as the format's own if they have no prefix.
+    """
 
     namespaces: Mapping[str | None, str] = field(default_factory=dict)
     is_atom: bool = False
     entities: Mapping[str, str] = field(default_factory=dict)
+    default: str = ""
 
 
 def _parser(*, recover: bool) -> etree.XMLParser:
@@ -172,16 +176,16 @@ def _prune(top: etree._Element) -> None:
 
 def name_of(element: etree._Element, context: Context) -> str:
     """Return the short name of an element, lower case."""
-    return _short_name(str(element.tag), element.prefix or "", context.is_atom)
+    return _short_name(str(element.tag), element.prefix or "", context.is_atom, context.default)
 
 
 @lru_cache(maxsize=4096)
-def _short_name(tag: str, prefix: str, is_atom: bool) -> str:
+def _short_name(tag: str, prefix: str, is_atom: bool, default: str) -> str:
     uri, _, local = tag.rpartition("}")
     uri, local = uri[1:].lower(), local.lower()
     if ":" in local:  # a prefix that was never declared
         return local
-    if uri in _CORE or "backend.userland.com/rss" in uri:
+    if uri in CORE or (default and uri == default and not prefix) or "backend.userland.com/rss" in uri:
         return local
     if uri in _ATOMS:
         return local if is_atom else "atom:" + local

@@ -54,8 +54,9 @@ class Enclosure:
     """A file that an entry carries."""
 
     url: str
-    type: str = ""
-    length: int | None = None
+    type: str = ""  # media type, `image/*` where only that it is a picture is known
+    length: int | None = None  # bytes
+    duration: int | None = None  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

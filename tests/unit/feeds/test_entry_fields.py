@@ -168,6 +168,28 @@ def test_person_name(text: str, name: str) -> None:
     assert person_name(text) == name
 
 
+def test_enclosures_of_an_episode_and_its_pictures() -> None:
+    found = read_enclosures(
+        rss(
+            """<itunes:duration>1:02:03</itunes:duration><enclosure url="a.mp3" type="audio/mpeg"/>
+            <media:group><media:content url="b.mp4" duration="95.5"><media:thumbnail url="t.jpg"/></media:content>
+            <media:thumbnail url="t.jpg"/></media:group><itunes:image href="i.png"/>"""
+        )
+    )
+    assert [(one.url.removeprefix(BASE), one.type, one.duration) for one in found] == [
+        ("a.mp3", "audio/mpeg", 3723),
+        ("b.mp4", "", 95),
+        ("t.jpg", "image/*", None),
+        ("i.png", "image/*", None),
+    ]
+
+
+@pytest.mark.parametrize("duration", ["", "an hour", "1:2:3:4", "-5", "9999999"])
+def test_a_duration_that_says_nothing(duration: str) -> None:
+    (found,) = read_enclosures(rss(f'<enclosure url="a.mp3"/><itunes:duration>{duration}</itunes:duration>'))
+    assert found.duration is None
+
+
 def test_enclosures() -> None:
     found = read_enclosures(
         rss(
@@ -177,7 +199,7 @@ def test_enclosures() -> None:
         )
     )
     assert found[0] == Enclosure(url=BASE + "a.mp3", type="audio/mpeg", length=12)
-    assert [enclosure.url.removeprefix(BASE) for enclosure in found] == ["a.mp3", "c.jpg", "d.ogg", "b.mp4"]
+    assert [enclosure.url.removeprefix(BASE) for enclosure in found] == ["a.mp3", "b.mp4", "c.jpg", "d.ogg"]
 
 
 def test_categories() -> None:

@@ -30,7 +30,7 @@ def atom(inner: str, attributes: str = "") -> Head:
         ("<title>x &lt; y and z > w</title>", "x < y and z > w"),
         ("<title>&lt;b&gt;A&lt;/b&gt;</title>", "A"),
         ("<title type='text'>&lt;b&gt;A&lt;/b&gt;</title>", "<b>A</b>"),
-        ("<title type='html'>A&lt;br&gt;B</title>", "AB"),
+        ("<title type='html'>A&lt;br&gt;B</title>", "A B"),
         ("<title>A <i>B</i><script>x</script> C</title>", "A B C"),
         ("<title mode='base64'>QSA8Yj5CPC9iPg==</title>", "A B"),
         ("<title mode='base64'>=</title>", ""),

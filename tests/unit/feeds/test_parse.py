@@ -188,47 +188,6 @@ def test_ladder_gives_exactly_the_new_entries_of_the_full_parse(pair: tuple[list
     assert all(entry.entry_id for entry in full.entries)
 
 
-# --- texts that need no feedparser ------------------------------------------------------------------------------------
-
-_signs = st.sampled_from(
-    ["a", "B", " ", "\n", "\t", "&#13;", "\u00e4", "\u00c3\u00a4", "\u0093", "\u2019", "\u00a0", "Ж", "\u2028"]
-)
-_marks = st.sampled_from(
-    ["&amp;", "&lt;", "&gt;", "&amp;amp;", "]]&gt;", "&lt;b&gt;bold&lt;/b&gt;", "<i>x</i>", '"', "'", "0"]
-)
-_words = st.lists(st.one_of(_signs, _signs, _marks), max_size=8).map("".join)
-_kinds = st.sampled_from(
-    ["", "", "", " type='html'", " type='text/plain'", " mode='base64'", " xml:lang='de'", " a='b'"]
-)
-_names = st.sampled_from(["title", "description", "dc:title", "content:encoded", "summary", "itunes:summary", "link"])
-_texts = st.lists(st.tuples(_names, _kinds, _words), max_size=4)
-
-
-@given(st.lists(_texts, min_size=1, max_size=3))
-def test_texts_read_without_feedparser_are_what_it_would_say(made: list[list[tuple[str, str, str]]]) -> None:
-    entries = (
-        "".join(f"<{name}{kind}>{text}</{name}>" for name, kind, text in texts) + f"<guid>{n}</guid>"
-        for n, texts in enumerate(made)
-    )
-    head = (
-        '<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" '
-        'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">'
-    )
-    body = f"{head}<channel>{''.join(f'<item>{entry}</item>' for entry in entries)}</channel></rss>".encode()
-    parsed = parse_feed(body, now=NOW)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aggregator.feeds.parse._plain_texts", lambda tree, title: None)
-        assert parse_feed(body, now=NOW) == parsed
-
-
-def test_a_feed_of_plain_texts_is_read_without_feedparser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aggregator.feeds.parse._run_feedparser", lambda document, count: pytest.fail("it was asked"))
-    item = b"<item><title> A  title </title><description>Some words.</description></item>"
-    body = b"<rss version='2.0'><channel>" + item + b"</channel></rss>"
-    (entry,) = parse_feed(body, now=NOW).entries
-    assert (entry.title, entry.summary) == ("A title", "Some words.")
-
-
 def test_ladder_of_json_feeds() -> None:
     def body(*ids: int) -> bytes:
         return json.dumps({"version": "jsonfeed", "items": [{"id": n, "title": f"t{n}"} for n in ids]}).encode()

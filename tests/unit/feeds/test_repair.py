@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.feeds.repair import MAX_INFLATED_BYTES, cut_long_tags, inflate, plain_text, read_text, repair_signs
+from aggregator.feeds.repair import MAX_INFLATED_BYTES, cut_long_tags, inflate, read_text, repair_signs
 
 FEED = "<rss><channel><title>Grüße — дом</title></channel></rss>"
 BODY = FEED.encode()
@@ -134,18 +134,3 @@ def test_long_tags_are_cut_and_others_are_not() -> None:
     assert cut_long_tags(content) == content
     one_long = f'<a href="{"x" * 5000}"/>' + '<b c="d"/>' * 200
     assert cut_long_tags(one_long) == one_long
-
-
-@pytest.mark.parametrize(
-    ("html", "text"),
-    [
-        ("a <b>c</b>", "a c"),
-        ("x<script>evil()</script>y", "xy"),
-        ("x<style>a", "x"),
-        ("a<!-- b -->c", "ac"),
-        ("1 < 2 &amp; 3 > 2", "1 < 2 & 3 > 2"),
-        ("a\n  b&nbsp;c", "a b c"),
-    ],
-)
-def test_plain_text(html: str, text: str) -> None:
-    assert plain_text(html) == text

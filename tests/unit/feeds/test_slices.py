@@ -52,7 +52,7 @@ def test_no_root(text: str) -> None:
     ("text", "slices", "head", "complete"),
     [
         ("<rss>a<item>1</item>b<item>2</item>c</rss>d", ["<item>1</item>", "<item>2</item>"], "<rss>abc", True),
-        ("<rss><item>1</item> <item>2</item></rss>", ["<item>1</item>", "<item>2</item>"], "<rss>", True),
+        ("<rss><item>1</item> <item>2</item></rss>", ["<item>1</item>", "<item>2</item>"], "<rss> ", True),
         ("<rss><item>1</item><item a='/'>2</item></rss>", ["<item>1</item>", "<item a='/'>2</item>"], "<rss>", True),
         ("<rss><item/><item a='>'/>x</rss>", ["<item/>", "<item a='>'/>"], "<rss>x", True),
         ("<rss><ITEM>1</item ></rss>", ["<ITEM>1</item >"], "<rss>", True),

@@ -1,0 +1,75 @@
+"""JSON with junk around or in it to a value: warnings before it, comments, commas too many, a missing end.
+
+It knows no feed format. A text that is JSON is read by the standard library alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+_START = re.compile(r"[{\[]")
+_OBJECT = re.compile(r"\{\s{0,1000}(?:\}|\"[^\"\\\n]{1,100}\"\s{0,100}:)")
+_MAX_JUNK_CHARS = 100_000  # before the document
+# A string that ends, a comment, a sign of structure, or anything else; each character is read once.
+_TOKEN = re.compile(
+    r"\"(?:[^\"\\]++|\\.)*+\"|/\*.*?\*/|//[^\n]*|<!--.*?-->|[{}\[\],:]|[^\s\0{}\[\],:\"/<]++|\s++|.", re.DOTALL
+)
+_BROKEN = frozenset('"/<')  # a string or comment that never ends
+_IGNORED = frozenset("\0/<")  # NUL, and the start of comments
+_CLOSING = {"{": "}", "[": "]"}
+_COMPLETE_DEPTH = 2  # members of the document, and items of its lists
+
+
+def find_json(text: str, *, end: int | None = None) -> int | None:
+    r"""Return where a JSON document starts before `end`, behind what a server printed; None: there is none.
+
+    >>> find_json(')]}\',\n{"version": "1"}'), find_json("<rss>")
+    (6, None)
+    """
+    if text[:1] in ("{", "["):
+        return 0
+    match = _OBJECT.search(text, 0, min(_MAX_JUNK_CHARS, len(text) if end is None else end))
+    return match.start() if match else None
+
+
+def read_json(text: str) -> tuple[object, bool]:
+    """Return the value at the start of `text`, whatever follows it, and whether it was complete.
+
+    Raises:
+        ValueError: no value can be read, even after repairs.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(text)[0], True
+    except ValueError:
+        repaired, complete = _repair(text)
+    return json.loads(repaired, strict=False), complete
+
+
+def _repair(text: str) -> tuple[str, bool]:
+    """Return `text` without comments and commas too many, closed behind its last complete member or item."""
+    out: list[str] = []
+    open_signs: list[str] = []
+    safe, safe_signs = 0, list[str]()
+    for match in _TOKEN.finditer(text):
+        sign = match.group()
+        if sign in _BROKEN:
+            break
+        if sign.isspace() or sign[0] in _IGNORED:
+            continue
+        if sign in "{[":
+            open_signs.append(sign)
+        elif sign in "}]":
+            if out and out[-1] == ",":
+                out.pop()
+            if not open_signs or _CLOSING[open_signs.pop()] != sign:
+                break
+            if not open_signs:
+                return "".join([*out, sign]), True
+        elif sign == "," and len(open_signs) <= _COMPLETE_DEPTH:
+            safe, safe_signs = len(out), list(open_signs)
+        out.append(sign)
+        if sign in "}]" and len(open_signs) <= _COMPLETE_DEPTH:
+            safe, safe_signs = len(out), list(open_signs)
+    return "".join([*out[:safe], *(_CLOSING[sign] for sign in reversed(safe_signs))]), False
