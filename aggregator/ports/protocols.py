@@ -45,6 +45,7 @@ from aggregator.ports.store_records import (
     PollOutcome,
     PollRecord,
     PollRecorded,
+    Position,
     Revision,
     Sighting,
     SyncReport,
@@ -327,6 +328,10 @@ class Store(Protocol):
 
     def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
         """Return numbered changes after `seq`, each with its article as it is now."""
+        ...
+
+    def position(self) -> Position:
+        """Return the store's epoch and the number of its last change."""
         ...
 
     def delivered(self, sink: str, folder: str) -> int:

@@ -222,6 +222,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far the changes of a store go. A number of another epoch is another store's: followers start again."""
+
+    epoch: str
+    seq: int  # of the last change; 0: none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleFilter:
     """Which articles to read; empty fields do not filter."""
 

@@ -47,6 +47,7 @@ from aggregator.ports.store_records import (
     PollOutcome,
     PollRecord,
     PollRecorded,
+    Position,
     Revision,
     Sighting,
     SyncReport,
@@ -340,6 +341,10 @@ class SqlStore:
     def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
         """Return numbered changes after `seq`, each with its article as it is now."""
         return self._db.read(lambda tx: publishing.changes_after(tx, seq, limit))
+
+    def position(self) -> Position:
+        """Return the store's epoch and the number of its last change."""
+        return self._db.read(publishing.position)
 
     def delivered(self, sink: str, folder: str) -> int:
         """Return the last change that the sink has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,7 +17,12 @@ from aggregator.sinks.records import TextChoice, article_record
 from aggregator.web import schemas
 from aggregator.web.state import Site
 
-_LARGEST = 2**63 - 1  # a cursor beyond it is no number of the store
+_LARGEST: Final = 2**63 - 1  # a cursor beyond it is no number of the store
+
+_OTHER_STORE: Final = (
+    "this cursor is of another store, or of this one before it was restored; start again with after=0 and "
+    "epoch={last.epoch}, and replace what you have by what comes"
+)
 
 Record = dict[str, Any]  # checked by the response model
 
@@ -40,15 +45,20 @@ def _add_articles(router: APIRouter, site: Site) -> None:
     @router.get("/articles", response_model=schemas.Changes, tags=["articles"])
     def follow(
         after: Annotated[int, Query(ge=0, le=_LARGEST, description="the cursor of the last answer; 0: all")] = 0,
+        epoch: Annotated[str, Query(max_length=64, description="the epoch of the last answer")] = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         text: Annotated[Literal["seed", "body"], Query(description="layout of `text`")] = "seed",
     ) -> Record:
         """Follow the corpus: changes after a cursor, in one order, each with its article as it is now."""
+        last = store.position()
+        if after > last.seq or epoch not in ("", last.epoch):
+            raise HTTPException(409, _OTHER_STORE.format(last=last))
         changes = store.changes_after(after, limit + 1)
         given = changes[:limit]
         return {
             "changes": [_change(change, text) for change in given],
             "cursor": given[-1].seq if given else after,
+            "epoch": last.epoch,
             "more": len(changes) > limit,
         }
 

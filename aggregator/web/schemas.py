@@ -70,6 +70,7 @@ class Changes(BaseModel):
 
     changes: list[Change]
     cursor: int = Field(description="ask for what comes after this the next time")
+    epoch: str = Field(description="of this store's cursors; give it back with the cursor")
     more: bool = Field(description="there is more already")
 
 

@@ -13,12 +13,13 @@ from sqlalchemy import Engine, Row, and_, bindparam, func, select, update
 
 from aggregator.models.records import ArticleId
 from aggregator.ports.protocols import Clock
-from aggregator.ports.store_records import Change
+from aggregator.ports.store_records import Change, Position
 from aggregator.store.articles.reading import load_articles
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import PUBLISH_LOCK, Dialect, Insert, insert, translated
 from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import articles, changes, days, deliveries
+from aggregator.store.queue.feeds import EPOCH, read_property
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
@@ -128,6 +129,11 @@ def _change(row: Row[Any], loaded: Any) -> Change:
         day=row.day or "",
         number=row.number,
     )
+
+
+def position(tx: Transaction) -> Position:
+    """Return the store's epoch and the number of its last change."""
+    return Position(epoch=read_property(tx, EPOCH) or "", seq=tx.run(_last_seq).scalar_one())
 
 
 _delivered: Final = select(deliveries.c.change_seq).where(

@@ -25,7 +25,7 @@ from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator
 
-HEAD: Final = "0002"  # the newest migration that this program knows
+HEAD: Final = "0003"  # the newest migration that this program knows
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # stands where a time must compare and there was none
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -133,7 +133,7 @@ def _id() -> Column[int]:
     return Column("id", _Id, primary_key=True)
 
 
-# Small facts: the configuration last synced, the key version.
+# Small facts: the configuration last synced, the key version, the epoch.
 properties = Table(
     "properties",
     metadata,

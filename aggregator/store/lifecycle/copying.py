@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, Table, func, insert, select, text
+from sqlalchemy import RowMapping, Table, delete, func, insert, select, text
 from sqlalchemy.sql import Executable
 
 from aggregator.errors import StorageError, StoreHeldError
@@ -17,8 +17,9 @@ from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import index_texts
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.dialects import SqliteDialect
-from aggregator.store.db.schema import metadata
+from aggregator.store.db.schema import metadata, properties
 from aggregator.store.lifecycle.opening import open_database
+from aggregator.store.queue.feeds import EPOCH
 
 _BATCH = 500
 
@@ -39,6 +40,8 @@ def backup(database: Database, target: Path) -> None:
         with closing(dialect.connect("ro")) as source, closing(sqlite3.connect(temporary)) as copy:
             source.backup(copy, pages=4096, sleep=0.01)
             copy.execute("PRAGMA journal_mode=DELETE")
+            with copy:  # the store goes on, and so may the copy: the same number would be two changes
+                copy.execute("UPDATE properties SET value = ? WHERE name = ?", (uuid.uuid4().hex, EPOCH))
             _check(copy, target)
         temporary.replace(target)
     except (sqlite3.Error, OSError) as error:
@@ -85,6 +88,7 @@ def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progres
 
 
 def _copy(source: Transaction, target: Transaction, progress: Progress | None) -> Mapping[str, int]:
+    target.run(delete(properties))  # the epoch comes with the changes
     for table in metadata.sorted_tables:
         if target.first(select(func.count()).select_from(table.select().limit(1).subquery())) != (0,):
             raise StorageError(f"{target.dialect.place}: the store is not empty; copy into a new one")

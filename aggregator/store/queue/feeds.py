@@ -23,6 +23,7 @@ from aggregator.text.units import format_duration
 from aggregator.urls import host_of
 
 _SYNCED: Final = "configuration"
+EPOCH: Final = "epoch"  # of the changes: the property, made with the store
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 

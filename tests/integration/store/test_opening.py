@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 from aggregator.errors import StorageError, StoreHeldError, StoreVersionError
+from aggregator.ports.store_records import Position
 from aggregator.store import copy_store, open_store, upgrade
 from aggregator.store.db.schema import HEAD, metadata
 from aggregator.store.lifecycle.upgrading import VERSIONS
@@ -211,11 +212,13 @@ def test_a_store_of_the_first_version_gets_what_is_new(tmp_path: Path, clock: St
     open_store(url_of(file), clock).close()
     with closing(sqlite3.connect(file)) as conn:
         conn.execute("DROP TABLE page_parts")
+        conn.execute("DELETE FROM properties")
         conn.commit()
     set_version(file, "0001")
     assert upgrade(url_of(file), clock) == ("0001", HEAD)
     with closing(sqlite3.connect(file)) as conn:
         assert conn.execute("SELECT count(*) FROM page_parts").fetchone() == (0,)
+        assert conn.execute("SELECT length(value) FROM properties WHERE name = 'epoch'").fetchone() == (32,)
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
@@ -260,13 +263,23 @@ def filled(url: str, clock: StandingClock) -> list[str]:
     return found
 
 
+def epoch_of(file: Path, clock: StandingClock) -> str:
+    store = open_store(url_of(file), clock, readonly=True)
+    found = store.position()
+    store.close()
+    assert found.seq == 4
+    return found.epoch
+
+
 def test_a_backup_is_a_store(tmp_path: Path, clock: StandingClock) -> None:
     found = filled(url_of(tmp_path / "a.db"), clock)
     store = open_store(url_of(tmp_path / "a.db"), clock)
     held = store.claim_hosts(1, LEASE)
     target = tmp_path / "backup.db"
     store.backup(target)
+    first = epoch_of(target, clock)
     store.backup(target)
+    assert len({first, epoch_of(target, clock), store.position().epoch}) == 3  # each may go on by itself
     with pytest.raises(StorageError, match="cannot be written"):
         store.backup(tmp_path / "nowhere" / "b.db")
     store.close()
@@ -291,6 +304,7 @@ def test_a_store_moves_from_engine_to_engine(postgres_url: str, tmp_path: Path, 
     seen: list[int] = []
     rows = copy_store(url_of(tmp_path / "a.db"), postgres_url, clock, lambda done: seen.append(len(done)))
     assert rows["articles"] == 4
+    epoch = epoch_of(tmp_path / "a.db", clock)
     assert seen[-1] == len(metadata.tables)
     with pytest.raises(StorageError, match="not empty"):
         copy_store(url_of(tmp_path / "a.db"), postgres_url, clock)
@@ -298,6 +312,7 @@ def test_a_store_moves_from_engine_to_engine(postgres_url: str, tmp_path: Path, 
     for url in (postgres_url, url_of(tmp_path / "b.db")):
         store = open_store(url, clock, use_clock=True)
         assert ids(store) == found
+        assert store.position() == Position(epoch=epoch, seq=4)  # the store has moved: cursors go on
         assert len(store.search("Article")) == 4
         (feed,) = store.feeds()
         clock.pass_(timedelta(hours=1))

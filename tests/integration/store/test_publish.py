@@ -11,6 +11,7 @@ from aggregator.identity.identify import article_id
 from aggregator.models.records import FetchedPage, Key, Subscription
 from aggregator.ports.store_records import ArticleFilter, ArticleRecorded
 from aggregator.store import SqlStore, open_store
+from aggregator.store.db.schema import HEAD
 from tests.support.stores import (
     FOLDER,
     LEASE,
@@ -382,7 +383,7 @@ def test_the_newest_counts_and_the_clock(store: SqlStore, clock: StandingClock) 
     fill(store, 1)
     counts = store.counts()
     assert (counts.feeds, counts.entries, counts.articles, counts.revisions) == (2, 1, 1, 1)
-    assert counts.schema_version == "0002"
+    assert counts.schema_version == HEAD
     assert counts.size_bytes > 10_000
     assert words("a", 2) == "a0 a1."
 

@@ -369,11 +369,21 @@ def test_the_corpus_is_followed_by_cursor(site: Site, store: SqlStore, clock: St
     assert site.get(f"/api/v1/articles?after={second['cursor']}").json() == {
         "changes": [],
         "cursor": second["cursor"],
+        "epoch": store.position().epoch,
         "more": False,
     }
     revise(store, clock, "Another text.")
     (change,) = site.get(f"/api/v1/articles?after={second['cursor']}").json()["changes"]
     assert (change["kind"], change["article"]["revision"]) == ("updated", 2)
+
+
+def test_a_cursor_of_another_store_leads_back_to_the_beginning(site: Site, store: SqlStore) -> None:
+    fill(store, 2)
+    given = site.get("/api/v1/articles").json()
+    site.get(f"/api/v1/articles?after={given['cursor']}&epoch={given['epoch']}")
+    for query in (f"after={given['cursor']}&epoch=0123", f"after={given['cursor'] + 1}&epoch={given['epoch']}"):
+        refused = site.get(f"/api/v1/articles?{query}", 409).json()["detail"]
+        assert f"start again with after=0 and epoch={given['epoch']}" in refused
 
 
 def test_an_article_of_the_api_is_the_record_of_the_export(site: Site, store: SqlStore) -> None:
