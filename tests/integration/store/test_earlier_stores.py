@@ -1,0 +1,138 @@
+"""Stores that earlier versions wrote are upgraded, and nothing in them is lost (tests/data/stores)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from aggregator.app import App, open_app
+from aggregator.config.loading import load_config
+from aggregator.demo.configuration import demo_config
+from aggregator.demo.newsroom import Newsroom
+from aggregator.store import SqlStore, open_store, upgrade
+from aggregator.store.db.schema import HEAD
+from tests.support.stores import LEASE, StandingClock, fetch_due, fetched_pages
+
+DATA = Path(__file__).parents[2] / "data" / "stores"
+LATER = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)  # two days after the stores were written: every lease has run out
+SEED_TEXT = "Russia"
+
+Json = dict[str, Any]  # Any: what the earlier program read, as JSON
+
+
+def stored(name: str) -> bytes:
+    return gzip.decompress((DATA / name).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def before() -> Json:
+    """What the earlier program read."""
+    read: Json = json.loads(stored("read.json.gz"))
+    return read
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store of schema 0002, not upgraded yet."""
+    if request.param == "sqlite":
+        (tmp_path / "old.db").write_bytes(stored("schema-0002.db.gz"))
+        yield f"sqlite:///{tmp_path / 'old.db'}"
+        return
+    postgres_url: str = request.getfixturevalue("postgres_url")
+    start, _, database = postgres_url.partition("/store")
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE IF EXISTS earlier{database.partition('?')[0]}")
+        conn.execute(f"CREATE DATABASE earlier{database.partition('?')[0]}")
+    url = f"{start}/earlier{database}"
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(stored("schema-0002.sql.gz"))
+    yield url
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE earlier{database.partition('?')[0]}")
+
+
+@pytest.fixture
+def upgraded(old_url: str) -> Iterator[SqlStore]:
+    clock = StandingClock(at=LATER)
+    assert upgrade(old_url, clock) == ("0002", HEAD)
+    store = open_store(old_url, clock, use_clock=True)
+    yield store
+    store.close()
+
+
+def plain(value: object) -> Any:  # Any: JSON
+    def encode(one: object) -> object:
+        return one.isoformat() if isinstance(one, datetime) else one.total_seconds()  # type: ignore[attr-defined]
+
+    return json.loads(json.dumps(value, default=encode))
+
+
+def test_everything_is_read_as_before(upgraded: SqlStore, before: Json) -> None:
+    articles, feeds = list(upgraded.articles()), upgraded.feeds()
+    assert plain([asdict(one) for one in articles]) == before["articles"]
+    assert (
+        plain({one.id: [asdict(text) for text in upgraded.revisions(one.id)] for one in articles})
+        == (before["revisions"])
+    )
+    assert plain([asdict(one) for one in feeds]) == before["feeds"]
+    assert plain({one.url: [asdict(poll) for poll in upgraded.polls(one.id)] for one in feeds}) == before["polls"]
+    assert before["counts"].items() <= asdict(upgraded.counts()).items()
+    assert plain([asdict(gap) for gap in upgraded.gaps()]) == before["gaps"]
+    assert plain(upgraded.failed_pages()) == before["failed_pages"]
+    changes = upgraded.changes_after(0, 1000)
+    assert [[c.seq, c.kind, c.article_id, c.merged_into, c.day, c.number] for c in changes] == before["changes"]
+
+
+def test_why_and_duplicates_and_search_are_as_before(upgraded: SqlStore, before: Json) -> None:
+    for url, decisions in before["decisions"].items():
+        assert plain([asdict(one) for one in upgraded.decisions([url], [])]) == decisions
+        assert upgraded.article(url) is not None
+    for article_id, others in before["near_duplicates"].items():
+        assert list(upgraded.near_duplicates(article_id)) == others
+    assert any(before["near_duplicates"].values())
+    found = {article.key for article, _ in upgraded.search(SEED_TEXT)}
+    assert "dw:63723431" in found
+
+
+def test_an_entry_with_every_field_is_read_as_before(upgraded: SqlStore, before: Json) -> None:
+    assert len(fetch_due(upgraded)) >= len(before["entries"])
+    entries = {page.entry.link: page.entry for page in fetched_pages(upgraded) if page.entry is not None}
+    for link, entry in before["entries"].items():
+        assert plain(asdict(entries[link])) == entry
+
+
+def test_a_lease_of_a_process_that_is_gone_runs_out(upgraded: SqlStore) -> None:
+    (host,) = {feed.host for feed in upgraded.feeds() if feed.name == "All fields"}
+    assert upgraded.claim_host(host, LEASE) is not None
+
+
+@pytest.fixture
+def app(old_url: str, tmp_path: Path) -> Iterator[App]:
+    """The program over an upgraded store, with the newsroom that the store was filled from."""
+    clock = StandingClock(at=LATER)
+    upgrade(old_url, clock)
+    with Newsroom() as newsroom:
+        newsroom.advance()
+        path = tmp_path / "aggregator.toml"
+        text = demo_config(tmp_path, newsroom).replace(f"sqlite:///{tmp_path / 'aggregator.db'}", old_url)
+        path.write_text(text, encoding="utf-8")
+        with open_app(load_config(path, {}), clock=clock) as opened:
+            yield opened
+
+
+def test_the_next_run_brings_nothing_twice(app: App, before: Json) -> None:
+    report, _ = app.run_once(force=True)
+    assert report.feeds_polled + report.feeds_failed >= len(before["feeds"]) - 1
+    assert report.entries_new == 0
+    was_waiting = set(before["entries"])  # the addresses of the pages that were due
+    assert {one.id for one in app.store.articles() if one.url not in was_waiting} == {
+        one["id"] for one in before["articles"]
+    }
