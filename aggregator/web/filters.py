@@ -18,6 +18,7 @@ from aggregator.ports.store_records import Revision
 from aggregator.urls import is_http
 
 _MOST_LINES: Final = 3000  # of a text that is compared: difflib is quadratic
+_BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 
 
@@ -70,13 +71,36 @@ def weblink(url: str | None) -> str:
 
 
 def paragraphs(body: str) -> Markup:
-    r"""Return a body as HTML paragraphs; what looks like HTML in it stays text.
+    r"""Return a body as HTML paragraphs, each in its own direction; what looks like HTML in it stays text.
 
     >>> paragraphs("One <b>\n\nTwo")
-    Markup('<p>One &lt;b&gt;</p>\n<p>Two</p>')
+    Markup('<p dir="auto">One &lt;b&gt;</p>\n<p dir="auto">Two</p>')
     """
-    made = "\n".join(f"<p>{escape(part)}</p>" for part in body.split("\n\n") if part.strip())
-    return Markup(nh3.clean(made, tags={"p"}, attributes={}))  # noqa: S704 - cleaned in this very line
+    made = "\n".join(f'<p dir="auto">{escape(part)}</p>' for part in body.split("\n\n") if part.strip())
+    return Markup(nh3.clean(made, tags={"p"}, attributes={"p": {"dir"}}))  # noqa: S704 - cleaned in this very line
+
+
+def without_bidi_controls(value: object) -> object:
+    r"""Return a text without the characters that reorder what stands beside them (UAX #9: X1 to X8).
+
+    A title with one of them turns the whole line around, or shows a name that it has not. The marks LRM, RLM and ALM
+    stay: they have no effect beyond their place. Escaped markup and other values stay as they are.
+
+    >>> without_bidi_controls("photo\u202egnp.exe")
+    'photognp.exe'
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _BIDI_CONTROLS.sub("", value)
+
+
+def line_of_xml(text: str) -> str:
+    r"""Return a title or name for Atom: without what XML cannot hold and without bidi controls.
+
+    >>> line_of_xml("a\x00b\u2067c")
+    'abc'
+    """
+    return _BIDI_CONTROLS.sub("", xml_text(text))
 
 
 def xml_text(text: str) -> str:

@@ -35,10 +35,19 @@ def _environment() -> Environment:
         loader=PackageLoader("aggregator.web"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=words.without_bidi_controls,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (words.moment, words.span, words.size, words.weblink, words.paragraphs, words.xml_text):
+    for filter_ in (
+        words.moment,
+        words.span,
+        words.size,
+        words.weblink,
+        words.paragraphs,
+        words.xml_text,
+        words.line_of_xml,
+    ):
         environment.filters[filter_.__name__] = filter_
     environment.filters["title_of"] = title_of
     environment.filters["mask_password"] = mask_password

@@ -265,8 +265,8 @@ def test_an_article_s_page_shows_text_provenance_revisions_and_duplicates(
     assert "Quite another text." in page
     assert first.key in page
     assert "Revision 2" in page
-    assert '<div class="added"><ins>Quite another text.</ins></div>' in page
-    assert f'repeated by <a href="/articles/{second.id}">' in page
+    assert '<div class="added" dir="auto"><ins>Quite another text.</ins></div>' in page
+    assert f'repeated by <a href="/articles/{second.id}" lang="en">' in page
     assert "announced by test" in page
     assert "nearly the same text as the earlier" in site.get(f"/articles/{second.id}").text
     site.get("/articles/0123456789abcdef", 404)
@@ -315,6 +315,26 @@ def test_what_comes_from_outside_is_only_text(site: Site, store: SqlStore) -> No
     content = stream.findtext(".//{http://www.w3.org/2005/Atom}content")
     assert content is not None
     assert not etree.HTML(content).xpath("//img | //script")
+
+
+def test_a_title_that_turns_the_line_around_does_not(site: Site, store: SqlStore) -> None:
+    fill(
+        store,
+        1,
+        title="Invoice \u202egnp.exe\u2067 paid",
+        body="\u0645\u0631\u062d\u0628\u0627.\n\nSecond \u202dparagraph.",
+    )
+    (article,) = store.latest(1)
+    for path in ("/articles", f"/articles/{article.id}", "/feed.atom"):
+        page = site.get(path).text
+        assert "Invoice gnp.exe paid" in page, path
+    page = site.get(f"/articles/{article.id}").text
+    tree = etree.HTML(page)
+    assert tree.xpath("//article/h1/@dir") == ["auto"]
+    assert tree.xpath("//article/p[not(@class)]/@dir") == ["auto", "auto"]
+    assert tree.xpath("//article/@lang") == tree.xpath("//pre/@lang") == ["en"]
+    assert "Second \u202dparagraph." in tree.xpath("string(//pre)")  # the text as it is stored
+    assert etree.HTML(site.get("/articles").text).xpath("//li/a/bdi/text()") == ["Invoice gnp.exe paid"]
 
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_is_scripted(site: Site, store: SqlStore) -> None:
