@@ -31,6 +31,12 @@ class StoreVersionError(StorageError):
     """The store was written by a newer version of the schema."""
 
 
+class OutputError(AggregatorError):
+    """A file or folder cannot be written to, or is not what it should be."""
+
+    exit_code = 3
+
+
 class StoreHeldError(AggregatorError):
     """Another process holds the store."""
 

@@ -1,25 +1,21 @@
-"""Commands over what is stored: articles, export."""
+"""Commands over what is stored: articles. What `export` shares with them stands here, too."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from aggregator.cli.framework import cli, load, number, print_json, print_table, printable, say
-from aggregator.cli.progress import counted
+from aggregator.cli.framework import cli, load, print_json, print_table, printable, say
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.models.records import Article, ArticleId
-    from aggregator.sinks.records import TextChoice
+    from aggregator.models.records import Article
     from aggregator.store import SqlStore
 
 
@@ -174,109 +170,6 @@ def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -
         print_table(["id", "date", "title", "match"], ([*_row(one, False)[:3], snippet] for one, snippet in found))
 
 
-@cli.command(
-    examples=(
-        "aggregator export > corpus.jsonl",
-        "aggregator export --text body --since 2026-11-01 --dedup cluster > corpus.jsonl",
-        "aggregator export --format txt --out texts/",
-        "aggregator export --format parquet --out corpus.parquet",
-        "aggregator export --format warc --out pages.warc.gz",
-    )
-)
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["txt", "jsonl", "parquet", "warc"]),
-    default="jsonl",
-    show_default=True,
-    help="Records, texts, a Parquet file, or the raw pages.",
-)
-@click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="File, or folder for txt; else stdout.")
-@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to write.")
-@click.option("--since", metavar="TIME", help="First seen at or after this ISO 8601 time or day (UTC).")
-@click.option("--feed", default="", metavar="NAME_OR_URL", help="Only articles that this feed announced.")
-@click.option(
-    "--dedup", type=click.Choice(["none", "cluster"]), default="none", help="cluster: one of near duplicates."
-)
-@click.pass_context
-def export(
-    ctx: click.Context,
-    layout: str,
-    out: Path | None,
-    text: Literal["seed", "body"],
-    since: str | None,
-    feed: str,
-    dedup: str,
-) -> None:
-    """Write a dataset: without options, JSON lines of all articles on stdout.
-
-    `text` of a record is the seed format, with the page's furniture; `body` is the article alone. A file is complete
-    or not there at all.
-    """
-    from aggregator.ports.store_records import ArticleFilter
-
-    config, at = load(ctx), read_time(since)
-    if layout in ("parquet", "warc") and out is None:
-        raise ConfigError(f"export --format {layout}: names no file; add --out PATH")
-    with open_store_of(config) as store:
-        found = counted(store.articles(ArticleFilter(since=at, feed=known_feed(store, feed))), "articles")
-        if dedup == "cluster":
-            found = one_of_each_cluster(found)
-        if out is None:
-            _write_stdout(found, layout, text)
-        else:
-            written = _write_files(found, layout, out, text, config, store)
-            say(f"{number(written, 'article')} written to {out}")
-
-
-def _write_stdout(found: Iterator[Article], layout: str, text: TextChoice) -> None:
-    from aggregator.sinks import export as sink
-
-    if layout == "txt":
-        sink.write_text(found, sys.stdout.buffer, text)
-    else:
-        sink.write_jsonl(found, sys.stdout.buffer, text)
-
-
-def _write_files(
-    found: Iterator[Article], layout: str, out: Path, text: TextChoice, config: Config, store: SqlStore
-) -> int:
-    """Write a file, or a folder of texts, complete or not at all; return how many articles."""
-    from aggregator.sinks import export as sink
-    from aggregator.sinks.files import replaced_file
-
-    if layout == "txt":
-        return sink.write_text_files(found, out, text)
-    if layout == "parquet":
-        from aggregator.sinks.parquet import write_parquet
-
-        return write_parquet(found, out, text)
-    with replaced_file(out) as stream:
-        if layout == "jsonl":
-            return sink.write_jsonl(found, stream, text)
-        from aggregator.clock import SystemClock
-        from aggregator.config.wiring import raw_folder
-        from aggregator.rawstore import FileRawStore
-        from aggregator.sinks.warc import write_warc
-
-        raw = FileRawStore(raw_folder(config), SystemClock())
-        return write_warc(((one, store.raw_of(one.id)) for one in found), raw.get, stream)
-
-
-def one_of_each_cluster(found: Iterator[Article]) -> Iterator[Article]:
-    """Leave out what repeats, nearly word for word, an article that was already handed on."""
-    cluster_of: dict[ArticleId, ArticleId] = {}
-    given: set[ArticleId] = set()
-    for article in found:
-        near = article.near_duplicate_of
-        cluster = article.id if near is None else cluster_of.get(near, near)
-        if near is not None:
-            cluster_of[article.id] = cluster
-        if cluster not in given:
-            given.add(cluster)
-            yield article
-
-
 def known_feed(store: SqlStore, name: str) -> str:
     """Return `name`, the name or URL of a feed that the store knows, or "".
 
@@ -289,8 +182,8 @@ def known_feed(store: SqlStore, name: str) -> str:
     return name
 
 
-def read_time(text: str | None) -> datetime | None:
-    """Return the aware time that `text` means; a bare day begins at midnight UTC.
+def read_time(text: str | None, option: str = "--since") -> datetime | None:
+    """Return the aware time that `text` means, the value of `option`; a bare day begins at midnight UTC.
 
     Raises:
         ConfigError: it is neither.
@@ -301,4 +194,4 @@ def read_time(text: str | None) -> datetime | None:
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise ConfigError(f'--since: "{text}" is no ISO 8601 time; write 2026-11-01 or 2026-11-01T12:00:00Z') from None
+        raise ConfigError(f'{option}: "{text}" is no ISO 8601 time; write 2026-11-01 or 2026-11-01T12:00:00Z') from None

@@ -32,7 +32,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "The corpus": {
         "articles": ("articles", "Stored articles: list, show, search."),
-        "export": ("articles", "Write a dataset: JSON lines, texts, Parquet or WARC."),
+        "export": ("export", "Write a dataset: JSON lines, texts, Parquet or WARC."),
         "why": ("monitor", "Show everything decided about an address."),
         "reextract": ("reextract", "Extract again from the raw pages that are kept."),
         "forget": ("reextract", "Erase an article or a host, for good."),

@@ -227,6 +227,7 @@ class Position:
 
     epoch: str
     seq: int  # of the last change; 0: none
+    recorded: int = field(default=0, compare=False)  # the last change, numbered or not: the state of the articles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

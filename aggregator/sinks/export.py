@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
+from aggregator.errors import OutputError
 from aggregator.models.records import Article
 from aggregator.sinks.files import write_durably
 from aggregator.sinks.records import TextChoice, article_record, document, json_line
+
+_OUR_NAME: Final = re.compile(r"\d{3,}_[0-9a-f]{16}\.txt")
 
 
 def write_jsonl(articles: Iterable[Article], stream: BinaryIO, text: TextChoice = "seed") -> int:
@@ -20,11 +24,24 @@ def write_jsonl(articles: Iterable[Article], stream: BinaryIO, text: TextChoice 
     return count
 
 
-def write_text_files(articles: Iterable[Article], folder: Path, text: TextChoice = "seed") -> int:
-    """Write `NNN_<id>.txt`, NNN counting through the whole export; return how many."""
+def write_text_files(
+    articles: Iterable[Article], folder: Path, text: TextChoice = "seed", *, replace: bool = False
+) -> int:
+    """Write `NNN_<id>.txt`, NNN counting through the whole export; return how many.
+
+    Raises:
+        OutputError: files of another export lie in `folder`, and `replace` is not set.
+    """
+    others = [path for path in folder.glob("*.txt") if _OUR_NAME.fullmatch(path.name)]
+    if others and not replace:
+        raise OutputError(
+            f"{folder}: {others[0].name} of another export is there; add --replace or name another folder"
+        )
+    for path in others:
+        path.unlink()
     count = 0
     for article in articles:
-        write_durably(folder / f"{count:03d}_{article.id}.txt", _file_bytes(article, text))
+        write_durably(folder / f"{count:03d}_{article.id}.txt", file_bytes(article, text))
         count += 1
     return count
 
@@ -33,10 +50,11 @@ def write_text(articles: Iterable[Article], stream: BinaryIO, text: TextChoice =
     """Write the documents one after the other, each with its final LF; return how many."""
     count = 0
     for article in articles:
-        stream.write(_file_bytes(article, text))
+        stream.write(file_bytes(article, text))
         count += 1
     return count
 
 
-def _file_bytes(article: Article, text: TextChoice) -> bytes:
+def file_bytes(article: Article, text: TextChoice) -> bytes:
+    """Return a document as a file holds it: UTF-8, with the LF that ends it."""
     return (document(article.content, text) + "\n").encode("utf-8", "replace")

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from aggregator.models.records import Article, Extraction, LeadImage
+from aggregator.ports.store_records import Change
 from aggregator.text.seed_format import render, render_body
+from aggregator.text.words import count_words
 
 Record = dict[str, object]
 TextChoice = Literal["seed", "body"]
@@ -38,6 +40,17 @@ def article_record(article: Article, text: TextChoice = "seed") -> Record:
     }
 
 
+def change_record(change: Change, text: TextChoice = "seed") -> Record:
+    """Return the record of a change; `article` null is a tombstone."""
+    return {
+        "change_seq": change.seq,
+        "kind": change.kind,
+        "id": change.article_id,
+        "merged_into": change.merged_into,
+        "article": None if change.article is None else article_record(change.article, text),
+    }
+
+
 def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
     """Return the fields that extraction alone knows."""
     return {
@@ -52,6 +65,7 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
         "site": content.site,
         "text": document(content, text),
         "body": content.body,
+        "word_count": count_words(content.body),
         "lead_image": _image_fields(content.lead_image),
         "extractor": {"name": content.extractor_name, "version": content.extractor_version},
     }

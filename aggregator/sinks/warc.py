@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
@@ -15,36 +17,68 @@ from aggregator.models.records import Article, RawResponse
 
 logger = logging.getLogger(__name__)
 
-_BODY_HEADERS = frozenset({"content-encoding", "transfer-encoding", "content-length"})  # true of the wire, not of ours
+# True of the transfer, not of the stored bytes: these are inflated.
+_BODY_HEADERS: Final = frozenset({"content-encoding", "transfer-encoding", "content-length"})
+_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of a file's first record, which speaks of no response
 
 
 def write_warc(
     found: Iterable[tuple[Article, Sequence[RawResponse]]], read: Callable[[str], bytes | None], stream: BinaryIO
 ) -> int:
-    """Write a `response` record for each page of an article that is kept; return how many.
-
-    Bodies are stored inflated, so headers that spoke of the transfer are left out.
-    """
-    writer = WARCWriter(stream, gzip=True, warc_version="WARC/1.1")
-    software = {"software": f"aggregator/{__version__}", "format": "WARC File Format 1.1"}
-    writer.write_record(writer.create_warcinfo_record("aggregator.warc.gz", software))
-    count = 0
+    """Write a `response` record for each page of an article that is kept; return how many."""
+    writer = warc_file(stream, "aggregator.warc.gz")
     for article, responses in found:
         kept = [(raw, body) for raw in responses if (body := read(raw.content_hash)) is not None]
         if not kept:
             logger.info("no raw page", extra={"article": article.id, "url": article.url})
-        for raw, body in kept:
-            headers = [(name, value) for name, value in raw.headers.items() if name not in _BODY_HEADERS]
-            headers.append(("content-length", str(len(body))))
-            writer.write_record(
-                writer.create_warc_record(
-                    raw.final_url,
-                    "response",
-                    payload=BytesIO(body),
-                    length=len(body),
-                    http_headers=StatusAndHeaders(f"{raw.status} OK", headers, protocol="HTTP/1.1"),
-                    warc_headers_dict={"WARC-Date": raw.fetched_at.strftime("%Y-%m-%dT%H:%M:%SZ")},
-                )
-            )
-        count += len(kept)
-    return count
+        writer.add(iter(kept))
+    return writer.count
+
+
+class WarcFile:
+    """A WARC file that is being written."""
+
+    def __init__(self, writer: WARCWriter) -> None:
+        self._writer = writer
+        self.count = 0
+
+    def add(self, pages: Iterator[tuple[RawResponse, bytes]]) -> None:
+        """Write a `response` record for each page."""
+        for raw, body in pages:
+            self._writer.write_record(_response(self._writer, raw, body))
+            self.count += 1
+
+
+def warc_file(stream: BinaryIO, name: str) -> WarcFile:
+    """Begin a WARC file. Ids and times come from what is stored: the same pages give the same bytes."""
+    writer = WARCWriter(stream, gzip=True, warc_version="WARC/1.1")
+    software = {"software": f"aggregator/{__version__}", "format": "WARC File Format 1.1"}
+    record = writer.create_warcinfo_record(name, software)
+    record.rec_headers.replace_header("WARC-Record-ID", _record_id(name))
+    record.rec_headers.replace_header("WARC-Date", _warc_time(_NO_TIME))
+    writer.write_record(record)
+    return WarcFile(writer)
+
+
+def _response(writer: WARCWriter, raw: RawResponse, body: bytes) -> object:
+    headers = [(name, value) for name, value in raw.headers.items() if name not in _BODY_HEADERS]
+    headers.append(("content-length", str(len(body))))
+    return writer.create_warc_record(
+        raw.final_url,
+        "response",
+        payload=BytesIO(body),
+        length=len(body),
+        http_headers=StatusAndHeaders(f"{raw.status} OK", headers, protocol="HTTP/1.1"),
+        warc_headers_dict={
+            "WARC-Record-ID": _record_id(f"{raw.final_url} {_warc_time(raw.fetched_at)} {raw.content_hash}"),
+            "WARC-Date": _warc_time(raw.fetched_at),
+        },
+    )
+
+
+def _record_id(name: str) -> str:
+    return f"<urn:uuid:{uuid5(NAMESPACE_URL, name)}>"
+
+
+def _warc_time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

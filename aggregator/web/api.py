@@ -9,11 +9,11 @@ from fastapi.responses import RedirectResponse
 
 from aggregator.models.records import Article, ArticleId, Feed, FeedId
 from aggregator.monitoring.overview import finding_record
-from aggregator.ports.store_records import Change, PollOutcome
+from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
-from aggregator.sinks.records import TextChoice, article_record
+from aggregator.sinks.records import article_record, change_record
 from aggregator.web import schemas
 from aggregator.web.state import Site
 
@@ -56,7 +56,7 @@ def _add_articles(router: APIRouter, site: Site) -> None:
         changes = store.changes_after(after, limit + 1)
         given = changes[:limit]
         return {
-            "changes": [_change(change, text) for change in given],
+            "changes": [change_record(change, text) for change in given],
             "cursor": given[-1].seq if given else after,
             "epoch": last.epoch,
             "more": len(changes) > limit,
@@ -103,16 +103,6 @@ def _found(site: Site, article_id: str) -> Article:
     if found is None:
         raise HTTPException(404, "there is no such article")
     return found
-
-
-def _change(change: Change, text: TextChoice) -> Record:
-    return {
-        "change_seq": change.seq,
-        "kind": change.kind,
-        "id": change.article_id,
-        "merged_into": change.merged_into,
-        "article": None if change.article is None else article_record(change.article, text),
-    }
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------

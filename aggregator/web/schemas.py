@@ -42,6 +42,7 @@ class Article(BaseModel):
     site: str
     text: str = Field(description="envelope and text in the seed format")
     body: str = Field(description="the article alone: paragraphs separated by a blank line")
+    word_count: int = Field(description="words of the body; in scripts without blanks two signs count as one")
     lead_image: LeadImage | None
     extractor: Extractor
     change_seq: int | None = Field(description="the number of its last change")

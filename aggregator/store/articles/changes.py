@@ -131,9 +131,16 @@ def _change(row: Row[Any], loaded: Any) -> Change:
     )
 
 
+_last_recorded: Final = select(func.coalesce(func.max(changes.c.id), 0))
+
+
 def position(tx: Transaction) -> Position:
     """Return the store's epoch and the number of its last change."""
-    return Position(epoch=read_property(tx, EPOCH) or "", seq=tx.run(_last_seq).scalar_one())
+    return Position(
+        epoch=read_property(tx, EPOCH) or "",
+        seq=tx.run(_last_seq).scalar_one(),
+        recorded=tx.run(_last_recorded).scalar_one(),
+    )
 
 
 _delivered: Final = select(deliveries.c.change_seq).where(

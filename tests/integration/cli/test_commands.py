@@ -39,6 +39,7 @@ ARTICLE: dict[str, type | tuple[type, ...]] = {
     "tags": list,
     "text": str,
     "body": str,
+    "word_count": int,
     "lead_image": (dict, type(None)),
     "extractor": dict,
     "revision": int,
@@ -325,6 +326,38 @@ def test_export_as_parquet_and_warc(filled: Path, tmp_path: Path) -> None:
     assert table.read_bytes()[:4] == b"PAR1"
     assert call("export", "--format", "warc", "--out", archive, "--config", filled).status == 0
     assert archive.read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_export_of_a_folder_is_a_dataset_that_can_be_followed(filled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    called = call("export", folder, "--format", "jsonl", "--format", "txt", "--config", filled)
+    assert called.status == 0
+    every = call("export", "--config", filled)
+    assert b"".join(path.read_bytes() for path in sorted((folder / "jsonl").iterdir())) == every.raw
+    assert call("check", *sorted((folder / "txt").rglob("*.txt")), "--config", filled).status == 0
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    assert set(manifest["articles"]) == {*ids(every)}
+    again = call("export", folder, "--config", filled)
+    assert (again.status, "--replace" in again.err) == (3, True)
+    assert call("export", folder, "--replace", "--language", "de", "--config", filled).status == 0
+    left = json.loads((folder / "manifest.json").read_bytes())
+    diff = call("export", "--diff", folder / "manifest.json", "--config", filled).out.splitlines()
+    assert {line.split("\t")[1] for line in diff} == {*ids(every)} - set(left["articles"])
+    changes = call("export", "--since-cursor", "0", "--config", filled).records
+    assert [one["change_seq"] for one in changes] == list(range(1, manifest["cursor"] + 1))
+    assert {one["id"] for one in changes if one["article"]} >= {*ids(every)}
+    assert call("export", "--since-cursor", manifest["cursor"], "--config", filled).raw == b""
+    assert call("export", "--since-cursor", manifest["cursor"] + 1, "--config", filled).status == 2
+
+
+def test_texts_of_two_exports_are_never_mixed(filled: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    assert call("export", "--format", "txt", "--out", texts, "--config", filled).status == 0
+    refused = call("export", "--format", "txt", "--out", texts, "--language", "de", "--config", filled)
+    assert (refused.status, "--replace" in refused.err) == (3, True)
+    german = ("export", "--format", "txt", "--out", texts, "--language", "de", "--replace")
+    assert call(*german, "--config", filled).status == 0
+    assert len(list(texts.iterdir())) == len(call("export", "--language", "de", "--config", filled).records)
 
 
 def test_articles_list(filled: Path) -> None:

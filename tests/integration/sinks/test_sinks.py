@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -16,66 +16,16 @@ from warcio.archiveiterator import ArchiveIterator
 from aggregator.models.records import (
     Article,
     ArticleId,
-    DateSource,
-    DeclaredUrls,
-    Extraction,
-    Key,
-    LeadImage,
     RawResponse,
 )
 from aggregator.ports.store_records import Change
 from aggregator.sinks.export import write_jsonl, write_text, write_text_files
 from aggregator.sinks.files import folder_id, replaced_file, write_durably
-from aggregator.sinks.parquet import write_parquet
+from aggregator.sinks.parquet import typed, write_parquet
+from aggregator.sinks.records import article_record, change_record
 from aggregator.sinks.seed_files import SeedFiles
 from aggregator.sinks.warc import write_warc
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ID = ArticleId("0123456789abcdef")
-
-
-def content(**facts: object) -> Extraction:
-    made = Extraction(
-        title="Title",
-        authors=("A. Writer",),
-        date="2026-11-22",
-        published="2026-11-22T10:00:00+01:00",
-        date_source=DateSource.PAGE,
-        updated="",
-        language="en",
-        site="Example",
-        text="  Title\n\nText \u00a0",
-        body="Text",
-        source="page",
-        lead_image=LeadImage(url="https://example.org/i.jpg", caption="c", alt="a", credit="p"),
-        declared=DeclaredUrls(),
-        tags=(),
-        extractor_name="aggregator",
-        extractor_version="1",
-    )
-    return replace(made, **facts)  # type: ignore[arg-type]
-
-
-def article(article_id: ArticleId = ID, **facts: object) -> Article:
-    made = Article(
-        id=article_id,
-        key=Key("https://example.org/a"),
-        url="https://example.org/a",
-        urls=("https://example.org/a", "https://example.org/a?x=1"),
-        content=content(),
-        first_seen=NOW,
-        day="2026/11/23",
-        number=7,
-        change_seq=3,
-        feed="News",
-        feeds=("News",),
-        tags=("news",),
-        revision=1,
-        quality=(),
-        near_duplicate_of=None,
-        raw="00",
-    )
-    return replace(made, **facts)  # type: ignore[arg-type]
+from tests.support.articles import ID, NOW, article, content
 
 
 def change(one: Article | None, seq: int = 1, article_id: ArticleId = ID) -> Change:
@@ -166,6 +116,17 @@ def test_records_hold_the_documented_fields() -> None:
     assert [name for name in row if f"`{name}`" not in documented] == []
 
 
+def test_a_change_without_an_article_is_a_tombstone() -> None:
+    assert change_record(change(None, seq=5)) == {
+        "change_seq": 5,
+        "kind": "merged",
+        "id": ID,
+        "merged_into": None,
+        "article": None,
+    }
+    assert change_record(change(article()))["article"] == article_record(article())
+
+
 def test_the_body_layout_has_title_and_body(tmp_path: Path) -> None:
     stream = BytesIO()
     write_text([article()], stream, "body")
@@ -182,7 +143,7 @@ def test_parquet_holds_what_the_records_hold(tmp_path: Path) -> None:
     stream = BytesIO()
     write_jsonl(articles, stream)
     for row, line in zip(rows, stream.getvalue().splitlines(), strict=True):
-        record = json.loads(line)
+        record = typed(json.loads(line))
         assert {name: row[name] for name in record} == record
 
 

@@ -1,0 +1,251 @@
+"""The command `export`: records on stdout, a file, or a dataset in a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from aggregator.cli.articles import known_feed, open_store_of, read_time
+from aggregator.cli.framework import cli, load, number, print_json, say
+from aggregator.cli.progress import counted
+from aggregator.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from aggregator.config.settings import Config
+    from aggregator.models.records import Article, RawResponse
+    from aggregator.ports.store_records import Gap, Position
+    from aggregator.rawstore import FileRawStore
+    from aggregator.sinks.dataset import Format
+    from aggregator.sinks.records import TextChoice
+    from aggregator.sinks.selection import Selection
+    from aggregator.store import SqlStore
+
+_FORMATS = ("txt", "md", "jsonl", "parquet", "warc")
+_CHANGES_AT_ONCE = 200
+
+
+@cli.command(
+    examples=(
+        "aggregator export > corpus.jsonl",
+        "aggregator export --text body --since 2026-11-01 --dedup cluster > corpus.jsonl",
+        "aggregator export dataset/ --format parquet --format txt --quality strict",
+        "aggregator export dataset/ --replace --diff old-manifest.json",
+        "aggregator export --since-cursor 4711 > changes.jsonl",
+        "aggregator export --format parquet --out corpus.parquet",
+    )
+)
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(_FORMATS),
+    multiple=True,
+    help="Records, texts, Markdown, Parquet, raw pages; FOLDER takes several.  [default: jsonl]",
+)
+@click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="File, or folder for txt; else stdout.")
+@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to write.")
+@click.option("--since", metavar="TIME", help="First seen at or after this ISO 8601 time or day (UTC).")
+@click.option("--until", metavar="TIME", help="First seen before this ISO 8601 time or day (UTC).")
+@click.option("--feed", default="", metavar="NAME_OR_URL", help="Only articles that this feed announced.")
+@click.option("--tag", default="", metavar="TAG", help="Only articles with this tag.")
+@click.option("--language", default="", metavar="CODE", help="Only this language; en takes en-GB, too.")
+@click.option(
+    "--dedup", type=click.Choice(["none", "cluster"]), default="none", help="cluster: one of near duplicates."
+)
+@click.option(
+    "--quality", type=click.Choice(["any", "strict"]), default="any", help="strict: without any reason to doubt."
+)
+@click.option("--diff", metavar="MANIFEST", type=click.Path(path_type=Path), help="Print what changed since then.")
+@click.option("--since-cursor", metavar="N", type=click.IntRange(min=0), help="The changes after this one, as JSONL.")
+@click.option("--replace", is_flag=True, help="Take the place of an export that lies there.")
+@click.pass_context
+def export(
+    ctx: click.Context,
+    folder: Path | None,
+    formats: tuple[Format, ...],
+    out: Path | None,
+    text: Literal["seed", "body"],
+    since: str | None,
+    until: str | None,
+    feed: str,
+    tag: str,
+    language: str,
+    dedup: Literal["none", "cluster"],
+    quality: Literal["any", "strict"],
+    diff: Path | None,
+    since_cursor: int | None,
+    replace: bool,
+) -> None:
+    """Write articles: a dataset in FOLDER, a file, or JSON lines on stdout.
+
+    A dataset has a manifest and a card. The folder is complete or absent: a call that was stopped is resumed by the
+    same call. The same store gives the same bytes.
+
+    `text` of a record is the seed format, with the page's furniture; `body` is the article alone.
+    """
+    from aggregator.sinks.selection import Selection
+
+    _check(folder, formats, out)
+    selection = Selection(
+        since=read_time(since),
+        until=read_time(until, "--until"),
+        feed=feed,
+        tag=tag,
+        language=language,
+        dedup=dedup,
+        quality=quality,
+    )
+    config = load(ctx)
+    with open_store_of(config) as store:
+        known_feed(store, feed)
+        corpus = StoredCorpus(store, selection, _raw_store(config))
+        if since_cursor is not None:
+            _write_changes(store, since_cursor, text)
+        elif folder is not None:
+            _write_folder(corpus, folder, formats or ("jsonl",), text, config, replace=replace)
+        elif diff is None:
+            _write_single(corpus, (formats or ("jsonl",))[0], out, text, replace=replace)
+        if diff is not None:
+            _print_diff(corpus, diff)
+
+
+def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> None:
+    if folder is not None and out is not None:
+        raise ConfigError(f"export: FOLDER {folder} and --out {out} exclude each other")
+    if folder is None and len(formats) > 1:
+        raise ConfigError("export: several formats need a folder; write `aggregator export FOLDER --format …`")
+    if folder is None and formats == ("md",):
+        raise ConfigError("export --format md: needs a folder; write `aggregator export FOLDER --format md`")
+    if folder is None and out is None and formats and formats[0] not in ("txt", "jsonl"):
+        raise ConfigError(f"export --format {formats[0]}: names no file; add --out PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCorpus:
+    """The articles of a store that a selection takes, and their raw pages."""
+
+    store: SqlStore
+    selection: Selection
+    raw: FileRawStore
+
+    def articles(self) -> Iterator[Article]:
+        """Yield the articles that the store itself can select, by first sighting."""
+        from aggregator.ports.store_records import ArticleFilter
+
+        return self.store.articles(ArticleFilter(since=self.selection.since, feed=self.selection.feed))
+
+    def selected(self) -> Iterator[Article]:
+        """Yield the articles of the selection, and show on a terminal how many there were."""
+        from aggregator.sinks.selection import select
+
+        return select(counted(self.articles(), "articles"), self.selection)
+
+    def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
+        """Yield the responses that an article was made of, as far as they are kept."""
+        for response in self.store.raw_of(article.id):
+            body = self.raw.get(response.content_hash)
+            if body is not None:
+                yield response, body
+
+    def state(self) -> Position:
+        """Return which state the store is in."""
+        return self.store.position()
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return the times in which feeds may have lost entries."""
+        return self.store.gaps()
+
+
+def _raw_store(config: Config) -> FileRawStore:
+    from aggregator.clock import SystemClock
+    from aggregator.config.wiring import raw_folder
+    from aggregator.rawstore import FileRawStore
+
+    return FileRawStore(raw_folder(config), SystemClock())
+
+
+def _write_folder(
+    corpus: StoredCorpus, folder: Path, formats: tuple[Format, ...], text: TextChoice, config: Config, *, replace: bool
+) -> None:
+    from aggregator.sinks.dataset import DatasetRequest, write_dataset
+
+    request = DatasetRequest(
+        folder=folder.resolve(),
+        formats=tuple(dict.fromkeys(formats)),
+        selection=corpus.selection,
+        text=text,
+        replace=replace,
+        config_hash=config.config_hash,
+    )
+    report = write_dataset(corpus, request, lambda articles: counted(articles, "articles"))
+    if report.started_again:
+        say(f"{folder}: the store or the request has changed since an earlier call was stopped; started again")
+    if report.resumed:
+        say(f"{folder}: resumed after {number(report.resumed, 'month')}")
+    say(f"{number(report.articles, 'article')} in {number(report.files, 'file')} written to {folder}")
+
+
+def _write_single(corpus: StoredCorpus, layout: str, out: Path | None, text: TextChoice, *, replace: bool) -> None:
+    from aggregator.sinks import export as sink
+
+    found = corpus.selected()
+    if out is None:
+        write = sink.write_text if layout == "txt" else sink.write_jsonl
+        write(found, sys.stdout.buffer, text)
+        return
+    try:
+        written = _write_file(corpus, found, layout, out, text, replace=replace)
+    except OSError as error:
+        raise OutputError(f"{out}: {error.strerror or error}; make room or name another place with --out") from error
+    say(f"{number(written, 'article')} written to {out}")
+
+
+def _write_file(
+    corpus: StoredCorpus, found: Iterator[Article], layout: str, out: Path, text: TextChoice, *, replace: bool
+) -> int:
+    """Write a file, or a folder of texts; return how many articles."""
+    from aggregator.sinks import export as sink
+    from aggregator.sinks.files import replaced_file
+
+    if layout == "txt":
+        return sink.write_text_files(found, out, text, replace=replace)
+    if layout == "parquet":
+        from aggregator.sinks.parquet import write_parquet
+
+        return write_parquet(found, out, text)
+    with replaced_file(out) as stream:
+        if layout == "jsonl":
+            return sink.write_jsonl(found, stream, text)
+        from aggregator.sinks.warc import write_warc
+
+        return write_warc(((one, corpus.store.raw_of(one.id)) for one in found), corpus.raw.get, stream)
+
+
+def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
+    """Print the changes after a cursor, each with its article as it is now; a tombstone has none."""
+    from aggregator.sinks.records import change_record
+
+    state = store.position()
+    if cursor > state.seq:
+        raise ConfigError(f"--since-cursor {cursor}: the last change is {state.seq}; is this another store?")
+    while changes := store.changes_after(cursor, _CHANGES_AT_ONCE):
+        for change in changes:
+            print_json({**change_record(change, text), "epoch": state.epoch})
+        cursor = changes[-1].seq
+
+
+def _print_diff(corpus: StoredCorpus, manifest: Path) -> None:
+    """Print `added`, `changed` or `removed` and the id of each article that differs from an older manifest."""
+    from aggregator.sinks.manifest import compare, content_hash, read_hashes
+
+    old = read_hashes(manifest)
+    diff = compare(old, {article.id: content_hash(article) for article in corpus.selected()})
+    for kind, ids in (("added", diff.added), ("changed", diff.changed), ("removed", diff.removed)):
+        for article_id in ids:
+            print(kind, article_id, sep="\t")
+    say(f"since {manifest}: {len(diff.added)} added, {len(diff.changed)} changed, {len(diff.removed)} removed")

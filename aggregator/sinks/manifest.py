@@ -1,0 +1,146 @@
+"""What a dataset says of itself to programs: `manifest.json`, and `datapackage.json` (Data Package 1)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aggregator import __version__
+from aggregator.errors import OutputError
+from aggregator.models.records import Article, ArticleId
+from aggregator.ports.store_records import Position
+from aggregator.sinks.files import replaced_file, write_durably
+from aggregator.sinks.statistics import Statistics
+
+SCHEMA_VERSION: Final = 1
+_MEDIA_TYPES: Final = {
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "jsonl": "application/jsonl",
+    "parquet": "application/vnd.apache.parquet",
+    "warc": "application/warc",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """A file of the dataset; `path` is relative to its folder, `articles` is how many it holds."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    articles: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What is in the folder, and which state of which store it shows."""
+
+    state: Position
+    formats: tuple[str, ...]
+    text: str
+    filters: Mapping[str, str]
+    config_hash: str
+    statistics: Statistics
+    files: tuple[DataFile, ...]
+    hashes: Mapping[ArticleId, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestDiff:
+    """What a dataset has that an older one had not, ids in the order of the dataset."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def content_hash(article: Article) -> str:
+    """Return a hash of what an article says: 32 hexadecimal digits of SHA-256 over title, date, text and body."""
+    content = article.content
+    parts = (content.title, content.date, content.text, content.body)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json`, an article a line, so that a large one needs no memory."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "program": {"name": "aggregator", "version": __version__},
+        "extractors": dict(sorted(manifest.statistics.extractors.items())),
+        "epoch": manifest.state.epoch,
+        "cursor": manifest.state.seq,
+        "configuration": manifest.config_hash,
+        "filters": dict(manifest.filters),
+        "formats": list(manifest.formats),
+        "text": manifest.text,
+        "first_seen": {"first": _iso(manifest.statistics.first), "last": _iso(manifest.statistics.last)},
+        "count": manifest.statistics.articles,
+        "files": [asdict(file) for file in manifest.files],
+    }
+    with replaced_file(folder / "manifest.json") as stream:
+        stream.write(json.dumps(head, indent=1, ensure_ascii=False)[:-2].encode() + b',\n "articles": {')
+        for line in _article_lines(manifest.hashes):
+            stream.write(line)
+        stream.write(b"\n }\n}\n")
+
+
+def _article_lines(hashes: Mapping[ArticleId, str]) -> Iterator[bytes]:
+    separator = "\n"
+    for article_id, digest in hashes.items():
+        yield f'{separator}  "{article_id}": "{digest}"'.encode()
+        separator = ",\n"
+
+
+def _iso(at: Any) -> str | None:  # Any: a time or None
+    return None if at is None else at.isoformat()
+
+
+def write_data_package(folder: Path, manifest: Manifest) -> None:
+    """Write `datapackage.json` (specs.frictionlessdata.io/data-package, read 2026-11): each file with size and hash."""
+    package = {
+        "profile": "data-package",
+        "name": "news-corpus",
+        "title": "Articles collected from feeds",
+        "resources": [
+            {
+                "profile": "data-resource",
+                "name": file.path.lower().replace("/", "-").replace("_", "-"),
+                "path": file.path,
+                "format": file.path.split("/", 1)[0],
+                "mediatype": _MEDIA_TYPES[file.path.split("/", 1)[0]],
+                "bytes": file.size_bytes,
+                "hash": f"sha256:{file.sha256}",
+            }
+            for file in manifest.files
+        ],
+    }
+    write_durably(folder / "datapackage.json", json.dumps(package, indent=1).encode() + b"\n")
+
+
+def read_hashes(path: Path) -> dict[str, str]:
+    """Return the articles of a manifest: id to content hash.
+
+    Raises:
+        OutputError: `path` is no manifest of a dataset.
+    """
+    try:
+        articles = json.loads(path.read_bytes())["articles"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{path}: no manifest of a dataset ({error})") from error
+    if not isinstance(articles, dict):
+        raise OutputError(f"{path}: no manifest of a dataset (articles is no object)")
+    return articles
+
+
+def compare(old: Mapping[str, str], new: Mapping[str, str]) -> ManifestDiff:
+    """Return which articles came, changed and went between two manifests."""
+    return ManifestDiff(
+        added=tuple(name for name in new if name not in old),
+        changed=tuple(name for name, digest in new.items() if old.get(name, digest) != digest),
+        removed=tuple(name for name in old if name not in new),
+    )

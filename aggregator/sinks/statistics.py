@@ -1,0 +1,64 @@
+"""What a dataset consists of, counted while it is written. Knows records, writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from aggregator.models.records import Article
+from aggregator.text.words import count_words
+
+LENGTHS: Final = (50, 100, 200, 400, 800, 1600, 3200)  # upper bounds in words; the last class has none
+
+
+@dataclass(slots=True, kw_only=True)
+class Statistics:
+    """Counters over articles; `add` is called once for each."""
+
+    articles: int = 0
+    words: int = 0
+    duplicates: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    days: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    feeds: Counter[str] = field(default_factory=Counter)
+    lengths: Counter[str] = field(default_factory=Counter)
+    quality: Counter[str] = field(default_factory=Counter)
+    extractors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, article: Article) -> None:
+        """Count one article; articles come by first sighting."""
+        words = count_words(article.content.body)
+        self.articles += 1
+        self.words += words
+        self.duplicates += article.near_duplicate_of is not None
+        self.first = self.first or article.first_seen
+        self.last = article.first_seen
+        self.days[article.first_seen.date().isoformat()] += 1
+        self.languages[article.content.language or "unknown"] += 1
+        self.feeds[article.feed or "unknown"] += 1
+        self.lengths[length_class(words)] += 1
+        self.quality.update(article.quality)
+        self.extractors[f"{article.content.extractor_name} {article.content.extractor_version}"] += 1
+
+
+def length_class(words: int) -> str:
+    """Return the class of a length.
+
+    >>> length_class(49), length_class(50), length_class(5000)
+    ('under 50', '50 to 99', '3200 and more')
+    """
+    lower = 0
+    for upper in LENGTHS:
+        if words < upper:
+            return f"{lower} to {upper - 1}" if lower else f"under {upper}"
+        lower = upper
+    return f"{lower} and more"
+
+
+def length_classes() -> tuple[str, ...]:
+    """Return all classes of length, the shortest first."""
+    return tuple(length_class(words) for words in (0, *LENGTHS))

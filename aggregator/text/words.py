@@ -1,0 +1,28 @@
+"""How many words a text has, in any script. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# Scripts that are written without blanks: Han, kana, Thai, Lao, Burmese, Khmer. Their words cannot be told apart
+# without a dictionary, so two signs count as one word: the mean length of a Chinese word is 1.4 to 2 signs.
+_WITHOUT_BLANKS: Final = re.compile(
+    "[\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003134f]"
+)
+_WORD: Final = re.compile(r"\w+(?:['’.\-]\w+)*")
+
+
+def count_words(text: str) -> int:
+    """Return the number of words: runs of letters and digits, with inner apostrophes, full stops and hyphens.
+
+    In scripts without blanks two signs count as one word.
+
+    >>> count_words("It isn't 3.5 o'clock."), count_words("我们今天去学校。")
+    (4, 4)
+    """
+    signs = len(_WITHOUT_BLANKS.findall(text))
+    if not signs:
+        return len(_WORD.findall(text))
+    return len(_WORD.findall(_WITHOUT_BLANKS.sub(" ", text))) + (signs + 1) // 2

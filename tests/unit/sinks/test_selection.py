@@ -1,0 +1,60 @@
+"""Which articles an export holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from aggregator.models.records import Article, ArticleId
+from aggregator.sinks.selection import Selection, is_selected, select
+from tests.support.articles import NOW, article, content
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        (Selection(), True),
+        (Selection(since=NOW), True),
+        (Selection(since=NOW + HOUR), False),
+        (Selection(until=NOW), False),
+        (Selection(until=NOW + HOUR), True),
+        (Selection(tag="news"), True),
+        (Selection(tag="sport"), False),
+        (Selection(language="en"), True),
+        (Selection(language="EN-gb"), True),
+        (Selection(language="en-US"), False),
+        (Selection(language="e"), False),
+        (Selection(quality="strict"), False),
+    ],
+)
+def test_filters(wanted: Selection, taken: bool) -> None:
+    one = article(content=content(language="en-GB"), quality=("too_short",))
+    assert is_selected(one, wanted) is taken
+
+
+def test_an_article_without_reasons_is_strict_quality() -> None:
+    assert is_selected(article(), Selection(quality="strict"))
+
+
+def named(name: str, near: str | None = None) -> Article:
+    return replace(article(ArticleId(name)), near_duplicate_of=None if near is None else ArticleId(near))
+
+
+def test_a_cluster_gives_its_earliest_selected_article() -> None:
+    found = [named("a"), named("b", "a"), named("c", "b"), named("d"), named("e", "x"), named("f", "e")]
+    assert [one.id for one in select(found, Selection(dedup="cluster"))] == ["a", "d", "e"]
+    assert len(list(select(found, Selection()))) == 6
+
+
+def test_facts_name_what_is_set() -> None:
+    wanted = Selection(since=NOW, language="de", dedup="cluster", quality="strict")
+    assert wanted.as_facts() == {
+        "since": "2026-11-23T12:00:00+00:00",
+        "language": "de",
+        "dedup": "cluster",
+        "quality": "strict",
+    }
