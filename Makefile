@@ -1,8 +1,12 @@
 # make demo | make test | make check | make bench | make docs | make lock
-# Works on a bare machine: Python 3.11, make and a package index.
+# Works on a bare machine: Python 3.11 or later, make and a package index.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= python3.11
+
+# The first Python here that is new enough and can make a virtual environment; PYTHON=... names another.
+SUITABLE = import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON  ?= $(or $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c '$(SUITABLE)' 2>/dev/null && echo $$name && break; done),$(error needs Python 3.11 or later with venv: make PYTHON=/path/to/python))
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cat requirements/dev.txt pyproject.toml | sha256sum | cut -c1-16)
@@ -40,36 +44,46 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: $(STAMP)  ## all tests but soak and browser
+test: $(STAMP)  ## all tests but the long ones
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
-# What does no I/O, and what every request obeys: each branch is measured.
-CORE := identity/evidence identity/identify identity/keys identity/publisher_rules identity/redirectors identity/safe_patterns identity/fingerprint models/* feeds/parse feeds/entry_texts feeds/markup feeds/json_repair feeds/subscriptions extraction/extract extraction/pagination extraction/quality schedule/due_times schedule/publication_rate text/dates text/encoding text/seed_format http/robots urls errors
+.PHONY: test-unit
+test-unit: $(STAMP)  ## the pure functions, for the edit loop
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS)
 
+# What does no I/O, and what every request obeys: each branch is measured.
+CORE := models/* identity/* feeds/* extraction/* schedule/* text/* http/robots.py urls.py errors.py
+empty :=
+space := $(empty) $(empty)
+comma := ,
+
+# What is measured is a matter of the folder: processes, and sites at work with them, are not.
 .PHONY: coverage
-coverage: $(STAMP)  ## the measured tests with branch coverage: 95 % of all, 100 % of the core
+coverage: $(STAMP)  ## unit and integration tests with branch coverage: 95 % of all, 100 % of the core
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-report= -m "not soak and not browser and not unmeasured" $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=ci --cov --cov-report= tests/unit tests/integration aggregator $(ARGS)
 	$(BIN)/coverage report --fail-under=95
-	$(BIN)/coverage report --fail-under=100 --include="$(shell echo $(CORE) | sed -E 's#([a-z_/*]+)#aggregator/\1.py#g; s# #,#g')"
+	$(BIN)/coverage report --fail-under=100 --include="$(subst $(space),$(comma),$(CORE:%=aggregator/%))"
+
+# The longest come first and are handed out one at a time: what begins last is waited for.
+.PHONY: end-to-end
+end-to-end: $(STAMP)  ## the command as a process, and sites that misbehave
+	$(BIN)/python -m pytest -q -n 4 --dist load --maxschedchunk=1 --hypothesis-profile=ci tests/end_to_end tests/fuzz $(ARGS)
 
 .PHONY: soak
-soak: $(STAMP)  ## minutes of faults, and the page in a real browser
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "soak or browser" $(ARGS) || test $$? -eq 5
+soak: $(STAMP)  ## minutes of faults, large numbers
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m soak $(ARGS)
 
-# The longest are in integration, come first, and are handed out one at a time: what begins last is waited for.
-FOLDERS := tests/integration $(filter-out tests/integration/ tests/__pycache__/,$(wildcard tests/*/))
-
-.PHONY: rest
-rest: $(STAMP)  ## what `make coverage` leaves out: costly tests without coverage, soak, browser
-	$(BIN)/python -m pytest -q -n 4 --dist load --maxschedchunk=1 -m "soak or browser or unmeasured" $(FOLDERS) $(ARGS)
+.PHONY: soak-short
+soak-short: $(STAMP)  ## two minutes of it
+	$(BIN)/python -m pytest -q -n 3 --dist load --maxschedchunk=1 -m "soak(short=True)" $(ARGS)
 
 .PHONY: licences
 licences: $(STAMP)  ## the licence of every dependency
 	$(BIN)/pip-licenses --from=mixed --order=license
 
 .PHONY: check
-check: lint licences coverage rest  ## everything that CI runs
+check: lint licences coverage end-to-end soak-short  ## everything that CI runs
 
 .PHONY: bench
 bench: $(STAMP)  ## speed as ratios within one run; DATA=folder of the evaluation data for those that need it

@@ -15,6 +15,8 @@ from typing import Literal
 from charset_normalizer import from_bytes
 from resiliparse.parse.encoding import detect_encoding
 
+from aggregator.text.tables import read_table
+
 Source = Literal["bom", "header", "utf-8", "declared", "detected"]
 
 _BOMS = (
@@ -27,48 +29,15 @@ _BOMS = (
 # The first bytes of an XML or HTML document in UTF-16 without a mark (XML 1.0, appendix F).
 _UNMARKED_UTF16 = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 
-# A label (Python's normal name of it) that stands for a larger encoding than it names.
-_SUPERSETS = {
-    "ascii": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso8859-9": "cp1254",
-    "iso8859-11": "cp874",
-    "tis-620": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "hz": "gb18030",
-    "shift_jis": "cp932",
-    "euc_kr": "cp949",
-    "big5": "big5hkscs",
-}
-_LABELS = {  # labels of the standard that Python's codecs do not know
-    "x-sjis": "cp932",
-    "windows-31j": "cp932",
-    "x-gbk": "gb18030",
-    "x-cp1251": "cp1251",
-    "x-cp1252": "cp1252",
-    "x-cp1250": "cp1250",
-    "x-euc-jp": "euc_jp",
-    "x-user-defined": "cp1252",
-    "windows-874": "cp874",
-    "windows-949": "cp949",
-    "x-mac-cyrillic": "mac-cyrillic",
-    "x-mac-roman": "mac-roman",
-    "iso-8859-8-i": "iso8859-8",
-    "unicode-1-1-utf-8": "utf-8",
-}
-_EAST_ASIAN = ["gb18030", "big5", "big5hkscs", "cp932", "euc_jp", "cp949"]  # as charset-normalizer spells them
-_LATIN = ["cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257"]
-_ASCII = bytes(range(128))
-_MULTI_BYTE = frozenset(
-    {"gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "iso2022_jp", "utf-16", "utf-16-le", "utf-16-be"}
-)
-_SINGLE_BYTE = frozenset(
-    {f"cp125{n}" for n in range(9)}
-    | {f"iso8859-{n}" for n in range(2, 17)}
-    | {"koi8-r", "koi8-u", "cp866", "cp874", "mac-roman", "mac-cyrillic", "cp437", "cp850", "cp852"}
-)
+_TABLE = read_table("encodings")
+_LABELS: dict[str, str] = _TABLE["labels"]
+_SUPERSETS: dict[str, str] = _TABLE["supersets"]
+_EAST_ASIAN: list[str] = _TABLE["detection"]["east_asian"]
+_LATIN: list[str] = _TABLE["detection"]["latin"]
+_MULTI_BYTE = frozenset(_TABLE["codecs"]["multi_byte"])
+_SINGLE_BYTE = frozenset(_TABLE["codecs"]["single_byte"])
 _KNOWN = _MULTI_BYTE | _SINGLE_BYTE | {"utf-8"}
+_ASCII = bytes(range(128))
 
 _DECLARATION_BYTES = 8192  # where a declaration is looked for; the standard says 1024, real pages put it later
 _SAMPLE_BYTES = 64 * 1024  # how much text decides a detection

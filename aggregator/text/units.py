@@ -10,18 +10,11 @@ import re
 from datetime import timedelta
 from typing import Final
 
-_MILLISECONDS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_BYTES: Final = {
-    "B": 1,
-    "kB": 10**3,
-    "KiB": 2**10,
-    "MB": 10**6,
-    "MiB": 2**20,
-    "GB": 10**9,
-    "GiB": 2**30,
-    "TB": 10**12,
-    "TiB": 2**40,
-}
+from aggregator.text.tables import read_table
+
+_UNITS: Final = read_table("units")
+_MILLISECONDS: Final[dict[str, int]] = _UNITS["duration_milliseconds"]
+_BYTES: Final[dict[str, int]] = _UNITS["size_bytes"]
 _NUMBER_AND_UNIT: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]*)", re.ASCII)
 _LONGEST: Final = timedelta(days=36_500)
 

@@ -14,8 +14,6 @@ from aggregator.selftest.server import Peer
 from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 from tests.support.installation import Installation
 
-pytestmark = pytest.mark.unmeasured
-
 INSIDE = {
     "loopback": "http://127.0.0.1:{port}/feed",
     "loopback by name": "http://localhost:{port}/feed",

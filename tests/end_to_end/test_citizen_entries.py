@@ -7,8 +7,6 @@ import pytest
 from aggregator.selftest.server import Peer, Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story, street
 
-pytestmark = pytest.mark.unmeasured
-
 LONG = "The council of the village met in the old school to speak about the bridge and its many repairs. " * 8
 
 

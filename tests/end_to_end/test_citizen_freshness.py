@@ -11,8 +11,6 @@ import pytest
 from aggregator.selftest.server import Script
 from tests.support.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
-pytestmark = pytest.mark.unmeasured
-
 FEED = rss(item("/a/1"))
 DATE = "Date: Wed, 01 Nov 2023 10:00:00 GMT"
 EACH = list(range(10))

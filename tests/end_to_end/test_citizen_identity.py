@@ -14,8 +14,6 @@ from aggregator.monitoring.overview import survey
 from aggregator.selftest.server import Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 
-pytestmark = pytest.mark.unmeasured
-
 TEXT = "<content:encoded><![CDATA[" + story("of the feed", 8) + "]]></content:encoded>"
 NUMBERS = range(4)
 

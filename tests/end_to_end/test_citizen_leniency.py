@@ -14,8 +14,6 @@ from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Script
 from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
 
-pytestmark = pytest.mark.unmeasured
-
 NAME = "Café – „Größe“ naïve €"
 LATIN = "Café Größe naïve"
 CYRILLIC = "Привет из Москвы"

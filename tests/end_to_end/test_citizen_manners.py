@@ -15,8 +15,6 @@ from aggregator.selftest.server import Peer, Request
 from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story, street
 from tests.support.command import call
 
-pytestmark = pytest.mark.unmeasured
-
 TEN = rss(*(item(f"/a/{number}") for number in range(10)))
 
 

@@ -20,8 +20,6 @@ from aggregator.selftest.server import Peer, Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 from tests.support.installation import Installation, end_all
 
-pytestmark = pytest.mark.unmeasured
-
 PAGES = [f"/a/{number}" for number in range(12)]
 FEED = rss(*(item(path) for path in PAGES))
 FAKETIME = [str(path) for path in Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1")]

@@ -14,8 +14,6 @@ from aggregator.models.records import FeedStatus
 from aggregator.selftest.server import Script
 from tests.support.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 
-pytestmark = pytest.mark.unmeasured
-
 FEED = rss(item("/a/1"))
 
 

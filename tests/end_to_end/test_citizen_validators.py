@@ -25,8 +25,6 @@ from tests.support.citizen import (
     street,
 )
 
-pytestmark = pytest.mark.unmeasured
-
 DATE = "Wed, 01 Nov 2023 10:00:00 GMT"
 OLD = rss(item("/a/1"))
 NEW = rss(item("/a/2"), item("/a/1"))

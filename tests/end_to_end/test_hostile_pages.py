@@ -11,8 +11,6 @@ from aggregator.engine.pool import WorkerPool
 from aggregator.models.fetching import Cause
 from tests.support.citizen import HTML, Site, World, answering, item, rss
 
-pytestmark = pytest.mark.unmeasured
-
 DEEP = b"<html><body>" + b"<div>" * 60_000 + b"the end"
 COUNT = 25
 

@@ -86,3 +86,26 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose):
         if "://" not in target and not target.startswith("mailto:"):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def named_paths(text: str) -> set[str]:
+    """Return the paths within this repository that a document names; `x.py` and NAME stand for names to be chosen."""
+    folders = "aggregator|benchmarks|config|docs|requirements|seeds|systemd|tests"
+    found = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
+    return {path for path in found if not re.fullmatch(r"x|[A-Z]+", Path(path).stem)}
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_paths_that_are_named_exist(page: Path) -> None:
+    missing = {path for path in named_paths(page.read_text(encoding="utf-8")) if not (ROOT / path).exists()}
+    assert missing == set()
+
+
+def test_the_architecture_names_every_folder() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    assert {"aggregator/store/polls/record.py", "aggregator/sinks/publish.py"} <= named_paths(text)
+    house = text.partition("## The house")[2].partition("\n## ")[0]
+    folders = {path.parent.name for path in (ROOT / "aggregator").glob("*/__init__.py")}
+    assert {name for name in folders if not re.search(rf"\b{name}\b", house)} == set()

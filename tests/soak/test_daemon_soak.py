@@ -184,7 +184,8 @@ def names(daemon: Daemon, source: Source, causes: set[str]) -> bool:
     return any(one["url"] == url and one["cause"] in causes for one in daemon.findings())
 
 
-def test_faults_come_and_go_and_kill_strikes_every_few_seconds(daemon: Daemon, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [pytest.param(3, marks=pytest.mark.soak(short=True)), 12])
+def test_faults_come_and_go_and_kill_strikes_every_few_seconds(daemon: Daemon, tmp_path: Path, kills: int) -> None:
     with sources(len(FAULTS) + 1) as made:
         urls = [source.site.url() for source in made]
         write_config(tmp_path, urls)
@@ -210,7 +211,7 @@ def test_faults_come_and_go_and_kill_strikes_every_few_seconds(daemon: Daemon, t
         write_config(tmp_path, urls)
         wait_for(lambda: "polling resumes" in daemon.log, "the end of the pause")
 
-        for _ in range(12):
+        for _ in range(kills):
             time.sleep(4)
             daemon.kill(signal.SIGKILL)
             daemon.start()
@@ -244,6 +245,7 @@ class MovableClock(SystemClock):
         self._ahead += by
 
 
+@pytest.mark.soak(short=True)
 def test_names_that_do_not_resolve_and_a_clock_that_is_set(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     resolves = threading.Event()

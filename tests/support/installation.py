@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.command import call
+
 COMMAND = [sys.executable, "-m", "aggregator"]
 
 started: list[subprocess.Popen[str]] = []
@@ -71,4 +73,5 @@ class Installation:
         return json.loads(self.run(*arguments, "--json", status=status, **environment).stdout)
 
     def articles(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.run("export").stdout.splitlines()]
+        """Return what is stored; read in this process."""
+        return call("export", "--config", self.config).records

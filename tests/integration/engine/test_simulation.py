@@ -204,7 +204,6 @@ def feeds(count: int, hosts: int | None = None, **options: object) -> list[Subsc
 # --- on time ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("hosts", "workers"), [(150, 2), pytest.param(5000, 32, marks=pytest.mark.soak)], ids=["small", "full"]
 )
@@ -225,7 +224,6 @@ def test_a_heap_of_pages_makes_no_poll_late(
     assert new_store.counts().pages_due < 20 * hosts, "pages went on meanwhile"
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_all_feeds_due_at_start_are_polled(new_store: SqlStore, clock: StandingClock, count: int) -> None:
     played = Simulation(new_store, clock, workers=32)
@@ -387,7 +385,6 @@ def test_a_clock_that_jumps_ahead_makes_every_feed_due_once(new_store: SqlStore,
     assert len(played.network.log) == asked + 5
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("step", [3 * DAY, HOUR], ids=str)
 def test_a_clock_that_goes_back_leaves_nothing_stuck(
     played: Simulation, store: SqlStore, clock: StandingClock, step: timedelta

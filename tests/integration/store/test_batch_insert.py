@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -107,7 +106,6 @@ def what_is_there(store: SqlStore, count: int) -> list[object]:
     ]
 
 
-@pytest.mark.unmeasured
 @given(made=texts)
 @settings(
     max_examples=15,

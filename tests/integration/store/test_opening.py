@@ -13,7 +13,7 @@ import pytest
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import Engine
 
 from aggregator.errors import StorageError, StoreHeldError, StoreVersionError
@@ -236,7 +236,7 @@ def test_a_postgresql_store_is_made_once(postgres_url: str, clock: StandingClock
     with psycopg.connect(postgres_url, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name}")
         conn.execute(f"CREATE DATABASE {name}")
-    url = postgres_url.replace("/store", f"/{name}")
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     with pytest.raises(StorageError, match="there is no store yet"):
         open_store(url, clock, create=False)
     open_store(url, clock).close()

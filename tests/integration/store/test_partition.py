@@ -23,8 +23,6 @@ from aggregator.store.db.hashes import text_hash
 from tests.support.databases import ReusedStore
 from tests.support.stores import article_record, fetch_due, fetched_pages, poll, sighting, subscribe, words
 
-pytestmark = pytest.mark.unmeasured
-
 FEEDS = ("http://feeds.example.org/a", "http://feeds.example.org/b")
 KEYS = tuple(Key(f"https://example.org/en/story/number-{n}-of-many") for n in range(6))
 TEXTS = ("one", "one", "one", "two", "two", "three")  # what stands at each key

@@ -130,7 +130,6 @@ def page_of(one: Sighting, feed: Feed, at: datetime) -> FetchedPage:
     )
 
 
-@pytest.mark.unmeasured
 @given(rounds=st.lists(documents, min_size=1, max_size=2))
 @law
 def test_together_or_one_by_one_is_the_same(
@@ -229,7 +228,6 @@ KNOWN_BEFORE = [  # an entry without a text comes back with one, behind another 
 ]
 
 
-@pytest.mark.unmeasured
 @example(made=KNOWN_BEFORE)
 @given(made=st.lists(st.lists(items, max_size=6), min_size=1, max_size=2))
 @law

@@ -556,7 +556,6 @@ def test_own_network(outcomes: list[tuple[str, Cause | None]], down: bool) -> No
     assert own_network_is_down(outcomes) is down
 
 
-@pytest.mark.unmeasured
 def test_after_three_days_without_network_all_feeds_are_back_within_one_interval() -> None:
     """Sixty feeds, each with its own rhythm; the network is gone for three days, nobody is punished for it."""
     random, end = Random(7), NOW + 3 * DAY

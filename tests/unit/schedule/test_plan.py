@@ -134,7 +134,6 @@ def lively(number: int, per_day: float, seed: int = 0) -> FeedHistory:
 CROWD = [lively(n, rate) for n, rate in enumerate((0.2, 0.5, 1, 2, 3, 5, 10, 20, 60), start=1)]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("budget", [6.0, 12.0, 24.0, 48.0])
 def test_the_adaptive_feeds_together_come_to_the_budget(budget: float) -> None:
     plan = planned(CROWD, budget=budget, policy=POLICY, now=NOW)
@@ -142,7 +141,6 @@ def test_the_adaptive_feeds_together_come_to_the_budget(budget: float) -> None:
     assert plan.requests == pytest.approx(budget * len(CROWD), rel=0.1)
 
 
-@pytest.mark.unmeasured
 def test_more_requests_buy_less_delay_and_cost_bytes() -> None:
     few, many = (planned(CROWD, budget=budget, policy=POLICY, now=NOW) for budget in (6, 48))
     assert few.delay_p50 is not None
@@ -191,7 +189,6 @@ def test_without_a_poll_that_found_something_the_others_tell_the_bytes() -> None
     assert feed.wire_bytes == pytest.approx(100 * feed.requests)
 
 
-@pytest.mark.unmeasured
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.timedeltas(timedelta(0), 30 * DAY), max_size=80),
