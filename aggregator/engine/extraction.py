@@ -219,7 +219,13 @@ class ExtractionLine:
                 yield ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
                 continue
             if_changed, if_unchanged = self._next_visits(page)
-            yield ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
+            yield ArticleOutcome(
+                page=page,
+                record=record,
+                if_changed=if_changed,
+                if_unchanged=if_unchanged,
+                if_wall=self._next_try(page, PageFailed(cause=Cause.WALL)),
+            )
 
     def _go_on(self, page: FetchedPage, onward: Onward, scope: RunScope | None) -> None:
         """Have the next part of an article fetched."""
@@ -272,7 +278,8 @@ class ExtractionLine:
                 raise refused[-1] from None
             return
         for outcome, article in zip(outcomes, recorded, strict=True):
-            self._done(outcome.page, article.kind if article is not None else "lost", is_whole=not outcome.resumes)
+            kind = "lost" if article is None else "failed" if article.kind == "wall" else article.kind
+            self._done(outcome.page, kind, is_whole=not outcome.resumes)
 
     def _refusal(self, outcome: ArticleOutcome) -> StorageError | None:
         """Record one; return why the store refused it."""

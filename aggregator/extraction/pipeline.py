@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from html import unescape
 from typing import Final, Literal
 
 from aggregator.extraction.extract import extract_entry, extract_page, with_feed_content
@@ -32,6 +33,7 @@ from aggregator.identity.fingerprint import fingerprint
 from aggregator.identity.identify import identify
 from aggregator.identity.keys import KeyRules
 from aggregator.identity.publisher_rules import Publishers
+from aggregator.identity.walls import Resemblance, compare_title
 from aggregator.models.fetching import Cause
 from aggregator.models.records import (
     NO_PAGE,
@@ -191,17 +193,25 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
     """
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
-    outcome, reasons, joined = (job.astray, (), 0) if job.astray else _read(job)
+    outcome, reasons, joined, says = (job.astray, (), 0, Resemblance.SAYS) if job.astray else _read(job)
     content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
     if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary):
         stand_in = extract_entry(job.page)
         if isinstance(stand_in, Extraction):
             return _assessed(stand_in, (f"page_{outcome.cause}",))
-    return _assessed(outcome, reasons, joined)
+    return _assessed(outcome, reasons, joined, says)
 
 
-def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int]:
-    """Return what the page gives, what is wrong with it, and how many further parts are in it."""
+def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
+    """Return how much of the title in the feed the page itself says; where the feed's content stands in, all of it."""
+    if isinstance(outcome, PageFailed) or outcome.source == "feed":
+        return Resemblance.SAYS
+    is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)
+    return compare_title(announced, outcome.title if is_own else "", outcome.body)
+
+
+def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int, Resemblance]:
+    """Return what the page gives, what is wrong with it, how many further parts are in it, and if it says its title."""
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
     chain = _chain(job)
@@ -213,7 +223,7 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
             reasons = tuple(dict.fromkeys((*reasons, "truncated")))
         if wrong := _NO_ARTICLE.intersection(reasons):
             outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
-    return outcome, reasons, joined
+    return outcome, reasons, joined, _says_title(outcome, job.page.feed_title, markup)
 
 
 def _extract_parts(
@@ -246,10 +256,21 @@ def _without_feed(page: ExtractInput) -> ExtractInput:
     return replace(page, feed_title="", feed_html="", feed_summary="", feed_authors=(), feed_language="", feed_tags=())
 
 
-def _assessed(outcome: Extraction | PageFailed, reasons: tuple[str, ...], parts: int = 0) -> Collected | PageFailed:
+def _assessed(
+    outcome: Extraction | PageFailed,
+    reasons: tuple[str, ...],
+    parts: int = 0,
+    says: Resemblance = Resemblance.SAYS,
+) -> Collected | PageFailed:
     if isinstance(outcome, PageFailed):
         return outcome
-    return Collected(content=outcome, quality=reasons, fingerprint=fingerprint(outcome.body), parts=parts)
+    return Collected(
+        content=outcome,
+        quality=reasons,
+        fingerprint=fingerprint(outcome.body),
+        parts=parts,
+        says_title=says,
+    )
 
 
 # --- an entry's own content -------------------------------------------------------------------------------------------
@@ -325,6 +346,7 @@ def article_record(page: FetchedPage, collected: Collected, publishers: Publishe
             *_refused(edges),
         ),
         blog=blog_of_page(final_url, collected.content.declared, publishers),
+        says_title=collected.says_title,
     )
 
 

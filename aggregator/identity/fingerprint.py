@@ -84,17 +84,27 @@ class HashUse:
 def fingerprint(text: str) -> Fingerprint:
     """Return the fingerprint of a text (the article's body, without title and byline)."""
     normalised = unicodedata.normalize("NFKC", text).casefold()
-    words = _WORD.findall(normalised)
+    words = words_of(normalised)
     joined = " ".join(words)
     kept = lasting(normalised)
-    compared = joined if kept == normalised else " ".join(_WORD.findall(kept))
+    compared = joined if kept == normalised else " ".join(words_of(kept))
     text_hash = hashlib.blake2b(compared.encode("utf-8", "replace"), digest_size=16).digest()
-    if not joined.isascii() and 4 * len(_UNSPACED.findall(joined)) > len(joined):
+    if is_unspaced(joined):
         characters = "".join(words)
         grams = _grams_of_characters(characters) if len(characters) >= MIN_CHARACTERS else []
     else:
         grams = _grams_of_words(words) if len(words) >= MIN_WORDS else []
     return Fingerprint(hashes=_sample(grams), size=len(grams), text_hash=text_hash)
+
+
+def words_of(normalised: str) -> list[str]:
+    """Return the words of a text in lower case, without punctuation."""
+    return _WORD.findall(normalised)
+
+
+def is_unspaced(text: str) -> bool:
+    """Tell whether a text is in a script that does not separate words: more than a quarter of its characters are."""
+    return not text.isascii() and 4 * len(_UNSPACED.findall(text)) > len(text)
 
 
 def lasting(text: str) -> str:

@@ -45,6 +45,7 @@ class Cause(StrEnum):
     NOT_TEXT = "not_text"  # a page that is no text
     NO_TEXT = "no_text"  # a page without an article
     LOW_QUALITY = "low_quality"  # a consent wall, an error page, a listing ...
+    WALL = "wall"  # one document at several addresses that a feed announced as different articles
     # the extraction
     EXTRACTION_TIMEOUT = "extraction_timeout"
     EXTRACTION_CRASHED = "extraction_crashed"

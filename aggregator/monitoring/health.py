@@ -420,6 +420,8 @@ REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.NO_TEXT: "The pages hold no article text: set `full_text = false`, or write a publisher rule.",
     Cause.LOW_QUALITY: "The pages show something else than the article (a consent or pay wall, a listing): set "
     "`full_text = false`, or write a publisher rule.",
+    Cause.WALL: "The site answers different articles with one text (a subscription wall, a bot check, a holding page): "
+    "they are tried again by themselves; set `full_text = false` if it lasts.",
     Cause.EXTRACTION_TIMEOUT: "The pages take too long to extract: raise `[extraction] timeout`.",
     Cause.EXTRACTION_CRASHED: "The extraction crashed on these pages: please report one of them to the project.",
     Cause.EXTRACTION_MEMORY: "The pages need too much memory to extract: lower `[http] max_page_size`.",

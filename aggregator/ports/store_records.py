@@ -12,6 +12,7 @@ from typing import Literal
 
 from aggregator.identity.evidence import Blog, Edge
 from aggregator.identity.fingerprint import Fingerprint
+from aggregator.identity.walls import Resemblance
 from aggregator.models.fetching import Cause
 from aggregator.models.records import (
     Article,
@@ -69,6 +70,7 @@ class ArticleRecord:
     `identity` is that of the address that served it (the final URL); `urls` are all addresses seen on the way with
     their identities (page, hops, entry links), `edges` what they and the page itself say about being one.
     `pointers` are exact addresses that lead here without being the article's own (a redirector of another domain).
+    `says_title` tells how much of the title that its feed announced the page says: what says nothing may be a wall.
     """
 
     identity: Identity
@@ -81,12 +83,14 @@ class ArticleRecord:
     fingerprint: Fingerprint | None
     decisions: tuple[Decision, ...] = ()
     blog: Blog | None = None  # learnt from the page: whose short links are of its host
+    says_title: Resemblance = Resemblance.SAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleOutcome:
     """What extraction made of a page. The page is due again at `if_changed` or `if_unchanged`; None: never.
 
+    It is due at `if_wall` when what was extracted turns out to be a wall: no article, and tried again.
     `resumes` True: what is asked for then is the part of it that failed, not the page itself.
     """
 
@@ -94,6 +98,7 @@ class ArticleOutcome:
     record: ArticleRecord
     if_changed: datetime | None = None
     if_unchanged: datetime | None = None
+    if_wall: datetime | None = None
     resumes: bool = False
 
 
@@ -102,7 +107,7 @@ class ArticleRecorded:
     """What became of an `ArticleRecord`."""
 
     article_id: ArticleId
-    kind: Literal["new", "updated", "unchanged", "duplicate"]
+    kind: Literal["new", "updated", "unchanged", "duplicate", "wall"]  # "wall": the page failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +218,7 @@ class Change:
     """A numbered change; `article` is its state as read now, None for a tombstone."""
 
     seq: int
-    kind: Literal["new", "updated", "merged", "split", "forgotten"]
+    kind: Literal["new", "updated", "merged", "split", "forgotten", "withdrawn"]
     article_id: ArticleId
     merged_into: ArticleId | None
     article: Article | None
@@ -337,6 +342,7 @@ class TracedArticle:
     merged_into: ArticleId | None
     near_duplicate_of: ArticleId | None
     forgotten_at: datetime | None
+    is_withdrawn: bool = False  # it was a wall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,6 +378,7 @@ class Collected:
     quality: tuple[str, ...]
     fingerprint: Fingerprint | None
     parts: int = 0  # how many further pages are in it
+    says_title: Resemblance = Resemblance.SAYS  # how much of the title that its feed announced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -310,7 +310,8 @@ _RETRIES: Final[dict[Cause, _Retry]] = {
     Cause.REDIRECT_LOOP: _Retry(3, _HOUR),
     Cause.EMPTY: _Retry(3, _HOUR),
     Cause.NO_TEXT: _Retry(2, timedelta(hours=6)),
-    Cause.LOW_QUALITY: _Retry(2, timedelta(hours=6)),
+    Cause.LOW_QUALITY: _Retry(12, timedelta(hours=6)),  # ten days: a wall or a maintenance page may stand a week
+    Cause.WALL: _Retry(24, _HOUR),  # three weeks
     Cause.RAW_MISSING: _Retry(3, timedelta(0)),
 }
 

@@ -60,7 +60,7 @@ class Change(BaseModel):
     """A change of the corpus: a new article, a new revision, a merge, an erasure."""
 
     change_seq: int
-    kind: Literal["new", "updated", "merged", "split", "forgotten"]
+    kind: Literal["new", "updated", "merged", "split", "forgotten", "withdrawn"]
     id: str
     merged_into: str | None = Field(description="the article that it is part of by now")
     article: Article | None = Field(description="its state as it is now; null: take it out of your copy")

@@ -19,6 +19,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import PUBLISH_LOCK, Dialect, Insert, insert, translated
 from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import articles, changes, days, deliveries
+from aggregator.store.identity.partition import WITHDRAWN
 from aggregator.store.queue.feeds import EPOCH, read_property
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ _after: Final = (
         changes.c.change_seq,
         changes.c.kind,
         changes.c.article_id,
-        articles.c.merged_into,
+        func.nullif(articles.c.merged_into, WITHDRAWN).label("merged_into"),
         articles.c.day,
         articles.c.number,
     )

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Row, bindparam, case, select, update
 
-from aggregator.identity.identify import key_hash
+from aggregator.identity.identify import article_id, key_hash
 from aggregator.models.records import ArticleId, FetchedPage, HostId, PageId
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import save_newcomers
@@ -24,12 +24,13 @@ from aggregator.store.articles.rows import (
     insert_articles,
     revise,
 )
+from aggregator.store.articles.walls import fail_walls
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import batches
-from aggregator.store.db.schema import FETCHED, NEVER, pages
+from aggregator.store.db.schema import FETCHED, NEVER, articles, pages
 from aggregator.store.identity.decisions import Said, record_all_decisions
-from aggregator.store.identity.partition import note_edges, note_urls, point, repartition
+from aggregator.store.identity.partition import WITHDRAWN, note_edges, note_urls, point, repartition
 from aggregator.store.identity.wordpress import learn_blog, note_short_links
 from aggregator.store.queue.hosts import lower_pages_due
 from aggregator.store.queue.page_parts import ask_for_part
@@ -87,9 +88,13 @@ def record_articles(
         for one, draft in zip(outcomes, drafts, strict=True)
         if one.page.id in rows and rows[one.page.id].token == one.page.token
     ]
-    saved = _save_texts(tx, [Text(rows[one.page.id], draft) for one, draft in held], are_new=False)
-    _finish_pages(tx, [one for one, _ in held], saved)
-    return tuple(_recorded(one) if (one := saved.get(outcome.page.id)) else None for outcome in outcomes)
+    texts = {one.page.id: Text(rows[one.page.id], draft) for one, draft in held}
+    failed = fail_walls(tx, list(texts.values()), {one.page.id: one.if_wall for one, _ in held})
+    saved = _save_texts(tx, [text for page, text in texts.items() if page not in failed], are_new=False)
+    _finish_pages(tx, [one for one, _ in held if one.page.id not in failed], saved)
+    walls = {page: ArticleRecorded(article_id=article_id(texts[page].key), kind="wall") for page in failed}
+    recorded = walls | {page: _recorded(one) for page, one in saved.items()}
+    return tuple(recorded.get(outcome.page.id) for outcome in outcomes)
 
 
 def record_along(tx: Transaction, texts: Sequence[Text]) -> dict[PageId, ArticleRecorded]:
@@ -188,7 +193,10 @@ def save_text(tx: Transaction, incoming: Incoming, meant: ArticleId | None) -> t
             return "duplicate", survivor
         announce(tx, [incoming], "new")
         return "new", incoming.id
-    changed = own.forgotten_at is None and _is_revision(own, incoming)
+    is_back = own.merged_into == WITHDRAWN
+    changed = is_back or (own.forgotten_at is None and _is_revision(own, incoming))
+    if is_back:
+        tx.run(_stand_again, {"article": incoming.id})
     if changed:
         revise(tx, own, incoming)
     repartition(tx, keys, incoming.at)
@@ -197,8 +205,12 @@ def save_text(tx: Transaction, incoming: Incoming, meant: ArticleId | None) -> t
         return "unchanged", ArticleId(own.merged_into)
     if not changed:
         return "unchanged", incoming.id
-    announce(tx, [incoming], "updated")
-    return "updated", incoming.id
+    kind: Literal["new", "updated"] = "new" if is_back else "updated"
+    announce(tx, [incoming], kind)
+    return kind, incoming.id
+
+
+_stand_again: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=None)
 
 
 def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:

@@ -40,6 +40,7 @@ _older_by_rules: Final = (  # the article that was given this key, too, and came
 TEXT_COLUMNS: Final = (
     pages.c.id,
     pages.c.key,
+    pages.c.url,
     pages.c.feed_id,
     pages.c.first_seen,
     pages.c.raw_hash,
@@ -230,6 +231,26 @@ def revise(tx: Transaction, own: Row[Any], incoming: Incoming) -> None:
     _insert_revisions(tx, [(incoming, number)])
     tx.run(_revised, {"article": incoming.id, "new_revision": number, **values})
     _settle_texts(tx, {own.n: incoming}, are_new=False)
+
+
+def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed: Fingerprint) -> None:
+    """Make an earlier revision the current text again; the caller removed the later ones."""
+    values = {
+        "page_id": own.page_id,
+        "url": own.url,
+        "recorded_at": revision.recorded_at,
+        "title_hash": text_hash(revision.title),
+        "body_hash": text_hash(lasting(revision.body)),
+        "print_hash": printed.text_hash,
+        "print_size": printed.size,
+        "sample": dump_sample(printed.hashes),
+        "quality": dump(()),
+        "raw_hash": revision.raw_hash,
+    }
+    new = {f"new_{name}": value for name, value in values.items()}
+    tx.run(_revised, {"article": own.id, "new_revision": revision.number, **new})
+    index_texts(tx, [(own.n, revision.title, revision.body)])
+    keep_fingerprints(tx, [Printed(own.n, own.site, printed)], replace=True)
 
 
 _mark: Final = (

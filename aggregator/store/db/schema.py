@@ -25,7 +25,7 @@ from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator
 
-HEAD: Final = "0003"  # the newest migration that this program knows
+HEAD: Final = "0004"  # the newest migration that this program knows
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # stands where a time must compare and there was none
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -340,6 +340,20 @@ articles = Table(
     _where_given("articles", "near_duplicate_of"),
     Index(None, "site"),
     sqlite_autoincrement=True,
+)
+
+# What stands at pages that do not say the title of their entry: a text, or the key of the address that the page
+# redirected to or names as its own. Kept for ever: see articles/walls.
+unnamed_texts = Table(
+    "unnamed_texts",
+    metadata,
+    Column("hash", _Hash, primary_key=True),
+    Column("page_id", _Id, primary_key=True, autoincrement=False),
+    Column("text_hash", _Hash, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("says_nothing", Boolean(create_constraint=False), nullable=False),  # of the title; else most of its words
+    Index(None, "page_id"),
+    sqlite_with_rowid=False,
 )
 
 revisions = Table(

@@ -26,6 +26,7 @@ from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.identity.wordpress import is_short_link, is_wordpress, wordpress_edges
 
 RULES: Final = "rules"  # the witness that two articles got one key by a change of the rules; no site is called so
+WITHDRAWN: Final = "withdrawn"  # stands in `merged_into` of an article that turned out to be a wall: it means nothing
 
 # --- addresses and aliases --------------------------------------------------------------------------------------------
 
@@ -34,7 +35,9 @@ _known_urls: Final = (
     .join(articles, articles.c.id == aliases.c.article_id)
     .where(among(aliases.c.hash))
 )
-_known_keys: Final = select(articles.c.key_hash.label("hash"), articles.c.page_id).where(among(articles.c.key_hash))
+_known_keys: Final = select(articles.c.key_hash.label("hash"), articles.c.page_id).where(
+    among(articles.c.key_hash), articles.c.merged_into.is_distinct_from(WITHDRAWN)
+)
 _alias_rows: Final = select(aliases).where(among(aliases.c.hash))
 
 
@@ -95,6 +98,14 @@ def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = Tr
         tx.add(aliases, rows)
         return
     tx.run_all(_pointing(tx.dialect.name), rows)
+
+
+_drop_aliases: Final = delete(aliases).where(aliases.c.article_id == bindparam("withdrawn"))
+
+
+def drop_aliases(tx: Transaction, article: ArticleId) -> None:
+    """Make no key and no address mean this article any more."""
+    tx.run(_drop_aliases, {"withdrawn": article})
 
 
 @cache
@@ -188,7 +199,7 @@ _owners: Final = select(
     articles.c.sample,
     articles.c.merged_into,
     articles.c.forgotten_at,
-).where(among(articles.c.key_hash))
+).where(among(articles.c.key_hash), articles.c.merged_into.is_distinct_from(WITHDRAWN))
 _merge: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=bindparam("survivor"))
 _move_aliases: Final = (
     update(aliases).where(aliases.c.article_id == bindparam("merged")).values(article_id=bindparam("survivor"))

@@ -255,16 +255,16 @@ def record_page_failure(
 
 
 def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
-    if page.article_id is None and _has_content(tx, page):
+    if page.article_id is None and has_content(tx, page.id):
         return "fetched"  # from the feed; then it is due again
     if next_at is not None:
         return "due"
     return "failed" if page.article_id is None else "done"  # there is an article: it stays as it is
 
 
-def _has_content(tx: Transaction, page: Page) -> bool:
+def has_content(tx: Transaction, page_id: PageId) -> bool:
     """Tell whether a feed carries the article's text."""
-    texts = (load_entry_rest(row.rest) for row in tx.all(_entries_of, {"page": page.id}))
+    texts = (load_entry_rest(row.rest) for row in tx.all(_entries_of, {"page": page_id}))
     return any(can_stand_in(text["content"], text["summary"]) for text in texts)
 
 

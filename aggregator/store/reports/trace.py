@@ -16,6 +16,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import aliases, article_urls, articles, entries, evidence, feeds, pages
 from aggregator.store.identity.decisions import list_decisions
+from aggregator.store.identity.partition import WITHDRAWN
 
 
 def _in(column: Any) -> Any:  # Any: a column and the expression made of it
@@ -77,7 +78,7 @@ def _all(tx: Transaction, query: Executable, values: Iterable[Any]) -> list[Row[
 
 def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
     """Return the articles with what they were merged into and all that was merged into that."""
-    survivors = {row.merged_into or row.id for row in _all(tx, _by_id, ids)}
+    survivors = {row.id if row.merged_into in (None, WITHDRAWN) else row.merged_into for row in _all(tx, _by_id, ids)}
     found = {row.id: row for query in (_by_id, _merged) for row in _all(tx, query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))
 
@@ -119,7 +120,8 @@ def _article(row: Row[Any]) -> TracedArticle:
         url=row.url,
         first_seen=row.first_seen,
         revision=row.revision,
-        merged_into=None if row.merged_into is None else ArticleId(row.merged_into),
+        merged_into=None if row.merged_into in (None, WITHDRAWN) else ArticleId(row.merged_into),
+        is_withdrawn=row.merged_into == WITHDRAWN,
         near_duplicate_of=None if row.near_duplicate_of is None else ArticleId(row.near_duplicate_of),
         forgotten_at=row.forgotten_at,
     )

@@ -10,6 +10,7 @@ import pytest
 from aggregator.extraction.pipeline import ExtractJob, article_record, extraction_job, next_page_of, run_job, run_jobs
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.identity.walls import Resemblance
 from aggregator.models.fetching import Cause, Fetched, FetchRequest, FetchResult, Hop, Validators
 from aggregator.models.records import (
     ArticleId,
@@ -334,3 +335,32 @@ def test_the_feeds_content_is_weighed_against_all_parts() -> None:
         done = run_job(on_pages(with_link(HTML, 2), SECOND, one=page(raw(), entry(content=content))))
         assert isinstance(done, Collected)
         assert (done.content.source, done.quality) == (source, ())
+
+
+@pytest.mark.parametrize(
+    ("announced", "says"),
+    [
+        ("Council rebuilds bridge", Resemblance.SAYS),
+        ("Old bridge to be rebuilt", Resemblance.ECHOES),
+        ("Festival opens", Resemblance.NOTHING),
+    ],
+)
+def test_how_much_of_the_title_in_the_feed_a_page_says(announced: str, says: Resemblance) -> None:
+    one = page(raw(), entry(title=announced))
+    made = collected(one, HTML)
+    assert isinstance(made, Collected)
+    assert made.says_title is says
+    assert article_record(one, made, shipped_publishers()).says_title is says
+
+
+def test_a_page_without_a_title_does_not_say_the_one_that_it_gets_from_the_feed() -> None:
+    body = f"<html><body><article><p>{PARAGRAPH * 3}</p><p>{PARAGRAPH * 4}</p></article></body></html>".encode()
+    made = collected(page(raw(), entry(title="Festival opens")), body)
+    assert isinstance(made, Collected)
+    assert (made.content.title, made.says_title) == ("Festival opens", Resemblance.NOTHING)
+
+
+def test_the_feeds_own_content_says_its_title() -> None:
+    made = collected(page(None, entry(title="Festival opens", content=f"<p>{PARAGRAPH * 5}</p>")), b"")
+    assert isinstance(made, Collected)
+    assert made.says_title is Resemblance.SAYS

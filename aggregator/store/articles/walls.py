@@ -1,0 +1,242 @@
+"""Walls in the store: documents that stand at addresses which feeds announced as different articles.
+
+What pages answered without saying their entry's title is kept for ever, so that the order in which they came does not
+matter. A document that turns out to be a wall is no article at any of these addresses: what was recorded of it is
+withdrawn, and the pages are due again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, bindparam, case, delete, or_, select, update
+
+from aggregator.identity.evidence import refusal_alone
+from aggregator.identity.fingerprint import Fingerprint, fingerprint
+from aggregator.identity.identify import key_hash
+from aggregator.identity.walls import Resemblance, is_wall
+from aggregator.models.fetching import Cause
+from aggregator.models.records import ArticleId, EvidenceKind, HostId, Key, PageId
+from aggregator.ports.store_records import Decision
+from aggregator.store.articles.rows import Text, restore_revision
+from aggregator.store.articles.search import forget_text
+from aggregator.store.db.any_of import among
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import FETCHED, NEVER, articles, changes, entries, evidence, pages, revisions
+from aggregator.store.db.schema import unnamed_texts as facts
+from aggregator.store.identity.decisions import Said, record_all_decisions
+from aggregator.store.identity.partition import WITHDRAWN, drop_aliases, repartition
+from aggregator.store.queue.hosts import lower_pages_due
+from aggregator.store.queue.pages import has_content
+from aggregator.urls import host_of
+
+_MOST: Final = 500  # addresses that are looked at to tell whether their document is a wall
+_NAMING: Final = frozenset({EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL})
+_OF_PAGES: Final = (*sorted(_NAMING), EvidenceKind.DECLARED)
+_DETAIL: Final = "the same document stands at addresses whose entries have other titles"
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What stands at several addresses of a host: a text, or the target of a redirect or of a canonical link."""
+
+    host: str
+    hash: bytes
+
+
+def note_documents(tx: Transaction, texts: Iterable[Text]) -> set[_Document]:
+    """Keep what stands at pages that do not say their title; return it."""
+    rows = []
+    for text in texts:
+        record = text.record
+        if record.says_title is Resemblance.SAYS or record.content.source != "page":
+            continue
+        host, own = host_of(text.page.url), text.draft.fingerprint.text_hash
+        rows += [
+            {
+                "hash": document,
+                "page_id": text.page.id,
+                "text_hash": own,
+                "host": host,
+                "says_nothing": record.says_title is Resemblance.NOTHING,
+            }
+            for document in {own, *(key_hash(target) for target in _targets(text))}
+        ]
+    tx.add(facts, rows)
+    return {_Document(row["host"], row["hash"]) for row in rows}
+
+
+def _targets(text: Text) -> set[Key]:
+    """Return the addresses that the page redirected to or names as its own, other than the one that was announced."""
+    edges = (edge for edge in text.record.edges if edge.kind in _NAMING and refusal_alone(edge) is None)
+    return {edge.other for edge in edges} - {Key(text.page.key)}
+
+
+_announced: Final = (
+    select(facts.c.page_id, entries.c.title)
+    .join(entries, entries.c.page_id == facts.c.page_id)
+    .where(facts.c.hash == bindparam("document"), facts.c.host == bindparam("at_host"), facts.c.says_nothing)
+    .order_by(facts.c.page_id)
+    .limit(_MOST)
+)
+_pages_of: Final = select(facts.c.page_id).where(
+    facts.c.host == bindparam("at_host"),
+    facts.c.hash == bindparam("document"),
+    facts.c.page_id.in_(bindparam("ids", expanding=True)),
+)
+_standing: Final = (  # articles whose current text is that of the wall, and at which page
+    select(articles, pages.c.id.label("of_page"))
+    .select_from(facts)
+    .join(pages, pages.c.id == facts.c.page_id)
+    .join(articles, and_(articles.c.id == pages.c.article_id, articles.c.print_hash == facts.c.text_hash))
+    .where(facts.c.hash == bindparam("document"), facts.c.host == bindparam("at_host"))
+    .order_by(articles.c.n, pages.c.id)
+)
+_rows: Final = (
+    select(pages.c.id, pages.c.host_id, pages.c.url, pages.c.key, pages.c.article_id)
+    .where(pages.c.id.in_(bindparam("values", expanding=True)))
+    .order_by(pages.c.id)
+)
+
+
+def fail_walls(tx: Transaction, texts: Sequence[Text], due: Mapping[PageId, datetime | None]) -> set[PageId]:
+    """Withdraw what walls gave; return those pages of `texts` that are no articles. They have failed by then.
+
+    `due` tells when each page of `texts` is asked for again; None: never. Other pages at a wall are due with the first.
+    """
+    documents = note_documents(tx, texts)
+    walls = [one for one in sorted(documents, key=lambda one: (one.host, one.hash)) if _is_wall(tx, one)]
+    if not walls:
+        return set()
+    failed = {page for wall in walls for page in _pages_at(tx, wall, due)}
+    first = min((at for page in failed if (at := due[page]) is not None), default=tx.now)
+    standing = [row for wall in walls for row in tx.all(_standing, _named(wall))]
+    withdrawn = _withdraw(tx, {row.n: row for row in standing}.values(), {row.of_page for row in standing} | failed)
+    at_walls = tx.all_of(_rows, sorted({PageId(row.of_page) for row in standing} | failed))
+    for page in at_walls:
+        article = None if page.article_id in withdrawn else page.article_id
+        _fail(tx, page, article, due.get(PageId(page.id), first))
+    record_all_decisions(tx, [Said(f"page {page.id}", [_decision(page)]) for page in at_walls], tx.now)
+    return failed
+
+
+def _named(document: _Document) -> dict[str, Any]:
+    return {"document": document.hash, "at_host": document.host}
+
+
+def _is_wall(tx: Transaction, document: _Document) -> bool:
+    titles: dict[int, set[str]] = defaultdict(set)
+    for row in tx.all(_announced, _named(document)):
+        titles[row.page_id].add(row.title)
+    return is_wall(titles.values())
+
+
+def _pages_at(tx: Transaction, wall: _Document, wanted: Collection[PageId]) -> set[PageId]:
+    found = (tx.all(_pages_of, {**_named(wall), "ids": batch}) for batch in batches(wanted))
+    return {PageId(row.page_id) for rows in found for row in rows}
+
+
+def _decision(page: Row[Any]) -> Decision:
+    return Decision(url=page.url, key=Key(page.key), verdict="failed", rule=Cause.WALL, detail=_DETAIL)
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+_failed: Final = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"))
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("at"),
+        article_id=bindparam("article"),
+        cause=Cause.WALL,
+        detail=_DETAIL,
+        etag=None,  # it is that of the wall
+        last_modified=None,
+        raw_hash=case((bindparam("new_state") == FETCHED, None), else_=pages.c.raw_hash),
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        extract_attempts=0,
+        attempts=case((pages.c.attempts > 0, pages.c.attempts), else_=1),
+        visits=case((pages.c.visits > 0, pages.c.visits - 1), else_=0),
+    )
+)
+
+
+def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
+    """The page is asked for again at `at`; until then the entry's own content stands in, if it has any."""
+    state = "due" if at is not None else "failed" if article is None else "done"
+    if article is None and has_content(tx, PageId(page.id)):
+        state = "fetched"
+    tx.run(_failed, {"page": page.id, "new_state": state, "at": at or tx.now, "article": article})
+    if state == "due" and at is not None:
+        lower_pages_due(tx, HostId(page.host_id), at)
+
+
+# --- articles ---------------------------------------------------------------------------------------------------------
+
+_texts_of: Final = select(facts.c.text_hash).where(facts.c.page_id.in_(bindparam("values", expanding=True)))
+_earlier: Final = (
+    select(revisions).where(revisions.c.article_id == bindparam("article")).order_by(revisions.c.number.desc())
+)
+_later: Final = delete(revisions).where(
+    revisions.c.article_id == bindparam("article"), revisions.c.number > bindparam("kept")
+)
+_withdraw_row: Final = (
+    update(articles)
+    .where(articles.c.n == bindparam("number_"))
+    .values(merged_into=WITHDRAWN, revision=0, near_duplicate_of=None, near_score=None)
+)
+_claims: Final = select(evidence.c.id, evidence.c.key, evidence.c.other).where(
+    or_(among(evidence.c.key_hash), among(evidence.c.other_hash)),
+    evidence.c.kind.in_(_OF_PAGES),
+    evidence.c.seen_at >= bindparam("since"),
+)
+_drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
+
+
+def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
+    """Take the walls' text from articles: back to the text before, or withdrawn. Returns which have no text left.
+
+    What the wall said of its address is dropped with it.
+    """
+    walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
+    withdrawn: set[str] = set()
+    touched: set[Key] = set()
+    told: list[dict[str, Any]] = []
+    for row in rows:
+        touched |= {Key(row.key)} | _drop_claims(tx, row)
+        forget_text(tx, row.n)
+        kept = next((one for one in tx.all(_earlier, {"article": row.id}) if _print(one).text_hash not in walls), None)
+        tx.run(_later, {"article": row.id, "kept": 0 if kept is None else kept.number})
+        if kept is not None:
+            restore_revision(tx, row, kept, _print(kept))
+        else:
+            tx.run(_withdraw_row, {"number_": row.n})
+            drop_aliases(tx, ArticleId(row.id))
+            withdrawn.add(row.id)
+        if row.merged_into is None:
+            kind = "withdrawn" if kept is None else "updated"
+            told.append({"article_id": row.id, "kind": kind, "merged_into": None, "at": tx.now})
+    tx.add(changes, told)
+    if touched:
+        repartition(tx, touched, tx.now)
+    return withdrawn
+
+
+def _print(revision: Row[Any]) -> Fingerprint:
+    return fingerprint(revision.body)
+
+
+def _drop_claims(tx: Transaction, row: Row[Any]) -> set[Key]:
+    """Drop the evidence that came with an article's current text; return the keys at its ends."""
+    hashed = [row.key_hash]
+    claims = tx.among(_claims, hashed, {"since": row.recorded_at})
+    tx.run_all(_drop, [{"edge": claim.id} for claim in claims])
+    return {Key(end) for claim in claims for end in (claim.key, claim.other)}
