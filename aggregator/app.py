@@ -27,9 +27,9 @@ from aggregator.config.wiring import (
     user_agent,
 )
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.engine.feed_readers import Readers, longest_parse
+from aggregator.engine.feed_readers import feed_reader, longest_parse
 from aggregator.engine.local import LocalEngine, RunReport
-from aggregator.engine.memory import collect_seldom, share_heaps
+from aggregator.engine.memory import share_heaps
 from aggregator.engine.poll_budget import remembered
 from aggregator.engine.pool import WorkerPool
 from aggregator.engine.visit_runner import VisitRunner
@@ -69,7 +69,6 @@ class App:
     publishers: Publishers
     fetcher: HttpFetcher
     pool: WorkerPool
-    readers: Readers
     visits: VisitRunner
     sinks: tuple[Sink, ...]
 
@@ -163,7 +162,6 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         StorageError: the store cannot be used.
     """
     share_heaps()
-    collect_seldom()
     clock = clock or SystemClock()
     publishers = publishers_of(config)
     store = open_store(config.storage.url, clock)
@@ -173,9 +171,8 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         fetcher = HttpFetcher(fetch_limits(config), clock)
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         workers = pool or own_pool
-        readers = Readers(workers, WorkerPool(workers.workers, workers.timeout))
         try:
-            context = _visit_context(config, clock, store, raw_store, publishers, fetcher, readers)
+            context = _visit_context(config, clock, store, raw_store, publishers, fetcher, workers)
             visits = VisitRunner(
                 context,
                 ExtractionLine(context, workers, _extraction_settings(config)),
@@ -190,12 +187,10 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
                 publishers=publishers,
                 fetcher=fetcher,
                 pool=workers,
-                readers=readers,
                 visits=visits,
                 sinks=sinks_of(config),
             )
         finally:
-            readers.close()
             own_pool.close()
             fetcher.close()
     finally:
@@ -217,7 +212,7 @@ def reload_app(app: App, config: Config) -> App:
     for change in (*(f"+ {name}" for name in report.added), *(f"- {name}" for name in report.removed), *report.changed):
         logger.info("feeds changed", extra={"change": change})
     fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
-    context = _visit_context(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.readers)
+    context = _visit_context(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.pool)
     app.visits.reconfigure(
         context, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )
@@ -242,7 +237,7 @@ def _visit_context(
     raw_store: FileRawStore,
     publishers: Publishers,
     fetcher: HttpFetcher,
-    readers: Readers,
+    pool: WorkerPool,
 ) -> VisitContext:
     return VisitContext(
         store=store,
@@ -251,7 +246,7 @@ def _visit_context(
         clock=clock,
         publishers=publishers,
         rules_of=page_rules_of(config, publishers),
-        read=readers.under(publishers),
+        read=feed_reader(pool, publishers),
         policy=VisitPolicy(
             lease=max(config.http.total_timeout, longest_parse(config.extraction.timeout)) + _LEASE_MARGIN,
             per_host_interval=config.http.per_host_interval,

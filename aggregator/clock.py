@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from aggregator.wakeup import Bell
+from aggregator.wakeup import PipeEvent
 
 
 class SystemClock:
@@ -13,7 +13,7 @@ class SystemClock:
 
     def __init__(self, ahead: timedelta = timedelta(0)) -> None:
         self._ahead = ahead
-        self._woken = Bell()
+        self._woken = PipeEvent()
 
     def now(self) -> datetime:
         """Return the wall clock, in UTC."""
@@ -29,4 +29,4 @@ class SystemClock:
 
     def wake(self) -> None:
         """End every sleep, now and from now on."""
-        self._woken.ring()
+        self._woken.set()

@@ -1,7 +1,8 @@
-"""A wait that another thread, or a signal handler, ends.
+"""An event that a signal handler may set. It waits on a pipe, not on a lock.
 
-It waits for a pipe, not for a lock: where the clocks are moved (libfaketime, as in tests that live some hours later),
-glibc takes the moved end of a timed lock for a real one, and a gap of one second lasts as long as the clock was moved.
+A handler runs in the main thread between two instructions. If the main thread holds the lock of a `threading.Event` at
+that moment, `set` waits for it forever. A pipe has no lock. A pipe is also polled for a length of time, so waiting does
+not depend on the wall clock.
 """
 
 from __future__ import annotations
@@ -13,28 +14,32 @@ from contextlib import suppress
 from math import ceil
 
 
-class Bell:
-    """Rung, it stays so until it is silenced: whoever waits, or waits later, goes on at once. For any thread."""
+class PipeEvent:
+    """The interface of `threading.Event`, for any thread and for signal handlers."""
 
     def __init__(self) -> None:
-        self._ear, self._cord = os.pipe()
-        for end in (self._ear, self._cord):
+        self._reading_end, self._writing_end = os.pipe()
+        for end in (self._reading_end, self._writing_end):
             os.set_blocking(end, False)
             weakref.finalize(self, os.close, end).atexit = False  # a thread may still wait when the process ends
 
-    def ring(self) -> None:
-        """End every wait; safe in a signal handler."""
-        with suppress(BlockingIOError):  # rung so often already that nothing more fits in
-            os.write(self._cord, b"!")
+    def set(self) -> None:
+        """End every wait, now and until `clear`; safe in a signal handler."""
+        with suppress(BlockingIOError):  # the pipe is full, so the event is set
+            os.write(self._writing_end, b"!")
 
-    def silence(self) -> None:
+    def clear(self) -> None:
         """Let the next wait last again."""
         with suppress(BlockingIOError):
-            while os.read(self._ear, 4096):
+            while os.read(self._reading_end, 4096):
                 pass
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until it rings or `seconds` have passed; True: it has rung."""
+    def is_set(self) -> bool:
+        """Return whether the event is set."""
+        return self.wait(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the event is set or `timeout` seconds have passed; return whether it is set."""
         poller = select.poll()
-        poller.register(self._ear, select.POLLIN)
-        return bool(poller.poll(ceil(max(seconds, 0.0) * 1000)))
+        poller.register(self._reading_end, select.POLLIN)
+        return bool(poller.poll(None if timeout is None else ceil(max(timeout, 0.0) * 1000)))

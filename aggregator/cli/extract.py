@@ -235,11 +235,11 @@ def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  #
 
 def _outcome(future: Future[Outcome]) -> Outcome:
     """Wait for a worker; one that hung or crashed cost its page only."""
-    from aggregator.engine.pool import outcome_of
+    from aggregator.engine.pool import result_of
     from aggregator.models.fetching import Cause
     from aggregator.models.records import PageFailed
 
-    match outcome_of(future):
+    match result_of(future):
         case None:
             return PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the worker processes were ended"), ()
         case PageFailed() as failed:

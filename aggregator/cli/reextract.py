@@ -61,7 +61,7 @@ def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[Difference]:
     from aggregator.clock import SystemClock
     from aggregator.config.wiring import page_rules_of, publishers_of, raw_folder
-    from aggregator.engine.pool import WorkerPool, outcome_of
+    from aggregator.engine.pool import WorkerPool, result_of
     from aggregator.extraction.reextract import reextract as differences
     from aggregator.rawstore import FileRawStore
 
@@ -75,7 +75,7 @@ def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[
             publishers,
             page_rules_of(config, publishers),
             pool.submit,
-            outcome_of,
+            result_of,
             mode=config.extraction.mode,
             dry_run=dry_run,
         )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from aggregator.engine.counters import Tally
-from aggregator.engine.pool import WorkerPool, outcome_of
+from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import StorageError
 from aggregator.extraction.pipeline import article_record, bodies_of, extraction_job, failed_part, run_jobs
 from aggregator.models.fetching import Cause
@@ -21,7 +21,7 @@ from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import ArticleOutcome, Collected, Onward
 from aggregator.schedule.due_times import next_page_attempt, revisit_at
 from aggregator.visits.context import VisitContext
-from aggregator.wakeup import Bell
+from aggregator.wakeup import PipeEvent
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class ExtractionLine:
         self._alone: deque[FetchedPage] = deque()  # in hand, to be tried one by one
         self._is_starting = False
         self._finished: queue.SimpleQueue[_Done] = queue.SimpleQueue()
-        self._bell = Bell()
+        self._event = PipeEvent()
 
     @property
     def counts(self) -> Counter[str]:
@@ -79,8 +79,8 @@ class ExtractionLine:
         """Hand out pages, wait up to `wait` seconds for results, record them; return how many were recorded."""
         self._hand_out(scope)
         if wait > 0:
-            self._bell.wait(wait)
-        self._bell.silence()  # before looking: what comes later rings again
+            self._event.wait(wait)
+        self._event.clear()  # before looking: what comes later sets it again
         recorded = 0
         while tasks := self._gather():
             recorded += self._finish(tasks, scope)
@@ -89,7 +89,7 @@ class ExtractionLine:
 
     def wake(self) -> None:
         """End the wait of a `step`: a visit may have brought pages. For any thread."""
-        self._bell.ring()
+        self._event.set()
 
     def give_back(self) -> None:
         """Return what is in hand to the store; its attempt does not count."""
@@ -152,14 +152,14 @@ class ExtractionLine:
 
     def _put_down(self, pages: Sequence[FetchedPage], done: Future[_Results]) -> None:
         self._finished.put((pages, done))
-        self._bell.ring()
+        self._event.set()
 
     def _gather(self) -> list[_Done]:
         """Return what has finished, and what finishes in a moment unless there is something else to do."""
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
-        while 0 < len(done) < self._tasks and self._bell.wait(until - clock.monotonic()):
-            self._bell.silence()
+        while 0 < len(done) < self._tasks and self._event.wait(until - clock.monotonic()):
+            self._event.clear()
             more = list(self._at_hand())
             if not more:  # a visit brought pages
                 break
@@ -183,7 +183,7 @@ class ExtractionLine:
         outcomes: list[ArticleOutcome] = []
         for pages, future in tasks:
             held = [page for page in pages if self._in_hand.get(page.id) is page]  # not given back, nor claimed anew
-            match outcome_of(future):
+            match result_of(future):
                 case None:
                     for page in held:
                         self.context.store.give_back_page(page)

@@ -1,13 +1,11 @@
-"""How a process takes memory: few heaps for many threads, garbage looked for seldom. Nothing else is set here."""
+"""How a process takes memory: few heaps for many threads."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
 
 _M_ARENA_MAX = -8  # malloc.h of glibc
 _ARENAS = 4
-_NEW_OBJECTS = 20_000  # ours are freed with their last reference; Python looks for cycles every 700
 
 
 def share_heaps() -> bool:
@@ -20,8 +18,3 @@ def share_heaps() -> bool:
         return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
     except (OSError, AttributeError):  # another C library
         return False
-
-
-def collect_seldom() -> None:
-    """Look for cycles among new objects every 20,000 of them: a twentieth of a first fill went into looking."""
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])

@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -22,11 +21,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from aggregator.engine.memory import collect_seldom
-from aggregator.engine.pickling import pass_values
 from aggregator.models.fetching import Cause
 from aggregator.models.records import PageFailed
-from aggregator.wakeup import Bell
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +97,6 @@ class WorkerPool:
             logger.warning("worker processes ended; others are started")
             self._end()
         if self._pool is None:
-            _check_sleep()
-            pass_values()
             context = get_context("forkserver")
             context.set_forkserver_preload(_PRELOADED)
             self._pool = ProcessPool(
@@ -120,18 +114,6 @@ class WorkerPool:
         self._pool = self._first = None
 
 
-def _check_sleep() -> None:
-    """See that Pebble's threads can sleep: the pool is lost with the first that cannot.
-
-    `time.sleep` says by the monotonic clock when it ends. libfaketime with DONT_FAKE_MONOTONIC=1 takes that for a time
-    of the moved clock, and refuses: every sleep is an error then (EINVAL). A pipe is waited for by a length of time.
-    """
-    try:
-        time.sleep(0)
-    except OSError:
-        time.sleep = Bell().wait  # type: ignore[assignment] # it tells whether it rang, which nobody asks
-
-
 def _nothing() -> None:
     """Be the first task."""
 
@@ -140,15 +122,13 @@ def _limit_worker() -> None:
     """Bound the worker's memory, leave signals to the parent, and give way to it: its threads ask hosts and write."""
     with suppress(OSError):  # a filter of system calls may forbid it
         os.nice(_NICENESS)
-    collect_seldom()
-    pass_values()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-def outcome_of(future: Future[T]) -> T | PageFailed | None:
+def result_of(future: Future[T]) -> T | PageFailed | None:
     """Wait, and return what the worker made of its task; None: it was cancelled, nothing was tried to the end."""
     try:
         error = future.exception()

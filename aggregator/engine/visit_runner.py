@@ -18,7 +18,7 @@ from aggregator.ports.store_records import Claim
 from aggregator.visits.context import VisitContext
 from aggregator.visits.report import VisitReport
 from aggregator.visits.visit import HostVisit
-from aggregator.wakeup import Bell
+from aggregator.wakeup import PipeEvent
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class VisitRunner:
         self.last_moved_at = context.clock.monotonic()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._finished = Bell()  # a visit is over
+        self._finished = PipeEvent()  # a visit is over
         self._running: dict[int, Claim] = {}
         self._totals = Tally()
         self._error: BaseException | None = None
@@ -105,7 +105,7 @@ class VisitRunner:
                 del self._running[held.host_id]
             if taken is not None:
                 self._running[taken.host_id] = taken
-        self._finished.ring()
+        self._finished.set()
         self.line.wake()
 
     def run_visit(
@@ -192,7 +192,7 @@ class VisitRunner:
         deadline = self.context.clock.monotonic() + _STOP_PATIENCE
         while self._running and (left := deadline - self.context.clock.monotonic()) > 0:
             self._finished.wait(left)
-            self._finished.silence()
+            self._finished.clear()
         with self._lock:
             unfinished = tuple(self._running.values())
         try:

@@ -38,7 +38,7 @@ def reextract(
     publishers: Publishers,
     rules_of: RulesOf,
     submit: Submit,
-    outcome_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
+    result_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
     *,
     mode: Literal["standard", "thorough"],
     dry_run: bool,
@@ -54,9 +54,9 @@ def reextract(
             continue
         waiting.append((page, submit(run_job, extraction_job(page, bodies, rules_of, mode, publishers))))
         if len(waiting) > _AHEAD:
-            yield from _settle(store, publishers, *waiting.popleft(), outcome_of, dry_run)
+            yield from _settle(store, publishers, *waiting.popleft(), result_of, dry_run)
     while waiting:
-        yield from _settle(store, publishers, *waiting.popleft(), outcome_of, dry_run)
+        yield from _settle(store, publishers, *waiting.popleft(), result_of, dry_run)
 
 
 def _stored_pages(store: Store) -> Iterator[FetchedPage]:
@@ -71,10 +71,10 @@ def _settle(
     publishers: Publishers,
     page: FetchedPage,
     future: Future[Collected | PageFailed],
-    outcome_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
+    result_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
     dry_run: bool,
 ) -> Iterator[Difference]:
-    outcome = outcome_of(future)
+    outcome = result_of(future)
     if outcome is None:
         return
     article = store.article(page.article_id) if page.article_id is not None else None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from aggregator.errors import AggregatorError
 from aggregator.models.fetching import Cause
-from aggregator.wakeup import Bell
+from aggregator.wakeup import PipeEvent
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -195,9 +195,9 @@ class Resolver:
             self._pending.clear()
 
     def _ask(self, host: str, port: int, timeout: float) -> tuple[str, ...]:
-        future, bell = self._submit(host, port), Bell()
-        future.add_done_callback(lambda _: bell.ring())
-        bell.wait(timeout)
+        future, done = self._submit(host, port), PipeEvent()
+        future.add_done_callback(lambda _: done.set())
+        done.wait(timeout)
         try:
             return future.result(0)
         except (TimeoutError, CancelledError) as error:

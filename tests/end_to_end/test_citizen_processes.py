@@ -23,6 +23,7 @@ from tests.support.installation import Installation, end_all
 PAGES = [f"/a/{number}" for number in range(12)]
 FEED = rss(*(item(path) for path in PAGES))
 FAKETIME = [str(path) for path in Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1")]
+MOVED_CLOCK = Path(__file__).parents[1] / "support" / "moved_clock"
 
 
 class Gate:
@@ -213,7 +214,7 @@ def test_a_second_instance_does_what_the_first_one_leaves_and_goes(world: World,
 def test_a_run_under_a_moved_clock_waits_for_no_longer_than_it_means_to(
     world: World, installed: Installation, mode: dict[str, str]
 ) -> None:
-    """libfaketime has two modes: in one timed locks wait for an hour, in the other `time.sleep` is an error."""
+    """libfaketime has two modes: timed locks wait for an hour, or `time.sleep` fails (see `MOVED_CLOCK`)."""
     world.http["per_host_interval"] = "150ms"
     feed = one_by_one(answering(rss(item("/a/1"))), answering(rss(item("/a/2"), item("/a/3"))))
     with Site(feed) as site:
@@ -221,7 +222,7 @@ def test_a_run_under_a_moved_clock_waits_for_no_longer_than_it_means_to(
         world.write()
         installed.run("run-once")
         started = time.monotonic()
-        installed.run("run-once", LD_PRELOAD=FAKETIME[0], FAKETIME="+1h", **mode)
+        installed.run("run-once", LD_PRELOAD=FAKETIME[0], FAKETIME="+1h", PYTHONPATH=str(MOVED_CLOCK), **mode)
         assert time.monotonic() - started < 30
         assert site.pages == ["/a/1", "/a/2", "/a/3"]
         assert len(stored(world)) == 3

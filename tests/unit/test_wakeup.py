@@ -5,35 +5,36 @@ from __future__ import annotations
 import threading
 import time
 
-from aggregator.wakeup import Bell
+from aggregator.wakeup import PipeEvent
 
 
-def test_a_bell_that_is_not_rung_keeps_its_listener_waiting() -> None:
+def test_an_event_that_is_not_set_lets_a_wait_last() -> None:
     started = time.monotonic()
-    assert not Bell().wait(0.03)
+    assert not PipeEvent().wait(0.03)
     assert time.monotonic() - started >= 0.03
 
 
-def test_a_rung_bell_ends_every_wait_until_it_is_silenced() -> None:
-    bell = Bell()
-    bell.ring()
-    assert bell.wait(60)
-    assert bell.wait(60)
-    bell.silence()
-    assert not bell.wait(0)
+def test_a_set_event_ends_every_wait_until_it_is_cleared() -> None:
+    event = PipeEvent()
+    event.set()
+    assert event.wait(60)
+    assert event.wait(60)
+    assert event.is_set()
+    event.clear()
+    assert not event.is_set()
 
 
 def test_another_thread_ends_the_wait() -> None:
-    bell = Bell()
-    ringer = threading.Thread(target=bell.ring)
-    ringer.start()
-    assert bell.wait(60)
-    ringer.join()
+    event = PipeEvent()
+    other = threading.Thread(target=event.set)
+    other.start()
+    assert event.wait()
+    other.join()
 
 
-def test_a_bell_is_rung_as_often_as_one_likes() -> None:
-    bell = Bell()
-    for _ in range(5000):  # more than a socket holds
-        bell.ring()
-    bell.silence()
-    assert not bell.wait(0)
+def test_an_event_may_be_set_any_number_of_times() -> None:
+    event = PipeEvent()
+    for _ in range(5000):  # more than a pipe holds
+        event.set()
+    event.clear()
+    assert not event.wait(0)

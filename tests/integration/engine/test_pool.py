@@ -16,10 +16,9 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.engine.feed_readers import _read_there
-from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, failure_of, outcome_of
+from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, failure_of, result_of
 from aggregator.extraction.pipeline import run_jobs
-from aggregator.feeds.parse import parse_new
+from aggregator.feeds.sightings import read_feed
 from aggregator.models.fetching import Cause
 from aggregator.models.records import PageFailed
 from tests.support import tasks
@@ -71,7 +70,7 @@ def test_an_idle_worker_that_is_killed_is_replaced(pool: WorkerPool) -> None:
     workers = set()
     for _ in range(40):  # Pebble looks ten times a second, and then gives the pool up
         future = pool.submit(os.getpid)
-        outcome = outcome_of(future)
+        outcome = result_of(future)
         assert not isinstance(outcome, PageFailed), "nothing is held against what was in hand"
         workers.add(outcome)
         time.sleep(0.02)
@@ -83,7 +82,7 @@ def test_an_idle_worker_that_is_killed_is_replaced(pool: WorkerPool) -> None:
 def test_what_waits_when_the_pool_ends_is_told(pool: WorkerPool) -> None:
     hanging = [pool.submit(tasks.hang) for _ in range(10)]
     pool.close()
-    assert [outcome_of(future) for future in hanging] == [None] * 10
+    assert [result_of(future) for future in hanging] == [None] * 10
 
 
 def test_workers_start_when_they_are_wanted_and_end_when_the_pool_does(pool: WorkerPool) -> None:
@@ -105,7 +104,7 @@ def test_all_that_a_worker_needs_is_loaded_before_it_is_there() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code, *_PRELOADED], capture_output=True, text=True, check=True
     ).stdout
-    wanted = {function.__module__ for function in (_limit_worker, _read_there, parse_new, run_jobs)} | {"pebble"}
+    wanted = {function.__module__ for function in (_limit_worker, read_feed, run_jobs)} | {"pebble"}
     assert wanted <= set(loaded.split())
 
 
