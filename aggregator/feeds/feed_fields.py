@@ -67,7 +67,7 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
         title=_title(tree),
         link=_own_link(tree, links),
         language=language.strip()[:40],
-        authors=read_authors(tree) if context.is_atom else (),
+        authors=_shared_authors(tree, context),
         base=tree.base,
         hints=_hints(tree),
         hub=links.get("hub"),
@@ -75,6 +75,16 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
         previous_url=links.get("prev-archive") or links.get("next"),
         generator=_generator(tree),
     )
+
+
+def _shared_authors(tree: EntryTree, context: Context) -> tuple[str, ...]:
+    """Return whom entries without an author inherit: the feed's author (RFC 4287, 4.2.1), the channel's creator.
+
+    The other people of an RSS channel (`managingEditor`, `webMaster`) are named for letters, not for what they wrote.
+    """
+    if context.is_atom:
+        return read_authors(tree)
+    return read_authors(replace(tree, children={"dc:creator": tree.children.get("dc:creator", [])}))
 
 
 def _generator(tree: EntryTree) -> str:

@@ -1,115 +1,32 @@
 """Dates as feeds write them: the raw string to an aware UTC time, or nothing. Never a guess between two readings.
 
-It knows ISO 8601 in its variants, RFC 822 and asctime, month names of some fifty languages, named zones, epochs and
-12-hour clocks. A time without a zone is UTC. What cannot be read, can be read in two ways or is not plausible gives
-`None`: the caller flags it.
+It knows ISO 8601 in its variants, RFC 822 and asctime, month names of all languages of CLDR, the Persian calendar, the
+Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC. What cannot be read, can be read in
+two ways or is not plausible gives `None`: the caller flags it.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-EARLIEST_AT = datetime(1995, 1, 1, tzinfo=UTC)  # no feed is older
+from aggregator.text.date_names import MAX_WORDS, date_names, fold, words_of
+
+EARLIEST_AT = datetime(1995, 1, 1, tzinfo=UTC)  # of an article; no newspaper was on the Web much earlier
+_WEB_BEGAN_AT = datetime(1991, 8, 6, tzinfo=UTC)  # an entry may tell of an older page: archives have feeds
 LATEST_AHEAD = timedelta(days=2)  # clocks and zones go wrong; embargoed dates further ahead are of no use
 
 _MAX_CHARS = 100
 
-# Names and abbreviations of the months in CLDR 46, without accents and dots; a name that means two months in two
-# languages (listopad, lip, lis, srp) is left out.
-_MONTH_NAMES = (
-    (
-        "ene enero gen gener gennaio ian ianuarie jaan jaanuar jaenner jan janar janeiro janner januar januara "
-        "januari januarie january janv janvaris janvier led leden ledna oca ocak saus sausio sausis sij sijecanj "
-        "sijecnja sty styczen stycznia tammi tammikuu tammikuuta urt urtarrila xan xaneiro yan yanvar ιαν "
-        "ιανουαριοσ ιανουαριου сту студзень студзеня січ січень січня янв январь января яну януари јан јануар "
-        "јануари қаң қаңтар հնվ հունվար հունվարի ינואר ינו׳ جنوری يناير जनवरी जन॰ জানু জানুযারী იან იანვარი"
-    ),
-    (
-        "feb febbraio feber febr febreiro febrer febrero februar februara februari februarie februaris february "
-        "fev fevereiro fevr fevral fevrier helmi helmikuu helmikuuta lut lutego luty ots otsaila shk shkurt sub "
-        "subat uno unor unora vas vasario vasaris veebr veebruar velj veljaca veljace φεβ φεβρουαριοσ φεβρουαριου "
-        "ақп ақпан лют лютага лютии лютого люты феб фебруар фев февр февраль февраля февруари փետրվար փետրվարի "
-        "փտվ פברואר פבר׳ فبراير فروری फरवरी फर॰ ফেব ফেবরুযারী თებ თებერვალი"
-    ),
-    (
-        "bre brezen brezna kov kovas kovo maalis maaliskuu maaliskuuta maart mac machi maerz mar marc marca march "
-        "marcius marco marec maret mars mart martie marts martxoa marz marzec marzo mrt mrz ozu ozujak ozujka μαρ "
-        "μαρτιοσ μαρτιου бер березень березня мар март марта нау наурыз сак сакавік сакавіка մարտ մարտի մրտ מרץ "
-        "مارس مارچ मारच মারচ მარ მარტი"
-    ),
-    (
-        "abr abril api apirila apr aprel april aprila aprile aprili aprilie aprilis aprill avr avril bal balandis "
-        "balandzio dub duben dubna huhti huhtikuu huhtikuuta kwi kwiecien kwietnia nis nisan pri prill tra "
-        "travanj travnja απρ απριλιοσ απριλιου апр апрель апреля април квіт квітень квітня кра красавік красавіка "
-        "сәу сәуір ապր ապրիլ ապրիլի אפריל אפר׳ ابريل اپریل अपरैल এপরি এপরিল აპრ აპრილი"
-    ),
-    (
-        "geg geguze geguzes kve kveten kvetna mag maggio mai maiatza maig maijs maio maj maja majus may mayo "
-        "mayıs mei svi svibanj svibnja touko toukokuu toukokuuta μαι μαιοσ μαιου маи мам мамыр мая мај трав "
-        "травень травня մայիս մայիսի մյս מאי ماي مايو ميی मई মে მაი მაისი"
-    ),
-    (
-        "birz birzelio birzelis cerven cervna cvn cze czerwca czerwiec eka ekaina giu giugno haz haziran iun "
-        "iunie iyn iyun juin jun juna june junho juni junie junij junijs junio junius juny juuni kesa kesakuu "
-        "kesakuuta lipanj lipnja qer qershor xuno ιουν ιουνιοσ ιουνιου июн июнь июня мау маусым черв червень "
-        "червня чэр чэрвень чэрвеня юни јун јуни հնս հունիս հունիսի יוני جون يونيو जून জুন ივნ ივნისი"
-    ),
-    (
-        "cervence cervenec cvc heina heinakuu heinakuuta iul iulie iyl iyul juil juillet jul jula julai julho "
-        "juli julie julij julijs julio juliol julius july juuli korr korrik liep liepa liepos lipca lipiec lug "
-        "luglio srpanj srpnja tem temmuz uzt uztaila xul xullo ιουλ ιουλιοσ ιουλιου июл июль июля лип липень "
-        "липня ліп ліпень ліпеня шіл шілде юли јул јули հլս հուլիս հուլիսի יולי جولايی يوليو يوليوز जुलाई जुल॰ "
-        "জুল জুলাই ივლ ივლისი"
-    ),
-    (
-        "abu abuztua ag ago agost agosti agosto agu agust agustos agustus aout aug august augusta augusti augusts "
-        "augustus augusztus avg avgust avq avqust elo elokuu elokuuta gush gusht kol kolovoz kolovoza rugp "
-        "rugpjucio rugpjutis sie sierpien sierpnia srpen srpna αυγ αυγουστοσ αυγουστου авг август августа жні "
-        "жнівень жніуня серп серпень серпня там тамыз օգոստոս օգոստոսի օգս אוגוסט אוג׳ اغسطس اگست غشت अगसत अग॰ আগ "
-        "আগসট აგვ აგვისტო"
-    ),
-    (
-        "eyl eylul ira iraila rugs rugsejis rugsejo ruj rujan rujna sen sentyabr sep sept septemba septembar "
-        "september septembra septembre septembrie septembris septiembre set setembre setembro settembre sht "
-        "shtator syys syyskuu syyskuuta szept szeptember wrz wrzesien wrzesnia zar zari σεπ σεπτεμβριοσ "
-        "σεπτεμβριου вер верасень верасня вересень вересня сент сентябрь сентября сеп септембар септември қыр "
-        "қыркүиек սեպ սեպտեմբեր սեպտեմբերի ספטמבר ספט׳ سبتمبر ستمبر شتنبر सितंबर सित॰ সেপ সেপটেমবর სექ სექტემბერი"
-    ),
-    (
-        "eki ekim loka lokakuu lokakuuta oct october octobre octombrie octubre okt oktoba oktobar oktober oktobra "
-        "oktobris oktoober oktyabr ott ottobre out outubro paz pazdziernik pazdziernika rij rijen rijna spal "
-        "spalio spalis tet tetor urr urria οκτ οκτωβριοσ οκτωβριου жовт жовтень жовтня кас кастрычнік кастрычніка "
-        "окт октобар октомври октябрь октября қаз қазан հոկ հոկտեմբեր հոկտեմբերի אוקטובר אוק׳ اكتوبر اکتوبر "
-        "अकटूबर अकटू॰ অকটো অকটোবর ოქტ ოქტომბერი"
-    ),
-    (
-        "aza azaroa kas kasım lapkr lapkricio lapkritis listopadu marras marraskuu marraskuuta nen nentor "
-        "noiembrie nov novemba novembar november novembra novembre novembris novembro noviembre noy noyabr stu "
-        "studeni studenoga νοε νοεμβριοσ νοεμβριου лист листопад листопада ліс лістапад лістапада нов новембар "
-        "ное ноември нояб ноябрь ноября қар қараша նոյ նոյեմբեր նոյեմբերի נובמבר נוב׳ نوفمبر نومبر نونبر नवंबर "
-        "नव॰ নভে নভেমবর ნოე ნოემბერი"
-    ),
-    (
-        "abe abendua ara aralık dec decembar december decembra decembre decembrie decembris decembro dek dekabr "
-        "des desemba desember desembre dets detsember dez dezember dezembro dhj dhjetor dic dicembre diciembre "
-        "gru grudnia grudzien gruod gruodis gruodzio joulu joulukuu joulukuuta pro prosinac prosinca prosince "
-        "prosinec δεκ δεκεμβριοσ δεκεμβριου груд грудень грудня дек декабрь декабря декември дец децембар жел "
-        "желтоқсан сне снежань снежня դեկ դեկտեմբեր դեկտեմբերի דצמבר דצמ׳ دجنبر دسمبر ديسمبر दिसंबर दिस॰ ডিসে "
-        "ডিসেমবর დეკ დეკემბერი"
-    ),
-)
-_MONTHS = {name: month for month, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
-# Months whose name has a space of its own, and the numbered months of Vietnamese.
-_LONG_MONTHS = (
-    (re.compile("كانون الثاني"), "january"),
-    (re.compile("تشرين الاول"), "october"),
-    (re.compile("تشرين الثاني"), "november"),
-    (re.compile("كانون الاول"), "december"),
-    (re.compile(r"\b(?:thang|th)\s?(\d{1,2})\b"), r"/\1/"),
-)
+# Vietnamese: "tháng 11 năm 2024", and "Th 2" for Monday before it.
+_NUMBERED_MONTH = re.compile(r"\b(?:thang|thg|th)\s?(\d{1,2})\b(?:\s?(?:,|nam\b))?")
+_NUMBERED_DAY = re.compile(r"^(?:thu|th|t)\s?[2-7]\b,?(?=.*\bth)")
+_PERSIAN_YEARS = range(1300, 1500)  # of the Solar Hijri calendar; years of the lunar one lie elsewhere since 1995
+_THAI_YEARS = range(2400, 2700)  # of the Buddhist era
+_THAI_OFFSET = 543
 
 # Minutes east of Greenwich. One-letter military zones but Z are left out: both signs were in use (RFC 2822, 4.3).
 _ZONES = {
@@ -117,7 +34,8 @@ _ZONES = {
     "est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,
     "akst": -540, "akdt": -480, "hst": -600, "ast": -240, "adt": -180, "nst": -210, "ndt": -150,
     "cet": 60, "cest": 120, "met": 60, "mest": 120, "mez": 60, "mesz": 120, "bst": 60, "west": 60,
-    "eet": 120, "eest": 180, "msk": 180, "msd": 240, "trt": 180, "sast": 120, "cat": 120, "eat": 180, "wat": 60,
+    "eet": 120, "eest": 180, "msk": 180, "мск": 180,
+    "msd": 240, "trt": 180, "sast": 120, "cat": 120, "eat": 180, "wat": 60,
     "ist": 330, "pkt": 300, "npt": 345, "ict": 420, "wib": 420, "wita": 480, "wit": 540, "myt": 480, "sgt": 480,
     "hkt": 480, "pht": 480, "awst": 480, "jst": 540, "kst": 540, "acst": 570, "acdt": 630, "aest": 600, "aedt": 660,
     "nzst": 720, "nzdt": 780, "brt": -180, "brst": -120, "art": -180, "clt": -240, "clst": -180, "pet": -300,
@@ -158,11 +76,10 @@ _TOKEN = re.compile(r"\d+|[^\W\d_](?:[^\W\d_]|[\u0300-\u0dff॰׳ʼ])*")
 _MAX_STRANGE_WORDS = 4  # a weekday and particles (de, год, o'clock); more is prose
 
 
-# What most feeds write: RFC 3339 (Atom) and RFC 822 with a year of four digits (RSS 2.0). Both read in a tenth of the
-# time that a search for a date takes.
-_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
+# What most feeds write: RFC 3339 (Atom) and RFC 822 with a year of four digits (RSS 2.0).
+_RFC_3339 = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 _RFC_822 = re.compile(
-    r"(?:[A-Z][a-z]{2}, )?(\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) (?:GMT|([+-])(\d\d)([0-5]\d))", re.ASCII
+    r"(?:[A-Z][a-z]{2}, )?\d\d? [A-Z][a-z]{2} (?:19|20)\d\d \d\d:\d\d:\d\d (?:GMT|[+-]\d\d[0-5]\d)", re.ASCII
 )
 _FARTHEST = timedelta(hours=14)  # no place is farther from UTC
 
@@ -174,23 +91,22 @@ def read_usual(raw: str) -> datetime | None:
     ('2022-11-11T10:43:00+01:00', None)
     """
     try:
-        if match := _RFC_3339.fullmatch(raw):
-            at = datetime.fromisoformat(match[1] + match[2])
-        elif (match := _RFC_822.fullmatch(raw)) and (month := _MONTHS.get(match[2].lower())):
-            day, year, hour, minute, second = map(int, match.group(1, 3, 4, 5, 6))
-            shift = int(match[7] + "1") * timedelta(hours=int(match[8]), minutes=int(match[9])) if match[7] else None
-            at = datetime(year, month, day, hour, minute, second, tzinfo=timezone(shift) if shift else UTC)
+        if _RFC_3339.fullmatch(raw):
+            at = datetime.fromisoformat(raw)
+        elif _RFC_822.fullmatch(raw):
+            at = parsedate_to_datetime(raw)
         else:
             return None
     except ValueError:  # the 31st of February, the end of a day
         return None
+    at = at.replace(microsecond=0, tzinfo=at.tzinfo or UTC)  # no zone: -0000
     return at if abs(at.utcoffset() or timedelta(0)) <= _FARTHEST else None
 
 
 def parse_date(raw: str, now: datetime) -> datetime | None:
     """Return the time that `raw` means; `None` if it cannot be read without doubt or is not plausible.
 
-    Plausible is 1995 up to two days after `now`.
+    Plausible is the time from the first page of the Web (1991) up to two days after `now`.
 
     >>> now = datetime(2024, 1, 1, tzinfo=UTC)
     >>> parse_date("ven., 11 nov. 2022 10:15:00 CET", now)
@@ -203,27 +119,13 @@ def parse_date(raw: str, now: datetime) -> datetime | None:
         at = found.astimezone(UTC) if found else None
     except (ValueError, OverflowError):  # the 31st of February, the hour 25
         return None
-    return at if at and EARLIEST_AT <= at <= now + LATEST_AHEAD else None
+    return at if at and _WEB_BEGAN_AT <= at <= now + LATEST_AHEAD else None
 
 
 def _search(raw: str, now: datetime) -> datetime | None:
     """Return the time that a date in any other form means."""
-    text = _fold(raw)
+    text = fold(raw) if len(raw) <= _MAX_CHARS else ""
     return (_read_epoch(text, now) or _read_compact(text) or _read(text)) if text else None
-
-
-def _fold(raw: str) -> str:
-    """Return `raw` in small letters, ASCII digits, without accents and with single blanks."""
-    if len(raw) > _MAX_CHARS:
-        return ""
-    if raw.isascii():
-        return " ".join(raw.lower().split())
-    text = unicodedata.normalize("NFKD", raw).casefold()
-    digits = (str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
-    folded = "".join(c for c in digits if not unicodedata.combining(c))
-    folded = unicodedata.normalize("NFKC", folded)
-    folded = folded.translate({0x2212: "-", 0x2013: "-", 0x2010: "-", 0x200E: None, 0x200F: None})
-    return " ".join(folded.split())
 
 
 def _read_epoch(text: str, now: datetime) -> datetime | None:
@@ -233,7 +135,7 @@ def _read_epoch(text: str, now: datetime) -> datetime | None:
     number = int(match.group(1))
     for unit in (1, 1000, 10**6, 10**9):
         at = datetime.fromtimestamp(number // unit, UTC) if number // unit < 10**11 else None
-        if at and EARLIEST_AT <= at <= now + LATEST_AHEAD:
+        if at and _WEB_BEGAN_AT <= at <= now + LATEST_AHEAD:
             return at
     return None
 
@@ -254,8 +156,7 @@ def _read_compact(text: str) -> datetime | None:
 def _read(text: str) -> datetime | None:
     """Read a date with an optional time and zone around it."""
     text = _BRACKETS.sub(" ", text) if _has_zone_before_brackets(text) else text.translate(_NO_BRACKETS)
-    for pattern, replacement in _LONG_MONTHS:
-        text = pattern.sub(replacement, text)
+    text = _NUMBERED_MONTH.sub(r"/\1/", _NUMBERED_DAY.sub("", text))
     text = _DOTTED_TIME.sub(_with_colons, text)
     time = _TIME.search(text) or _HOUR_ONLY.search(text)
     if time is None:
@@ -332,7 +233,7 @@ def _read_day(text: str, *, american: bool) -> datetime | None:
         year, month, day = match.groups()
         if len(month) == 3 and not month.startswith("0"):
             return None
-        return datetime(int(year), int(month), int(day or 1))  # noqa: DTZ001  the zone follows
+        return _date(int(year), int(month), int(day or 1))
     if (match := _DMY.search(text)) and _is_only_date(match, text):
         return _read_slashed_day(match, american=american)
     if re.fullmatch(r"\d{4}", text):
@@ -359,27 +260,79 @@ def _read_slashed_day(match: re.Match[str], *, american: bool) -> datetime | Non
     """Read 25.12.2022 and 12/25/2022; with a dot the day comes first, else only one order must be possible."""
     first, second, year = int(match[1]), int(match[3]), _full_year(match[4])
     if american and match[2] == "/" and first <= 12:
-        return datetime(year, first, second)  # noqa: DTZ001  the zone follows
+        return _date(year, first, second)
     if match[2] == "." or first > 12 or first == second:
-        return datetime(year, second, first)  # noqa: DTZ001  the zone follows
-    return datetime(year, first, second) if second > 12 else None  # noqa: DTZ001  the zone follows
+        return _date(year, second, first)
+    return _date(year, first, second) if second > 12 else None
 
 
 def _read_named_day(text: str) -> datetime | None:
     """Read a day with the name of its month: 11 Nov 2022, November 11th, 2022, 11-Nov-22, Nov 2022."""
-    tokens = _TOKEN.findall(text)
-    months = [i for i, token in enumerate(tokens) if token in _MONTHS]
-    numbers = [i for i, token in enumerate(tokens) if token.isdecimal()]
-    if not months or not 1 <= len(numbers) <= 2 or len(tokens) - 1 - len(numbers) > _MAX_STRANGE_WORDS:
+    words = words_of(text)
+    numbers = [i for i, word in enumerate(words) if word.isdecimal()]
+    if not 1 <= len(numbers) <= 2:
+        return None
+    digits = [words[i] for i in numbers]
+    day, year = (digits[-1], digits[0]) if len(digits[0]) == 4 else (digits[0], digits[-1])
+    months, strange = _find_months(words, persian=len(year) == 4 and int(year) in _PERSIAN_YEARS)
+    if not months or strange > _MAX_STRANGE_WORDS:
         return None
     # "mar., 06 dec. 2022": Tuesday. The name after a number is the month, the one before it may be a weekday.
     behind = [i for i in months if i > numbers[0]]
-    month = _MONTHS[tokens[(behind or months)[0 if behind else -1]]]
-    digits = [tokens[i] for i in numbers]
+    at = behind[0] if behind else max(months)
     if len(digits) == 1:
-        return datetime(int(digits[0]), month, 1) if len(digits[0]) == 4 else None  # noqa: DTZ001
-    day, year = (digits[1], digits[0]) if len(digits[0]) == 4 else (digits[0], digits[1])
-    return datetime(_full_year(year), month, int(day))  # noqa: DTZ001  the zone follows
+        return _date(int(year), months[at], 1) if len(year) == 4 else None
+    is_thai = "\u0e00" <= words[at][0] <= "\u0e7f"
+    return _date(int(year) + 2500 if is_thai and len(year) == 2 else _full_year(year), months[at], int(day))
+
+
+def _find_months(words: list[str], *, persian: bool) -> tuple[dict[int, int], int]:
+    """Return the months by the place where they are named, and how many words are neither month nor weekday."""
+    names = date_names()
+    for known in (names.persian,) if persian else (names.months, names.rare_months):
+        months, strange = _look_up(words, known, names.days)
+        if months:
+            return months, len(strange)
+    if persian:
+        return {}, 0
+    months = {place: names.starts[words[place]] for place in strange if words[place] in names.starts}  # "сен", "octob"
+    return months, len(strange) - len(months)
+
+
+def _look_up(words: list[str], months: Mapping[str, int], days: Collection[str]) -> tuple[dict[int, int], list[int]]:
+    """Return the months by their place, and the places of words that nobody knows."""
+    found, strange, place = dict[int, int](), list[int](), 0
+    while place < len(words):
+        runs = (" ".join(words[place : place + length]) for length in range(MAX_WORDS, 0, -1))
+        run = next((run for run in runs if run in months or run in days), "")
+        if run in months:
+            found[place] = months[run]
+        elif not run and not words[place].isdecimal():
+            strange.append(place)
+        place += run.count(" ") + 1
+    return found, strange
+
+
+def _date(year: int, month: int, day: int) -> datetime:
+    """Return the midnight of a day; years of the Persian calendar and of the Buddhist era are told by their size."""
+    if year in _PERSIAN_YEARS:
+        return _persian_date(year, month, day)
+    return datetime(year - _THAI_OFFSET if year in _THAI_YEARS else year, month, day)  # noqa: DTZ001  the zone follows
+
+
+_PERSIAN_NEW_YEAR = datetime(2024, 3, 20)  # noqa: DTZ001  of 1403
+_PERSIAN_LEAPS = frozenset({1, 5, 9, 13, 17, 22, 26, 30})  # of 33 years: right from 1244 to 1502
+
+
+def _persian_date(year: int, month: int, day: int) -> datetime:
+    is_leap = year % 33 in _PERSIAN_LEAPS
+    last = 31 if month <= 6 else 30 if month <= 11 or is_leap else 29
+    if not (1 <= month <= 12 and 1 <= day <= last):
+        raise ValueError("no day of the Persian calendar")
+    low, high = sorted((year, 1403))
+    days = 365 * (high - low) + sum(other % 33 in _PERSIAN_LEAPS for other in range(low, high))
+    months = (month - 1) * 30 + min(month - 1, 6)
+    return _PERSIAN_NEW_YEAR + timedelta(days=(days if year >= 1403 else -days) + months + day - 1)
 
 
 def _full_year(digits: str) -> int:

@@ -70,6 +70,7 @@ def test_no_root(text: str) -> None:
         ("<rss><item>1</item><item>2", ["<item>1</item>"], "<rss>", False),
         ("<rss><item>1</item>x", ["<item>1</item>"], "<rss>x", False),
         ("<rss><item>1</item", [], "<rss>", False),
+        ("<rss><item>1</item ", [], "<rss>", False),
         (
             "<rss><item><![CDATA[1</item><item>2</item></rss>",
             ["<item><![CDATA[1</item>", "<item>2</item>"],

@@ -165,7 +165,17 @@ def test_moments(raw: str, wanted: str) -> None:
         "0000-00-00T00:00:00Z",
         "0001-01-01T00:00:00+14:00",
         "1970-01-01T00:00:00Z",
-        "1994-12-31",
+        "1991-08-05",
+        "1900-01-01",
+        "25 listopad 2024",
+        "1 lis 2024",
+        "31 شهریور 1403 25:00",
+        "30 اسفند 1404",
+        "5 Nov 1403",
+        "32 مهر 1403",
+        "5 مهر 2024",
+        "11 of of of of of Nov 2022",
+        "25 مهر",
         "2026-01-04",
         "Thu, 01 Jan 1970 00:00:00 GMT",
         "x" * 200,
@@ -235,3 +245,80 @@ def test_epochs(at: datetime) -> None:
     if seconds >= 10**9:  # shorter numbers are days as well: 19990101
         assert parse_date(str(seconds), NOW) == at
         assert parse_date(str(seconds * 1000), NOW) == at
+
+
+# One date in many languages; the words are CLDR's long or short form, or the first letters of one.
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "25 ноя 2024",
+        "понеделник, 25 ноември 2024 г.",
+        "25 лис 2024",
+        "25 листопада 2024 р.",
+        "lundi 25 novembre 2024",
+        "Segunda-feira, 25 de novembro de 2024",
+        "maanantai 25. marraskuuta 2024",
+        "pirmadienis, 2024 m. lapkričio 25 d.",
+        "2024. november 25., hétfő",
+        "Δευτέρα 25 Νοεμβρίου 2024",
+        "25 Kasım 2024 Pazartesi",
+        "25 tháng 11 năm 2024",
+        "Th 2, 25 thg 11, 2024",
+        "Thứ Hai, 25 tháng 11, 2024",
+        "วันจันทร์ที่ 25 พฤศจิกายน พ.ศ. 2567",
+        "25 พ.ย. 67",
+        "25 พ.ย. 2024",
+        "2567-11-25",
+        "25/11/2567",
+        "नोवेंबर 25, 2024".replace("नोवेंबर", "नवंबर"),
+        "25 நவம்பர் 2024",
+        "25 నవంబర్ 2024",
+        "25 ನವೆಂಬರ್ 2024",
+        "25 നവംബർ 2024",
+        "25 နိုဝင်ဘာ 2024",
+        "25 វិច្ឆិកា 2024",
+        "25 ພະຈິກ 2024",
+        "25 نوفمبر 2024",
+        "25 تشرين الثاني 2024",
+        "٢٥ نوفمبر ٢٠٢٤",
+        "25 نومبر 2024",
+        "دوشنبه ۵ آذر ۱۴۰۳",
+        "5 Azar 1403",
+        "1403/09/05",
+        "25 Novemba 2024",
+        "25 Tachwedd 2024",
+        "25 Dú Fómhair 2024".replace("Dú Fómhair", "Samhain"),
+        "2024年11月25日 星期一",
+        "25 қараша 2024",
+        "25 նոյեմբերի 2024",
+        "25 ნოემბერი 2024",
+        "25 ኖቬምበር 2024",
+    ],
+)
+def test_a_date_in_the_publisher_s_language(raw: str) -> None:
+    assert parse_date(raw, NOW) == datetime(2024, 11, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("raw", "day"),
+    [
+        ("1 فروردین 1403", (2024, 3, 20)),
+        ("30 اسفند 1403", (2025, 3, 20)),
+        ("29 اسفند 1402", (2024, 3, 19)),
+        ("1 Farvardin 1400", (2021, 3, 21)),
+        ("31 شهریور 1399", (2020, 9, 21)),
+        ("1404/01/01", (2025, 3, 21)),
+        ("11 Tir 1380", (2001, 7, 2)),
+    ],
+)
+def test_days_of_the_persian_calendar(raw: str, day: tuple[int, int, int]) -> None:
+    assert parse_date(raw, NOW) == datetime(*day, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["МСК", "мск", "MSK", "+0300"])
+def test_the_time_of_moscow(zone: str) -> None:
+    assert parse_date(f"25 ноября 2024, 10:00 {zone}", NOW) == datetime(2024, 11, 25, 7, tzinfo=UTC)
+
+
+def test_no_zone_known_is_utc() -> None:
+    assert parse_date("Fri, 11 Nov 2022 10:43:00 -0000", NOW) == datetime(2022, 11, 11, 10, 43, tzinfo=UTC)
