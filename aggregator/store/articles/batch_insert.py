@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.identify import article_id, key_hash
 from aggregator.models.records import Key
 from aggregator.store.articles.rows import Incoming, Text, announce, describe, insert_articles
-from aggregator.store.db.any_of import HASHES, among
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles
 from aggregator.store.identity.partition import (
@@ -29,12 +29,8 @@ from aggregator.store.identity.partition import (
     resolve,
 )
 
-_taken: Final = select(articles.c.id, articles.c.key_hash).where(
-    or_(
-        among(articles.c.key_hash),
-        among(articles.c.id, "ids"),
-    )
-)
+_with_keys: Final = select(articles.c.id, articles.c.key_hash).where(any_of(articles.c.key_hash))
+_with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(articles.c.id))
 
 
 def save_newcomers(tx: Transaction, texts: Sequence[Text]) -> Sequence[Incoming]:
@@ -75,6 +71,6 @@ def _choose(tx: Transaction, texts: Sequence[Text]) -> list[Incoming]:
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:
     """Return the keys that an article has, or whose article id is given to another key."""
-    found = tx.all(_taken, {HASHES: list(map(key_hash, keys)), "ids": list(map(article_id, keys))})
+    found = tx.all_of(_with_keys, map(key_hash, keys)) + tx.all_of(_with_ids, map(article_id, keys))
     hashes, ids = {row.key_hash for row in found}, {row.id for row in found}
     return {key for key in keys if key_hash(key) in hashes or article_id(key) in ids}

@@ -15,9 +15,9 @@ from aggregator.models.records import ArticleId
 from aggregator.ports.protocols import Clock
 from aggregator.ports.store_records import Change, Position
 from aggregator.store.articles.reading import load_articles
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import PUBLISH_LOCK, Dialect, Insert, insert, translated
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import articles, changes, days, deliveries
 from aggregator.store.identity.partition import WITHDRAWN
 from aggregator.store.queue.feeds import EPOCH, read_property
@@ -45,7 +45,7 @@ _last_seq: Final = select(func.coalesce(func.max(changes.c.change_seq), 0))
 _number: Final = update(changes).where(changes.c.id == bindparam("change")).values(change_seq=bindparam("seq"))
 _last_change: Final = update(articles).where(articles.c.n == bindparam("article")).values(change_seq=bindparam("seq"))
 _house: Final = _last_change.values(day=bindparam("of_day"), number=bindparam("nnn"))
-_next_numbers: Final = select(days).where(days.c.day.in_(bindparam("wanted", expanding=True)))
+_next_numbers: Final = select(days).where(any_of(days.c.day))
 
 
 def number_changes(tx: Transaction) -> int:
@@ -68,11 +68,7 @@ def number_changes(tx: Transaction) -> int:
 
 def _rooms(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
     """Take a number within its day for each article row."""
-    free = {
-        row.day: row.next_number
-        for batch in batches(days_of.values())
-        for row in tx.all(_next_numbers, {"wanted": batch})
-    }
+    free = {row.day: row.next_number for row in tx.all_of(_next_numbers, days_of.values())}
     next_numbers: dict[str, int] = defaultdict(int, free)
     rooms: dict[int, int] = {}
     for n, day in days_of.items():

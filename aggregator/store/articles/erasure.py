@@ -11,8 +11,8 @@ from sqlalchemy import Row, and_, bindparam, delete, exists, or_, select, update
 from aggregator.identity.identify import key_hash
 from aggregator.models.records import ArticleId, Key
 from aggregator.store.articles.search import forget_text
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import (
     FETCHED,
     NEVER,
@@ -34,8 +34,8 @@ from aggregator.urls import host_of, registrable_domain
 _columns: Final = (articles.c.n, articles.c.id, articles.c.url, articles.c.merged_into, articles.c.forgotten_at)
 _groups: Final = select(*_columns).where(
     or_(
-        articles.c.id.in_(bindparam("ids", expanding=True)),
-        articles.c.merged_into.in_(bindparam("ids", expanding=True)),
+        any_of(articles.c.id),
+        any_of(articles.c.merged_into),
     )
 )
 _of_site: Final = select(*_columns).where(articles.c.site == bindparam("named"))
@@ -43,9 +43,9 @@ _older: Final = select(*_columns).where(
     articles.c.first_seen < bindparam("before"), articles.c.forgotten_at.is_(None), articles.c.merged_into.is_(None)
 )
 _host_names: Final = select(hosts.c.id, hosts.c.name)
-_pages_of_keys: Final = select(pages.c.id).where(pages.c.key_hash.in_(bindparam("wanted", expanding=True)))
-_pages_of_hosts: Final = select(pages.c.id).where(pages.c.host_id.in_(bindparam("wanted", expanding=True)))
-_pages_of_articles: Final = select(pages.c.id).where(pages.c.article_id.in_(bindparam("wanted", expanding=True)))
+_pages_of_keys: Final = select(pages.c.id).where(any_of(pages.c.key_hash))
+_pages_of_hosts: Final = select(pages.c.id).where(any_of(pages.c.host_id))
+_pages_of_articles: Final = select(pages.c.id).where(any_of(pages.c.article_id))
 
 
 def forget(
@@ -58,9 +58,9 @@ def forget(
     tx.dialect.lock_identity(tx.conn)
     hashes = [key_hash(key) for key in keys]
     rows = _with_merged(tx, set(resolve(tx, hashes).values()) | _articles_of_hosts(tx, host_names))
-    page_ids = {row.id for batch in batches(hashes) for row in tx.all(_pages_of_keys, {"wanted": batch})}
+    page_ids = {row.id for row in tx.all_of(_pages_of_keys, hashes)}
     host_ids = [row.id for row in tx.all(_host_names) if _is_within(row.name, host_names)] if host_names else []
-    page_ids |= {row.id for batch in batches(host_ids) for row in tx.all(_pages_of_hosts, {"wanted": batch})}
+    page_ids |= {row.id for row in tx.all_of(_pages_of_hosts, host_ids)}
     return _erase(tx, rows, page_ids)
 
 
@@ -83,7 +83,7 @@ def _is_within(host: str, names: Sequence[str]) -> bool:
 
 def _with_merged(tx: Transaction, ids: Collection[ArticleId]) -> list[Row[Any]]:
     """Return the rows of articles with all that were merged into them."""
-    rows = {row.id: row for batch in batches(ids) for row in tx.all(_groups, {"ids": batch})}
+    rows = {row.id: row for row in tx.all_of(_groups, ids)}
     return sorted(rows.values(), key=lambda row: int(row.n))
 
 
@@ -116,14 +116,10 @@ _close_pages: Final = (
         detail="",
     )
 )
-_raw_of_pages: Final = select(raw_responses.c.content_hash).where(
-    raw_responses.c.page_id.in_(bindparam("wanted", expanding=True))
-)
+_raw_of_pages: Final = select(raw_responses.c.content_hash).where(any_of(raw_responses.c.page_id))
 _drop_parts: Final = delete(page_parts).where(page_parts.c.page_id == bindparam("page"))
 _drop_raw_of_pages: Final = delete(raw_responses).where(raw_responses.c.page_id == bindparam("page"))
-_still_there: Final = select(raw_responses.c.content_hash).where(
-    raw_responses.c.content_hash.in_(bindparam("wanted", expanding=True))
-)
+_still_there: Final = select(raw_responses.c.content_hash).where(any_of(raw_responses.c.content_hash))
 
 
 def _erase(
@@ -146,8 +142,8 @@ def _erase(
     )
     ids = [row.id for row in rows]
     closed = set(page_ids)
-    closed |= {row.id for batch in batches(ids) for row in tx.all(_pages_of_articles, {"wanted": batch})}
-    freed = {row.content_hash for batch in batches(closed) for row in tx.all(_raw_of_pages, {"wanted": batch})}
+    closed |= {row.id for row in tx.all_of(_pages_of_articles, ids)}
+    freed = {row.content_hash for row in tx.all_of(_raw_of_pages, closed)}
     for page_id in sorted(closed):
         for statement in (_blank_entries, _close_pages, _drop_raw_of_pages, _drop_parts):
             tx.run(statement, {"page": page_id})
@@ -157,9 +153,7 @@ def _erase(
 
 def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
     """Return those of the content hashes that something refers to."""
-    return frozenset(
-        row.content_hash for batch in batches(content_hashes) for row in tx.all(_still_there, {"wanted": batch})
-    )
+    return frozenset(row.content_hash for row in tx.all_of(_still_there, content_hashes))
 
 
 _waits: Final = exists().where(

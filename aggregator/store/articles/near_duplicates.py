@@ -19,20 +19,16 @@ from aggregator.identity.fingerprint import (
     is_boilerplate,
 )
 from aggregator.models.records import ArticleId
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_sample
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import articles, fingerprints
 
 _KEPT: Final = MAX_DOCUMENTS + 2  # rows of one hash: enough to know it for boilerplate
 _ENOUGH: Final = int(MAX_DOCUMENTS / MAX_SITE_SHARE) + 1  # articles of a site, beyond which its share cannot matter
 
-_holders: Final = select(fingerprints.c.hash, fingerprints.c.article_n).where(
-    fingerprints.c.hash.in_(bindparam("hashes", expanding=True))
-)
-_sites: Final = select(articles.c.n, articles.c.site).where(
-    articles.c.n.in_(bindparam("numbers", expanding=True)), articles.c.merged_into.is_(None)
-)
+_holders: Final = select(fingerprints.c.hash, fingerprints.c.article_n).where(any_of(fingerprints.c.hash))
+_sites: Final = select(articles.c.n, articles.c.site).where(any_of(articles.c.n), articles.c.merged_into.is_(None))
 _site_size: Final = select(func.count()).select_from(
     select(articles.c.n)
     .where(articles.c.site == bindparam("of_site"), articles.c.n <= bindparam("up_to"))
@@ -40,14 +36,12 @@ _site_size: Final = select(func.count()).select_from(
     .subquery()
 )
 _texts: Final = (
-    select(articles.c.print_hash)
-    .where(articles.c.print_hash.in_(bindparam("hashes", expanding=True)), articles.c.n < bindparam("below"))
-    .distinct()
+    select(articles.c.print_hash).where(any_of(articles.c.print_hash), articles.c.n < bindparam("below")).distinct()
 )
 _candidate_columns: Final = select(
     articles.c.id, articles.c.print_hash, articles.c.print_size, articles.c.sample
 ).where(articles.c.n < bindparam("own"), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
-_by_n: Final = _candidate_columns.where(articles.c.n.in_(bindparam("numbers", expanding=True)))
+_by_n: Final = _candidate_columns.where(any_of(articles.c.n))
 _by_text: Final = _candidate_columns.where(articles.c.print_hash == bindparam("text")).limit(50)
 _drop: Final = delete(fingerprints).where(fingerprints.c.article_n == bindparam("article"))
 _NEWEST: Final = 2**62
@@ -104,12 +98,8 @@ def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, li
     """Return which other articles hold a hash of these texts, by hash, and the sites of those articles."""
     own = {text.number for text in texts}
     hashes = {hashed for text in texts for hashed in text.fingerprint.hashes}
-    held = [row for batch in batches(hashes) for row in tx.all(_holders, {"hashes": batch}) if row.article_n not in own]
-    sites = {
-        row.n: row.site
-        for batch in batches(row.article_n for row in held)
-        for row in tx.all(_sites, {"numbers": batch})
-    }
+    held = [row for row in tx.all_of(_holders, hashes) if row.article_n not in own]
+    sites = {row.n: row.site for row in tx.all_of(_sites, (row.article_n for row in held))}
     holders: dict[int, list[int]] = defaultdict(list)
     for row in held:
         if row.article_n in sites:
@@ -121,9 +111,7 @@ def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
     """Return which of these texts an older article has."""
     below = min((text.number for text in texts), default=0)
     return {
-        row.print_hash
-        for batch in batches(text.fingerprint.text_hash for text in texts)
-        for row in tx.all(_texts, {"hashes": batch, "below": below})
+        row.print_hash for row in tx.all_of(_texts, (text.fingerprint.text_hash for text in texts), {"below": below})
     }
 
 
@@ -131,7 +119,7 @@ def _candidates(
     tx: Transaction, text: Printed, numbers: Sequence[int], *, is_known: bool
 ) -> dict[ArticleId, Fingerprint]:
     """Return the older articles that share a hash or all words with a text."""
-    found = [row for batch in batches(numbers) for row in tx.all(_by_n, {"numbers": batch, "own": text.number})]
+    found = tx.all_of(_by_n, numbers, {"own": text.number})
     if is_known:
         found += tx.all(_by_text, {"text": text.fingerprint.text_hash, "own": text.number})
     return {

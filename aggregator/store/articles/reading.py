@@ -13,9 +13,9 @@ from aggregator.identity.identify import key_hash
 from aggregator.models.records import Article, ArticleId, FeedId, Key, RawResponse
 from aggregator.ports.store_records import ArticleFilter, Revision
 from aggregator.store.articles.search import find
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction, load_strings
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import aliases, article_urls, articles, entries, feeds, pages, raw_responses, revisions
 from aggregator.store.identity.partition import resolve
 from aggregator.store.queue.page_parts import raw_parts_of
@@ -50,51 +50,43 @@ _articles: Final[Select[Any]] = (
     .join(revisions, (revisions.c.article_id == articles.c.id) & (revisions.c.number == articles.c.revision))
     .where(*_visible)
 )
-_by_ids: Final = _articles.where(articles.c.id.in_(bindparam("ids", expanding=True)))
-_merged: Final = select(articles.c.id, articles.c.merged_into).where(
-    articles.c.merged_into.in_(bindparam("ids", expanding=True))
-)
+_by_ids: Final = _articles.where(any_of(articles.c.id))
+_merged: Final = select(articles.c.id, articles.c.merged_into).where(any_of(articles.c.merged_into))
 _urls: Final = (
     select(aliases.c.article_id, article_urls.c.url)
     .join(article_urls, article_urls.c.url_hash == aliases.c.hash)
-    .where(aliases.c.article_id.in_(bindparam("ids", expanding=True)))
+    .where(any_of(aliases.c.article_id))
     .order_by(article_urls.c.seen_at, article_urls.c.url)
 )
 _sightings: Final = (
     select(pages.c.article_id, entries.c.feed_id, func.min(entries.c.id).label("first"))
     .join(entries, entries.c.page_id == pages.c.id)
-    .where(pages.c.article_id.in_(bindparam("ids", expanding=True)))
+    .where(any_of(pages.c.article_id))
     .group_by(pages.c.article_id, entries.c.feed_id)
     .order_by(func.min(entries.c.id))
 )
-_feed_names: Final = select(feeds.c.id, feeds.c.name, feeds.c.url, feeds.c.tags).where(
-    feeds.c.id.in_(bindparam("ids", expanding=True))
-)
+_feed_names: Final = select(feeds.c.id, feeds.c.name, feeds.c.url, feeds.c.tags).where(any_of(feeds.c.id))
 
 
 def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, Article]:
     """Return those of the articles that are there to be read, in no order."""
-    return {article.id: article for batch in batches(ids) for article in _complete(tx, tx.all(_by_ids, {"ids": batch}))}
+    return {article.id: article for article in _complete(tx, tx.all_of(_by_ids, ids))}
 
 
 def _complete(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Article]:
     """Add what stands in other tables: all addresses, all feeds."""
     ids = [row.id for row in rows]
     urls: dict[str, list[str]] = defaultdict(list)
-    for row in _all(tx, _urls, ids):
+    for row in tx.all_of(_urls, ids):
         urls[row.article_id].append(row.url)
-    part_of = dict.fromkeys(ids) | {row.id: row.merged_into for row in _all(tx, _merged, ids)}
+    part_of = dict.fromkeys(ids) | {row.id: row.merged_into for row in tx.all_of(_merged, ids)}
     seen_in: dict[str, list[int | None]] = {row.id: [row.feed_id] for row in rows}
-    sightings = _all(tx, _sightings, part_of)
+    sightings = tx.all_of(_sightings, part_of)
     for row in sorted(sightings, key=lambda row: row.first):
         seen_in[part_of[row.article_id] or row.article_id].append(row.feed_id)
     wanted = {feed for found in seen_in.values() for feed in found}
-    named = {row.id: row for row in _all(tx, _feed_names, wanted)}
+    named = {row.id: row for row in tx.all_of(_feed_names, wanted)}
     return [_article(row, urls[row.id], [named[feed] for feed in seen_in[row.id] if feed in named]) for row in rows]
-
-
-def _all(tx: Transaction, query: Any, ids: Iterable[Any]) -> list[Row[Any]]:
-    return [row for batch in batches(ids) for row in tx.all(query, {"ids": batch})]
 
 
 def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[Row[Any]]) -> Article:

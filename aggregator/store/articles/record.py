@@ -25,9 +25,9 @@ from aggregator.store.articles.rows import (
     revise,
 )
 from aggregator.store.articles.walls import fail_walls
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import FETCHED, NEVER, articles, pages
 from aggregator.store.identity.decisions import Said, record_all_decisions
 from aggregator.store.identity.partition import WITHDRAWN, note_edges, note_urls, point, repartition
@@ -39,7 +39,7 @@ _Kind = Literal["new", "updated", "unchanged", "duplicate"]
 
 _pages: Final = (
     select(*TEXT_COLUMNS, pages.c.host_id, pages.c.token)
-    .where(pages.c.id.in_(bindparam("ids", expanding=True)), pages.c.state == FETCHED)
+    .where(any_of(pages.c.id), pages.c.state == FETCHED)
     .order_by(pages.c.id)
     .with_for_update()
 )
@@ -78,11 +78,7 @@ def record_articles(
     Articles that nothing connects with any other are saved first and together, the others after them one by one.
     """
     tx.dialect.lock_identity(tx.conn)
-    rows = {
-        row.id: row
-        for batch in batches(outcome.page.id for outcome in outcomes)
-        for row in tx.all(_pages, {"ids": batch})
-    }
+    rows = {row.id: row for row in tx.all_of(_pages, (outcome.page.id for outcome in outcomes))}
     held = [
         (one, draft)
         for one, draft in zip(outcomes, drafts, strict=True)

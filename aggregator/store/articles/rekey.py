@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, exists, se
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
 from aggregator.models.records import OWN_CONTENT, EvidenceKind, Identity, Key
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import DONE, DUE, article_urls, articles, evidence, pages
 from aggregator.store.identity.partition import RULES, load_edge, note_edges, repartition
 from aggregator.store.queue.feeds import read_property, write_property
@@ -54,7 +54,7 @@ _rename_page: Final = (
     .values(key=bindparam("new_key"), key_hash=bindparam("new_hash"))
 )
 _own_articles: Final = select(articles.c.n, articles.c.id, articles.c.key, articles.c.url, articles.c.site).where(
-    articles.c.key_hash.in_(bindparam("hashes", expanding=True))
+    any_of(articles.c.key_hash)
 )
 _rename_article: Final = (
     update(articles)
@@ -124,7 +124,7 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
     """Do the same for a key that only evidence names; where the old rules gave it, it reads like the address."""
     heir = identify(key).key or key
-    if heir == key or tx.all(_own_articles, {"hashes": [key_hash(key)]}):
+    if heir == key or tx.all_of(_own_articles, [key_hash(key)]):
         return set()
     _rename_edges(tx, key, heir)
     return {key, heir}
@@ -136,7 +136,7 @@ def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
     for bridge in bridges:
         tx.run(_drop_edge, {"edge": bridge.id})
     hashes = [key_hash(key), *(bridge.key_hash for bridge in bridges)]
-    rows = {row.n: row for batch in batches(hashes) for row in tx.all(_own_articles, {"hashes": batch})}
+    rows = {row.n: row for row in tx.all_of(_own_articles, hashes)}
     return [rows[n] for n in sorted(rows)]
 
 
@@ -150,7 +150,7 @@ def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identit
     heir = identify(article.url).key or key
     if heir == key:
         return {key}
-    if tx.all(_own_articles, {"hashes": [key_hash(heir)]}):
+    if tx.all_of(_own_articles, [key_hash(heir)]):
         note_edges(tx, [_bridge(key, heir, article)], tx.now)
         tx.run(_end_visits, {"hashed": key_hash(key)})
     else:

@@ -16,7 +16,7 @@ from aggregator.models.records import ArticleId, Identity, Key
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store.articles.near_duplicates import Printed, keep_fingerprints
 from aggregator.store.articles.search import forget_text, index_texts
-from aggregator.store.db.any_of import among
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump, dump_extraction_rest, dump_sample
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import text_hash
@@ -159,7 +159,7 @@ def _values(incoming: Incoming) -> dict[str, Any]:
     }
 
 
-_numbers: Final = select(articles.c.id, articles.c.n).where(among(articles.c.key_hash))
+_numbers: Final = select(articles.c.id, articles.c.n).where(any_of(articles.c.key_hash))
 
 
 def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
@@ -178,7 +178,7 @@ def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
         for incoming in new
     ]
     tx.add(articles, rows)
-    numbers = {row.id: row.n for row in tx.among(_numbers, (key_hash(incoming.key) for incoming in new))}
+    numbers = {row.id: row.n for row in tx.all_of(_numbers, (key_hash(incoming.key) for incoming in new))}
     _insert_revisions(tx, ((incoming, 1) for incoming in new))
     _settle_texts(tx, {numbers[incoming.id]: incoming for incoming in new}, are_new=True)
 

@@ -24,9 +24,8 @@ from aggregator.models.records import ArticleId, EvidenceKind, HostId, Key, Page
 from aggregator.ports.store_records import Decision
 from aggregator.store.articles.rows import Text, restore_revision
 from aggregator.store.articles.search import forget_text
-from aggregator.store.db.any_of import among
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import FETCHED, NEVER, articles, changes, entries, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.decisions import Said, record_all_decisions
@@ -87,7 +86,7 @@ _announced: Final = (
 _pages_of: Final = select(facts.c.page_id).where(
     facts.c.host == bindparam("at_host"),
     facts.c.hash == bindparam("document"),
-    facts.c.page_id.in_(bindparam("ids", expanding=True)),
+    any_of(facts.c.page_id),
 )
 _standing: Final = (  # articles whose current text is that of the wall, and at which page
     select(articles, pages.c.id.label("of_page"))
@@ -99,7 +98,7 @@ _standing: Final = (  # articles whose current text is that of the wall, and at 
 )
 _rows: Final = (
     select(pages.c.id, pages.c.host_id, pages.c.url, pages.c.key, pages.c.article_id)
-    .where(pages.c.id.in_(bindparam("values", expanding=True)))
+    .where(any_of(pages.c.id))
     .order_by(pages.c.id)
 )
 
@@ -137,8 +136,7 @@ def _is_wall(tx: Transaction, document: _Document) -> bool:
 
 
 def _pages_at(tx: Transaction, wall: _Document, wanted: Collection[PageId]) -> set[PageId]:
-    found = (tx.all(_pages_of, {**_named(wall), "ids": batch}) for batch in batches(wanted))
-    return {PageId(row.page_id) for rows in found for row in rows}
+    return {PageId(row.page_id) for row in tx.all_of(_pages_of, wanted, _named(wall))}
 
 
 def _decision(page: Row[Any]) -> Decision:
@@ -181,7 +179,7 @@ def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | N
 
 # --- articles ---------------------------------------------------------------------------------------------------------
 
-_texts_of: Final = select(facts.c.text_hash).where(facts.c.page_id.in_(bindparam("values", expanding=True)))
+_texts_of: Final = select(facts.c.text_hash).where(any_of(facts.c.page_id))
 _earlier: Final = (
     select(revisions).where(revisions.c.article_id == bindparam("article")).order_by(revisions.c.number.desc())
 )
@@ -194,7 +192,7 @@ _withdraw_row: Final = (
     .values(merged_into=WITHDRAWN, revision=0, near_duplicate_of=None, near_score=None)
 )
 _claims: Final = select(evidence.c.id, evidence.c.key, evidence.c.other).where(
-    or_(among(evidence.c.key_hash), among(evidence.c.other_hash)),
+    or_(any_of(evidence.c.key_hash), any_of(evidence.c.other_hash)),
     evidence.c.kind.in_(_OF_PAGES),
     evidence.c.seen_at >= bindparam("since"),
 )
@@ -237,6 +235,6 @@ def _print(revision: Row[Any]) -> Fingerprint:
 def _drop_claims(tx: Transaction, row: Row[Any]) -> set[Key]:
     """Drop the evidence that came with an article's current text; return the keys at its ends."""
     hashed = [row.key_hash]
-    claims = tx.among(_claims, hashed, {"since": row.recorded_at})
+    claims = tx.all_of(_claims, hashed, {"since": row.recorded_at})
     tx.run_all(_drop, [{"edge": claim.id} for claim in claims])
     return {Key(end) for claim in claims for end in (claim.key, claim.other)}

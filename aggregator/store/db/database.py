@@ -11,17 +11,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Engine, Table
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.engine import CursorResult, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from aggregator.ports.protocols import Clock
-from aggregator.store.db.any_of import HASHES
+from aggregator.store.db.any_of import VALUES, batches
 from aggregator.store.db.dialects import Dialect, SqliteDialect, insert_new, translated
-from aggregator.store.db.executemany import run_all
-from aggregator.store.db.group_commit import Group, Piece
-from aggregator.store.db.hashes import batches
+from aggregator.store.db.group_commit import GroupCommit, Pending
 
 logger = logging.getLogger(__name__)
 
@@ -52,25 +50,20 @@ class Transaction:
         """Execute once."""
         return self.conn.execute(statement, parameters)
 
-    def run_all(self, statement: ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute for each row; `statement` is one that lasts, each row has the names of the first."""
+    def run_all(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute for each row; each row has the names of the first."""
         if rows:
-            run_all(self.conn, statement, rows)
+            self.conn.execute(statement, rows)
 
     def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         """Return all rows."""
         return self.conn.execute(statement, parameters).all()
 
-    def all_of(self, statement: Executable, values: Iterable[Any]) -> list[Row[Any]]:
-        """Return all rows for the list parameter `values`, however many they are."""
-        return [row for batch in batches(values) for row in self.all(statement, {"values": batch})]
-
-    def among(
-        self, statement: Executable, hashes: Iterable[bytes], parameters: Mapping[str, Any] = MappingProxyType({})
-    ) -> Sequence[Row[Any]]:
-        """Return all rows for hashes, however many they are; `statement` has `among` in it."""
-        distinct = list(dict.fromkeys(hashes))
-        return self.all(statement, {**parameters, HASHES: distinct}) if distinct else ()
+    def all_of(
+        self, statement: Executable, values: Iterable[Any], parameters: Mapping[str, Any] = MappingProxyType({})
+    ) -> list[Row[Any]]:
+        """Return all rows for a list of values of any length; `statement` has `any_of` in it."""
+        return [row for batch in batches(values) for row in self.all(statement, {**parameters, VALUES: batch})]
 
     def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
         """Return the first row."""
@@ -110,7 +103,7 @@ class Database:
         self._connection: Connection | None = None
         self._durable = False
         self._reader = dialect.reader()
-        self._group: Group[_Work] = Group(self._write_together)
+        self._group: GroupCommit[_Work] = GroupCommit(self._write_together)
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
         """Run `work` in one transaction, again when another transaction stopped it; `durable`: synced at the end.
@@ -149,25 +142,25 @@ class Database:
                         raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _write_together(self, pieces: Sequence[Piece[_Work]]) -> None:
+    def _write_together(self, group: Sequence[Pending[_Work]]) -> None:
         """Run all in one transaction; when one of them fails, each in its own."""
-        if len(pieces) > 1:
+        if len(group) > 1:
             try:
-                with self._writing(any(piece.work.durable for piece in pieces)) as conn:
-                    for alike in _alike(pieces):
-                        items = [piece.work.item for piece in alike]
-                        results = alike[0].work.run(self._transaction(conn), items)
-                        for piece, result in zip(alike, results, strict=True):
-                            piece.result = result
+                with self._writing(any(pending.work.durable for pending in group)) as conn:
+                    for same in _by_work(group):
+                        items = [pending.work.item for pending in same]
+                        results = same[0].work.run(self._transaction(conn), items)
+                        for pending, result in zip(same, results, strict=True):
+                            pending.result = result
             except Exception:
                 logger.debug("shared transaction failed", exc_info=True)
             else:
                 return
-        for piece in pieces:
+        for pending in group:
             try:
-                piece.result = self._write_alone(piece.work)
+                pending.result = self._write_alone(pending.work)
             except BaseException as error:  # noqa: BLE001 - raised again in the thread whose work it was
-                piece.error = error
+                pending.error = error
 
     @property
     def engine(self) -> Engine:
@@ -231,9 +224,9 @@ class Database:
             self._reader.dispose()
 
 
-def _alike(pieces: Sequence[Piece[_Work]]) -> Iterable[Sequence[Piece[_Work]]]:
-    """Return the pieces by what is to be run."""
-    by_run: dict[object, list[Piece[_Work]]] = {}
-    for piece in pieces:
-        by_run.setdefault(piece.work.run, []).append(piece)
+def _by_work(group: Sequence[Pending[_Work]]) -> Iterable[Sequence[Pending[_Work]]]:
+    """Return the writes that run the same function, together."""
+    by_run: dict[object, list[Pending[_Work]]] = {}
+    for pending in group:
+        by_run.setdefault(pending.work.run, []).append(pending)
     return by_run.values()

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool, StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from aggregator.errors import MissingExtraError, StorageError
 
@@ -29,8 +29,8 @@ Insert = sqlite.Insert | postgresql.Insert
 
 @cache
 def insert(dialect: str, table: Table) -> Insert:
-    """Return an INSERT that knows ON CONFLICT, for a dialect's name."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    """Return an INSERT that knows ON CONFLICT and returns nothing, for a dialect's name."""
+    return (sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)).inline()
 
 
 @cache
@@ -65,19 +65,19 @@ class Dialect(Protocol):
         ...
 
     def lock_identity(self, conn: Connection) -> None:
-        """Be the only one who decides what is one article, to the end of the transaction."""
+        """Take the identity lock: only one transaction at a time may merge or split articles."""
         ...
 
     def lock_upgrade(self, conn: Connection) -> None:
-        """Be the only one who changes the schema, to the end of the transaction."""
+        """Take the upgrade lock: only one transaction at a time may change the schema."""
         ...
 
     def try_lock_queue(self, conn: Connection) -> bool:
-        """Be the only one who fills a fleet's queue, to the end of the transaction; False: another one is."""
+        """Take the queue lock until the transaction ends; False: another transaction fills the fleet's queue."""
         ...
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
-        """Before a transaction: its commit survives a power cut, or may be lost whole in one."""
+        """Set, before a transaction, whether its commit is synced and survives a power cut."""
         ...
 
     def is_transient(self, error: DBAPIError) -> bool:
@@ -100,8 +100,8 @@ class SqliteDialect:
     each other at once, whatever the timeout.
 
     Commits are not synced one by one (`synchronous = NORMAL`): a power cut may take the last of them, each whole, and
-    what they recorded is simply done again. Before a number leaves the house (publish) and before bytes are deleted
-    (forget, retention) the commit is synced (`FULL`), and with it all that came before.
+    what they recorded is done again. Before a number is published and before bytes are deleted (forget, retention)
+    the commit is synced (`FULL`), and with it all commits before it.
     """
 
     name = "sqlite"
@@ -120,14 +120,14 @@ class SqliteDialect:
         _refuse_writing(self)
         engine = self._engine("rwc", StaticPool)
         event.listen(engine, "connect", _set_up_writer)
-        engine.dialect.do_begin = _begin_immediate  # type: ignore[method-assign] # see _begin_immediate
+        event.listen(engine, "begin", _begin_immediate)
         return engine
 
     def reader(self) -> Engine:
         """A few connections that cannot write."""
         engine = self._engine("ro" if self.readonly else "rw", QueuePool)
         event.listen(engine, "connect", _set_up_reader)
-        engine.dialect.do_begin = _begin_deferred  # type: ignore[method-assign] # see _begin_immediate
+        event.listen(engine, "begin", _begin_deferred)
         return engine
 
     def _engine(self, mode: str, pool: type[QueuePool] | type[StaticPool]) -> Engine:
@@ -212,13 +212,13 @@ def _set_up_reader(connection: sqlite3.Connection, record: object) -> None:
     connection.execute("PRAGMA query_only=ON")
 
 
-def _begin_immediate(dbapi_connection: PoolProxiedConnection) -> None:
-    """Begin as the dialect's own step: with a listener for it, SQLAlchemy looks for listeners at every statement."""
-    dbapi_connection.cursor().execute("BEGIN IMMEDIATE")
+def _begin_immediate(conn: Connection) -> None:
+    """Begin as SQLAlchemy's documentation of SQLite says; the driver itself begins nothing (`isolation_level`)."""
+    conn.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _begin_deferred(dbapi_connection: PoolProxiedConnection) -> None:
-    dbapi_connection.cursor().execute("BEGIN")
+def _begin_deferred(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN")
 
 
 class PostgresDialect:

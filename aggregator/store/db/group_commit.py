@@ -1,4 +1,4 @@
-"""Work of many threads, done by one of them at a time and many at once. Knows no database."""
+"""Group commit: the writes of many threads share one transaction. Knows no database."""
 
 from __future__ import annotations
 
@@ -9,77 +9,68 @@ from typing import Generic, TypeVar
 
 W = TypeVar("W")
 
-_MOST = 64  # pieces of work in one go
+_LARGEST_GROUP = 64
 
 
-class Piece(Generic[W]):
-    """One thread's work and what became of it: a result or an error."""
+class Pending(Generic[W]):
+    """One thread's write and its outcome: a result or an error."""
 
     def __init__(self, work: W) -> None:
         self.work = work
         self.result: object = None
         self.error: BaseException | None = None
         self.is_done = False
-        self._asleep = threading.Lock()  # held while nobody has woken it; a third of the cost of an Event
-        self._asleep.acquire()
-
-    def wait(self) -> None:
-        """Wait until it is done, or until its own thread has to do what waits."""
-        self._asleep.acquire()
-
-    def wake(self) -> None:
-        """Let its thread go on; once for each wait at most."""
-        self._asleep.release()
+        self.wakeup = threading.Event()  # set when the write is done, or when its own thread has to lead the next group
 
 
-class Group(Generic[W]):
-    """Lets one thread at a time do what all of them want; the next one takes over after each go.
+class GroupCommit(Generic[W]):
+    """Lets one thread at a time, the leader, carry out the writes of all waiting threads.
 
     With one writer behind a lock every transaction of 32 threads pays for its own BEGIN, COMMIT and change of thread;
     together they pay once (measured on unchanged polls: docs/performance.md).
     """
 
-    def __init__(self, perform: Callable[[Sequence[Piece[W]]], None]) -> None:
+    def __init__(self, perform: Callable[[Sequence[Pending[W]]], None]) -> None:
         self._perform = perform
-        self._gate = threading.Lock()
-        self._waiting: deque[Piece[W]] = deque()
-        self._busy = False
+        self._lock = threading.Lock()
+        self._waiting: deque[Pending[W]] = deque()
+        self._has_leader = False
 
     @property
     def waiting(self) -> int:
-        """How many pieces nobody has taken up yet."""
+        """How many writes no leader has taken yet."""
         return len(self._waiting)
 
     def run(self, work: W) -> object:
-        """Return what `work` gives, once somebody has done it; raise what it raised."""
-        piece = Piece(work)
-        with self._gate:
-            self._waiting.append(piece)
-            leads = not self._busy
-            self._busy = True
+        """Return the result of `work` once a leader has carried it out; raise what it raised."""
+        pending = Pending(work)
+        with self._lock:
+            self._waiting.append(pending)
+            leads = not self._has_leader
+            self._has_leader = True
         if not leads:
-            piece.wait()
-        if not piece.is_done:
+            pending.wakeup.wait()
+        if not pending.is_done:
             self._lead()
-        if piece.error is not None:
-            raise piece.error
-        return piece.result
+        if pending.error is not None:
+            raise pending.error
+        return pending.result
 
     def _lead(self) -> None:
-        """Do what waits, this thread's piece among it, and hand over."""
-        with self._gate:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
+        """Carry out the waiting writes, this thread's among them, and make the next waiting thread the leader."""
+        with self._lock:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _LARGEST_GROUP))]
         try:
-            self._perform(batch)
-        except BaseException as error:  # noqa: BLE001 - raised again in every thread that waits for it
-            for piece in batch:
-                piece.error = piece.error or error
+            self._perform(group)
+        except BaseException as error:  # noqa: BLE001 - raised again in every thread of the group
+            for pending in group:
+                pending.error = pending.error or error
         finally:
-            with self._gate:
-                heir = self._waiting[0] if self._waiting else None
-                self._busy = heir is not None
-            for piece in batch:
-                piece.is_done = True
-                piece.wake()
-            if heir is not None:
-                heir.wake()
+            with self._lock:
+                successor = self._waiting[0] if self._waiting else None
+                self._has_leader = successor is not None
+            for pending in group:
+                pending.is_done = True
+                pending.wakeup.set()
+            if successor is not None:
+                successor.wakeup.set()

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, select
 
 from aggregator.identity.identify import key_hash
 from aggregator.models.records import ArticleId, Key
 from aggregator.ports.store_records import Decision
+from aggregator.store.db.any_of import any_of, batches
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import aliases, article_urls, decisions
 
 _last: Final = (
     select(decisions)
     .where(
-        decisions.c.url_hash.in_(bindparam("urls", expanding=True)),
-        decisions.c.source.in_(bindparam("sources", expanding=True)),
+        any_of(decisions.c.url_hash, "urls"),
+        any_of(decisions.c.source, "sources"),
     )
     .order_by(decisions.c.id)
 )
@@ -84,30 +84,25 @@ def _says(decision: Decision, article: ArticleId | None) -> tuple[object, ...]:
     return (decision.key, decision.verdict, decision.rule, decision.detail, article)
 
 
-_by_url: Final = select(decisions).where(decisions.c.url_hash.in_(bindparam("hashes", expanding=True)))
-_by_key: Final = select(decisions).where(decisions.c.key_hash.in_(bindparam("hashes", expanding=True)))
-_by_article: Final = select(decisions).where(decisions.c.article_id.in_(bindparam("ids", expanding=True)))
-_articles_of: Final = select(aliases.c.article_id).where(aliases.c.hash.in_(bindparam("hashes", expanding=True)))
+_by_url: Final = select(decisions).where(any_of(decisions.c.url_hash))
+_by_key: Final = select(decisions).where(any_of(decisions.c.key_hash))
+_by_article: Final = select(decisions).where(any_of(decisions.c.article_id))
+_articles_of: Final = select(aliases.c.article_id).where(any_of(aliases.c.hash))
 _urls_of: Final = (
     select(article_urls.c.url_hash)
     .join(aliases, aliases.c.hash == article_urls.c.url_hash)
-    .where(aliases.c.article_id.in_(bindparam("ids", expanding=True)))
+    .where(any_of(aliases.c.article_id))
 )
 
 
 def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
     """Return what was decided about these addresses and keys and the article that they lead to, oldest first."""
     of_urls, of_keys = [key_hash(url) for url in urls], [key_hash(key) for key in keys]
-    found = {row.article_id for batch in batches(of_urls + of_keys) for row in tx.all(_articles_of, {"hashes": batch})}
-    of_urls += [row.url_hash for batch in batches(found) for row in tx.all(_urls_of, {"ids": batch})]
+    found = {row.article_id for row in tx.all_of(_articles_of, of_urls + of_keys)}
+    of_urls += [row.url_hash for row in tx.all_of(_urls_of, found)]
     rows: dict[int, Row[Any]] = {}
-    for query, name, values in (
-        (_by_url, "hashes", of_urls),
-        (_by_key, "hashes", of_keys),
-        (_by_article, "ids", list(found)),
-    ):
-        for batch in batches(values):
-            rows |= {row.id: row for row in tx.all(query, {name: batch})}
+    for query, values in ((_by_url, of_urls), (_by_key, of_keys), (_by_article, found)):
+        rows |= {row.id: row for row in tx.all_of(query, values)}
     return tuple(_decision(rows[n]) for n in sorted(rows))
 
 

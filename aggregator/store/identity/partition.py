@@ -17,7 +17,7 @@ from aggregator.identity.evidence import Edge, KeyFacts, Refusal, judge, refusal
 from aggregator.identity.identify import key_hash
 from aggregator.models.records import ArticleId, EvidenceKind, Identity, Key
 from aggregator.ports.store_records import Decision
-from aggregator.store.db.any_of import HASHES, among
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_sample
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
@@ -33,12 +33,12 @@ WITHDRAWN: Final = "withdrawn"  # stands in `merged_into` of an article that tur
 _known_urls: Final = (
     select(aliases.c.hash, articles.c.page_id)
     .join(articles, articles.c.id == aliases.c.article_id)
-    .where(among(aliases.c.hash))
+    .where(any_of(aliases.c.hash))
 )
 _known_keys: Final = select(articles.c.key_hash.label("hash"), articles.c.page_id).where(
-    among(articles.c.key_hash), articles.c.merged_into.is_distinct_from(WITHDRAWN)
+    any_of(articles.c.key_hash), articles.c.merged_into.is_distinct_from(WITHDRAWN)
 )
-_alias_rows: Final = select(aliases).where(among(aliases.c.hash))
+_alias_rows: Final = select(aliases).where(any_of(aliases.c.hash))
 
 
 def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
@@ -50,13 +50,13 @@ def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]
     return {
         row.hash: row.page_id
         for query, hashes in ((_known_keys, keys), (_known_urls, urls))
-        for row in tx.among(query, hashes)
+        for row in tx.all_of(query, hashes)
     }
 
 
 def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
     """Return which articles these hashes of keys and addresses mean."""
-    return {row.hash: ArticleId(row.article_id) for row in tx.among(_alias_rows, hashes)}
+    return {row.hash: ArticleId(row.article_id) for row in tx.all_of(_alias_rows, hashes)}
 
 
 def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
@@ -141,8 +141,8 @@ def note_edges(tx: Transaction, edges: Collection[Edge], at: datetime) -> None:
 
 
 _touching: Final = union_all(
-    select(evidence).where(among(evidence.c.key_hash)),
-    select(evidence).where(among(evidence.c.other_hash)),
+    select(evidence).where(any_of(evidence.c.key_hash)),
+    select(evidence).where(any_of(evidence.c.other_hash)),
 )
 
 
@@ -167,7 +167,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
     edges: set[Edge] = set()
     fringe = set(found)
     while fringe:
-        rows = tx.among(_touching, map(key_hash, fringe))
+        rows = tx.all_of(_touching, map(key_hash, fringe))
         new = ({load_edge(row) for row in rows} | wordpress_edges(tx, fringe)) - edges
         edges |= new
         fringe = {key for edge in new if refusal_alone(edge) is None for key in (edge.key, edge.other)} - found
@@ -180,7 +180,7 @@ def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
     hashes = {key_hash(key): key for key in keys}
     touched = {
         hashes[hashed]
-        for row in tx.among(_touching, hashes)
+        for row in tx.all_of(_touching, hashes)
         for hashed in (row.key_hash, row.other_hash)
         if hashed in hashes
     }
@@ -199,7 +199,7 @@ _owners: Final = select(
     articles.c.sample,
     articles.c.merged_into,
     articles.c.forgotten_at,
-).where(among(articles.c.key_hash), articles.c.merged_into.is_distinct_from(WITHDRAWN))
+).where(any_of(articles.c.key_hash), articles.c.merged_into.is_distinct_from(WITHDRAWN))
 _merge: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=bindparam("survivor"))
 _move_aliases: Final = (
     update(aliases).where(aliases.c.article_id == bindparam("merged")).values(article_id=bindparam("survivor"))
@@ -207,8 +207,8 @@ _move_aliases: Final = (
 _follow: Final = (
     update(articles).where(articles.c.merged_into == bindparam("merged")).values(merged_into=bindparam("survivor"))
 )
-_urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(among(article_urls.c.key_hash))
-_forget_aliases: Final = delete(aliases).where(among(aliases.c.hash))
+_urls_of_keys: Final = select(article_urls.c.url_hash, article_urls.c.key_hash).where(any_of(article_urls.c.key_hash))
+_forget_alias: Final = delete(aliases).where(aliases.c.hash == bindparam("lost"))
 
 
 def repartition(
@@ -230,7 +230,7 @@ def repartition(
     Returns which articles the keys mean now, by hash; those that mean none are left out.
     """
     found, edges = _component(tx, keys)
-    by_key = {Key(row.key): row for row in tx.among(_owners, map(key_hash, found))}
+    by_key = {Key(row.key): row for row in tx.all_of(_owners, map(key_hash, found))}
     if not edges:  # no evidence: each key is on its own
         nobodys = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
         own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
@@ -302,8 +302,7 @@ def _settle(
 
 def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
     """Make keys and their addresses mean articles, by key hash; those of `orphans` mean none any more."""
-    urls = {row.url_hash: row.key_hash for row in tx.among(_urls_of_keys, [*wanted, *orphans])}
+    urls = {row.url_hash: row.key_hash for row in tx.all_of(_urls_of_keys, [*wanted, *orphans])}
     point(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
     lost = resolve(tx, orphans).keys()  # an address that only leads elsewhere stays known
-    if lost:
-        tx.run(_forget_aliases, {HASHES: [*lost, *(url for url, key in urls.items() if key in lost)]})
+    tx.run_all(_forget_alias, [{"lost": one} for one in [*lost, *(url for url, key in urls.items() if key in lost)]])

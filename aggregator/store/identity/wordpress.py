@@ -13,18 +13,18 @@ from sqlalchemy import Row, bindparam, select
 from aggregator.identity.evidence import Blog, Edge, edges_of_wordpress, parse_wordpress_shortlink, post_of_key
 from aggregator.identity.identify import key_hash
 from aggregator.models.records import Key
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import blogs, short_links
 
 _PREFIX: Final = "https://wp.me/"
-_places: Final = select(blogs).where(blogs.c.number.in_(bindparam("numbers", expanding=True)))
+_places: Final = select(blogs).where(any_of(blogs.c.number))
 _blogs_at: Final = select(blogs.c.number).where(blogs.c.host == bindparam("at_host"))
 _links_of_blog: Final = select(short_links.c.key).where(short_links.c.blog == bindparam("of_blog"))
 _links_of_post: Final = select(short_links.c.key).where(
     short_links.c.blog == bindparam("of_blog"), short_links.c.post == bindparam("of_post")
 )
-_known: Final = select(short_links.c.key_hash).where(short_links.c.key_hash.in_(bindparam("hashes", expanding=True)))
+_known: Final = select(short_links.c.key_hash).where(any_of(short_links.c.key_hash))
 
 
 def is_short_link(key: Key) -> bool:
@@ -41,7 +41,7 @@ def note_short_links(tx: Transaction, keys: Iterable[Key | None]) -> set[Key]:
     """Keep the short links among these keys; return those that were not known before."""
     seen = {key for key in keys if key is not None and key.startswith(_PREFIX)}
     posts = {key: post for key in seen if (post := parse_wordpress_shortlink(key)) is not None}
-    known = {row.key_hash for batch in batches(map(key_hash, posts)) for row in tx.all(_known, {"hashes": batch})}
+    known = {row.key_hash for row in tx.all_of(_known, map(key_hash, posts))}
     new = {key: post for key, post in posts.items() if key_hash(key) not in known}
     rows = [{"key_hash": key_hash(key), "key": key, "blog": blog, "post": post} for key, (blog, post) in new.items()]
     tx.add(short_links, rows)
@@ -80,7 +80,7 @@ def _edges(tx: Transaction, number: int, links: Iterable[Key]) -> set[Edge]:
 
 
 def _at(tx: Transaction, number: int) -> list[Blog]:
-    return [_blog(row) for row in tx.all(_places, {"numbers": [number]})]
+    return [_blog(row) for row in tx.all_of(_places, [number])]
 
 
 def _blog(row: Row[Any]) -> Blog:  # Any: the columns of blogs

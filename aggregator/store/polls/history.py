@@ -11,9 +11,9 @@ from sqlalchemy import bindparam, func, select, update
 from aggregator.models.fetching import Cause
 from aggregator.models.records import FeedId, HostId
 from aggregator.ports.store_records import Claim, Gap, PollOutcome, PollRecord, PollRecorded
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import feeds, gaps, polls
 from aggregator.store.queue.feeds import state_values
 from aggregator.store.queue.hosts import lock_hosts
@@ -46,7 +46,7 @@ _save_states: Final = (
         **{name: bindparam(f"new_{name}", type_=feeds.c[name].type) for name in _state_columns},
     )
 )
-_there: Final = select(feeds.c.id).where(feeds.c.id.in_(bindparam("ids", expanding=True)))
+_there: Final = select(feeds.c.id).where(any_of(feeds.c.id))
 
 
 _fill_gaps: Final = (
@@ -77,7 +77,7 @@ def save_feeds(tx: Transaction, saved: Sequence[tuple[PollRecord, HostId, int]])
     """Save states and rows of history (record, host, new entries); a feed that is gone from the store stays gone."""
     tx.run_all(_save_states, [_state(record, host_id) for record, host_id, _ in saved])
     with_gaps = [record for record, _, _ in saved if record.gap is not None or record.filled_since is not None]
-    there = {row.id for batch in batches(one.feed_id for one in with_gaps) for row in tx.all(_there, {"ids": batch})}
+    there = {row.id for row in tx.all_of(_there, (one.feed_id for one in with_gaps))}
     for record in with_gaps:
         if record.feed_id in there:
             _save_gaps(tx, record)

@@ -20,8 +20,9 @@ from aggregator.identity.identify import key_hash
 from aggregator.models.records import OWN_CONTENT, EvidenceKind, FeedId, Key
 from aggregator.ports.store_records import Decision, Sighting
 from aggregator.store.articles.rows import Draft
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches, entry_hash
+from aggregator.store.db.hashes import entry_hash
 from aggregator.store.db.schema import entries, pages
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.urls import registrable_domain
@@ -74,12 +75,12 @@ KNOWN: Final = (  # what is asked of entries that are known
 _of_pages: Final = (
     select(*KNOWN, pages.c.key_hash.label("told_by"))
     .join(pages, pages.c.id == entries.c.page_id)
-    .where(pages.c.key_hash.in_(bindparam("values", expanding=True)), entries.c.feed_id == bindparam("feed"))
+    .where(any_of(pages.c.key_hash), entries.c.feed_id == bindparam("feed"))
     .order_by(entries.c.id)
 )
 _of_words: Final = (
     select(*KNOWN, entries.c.content_hash.label("told_by"))
-    .where(entries.c.feed_id == bindparam("feed"), entries.c.content_hash.in_(bindparam("values", expanding=True)))
+    .where(entries.c.feed_id == bindparam("feed"), any_of(entries.c.content_hash))
     .order_by(entries.c.id)
 )
 
@@ -110,16 +111,15 @@ def _older(
     tx: Transaction, query: Any, feed_id: FeedId, values: Iterable[Hashable], shown: set[bytes]
 ) -> dict[Hashable, list[Row[Any]]]:
     found: dict[Hashable, list[Row[Any]]] = defaultdict(list)
-    for batch in batches(values):
-        for row in tx.all(query, {"feed": feed_id, "values": batch}):
-            if row.entry_hash not in shown:
-                found[row.told_by].append(row)
+    for row in tx.all_of(query, values, {"feed": feed_id}):
+        if row.entry_hash not in shown:
+            found[row.told_by].append(row)
     return found
 
 
 # --- entries that moved -----------------------------------------------------------------------------------------------
 
-_led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(pages.c.id.in_(bindparam("ids", expanding=True)))
+_led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages.c.id))
 
 
 def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) -> set[Edge]:
@@ -133,7 +133,7 @@ def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) 
         if one.known is not None and one.is_changed and not one.is_recognised and one.known.page_id is not None
         if one.key is not None and one.known.title == one.sighting.entry.title
     ]
-    before = {row.id: row for batch in batches(page for _, page in moved) for row in tx.all(_led_to, {"ids": batch})}
+    before = {row.id: row for row in tx.all_of(_led_to, (page for _, page in moved))}
     return {
         Edge(
             key=one.key,
@@ -152,7 +152,7 @@ def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) 
 # --- what a feed has shown before -------------------------------------------------------------------------------------
 
 _entries_seen: Final = select(entries.c.entry_hash.label("hash"), entries.c.first_seen).where(
-    entries.c.feed_id == bindparam("feed"), entries.c.entry_hash.in_(bindparam("hashes", expanding=True))
+    entries.c.feed_id == bindparam("feed"), any_of(entries.c.entry_hash)
 )
 _pages_seen: Final = (
     select(
@@ -160,7 +160,7 @@ _pages_seen: Final = (
         func.min(entries.c.first_seen, type_=entries.c.first_seen.type).label("first_seen"),
     )
     .join(entries, entries.c.page_id == pages.c.id)
-    .where(entries.c.feed_id == bindparam("feed"), pages.c.key_hash.in_(bindparam("hashes", expanding=True)))
+    .where(entries.c.feed_id == bindparam("feed"), any_of(pages.c.key_hash))
     .group_by(pages.c.key_hash)
 )
 
@@ -182,8 +182,4 @@ def _key_of(sighting: Sighting) -> Key | None:
 
 
 def _first_seen(tx: Transaction, query: Any, feed_id: FeedId, hashes: Iterable[bytes]) -> dict[bytes, datetime]:
-    return {
-        row.hash: row.first_seen
-        for batch in batches(set(hashes))
-        for row in tx.all(query, {"feed": feed_id, "hashes": batch})
-    }
+    return {row.hash: row.first_seen for row in tx.all_of(query, hashes, {"feed": feed_id})}

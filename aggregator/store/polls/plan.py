@@ -14,7 +14,7 @@ from aggregator.models.records import Key
 from aggregator.ports.store_records import Claim, PollRecord, Sighting
 from aggregator.schedule.due_times import revisit_after_update
 from aggregator.store.articles.rows import Draft, draft_of
-from aggregator.store.db.any_of import among
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump_entry_rest
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import entry_hash
@@ -108,10 +108,8 @@ def apart(polls: Sequence[Plan]) -> tuple[list[Plan], list[Plan]]:
     return together, others
 
 
-_known_entries: Final = select(*KNOWN).where(entries.c.feed_id == bindparam("feed"), among(entries.c.entry_hash))
-_polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polled")).where(
-    feeds.c.id.in_(bindparam("values", expanding=True))
-)
+_known_entries: Final = select(*KNOWN).where(entries.c.feed_id == bindparam("feed"), any_of(entries.c.entry_hash))
+_polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polled")).where(any_of(feeds.c.id))
 
 
 def look_up_entries(tx: Transaction, polls: Sequence[Plan]) -> None:
@@ -131,7 +129,7 @@ def _sighted(tx: Transaction, prepared: Prepared, *, is_known: bool) -> list[Sig
     record = prepared.record
     known = {
         row.entry_hash: row
-        for row in tx.among(_known_entries, (one.entry_hash for one in sighted), {"feed": record.feed_id})
+        for row in tx.all_of(_known_entries, (one.entry_hash for one in sighted), {"feed": record.feed_id})
     }
     for one in sighted:
         one.known = known.get(one.entry_hash)
@@ -152,15 +150,15 @@ _pages: Final = select(
     pages.c.feed_id,
     pages.c.cause,
 )
-_pages_by_key: Final = _pages.where(among(pages.c.key_hash))
-_pages_by_id: Final = _pages.where(pages.c.id.in_(bindparam("values", expanding=True)))
+_pages_by_key: Final = _pages.where(any_of(pages.c.key_hash))
+_pages_by_id: Final = _pages.where(any_of(pages.c.id))
 
 
 def plan(tx: Transaction, polls: Sequence[Plan]) -> None:
     """Decide for each sighting: an article or a page that is known, or a new page."""
     open_ones = [one for poll in polls for one in poll.sighted if one.key is not None and not one.is_settled]
     articles = known_articles(tx, [one.key_hash for one in open_ones], [one.url_hash for one in open_ones])
-    by_key = {row.key_hash: row for row in tx.among(_pages_by_key, (one.key_hash for one in open_ones))}
+    by_key = {row.key_hash: row for row in tx.all_of(_pages_by_key, (one.key_hash for one in open_ones))}
     by_id = {row.id: row for row in tx.all_of(_pages_by_id, (page for page in articles.values() if page is not None))}
     for poll in polls:
         _plan_one(poll, articles, by_key, by_id)

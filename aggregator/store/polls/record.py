@@ -15,7 +15,7 @@ from aggregator.models.records import HostId, PageId
 from aggregator.ports.store_records import ArticleRecorded, PollRecorded
 from aggregator.store.articles.record import record_along
 from aggregator.store.articles.rows import TEXT_COLUMNS, Text
-from aggregator.store.db.any_of import among
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, pages
@@ -187,10 +187,10 @@ def _add_pages(tx: Transaction, polls: Sequence[Plan], ids: Mapping[str, HostId]
             }
         )
     tx.add(pages, rows)
-    return {row.key_hash: row for row in tx.among(_added, (new.key_hash for its in polls for new in its.new))}
+    return {row.key_hash: row for row in tx.all_of(_added, (new.key_hash for its in polls for new in its.new))}
 
 
-_added: Final = select(*TEXT_COLUMNS, pages.c.key_hash).where(among(pages.c.key_hash))
+_added: Final = select(*TEXT_COLUMNS, pages.c.key_hash).where(any_of(pages.c.key_hash))
 
 
 @cache

@@ -13,10 +13,10 @@ from aggregator.models.fetching import Cause, Validators
 from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, HostId, PageId, Subscription
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, SyncReport
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump, dump_feed_rest, load_feed_rest, load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import DUE, FETCHED, feeds, hosts, pages, properties
 from aggregator.store.queue.hosts import end_back_off, host_ids, lock_hosts, lower_feeds_due
 from aggregator.text.units import format_duration
@@ -102,7 +102,7 @@ _due_ids: Final = (
     .where(feeds.c.host_id == bindparam("host"), feeds.c.due_at <= bindparam("at"), feeds.c.enabled)
     .order_by(feeds.c.due_at, feeds.c.id)
 )
-_by_id: Final = _feeds.where(feeds.c.id.in_(bindparam("ids", expanding=True))).order_by(feeds.c.due_at, feeds.c.id)
+_by_id: Final = _feeds.where(any_of(feeds.c.id)).order_by(feeds.c.due_at, feeds.c.id)
 
 
 def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | None, limit: int) -> tuple[Feed, ...]:
@@ -112,7 +112,7 @@ def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | Non
         return tuple(_feed(row) for row in rows)
     due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
     wanted = [feed_id for feed_id in due if feed_id in scope.feeds][:limit]
-    return tuple(_feed(row) for batch in batches(wanted) for row in tx.all(_by_id, {"ids": batch}))
+    return tuple(_feed(row) for row in tx.all_of(_by_id, wanted))
 
 
 _make_due: Final = (
@@ -120,15 +120,13 @@ _make_due: Final = (
     .where(feeds.c.id == bindparam("feed"), feeds.c.due_at > bindparam("at"))
     .values(due_at=bindparam("at"))
 )
-_hosts_of: Final = select(feeds.c.id, feeds.c.host_id).where(
-    feeds.c.id.in_(bindparam("ids", expanding=True)), feeds.c.enabled
-)
+_hosts_of: Final = select(feeds.c.id, feeds.c.host_id).where(any_of(feeds.c.id), feeds.c.enabled)
 _raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).values(priority=1)
 
 
 def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
     """Make feeds due at `at` at the latest; somebody asked for it, so their hosts come first and no back-off counts."""
-    found = [row for batch in batches(feed_ids) for row in tx.all(_hosts_of, {"ids": batch})]
+    found = tx.all_of(_hosts_of, feed_ids)
     if not found:
         return
     host_rows = sorted({HostId(row.host_id) for row in found})

@@ -13,10 +13,10 @@ from aggregator.models.fetching import Cause
 from aggregator.models.records import ArticleId, Entry, FetchedPage, HostId, Key, PageFailed, PageId
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Decision
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_entry_rest, load_hops
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import FETCHED, NEVER, entries, feeds, folders, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import lock_hosts, lower_pages_due
@@ -52,7 +52,7 @@ _free: Final = (
 )
 _some: Final = _free.limit(bindparam("limit")).with_for_update(skip_locked=True)
 _free_after: Final = _free.where(pages.c.id > bindparam("last")).limit(bindparam("limit"))
-_chosen: Final = _free.where(pages.c.id.in_(bindparam("ids", expanding=True))).with_for_update(skip_locked=True)
+_chosen: Final = _free.where(any_of(pages.c.id)).with_for_update(skip_locked=True)
 _take: Final = (
     update(pages)
     .where(pages.c.id == bindparam("page"))
@@ -103,7 +103,7 @@ def _candidates(tx: Transaction, limit: int, folder: str, scope: RunScope | None
     if scope is None:
         return tx.all(_some, {**parameters, "limit": limit})
     ids = list(islice(_free_ids(tx, parameters, scope), limit))
-    return [row for batch in batches(ids) for row in tx.all(_chosen, {**parameters, "ids": batch})]
+    return tx.all_of(_chosen, ids, parameters)
 
 
 def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: RunScope) -> Iterator[int]:
@@ -116,14 +116,12 @@ def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: RunScope) -> I
 
 _first_entries: Final = (
     select(entries.c.page_id, func.min(entries.c.id).label("id"))
-    .where(entries.c.page_id.in_(bindparam("ids", expanding=True)))
+    .where(any_of(entries.c.page_id))
     .group_by(entries.c.page_id)
     .subquery()
 )
 _entries: Final = select(entries).join(_first_entries, _first_entries.c.id == entries.c.id)
-_all_entries: Final = (
-    select(entries).where(entries.c.page_id.in_(bindparam("ids", expanding=True))).order_by(entries.c.id)
-)
+_all_entries: Final = select(entries).where(any_of(entries.c.page_id)).order_by(entries.c.id)
 _columns: Final = (
     pages.c.id,
     pages.c.url,
@@ -163,11 +161,11 @@ def select_pages(source: FromClause, raw_hash: ColumnElement[str]) -> Select[Any
     )
 
 
-_loaded: Final = select_pages(pages, pages.c.raw_hash).where(pages.c.id.in_(bindparam("ids", expanding=True)))
+_loaded: Final = select_pages(pages, pages.c.raw_hash).where(any_of(pages.c.id))
 
 
 def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
-    return tuple(page for batch in batches(ids) for page in with_entries(tx, tx.all(_loaded, {"ids": batch})))
+    return with_entries(tx, tx.all_of(_loaded, ids))
 
 
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
@@ -176,9 +174,9 @@ def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage
     Where the entry is all there is, that is the first one that says something.
     """
     ids = [row.id for row in rows]
-    first = {row.page_id: load_entry(row) for row in tx.all(_entries, {"ids": ids})}
+    first = {row.page_id: load_entry(row) for row in tx.all_of(_entries, ids)}
     without = {row.id for row in rows if row.content_hash is None and (one := first.get(row.id)) and not _has_text(one)}
-    others = tx.all(_all_entries, {"ids": sorted(without)}) if without else ()
+    others = tx.all_of(_all_entries, sorted(without))
     telling = [(row.page_id, load_entry(row)) for row in others]
     first |= {page_id: entry for page_id, entry in reversed(telling) if _has_text(entry)}
     return with_parts(tx, [_fetched_page(row, first.get(row.id)) for row in rows])

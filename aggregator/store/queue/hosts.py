@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, u
 from aggregator.models.records import FeedId, HostId, Page, PageId
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import DUE, NEVER, feeds, hosts, pages
 from aggregator.urls import host_of
 
@@ -38,12 +38,9 @@ _free_at: Final = case((hosts.c.not_before > hosts.c.lease_until, hosts.c.not_be
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 
-_by_name: Final = select(hosts.c.id, hosts.c.name).where(hosts.c.name.in_(bindparam("names", expanding=True)))
+_by_name: Final = select(hosts.c.id, hosts.c.name).where(any_of(hosts.c.name))
 _by_id_locked: Final = (
-    select(hosts.c.id, hosts.c.token)
-    .where(hosts.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(hosts.c.id)
-    .with_for_update()
+    select(hosts.c.id, hosts.c.token).where(any_of(hosts.c.id)).order_by(hosts.c.id).with_for_update()
 )
 _token: Final = select(hosts.c.token).where(hosts.c.id == bindparam("id")).with_for_update()
 
@@ -66,12 +63,12 @@ def home_of(tx: Transaction, claim: Claim, page: Page) -> HostId:
 
 
 def _host_ids(tx: Transaction, names: Iterable[str]) -> dict[str, HostId]:
-    return {row.name: HostId(row.id) for batch in batches(names) for row in tx.all(_by_name, {"names": batch})}
+    return {row.name: HostId(row.id) for row in tx.all_of(_by_name, names)}
 
 
 def lock_hosts(tx: Transaction, ids: Iterable[HostId]) -> dict[HostId, int]:
     """Lock host rows in id order, so that no two transactions wait for each other; return their tokens."""
-    return {row.id: row.token for batch in batches(sorted(set(ids))) for row in tx.all(_by_id_locked, {"ids": batch})}
+    return {row.id: row.token for row in tx.all_of(_by_id_locked, sorted(set(ids)))}
 
 
 def is_current(tx: Transaction, claim: Claim) -> bool:

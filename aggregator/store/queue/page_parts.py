@@ -16,9 +16,9 @@ from sqlalchemy import Row, and_, bindparam, delete, select, update
 from aggregator.models.fetching import Cause
 from aggregator.models.records import ArticleId, FetchedPage, HostId, Page, PageFailed, PageId, PagePart, RawResponse
 from aggregator.ports.store_records import Claim, Decision, Onward
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import DUE, FETCHED, NEVER, articles, folders, page_parts, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lower_pages_due
@@ -56,14 +56,14 @@ _parts: Final = (
     )
     .order_by(page_parts.c.page_id, page_parts.c.number)
 )
-_of_pages: Final = _parts.where(page_parts.c.page_id.in_(bindparam("ids", expanding=True)))
+_of_pages: Final = _parts.where(any_of(page_parts.c.page_id))
 _of_article: Final = _parts.join(
     articles, and_(articles.c.page_id == page_parts.c.page_id, articles.c.raw_hash == page_parts.c.raw_hash)
 ).where(articles.c.id == bindparam("article"))
 _texts: Final = (
     select(pages.c.id, articles.c.raw_hash)
     .join(articles, articles.c.id == pages.c.article_id)
-    .where(pages.c.id.in_(bindparam("ids", expanding=True)))
+    .where(any_of(pages.c.id))
 )
 
 
@@ -80,10 +80,10 @@ def _load(row: Row[Any]) -> PagePart:
 def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[FetchedPage, ...]:
     """Return the pages with their further parts so far, and how many their articles have."""
     ids = [page.id for page in fetched if page.raw is not None]
-    rows = [row for batch in batches(ids) for row in tx.all(_of_pages, {"ids": batch})]
+    rows = tx.all_of(_of_pages, ids)
     if not rows:
         return tuple(fetched)
-    texts = {row.id: row.raw_hash for batch in batches(ids) for row in tx.all(_texts, {"ids": batch})}
+    texts = {row.id: row.raw_hash for row in tx.all_of(_texts, ids)}
     return tuple(
         replace(
             page,
@@ -104,8 +104,7 @@ def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int,
     begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
     return {
         row.page_id: _load(row)
-        for batch in batches(begun)
-        for row in tx.all(_of_pages, {"ids": batch})
+        for row in tx.all_of(_of_pages, begun)
         if row.part_hash is None and (row.raw_hash, row.url) == (begun[row.page_id].raw_hash, begun[row.page_id].target)
     }
 

@@ -15,9 +15,9 @@ from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.records import ArticleId, HostId, Identity, Key, Page, PageFailed, PageId, PagePart, RawResponse
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, Decision
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump_hops, load_entry_rest, load_hops
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import DUE, NEVER, articles, entries, folders, hosts, pages
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.identity.partition import note_edges, note_urls, point, repartition, resolve
@@ -41,7 +41,7 @@ _order: Final = (pages.c.article_id.is_not(None), pages.c.due_at, pages.c.id)
 _is_due: Final = (pages.c.host_id == bindparam("host"), pages.c.due_at <= bindparam("at"), pages.c.state == DUE)
 _due: Final = _pages.where(*_is_due).order_by(*_order).limit(bindparam("limit"))
 _due_ids: Final = select(pages.c.id).where(*_is_due).order_by(*_order)
-_by_ids: Final = _pages.where(pages.c.id.in_(bindparam("ids", expanding=True))).order_by(*_order)
+_by_ids: Final = _pages.where(any_of(pages.c.id)).order_by(*_order)
 
 
 def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | None, limit: int) -> tuple[Page, ...]:
@@ -50,7 +50,7 @@ def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | Non
         return _load(tx, tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))
     due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
     wanted = [page_id for page_id in due if page_id in scope.pages][:limit]
-    return tuple(page for batch in batches(wanted) for page in _load(tx, tx.all(_by_ids, {"ids": batch})))
+    return _load(tx, tx.all_of(_by_ids, wanted))
 
 
 def _load(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[Page, ...]:

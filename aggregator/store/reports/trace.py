@@ -6,21 +6,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select, union_all
-from sqlalchemy.sql import Executable
 
 from aggregator.identity.identify import key_hash
 from aggregator.models.fetching import Cause
 from aggregator.models.records import ArticleId, FeedId, Key, PageId
 from aggregator.ports.store_records import Trace, TracedArticle, TracedEntry, TracedEvidence, TracedPage
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import aliases, article_urls, articles, entries, evidence, feeds, pages
 from aggregator.store.identity.decisions import list_decisions
 from aggregator.store.identity.partition import WITHDRAWN
 
 
 def _in(column: Any) -> Any:  # Any: a column and the expression made of it
-    return column.in_(bindparam("of", expanding=True))
+    return any_of(column)
 
 
 _alias_articles: Final = select(aliases.c.article_id).where(_in(aliases.c.hash))
@@ -56,13 +55,13 @@ _near: Final = (
 def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
     """Return all that is known about these spellings of an address and its keys; unknown ones give an empty trace."""
     hashes = {key_hash(text) for text in (*urls, *keys)}
-    hashes |= {row.key_hash for row in _all(tx, _spellings, hashes) if row.key_hash is not None}
-    found = _articles(tx, {row.article_id for row in _all(tx, _alias_articles, hashes)})
-    hashes |= {row.hash for row in _all(tx, _alias_hashes, [row.id for row in found])}
-    at = {row.id: row for row in _all(tx, _pages, hashes)}
-    at |= {row.id: row for row in _all(tx, _pages_of, [row.id for row in found])}
-    sightings = _all(tx, _entries, list(at))
-    edges = {row.id: row for row in _all(tx, _evidence, hashes)}
+    hashes |= {row.key_hash for row in tx.all_of(_spellings, hashes) if row.key_hash is not None}
+    found = _articles(tx, {row.article_id for row in tx.all_of(_alias_articles, hashes)})
+    hashes |= {row.hash for row in tx.all_of(_alias_hashes, [row.id for row in found])}
+    at = {row.id: row for row in tx.all_of(_pages, hashes)}
+    at |= {row.id: row for row in tx.all_of(_pages_of, [row.id for row in found])}
+    sightings = tx.all_of(_entries, list(at))
+    edges = {row.id: row for row in tx.all_of(_evidence, hashes)}
     return Trace(
         entries=tuple(_entry(row) for row in sightings),
         pages=tuple(_page(at[n]) for n in sorted(at)),
@@ -72,14 +71,10 @@ def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
     )
 
 
-def _all(tx: Transaction, query: Executable, values: Iterable[Any]) -> list[Row[Any]]:  # Any: hashes or ids
-    return [row for batch in batches(values) for row in tx.all(query, {"of": batch})]
-
-
 def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
     """Return the articles with what they were merged into and all that was merged into that."""
-    survivors = {row.id if row.merged_into in (None, WITHDRAWN) else row.merged_into for row in _all(tx, _by_id, ids)}
-    found = {row.id: row for query in (_by_id, _merged) for row in _all(tx, query, survivors)}
+    survivors = {row.id if row.merged_into in (None, WITHDRAWN) else row.merged_into for row in tx.all_of(_by_id, ids)}
+    found = {row.id: row for query in (_by_id, _merged) for row in tx.all_of(query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))
 
 

@@ -1,4 +1,4 @@
-"""Look-ups by many hashes at once: the rows of a look-up by each, and by an index."""
+"""Look-ups by a list of any length."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, and_, bindparam, not_, or_, select
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Select, bindparam, select
 
-from aggregator.store.db.any_of import among
-from aggregator.store.db.database import Database, Transaction
+from aggregator.store.db.any_of import any_of, batches
+from aggregator.store.db.database import Database
 from aggregator.store.db.schema import aliases
 from aggregator.store.lifecycle.opening import open_database
 from tests.support.databases import ReusedStore
 
 HASHES = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(3000)]
-BY_HASH = select(aliases.c.hash).where(among(aliases.c.hash))
-BY_ARTICLE = select(aliases.c.hash).where(among(aliases.c.article_id, "ids"))
+BY_HASH = select(aliases.c.hash).where(any_of(aliases.c.hash))
+BY_ARTICLE = select(aliases.c.hash).where(any_of(aliases.c.article_id))
 
 
 def article(number: int) -> str:
@@ -34,47 +36,29 @@ def filled(reused: ReusedStore) -> Iterator[Database]:
     opened.close()
 
 
-def found(opened: Database, query: Select[Any], **parameters: object) -> list[bytes]:
-    return opened.read(lambda tx: [bytes(row.hash) for row in tx.all(query, parameters)])
+def found(opened: Database, query: Select[Any], values: list[Any]) -> list[bytes]:
+    return opened.read(lambda tx: [bytes(row.hash) for row in tx.all_of(query, values)])
 
 
-@pytest.mark.parametrize("wanted", [HASHES[:1], HASHES[1990:2010], HASHES, HASHES[2000:], [HASHES[0], HASHES[0]]])
+@pytest.mark.parametrize("wanted", [HASHES[:1], HASHES[1990:2010], HASHES, HASHES[2000:], [HASHES[0], HASHES[0]], []])
 def test_each_row_is_found_once(filled: Database, wanted: list[bytes]) -> None:
-    assert sorted(found(filled, BY_HASH, hashes=wanted)) == sorted(set(wanted) & set(HASHES[:2000]))
-    assert filled.read(lambda tx: {bytes(row.hash) for row in tx.among(BY_HASH, wanted)}) == set(
-        found(filled, BY_HASH, hashes=wanted)
-    )
+    assert sorted(found(filled, BY_HASH, wanted)) == sorted(set(wanted) & set(HASHES[:2000]))
 
 
-def test_ids_are_found_as_hashes_are(filled: Database) -> None:
-    assert sorted(found(filled, BY_ARTICLE, ids=[article(4), article(6), article(9000)])) == sorted(
+def test_rows_are_found_by_text_too(filled: Database) -> None:
+    assert sorted(found(filled, BY_ARTICLE, [article(4), article(6), article(9000)])) == sorted(
         [*HASHES[4:6], *HASHES[6:8]]
     )
 
 
-def test_nothing_is_among_none(filled: Database) -> None:
-    assert found(filled, BY_HASH, hashes=[]) == []
-    assert found(filled, BY_ARTICLE, ids=[]) == []
-    assert filled.read(lambda tx: tx.among(BY_HASH, [])) == ()
-
-
 def test_it_is_a_condition_like_others(filled: Database) -> None:
-    either = select(aliases.c.hash).where(or_(among(aliases.c.hash), among(aliases.c.article_id, "ids")))
-    assert sorted(found(filled, either, hashes=HASHES[:1], ids=[article(4)])) == sorted([HASHES[0], *HASHES[4:6]])
-    both = select(aliases.c.hash).where(and_(among(aliases.c.hash), aliases.c.article_id == bindparam("one")))
-    assert sorted(found(filled, both, hashes=HASHES[:10], one=article(2))) == sorted(HASHES[2:4])
-    others = select(aliases.c.hash).where(not_(among(aliases.c.hash)))
-    assert sorted(found(filled, others, hashes=HASHES[1:])) == [HASHES[0]]
+    both = BY_HASH.where(aliases.c.article_id == bindparam("one"))
+    rows = filled.read(lambda tx: tx.all_of(both, HASHES[:10], {"one": article(2)}))
+    assert sorted(bytes(row.hash) for row in rows) == sorted(HASHES[2:4])
 
 
-def test_sqlite_goes_by_the_index(filled: Database) -> None:
-    """As a function that gives a truth value the condition was `… = 1`, and each look-up read the whole table."""
-    if filled.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL reads a small table whole if it likes")
-
-    def plan(tx: Transaction) -> str:
-        sql = str(BY_HASH.compile(dialect=tx.conn.dialect))
-        rows = tx.conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (HASHES[0],) * sql.count("?"))
-        return " ".join(str(row[3]) for row in rows)
-
-    assert "SEARCH aliases USING PRIMARY KEY" in filled.read(plan)
+@given(st.lists(st.integers()))
+def test_batches_hold_each_value_and_have_few_sizes(values: list[int]) -> None:
+    made = list(batches(values))
+    assert list(dict.fromkeys(value for batch in made for value in batch)) == list(dict.fromkeys(values))
+    assert {len(batch) for batch in made} <= {1, 4, 16, 64, 256}

@@ -23,7 +23,7 @@ from aggregator.models.records import (
     Source,
 )
 from aggregator.store.db import codec
-from aggregator.store.db.hashes import batches, entry_hash, text_hash
+from aggregator.store.db.hashes import entry_hash, text_hash
 from aggregator.store.db.schema import storable
 
 moments = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1))
@@ -144,13 +144,6 @@ def test_any_text_becomes_storable(text: str) -> None:
     assert "\0" not in kept
     assert kept.encode().decode() == kept == storable(kept)
     assert len(kept) == len(text)
-
-
-@given(st.lists(st.integers(), max_size=600))
-def test_batches_hold_every_value_and_have_few_sizes(values: list[int]) -> None:
-    parts = list(batches(values))
-    assert {value for part in parts for value in part} == set(values)
-    assert {len(part) for part in parts} <= {1, 4, 16, 64, 256}
 
 
 def test_hashes_look_at_words_alone() -> None:

@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aggregator.store.db.group_commit import Group, Piece
+from aggregator.store.db.group_commit import GroupCommit, Pending
 
 
-def test_every_piece_is_done_once_and_gives_its_own_result() -> None:
+def test_every_write_is_done_once_and_gives_its_own_result() -> None:
     batches: list[int] = []
 
-    def perform(pieces: Sequence[Piece[int]]) -> None:
-        batches.append(len(pieces))
-        for piece in pieces:
-            piece.result = piece.work * 2
+    def perform(together: Sequence[Pending[int]]) -> None:
+        batches.append(len(together))
+        for pending in together:
+            pending.result = pending.work * 2
 
-    group = Group(perform)
+    group = GroupCommit(perform)
     with ThreadPoolExecutor(16) as pool:
         results = list(pool.map(group.run, range(500)))
     assert results == [2 * number for number in range(500)]
@@ -30,12 +30,12 @@ def test_work_that_comes_meanwhile_is_done_together() -> None:
     batches: list[list[str]] = []
     started, go_on = threading.Event(), threading.Event()
 
-    def perform(pieces: Sequence[Piece[str]]) -> None:
-        batches.append([piece.work for piece in pieces])
+    def perform(together: Sequence[Pending[str]]) -> None:
+        batches.append([pending.work for pending in together])
         started.set()
         go_on.wait(10)
 
-    group = Group(perform)
+    group = GroupCommit(perform)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(group.run, "a")
         assert started.wait(10)
@@ -50,12 +50,12 @@ def test_work_that_comes_meanwhile_is_done_together() -> None:
 
 
 def test_an_error_reaches_the_thread_whose_work_it_was() -> None:
-    def perform(pieces: Sequence[Piece[int]]) -> None:
-        for piece in pieces:
-            if piece.work % 2:
-                piece.error = ValueError(str(piece.work))
+    def perform(together: Sequence[Pending[int]]) -> None:
+        for pending in together:
+            if pending.work % 2:
+                pending.error = ValueError(str(pending.work))
 
-    group = Group(perform)
+    group = GroupCommit(perform)
 
     def run(number: int) -> str:
         try:
@@ -69,10 +69,10 @@ def test_an_error_reaches_the_thread_whose_work_it_was() -> None:
 
 
 def test_a_performer_that_breaks_down_holds_nobody_up() -> None:
-    def perform(pieces: Sequence[Piece[int]]) -> None:
+    def perform(together: Sequence[Pending[int]]) -> None:
         raise RuntimeError
 
-    group = Group(perform)
+    group = GroupCommit(perform)
     for _ in range(2):
         with pytest.raises(RuntimeError):
             group.run(1)
