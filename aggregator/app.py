@@ -19,6 +19,7 @@ from aggregator.config.settings import Config
 from aggregator.config.wiring import (
     fetch_limits,
     lack_of_room,
+    outputs_of,
     page_rules_of,
     poll_policy,
     publishers_of,
@@ -28,6 +29,7 @@ from aggregator.config.wiring import (
 )
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.feed_readers import feed_reader, longest_parse
+from aggregator.engine.followers import deliver_all
 from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.memory import share_heaps
 from aggregator.engine.poll_budget import remembered
@@ -35,6 +37,7 @@ from aggregator.engine.pool import WorkerPool
 from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import ConfigError, StorageError
 from aggregator.http.fetch import HttpFetcher
+from aggregator.http.post import HttpPoster
 from aggregator.identity.identify import identify, key_version
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.records import Feed
@@ -43,6 +46,7 @@ from aggregator.ports.store_records import SyncReport
 from aggregator.rawstore import FileRawStore
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import forced_due, is_skipped
+from aggregator.sinks.outputs.follow import Output
 from aggregator.sinks.publish import Published, publish
 from aggregator.store import SqlStore, open_store
 from aggregator.visits.collect import PageLimits
@@ -71,6 +75,8 @@ class App:
     pool: WorkerPool
     visits: VisitRunner
     sinks: tuple[Sink, ...]
+    poster: HttpPoster
+    outputs: tuple[Output, ...]
 
     def request_stop(self) -> None:
         """Let the work in hand end and nothing new begin; safe in a signal handler."""
@@ -148,7 +154,10 @@ class App:
         if not force:  # a feed may have been due before the hour began that it wants to be skipped
             scope.feeds -= {feed.id for feed in chosen if is_skipped(feed.state.hints, now)}
         report = LocalEngine(self.visits).run_once(scope, on_progress)
-        return report, self.publish(_PUBLISH_WAIT)
+        published = self.publish(_PUBLISH_WAIT)
+        for name, problem in deliver_all(self.store, self.clock, self.outputs, _PUBLISH_WAIT).items():
+            logger.warning("output is behind", extra={"output": name, "reason": problem})
+        return report, published
 
 
 @contextmanager
@@ -169,6 +178,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         sync_feeds(store, config)
         raw_store = FileRawStore(raw_folder(config), clock)
         fetcher = HttpFetcher(fetch_limits(config), clock)
+        poster = HttpPoster(fetch_limits(config), clock)
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         workers = pool or own_pool
         try:
@@ -189,9 +199,12 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
                 pool=workers,
                 visits=visits,
                 sinks=sinks_of(config),
+                poster=poster,
+                outputs=outputs_of(config, clock, poster, os.environ),
             )
         finally:
             own_pool.close()
+            poster.close()
             fetcher.close()
     finally:
         store.close()
@@ -216,7 +229,14 @@ def reload_app(app: App, config: Config) -> App:
     app.visits.reconfigure(
         context, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )
-    return replace(app, config=config, publishers=publishers, fetcher=fetcher, sinks=sinks_of(config))
+    return replace(
+        app,
+        config=config,
+        publishers=publishers,
+        fetcher=fetcher,
+        sinks=sinks_of(config),
+        outputs=outputs_of(config, app.clock, app.poster, os.environ),
+    )
 
 
 def changed_settings(old: Config, new: Config) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from watchfiles import watch
 from aggregator import web
 from aggregator.app import App, check_room, reload_app
 from aggregator.config.settings import Config
+from aggregator.engine.followers import Followers
 from aggregator.engine.poll_budget import Steering
 from aggregator.engine.visit_runner import Engine
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
@@ -70,6 +71,7 @@ class Service:
         self._pause_reason = ""
         self._latest = app.clock.now()
         self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
+        self._followers = Followers(app.store, app.clock)
         self._ticks = 0
         self._ticked_at = time.monotonic()
         self._signals = 0
@@ -108,6 +110,7 @@ class Service:
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
         self._extraction.start()
+        self._followers.follow(self.app.outputs)
         watcher.start()
         self._scheduler.start()
         self._tell(READY=1, STATUS="polling")
@@ -164,6 +167,7 @@ class Service:
         self._engine.stop()
         self._extraction.join(timeout=2)
         self._publish()
+        self._followers.stop()
         logger.info("stopped")
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -308,6 +312,7 @@ class Service:
                 self.app = reload_app(self.app, config)
                 self._rekey_from = time.monotonic() + self.app.visits.context.policy.lease.total_seconds()
                 self._observe()
+                self._followers.follow(self.app.outputs)
                 if before is not self.app.fetcher:
                     self._close_later(before)
                 logger.info("configuration reloaded", extra={"file": str(config.path)})

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from aggregator.models.records import Article, RawResponse
     from aggregator.ports.store_records import Gap, Position
     from aggregator.rawstore import FileRawStore
-    from aggregator.sinks.dataset import Format
+    from aggregator.sinks.dataset.selection import Selection
+    from aggregator.sinks.dataset.write import Format
     from aggregator.sinks.records import TextChoice
-    from aggregator.sinks.selection import Selection
     from aggregator.store import SqlStore
 
 _FORMATS = ("txt", "md", "jsonl", "parquet", "warc")
@@ -88,7 +88,7 @@ def export(
 
     `text` of a record is the seed format, with the page's furniture; `body` is the article alone.
     """
-    from aggregator.sinks.selection import Selection
+    from aggregator.sinks.dataset.selection import Selection
 
     _check(folder, formats, out)
     selection = Selection(
@@ -141,7 +141,7 @@ class StoredCorpus:
 
     def selected(self) -> Iterator[Article]:
         """Yield the articles of the selection, and show on a terminal how many there were."""
-        from aggregator.sinks.selection import select
+        from aggregator.sinks.dataset.selection import select
 
         return select(counted(self.articles(), "articles"), self.selection)
 
@@ -172,7 +172,7 @@ def _raw_store(config: Config) -> FileRawStore:
 def _write_folder(
     corpus: StoredCorpus, folder: Path, formats: tuple[Format, ...], text: TextChoice, config: Config, *, replace: bool
 ) -> None:
-    from aggregator.sinks.dataset import DatasetRequest, write_dataset
+    from aggregator.sinks.dataset.write import DatasetRequest, write_dataset
 
     request = DatasetRequest(
         folder=folder.resolve(),
@@ -241,7 +241,7 @@ def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
 
 def _print_diff(corpus: StoredCorpus, manifest: Path) -> None:
     """Print `added`, `changed` or `removed` and the id of each article that differs from an older manifest."""
-    from aggregator.sinks.manifest import compare, content_hash, read_hashes
+    from aggregator.sinks.dataset.manifest import compare, content_hash, read_hashes
 
     old = read_hashes(manifest)
     diff = compare(old, {article.id: content_hash(article) for article in corpus.selected()})

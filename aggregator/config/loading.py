@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from aggregator.config.files import FEEDS_FILE, read_text
-from aggregator.config.settings import SECTIONS, Config, FeedSettings, quote, same_address
+from aggregator.config.secrets import read_secret
+from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, FeedSettings, quote, same_address
 from aggregator.errors import ConfigError
 from aggregator.redaction import mask
 
@@ -105,7 +106,7 @@ def _feed_tables(settings: dict[str, Any], path: Path) -> list[tuple[Any, str]]:
 def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, environ: Mapping[str, str]) -> Config:
     """Return the checked configuration; `listed` are the feeds with the places they stand at."""
     places: dict[tuple[str | int, ...], str] = {("feeds", index): place for index, (_, place) in enumerate(listed)}
-    data = {**{section: {} for section in SECTIONS if section != "feeds"}, **settings}
+    data = {**{section: {} for section in SECTIONS if section not in TABLE_LISTS}, **settings}
     for name, text in sorted(environ.items()):
         override = _ENVIRONMENT_NAME.fullmatch(name)
         if override is None:
@@ -123,6 +124,7 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
     config._path = path
     _check_duplicates(config.feeds, [place for _, place in listed])
     _check_files(config, path, places)
+    _check_outputs(config, path, environ)
     return config
 
 
@@ -131,7 +133,7 @@ def _check_override(name: str, section: str, key: str) -> None:
     names = {
         f"AGGREGATOR_{section.upper()}__{key.upper()}": (section, key)
         for section, keys in _keys().items()
-        if section != "feeds"
+        if section not in TABLE_LISTS
         for key in keys
     }
     if (section, key) not in names.values():
@@ -175,6 +177,17 @@ def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ..
     if site_configs is not None and not site_configs.is_dir():
         place = places.get(("extraction", "site_config_dir"), f"{path}: extraction.site_config_dir")
         raise ConfigError(f'{place}: {quote(str(site_configs))} is not a folder; make it, or write ""')
+
+
+def _check_outputs(config: Config, path: Path, environ: Mapping[str, str]) -> None:
+    """Refuse a secret that is not there, and two outputs that would share a cursor."""
+    labels: set[str] = set()
+    for index, output in enumerate(config.outputs):
+        place = f"{path}: outputs[{index}]"
+        read_secret(output.secret, path.absolute().parent, environ, f"{place}.secret")
+        if output.label in labels:
+            raise ConfigError(f"{place}: {quote(output.label)} stands twice; give each a name of its own")
+        labels.add(output.label)
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -235,7 +248,7 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
         case "less_than_equal":
             return f"is too large; write at most {context['le']}"
         case _:  # model_type: a section or a feed that is no table
-            table = "[[feeds]]" if loc[0] == "feeds" else f"[{loc[0]}]"
+            table = f"[[{loc[0]}]]" if loc[0] in TABLE_LISTS else f"[{loc[0]}]"
             return f"is not a table; write {table} on a line of its own and its keys below"
 
 
@@ -254,10 +267,15 @@ def _shorten(text: str) -> str:
 def show(config: Config, *, as_json: bool = False) -> str:
     """Return the effective configuration as TOML, or as one line of JSON: paths resolved, secrets masked."""
     settings = config.model_dump(mode="json")
-    feeds = [{key: value for key, value in feed.items() if value is not None} for feed in settings.pop("feeds")]
+    tables = {name: [_without_nulls(one) for one in settings.pop(name)] for name in sorted(TABLE_LISTS)}
     if as_json:
-        return mask(json.dumps(settings | {"feeds": feeds}, ensure_ascii=False)) + "\n"
-    return mask(tomlkit.dumps(settings | {"feeds": feeds} if feeds else settings))
+        return mask(json.dumps(settings | tables, ensure_ascii=False)) + "\n"
+    return mask(tomlkit.dumps(settings | {name: listed for name, listed in tables.items() if listed}))
+
+
+def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that have a value: TOML has no null."""
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def config_schema() -> dict[str, Any]:  # Any: a JSON document

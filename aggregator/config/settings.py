@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -30,6 +30,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from aggregator.models.records import Subscription
@@ -114,6 +115,12 @@ def _check_proxy(value: str) -> str:
 def _check_header(value: str) -> str:
     if not (value.isascii() and value.isprintable()):
         raise ValueError("has a character that no HTTP header may carry; write plain ASCII")
+    return value
+
+
+def _check_reference(value: str) -> str:
+    if value and not re.fullmatch(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
+        raise ValueError('is no reference; secrets stand elsewhere: write "env:NAME" or "file:path"')
     return value
 
 
@@ -388,12 +395,51 @@ class FeedSettings(_Section):
     """false pauses the feed and keeps what it has."""
 
 
+class OutputSettings(_Section):
+    """`[[outputs]]`: a follower of the corpus, with a cursor of its own."""
+
+    type: Literal["jsonl", "webhook", "command"]
+    """jsonl appends to files, webhook posts to an address, command runs a program."""
+    name: Annotated[StrictStr, AfterValidator(_check_name)] = ""
+    """What listings call it and under which its cursor is kept; "" makes one of type and target."""
+    path: OptionalPath = _default("")
+    """jsonl: the folder of the files."""
+    url: StrictStr = ""
+    """webhook: the address, http or https."""
+    secret: Annotated[StrictStr, AfterValidator(_check_reference)] = ""
+    """webhook: the key of the signature, as "env:NAME" or "file:path"."""
+    command: tuple[StrictStr, ...] = ()
+    """command: the program and its arguments; no shell reads them."""
+    timeout: Timeout = _default("60s")
+    """command: how long one batch may take."""
+    text: Literal["seed", "body"] = "seed"
+    """Layout of `text` in the records."""
+
+    @model_validator(mode="after")
+    def _has_its_target(self) -> Self:
+        if self.type == "jsonl" and self.path is None:
+            raise ValueError('has no path; write path = "folder"')
+        if self.type == "webhook":
+            _split_http(self.url, "https://example.com/hook")
+        if self.type == "command" and not self.command:
+            raise ValueError('has no command; write command = ["/usr/local/bin/program"]')
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name, or one made of type and target."""
+        target = {"jsonl": str(self.path), "webhook": self.url, "command": " ".join(self.command)}
+        return self.name or f"{self.type} {target[self.type]}"
+
+
+TABLE_LISTS: Final = frozenset({"feeds", "outputs"})  # sections that may stand many times: [[feeds]]
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "storage": StorageSettings,
     "http": HttpSettings,
     "polling": PollingSettings,
     "extraction": ExtractionSettings,
     "web": WebSettings,
+    "outputs": OutputSettings,
     "feeds": FeedSettings,
 }
 
@@ -406,6 +452,7 @@ class Config(_Section):
     polling: PollingSettings = Field(default_factory=PollingSettings)
     extraction: ExtractionSettings = Field(default_factory=ExtractionSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    outputs: tuple[OutputSettings, ...] = ()
     feeds: tuple[FeedSettings, ...] = ()
 
     _path: Path = PrivateAttr(default=Path("aggregator.toml"))

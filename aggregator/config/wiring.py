@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from aggregator import __version__
 
 if TYPE_CHECKING:
-    from aggregator.config.settings import Config
+    from aggregator.config.settings import Config, OutputSettings
     from aggregator.extraction.page_rules import PageRules
     from aggregator.http.fetch import FetchLimits
     from aggregator.identity.publisher_rules import Publishers
-    from aggregator.ports.protocols import Sink
+    from aggregator.ports.protocols import Clock, Poster, Sink
     from aggregator.schedule.due_times import PollPolicy
+    from aggregator.sinks.outputs.follow import Output
 
 PROJECT_PAGE = "https://aggregator.example"  # who to turn to where the operator names no contact
 
@@ -93,6 +94,32 @@ def sinks_of(config: Config) -> tuple[Sink, ...]:
 
     folder = config.storage.articles_dir
     return () if folder is None else (SeedFiles(folder),)
+
+
+def outputs_of(config: Config, clock: Clock, poster: Poster, environ: Mapping[str, str]) -> tuple[Output, ...]:
+    """Return the outputs that follow the corpus.
+
+    Raises:
+        ConfigError: a secret is not there.
+    """
+    return tuple(_output(output, config, clock, poster, environ) for output in config.outputs)
+
+
+def _output(output: OutputSettings, config: Config, clock: Clock, poster: Poster, environ: Mapping[str, str]) -> Output:
+    if output.type == "webhook":
+        from aggregator.config.secrets import read_secret
+        from aggregator.sinks.outputs.webhook import WebhookOutput
+
+        secret = read_secret(output.secret, config.path.absolute().parent, environ, f"{config.path}: outputs.secret")
+        return WebhookOutput(output.label, output.url, secret.encode(), output.text, poster)
+    if output.type == "command":
+        from aggregator.sinks.outputs.command import CommandOutput
+
+        return CommandOutput(output.label, output.command, output.text, output.timeout)
+    from aggregator.sinks.outputs.lines import JsonlOutput
+
+    assert output.path is not None  # the model has checked it
+    return JsonlOutput(output.label, output.path, output.text, clock.now)
 
 
 def lack_of_room(config: Config) -> str | None:

@@ -67,7 +67,7 @@ _READ_BYTES = 65_536
 _DRAIN_BYTES = 32_768  # of an answer whose body nobody wants: read to keep the connection, if it is short and quick
 _DRAIN_SECONDS = 0.5
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
-_FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,11 +195,11 @@ class HttpFetcher:
         with self._transport.exchange(exchange):
             try:
                 response = self._transport.open(trail.endpoint, self._headers(trail))
-            except _FOREIGN as error:
-                raise _translate_open(error, trail.endpoint) from error
+            except FOREIGN as error:
+                raise translate_open(error, trail.endpoint) from error
             try:
                 return self._read(trail, exchange, response)
-            except _FOREIGN as error:
+            except FOREIGN as error:
                 raise _translate_read(error) from error
             finally:
                 response.close()
@@ -343,7 +343,7 @@ def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
             read += len(chunk)
             if read > _DRAIN_BYTES:
                 return
-    except (NetworkError, *_FOREIGN):
+    except (NetworkError, *FOREIGN):
         return  # the status was all that was wanted
 
 
@@ -367,8 +367,8 @@ def _describe(status: int) -> str:
 # --- errors of the libraries ------------------------------------------------------------------------------------------
 
 
-def _translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
-    """Return the cause of an error before the body."""
+def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
+    """Return the cause of an error of the libraries (`FOREIGN`) before the body."""
     chain = tuple(_chain(error))
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):

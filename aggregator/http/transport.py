@@ -121,8 +121,10 @@ class Transport:
             _current.exchange = None
             self._exchanges.discard(exchange)
 
-    def open(self, endpoint: Endpoint, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        """Send a GET and return the answer with its body unread; inside `exchange` only.
+    def open(
+        self, endpoint: Endpoint, headers: Mapping[str, str], *, method: str = "GET", body: bytes | None = None
+    ) -> BaseHTTPResponse:
+        """Send a request and return the answer with its body unread; inside `exchange` only.
 
         Raises:
             NetworkError: the address is forbidden, or there is no connection.
@@ -139,8 +141,9 @@ class Transport:
         exchange.target = target
         patience = exchange.left()
         return pool.urlopen(
-            "GET",
+            method,
             target,
+            body=body,
             headers={"Host": endpoint.authority, **headers},
             retries=False,
             redirect=False,

@@ -146,3 +146,11 @@ class FetchFailed:
 
 
 FetchResult = Fetched | NotModified | Redirected | FetchFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """What came of a POST; `problem` "" means that the answer's status was 2xx."""
+
+    problem: str = ""
+    retry_after: timedelta | None = None

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from aggregator.identity.evidence import Edge
-from aggregator.models.fetching import Cause, FetchRequest, FetchResult, Hop, Validators
+from aggregator.models.fetching import Cause, FetchRequest, FetchResult, Hop, Posted, Validators
 from aggregator.models.records import (
     Article,
     ArticleId,
@@ -73,6 +73,14 @@ class Fetcher(Protocol):
     """One bounded, conditional GET."""
 
     def fetch(self, request: FetchRequest) -> FetchResult:
+        """Return what came of it; ordinary failures are values, nothing is raised."""
+        ...
+
+
+class Poster(Protocol):
+    """One bounded POST."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
         """Return what came of it; ordinary failures are values, nothing is raised."""
         ...
 
@@ -320,6 +328,10 @@ class Store(Protocol):
 
     def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
         """Hold the right to publish; enters with False when another process kept it for all of `wait`."""
+        ...
+
+    def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to deliver to an output; enters with False when another process kept it for all of `wait`."""
         ...
 
     def number_changes(self) -> int:

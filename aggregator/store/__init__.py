@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 from aggregator.errors import LeaseLostError
@@ -61,7 +62,7 @@ from aggregator.store.articles import reextract as reextraction
 from aggregator.store.articles import rekey as rekeying
 from aggregator.store.articles.rows import draft_of
 from aggregator.store.db.database import Database
-from aggregator.store.db.dialects import SqliteDialect
+from aggregator.store.db.dialects import PUBLISH_LOCK, SqliteDialect
 from aggregator.store.identity import decisions
 from aggregator.store.lifecycle import copying
 from aggregator.store.lifecycle.copying import copy_store
@@ -329,10 +330,19 @@ class SqlStore:
 
     def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
         """Hold the right to publish; enters with False when another process kept it for all of `wait`."""
+        return self._shared_lock("publish", PUBLISH_LOCK, wait)
+
+    def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to deliver to an output; enters with False when another process kept it for all of `wait`."""
+        digest = blake2b(output.encode(), digest_size=6)
+        return self._shared_lock(f"output-{digest.hexdigest()}", int.from_bytes(digest.digest()), wait)
+
+    def _shared_lock(self, name: str, number: int, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold a lock that all processes on this store know: a file beside SQLite's, a number in PostgreSQL."""
         dialect = self._db.dialect
         if isinstance(dialect, SqliteDialect):
-            return file_lock(dialect.path.with_name(f"{dialect.path.name}.publish.lock"), wait, self._clock)
-        return publishing.advisory_lock(dialect, self._db.engine, wait, self._clock)
+            return file_lock(dialect.path.with_name(f"{dialect.path.name}.{name}.lock"), wait, self._clock)
+        return publishing.advisory_lock(dialect, self._db.engine, number, wait, self._clock)
 
     def number_changes(self) -> int:
         """Number the new changes in commit order, give new articles day and number; return how many."""

@@ -17,7 +17,7 @@ from aggregator.ports.store_records import Change, Position
 from aggregator.store.articles.reading import load_articles
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.dialects import PUBLISH_LOCK, Dialect, Insert, insert, translated
+from aggregator.store.db.dialects import Dialect, Insert, insert, translated
 from aggregator.store.db.schema import articles, changes, days, deliveries
 from aggregator.store.identity.partition import WITHDRAWN
 from aggregator.store.queue.feeds import EPOCH, read_property
@@ -163,8 +163,8 @@ def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
 
 
 @contextmanager
-def advisory_lock(dialect: Dialect, engine: Engine, wait: timedelta, clock: Clock) -> Iterator[bool]:
-    """Hold PostgreSQL's session lock; enters with False when another process kept it for all of `wait`.
+def advisory_lock(dialect: Dialect, engine: Engine, number: int, wait: timedelta, clock: Clock) -> Iterator[bool]:
+    """Hold a session lock of PostgreSQL; enters with False when another process kept it for all of `wait`.
 
     Raises:
         StorageError: the database refused.
@@ -172,14 +172,14 @@ def advisory_lock(dialect: Dialect, engine: Engine, wait: timedelta, clock: Cloc
     with translated(dialect), engine.connect() as plain:
         conn = plain.execution_options(isolation_level="AUTOCOMMIT")
         deadline = clock.monotonic() + wait.total_seconds()
-        take = select(func.pg_try_advisory_lock(PUBLISH_LOCK))
+        take = select(func.pg_try_advisory_lock(number))
         while not (held := bool(conn.execute(take).scalar_one())) and clock.monotonic() < deadline:
             clock.sleep(0.2)
         try:
             yield held
         finally:
             if held:
-                conn.execute(select(func.pg_advisory_unlock(PUBLISH_LOCK)))
+                conn.execute(select(func.pg_advisory_unlock(number)))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

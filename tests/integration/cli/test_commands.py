@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +349,28 @@ def test_export_of_a_folder_is_a_dataset_that_can_be_followed(filled: Path, tmp_
     assert {one["id"] for one in changes if one["article"]} >= {*ids(every)}
     assert call("export", "--since-cursor", manifest["cursor"], "--config", filled).raw == b""
     assert call("export", "--since-cursor", manifest["cursor"] + 1, "--config", filled).status == 2
+
+
+def test_outputs_follow_a_run(newcomer: Path, tmp_path: Path) -> None:
+    copy = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
+    program = [sys.executable, "-c", copy, str(tmp_path / "copy")]
+    outputs = (
+        '[[outputs]]\ntype = "jsonl"\npath = "changes"\n'
+        f'[[outputs]]\ntype = "command"\ncommand = {json.dumps(program)}\n'
+        '[[outputs]]\ntype = "command"\nname = "broken"\ncommand = ["/nonexistent"]\n'
+    )
+    newcomer.write_text(newcomer.read_text(encoding="utf-8") + outputs, encoding="utf-8")
+    called = call("run-once", "--config", newcomer)
+    assert called.status == 0
+    assert "broken" in called.err
+    (file,) = (newcomer.parent / "changes").iterdir()
+    expected = call("export", "--since-cursor", "0", "--config", newcomer)
+    assert [json.loads(line)["change_seq"] for line in file.read_bytes().splitlines()] == [
+        one["change_seq"] for one in expected.records
+    ]
+    assert (tmp_path / "copy").read_bytes() == file.read_bytes()
+    assert call("run-once", "--config", newcomer).status == 0
+    assert (tmp_path / "copy").read_bytes() == file.read_bytes()
 
 
 def test_texts_of_two_exports_are_never_mixed(filled: Path, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from warcio.archiveiterator import ArchiveIterator
 from aggregator.errors import OutputError
 from aggregator.models.records import Article, ArticleId, RawResponse
 from aggregator.ports.store_records import Gap, Position
-from aggregator.sinks.dataset import DatasetReport, DatasetRequest, Format, write_dataset
-from aggregator.sinks.manifest import compare, read_hashes
-from aggregator.sinks.selection import Selection
+from aggregator.sinks.dataset.manifest import compare, read_hashes
+from aggregator.sinks.dataset.selection import Selection
+from aggregator.sinks.dataset.write import DatasetReport, DatasetRequest, Format, write_dataset
 from aggregator.text.seed_format import check
 from tests.support.articles import article, content
 

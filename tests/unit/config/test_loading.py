@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.config.loading import config_schema, default_config, find_config, load_config, show
-from aggregator.config.settings import SECTIONS, Config, HttpSettings, StorageSettings, same_address
+from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, HttpSettings, StorageSettings, same_address
 from aggregator.errors import ConfigError
 from aggregator.models.records import Subscription
 from aggregator.redaction import mask
@@ -78,9 +79,11 @@ def test_empty_file_is_a_configuration(path: Path) -> None:
 def test_sample_holds_every_key_with_its_default() -> None:
     config = load_config(SAMPLE, {})
     assert config.model_dump(exclude={"feeds"}) == default_config({}, SAMPLE.parent).model_dump(exclude={"feeds"})
-    sample = tomllib.loads(SAMPLE.read_text())
+    shown = SAMPLE.read_text()
+    commented = shown[shown.index("# [[outputs]]") : shown.index("# One [[feeds]]")]
+    sample = tomllib.loads(shown) | tomllib.loads(re.sub("(?m)^# ", "", commented))
     for section, model in SECTIONS.items():
-        keys = sample[section][0] if section == "feeds" else sample[section]
+        keys = sample[section][0] if section in TABLE_LISTS else sample[section]
         assert {*keys} | ({"interval"} if section == "feeds" else set()) == set(model.model_fields)
     assert [feed.name for feed in config.subscriptions()] == ["DW English"]
 
@@ -88,7 +91,9 @@ def test_sample_holds_every_key_with_its_default() -> None:
 def test_reference_names_every_key() -> None:
     reference = REFERENCE.read_text()
     for section, model in SECTIONS.items():
-        part = reference.split(f"## `[{section}]" if section != "feeds" else "## `[[feeds]]", 1)[1].split("\n## ", 1)[0]
+        part = reference.split(f"## `[[{section}]]" if section in TABLE_LISTS else f"## `[{section}]", 1)[1].split(
+            "\n## ", 1
+        )[0]
         for key in model.model_fields:
             assert f"| `{key}` |" in part, f"{section}.{key}"
 
@@ -410,7 +415,7 @@ def test_any_value_is_taken_or_refused(
     tmp_path_factory: pytest.TempPathFactory, section: str, key: str, value: object
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "value.toml"
-    header = "[[feeds]]\n" if section == "feeds" else f"[{section}]\n"
+    header = f"[[{section}]]\n" if section in TABLE_LISTS else f"[{section}]\n"
     path.write_text(header + f"{key} = {json.dumps(value)}\n", encoding="utf-8")
     with contextlib.suppress(ConfigError), one_line_refusal(path):
         assert load_config(path, {}).path == path
@@ -488,3 +493,33 @@ def test_fractions_and_plain_spans() -> None:
 def test_address_without_path_has_one() -> None:
     assert same_address("http://a.example") == same_address("http://A.example:80/")
     assert same_address("http://a.example:8080/") != same_address("http://a.example/")
+
+
+# --- outputs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('type = "jsonl"', 'write path = "folder"'),
+        ('type = "webhook"\nurl = "ftp://x.example/"', "is not an http or https address"),
+        ('type = "command"', "write command ="),
+        ('type = "mail"', "is not known"),
+        ('type = "webhook"\nurl = "https://x.example/"\nsecret = "plain"', 'write "env:NAME" or "file:path"'),
+        ('type = "webhook"\nurl = "https://x.example/"\nsecret = "env:NO_KEY"', "NO_KEY"),
+        ('type = "jsonl"\npath = "a"\n[[outputs]]\ntype = "jsonl"\npath = "a"', "stands twice"),
+    ],
+)
+def test_outputs_that_cannot_work_are_refused(path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=r"outputs\[") as refused:
+        load(path, f"[[outputs]]\n{text}\n")
+    assert words in str(refused.value)
+
+
+def test_outputs_have_a_label(path: Path) -> None:
+    outputs = load(
+        path,
+        '[[outputs]]\ntype = "command"\ncommand = ["load", "-x"]\n'
+        '[[outputs]]\ntype = "webhook"\nurl = "https://x.example/"\nname = "hook"\n',
+    ).outputs
+    assert [one.label for one in outputs] == ["command load -x", "hook"]

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 
 from aggregator.models.records import FeedId
 from aggregator.ports.store_records import Gap, Position
-from aggregator.sinks.card import write_card
-from aggregator.sinks.manifest import Manifest
-from aggregator.sinks.plots import bar_chart
-from aggregator.sinks.statistics import Statistics
+from aggregator.sinks.dataset.card import write_card
+from aggregator.sinks.dataset.manifest import Manifest
+from aggregator.sinks.dataset.plots import bar_chart
+from aggregator.sinks.dataset.statistics import Statistics
 from tests.support.articles import NOW, article, content
 
 

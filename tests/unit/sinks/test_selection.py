@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.models.records import Article, ArticleId
-from aggregator.sinks.selection import Selection, is_selected, select
+from aggregator.sinks.dataset.selection import Selection, is_selected, select
 from tests.support.articles import NOW, article, content
 
 HOUR = timedelta(hours=1)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from aggregator.ports.store_records import Gap
+from aggregator.sinks.dataset.manifest import Manifest
+from aggregator.sinks.dataset.plots import bar_chart
+from aggregator.sinks.dataset.statistics import Statistics, length_classes
 from aggregator.sinks.files import write_durably
-from aggregator.sinks.manifest import Manifest
-from aggregator.sinks.plots import bar_chart
-from aggregator.sinks.statistics import Statistics, length_classes
 
 Chart = tuple[str, list[tuple[str, int]]]  # title, and a row for each bar
 

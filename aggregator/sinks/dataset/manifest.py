@@ -13,8 +13,8 @@ from aggregator import __version__
 from aggregator.errors import OutputError
 from aggregator.models.records import Article, ArticleId
 from aggregator.ports.store_records import Position
+from aggregator.sinks.dataset.statistics import Statistics
 from aggregator.sinks.files import replaced_file, write_durably
-from aggregator.sinks.statistics import Statistics
 
 SCHEMA_VERSION: Final = 1
 _MEDIA_TYPES: Final = {

@@ -20,13 +20,13 @@ from typing import Any, Literal, Protocol
 from aggregator.errors import OutputError
 from aggregator.models.records import Article, ArticleId, RawResponse
 from aggregator.ports.store_records import Gap, Position
-from aggregator.sinks.card import write_card
+from aggregator.sinks.dataset.card import write_card
+from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest
+from aggregator.sinks.dataset.month_files import writers_of
+from aggregator.sinks.dataset.selection import Selection, select
+from aggregator.sinks.dataset.statistics import Statistics
 from aggregator.sinks.files import sync_folder, write_durably
-from aggregator.sinks.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest
-from aggregator.sinks.month_files import writers_of
 from aggregator.sinks.records import TextChoice
-from aggregator.sinks.selection import Selection, select
-from aggregator.sinks.statistics import Statistics
 
 Format = Literal["txt", "md", "jsonl", "parquet", "warc"]
 

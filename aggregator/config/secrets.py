@@ -1,0 +1,30 @@
+"""Secrets by reference: the configuration names where they are kept, and holds none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aggregator.errors import ConfigError
+
+
+def read_secret(reference: str, folder: Path, environ: Mapping[str, str], place: str) -> str:
+    """Return the secret that `env:NAME` or `file:path` refers to; "" for "". Relative paths start from `folder`.
+
+    Raises:
+        ConfigError: it is not there, or empty; the message begins with `place` and shows no secret.
+    """
+    if not reference:
+        return ""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        secret, remedy = environ.get(name, ""), f"set the environment variable {name}"
+    else:
+        try:
+            secret = (folder / name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            secret = ""
+        remedy = f"write it into the file {folder / name}, readable for this user"
+    if not secret:
+        raise ConfigError(f"{place}: {reference} holds no secret; {remedy}")
+    return secret

@@ -1,0 +1,80 @@
+"""One thread for each output that follows the corpus, so that none delays another or a poll."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from aggregator.errors import StorageError
+from aggregator.ports.protocols import Clock, Store
+from aggregator.sinks.outputs.follow import Follower, Output
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY: Final = timedelta(seconds=2)  # for new changes, where all is delivered
+_LOOK_SELDOM: Final = timedelta(seconds=30)  # while the store cannot be used
+_JOIN_SECONDS: Final = 3.0
+
+
+class Followers:
+    """The outputs of a daemon: `follow` sets which there are, `stop` ends them."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def follow(self, outputs: Sequence[Output]) -> None:
+        """Follow these outputs from now on, and no others. A batch in hand is delivered first."""
+        self._ended.set()
+        ended = self._ended = threading.Event()
+        started = [
+            threading.Thread(target=self._run, args=(output, ended), name=f"output {output.name}", daemon=True)
+            for output in outputs
+        ]
+        for thread in started:
+            thread.start()
+        self._threads = [*(thread for thread in self._threads if thread.is_alive()), *started]
+
+    def stop(self) -> None:
+        """End all; an output that hangs is left behind, and its batch is handed over again by the next process."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+
+    def _run(self, output: Output, ended: threading.Event) -> None:
+        follower = Follower(output, self._store, self._clock)
+        wait = timedelta(0)
+        while not ended.wait(wait.total_seconds()):
+            try:
+                progress = follower.advance()
+            except StorageError as error:
+                logger.warning("output waits for the store", extra={"output": output.name, "reason": str(error)})
+                wait = _LOOK_SELDOM
+                continue
+            wait = timedelta(0) if progress.delivered else max(progress.wait or _LOOK_EVERY, _LOOK_EVERY)
+
+
+def deliver_all(store: Store, clock: Clock, outputs: Sequence[Output], limit: timedelta) -> dict[str, str]:
+    """Bring outputs up to date, each in a thread of its own, for at most `limit`; return what kept which from it."""
+    problems: dict[str, str] = {output.name: f"not done after {limit.total_seconds():g} s" for output in outputs}
+
+    def run(output: Output) -> None:
+        follower = Follower(output, store, clock)
+        while (progress := follower.advance()).delivered:
+            pass
+        problems[output.name] = progress.problem
+
+    threads = [
+        threading.Thread(target=run, args=(output,), name=f"output {output.name}", daemon=True) for output in outputs
+    ]
+    for thread in threads:
+        thread.start()
+    ends_at = clock.monotonic() + limit.total_seconds()
+    for thread in threads:
+        thread.join(max(0.0, ends_at - clock.monotonic()))
+    return {name: problem for name, problem in problems.items() if problem}

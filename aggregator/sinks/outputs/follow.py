@@ -1,0 +1,106 @@
+"""Brings one output up to date: in order, at least once, never with a gap. Knows no format."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+
+from aggregator.errors import AggregatorError
+from aggregator.ports.protocols import Clock, Store
+from aggregator.ports.store_records import Change
+
+logger = logging.getLogger(__name__)
+
+_BATCH: Final = 100  # changes handed over at once: what a crash repeats at most
+_FIRST_WAIT: Final = timedelta(seconds=5)
+_LONGEST_WAIT: Final = timedelta(hours=1)
+_LOCK_WAIT: Final = timedelta(0)
+
+
+class DeliveryError(AggregatorError):
+    """An output did not take a batch; `retry_after` is the earliest time that it asks for."""
+
+    def __init__(self, detail: str, retry_after: timedelta = timedelta(0)) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Output(Protocol):
+    """A place that takes changes."""
+
+    @property
+    def name(self) -> str:
+        """The name under which its cursor is kept."""
+        ...
+
+    def deliver(self, changes: Sequence[Change], epoch: str) -> None:
+        """Take all of the changes, in order; durable at return.
+
+        Raises:
+            DeliveryError: it took none, or some; all of them are handed over again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How an output stands after a look. `wait`: nothing is to be done before."""
+
+    delivered: int = 0
+    wait: timedelta | None = None
+    problem: str = ""
+
+
+class Follower:
+    """An output with its cursor and its back-off; one thread at a time uses it."""
+
+    def __init__(self, output: Output, store: Store, clock: Clock) -> None:
+        self.output = output
+        self._store = store
+        self._clock = clock
+        self._failures = 0
+        self._not_before = 0.0  # by the monotonic clock
+
+    def advance(self) -> Progress:
+        """Hand over one batch, unless the output backs off or another process follows it just now."""
+        left = self._not_before - self._clock.monotonic()
+        if left > 0:
+            return Progress(wait=timedelta(seconds=left))
+        with self._store.delivering(self.output.name, _LOCK_WAIT) as held:
+            if not held:
+                return Progress(wait=_FIRST_WAIT)
+            cursor = self._store.delivered(self.output.name, "")
+            changes = self._store.changes_after(cursor, _BATCH)
+            if not changes:
+                return Progress(wait=timedelta(0))
+            try:
+                self.output.deliver(changes, self._store.position().epoch)
+            except DeliveryError as error:
+                return self._back_off(error)
+            self._store.set_delivered(self.output.name, "", changes[-1].seq)
+        self._recover()
+        return Progress(delivered=len(changes))
+
+    def _back_off(self, error: DeliveryError) -> Progress:
+        """Double the wait for each failure in a row; `retry_after` is a lower bound."""
+        wait = max(min(_FIRST_WAIT * 2 ** min(self._failures, 16), _LONGEST_WAIT), error.retry_after)
+        self._failures += 1
+        self._not_before = self._clock.monotonic() + wait.total_seconds()
+        if self._failures == 1:
+            logger.warning("output fails", extra={"output": self.output.name, "reason": str(error)})
+            self._store.write_fact(fact_name(self.output.name), str(error))
+        return Progress(wait=wait, problem=str(error))
+
+    def _recover(self) -> None:
+        if self._failures:
+            logger.warning("output works again", extra={"output": self.output.name})
+            self._store.write_fact(fact_name(self.output.name), "")
+        self._failures = 0
+
+
+def fact_name(output: str) -> str:
+    """Return the name under which the store keeps why an output fails; "" is a working one."""
+    return f"output {output}"
