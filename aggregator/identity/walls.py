@@ -16,14 +16,14 @@ from aggregator.identity.fingerprint import is_unspaced, words_of
 
 _LONG = 4  # letters; shorter words stand in every text
 _STEM = 5  # letters; an ending changes with the sentence
-_SHARE = 0.5  # of a title's long words: a text with more of them is about the same thing
+_SHARE = 0.5  # of a title's long words: a text with as many may be about the same thing
 
 
 class Resemblance(StrEnum):
     """How much of its entry's title a page says."""
 
     SAYS = "says"  # the title itself, or another version of the headline
-    ECHOES = "echoes"  # most of its words
+    ECHOES = "echoes"  # half of its words or more
     NOTHING = "nothing"
 
 
@@ -44,7 +44,7 @@ def compare_title(announced: str, title: str, body: str) -> Resemblance:
     long_words = _long_words(wanted)
     said = {token[:_STEM] for token in (*own, *text)}
     share = sum(token[:_STEM] in said for token in long_words) / len(long_words)
-    return Resemblance.ECHOES if share > _SHARE else Resemblance.NOTHING
+    return Resemblance.ECHOES if share >= _SHARE else Resemblance.NOTHING
 
 
 @lru_cache(maxsize=1024)

@@ -309,3 +309,48 @@ def test_other_rules_change_nothing_that_they_do_not_speak_of(world: World) -> N
         assert [(article.id, article.key, article.urls) for article in world.articles] == before
         kinds = world.use(lambda app: [change.kind for change in app.store.changes_after(0, 100)])
         assert kinds == ["new"] * 4
+
+
+# --- a link that changes at every poll --------------------------------------------------------------------------------
+
+
+def stamped(poll: int, more: str = "") -> bytes:
+    return rss(*(item(f"/a/{n}?from=rss{poll}{n}{more}", guid=f"g{n}", title=f"About /a/{n}") for n in NUMBERS))
+
+
+def test_another_value_in_the_link_of_a_known_entry_costs_no_request(world: World) -> None:
+    with Site(changing(stamped)) as site:
+        world.follow(site.url())
+        assert [world.run().articles_new for _ in range(4)] == [4, 0, 0, 0]
+        assert len(site.pages) == 4
+        assert not world.use(lambda app: app.store.decisions([site.url("/a/1?from=rss21")], []))
+
+
+def test_another_value_and_other_words_are_fetched(world: World) -> None:
+    def make(poll: int) -> bytes:
+        return rss(item(f"/a/1?from={poll}", guid="g", title="The weather", text=f"Of day {poll}."))
+
+    with Site(changing(make)) as site:
+        world.follow(site.url())
+        world.runs(2)
+        assert site.pages == ["/a/1?from=0", "/a/1?from=1"]
+
+
+@pytest.mark.parametrize("name", ["id", "date", "page"])
+def test_another_value_that_names_an_article_is_fetched(world: World, name: str) -> None:
+    def make(poll: int) -> bytes:
+        return rss(item(f"/a/1?{name}={poll}", guid="g", title="The weather"))
+
+    with Site(changing(make)) as site:
+        world.follow(site.url())
+        world.runs(2)
+        assert site.pages == [f"/a/1?{name}=0", f"/a/1?{name}=1"]
+
+
+def test_another_value_is_tried_where_the_page_failed(world: World) -> None:
+    with Site(changing(stamped)) as site:
+        site.paths["/a/1?from=rss01"] = answering(status=410)
+        world.follow(site.url())
+        world.runs(3)
+        assert world.titles() == [f"About /a/{n}" for n in NUMBERS]
+        assert len(site.pages) == 5

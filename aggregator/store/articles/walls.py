@@ -34,7 +34,7 @@ from aggregator.store.queue.hosts import lower_pages_due
 from aggregator.store.queue.pages import has_content
 from aggregator.urls import host_of
 
-_MOST: Final = 500  # addresses that are looked at to tell whether their document is a wall
+_MOST: Final = 50  # addresses that are looked at to tell whether their document is a wall
 _NAMING: Final = frozenset({EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL})
 _OF_PAGES: Final = (*sorted(_NAMING), EvidenceKind.DECLARED)
 _DETAIL: Final = "the same document stands at addresses whose entries have other titles"
@@ -83,6 +83,7 @@ _announced: Final = (
     .order_by(facts.c.page_id)
     .limit(_MOST)
 )
+_is_announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("key_hash"))
 _pages_of: Final = select(facts.c.page_id).where(
     facts.c.host == bindparam("at_host"),
     facts.c.hash == bindparam("document"),
@@ -129,6 +130,9 @@ def _named(document: _Document) -> dict[str, Any]:
 
 
 def _is_wall(tx: Transaction, document: _Document) -> bool:
+    """Tell whether the document is a wall; an address that a feed announces may be an article that others became."""
+    if tx.first(_is_announced, {"key_hash": document.hash}) is not None:
+        return False
     titles: dict[int, set[str]] = defaultdict(set)
     for row in tx.all(_announced, _named(document)):
         titles[row.page_id].add(row.title)

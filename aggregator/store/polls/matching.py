@@ -17,13 +17,15 @@ from sqlalchemy import Row, bindparam, func, select
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
+from aggregator.identity.parameters import differ_in_values
 from aggregator.models.records import OWN_CONTENT, EvidenceKind, FeedId, Key
 from aggregator.ports.store_records import Decision, Sighting
 from aggregator.store.articles.rows import Draft
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import load_entry_rest
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import entry_hash
-from aggregator.store.db.schema import entries, pages
+from aggregator.store.db.schema import FAILED, entries, pages
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.urls import registrable_domain
 
@@ -42,6 +44,7 @@ class Sighted:
     page_id: int | None = None
     has_new_page: bool = False
     is_recognised: bool = False  # by its page, under another id: what it says of its addresses is heeded again
+    is_renamed: bool = False  # nothing is new but the value of a parameter in its link, and its times: the page stays
 
     def anew(self) -> Sighted:
         """Return it as it was before anything was looked up."""
@@ -60,6 +63,8 @@ class Sighted:
     @property
     def is_settled(self) -> bool:
         """Tell whether this is an entry that we have, unchanged, with its page."""
+        if self.known is not None and self.is_renamed:
+            return bool(self.known.updated_at == self.sighting.entry.updated_at)
         if self.known is None or self.is_changed or self.is_recognised:
             return False
         return self.page_id is not None or self.key is None
@@ -71,6 +76,7 @@ KNOWN: Final = (  # what is asked of entries that are known
     entries.c.updated_at,
     entries.c.page_id,
     entries.c.title,
+    entries.c.link,
 )
 _of_pages: Final = (
     select(*KNOWN, pages.c.key_hash.label("told_by"))
@@ -117,6 +123,36 @@ def _older(
     return found
 
 
+# --- entries whose link changes at every poll -------------------------------------------------------------------------
+
+_words: Final = (
+    select(entries.c.entry_hash, entries.c.rest)
+    .join(pages, pages.c.id == entries.c.page_id)
+    .where(entries.c.feed_id == bindparam("feed"), any_of(entries.c.entry_hash), pages.c.state != FAILED)
+)
+
+
+def recognise_renamed(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted]) -> None:
+    """Mark known entries with the same title and text whose link differs in the value of a parameter alone.
+
+    Nothing is asked for them: some feeds give each poll a value of its own. If the page failed, the new link is tried.
+    """
+    likely = {
+        one.entry_hash: one
+        for one in sighted
+        if one.known is not None and one.is_changed and one.page_id is not None and one.known.link is not None
+        if one.known.title == one.sighting.entry.title and one.sighting.entry.link is not None
+        if differ_in_values(one.known.link, one.sighting.entry.link)
+    }
+    for row in tx.all_of(_words, likely, {"feed": feed_id}):
+        one = likely[row.entry_hash]
+        one.is_renamed = all(
+            before == getattr(one.sighting.entry, name)
+            for name, before in load_entry_rest(row.rest).items()
+            if name in ("summary", "content", "content_id")
+        )
+
+
 # --- entries that moved -----------------------------------------------------------------------------------------------
 
 _led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages.c.id))
@@ -130,7 +166,8 @@ def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) 
     moved = [
         (one, one.known.page_id)
         for one in sighted
-        if one.known is not None and one.is_changed and not one.is_recognised and one.known.page_id is not None
+        if one.known is not None and one.is_changed and not one.is_recognised and not one.is_renamed
+        if one.known.page_id is not None
         if one.key is not None and one.known.title == one.sighting.entry.title
     ]
     before = {row.id: row for row in tx.all_of(_led_to, (page for _, page in moved))}

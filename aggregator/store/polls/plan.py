@@ -21,7 +21,7 @@ from aggregator.store.db.hashes import entry_hash
 from aggregator.store.db.schema import entries, feeds, pages
 from aggregator.store.identity.decisions import Said
 from aggregator.store.identity.partition import known_articles
-from aggregator.store.polls.matching import KNOWN, Sighted, recognise
+from aggregator.store.polls.matching import KNOWN, Sighted, recognise, recognise_renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Plan:
     @property
     def said(self) -> Said:
         """What was decided about the addresses of its entries."""
-        made = [decision for one in self.sighted for decision in one.sighting.decisions]
+        made = [decision for one in self.sighted if not one.is_renamed for decision in one.sighting.decisions]
         return Said(f"feed {self.record.feed_id}", made, is_first=self.is_first)
 
     def host_of(self, sighting: Sighting) -> str:
@@ -135,6 +135,7 @@ def _sighted(tx: Transaction, prepared: Prepared, *, is_known: bool) -> list[Sig
         one.known = known.get(one.entry_hash)
         one.page_id = None if one.known is None else one.known.page_id
     recognise(tx, record.feed_id, sighted, record.outcome.at)
+    recognise_renamed(tx, record.feed_id, sighted)
     return sighted
 
 
@@ -159,7 +160,9 @@ def plan(tx: Transaction, polls: Sequence[Plan]) -> None:
     open_ones = [one for poll in polls for one in poll.sighted if one.key is not None and not one.is_settled]
     articles = known_articles(tx, [one.key_hash for one in open_ones], [one.url_hash for one in open_ones])
     by_key = {row.key_hash: row for row in tx.all_of(_pages_by_key, (one.key_hash for one in open_ones))}
-    by_id = {row.id: row for row in tx.all_of(_pages_by_id, (page for page in articles.values() if page is not None))}
+    named = [page for page in articles.values() if page is not None]
+    named += [one.page_id for one in open_ones if one.is_renamed and one.page_id is not None]
+    by_id = {row.id: row for row in tx.all_of(_pages_by_id, named)}
     for poll in polls:
         _plan_one(poll, articles, by_key, by_id)
 
@@ -177,7 +180,7 @@ def _plan_one(
         if one.is_settled:
             poll.known += 1
             continue
-        page = by_key.get(one.key_hash)
+        page = by_id.get(one.page_id or 0) if one.is_renamed else by_key.get(one.key_hash)
         if page is None and (known := {one.key_hash, one.url_hash} & articles.keys()):
             page = by_id.get(articles[one.key_hash if one.key_hash in known else one.url_hash] or 0)
             one.page_id = None if page is None else page.id

@@ -69,7 +69,9 @@ def _record(tx: Transaction, polls: Sequence[Plan]) -> list[PollRecorded]:
     record_all_decisions(tx, [poll.said for poll in polls], at)
     articles = _record_along(tx, polls, added)
     open_ones = [one for poll in polls for one in poll.sighted if not one.is_settled]
-    untold = [one.sighting for one in open_ones if not (one.has_new_page and one.page_id in articles)]
+    untold = [
+        one.sighting for one in open_ones if not one.is_renamed and not (one.has_new_page and one.page_id in articles)
+    ]
     note_urls(tx, [sighting.identity for sighting in untold if sighting.identity], at)
     for poll in polls:
         if ids[poll.record.host] != poll.claim.host_id:

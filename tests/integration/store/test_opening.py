@@ -212,6 +212,7 @@ def test_a_store_of_the_first_version_gets_what_is_new(tmp_path: Path, clock: St
     open_store(url_of(file), clock).close()
     with closing(sqlite3.connect(file)) as conn:
         conn.execute("DROP TABLE page_parts")
+        conn.execute("DROP TABLE unnamed_texts")
         conn.execute("DELETE FROM properties")
         conn.commit()
     set_version(file, "0001")

@@ -209,3 +209,15 @@ def test_what_a_feed_says_is_no_wall(store: SqlStore) -> None:
     made = [(page, article_record(page, body=WALL, source="feed")) for page in ready(store)]
     made = [(page, replace(one, says_title=Resemblance.NOTHING)) for page, one in made]
     assert record(store, *made) == ["new"] * 3
+
+
+def test_articles_that_lead_to_one_that_a_feed_announces_are_no_wall(store: SqlStore) -> None:
+    """The publisher made one article of several; or a template names the wrong address."""
+    pages = ready(store)
+    target = pages[2].key
+    edges = [
+        (Edge(key=page.key, other=target, kind=EvidenceKind.REDIRECT, site=SITE, other_site=SITE, witness=SITE),)
+        for page in pages[:2]
+    ]
+    made = [(page, walled(page, words(f"v{n}", 80), edges=edges[n])) for n, page in enumerate(pages[:2])]
+    assert "wall" not in record(store, *made)

@@ -25,7 +25,7 @@ WALL = "Subscribe now to read all our journalism without limits. Already a subsc
         ("Harbour bridge repaired", "News", BODY, "echoes"),
         ("Festival opens quietly", "Subscribe", WALL, "nothing"),
         ("Subscribe", "Sign in", WALL, "echoes"),  # one word in a text says little
-        ("Part 17", "Part 18", "Part of it", "nothing"),
+        ("Part 17", "Part 18", "Part of it", "echoes"),
         ("A to B", "Of us", "It is so", "nothing"),
         ("日本の議会が橋を修理する", "議会が橋を修理する", "", "says"),
         ("日本の議会が橋を修理する", "会員限定", "この記事は会員限定です。", "nothing"),
