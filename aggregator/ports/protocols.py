@@ -297,23 +297,12 @@ class Store(Protocol):
         """End the claim without an outcome; the attempt does not count."""
         ...
 
-    def record_article(
-        self,
-        page: FetchedPage,
-        record: ArticleRecord,
-        *,
-        if_changed: datetime | None = None,
-        if_unchanged: datetime | None = None,
-    ) -> ArticleRecorded | None:
-        """Save article, aliases, evidence, fingerprint and decisions; the page is done.
-
-        The same normalised title and body as before is `unchanged`. The page is due again at `if_changed` when its
-        article is new or updated, else at `if_unchanged`; None: never.
-        """
-        ...
-
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
-        """Save several articles as `record_article` does, all in one transaction."""
+        """Save several articles in one transaction, each with aliases, evidence, fingerprint and decisions.
+
+        None: the claim of that page is lost. The same normalised title and body as before is `unchanged`. A page is due
+        again at `if_changed` when its article is new or updated, else at `if_unchanged`; None: never.
+        """
         ...
 
     def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:

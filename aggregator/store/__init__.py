@@ -301,18 +301,6 @@ class SqlStore:
         """End the claim without an outcome; the attempt does not count."""
         self._db.write(lambda tx: extraction.give_back_page(tx, page))
 
-    def record_article(
-        self,
-        page: FetchedPage,
-        record: ArticleRecord,
-        *,
-        if_changed: datetime | None = None,
-        if_unchanged: datetime | None = None,
-    ) -> ArticleRecorded | None:
-        """Save article, aliases, evidence, fingerprint and decisions; the page is done."""
-        outcome = ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
-        return self.record_articles([outcome])[0]
-
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         """Save several articles in one transaction."""
         drafts = [draft_of(outcome.record) for outcome in outcomes]

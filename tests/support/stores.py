@@ -24,6 +24,7 @@ from aggregator.models.records import (
     Subscription,
 )
 from aggregator.ports.store_records import (
+    ArticleOutcome,
     ArticleRecord,
     ArticleRecorded,
     Claim,
@@ -239,12 +240,25 @@ def article_record(
     )
 
 
+def record_article(
+    store: SqlStore,
+    page: FetchedPage,
+    record: ArticleRecord,
+    *,
+    if_changed: datetime | None = None,
+    if_unchanged: datetime | None = None,
+) -> ArticleRecorded | None:
+    """Record one article."""
+    outcome = ArticleOutcome(page=page, record=record, if_changed=if_changed, if_unchanged=if_unchanged)
+    return store.record_articles([outcome])[0]
+
+
 def collect(store: SqlStore, **options: object) -> list[ArticleRecorded]:
     """Fetch and extract everything that is due; every page has a text of its own unless `options` give one."""
     fetch_due(store)
     done = []
     for page in fetched_pages(store):
-        recorded = store.record_article(page, article_record(page, **options))  # type: ignore[arg-type]
+        recorded = record_article(store, page, article_record(page, **options))  # type: ignore[arg-type]
         assert recorded is not None
         done.append(recorded)
     return done

@@ -1,21 +1,22 @@
-"""New articles that nothing connects with any other: many of them in as many statements as one.
+"""Batch insert: new articles that nothing connects with another are inserted together, also a single one.
 
-What comes of them is what one by one would give; which texts are of this kind is decided before anything is written.
-Evidence that counts under no circumstances (a canonical address on another site) is kept and connects nothing.
+The others go through the partition one by one. The result is the same as if each went through it. Which articles are
+unconnected is decided before anything is written. Evidence that never counts alone (a canonical address on another
+site) is kept and connects nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import select
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.identify import article_id, key_hash
-from aggregator.models.records import Key
-from aggregator.store.articles.rows import Incoming, Text, announce, describe, insert_articles
+from aggregator.models.records import ArticleId, Key
+from aggregator.store.articles.rows import ArticleWrite, add_change, insert_articles
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles
@@ -33,40 +34,45 @@ _with_keys: Final = select(articles.c.id, articles.c.key_hash).where(any_of(arti
 _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(articles.c.id))
 
 
-def save_newcomers(tx: Transaction, texts: Sequence[Text]) -> Sequence[Incoming]:
-    """Save those of the texts that are new and alone. Returns what was saved."""
-    chosen = _choose(tx, texts)
+def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mapping[ArticleId, ArticleWrite]:
+    """Insert those articles that are new and unconnected; return them by id."""
+    chosen = _choose(tx, writes)
     if not chosen:
-        return ()
+        return {}
     at = tx.now
-    keep_urls(tx, (incoming.identities for incoming in chosen), at)
-    edges = [edge for incoming in chosen for edge in incoming.record.edges]
+    keep_urls(tx, (write.identities for write in chosen.values()), at)
+    edges = [edge for write in chosen.values() for edge in write.record.edges]
     note_edges(tx, edges, at)
     record_refused(tx, [(edge, reason) for edge in edges if (reason := refusal_alone(edge)) is not None], at)
     insert_articles(tx, chosen)
-    move_urls(tx, {key_hash(incoming.key): incoming.id for incoming in chosen})
-    announce(tx, chosen, "new")
-    pointers = [(key_hash(pointer.url), one.id) for one in chosen for pointer in one.record.pointers]
+    move_urls(tx, {key_hash(write.key): article for article, write in chosen.items()})
+    add_change(tx, chosen, "new", at)
+    pointers = [(key_hash(one.url), article) for article, write in chosen.items() for one in write.record.pointers]
     point(tx, dict(reversed(pointers)), move=False)  # the first one counts
     return chosen
 
 
-def _choose(tx: Transaction, texts: Sequence[Text]) -> list[Incoming]:
-    """Return the texts whose keys mean nothing yet, that no evidence touches and that no other text shares."""
-    ids = [article_id(text.key) for text in texts]
+def _choose(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[ArticleId, ArticleWrite]:
+    """Return the articles whose keys are unknown, that no evidence touches and that share no key with another."""
+    ids = [article_id(write.key) for write in writes]
     shared = Counter(ids)
-    open_ones = [
-        (text, wanted)
-        for text, wanted in zip(texts, ids, strict=True)
-        if shared[wanted] == 1 and all(map(refusal_alone, text.record.edges))
-    ]
-    if len(open_ones) < 2:
-        return []
-    made = [describe(text, wanted, None, tx.now) for text, wanted in open_ones]
-    hashes = {one.id: {key_hash(identity.key) for identity in one.identities if identity.key} for one in made}
+    alone = {
+        wanted: write
+        for wanted, write in zip(ids, writes, strict=True)
+        if shared[wanted] == 1 and all(map(refusal_alone, write.record.edges))
+    }
+    hashes = {
+        wanted: {key_hash(identity.key) for identity in write.identities if identity.key}
+        for wanted, write in alone.items()
+    }
     owned = resolve(tx, {hashed for several in hashes.values() for hashed in several}).keys()
-    touched = _taken_keys(tx, [one.key for one in made]) | connected(tx, [one.key for one in made])
-    return [one for one in made if one.key not in touched and owned.isdisjoint(hashes[one.id])]
+    keys = [write.key for write in alone.values()]
+    touched = _taken_keys(tx, keys) | connected(tx, keys)
+    return {
+        wanted: write
+        for wanted, write in alone.items()
+        if write.key not in touched and owned.isdisjoint(hashes[wanted])
+    }
 
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:

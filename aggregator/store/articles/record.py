@@ -1,4 +1,4 @@
-"""Extracted articles on their way in: text, revision, identity, near duplicates, their pages; one transaction."""
+"""Records extracted articles: text, revision, identity, near duplicates and their pages, in one transaction."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from sqlalchemy import Row, bindparam, case, select, update
 from aggregator.identity.identify import article_id, key_hash
 from aggregator.models.records import ArticleId, FetchedPage, HostId, PageId
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
-from aggregator.store.articles.batch_insert import save_newcomers
+from aggregator.store.articles.batch_insert import insert_unconnected
 from aggregator.store.articles.rows import (
-    TEXT_COLUMNS,
-    Draft,
-    Incoming,
-    Text,
-    announce,
+    PAGE_COLUMNS,
+    ArticleDraft,
+    ArticleWrite,
+    add_change,
     article_row,
-    incoming_of,
+    find_article,
     insert_articles,
     revise,
 )
@@ -38,7 +37,7 @@ from aggregator.store.queue.page_parts import ask_for_part
 _Kind = Literal["new", "updated", "unchanged", "duplicate"]
 
 _pages: Final = (
-    select(*TEXT_COLUMNS, pages.c.host_id, pages.c.token)
+    select(*PAGE_COLUMNS, pages.c.host_id, pages.c.token)
     .where(any_of(pages.c.id), pages.c.state == FETCHED)
     .order_by(pages.c.id)
     .with_for_update()
@@ -63,15 +62,16 @@ _finish: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """What became of an incoming text."""
+    """An article that was written: under its own id, and which article it is by now."""
 
-    incoming: Incoming
+    write: ArticleWrite
+    own_id: ArticleId
     kind: _Kind
     article: ArticleId
 
 
 def record_articles(
-    tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[Draft]
+    tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft]
 ) -> tuple[ArticleRecorded | None, ...]:
     """Save what was extracted from pages, with the draft of each; None: the claim is lost, nothing of it was saved.
 
@@ -84,19 +84,19 @@ def record_articles(
         for one, draft in zip(outcomes, drafts, strict=True)
         if one.page.id in rows and rows[one.page.id].token == one.page.token
     ]
-    texts = {one.page.id: Text(rows[one.page.id], draft) for one, draft in held}
-    failed = fail_walls(tx, list(texts.values()), {one.page.id: one.if_wall for one, _ in held})
-    saved = _save_texts(tx, [text for page, text in texts.items() if page not in failed], are_new=False)
+    writes = {one.page.id: ArticleWrite(rows[one.page.id], draft, tx.now) for one, draft in held}
+    failed = fail_walls(tx, list(writes.values()), {one.page.id: one.if_wall for one, _ in held})
+    saved = _save_texts(tx, [write for page, write in writes.items() if page not in failed], are_new=False)
     _finish_pages(tx, [one for one, _ in held if one.page.id not in failed], saved)
-    walls = {page: ArticleRecorded(article_id=article_id(texts[page].key), kind="wall") for page in failed}
+    walls = {page: ArticleRecorded(article_id=article_id(writes[page].key), kind="wall") for page in failed}
     recorded = walls | {page: _recorded(one) for page, one in saved.items()}
     return tuple(recorded.get(outcome.page.id) for outcome in outcomes)
 
 
-def record_along(tx: Transaction, texts: Sequence[Text]) -> dict[PageId, ArticleRecorded]:
-    """Save what was read along with feeds; the transaction holds the lock of identity, and added the pages as done."""
-    saved = _save_texts(tx, texts, are_new=True)
-    others = {page: one.incoming.id for page, one in saved.items() if one.incoming.page.article_id != one.incoming.id}
+def record_with_poll(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[PageId, ArticleRecorded]:
+    """Save articles that a feed brought whole; the caller holds the identity lock and added the pages as done."""
+    saved = _save_texts(tx, writes, are_new=True)
+    others = {page: one.own_id for page, one in saved.items() if one.write.page.article_id != one.own_id}
     tx.run_all(_finish, [_finished(page, "done", tx.now, article) for page, article in others.items()])
     return {page_id: _recorded(one) for page_id, one in saved.items()}
 
@@ -105,47 +105,49 @@ def _recorded(saved: _Saved) -> ArticleRecorded:
     return ArticleRecorded(article_id=saved.article, kind=saved.kind)
 
 
-def _save_texts(tx: Transaction, texts: Sequence[Text], *, are_new: bool) -> dict[PageId, _Saved]:
-    """Save texts and what was decided about their addresses; by page. `are_new`: the pages are of this transaction."""
-    saved = {PageId(one.page.id): _Saved(one, "new", one.id) for one in save_newcomers(tx, texts)}
-    for newcomer in [one.incoming for one in saved.values()]:
-        _heed_wordpress(tx, newcomer)
-    for text in texts:
-        if text.page.id not in saved:
-            saved[PageId(text.page.id)] = _save_one(tx, incoming_of(tx, text))
-    told = [
-        Said(f"page {text.page.id}", text.record.decisions, saved[text.page.id].article, is_first=are_new)
-        for text in texts
+def _save_texts(tx: Transaction, writes: Sequence[ArticleWrite], *, are_new: bool) -> dict[PageId, _Saved]:
+    """Save articles and the decisions about their addresses; by page. `are_new`: the pages are of this transaction."""
+    inserted = insert_unconnected(tx, writes)
+    saved = {PageId(write.page.id): _Saved(write, article, "new", article) for article, write in inserted.items()}
+    for write in inserted.values():
+        _note_wordpress(tx, write)
+    for write in writes:
+        if write.page.id not in saved:
+            saved[PageId(write.page.id)] = _save_one(tx, write)
+    made = [
+        Said(f"page {write.page.id}", write.record.decisions, saved[write.page.id].article, is_first=are_new)
+        for write in writes
     ]
-    record_all_decisions(tx, told, tx.now)
+    record_all_decisions(tx, made, tx.now)
     return saved
 
 
-def _save_one(tx: Transaction, incoming: Incoming) -> _Saved:
-    """Save one text with all that is known about its addresses."""
-    record = incoming.record
-    owners = note_urls(tx, incoming.identities, incoming.at)
-    note_edges(tx, record.edges, incoming.at)
-    kind, article = save_text(tx, incoming, owners.get(key_hash(incoming.key)))
-    _heed_wordpress(tx, incoming)
+def _save_one(tx: Transaction, write: ArticleWrite) -> _Saved:
+    """Save one article with all that is known about its addresses."""
+    record = write.record
+    own_id, own = find_article(tx, write.key)
+    owners = note_urls(tx, write.identities, write.at)
+    note_edges(tx, record.edges, write.at)
+    kind, article = save_text(tx, write, own_id, own, owners.get(key_hash(write.key)))
+    _note_wordpress(tx, write)
     point(tx, {key_hash(pointer.url): article for pointer in record.pointers}, move=False)
-    return _Saved(incoming, kind, article)
+    return _Saved(write, own_id, kind, article)
 
 
-def _heed_wordpress(tx: Transaction, incoming: Incoming) -> None:
-    """Keep which short links were seen and where their blog lives; join what that joins."""
-    record = incoming.record
+def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
+    """Keep the short links that were seen and the host of their blog; join the articles that this connects."""
+    record = write.record
     seen = [one.key for one in (record.identity, *record.urls, *record.pointers)]
     seen += [key for edge in record.edges for key in (edge.key, edge.other)]
     touched = note_short_links(tx, seen)
     if record.blog is not None:
         touched |= learn_blog(tx, record.blog)
     if touched:
-        repartition(tx, touched, incoming.at)
+        repartition(tx, touched, write.at)
 
 
 def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mapping[PageId, _Saved]) -> None:
-    """The pages are done, or due again."""
+    """Mark the pages as done, or due again."""
     finished = []
     due: dict[HostId, datetime] = {}
     resumed: list[tuple[FetchedPage, datetime]] = []
@@ -153,9 +155,9 @@ def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mappin
         page, one = outcome.page, saved[outcome.page.id]
         at = outcome.if_changed if one.kind in ("new", "updated") else outcome.if_unchanged
         state = "done" if at is None else "due"
-        finished.append(_finished(page.id, state, at or tx.now, one.incoming.id))
+        finished.append(_finished(page.id, state, at or tx.now, one.own_id))
         if at is not None:
-            host_id = HostId(one.incoming.page.host_id)
+            host_id = HostId(one.write.page.host_id)
             due[host_id] = min(at, due.get(host_id, at))
             if outcome.resumes:
                 resumed.append((page, at))
@@ -173,37 +175,38 @@ def _finished(page: PageId, state: str, at: datetime, article: ArticleId) -> dic
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def save_text(tx: Transaction, incoming: Incoming, meant: ArticleId | None) -> tuple[_Kind, ArticleId]:
-    """Save the text where it is new, decide again what is one article; return what came of it and which article.
+def save_text(
+    tx: Transaction, write: ArticleWrite, own_id: ArticleId, own: Row[Any] | None, meant: ArticleId | None
+) -> tuple[_Kind, ArticleId]:
+    """Save the text if it is new and repartition; return what came of it and which article it is.
 
-    `meant` is the article that the key means so far.
+    `own_id` and `own` are what `find_article` gives for its key, `meant` is the article that the key means so far.
     """
-    own = incoming.own
-    keys = {incoming.key, *(key for edge in incoming.record.edges for key in (edge.key, edge.other))}
+    keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:
         if meant is not None and _is_forgotten(tx, meant):
             return "unchanged", meant
-        insert_articles(tx, [incoming])
-        survivor = repartition(tx, keys, incoming.at, unannounced=incoming.id)[key_hash(incoming.key)]
-        if survivor != incoming.id:
+        insert_articles(tx, {own_id: write})
+        survivor = repartition(tx, keys, write.at, unannounced=own_id)[key_hash(write.key)]
+        if survivor != own_id:
             return "duplicate", survivor
-        announce(tx, [incoming], "new")
-        return "new", incoming.id
+        add_change(tx, [own_id], "new", write.at)
+        return "new", own_id
     is_back = own.merged_into == WITHDRAWN
-    changed = is_back or (own.forgotten_at is None and _is_revision(own, incoming))
+    changed = is_back or (own.forgotten_at is None and _is_revision(own, write))
     if is_back:
-        tx.run(_stand_again, {"article": incoming.id})
+        tx.run(_stand_again, {"article": own_id})
     if changed:
-        revise(tx, own, incoming)
-    repartition(tx, keys, incoming.at)
-    own = article_row(tx, incoming.id)
-    if own is not None and own.merged_into is not None:
-        return "unchanged", ArticleId(own.merged_into)
+        revise(tx, own, write)
+    repartition(tx, keys, write.at)
+    now = article_row(tx, own_id)
+    if now is not None and now.merged_into is not None:
+        return "unchanged", ArticleId(now.merged_into)
     if not changed:
-        return "unchanged", incoming.id
+        return "unchanged", own_id
     kind: Literal["new", "updated"] = "new" if is_back else "updated"
-    announce(tx, [incoming], kind)
-    return kind, incoming.id
+    add_change(tx, [own_id], kind, write.at)
+    return kind, own_id
 
 
 _stand_again: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=None)
@@ -215,17 +218,17 @@ def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
     return row is not None and row.forgotten_at is not None
 
 
-def _is_revision(own: Row[Any], incoming: Incoming) -> bool:
+def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
     """Tell whether the words changed.
 
     What another feed says never replaces what is there, and what stands in for a page never the text of that page.
     """
-    if (own.title_hash, own.body_hash) == (incoming.draft.title_hash, incoming.draft.body_hash):
+    if (own.title_hash, own.body_hash) == (write.draft.title_hash, write.draft.body_hash):
         return False
-    if incoming.record.content.source == "page":
+    if write.record.content.source == "page":
         return True
     is_of_page = own.raw_hash is not None and not _stands_in(load_strings(own.quality))
-    return incoming.page.id == own.page_id and not (is_of_page and _stands_in(incoming.record.quality))
+    return write.page.id == own.page_id and not (is_of_page and _stands_in(write.record.quality))
 
 
 def _stands_in(quality: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from aggregator.identity.identify import key_hash
 from aggregator.models.records import FetchedPage, PageId
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store.articles.record import save_text
-from aggregator.store.articles.rows import Incoming, Text, announce, draft_of, incoming_of, revise
+from aggregator.store.articles.rows import ArticleWrite, add_change, draft_of, find_article, revise
 from aggregator.store.db.codec import dump, dump_extraction_rest, load_extraction
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DONE, FAILED, articles, pages, revisions
@@ -72,28 +72,28 @@ def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord
     row = tx.first(_page, {"page": page.id, "raw": page.raw.content_hash})
     if row is None:
         return False
-    incoming = incoming_of(tx, Text(row, draft_of(record)))
-    if page.article_id not in (None, incoming.id):
+    write = ArticleWrite(row, draft_of(record), tx.now)
+    own_id, own = find_article(tx, write.key)
+    if page.article_id not in (None, own_id):
         return False  # the rules have changed: the address means another article now
-    own = incoming.own
     if own is None:
-        hashed = key_hash(incoming.key)
-        _, article_id = save_text(tx, incoming, resolve(tx, [hashed]).get(hashed))
+        hashed = key_hash(write.key)
+        _, article_id = save_text(tx, write, own_id, own, resolve(tx, [hashed]).get(hashed))
         tx.run(_done, {"page": page.id, "article": article_id})
         return True
     if own.merged_into is not None or own.forgotten_at is not None:
         return False
-    if _has_other_words(tx, own, incoming):
-        revise(tx, own, incoming)
+    if _has_other_words(tx, own, write):
+        revise(tx, own, write)
     else:
         content = dump_extraction_rest(record.content)
         tx.run(_corrected, {"article": own.id, "current": own.revision, "new_content": content})
         tx.run(_judged, {"article": own.id, "new_quality": dump(record.quality)})
-    announce(tx, [incoming], "updated")
+    add_change(tx, [own_id], "updated", tx.now)
     return True
 
 
-def _has_other_words(tx: Transaction, own: Row[Any], incoming: Incoming) -> bool:
+def _has_other_words(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
     row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
-    old, new = load_extraction(row.title, row.body, row.content), incoming.record.content
+    old, new = load_extraction(row.title, row.body, row.content), write.record.content
     return (old.title, old.body, old.text) != (new.title, new.body, new.text)

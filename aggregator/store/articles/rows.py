@@ -1,9 +1,9 @@
-"""What comes in with a page and how its text is kept: article row, revisions, search, near duplicates."""
+"""The rows of an article: article, revisions, search index, fingerprints, changes."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -37,7 +37,7 @@ _older_by_rules: Final = (  # the article that was given this key, too, and came
 )
 
 
-TEXT_COLUMNS: Final = (
+PAGE_COLUMNS: Final = (
     pages.c.id,
     pages.c.key,
     pages.c.url,
@@ -49,21 +49,21 @@ TEXT_COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """What was extracted, with all that is computed of it before a transaction begins: others wait for its end."""
+class ArticleDraft:
+    """An extracted article with everything that can be computed before the transaction, while nobody waits."""
 
     record: ArticleRecord
     site: str
     title_hash: bytes
     body_hash: bytes
     fingerprint: Fingerprint
-    content: str  # what no column of `revisions` holds
+    content: str  # the fields of the extraction that have no column in `revisions`
 
 
-def draft_of(record: ArticleRecord) -> Draft:
-    """Return what is to be written."""
-    body_hash = text_hash(lasting(record.content.body))  # for a changed age line or counter there is no revision
-    return Draft(
+def draft_of(record: ArticleRecord) -> ArticleDraft:
+    """Return the draft of an extracted article."""
+    body_hash = text_hash(lasting(record.content.body))  # a changed age line or counter makes no revision
+    return ArticleDraft(
         record=record,
         site=registrable_domain(record.identity.url),
         title_hash=text_hash(record.content.title),
@@ -74,38 +74,26 @@ def draft_of(record: ArticleRecord) -> Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A text and the row of its page, with `TEXT_COLUMNS` at least."""
+class ArticleWrite:
+    """A draft within its transaction: the row of its page, with `PAGE_COLUMNS` at least, and the store's time."""
 
     page: Row[Any]
-    draft: Draft
+    draft: ArticleDraft
+    at: datetime
 
     @property
     def record(self) -> ArticleRecord:
-        """What was extracted."""
+        """The extracted article."""
         return self.draft.record
 
     @property
     def key(self) -> Key:
-        """The key under which it comes: that of the address that served it."""
+        """The article's key: that of the address that served it, else that of its page."""
         return self.record.identity.key or Key(self.page.key)
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """What comes in, with what is computed from it once."""
-
-    record: ArticleRecord
-    draft: Draft
-    key: Key
-    id: ArticleId
-    own: Row[Any] | None  # the article of this id as it was
-    page: Row[Any]
-    at: datetime
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        """The addresses that lead here, with their keys; the one to show has the text's own."""
+        """The addresses that lead to the article, with their keys; the address to show has the article's own key."""
         record = self.record
         shown = Identity(url=record.url, key=self.key, rule=record.identity.rule)
         return (record.identity, *record.urls, *record.pointers, shown)
@@ -116,19 +104,11 @@ def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
     return tx.first(_by_id, {"article": wanted})
 
 
-def incoming_of(tx: Transaction, text: Text) -> Incoming:
-    """Return what comes in."""
-    article, own = _own_of(tx, text.key)
-    return describe(text, article, own, tx.now)
+def find_article(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
+    """Return id and row of the article with this key; without one a free id and None.
 
-
-def describe(text: Text, article: ArticleId, own: Row[Any] | None, at: datetime) -> Incoming:
-    """Return what comes in for an article id that is its own or free."""
-    return Incoming(record=text.record, draft=text.draft, key=text.key, id=article, own=own, page=text.page, at=at)
-
-
-def _own_of(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
-    """Return the article that has this key, or a free id: articles keep theirs when the rules change."""
+    Articles keep their ids when the rules of a publisher change.
+    """
     hashed, wanted = key_hash(key), article_id(key)
     rows = tx.all(_by_key_or_id, {"hashed": hashed, "article": wanted})
     own = next((row for row in rows if row.key_hash == hashed), None)
@@ -144,57 +124,57 @@ def _own_of(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
-def _values(incoming: Incoming) -> dict[str, Any]:
+def _values(write: ArticleWrite) -> dict[str, Any]:
     return {
-        "page_id": incoming.page.id,
-        "url": incoming.record.url,
-        "recorded_at": incoming.at,
-        "title_hash": incoming.draft.title_hash,
-        "body_hash": incoming.draft.body_hash,
-        "print_hash": incoming.draft.fingerprint.text_hash,
-        "print_size": incoming.draft.fingerprint.size,
-        "sample": dump_sample(incoming.draft.fingerprint.hashes),
-        "quality": dump(incoming.record.quality),
-        "raw_hash": incoming.page.raw_hash,
+        "page_id": write.page.id,
+        "url": write.record.url,
+        "recorded_at": write.at,
+        "title_hash": write.draft.title_hash,
+        "body_hash": write.draft.body_hash,
+        "print_hash": write.draft.fingerprint.text_hash,
+        "print_size": write.draft.fingerprint.size,
+        "sample": dump_sample(write.draft.fingerprint.hashes),
+        "quality": dump(write.record.quality),
+        "raw_hash": write.page.raw_hash,
     }
 
 
 _numbers: Final = select(articles.c.id, articles.c.n).where(any_of(articles.c.key_hash))
 
 
-def insert_articles(tx: Transaction, new: Sequence[Incoming]) -> None:
-    """Insert articles that are not there, each with its first revision."""
+def insert_articles(tx: Transaction, new: Mapping[ArticleId, ArticleWrite]) -> None:
+    """Insert new articles, each with its first revision."""
     rows = [
         {
-            "id": incoming.id,
-            "key_hash": key_hash(incoming.key),
-            "key": incoming.key,
-            "feed_id": incoming.page.feed_id,
-            "first_seen": incoming.page.first_seen,
+            "id": article,
+            "key_hash": key_hash(write.key),
+            "key": write.key,
+            "feed_id": write.page.feed_id,
+            "first_seen": write.page.first_seen,
             "revision": 1,
-            "site": incoming.draft.site,
-            **_values(incoming),
+            "site": write.draft.site,
+            **_values(write),
         }
-        for incoming in new
+        for article, write in new.items()
     ]
     tx.add(articles, rows)
-    numbers = {row.id: row.n for row in tx.all_of(_numbers, (key_hash(incoming.key) for incoming in new))}
-    _insert_revisions(tx, ((incoming, 1) for incoming in new))
-    _settle_texts(tx, {numbers[incoming.id]: incoming for incoming in new}, are_new=True)
+    numbers = {row.id: row.n for row in tx.all_of(_numbers, (key_hash(write.key) for write in new.values()))}
+    _insert_revisions(tx, ((article, 1, write) for article, write in new.items()))
+    _settle_texts(tx, {numbers[article]: write for article, write in new.items()}, are_new=True)
 
 
-def _insert_revisions(tx: Transaction, numbered: Iterable[tuple[Incoming, int]]) -> None:
+def _insert_revisions(tx: Transaction, numbered: Iterable[tuple[ArticleId, int, ArticleWrite]]) -> None:
     rows = [
         {
-            "article_id": incoming.id,
+            "article_id": article,
             "number": number,
-            "recorded_at": incoming.at,
-            "title": incoming.record.content.title,
-            "body": incoming.record.content.body,
-            "content": incoming.draft.content,
-            "raw_hash": incoming.page.raw_hash,
+            "recorded_at": write.at,
+            "title": write.record.content.title,
+            "body": write.record.content.body,
+            "content": write.draft.content,
+            "raw_hash": write.page.raw_hash,
         }
-        for incoming, number in numbered
+        for article, number, write in numbered
     ]
     tx.add(revisions, rows)
 
@@ -223,14 +203,14 @@ _revised: Final = (
 )
 
 
-def revise(tx: Transaction, own: Row[Any], incoming: Incoming) -> None:
+def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
     """Give the article another text; the one before stays as a revision."""
     number = own.revision + 1
     forget_text(tx, own.n)
-    values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(incoming).items()}
-    _insert_revisions(tx, [(incoming, number)])
-    tx.run(_revised, {"article": incoming.id, "new_revision": number, **values})
-    _settle_texts(tx, {own.n: incoming}, are_new=False)
+    values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(write).items()}
+    _insert_revisions(tx, [(ArticleId(own.id), number, write)])
+    tx.run(_revised, {"article": own.id, "new_revision": number, **values})
+    _settle_texts(tx, {own.n: write}, are_new=False)
 
 
 def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed: Fingerprint) -> None:
@@ -260,9 +240,9 @@ _mark: Final = (
 )
 
 
-def _settle_texts(tx: Transaction, texts: Mapping[int, Incoming], *, are_new: bool) -> None:
-    """Make new texts findable by their words, and say which older article each repeats; by article row."""
-    contents = {n: incoming.record.content for n, incoming in texts.items()}
+def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new: bool) -> None:
+    """Index the new texts for search and mark which older article each one repeats; keyed by article row."""
+    contents = {n: write.record.content for n, write in texts.items()}
     index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])
     printed = [Printed(n, texts[n].draft.site, texts[n].draft.fingerprint) for n in sorted(texts)]
     matches = keep_fingerprints(tx, printed, replace=not are_new)
@@ -273,7 +253,6 @@ def _settle_texts(tx: Transaction, texts: Mapping[int, Incoming], *, are_new: bo
     tx.run_all(_mark, marks)
 
 
-def announce(tx: Transaction, told: Iterable[Incoming], kind: Literal["new", "updated"]) -> None:
-    """Tell the followers."""
-    rows = [{"article_id": incoming.id, "kind": kind, "merged_into": None, "at": incoming.at} for incoming in told]
-    tx.add(changes, rows)
+def add_change(tx: Transaction, changed: Iterable[ArticleId], kind: Literal["new", "updated"], at: datetime) -> None:
+    """Add a change for each article; `publish` numbers it, and sinks follow."""
+    tx.add(changes, [{"article_id": article, "kind": kind, "merged_into": None, "at": at} for article in changed])

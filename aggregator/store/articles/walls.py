@@ -22,7 +22,7 @@ from aggregator.identity.walls import Resemblance, is_wall
 from aggregator.models.fetching import Cause
 from aggregator.models.records import ArticleId, EvidenceKind, HostId, Key, PageId
 from aggregator.ports.store_records import Decision
-from aggregator.store.articles.rows import Text, restore_revision
+from aggregator.store.articles.rows import ArticleWrite, restore_revision
 from aggregator.store.articles.search import forget_text
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
@@ -48,7 +48,7 @@ class _Document:
     hash: bytes
 
 
-def note_documents(tx: Transaction, texts: Iterable[Text]) -> set[_Document]:
+def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[_Document]:
     """Keep what stands at pages that do not say their title; return it."""
     rows = []
     for text in texts:
@@ -70,7 +70,7 @@ def note_documents(tx: Transaction, texts: Iterable[Text]) -> set[_Document]:
     return {_Document(row["host"], row["hash"]) for row in rows}
 
 
-def _targets(text: Text) -> set[Key]:
+def _targets(text: ArticleWrite) -> set[Key]:
     """Return the addresses that the page redirected to or names as its own, other than the one that was announced."""
     edges = (edge for edge in text.record.edges if edge.kind in _NAMING and refusal_alone(edge) is None)
     return {edge.other for edge in edges} - {Key(text.page.key)}
@@ -104,7 +104,7 @@ _rows: Final = (
 )
 
 
-def fail_walls(tx: Transaction, texts: Sequence[Text], due: Mapping[PageId, datetime | None]) -> set[PageId]:
+def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[PageId, datetime | None]) -> set[PageId]:
     """Withdraw what walls gave; return those pages of `texts` that are no articles. They have failed by then.
 
     `due` tells when each page of `texts` is asked for again; None: never. Other pages at a wall are due with the first.

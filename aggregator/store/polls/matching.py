@@ -20,7 +20,7 @@ from aggregator.identity.identify import key_hash
 from aggregator.identity.parameters import differ_in_values
 from aggregator.models.records import OWN_CONTENT, EvidenceKind, FeedId, Key
 from aggregator.ports.store_records import Decision, Sighting
-from aggregator.store.articles.rows import Draft
+from aggregator.store.articles.rows import ArticleDraft
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_entry_rest
 from aggregator.store.db.database import Transaction
@@ -39,7 +39,7 @@ class Sighted:
     key: Key | None
     key_hash: bytes
     rest: str  # what no column of `entries` holds
-    draft: Draft | None  # the article that was read along with it
+    draft: ArticleDraft | None  # the article that was read along with it
     known: Row[Any] | None = None  # the entry as it was
     page_id: int | None = None
     has_new_page: bool = False

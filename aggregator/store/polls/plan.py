@@ -13,7 +13,7 @@ from aggregator.identity.identify import article_id, key_hash
 from aggregator.models.records import Key
 from aggregator.ports.store_records import Claim, PollRecord, Sighting
 from aggregator.schedule.due_times import revisit_after_update
-from aggregator.store.articles.rows import Draft, draft_of
+from aggregator.store.articles.rows import ArticleDraft, draft_of
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump_entry_rest
 from aggregator.store.db.database import Transaction
@@ -64,7 +64,7 @@ class Plan:
     revisits: list[tuple[int, int, datetime]] = field(default_factory=list)  # page, host, at the latest
     again: list[tuple[int, int]] = field(default_factory=list)  # page without bytes whose entry changed, host
     to_fetch: list[tuple[int, int]] = field(default_factory=list)  # page that only another feed's content stands for
-    along: Mapping[bytes, Draft] = field(default_factory=dict)  # read with the feed, by the new page's key hash
+    along: Mapping[bytes, ArticleDraft] = field(default_factory=dict)  # read with the feed, by the new page's key hash
     known: int = 0
     is_first: bool = False  # nothing was recorded of the feed before
 
@@ -202,7 +202,7 @@ def _plan_one(
     poll.along = _along(poll)
 
 
-def _along(poll: Plan) -> dict[bytes, Draft]:
+def _along(poll: Plan) -> dict[bytes, ArticleDraft]:
     """Return the articles that were read with the feed.
 
     Where an entry that was known before leads to the page, too, that one is the article: it came first.

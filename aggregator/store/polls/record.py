@@ -13,8 +13,8 @@ from aggregator.errors import LeaseLostError
 from aggregator.identity.identify import article_id
 from aggregator.models.records import HostId, PageId
 from aggregator.ports.store_records import ArticleRecorded, PollRecorded
-from aggregator.store.articles.record import record_along
-from aggregator.store.articles.rows import TEXT_COLUMNS, Text
+from aggregator.store.articles.record import record_with_poll
+from aggregator.store.articles.rows import PAGE_COLUMNS, ArticleWrite
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
@@ -87,12 +87,12 @@ def _record_along(
 ) -> dict[PageId, ArticleRecorded]:
     """Record the articles that were read along with the feeds, of pages that nobody added before."""
     texts = [
-        Text(added[hashed], draft)
+        ArticleWrite(added[hashed], draft, tx.now)
         for poll in polls
         for hashed, draft in poll.along.items()
         if added[hashed].feed_id == poll.record.feed_id
     ]
-    return record_along(tx, texts) if texts else {}
+    return record_with_poll(tx, texts) if texts else {}
 
 
 def _recorded(
@@ -192,7 +192,7 @@ def _add_pages(tx: Transaction, polls: Sequence[Plan], ids: Mapping[str, HostId]
     return {row.key_hash: row for row in tx.all_of(_added, (new.key_hash for its in polls for new in its.new))}
 
 
-_added: Final = select(*TEXT_COLUMNS, pages.c.key_hash).where(any_of(pages.c.key_hash))
+_added: Final = select(*PAGE_COLUMNS, pages.c.key_hash).where(any_of(pages.c.key_hash))
 
 
 @cache

@@ -37,6 +37,7 @@ from tests.support.stores import (
     identity,
     poll,
     poll_record,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -237,7 +238,7 @@ def test_why_as_one_record(run: Run, store: SqlStore) -> None:
     poll(store, feed, sighting(1))
     fetch_due(store)
     for page in fetched_pages(store):
-        assert store.record_article(page, article_record(page))
+        assert record_article(store, page, article_record(page))
     (record,) = rows(run("why", URL.format(1), "--json"))
     assert set(record) == {"url", "key", "rule", "entries", "pages", "articles", "evidence", "decisions"}
     assert record["pages"][0]["state"] == "done"

@@ -25,6 +25,7 @@ from tests.support.stores import (
     identity,
     poll,
     poll_record,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -83,7 +84,7 @@ def test_signs_count_doubtful_articles_by_reason(store: SqlStore) -> None:
     poll(store, feed, *(sighting(n) for n in range(4)))
     fetch_due(store)
     for page, quality in zip(fetched_pages(store), [(), ("short",), ("short", "listing"), ()], strict=True):
-        assert store.record_article(page, article_record(page, quality=quality))
+        assert record_article(store, page, article_record(page, quality=quality))
     signs = store.signs(START - WEEK)[feed.id]
     assert (signs.articles, signs.articles_doubtful) == (4, 2)
     assert signs.reasons == {"short": 2, "listing": 1}
@@ -231,7 +232,7 @@ def test_two_addresses_of_one_article_have_one_trace(store: SqlStore) -> None:
     )
     for page in fetched_pages(store):
         edges = (edge,) if page.url == short else ()
-        assert store.record_article(page, article_record(page, title="One", body=body, edges=edges))
+        assert record_article(store, page, article_record(page, title="One", body=body, edges=edges))
     traces = [store.trace([url], []) for url in (short, long)]
     assert traces[0].articles == traces[1].articles
     assert {one.url for one in traces[0].pages} == {short, long}

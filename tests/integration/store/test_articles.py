@@ -30,6 +30,7 @@ from tests.support.stores import (
     poll,
     poll_record,
     raw,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -134,14 +135,14 @@ def test_content_of_the_feed_is_the_article_where_the_feed_is_kept_as_it_is(stor
     assert (page.raw, page.failed, page.feed_url, page.first_seen) == (None, None, A, START)
     assert page.entry is not None
     assert page.entry.content == "<p>All of it.</p>"
-    recorded = store.record_article(page, article_record(page, source="feed"))
+    recorded = record_article(store, page, article_record(page, source="feed"))
     assert recorded is not None
     assert recorded.kind == "new"
     poll(store, feed, sighting(1, content="<p>More.</p>", content_hash="2", from_feed=True))
     (again,) = fetched_pages(store)
     assert again.entry is not None
     assert again.entry.content == "<p>More.</p>"
-    changed = store.record_article(again, article_record(again, body=words("other"), source="feed"))
+    changed = record_article(store, again, article_record(again, body=words("other"), source="feed"))
     assert changed is not None
     assert changed.kind == "updated"
 
@@ -253,7 +254,7 @@ def test_the_entrys_content_stands_in_while_a_page_is_tried_again(store: SqlStor
     assert store.due_pages(held, later) == ()
     (waiting,) = fetched_pages(store)
     assert (waiting.raw, waiting.failed, waiting.attempts) == (None, failed, 1)
-    recorded = store.record_article(waiting, article_record(waiting, source="feed"), if_changed=later)
+    recorded = record_article(store, waiting, article_record(waiting, source="feed"), if_changed=later)
     assert recorded is not None
     assert recorded.kind == "new"
     assert store.due_pages(held, START) == ()
@@ -299,7 +300,7 @@ def test_no_stand_in_replaces_the_text_of_a_page(store: SqlStore, clock: Standin
         fetch_due(store)
         (page,) = fetched_pages(store)
         record = article_record(page, body=words(body.replace(" ", "")), source=source, quality=quality)
-        recorded = store.record_article(page, record, if_changed=clock.now(), if_unchanged=clock.now())
+        recorded = record_article(store, page, record, if_changed=clock.now(), if_unchanged=clock.now())
         assert recorded is not None
         kinds.append(recorded.kind)
     assert kinds == ["new", "updated", "updated", "unchanged", "updated", "updated", "updated"]
@@ -338,7 +339,7 @@ def test_the_next_visit_to_a_page_that_was_handed_over_is_to_its_own_host(
         case "article":
             assert store.record_fetched(there, page, raw(page, at=START), FOLDER, hops, Validators())
             (fetched,) = fetched_pages(store)
-            assert store.record_article(fetched, article_record(fetched), if_changed=again) is not None
+            assert record_article(store, fetched, article_record(fetched), if_changed=again) is not None
         case "unchanged":
             assert store.record_unchanged(there, page, Validators(), again)
         case _:
@@ -375,7 +376,7 @@ def test_an_unchanged_page_keeps_its_validators_and_is_due_again(store: SqlStore
     (waiting,) = fetched_pages(store)
     assert (waiting.visits, waiting.attempts) == (1, 1)
     again_at = START + timedelta(hours=6)
-    assert store.record_article(waiting, article_record(waiting), if_changed=again_at)
+    assert record_article(store, waiting, article_record(waiting), if_changed=again_at)
     assert store.claim_hosts(5, LEASE) == ()
     clock.pass_(timedelta(hours=6))
     held = claim(store, "www.example.org:443")
@@ -393,7 +394,7 @@ def test_a_failed_revisit_leaves_the_article(store: SqlStore, clock: StandingClo
     due_page(store)
     fetch_due(store)
     (waiting,) = fetched_pages(store)
-    store.record_article(waiting, article_record(waiting), if_changed=START)
+    record_article(store, waiting, article_record(waiting), if_changed=START)
     (held,) = store.claim_hosts(5, LEASE)
     (page,) = store.due_pages(held, START)
     assert store.record_page_failure(held, page, PageFailed(cause=Cause.GONE), None)
@@ -405,7 +406,7 @@ def test_first_fetches_come_before_revisits(store: SqlStore, clock: StandingCloc
     due_page(store)
     fetch_due(store)
     (waiting,) = fetched_pages(store)
-    store.record_article(waiting, article_record(waiting), if_changed=START)
+    record_article(store, waiting, article_record(waiting), if_changed=START)
     clock.pass_(timedelta(hours=1))
     (feed,) = store.feeds()
     poll(store, feed, sighting(2))
@@ -472,7 +473,7 @@ def test_an_article_comes_back_as_it_went_in(store: SqlStore) -> None:
     fetch_due(store)
     (waiting,) = fetched_pages(store)
     record = article_record(waiting, quality=("short",))
-    store.record_article(waiting, record)
+    record_article(store, waiting, record)
     (article,) = store.articles()
     assert article.content == record.content
     assert (article.key, article.url, article.first_seen) == (key_of(1), URL.format(1), START)
@@ -500,7 +501,7 @@ def test_a_revision_only_when_the_words_change(store: SqlStore, clock: StandingC
                 break
             (waiting,) = fetched_pages(store)
             record = article_record(waiting, title=title, body=body)
-            recorded = store.record_article(waiting, record, if_changed=clock.now(), if_unchanged=clock.now())
+            recorded = record_article(store, waiting, record, if_changed=clock.now(), if_unchanged=clock.now())
             assert recorded is not None
             kinds.append(recorded.kind)
         clock.pass_(timedelta(minutes=5))
@@ -519,8 +520,8 @@ def test_what_a_feed_says_never_changes_the_article_of_a_page(store: SqlStore) -
     poll(store, hostile, sighting("h", url="http://hostile.example/1", content="<p>Lies.</p>", from_feed=True))
     (waiting,) = fetched_pages(store)
     served = identity(URL.format(1))
-    recorded = store.record_article(
-        waiting, article_record(waiting, served=served, title="Lies", body="lies " * 200, source="feed")
+    recorded = record_article(
+        store, waiting, article_record(waiting, served=served, title="Lies", body="lies " * 200, source="feed")
     )
     assert recorded is not None
     assert recorded.kind == "unchanged"
@@ -532,7 +533,7 @@ def test_a_page_replaces_what_another_feed_claimed_it_to_be(store: SqlStore) -> 
     hostile, mine = subscribe(store, "http://hostile.example/feed", A)
     poll(store, hostile, sighting(1, content="<p>Lies.</p>", from_feed=True, entry_id="x"))
     (waiting,) = fetched_pages(store)
-    store.record_article(waiting, article_record(waiting, body="lies " * 200, source="feed"))
+    record_article(store, waiting, article_record(waiting, body="lies " * 200, source="feed"))
     poll(store, mine, sighting(1))
     (recorded,) = collect(store)
     assert recorded.kind == "updated"
@@ -587,14 +588,16 @@ def test_a_later_text_splits_what_was_one(store: SqlStore, clock: StandingClock)
     poll(store, feed, sighting(ONE), sighting(TWO))
     fetch_due(store)
     for waiting in fetched_pages(store):
-        store.record_article(waiting, article_record(waiting, body=words("same")), if_changed=START, if_unchanged=START)
+        record_article(
+            store, waiting, article_record(waiting, body=words("same")), if_changed=START, if_unchanged=START
+        )
     poll(store, feed, sighting("3", key=key_of(TWO), edges=(edge(TWO, ONE),)))
     assert len(ids(store)) == 1
     store.number_changes()
     fetch_due(store)
     for waiting in fetched_pages(store):
         body = words("same") if waiting.key == key_of(ONE) else words("quite other")
-        store.record_article(waiting, article_record(waiting, body=body))
+        record_article(store, waiting, article_record(waiting, body=body))
     assert ids(store) == [article_id(key_of(ONE)), article_id(key_of(TWO))]
     kept = store.article(URL.format(TWO))
     assert kept is not None
@@ -619,7 +622,7 @@ def test_an_address_that_was_seen_on_the_way_is_not_fetched(store: SqlStore) -> 
     poll(store, feed, sighting(ONE))
     fetch_due(store)
     (waiting,) = fetched_pages(store)
-    store.record_article(waiting, article_record(waiting, urls=(identity("https://amp.example.org/one"),)))
+    record_article(store, waiting, article_record(waiting, urls=(identity("https://amp.example.org/one"),)))
     poll(store, feed, sighting("amp", url="https://amp.example.org/one", key=key_of(ONE)))
     poll(store, feed, sighting("other key", url="https://amp.example.org/one", key="example:1"))
     assert fetch_due(store) == []
@@ -631,7 +634,7 @@ def test_what_is_known_after_its_fetch_is_a_duplicate(store: SqlStore) -> None:
     fetch_due(store)
     kinds = []
     for waiting in fetched_pages(store):
-        recorded = store.record_article(waiting, article_record(waiting, body=words("same"), edges=(edge(TWO, ONE),)))
+        recorded = record_article(store, waiting, article_record(waiting, body=words("same"), edges=(edge(TWO, ONE),)))
         assert recorded is not None
         assert recorded.article_id == article_id(key_of(ONE))
         kinds.append(recorded.kind)
@@ -674,7 +677,7 @@ def test_another_site_is_no_identity_but_its_address_leads_here(store: SqlStore)
     (waiting,) = fetched_pages(store)
     pointer = identity("http://t.example/abc")
     record = article_record(waiting, edges=(edge(ONE, "x", other_site="copy.example"),), pointers=(pointer,))
-    store.record_article(waiting, record)
+    record_article(store, waiting, record)
     article = store.article(pointer.url)
     assert article is not None
     assert pointer.url in article.urls
@@ -716,7 +719,7 @@ def test_what_many_articles_share_is_boilerplate(store: SqlStore) -> None:
     fetch_due(store)
     for waiting in fetched_pages(store):
         body = f"{words(f'own{waiting.id}x', 130)} {shared}"
-        assert store.record_article(waiting, article_record(waiting, body=body)) is not None
+        assert record_article(store, waiting, article_record(waiting, body=body)) is not None
     assert [article.near_duplicate_of for article in store.articles()][-10:] == [None] * 10
 
 
@@ -746,6 +749,6 @@ def test_texts_that_no_engine_takes_are_made_fit(store: SqlStore) -> None:
     assert store.counts().entries == 2
     fetch_due(store)
     for waiting in fetched_pages(store):
-        assert store.record_article(waiting, article_record(waiting, title=odd, body=odd)) is not None
+        assert record_article(store, waiting, article_record(waiting, title=odd, body=odd)) is not None
     assert len(ids(store)) == 2
     assert extraction("a", "b").title == "a"

@@ -30,6 +30,7 @@ from tests.support.stores import (
     poll,
     poll_record,
     raw,
+    record_article,
     sighting,
     subscribe,
 )
@@ -263,9 +264,9 @@ def test_a_fetched_page_is_claimed_by_one_worker(store: SqlStore, clock: Standin
     clock.pass_(LEASE)
     (again,) = fetched_pages(store)
     assert not store.renew_page(page, LEASE)
-    assert store.record_article(page, article_record(page)) is None
+    assert record_article(store, page, article_record(page)) is None
     assert not store.record_extraction_failure(page, PageFailed(cause=Cause.NO_TEXT), None)
-    assert store.record_article(again, article_record(again)) is not None
+    assert record_article(store, again, article_record(again)) is not None
     assert store.waiting_for_extraction() == 0
 
 

@@ -22,6 +22,7 @@ from tests.support.stores import (
     fetched_pages,
     poll,
     raw,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -89,7 +90,7 @@ def test_a_part_is_asked_for_next_and_joins_those_before(store: SqlStore) -> Non
     fetch_part(store)
     third = waiting(store)
     assert [one.raw.final_url for one in third.parts if one.raw is not None] == [SECOND, THIRD]
-    assert store.record_article(third, article_record(third)) is not None
+    assert record_article(store, third, article_record(third)) is not None
     (article,) = store.articles()
     assert [one.final_url for one in store.raw_of(article.id)] == [URL.format(1), SECOND, THIRD]
     (kept,) = store.stored_pages(type(third.id)(0), 10)
@@ -143,7 +144,7 @@ def test_a_part_that_failed_is_asked_for_again_when_the_article_is_there(store: 
     fetch_part(store)
     page = waiting(store)
     assert [(one.failed, one.tries) for one in page.parts] == [(None, 0)]
-    recorded = store.record_article(page, article_record(page, body=words("first") + words("second")))
+    recorded = record_article(store, page, article_record(page, body=words("first") + words("second")))
     assert recorded is not None
     assert recorded.kind == "updated"
 
@@ -159,7 +160,7 @@ def test_a_revisit_keeps_the_parts_of_the_text_that_is_there(store: SqlStore, cl
     store.record_onward(first, Onward(number=2, url=SECOND))
     fetch_part(store)
     page = waiting(store)
-    store.record_article(page, article_record(page), if_changed=store.now(), if_unchanged=store.now())
+    record_article(store, page, article_record(page), if_changed=store.now(), if_unchanged=store.now())
     clock.pass_(timedelta(hours=1))
     held = claim(store, SITE)
     (page_again,) = store.due_pages(held, store.now())
@@ -232,7 +233,7 @@ def test_the_address_of_a_part_is_known_and_no_article_of_its_own(store: SqlStor
         own = Identity(url=page.url, key=page.key, rule="test")
         edges = edges_of_parts(URL.format(1), [SECOND], Publishers()) if page.url != SECOND else ()
         edges = tuple(replace(edge, key=page.key, other=SECOND) for edge in edges)  # type: ignore[arg-type]
-        store.record_article(page, article_record(page, served=own, body=texts[page.url], edges=edges))
+        record_article(store, page, article_record(page, served=own, body=texts[page.url], edges=edges))
     (article,) = store.articles()
     assert article.content.body == texts[URL.format(1)]
     found = store.article(SECOND)
@@ -245,7 +246,7 @@ def test_what_is_forgotten_or_old_takes_its_parts_along(store: SqlStore, clock: 
     store.record_onward(first, Onward(number=2, url=SECOND))
     fetch_part(store)
     page = waiting(store)
-    store.record_article(page, article_record(page))
+    record_article(store, page, article_record(page))
     hashes = {one.content_hash for one in (page.raw, *(part.raw for part in page.parts)) if one is not None}
     assert store.referenced_raw(hashes) == hashes
     assert set(store.forget([page.key], [])[1]) == hashes
@@ -259,7 +260,7 @@ def test_raw_retention_spares_what_waits(store: SqlStore, clock: StandingClock) 
     later = store.now() + timedelta(days=400)
     assert store.expire_raw(later) == ()
     page = waiting(store)
-    store.record_article(page, article_record(page))
+    record_article(store, page, article_record(page))
     assert len(store.expire_raw(later)) == 2
     (article,) = store.articles()
     assert store.raw_of(article.id) == ()

@@ -27,6 +27,7 @@ from tests.support.stores import (
     ids,
     poll,
     poll_record,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -88,7 +89,7 @@ def test_a_new_revision_keeps_the_number(store: SqlStore, clock: StandingClock) 
     for body in ("one", "two"):
         fetch_due(store)
         (waiting,) = fetched_pages(store)
-        store.record_article(waiting, article_record(waiting, body=body), if_changed=clock.now())
+        record_article(store, waiting, article_record(waiting, body=body), if_changed=clock.now())
         store.number_changes()
     assert [(c.seq, c.kind, c.number) for c in store.changes_after(0, 10)] == [(1, "new", 0), (2, "updated", 0)]
     bodies = [change.article.content.body for change in store.changes_after(0, 10) if change.article is not None]
@@ -131,7 +132,7 @@ def test_articles_are_read_by_first_sighting_and_filtered(store: SqlStore, clock
     poll(store, beta, sighting(500), sighting(7, entry_id="seen here too"))
     fetch_due(store)
     (waiting,) = fetched_pages(store)
-    store.record_article(waiting, article_record(waiting, quality=("short",)))
+    record_article(store, waiting, article_record(waiting, quality=("short",)))
     everything = list(store.articles())
     assert len(everything) == 106
     assert sorted(everything, key=lambda article: article.first_seen) == everything
@@ -178,7 +179,7 @@ def test_search_finds_words_in_title_and_body(store: SqlStore, clock: StandingCl
     }
     for waiting in fetched_pages(store):
         title, body = texts[int(waiting.url[-1])]
-        store.record_article(waiting, article_record(waiting, title=title, body=body), if_changed=clock.now())
+        record_article(store, waiting, article_record(waiting, title=title, body=body), if_changed=clock.now())
     found = store.search("storm")
     assert [article.content.title for article, _ in found] == ["Storm over the North Sea", "Quiet day"]
     assert "[storm]" in found[0][1].lower()
@@ -189,7 +190,7 @@ def test_search_finds_words_in_title_and_body(store: SqlStore, clock: StandingCl
     assert [article.content.title for article, _ in store.search("café")] == ["Quiet day"]
     fetch_due(store)
     for waiting in fetched_pages(store):
-        store.record_article(waiting, article_record(waiting, title="Calm", body="All is well."))
+        record_article(store, waiting, article_record(waiting, title="Calm", body="All is well."))
     assert store.search("storm") == ()
     assert len(store.search("calm")) == 3
 
@@ -284,9 +285,9 @@ def test_a_forgotten_page_that_is_extracted_all_the_same_stores_nothing(store: S
     poll(store, feed, sighting(1), sighting("short", url="http://short.example/1"))
     fetch_due(store)
     first, second = fetched_pages(store)
-    store.record_article(first, article_record(first))
+    record_article(store, first, article_record(first))
     store.forget([key_of(1)], [])
-    recorded = store.record_article(second, article_record(second, served=identity(URL.format(1))))
+    recorded = record_article(store, second, article_record(second, served=identity(URL.format(1))))
     assert recorded is not None
     assert recorded.kind == "unchanged"
     assert ids(store) == []
@@ -333,7 +334,7 @@ def test_raw_pages_expire_once_they_are_extracted(store: SqlStore, clock: Standi
     first, second = store.claim_fetched(2, LEASE, FOLDER)
     assert first.raw is not None
     assert second.raw is not None
-    store.record_article(first, article_record(first))
+    record_article(store, first, article_record(first))
     clock.pass_(timedelta(days=2))
     both = [first.raw.content_hash, second.raw.content_hash]
     assert store.referenced_raw([*both, "f" * 64]) == frozenset(both)
@@ -369,7 +370,7 @@ def test_workers_record_one_article_at_once(store: SqlStore) -> None:
     fetch_due(store)
 
     def work(page: FetchedPage) -> ArticleRecorded | None:
-        return store.record_article(page, article_record(page, served=identity(URL.format(1))))
+        return record_article(store, page, article_record(page, served=identity(URL.format(1))))
 
     with ThreadPoolExecutor(4) as pool:
         recorded = list(pool.map(work, fetched_pages(store)))

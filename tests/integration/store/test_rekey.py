@@ -21,6 +21,7 @@ from tests.support.stores import (
     identity,
     ids,
     poll,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -187,7 +188,7 @@ def test_an_article_that_changed_its_key_takes_a_new_text(store: SqlStore) -> No
     fetch_due(store)
     (page,) = fetched_pages(store)
     served = Identity(url=page.url, key=Key("example:1"), rule="example")
-    recorded = store.record_article(page, article_record(page, served=served))
+    recorded = record_article(store, page, article_record(page, served=served))
     assert recorded is not None
     assert (recorded.article_id, recorded.kind) == (own, "updated")
 
@@ -212,7 +213,7 @@ def test_of_two_pages_under_one_key_one_is_looked_at_again(store: SqlStore, cloc
         for page in fetched_pages(store):
             again = store.now() + timedelta(days=1)
             record = article_record(page, body=words("same"))
-            store.record_article(page, record, if_changed=again, if_unchanged=again)
+            record_article(store, page, record, if_changed=again, if_unchanged=again)
     to_the_end(store, by_number)
     (before,) = store.articles()
     clock.pass_(timedelta(days=2))
@@ -220,7 +221,7 @@ def test_of_two_pages_under_one_key_one_is_looked_at_again(store: SqlStore, cloc
     (page,) = fetched_pages(store)
     served = Identity(url=due.url, key=Key("example:1"), rule="example")
     record = article_record(page, served=served, body=words("same") + " And more.")
-    recorded = store.record_article(page, record)
+    recorded = record_article(store, page, record)
     assert recorded is not None
     assert (recorded.article_id, recorded.kind) == (before.id, "updated"), "whichever page it was"
     (article,) = store.articles()

@@ -11,7 +11,16 @@ from aggregator.identity.evidence import Blog
 from aggregator.models.records import ArticleId, Identity, Key
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore
-from tests.support.stores import article_record, fetch_due, fetched_pages, poll, sighting, subscribe, words
+from tests.support.stores import (
+    article_record,
+    fetch_due,
+    fetched_pages,
+    poll,
+    record_article,
+    sighting,
+    subscribe,
+    words,
+)
 
 FEED = "http://feeds.example.org/a"
 HOST = "blog.example.org"
@@ -44,7 +53,7 @@ def _collect(store: SqlStore, wanted: dict[str, Blog | None]) -> None:
     for page in fetched_pages(store):
         if page.url in wanted:
             record = replace(article_record(page, body=words(page.url[8:12])), blog=wanted[page.url])
-            assert store.record_article(page, record) is not None
+            assert record_article(store, page, record) is not None
 
 
 def meaning(store: SqlStore, key: str) -> ArticleId | None:
@@ -101,5 +110,5 @@ def test_a_link_that_a_page_was_reached_by_is_heeded(reused: ReusedStore) -> Non
     fetch_due(store)
     (page,) = fetched_pages(store)
     pointer = Identity(url=LINK, key=Key(LINK), rule="generic")
-    assert store.record_article(page, article_record(page, pointers=(pointer,))) is not None
+    assert record_article(store, page, article_record(page, pointers=(pointer,))) is not None
     assert meaning(store, LINK) == meaning(store, f"https://{HOST}/?p=75")

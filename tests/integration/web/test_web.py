@@ -41,6 +41,7 @@ from tests.support.stores import (
     identity,
     poll,
     poll_record,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -129,7 +130,7 @@ def revise(store: SqlStore, clock: StandingClock, body: str) -> None:
     fetch_due(store)
     for page in fetched_pages(store):
         record = article_record(page)
-        assert store.record_article(page, replace(record, content=extraction("Article", body)))
+        assert record_article(store, page, replace(record, content=extraction("Article", body)))
     store.number_changes()
 
 
