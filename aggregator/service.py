@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -34,16 +34,23 @@ from aggregator.ports.store_records import PollRecord, PollRecorded
 
 logger = logging.getLogger(__name__)
 
-_TICK = timedelta(seconds=1)
-_PUBLISH_EVERY = timedelta(seconds=5)
-_HOUSEKEEPING_EVERY = timedelta(minutes=10)
-_REKEY_EVERY = timedelta(seconds=30)
 _REKEY_SHARE = timedelta(seconds=10)
-_STEER_EVERY = timedelta(hours=1)
 _TAKE_OVER_EVERY = 30  # ticks
 _SWEEP_EVERY = 86_400.0  # seconds between two looks at every file
 _TICK_ALIVE = 30.0  # seconds after which a tick that did not come counts as stopped
 _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """How often the daemon does what. `settled`: an edited file is read when it has not changed for so long."""
+
+    tick: timedelta = timedelta(seconds=1)
+    publish: timedelta = timedelta(seconds=5)
+    housekeeping: timedelta = timedelta(minutes=10)
+    rekey: timedelta = timedelta(seconds=30)
+    steer: timedelta = timedelta(hours=1)
+    settled: timedelta = timedelta(milliseconds=500)
 
 
 class Service:
@@ -60,10 +67,12 @@ class Service:
         environ: Mapping[str, str],
         *,
         serves: bool = True,
+        timings: Timings = Timings(),
     ) -> None:
         self.app = app
         self._engine = engine
         self._serves = serves
+        self._timings = timings
         self._load = load
         self._environ = environ
         self._ended = threading.Event()
@@ -102,11 +111,11 @@ class Service:
     def _work(self) -> None:
         watcher = threading.Thread(target=self._watch_configuration, name="configuration", daemon=True)
         for job, every in (
-            (self._tick, _TICK),
-            (self._publish, _PUBLISH_EVERY),
-            (self._keep_house, _HOUSEKEEPING_EVERY),
-            (self._renew_keys, _REKEY_EVERY),
-            (self._steer, _STEER_EVERY),
+            (self._tick, self._timings.tick),
+            (self._publish, self._timings.publish),
+            (self._keep_house, self._timings.housekeeping),
+            (self._renew_keys, self._timings.rekey),
+            (self._steer, self._timings.steer),
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
         self._extraction.start()
@@ -282,13 +291,13 @@ class Service:
         paused = False
         while not self._ended.is_set():
             try:
-                self.app.visits.line.step(_TICK.total_seconds())
+                self.app.visits.line.step(self._timings.tick.total_seconds())
                 paused = False
             except (StorageError, OSError) as error:
                 level = logging.DEBUG if paused else logging.WARNING
                 logger.log(level, "extraction pauses", extra={"reason": str(error)})
                 paused = True
-                self._ended.wait(_TICK.total_seconds())
+                self._ended.wait(self._timings.tick.total_seconds())
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
@@ -297,7 +306,8 @@ class Service:
         names = {path.name, "feeds.toml"}
         rules = self.app.config.extraction.publishers_dir
         folders = [path.parent, *([rules] if rules is not None and rules.is_dir() else [])]
-        for changes in watch(*folders, stop_event=self._ended, recursive=False, debounce=500):
+        debounce = self._timings.settled // timedelta(milliseconds=1)
+        for changes in watch(*folders, stop_event=self._ended, recursive=False, debounce=debounce):
             changed = {Path(name) for _, name in changes}
             if any(one.name in names or one.parent == rules for one in changed):
                 self._reload_wanted.set()

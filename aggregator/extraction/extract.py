@@ -113,7 +113,7 @@ def _extract_entry(page: ExtractInput) -> Extraction:
 
 
 def feed_text(title: str, content: str) -> str:
-    """Return the seed format's text of an entry: title, blank line, content (SEED_FORMAT, "When there is no page")."""
+    """Return the seed format's text of an entry: title, blank line, content (docs/reference/seed-format.md)."""
     plain = extract_plain_text(
         content, preserve_formatting=True, main_content=False, list_bullets=True, alt_texts=True, links=False
     )

@@ -224,7 +224,7 @@ def _expected_entries(stats: PublicationStats, since: datetime, until: datetime)
 
 # --- address, clock, validators ---------------------------------------------------------------------------------------
 
-_SETTLED: Final = timedelta(days=7)  # HTTP.md rule 20: propose the edit once the new address was stable for a week
+_SETTLED: Final = timedelta(days=7)  # a new address that worked for a week is proposed as an edit
 
 
 def _moved(feed: Feed, now: datetime) -> Finding | None:

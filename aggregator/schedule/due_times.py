@@ -20,7 +20,7 @@ from aggregator.schedule.publication_rate import update_stats as update_stats
 
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # when a feed that is gone is due
 HOST_CAUSES: Final = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE, Cause.CONNECT, Cause.DNS, Cause.TLS})
-_LONGEST_WISH: Final = timedelta(days=7)  # of a server: freshness (HTTP.md rule 16), Retry-After, ttl, sy:update*
+_LONGEST_WISH: Final = timedelta(days=7)  # of a server: freshness, Retry-After, ttl, sy:update* (docs/politeness.md)
 _BACK_OFF_CAP: Final = timedelta(hours=24)
 _NEWCOMER: Final = timedelta(hours=6)  # how long a feed is new, from its first answer on
 _NEWCOMER_WAIT: Final = timedelta(minutes=50)  # with its jitter less than an hour: a timer each hour finds it due
@@ -143,7 +143,7 @@ def _wait_before(state: FeedState) -> timedelta:
 
 
 def forced_due(state: FeedState, now: datetime) -> bool:
-    """Say whether `run-once --all` may poll now: neither Retry-After nor 410 forbids it (HTTP.md rule 16)."""
+    """Say whether `run-once --all` may poll now: neither Retry-After nor 410 forbids it."""
     return state.status is not FeedStatus.GONE and (state.not_before is None or state.not_before <= now)
 
 
@@ -175,7 +175,7 @@ def _varied(wait: timedelta, feed: Feed, policy: PollPolicy, random: Random) -> 
 
 
 def _after_hints(state: FeedState, due_at: datetime, now: datetime) -> datetime:
-    """Return `due_at`, or later when the server wishes so (HTTP.md rule 16)."""
+    """Return `due_at`, or later when the server asks for it: Retry-After, freshness, hints of the feed."""
     hints = state.hints
     wishes = [_bounded(wish) for wish in (hints.ttl, hints.update_interval) if wish is not None]
     if state.fresh_for is not None and state.cause is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from aggregator.clock import SystemClock
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
-from aggregator.engine.pool import WorkerPool
 from aggregator.store import open_store
 from tests.support.citizen import World
 from tests.support.installation import Installation, end_all, started
@@ -39,13 +37,6 @@ def installation(tmp_path: Path, newsroom: Newsroom) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def pool() -> Iterator[WorkerPool]:
-    pool = WorkerPool(1, timedelta(seconds=20))
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store without anything in it: making the tables takes longer than many a scenario."""
     path = tmp_path_factory.mktemp("empty") / "aggregator.db"
@@ -54,14 +45,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_world(tmp_path_factory: pytest.TempPathFactory, pool: WorkerPool, empty_store: Path) -> Callable[[], World]:
+def make_world(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Callable[[], World]:
     """Give a function that makes folders; a module's table of scenarios lives in one, all of them at once."""
 
     def make() -> World:
         folder = tmp_path_factory.mktemp("world")
         (folder / "data").mkdir()
         shutil.copy(empty_store, folder / "data")
-        return World(folder, pool)
+        return World(folder)
 
     return make
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from aggregator.engine.pool import WorkerPool
 from tests.support.citizen import HTML, RSS, Peer, Site, World, html_page, item, rss, story
 from tests.support.command import call
 from tests.support.daemon import Systemd, wait_for
@@ -124,8 +123,8 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, queue_url: str, pool: WorkerPool) -> Iterator[Fleet]:
-    world = World(tmp_path, pool)
+def fleet(tmp_path: Path, queue_url: str) -> Iterator[Fleet]:
+    world = World(tmp_path)
     world.http |= {"timeout": "20s", "total_timeout": "20s", "per_host_interval": f"{PACE * 1000:.0f}ms"}
     world.polling["workers"] = 3
     made = Fleet(world, queue_url, Systemd(tmp_path / "notify"))
@@ -207,20 +206,20 @@ def test_the_hosts_of_a_killed_worker_come_back_after_their_lease(fleet: Fleet) 
 # --- what it needs ----------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_needs_postgresql(tmp_path: Path, pool: WorkerPool) -> None:
-    called = call("worker", "--config", World(tmp_path, pool).write())
+def test_a_worker_needs_postgresql(tmp_path: Path) -> None:
+    called = call("worker", "--config", World(tmp_path).write())
     assert called.status == 2
     (line,) = called.err.splitlines()
     assert "`aggregator worker` needs PostgreSQL; `aggregator run` is for SQLite" in line
     assert not (tmp_path / "data").exists()
 
 
-def test_a_worker_needs_the_extra(tmp_path: Path, pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "procrastinate", None)
     for name in ("jobs", "fleet"):
         monkeypatch.delitem(sys.modules, f"aggregator.engine.{name}", raising=False)
     monkeypatch.setenv("AGGREGATOR_STORAGE__URL", "postgresql://nobody@127.0.0.1:1/nothing")
-    called = call("worker", "--config", World(tmp_path, pool).write())
+    called = call("worker", "--config", World(tmp_path).write())
     assert called.status == 2
     (line,) = called.err.splitlines()
     assert line.endswith("install it with: pip install 'feed-corpus[postgresql]'")

@@ -109,3 +109,13 @@ def test_the_architecture_names_every_folder() -> None:
     house = text.partition("## The house")[2].partition("\n## ")[0]
     folders = {path.parent.name for path in (ROOT / "aggregator").glob("*/__init__.py")}
     assert {name for name in folders if not re.search(rf"\b{name}\b", house)} == set()
+
+
+SOURCES = [file for folder in ("aggregator", "tests", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+
+
+def test_documents_that_the_code_names_exist() -> None:
+    known = {file.name for file in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "tests").rglob("*.md")]}
+    for file in [*SOURCES, ROOT / "Makefile", ROOT / "pyproject.toml"]:
+        named = set(re.findall(r"([\w-]+\.md)\b", file.read_text(encoding="utf-8")))
+        assert named <= known, f"{file.relative_to(ROOT)}: {named - known}"

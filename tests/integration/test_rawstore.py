@@ -7,18 +7,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from aggregator.errors import StorageError
 from aggregator.rawstore import FileRawStore
+from tests.support.laws import at_most
 from tests.support.stores import START, StandingClock
 
 MISSING = "0" * 64
 
 
 @given(body=st.binary(max_size=2000))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@at_most(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_went_in_comes_out(tmp_path: Path, body: bytes) -> None:
     raw_store = FileRawStore(tmp_path, StandingClock())
     name = raw_store.put(body)

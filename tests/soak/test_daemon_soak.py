@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -32,10 +32,10 @@ from aggregator.models.fetching import Cause
 from aggregator.monitoring.overview import finding_record, survey
 from aggregator.service import Service
 from tests.support.citizen import RSS, Peer, Site, item, rss
+from tests.support.daemon import MovableClock, wait_for
 
 pytestmark = pytest.mark.soak
 
-PATIENCE = 60.0
 ENTRY_EVERY = 3.0  # seconds between two new entries of a site
 
 
@@ -112,13 +112,6 @@ def write_config(folder: Path, urls: list[str], min_free: str = "0") -> Path:
         encoding="utf-8",
     )
     return path
-
-
-def wait_for(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.2)
 
 
 def settle(config: Path, published: set[str]) -> None:
@@ -236,13 +229,6 @@ def expected(made: list[Source]) -> list[str]:
         for n, source in enumerate(made)
         for url in source.published
     ]
-
-
-class MovableClock(SystemClock):
-    """The machine's wall clock, set wrong; the monotonic one goes on."""
-
-    def move(self, by: timedelta) -> None:
-        self._ahead += by
 
 
 @pytest.mark.soak(short=True)

@@ -17,9 +17,9 @@ from aggregator.app import App, open_app
 from aggregator.clock import SystemClock
 from aggregator.config.loading import load_config
 from aggregator.engine.local import RunReport
-from aggregator.engine.pool import WorkerPool
 from aggregator.models.records import Article, Feed, FeedState
 from aggregator.selftest.server import Peer, Request, Script, Server
+from tests.support.pool import PoolHere
 
 __all__ = [
     "Peer",
@@ -152,7 +152,7 @@ class World:
     """A folder with a configuration, in this process. Every run is an hour after the last one."""
 
     folder: Path
-    pool: WorkerPool
+    pool: Any = field(default_factory=PoolHere)  # or a WorkerPool, where processes are the subject
     feeds: list[dict[str, Any]] = field(default_factory=list)
     http: dict[str, Any] = field(default_factory=dict)
     polling: dict[str, Any] = field(default_factory=dict)

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+from aggregator.clock import SystemClock
 from tests.support.installation import Installation
 
 PATIENCE = 60.0
@@ -49,11 +51,18 @@ class Systemd:
         return sum(word in message for message in self.messages)
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+class MovableClock(SystemClock):
+    """The machine's wall clock, set wrong; the monotonic one goes on."""
+
+    def move(self, by: timedelta) -> None:
+        self._ahead += by
+
+
+def wait_for(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 @contextmanager

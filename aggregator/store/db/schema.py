@@ -1,4 +1,4 @@
-"""The tables (docs/architecture.md, section 6), one definition for SQLite and PostgreSQL; no query."""
+"""The tables (docs/architecture.md, The store), one definition for SQLite and PostgreSQL; no query."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from trafilatura.metadata import extract_metadata
 
@@ -24,6 +24,7 @@ from aggregator.identity.publisher_rules import Publisher, shipped_publishers
 from aggregator.models.fetching import Cause
 from aggregator.models.records import DateSource, ExtractInput, Extraction, LeadImage, PageFailed
 from aggregator.text.seed_format import parse, render, render_file
+from tests.support.laws import at_most
 
 GOLDEN_URL = "http://www.dw.com/en/ukraine-russia-says-kherson-city-pullout-completed/a-63723431"
 GOLDEN = (files("aggregator.demo") / "articles" / "dw_63723431.html").read_bytes()
@@ -329,7 +330,7 @@ def test_a_parser_that_fails_costs_this_page_only() -> None:
     assert extract_page(page, Broken()) == PageFailed(cause=Cause.EXTRACTION_FAILED, detail="RuntimeError: broken")
 
 
-@settings(max_examples=40, deadline=None)
+@at_most(40)
 @given(st.binary(max_size=400), st.text(max_size=50), st.text(max_size=50))
 def test_never_raises(body: bytes, title: str, content: str) -> None:
     page = ExtractInput(url="https://example.org/a", body=b"<p>" + body, feed_title=title, feed_html=content)

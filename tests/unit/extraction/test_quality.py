@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.extraction.extract import extract_entry, extract_page
 from aggregator.extraction.markup import read_markup
 from aggregator.extraction.quality import assess
 from aggregator.models.records import DateSource, ExtractInput, Extraction
+from tests.support.laws import at_most
 
 SEEN = datetime(2024, 6, 1, 12, tzinfo=UTC)
 PARAGRAPHS = (
@@ -201,7 +202,7 @@ def test_content_of_the_feed_is_judged_by_its_date_alone() -> None:
     assert assess(found, page) == ()
 
 
-@settings(max_examples=30, deadline=None)
+@at_most(30)
 @given(st.text(max_size=300), st.text(max_size=60))
 def test_never_raises(body: str, title: str) -> None:
     page = ExtractInput(url="https://example.org/a", body=body.encode("utf-8", "replace"), feed_html=body)

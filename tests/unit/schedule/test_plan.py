@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.models.fetching import Cause
@@ -17,6 +17,7 @@ from aggregator.ports.store_records import PollOutcome
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.schedule.plan import FeedHistory, Plan, measured, planned
 from aggregator.schedule.publication_rate import update_stats
+from tests.support.laws import at_most
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -189,7 +190,7 @@ def test_without_a_poll_that_found_something_the_others_tell_the_bytes() -> None
     assert feed.wire_bytes == pytest.approx(100 * feed.requests)
 
 
-@settings(max_examples=30, deadline=None)
+@at_most(30)
 @given(
     st.lists(st.timedeltas(timedelta(0), 30 * DAY), max_size=80),
     st.floats(0.5, 300),

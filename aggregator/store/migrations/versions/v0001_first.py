@@ -1,4 +1,4 @@
-"""The first version: every table of docs/architecture.md, section 6."""
+"""The first version: every table of docs/architecture.md, The store."""
 
 from __future__ import annotations
 

@@ -1,0 +1,152 @@
+"""The daemon in this process, with its timings shortened: it polls, publishes, reloads, pauses and stops in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from aggregator.app import open_app
+from aggregator.config.loading import load_config
+from aggregator.engine.local import LocalEngine
+from aggregator.service import Service, Timings
+from tests.support.citizen import Site, item, rss
+from tests.support.daemon import MovableClock, Systemd, wait_for
+from tests.support.pool import PoolHere
+
+SHORT = timedelta(milliseconds=20)
+TIMINGS = Timings(tick=SHORT, publish=SHORT, housekeeping=SHORT, rekey=SHORT, steer=SHORT, settled=SHORT)
+
+
+@dataclass
+class Running:
+    """A daemon in the main thread, and what the thread beside it may do."""
+
+    folder: Path
+    systemd: Systemd
+    clock: MovableClock = field(default_factory=MovableClock)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "aggregator.toml"
+
+    def write(self, *urls: str, min_free: str = "0", more: str = "") -> None:
+        feeds = "".join(f'[[feeds]]\nurl = "{url}"\ninterval = "1h"\n' for url in urls)
+        self.config.write_text(
+            f'[storage]\nmin_free = "{min_free}"\nretention = "10d"\nraw_retention = "10d"\n'
+            '[http]\nallow_private_networks = ["127.0.0.0/8"]\nper_host_interval = "1ms"\n'
+            f'timeout = "1s"\ntotal_timeout = "1s"\n[polling]\nmin_interval = "1h"\n[web]\nlisten = ""\n{more}{feeds}',
+            encoding="utf-8",
+        )
+
+    @property
+    def files(self) -> list[Path]:
+        return list((self.folder / "data" / "articles").rglob("*.txt"))
+
+    def run(self, script: Callable[[], None]) -> None:
+        """Run the daemon; `script` plays beside it and ends with a signal of its own or of ours."""
+        problems: list[BaseException] = []
+
+        def play() -> None:
+            try:
+                wait_for(lambda: self.systemd.heard("READY=1"), "READY")
+                script()
+            except BaseException as problem:  # noqa: BLE001 - shown by the main thread
+                problems.append(problem)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        environ = {"NOTIFY_SOCKET": str(self.systemd.path), "WATCHDOG_USEC": "30000000"}
+        config = load_config(self.config, {})
+        with open_app(config, clock=self.clock, pool=PoolHere()) as app:  # type: ignore[arg-type]
+            engine = LocalEngine(app.visits)
+            service = Service(app, engine, lambda: load_config(self.config, {}), environ, timings=TIMINGS)
+            player = threading.Thread(target=play)
+            player.start()
+            service.run()
+            player.join()
+        if problems:
+            raise problems[0]
+
+
+@contextmanager
+def _signals_restored() -> Iterator[None]:
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def running(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Running]:
+    logging.getLogger("aggregator").propagate = True
+    caplog.set_level(logging.INFO)
+    systemd = Systemd(tmp_path / "notify")
+    systemd.listen()
+    with _signals_restored():
+        yield Running(tmp_path, systemd)
+    systemd.close()
+
+
+def test_it_polls_collects_publishes_and_stops(running: Running) -> None:
+    with Site(rss(item("/a/1"), item("/a/2"))) as site:
+        running.write(site.url())
+        running.run(lambda: wait_for(lambda: len(running.files) == 2, "two files"))
+        assert sorted(site.pages) == ["/a/1", "/a/2"]
+        assert len(site.asked()) == 1
+    assert running.systemd.heard("WATCHDOG=1")
+    assert running.systemd.heard("STOPPING=1")
+
+
+def test_an_edit_is_taken_up_and_a_bad_one_changes_nothing(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with Site() as site, Site() as other:
+        running.write(site.url())
+
+        def script() -> None:
+            wait_for(lambda: running.files, "a file")
+            running.write(site.url(), more="[filter]\nkept = 1\n")
+            wait_for(lambda: "configuration refused" in caplog.text, "the refusal")
+            running.write(site.url(), other.url())
+            wait_for(lambda: other.asked(), "the new feed")
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_for(lambda: running.systemd.heard("RELOADING=1") >= 3, "a reload by signal")
+
+        running.run(script)
+        assert len(site.asked()) == 1, "no feed is polled again for a reload"
+    assert "configuration reloaded" in caplog.text
+
+
+def test_a_full_disk_pauses_and_room_resumes(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with Site() as site:
+        running.write(site.url(), min_free="900TiB")
+
+        def script() -> None:
+            wait_for(lambda: running.systemd.heard("STATUS=paused"), "the pause")
+            assert site.asked() == []
+            running.write(site.url())
+            wait_for(lambda: site.asked(), "a poll")
+
+        running.run(script)
+    assert caplog.text.count("polling pauses") == 1
+    assert caplog.text.count("polling resumes") == 1
+
+
+def test_a_clock_that_is_set_back_leaves_nothing_waiting(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with Site() as site:
+        running.write(site.url())
+
+        def script() -> None:
+            wait_for(lambda: site.asked(), "a poll")
+            running.clock.move(-timedelta(days=2))
+            wait_for(lambda: "the clock went back" in caplog.text, "the step in the log")
+            running.clock.move(timedelta(hours=2))
+            wait_for(lambda: len(site.asked()) > 1, "the next poll")
+
+        running.run(script)
