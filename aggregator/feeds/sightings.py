@@ -9,9 +9,10 @@ from datetime import datetime
 from aggregator.feeds.parse import parse_new
 from aggregator.identity.evidence import edges_of_entry, is_home
 from aggregator.identity.identify import identify
+from aggregator.identity.own_entries import own_identity
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.fetching import Fetched
-from aggregator.models.records import OWN_CONTENT, Entry, Feed, Identity, Key, ParsedFeed
+from aggregator.models.records import Entry, Feed, Identity, ParsedFeed
 from aggregator.ports.store_records import Decision, FeedReading, Sighting
 from aggregator.urls import clean, host_of, without_userinfo
 
@@ -21,10 +22,10 @@ def read_feed(
 ) -> FeedReading:
     """Read an answer of `feed`; entries whose raw hash is `known` are left out."""
     url, headers = fetched.final_url, dict(fetched.headers)
-    return sight(parse_new(fetched.body, url=url, headers=headers, now=now, known=known), feed, publishers)
+    return identify_entries(parse_new(fetched.body, url=url, headers=headers, now=now, known=known), feed, publishers)
 
 
-def sight(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> FeedReading:
+def identify_entries(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> FeedReading:
     """Return a parsed answer with the sightings of its entries."""
     return FeedReading(parsed=parsed, sightings=tuple(sighting_of(entry, feed, publishers) for entry in parsed.entries))
 
@@ -67,14 +68,13 @@ def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identit
         decisions = ()
     if not (entry.content or entry.summary):
         return Sighting(entry=entry, content_hash=content_hash, url=None, host=None, identity=None, decisions=decisions)
-    own = hashlib.blake2b(f"{feed.url}\n{entry.entry_id}".encode(), digest_size=16).hexdigest()
-    url = f"{without_userinfo(feed.url)}#{own}"
+    own = own_identity(feed.url, entry.entry_id, feed.url)
     return Sighting(
         entry=entry,
         content_hash=content_hash,
-        url=url,
+        url=own.url,
         host=host_of(feed.url),
-        identity=Identity(url=url, key=Key(f"{OWN_CONTENT}{own}"), rule="feed entry"),
+        identity=own,
         from_feed=True,
         decisions=decisions,
     )

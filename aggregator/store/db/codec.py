@@ -249,7 +249,7 @@ def dump_entry_rest(entry: Entry) -> str:
                 "authors": entry.authors,
                 "summary": entry.summary,
                 "content": entry.content,
-                "enclosures": [[e.url, e.type, e.length] for e in entry.enclosures],
+                "enclosures": [[e.url, e.type, e.length, e.duration] for e in entry.enclosures],
                 "categories": entry.categories,
                 "language": entry.language,
                 "is_permalink": entry.is_permalink,
@@ -259,6 +259,10 @@ def dump_entry_rest(entry: Entry) -> str:
             }
         )
     )
+
+
+def _enclosure(url: str, kind: str, length: int | None, duration: int | None = None) -> Enclosure:
+    return Enclosure(url=url, type=kind, length=length, duration=duration)
 
 
 def load_entry_rest(text: str) -> Json:
@@ -271,7 +275,7 @@ def load_entry_rest(text: str) -> Json:
         "authors": tuple(kept.get("authors", ())),
         "summary": kept.get("summary", ""),
         "content": kept.get("content", ""),
-        "enclosures": tuple(Enclosure(url=u, type=t, length=n) for u, t, n in kept.get("enclosures", ())),
+        "enclosures": tuple(_enclosure(*parts) for parts in kept.get("enclosures", ())),
         "categories": tuple(kept.get("categories", ())),
         "language": kept.get("language", ""),
         "is_permalink": kept.get("is_permalink", False),

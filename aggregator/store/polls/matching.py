@@ -1,7 +1,8 @@
 """Sightings against what the store knows of their feed: which entry is which, also where ids do not hold.
 
-An entry under an id that is not known is one of the feed's older entries when it leads to the same page, or, where it
-leads to none, when it says the same words; and when that older one is not in the document itself. So ids that change
+An entry under an id that is not known is one of the feed's older entries when it leads to the same page, or, where the
+feed's own text is the article, when it says the same words or has the same page and title; and when that older one is
+not in the document itself. So ids that change
 from poll to poll, or that the parser stopped to trust, make no entry new.
 """
 
@@ -98,19 +99,32 @@ def recognise(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], at: 
     shown = {one.entry_hash for one in sighted}
     for query, told in (
         (_of_pages, [(one.key_hash, one) for one in unknown if id(one) in paged]),
-        (_of_words, [(one.sighting.content_hash, one) for one in unknown if id(one) not in paged]),
+        (_of_words, [(one.sighting.content_hash, one) for one in unknown if _is_told_by_words(one)]),
     ):
         older = _older(tx, query, feed_id, (value for value, _ in told), shown)
         for value, one in told:
-            if older[value]:
-                one.known, one.is_recognised = older[value].pop(0), id(one) in paged
-                one.entry_hash, one.page_id = one.known.entry_hash, one.known.page_id
+            row = next((row for row in older[value] if one.known is None and _may_be(one, row)), None)
+            if row is not None:
+                older[value].remove(row)
+                one.known, one.is_recognised = row, id(one) in paged
+                one.entry_hash, one.page_id = row.entry_hash, row.page_id
     told_of = [
         Decision(url=one.sighting.url, key=one.key, verdict="known", rule="another entry id")
         for one in unknown
         if one.known is not None and one.sighting.url is not None and id(one) in paged
     ]
     record_decisions(tx, f"entry ids of feed {feed_id}", told_of, at)
+
+
+def _is_told_by_words(one: Sighted) -> bool:
+    return one.sighting.from_feed or one.key is None or one.key.startswith(OWN_CONTENT)
+
+
+def _may_be(one: Sighted, row: Row[Any]) -> bool:
+    """Return whether an entry can be the older one in `row`: where the feed's text is the article, links are shared."""
+    if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
+        return True
+    return bool(row.title) and row.title == one.sighting.entry.title
 
 
 def _older(

@@ -22,6 +22,7 @@ from aggregator.store.db.schema import entries, feeds, pages
 from aggregator.store.identity.decisions import Said
 from aggregator.store.identity.partition import known_articles
 from aggregator.store.polls.matching import KNOWN, Sighted, recognise, recognise_renamed
+from aggregator.store.polls.shared_links import keep_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,10 @@ def look_up_entries(tx: Transaction, polls: Sequence[Plan]) -> None:
 def _sighted(tx: Transaction, prepared: Prepared, *, is_known: bool) -> list[Sighted]:
     """Return the sightings with what is known of them; `is_known`: the feed may have entries."""
     sighted = [one.anew() for one in prepared.shown]  # of this attempt: the next one begins anew
-    if not is_known:
-        return sighted
     record = prepared.record
+    if not is_known:
+        keep_apart(tx, record.feed_id, sighted, is_known=False)
+        return sighted
     known = {
         row.entry_hash: row
         for row in tx.all_of(_known_entries, (one.entry_hash for one in sighted), {"feed": record.feed_id})
@@ -136,6 +138,7 @@ def _sighted(tx: Transaction, prepared: Prepared, *, is_known: bool) -> list[Sig
         one.page_id = None if one.known is None else one.known.page_id
     recognise(tx, record.feed_id, sighted, record.outcome.at)
     recognise_renamed(tx, record.feed_id, sighted)
+    keep_apart(tx, record.feed_id, sighted, is_known=True)
     return sighted
 
 

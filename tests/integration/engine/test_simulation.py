@@ -16,7 +16,7 @@ from random import Random
 
 import pytest
 
-from aggregator.feeds.sightings import sight
+from aggregator.feeds.sightings import identify_entries
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Validators
 from aggregator.models.records import Entry, Feed, ParsedFeed, Subscription
@@ -115,7 +115,7 @@ class Simulation:
         links = self.network.entries(fetched.url)
         entries = tuple(Entry(id=link, entry_id=link, link=link, published_at=now) for link in links)
         parsed = ParsedFeed(kind="feed", format="rss", entries=entries, raw_hashes=tuple(e.id for e in entries))
-        return sight(parsed, feed, shipped_publishers())
+        return identify_entries(parsed, feed, shipped_publishers())
 
     def follow(self, *feeds: Subscription) -> None:
         self.store.sync_feeds(feeds, "1", START)

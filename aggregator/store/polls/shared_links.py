@@ -1,0 +1,132 @@
+"""Entries of one feed that link to one page and are articles of their own: warnings, change logs, notes.
+
+It concerns feeds whose own text is the article. The first entry has the address of the page; each other entry that
+says something else gets a key of its own. Entries with the same title or the same text are one article.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, or_, select
+
+from aggregator.identity.identify import key_hash
+from aggregator.identity.own_entries import own_identity
+from aggregator.models.records import OWN_CONTENT, Entry, FeedId, Identity
+from aggregator.ports.store_records import ArticleRecord, Decision, Sighting
+from aggregator.store.articles.rows import draft_of
+from aggregator.store.db.codec import load_entry_rest
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.hashes import batches
+from aggregator.store.db.schema import entries, feeds, pages
+from aggregator.store.polls.matching import Sighted
+
+_SHARED: Final = "shared link"
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What tells an entry from one with the same link."""
+
+    title: str
+    text: str
+
+    def are_those_of(self, other: _Words) -> bool:
+        """Return whether both are one article under two ids."""
+        return self.text == other.text or (bool(self.title) and self.title == other.title)
+
+
+_with_pages: Final = (
+    select(entries.c.entry_hash, entries.c.title, entries.c.rest, entries.c.page_id, pages.c.key, pages.c.key_hash)
+    .join(pages, pages.c.id == entries.c.page_id)
+    .where(
+        entries.c.feed_id == bindparam("feed"),
+        or_(
+            pages.c.key_hash.in_(bindparam("keys", expanding=True)),
+            entries.c.page_id.in_(bindparam("pages", expanding=True)),
+        ),
+    )
+    .order_by(entries.c.id)
+)
+_feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
+
+
+def keep_apart(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], *, is_known: bool) -> None:
+    """Give entries that share the link of another one, and nothing else, a key of their own."""
+    sharing = [one for one in sighted if _may_share(one)]
+    if not sharing or (not is_known and len({one.key_hash for one in sharing}) == len(sharing)):
+        return
+    rows = _rows_of(tx, feed_id, sharing) if is_known else []
+    own_keys = {row.entry_hash for row in rows if row.key.startswith(OWN_CONTENT)}
+    owners: defaultdict[bytes, list[tuple[bytes, _Words]]] = defaultdict(list)
+    for row in rows:
+        if not row.key.startswith(OWN_CONTENT):
+            owners[row.key_hash].append((row.entry_hash, _words_of_row(row)))
+    urls: Sequence[Row[Any]] = ()
+    for one in sharing:
+        words, mine = _words_of(one.sighting.entry), owners[one.key_hash]
+        others = [theirs for hashed, theirs in mine if hashed != one.entry_hash]
+        is_owner = len(others) < len(mine)
+        if one.entry_hash in own_keys or (others and not is_owner and not any(map(words.are_those_of, others))):
+            urls = urls or tx.all(_feed_url, {"feed": feed_id})
+            _give_own_key(one, urls[0].url)
+            continue
+        if others and not is_owner and words not in others:
+            decision = Decision(
+                url=one.sighting.url or "", key=one.key, verdict="merged", rule=f"{_SHARED}, same title"
+            )
+            one.sighting = replace(one.sighting, decisions=(decision,))
+        mine.append((one.entry_hash, words))
+
+
+def _may_share(one: Sighted) -> bool:
+    if not one.sighting.from_feed or one.key is None or one.key.startswith(OWN_CONTENT):
+        return False
+    return one.known is None or one.is_changed
+
+
+def _rows_of(tx: Transaction, feed_id: FeedId, sharing: Sequence[Sighted]) -> list[Row[Any]]:
+    """Return the feed's entries on the pages of `sharing`, by their links or by what they led to before."""
+    found: dict[bytes, Row[Any]] = {}
+    known = sorted({one.known.page_id for one in sharing if one.known is not None and one.known.page_id is not None})
+    for keys in batches({one.key_hash for one in sharing}):
+        for row in tx.all(_with_pages, {"feed": feed_id, "keys": keys, "pages": known}):
+            found[row.entry_hash] = row
+    return list(found.values())
+
+
+def _words_of(entry: Entry) -> _Words:
+    return _Words(entry.title, entry.content or entry.summary)
+
+
+def _words_of_row(row: Row[Any]) -> _Words:
+    rest = load_entry_rest(row.rest)
+    return _Words(row.title, rest["content"] or rest["summary"])
+
+
+def _give_own_key(one: Sighted, feed_url: str) -> None:
+    sighting = one.sighting
+    identity = own_identity(feed_url, sighting.entry.entry_id, sighting.url or feed_url)
+    one.sighting = _under(sighting, identity)
+    one.key = identity.key
+    one.key_hash = b"" if identity.key is None else key_hash(identity.key)
+    one.draft = None if one.sighting.article is None else draft_of(one.sighting.article)
+
+
+def _under(sighting: Sighting, identity: Identity) -> Sighting:
+    """Return the sighting as that of an article of its own, without evidence about the address it shares."""
+    decision = Decision(
+        url=identity.url, key=identity.key, verdict="announced", rule=_SHARED, detail=sighting.url or ""
+    )
+    article = None if sighting.article is None else _record_under(sighting.article, identity)
+    return replace(sighting, url=identity.url, identity=identity, edges=(), decisions=(decision,), article=article)
+
+
+def _record_under(record: ArticleRecord, identity: Identity) -> ArticleRecord:
+    decisions = tuple(replace(one, url=identity.url, key=identity.key) for one in record.decisions[:1])
+    return replace(
+        record, identity=identity, url=identity.url, urls=(identity,), edges=(), pointers=(), decisions=decisions
+    )
