@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy import Row, bindparam, select
 
 from aggregator.identity.identify import key_hash
 from aggregator.identity.own_entries import own_identity
 from aggregator.models.records import OWN_CONTENT, Entry, FeedId, Identity
 from aggregator.ports.store_records import ArticleRecord, Decision, Sighting
 from aggregator.store.articles.rows import draft_of
+from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_entry_rest
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.hashes import batches
 from aggregator.store.db.schema import entries, feeds, pages
 from aggregator.store.polls.matching import Sighted
 
@@ -40,17 +40,13 @@ class _Words:
 
 
 _with_pages: Final = (
-    select(entries.c.entry_hash, entries.c.title, entries.c.rest, entries.c.page_id, pages.c.key, pages.c.key_hash)
+    select(entries.c.entry_hash, entries.c.title, entries.c.rest, pages.c.key, pages.c.key_hash)
     .join(pages, pages.c.id == entries.c.page_id)
-    .where(
-        entries.c.feed_id == bindparam("feed"),
-        or_(
-            pages.c.key_hash.in_(bindparam("keys", expanding=True)),
-            entries.c.page_id.in_(bindparam("pages", expanding=True)),
-        ),
-    )
+    .where(entries.c.feed_id == bindparam("feed"))
     .order_by(entries.c.id)
 )
+_of_links: Final = _with_pages.where(any_of(pages.c.key_hash))
+_of_pages: Final = _with_pages.where(any_of(entries.c.page_id))
 _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 
 
@@ -90,12 +86,10 @@ def _may_share(one: Sighted) -> bool:
 
 def _rows_of(tx: Transaction, feed_id: FeedId, sharing: Sequence[Sighted]) -> list[Row[Any]]:
     """Return the feed's entries on the pages of `sharing`, by their links or by what they led to before."""
-    found: dict[bytes, Row[Any]] = {}
-    known = sorted({one.known.page_id for one in sharing if one.known is not None and one.known.page_id is not None})
-    for keys in batches({one.key_hash for one in sharing}):
-        for row in tx.all(_with_pages, {"feed": feed_id, "keys": keys, "pages": known}):
-            found[row.entry_hash] = row
-    return list(found.values())
+    known = {one.known.page_id for one in sharing if one.known is not None and one.known.page_id is not None}
+    rows = tx.all_of(_of_links, {one.key_hash for one in sharing}, {"feed": feed_id})
+    rows += tx.all_of(_of_pages, known, {"feed": feed_id})
+    return list({row.entry_hash: row for row in rows}.values())
 
 
 def _words_of(entry: Entry) -> _Words:
