@@ -14,8 +14,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aggregator.feeds.discovery import find_feeds
 from aggregator.feeds.parse import parse_feed
-from aggregator.feeds.subscriptions import find_feeds
 from aggregator.models.records import Entry, ParsedFeed
 
 

@@ -14,7 +14,7 @@ from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.feeds.subscriptions import FoundFeed
+    from aggregator.feeds.discovery import FoundFeed
     from aggregator.models.fetching import Fetched
     from aggregator.models.records import Feed, ParsedFeed
 
@@ -139,7 +139,7 @@ def _feed_address(config: Config, url: str) -> str:
 
 def _look_at(result: Fetched) -> tuple[str | None, tuple[FoundFeed, ...]]:
     """Return what the bytes are, and the feeds that they advertise."""
-    from aggregator.feeds.subscriptions import find_feeds
+    from aggregator.feeds.discovery import find_feeds
 
     parsed = _parse(result)
     return parsed.kind, find_feeds(result.body, result.final_url) if parsed.kind == "html" else ()
@@ -176,25 +176,40 @@ def remove(ctx: click.Context, name_or_url: str) -> None:
     print(f"removed {name_or_url}")
 
 
-@feeds.command("import", examples=("aggregator feeds import subscriptions.opml",))
-@click.argument("file", metavar="OPML")
+@feeds.command(
+    "import",
+    examples=("aggregator feeds import subscriptions.opml", "aggregator feeds import --dry-run addresses.txt"),
+)
+@click.argument("file", metavar="FILE")
+@click.option("--dry-run", is_flag=True, help="Say what would be added; change nothing.")
 @click.pass_context
-def import_opml(ctx: click.Context, file: str) -> None:
-    """Add the feeds of an OPML file.
+def import_list(ctx: click.Context, file: str, dry_run: bool) -> None:
+    """Add the feeds of an OPML file or a plain list.
 
-    Folders become tags; feeds that are there already stay as they are. `-` is stdin.
+    Folders become tags; feeds that are there already stay as they are. `-` is stdin. Exit status 1: lines were skipped,
+    each of which is named, or there was no feed; the others are added.
     """
     from aggregator.config.editing import add_feeds
-    from aggregator.feeds.subscriptions import read_opml
+    from aggregator.config.settings import same_address
+    from aggregator.feeds.opml import read_list
 
     config = load(ctx)
-    data = read_file(file)
     try:
-        found = read_opml(data)
+        found = read_list(read_file(file))
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
-    added = add_feeds(config.path, found)
-    print(f"{number(len(added), 'feed')} added, {len(found) - len(added)} there already")
+    for one in found.skipped:
+        say(f"{file}, line {one.line}: skipped {printable(one.text)!r}: {one.reason}")
+    if dry_run:
+        listed = {same_address(feed.url) for feed in config.subscriptions()}
+        added = tuple(feed for feed in found.feeds if same_address(feed.url) not in listed)
+        for feed in added:
+            print(printable(f"{feed.url} {feed.name}".strip()))
+    else:
+        added = add_feeds(config.path, found.feeds)
+    there, would = len(found.feeds) - len(added), "would be " if dry_run else ""
+    print(f"{number(len(added), 'feed')} {would}added, {there} there already, {len(found.skipped)} skipped")
+    ctx.exit(1 if found.skipped or not found.feeds else 0)
 
 
 @feeds.command("export", examples=("aggregator feeds export > subscriptions.opml",))
@@ -202,7 +217,7 @@ def import_opml(ctx: click.Context, file: str) -> None:
 @click.pass_context
 def export_opml(ctx: click.Context, out: Path | None) -> None:
     """Write the feeds as OPML, for other programs."""
-    from aggregator.feeds.subscriptions import write_opml
+    from aggregator.feeds.opml import write_opml
     from aggregator.sinks.files import write_durably
 
     data = write_opml(load(ctx).subscriptions())
@@ -221,7 +236,7 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
 
     Where it advertises none, the usual places are tried. Exit status 1: there is none.
     """
-    from aggregator.feeds.subscriptions import WELL_KNOWN_PATHS, FoundFeed
+    from aggregator.feeds.discovery import WELL_KNOWN_PATHS, FoundFeed
     from aggregator.models.fetching import Fetched
     from aggregator.urls import absolute
 

@@ -80,8 +80,8 @@ def _unparsed(file: object, error: str) -> dict[str, object]:
 
 def _parsed(file: object, body: bytes, url: str, headers: dict[str, str]) -> dict[str, object]:
     from aggregator.clock import SystemClock
+    from aggregator.feeds.discovery import find_feeds
     from aggregator.feeds.parse import parse_feed
-    from aggregator.feeds.subscriptions import find_feeds
 
     started = perf_counter()
     parsed = parse_feed(body, url=url, headers=headers, now=SystemClock().now())

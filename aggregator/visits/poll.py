@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol, assert_never
 
+from aggregator.feeds.discovery import find_feeds
 from aggregator.feeds.older_entries import sections_of, sources_of
-from aggregator.feeds.subscriptions import find_feeds
 from aggregator.models.fetching import (
     Cause,
     Fetched,

@@ -2,7 +2,8 @@
 
 An entry under an id that is not known is one of the feed's older entries when it leads to the same page, or, where the
 feed's own text is the article, when it says the same words or has the same page and title; and when that older one is
-not in the document itself. So ids that change from poll to poll, or that the parser stopped to trust, make no entry new.
+not in the document itself. So ids that change from poll to poll, or that the parser no longer trusts, make no entry
+new.
 """
 
 from __future__ import annotations

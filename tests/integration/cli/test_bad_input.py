@@ -146,11 +146,16 @@ def test_files_that_cannot_be_read(tmp_path: Path, command: tuple[str, ...]) -> 
 
 def test_opml_that_is_broken(tmp_path: Path) -> None:
     config, file = config_in(tmp_path, "# mine\n"), tmp_path / "feeds.opml"
-    for text, words in (("<opml><body>", "OPML, line 1"), ("<rss/>", "not <opml>"), ("", "OPML"), ("\x1b[31m", "OPML")):
+    for text, words in (("<rss/>", "not <opml>"), ("", "neither OPML nor"), ("\x1b[31m", "neither OPML nor")):
         file.write_text(text, encoding="utf-8")
         assert_one_line(call("feeds", "import", file, "--config", config), 2, str(file), words)
-    file.write_text('<opml><body><outline xmlUrl="mailto:x"/></body></opml>', encoding="utf-8")
-    assert_one_line(call("feeds", "import", file, "--config", config), 2, "no http(s) address")
+    file.write_text("<opml><body>", encoding="utf-8")
+    empty = call("feeds", "import", file, "--config", config)
+    assert (empty.status, empty.out) == (1, "0 feeds added, 0 there already, 0 skipped\n")
+    file.write_text('<opml><body>\n<outline xmlUrl="mailto:x"/></body></opml>', encoding="utf-8")
+    assert_one_line(
+        call("feeds", "import", file, "--config", config), 1, "line 2: skipped 'mailto:x': no http(s) address"
+    )
     assert config.read_text(encoding="utf-8") == "# mine\n"
 
 

@@ -225,6 +225,15 @@ def test_feeds_add_refuses_what_is_no_feed(own: Path, address: str, reason: str)
     assert own.read_bytes() == before
 
 
+def test_a_dry_run_of_an_import_changes_nothing(own: Path, tmp_path: Path) -> None:
+    before, listed = own.read_text(encoding="utf-8"), tmp_path / "list.txt"
+    first = call("feeds", "list", "--config", own, "--json").records[0]["url"]
+    listed.write_text(f"{first}\nhttps://new.example/rss\nnothing\n", encoding="utf-8")
+    result = call("feeds", "import", "--dry-run", listed, "--config", own)
+    assert result.out == "https://new.example/rss\n1 feed would be added, 1 there already, 1 skipped\n"
+    assert (result.status, own.read_text(encoding="utf-8")) == (1, before)
+
+
 def test_feeds_travel_as_opml(own: Path, tmp_path: Path) -> None:
     exported = call("feeds", "export", "--config", own)
     target, other = tmp_path / "feeds.opml", tmp_path / "other.toml"
@@ -232,10 +241,12 @@ def test_feeds_travel_as_opml(own: Path, tmp_path: Path) -> None:
     assert target.read_bytes() == exported.raw
     other.write_text("", encoding="utf-8")
     count = len(call("feeds", "list", "--config", own, "--json").records)
-    assert call("feeds", "import", target, "--config", other).out == f"{count} feeds added, 0 there already\n"
+    assert (
+        call("feeds", "import", target, "--config", other).out == f"{count} feeds added, 0 there already, 0 skipped\n"
+    )
     assert (
         call("feeds", "import", "-", "--config", other, stdin=exported.raw).out
-        == f"0 feeds added, {count} there already\n"
+        == f"0 feeds added, {count} there already, 0 skipped\n"
     )
     assert call("feeds", "export", "--config", other).raw == exported.raw
 
