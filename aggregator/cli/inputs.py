@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from gzip import GzipFile
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 _LARGEST_FILE = 256 * 2**20
-_STEP = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +66,15 @@ def open_file(source: str | Path) -> BinaryIO:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Return what could be inflated, up to a bound; bytes that only look like gzip stay as they are."""
+    """Return what gzip holds, up to a bound. Bytes that only look like gzip stay as they are."""
+    from aggregator.compression import DecompressionError, decompress
+
     whole = bytearray()
-    file = GzipFile(fileobj=BytesIO(data))
-    try:
-        while len(whole) < _LARGEST_FILE and (part := file.read1(_STEP)):
-            whole += part
-    except (OSError, EOFError, zlib.error):
-        pass
+    with suppress(DecompressionError):
+        for piece in decompress([data], "gzip"):
+            whole += piece
+            if len(whole) >= _LARGEST_FILE:
+                break
     return bytes(whole) or data
 
 

@@ -6,19 +6,18 @@ It repairs signs, not structure, and knows no element.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
 from html.entities import html5
 from itertools import islice
 
+from aggregator.compression import DecompressionError, decompress
 from aggregator.feeds.json_repair import find_json
 from aggregator.text.encoding import decode, xml_declaration
 
 MAX_INFLATED_BYTES = 32 * 1024 * 1024  # twice the largest feed that is fetched (`max_feed_size`)
 
-_STEP_BYTES = 256 * 1024
 _MAX_DTD_CHARS = 100_000
 _MAX_ENTITY_CHARS = 1000
 _MAX_EXPANDED_CHARS = 1_000_000
@@ -66,32 +65,31 @@ def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
 def inflate(body: bytes) -> tuple[bytes, bool]:
     """Return `body` without gzip or deflate compression, and whether it was whole.
 
-    The magic bytes decide, never a header. It stops soon after `MAX_INFLATED_BYTES`.
+    The magic bytes decide, never a header. The result is a little longer than `MAX_INFLATED_BYTES` at most.
     """
     if body.startswith(_GZIP):
-        return _inflate(body, zlib.MAX_WBITS | 16)
+        return _inflate(body, "gzip")
     if len(body) > 2 and body[0] == 0x78 and int.from_bytes(body[:2], "big") % 31 == 0:
-        return _inflate(body, zlib.MAX_WBITS)
+        return _inflate(body, "deflate")
     head = body[:200].lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n\0")
     if body and head[:1] not in (b"<", b"{", b"[") and b"<" not in head:
-        raw, whole = _inflate(body, -zlib.MAX_WBITS)
+        raw, whole = _inflate(body, "deflate")
         if raw.lstrip()[:1] in (b"<", b"{"):
             return raw, whole
     return body, True
 
 
-def _inflate(body: bytes, wbits: int) -> tuple[bytes, bool]:
-    inflater = zlib.decompressobj(wbits)
-    pieces, size, rest = [], 0, body
+def _inflate(body: bytes, coding: str) -> tuple[bytes, bool]:
+    pieces, size = [], 0
     try:
-        while rest and not inflater.eof and size <= MAX_INFLATED_BYTES:
-            piece = inflater.decompress(rest, _STEP_BYTES)
+        for piece in decompress([body], coding):
             pieces.append(piece)
             size += len(piece)
-            rest = inflater.unconsumed_tail
-    except zlib.error:
+            if size > MAX_INFLATED_BYTES:
+                break
+    except DecompressionError:
         return b"".join(pieces), False
-    return b"".join(pieces), inflater.eof
+    return b"".join(pieces), True
 
 
 def _read_entities(text: str) -> dict[str, str]:

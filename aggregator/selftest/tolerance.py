@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Callable
 
 import brotli
-import zstandard
 
+from aggregator.compression import zstd
 from aggregator.models.fetching import Cause
 from aggregator.selftest.scenario import FEED, Lab, expect_body, expect_cause
 from aggregator.selftest.server import Peer, head
@@ -62,7 +62,7 @@ def codings(lab: Lab) -> str:
         "deflate": _encoded("deflate", zlib.compress(_LONG_FEED)),
         "raw deflate": _encoded("deflate", _raw_deflate(_LONG_FEED)),
         "br": _encoded("br", brotli.compress(_LONG_FEED)),
-        "zstd": _encoded("zstd", zstandard.compress(_LONG_FEED)),
+        "zstd": _encoded("zstd", zstd.compress(_LONG_FEED)),
         "gzip, br": _encoded("gzip, br", brotli.compress(gzip.compress(_LONG_FEED))),
         "identity": _encoded("identity", _LONG_FEED),
     }
@@ -132,7 +132,7 @@ def cut_off(lab: Lab) -> str:
         "gzip without its check": _encoded("gzip", packed[:-4]),
         "deflate": _encoded("deflate", zlib.compress(_LONG_FEED)[:-20]),
         "br": _encoded("br", brotli.compress(_LONG_FEED)[:-2]),
-        "zstd": _encoded("zstd", zstandard.compress(_LONG_FEED)[:-5]),
+        "zstd": _encoded("zstd", zstd.compress(_LONG_FEED)[:-5]),
         "within the headers": _sends(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n"),
     }
     return _try_all(lab, scripts, _refuses(Cause.TRUNCATED))

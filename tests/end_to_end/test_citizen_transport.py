@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import brotli
 import pytest
-import zstandard
 
+from aggregator.compression import zstd
 from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer, Script, head
 from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, rss, story, street
@@ -97,13 +97,13 @@ FAULTS = {
     "gzip that is none": Fault(_coded("gzip", b"\x1f\x8b\x08\x00 certainly not"), CODED),
     "broken deflate": Fault(_coded("deflate", zlib.compress(FEED)[:-9]), CODED),
     "broken br": Fault(_coded("br", brotli.compress(FEED)[:-9]), CODED),
-    "broken zstd": Fault(_coded("zstd", zstandard.compress(FEED)[:-9]), CODED),
+    "broken zstd": Fault(_coded("zstd", zstd.compress(FEED)[:-9]), CODED),
     "unknown coding": Fault(_coded("sdch", zlib.compress(FEED)), (Cause.BAD_ENCODING, Cause.UNREADABLE)),
     "gzip bomb": Fault(_coded("gzip", BOMB), TOO_MUCH),
     "gzip in gzip bomb": Fault(_coded("gzip, gzip", gzip.compress(BOMB)), TOO_MUCH),
     "deflate bomb": Fault(_coded("deflate", zlib.compress(bytes(200 << 20), 9)), TOO_MUCH),
     "br bomb": Fault(_coded("br", brotli.compress(bytes(200 << 20), quality=1)), TOO_MUCH),
-    "zstd bomb": Fault(_coded("zstd", zstandard.compress(bytes(200 << 20))), TOO_MUCH),
+    "zstd bomb": Fault(_coded("zstd", zstd.compress(bytes(200 << 20))), TOO_MUCH),
     "many codings": Fault(_coded(", ".join(["gzip"] * 50), FEED), (*CODED, Cause.TOO_LARGE)),
     "a length beyond the cap": Fault(
         sending(head(200, (RSS, "Content-Length: 99999999999")), FEED), (Cause.TOO_LARGE,)
@@ -127,7 +127,7 @@ FINE: dict[str, Script] = {
     "deflate": _coded("deflate", zlib.compress(FEED)),
     "raw deflate": _coded("deflate", zlib.compress(FEED)[2:-4]),
     "br": _coded("br", brotli.compress(FEED)),
-    "zstd": _coded("zstd", zstandard.compress(FEED)),
+    "zstd": _coded("zstd", zstd.compress(FEED)),
     "identity": _coded("identity", FEED),
     "a coding that is a charset": _coded("UTF-8", FEED),
     "chunked": _chunked(b"0\r\n\r\n"),

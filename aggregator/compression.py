@@ -1,0 +1,97 @@
+"""Bounded decompression: gzip, deflate (zlib and raw), br and zstd in small pieces, by urllib3's decoders.
+
+This is the only place that decompresses what others sent. `zstd` is the one library for HTTP and the raw store.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import brotli
+from urllib3.exceptions import DecodeError
+from urllib3.response import (
+    BrotliDecoder,
+    ContentDecoder,
+    DeflateDecoder,
+    GzipDecoder,
+    GzipDecoderState,
+    ZstdDecoder,
+)
+
+from aggregator.errors import AggregatorError
+
+if sys.version_info >= (3, 14):  # pragma: no cover - urllib3 makes the same choice
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = ["CODINGS", "GZIP_MAGIC", "DecompressionError", "decompress", "zstd"]
+
+GZIP_MAGIC: Final = b"\x1f\x8b\x08"
+_PIECE_BYTES: Final = 65_536
+_DECODERS: Final[dict[str, Callable[[], ContentDecoder]]] = {
+    "gzip": GzipDecoder,
+    "deflate": DeflateDecoder,
+    "br": BrotliDecoder,
+    "zstd": ZstdDecoder,
+}
+CODINGS: Final = frozenset(_DECODERS)
+
+
+class DecompressionError(AggregatorError):
+    """Compressed bytes are damaged, or were cut off (`is_cut_off`) before the coding's own end."""
+
+    def __init__(self, coding: str, problem: str, *, is_cut_off: bool) -> None:
+        super().__init__(f"{coding}: {problem}")
+        self.is_cut_off = is_cut_off
+
+
+def decompress(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
+    """Yield what `chunks` carry under a coding of `CODINGS`, in pieces of 64 KiB at most.
+
+    Members of gzip and frames of zstd are joined. Bytes that follow the end of the other codings, or are no member of
+    gzip, are ignored.
+
+    Raises:
+        DecompressionError: the bytes are damaged or cut off.
+    """
+    decoder = _DECODERS[coding]()
+    try:
+        for chunk in chunks:
+            yield from _pieces(decoder, chunk)
+        if not _saw_end(decoder) and (rest := decoder.flush()):
+            yield rest
+    except (zlib.error, brotli.error, zstd.ZstdError) as error:
+        raise DecompressionError(coding, str(error), is_cut_off=False) from error
+    except DecodeError as error:
+        raise DecompressionError(coding, "ends before its end", is_cut_off=True) from error
+    if not _saw_end(decoder):
+        raise DecompressionError(coding, "ends before its end", is_cut_off=True)
+
+
+def _pieces(decoder: ContentDecoder, chunk: bytes) -> Iterator[bytes]:
+    if isinstance(decoder, BrotliDecoder) and _saw_end(decoder):
+        return
+    piece = decoder.decompress(chunk, _PIECE_BYTES)
+    while piece or decoder.has_unconsumed_tail:
+        if piece:
+            yield piece
+        if isinstance(decoder, BrotliDecoder) and _saw_end(decoder):
+            return
+        piece = decoder.decompress(b"", _PIECE_BYTES)
+
+
+def _saw_end(decoder: ContentDecoder) -> bool:
+    """Return whether the coding's end was reached. urllib3 does not tell; the decompressor that it uses does."""
+    match decoder:
+        case BrotliDecoder():
+            return bool(decoder._obj.is_finished())
+        case GzipDecoder() if decoder._state == GzipDecoderState.SWALLOW_DATA:
+            return True  # the bytes behind the last member are no member
+        case GzipDecoder() | DeflateDecoder() | ZstdDecoder():
+            return decoder._obj.eof
+        case _:
+            raise AssertionError(decoder)
