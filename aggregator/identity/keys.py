@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote
 
+from aggregator.identity.patterns import Pattern
 from aggregator.identity.redirectors import Redirector, unwrap
 from aggregator.urls import Split, split
 
@@ -43,8 +44,8 @@ class IdPattern:
     of them has the group "id". `hosts` narrows it to some of the publisher's hosts.
     """
 
-    path: re.Pattern[str]
-    params: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    path: Pattern
+    params: tuple[tuple[str, Pattern], ...] = ()
     hosts: frozenset[str] = frozenset()
     decode: Decoding = "none"
 
@@ -255,19 +256,18 @@ def _find_id(rule: SiteRule, host: str, path: str, items: list[tuple[str, str]])
     for pattern in rule.ids:
         if pattern.hosts and host not in pattern.hosts:
             continue
-        found = pattern.path.fullmatch(path)
+        found = pattern.path.groups_of(path)
         if found is None:
             continue
-        matches = [found]
         values = dict(reversed(items))
         for name, value_pattern in pattern.params:
             value = values.get(name)
-            found = None if value is None or len(value) > MAX_SUBJECT else value_pattern.fullmatch(value)
-            if found is None:
+            more = None if value is None or len(value) > MAX_SUBJECT else value_pattern.groups_of(value)
+            if more is None:
                 break
-            matches.append(found)
+            found |= more
         else:
-            return _decode(next(m["id"] for m in matches if "id" in m.re.groupindex), pattern.decode)
+            return _decode(found["id"], pattern.decode)
     return None
 
 

@@ -13,6 +13,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -22,8 +23,8 @@ from typing import Any, Literal
 
 from aggregator.errors import RuleError
 from aggregator.identity.keys import Decoding, IdPattern, KeyRules, SiteRule, Tables, fold_host, make_key, site_of
+from aggregator.identity.patterns import Pattern, compile_pattern
 from aggregator.identity.redirectors import Redirector
-from aggregator.identity.safe_patterns import compile_pattern
 from aggregator.urls import ascii_host, split
 
 MIN_PROOF = 3  # real pairs of addresses; a rule with fewer is provisional
@@ -184,6 +185,8 @@ def _digest(tables: Tables, sites: Iterable[SiteRule]) -> str:
         match value:
             case re.Pattern():
                 return str(value.pattern)
+            case Pattern():
+                return value.text
             case frozenset():
                 return sorted(value)
             case _:
@@ -252,7 +255,7 @@ def _id_pattern(entry: object, key: str, where: str, tables: Tables) -> IdPatter
     if not isinstance(params, dict):
         raise RuleError(f'{where}: {key}.params: must be a table; write params = {{ name = "^pattern$" }}')
     patterns = tuple((n, _pattern(value, f"{key}.params.{n}", where)) for n, value in sorted(params.items()))
-    groups = [name for p in (path, *(pattern for _, pattern in patterns)) for name in p.groupindex]
+    groups = [name for p in (path, *(pattern for _, pattern in patterns)) for name in p.names]
     if groups != ["id"]:
         raise RuleError(f'{where}: {key}: needs exactly one named group, (?P<id>…), in "path" or in one of "params"')
     decode = entry.get("decode", "none")
@@ -262,13 +265,22 @@ def _id_pattern(entry: object, key: str, where: str, tables: Tables) -> IdPatter
     return IdPattern(path=path, params=patterns, hosts=hosts, decode=decode)
 
 
-def _pattern(value: object, key: str, where: str) -> re.Pattern[str]:
+def _pattern(value: object, key: str, where: str) -> Pattern:
     if not isinstance(value, str):
         raise RuleError(f"{where}: {key}: is missing; write a pattern like '^/story/(?P<id>[0-9]+)$'")
     try:
         return compile_pattern(value)
     except ValueError as error:
-        raise RuleError(f"{where}: {key}: the pattern {value!r} {error}") from error
+        raise RuleError(f"{where}{_line_of(value, where)}: {key}: the pattern {value!r} {error}") from error
+
+
+def _line_of(value: str, where: str) -> str:
+    """Return `:17` where line 17 of the file has the text; "" where none has, since TOML's escapes differ."""
+    with suppress(OSError, UnicodeDecodeError):
+        for number, line in enumerate(Path(where).read_text(encoding="utf-8").splitlines(), 1):
+            if value in line or json.dumps(value) in line:
+                return f":{number}"
+    return ""
 
 
 def _host(value: str, where: str, tables: Tables) -> str:

@@ -1,0 +1,80 @@
+"""Regular expressions that operators write. RE2 runs them: its time is linear in the length of the text.
+
+So no address of a stranger can keep a process busy, whatever the pattern. The module knows no rule and no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import re2
+
+MAX_PATTERN_LENGTH: Final = 300
+_CONSTRUCTS: Final = {
+    "invalid perl operator: (?=": "a look-ahead",
+    "invalid perl operator: (?!": "a look-ahead",
+    "invalid perl operator: (?<": "a look-behind",
+    "invalid perl operator: (?>": "an atomic group",
+    "invalid perl operator: (?P": "a back-reference",
+    "invalid perl operator: (?(": "a condition",
+    "invalid perl operator: (?#": "a comment",
+    "bad repetition operator: ": "a possessive or doubled quantifier",
+    "invalid escape sequence: ": "a back-reference or an unknown escape",
+    "invalid repetition size: ": "a repetition of more than 1000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern that fits the whole text. It is sent to other processes as its text."""
+
+    text: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its groups."""
+        return tuple(_compiled(self.text).groupindex)
+
+    def groups_of(self, text: str) -> dict[str, str] | None:
+        """Return what the named groups match, None where the pattern does not fit."""
+        found = _compiled(self.text).fullmatch(text)
+        return None if found is None else found.groupdict()
+
+
+def compile_pattern(text: str) -> Pattern:
+    r"""Return the pattern; it must say the whole text, from "^" to "$".
+
+    >>> compile_pattern(r"^/story/(?P<id>\d+)$").groups_of("/story/17")
+    {'id': '17'}
+
+    Raises:
+        ValueError: it is no regular expression, is not anchored, or needs what RE2 cannot do; the text says which.
+    """
+    if len(text) > MAX_PATTERN_LENGTH:
+        raise ValueError(f"has {len(text)} characters; {MAX_PATTERN_LENGTH} are the most")
+    if not text.startswith("^"):
+        raise ValueError('is not anchored; begin it with "^"')
+    if not text.endswith("$"):
+        raise ValueError('is not anchored; end it with "$"')
+    try:
+        _compiled(text)
+    except re2.error as error:
+        raise ValueError(_explain(error.args[0])) from error
+    return Pattern(text)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> Any:  # re2 has no types
+    options = re2.Options()
+    options.log_errors = False  # RE2 would print them
+    return re2.compile(text, options)
+
+
+def _explain(problem: bytes) -> str:
+    message = problem.decode("utf-8", "replace")
+    for beginning, construct in _CONSTRUCTS.items():
+        if message.startswith(beginning):
+            return f"has {construct}, which RE2 cannot do: {message.rpartition(': ')[2]}"
+    return f"is no regular expression ({message})"
