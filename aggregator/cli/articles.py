@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aggregator.config.settings import Config
     from aggregator.models.records import Article
     from aggregator.store import SqlStore
+    from aggregator.text.search_words import Piece
 
 
 @contextmanager
@@ -158,16 +159,27 @@ def _diffs(store: SqlStore, article: Article) -> Iterator[str]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -> None:
-    """Search titles and bodies, best match first."""
+    """Search titles and bodies, best match first.
+
+    All words must occur; "words in quotes" side by side; `begin*` stands for every word that begins so. Case and
+    accents do not matter. Words in scripts without blanks are found wherever their characters stand side by side.
+    """
+    from aggregator.ports.store_records import ArticleSearch
     from aggregator.sinks.records import article_record
 
     with open_store_of(load(ctx)) as store:
-        found = store.search(query.encode("utf-8", "replace").decode(), limit)  # an argument may hold stray bytes
+        wanted = ArticleSearch(query=query.encode("utf-8", "replace").decode(), limit=limit)  # stray bytes may be in it
+        found = store.search(wanted).found
     if as_json:
-        for article, _ in found:
-            print_json(article_record(article))
+        for one in found:
+            print_json(article_record(one.article))
     else:
-        print_table(["id", "date", "title", "match"], ([*_row(one, False)[:3], snippet] for one, snippet in found))
+        rows = ([*_row(one.article, False)[:3], _with_brackets(one.snippet)] for one in found)
+        print_table(["id", "date", "title", "match"], rows)
+
+
+def _with_brackets(pieces: tuple[Piece, ...]) -> str:
+    return "".join(f"[{piece}]" if matches else piece for piece, matches in pieces)
 
 
 def known_feed(store: SqlStore, name: str) -> str:

@@ -35,11 +35,13 @@ from aggregator.ports.store_records import (
     ArticleOutcome,
     ArticleRecord,
     ArticleRecorded,
+    ArticleSearch,
     Change,
     Claim,
     Counts,
     Decision,
     FeedSigns,
+    FoundPage,
     Gap,
     Onward,
     PollOutcome,
@@ -357,8 +359,12 @@ class Store(Protocol):
         """Return all texts of an article, oldest first."""
         ...
 
-    def search(self, query: str, limit: int = 20) -> tuple[tuple[Article, str], ...]:
-        """Return articles that match, best first, each with a snippet."""
+    def search(self, wanted: ArticleSearch) -> FoundPage:
+        """Return a page of articles that match, best first.
+
+        Raises:
+            ValueError: `after` is no place that a page gave.
+        """
         ...
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:

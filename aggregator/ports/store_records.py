@@ -28,6 +28,7 @@ from aggregator.models.records import (
     PageId,
     ParsedFeed,
 )
+from aggregator.text.search_words import Piece
 
 # --- claims -----------------------------------------------------------------------------------------------------------
 
@@ -244,6 +245,44 @@ class ArticleFilter:
     quality: bool = False  # only those with reasons to doubt
     after_seq: int | None = None
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleSearch:
+    """Which articles to show, and in which order; empty fields do not filter.
+
+    Without a query "best" is the order of `first_seen`. `recorded` is the time at which the current text came.
+    """
+
+    query: str = ""
+    feed: str = ""  # name or URL
+    tag: str = ""  # of a feed that announced it
+    day: datetime | None = None  # first seen in the 24 hours from here
+    language: str = ""  # "de" finds "de-AT", too
+    doubtful: bool | None = None  # with reasons to doubt that it is an article, or without
+    once: bool = False  # without near duplicates of earlier articles
+    after: str = ""  # `next` of the page before
+    limit: int = 20
+    order: Literal["best", "first_seen", "recorded"] = "best"  # the latest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An article that matches: its title and a stretch of its body, with the matches."""
+
+    article: Article
+    recorded_at: datetime  # when its current text came
+    title: tuple[Piece, ...]
+    snippet: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPage:
+    """A page of articles that match; `next` is empty on the last one."""
+
+    found: tuple[Found, ...]
+    count: int | None  # of all pages; None: not counted, for nothing is searched
+    next: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

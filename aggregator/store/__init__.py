@@ -38,11 +38,13 @@ from aggregator.ports.store_records import (
     ArticleOutcome,
     ArticleRecord,
     ArticleRecorded,
+    ArticleSearch,
     Change,
     Claim,
     Counts,
     Decision,
     FeedSigns,
+    FoundPage,
     Gap,
     Onward,
     PollOutcome,
@@ -366,9 +368,13 @@ class SqlStore:
         """Return all texts of an article, oldest first."""
         return self._db.read(lambda tx: reading.list_revisions(tx, article_id))
 
-    def search(self, query: str, limit: int = 20) -> tuple[tuple[Article, str], ...]:
-        """Return articles that match, best first, each with a snippet."""
-        return self._db.read(lambda tx: reading.search_articles(tx, query, limit))
+    def search(self, wanted: ArticleSearch) -> FoundPage:
+        """Return a page of articles that match, best first.
+
+        Raises:
+            ValueError: `after` is no place that a page gave.
+        """
+        return self._db.read(lambda tx: reading.search_articles(tx, wanted))
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
         """Return what was decided about these addresses and keys, oldest first."""

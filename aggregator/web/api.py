@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import escape
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aggregator.models.records import Article, ArticleId, Feed, FeedId
 from aggregator.monitoring.overview import finding_record
-from aggregator.ports.store_records import PollOutcome
+from aggregator.ports.store_records import ArticleSearch, Found, PollOutcome
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import article_record, change_record
 from aggregator.web import schemas
+from aggregator.web.article_search import find, read_search
 from aggregator.web.state import Site
 
 _LARGEST: Final = 2**63 - 1  # a cursor beyond it is no number of the store
@@ -80,22 +83,13 @@ def _add_articles(router: APIRouter, site: Site) -> None:
             for one in store.revisions(_found(site, article_id).id)
         ]
 
-    @router.get("/search", response_model=list[schemas.Found], tags=["articles"])
+    @router.get("/search", response_model=schemas.FoundPage, tags=["articles"])
     def search(
-        q: Annotated[str, Query(max_length=500)], limit: Annotated[int, Query(ge=1, le=200)] = 20
-    ) -> list[Record]:
-        """Search titles and bodies, best match first."""
-        return [
-            {
-                "id": one.id,
-                "url": one.url,
-                "title": one.content.title,
-                "date": one.content.date,
-                "feed": one.feed,
-                "snippet": snippet,
-            }
-            for one, snippet in store.search(q, limit)
-        ]
+        wanted: Annotated[ArticleSearch, Depends(read_search)], limit: Annotated[int, Query(ge=1, le=200)] = 20
+    ) -> Record:
+        """Search titles and bodies, best match first; without `q`: those first seen last."""
+        page = find(site, replace(wanted, limit=limit))
+        return {"found": [_match(one) for one in page.found], "count": page.count, "next": page.next or None}
 
 
 def _found(site: Site, article_id: str) -> Article:
@@ -103,6 +97,19 @@ def _found(site: Site, article_id: str) -> Article:
     if found is None:
         raise HTTPException(404, "there is no such article")
     return found
+
+
+def _match(one: Found) -> Record:
+    return {
+        "id": one.article.id,
+        "url": one.article.url,
+        "title": one.article.content.title,
+        "date": one.article.content.date,
+        "feed": one.article.feed,
+        "first_seen": one.article.first_seen,
+        "language": one.article.content.language,
+        "snippet": "".join(f"<mark>{escape(text)}</mark>" if hit else escape(text) for text, hit in one.snippet),
+    }
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------

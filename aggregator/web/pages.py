@@ -5,28 +5,30 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aggregator import __version__
 from aggregator.models.records import Article, ArticleId, Feed
 from aggregator.monitoring.overview import title_of
+from aggregator.ports.store_records import ArticleSearch
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import document
 from aggregator.web import filters as words
+from aggregator.web.article_search import find, query_string, read_search
 from aggregator.web.state import Site
 
 _FEEDS_A_PAGE: Final = 200
 _ARTICLES_A_PAGE: Final = 50
 _ATOM_ENTRIES: Final = 100
-_SEARCH_RESULTS: Final = 100
 
 
 @cache
@@ -126,16 +128,12 @@ def _due(feed: Feed) -> str:
 
 def _add_articles(router: APIRouter, site: Site) -> None:
     @router.get("/articles")
-    def articles(
-        q: Annotated[str, Query(max_length=500)] = "", page: Annotated[int, Query(ge=1, le=10**6)] = 1
-    ) -> Response:
+    def articles(wanted: Annotated[ArticleSearch, Depends(read_search)]) -> Response:
         """Search, or list the newest."""
-        if q.strip():
-            found = site.store.search(q, _SEARCH_RESULTS)
-            return render("articles.html", q=q, found=found, page=1, more=False)
-        latest = site.store.latest(_ARTICLES_A_PAGE + 1, skip=(page - 1) * _ARTICLES_A_PAGE)
-        found = tuple((one, "") for one in latest[:_ARTICLES_A_PAGE])
-        return render("articles.html", q="", found=found, page=page, more=len(latest) > _ARTICLES_A_PAGE)
+        wanted = replace(wanted, limit=_ARTICLES_A_PAGE)
+        page = find(site, wanted)
+        more = query_string(wanted, after=page.next) if page.next else ""
+        return render("articles.html", wanted=wanted, page=page, more=more, start=query_string(wanted))
 
     @router.get("/articles/{article_id}")
     def article(article_id: str) -> Response:

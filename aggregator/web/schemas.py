@@ -83,7 +83,17 @@ class Found(BaseModel):
     title: str
     date: str
     feed: str
-    snippet: str
+    first_seen: datetime
+    language: str
+    snippet: str = Field(description="HTML: escaped text, matches in <mark>; empty without a query")
+
+
+class FoundPage(BaseModel):
+    """Articles that match."""
+
+    found: list[Found]
+    count: int | None = Field(description="of all pages; null without a query")
+    next: str | None = Field(description="give it as `after` for the next page; null: this is the last one")
 
 
 class Revision(BaseModel):

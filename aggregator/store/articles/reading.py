@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
 
 from aggregator.identity.identify import key_hash
 from aggregator.models.records import Article, ArticleId, FeedId, Key, RawResponse
-from aggregator.ports.store_records import ArticleFilter, Revision
+from aggregator.ports.store_records import ArticleFilter, ArticleSearch, Found, FoundPage, Revision
 from aggregator.store.articles.search import find
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction, load_strings
@@ -20,6 +21,7 @@ from aggregator.store.db.schema import aliases, article_urls, articles, entries,
 from aggregator.store.identity.partition import resolve
 from aggregator.store.queue.page_parts import raw_parts_of
 from aggregator.store.queue.responses import load_raw
+from aggregator.text.search_words import Query, mark, read_query, snippet
 from aggregator.urls import without_userinfo
 
 _AT_ONCE: Final = 100
@@ -192,11 +194,26 @@ def list_revisions(tx: Transaction, article_id: ArticleId) -> tuple[Revision, ..
     )
 
 
-def search_articles(tx: Transaction, query: str, limit: int) -> tuple[tuple[Article, str], ...]:
-    """Return articles that match, best first, each with a snippet."""
-    found = find(tx, query, limit)
-    loaded = load_articles(tx, [article_id for article_id, _ in found])
-    return tuple((loaded[article_id], snippet) for article_id, snippet in found if article_id in loaded)
+def search_articles(tx: Transaction, wanted: ArticleSearch) -> FoundPage:
+    """Return a page of articles that match, best first."""
+    query = read_query(wanted.query)
+    matches = find(tx, query, wanted)
+    loaded = load_articles(tx, matches.recorded_at)
+    return FoundPage(
+        found=tuple(_found(loaded[one], at, query) for one, at in matches.recorded_at.items() if one in loaded),
+        count=matches.count,
+        next=matches.next,
+    )
+
+
+def _found(article: Article, recorded_at: datetime, query: Query) -> Found:
+    content = article.content
+    return Found(
+        article=article,
+        recorded_at=recorded_at,
+        title=mark(content.title, query),
+        snippet=snippet(content.body, query) if query.terms else (),
+    )
 
 
 _raw: Final = (

@@ -1,77 +1,253 @@
-"""Full-text search: FTS5 of SQLite, tsvector of PostgreSQL; the one place where their SQL differs."""
+"""Full-text search: FTS5 of SQLite, tsvector of PostgreSQL; the one place where their SQL differs.
+
+Both are given the words that `text.search_words` makes, in their order, and split nothing themselves. The index of
+SQLite holds no texts: to take one out it must be told the words that were put in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Integer,
+    Row,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    cast,
+    column,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from aggregator.models.records import ArticleId
+from aggregator.ports.store_records import ArticleSearch
+from aggregator.store.db.codec import dump
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import Text
+from aggregator.store.db.schema import Text, articles, entries, feeds, pages, revisions
+from aggregator.store.queue.feeds import delete_property, read_property, write_property
+from aggregator.text.search_words import Query, Term, index_words
 
-_TEXTS: Final = (bindparam("title", type_=Text), bindparam("body", type_=Text))
+REINDEXED: Final = "search_index"  # a property: the last article row whose text a migration's successor has indexed
+_LARGEST_VECTOR: Final = 900_000  # bytes; PostgreSQL holds 1 MiB of words for a text
+_LAST_POSITION: Final = 16_383  # PostgreSQL counts no further
+_PLACE_IN_TIME: Final = "%Y%m%dT%H%M%S.%f"
+_LONGEST_NUMBER: Final = 18  # digits of a row
+_TITLE_GAP: Final = 10  # positions between title and body: no phrase goes across
+
+# --- what is indexed --------------------------------------------------------------------------------------------------
+
+_WORDS: Final = (bindparam("title", type_=Text), bindparam("body", type_=Text))
 # Values, not a SELECT: before a statement of several rows FTS5 writes out what it has gathered (43 µs an article).
 _ADD: Final = {
-    "sqlite": text("INSERT INTO article_search (rowid, title, body) VALUES (:n, :title, :body)").bindparams(*_TEXTS),
-    "postgresql": text(
-        "INSERT INTO article_search (n, document) VALUES (:n, "
-        "setweight(to_tsvector('simple', left(CAST(:title AS text), 10000)), 'A') "
-        "|| to_tsvector('simple', left(CAST(:body AS text), 200000)))"
-    ).bindparams(*_TEXTS),
+    "sqlite": text("INSERT INTO article_search (rowid, title, body) VALUES (:n, :title, :body)").bindparams(*_WORDS),
+    "postgresql": text("INSERT INTO article_search (n, document) VALUES (:n, CAST(:document AS tsvector))").bindparams(
+        bindparam("document", type_=Text)
+    ),
 }
-# The index of SQLite reads the texts from the view; to take a text out it must be told what it was.
 _REMOVE: Final = {
     "sqlite": text(
-        "INSERT INTO article_search (article_search, rowid, title, body) "
-        "SELECT 'delete', n, title, body FROM article_texts WHERE n = :n"
-    ),
+        "INSERT INTO article_search (article_search, rowid, title, body) VALUES ('delete', :n, :title, :body)"
+    ).bindparams(*_WORDS),
     "postgresql": text("DELETE FROM article_search WHERE n = :n"),
 }
-_FIND: Final = {
-    "sqlite": text(
-        "SELECT a.id, snippet(article_search, 1, '[', ']', ' … ', 24) AS snippet "
-        "FROM article_search JOIN articles a ON a.n = article_search.rowid "
-        "WHERE article_search MATCH :query AND a.merged_into IS NULL AND a.forgotten_at IS NULL "
-        "ORDER BY bm25(article_search, 4.0, 1.0), a.n DESC LIMIT :limit"
-    ),
-    "postgresql": text(
-        "SELECT a.id, ts_headline('simple', left(t.body, 20000), q, "
-        "'StartSel=[, StopSel=], MaxWords=24, MinWords=8, MaxFragments=1') AS snippet "
-        "FROM websearch_to_tsquery('simple', :query) q "
-        "JOIN article_search s ON s.document @@ q JOIN articles a ON a.n = s.n JOIN article_texts t ON t.n = a.n "
-        "WHERE a.merged_into IS NULL AND a.forgotten_at IS NULL "
-        "ORDER BY ts_rank_cd(s.document, q) DESC, a.n DESC LIMIT :limit"
-    ),
-}
+_text_of: Final = text("SELECT n, title, body FROM article_texts WHERE n = :n")
+_texts_after: Final = text("SELECT n, title, body FROM article_texts WHERE n > :n ORDER BY n LIMIT :limit")
 
 
 def index_texts(tx: Transaction, texts: Iterable[tuple[int, str, str]]) -> None:
     """Make texts findable: number of the article row, title, body."""
-    tx.run_all(_ADD[tx.dialect.name], [{"n": n, "title": title, "body": body} for n, title, body in texts])
+    row_of = _words_row if tx.dialect.name == "sqlite" else _vector_row
+    tx.run_all(_ADD[tx.dialect.name], [row_of(n, title, body) for n, title, body in texts])
 
 
 def forget_text(tx: Transaction, number: int) -> None:
     """Make the current text of an article row no longer findable, before it is replaced."""
-    tx.run_all(_REMOVE[tx.dialect.name], [{"n": number}])
+    if tx.dialect.name != "sqlite":
+        tx.run_all(_REMOVE[tx.dialect.name], [{"n": number}])
+        return
+    rows = tx.all(_text_of, {"n": number})
+    tx.run_all(_REMOVE["sqlite"], [_words_row(row.n, row.title, row.body) for row in rows])
 
 
-def find(tx: Transaction, query: str, limit: int) -> list[tuple[ArticleId, str]]:
-    """Return articles in which all words of `query` stand, best first, each with a snippet."""
-    wanted = _quoted(query) if tx.dialect.name == "sqlite" else query.replace("\0", " ")
-    if not wanted.strip():
-        return []
-    rows = tx.conn.execute(_FIND[tx.dialect.name], {"query": wanted, "limit": limit})
-    return [(ArticleId(row.id), row.snippet) for row in rows]
+def index_again(tx: Transaction, limit: int) -> bool:
+    """Index the next texts after a migration emptied the index; return whether all are indexed."""
+    done = read_property(tx, REINDEXED)
+    if done is None:
+        return True
+    rows = tx.all(_texts_after, {"n": int(done), "limit": limit})
+    index_texts(tx, [(row.n, row.title, row.body) for row in rows])
+    if len(rows) < limit:
+        delete_property(tx, REINDEXED)
+        return True
+    write_property(tx, REINDEXED, str(rows[-1].n))
+    return False
 
 
-def _quoted(query: str) -> str:
-    """Return `query` in FTS5's language: every word must occur, "quoted words" beside each other; nothing else counts.
+def _words_row(n: int, title: str, body: str) -> dict[str, Any]:
+    return {"n": n, "title": " ".join(index_words(title)), "body": " ".join(index_words(body))}
 
-    >>> _quoted('storm "north sea" AND -x')
-    '"storm" "north sea" "AND" "-x"'
+
+def _vector_row(n: int, title: str, body: str) -> dict[str, Any]:
+    return {"n": n, "document": _vector(index_words(title), index_words(body))}
+
+
+def _vector(title: list[str], body: list[str]) -> str:
+    """Return a tsvector as PostgreSQL reads it; words of the title weigh more (A)."""
+    places: dict[str, list[str]] = {}
+    size = 0
+    numbered = [(word, f"{place}A") for place, word in enumerate(title, start=1)]
+    numbered += ((word, str(place)) for place, word in enumerate(body, start=len(title) + _TITLE_GAP))
+    for word, place in numbered:
+        if word not in places:
+            size += len(word.encode()) + 8
+            if size > _LARGEST_VECTOR:
+                break
+            places[word] = []
+        if len(places[word]) < 255 and int(place.rstrip("A")) <= _LAST_POSITION:
+            places[word].append(place)
+    return " ".join(f"'{word}'" + (f":{','.join(found)}" if found else "") for word, found in places.items())
+
+
+# --- what is found ----------------------------------------------------------------------------------------------------
+
+_MATCHES: Final = {
+    "sqlite": text(
+        "SELECT rowid AS n, bm25(article_search, 4.0, 1.0) AS score FROM article_search "
+        "WHERE article_search MATCH :query"
+    ),
+    "postgresql": text(
+        "SELECT s.n AS n, CAST(-ts_rank_cd(s.document, q) AS double precision) AS score "
+        "FROM CAST(:query AS tsquery) q JOIN article_search s ON s.document @@ q"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Articles that match, in order, with the time of their current text; how many match in all; the next page."""
+
+    recorded_at: Mapping[ArticleId, datetime]
+    count: int | None
+    next: str
+
+
+def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
+    """Return a page of the articles in which all terms of `query` occur, or of all where nothing is asked for.
+
+    Raises:
+        ValueError: `wanted.after` is no place that a page of this order gave.
     """
-    parts = query.replace("\0", " ").split('"')
-    phrases = [part.split() if i % 2 == 0 else [part.strip()] for i, part in enumerate(parts)]
-    return " ".join(f'"{word}"' for words in phrases for word in words if word)
+    if not query.terms and wanted.query.strip():
+        return Matches({}, 0, "")
+    dialect = tx.dialect.name
+    conditions = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None), *_conditions(dialect, wanted))
+    found: Select[Any] = select(articles.c.n, articles.c.id, articles.c.first_seen, articles.c.recorded_at)
+    parameters: dict[str, Any] = {}
+    if query.terms:
+        matches = _MATCHES[dialect].columns(column("n", Integer), column("score", Double)).subquery("matches")
+        found = found.add_columns(matches.c.score, func.count().over().label("total"))
+        found = found.join(matches, matches.c.n == articles.c.n)
+        parameters["query"] = (
+            " AND ".join(map(_fts5, query.terms)) if dialect == "sqlite" else " & ".join(map(_tsquery, query.terms))
+        )
+    all_found = found.where(*conditions).subquery("found")
+    order = _Order.of(wanted, all_found)
+    page = select(all_found).order_by(*order.by).limit(wanted.limit + 1)
+    if wanted.after:
+        page = page.where(order.after(wanted.after))
+    rows = tx.all(page, parameters)
+    given = rows[: wanted.limit]
+    return Matches(
+        recorded_at={ArticleId(row.id): row.recorded_at for row in given},
+        count=(rows[0].total if rows else 0) if query.terms else None,
+        next=order.place(given[-1]) if len(rows) > wanted.limit else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """An order of articles, and the places in it: the value of the last article shown, and its row."""
+
+    name: str
+    value: ColumnElement[Any]
+    n: ColumnElement[int]
+
+    @classmethod
+    def of(cls, wanted: ArticleSearch, found: Subquery) -> _Order:
+        if wanted.order == "recorded":
+            return cls("recorded_at", found.c.recorded_at, found.c.n)
+        if wanted.order == "first_seen" or "score" not in found.c:
+            return cls("first_seen", found.c.first_seen, found.c.n)
+        return cls("score", found.c.score, found.c.n)
+
+    @property
+    def by(self) -> tuple[ColumnElement[Any], ...]:
+        return (self.value if self.name == "score" else self.value.desc(), self.n.desc())
+
+    def place(self, row: Row[Any]) -> str:
+        value = row.score if self.name == "score" else getattr(row, self.name).astimezone(UTC).strftime(_PLACE_IN_TIME)
+        return f"{value}_{row.n}"
+
+    def after(self, place: str) -> ColumnElement[bool]:
+        text_, _, n = place.partition("_")
+        if not n.isdecimal() or len(n) > _LONGEST_NUMBER:
+            raise ValueError(f"{place!r} is no place in this order")
+        value = float(text_) if self.name == "score" else datetime.strptime(text_, _PLACE_IN_TIME).replace(tzinfo=UTC)
+        beyond = self.value > value if self.name == "score" else self.value < value
+        return or_(beyond, and_(self.value == value, self.n < int(n)))
+
+
+def _fts5(term: Term) -> str:
+    return f'"{" ".join(term.words)}"{" *" if term.is_prefix else ""}'
+
+
+def _tsquery(term: Term) -> str:
+    words = " <-> ".join(f"'{word}'" for word in term.words)
+    return f"({words}{':*' if term.is_prefix else ''})"
+
+
+def _conditions(dialect: str, wanted: ArticleSearch) -> Iterator[ColumnElement[bool]]:
+    if wanted.day is not None:
+        yield articles.c.first_seen >= wanted.day
+        yield articles.c.first_seen < wanted.day + timedelta(days=1)
+    if wanted.doubtful is not None:
+        yield articles.c.quality != "[]" if wanted.doubtful else articles.c.quality == "[]"
+    if wanted.once:
+        yield articles.c.near_duplicate_of.is_(None)
+    if wanted.feed:
+        yield _is_of_feed(or_(feeds.c.name == wanted.feed, feeds.c.url == wanted.feed))
+    if wanted.tag:
+        yield _is_of_feed(feeds.c.tags.contains(dump(wanted.tag), autoescape=True))
+    if wanted.language:
+        content = revisions.c.content
+        language: ColumnElement[Any] = (
+            func.json_extract(content, "$.language") if dialect == "sqlite" else cast(content, JSONB)["language"].astext
+        )
+        yield exists().where(
+            revisions.c.article_id == articles.c.id,
+            revisions.c.number == articles.c.revision,
+            or_(language == wanted.language, language.startswith(f"{wanted.language}-", autoescape=True)),
+        )
+
+
+def _is_of_feed(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that one of these feeds announced the article, or one that is merged into it."""
+    ids = select(feeds.c.id).where(which)
+    part = articles.alias("part")
+    return or_(
+        articles.c.feed_id.in_(ids),
+        exists()
+        .where(entries.c.feed_id.in_(ids), entries.c.page_id == pages.c.id, pages.c.article_id == part.c.id)
+        .where(func.coalesce(part.c.merged_into, part.c.id) == articles.c.id),
+    )

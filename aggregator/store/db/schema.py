@@ -25,7 +25,7 @@ from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator
 
-HEAD: Final = "0004"  # the newest migration that this program knows
+HEAD: Final = "0005"  # the newest migration that this program knows
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # stands where a time must compare and there was none
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -335,6 +335,7 @@ articles = Table(
     UniqueConstraint("day", "number"),
     Index(None, "first_seen", "n"),
     Index(None, "change_seq"),
+    Index(None, "recorded_at", "n"),
     _where_given("articles", "merged_into"),
     Index(None, "print_hash"),
     _where_given("articles", "near_duplicate_of"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import uuid
@@ -9,11 +10,17 @@ from pathlib import Path
 
 from aggregator.errors import StorageError, StoreHeldError
 from aggregator.ports.protocols import Clock
+from aggregator.store.articles.search import REINDEXED, index_again
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.dialects import PostgresDialect, SqliteDialect, dialect_of
 from aggregator.store.db.schema import HEAD
 from aggregator.store.lifecycle.process_lock import ProcessLock
 from aggregator.store.lifecycle.upgrading import upgrade_schema, version_of
+from aggregator.store.queue.feeds import read_property
+
+logger = logging.getLogger(__name__)
+
+_INDEXED_AT_ONCE = 500  # texts a transaction
 
 
 def open_database(
@@ -29,6 +36,8 @@ def open_database(
     database = Database(dialect, clock, (lambda: name) if lock is None else (lambda: lock.owner), use_clock=use_clock)
     try:
         _bring_up(database, lock, create=create and not readonly, readonly=readonly)
+        if not readonly:
+            _finish_index(database)
     except BaseException:
         database.close()
         if lock is not None:
@@ -84,6 +93,15 @@ def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, rea
     database.write(_upgrade, durable=True)
 
 
+def _finish_index(database: Database) -> None:
+    """Index texts that a migration took out of the search index; a process that ended half-way is continued."""
+    if database.read(lambda tx: read_property(tx, REINDEXED)) is None:
+        return
+    logger.info("making the search index anew")
+    while not database.write(lambda tx: index_again(tx, _INDEXED_AT_ONCE)):
+        pass
+
+
 def _version(database: Database, *, may_write: bool) -> str | None:
     """Read the version; on a new SQLite file by the writer, which makes it."""
     dialect = database.dialect
@@ -117,7 +135,9 @@ def upgrade(url: str, clock: Clock) -> tuple[str | None, str]:
     try:
         if lock is not None and lock.others_alive():
             raise StoreHeldError(f"{dialect.place}: another process holds the store; stop it first")
-        return database.write(_upgrade, durable=True), HEAD
+        before = database.write(_upgrade, durable=True)
+        _finish_index(database)
+        return before, HEAD
     finally:
         database.close()
         if lock is not None:

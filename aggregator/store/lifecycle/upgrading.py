@@ -11,7 +11,7 @@ from aggregator.errors import StorageError, StoreVersionError
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import HEAD
 
-VERSIONS = ("0001", "0002", "0003", "0004")  # oldest first
+VERSIONS = ("0001", "0002", "0003", "0004", "0005")  # oldest first
 
 
 def version_of(conn: Connection) -> str | None:

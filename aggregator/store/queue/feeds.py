@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
 
 from aggregator.models.fetching import Cause, Validators
 from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, HostId, PageId, Subscription
@@ -174,6 +174,7 @@ _listed: Final = select(
     feeds.c.host_id,
 )
 _property: Final = select(properties.c.value).where(properties.c.name == bindparam("of"))
+_forget_property: Final = delete(properties).where(properties.c.name == bindparam("of"))
 _change: Final = (
     update(feeds)
     .where(feeds.c.id == bindparam("feed"))
@@ -201,6 +202,11 @@ def write_property(tx: Transaction, name: str, value: str) -> None:
         index_elements=[properties.c.name], set_={"value": statement.excluded.value}
     )
     tx.run(upsert, {"name": name, "value": value})
+
+
+def delete_property(tx: Transaction, name: str) -> None:
+    """Keep a small fact no longer."""
+    tx.run(_forget_property, {"of": name})
 
 
 def sync_feeds(

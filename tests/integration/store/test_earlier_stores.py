@@ -17,6 +17,7 @@ from aggregator.app import App, open_app
 from aggregator.config.loading import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
+from aggregator.ports.store_records import ArticleSearch
 from aggregator.store import SqlStore, open_store, upgrade
 from aggregator.store.db.schema import HEAD
 from tests.support.stores import LEASE, StandingClock, fetch_due, fetched_pages
@@ -107,7 +108,7 @@ def test_why_and_duplicates_and_search_are_as_before(upgraded: SqlStore, before:
     for article_id, others in before["near_duplicates"].items():
         assert list(upgraded.near_duplicates(article_id)) == others
     assert any(before["near_duplicates"].values())
-    found = {article.key for article, _ in upgraded.search(SEED_TEXT)}
+    found = {one.article.key for one in upgraded.search(ArticleSearch(query=SEED_TEXT)).found}
     assert "dw:63723431" in found
 
 

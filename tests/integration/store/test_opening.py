@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -17,7 +18,7 @@ from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import Engine
 
 from aggregator.errors import StorageError, StoreHeldError, StoreVersionError
-from aggregator.ports.store_records import Position
+from aggregator.ports.store_records import ArticleSearch, Position
 from aggregator.store import copy_store, open_store, upgrade
 from aggregator.store.db.schema import HEAD, metadata
 from aggregator.store.lifecycle.upgrading import VERSIONS
@@ -37,6 +38,13 @@ def set_version(file: Path, version: str) -> None:
         conn.commit()
 
 
+def migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[3] / "aggregator" / "store" / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
 # --- the schema -------------------------------------------------------------------------------------------------------
 
 
@@ -53,11 +61,7 @@ def test_the_migrations_make_the_schema_and_end_at_head(store_url: str) -> None:
         differences = compare_metadata(context, metadata)
     engine.dispose()
     assert differences == []
-    folder = Path(__file__).parents[3] / "aggregator" / "store" / "migrations"
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
+    scripts = ScriptDirectory.from_config(migrations())
     assert scripts.get_current_head() == HEAD == VERSIONS[-1]
     assert [script.revision for script in scripts.walk_revisions()][::-1] == list(VERSIONS)
 
@@ -209,13 +213,12 @@ def test_upgrade_makes_and_keeps(tmp_path: Path, clock: StandingClock) -> None:
 
 def test_a_store_of_the_first_version_gets_what_is_new(tmp_path: Path, clock: StandingClock) -> None:
     file = tmp_path / "a.db"
-    open_store(url_of(file), clock).close()
-    with closing(sqlite3.connect(file)) as conn:
-        conn.execute("DROP TABLE page_parts")
-        conn.execute("DROP TABLE unnamed_texts")
-        conn.execute("DELETE FROM properties")
-        conn.commit()
-    set_version(file, "0001")
+    engine = create_engine(url_of(file))
+    with engine.begin() as conn:
+        config = migrations()
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0001")
+    engine.dispose()
     assert upgrade(url_of(file), clock) == ("0001", HEAD)
     with closing(sqlite3.connect(file)) as conn:
         assert conn.execute("SELECT count(*) FROM page_parts").fetchone() == (0,)
@@ -314,7 +317,7 @@ def test_a_store_moves_from_engine_to_engine(postgres_url: str, tmp_path: Path, 
         store = open_store(url, clock, use_clock=True)
         assert ids(store) == found
         assert store.position() == Position(epoch=epoch, seq=4)  # the store has moved: cursors go on
-        assert len(store.search("Article")) == 4
+        assert store.search(ArticleSearch(query="Article")).count == 4
         (feed,) = store.feeds()
         clock.pass_(timedelta(hours=1))
         poll(store, feed, sighting(f"new {clock.now() - START}"))

@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.identity.identify import article_id
 from aggregator.models.records import FetchedPage, Key, Subscription
-from aggregator.ports.store_records import ArticleFilter, ArticleRecorded
+from aggregator.ports.store_records import ArticleFilter, ArticleRecorded, ArticleSearch
 from aggregator.store import SqlStore, open_store
 from aggregator.store.db.schema import HEAD
 from tests.support.stores import (
@@ -168,33 +168,6 @@ def test_an_article_is_found_by_id_address_and_key(store: SqlStore) -> None:
     assert store.article("http://nowhere.example/") is None
 
 
-def test_search_finds_words_in_title_and_body(store: SqlStore, clock: StandingClock) -> None:
-    (feed,) = subscribe(store, A)
-    poll(store, feed, sighting(1), sighting(2), sighting(3))
-    fetch_due(store)
-    texts = {
-        1: ("Storm over the North Sea", "A storm hit the coast at night. " * 5),
-        2: ("Quiet day", "Nothing but a café and a north wind by the sea, and once a storm."),
-        3: ("Elections", "Votes are counted."),
-    }
-    for waiting in fetched_pages(store):
-        title, body = texts[int(waiting.url[-1])]
-        record_article(store, waiting, article_record(waiting, title=title, body=body), if_changed=clock.now())
-    found = store.search("storm")
-    assert [article.content.title for article, _ in found] == ["Storm over the North Sea", "Quiet day"]
-    assert "[storm]" in found[0][1].lower()
-    assert [article.content.title for article, _ in store.search('"north sea"')] == ["Storm over the North Sea"]
-    assert len(store.search("storm", 1)) == 1
-    for query in ("", '"', "AND", "* OR (", "x" * 5000, "a\0b", "café"):
-        store.search(query)
-    assert [article.content.title for article, _ in store.search("café")] == ["Quiet day"]
-    fetch_due(store)
-    for waiting in fetched_pages(store):
-        record_article(store, waiting, article_record(waiting, title="Calm", body="All is well."))
-    assert store.search("storm") == ()
-    assert len(store.search("calm")) == 3
-
-
 # --- the list of feeds ------------------------------------------------------------------------------------------------
 
 
@@ -270,7 +243,7 @@ def test_what_is_forgotten_is_gone_and_never_comes_back(store: SqlStore) -> None
     assert store.article(URL.format(1)) is None
     assert ids(store) == [article_id(key_of(2))]
     assert store.revisions(gone[0]) == ()
-    assert store.search("a-1") == ()
+    assert store.search(ArticleSearch(query="a-1")).found == ()
     store.number_changes()
     tombstone = store.changes_after(2, 10)[-1]
     assert (tombstone.kind, tombstone.article, tombstone.day, tombstone.number) == ("forgotten", None, "2026/03/01", 0)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -240,16 +241,41 @@ def test_many_feeds_are_shown_page_by_page(site: Site, store: SqlStore) -> None:
     assert "http://200.example/feed" not in first
 
 
-def test_articles_are_listed_and_searched(site: Site, store: SqlStore) -> None:
+def test_articles_are_listed_page_by_page_and_searched(site: Site, store: SqlStore) -> None:
     fill(store, 60)
-    first, second = site.get("/articles").text, site.get("/articles?page=2").text
+    first = site.get("/articles").text
+    (on,) = etree.HTML(first).xpath("//a[@rel='next']/@href")
+    second = site.get(on).text
     assert (first.count("<li>"), second.count("<li>")) == (50, 10)
+    assert 'rel="first" href="/articles"' in second
+    assert 'rel="next"' not in second
     found = store.latest(1)[0]
     word = found.content.body.split()[0]
     page = site.get("/articles", params={"q": word}).text
     assert f'href="/articles/{found.id}"' in page
     assert f'value="{word}"' in page
-    site.get("/articles?page=0", 404)
+    assert f"<mark>{word}</mark>" in page
+    assert "1 article, best match first" in page
+
+
+def test_all_that_was_asked_for_stands_in_the_address_of_the_next_page(site: Site, store: SqlStore) -> None:
+    fill(store, 51, body=words("storm"), quality=("too_short",))
+    asked = {
+        "q": words("storm").split()[0],
+        "feed": A,
+        "day": f"{START:%Y-%m-%d}",
+        "language": "en",
+        "quality": "doubtful",
+    }
+    page = etree.HTML(site.get("/articles", params={**asked, "tag": ""}).text)
+    (on,) = page.xpath("//a[@rel='next']/@href")
+    given = parse_qs(urlsplit(on).query)
+    assert {name: given[name] for name in asked} == {name: [value] for name, value in asked.items()}
+    second = etree.HTML(site.get(on).text)
+    assert len(second.xpath("//main//li")) == 1
+    assert second.xpath("//select/option[@selected]/@value") == ["doubtful"]
+    for wrong in ("day=today", "after=x", "quality=bad"):
+        site.get(f"/articles?{wrong}", 404 if wrong.startswith("quality") else 422)
 
 
 def test_an_article_s_page_shows_text_provenance_revisions_and_duplicates(
@@ -427,10 +453,23 @@ def test_revisions_are_given_oldest_first(site: Site, store: SqlStore, clock: St
 
 
 def test_search_gives_the_place(site: Site, store: SqlStore) -> None:
-    (article,) = fill(store, 1, body="A storm hit the coast on Monday.")
-    (found,) = site.get("/api/v1/search?q=storm").json()
+    (article,) = fill(store, 1, body="A storm hit the coast <b> on Monday.")
+    page = site.get("/api/v1/search?q=storm").json()
+    assert (page["count"], page["next"]) == (1, None)
+    (found,) = page["found"]
     assert found["id"] == article.id
-    assert "storm" in found["snippet"]
+    assert found["snippet"] == "A <mark>storm</mark> hit the coast &lt;b&gt; on Monday."
+    assert site.get("/api/v1/search").json()["found"][0]["snippet"] == ""
+
+
+def test_search_goes_on_to_the_end(site: Site, store: SqlStore) -> None:
+    fill(store, 5, body="storm")
+    seen, after = [], ""
+    while after is not None:
+        page = site.get("/api/v1/search", params={"q": "storm", "limit": 2, "after": after}).json()
+        seen += [one["id"] for one in page["found"]]
+        after = page["next"]
+    assert sorted(seen) == sorted(one.id for one in store.latest(10))
 
 
 def test_feeds_and_their_polls(site: Site, store: SqlStore) -> None:

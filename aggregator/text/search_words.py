@@ -1,0 +1,256 @@
+r"""The words of a text as the search index holds them, and of a query: one function for every database.
+
+Scripts with blanks between words are indexed by whole words. Runs of Han, kana, Thai, Lao, Khmer and Burmese are
+indexed by overlapping pairs of characters, so every word in them is found, whatever a dictionary says. The words are
+stored in the index: whoever changes `index_words` makes a migration that indexes all texts again.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Final
+
+# Thai, Lao, Burmese (with extensions), Khmer, Han with its iteration marks, kana, Han of the higher planes.
+_UNSPACED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_SEGMENT: Final = re.compile(f"([{_UNSPACED}]+)|([^{_UNSPACED}]+)")
+_HAS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
+# Soft hyphen, zero width space and joiners, direction marks, word joiner, variation selectors, byte order mark.
+_IGNORED: Final = re.compile("[\u00ad\u061c\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+_LONGEST: Final = 64  # characters of a word that are compared
+_ASCII_WORD: Final = re.compile("[a-z0-9]+")
+_BLANK: Final = re.compile(r"\s+")
+
+
+@cache
+def _marks(*, folded: bool) -> str:
+    """Return the combining marks as a character class: those that folding takes away, or all.
+
+    Marks above and below a letter (canonical combining class 200 and more), overlays (1), and the vowel points of
+    Hebrew and Arabic (10 to 36) are left out by many writers. Vowels and tones of Indic and Southeast Asian scripts
+    are not.
+    """
+    numbers = [
+        number
+        for number in range(0x300, 0xFE30)
+        if unicodedata.category(chr(number))[0] == "M"
+        and (not folded or _is_folded(unicodedata.combining(chr(number))))
+    ]
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+
+
+def _is_folded(combining_class: int) -> bool:
+    return combining_class == 1 or 10 <= combining_class <= 36 or combining_class >= 200
+
+
+@cache
+def _folded_marks() -> re.Pattern[str]:
+    return re.compile(f"[{_marks(folded=True)}]")
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    return re.compile(rf"[\w{_marks(folded=False)}]+")
+
+
+@cache
+def _raw_words() -> re.Pattern[str]:
+    """What may stand within a word before it is folded."""
+    return re.compile(rf"[\w{_marks(folded=False)}{_IGNORED.pattern[1:-1]}]+")
+
+
+def fold(text: str) -> str:
+    r"""Return `text` as it is compared: without case, diacritics, width and characters that nobody sees.
+
+    >>> fold("\u00dcnter\u00adneh\u200bmen"), fold("\uff76\uff9e"), fold("Stra\u00dfe")
+    ('unternehmen', '\u30ac', 'strasse')
+    """
+    if text.isascii():
+        return text.lower().replace("_", " ")
+    plain = unicodedata.normalize("NFKD", _IGNORED.sub("", text)).casefold()
+    plain = _folded_marks().sub("", unicodedata.normalize("NFKD", plain))
+    return unicodedata.normalize("NFC", plain).replace("_", " ")
+
+
+def index_words(text: str) -> list[str]:
+    r"""Return the words of `text` in their order, as they are indexed.
+
+    The last character of an unspaced run stands alone once more, so that each single character begins a word.
+
+    >>> index_words("The iPhone\u624b\u673a, d\u00e9j\u00e0 vu")
+    ['the', 'iphone', '\u624b\u673a', '\u673a', 'deja', 'vu']
+    """
+    folded = fold(text)
+    if folded.isascii():
+        return [word[:_LONGEST] for word in _ASCII_WORD.findall(folded)]
+    found = _words().findall(folded)
+    if _HAS_UNSPACED.search(folded) is None:
+        return [word[:_LONGEST] for word in found]
+    return [word for run in found for word in _words_of_run(run)]
+
+
+def _words_of_run(run: str) -> Iterator[str]:
+    for unspaced, other in _SEGMENT.findall(run):
+        if other:
+            yield other[:_LONGEST]
+        else:
+            yield from (first + second for first, second in pairwise(unspaced))
+            yield unspaced[-1]
+
+
+# --- queries ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """Words that must stand side by side; with `is_prefix` the last one may go on."""
+
+    words: tuple[str, ...]
+    is_prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is searched: all terms must occur. `pieces` and `beginnings` of words are what is marked, folded."""
+
+    terms: tuple[Term, ...]
+    pieces: frozenset[str] = frozenset()
+    beginnings: tuple[str, ...] = ()
+
+
+def read_query(query: str) -> Query:
+    r"""Return what a query asks for: words, "words side by side", begin* of words; nothing else has a meaning.
+
+    >>> [term.words for term in read_query('Storm "north sea" \u96a7\u9053\u53e3').terms]
+    [('storm',), ('north', 'sea'), ('\u96a7\u9053', '\u9053\u53e3')]
+    >>> read_query("Kher*").terms
+    (Term(words=('kher',), is_prefix=True),)
+    """
+    terms: list[Term] = []
+    pieces: set[str] = set()
+    beginnings: list[str] = []
+    for number, part in enumerate(query.split('"')):
+        for phrase in [part] if number % 2 else part.split():
+            term = _term(phrase)
+            if term is None:
+                continue
+            terms.append(term)
+            segments = _segments(phrase)
+            if term.is_prefix and not _is_unspaced(segments[-1]):
+                beginnings.append(segments.pop())
+            pieces.update(segments)
+    return Query(terms=tuple(terms), pieces=frozenset(pieces), beginnings=tuple(beginnings))
+
+
+def _segments(text: str) -> list[str]:
+    return [found.group() for run in _words().findall(fold(text)) for found in _SEGMENT.finditer(run)]
+
+
+def _is_unspaced(segment: str) -> bool:
+    return _HAS_UNSPACED.match(segment) is not None
+
+
+def _term(phrase: str) -> Term | None:
+    words = index_words(phrase)
+    if not words:
+        return None
+    last = _segments(phrase)[-1]
+    if not _is_unspaced(last):
+        return Term(words=tuple(words), is_prefix=phrase.rstrip().endswith("*"))
+    if len(last) == 1:
+        return Term(words=tuple(words), is_prefix=True)  # a pair that begins with it, or its end
+    return Term(words=tuple(words[:-1]))
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+Piece = tuple[str, bool]  # a stretch of a text, and whether it matches
+
+
+def find_places(text: str, query: Query) -> list[tuple[int, int]]:
+    """Return where in `text` words of the query stand, in order, as start and end."""
+    places: list[tuple[int, int]] = []
+    for found in _raw_words().finditer(text):
+        run, start = found.group(), found.start()
+        folded = fold(run)
+        if _HAS_UNSPACED.search(folded) is None:
+            if any(_matches(word, query) for word in _words().findall(folded)):
+                places.append((start, found.end()))
+        else:
+            places.extend((start + first, start + last) for first, last in _places_in_run(run, query))
+    return places
+
+
+def _matches(word: str, query: Query) -> bool:
+    return word in query.pieces or any(word.startswith(beginning) for beginning in query.beginnings)
+
+
+def _places_in_run(run: str, query: Query) -> list[tuple[int, int]]:
+    """Return the places in a run with unspaced characters; each folded character knows where it comes from."""
+    folded = ""
+    origins: list[int] = []
+    for position, character in enumerate(run):
+        part = unicodedata.normalize("NFC", folded[-1:] + fold(character))  # a kana and its voicing mark are one
+        folded = folded[:-1] + part
+        origins += [position] * (len(folded) - len(origins))
+    origins.append(len(run))
+    places: list[tuple[int, int]] = []
+    for piece in query.pieces:
+        if _is_unspaced(piece):
+            starts = (found.start() for found in re.finditer(re.escape(piece), folded))
+            places += ((origins[start], origins[start + len(piece)]) for start in starts)
+    for found in _SEGMENT.finditer(folded):
+        if found.group(2) and _matches(found.group(), query):
+            places.append((origins[found.start()], origins[found.end()]))
+    return _united(sorted(places))
+
+
+def _united(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    united: list[tuple[int, int]] = []
+    for start, end in places:
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        else:
+            united.append((start, end))
+    return united
+
+
+def mark(text: str, query: Query) -> tuple[Piece, ...]:
+    """Return `text` in stretches that match and that do not."""
+    pieces: list[Piece] = []
+    at = 0
+    for start, end in find_places(text, query):
+        pieces += ((text[at:start], False), (text[start:end], True))
+        at = end
+    return tuple(piece for piece in (*pieces, (text[at:], False)) if piece[0])
+
+
+def snippet(text: str, query: Query, length: int = 240) -> tuple[Piece, ...]:
+    """Return the stretch of `text` around the first match, its beginning without one, on one line.
+
+    >>> snippet("One. Two three.", read_query("three"))
+    (('One. Two ', False), ('three', True), ('.', False))
+    """
+    first = next(iter(find_places(text, query)), (0, 0))[0]
+    start = max(0, first - length // 4)
+    if start:  # at a word's beginning, where there is a blank in reach
+        start = next((found.end() for found in _BLANK.finditer(text, start, first)), start)
+    end = start + length
+    if end < len(text):
+        blank = max(text.rfind(mark_, first, end) for mark_ in " \n")
+        end = blank if blank > first else end
+    line = _BLANK.sub(" ", text[start:end])
+    return (*((("… ", False),) if start else ()), *mark(line, query), *(((" …", False),) if end < len(text) else ()))

@@ -1,0 +1,80 @@
+"""The parameters that choose articles: the same on the page, in the API and in the Atom stream."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
+
+from fastapi import HTTPException, Query
+
+from aggregator.ports.store_records import ArticleSearch, FoundPage
+from aggregator.web.state import Site
+
+_WORDS: Final = 'words that all occur; "words in quotes" side by side; begin* for words that begin so'
+
+
+def read_search(
+    q: Annotated[str, Query(max_length=500, description=_WORDS)] = "",
+    feed: Annotated[str, Query(max_length=2000, description="name or address of a feed that announced it")] = "",
+    tag: Annotated[str, Query(max_length=200, description="tag of such a feed")] = "",
+    day: Annotated[str, Query(max_length=10, description="YYYY-MM-DD: first seen on this day (UTC)")] = "",
+    language: Annotated[str, Query(max_length=35, description="language tag; `de` finds `de-AT`, too")] = "",
+    quality: Annotated[Literal["", "good", "doubtful"], Query(description="without or with reasons to doubt")] = "",
+    once: Annotated[bool, Query(description="each story once: no near duplicates of earlier articles")] = False,
+    after: Annotated[str, Query(max_length=100, description="`next` of the answer before")] = "",
+) -> ArticleSearch:
+    """Return what is asked for."""
+    return ArticleSearch(
+        query=_without_nul(q),
+        feed=_without_nul(feed),
+        tag=_without_nul(tag),
+        day=_day(day),
+        language=_without_nul(language),
+        doubtful=None if not quality else quality == "doubtful",
+        once=once,
+        after=after,
+    )
+
+
+def _without_nul(text: str) -> str:
+    """Return `text` without what no database takes: the zero character, halves of surrogate pairs."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+
+
+def _day(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise HTTPException(422, f"day: {text!r} is no day; write YYYY-MM-DD") from error
+
+
+def find(site: Site, wanted: ArticleSearch) -> FoundPage:
+    """Return the page of articles that is asked for.
+
+    Raises:
+        HTTPException: `after` is no place of this order.
+    """
+    try:
+        return site.store.search(wanted)
+    except ValueError as error:
+        raise HTTPException(422, "after: this is no `next` of an answer to the same question") from error
+
+
+def query_string(wanted: ArticleSearch, **changed: str) -> str:
+    """Return the parameters of a page, with others in their place; it begins with "?" unless it is empty."""
+    quality = "" if wanted.doubtful is None else "doubtful" if wanted.doubtful else "good"
+    parameters = {
+        "q": wanted.query,
+        "feed": wanted.feed,
+        "tag": wanted.tag,
+        "day": "" if wanted.day is None else wanted.day.strftime("%Y-%m-%d"),
+        "language": wanted.language,
+        "quality": quality,
+        "once": "1" if wanted.once else "",
+        **changed,
+    }
+    given = urlencode({name: value for name, value in parameters.items() if value})
+    return f"?{given}" if given else ""
