@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from aggregator.selftest.server import Peer
-from tests.support.citizen import HTML, Site, World, html_page, item, rss, story
-
-pytestmark = pytest.mark.unmeasured
+from tests.support.citizen import HTML, Site, World, answering, html_page, item, rss, story
 
 _SUBJECTS = ("Council", "Ferry", "Museum", "Orchard", "Railway", "Teacher", "Garden", "Festival", "Bakery", "Library")
 _EVENTS = ("opens after years of repairs", "loses its oldest members quietly")
@@ -98,3 +96,90 @@ def test_a_wall_is_no_article_and_what_stood_behind_it_is_collected(world: World
             for article in world.articles
             if article.content.title == title
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "declares"),
+    [
+        ("subscription", "canonical"),
+        ("app", "redirect"),
+        ("holding page", "redirect with return"),
+        ("consent", "none"),
+        ("bot check", "canonical and og:url"),
+    ],
+)
+def test_a_wall_that_stands_for_a_week_loses_nothing(world: World, text: str, declares: str) -> None:
+    wall = WalledSite(text, declares)
+    with wall.site() as site:
+        world.follow(site.url())
+        for hours in (0, 7, 17, 24, 24, 24, 24, 24, 24):  # the first revisit would be after six hours
+            world.run(after=hours)
+            assert world.articles == []
+        wall.stands = False
+        world.run(after=29)
+        assert collected(world) == sorted(TITLES)
+
+
+def test_what_the_first_page_of_a_wall_gave_is_withdrawn_with_the_second(world: World) -> None:
+    """The feed announces one entry, then all: the first was published as an article before anybody could know."""
+    wall = WalledSite("subscription", "redirect")
+    with wall.site() as site:
+        whole = site.feed
+        site.feed = answering(rss(item("/a/0/the-0", title=TITLES[0])))
+        world.follow(site.url())
+        world.run()
+        assert len(world.articles) == 1
+        site.feed = whole
+        world.run()
+        assert world.articles == []
+        assert not list(world.folder.glob("**/*.txt"))
+        wall.stands = False
+        world.run(after=8)
+        assert collected(world) == sorted(TITLES)
+        assert {article.revision for article in world.articles} == {1}
+
+
+def test_a_wall_in_front_of_published_articles_changes_none(world: World) -> None:
+    wall = WalledSite("app", "canonical", stands=False)
+    with wall.site() as site:
+        world.follow(site.url())
+        world.run()
+        before = [(one.id, one.content.title, one.content.text, one.revision) for one in world.articles]
+        assert len(before) == len(TITLES)
+        wall.stands = True
+        world.run(after=7)
+        assert [(one.id, one.content.title, one.content.text, one.revision) for one in world.articles] == before
+
+
+# --- no walls ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_live_blog_is_no_wall(world: World) -> None:
+    posts = "".join(f"<h2>{title}</h2>{story(title, 1)}" for title in TITLES)
+    page = html_page("The day in our town", posts, '<link rel="canonical" href="/a/live">')
+    links = [f"/a/live?post={n}" for n in range(len(TITLES))]
+    with Site(rss(*(item(link, title=title) for link, title in zip(links, TITLES, strict=True)))) as site:
+        site.paths |= dict.fromkeys(links, answering(page, HTML))
+        world.follow(site.url())
+        report = world.run()
+        assert report.pages_failed == 0
+        assert {article.content.title for article in world.articles} == {"The day in our town"}
+
+
+def test_a_page_whose_headline_was_edited_is_no_wall(world: World) -> None:
+    titles = [f"{TITLES[0]}, says {name} again" for name in ("mayor", "baker", "captain", "teacher", "nobody")]
+    page = html_page("From the harbour", story("harbour"))
+    with Site(rss(*(item(f"/a/x?rev={n}", title=title) for n, title in enumerate(titles)))) as site:
+        site.paths |= {f"/a/x?rev={n}": answering(page, HTML) for n in range(5)}
+        world.follow(site.url())
+        assert world.run().pages_failed == 0
+        assert world.articles
+
+
+def test_podcasts_with_one_description_are_no_wall(world: World) -> None:
+    text = "<p>" + "Every week two of us talk about what happened in our town and in the harbour. " * 6 + "</p>"
+    with Site(rss(*(item(f"/a/{n}", title=title) for n, title in enumerate(TITLES)))) as site:
+        site.paths |= {f"/a/{n}": answering(html_page(title, text), HTML) for n, title in enumerate(TITLES)}
+        world.follow(site.url())
+        world.runs(2)
+        assert collected(world) == sorted(TITLES)
