@@ -95,10 +95,13 @@ class App:
             logger.warning("the clock went back; due times went with it", extra={"by": str(step)})
 
     def renew_keys(self, share: timedelta) -> bool:
-        """Bring stored keys in line with the rules for as long as `share`; True once all are. The rest waits."""
+        """Bring stored keys in line with the rules for as long as `share`; True once all are. The rest waits.
+
+        After that, articles that an earlier version recorded are searched for walls, once.
+        """
         version, ends_at = key_version(self.publishers), self.clock.monotonic() + share.total_seconds()
         while not self.visits.stopping:
-            if self.store.rekey(version, partial(identify, publishers=self.publishers)):
+            if self.store.rekey(version, partial(identify, publishers=self.publishers)) and self.store.search_walls():
                 return True
             if self.clock.monotonic() >= ends_at:
                 logger.info("rules changed; keys are computed again", extra={"version": version})

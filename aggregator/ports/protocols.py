@@ -427,6 +427,10 @@ class Store(Protocol):
         """
         ...
 
+    def search_walls(self) -> bool:
+        """Look through some articles of an earlier version for walls; call it again until it says True."""
+        ...
+
     def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
         ...

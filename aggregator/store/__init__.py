@@ -58,7 +58,7 @@ from aggregator.ports.store_records import (
 )
 from aggregator.store.articles import changes as publishing
 from aggregator.store.articles import erasure as maintenance
-from aggregator.store.articles import latest, reading
+from aggregator.store.articles import latest, reading, wall_search
 from aggregator.store.articles import record as articles
 from aggregator.store.articles import reextract as reextraction
 from aggregator.store.articles import rekey as rekeying
@@ -457,6 +457,10 @@ class SqlStore:
         if self._db.read(lambda tx: rekeying.is_done(tx, version)):
             return True
         return self._db.write(lambda tx: rekeying.rekey(tx, version, identify, limit))
+
+    def search_walls(self) -> bool:
+        """Look through some articles of an earlier version for walls; call it again until it says True."""
+        return self._db.read(wall_search.is_done) or self._db.write(wall_search.search_walls)
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the store is used (SQLite)."""

@@ -35,20 +35,20 @@ from aggregator.store.queue.pages import has_content
 from aggregator.urls import host_of
 
 _MOST: Final = 50  # addresses that are looked at to tell whether their document is a wall
-_NAMING: Final = frozenset({EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL})
-_OF_PAGES: Final = (*sorted(_NAMING), EvidenceKind.DECLARED)
+NAMING: Final = frozenset({EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL})
+_OF_PAGES: Final = (*sorted(NAMING), EvidenceKind.DECLARED)
 _DETAIL: Final = "the same document stands at addresses whose entries have other titles"
 
 
 @dataclass(frozen=True, slots=True)
-class _Document:
+class Document:
     """What stands at several addresses of a host: a text, or the target of a redirect or of a canonical link."""
 
     host: str
     hash: bytes
 
 
-def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[_Document]:
+def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
     """Keep what stands at pages that do not say their title; return it."""
     rows = []
     for text in texts:
@@ -67,12 +67,12 @@ def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[_Docum
             for document in {own, *(key_hash(target) for target in _targets(text))}
         ]
     tx.add(facts, rows)
-    return {_Document(row["host"], row["hash"]) for row in rows}
+    return {Document(row["host"], row["hash"]) for row in rows}
 
 
 def _targets(text: ArticleWrite) -> set[Key]:
     """Return the addresses that the page redirected to or names as its own, other than the one that was announced."""
-    edges = (edge for edge in text.record.edges if edge.kind in _NAMING and refusal_alone(edge) is None)
+    edges = (edge for edge in text.record.edges if edge.kind in NAMING and refusal_alone(edge) is None)
     return {edge.other for edge in edges} - {Key(text.page.key)}
 
 
@@ -109,7 +109,11 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
 
     `due` tells when each page of `texts` is asked for again; None: never. Other pages at a wall are due with the first.
     """
-    documents = note_documents(tx, texts)
+    return end_walls(tx, note_documents(tx, texts), due)
+
+
+def end_walls(tx: Transaction, documents: Collection[Document], due: Mapping[PageId, datetime | None]) -> set[PageId]:
+    """Withdraw what the walls among these documents gave; return which of the pages in `due` have failed by it."""
     walls = [one for one in sorted(documents, key=lambda one: (one.host, one.hash)) if _is_wall(tx, one)]
     if not walls:
         return set()
@@ -125,11 +129,11 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
     return failed
 
 
-def _named(document: _Document) -> dict[str, Any]:
+def _named(document: Document) -> dict[str, Any]:
     return {"document": document.hash, "at_host": document.host}
 
 
-def _is_wall(tx: Transaction, document: _Document) -> bool:
+def _is_wall(tx: Transaction, document: Document) -> bool:
     """Tell whether the document is a wall; an address that a feed announces may be an article that others became."""
     if tx.first(_is_announced, {"key_hash": document.hash}) is not None:
         return False
@@ -139,7 +143,7 @@ def _is_wall(tx: Transaction, document: _Document) -> bool:
     return is_wall(titles.values())
 
 
-def _pages_at(tx: Transaction, wall: _Document, wanted: Collection[PageId]) -> set[PageId]:
+def _pages_at(tx: Transaction, wall: Document, wanted: Collection[PageId]) -> set[PageId]:
     return {PageId(row.page_id) for row in tx.all_of(_pages_of, wanted, _named(wall))}
 
 

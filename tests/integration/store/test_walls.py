@@ -221,3 +221,48 @@ def test_articles_that_lead_to_one_that_a_feed_announces_are_no_wall(store: SqlS
     ]
     made = [(page, walled(page, words(f"v{n}", 80), edges=edges[n])) for n, page in enumerate(pages[:2])]
     assert "wall" not in record(store, *made)
+
+
+# --- stores of an earlier version -------------------------------------------------------------------------------------
+
+
+def as_before(store: SqlStore, pages: Sequence[FetchedPage], *edges: tuple[Edge, ...]) -> None:
+    """Record a wall as an earlier version did, which knew nothing of titles."""
+    for page, its in zip(pages, edges, strict=True):
+        made = article_record(page, title="Subscribe", body=WALL, edges=its)
+        store.record_articles([ArticleOutcome(page=page, record=made)])
+
+
+def test_what_a_wall_merged_comes_apart_by_itself(store: SqlStore) -> None:
+    pages = ready(store)
+    as_before(store, pages, *(names(page) for page in pages))
+    assert len(titles(store)) == 1
+    while not store.search_walls():
+        pass
+    assert titles(store) == []
+    again = fetched(store)
+    assert record(store, *((page, article_record(page, title=page.key)) for page in again)) == ["new"] * 3
+    assert titles(store) == sorted(page.key for page in pages)
+    assert store.search_walls()
+
+
+def test_pages_that_one_redirect_led_to_one_article_come_apart(store: SqlStore) -> None:
+    pages = ready(store)
+    for page in pages:
+        served = identity("https://www.example.org/subscribe", TARGET)
+        made = article_record(
+            page, title="Subscribe", body=WALL, served=served, edges=names(page, EvidenceKind.REDIRECT)
+        )
+        store.record_articles([ArticleOutcome(page=page, record=made)])
+    assert len(titles(store)) == 1
+    assert store.search_walls()
+    assert titles(store) == []
+    assert len(fetched(store)) == 3
+
+
+def test_articles_with_one_text_that_say_their_titles_stay(store: SqlStore) -> None:
+    pages = ready(store)
+    for n, page in enumerate(pages):
+        store.record_articles([ArticleOutcome(page=page, record=article_record(page, title=TITLES[n], body=WALL))])
+    assert store.search_walls()
+    assert titles(store) == sorted(TITLES[:3])

@@ -1,0 +1,113 @@
+"""Search for walls among the articles that an earlier version recorded: some of them at a time, once.
+
+That version did not keep what pages say of their titles. It is computed here for articles that share a text, or that
+several pages led to; others can be no wall.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, bindparam, func, or_, select
+
+from aggregator.identity.evidence import refusal_alone
+from aggregator.identity.walls import Resemblance, compare_title
+from aggregator.store.articles.walls import NAMING, Document, end_walls
+from aggregator.store.db.any_of import any_of
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import articles, entries, evidence, pages, revisions
+from aggregator.store.db.schema import unnamed_texts as facts
+from aggregator.store.identity.partition import WITHDRAWN, load_edge
+from aggregator.store.queue.feeds import read_property, write_property
+from aggregator.urls import host_of
+
+_PROPERTY: Final = "walls searched"
+_DONE: Final = "done"
+_STEP: Final = 2000  # articles that are looked at in one transaction
+
+_other: Final = articles.alias("other_article")
+_shares_text: Final = (
+    select(_other.c.n)
+    .where(_other.c.print_hash == articles.c.print_hash, _other.c.n != articles.c.n)
+    .correlate(articles)
+    .exists()
+)
+_page_count: Final = (
+    select(func.count()).select_from(pages).where(pages.c.article_id == articles.c.id).correlate(articles)
+).scalar_subquery()
+_suspects: Final = (
+    select(articles.c.id, articles.c.print_hash, revisions.c.title, revisions.c.body)
+    .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
+    .where(
+        articles.c.n > bindparam("after"),
+        articles.c.n <= bindparam("until"),
+        articles.c.raw_hash.is_not(None),
+        articles.c.forgotten_at.is_(None),
+        articles.c.merged_into.is_distinct_from(WITHDRAWN),
+        or_(_shares_text, _page_count > 1),
+    )
+    .order_by(articles.c.n)
+)
+_announced: Final = (
+    select(pages.c.id, pages.c.url, pages.c.key_hash, pages.c.article_id, entries.c.title)
+    .join(entries, entries.c.page_id == pages.c.id)
+    .where(any_of(pages.c.article_id))
+    .order_by(pages.c.id)
+)
+_naming: Final = select(evidence).where(any_of(evidence.c.key_hash), evidence.c.kind.in_(sorted(NAMING)))
+_last: Final = select(func.coalesce(func.max(articles.c.n), 0))
+
+
+def is_done(tx: Transaction) -> bool:
+    """Tell whether all articles were looked at."""
+    return read_property(tx, _PROPERTY) == _DONE
+
+
+def search_walls(tx: Transaction) -> bool:
+    """Look at the next articles, withdraw what walls gave; True once all were looked at."""
+    at = read_property(tx, _PROPERTY) or "0"
+    if at == _DONE:
+        return True
+    tx.dialect.lock_identity(tx.conn)
+    after = int(at)
+    documents = _note(tx, tx.all(_suspects, {"after": after, "until": after + _STEP}))
+    end_walls(tx, documents, {})
+    is_last = bool(after + _STEP >= tx.run(_last).scalar_one())
+    write_property(tx, _PROPERTY, _DONE if is_last else str(after + _STEP))
+    return is_last
+
+
+def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
+    """Keep what stands at the pages of these articles that do not say their titles."""
+    by_id = {row.id: row for row in suspects}
+    titles: dict[int, list[str]] = defaultdict(list)
+    at: dict[int, Row[Any]] = {}
+    for row in tx.all_of(_announced, by_id):
+        at[row.id] = row
+        titles[row.id].append(row.title)
+    named: dict[bytes, set[bytes]] = defaultdict(set)
+    for edge in tx.all_of(_naming, {row.key_hash for row in at.values()}):
+        if refusal_alone(load_edge(edge)) is None:
+            named[edge.key_hash].add(edge.other_hash)
+    rows = [
+        {
+            "hash": document,
+            "page_id": page.id,
+            "text_hash": by_id[page.article_id].print_hash,
+            "host": host_of(page.url),
+            "says_nothing": says is Resemblance.NOTHING,
+        }
+        for page in at.values()
+        if (says := _says(titles[page.id], by_id[page.article_id])) is not Resemblance.SAYS
+        for document in {by_id[page.article_id].print_hash, *named[page.key_hash]}
+    ]
+    tx.add(facts, rows)
+    return {Document(row["host"], row["hash"]) for row in rows}
+
+
+def _says(titles: list[str], text: Row[Any]) -> Resemblance:
+    """Return how much the page says of the title that it says most of."""
+    found = {compare_title(title, text.title, text.body) for title in titles}
+    return next(one for one in Resemblance if one in found)
