@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,10 +16,9 @@ from aggregator.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.models.records import Article, RawResponse
-    from aggregator.ports.store_records import Gap, Position
+    from aggregator.models.records import Article
     from aggregator.rawstore import FileRawStore
-    from aggregator.sinks.dataset.selection import Selection
+    from aggregator.sinks.dataset.corpus import StoredCorpus
     from aggregator.sinks.dataset.write import Format
     from aggregator.sinks.records import TextChoice
     from aggregator.store import SqlStore
@@ -88,6 +86,7 @@ def export(
 
     `text` of a record is the seed format, with the page's furniture; `body` is the article alone.
     """
+    from aggregator.sinks.dataset.corpus import StoredCorpus
     from aggregator.sinks.dataset.selection import Selection
 
     _check(folder, formats, out)
@@ -103,7 +102,12 @@ def export(
     config = load(ctx)
     with open_store_of(config) as store:
         known_feed(store, feed)
-        corpus = StoredCorpus(store, selection, _raw_store(config))
+        corpus = StoredCorpus(
+            store=store,
+            raw=_raw_store(config),
+            selection=selection,
+            progress=lambda articles: counted(articles, "articles"),
+        )
         if since_cursor is not None:
             _write_changes(store, since_cursor, text)
         elif folder is not None:
@@ -125,42 +129,6 @@ def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> Non
         raise ConfigError(f"export --format {formats[0]}: names no file; add --out PATH")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCorpus:
-    """The articles of a store that a selection takes, and their raw pages."""
-
-    store: SqlStore
-    selection: Selection
-    raw: FileRawStore
-
-    def articles(self) -> Iterator[Article]:
-        """Yield the articles that the store itself can select, by first sighting."""
-        from aggregator.ports.store_records import ArticleFilter
-
-        return self.store.articles(ArticleFilter(since=self.selection.since, feed=self.selection.feed))
-
-    def selected(self) -> Iterator[Article]:
-        """Yield the articles of the selection, and show on a terminal how many there were."""
-        from aggregator.sinks.dataset.selection import select
-
-        return select(counted(self.articles(), "articles"), self.selection)
-
-    def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
-        """Yield the responses that an article was made of, as far as they are kept."""
-        for response in self.store.raw_of(article.id):
-            body = self.raw.get(response.content_hash)
-            if body is not None:
-                yield response, body
-
-    def state(self) -> Position:
-        """Return which state the store is in."""
-        return self.store.position()
-
-    def gaps(self) -> tuple[Gap, ...]:
-        """Return the times in which feeds may have lost entries."""
-        return self.store.gaps()
-
-
 def _raw_store(config: Config) -> FileRawStore:
     from aggregator.clock import SystemClock
     from aggregator.config.wiring import raw_folder
@@ -177,12 +145,11 @@ def _write_folder(
     request = DatasetRequest(
         folder=folder.resolve(),
         formats=tuple(dict.fromkeys(formats)),
-        selection=corpus.selection,
         text=text,
         replace=replace,
         config_hash=config.config_hash,
     )
-    report = write_dataset(corpus, request, lambda articles: counted(articles, "articles"))
+    report = write_dataset(corpus, request)
     if report.started_again:
         say(f"{folder}: the store or the request has changed since an earlier call was stopped; started again")
     if report.resumed:

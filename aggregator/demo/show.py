@@ -18,6 +18,8 @@ from aggregator.demo.newsroom import Newsroom
 from aggregator.engine.local import RunReport
 from aggregator.models.fetching import Cause
 from aggregator.models.records import FeedStatus
+from aggregator.sinks.dataset.corpus import StoredCorpus
+from aggregator.sinks.dataset.write import DatasetRequest, write_dataset
 from aggregator.text.seed_format import render
 
 _LATER = timedelta(hours=7)  # between the two runs: long enough for a fresh article to be looked at again
@@ -52,8 +54,10 @@ def run_demo(keep: Path | None, on_progress: OnProgress, out: TextIO) -> tuple[R
             _say_merged(app, say)
             _say_refused(app, say)
             _say_article(app, say)
+            if keep is not None:
+                _export(app, folder / "dataset")
         if keep is not None:
-            say(f"\nKept in {folder}: articles/ holds one file an article; try")
+            say(f"\nKept in {folder}: articles/ holds one file an article, dataset/ an export with its card; try")
             say(f"  aggregator --help\n  aggregator articles list --config {path}")
         else:
             say("\nNext: `aggregator demo --keep DIR` keeps the files; `aggregator --help` shows the rest.")
@@ -68,6 +72,13 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="aggregator-demo-") as name:
         yield Path(name)
+
+
+def _export(app: App, folder: Path) -> None:
+    """Write what was stored as a dataset."""
+    corpus = StoredCorpus(store=app.store, raw=app.raw_store)
+    request = DatasetRequest(folder=folder, formats=("jsonl", "md"), replace=True, config_hash=app.config.config_hash)
+    write_dataset(corpus, request)
 
 
 def _say_run(report: RunReport, app: App, say: Callable[[str], None]) -> None:

@@ -353,6 +353,30 @@ class LeadImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What a page reserves, as its headers and `meta` elements said when it was fetched; None: it says nothing."""
+
+    robots: str | None = None  # <meta name="robots">
+    x_robots_tag: str | None = None  # the header
+    noai: bool | None = None  # one of both names noai or noimageai
+    tdm_reservation: bool | None = None  # header or meta (TDM Reservation Protocol)
+    licence_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFacts:
+    """What a page says beside its article's text; None: it was never looked at, or the page says nothing."""
+
+    description: str | None = None
+    section: str | None = None
+    categories: tuple[str, ...] = ()  # keywords, tags and sections of page and feed
+    is_free: bool | None = None
+    licence: str | None = None  # as it is stated: an address or a name
+    rights: Rights | None = None
+    images: tuple[LeadImage, ...] = ()  # pictures in the article, in their order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredUrls:
     """Addresses that a page names as its own, absolute; never trusted alone."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +107,19 @@ def test_the_quoted_text_is_what_the_demo_gives(demo: tuple[Called, Path]) -> No
     for line in quoted.splitlines():
         start = line.removesuffix(" ...")
         assert any(shown.startswith(start) if start != line else shown.rstrip() == line for shown in given), line
+
+
+def test_the_code_in_the_readme_loads_the_demos_dataset(demo: tuple[Called, Path], tmp_path: Path) -> None:
+    (code,) = blocks(README, "python")
+    (tmp_path / "trial").symlink_to(demo[1])
+    shown = subprocess.run(
+        [sys.executable, "-W", "ignore::ResourceWarning", "-c", f"{code}\nprint(len(articles))"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert int(shown) == len(call("export", "--config", demo[1] / "aggregator.toml").records)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,7 +23,7 @@ from aggregator.ports.store_records import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest
 from aggregator.sinks.dataset.month_files import writers_of
-from aggregator.sinks.dataset.selection import Selection, select
+from aggregator.sinks.dataset.selection import Selection
 from aggregator.sinks.dataset.statistics import Statistics
 from aggregator.sinks.files import sync_folder, write_durably
 from aggregator.sinks.records import TextChoice
@@ -34,8 +34,13 @@ Format = Literal["txt", "md", "jsonl", "parquet", "warc"]
 class Corpus(Protocol):
     """What a dataset is made of."""
 
-    def articles(self) -> Iterator[Article]:
-        """Yield all articles by first sighting, from one snapshot."""
+    @property
+    def selection(self) -> Selection:
+        """Which articles it holds."""
+        ...
+
+    def selected(self) -> Iterator[Article]:
+        """Yield the articles of the selection by first sighting, from one snapshot."""
         ...
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
@@ -57,7 +62,6 @@ class DatasetRequest:
 
     folder: Path
     formats: tuple[Format, ...]
-    selection: Selection = field(default_factory=Selection)
     text: TextChoice = "seed"
     replace: bool = False
     config_hash: str = ""
@@ -73,9 +77,7 @@ class DatasetReport:
     started_again: bool
 
 
-def write_dataset(
-    corpus: Corpus, request: DatasetRequest, progress: Callable[[Iterable[Article]], Iterator[Article]] = iter
-) -> DatasetReport:
+def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
     """Write the dataset, or complete one that an earlier call left.
 
     An earlier call is resumed only where request and store are what they were; else it is started again.
@@ -90,13 +92,13 @@ def write_dataset(
     _put_old_back(folder)
     _check_target(request)
     state = corpus.state()
-    work, started_again = _Work.open(partial, _fingerprint(request, state))
+    work, started_again = _Work.open(partial, _fingerprint(corpus, request, state))
     statistics = Statistics()
     hashes: dict[ArticleId, str] = {}
     resumed = len(work.months)
 
     def numbered() -> Iterator[tuple[int, Article]]:
-        for number, article in enumerate(select(progress(corpus.articles()), request.selection)):
+        for number, article in enumerate(corpus.selected()):
             statistics.add(article)
             hashes[article.id] = content_hash(article)
             yield number, article
@@ -111,7 +113,7 @@ def write_dataset(
         state=state,
         formats=request.formats,
         text=request.text,
-        filters=request.selection.as_facts(),
+        filters=corpus.selection.as_facts(),
         config_hash=request.config_hash,
         statistics=statistics,
         files=tuple(file for month in sorted(work.months) for file in work.months[month]),
@@ -221,8 +223,8 @@ def _read_state(path: Path) -> dict[str, Any]:  # Any: JSON that we wrote
     return state if isinstance(state, dict) else {}
 
 
-def _fingerprint(request: DatasetRequest, state: Position) -> str:
-    facts = (request.formats, request.text, request.selection.as_facts(), request.config_hash, asdict(state))
+def _fingerprint(corpus: Corpus, request: DatasetRequest, state: Position) -> str:
+    facts = (request.formats, request.text, corpus.selection.as_facts(), request.config_hash, asdict(state))
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

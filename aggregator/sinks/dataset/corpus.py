@@ -1,0 +1,43 @@
+"""The articles of a store that a selection takes, with their raw pages: what datasets and other exports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from aggregator.models.records import Article, RawResponse
+from aggregator.ports.protocols import RawStore, Store
+from aggregator.ports.store_records import ArticleFilter, Gap, Position
+from aggregator.sinks.dataset.selection import Selection, select
+
+Progress = Callable[[Iterable[Article]], Iterator[Article]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCorpus:
+    """A view of a store; `progress` is handed each article that is read."""
+
+    store: Store
+    raw: RawStore
+    selection: Selection = field(default_factory=Selection)
+    progress: Progress = iter
+
+    def selected(self) -> Iterator[Article]:
+        """Yield the articles of the selection by first sighting, from one snapshot."""
+        wanted = ArticleFilter(since=self.selection.since, feed=self.selection.feed)
+        return select(self.progress(self.store.articles(wanted)), self.selection)
+
+    def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
+        """Yield the responses that an article was made of, as far as they are kept."""
+        for response in self.store.raw_of(article.id):
+            body = self.raw.get(response.content_hash)
+            if body is not None:
+                yield response, body
+
+    def state(self) -> Position:
+        """Return which state the store is in."""
+        return self.store.position()
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return the times in which feeds may have lost entries."""
+        return self.store.gaps()
