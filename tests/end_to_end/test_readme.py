@@ -80,7 +80,7 @@ def test_the_other_lines_are_what_the_project_has() -> None:
         assert (tool, target) == ("pip", "install") or re.search(rf"^{target}:", makefile, re.MULTILINE), line
     assert re.search(r"^demo: .*\n\t\S+/aggregator demo$", makefile, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (project["name"], "aggregator" in project["scripts"]) == ("aggregator", True)
+    assert (project["name"], "aggregator" in project["scripts"]) == ("feed-corpus", True)
 
 
 @pytest.fixture(scope="module")
