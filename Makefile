@@ -78,12 +78,30 @@ soak: $(STAMP)  ## minutes of faults, large numbers
 soak-short: $(STAMP)  ## two minutes of it
 	$(BIN)/python -m pytest -q -n 3 --dist load --maxschedchunk=1 -m "soak(short=True)" $(ARGS)
 
+# Other people's large programs: an environment of their own.
+INTEROP := .venv-interop
+INTEROP_STAMP := $(INTEROP)/.installed-$(shell cat requirements/interop.txt pyproject.toml | sha256sum | cut -c1-16)
+
+$(INTEROP_STAMP): requirements/interop.txt pyproject.toml
+	test -x $(INTEROP)/bin/python || $(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/interop.txt
+	$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	rm -f $(INTEROP)/.installed-* && touch $@
+
+.PHONY: interop
+interop: $(INTEROP_STAMP)  ## what we export opens in DuckDB, pandas, Polars, datasets
+	$(INTEROP)/bin/python -m pytest -q -m interop tests/interop $(ARGS)
+
+.PHONY: interop-short
+interop-short: $(INTEROP_STAMP)  ## the same with a thousand articles
+	$(INTEROP)/bin/python -m pytest -q -m "interop(short=True)" tests/interop $(ARGS)
+
 .PHONY: licences
 licences: $(STAMP)  ## the licence of every dependency
 	$(BIN)/pip-licenses --from=mixed --order=license
 
 .PHONY: check
-check: lint licences coverage end-to-end soak-short  ## everything that CI runs
+check: lint licences coverage end-to-end soak-short interop-short  ## everything that CI runs
 
 .PHONY: bench
 bench: $(STAMP)  ## speed as ratios within one run; DATA=folder of the evaluation data for those that need it
@@ -103,3 +121,5 @@ lock:  ## new lock files; needs uv
 	  --custom-compile-command "make lock" pyproject.toml -o requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --all-extras --group build --group test --group lint pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements/dev.txt \
+	  --custom-compile-command "make lock" --all-extras --group build --group test --group interop pyproject.toml -o requirements/interop.txt
