@@ -118,10 +118,15 @@ def _nothing() -> None:
     """Be the first task."""
 
 
+def _give_way(nice: Callable[[int], int] = os.nice) -> None:
+    """Lower the priority of this process; a filter of system calls may forbid it."""
+    with suppress(OSError):
+        nice(_NICENESS)
+
+
 def _limit_worker() -> None:
     """Bound the worker's memory, leave signals to the parent, and give way to it: its threads ask hosts and write."""
-    with suppress(OSError):  # a filter of system calls may forbid it
-        os.nice(_NICENESS)
+    _give_way()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)

@@ -214,12 +214,11 @@ def test_a_worker_needs_postgresql(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_worker_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "procrastinate", None)
-    for name in ("jobs", "fleet"):
-        monkeypatch.delitem(sys.modules, f"aggregator.engine.{name}", raising=False)
-    monkeypatch.setenv("AGGREGATOR_STORAGE__URL", "postgresql://nobody@127.0.0.1:1/nothing")
-    called = call("worker", "--config", World(tmp_path).write())
-    assert called.status == 2
-    (line,) = called.err.splitlines()
+def test_a_worker_needs_the_extra(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['procrastinate'] = None; from aggregator.cli import main; main(sys.argv[1:])"
+    environment = {**os.environ, "AGGREGATOR_STORAGE__URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    arguments = ["worker", "--config", str(World(tmp_path).write())]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
     assert line.endswith("install it with: pip install 'feed-corpus[postgresql]'")

@@ -31,7 +31,9 @@ def articles_of(store_file: Path, count: int) -> Iterator[Article]:
 @pytest.fixture(
     scope="module", params=[pytest.param(1_000, marks=pytest.mark.interop(short=True)), pytest.param(100_000)]
 )
-def exported(request: pytest.FixtureRequest, filled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
+def exported(
+    request: pytest.FixtureRequest, filled: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[int, Path]:
     """How many articles, and a folder with them as Parquet and as lines of JSON."""
     count: int = request.param
     folder = tmp_path_factory.mktemp("exported")
@@ -48,7 +50,9 @@ def test_duckdb(exported: tuple[int, Path]) -> None:
     count, folder = exported
     with duckdb.connect() as db:
         for file in ("a.parquet", "a.jsonl"):
-            found = db.execute(f"SELECT count(*), count(DISTINCT id), min(first_seen) FROM '{folder / file}'").fetchone()
+            found = db.execute(
+                f"SELECT count(*), count(DISTINCT id), min(first_seen) FROM '{folder / file}'"
+            ).fetchone()
             assert found is not None
             assert found[:2] == (count, count)
         types = {row[0]: row[1] for row in db.execute(f"DESCRIBE FROM '{folder / 'a.parquet'}'").fetchall()}
@@ -87,7 +91,9 @@ def test_datasets(exported: tuple[int, Path], tmp_path: Path, monkeypatch: pytes
 
     count, folder = exported
     for kind, file in (("parquet", "a.parquet"), ("json", "a.jsonl")):
-        loaded = datasets.load_dataset(kind, data_files=str(folder / file), split="train", cache_dir=str(tmp_path / kind))
+        loaded = datasets.load_dataset(
+            kind, data_files=str(folder / file), split="train", cache_dir=str(tmp_path / kind)
+        )
         assert loaded.num_rows == count
         assert "body" in loaded.column_names
     assert len(set(loaded["id"])) == count

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, failure_of, result_of
+from aggregator.engine.pool import _PRELOADED, WorkerPool, _give_way, _limit_worker, failure_of, result_of
 from aggregator.extraction.pipeline import run_jobs
 from aggregator.feeds.sightings import read_feed
 from aggregator.models.fetching import Cause
@@ -108,15 +108,13 @@ def test_all_that_a_worker_needs_is_loaded_before_it_is_there() -> None:
     assert wanted <= set(loaded.split())
 
 
-def test_a_worker_that_may_not_lower_its_priority_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_may_not_lower_its_priority_works() -> None:
     """A filter of system calls forbids it with EPERM."""
+    asked: list[int] = []
 
-    def refuse(_: int) -> int:
+    def refuse(by: int) -> int:
+        asked.append(by)
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    limits: list[int] = []
-    monkeypatch.setattr("aggregator.engine.pool.os.nice", refuse)
-    monkeypatch.setattr("aggregator.engine.pool.signal.signal", lambda number, handler: None)
-    monkeypatch.setattr("aggregator.engine.pool.resource.setrlimit", lambda which, limit: limits.append(limit[0]))
-    _limit_worker()
-    assert len(limits) == 1
+    _give_way(refuse)
+    assert len(asked) == 1
