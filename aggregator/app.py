@@ -1,4 +1,4 @@
-"""Puts the parts together: settings in, what an engine works with out. The only reader of the clock."""
+"""Put the components of a process together: settings in, what an engine works with out. Makes the only real clock."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from aggregator.clock import SystemClock
 from aggregator.config.files import FEEDS_FILE
 from aggregator.config.settings import Config
 from aggregator.config.wiring import (
+    Rules,
     fetch_limits,
     lack_of_room,
+    load_rules,
     outputs_of,
-    page_rules_of,
     poll_policy,
-    publishers_of,
     raw_folder,
     sinks_of,
     user_agent,
@@ -39,7 +39,6 @@ from aggregator.errors import ConfigError, StorageError
 from aggregator.http.fetch import HttpFetcher
 from aggregator.http.post import HttpPoster
 from aggregator.identity.identify import identify, key_version
-from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.records import Feed
 from aggregator.ports.protocols import Clock, Sink
 from aggregator.ports.store_records import SyncReport
@@ -64,13 +63,13 @@ _REKEY_SHARE = timedelta(seconds=5)  # of a run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """The parts of one process, put together."""
+    """The components of one process, put together."""
 
     config: Config
     clock: SystemClock
     store: SqlStore
     raw_store: FileRawStore
-    publishers: Publishers
+    rules: Rules
     fetcher: HttpFetcher
     pool: WorkerPool
     visits: VisitRunner
@@ -99,9 +98,12 @@ class App:
 
         After that, articles that an earlier version recorded are searched for walls, once.
         """
-        version, ends_at = key_version(self.publishers), self.clock.monotonic() + share.total_seconds()
+        version, ends_at = key_version(self.rules.publishers), self.clock.monotonic() + share.total_seconds()
         while not self.visits.stopping:
-            if self.store.rekey(version, partial(identify, publishers=self.publishers)) and self.store.search_walls():
+            if (
+                self.store.rekey(version, partial(identify, publishers=self.rules.publishers))
+                and self.store.search_walls()
+            ):
                 return True
             if self.clock.monotonic() >= ends_at:
                 logger.info("rules changed; keys are computed again", extra={"version": version})
@@ -169,13 +171,16 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
 
     `pool` are worker processes to use and to leave open; without it the process has its own.
 
+    A rule file that is refused does not hold: an error in the log.
+
     Raises:
-        ConfigError: a publisher rule is refused.
         StorageError: the store cannot be used.
     """
     share_heaps()
     clock = clock or SystemClock()
-    publishers = publishers_of(config)
+    rules = load_rules(config)
+    for fault in rules.faults:
+        logger.error("rule refused; it does not hold", extra={"reason": fault})
     store = open_store(config.storage.url, clock)
     try:
         sync_feeds(store, config)
@@ -185,7 +190,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         workers = pool or own_pool
         try:
-            context = _visit_context(config, clock, store, raw_store, publishers, fetcher, workers)
+            context = _visit_context(config, clock, store, raw_store, rules, fetcher, workers)
             visits = VisitRunner(
                 context,
                 ExtractionLine(context, workers, _extraction_settings(config)),
@@ -197,7 +202,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
                 clock=clock,
                 store=store,
                 raw_store=raw_store,
-                publishers=publishers,
+                rules=rules,
                 fetcher=fetcher,
                 pool=workers,
                 visits=visits,
@@ -213,44 +218,59 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         store.close()
 
 
-def reload_app(app: App, config: Config) -> App:
-    """Apply a newer configuration to a running process: nothing in flight is lost, no feed is polled twice for it.
+def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
+    """Apply a newer configuration to a running process; also return what changed, as lines.
+
+    Nothing in flight is lost, no feed is polled twice for it. A rule file that is refused leaves the rules in force as
+    they are: an error in the log.
 
     Raises:
-        ConfigError: a rule is refused, or a setting changed that needs a restart.
+        ConfigError: a setting changed that needs a restart, or the file lists no feed any more.
     """
     if config.storage.url != app.config.storage.url or config.storage.raw_dir != app.config.storage.raw_dir:
         raise ConfigError(f"{config.path}: storage: url and raw_dir cannot change while running; restart for that")
-    publishers = publishers_of(config)
-    for line in changed_settings(app.config, config):
-        logger.info("setting changed", extra={"change": line})
+    if app.config.feeds and not config.feeds and not config.lists_feeds:
+        raise ConfigError(f"{config.path}: feeds: there are none any more; write `feeds = []` to pause them all")
+    rules = load_rules(config)
+    for fault in rules.faults:
+        logger.error("rule refused; the rules in force stay", extra={"reason": fault})
+    rules = app.rules if rules.faults else rules
     report = sync_feeds(app.store, config)
-    for change in (*(f"+ {name}" for name in report.added), *(f"- {name}" for name in report.removed), *report.changed):
-        logger.info("feeds changed", extra={"change": change})
     fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
-    context = _visit_context(config, app.clock, app.store, app.raw_store, publishers, fetcher, app.pool)
+    context = _visit_context(config, app.clock, app.store, app.raw_store, rules, fetcher, app.pool)
     app.visits.reconfigure(
         context, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )
-    return replace(
+    changes = (
+        *changed_settings(app.config, config),
+        *(f"feed + {name}" for name in report.added),
+        *(f"feed - {name}" for name in report.removed),
+        *(f"feed {change}" for change in report.changed),
+        *(("publisher rules",) if rules.digest != app.rules.digest else ()),
+    )
+    newer = replace(
         app,
         config=config,
-        publishers=publishers,
+        rules=rules,
         fetcher=fetcher,
         sinks=sinks_of(config),
         outputs=outputs_of(config, app.clock, app.poster, os.environ),
     )
+    return newer, changes
 
 
 def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
-    """Return what changed outside the feed list, as `http.timeout: 20s -> 30s`."""
+    """Return what changed outside the feed list, as `http.timeout: 20s -> 30s`; of lists only that they changed."""
     before, after = old.model_dump(mode="json", exclude={"feeds"}), new.model_dump(mode="json", exclude={"feeds"})
-    return tuple(
-        f"{section}.{key}: {before[section][key]} -> {value}"
-        for section, settings in after.items()
-        for key, value in settings.items()
-        if before[section][key] != value
-    )
+    lines = []
+    for section, settings in after.items():
+        if isinstance(settings, dict):
+            keys = dict.fromkeys((*before[section], *settings))
+            changed = (key for key in keys if before[section].get(key) != settings.get(key))
+            lines += [f"{section}.{key}: {before[section].get(key)} -> {settings.get(key)}" for key in changed]
+        elif before[section] != settings:
+            lines.append(section)
+    return tuple(lines)
 
 
 def _visit_context(
@@ -258,7 +278,7 @@ def _visit_context(
     clock: Clock,
     store: SqlStore,
     raw_store: FileRawStore,
-    publishers: Publishers,
+    rules: Rules,
     fetcher: HttpFetcher,
     pool: WorkerPool,
 ) -> VisitContext:
@@ -267,9 +287,9 @@ def _visit_context(
         fetcher=fetcher,
         raw_store=raw_store,
         clock=clock,
-        publishers=publishers,
-        rules_of=page_rules_of(config, publishers),
-        read=feed_reader(pool, publishers),
+        publishers=rules.publishers,
+        rules_of=rules.of_pages,
+        read=feed_reader(pool, rules.publishers),
         policy=VisitPolicy(
             lease=max(config.http.total_timeout, longest_parse(config.extraction.timeout)) + _LEASE_MARGIN,
             per_host_interval=config.http.per_host_interval,

@@ -27,6 +27,12 @@ class StorageError(AggregatorError):
     exit_code = 3
 
 
+class PortError(AggregatorError):
+    """The address to listen on is taken, or is none of this machine's; it may be free after a restart."""
+
+    exit_code = 3
+
+
 class StoreVersionError(StorageError):
     """The store was written by a newer version of the schema."""
 

@@ -19,11 +19,11 @@ def _facts(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextFormatter(logging.Formatter):
-    """`12:00:00 INFO aggregator.visits.visit: message fact='value'`; values from outside are shown by repr."""
+    """`2022-11-11 12:00:00 INFO aggregator.visits.visit: message fact='value'`; facts are shown by repr."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line (more with a traceback)."""
-        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
         facts = "".join(f" {name}={value!r}" for name, value in _facts(record).items())
         line = f"{at} {record.levelname} {record.name}: {record.getMessage()}{facts}"
         return mask_password(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
@@ -46,8 +46,17 @@ class JsonFormatter(logging.Formatter):
         return mask_password(json.dumps(row, ensure_ascii=False, default=str))
 
 
-def configure(*, style: Literal["text", "json"] = "text", verbosity: int = 0, stream: TextIO | None = None) -> None:
-    """Send the log to `stream` (stderr). `verbosity`: -1 errors, 0 warnings, 1 one line per job, 2 decisions."""
+def configure(
+    *,
+    style: Literal["text", "json"] = "text",
+    verbosity: int = 0,
+    is_service: bool = False,
+    stream: TextIO | None = None,
+) -> None:
+    """Send the log to `stream` (stderr). `verbosity`: -1 errors, 0 warnings, 1 one line per job, 2 decisions.
+
+    With `is_service` level 0 also shows what the service as a whole does: start, reload, a line a minute, stop.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
@@ -55,6 +64,7 @@ def configure(*, style: Literal["text", "json"] = "text", verbosity: int = 0, st
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    logging.getLogger("aggregator.service").setLevel(logging.INFO if is_service and verbosity == 0 else logging.NOTSET)
     for talker in ("apscheduler", "urllib3"):
         logging.getLogger(talker).setLevel(logging.ERROR)
     for talker in ("procrastinate", "psycopg.pool"):  # when the database is gone we say so ourselves, in one line

@@ -35,18 +35,35 @@ def config() -> None:
 def check_config(ctx: click.Context) -> None:
     """Say whether configuration and publisher rules are valid.
 
-    The first error names file, key and remedy; exit status 2. Rules that too few real pairs of addresses prove are
-    named: they rest.
+    Every selector is tried, of publisher rules and of site-config files. Each error names file, key and remedy; exit
+    status 2. Rules of yours that too few real pairs of addresses prove are named: they do not hold yet.
     """
-    from aggregator.config.wiring import publishers_of
+    from aggregator.config.wiring import contact_note, load_rules, selector_faults_of
 
     loaded = load(ctx)
-    publishers = publishers_of(loaded)
-    print(printable(f"{loaded.path}: ok, {number(len(loaded.subscriptions()), 'feed')}"))
+    rules = load_rules(loaded)
+    faults = (*rules.faults, *selector_faults_of(rules))
+    for line in faults:
+        say(line)
+    if not faults:
+        print(printable(f"{loaded.path}: ok, {number(len(loaded.subscriptions()), 'feed')}"))
+    note = contact_note(loaded)
+    if note is not None:
+        say(note)
+    withheld = [name for name in rules.publishers.withheld if name in _own_rules(loaded)]
+    if withheld:
+        say(f"rules withheld until more pairs prove them: {', '.join(withheld)}")
     if loaded.storage.sqlite_path is None:
         _say_what_is_refused(loaded)
-    if publishers.withheld:
-        say(f"rules withheld until more pairs prove them: {', '.join(publishers.withheld)}")
+    if faults:
+        ctx.exit(2)
+
+
+def _own_rules(loaded: Config) -> set[str]:
+    """Return the names of the operator's publisher rules."""
+    from aggregator.config.watching import rule_files
+
+    return {path.stem for path in rule_files(loaded)}
 
 
 def _say_what_is_refused(loaded: Config) -> None:

@@ -96,11 +96,11 @@ def _wishes(config: Config, text: TextChoice, date: str) -> Wishes:
     Raises:
         ConfigError: the date is none, or a rule is refused.
     """
-    from aggregator.config.wiring import page_rules_of, publishers_of
+    from aggregator.config.wiring import load_rules
 
     _check_date(date)
-    publishers = publishers_of(config)
-    return Wishes(text, date, config.extraction.mode, publishers, page_rules_of(config, publishers))
+    rules = load_rules(config, strict=True)
+    return Wishes(text, date, config.extraction.mode, rules.publishers, rules.of_pages)
 
 
 def _check_date(date: str) -> None:

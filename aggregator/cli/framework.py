@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -92,11 +92,17 @@ def _common_options() -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command with the common options, and with `examples` at the end of its help."""
+    """A command with the common options and `examples` at the end of its help.
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:  # Any: handed on to click
+    `is_service`: it runs until a signal comes, and its log tells of starts, reloads and stops without `-v`.
+    """
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), is_service: bool = False, **kwargs: Any
+    ) -> None:  # Any: handed on to click
         super().__init__(*args, **kwargs)
         self.params += _common_options()
+        self.is_service = is_service
         self.examples = tuple(examples)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -110,7 +116,8 @@ class Command(click.Command):
         from aggregator import log
 
         options = ctx.ensure_object(Options)
-        log.configure(style="json" if options.log_format == "json" else "text", verbosity=options.verbosity)
+        style: Literal["json", "text"] = "json" if options.log_format == "json" else "text"
+        log.configure(style=style, verbosity=options.verbosity, is_service=self.is_service)
         return super().invoke(ctx)
 
 

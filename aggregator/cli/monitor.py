@@ -15,7 +15,6 @@ import click
 from aggregator.cli.articles import open_store_of
 from aggregator.cli.framework import cli, load, print_json, print_table, printable
 from aggregator.cli.signals import catch_signals
-from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
     from aggregator.models.records import Identity
@@ -32,25 +31,29 @@ if TYPE_CHECKING:
 @click.pass_context
 def health(ctx: click.Context, as_json: bool) -> None:
     """Show feeds that need attention: cause, since when, what to do; exit status 1 if any is broken."""
-    from aggregator.config.wiring import lack_of_room
-    from aggregator.monitoring.overview import finding_record, room_record, survey
+    from aggregator.config.wiring import lack_of_room, load_rules
+    from aggregator.monitoring.overview import RULE_REMEDY, finding_record, room_record, rule_record, survey
 
     config = load(ctx)
-    crowded = lack_of_room(config)
+    crowded, faults = lack_of_room(config), load_rules(config).faults
     with open_store_of(config) as store:
         diagnoses = survey(store, store.now())
     unwell = sorted((one for one in diagnoses if one.findings), key=lambda one: not one.is_broken)
     if as_json:
         if crowded is not None:
             print_json(room_record(crowded))
+        for fault in faults:
+            print_json(rule_record(fault))
         for one in unwell:
             for finding in one.findings:
                 print_json(finding_record(one.feed, finding))
     else:
         if crowded is not None:
             print(printable(crowded))
+        for fault in faults:
+            print(printable(f"{fault}\n  {RULE_REMEDY}"))
         print_health(diagnoses, unwell)
-    if crowded is not None or any(one.is_broken for one in unwell):
+    if crowded is not None or faults or any(one.is_broken for one in unwell):
         sys.stdout.flush()
         ctx.exit(1)
 
@@ -206,13 +209,13 @@ def _short(span: timedelta | None) -> str:
 @click.pass_context
 def why(ctx: click.Context, url: str, as_json: bool) -> None:
     """Show everything decided about an address: sightings, key, merged into what, kept or not, by which rule, when."""
-    from aggregator.config.wiring import publishers_of
+    from aggregator.config.wiring import load_rules
     from aggregator.identity.identify import identify
     from aggregator.redaction import mask_password
     from aggregator.urls import clean
 
     config = load(ctx)
-    identity = identify(url, publishers_of(config))
+    identity = identify(url, load_rules(config).publishers)
     spellings = tuple(dict.fromkeys([url, clean(url) or url]))
     with open_store_of(config) as store:
         trace = store.trace(spellings, () if identity.key is None else (identity.key,))
@@ -290,25 +293,14 @@ def _spell(at: datetime) -> str:
 # --- serve ------------------------------------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(is_service=True)
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Serve status page and API alone, over an existing store, until a signal comes."""
-    from aggregator import web
-    from aggregator.monitoring.metrics import Metrics
+    from aggregator.service import serve_alone
 
     config = load(ctx)
-    if config.web.address is None:
-        raise ConfigError('[web] listen: is "", so there is nothing to serve; write "127.0.0.1:8642"')
-    token = web.read_token(config.web.token_file)
     stop = threading.Event()
+    catch_signals(stop.set)
     with open_store_of(config, readonly=False) as store:
-        metrics = Metrics()
-        metrics.watch_store(store.counts)
-        app = web.create_app(
-            store, ready=lambda: not stop.is_set(), metrics=metrics, refresh=web.refresher(store), token=token
-        )
-        with web.serve(app, web.listen(*config.web.address)) as server:
-            catch_signals(stop.set)
-            print(f"serving on {web.address_of(server)}", file=sys.stderr)
-            stop.wait()
+        serve_alone(config, store, stop)

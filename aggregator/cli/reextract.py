@@ -60,20 +60,20 @@ def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 
 def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[Difference]:
     from aggregator.clock import SystemClock
-    from aggregator.config.wiring import page_rules_of, publishers_of, raw_folder
+    from aggregator.config.wiring import load_rules, raw_folder
     from aggregator.engine.pool import WorkerPool, result_of
     from aggregator.extraction.reextract import reextract as differences
     from aggregator.rawstore import FileRawStore
 
-    publishers = publishers_of(config)
+    rules = load_rules(config, strict=True)
     raw_store = FileRawStore(raw_folder(config), SystemClock())
     pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
     try:
         yield from differences(
             store,
             raw_store,
-            publishers,
-            page_rules_of(config, publishers),
+            rules.publishers,
+            rules.of_pages,
             pool.submit,
             result_of,
             mode=config.extraction.mode,

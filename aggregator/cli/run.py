@@ -60,7 +60,8 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
 
 
 @cli.command(
-    examples=("aggregator run", "aggregator run --config /etc/aggregator/aggregator.toml --log-format json -v")
+    is_service=True,
+    examples=("aggregator run", "aggregator run --config /etc/aggregator/aggregator.toml --log-format json"),
 )
 @click.pass_context
 def run(ctx: click.Context) -> None:
@@ -79,10 +80,11 @@ def run(ctx: click.Context) -> None:
 
 
 @cli.command(
+    is_service=True,
     examples=(
         "aggregator worker",
-        "aggregator worker --config /etc/aggregator/aggregator.toml --log-format json -v",
-    )
+        "aggregator worker --config /etc/aggregator/aggregator.toml --log-format json",
+    ),
 )
 @click.pass_context
 def worker(ctx: click.Context) -> None:

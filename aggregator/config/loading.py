@@ -41,14 +41,18 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         looked = ", ".join(str(place) for place in _search_order(environ))
         raise ConfigError(f"no configuration found (looked for {looked}); write one or name it with --config FILE")
     settings = _read_toml(found)
+    lists_feeds = "feeds" in settings
     listed = _feed_tables(settings, found)
     beside = found.with_name(FEEDS_FILE)
     if found.name != FEEDS_FILE and beside.exists():
         more = _read_toml(beside)
         for key in more.keys() - {"feeds"}:
             raise ConfigError(f"{beside}: {key}: only [[feeds]] may stand in this file; move it to {found}")
+        lists_feeds = lists_feeds or "feeds" in more
         listed += _feed_tables(more, beside)
-    return _check(settings, listed, found, environ)
+    config = _check(settings, listed, found, environ)
+    config._lists_feeds = lists_feeds
+    return config
 
 
 def default_config(environ: Mapping[str, str], folder: Path) -> Config:

@@ -456,11 +456,17 @@ class Config(_Section):
     feeds: tuple[FeedSettings, ...] = ()
 
     _path: Path = PrivateAttr(default=Path("aggregator.toml"))
+    _lists_feeds: bool = PrivateAttr(default=True)
 
     @property
     def path(self) -> Path:
         """The file this was read from; `feeds.toml` may stand beside it."""
         return self._path
+
+    @property
+    def lists_feeds(self) -> bool:
+        """Whether `feeds` stands in the files, were it an empty list; an emptied file pauses no feed."""
+        return self._lists_feeds
 
     @property
     def config_hash(self) -> str:

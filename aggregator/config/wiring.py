@@ -1,31 +1,40 @@
-"""Settings into the records and parts of the modules; each function imports only what it fills."""
+"""Turn settings into the records and components of other modules; each function imports only what it fills."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aggregator import __version__
+from aggregator import DISTRIBUTION, __version__
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config, OutputSettings
+    from aggregator.errors import RuleError
     from aggregator.extraction.page_rules import PageRules
+    from aggregator.extraction.site_config import SiteConfigs
     from aggregator.http.fetch import FetchLimits
     from aggregator.identity.publisher_rules import Publishers
     from aggregator.ports.protocols import Clock, Poster, Sink
     from aggregator.schedule.due_times import PollPolicy
     from aggregator.sinks.outputs.follow import Output
 
-PROJECT_PAGE = "https://aggregator.example"  # who to turn to where the operator names no contact
-
 
 def user_agent(config: Config) -> str:
     """Return the User-Agent header: version and somebody to turn to (RFC 9110, 10.1.5)."""
-    return config.http.user_agent or f"aggregator/{__version__} (+{config.http.contact or PROJECT_PAGE})"
+    contact = f"+{config.http.contact}" if config.http.contact else DISTRIBUTION
+    return config.http.user_agent or f"aggregator/{__version__} ({contact})"
+
+
+def contact_note(config: Config) -> str | None:
+    """Return what to say where publishers find nobody to turn to."""
+    if config.http.contact or config.http.user_agent:
+        return None
+    return "[http] contact: is empty; write an address or page of yours, so that a publisher can reach you"
 
 
 def fetch_limits(config: Config) -> FetchLimits:
@@ -59,33 +68,69 @@ def poll_policy(config: Config) -> PollPolicy:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules in force: the shipped ones, the operator's over them, site-config files. `faults`: what was refused."""
+
+    publishers: Publishers
+    site_configs: SiteConfigs
+    digest: str  # of the operator's files
+    faults: tuple[str, ...] = ()
+
+    def of_pages(self, host: str) -> PageRules | None:
+        """Return what holds for the pages of a host (name:port): the publisher's rule, else the site-config's."""
+        from aggregator.extraction.page_rules import rules_in_force
+        from aggregator.identity.publisher_rules import publisher_of
+
+        return rules_in_force(publisher_of(self.publishers, host), self.site_configs.of(host.rpartition(":")[0]))
+
+
+def load_rules(config: Config, *, strict: bool = False) -> Rules:
+    """Read the operator's rules; a file that is refused does not hold and is one of the faults.
+
+    Raises:
+        RuleError: a file is refused, and `strict` asks for all of them.
+    """
+    from aggregator.config.watching import rules_digest
+    from aggregator.extraction.site_config import SiteConfigs, load_site_configs
+    from aggregator.identity.publisher_rules import SHIPPED, load_publishers, shipped_publishers
+
+    settings, faults = config.extraction, list[str]()
+    own, digest = settings.publishers_dir, rules_digest(config)
+    publishers = shipped_publishers(settings.provisional_rules)
+    if own is not None and own.is_dir():
+
+        def note(fault: RuleError) -> None:
+            if strict:
+                raise fault
+            faults.append(str(fault))
+
+        publishers = load_publishers(SHIPPED, own, settings.provisional_rules, on_fault=note)
+    site_configs = SiteConfigs()
+    if settings.site_config_dir is not None:
+        try:
+            site_configs = load_site_configs(settings.site_config_dir)
+        except OSError as error:
+            faults.append(f"{error.filename or settings.site_config_dir}: cannot be read ({error.strerror})")
+    return Rules(publishers=publishers, site_configs=site_configs, digest=digest, faults=tuple(faults))
+
+
 def publishers_of(config: Config) -> Publishers:
     """Return the shipped rules with the operator's over them.
 
     Raises:
         RuleError: one of the operator's is refused.
     """
-    from aggregator.identity.publisher_rules import SHIPPED, load_publishers, shipped_publishers
-
-    own = config.extraction.publishers_dir
-    if own is None or not own.is_dir():
-        return shipped_publishers(config.extraction.provisional_rules)
-    return load_publishers(SHIPPED, own, config.extraction.provisional_rules)
+    return load_rules(config, strict=True).publishers
 
 
-def page_rules_of(config: Config, publishers: Publishers) -> Callable[[str], PageRules | None]:
-    """Return what tells, by host (name:port), which rules hold for its pages: the publisher's, else a site-config's."""
-    from aggregator.extraction.page_rules import rules_in_force
-    from aggregator.extraction.site_config import SiteConfigs, load_site_configs
-    from aggregator.identity.publisher_rules import publisher_of
+def selector_faults_of(rules: Rules) -> tuple[str, ...]:
+    """Return the selectors of all rules that are not valid, each after the name of its rule."""
+    from aggregator.extraction.page_rules import selector_faults
 
-    folder = config.extraction.site_config_dir
-    site_configs = load_site_configs(folder) if folder is not None else SiteConfigs()
-
-    def rules_of(host: str) -> PageRules | None:
-        return rules_in_force(publisher_of(publishers, host), site_configs.of(host.rpartition(":")[0]))
-
-    return rules_of
+    named: list[tuple[str, PageRules]] = [(rule.name, rule) for rule in rules.publishers.rules]
+    named += rules.site_configs.by_host.items()
+    return tuple(f"{name}: {fault}" for name, rule in named for fault in selector_faults(rule))
 
 
 def sinks_of(config: Config) -> tuple[Sink, ...]:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lxml.etree import XPath, XPathError
 from lxml.etree import _Element as Element
-from lxml.html import HtmlElement
+from lxml.html import HtmlElement, document_fromstring
 from resiliparse.parse.html import CSSParserException, ElementNode, HTMLTree
 
 from aggregator.extraction.blocks import text_in
@@ -99,6 +99,28 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
 def link_onward(tree: Element, rules: PageRules) -> str:
     """Return the link to the next page as it stands there; "" if the rules find none."""
     return next((_value_of(found, "href") for found in _first_found(tree, "next_page", rules.next_page)), "")
+
+
+def selector_faults(rules: PageRules) -> tuple[str, ...]:
+    """Return the selectors that no page can match because they are not valid, each with its key."""
+    return tuple(
+        f"{name}: {selector!r} is not {'XPath' if is_xpath(selector) else 'CSS'}"
+        for name in _NAMES
+        for selector in getattr(rules, name)
+        if not _is_valid(selector)
+    )
+
+
+def _is_valid(selector: str) -> bool:
+    tree = HTMLTree.parse("<p>a</p>")
+    try:
+        if is_xpath(selector):
+            XPath(selector)(document_fromstring("<p>a</p>"))
+        elif tree.document is not None:
+            tree.document.query_selector_all(selector)
+    except (XPathError, CSSParserException):
+        return False
+    return True
 
 
 def is_xpath(selector: str) -> bool:

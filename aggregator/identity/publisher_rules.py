@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -77,13 +77,22 @@ def shipped_publishers(provisional: bool = False) -> Publishers:
 SHIPPED: Traversable = files("aggregator") / "publishers"
 
 
+def _refuse(fault: RuleError) -> None:
+    raise fault
+
+
 def load_publishers(
-    shipped: Traversable | Path | None, operator_dir: Path | None, provisional: bool = False
+    shipped: Traversable | Path | None,
+    operator_dir: Path | None,
+    provisional: bool = False,
+    *,
+    on_fault: Callable[[RuleError], None] = _refuse,
 ) -> Publishers:
     """Read, check and join the rules of both directories; with `provisional` the unproven ones, too.
 
     A file of the operator replaces the shipped one of the same name; `enabled = false` in it removes the rule.
-    Without `shipped` only the operator's rules hold, and the tables for every site.
+    Without `shipped` only the operator's rules hold, and the tables for every site. `on_fault` is told of each file
+    that is refused; where it does not raise, the other files hold.
 
     Raises:
         RuleError: a file cannot be read, or a rule is refused; names file, key and remedy.
@@ -91,22 +100,33 @@ def load_publishers(
     tables = load_tables((SHIPPED if shipped is None else shipped) / "tables")
     documents: dict[str, tuple[str, Document]] = {}
     for directory in (shipped, operator_dir):
-        documents |= {} if directory is None else _read_directory(directory)
+        documents |= {} if directory is None else _read_directory(directory, on_fault)
     active: list[Publisher] = []
     withheld: list[str] = []
     for name, (where, document) in sorted(documents.items()):
-        if not _boolean(document, "enabled", where, default=True):
+        try:
+            if not _boolean(document, "enabled", where, default=True):
+                continue
+            publisher = _publisher(name, document, where, tables)
+            _check_hosts(publisher, where, active)
+        except RuleError as fault:
+            on_fault(fault)
             continue
-        publisher = _publisher(name, document, where, tables)
         if publisher.provisional and not provisional:
             withheld.append(name)
         else:
             active.append(publisher)
     publishers = _join(active, withheld, tables)
+    proven = []
     for publisher in active:
         where, document = documents[publisher.name]
-        _prove(publisher, document, where, publishers)
-    return publishers
+        try:
+            _prove(publisher, document, where, publishers)
+        except RuleError as fault:
+            on_fault(fault)
+        else:
+            proven.append(publisher)
+    return publishers if len(proven) == len(active) else _join(proven, withheld, tables)
 
 
 def load_tables(directory: Traversable | Path) -> Tables:
@@ -141,14 +161,19 @@ def load_tables(directory: Traversable | Path) -> Tables:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _read_directory(directory: Traversable | Path) -> dict[str, tuple[str, Document]]:
+def _read_directory(
+    directory: Traversable | Path, on_fault: Callable[[RuleError], None]
+) -> dict[str, tuple[str, Document]]:
     if not directory.is_dir():
         return {}
     found = {}
     for path in directory.iterdir():
         name, dot, ending = path.name.rpartition(".")
         if dot and ending == "toml" and path.is_file():
-            found[name] = (str(path), _read(path))
+            try:
+                found[name] = (str(path), _read(path))
+            except RuleError as fault:
+                on_fault(fault)
     return found
 
 
@@ -161,15 +186,16 @@ def _read(path: Traversable | Path) -> Document:
         raise RuleError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _join(active: Sequence[Publisher], withheld: Sequence[str], tables: Tables) -> Publishers:
-    sites: dict[str, SiteRule] = {}
-    for publisher in active:
+def _check_hosts(publisher: Publisher, where: str, others: Sequence[Publisher]) -> None:
+    """Refuse a host that another rule has."""
+    for other in others:
         for host in publisher.hosts:
-            if host in sites:
-                raise RuleError(
-                    f'{publisher.name}.toml: hosts: "{host}" is in {sites[host].name}.toml, too; leave it out of one'
-                )
-            sites[host] = publisher.site
+            if host in other.hosts:
+                raise RuleError(f'{where}: hosts: "{host}" is in {other.name}.toml, too; leave it out of one')
+
+
+def _join(active: Sequence[Publisher], withheld: Sequence[str], tables: Tables) -> Publishers:
+    sites = {host: publisher.site for publisher in active for host in publisher.hosts}
     return Publishers(
         rules=tuple(active),
         key_rules=KeyRules(tables=tables, sites=sites, digest=_digest(tables, [p.site for p in active])),

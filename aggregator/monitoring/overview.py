@@ -116,14 +116,27 @@ def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
 
 def room_record(problem: str) -> dict[str, object]:
     """Return the finding that concerns all feeds: the disk is nearly full."""
+    remedy = "Free some space, or lower `[storage] min_free` or `retention`; polling resumes by itself."
+    return _record_of_all("disk", problem, remedy)
+
+
+def rule_record(fault: str) -> dict[str, object]:
+    """Return the finding that a rule file is refused."""
+    return _record_of_all("rule", fault, RULE_REMEDY)
+
+
+RULE_REMEDY = "Correct the file; `aggregator config check` tries it. Until then its rule does not hold."
+
+
+def _record_of_all(kind: str, detail: str, remedy: str) -> dict[str, object]:
     return {
         "feed": None,
         "feed_id": None,
         "url": None,
-        "kind": "disk",
+        "kind": kind,
         "severity": Severity.BROKEN.value,
         "cause": None,
         "since": None,
-        "detail": problem,
-        "remedy": "Free some space, or lower `[storage] min_free` or `retention`; polling resumes by itself.",
+        "detail": detail,
+        "remedy": remedy,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from aggregator.errors import ConfigError
+from aggregator.errors import ConfigError, PortError
 from aggregator.models.records import FeedId
 from aggregator.ports.protocols import Store
 from aggregator.schedule.due_times import forced_due
@@ -24,12 +24,12 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on `[web] listen`; port 0 is any free one.
 
     Raises:
-        ConfigError: the address is taken, or is none of ours.
+        PortError: the address is taken, or is none of ours.
     """
     try:
         return _listening(host, port)
     except OSError as error:
-        raise ConfigError(
+        raise PortError(
             f'[web] listen: "{host}:{port}" is not free ({_reason(error)}); name another port, or "" for off'
         ) from error
 

@@ -44,6 +44,8 @@ def test_systemd_sees_every_step_and_a_bad_edit_changes_nothing(
         wait_for(lambda: systemd.heard("RELOADING=1") >= 3, "RELOADING by edit")
         wait_for(lambda: systemd.heard("READY=1") >= 4, "READY a third time")
         assert len(newsroom.requests) == asked, "no feed is polled again for a reload"
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: systemd.heard("READY=1") >= 5, "READY after a reload that changes nothing")
 
         process.send_signal(signal.SIGTERM)
         started = time.monotonic()
@@ -52,7 +54,10 @@ def test_systemd_sees_every_step_and_a_bad_edit_changes_nothing(
     assert process.returncode == 0
     assert systemd.heard("STOPPING=1")
     assert 'http.per_host_interval: "fifty"' in log
-    assert "50ms -> 60ms" in log
+    assert "aggregator.service: started version=" in log
+    assert "changed change='http.per_host_interval: 50ms -> 60ms'" in log
+    assert "configuration read again; nothing changed" in log
+    assert log.splitlines()[-1].endswith("aggregator.service: stopped")
     assert "Traceback" not in log
     assert len(installation.articles()) == len(files(installation))
 

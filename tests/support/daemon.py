@@ -68,7 +68,7 @@ def wait_for(condition: Callable[[], object], what: str, patience: float = PATIE
 @contextmanager
 def daemon(installation: Installation, systemd: Systemd) -> Iterator[subprocess.Popen[str]]:
     systemd.listen()
-    process = installation.start("run", "-v", NOTIFY_SOCKET=str(systemd.path), WATCHDOG_USEC="30000000")
+    process = installation.start("run", NOTIFY_SOCKET=str(systemd.path), WATCHDOG_USEC="30000000")
     try:
         yield process
     finally:

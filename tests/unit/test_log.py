@@ -76,7 +76,7 @@ def test_verbosity(verbosity: int, levels: list[str]) -> None:
     log.configure(verbosity=verbosity, stream=stream)
     for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logger.log(level, "something")
-    assert [line.split()[1] for line in stream.getvalue().splitlines()] == levels
+    assert [line.split()[2] for line in stream.getvalue().splitlines()] == levels
 
 
 @pytest.mark.parametrize("name", ["urllib3", "urllib3.connectionpool", "apscheduler"])
@@ -91,3 +91,27 @@ def test_passwords_of_addresses_are_not_logged(style: Literal["text", "json"]) -
     log.configure(style=style, stream=stream)
     logger.warning("gap not filled", extra={"feed": "https://me:secret@example.org/feed?a=b@c"})
     assert "https://me:***@example.org/feed?a=b@c" in stream.getvalue()
+
+
+def test_a_service_tells_of_itself_without_being_asked() -> None:
+    stream = io.StringIO()
+    for verbosity in (-1, 0, 1):
+        log.configure(verbosity=verbosity, is_service=True, stream=stream)
+        logging.getLogger("aggregator.service").info("started at %s", verbosity)
+        logger.info("polled at %s", verbosity)
+    assert [line.partition(": ")[2] for line in stream.getvalue().splitlines()] == [
+        "started at 0",
+        "started at 1",
+        "polled at 1",
+    ]
+    log.configure(stream=stream)
+    logging.getLogger("aggregator.service").info("started in a command of another kind")
+    assert "another kind" not in stream.getvalue()
+
+
+def test_lines_have_a_date() -> None:
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    facts = {"created": 1668124800.0, "name": "aggregator.test", "levelname": "ERROR", "levelno": 40, "msg": "x"}
+    logging.getLogger("aggregator").handle(logging.makeLogRecord(facts))
+    assert stream.getvalue() == "2022-11-11 00:00:00 ERROR aggregator.test: x\n"

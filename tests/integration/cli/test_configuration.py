@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.app import open_app, sync_feeds
+from aggregator.app import open_app, reload_app, sync_feeds
 from aggregator.config.loading import load_config
+from aggregator.config.watching import signature
+from aggregator.errors import ConfigError
 from tests.support.command import call
 
 OLD = 1_500_000_000.0  # a day in 2017
@@ -68,3 +70,164 @@ def test_a_store_that_is_away_does_not_make_a_configuration_wrong(tmp_path: Path
     called = call("config", "check", "--config", path)
     assert called.status == 0
     assert "is in force is not known" in called.err
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+RULE = """\
+hosts = ["shop.example"]
+same = [["https://shop.example/a?id=1", "https://shop.example/b?id=1"]]
+different = [["https://shop.example/a?id=1", "https://shop.example/a?id=2"]]
+provisional = false
+[[id]]
+path = "^/[a-z]+$"
+params = { id = "^(?P<id>[0-9]+)$" }
+"""
+
+
+def rule(path: Path, *, broken: bool = False) -> Path:
+    file = path.with_name("publishers") / "shop.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(RULE + ("nonsense = 1\n" if broken else ""))
+    return file
+
+
+def key(app_rules: object) -> str | None:
+    from aggregator.config.wiring import Rules
+    from aggregator.identity.identify import identify
+
+    assert isinstance(app_rules, Rules)
+    return identify("https://shop.example/a?id=7", app_rules.publishers).key
+
+
+def test_a_broken_rule_at_the_start_disables_its_file_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    file = rule(path, broken=True)
+    logging.getLogger("aggregator").addHandler(caplog.handler)
+    with open_app(load_config(path, {})) as app:
+        assert key(app.rules) != "shop:7"
+        assert str(file) in str(caplog.records[-1].reason)  # type: ignore[attr-defined]
+        rule(path)
+        app, changes = reload_app(app, load_config(path, {}))
+        assert (key(app.rules), changes) == ("shop:7", ("publisher rules",))
+        rule(path, broken=True)
+        app, changes = reload_app(app, load_config(path, {}))
+        assert (key(app.rules), changes) == ("shop:7", ()), "the rules in force stay"
+    called = call("health", "--config", path)
+    assert (called.status, str(file) in called.out) == (1, True)
+    assert [one["kind"] for one in call("health", "--json", "--config", path).records] == ["rule"]
+    assert call("config", "check", "--config", path).status == 2
+
+
+def test_every_selector_is_tried(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    path.write_text("[extraction]\nsite_config_dir = 'sites'\n" + path.read_text())
+    sites, rules = tmp_path / "sites", tmp_path / "publishers"
+    for folder in (sites, rules):
+        folder.mkdir()
+    good = 'hosts = ["shop.example"]\n[extract]\ncontent = ["article p", "//article"]\n'
+    (rules / "shop.toml").write_text(good)
+    (sites / "news.example.txt").write_text("body: //article\n")
+    assert call("config", "check", "--config", path).status == 0
+    (rules / "shop.toml").write_text(good + 'strip = ["p[", "//["]\n')
+    (sites / "news.example.txt").write_text("body: //article[\n")
+    called = call("config", "check", "--config", path)
+    assert called.status == 2
+    for line in (
+        "shop: strip: 'p[' is not CSS",
+        "shop: strip: '//[' is not XPath",
+        "news.example: content: '//article[",
+    ):
+        assert line in called.err
+
+
+def test_rules_that_rest_are_named_if_they_are_the_operators(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    assert "withheld" not in call("config", "check", "--config", path).err
+    file = rule(path)
+    file.write_text(file.read_text().replace("provisional = false", "provisional = true"))
+    assert "withheld until more pairs prove them: shop" in call("config", "check", "--config", path).err
+
+
+def test_site_configs_that_cannot_be_read_stop_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    path.write_text("[extraction]\nsite_config_dir = 'sites'\n" + path.read_text())
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "a.example.txt").mkdir()
+    with open_app(load_config(path, {})) as app:
+        assert "a.example.txt: cannot be read" in app.rules.faults[0]
+
+
+# --- what is noticed --------------------------------------------------------------------------------------------------
+
+
+def test_every_file_that_is_read_is_watched(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    token, sites, elsewhere = tmp_path / "token", tmp_path / "sites", tmp_path / "elsewhere"
+    token.write_text("a")
+    sites.mkdir()
+    path.write_text("[extraction]\nsite_config_dir = 'sites'\n[web]\ntoken_file = 'token'\n")
+    config = load_config(path, {})
+    seen = [signature(config)]
+
+    def changed() -> bool:
+        seen.append(signature(config))
+        return seen[-1] != seen[-2]
+
+    assert not changed()
+    token.write_text("b")
+    assert changed(), "the token"
+    path.with_name("feeds.toml").write_text("")
+    assert changed(), "feeds.toml"
+    rule(path)
+    assert changed(), "a folder that is made later"
+    (sites / "a.example.txt").write_text("body: //p\n")
+    assert changed(), "a site-config"
+    elsewhere.mkdir()
+    (elsewhere / "shop.toml").write_text("")
+    file = path.with_name("publishers") / "shop.toml"
+    file.unlink()
+    file.symlink_to(elsewhere / "shop.toml")
+    assert changed(), "a link"
+    (elsewhere / "shop.toml").write_text("hosts = []")
+    assert changed(), "its target"
+    (elsewhere / "other.toml").write_text("hosts = []")
+    link = path.with_name("link")
+    link.symlink_to(elsewhere / "other.toml")
+    link.replace(file)
+    assert changed(), "another target"
+    assert not changed()
+
+
+# --- reload -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_emptied_file_pauses_no_feed(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a", "b")
+    with open_app(load_config(path, {})) as app:
+        path.write_text("")
+        with pytest.raises(ConfigError, match=r"feeds: there are none any more; write `feeds = \[\]`"):
+            reload_app(app, load_config(path, {}))
+        assert len(app.store.feeds()) == 2
+        path.write_text("feeds = []\n")
+        _, changes = reload_app(app, load_config(path, {}))
+        listen = "web.listen:  -> 127.0.0.1:8642"
+        assert changes == (listen, "feed - https://a.example/f", "feed - https://b.example/f")
+        assert app.store.feeds() == ()
+
+
+def test_a_change_of_a_list_is_a_change(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    with open_app(load_config(path, {})) as app:
+        path.write_text("[[outputs]]\ntype = 'jsonl'\npath = 'out'\n" + path.read_text())
+        app, changes = reload_app(app, load_config(path, {}))
+        assert changes == ("outputs",)
+        _, changes = reload_app(app, load_config(path, {}))
+        assert changes == ()
+
+
+def test_where_publishers_find_nobody_the_operator_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    assert "[http] contact: is empty" in call("config", "check", "--config", path).err
+    path.write_text("[http]\ncontact = 'me@example.org'\n" + path.read_text())
+    assert call("config", "check", "--config", path).err == ""

@@ -263,18 +263,22 @@ def test_serve_answers_until_a_signal_comes(config: Path, store: SqlStore, numbe
     )
     command = [sys.executable, "-m", "aggregator", "serve", "--config", str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ}) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline() == f"serving on http://127.0.0.1:{port}/\n"
-        with requests.Session() as session:
-            session.trust_env = False
-            address = f"http://127.0.0.1:{port}"
-            assert session.get(f"{address}/readyz", timeout=10).status_code == 200
-            assert session.get(f"{address}/", timeout=10).status_code == 401
-            answer = session.get(f"{address}/metrics", timeout=10, headers={"Authorization": "Bearer s3cret"})
-            assert "aggregator_store_up 1.0" in answer.text
-        process.send_signal(number)
-        _, err = process.communicate(timeout=20)
-        assert (process.returncode, err) == (0, "")
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().endswith(f"serving address='http://127.0.0.1:{port}/'\n")
+            with requests.Session() as session:
+                session.trust_env = False
+                address = f"http://127.0.0.1:{port}"
+                assert session.get(f"{address}/readyz", timeout=10).status_code == 200
+                assert session.get(f"{address}/", timeout=10).status_code == 401
+                answer = session.get(f"{address}/metrics", timeout=10, headers={"Authorization": "Bearer s3cret"})
+                assert "aggregator_store_up 1.0" in answer.text
+            process.send_signal(number)
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+        assert process.returncode == 0
+        assert err.endswith("aggregator.service: stopped\n")
 
 
 def test_serve_without_an_address_says_what_to_write(run: Run, config: Path, store: SqlStore) -> None:

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from watchfiles import watch
 
-from aggregator import web
+from aggregator import __version__, web
 from aggregator.app import App, check_room, reload_app
 from aggregator.config.settings import Config
+from aggregator.config.watching import signature
+from aggregator.config.wiring import contact_note
 from aggregator.engine.followers import Followers
 from aggregator.engine.poll_budget import Steering
 from aggregator.engine.visit_runner import Engine
@@ -31,8 +32,11 @@ from aggregator.models.records import Feed
 from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics
 from aggregator.monitoring.systemd import notify, watchdog_interval
 from aggregator.ports.store_records import PollRecord, PollRecorded
+from aggregator.redaction import mask
+from aggregator.service.activity import ActivityLog, say_changes
+from aggregator.service.page import StatusPage
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
 _REKEY_SHARE = timedelta(seconds=10)
 _TAKE_OVER_EVERY = 30  # ticks
@@ -43,14 +47,14 @@ _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """How often the daemon does what. `settled`: an edited file is read when it has not changed for so long."""
+    """How often the daemon does what."""
 
     tick: timedelta = timedelta(seconds=1)
     publish: timedelta = timedelta(seconds=5)
     housekeeping: timedelta = timedelta(minutes=10)
     rekey: timedelta = timedelta(seconds=30)
     steer: timedelta = timedelta(hours=1)
-    settled: timedelta = timedelta(milliseconds=500)
+    say: timedelta = timedelta(minutes=1)
 
 
 class Service:
@@ -77,6 +81,7 @@ class Service:
         self._environ = environ
         self._ended = threading.Event()
         self._reload_wanted = threading.Event()
+        self._read = self._seen = signature(app.config)  # of the files: as last read, as last looked at
         self._pause_reason = ""
         self._latest = app.clock.now()
         self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
@@ -91,6 +96,9 @@ class Service:
         self._metrics = Metrics()
         self._metrics.watch_engine(self._view)
         self._metrics.watch_store(app.store.counts)
+        self._activity = ActivityLog()
+        self._published = 0
+        self._page = StatusPage(self._site)
         self._watchdog = watchdog_interval(environ, os.getpid())
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(4)},
@@ -105,46 +113,57 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
-        with self._serving():
+        settings = self.app.config
+        if self._serves:
+            self._page.start(settings.web)
+        try:
+            self._observe()
             self._work()
+        finally:
+            self._page.stop()
 
     def _work(self) -> None:
-        watcher = threading.Thread(target=self._watch_configuration, name="configuration", daemon=True)
         for job, every in (
             (self._tick, self._timings.tick),
             (self._publish, self._timings.publish),
             (self._keep_house, self._timings.housekeeping),
             (self._renew_keys, self._timings.rekey),
             (self._steer, self._timings.steer),
+            (self._say_minute, self._timings.say),
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
         self._extraction.start()
         self._followers.follow(self.app.outputs)
-        watcher.start()
         self._scheduler.start()
         self._tell(READY=1, STATUS="polling")
-        logger.info("started", extra={"feeds": len(self.app.config.feeds)})
+        self._say_start()
         self._ended.wait()
         self._stop()
 
-    @contextmanager
-    def _serving(self) -> Iterator[None]:
-        """Serve status page, API and metrics where `[web] listen` says so."""
-        settings = self.app.config.web
-        self._observe()
-        if settings.address is None or not self._serves:
-            yield
-            return
-        site = web.create_app(
+    def _say_start(self) -> None:
+        config = self.app.config
+        logger.info(
+            "started",
+            extra={
+                "version": __version__,
+                "store": mask(config.storage.url),
+                "feeds": len(config.subscriptions()),
+                "page": self._page.address or "off",
+            },
+        )
+        note = contact_note(config)
+        if note is not None:
+            logger.warning(note)
+
+    def _site(self, token: str | None) -> Any:  # Any: an ASGI application
+        """Return status page, API and metrics for a token."""
+        return web.create_app(
             self.app.store,
             ready=self.is_ready,
             metrics=self._metrics,
             refresh=web.refresher(self.app.store),
-            token=web.read_token(settings.token_file),
+            token=token,
         )
-        with web.serve(site, web.listen(*settings.address)) as server:
-            logger.info("serving", extra={"address": web.address_of(server)})
-            yield
 
     def _observe(self) -> None:
         """Let every request and poll from now on be measured."""
@@ -155,6 +174,7 @@ class Service:
     def _on_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
         self._metrics.observe_poll(feed, record, recorded)
         self._steering.count(feed)
+        self._activity.note_poll(feed, record)
 
     def _view(self) -> EngineView:
         visits = self.app.visits
@@ -194,9 +214,12 @@ class Service:
     def _tick(self) -> None:
         if self._ended.is_set():
             return
+        self._look_at_files()
         if self._reload_wanted.is_set():
             self._reload_wanted.clear()
             self._reload()
+        if self._serves:
+            self._page.follow(self.app.config.web)
         try:
             self._look_after()
             self._check()
@@ -251,9 +274,12 @@ class Service:
 
     def _publish(self) -> None:
         try:
-            self.app.publish()
+            self._published += self.app.publish().delivered
         except (StorageError, OSError) as error:
             logger.warning("not published; tried again in a few seconds", extra={"reason": str(error)})
+
+    def _say_minute(self) -> None:
+        self._activity.say_minute(self.app.visits.totals, self._published)
 
     def _keep_house(self) -> None:
         try:
@@ -301,34 +327,37 @@ class Service:
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
-    def _watch_configuration(self) -> None:
-        path = self.app.config.path.resolve()
-        names = {path.name, "feeds.toml"}
-        rules = self.app.config.extraction.publishers_dir
-        folders = [path.parent, *([rules] if rules is not None and rules.is_dir() else [])]
-        debounce = self._timings.settled // timedelta(milliseconds=1)
-        for changes in watch(*folders, stop_event=self._ended, recursive=False, debounce=debounce):
-            changed = {Path(name) for _, name in changes}
-            if any(one.name in names or one.parent == rules for one in changed):
-                self._reload_wanted.set()
+    def _look_at_files(self) -> None:
+        """Ask for a reload once a changed file has stayed as it is for a tick: it may be written in steps."""
+        now = signature(self.app.config)
+        if now != self._read and now == self._seen:
+            self._reload_wanted.set()
+        self._seen = now
 
     def _reload(self) -> None:
-        """Read the configuration again; what is wrong leaves the running settings in force."""
+        """Read the configuration and the rules again; what is wrong leaves the running settings in force."""
         self._tell(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
+        self._read = signature(self.app.config)
         try:
-            config = self._load()
-            if config.config_hash != self.app.config.config_hash:
-                before = self.app.fetcher
-                self.app = reload_app(self.app, config)
-                self._rekey_from = time.monotonic() + self.app.visits.context.policy.lease.total_seconds()
-                self._observe()
-                self._followers.follow(self.app.outputs)
-                if before is not self.app.fetcher:
-                    self._close_later(before)
-                logger.info("configuration reloaded", extra={"file": str(config.path)})
+            self._apply(self._load())
         except AggregatorError as error:
             logger.error("configuration refused; the running settings stay", extra={"reason": str(error)})
         self._tell(READY=1)
+
+    def _apply(self, config: Config) -> None:
+        before = self.app.fetcher
+        self.app, changes = reload_app(self.app, config)
+        self._read = signature(config)
+        if not changes:
+            logger.info("configuration read again; nothing changed", extra={"file": str(config.path)})
+            return
+        self._rekey_from = time.monotonic() + self.app.visits.context.policy.lease.total_seconds()
+        self._observe()
+        self._followers.follow(self.app.outputs)
+        if before is not self.app.fetcher:
+            self._close_later(before)
+        logger.info("configuration reloaded", extra={"file": str(config.path)})
+        say_changes("changed", changes)
 
     def _close_later(self, fetcher: HttpFetcher) -> None:
         """Close what visits under way may still use, once they have ended."""

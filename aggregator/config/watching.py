@@ -1,0 +1,57 @@
+"""Which files a running process reads, and how to notice that one of them changed: by asking the file system.
+
+A stat a second sees what notifications miss: a folder that is made later, a link that is switched, another file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from aggregator.config.files import FEEDS_FILE
+from aggregator.config.settings import Config
+
+_RULES = ("*.toml", "*.txt")
+
+Signature = tuple[tuple[str, tuple[int, ...]], ...]  # of each file: device, inode, size, times of content and of state
+
+
+def signature(config: Config) -> Signature:
+    """Return what changes when a file changes that `config` was read from; links are followed."""
+    found = []
+    for path in (*_settings_files(config), *rule_files(config)):
+        try:
+            facts = path.stat()
+        except OSError:
+            continue
+        stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        found.append((str(path), stamp))
+    return tuple(found)
+
+
+def rules_digest(config: Config) -> str:
+    """Return a hash of the operator's rule files."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in rule_files(config):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def rule_files(config: Config) -> Iterator[Path]:
+    """Yield the operator's publisher rules and site-config files; a folder may be missing."""
+    for folder, pattern in zip(
+        (config.extraction.publishers_dir, config.extraction.site_config_dir), _RULES, strict=True
+    ):
+        if folder is not None:
+            yield from sorted(folder.glob(pattern))
+
+
+def _settings_files(config: Config) -> Iterator[Path]:
+    yield from (config.path, config.path.with_name(FEEDS_FILE))
+    if config.web.token_file is not None:
+        yield config.web.token_file

@@ -1,0 +1,74 @@
+"""What the daemon says at its default level: feeds that begin or end failing, and one line a minute."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from aggregator.models.records import Feed, FeedStatus
+from aggregator.ports.store_records import PollRecord
+
+logger = logging.getLogger("aggregator.service")
+
+_LINES_A_MINUTE = 20  # of feeds; the rest is counted: an outage of our own network concerns them all
+_SHOWN = 20  # changes of one reload
+_TOTALS = {
+    "polled": "feeds_polled",
+    "unchanged": "feeds_unchanged",
+    "failed": "feeds_failed",
+    "entries": "entries_new",
+    "articles": "articles_new",
+    "updated": "articles_updated",
+    "duplicates": "articles_duplicate",
+    "pages_failed": "pages_failed",
+}
+
+
+class ActivityLog:
+    """Remembers what was said in this minute. For any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._before: Counter[str] = Counter()
+        self._told = 0
+        self._untold = Counter[str]()
+
+    def note_poll(self, feed: Feed, record: PollRecord) -> None:
+        """Say when a feed begins or ends to fail."""
+        was, state = feed.state, record.state
+        begins = state.failures > 0 and was.failures == 0
+        ends = state.failures == 0 and was.failures > 0 and state.status is FeedStatus.OK
+        if not begins and not ends:
+            return
+        with self._lock:
+            self._told += 1
+            if self._told > _LINES_A_MINUTE:
+                self._untold["more_begin_to_fail" if begins else "more_work_again"] += 1
+                return
+        name = feed.name or state.title or feed.url
+        if begins:
+            cause = None if state.cause is None else state.cause.value
+            logger.warning("feed fails", extra={"feed": name, "cause": cause, "detail": state.detail})
+        else:
+            since = None if was.failing_since is None else f"{was.failing_since:%Y-%m-%d %H:%M:%SZ}"
+            logger.info("feed works again", extra={"feed": name, "failing_since": since})
+
+    def say_minute(self, totals: Mapping[str, int], published: int) -> None:
+        """Say what was done since the last call; nothing if nothing was."""
+        with self._lock:
+            now = Counter({name: totals.get(total, 0) for name, total in _TOTALS.items()} | {"published": published})
+            done = (now - self._before) + self._untold
+            self._before, self._told, self._untold = now, 0, Counter()
+        if done:
+            logger.info("in the last minute", extra=dict(done))
+
+
+def say_changes(message: str, changes: Iterable[str]) -> None:
+    """Write each change on a line of its own, many of them cut short."""
+    lines = tuple(changes)
+    for line in lines[:_SHOWN]:
+        logger.info(message, extra={"change": line})
+    if len(lines) > _SHOWN:
+        logger.info(message, extra={"change": f"and {len(lines) - _SHOWN} more"})
