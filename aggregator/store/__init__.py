@@ -71,9 +71,9 @@ from aggregator.store.lifecycle.copying import copy_store
 from aggregator.store.lifecycle.opening import open_database, upgrade
 from aggregator.store.lifecycle.process_lock import ProcessLock, file_lock
 from aggregator.store.polls import history as outcomes
-from aggregator.store.polls import matching as sighted
+from aggregator.store.polls import matching
 from aggregator.store.polls import record as polls
-from aggregator.store.polls.plan import prepare
+from aggregator.store.polls.matching import poll_draft
 from aggregator.store.queue import clock_steps as stepping
 from aggregator.store.queue import feeds, fleet, hosts, page_parts, pages
 from aggregator.store.queue import fetched_pages as extraction
@@ -212,7 +212,7 @@ class SqlStore:
 
     def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
         """Return when this feed first showed each entry, or another one of the same page; None: never."""
-        return self._db.read(lambda tx: sighted.first_seen(tx, feed_id, sightings))
+        return self._db.read(lambda tx: matching.first_seen(tx, feed_id, sightings))
 
     def due_pages(
         self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
@@ -243,7 +243,7 @@ class SqlStore:
         if outcomes.is_bare(claim, record):
             return self._db.write_each(outcomes.record_bare_polls, (claim, record))
         try:
-            return self._db.write_each(polls.record_polls, prepare(claim, record))
+            return self._db.write_each(polls.record_polls, poll_draft(claim, record))
         except LeaseLostError:
             return None
 

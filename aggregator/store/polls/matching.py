@@ -1,16 +1,15 @@
-"""Sightings against what the store knows of their feed: which entry is which, also where ids do not hold.
+"""Matches the entries of a poll with the entries that the store knows of the feed, also where ids do not hold.
 
-An entry under an id that is not known is one of the feed's older entries when it leads to the same page, or, where the
-feed's own text is the article, when it says the same words or has the same page and title; and when that older one is
-not in the document itself. So ids that change from poll to poll, or that the parser no longer trusts, make no entry
-new.
+An entry under an unknown id is one of the feed's older entries when it leads to the same page, or, where the feed's own
+text is the article, when it has the same words or the same page and title; and only when that older entry is not in the
+document itself. So ids that change from poll to poll, or that the parser no longer trusts, make no entry new.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,55 +19,126 @@ from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
 from aggregator.identity.parameters import differ_in_values
 from aggregator.models.records import OWN_CONTENT, EvidenceKind, FeedId, Key
-from aggregator.ports.store_records import Decision, Sighting
-from aggregator.store.articles.rows import ArticleDraft
+from aggregator.ports.store_records import Claim, Decision, PollRecord, Sighting
+from aggregator.store.articles.rows import ArticleDraft, draft_of
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import load_entry_rest
+from aggregator.store.db.codec import dump_entry_rest, load_entry_rest
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import entry_hash
 from aggregator.store.db.schema import FAILED, entries, pages
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.urls import registrable_domain
 
+# --- before the transaction -------------------------------------------------------------------------------------------
 
-@dataclass(slots=True)
-class Sighted:
-    """One sighting on its way: what the store knows about its entry, where it leads."""
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """A sighting with everything that can be computed before the transaction."""
 
     sighting: Sighting
     entry_hash: bytes
     key: Key | None
-    key_hash: bytes
-    rest: str  # what no column of `entries` holds
-    draft: ArticleDraft | None  # the article that was read along with it
-    known: Row[Any] | None = None  # the entry as it was
-    page_id: int | None = None
-    has_new_page: bool = False
-    is_recognised: bool = False  # by its page, under another id: what it says of its addresses is heeded again
-    is_renamed: bool = False  # nothing is new but the value of a parameter in its link, and its times: the page stays
-
-    def anew(self) -> Sighted:
-        """Return it as it was before anything was looked up."""
-        return Sighted(self.sighting, self.entry_hash, self.key, self.key_hash, self.rest, self.draft)
+    key_hash: bytes  # empty without a key
+    rest: str  # the fields of the entry that have no column in `entries`
+    article: ArticleDraft | None  # the article, if the feed brought it whole
 
     @property
     def url_hash(self) -> bytes:
-        """The hash of the address; empty where there is none."""
+        """The hash of the address; empty without an address."""
         return b"" if self.sighting.identity is None else key_hash(self.sighting.identity.url)
+
+
+@dataclass(frozen=True, slots=True)
+class PollDraft:
+    """A poll with everything that can be computed before the transaction, while nobody waits."""
+
+    claim: Claim
+    record: PollRecord
+    entries: tuple[EntryDraft, ...]  # one for each entry id
+
+    @property
+    def at(self) -> datetime:
+        """When the feed was polled."""
+        return self.record.outcome.at
+
+
+def poll_draft(claim: Claim, record: PollRecord) -> PollDraft:
+    """Return the draft of a poll."""
+    by_hash: dict[bytes, Sighting] = {}
+    for sighting in record.sightings:
+        by_hash.setdefault(entry_hash(sighting.entry.entry_id), sighting)
+    return PollDraft(claim, record, tuple(entry_draft(hashed, sighting) for hashed, sighting in by_hash.items()))
+
+
+def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:
+    """Return the draft of an entry."""
+    key = _key_of(sighting)
+    return EntryDraft(
+        sighting=sighting,
+        entry_hash=hashed,
+        key=key,
+        key_hash=b"" if key is None else key_hash(key),
+        rest=dump_entry_rest(sighting.entry),
+        article=None if sighting.article is None else draft_of(sighting.article),
+    )
+
+
+# --- within the transaction -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedEntry:
+    """An entry of the poll with the row of the entry that it is; `known` None: the entry is new."""
+
+    draft: EntryDraft
+    entry_hash: bytes  # of the known entry, if that has another id
+    known: Row[Any] | None = None
+    is_recognised: bool = False  # by its page, under another id: its addresses are noted again
+    is_renamed: bool = False  # nothing is new but the value of a parameter in its link, and its times: the page stays
+
+    @property
+    def sighting(self) -> Sighting:
+        """What the poll saw."""
+        return self.draft.sighting
+
+    @property
+    def key(self) -> Key | None:
+        """The key that its address means."""
+        return self.draft.key
+
+    @property
+    def key_hash(self) -> bytes:
+        """The hash of the key."""
+        return self.draft.key_hash
 
     @property
     def is_changed(self) -> bool:
-        """Tell whether this is an entry that we have, with other words."""
+        """Tell whether the entry is known with other words."""
         return self.known is not None and self.known.content_hash != self.sighting.content_hash
 
     @property
     def is_settled(self) -> bool:
-        """Tell whether this is an entry that we have, unchanged, with its page."""
+        """Tell whether the entry is known, unchanged, and has its page: nothing is written for it."""
         if self.known is not None and self.is_renamed:
             return bool(self.known.updated_at == self.sighting.entry.updated_at)
         if self.known is None or self.is_changed or self.is_recognised:
             return False
-        return self.page_id is not None or self.key is None
+        return self.known.page_id is not None or self.key is None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedPoll:
+    """A poll whose entries are matched; `is_first`: nothing was recorded of the feed before."""
+
+    draft: PollDraft
+    entries: tuple[MatchedEntry, ...]
+    is_first: bool
+
+    @property
+    def unsettled(self) -> list[MatchedEntry]:
+        """The entries for which something is written."""
+        return [one for one in self.entries if not one.is_settled]
 
 
 KNOWN: Final = (  # what is asked of entries that are known
@@ -92,35 +162,38 @@ _of_words: Final = (
 )
 
 
-def recognise(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], at: datetime) -> None:
-    """Give entries under unknown ids the older entry of the feed that they are; the decision log tells of it."""
-    unknown = [one for one in sighted if one.known is None]
-    paged = {id(one) for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
-    shown = {one.entry_hash for one in sighted}
-    for query, told in (
-        (_of_pages, [(one.key_hash, one) for one in unknown if id(one) in paged]),
+def recognise(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], at: datetime) -> list[MatchedEntry]:
+    """Match entries under unknown ids with older entries of the feed, and note that in the decisions."""
+    unknown = [one for one in matched if one.known is None]
+    paged = {one.entry_hash for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
+    shown = {one.entry_hash for one in matched}
+    recognised: dict[bytes, MatchedEntry] = {}
+    for query, named in (
+        (_of_pages, [(one.key_hash, one) for one in unknown if one.entry_hash in paged]),
         (_of_words, [(one.sighting.content_hash, one) for one in unknown if _is_told_by_words(one)]),
     ):
-        older = _older(tx, query, feed_id, (value for value, _ in told), shown)
-        for value, one in told:
-            row = next((row for row in older[value] if one.known is None and _may_be(one, row)), None)
-            if row is not None:
+        older = _older(tx, query, feed_id, (value for value, _ in named), shown)
+        for value, one in named:
+            row = next((row for row in older[value] if _may_be(one, row)), None)
+            if row is not None and one.entry_hash not in recognised:
                 older[value].remove(row)
-                one.known, one.is_recognised = row, id(one) in paged
-                one.entry_hash, one.page_id = row.entry_hash, row.page_id
-    told_of = [
+                recognised[one.entry_hash] = replace(
+                    one, known=row, entry_hash=row.entry_hash, is_recognised=one.entry_hash in paged
+                )
+    made = [
         Decision(url=one.sighting.url, key=one.key, verdict="known", rule="another entry id")
-        for one in unknown
-        if one.known is not None and one.sighting.url is not None and id(one) in paged
+        for one in recognised.values()
+        if one.is_recognised and one.sighting.url is not None
     ]
-    record_decisions(tx, f"entry ids of feed {feed_id}", told_of, at)
+    record_decisions(tx, f"entry ids of feed {feed_id}", made, at)
+    return [recognised.get(one.entry_hash, one) for one in matched]
 
 
-def _is_told_by_words(one: Sighted) -> bool:
+def _is_told_by_words(one: MatchedEntry) -> bool:
     return one.sighting.from_feed or one.key is None or one.key.startswith(OWN_CONTENT)
 
 
-def _may_be(one: Sighted, row: Row[Any]) -> bool:
+def _may_be(one: MatchedEntry, row: Row[Any]) -> bool:
     """Return whether an entry can be the older one in `row`: where the feed's text is the article, links are shared."""
     if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
         return True
@@ -146,25 +219,28 @@ _words: Final = (
 )
 
 
-def recognise_renamed(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted]) -> None:
+def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry]) -> list[MatchedEntry]:
     """Mark known entries with the same title and text whose link differs in the value of a parameter alone.
 
     Nothing is asked for them: some feeds give each poll a value of its own. If the page failed, the new link is tried.
     """
     likely = {
-        one.entry_hash: one
-        for one in sighted
-        if one.known is not None and one.is_changed and one.page_id is not None and one.known.link is not None
+        one.entry_hash: one.sighting.entry
+        for one in matched
+        if one.known is not None and one.is_changed and one.known.page_id is not None and one.known.link is not None
         if one.known.title == one.sighting.entry.title and one.sighting.entry.link is not None
         if differ_in_values(one.known.link, one.sighting.entry.link)
     }
-    for row in tx.all_of(_words, likely, {"feed": feed_id}):
-        one = likely[row.entry_hash]
-        one.is_renamed = all(
-            before == getattr(one.sighting.entry, name)
+    renamed = {
+        row.entry_hash
+        for row in tx.all_of(_words, likely, {"feed": feed_id})
+        if all(
+            before == getattr(likely[row.entry_hash], name)
             for name, before in load_entry_rest(row.rest).items()
             if name in ("summary", "content", "content_id")
         )
+    }
+    return [replace(one, is_renamed=True) if one.entry_hash in renamed else one for one in matched]
 
 
 # --- entries that moved -----------------------------------------------------------------------------------------------
@@ -172,14 +248,14 @@ def recognise_renamed(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighte
 _led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages.c.id))
 
 
-def edges_of_moved(tx: Transaction, sighted: Iterable[Sighted], feed_host: str) -> set[Edge]:
+def edges_of_moved(tx: Transaction, matched: Iterable[MatchedEntry], feed_host: str) -> set[Edge]:
     """Return the evidence of entries that lead elsewhere now, under their id and title: a slug was corrected.
 
     An id that stands for whatever is on top has a new title with each story.
     """
     moved = [
         (one, one.known.page_id)
-        for one in sighted
+        for one in matched
         if one.known is not None and one.is_changed and not one.is_recognised and not one.is_renamed
         if one.known.page_id is not None
         if one.key is not None and one.known.title == one.sighting.entry.title

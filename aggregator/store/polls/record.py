@@ -1,4 +1,4 @@
-"""The outcome of polls: feed state, history, entries and new pages in one transaction."""
+"""Records the outcome of polls: feed state, history, entries and new pages, in one transaction."""
 
 from __future__ import annotations
 
@@ -23,56 +23,47 @@ from aggregator.store.identity.decisions import record_all_decisions
 from aggregator.store.identity.partition import note_edges, note_urls, repartition
 from aggregator.store.identity.wordpress import note_short_links
 from aggregator.store.polls.history import save_feeds
-from aggregator.store.polls.matching import edges_of_moved
-from aggregator.store.polls.plan import Plan, Prepared, apart, look_up_entries, plan
+from aggregator.store.polls.matching import MatchedEntry, MatchedPoll, PollDraft, edges_of_moved
+from aggregator.store.polls.plan import PollWrite, match_entries, plan_polls, split_disjoint
 from aggregator.store.queue.hosts import host_ids, lock_hosts, lower_feeds_due, lower_pages_due
 
 
-def record_polls(tx: Transaction, polled: Sequence[Prepared]) -> Sequence[PollRecorded]:
-    """Save the whole outcome of each poll; what comes of them is what one after the other would give.
+def record_polls(tx: Transaction, drafts: Sequence[PollDraft]) -> Sequence[PollRecorded]:
+    """Save the whole outcome of each poll; the result is the same as of one after the other.
 
-    Polls that have no page in common are saved in as many statements as one of them.
+    Polls that have no address in common are saved in as many statements as one of them.
 
     Raises:
         LeaseLostError: a claim is lost; the transaction must not be committed.
     """
     recorded: dict[int, PollRecorded] = {}
-    left = [Plan(number, prepared) for number, prepared in enumerate(polled)]
+    left: Sequence[int] = range(len(drafts))
     while left:
-        together, left = apart(left)
-        for poll, outcome in zip(together, _record(tx, together), strict=True):
-            recorded[poll.number] = outcome
-    return [recorded[number] for number in range(len(polled))]
+        disjoint, left = split_disjoint(drafts, left)
+        recorded |= zip(disjoint, _record(tx, [drafts[number] for number in disjoint]), strict=True)
+    return [recorded[number] for number in range(len(drafts))]
 
 
-def _record(tx: Transaction, polls: Sequence[Plan]) -> list[PollRecorded]:
-    at = max(poll.at for poll in polls)
-    look_up_entries(tx, polls)
-    _heed_evidence(tx, polls, at)
-    plan(tx, polls)
-    names = {poll.record.host for poll in polls} | {poll.host_of(one.sighting) for poll in polls for one in poll.new}
-    ids = host_ids(tx, names)
+def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
+    at = max(draft.at for draft in drafts)
+    matched = match_entries(tx, drafts)
+    _note_evidence(tx, matched, at)
+    polls = plan_polls(tx, matched)
+    names = {poll.record.host for poll in polls}
+    ids = host_ids(tx, names | {poll.host_of(one.sighting) for poll in polls for one in poll.new.values()})
     due = _due_hosts(polls, ids)
     tokens = lock_hosts(tx, {*(poll.claim.host_id for poll in polls), *(ids[poll.record.host] for poll in polls), *due})
     for poll in polls:
         if tokens.get(poll.claim.host_id) != poll.claim.token:
             raise LeaseLostError(poll.claim.host)
     added = _add_pages(tx, polls, ids)
-    for one in (one for poll in polls for one in poll.sighted if one.key_hash in added):
-        one.page_id = added[one.key_hash].id
-    _save_entries(tx, polls)
-    tx.run_all(_revisit, [{"page": page, "at": revisit_at} for poll in polls for page, _, revisit_at in poll.revisits])
-    tx.run_all(_extract_again, [{"page": page} for poll in polls for page, _ in poll.again])
-    tx.run_all(_fetch_after_all, [{"page": page, "at": poll.at} for poll in polls for page, _ in poll.to_fetch])
+    _save_entries(tx, polls, added)
+    _work_on_pages(tx, polls)
     for host_id, pages_at in sorted(due.items()):
         lower_pages_due(tx, host_id, pages_at)
-    record_all_decisions(tx, [poll.said for poll in polls], at)
-    articles = _record_along(tx, polls, added)
-    open_ones = [one for poll in polls for one in poll.sighted if not one.is_settled]
-    untold = [
-        one.sighting for one in open_ones if not one.is_renamed and not (one.has_new_page and one.page_id in articles)
-    ]
-    note_urls(tx, [sighting.identity for sighting in untold if sighting.identity], at)
+    record_all_decisions(tx, [poll.decisions for poll in polls], at)
+    articles = _record_articles(tx, polls, added)
+    _note_addresses(tx, polls, added, articles, at)
     for poll in polls:
         if ids[poll.record.host] != poll.claim.host_id:
             lower_feeds_due(tx, ids[poll.record.host], poll.record.state.due_at)
@@ -82,28 +73,54 @@ def _record(tx: Transaction, polls: Sequence[Plan]) -> list[PollRecorded]:
     return recorded
 
 
-def _record_along(
-    tx: Transaction, polls: Sequence[Plan], added: Mapping[bytes, Row[Any]]
+def _record_articles(
+    tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]
 ) -> dict[PageId, ArticleRecorded]:
-    """Record the articles that were read along with the feeds, of pages that nobody added before."""
-    texts = [
+    """Record the articles that the feeds brought whole, of pages that no other feed added first."""
+    writes = [
         ArticleWrite(added[hashed], draft, tx.now)
         for poll in polls
-        for hashed, draft in poll.along.items()
+        for hashed, draft in poll.articles.items()
         if added[hashed].feed_id == poll.record.feed_id
     ]
-    return record_with_poll(tx, texts) if texts else {}
+    return record_with_poll(tx, writes) if writes else {}
+
+
+def _note_addresses(
+    tx: Transaction,
+    polls: Sequence[PollWrite],
+    added: Mapping[bytes, Row[Any]],
+    articles: Mapping[PageId, ArticleRecorded],
+    at: datetime,
+) -> None:
+    """Keep the addresses of entries, except those that were kept with an article just now."""
+    identities = [
+        one.sighting.identity
+        for poll in polls
+        for one in poll.matched.unsettled
+        if one.sighting.identity is not None and not one.is_renamed
+        if poll.new.get(one.key_hash) is not one or added[one.key_hash].id not in articles
+    ]
+    note_urls(tx, identities, at)
 
 
 def _recorded(
-    poll: Plan, ids: Mapping[str, HostId], added: Mapping[bytes, Row[Any]], articles: Mapping[PageId, ArticleRecorded]
+    poll: PollWrite,
+    ids: Mapping[str, HostId],
+    added: Mapping[bytes, Row[Any]],
+    articles: Mapping[PageId, ArticleRecorded],
 ) -> PollRecorded:
-    new_pages = [(PageId(added[one.key_hash].id), ids[poll.host_of(one.sighting)]) for one in poll.new]
+    new_pages = [(PageId(added[hashed].id), ids[poll.host_of(one.sighting)]) for hashed, one in poll.new.items()]
     waiting = [(page, host) for page, host in new_pages if page not in articles]
-    waiting += [(PageId(page_id), HostId(host_id)) for page_id, host_id in (*poll.again, *poll.to_fetch)]
+    waiting += [
+        (PageId(work.page_id), HostId(work.host_id))
+        for kind in ("extract", "fetch")
+        for work in poll.work
+        if work.kind == kind
+    ]
     return PollRecorded(
-        entries_new=sum(one.known is None for one in poll.sighted),
-        entries_changed=sum(one.is_changed for one in poll.sighted),
+        entries_new=sum(one.known is None for one in poll.matched.entries),
+        entries_changed=sum(one.is_changed for one in poll.matched.entries),
         new_pages=tuple(waiting),
         host_id=ids[poll.record.host],
         known=poll.known,
@@ -111,16 +128,16 @@ def _recorded(
     )
 
 
-def _heed_evidence(tx: Transaction, polls: Sequence[Plan], at: datetime) -> None:
+def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> None:
     """Keep what the entries say about their addresses."""
-    open_ones = [one for poll in polls for one in poll.sighted if not one.is_settled]
-    edges = {edge for one in open_ones for edge in one.sighting.edges}
+    unsettled = [one for poll in polls for one in poll.unsettled]
+    edges = {edge for one in unsettled for edge in one.sighting.edges}
     for poll in polls:
-        edges |= edges_of_moved(tx, poll.sighted, poll.record.host)
+        edges |= edges_of_moved(tx, poll.entries, poll.draft.record.host)
     keys = {key for edge in edges for key in (edge.key, edge.other)}
-    links = note_short_links(tx, keys | {one.key for one in open_ones if one.key is not None})
-    is_read_along = any(one.sighting.article is not None for poll in polls for one in poll.sighted)
-    if edges or links or is_read_along:
+    links = note_short_links(tx, keys | {one.key for one in unsettled if one.key is not None})
+    has_articles = any(one.draft.article is not None for poll in polls for one in poll.entries)
+    if edges or links or has_articles:
         tx.dialect.lock_identity(tx.conn)
     if not edges and not links:
         return
@@ -128,13 +145,14 @@ def _heed_evidence(tx: Transaction, polls: Sequence[Plan], at: datetime) -> None
     repartition(tx, keys | links, at)
 
 
-def _due_hosts(polls: Sequence[Plan], ids: Mapping[str, HostId]) -> dict[HostId, datetime]:
-    """Return which hosts get pages, due when at the latest."""
+def _due_hosts(polls: Sequence[PollWrite], ids: Mapping[str, HostId]) -> dict[HostId, datetime]:
+    """Return the hosts that get pages, each with the time of its earliest page."""
     due: dict[HostId, datetime] = {}
     for poll in polls:
-        wanted = [(HostId(host_id), poll.at) for _, host_id in poll.to_fetch]
-        wanted += [(HostId(host_id), revisit_at) for _, host_id, revisit_at in poll.revisits]
-        wanted += [(ids[poll.host_of(one.sighting)], poll.at) for one in poll.new if not one.sighting.from_feed]
+        wanted = [(HostId(work.host_id), work.at) for work in poll.work if work.kind != "extract"]
+        wanted += [
+            (ids[poll.host_of(one.sighting)], poll.at) for one in poll.new.values() if not one.sighting.from_feed
+        ]
         for host_id, at in wanted:
             due[host_id] = min(at, due.get(host_id, at))
     return due
@@ -167,29 +185,37 @@ _fetch_after_all: Final = (
 )
 
 
-def _add_pages(tx: Transaction, polls: Sequence[Plan], ids: Mapping[str, HostId]) -> dict[bytes, Row[Any]]:
-    """Insert the pages; another poll may have been faster. Returns them by key hash."""
+def _work_on_pages(tx: Transaction, polls: Sequence[PollWrite]) -> None:
+    """Make known pages due again, by what is done with them."""
+    work = [one for poll in polls for one in poll.work]
+    tx.run_all(_revisit, [{"page": one.page_id, "at": one.at} for one in work if one.kind == "revisit"])
+    tx.run_all(_extract_again, [{"page": one.page_id} for one in work if one.kind == "extract"])
+    tx.run_all(_fetch_after_all, [{"page": one.page_id, "at": one.at} for one in work if one.kind == "fetch"])
+
+
+def _add_pages(tx: Transaction, polls: Sequence[PollWrite], ids: Mapping[str, HostId]) -> dict[bytes, Row[Any]]:
+    """Insert the new pages and return them by key hash; another poll may have added one of them first."""
     rows = []
-    for poll, one in [(its, new) for its in polls for new in its.new]:
-        identity, is_along = one.sighting.identity, one.key_hash in poll.along
+    for poll, hashed, one in [(its, hashed, new) for its in polls for hashed, new in its.new.items()]:
+        identity, is_done = one.sighting.identity, hashed in poll.articles
         url = one.sighting.url or (identity.url if identity is not None else "")
         rows.append(
             {
-                "key_hash": one.key_hash,
+                "key_hash": hashed,
                 "key": one.key,
                 "url": url,
                 "host_id": ids[poll.host_of(one.sighting)],
                 "target": url,
                 "hops": "",
-                "state": "done" if is_along else "fetched" if one.sighting.from_feed else "due",
-                "article_id": article_id(one.key) if is_along else None,
+                "state": "done" if is_done else "fetched" if one.sighting.from_feed else "due",
+                "article_id": article_id(one.key) if is_done and one.key is not None else None,
                 "due_at": poll.at,
                 "first_seen": poll.at,
                 "feed_id": poll.record.feed_id,
             }
         )
     tx.add(pages, rows)
-    return {row.key_hash: row for row in tx.all_of(_added, (new.key_hash for its in polls for new in its.new))}
+    return {row.key_hash: row for row in tx.all_of(_added, (hashed for poll in polls for hashed in poll.new))}
 
 
 _added: Final = select(*PAGE_COLUMNS, pages.c.key_hash).where(any_of(pages.c.key_hash))
@@ -203,7 +229,7 @@ def _upsert_entry(dialect: str) -> Insert:
     return statement.on_conflict_do_update(index_elements=[entries.c.feed_id, entries.c.entry_hash], set_=replaced)
 
 
-def _save_entries(tx: Transaction, polls: Sequence[Plan]) -> None:
+def _save_entries(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]) -> None:
     rows = [
         {
             "feed_id": poll.record.feed_id,
@@ -214,12 +240,19 @@ def _save_entries(tx: Transaction, polls: Sequence[Plan]) -> None:
             "published_at": one.sighting.entry.published_at,
             "updated_at": one.sighting.entry.updated_at,
             "content_hash": one.sighting.content_hash,
-            "rest": one.rest,
-            "page_id": one.page_id,
+            "rest": one.draft.rest,
+            "page_id": _page_id(poll, one, added),
             "first_seen": poll.at,
         }
         for poll in polls
-        for one in poll.sighted
-        if not one.is_settled
+        for one in poll.matched.unsettled
     ]
     tx.run_all(_upsert_entry(tx.dialect.name), rows)
+
+
+def _page_id(poll: PollWrite, one: MatchedEntry, added: Mapping[bytes, Row[Any]]) -> int | None:
+    """Return the page of an entry: a new one, the one that was found for it, or the one that it had."""
+    if one.key_hash in added:
+        return int(added[one.key_hash].id)
+    had = None if one.known is None else one.known.page_id
+    return poll.page_ids.get(one.entry_hash, had)

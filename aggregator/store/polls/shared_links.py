@@ -13,16 +13,14 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 
-from aggregator.identity.identify import key_hash
 from aggregator.identity.own_entries import own_identity
 from aggregator.models.records import OWN_CONTENT, Entry, FeedId, Identity
 from aggregator.ports.store_records import ArticleRecord, Decision, Sighting
-from aggregator.store.articles.rows import draft_of
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_entry_rest
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import entries, feeds, pages
-from aggregator.store.polls.matching import Sighted
+from aggregator.store.polls.matching import MatchedEntry, entry_draft
 
 _SHARED: Final = "shared link"
 
@@ -50,41 +48,40 @@ _of_pages: Final = _with_pages.where(any_of(entries.c.page_id))
 _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 
 
-def keep_apart(tx: Transaction, feed_id: FeedId, sighted: Sequence[Sighted], *, is_known: bool) -> None:
+def keep_apart(
+    tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], *, is_known: bool
+) -> list[MatchedEntry]:
     """Give entries that share the link of another one, and nothing else, a key of their own."""
-    sharing = [one for one in sighted if _may_share(one)]
+    sharing = [one for one in matched if _may_share(one)]
     if not sharing or (not is_known and len({one.key_hash for one in sharing}) == len(sharing)):
-        return
+        return list(matched)
     rows = _rows_of(tx, feed_id, sharing) if is_known else []
     own_keys = {row.entry_hash for row in rows if row.key.startswith(OWN_CONTENT)}
     owners: defaultdict[bytes, list[tuple[bytes, _Words]]] = defaultdict(list)
     for row in rows:
         if not row.key.startswith(OWN_CONTENT):
             owners[row.key_hash].append((row.entry_hash, _words_of_row(row)))
-    urls: Sequence[Row[Any]] = ()
+    apart: dict[bytes, MatchedEntry] = {}
     for one in sharing:
         words, mine = _words_of(one.sighting.entry), owners[one.key_hash]
         others = [theirs for hashed, theirs in mine if hashed != one.entry_hash]
         is_owner = len(others) < len(mine)
         if one.entry_hash in own_keys or (others and not is_owner and not any(map(words.are_those_of, others))):
-            urls = urls or tx.all(_feed_url, {"feed": feed_id})
-            _give_own_key(one, urls[0].url)
+            apart[one.entry_hash] = _with_own_key(one, tx.run(_feed_url, {"feed": feed_id}).scalar_one())
             continue
         if others and not is_owner and words not in others:
-            decision = Decision(
-                url=one.sighting.url or "", key=one.key, verdict="merged", rule=f"{_SHARED}, same title"
-            )
-            one.sighting = replace(one.sighting, decisions=(decision,))
+            apart[one.entry_hash] = _merged(one)
         mine.append((one.entry_hash, words))
+    return [apart.get(one.entry_hash, one) for one in matched]
 
 
-def _may_share(one: Sighted) -> bool:
+def _may_share(one: MatchedEntry) -> bool:
     if not one.sighting.from_feed or one.key is None or one.key.startswith(OWN_CONTENT):
         return False
     return one.known is None or one.is_changed
 
 
-def _rows_of(tx: Transaction, feed_id: FeedId, sharing: Sequence[Sighted]) -> list[Row[Any]]:
+def _rows_of(tx: Transaction, feed_id: FeedId, sharing: Sequence[MatchedEntry]) -> list[Row[Any]]:
     """Return the feed's entries on the pages of `sharing`, by their links or by what they led to before."""
     known = {one.known.page_id for one in sharing if one.known is not None and one.known.page_id is not None}
     rows = tx.all_of(_of_links, {one.key_hash for one in sharing}, {"feed": feed_id})
@@ -101,13 +98,15 @@ def _words_of_row(row: Row[Any]) -> _Words:
     return _Words(row.title, rest["content"] or rest["summary"])
 
 
-def _give_own_key(one: Sighted, feed_url: str) -> None:
+def _merged(one: MatchedEntry) -> MatchedEntry:
+    decision = Decision(url=one.sighting.url or "", key=one.key, verdict="merged", rule=f"{_SHARED}, same title")
+    return replace(one, draft=replace(one.draft, sighting=replace(one.sighting, decisions=(decision,))))
+
+
+def _with_own_key(one: MatchedEntry, feed_url: str) -> MatchedEntry:
     sighting = one.sighting
     identity = own_identity(feed_url, sighting.entry.entry_id, sighting.url or feed_url)
-    one.sighting = _under(sighting, identity)
-    one.key = identity.key
-    one.key_hash = b"" if identity.key is None else key_hash(identity.key)
-    one.draft = None if one.sighting.article is None else draft_of(one.sighting.article)
+    return replace(one, draft=entry_draft(one.draft.entry_hash, _under(sighting, identity)))
 
 
 def _under(sighting: Sighting, identity: Identity) -> Sighting:

@@ -23,7 +23,7 @@ from aggregator.ports.store_records import ArticleOutcome, Claim, Collected, Pol
 from aggregator.store import SqlStore
 from aggregator.store.db.database import Database
 from aggregator.store.lifecycle.opening import open_database
-from aggregator.store.polls.plan import prepare
+from aggregator.store.polls.matching import poll_draft
 from aggregator.store.polls.record import record_polls
 from tests.support.answers import fetched
 from tests.support.databases import ReusedStore
@@ -157,8 +157,8 @@ def test_together_or_one_by_one_is_the_same(
 
 def record(opened: Database, polled: Sequence[tuple[Claim, PollRecord]], *, together: bool) -> Sequence[PollRecorded]:
     if together:
-        return opened.write(lambda tx: record_polls(tx, [prepare(*one) for one in polled]))
-    return [opened.write(lambda tx, one=one: record_polls(tx, [prepare(*one)])[0]) for one in polled]  # type: ignore[misc]
+        return opened.write(lambda tx: record_polls(tx, [poll_draft(*one) for one in polled]))
+    return [opened.write(lambda tx, one=one: record_polls(tx, [poll_draft(*one)])[0]) for one in polled]  # type: ignore[misc]
 
 
 def test_a_lost_claim_among_them_is_no_reason_to_save_the_others_wrongly(reused: ReusedStore) -> None:
@@ -169,7 +169,7 @@ def test_a_lost_claim_among_them_is_no_reason_to_save_the_others_wrongly(reused:
     reused.clock.pass_(timedelta(hours=1))
     claim(store, second.host)
     with database(reused) as opened, pytest.raises(LeaseLostError):
-        opened.write(lambda tx: record_polls(tx, [prepare(*one) for one in polled]))
+        opened.write(lambda tx: record_polls(tx, [poll_draft(*one) for one in polled]))
     assert store.counts().entries == 0
     assert store.record_poll(*polled[1]) is None
     assert store.record_poll(*polled[0]) is not None
