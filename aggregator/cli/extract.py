@@ -174,7 +174,16 @@ _NOTHING: dict[str, object] = (
     dict.fromkeys(("id", "url"))
     | {"urls": [], "key": None, "title": "", "authors": [], "date": ""}
     | dict.fromkeys(("published", "date_source", "updated", "source", "change_seq", "first_seen", "language", "site"))
-    | {"feed": None, "feeds": [], "tags": [], "text": "", "body": "", "word_count": 0}
+    | {
+        "feed": None,
+        "feeds": [],
+        "tags": [],
+        "text": "",
+        "body": "",
+        "word_count": 0,
+        "categories": [],
+        "enclosures": [],
+    }
     | dict.fromkeys(("lead_image", "extractor", "revision", "near_duplicate_of"))
     | {"quality": [], "raw": None, "error": None}
 )

@@ -287,6 +287,7 @@ def _combine(
         lead_image=image,
         declared=metadata.declared,
         tags=metadata.tags or page.feed_tags,
+        enclosures=page.feed_enclosures,
         extractor_name=EXTRACTOR_NAME,
         extractor_version=EXTRACTOR_VERSION,
     )

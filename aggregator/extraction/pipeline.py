@@ -32,6 +32,7 @@ from aggregator.identity.evidence import (
 from aggregator.identity.fingerprint import fingerprint
 from aggregator.identity.identify import identify
 from aggregator.identity.keys import KeyRules
+from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.identity.walls import Resemblance, compare_title
 from aggregator.models.fetching import Cause
@@ -48,7 +49,6 @@ from aggregator.models.records import (
     RawResponse,
 )
 from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, Onward, Sighting
-from aggregator.text.seed_format import can_stand_in
 from aggregator.urls import host_of
 
 _NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
@@ -150,6 +150,7 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
         feed_summary=entry.summary,
         feed_language=entry.language,
         feed_tags=entry.categories,
+        feed_enclosures=entry.enclosures,
     )
 
 
@@ -195,7 +196,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
         return _assessed(extract_entry(job.page), ())
     outcome, reasons, joined, says = (job.astray, (), 0, Resemblance.SAYS) if job.astray else _read(job)
     content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
-    if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary):
+    if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary, job.page.feed_enclosures):
         stand_in = extract_entry(job.page)
         if isinstance(stand_in, Extraction):
             return _assessed(stand_in, (f"page_{outcome.cause}",))
@@ -253,7 +254,8 @@ def _site(url: str) -> str:
 
 
 def _without_feed(page: ExtractInput) -> ExtractInput:
-    return replace(page, feed_title="", feed_html="", feed_summary="", feed_authors=(), feed_language="", feed_tags=())
+    page = replace(page, feed_title="", feed_html="", feed_summary="", feed_authors=(), feed_language="")
+    return replace(page, feed_tags=(), feed_enclosures=())
 
 
 def _assessed(

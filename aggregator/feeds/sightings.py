@@ -37,8 +37,11 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
     url = without_userinfo(cleaned) if cleaned else None
     identity = identify(url, publishers) if url else None
     content_hash = _content_hash(entry)
-    if url is None or identity is None or identity.key is None or is_home(identity.key) or _is_feed(url, feed):
-        return _without_page(entry, feed, content_hash, identity)
+    if url is None or identity is None:
+        return _without_page(entry, feed, content_hash, ())
+    if rule := _no_page_rule(identity, entry, feed):
+        skipped = Decision(url=identity.url, key=identity.key, verdict="skipped", rule=rule, detail=feed.url)
+        return _without_page(entry, feed, content_hash, (skipped,))
     return Sighting(
         entry=entry,
         content_hash=content_hash,
@@ -51,21 +54,20 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
     )
 
 
-def _is_feed(url: str, feed: Feed) -> bool:
-    """Whether the link leads to the feed itself: an empty one does, `#` and `?` do."""
-    return url.partition("#")[0].rstrip("?") in (without_userinfo(feed.url), feed.state.adopted_url)
+def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
+    """Return why an address leads to no article's page; "": it may lead to one."""
+    if identity.key is None:
+        return identity.rule
+    if is_home(identity.key):
+        return "home page"
+    address = identity.url.partition("#")[0]
+    if address.rstrip("?") in (without_userinfo(feed.url), feed.state.adopted_url):  # an empty link, "#" and "?" do
+        return "the feed itself"
+    return "a file of the entry" if any(address in (file.url, clean(file.url)) for file in entry.enclosures) else ""
 
 
-def _without_page(entry: Entry, feed: Feed, content_hash: str, identity: Identity | None) -> Sighting:
-    """An entry whose link leads to no article: its own content is all there is."""
-    if identity is not None:
-        rule = identity.rule
-        if identity.key is not None:
-            rule = "home page" if is_home(identity.key) else "the feed itself"
-        decision = Decision(url=identity.url, key=identity.key, verdict="skipped", rule=rule, detail=feed.url)
-        decisions: tuple[Decision, ...] = (decision,)
-    else:
-        decisions = ()
+def _without_page(entry: Entry, feed: Feed, content_hash: str, decisions: tuple[Decision, ...]) -> Sighting:
+    """Return the sighting of an entry whose link leads to no article: its own content is all there is."""
     if not (entry.content or entry.summary):
         return Sighting(entry=entry, content_hash=content_hash, url=None, host=None, identity=None, decisions=decisions)
     own = own_identity(feed.url, entry.entry_id, feed.url)

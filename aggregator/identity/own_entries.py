@@ -1,11 +1,30 @@
-"""The identity of an entry whose own content is the article: it depends on feed and entry id, not on a link."""
+"""Entries whose own content is the article: which they are, and their identity, which depends on no link."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
-from aggregator.models.records import OWN_CONTENT, Identity, Key
+from aggregator.models.records import OWN_CONTENT, Enclosure, Identity, Key
 from aggregator.urls import without_userinfo
+
+_FULL_SUMMARY_CHARS = 500  # a summary of this length is a text of its own
+
+
+def can_stand_in(content: str, summary: str, enclosures: Iterable[Enclosure] = ()) -> bool:
+    """Return whether an entry's text can be the article where the page has none; a teaser cannot.
+
+    The description of an episode can: sound and pictures are what the page is about.
+
+    >>> can_stand_in("<p>All of it.</p>", ""), can_stand_in("", "A teaser.")
+    (True, False)
+    """
+    return bool(content) or len(summary) >= _FULL_SUMMARY_CHARS or bool(summary and is_episode(enclosures))
+
+
+def is_episode(enclosures: Iterable[Enclosure]) -> bool:
+    """Return whether an entry carries sound or moving pictures."""
+    return any(file.type.startswith(("audio/", "video/")) for file in enclosures)
 
 
 def own_identity(feed_url: str, entry_id: str, address: str) -> Identity:

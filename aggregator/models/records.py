@@ -406,6 +406,7 @@ class ExtractInput:
     feed_summary: str = ""
     feed_language: str = ""
     feed_tags: tuple[str, ...] = ()
+    feed_enclosures: tuple[Enclosure, ...] = ()
     first_seen: datetime | None = None
 
 
@@ -434,6 +435,7 @@ class Extraction:
     tags: tuple[str, ...]
     extractor_name: str
     extractor_version: str
+    enclosures: tuple[Enclosure, ...] = ()  # the files of the feed's entry
 
 
 ExtractResult = Extraction | PageFailed

@@ -20,8 +20,9 @@ _TEXTS = (
     *("site", "feed", "text", "body", "near_duplicate_of", "raw"),
 )
 _TIMES = ("published_at", "updated", "first_seen")
-_LISTS = ("urls", "authors", "feeds", "tags", "quality")
+_LISTS = ("urls", "authors", "feeds", "tags", "categories", "quality")
 _NUMBERS = ("change_seq", "revision", "word_count")
+_ENCLOSURE = {"url": "string", "type": "string", "length": "int64", "duration": "int64"}
 _STRUCTS = {"lead_image": ("url", "caption", "alt", "credit"), "extractor": ("name", "version")}
 
 
@@ -117,6 +118,7 @@ def _schema(pa: Any) -> Any:  # Any: pyarrow has no types
             *((name, pa.timestamp("us", tz="UTC")) for name in _TIMES),
             *((name, pa.list_(pa.string())) for name in _LISTS),
             *((name, pa.int64()) for name in _NUMBERS),
+            ("enclosures", pa.list_(pa.struct([(name, getattr(pa, kind)()) for name, kind in _ENCLOSURE.items()]))),
             *((name, pa.struct([(part, pa.string()) for part in parts])) for name, parts in _STRUCTS.items()),
         ]
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from aggregator.models.records import Article, Extraction, LeadImage
+from aggregator.models.records import Article, Enclosure, Extraction, LeadImage
 from aggregator.ports.store_records import Change
 from aggregator.text.seed_format import render, render_body
 from aggregator.text.words import count_words
@@ -66,6 +66,8 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
         "text": document(content, text),
         "body": content.body,
         "word_count": count_words(content.body),
+        "categories": list(content.tags),
+        "enclosures": [_enclosure_fields(one) for one in content.enclosures],
         "lead_image": _image_fields(content.lead_image),
         "extractor": {"name": content.extractor_name, "version": content.extractor_version},
     }
@@ -91,6 +93,10 @@ def _image_fields(image: LeadImage | None) -> Mapping[str, str] | None:
     if image is None:
         return None
     return {"url": image.url, "caption": image.caption, "alt": image.alt, "credit": image.credit}
+
+
+def _enclosure_fields(file: Enclosure) -> Mapping[str, object]:
+    return {"url": file.url, "type": file.type, "length": file.length, "duration": file.duration}
 
 
 def json_line(record: Mapping[str, object]) -> str:

@@ -19,9 +19,6 @@ _ALMOST = re.compile(r"[ \t\ufeff]*date\b[ \t]*(\S*)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-_FULL_SUMMARY_CHARS = 500  # from which on a summary is a text of its own
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedDocument:
     """A parsed document; `date` is `""` where there is no envelope."""
@@ -36,15 +33,6 @@ class Deviation(NamedTuple):
     line: int
     column: int
     message: str
-
-
-def can_stand_in(content: str, summary: str) -> bool:
-    """Tell whether an entry carries the article's text, for want of a page; a teaser is none.
-
-    >>> can_stand_in("<p>All of it.</p>", ""), can_stand_in("", "A teaser.")
-    (True, False)
-    """
-    return bool(content) or len(summary) >= _FULL_SUMMARY_CHARS
 
 
 def render(text: str, date: str) -> str:

@@ -249,7 +249,7 @@ def dump_entry_rest(entry: Entry) -> str:
                 "authors": entry.authors,
                 "summary": entry.summary,
                 "content": entry.content,
-                "enclosures": [[e.url, e.type, e.length, e.duration] for e in entry.enclosures],
+                "enclosures": _dump_enclosures(entry.enclosures),
                 "categories": entry.categories,
                 "language": entry.language,
                 "is_permalink": entry.is_permalink,
@@ -259,6 +259,14 @@ def dump_entry_rest(entry: Entry) -> str:
             }
         )
     )
+
+
+def _dump_enclosures(enclosures: Sequence[Enclosure]) -> list[list[str | int | None]]:
+    return [[e.url, e.type, e.length, e.duration] for e in enclosures]
+
+
+def _load_enclosures(kept: Json) -> tuple[Enclosure, ...]:
+    return tuple(_enclosure(*parts) for parts in kept.get("enclosures", ()))
 
 
 def _enclosure(url: str, kind: str, length: int | None, duration: int | None = None) -> Enclosure:
@@ -275,7 +283,7 @@ def load_entry_rest(text: str) -> Json:
         "authors": tuple(kept.get("authors", ())),
         "summary": kept.get("summary", ""),
         "content": kept.get("content", ""),
-        "enclosures": tuple(_enclosure(*parts) for parts in kept.get("enclosures", ())),
+        "enclosures": _load_enclosures(kept),
         "categories": tuple(kept.get("categories", ())),
         "language": kept.get("language", ""),
         "is_permalink": kept.get("is_permalink", False),
@@ -306,6 +314,7 @@ def dump_extraction_rest(content: Extraction) -> str:
                 "lead_image": None if image is None else [image.url, image.caption, image.alt, image.credit],
                 "declared": _kept({name: getattr(declared, name) for name in _DECLARED}),
                 "tags": content.tags,
+                "enclosures": _dump_enclosures(content.enclosures),
                 "extractor_name": content.extractor_name,
                 "extractor_version": content.extractor_version,
             }
@@ -332,6 +341,7 @@ def load_extraction(title: str, body: str, text: str) -> Extraction:
         lead_image=LeadImage(url=image[0], caption=image[1], alt=image[2], credit=image[3]) if image else None,
         declared=DeclaredUrls(**{name: kept.get("declared", {}).get(name) for name in _DECLARED}),
         tags=tuple(kept.get("tags", ())),
+        enclosures=_load_enclosures(kept),
         extractor_name=kept.get("extractor_name", ""),
         extractor_version=kept.get("extractor_version", ""),
     )

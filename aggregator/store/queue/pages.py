@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
+from aggregator.identity.own_entries import can_stand_in
 from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.records import ArticleId, HostId, Identity, Key, Page, PageFailed, PageId, PagePart, RawResponse
 from aggregator.ports.run_scope import RunScope
@@ -24,7 +25,6 @@ from aggregator.store.identity.partition import note_edges, note_urls, point, re
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lock_hosts, lower_pages_due
 from aggregator.store.queue.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
 from aggregator.store.queue.responses import keep_raw
-from aggregator.text.seed_format import can_stand_in
 
 # --- what is due ------------------------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
 def has_content(tx: Transaction, page_id: PageId) -> bool:
     """Tell whether a feed carries the article's text."""
     texts = (load_entry_rest(row.rest) for row in tx.all(_entries_of, {"page": page_id}))
-    return any(can_stand_in(text["content"], text["summary"]) for text in texts)
+    return any(can_stand_in(text["content"], text["summary"], text["enclosures"]) for text in texts)
 
 
 # --- hand over --------------------------------------------------------------------------------------------------------

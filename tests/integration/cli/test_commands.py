@@ -41,6 +41,8 @@ ARTICLE: dict[str, type | tuple[type, ...]] = {
     "text": str,
     "body": str,
     "word_count": int,
+    "categories": list,
+    "enclosures": list,
     "lead_image": (dict, type(None)),
     "extractor": dict,
     "revision": int,

@@ -24,6 +24,8 @@ PAGE = (
 FEED = "<rss version='2.0'><channel><title>T\x9bide</title><item><title>A\x85B</title><link>http://x.example/1</link></item></channel></rss>"
 RECORD = {
     "word_count",
+    "categories",
+    "enclosures",
     *("id", "url", "urls", "key", "title", "authors", "date", "published", "date_source", "updated", "source"),
     *(
         "change_seq",

@@ -91,6 +91,10 @@ def test_the_rest_of_a_feeds_state(state: FeedState) -> None:
     assert FeedState(due_at=state.due_at, **rest) == state
 
 
+numbers = st.none() | st.integers(0)
+enclosures = st.lists(st.builds(Enclosure, url=st.text(), length=numbers, duration=numbers), max_size=2).map(tuple)
+
+
 @given(
     st.builds(
         Entry,
@@ -102,9 +106,7 @@ def test_the_rest_of_a_feeds_state(state: FeedState) -> None:
         authors=texts,
         summary=st.text(),
         content=st.text(),
-        enclosures=st.lists(st.builds(Enclosure, url=st.text(), length=st.none() | st.integers(0)), max_size=2).map(
-            tuple
-        ),
+        enclosures=enclosures,
         categories=texts,
         language=st.text(),
         is_permalink=st.booleans(),
@@ -120,6 +122,7 @@ def test_the_rest_of_an_entry(entry: Entry) -> None:
 extractions = st.builds(
     Extraction,
     source=st.sampled_from(["page", "feed"]),
+    enclosures=enclosures,
     date_source=st.sampled_from(list(DateSource)),
     lead_image=st.none() | st.builds(LeadImage, url=st.text()),
     declared=st.builds(DeclaredUrls, canonical=st.none() | st.text(min_size=1)),
