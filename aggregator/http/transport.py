@@ -1,8 +1,8 @@
-"""Connections that obey: a checked address, one deadline for all of an exchange, a bounded number of bytes.
+"""Connections with a checked address, one deadline for each exchange and a limited number of bytes.
 
-requests' adapter and urllib3's pools do the work (pooling, TLS, SNI, proxies); the classes here change where a
-connection goes, how long each read may take, and how a header block is read. Redirects, codings and what an answer
-means are `fetch`'s.
+requests gives its adapter (headers for a proxy) and its certificates; urllib3 gives pools, TLS, SNI and proxies. The
+classes here decide where a connection goes, how long each read may take, and how a head is read. Redirects, content
+codings and the meaning of an answer belong to `fetch`.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from aggregator.models.fetching import Cause
 _MAX_ADDRESSES = 6  # tried for one name
 _POOL_SIZE = 16  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
-_MAX_FRAMING_BYTES = 1 << 19  # heads and chunk sizes, beyond as much as the content; chunks of a byte cost seconds
-_MAX_IDLE_SECONDS = 55.0  # after which a kept connection may be dead without a word: gateways forget quiet ones
-_SHORTEST_SHARE = 0.01  # seconds; for an address whose turn comes when the time is over
+_MAX_FRAMING_BYTES = 1 << 19  # of heads and chunk sizes, beside as much as the content; one-byte chunks cost seconds
+_MAX_IDLE_SECONDS = 55.0  # a gateway may drop a quiet connection after this time without notice
+_SHORTEST_SHARE = 0.01  # seconds for an address that is tried when the time is over
 _UNGUARDED = AddressPolicy(unguarded=True)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
-    """The request that a thread is at: until when, how patiently, and what came in so far."""
+    """The request that a thread works at: its limits of time, and the bytes that came in so far."""
 
     monotonic: Callable[[], float]
     deadline: float  # of `monotonic`
     patience: float  # seconds for connecting, and between two bytes
     fresh: bool = False  # use no kept connection
-    target: str = field(default="", init=False)  # of the request line, to the letter: urllib3 would rewrite escapes
+    target: str = field(default="", init=False)  # of the request line, unchanged: urllib3 would rewrite escapes
     reused: bool = field(default=False, init=False)
     wire_bytes: int = field(default=0, init=False)
-    body_bytes: int = field(default=0, init=False)  # of those, what its framing held
+    body_bytes: int = field(default=0, init=False)  # of these, the content
     socket: socket.socket | None = field(default=None, init=False)
     stopped: bool = field(default=False, init=False)
 
@@ -66,7 +66,7 @@ class Exchange:
         """Add bytes that came in.
 
         Raises:
-            NetworkError: too many of them are no content; whoever reads the body bounds that.
+            NetworkError: too many of them are no content. The reader of the body limits the content.
         """
         self.wire_bytes += number
         if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
@@ -74,7 +74,7 @@ class Exchange:
         return number
 
     def stop(self) -> None:
-        """Wake the thread that waits in this exchange; `shutdown` wakes a blocked read, `close` does not."""
+        """Wake the thread that waits in this exchange. `shutdown` wakes a blocked read, `close` does not."""
         self.stopped = True
         sock = self.socket
         if sock is not None:
@@ -84,12 +84,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How to the network: whose addresses are allowed, and through which proxy (an http or https URL, or "")."""
+    """The way to the network: which addresses are allowed, and which proxy is used (an http or https URL, or "")."""
 
     policy: AddressPolicy
     resolver: Resolver
     proxy: str = ""
-    proxy_resolves: bool = False  # the proxy is asked by name, so only literal addresses can be checked
+    proxy_resolves: bool = False  # the proxy gets the name, so only literal addresses can be checked
 
 
 class _Current(threading.local):
@@ -101,7 +101,7 @@ _current = _Current()
 
 
 class Transport:
-    """The kept connections, for many threads at once."""
+    """The kept connections of all threads."""
 
     def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None) -> None:
         self._route = route
@@ -111,7 +111,7 @@ class Transport:
 
     @contextmanager
     def exchange(self, exchange: Exchange) -> Iterator[None]:
-        """Make `exchange` the one that the connections of this thread obey."""
+        """Apply the limits of `exchange` to the connections of this thread."""
         _current.exchange, _current.route = exchange, self._route
         self._exchanges.add(exchange)
         exchange.stopped = self._closed
@@ -124,11 +124,11 @@ class Transport:
     def open(
         self, endpoint: Endpoint, headers: Mapping[str, str], *, method: str = "GET", body: bytes | None = None
     ) -> BaseHTTPResponse:
-        """Send a request and return the answer with its body unread; inside `exchange` only.
+        """Send a request and return the answer with its body unread. Call it inside `exchange` only.
 
         Raises:
             NetworkError: the address is forbidden, or there is no connection.
-            HTTPError, HTTPException, OSError, ValueError: what urllib3 and http.client have to say.
+            HTTPError, HTTPException, OSError, ValueError: from urllib3 and http.client.
         """
         route, target = self._route, endpoint.path
         manager: PoolManager = self._adapter.poolmanager
@@ -154,7 +154,7 @@ class Transport:
         )
 
     def close(self) -> None:
-        """End what is under way in other threads and close the kept connections."""
+        """End the requests of other threads and close the kept connections."""
         self._closed = True
         for exchange in tuple(self._exchanges):
             exchange.stop()
@@ -163,7 +163,7 @@ class Transport:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None) -> ssl.SSLContext:
-    """Return how servers are verified: requests' certificates and the system's own (a company's authority)."""
+    """Return the TLS settings: requests' certificates, and those of the system (a company's own authority)."""
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     if ca_file is not None:
@@ -173,7 +173,7 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _place_for_proxy(endpoint: Endpoint, route: Route) -> str:
-    """Return host and port that the proxy is asked for: the checked address, unless the proxy resolves names."""
+    """Return host and port for the request to the proxy: the checked address, unless the proxy resolves names."""
     if route.proxy_resolves:
         _check_literal(endpoint.host, endpoint.port, route)
         return endpoint.authority
@@ -189,11 +189,11 @@ def _check_literal(host: str, port: int, route: Route) -> None:
         route.resolver.resolve(host, port, route.policy, _exchange().left())
 
 
-# --- urllib3's classes, bound to the exchange of their thread ---------------------------------------------------------
+# --- urllib3's classes with the limits of their thread's exchange -----------------------------------------------------
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """requests' adapter, its two kinds of pools replaced: stock ones would connect wherever a name points."""
+    """requests' adapter with pools of our own. The usual ones would connect to any address that a name has."""
 
     def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
         self._context = context
@@ -228,32 +228,27 @@ class _GuardedAdapter(HTTPAdapter):
 
 
 class _BoundSocket(socket.socket):
-    """A socket whose every receive obeys the exchange of its thread."""
+    """A socket whose every read has the limits of its thread's exchange."""
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
         exchange = _exchange()
-        exchange.socket = self
-        self.settimeout(exchange.left())
+        self._wait_for(exchange)
         return exchange.count(super().recv_into(*args, **kwargs))
 
-
-class _BoundTLSSocket(ssl.SSLSocket):
-    """The same over TLS; a record or a handshake that drips is bounded by `ssl` itself, which counts a call as one."""
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
-        exchange = _exchange()
+    def _wait_for(self, exchange: Exchange) -> None:
         exchange.socket = self
         self.settimeout(exchange.left())
-        return exchange.count(super().recv_into(*args, **kwargs))
+
+
+class _BoundTLSSocket(_BoundSocket, ssl.SSLSocket):
+    """The same over TLS. `ssl` itself limits a record or a handshake that drips: it counts a call as one."""
 
     def do_handshake(self, block: bool = False) -> None:
-        exchange = _exchange()
-        exchange.socket = self
-        self.settimeout(exchange.left())
+        self._wait_for(_exchange())
         super().do_handshake(block)
 
 
-class _HTTPConnection(HTTPConnection):
+class _BoundConnection(HTTPConnection):
     response_class = LenientResponse
     asked_at = 0.0
 
@@ -264,16 +259,7 @@ class _HTTPConnection(HTTPConnection):
         super().request(method, _exchange().target, *args, **kwargs)
 
 
-class _HTTPSConnection(HTTPSConnection):
-    response_class = LenientResponse
-    asked_at = 0.0
-
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # Any: the base's
-        super().request(method, _exchange().target, *args, **kwargs)
-
+class _BoundTLSConnection(_BoundConnection, HTTPSConnection):
     def set_tunnel(
         self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
     ) -> None:
@@ -286,21 +272,18 @@ class _HTTPSConnection(HTTPSConnection):
         super().set_tunnel(host, port, headers, scheme)
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+class _BoundPool(HTTPConnectionPool):
+    ConnectionCls = _BoundConnection
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # Any: the base promises a protocol of no use here
         return _ready(super()._get_conn(timeout))
 
 
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-    def _get_conn(self, timeout: float | None = None) -> Any:  # Any: the base promises a protocol of no use here
-        return _ready(super()._get_conn(timeout))
+class _BoundTLSPool(_BoundPool, HTTPSConnectionPool):
+    ConnectionCls = _BoundTLSConnection
 
 
-_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _BoundPool, "https": _BoundTLSPool}
 
 
 def _exchange() -> Exchange:
@@ -315,8 +298,8 @@ def _route() -> Route:
     return route
 
 
-def _ready(connection: Any) -> Any:  # Any: one of the two classes above
-    """Close a kept connection that was quiet for too long, or is not wanted; note whether one is used again."""
+def _ready(connection: Any) -> Any:  # Any: one of the connections above
+    """Close a kept connection that was quiet for too long, or must not be used. Note whether one is reused."""
     exchange = _exchange()
     now = exchange.monotonic()
     if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
