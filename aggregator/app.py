@@ -32,7 +32,7 @@ from aggregator.engine.feed_readers import feed_reader, longest_parse
 from aggregator.engine.followers import deliver_all
 from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.memory import share_heaps
-from aggregator.engine.poll_budget import remembered
+from aggregator.engine.poll_budget import restore_threshold
 from aggregator.engine.pool import WorkerPool
 from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import ConfigError, StorageError
@@ -299,7 +299,7 @@ def _visit_context(
             revisit=config.polling.revisit,
         ),
         polling=PollSettings(
-            policy=remembered(store, poll_policy(config)),
+            policy=restore_threshold(store, poll_policy(config)),
             max_bytes=config.http.max_feed_size,
             deadline=config.http.total_timeout,
             fill_gaps=config.polling.fill_gaps,

@@ -1,4 +1,4 @@
-"""Counters that several threads grow and any thread may read."""
+"""Counters that several threads increase and any thread may read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 
-class Tally:
-    """Counts by name; `snapshot` is a copy, so that nobody iterates over what grows."""
+class Counters:
+    """Counts by name. `snapshot` returns a copy, so that no thread iterates over counts that change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,6 +20,6 @@ class Tally:
             self._counts.update(counts)
 
     def snapshot(self) -> Counter[str]:
-        """Return what was counted so far."""
+        """Return a copy of all counts."""
         with self._lock:
             return self._counts.copy()

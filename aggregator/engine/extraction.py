@@ -1,4 +1,4 @@
-"""Carries fetched pages through the worker processes and their results into the store; both engines use it."""
+"""Send fetched pages to the worker processes and record their results. Both engines use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from aggregator.engine.counters import Tally
+from aggregator.engine.counters import Counters
 from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import StorageError
 from aggregator.extraction.pipeline import article_record, bodies_of, extraction_job, failed_part, run_jobs
@@ -27,18 +27,18 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _Results = tuple[Collected | Onward | PageFailed, ...]
-_Done = tuple[Sequence[FetchedPage], Future[_Results]]  # a task that came to its end
+_Done = tuple[Sequence[FetchedPage], Future[_Results]]  # a finished task
 
 _LEASE_MARGIN = timedelta(seconds=30)
-_QUEUED_AHEAD = 2  # tasks for each worker beyond the one in hand, so that none waits for a transaction
-_GATHER_SECONDS = 0.1  # results that come within it are recorded together: a transaction costs as much as ten of them
-_TOGETHER = 32  # pages without bytes that make one task: an entry's own content is a matter of a millisecond
-_RETRIED = frozenset({Cause.LOW_QUALITY, Cause.RAW_MISSING})  # a new fetch may bring something else
+_QUEUED_AHEAD = 2  # tasks queued for each worker beside its current one, so that no worker waits for a transaction
+_GATHER_SECONDS = 0.1  # results of this time are recorded together: a transaction costs as much as ten results
+_TOGETHER = 32  # pages without bytes in one task: an entry's own content takes a millisecond
+_RETRIED = frozenset({Cause.LOW_QUALITY, Cause.RAW_MISSING})  # a new fetch may bring another page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionSettings:
-    """How pages are extracted. `keep_raw` False: the bytes go once the outcome is recorded."""
+    """How pages are extracted. `keep_raw` False: the bytes are deleted when the result is recorded."""
 
     timeout: timedelta
     mode: Literal["standard", "thorough"]
@@ -47,52 +47,51 @@ class ExtractionSettings:
 
 
 class ExtractionLine:
-    """The pages in extraction and the counters of what became of them. Used by one thread.
+    """The pages in extraction and the counters of their results. One thread uses it.
 
-    A task that hangs or ends its worker costs its own page. Where several pages made it together, they are tried again
-    one by one.
+    A task that hangs or ends its worker costs only its own page. If the task had several pages, each is retried alone.
     """
 
     def __init__(self, context: VisitContext, pool: WorkerPool, settings: ExtractionSettings) -> None:
         self.context = context
         self.settings = settings
-        self._counts = Tally()
+        self._counts = Counters()
         self._pool = pool
         self._in_hand: dict[PageId, FetchedPage] = {}
         self._tasks = 0
-        self._alone: deque[FetchedPage] = deque()  # in hand, to be tried one by one
+        self._alone: deque[FetchedPage] = deque()  # claimed pages that are retried alone
         self._is_starting = False
         self._finished: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._event = PipeEvent()
 
     @property
     def counts(self) -> Counter[str]:
-        """What became of the pages so far, by name; for any thread."""
+        """The counts of results so far, by name; for any thread."""
         return self._counts.snapshot()
 
     @property
     def in_hand(self) -> int:
-        """How many pages are claimed and not yet recorded; 1 while the workers start for some."""
+        """The number of pages that are claimed but not recorded; 1 while the workers start."""
         return len(self._in_hand) or int(self._is_starting)
 
     def step(self, wait: float, scope: RunScope | None = None) -> int:
-        """Hand out pages, wait up to `wait` seconds for results, record them; return how many were recorded."""
-        self._hand_out(scope)
+        """Start tasks, wait up to `wait` seconds for results, record them; return how many were recorded."""
+        self._start_tasks(scope)
         if wait > 0:
             self._event.wait(wait)
-        self._event.clear()  # before looking: what comes later sets it again
+        self._event.clear()  # before the results are read: a later result sets it again
         recorded = 0
         while tasks := self._gather():
             recorded += self._finish(tasks, scope)
-            self._hand_out(scope)
+            self._start_tasks(scope)
         return recorded
 
     def wake(self) -> None:
-        """End the wait of a `step`: a visit may have brought pages. For any thread."""
+        """End the wait of a `step`, since a visit may have fetched pages. For any thread."""
         self._event.set()
 
     def give_back(self) -> None:
-        """Return what is in hand to the store; its attempt does not count."""
+        """Give the claimed pages back to the store. This does not count as an attempt."""
         for page in self._in_hand.values():
             self.context.store.give_back_page(page)
         self._in_hand.clear()
@@ -100,8 +99,8 @@ class ExtractionLine:
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
-    def _hand_out(self, scope: RunScope | None) -> None:
-        """Give tasks to the workers that are free."""
+    def _start_tasks(self, scope: RunScope | None) -> None:
+        """Give tasks to free workers."""
         room = self._pool.workers * (1 + _QUEUED_AHEAD) - self._tasks
         if room <= 0 or not self._may_begin():
             return
@@ -122,9 +121,9 @@ class ExtractionLine:
             self._submit(task)
 
     def _may_begin(self) -> bool:
-        """Start the workers when the first pages wait; claim these when a worker can begin.
+        """Start the workers when the first pages wait. Return whether a worker can begin, so that pages may be claimed.
 
-        What is in hand when the process is killed counts as tried, so nothing is held while the workers start.
+        If the process is killed, its claimed pages count as tried. So no page is claimed while the workers start.
         """
         if not self._pool.is_warm:
             self._is_starting = self._is_starting or self.context.store.waiting_for_extraction() > 0
@@ -148,14 +147,14 @@ class ExtractionLine:
         if held:
             self._tasks += 1
             future = self._pool.submit(run_jobs, jobs)
-            future.add_done_callback(lambda done: self._put_down(held, done))
+            future.add_done_callback(lambda done: self._note_finished(held, done))
 
-    def _put_down(self, pages: Sequence[FetchedPage], done: Future[_Results]) -> None:
+    def _note_finished(self, pages: Sequence[FetchedPage], done: Future[_Results]) -> None:
         self._finished.put((pages, done))
         self._event.set()
 
     def _gather(self) -> list[_Done]:
-        """Return what has finished, and what finishes in a moment unless there is something else to do."""
+        """Return the finished tasks, and those that finish within a moment unless a visit brings pages."""
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
         while 0 < len(done) < self._tasks and self._event.wait(until - clock.monotonic()):
@@ -167,22 +166,24 @@ class ExtractionLine:
         return done
 
     def _at_hand(self) -> Iterator[_Done]:
-        """Yield what has finished meanwhile."""
+        """Yield the tasks that have finished."""
         while True:
             try:
                 yield self._finished.get_nowait()
             except queue.Empty:
                 return
 
-    # --- outcomes -----------------------------------------------------------------------------------------------------
+    # --- results ------------------------------------------------------------------------------------------------------
 
     def _finish(self, tasks: Sequence[_Done], scope: RunScope | None) -> int:
-        """Record what the tasks gave, all articles in one transaction; return how many pages are done with."""
+        """Record the results of tasks, all articles in one transaction; return how many pages are done."""
         before = len(self._in_hand)
         self._tasks -= len(tasks)
         outcomes: list[ArticleOutcome] = []
         for pages, future in tasks:
-            held = [page for page in pages if self._in_hand.get(page.id) is page]  # not given back, nor claimed anew
+            held = [
+                page for page in pages if self._in_hand.get(page.id) is page
+            ]  # neither given back nor claimed again
             match result_of(future):
                 case None:
                     for page in held:
@@ -202,14 +203,14 @@ class ExtractionLine:
     def _outcomes(
         self, results: Iterable[tuple[FetchedPage, Collected | Onward | PageFailed]], scope: RunScope | None
     ) -> Iterator[ArticleOutcome]:
-        """Yield what is to be recorded; failures, and what goes on elsewhere, are recorded here."""
+        """Yield the articles to record. Failures and next pages are recorded here."""
         for page, result in results:
             if isinstance(result, Onward):
                 self._go_on(page, result, scope)
                 continue
             failed = failed_part(page)
             if failed is not None and isinstance(result, Collected) and result.parts < page.parts_before:
-                self._fail(page, failed, again=True)  # the article that there is has more
+                self._fail(page, failed, again=True)  # the stored article has more text
                 continue
             if isinstance(result, PageFailed):
                 self._fail(page, result)
@@ -228,14 +229,14 @@ class ExtractionLine:
             )
 
     def _go_on(self, page: FetchedPage, onward: Onward, scope: RunScope | None) -> None:
-        """Have the next part of an article fetched."""
+        """Make the next page of an article due."""
         host_id = self.context.store.record_onward(page, onward)
         if host_id is not None and scope is not None:
             scope.add(host_id, page.id)
         del self._in_hand[page.id]
 
     def _next_visits(self, page: FetchedPage) -> tuple[datetime | None, datetime | None]:
-        """Return when the page is asked for again, if its article changed and if not."""
+        """Return when the page is fetched again, if its article changed and if not."""
         if page.raw is None:
             return (self._next_try(page, page.failed),) * 2
         now, revisit = self.context.store.now(), self.settings.revisit
@@ -245,14 +246,14 @@ class ExtractionLine:
         )
 
     def _next_try(self, page: FetchedPage, failed: PageFailed | None) -> datetime | None:
-        """Return when a page that failed is asked for again; one that is kept as the feed has it (None) never is."""
+        """Return when a failed page is fetched again; None: never, since the feed's content is the article."""
         if failed is None:
             return None
         now, random = self.context.store.now(), self.context.random
         return next_page_attempt(page.attempts, failed.cause, None, now=now, random=random)
 
     def _next_try_of_part(self, page: FetchedPage) -> datetime | None:
-        """Return when the part that failed is asked for again."""
+        """Return when the failed part is fetched again."""
         part = page.parts[-1]
         if part.failed is None:
             return None
@@ -260,10 +261,10 @@ class ExtractionLine:
         return next_page_attempt(part.tries, part.failed.cause, None, now=now, random=random)
 
     def _keep(self, outcomes: Sequence[ArticleOutcome]) -> None:
-        """Record together; where that fails, one by one.
+        """Record articles in one transaction, or one by one if that fails.
 
         Raises:
-            StorageError: the store refused some; they are let go, and claimed again when their lease has run out.
+            StorageError: the store refused some. These are claimed again when their leases have run out.
         """
         if not outcomes:
             return
@@ -282,7 +283,7 @@ class ExtractionLine:
             self._done(outcome.page, kind, is_whole=not outcome.resumes)
 
     def _refusal(self, outcome: ArticleOutcome) -> StorageError | None:
-        """Record one; return why the store refused it."""
+        """Record one article; return the error if the store refused it."""
         try:
             self._keep([outcome])
         except StorageError as error:
@@ -309,7 +310,7 @@ class ExtractionLine:
 
 
 def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:
-    """Yield the pages as tasks: those without bytes together, unless a process ended with them in hand."""
+    """Yield the pages as tasks: those without bytes together, unless an earlier task with them ended its process."""
     together = [page for page in pages if page.raw is None and page.claims <= 1]
     yield from ([page] for page in pages if page.raw is not None or page.claims > 1)
     yield from (together[at : at + _TOGETHER] for at in range(0, len(together), _TOGETHER))

@@ -1,4 +1,4 @@
-"""The engine of many machines: due hosts become jobs on PostgreSQL, each worker visits those that it takes."""
+"""The engine of many machines: due hosts become jobs on PostgreSQL, and each worker visits the hosts of its jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
-from aggregator.engine.jobs import Carrier, JobQueue
+from aggregator.engine.jobs import JobQueue, JobWorker
 from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import StorageError
 from aggregator.models.records import HostId
@@ -18,70 +18,70 @@ from aggregator.store.queue.fleet import Filled, VisitQueue
 logger = logging.getLogger(__name__)
 
 _LENGTH = timedelta(seconds=30)  # of a visit: a job costs more than a claim
-_PATIENCE = 2.0  # seconds for the last words to the queue, at the end
+_PATIENCE = 2.0  # seconds to wait for the queue at the end
 
 
 class FleetStore(Protocol):
-    """What the queue is filled from, beside what visits ask of a store."""
+    """What the queue needs of a store, in addition to what visits need."""
 
     def set_up_queue(self, queue: VisitQueue, *, migrate: bool = False) -> None:
-        """Make the queue's own tables where there are none; `migrate`: bring older ones up."""
+        """Create the queue's own tables if they are missing; `migrate`: upgrade older ones."""
         ...
 
     def fill_queue(self, queue: VisitQueue, threads: int, lease: timedelta, *, pages: bool = True) -> Filled:
-        """Claim due hosts and queue their visits in one transaction; `threads` is what we add to the fleet."""
+        """Claim due hosts and queue their visits in one transaction; `threads` is our part of the fleet's threads."""
         ...
 
     def leave_fleet(self) -> None:
-        """Be no member of the fleet any more."""
+        """Leave the fleet."""
         ...
 
     def resume(self, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
-        """Go on under a claim that another process made; None: it is not the current one."""
+        """Take over a queued claim; return None if its token is stale."""
         ...
 
 
 class FleetEngine:
-    """One member of a fleet. Every member fills the queue, one at a time; `uri` names the database."""
+    """One member of a fleet. Each member fills the queue, one at a time; `uri` names the database."""
 
     def __init__(self, visits: VisitRunner, store: FleetStore, uri: str) -> None:
         self.visits = visits
         self._store = store
         self._uri = uri
         self._queue = JobQueue()
-        self._carrier: Carrier | None = None
+        self._worker: JobWorker | None = None
         self._thread: threading.Thread | None = None
         self._filling = threading.Lock()
-        self._begun = 0  # visits since we last filled the queue
+        self._visits_since_fill = 0  # visits since this member last filled the queue
         self._fleet = visits.workers
         store.set_up_queue(self._queue)
 
     @property
     def share(self) -> float:
-        """Which part of all polls are ours: as our threads are to those of the fleet."""
+        """Our part of all polls: our threads as a share of the fleet's threads."""
         return self.visits.workers / max(self._fleet, self.visits.workers)
 
     def fill(self) -> int:
-        """Queue visits to due hosts, unless another member does; see to it that we take some."""
+        """Queue visits to due hosts, unless another member does. Then take jobs."""
         if self.visits.stopping:
             return 0
         queued = self._fill_queue()
-        self._carry()
+        self._start_worker()
         return queued
 
     def rest(self) -> None:
         """Take no job until the next `fill`."""
-        if self._carrier is not None:
-            self._carrier.end()
+        if self._worker is not None:
+            self._worker.end()
 
     def stop(self) -> None:
-        """End visits within a few seconds; what is still in hand then is given back. Jobs that wait are others'."""
+        """End visits within a few seconds and give held claims back. Waiting jobs stay for other members."""
         self.visits.request_stop()
         self.rest()
         self.visits.stop()
         if self._thread is not None:
             self._thread.join(_PATIENCE)
-        with suppress(StorageError):  # then we are forgotten in a minute
+        with suppress(StorageError):  # then the fleet drops this member after a minute
             self._store.leave_fleet()
 
     # --- the queue ---------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ class FleetEngine:
             return 0
         try:
             visits = self.visits
-            self._begun = 0
+            self._visits_since_fill = 0
             with_pages = visits.update_backpressure()
             filled = self._store.fill_queue(self._queue, visits.workers, visits.context.policy.lease, pages=with_pages)
             self._fleet = filled.fleet
@@ -101,29 +101,29 @@ class FleetEngine:
 
     # --- visits ------------------------------------------------------------------------------------------------------
 
-    def _carry(self) -> None:
-        """Take jobs, in as many threads as the settings say now."""
+    def _start_worker(self) -> None:
+        """Take jobs in as many threads as the settings say now."""
         if self._thread is not None and self._thread.is_alive():
-            if self._carrier is not None and self._carrier.threads != self.visits.workers:
-                self._carrier.end()
+            if self._worker is not None and self._worker.threads != self.visits.workers:
+                self._worker.end()
             return
-        self._carrier = Carrier(self._uri, self.visits.workers, self._hold)
-        self._thread = threading.Thread(target=self._work, args=(self._carrier,), name="carrier", daemon=True)
+        self._worker = JobWorker(self._uri, self.visits.workers, self._run_job)
+        self._thread = threading.Thread(target=self._work, args=(self._worker,), name="worker", daemon=True)
         self._thread.start()
 
-    def _work(self, carrier: Carrier) -> None:
+    def _work(self, worker: JobWorker) -> None:
         try:
-            carrier.run()
+            worker.run()
         except (StorageError, OSError) as error:
             self.visits.fail(error)
 
-    def _hold(self, host_id: HostId, token: int) -> None:
-        """Do one job: visit the host, if the claim that was queued still holds."""
+    def _run_job(self, host_id: HostId, token: int) -> None:
+        """Do one job: visit the host if the queued claim is still current."""
         visits = self.visits
         try:
             claim = self._store.resume(host_id, token, visits.context.policy.lease)
             if claim is None:
-                logger.debug("the job came too late", extra={"host_id": host_id, "token": token})
+                logger.debug("the claim of a job is stale", extra={"host_id": host_id, "token": token})
                 return
             visits.start(claim)
             try:
@@ -136,8 +136,8 @@ class FleetEngine:
                 )
             finally:
                 visits.finish(claim)
-            self._begun += 1
-            if self._begun > visits.workers / 2 and not visits.stopping:
+            self._visits_since_fill += 1
+            if self._visits_since_fill > visits.workers / 2 and not visits.stopping:
                 self._fill_queue()  # short visits empty the queue between two ticks
         except StorageError as error:
             visits.fail(error)

@@ -1,4 +1,4 @@
-"""Visits as jobs of Procrastinate, in the store's own PostgreSQL. The only module that knows it; decides nothing."""
+"""Visits as jobs of Procrastinate in the store's own PostgreSQL. No other module uses Procrastinate."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ QUEUE: Final = "aggregator"
 VISIT: Final = "visit_host"
 _REAP: Final = "reap"
 _REAP_AT: Final = "*/5 * * * *"
-_DEAD_AFTER: Final = 120.0  # seconds without a heartbeat; a worker beats every ten
-_LOOK_AGAIN: Final = 5.0  # seconds between two looks at the queue; new jobs announce themselves
-_PATIENCE: Final = 3.0  # seconds for the visits under way, at the end
+_DEAD_AFTER: Final = 120.0  # seconds without a heartbeat; a worker sends one every ten
+_LOOK_AGAIN: Final = 5.0  # seconds between two checks of the queue; PostgreSQL announces new jobs
+_PATIENCE: Final = 3.0  # seconds for the visits under way at the end
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn the queue's errors into ours."""
+    """Turn the errors of the queue into ours."""
     try:
         yield
     except (ProcrastinateException, psycopg.Error) as error:
@@ -47,19 +47,19 @@ def _translated() -> Iterator[None]:
 
 
 class JobQueue:
-    """The queue, seen from within a transaction of the store; implements `store.fleet.VisitQueue`.
+    """The queue inside a transaction of the store; implements `store.queue.fleet.VisitQueue`.
 
-    The version of Procrastinate's tables is kept with them, as a comment: the name of the last of its migrations.
+    A comment on a table keeps the version of Procrastinate's tables: the name of its last migration.
     """
 
     def __init__(self) -> None:
-        self._app = App(connector=SyncPsycopgConnector())  # never opened: jobs go in on the store's own connection
+        self._app = App(connector=SyncPsycopgConnector())  # never opened: jobs are added on the store's own connection
 
     def set_up(self, connection: Any, *, migrate: bool) -> None:
-        """Make Procrastinate's tables where there are none; `migrate`: bring older ones up.
+        """Create Procrastinate's tables if they are missing; `migrate`: upgrade older ones.
 
         Raises:
-            StorageError: they are older, and may not be touched now; or they are not ours.
+            StorageError: they are older and may not be upgraded now, or they belong to another program.
             StoreVersionError: a newer version made them.
         """
         with _translated():
@@ -78,12 +78,12 @@ class JobQueue:
             connection.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{_migrations()[-1]}'")
 
     def waiting(self, connection: Any) -> int:
-        """Return how many visits wait."""
+        """Return how many visits are queued."""
         with _translated():
             return int(connection.execute(_WAITING, (QUEUE, VISIT)).fetchone()[0])
 
     def put(self, connection: Any, claims: Sequence[Claim]) -> None:
-        """Add visits to claimed hosts, with the hosts' priorities."""
+        """Queue visits to claimed hosts with the hosts' priorities."""
         by_priority = sorted(claims, key=lambda claim: -claim.priority)
         with _translated():
             for priority, some in groupby(by_priority, key=lambda claim: claim.priority):
@@ -108,25 +108,25 @@ def _migrations() -> list[str]:
 # --- work -------------------------------------------------------------------------------------------------------------
 
 
-class Carrier:
-    """Takes jobs from the queue and runs `hold(host_id, token)` for each, in a thread of its own.
+class JobWorker:
+    """Take jobs from the queue and run `run_job(host_id, token)` for each in a thread of its own.
 
-    The threads are daemons: what a pool starts is waited for when the process ends, and a request may last a minute.
+    The threads are daemons. A pool would wait for its threads when the process ends, and a request may last a minute.
     """
 
-    def __init__(self, uri: str, threads: int, hold: Callable[[HostId, int], None]) -> None:
+    def __init__(self, uri: str, threads: int, run_job: Callable[[HostId, int], None]) -> None:
         self.threads = threads
         self._uri = uri
-        self._hold = hold
+        self._run_job = run_job
         self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
 
     def run(self) -> None:
-        """Work until `end`, or until the database goes away.
+        """Work until `end` is called or the database fails.
 
         Raises:
-            StorageError: it did.
+            StorageError: the database failed.
         """
         with _translated():
             asyncio.run(self._run())
@@ -135,7 +135,7 @@ class Carrier:
         """Take no more jobs; for any thread."""
         self._ended.set()
         if self._loop is not None and self._over is not None:
-            with suppress(RuntimeError):  # it has ended by itself
+            with suppress(RuntimeError):  # the loop has already ended
                 self._loop.call_soon_threadsafe(self._over.set)
 
     async def _run(self) -> None:
@@ -172,9 +172,9 @@ class Carrier:
 
             def work() -> None:
                 try:
-                    self._hold(HostId(host_id), token)
+                    self._run_job(HostId(host_id), token)
                 finally:
-                    with suppress(RuntimeError):  # nobody waits any more
+                    with suppress(RuntimeError):  # the loop has already ended
                         loop.call_soon_threadsafe(done.set)
 
             threading.Thread(target=work, name=f"visit {host_id}", daemon=True).start()
@@ -183,7 +183,7 @@ class Carrier:
         @app.periodic(cron=_REAP_AT)
         @app.task(name=_REAP, queue=QUEUE)
         async def reap(timestamp: int) -> None:
-            """Delete the jobs of dead workers; their hosts come back by the lease."""
+            """Delete the jobs of dead workers. Their hosts become due when the leases end."""
             for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_DEAD_AFTER):
                 await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 

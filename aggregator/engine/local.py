@@ -1,4 +1,4 @@
-"""The engine of one machine: threads visit hosts, worker processes extract. One claim loop for `run-once` and `run`."""
+"""The engine of one machine: threads visit hosts, worker processes extract. It serves `run-once` and `run`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from aggregator.models.records import HostId
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
 
-_LOOK_AGAIN = 0.2  # seconds between two looks of `run-once` at what it may claim
-_FILL_EVERY = 0.05  # seconds; with extraction under way `run-once` wakes at every result, oftener than a host gets free
-_LONGEST_PACE = timedelta(seconds=30)  # what `run-once` waits out at most; a longer pace waits for the next run
+_LOOK_AGAIN = 0.2  # seconds between two checks of `run-once` for hosts to claim
+_FILL_EVERY = 0.05  # seconds; during extraction `run-once` wakes at every result, which is more often than needed
+_LONGEST_PACE = timedelta(seconds=30)  # the longest pace that `run-once` waits for; the next run visits others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What one `run-once` did. Names are those of its `--json` (docs/reference/records.md)."""
+    """What one `run-once` did. The names are those of its `--json` (docs/reference/records.md)."""
 
     feeds_polled: int
     feeds_unchanged: int
@@ -40,7 +40,7 @@ class RunReport:
 
 
 class LocalEngine:
-    """Threads that hold visits, each until no host is due."""
+    """Threads that run visits, each until no host is due."""
 
     share = 1.0
 
@@ -50,7 +50,7 @@ class LocalEngine:
         self._pages_asked: Counter[HostId] = Counter()
         self._resting = False
 
-    # --- both ways of running ----------------------------------------------------------------------------------------
+    # --- `run` and `run-once` ----------------------------------------------------------------------------------------
 
     def fill(self, scope: RunScope | None = None) -> int:
         """Claim hosts for the free threads and start their visits; return how many."""
@@ -64,31 +64,31 @@ class LocalEngine:
         for claim in claims:
             visits.start(claim)
             threading.Thread(
-                target=self._hold_visits, args=(claim, scope), name=f"visit {claim.host}", daemon=True
+                target=self._run_visits, args=(claim, scope), name=f"visit {claim.host}", daemon=True
             ).start()
         return len(claims)
 
     def rest(self) -> None:
-        """Begin no visit until the next `fill`; those under way go on."""
+        """Start no visit until the next `fill`. Visits under way continue."""
         self._resting = True
 
     def stop(self) -> None:
-        """End visits within a few seconds; what is still in hand then is given back."""
+        """End visits within a few seconds. Claims that are still held then are given back."""
         self.visits.stop()
 
-    def _hold_visits(self, held: Claim, scope: RunScope | None) -> None:
-        """One thread: visit, then claim the next host, until there is none or a visit failed."""
+    def _run_visits(self, claim: Claim, scope: RunScope | None) -> None:
+        """Visit a host and claim the next one, until none is due or a visit failed. Runs in a thread of its own."""
         try:
-            while self._visit(held, scope):
-                claim = self._next_claim(scope)
-                self.visits.finish(held, claim)
-                if claim is None:
+            while self._visit(claim, scope):
+                following = self._next_claim(scope)
+                self.visits.finish(claim, following)
+                if following is None:
                     return
-                held = claim
+                claim = following
         except StorageError as error:
             self.visits.fail(error)
         finally:
-            self.visits.finish(held)
+            self.visits.finish(claim)
 
     def _next_claim(self, scope: RunScope | None) -> Claim | None:
         visits = self.visits
@@ -99,7 +99,7 @@ class LocalEngine:
         return claims[0] if claims else None
 
     def _visit(self, claim: Claim, scope: RunScope | None) -> bool:
-        """Visit; False: it failed."""
+        """Visit a host; False: the visit failed."""
         visits, host = self.visits, claim.host_id
         asked = self._pages_asked[host] if scope is not None else 0
         seen = scope.additions if scope is not None else 0
@@ -123,15 +123,15 @@ class LocalEngine:
         if report.host_done:
             scope.drop_host(host)
         elif with_pages and (report.is_empty or (full and not report.feeds_polled)):
-            scope.drop_host(host, seen)  # nothing of this run is left here, or its share of pages is used up
+            scope.drop_host(host, seen)  # the host has no work of this run left, or its limit of pages is used up
         return True
 
     # --- run-once ----------------------------------------------------------------------------------------------------
 
     def run_once(self, scope: RunScope, on_progress: Callable[[Counter[str]], None] | None = None) -> RunReport:
-        """Do the work of `scope` and what its own polls announce; wait out pace, never a back-off.
+        """Do the work of `scope` and of what its own polls announce. Wait for the pace of a host, never for a back-off.
 
-        `on_progress` is told the totals, with `feeds_left` and `pages_known`.
+        `on_progress` gets the totals, with `feeds_left` and `pages_known`.
 
         Raises:
             StorageError: the store failed while the run was under way.
@@ -145,7 +145,7 @@ class LocalEngine:
             if not line.in_hand or clock.monotonic() - filled_at >= _FILL_EVERY:
                 self.fill(scope)
                 filled_at = clock.monotonic()
-            had_visits = visits.running > 0  # asked first: a visit may fetch a page and end while the line waits
+            had_visits = visits.running > 0  # read before the step: a visit may fetch a page and end during it
             recorded = line.step(_LOOK_AGAIN / 4 if had_visits or line.in_hand else 0.0, scope)
             if on_progress is not None:
                 on_progress(visits.totals + Counter(feeds_left=len(scope.feeds), pages_known=len(scope.pages)))
@@ -160,7 +160,7 @@ class LocalEngine:
                 break
             patience = patience or max(free_at, now + timedelta(seconds=1))
             if now > patience + timedelta(seconds=1):
-                break  # leased elsewhere, and renewed there: another process does it
+                break  # another process holds and renews the leases; it does the work
             clock.sleep(min(max((free_at - now).total_seconds(), 0.01), _LOOK_AGAIN))
         if visits.stopping or visits.error is not None:
             self.stop()

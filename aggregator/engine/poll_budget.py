@@ -1,4 +1,4 @@
-"""Brings the number of polls to the budget, slowly, and remembers how far it came. Knows neither feeds nor clocks."""
+"""Adjust the poll threshold slowly until the number of polls meets the budget. The store keeps the threshold."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from datetime import timedelta
 
 from aggregator.models.records import Feed
 from aggregator.ports.protocols import Store
-from aggregator.schedule.due_times import PollPolicy, steer
+from aggregator.schedule.due_times import PollPolicy, adjust_threshold
 
 logger = logging.getLogger(__name__)
 
-_FACT = "busy_threshold"  # the name goes with the formula of `rhythm`: budget and threshold, separated by a blank
+_PROPERTY = "busy_threshold"  # budget and threshold, separated by a blank; belongs to `publication_rate`'s formula
 
 
-def remembered(store: Store, policy: PollPolicy) -> PollPolicy:
-    """Return `policy` with the threshold that was arrived at under the same budget."""
-    budget, _, threshold = (store.read_fact(_FACT) or "").partition(" ")
+def restore_threshold(store: Store, policy: PollPolicy) -> PollPolicy:
+    """Return `policy` with the threshold that was last kept for the same budget."""
+    budget, _, threshold = (store.read_fact(_PROPERTY) or "").partition(" ")
     if not threshold or float(budget) != policy.budget:
         return policy
     return replace(policy, threshold=float(threshold))
 
 
-class Steering:
-    """Counts polls of adaptive feeds, from any thread, until it is asked to steer."""
+class PollBudget:
+    """The polls of adaptive feeds since the last adjustment, counted by any thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._polls = 0
         self._lock = threading.Lock()
 
-    def count(self, feed: Feed) -> None:
-        """Note a poll; feeds with an interval of their own are no matter of the budget."""
+    def count_poll(self, feed: Feed) -> None:
+        """Count a poll. Feeds with a fixed interval do not belong to the budget."""
         if feed.interval is None:
             with self._lock:
                 self._polls += 1
 
-    def steer(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
-        """Return the policy for the time to come; `feeds` adaptive ones were followed for `elapsed`, the time since.
+    def adjust(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
+        """Return the policy to use from now on. `feeds` adaptive feeds were followed for `elapsed` since the last call.
 
-        Of the feeds that a fleet follows our share counts.
+        In a fleet, `feeds` is our share of them.
 
         Raises:
             StorageError: the threshold could not be kept.
         """
         with self._lock:
             polls, self._polls = self._polls, 0
-        threshold = steer(
+        threshold = adjust_threshold(
             policy.threshold,
             polls=polls,
             feed_days=feeds * (elapsed / timedelta(days=1)),
             budget=policy.budget,
             elapsed=elapsed,
         )
-        self._store.write_fact(_FACT, f"{policy.budget} {threshold}")
-        logger.info("steered", extra={"polls": polls, "feeds": feeds, "threshold": round(threshold, 3)})
+        self._store.write_fact(_PROPERTY, f"{policy.budget} {threshold}")
+        logger.info("poll threshold adjusted", extra={"polls": polls, "feeds": feeds, "threshold": round(threshold, 3)})
         return replace(policy, threshold=threshold)

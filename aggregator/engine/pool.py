@@ -1,6 +1,6 @@
-"""Worker processes for foreign bytes: a hang, a crash or a gigabyte in one task costs that task only (Pebble).
+"""Worker processes (Pebble) for foreign bytes. A task that hangs, crashes or needs a gigabyte costs only itself.
 
-The standard library's pool loses every task in hand with one crashed worker; this one does not.
+The pool of the standard library loses all running tasks when one worker crashes; this one does not.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_TASKS_PER_WORKER = 500  # a worker is replaced after so many: leaks in native parsers stay small
+_TASKS_PER_WORKER = 500  # then the worker is replaced, so leaks in native parsers stay small
 _ADDRESS_SPACE = 2 * 2**30  # bytes; the libraries alone map 0.6 GiB
-_NICENESS = 5  # of 19: a worker gets a third of a core that the parent wants too
-_PRELOADED = ["aggregator.engine.feed_readers"]  # all that a worker needs: else each loads it anew
+_NICENESS = 5  # of 19: a worker gets a third of a core that the parent needs too
+_PRELOADED = ["aggregator.engine.feed_readers"]  # all that a worker needs; otherwise each worker loads it again
 
 
 class WorkerPool:
@@ -47,7 +47,7 @@ class WorkerPool:
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run `function` in a worker; the future fails when it takes longer than the pool's time limit."""
+        """Run `function` in a worker. The future fails when it takes longer than the pool's time limit."""
         return self.submit_within(self.timeout, function, *args, **kwargs)
 
     def submit_within(
@@ -67,16 +67,16 @@ class WorkerPool:
 
     @property
     def is_warm(self) -> bool:
-        """Whether a worker can begin at once: the first ones take a second or two to start."""
+        """Whether a worker can begin at once. The first workers take a second or two to start."""
         return self._first is not None and self._first.done()
 
     @property
     def unfinished(self) -> int:
-        """How many tasks are not done with."""
+        """How many tasks are unfinished."""
         return len(self._unfinished)
 
     def warm_up(self, then: Callable[[], object]) -> None:
-        """Start the workers; `then` is called, in another thread, when one can begin. Does nothing the next time."""
+        """Start the workers. When one can begin, `then` is called in another thread. A second call does nothing."""
         with self._lock:
             if self._first is not None:
                 return
@@ -84,17 +84,17 @@ class WorkerPool:
         self._first.add_done_callback(lambda _: then())
 
     def close(self) -> None:
-        """End the workers at once; what they had in hand is cancelled."""
+        """End the workers at once and cancel their tasks."""
         with self._lock:
             self._end()
 
     def _started(self) -> ProcessPool:
-        """Return the pool; another one where an idle worker was killed (by a machine short of memory, say).
+        """Return the pool, or a new one if an idle worker was killed (for example when the machine ran out of memory).
 
-        Pebble gives a pool up then, and what was in hand fails with `BrokenProcessPool`.
+        Pebble gives up such a pool, and its tasks fail with `BrokenProcessPool`.
         """
         if self._pool is not None and not self._pool.active:
-            logger.warning("worker processes ended; others are started")
+            logger.warning("worker processes ended; new ones are started")
             self._end()
         if self._pool is None:
             context = get_context("forkserver")
@@ -108,25 +108,25 @@ class WorkerPool:
         if self._pool is None:
             return
         for future in tuple(self._unfinished):
-            future.cancel()  # before its worker ends, which would count as a crash of the task
+            future.cancel()  # first, since the end of its worker would count as a crash
         self._pool.stop()  # type: ignore[no-untyped-call] # Pebble has no types here
         self._pool.join(timeout=5)
         self._pool = self._first = None
 
 
 def _nothing() -> None:
-    """Be the first task."""
+    """Do nothing, as the first task."""
 
 
-def _give_way(nice: Callable[[int], int] = os.nice) -> None:
+def _lower_priority(nice: Callable[[int], int] = os.nice) -> None:
     """Lower the priority of this process; a filter of system calls may forbid it."""
     with suppress(OSError):
         nice(_NICENESS)
 
 
 def _limit_worker() -> None:
-    """Bound the worker's memory, leave signals to the parent, and give way to it: its threads ask hosts and write."""
-    _give_way()
+    """Limit the worker's memory, ignore SIGINT and lower its priority. The parent's threads are more urgent."""
+    _lower_priority()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(_ADDRESS_SPACE, hard)
@@ -134,7 +134,7 @@ def _limit_worker() -> None:
 
 
 def result_of(future: Future[T]) -> T | PageFailed | None:
-    """Wait, and return what the worker made of its task; None: it was cancelled, nothing was tried to the end."""
+    """Wait for a task and return its result; None: it was cancelled, so nothing is known about it."""
     try:
         error = future.exception()
     except CancelledError as cancelled:
@@ -143,7 +143,7 @@ def result_of(future: Future[T]) -> T | PageFailed | None:
 
 
 def failure_of(error: BaseException) -> PageFailed | None:
-    """Return what a future's exception means for its page; None: it was cancelled, nothing was tried to the end."""
+    """Return what a future's exception means for its page; None: it was cancelled, so nothing is known about it."""
     match error:
         case CancelledError() | BrokenProcessPool():
             return None

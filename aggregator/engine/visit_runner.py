@@ -1,4 +1,4 @@
-"""The visits that a process holds, whatever engine brings them: their counters, their failures, their end."""
+"""Run the visits of a process, for both engines: their counters, their failures, their end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
-from aggregator.engine.counters import Tally
+from aggregator.engine.counters import Counters
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.errors import StorageError
 from aggregator.ports.run_scope import RunScope
@@ -23,19 +23,19 @@ from aggregator.wakeup import PipeEvent
 logger = logging.getLogger(__name__)
 
 _BACK_PRESSURE = 500  # fetched pages that may wait for extraction before visits collect no more
-_STOP_PATIENCE = 4.0  # seconds that a stop leaves to the requests in hand
+_STOP_PATIENCE = 4.0  # seconds that a stop waits for the current requests
 
 
 class Engine(Protocol):
-    """What brings visits to a process, as the daemon drives it: `fill` each second, or `rest`."""
+    """What starts visits in a process. The daemon calls `fill` each second, or `rest`."""
 
     @property
     def share(self) -> float:
-        """Which part of all polls are ours, as a fraction of 1."""
+        """Our part of all polls, as a fraction of 1."""
         ...
 
     def fill(self) -> int:
-        """Claim hosts that are due, as many as can be visited soon; return how many.
+        """Claim as many due hosts as can be visited soon; return how many.
 
         Raises:
             StorageError: the store failed.
@@ -43,16 +43,16 @@ class Engine(Protocol):
         ...
 
     def rest(self) -> None:
-        """Begin no visit until the next `fill`; those under way go on."""
+        """Start no visit until the next `fill`. Visits under way continue."""
         ...
 
     def stop(self) -> None:
-        """End visits within a few seconds; what is still in hand then is given back."""
+        """End visits within a few seconds. Claims that are still held then are given back."""
         ...
 
 
 class VisitRunner:
-    """The visits under way and the counters of what was done. `context` and `workers` may change while it runs."""
+    """The visits under way and the counters of their results. `context` and `workers` may change during a run."""
 
     def __init__(self, context: VisitContext, line: ExtractionLine, *, workers: int, max_pages: int) -> None:
         self.context = context
@@ -65,7 +65,7 @@ class VisitRunner:
         self._lock = threading.Lock()
         self._finished = PipeEvent()  # a visit is over
         self._running: dict[int, Claim] = {}
-        self._totals = Tally()
+        self._totals = Counters()
         self._error: BaseException | None = None
 
     @property
@@ -75,7 +75,7 @@ class VisitRunner:
 
     @property
     def totals(self) -> Counter[str]:
-        """What was done since the start, by name; for any thread."""
+        """The counts since the start, by name; for any thread."""
         counts = self._totals.snapshot()
         counts.update({f"articles_{kind}": count for kind, count in self.line.counts.items()})
         return counts
@@ -87,22 +87,22 @@ class VisitRunner:
         self.workers, self.max_pages = workers, max_pages
 
     def update_backpressure(self) -> bool:
-        """Look how much waits for extraction; return whether visits may collect pages."""
+        """Update back-pressure: return False while too many pages wait for extraction."""
         self.with_pages = self.context.store.waiting_for_extraction() < _BACK_PRESSURE
         return self.with_pages
 
     # --- one visit ---------------------------------------------------------------------------------------------------
 
     def start(self, claim: Claim) -> None:
-        """A visit begins."""
+        """Note that a visit starts."""
         with self._lock:
             self._running[claim.host_id] = claim
 
-    def finish(self, held: Claim, taken: Claim | None = None) -> None:
-        """A visit is over; its thread goes on with `taken`."""
+    def finish(self, done: Claim, taken: Claim | None = None) -> None:
+        """Note that a visit is over. Its thread starts the visit of `taken` next, if given."""
         with self._lock:
-            if self._running.get(held.host_id) is held:
-                del self._running[held.host_id]
+            if self._running.get(done.host_id) is done:
+                del self._running[done.host_id]
             if taken is not None:
                 self._running[taken.host_id] = taken
         self._finished.set()
@@ -120,7 +120,7 @@ class VisitRunner:
     ) -> VisitReport | None:
         """Visit a claimed host, for `length` at most; None: the visit failed.
 
-        A bug ends this visit only, its lease runs out. A store that fails is for `take_error`.
+        A bug ends only this visit; its lease runs out. `take_error` returns an error of the store.
         """
         context = self.context
         if length is not None:
@@ -138,7 +138,7 @@ class VisitRunner:
         except (StorageError, OSError) as error:
             self.fail(error)
             return None
-        except Exception:  # the one place that catches all, once per visit
+        except Exception:  # the one place that catches all errors, once per visit
             logger.exception("visit failed", extra={"host": claim.host})
             return None
         self._add(report)
@@ -164,30 +164,30 @@ class VisitRunner:
     # --- failures, the end -------------------------------------------------------------------------------------------
 
     def fail(self, error: BaseException) -> None:
-        """Keep what stopped the work: the store, or the disk."""
+        """Keep the error that stopped the work: of the store, or of the disk."""
         self._error = error
 
     @property
     def error(self) -> BaseException | None:
-        """What failed and was not taken yet."""
+        """The error that `take_error` has not returned yet."""
         return self._error
 
     def take_error(self) -> BaseException | None:
-        """Return what failed since the last call."""
+        """Return the error since the last call."""
         error, self._error = self._error, None
         return error
 
     def request_stop(self) -> None:
-        """Let visits end after the request in hand; safe in a signal handler."""
+        """End visits after their current request; safe in a signal handler."""
         self._stopping.set()
 
     @property
     def stopping(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was requested."""
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """End visits within a few seconds; what is still in hand then is given back."""
+        """End visits within a few seconds. Claims that are still held then are given back."""
         self.request_stop()
         deadline = self.context.clock.monotonic() + _STOP_PATIENCE
         while self._running and (left := deadline - self.context.clock.monotonic()) > 0:
@@ -200,4 +200,4 @@ class VisitRunner:
                 self.context.store.release(claim, failures=claim.failures)
             self.line.give_back()
         except StorageError as error:
-            logger.warning("not given back; it is anyone's when its lease ends", extra={"reason": str(error)})
+            logger.warning("claims not given back; their leases will end", extra={"reason": str(error)})

@@ -1,6 +1,6 @@
 """When to ask again: feeds, pages and hosts, after success and after failure. Pure; reads no clock.
 
-How a feed publishes is the subject of `rhythm`; here its promise meets the server's wishes and the class of a failure
+`publication_rate` tells how often a feed publishes. This module adds the server's wishes and the classes of failures
 (docs/schedule.md).
 """
 
@@ -32,8 +32,8 @@ _DAY: Final = timedelta(days=1)
 class PollPolicy:
     """What the operator decided about polling.
 
-    `threshold` is the one knob behind `budget`: the waiting time (entries x seconds) that may accumulate at a busy feed
-    before it is polled. `jitter` is the share by which our own interval varies.
+    `threshold` is what `budget` sets: the waiting time (entries x seconds) that may accumulate at a busy feed before it
+    is polled. `jitter` is the share by which our own interval varies.
     """
 
     min_interval: timedelta = timedelta(minutes=5)
@@ -153,7 +153,7 @@ def first_poll_at(count: int, *, now: datetime, random: Random) -> datetime:
 
 
 def _own_interval(feed: Feed, now: datetime, policy: PollPolicy) -> timedelta:
-    """Return the wait that we choose: the operator's interval, else what the feed's rhythm suggests."""
+    """Return the wait that we choose: the operator's interval, or the one that the feed's publication rate suggests."""
     if feed.interval is not None:
         return max(feed.interval, policy.min_interval)
     stats = feed.state.stats
@@ -362,11 +362,12 @@ def threshold_for(budget: float) -> float:
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 
-def steer(threshold: float, *, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> float:
-    """Return the threshold that brings the polls of adaptive feeds towards `budget` (per feed and day), slowly.
+def adjust_threshold(threshold: float, *, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> float:
+    """Return a threshold that brings the polls of adaptive feeds closer to `budget` (per feed and day).
 
     `polls` were made of `feed_days` worth of feeds (ten feeds for half a day are five) in `elapsed`, the time since
-    the last call. A tenth of the way a day, at most a factor of two, so that one loud day moves little.
+    the last call. The change is a tenth of the way for each day and a factor of two at most, so one busy day changes
+    little.
     """
     if feed_days <= 0:
         return threshold

@@ -24,7 +24,7 @@ from aggregator.config.settings import Config
 from aggregator.config.watching import signature
 from aggregator.config.wiring import contact_note
 from aggregator.engine.followers import Followers
-from aggregator.engine.poll_budget import Steering
+from aggregator.engine.poll_budget import PollBudget
 from aggregator.engine.visit_runner import Engine
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
 from aggregator.http.fetch import HttpFetcher
@@ -53,7 +53,7 @@ class Timings:
     publish: timedelta = timedelta(seconds=5)
     housekeeping: timedelta = timedelta(minutes=10)
     rekey: timedelta = timedelta(seconds=30)
-    steer: timedelta = timedelta(hours=1)
+    budget: timedelta = timedelta(hours=1)
     say: timedelta = timedelta(minutes=1)
 
 
@@ -91,8 +91,8 @@ class Service:
         self._signals = 0
         self._swept_at = -_SWEEP_EVERY
         self._rekey_from = 0.0
-        self._steering = Steering(app.store)
-        self._steered_at = time.monotonic()
+        self._poll_budget = PollBudget(app.store)
+        self._adjusted_at = time.monotonic()
         self._metrics = Metrics()
         self._metrics.watch_engine(self._view)
         self._metrics.watch_store(app.store.counts)
@@ -128,7 +128,7 @@ class Service:
             (self._publish, self._timings.publish),
             (self._keep_house, self._timings.housekeeping),
             (self._renew_keys, self._timings.rekey),
-            (self._steer, self._timings.steer),
+            (self._adjust_budget, self._timings.budget),
             (self._say_minute, self._timings.say),
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
@@ -173,7 +173,7 @@ class Service:
 
     def _on_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
         self._metrics.observe_poll(feed, record, recorded)
-        self._steering.count(feed)
+        self._poll_budget.count_poll(feed)
         self._activity.note_poll(feed, record)
 
     def _view(self) -> EngineView:
@@ -299,17 +299,17 @@ class Service:
         except StorageError as error:
             logger.warning("keys not computed again; tried again soon", extra={"reason": str(error)})
 
-    def _steer(self) -> None:
+    def _adjust_budget(self) -> None:
         """Bring the polls of adaptive feeds a little closer to the budget."""
         now, feeds = time.monotonic(), self.app.config.subscriptions()
-        elapsed, self._steered_at = timedelta(seconds=now - self._steered_at), now
+        elapsed, self._adjusted_at = timedelta(seconds=now - self._adjusted_at), now
         adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
         context = self.app.visits.context
         try:
             share = adaptive * self._engine.share  # what other members of a fleet poll, they count
-            policy = self._steering.steer(context.polling.policy, feeds=share, elapsed=elapsed)
+            policy = self._poll_budget.adjust(context.polling.policy, feeds=share, elapsed=elapsed)
         except StorageError as error:
-            logger.warning("budget not steered", extra={"reason": str(error)})
+            logger.warning("poll threshold not adjusted", extra={"reason": str(error)})
             return
         self.app.visits.context = replace(context, polling=replace(context.polling, policy=policy))
 

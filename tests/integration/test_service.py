@@ -23,7 +23,7 @@ from tests.support.daemon import MovableClock, Systemd, wait_for
 from tests.support.pool import PoolHere
 
 SHORT = timedelta(milliseconds=20)
-TIMINGS = Timings(tick=SHORT, publish=SHORT, housekeeping=SHORT, rekey=SHORT, steer=SHORT, say=SHORT)
+TIMINGS = Timings(tick=SHORT, publish=SHORT, housekeeping=SHORT, rekey=SHORT, budget=SHORT, say=SHORT)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.engine.pool import _PRELOADED, WorkerPool, _give_way, _limit_worker, failure_of, result_of
+from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, _lower_priority, failure_of, result_of
 from aggregator.extraction.pipeline import run_jobs
 from aggregator.feeds.sightings import read_feed
 from aggregator.models.fetching import Cause
@@ -116,5 +116,5 @@ def test_a_worker_that_may_not_lower_its_priority_works() -> None:
         asked.append(by)
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    _give_way(refuse)
+    _lower_priority(refuse)
     assert len(asked) == 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aggregator.engine.counters import Tally
+from aggregator.engine.counters import Counters
 
 
 @pytest.fixture
@@ -22,25 +22,25 @@ def restless() -> Iterator[None]:
 
 @pytest.mark.usefixtures("restless")
 def test_counts_may_grow_while_others_read_them() -> None:
-    tally = Tally()
+    counters = Counters()
     threads = [
-        threading.Thread(target=lambda name=name: [tally.add({f"{name} {n}": 1, "all": 1}) for n in range(2_000)])
+        threading.Thread(target=lambda name=name: [counters.add({f"{name} {n}": 1, "all": 1}) for n in range(2_000)])
         for name in "abc"
     ]
     for thread in threads:
         thread.start()
     seen = [0]
     while any(thread.is_alive() for thread in threads):
-        counts = tally.snapshot()
+        counts = counters.snapshot()
         seen.append(counts["all"])
         assert sum(counts.values()) == 2 * counts["all"]
     assert seen == sorted(seen)
-    assert tally.snapshot()["all"] == 6_000
+    assert counters.snapshot()["all"] == 6_000
 
 
 def test_what_was_read_stays_as_it_was() -> None:
-    tally = Tally()
-    tally.add({"a": 1})
-    before = tally.snapshot()
-    tally.add({"a": 1, "b": 2})
-    assert (before, tally.snapshot()) == ({"a": 1}, {"a": 2, "b": 2})
+    counters = Counters()
+    counters.add({"a": 1})
+    before = counters.snapshot()
+    counters.add({"a": 1, "b": 2})
+    assert (before, counters.snapshot()) == ({"a": 1}, {"a": 2, "b": 2})

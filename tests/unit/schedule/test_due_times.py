@@ -28,6 +28,7 @@ from aggregator.schedule.due_times import (
     HOST_CAUSES,
     NEVER,
     PollPolicy,
+    adjust_threshold,
     after_failure,
     after_gap,
     after_success,
@@ -41,7 +42,6 @@ from aggregator.schedule.due_times import (
     own_network_is_down,
     revisit_after_update,
     revisit_at,
-    steer,
     threshold_for,
     update_stats,
 )
@@ -738,12 +738,12 @@ def test_threshold_begins_by_the_budget() -> None:
     assert threshold_for(6) == 16 * POLICY.threshold
 
 
-def test_steering_reaches_the_budget_slowly() -> None:
+def test_the_threshold_reaches_the_budget_slowly() -> None:
     """A world in which a threshold of 800 gives 24 polls: polls fall with its square root."""
     threshold = threshold_for(24)
     for _ in range(60):
         rate = 24 * (800 / threshold) ** 0.5
-        step = steer(threshold, polls=round(rate * 100), feed_days=100, budget=24, elapsed=DAY)
+        step = adjust_threshold(threshold, polls=round(rate * 100), feed_days=100, budget=24, elapsed=DAY)
         assert 0.5 * threshold <= step <= 2 * threshold
         threshold = step
     assert threshold == pytest.approx(800, rel=0.05)
@@ -757,10 +757,12 @@ def test_steering_reaches_the_budget_slowly() -> None:
     budget=st.floats(0.1, 1440),
     elapsed=st.timedeltas(timedelta(0), 1000 * DAY),
 )
-def test_steering_is_bounded(threshold: float, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> None:
-    steered = steer(threshold, polls=polls, feed_days=feed_days, budget=budget, elapsed=elapsed)
-    assert 0.01 <= steered <= 1e8
-    assert steered <= threshold or polls > 0
+def test_an_adjustment_is_bounded(
+    threshold: float, polls: int, feed_days: float, budget: float, elapsed: timedelta
+) -> None:
+    adjusted = adjust_threshold(threshold, polls=polls, feed_days=feed_days, budget=budget, elapsed=elapsed)
+    assert 0.01 <= adjusted <= 1e8
+    assert adjusted <= threshold or polls > 0
 
 
 def test_an_hour_or_day_that_the_feed_wants_skipped_is_known() -> None:
