@@ -163,6 +163,7 @@ class Service:
             metrics=self._metrics,
             refresh=web.refresher(self.app.store),
             token=token,
+            raw=self.app.raw_store.get,
         )
 
     def _observe(self) -> None:

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from aggregator import web
+from aggregator.clock import SystemClock
 from aggregator.config.settings import Config, WebSettings
+from aggregator.config.wiring import raw_folder
 from aggregator.errors import AggregatorError, ConfigError
 from aggregator.monitoring.metrics import Metrics
+from aggregator.rawstore import FileRawStore
 from aggregator.store import SqlStore
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
@@ -76,9 +79,15 @@ def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None
         raise ConfigError('[web] listen: is "", so there is nothing to serve; write "127.0.0.1:8642"')
     metrics = Metrics()
     metrics.watch_store(store.counts)
+    raw = FileRawStore(raw_folder(config), SystemClock())
     page = StatusPage(
         lambda token: web.create_app(
-            store, ready=lambda: not until.is_set(), metrics=metrics, refresh=web.refresher(store), token=token
+            store,
+            ready=lambda: not until.is_set(),
+            metrics=metrics,
+            refresh=web.refresher(store),
+            token=token,
+            raw=raw.get,
         )
     )
     page.start(config.web)

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from aggregator.web.problems import MEDIA_TYPE, problem_body
+
 Scope = MutableMapping[str, Any]  # Any: as ASGI has it
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -52,11 +54,13 @@ class Guard:
         headers = {name.lower(): value for name, value in scope["headers"]}
         if not self._may_ask(scope["path"], headers):
             challenge = (b"www-authenticate", b'Bearer realm="aggregator", Basic realm="aggregator", charset="UTF-8"')
-            await _refuse(send, 401, b"A token is needed: [web] token_file of the configuration.\n", challenge)
+            await _refuse(scope, send, 401, b"A token is needed: [web] token_file of the configuration.\n", challenge)
         elif self._token is None and scope["path"] not in _OPEN_TO_ALL and not _is_ours(headers.get(b"host", b"")):
-            await _refuse(send, 421, b"Without [web] token_file this answers to localhost and to addresses only.\n")
+            await _refuse(
+                scope, send, 421, b"Without [web] token_file this answers to localhost and to addresses only.\n"
+            )
         elif scope["method"] not in _READING and _is_foreign(headers):
-            await _refuse(send, 403, b"Another site asked for this.\n")
+            await _refuse(scope, send, 403, b"Another site asked for this.\n")
         else:
             read = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # the server drops the body
             await self._app(read, receive, _with_headers(send))
@@ -110,8 +114,11 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _refuse(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+async def _refuse(scope: Scope, send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    media_type = "text/plain; charset=utf-8"
+    if scope["path"].startswith("/api/"):
+        media_type, body = MEDIA_TYPE, problem_body(status, body.decode().strip())
+    own = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
     sending = _with_headers(send)
     await sending({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
     await sending({"type": "http.response.body", "body": body})

@@ -2,128 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from html import escape
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from aggregator.models.records import Article, ArticleId, Feed, FeedId
+from aggregator.models.records import Feed, FeedId
 from aggregator.monitoring.overview import finding_record
-from aggregator.ports.store_records import ArticleSearch, Found, PollOutcome
+from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
-from aggregator.sinks.records import article_record, change_record
 from aggregator.web import schemas
-from aggregator.web.article_search import find, read_search
+from aggregator.web.api_articles import add_articles
+from aggregator.web.problems import refuse_unknown, statuses
 from aggregator.web.state import Site
 
-_LARGEST: Final = 2**63 - 1  # a cursor beyond it is no number of the store
-
-_OTHER_STORE: Final = (
-    "this cursor is of another store, or of this one before it was restored; start again with after=0 and "
-    "epoch={last.epoch}, and replace what you have by what comes"
-)
+_NO_FEED: Final = 2**63 - 1  # no id is larger
 
 Record = dict[str, Any]  # checked by the response model
 
 
 def api_router(site: Site) -> APIRouter:
     """Return the routes of the API."""
-    router = APIRouter(prefix="/api/v1")
-    _add_articles(router, site)
+    router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown)])
+    add_articles(router, site)
     _add_feeds(router, site)
     _add_health(router, site)
     return router
 
 
-# --- articles ---------------------------------------------------------------------------------------------------------
+# --- pages of a list --------------------------------------------------------------------------------------------------
+
+Start = Annotated[int, Query(ge=0, le=10**9, description="leave out so many")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+T = TypeVar("T")
 
 
-def _add_articles(router: APIRouter, site: Site) -> None:
-    store = site.store
-
-    @router.get("/articles", response_model=schemas.Changes, tags=["articles"])
-    def follow(
-        after: Annotated[int, Query(ge=0, le=_LARGEST, description="the cursor of the last answer; 0: all")] = 0,
-        epoch: Annotated[str, Query(max_length=64, description="the epoch of the last answer")] = "",
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        text: Annotated[Literal["seed", "body"], Query(description="layout of `text`")] = "seed",
-    ) -> Record:
-        """Follow the corpus: changes after a cursor, in one order, each with its article as it is now."""
-        last = store.position()
-        if after > last.seq or epoch not in ("", last.epoch):
-            raise HTTPException(409, _OTHER_STORE.format(last=last))
-        changes = store.changes_after(after, limit + 1)
-        given = changes[:limit]
-        return {
-            "changes": [change_record(change, text) for change in given],
-            "cursor": given[-1].seq if given else after,
-            "epoch": last.epoch,
-            "more": len(changes) > limit,
-        }
-
-    @router.get("/articles/{article_id}", response_model=schemas.Article, tags=["articles"])
-    def article(article_id: str, text: Literal["seed", "body"] = "seed") -> Record:
-        """Return one article by id; the id of a merged one leads to the article that it is part of."""
-        return article_record(_found(site, article_id), text)
-
-    @router.get("/articles/{article_id}/revisions", response_model=list[schemas.Revision], tags=["articles"])
-    def revisions(article_id: str) -> list[Record]:
-        """Return all texts of an article, oldest first."""
-        return [
-            {
-                "number": one.number,
-                "recorded_at": one.recorded_at,
-                "title": one.content.title,
-                "body": one.content.body,
-            }
-            for one in store.revisions(_found(site, article_id).id)
-        ]
-
-    @router.get("/search", response_model=schemas.FoundPage, tags=["articles"])
-    def search(
-        wanted: Annotated[ArticleSearch, Depends(read_search)], limit: Annotated[int, Query(ge=1, le=200)] = 20
-    ) -> Record:
-        """Search titles and bodies, best match first; without `q`: those first seen last."""
-        page = find(site, replace(wanted, limit=limit))
-        return {"found": [_match(one) for one in page.found], "count": page.count, "next": page.next or None}
-
-
-def _found(site: Site, article_id: str) -> Article:
-    found = site.store.article(ArticleId(article_id))
-    if found is None:
-        raise HTTPException(404, "there is no such article")
-    return found
-
-
-def _match(one: Found) -> Record:
-    return {
-        "id": one.article.id,
-        "url": one.article.url,
-        "title": one.article.content.title,
-        "date": one.article.content.date,
-        "feed": one.article.feed,
-        "first_seen": one.article.first_seen,
-        "language": one.article.content.language,
-        "snippet": "".join(f"<mark>{escape(text)}</mark>" if hit else escape(text) for text, hit in one.snippet),
-    }
+def _part(request: Request, response: Response, items: Sequence[T], start: int, limit: int) -> Sequence[T]:
+    """Return a part of a list, and name the address of the next part in a Link header (RFC 8288)."""
+    if len(items) > start + limit:
+        following = request.url.include_query_params(start=start + limit, limit=limit)
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return items[start : start + limit]
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------
 
 
 def _add_feeds(router: APIRouter, site: Site) -> None:
-    @router.get("/feeds", response_model=list[schemas.Feed], tags=["feeds"])
-    def feeds() -> list[Record]:
-        """List the feeds in the order in which they were added."""
-        seen = site.lookout.look()
-        return [_feed(one.feed) for one in seen.diagnoses]
+    @router.get("/feeds", response_model=list[schemas.Feed], tags=["feeds"], responses=statuses(304))
+    def feeds(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> list[Record]:
+        """List the feeds in the order in which they were added; a Link header leads to the next ones."""
+        found = site.lookout.look().diagnoses
+        return [_feed(one.feed) for one in _part(request, response, found, start, limit)]
 
-    @router.get("/feeds/{feed_id}", response_model=schemas.FeedDetail, tags=["feeds"])
-    def feed(feed_id: int) -> Record:
+    @router.get("/feeds/{feed_id}", response_model=schemas.FeedDetail, tags=["feeds"], responses=statuses(304, 404))
+    def feed(feed_id: Annotated[int, Path(le=_NO_FEED)]) -> Record:
         """Return a feed with its last polls, newest first, and what is wrong with it."""
         found = site.diagnosis(feed_id)
         if found is None:
@@ -134,8 +70,14 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
             "findings": [finding_record(found.feed, finding) for finding in found.findings],
         }
 
-    @router.post("/feeds/{feed_id}/refresh", response_model=schemas.Refreshed, status_code=202, tags=["feeds"])
-    def refresh(feed_id: int, request: Request) -> Response | Record:
+    @router.post(
+        "/feeds/{feed_id}/refresh",
+        response_model=schemas.Refreshed,
+        status_code=202,
+        tags=["feeds"],
+        responses={303: {"description": "to the feed's page, where text/html is asked for"}, **statuses(403, 404, 409)},
+    )
+    def refresh(feed_id: Annotated[int, Path(le=_NO_FEED)], request: Request) -> Response | Record:
         """Make a feed due now; 409 when its server asked to be left alone, 503 where nothing polls."""
         found = site.diagnosis(feed_id)
         if found is None:
@@ -190,19 +132,20 @@ def _poll(poll: PollOutcome) -> Record:
 
 
 def _add_health(router: APIRouter, site: Site) -> None:
-    @router.get("/health", response_model=schemas.Health, tags=["health"])
-    def health() -> Record:
-        """List what is wrong with which feed, broken ones first; the same as `aggregator health`."""
+    @router.get("/health", response_model=schemas.Health, tags=["health"], responses=statuses(304))
+    def health(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> Record:
+        """List what is wrong with which feed, broken ones first; a Link header leads to further ones."""
         seen = site.lookout.look()
+        shown = _part(request, response, seen.unwell, start, limit)
         return {
             "feeds": len(seen.diagnoses),
             "broken": sum(one.is_broken for one in seen.diagnoses),
-            "findings": [finding_record(one.feed, finding) for one in seen.unwell for finding in one.findings],
+            "findings": [finding_record(one.feed, finding) for one in shown for finding in one.findings],
         }
 
-    @router.get("/gaps", response_model=list[schemas.Gap], tags=["health"])
-    def gaps() -> list[Record]:
-        """List times in which a feed may have lost entries."""
+    @router.get("/gaps", response_model=list[schemas.Gap], tags=["health"], responses=statuses(304))
+    def gaps(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> list[Record]:
+        """List times in which a feed may have lost entries; a Link header leads to the next ones."""
         return [
             {
                 "feed": gap.feed,
@@ -211,10 +154,10 @@ def _add_health(router: APIRouter, site: Site) -> None:
                 "until": gap.until,
                 "filled_at": gap.filled_at,
             }
-            for gap in site.store.gaps()
+            for gap in _part(request, response, site.store.gaps(), start, limit)
         ]
 
-    @router.get("/status", response_model=schemas.Status, tags=["health"])
+    @router.get("/status", response_model=schemas.Status, tags=["health"], responses=statuses(304))
     def status() -> Record:
         """Return the state of the installation and what was done in the last 24 hours."""
         seen = site.lookout.look()

@@ -9,9 +9,10 @@ from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from aggregator import __version__
 from aggregator.errors import StorageError
@@ -20,8 +21,12 @@ from aggregator.monitoring.metrics import CONTENT_TYPE, Metrics
 from aggregator.ports.protocols import Store
 from aggregator.web.access import Guard
 from aggregator.web.api import api_router
-from aggregator.web.pages import pages_router, render
+from aggregator.web.etags import ETags
+from aggregator.web.pages import pages_router
+from aggregator.web.problems import problem
 from aggregator.web.state import Lookout, Site
+from aggregator.web.stream import stream_router
+from aggregator.web.templating import render
 
 _HERE: Final = Path(__file__).parent
 _DESCRIPTION: Final = "The corpus, its feeds and their health. Read-only, but for `refresh`."
@@ -34,14 +39,16 @@ def create_app(
     metrics: Metrics,
     refresh: Callable[[FeedId], bool] | None,
     token: str | None,
+    raw: Callable[[str], bytes | None] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """Return the application over a store.
 
     `ready` is what /readyz asks beside the store; `refresh` makes a feed due, False: its server forbids it; with a
-    `token` every request but /healthz and /readyz must carry it.
+    `token` every request but /healthz and /readyz must carry it. `raw` gives the raw page with a content hash.
     """
-    site = Site(store=reader, ready=ready, metrics=metrics, refresh=refresh, lookout=Lookout(reader, monotonic))
+    lookout = Lookout(reader, monotonic)
+    site = Site(store=reader, ready=ready, metrics=metrics, refresh=refresh, raw=raw, lookout=lookout)
     app = FastAPI(
         title="aggregator",
         version=__version__,
@@ -53,11 +60,14 @@ def create_app(
     )
     app.include_router(api_router(site))
     app.include_router(pages_router(site, app.openapi), include_in_schema=False)
+    app.include_router(stream_router(site), include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     _add_probes(app, site)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(StorageError, _on_storage_error)
+    app.add_middleware(ETags)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(Guard, token=token)
     return app
 
@@ -95,7 +105,7 @@ def _on_bad_request(request: Request, error: Exception) -> Response:
     wrong = [
         {"where": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]} for one in error.errors()
     ]  # without the input: what was asked is not repeated
-    return JSONResponse({"detail": wrong}, 422)
+    return problem(422, "; ".join(f"{one['where']}: {one['problem']}" for one in wrong), wrong)
 
 
 def _on_storage_error(request: Request, error: Exception) -> Response:
@@ -104,5 +114,5 @@ def _on_storage_error(request: Request, error: Exception) -> Response:
 
 def _error(request: Request, status: int, detail: str) -> Response:
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"detail": detail}, status)
+        return problem(status, detail)
     return render("error.html", status=status, detail=detail, code=status)

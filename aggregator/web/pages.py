@@ -2,64 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi.responses import RedirectResponse
 
-from aggregator import __version__
-from aggregator.models.records import Article, ArticleId, Feed
-from aggregator.monitoring.overview import title_of
+from aggregator.models.records import ArticleId, Feed
 from aggregator.ports.store_records import ArticleSearch
-from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import document
 from aggregator.web import filters as words
 from aggregator.web.article_search import find, query_string, read_search
 from aggregator.web.state import Site
+from aggregator.web.templating import render
 
 _FEEDS_A_PAGE: Final = 200
 _ARTICLES_A_PAGE: Final = 50
-_ATOM_ENTRIES: Final = 100
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("aggregator.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=words.without_bidi_controls,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for filter_ in (
-        words.moment,
-        words.span,
-        words.size,
-        words.weblink,
-        words.paragraphs,
-        words.xml_text,
-        words.line_of_xml,
-    ):
-        environment.filters[filter_.__name__] = filter_
-    environment.filters["title_of"] = title_of
-    environment.filters["mask_password"] = mask_password
-    environment.globals["version"] = __version__
-    return environment
-
-
-def render(template: str, *, code: int = 200, **facts: Any) -> Response:  # Any: whatever the template shows
-    """Return a page made of a template."""
-    return HTMLResponse(_environment().get_template(template).render(**facts), code)
 
 
 def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter:  # Any: JSON
@@ -68,7 +29,6 @@ def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter
     _add_status(router, site)
     _add_feeds(router, site)
     _add_articles(router, site)
-    _add_stream(router, site)
 
     @router.get("/api/docs")
     def api_docs() -> Response:
@@ -155,46 +115,3 @@ def _add_articles(router: APIRouter, site: Site) -> None:
             merged=[one for one in trace.articles if one.merged_into == found.id],
             trace=trace,
         )
-
-
-# --- the stream -------------------------------------------------------------------------------------------------------
-
-
-def _add_stream(router: APIRouter, site: Site) -> None:
-    @router.get("/feed.atom")
-    def stream(request: Request) -> Response:
-        """Give out the newest articles, each once, as Atom (RFC 4287)."""
-        base = str(request.base_url)
-        entries = [_atom_entry(one) for one in site.store.latest(_ATOM_ENTRIES, distinct=True)]
-        updated = max((entry["updated"] for entry in entries), default="1970-01-01T00:00:00+00:00")
-        body = _environment().get_template("feed.atom").render(base=base, entries=entries, updated=updated)
-        etag = f'"{hashlib.blake2b(body.encode(), digest_size=12).hexdigest()}"'
-        if etag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers={"ETag": etag})
-        return Response(body, media_type="application/atom+xml; charset=utf-8", headers={"ETag": etag})
-
-
-def _atom_entry(article: Article) -> dict[str, Any]:  # Any: what the template takes
-    """Return the entry of an article; ids never change, even when its address does."""
-    content = article.content
-    published = _aware(content.published)
-    return {
-        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"urn:aggregator:{article.id}").urn,
-        "title": content.title or article.url,
-        "url": article.url,
-        "authors": content.authors or (content.site,) if content.authors or content.site else (),
-        "published": "" if published is None else published.isoformat(),
-        "updated": (_aware(content.updated) or published or article.first_seen).astimezone(UTC).isoformat(),
-        "language": content.language,
-        "tags": article.tags,
-        "body": words.paragraphs(words.xml_text(content.body)),
-    }
-
-
-def _aware(text: str) -> datetime | None:
-    """Return a full time with offset; a bare day is none."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None and "T" in text.upper() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal  # Any: records of the store, as they are
 
 from pydantic import BaseModel, Field
 
@@ -103,6 +103,17 @@ class Revision(BaseModel):
     recorded_at: datetime
     title: str
     body: str
+
+
+class Why(BaseModel):
+    """All that was seen and decided about an address; each part is oldest first."""
+
+    url: str
+    entries: list[dict[str, Any]] = Field(description="entries of feeds that led to it")
+    pages: list[dict[str, Any]] = Field(description="addresses to fetch, and how that went")
+    articles: list[dict[str, Any]] = Field(description="articles, merged away and forgotten ones too")
+    evidence: list[dict[str, Any]] = Field(description="why two keys are one article, and who says so")
+    decisions: list[dict[str, Any]] = Field(description="what was kept, skipped or merged, by which rule")
 
 
 class Finding(BaseModel):

@@ -41,12 +41,13 @@ class Lookout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the routes are made of. `refresh` None: this process makes no feed due."""
+    """What the routes work with. `refresh` None: this process makes no feed due; `raw` None: it has no raw pages."""
 
     store: Store
     ready: Callable[[], bool]
     metrics: Metrics
     refresh: Callable[[FeedId], bool] | None
+    raw: Callable[[str], bytes | None] | None = None
     lookout: Lookout = field(repr=False)
 
     def diagnosis(self, feed_id: int) -> Diagnosis | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -64,7 +65,15 @@ def store(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterat
 class Site:
     """A running server and one session with it; `ready` may be changed."""
 
-    def __init__(self, store: Store, clock: StandingClock, token: str | None, *, may_refresh: bool = True) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: StandingClock,
+        token: str | None,
+        *,
+        may_refresh: bool = True,
+        raw: Callable[[str], bytes | None] | None = None,
+    ) -> None:
         self.ready = True
         self.metrics = Metrics()
         self.session = requests.Session()
@@ -75,6 +84,7 @@ class Site:
             metrics=self.metrics,
             refresh=refresher(store) if may_refresh else None,
             token=token,
+            raw=raw,
             monotonic=clock.monotonic,
         )
         self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
@@ -164,7 +174,14 @@ def test_without_a_store_nothing_is_ready_and_every_page_says_so(open_site: Open
     site = open_site(over=Broken())
     site.get("/readyz", 503)
     assert "disk I/O error" in site.get("/", 503).text
-    assert site.get("/api/v1/feeds", 503).json() == {"detail": "the store cannot be read: disk I/O error"}
+    answer = site.get("/api/v1/feeds", 503)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "the store cannot be read: disk I/O error",
+    }
 
 
 def test_prometheus_reads_its_own_format(site: Site, store: SqlStore) -> None:
@@ -501,11 +518,122 @@ def test_health_status_and_gaps(site: Site, store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["after=-1", "after=x", "after=9999999999999999999999", "limit=0", "limit=1001", "text=xml"]
+    "query", ["after=-1", "after=x", "after=9999999999999999999999", "limit=0", "limit=1001", "text=xml", "wait=61s"]
 )
 def test_what_cannot_be_asked_is_refused_without_repeating_it(site: Site, query: str) -> None:
-    detail = site.get(f"/api/v1/articles?{query}", 422).json()["detail"]
-    assert set(detail[0]) == {"where", "problem"}
+    (error,) = site.get(f"/api/v1/articles?{query}", 422).json()["errors"]
+    assert set(error) == {"where", "problem"}
+    assert error["where"] == f"query.{query.partition('=')[0]}"
+
+
+@pytest.mark.parametrize("path", ["articles?sinse=2026-01-01", "search?q=a&lang=de", "feeds?page=2", "status?x"])
+def test_an_unknown_parameter_is_refused(site: Site, path: str) -> None:
+    refused = site.get(f"/api/v1/{path}", 422).json()
+    assert "unknown parameter" in refused["detail"]
+    assert refused["status"] == 422
+
+
+def test_a_follower_narrows_what_it_follows(site: Site, store: SqlStore, clock: StandingClock) -> None:
+    subscribe(store, A, B)
+    fill(store, 3)
+    clock.pass_(timedelta(hours=1))
+    poll(store, store.feeds()[1], sighting("b", url="https://b.example/story/b"))
+    collect(store)
+    store.number_changes()
+    last = store.position().seq
+
+    def follow(**parameters: Any) -> list[str]:
+        answer = site.get("/api/v1/articles", params=parameters).json()
+        assert (answer["cursor"], answer["more"]) == (last, False)
+        return [change["article"]["url"] for change in answer["changes"]]
+
+    assert len(follow()) == 4
+    assert follow(feed=B) == follow(since=(START + timedelta(minutes=1)).isoformat()) == ["https://b.example/story/b"]
+    assert follow(url="https://b.example/story/b") == ["https://b.example/story/b"]
+    assert follow(url="https://nowhere.example/") == follow(url="https://b.example/story/b", after=last) == []
+    assert follow(since="2030-01-01") == follow(feed="nobody's") == []
+    first = site.get("/api/v1/articles", params={"feed": A, "limit": 2}).json()
+    assert (len(first["changes"]), first["more"]) == (2, True)
+
+
+def test_long_texts_come_in_several_answers(site: Site, store: SqlStore) -> None:
+    fill(store, 3, body="word " * 100_000)
+    after, sizes = 0, []
+    while True:
+        answer = site.get(f"/api/v1/articles?after={after}")
+        sizes.append(len(answer.json()["changes"]))
+        after = answer.json()["cursor"]
+        if not answer.json()["more"]:
+            break
+    assert sizes == [1, 1, 1]
+
+
+def test_a_waiting_request_is_answered_by_the_next_change(site: Site, store: SqlStore, clock: StandingClock) -> None:
+    fill(store, 1)
+    after = store.position().seq
+    assert site.get(f"/api/v1/articles?after={after}&wait=1s").json()["changes"] == []
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(site.get, f"/api/v1/articles?after={after}&wait=60s")
+        revise(store, clock, "Another text.")
+        (change,) = waiting.result(timeout=50).json()["changes"]
+    assert change["kind"] == "updated"
+    assert site.get("/api/v1/articles?after=0&wait=60s").json()["changes"]  # there is something already
+
+
+def test_what_has_not_changed_is_not_sent_again_and_what_is_sent_is_compressed(site: Site, store: SqlStore) -> None:
+    fill(store, 3)
+    for path in ("/api/v1/articles", "/api/v1/feeds", "/articles", "/feed.atom"):
+        plain = site.get(path, headers={"Accept-Encoding": "identity"})
+        packed = site.get(path, headers={"Accept-Encoding": "gzip"})
+        assert (packed.headers.get("content-encoding") == "gzip") == (len(plain.content) >= 1000), path
+        assert plain.content == packed.content
+        tag = packed.headers["etag"]
+        assert tag == plain.headers["etag"]
+        again = site.get(path, 304, headers={"If-None-Match": f'"other", {tag}'})
+        assert (again.content, again.headers["etag"]) == (b"", tag)
+        assert again.headers["content-security-policy"]
+        site.get(path, headers={"If-None-Match": 'W/"other"'})
+
+
+def test_long_lists_come_in_parts(site: Site, store: SqlStore) -> None:
+    subscribe(store, *(f"http://{n}.example/feed" for n in range(5)))
+    path, seen = "/api/v1/feeds?limit=2", []
+    while path:
+        answer = site.get(path)
+        seen += [one["url"] for one in answer.json()]
+        path = answer.links.get("next", {}).get("url", "")
+    assert seen == [f"http://{n}.example/feed" for n in range(5)]
+
+
+def test_why_tells_what_was_seen_and_decided(site: Site, store: SqlStore) -> None:
+    (article,) = fill(store, 1)
+    found = site.get("/api/v1/why", params={"url": article.url}).json()
+    assert [one["id"] for one in found["articles"]] == [article.id]
+    assert found["entries"][0]["feed"] == A
+    assert found["pages"][0]["state"] == "done"
+    nothing = site.get("/api/v1/why", params={"url": "https://nowhere.example/a"}).json()
+    assert not any(nothing[part] for part in ("entries", "pages", "articles", "evidence", "decisions"))
+
+
+def test_the_raw_page_is_a_download(open_site: Open, store: SqlStore) -> None:
+    (article,) = fill(store, 1)
+    page = b"<script>alert(1)</script>"
+    site = open_site(raw={article.raw: page}.get)
+    answer = site.get(f"/api/v1/articles/{article.id}/raw")
+    assert answer.content == page
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["content-security-policy"].startswith("sandbox")
+    open_site().get(f"/api/v1/articles/{article.id}/raw", 404)
+    open_site(raw={}.get).get(f"/api/v1/articles/{article.id}/raw", 404)
+
+
+def test_every_route_names_its_statuses(site: Site) -> None:
+    for operations in site.get("/api/openapi.json").json()["paths"].values():
+        for operation in operations.values():
+            assert {"401", "421", "422", "503"} <= set(operation["responses"])
+            refused = operation["responses"]["422"]["content"]["application/problem+json"]["schema"]
+            assert set(refused["required"]) == {"title", "status", "detail"}
 
 
 def test_the_description_is_a_page_and_a_document(site: Site) -> None:
@@ -513,7 +641,9 @@ def test_the_description_is_a_page_and_a_document(site: Site) -> None:
     assert set(described["paths"]) == {
         "/api/v1/articles",
         "/api/v1/articles/{article_id}",
+        "/api/v1/articles/{article_id}/raw",
         "/api/v1/articles/{article_id}/revisions",
+        "/api/v1/why",
         "/api/v1/search",
         "/api/v1/feeds",
         "/api/v1/feeds/{feed_id}",
@@ -698,6 +828,35 @@ def test_the_stream_gives_each_article_once(site: Site, store: SqlStore, clock: 
     collect(store, body=words("text"))
     assert len(store.latest(10)) == 2
     assert site.get("/feed.atom").text.count("<entry") == 1
+
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def test_a_revised_article_comes_first_in_the_stream(site: Site, store: SqlStore, clock: StandingClock) -> None:
+    fill(store, 3)
+    before = etree.fromstring(site.get("/feed.atom").content)
+    revise(store, clock, "Another text.")
+    after = etree.fromstring(site.get("/feed.atom").content)
+    ids = [one.findtext(f"{ATOM}id") for one in after.iter(f"{ATOM}entry")]
+    times = [one.findtext(f"{ATOM}updated") for one in after.iter(f"{ATOM}entry")]
+    assert times == sorted(times, reverse=True)
+    assert after.findtext(f"{ATOM}updated") == times[0] > before.findtext(f"{ATOM}updated")
+    assert "Another text." in (after.findtext(f"{ATOM}entry/{ATOM}content") or "")
+    assert sorted(ids) == sorted(one.findtext(f"{ATOM}id") for one in before.iter(f"{ATOM}entry"))
+
+
+def test_the_stream_leads_page_by_page_to_the_first_article(site: Site, store: SqlStore) -> None:
+    fill(store, 103)
+    path, seen = f"/feed.atom?feed={quote(A)}", []
+    while path:
+        feed = etree.fromstring(site.get(path).content)
+        seen += [one.findtext(f"{ATOM}id") for one in feed.iter(f"{ATOM}entry")]
+        links = {link.get("rel"): link.get("href") for link in feed.iterchildren(f"{ATOM}link")}
+        assert links["first"] == feed.findtext(f"{ATOM}id")
+        path = links["next"].removeprefix(site.address) if "next" in links else ""
+    assert len(set(seen)) == len(seen) == 103
+    assert not list(etree.fromstring(site.get("/feed.atom?q=nothing+of+this").content).iter(f"{ATOM}entry"))
 
 
 def test_the_stream_is_not_sent_twice(site: Site, store: SqlStore, clock: StandingClock) -> None:

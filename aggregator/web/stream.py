@@ -1,0 +1,81 @@
+"""The Atom stream (RFC 4287), in pages (RFC 5005, section 3): the articles whose text came last, each story once."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from aggregator.ports.store_records import ArticleSearch, Found
+from aggregator.web import filters as words
+from aggregator.web.article_search import find, query_string, read_search
+from aggregator.web.state import Site
+from aggregator.web.templating import environment
+
+_ENTRIES: Final = 100
+_EMPTY: Final = "1970-01-01T00:00:00+00:00"
+
+
+def stream_router(site: Site) -> APIRouter:
+    """Return the route of the stream."""
+    router = APIRouter()
+
+    @router.get("/feed.atom")
+    def stream(request: Request, wanted: Annotated[ArticleSearch, Depends(read_search)]) -> Response:
+        """Give out articles, near duplicates left out, the last changed first."""
+        wanted = replace(wanted, once=True, order="recorded", limit=_ENTRIES)
+        page = find(site, wanted)
+        address = f"{request.base_url}feed.atom"
+        own = replace(wanted, once=False)  # every stream has each story once: no parameter says so
+        body = (
+            environment()
+            .get_template("feed.atom")
+            .render(
+                base=str(request.base_url),
+                first=address + query_string(own),
+                this=address + query_string(own, after=wanted.after),
+                next=address + query_string(own, after=page.next) if page.next else "",
+                subject=wanted.query or wanted.feed or wanted.tag,
+                entries=[_entry(one) for one in page.found],
+                updated=max((_utc(one.recorded_at) for one in page.found), default=_EMPTY),
+            )
+        )
+        return Response(body, media_type="application/atom+xml; charset=utf-8")
+
+    return router
+
+
+def _entry(found: Found) -> dict[str, Any]:  # Any: what the template takes
+    """Return the entry of an article; ids never change, even when its address does.
+
+    `updated` is the time at which the current text came: it moves with each revision, whatever the publisher says.
+    """
+    article, content = found.article, found.article.content
+    published = _aware(content.published)
+    return {
+        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"urn:aggregator:{article.id}").urn,
+        "title": content.title or article.url,
+        "url": article.url,
+        "authors": content.authors or (content.site,) if content.authors or content.site else (),
+        "published": "" if published is None else published.isoformat(),
+        "updated": _utc(found.recorded_at),
+        "language": content.language,
+        "tags": article.tags,
+        "body": words.paragraphs(words.xml_text(content.body)),
+    }
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _aware(text: str) -> datetime | None:
+    """Return a full time with offset; a bare day is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None and "T" in text.upper() else None

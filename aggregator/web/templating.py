@@ -1,0 +1,38 @@
+"""The templates: everything is escaped, a name that is not given is an error."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from aggregator import __version__
+from aggregator.monitoring.overview import title_of
+from aggregator.redaction import mask_password
+from aggregator.web import filters as words
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment of all templates."""
+    made = Environment(
+        loader=PackageLoader("aggregator.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=words.without_bidi_controls,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    own = (words.moment, words.span, words.size, words.weblink, words.paragraphs, words.xml_text, words.line_of_xml)
+    for filter_ in (*own, title_of, mask_password):
+        made.filters[filter_.__name__] = filter_
+    made.globals["version"] = __version__
+    return made
+
+
+def render(template: str, *, code: int = 200, **facts: Any) -> Response:  # Any: whatever the template shows
+    """Return a page made of a template."""
+    return HTMLResponse(environment().get_template(template).render(**facts), code)
