@@ -114,8 +114,10 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
     contested = _contested(sound)
     groups = {key: frozenset({key}) for edge in ordered for key in (edge.key, edge.other)}
     groups |= {key: frozenset({key}) for key in facts}
-    bare = [edge for edge in sound if edge.kind in _WEAK]  # the last of them
-    for edge in sound[: len(sound) - len(bare)]:
+    bare = [edge for edge in sound if edge.kind in _WEAK]
+    for edge in sound:
+        if edge.kind in _WEAK:
+            continue
         left, right = groups[edge.key], groups[edge.other]
         if left is right:
             continue
@@ -170,12 +172,12 @@ def refusal_alone(edge: Edge) -> Refusal | None:
         return Refusal.OTHER_SITE
     if edge.kind is EvidenceKind.FEED_LINK and edge.witness != edge.site:
         return Refusal.FOREIGN_FEED
-    if is_listing(edge.key) or is_listing(edge.other) or _is_above(edge.other, edge.key):
+    if is_listing(edge.key) or is_listing(edge.other) or is_above(edge.other, edge.key):
         return Refusal.LISTING
     return None
 
 
-def _is_above(key: Key, other: Key) -> bool:
+def is_above(key: Key, other: Key) -> bool:
     """Say whether `key` is a folder in which `other` lies, as sections are; a folder that is a number is an article."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None

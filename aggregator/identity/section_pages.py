@@ -64,8 +64,13 @@ def is_listing(key: Key) -> bool:
     return (
         (not _LISTING_WORDS.isdisjoint(segments) and not _ends_as_article(segments[-1]))
         or _DATE_ARCHIVE.fullmatch(path) is not None
-        or all(segment.lower() in _SECTION_NAMES or _LANGUAGE.fullmatch(segment) for segment in segments)
+        or all(segment.lower() in _SECTION_NAMES or is_language(segment) for segment in segments)
     )
+
+
+def is_language(segment: str) -> bool:
+    """Say whether a segment of a path is the code of a language."""
+    return _LANGUAGE.fullmatch(segment) is not None
 
 
 def _ends_as_article(segment: str) -> bool:

@@ -239,6 +239,7 @@ class EvidenceKind(StrEnum):
     CANONICAL = "canonical"  # canonical and og:url of the page agree, same site
     DECLARED = "declared"  # amphtml or shortlink of the page
     BARE_CANONICAL = "bare_canonical"  # canonical that og:url does not confirm: joins nothing but equal texts
+    SAME_TEXT = "same_text"  # two addresses of one site that served one text under one title
     SAME_ENTRY = "same_entry"  # an entry that leads elsewhere now, under its title: joins nothing but equal texts
 
 

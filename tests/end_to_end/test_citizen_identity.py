@@ -354,3 +354,19 @@ def test_another_value_is_tried_where_the_page_failed(world: World) -> None:
         world.runs(3)
         assert world.titles() == [f"About /a/{n}" for n in NUMBERS]
         assert len(site.pages) == 5
+
+
+# --- one text at two addresses ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["/a/1?maca=en-rss", "/a/1"])
+def test_one_text_under_an_unknown_parameter_is_one_article(world: World, first: str) -> None:
+    links = ["/a/1?maca=en-rss", "/a/1"]
+    with Site(rss(item(first, title="About /a/1"))) as site:
+        world.follow(site.url())
+        world.run()
+        site.feed = answering(rss(*(item(link, title="About /a/1") for link in links)))
+        world.runs(2)
+        assert world.titles() == ["About /a/1"]
+        (article,) = world.articles
+        assert sorted(article.urls) == sorted(site.url(link) for link in links)

@@ -29,6 +29,7 @@ from aggregator.store.identity.partition import (
     record_refused,
     resolve,
 )
+from aggregator.store.identity.same_text import titled_texts
 
 _with_keys: Final = select(articles.c.id, articles.c.key_hash).where(any_of(articles.c.key_hash))
 _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(articles.c.id))
@@ -56,10 +57,12 @@ def _choose(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[ArticleId, 
     """Return the articles whose keys are unknown, that no evidence touches and that share no key with another."""
     ids = [article_id(write.key) for write in writes]
     shared = Counter(ids)
+    repeated = _repeated_texts(tx, writes)
     alone = {
         wanted: write
         for wanted, write in zip(ids, writes, strict=True)
         if shared[wanted] == 1 and all(map(refusal_alone, write.record.edges))
+        if write.draft.fingerprint.text_hash not in repeated
     }
     hashes = {
         wanted: {key_hash(identity.key) for identity in write.identities if identity.key}
@@ -73,6 +76,14 @@ def _choose(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[ArticleId, 
         for wanted, write in alone.items()
         if write.key not in touched and owned.isdisjoint(hashes[wanted])
     }
+
+
+def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> set[bytes]:
+    """Return the texts that stand at several addresses under one title: evidence may connect these."""
+    pages = (write.draft for write in writes if write.record.content.source == "page")
+    titled = Counter((draft.fingerprint.text_hash, draft.title_hash) for draft in pages)
+    titled.update(titled_texts(tx, {text for text, _ in titled}))
+    return {text for (text, _), count in titled.items() if count > 1}
 
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:

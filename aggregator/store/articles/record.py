@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 from sqlalchemy import Row, bindparam, case, select, update
 
 from aggregator.identity.identify import article_id, key_hash
-from aggregator.models.records import ArticleId, FetchedPage, HostId, PageId
+from aggregator.identity.same_text import is_long_enough
+from aggregator.models.records import ArticleId, FetchedPage, HostId, Key, PageId
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import insert_unconnected
 from aggregator.store.articles.rows import (
@@ -30,6 +31,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import FETCHED, NEVER, articles, pages
 from aggregator.store.identity.decisions import Said, record_all_decisions
 from aggregator.store.identity.partition import WITHDRAWN, note_edges, note_urls, point, repartition
+from aggregator.store.identity.same_text import edges_of_text
 from aggregator.store.identity.wordpress import learn_blog, note_short_links
 from aggregator.store.queue.hosts import lower_pages_due
 from aggregator.store.queue.page_parts import ask_for_part
@@ -187,6 +189,7 @@ def save_text(
         if meant is not None and _is_forgotten(tx, meant):
             return "unchanged", meant
         insert_articles(tx, {own_id: write})
+        keys |= _note_same_texts(tx, write)
         survivor = repartition(tx, keys, write.at, unannounced=own_id)[key_hash(write.key)]
         if survivor != own_id:
             return "duplicate", survivor
@@ -198,6 +201,7 @@ def save_text(
         tx.run(_stand_again, {"article": own_id})
     if changed:
         revise(tx, own, write)
+        keys |= _note_same_texts(tx, write)
     repartition(tx, keys, write.at)
     now = article_row(tx, own_id)
     if now is not None and now.merged_into is not None:
@@ -207,6 +211,15 @@ def save_text(
     kind: Literal["new", "updated"] = "new" if is_back else "updated"
     add_change(tx, [own_id], kind, write.at)
     return kind, own_id
+
+
+def _note_same_texts(tx: Transaction, write: ArticleWrite) -> set[Key]:
+    """Keep the evidence of other addresses that serve the text of a page; return the keys that this concerns."""
+    if write.record.content.source != "page" or not is_long_enough(write.record.content.body):
+        return set()
+    edges, keys = edges_of_text(tx, write.draft.fingerprint.text_hash)
+    note_edges(tx, edges, write.at)
+    return keys
 
 
 _stand_again: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=None)

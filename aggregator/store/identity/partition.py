@@ -23,6 +23,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.schema import aliases, article_urls, articles, changes, evidence
 from aggregator.store.identity.decisions import record_decisions
+from aggregator.store.identity.same_text import contested
 from aggregator.store.identity.wordpress import is_short_link, is_wordpress, wordpress_edges
 
 RULES: Final = "rules"  # the witness that two articles got one key by a change of the rules; no site is called so
@@ -236,7 +237,8 @@ def repartition(
         own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
         _settle(tx, own, nobodys, at, by_key, unannounced)
         return own
-    judgement = judge(_facts(by_key), edges)
+    doubtful = contested(tx, edges, by_key)
+    judgement = judge(_facts(by_key), edges - doubtful)
     parts = {edge.other for edge in edges if edge.kind is EvidenceKind.PART}
     wanted: dict[bytes, ArticleId] = {}
     orphans: list[bytes] = []
@@ -251,7 +253,7 @@ def repartition(
         else:
             orphans += hashes
     _settle(tx, wanted, () if keep_urls else orphans, at, by_key, unannounced)
-    record_refused(tx, judgement.refused, at)
+    record_refused(tx, [*judgement.refused, *((edge, Refusal.SHARED_TARGET) for edge in sorted(doubtful))], at)
     return wanted
 
 

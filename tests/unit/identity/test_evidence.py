@@ -32,7 +32,7 @@ from aggregator.models.fetching import Hop
 from aggregator.models.records import DeclaredUrls, Entry, EvidenceKind, Key
 
 PUBLISHERS = shipped_publishers()
-REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE, SAME_ENTRY = EvidenceKind
+REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE, SAME_TEXT, SAME_ENTRY = EvidenceKind
 weak = pytest.mark.parametrize("kind", [BARE, SAME_ENTRY])
 
 
@@ -432,3 +432,12 @@ def test_the_site_of_an_address() -> None:
     )
     (found,) = edges_of_page("https://www.chron.com/b/article/B-14848254.php", (hop,), DeclaredUrls(), PUBLISHERS)
     assert (found.site, found.other_site) == ("chron.com", "chron.com")
+
+
+def test_equal_texts_join_until_the_texts_differ() -> None:
+    a, b, learned = key("a"), key("b"), [edge("a", "b", SAME_TEXT)]
+    one = text(1, sample=frozenset(range(20)))
+    longer, other = text(2, sample=frozenset(range(30))), text(3, sample=frozenset(range(40, 60)))
+    assert partition({a: one, b: one}, learned) == (frozenset({a, b}),)
+    assert partition({a: one, b: longer}, learned) == (frozenset({a, b}),)
+    assert partition({a: one, b: other}, learned) == (frozenset({a}), frozenset({b}))

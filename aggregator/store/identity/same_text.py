@@ -1,0 +1,75 @@
+"""Equal texts at several addresses of a site, as the store finds them; what that means says `identity/same_text`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from itertools import combinations
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, select
+
+from aggregator.identity.evidence import Edge
+from aggregator.identity.same_text import ServedText, edge_of_same_text, tenant
+from aggregator.models.records import EvidenceKind, Key
+from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import load_extraction
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import articles, entries, revisions
+
+_MOST: Final = 40  # addresses of one text; more are no article's
+_served: Final = (
+    select(articles, revisions.c.title, revisions.c.body, revisions.c.content)
+    .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
+    .where(any_of(articles.c.print_hash), articles.c.raw_hash.is_not(None), articles.c.forgotten_at.is_(None))
+    .order_by(articles.c.n)
+    .limit(_MOST)
+)
+_announced: Final = select(entries.c.page_id, entries.c.title).where(any_of(entries.c.page_id))
+_titles: Final = select(articles.c.print_hash, articles.c.title_hash, articles.c.key).where(
+    any_of(articles.c.print_hash), articles.c.raw_hash.is_not(None), articles.c.revision > 0
+)
+
+
+def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    """Return text and title of each article that was fetched and has one of these texts."""
+    return [(row.print_hash, row.title_hash) for row in tx.all_of(_titles, hashes)]
+
+
+def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key]]:
+    """Return the evidence that follows from all addresses of a text, and their keys."""
+    rows = tx.all_of(_served, [text_hash])
+    if len(rows) < 2:
+        return set(), set()
+    titles: dict[int, set[str]] = defaultdict(set)
+    for row in tx.all_of(_announced, {row.page_id for row in rows if row.page_id is not None}):
+        titles[row.page_id].add(row.title)
+    served = [_served_text(row, titles[row.page_id]) for row in rows]
+    edges = {edge_of_same_text(one, other) for one, other in combinations(served, 2)}
+    return {edge for edge in edges if edge is not None}, {one.key for one in served}
+
+
+def _served_text(row: Row[Any], titles: Collection[str]) -> ServedText:
+    return ServedText(
+        key=Key(row.key),
+        site=row.site,
+        text_hash=row.print_hash,
+        title_hash=row.title_hash,
+        language=load_extraction(row.title, row.body, row.content).language,
+        feed_titles=frozenset(titles),
+        first_seen=row.first_seen,
+    )
+
+
+def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
+    """Return the evidence of equal texts that stand at a further address of the host under another title."""
+    learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
+    at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}
+    titles: dict[tuple[bytes, str | None], set[bytes]] = defaultdict(set)
+    for row in tx.all_of(_titles, at_ends):
+        titles[row.print_hash, tenant(Key(row.key))].add(row.title_hash)
+    return {
+        edge
+        for edge in learned
+        if any(key in by_key and len(titles[by_key[key].print_hash, tenant(key)]) > 1 for key in (edge.key, edge.other))
+    }
