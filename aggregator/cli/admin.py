@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.articles import open_store_of
-from aggregator.cli.framework import cli, load, load_or_default, number, print_json, printable, say
+from aggregator.cli.framework import Options, cli, load, load_or_default, number, print_json, printable, say
 from aggregator.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
@@ -22,12 +22,43 @@ _URL_OVERRIDE = "AGGREGATOR_STORAGE__URL"
 
 @cli.group()
 def config() -> None:
-    """The configuration: check it, show it, describe it to editors.
+    """The configuration: begin one, check it, show it, describe it to editors.
 
     Looked for in this order: --config FILE, $AGGREGATOR_CONFIG, ./config/aggregator.toml,
     ~/.config/aggregator/aggregator.toml, /etc/aggregator/aggregator.toml. The environment overrides single keys:
     AGGREGATOR_HTTP__TIMEOUT=30s.
     """
+
+
+@config.command(
+    "init",
+    examples=(
+        "aggregator config init                                        # for you alone",
+        "aggregator config init --path /etc/aggregator/aggregator.toml   # for the service",
+    ),
+)
+@click.option("--path", metavar="FILE", type=click.Path(path_type=Path), help="Where to; else your own configuration.")
+@click.pass_context
+def init_config(ctx: click.Context, path: Path | None) -> None:
+    """Write a commented file to start from.
+
+    It has every key with its default, and absolute paths: below /etc the data goes to /var/lib/aggregator, else to your
+    own data folder, or beside a file that you name. An existing file is left alone.
+    """
+    from os import environ
+
+    from aggregator.config.initial import default_place, write_initial
+
+    named = path or ctx.ensure_object(Options).config
+    target = named or default_place(environ)
+    data = write_initial(target, environ)
+    option = "" if named is None else f" --config {target}"
+    print(printable(f"wrote {target}; the data goes to {data}"))
+    print(
+        f"next: set [http] contact in it to an address of yours, then\n"
+        f"  aggregator feeds add https://www.example.org/{option}\n"
+        f"  aggregator run-once{option}"
+    )
 
 
 @config.command("check", examples=("aggregator config check", "aggregator config check --config my.toml"))

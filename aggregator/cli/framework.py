@@ -50,7 +50,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "selftest": ("admin", "Score this installation against misbehaving servers."),
     },
     "Configuration and store": {
-        "config": ("admin", "The configuration: check, show, schema."),
+        "config": ("admin", "The configuration: init, check, show, schema."),
         "db": ("admin", "The store: upgrade, backup, stats, copy."),
     },
 }
@@ -176,9 +176,9 @@ Group.group_class = Group
 def cli() -> None:
     """Poll feeds, collect the articles they announce, keep their texts: clean, each one once.
 
-    Start with `aggregator demo`: it needs no network and no configuration. Then copy config/aggregator.toml, list
-    your feeds in it, and call `aggregator run-once` or, for the daemon, `aggregator run`. Every command has its own
-    --help, with examples.
+    Start with `aggregator demo`: it needs no network and no configuration. Then call `aggregator config init`, list
+    your feeds with `aggregator feeds add`, and call `aggregator run-once` or, for the daemon, `aggregator run`. Every
+    command has its own --help, with examples.
     """
 
 

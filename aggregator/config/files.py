@@ -28,7 +28,9 @@ def read_text(path: Path) -> str:
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder; name the file, such as {path / 'aggregator.toml'}") from None
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; write one or name another with --config FILE") from None
+        raise ConfigError(
+            f"{path}: no such file; `aggregator config init --path {path}` writes one, --config FILE names another"
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except UnicodeDecodeError as error:

@@ -39,7 +39,10 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     found = find_config(environ) if path is None else path
     if found is None:
         looked = ", ".join(str(place) for place in _search_order(environ))
-        raise ConfigError(f"no configuration found (looked for {looked}); write one or name it with --config FILE")
+        raise ConfigError(
+            f"no configuration found (looked for {looked}); "
+            f"write one by `aggregator config init`, or name one with --config FILE"
+        )
     settings = _read_toml(found)
     lists_feeds = "feeds" in settings
     listed = _feed_tables(settings, found)

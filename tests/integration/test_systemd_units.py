@@ -44,3 +44,10 @@ def test_the_daemon_notifies_reloads_and_is_watched() -> None:
     unit = (UNITS / "aggregator.service").read_text()
     for line in ("Type=notify", "WatchdogSec=60s", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2"):
         assert f"\n{line}\n" in unit
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_no_unit_overrides_the_configuration(unit: str) -> None:
+    assert "AGGREGATOR_STORAGE" not in "".join(
+        line for line in (UNITS / unit).read_text().splitlines() if not line.startswith("#")
+    )

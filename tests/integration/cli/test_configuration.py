@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from aggregator.app import open_app, reload_app, sync_feeds
+from aggregator.config.initial import data_folder, initial_text
 from aggregator.config.loading import load_config
+from aggregator.config.settings import Config
 from aggregator.config.watching import signature
 from aggregator.errors import ConfigError
 from tests.support.command import call
@@ -231,3 +233,51 @@ def test_where_publishers_find_nobody_the_operator_is_told(tmp_path: Path) -> No
     assert "[http] contact: is empty" in call("config", "check", "--config", path).err
     path.write_text("[http]\ncontact = 'me@example.org'\n" + path.read_text())
     assert call("config", "check", "--config", path).err == ""
+
+
+# --- config init ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("AGGREGATOR_CONFIG", raising=False)
+    return tmp_path / "home"
+
+
+def test_the_first_file_is_found_by_every_command(home: Path, tmp_path: Path) -> None:
+    assert "aggregator config init" in call("feeds", "list", folder=tmp_path).err
+    called = call("config", "init", folder=tmp_path)
+    assert (called.status, "next: set [http] contact" in called.out) == (0, True)
+    settings = load_config(home / ".config/aggregator/aggregator.toml", {})
+    assert settings.storage.sqlite_path == home / ".local/share/aggregator/aggregator.db"
+    assert settings.storage.articles_dir == home / ".local/share/aggregator/articles"
+    assert settings.subscriptions() == ()
+    assert call("config", "check", folder=tmp_path).out.endswith("ok, 0 feeds\n")
+    assert call("config", "init", folder=tmp_path).status == 2
+
+
+def test_a_file_of_a_project_has_its_data_beside_it(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "news/my.toml"
+    called = call("config", "init", "--path", path)
+    assert f"feeds add https://www.example.org/ --config {path}" in called.out
+    storage = load_config(path, {}).storage
+    assert (storage.sqlite_path, storage.raw_dir) == (tmp_path / "news/data/aggregator.db", tmp_path / "news/data/raw")
+    defaults = Config().model_dump(exclude={"storage"})
+    assert load_config(path, {}).model_dump(exclude={"storage"}) | {"extraction": 0} == defaults | {"extraction": 0}
+
+
+def test_the_file_of_the_service_keeps_its_data_below_var() -> None:
+    assert data_folder(Path("/etc/aggregator/aggregator.toml"), {}) == Path("/var/lib/aggregator")
+    text = initial_text(Path("/var/lib/aggregator"))
+    for line in ('url = "sqlite:////var/lib/aggregator/aggregator.db"', 'raw_dir = "/var/lib/aggregator/raw"'):
+        assert line in text
+    assert 'path = "data/changes"' in text, "comments stay as they are"
+
+
+def test_a_user_without_a_home_names_a_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("HOME")
+    assert "--path FILE" in call("config", "init", folder=tmp_path).err
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in call("config", "init", "--path", tmp_path / "file" / "a.toml").err
