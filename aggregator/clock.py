@@ -9,7 +9,7 @@ from aggregator.wakeup import PipeEvent
 
 
 class SystemClock:
-    """The machine's clocks; `wake` ends every sleep early. `ahead` lets the demo live some hours later."""
+    """The machine's clocks. `wake` ends every sleep. `ahead` moves the wall clock, for the demo."""
 
     def __init__(self, ahead: timedelta = timedelta(0)) -> None:
         self._ahead = ahead
@@ -24,7 +24,7 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless woken."""
+        """Wait until the time has passed or `wake` is called."""
         self._woken.wait(seconds)
 
     def wake(self) -> None:

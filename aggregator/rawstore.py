@@ -1,7 +1,7 @@
 """Raw responses in a folder: zstd, by content hash, `ab/cd/<hash>`. Knows no page and no database.
 
-A file is there whole or not at all: written under another name, synced, renamed, and the folder synced. The folder's
-name of its own, by which the store knows which machine can read a page's bytes, lies in a file in it.
+Writes are atomic: temporary file, fsync, rename, fsync of the directory. A file in the folder holds the folder's id. By
+this id the store knows which machine can read the bytes of a page.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _OPTIONS: Final[dict[int, int]] = {
 _ID_FILE: Final = "folder-id"
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
-_MAX_BYTES: Final = 256 * 1024 * 1024  # inflated; nothing larger was ever put in
+_MAX_BYTES: Final = 256 * 1024 * 1024  # decompressed; no page is larger
 
 
 class FileRawStore:
     """One folder of raw responses, for any number of threads and processes."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        """Make the folder where it is missing.
+        """Create the folder if it is missing.
 
         Raises:
-            StorageError: it cannot be made or read.
+            StorageError: it cannot be created or read.
         """
         self._folder = folder
         self._clock = clock
@@ -50,11 +50,11 @@ class FileRawStore:
 
     @property
     def folder(self) -> str:
-        """The id of the folder, kept in a file in it."""
+        """The id of the folder, from the file in it."""
         return self._id
 
     def put(self, body: bytes) -> str:
-        """Store durably and return the content hash (SHA-256, hexadecimal); a file already there is touched.
+        """Store durably and return the content hash (SHA-256, hexadecimal). An existing file gets a new time.
 
         Raises:
             StorageError: the disk is full or the folder cannot be written.
@@ -72,7 +72,7 @@ class FileRawStore:
         return name
 
     def get(self, content_hash: str) -> bytes | None:
-        """Return the bytes, or None when they are gone or damaged."""
+        """Return the bytes; None: they are missing or damaged."""
         if not _NAME.fullmatch(content_hash):
             return None
         try:
@@ -83,13 +83,13 @@ class FileRawStore:
         return body if frame.eof and hashlib.sha256(body).hexdigest() == content_hash else None
 
     def delete(self, content_hash: str) -> None:
-        """Remove the bytes; nothing happens when they are gone."""
+        """Remove the bytes, if they exist."""
         if _NAME.fullmatch(content_hash):
             with contextlib.suppress(FileNotFoundError):
                 self._path(content_hash).unlink()
 
     def names(self) -> Iterator[tuple[str, datetime]]:
-        """Yield each stored content hash with the time it was last written or touched; other files are left out."""
+        """Yield each stored content hash with the time of its last `put`. Other files are left out."""
         for path in sorted(self._folder.glob("??/??/*")):
             if not _NAME.fullmatch(path.name):
                 continue
@@ -101,7 +101,7 @@ class FileRawStore:
 
 
 def _folder_id(folder: Path) -> str:
-    """Return the id in the folder's file, made by the first who comes."""
+    """Return the id in the folder's file. The first process creates it."""
     file = folder / _ID_FILE
     known = _read_id(file)
     if known is not None:
@@ -111,7 +111,7 @@ def _folder_id(folder: Path) -> str:
     try:
         with contextlib.suppress(FileExistsError):  # another process was faster
             os.link(own, file)
-        if _read_id(file) is None:  # damaged: nobody knows whose bytes these are, so the folder gets a new name
+        if _read_id(file) is None:  # damaged, so the folder gets a new id
             own.replace(file)
     finally:
         own.unlink(missing_ok=True)
@@ -130,7 +130,7 @@ def _read_id(file: Path) -> str | None:
 
 
 def _write(path: Path, data: bytes, modified: float | None) -> None:
-    """Write whole or not at all, and durably."""
+    """Write atomically and durably."""
     _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -148,7 +148,7 @@ def _write(path: Path, data: bytes, modified: float | None) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder that is there after a power cut, too."""
+    """Create a folder durably, with its parents."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
 """URLs as strings: splitting, a normal form that is safe to fetch, relative links, hosts, registrable domains.
 
-Nothing here decides what an address means (`identify` does) or asks the network, and no function raises on any string.
+This module does not decide what an address means (`identify` does) and uses no network. No function raises on a string.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin
 
 import idna
 
-MAX_URL_LENGTH = 16_384  # characters; longer ones are no URLs to us, before any pattern sees them
+MAX_URL_LENGTH = 16_384  # characters; longer texts are refused before any pattern runs on them
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _EDGE = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\u3000\ufeff"
@@ -31,7 +31,7 @@ class Split(NamedTuple):
 
     `scheme`, `host` are lower case, `host` is ASCII (IDNA) without a final dot, an IPv6 address in brackets; `port` is
     the given or the default one; `path` begins with "/" or is empty; `query` and `fragment` are None when not there.
-    Path, query and fragment are as they came, but for backslashes in the path.
+    Path, query and fragment are unchanged, except for backslashes in the path.
     """
 
     scheme: str
@@ -43,7 +43,7 @@ class Split(NamedTuple):
     fragment: str | None
 
 
-@lru_cache(maxsize=1024)  # an address is looked at ten times on its way from an entry to an article
+@lru_cache(maxsize=1024)  # an address is split several times between its entry and its article
 def split(raw_url: str) -> Split | None:
     """Return the parts of `raw_url`, or None if it is no http(s) URL with a usable host.
 

@@ -1,4 +1,4 @@
-"""What a URL asks of the wire: scheme, host, port, request target, credentials. What is checked is what is asked.
+"""The parts of a URL that a request needs: scheme, host, port, target, credentials. They are checked and sent as one.
 
 Nothing here connects or resolves.
 """
@@ -14,7 +14,7 @@ from aggregator import urls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where to ask and for what. `host` is lower-case ASCII, IPv6 without brackets; `path` starts with a slash."""
+    """The target of a request. `host` is lower-case ASCII, IPv6 without brackets; `path` starts with a slash."""
 
     scheme: str  # http or https
     host: str
@@ -24,7 +24,7 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """Return what the Host header says (RFC 9110, 7.2)."""
+        """Return the value of the Host header (RFC 9110, 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == urls.DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -35,7 +35,7 @@ class Endpoint:
 
 
 def parse_endpoint(raw_url: str) -> Endpoint | None:
-    """Return what `raw_url` asks for, or None if it is no http(s) URL with a usable host.
+    """Return the target of `raw_url`, or None if it is no http(s) URL with a usable host.
 
     >>> parse_endpoint("HTTP://Example.COM:80/ü b?q=%41#top").url
     'http://example.com/%C3%BC%20b?q=%41'
@@ -54,14 +54,14 @@ def parse_endpoint(raw_url: str) -> Endpoint | None:
 
 
 def join_location(base: Endpoint, location: str) -> Endpoint | None:
-    r"""Return what a Location header names, its bytes read as latin-1; None if that cannot be asked.
+    r"""Return the target of a Location header, whose bytes are read as latin-1; None if it cannot be requested.
 
     Raw UTF-8 is understood as such, other raw bytes as latin-1. Credentials in it are not taken.
 
     >>> join_location(parse_endpoint("http://a.example/x/y"), "../\xc3\xbc?1").url
     'http://a.example/%C3%BC?1'
     """
-    with contextlib.suppress(UnicodeError):  # else it was latin-1, or is text already
+    with contextlib.suppress(UnicodeError):  # otherwise it was latin-1, or is text already
         location = location.encode("latin-1").decode("utf-8")
     joined = urls.absolute(base.url, location)
     target = None if joined is None else parse_endpoint(joined)
@@ -71,7 +71,7 @@ def join_location(base: Endpoint, location: str) -> Endpoint | None:
 
 
 def is_same_host(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether both are one host to us: one name, and one port or each the default one of its scheme.
+    """Return whether both have one host: the same name, and the same port or the default port of each scheme.
 
     >>> is_same_host(parse_endpoint("http://a.example/"), parse_endpoint("https://a.example/x"))
     True
@@ -84,7 +84,7 @@ def is_same_host(one: Endpoint, other: Endpoint) -> bool:
 
 
 def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether both name one thing at one host, whatever the query: signed addresses change theirs.
+    """Return whether both have the same host and path. The query may differ: signed addresses change it each time.
 
     >>> is_same_resource(parse_endpoint("http://a.example/f?sign=1"), parse_endpoint("https://a.example/f?sign=2"))
     True
@@ -93,5 +93,5 @@ def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
 
 
 def may_keep_credentials(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether credentials for `one` may go to `other`: never to another host, never in the clear after TLS."""
+    """Return whether credentials for `one` may be sent to `other`: the same host, and no plain HTTP after TLS."""
     return is_same_host(one, other) and not (one.scheme == "https" and other.scheme == "http")

@@ -61,10 +61,10 @@ _CAUSES = {
     429: Cause.RATE_LIMITED,
     503: Cause.UNAVAILABLE,
 }
-_CLOSED = frozenset({Cause.CONNECT, Cause.PROXY})  # of a kept connection: the other end, or the proxy, had enough of it
+_CLOSED = frozenset({Cause.CONNECT, Cause.PROXY})  # the server or the proxy closed a kept connection
 _UNWANTED = frozenset({"set-cookie", "set-cookie2"})
 _READ_BYTES = 65_536
-_DRAIN_BYTES = 32_768  # of an answer whose body nobody wants: read to keep the connection, if it is short and quick
+_DRAIN_BYTES = 32_768  # a short unwanted body is read, so that its connection can be kept
 _DRAIN_SECONDS = 0.5
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
 FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
@@ -72,7 +72,7 @@ FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueEr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """How far a fetch may go. `proxy` "" is none; sizes hold on the wire and inflated."""
+    """The limits of a fetch. `proxy` "" is none. Sizes hold on the wire and after decompression."""
 
     user_agent: str
     timeout: timedelta = timedelta(seconds=20)  # connect, and between two bytes
@@ -87,7 +87,7 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """What one hop said; `body` only of a 200."""
+    """The answer to one request of a fetch. Only a 200 has a `body`."""
 
     status: int
     headers: Mapping[str, str]
@@ -99,7 +99,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trail:
-    """Where a fetch stands: the hops behind it and the address that is asked now."""
+    """The progress of a fetch: the redirects so far, and the address of the next request."""
 
     request: FetchRequest
     endpoint: Endpoint
@@ -110,7 +110,7 @@ class _Trail:
 
 
 class HttpFetcher:
-    """The port `Fetcher` over HTTP, for many threads at once; keeps connections, no cookies."""
+    """The port `Fetcher` over HTTP, for many threads. It keeps connections, but no cookies."""
 
     def __init__(
         self, limits: FetchLimits, clock: Clock, *, lookup: Lookup = system_lookup, ca_file: str | None = None
@@ -127,7 +127,7 @@ class HttpFetcher:
         self._transport = Transport(route, pool_hosts=limits.pool_hosts, ca_file=ca_file)
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return what came of `request`; nothing is raised, whatever the server does."""
+        """Return the result of `request`. Whatever the server does, nothing is raised."""
         started = self._clock.monotonic()
         endpoint = parse_endpoint(request.url)
         if endpoint is None:
@@ -160,12 +160,12 @@ class HttpFetcher:
             trail = step
 
     def close(self) -> None:
-        """End what is under way in other threads, and let go of connections and threads."""
+        """End the requests of other threads; close connections and resolver threads."""
         self._transport.close()
         self._resolver.close()
 
     def _ask(self, trail: _Trail) -> _Answer:
-        """Ask one hop; a kept connection that the server had closed meanwhile is replaced once.
+        """Send one request. If the server had closed the kept connection, retry once on a new one.
 
         Raises:
             NetworkError: there is no usable answer.
@@ -244,7 +244,7 @@ class HttpFetcher:
         return replace(answer, body=body, wire_bytes=exchange.wire_bytes)
 
     def _follow(self, trail: _Trail, answer: _Answer) -> _Trail | FetchResult:
-        """Return where the redirect leads, or how it ends the fetch."""
+        """Return the next request after a redirect, or the result if the fetch ends with it."""
         here, request = trail.endpoint, trail.request
         if not answer.location:
             return self._fail(trail, Cause.PROTOCOL, f"{answer.status} without a Location", answer)
@@ -312,7 +312,7 @@ class HttpFetcher:
 
 
 def _validators_for(trail: _Trail) -> Validators:
-    """Return what makes this hop conditional: a tag names a state of one resource (RFC 9110, 8.8.3), no other's."""
+    """Return the validators for this request. A tag is valid for one resource only (RFC 9110, 8.8.3)."""
     source = None if trail.request.validators_of is None else parse_endpoint(trail.request.validators_of)
     if source is None or is_same_resource(source, trail.endpoint):
         return trail.request.validators
@@ -320,7 +320,7 @@ def _validators_for(trail: _Trail) -> Validators:
 
 
 def _first(response: BaseHTTPResponse, name: str) -> str | None:
-    """Return the first header of that name as it came, latin-1 for bytes; None if there is none to give back."""
+    """Return the first header of that name unchanged, as latin-1; None if it cannot be sent back."""
     values = response.headers.getlist(name)
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None
 
@@ -332,19 +332,19 @@ def _stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
 
 
 def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
-    """Read the rest of an answer nobody wants, if that is quick; else its connection goes."""
+    """Read the rest of an unwanted body if that is quick; otherwise close the connection."""
     exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
     read = 0
     try:
         if response.length_remaining == 0:
-            response.read()  # of nothing: it ends the answer, and the connection is free
+            response.read()  # reads no bytes, but ends the answer and frees the connection
             return
         for chunk in _stream(response, exchange):
             read += len(chunk)
             if read > _DRAIN_BYTES:
                 return
     except (NetworkError, *FOREIGN):
-        return  # the status was all that was wanted
+        return  # the status is enough
 
 
 def _cause_of(status: int) -> Cause:
@@ -395,7 +395,7 @@ def _translate_read(error: Exception) -> NetworkError:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those it wraps, as argument or as cause."""
+    """Yield an error and the errors in its arguments and causes."""
     waiting, seen = [error], 0
     while waiting and seen < 20:
         link = waiting.pop(0)
@@ -407,6 +407,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(chain: tuple[BaseException, ...]) -> str:
-    """Return what the innermost error says, on one line of bounded length."""
+    """Return the message of the innermost error as one line of limited length."""
     text = str(chain[-1]) or type(chain[-1]).__name__
     return " ".join(text.split())[:200]

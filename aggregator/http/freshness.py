@@ -1,6 +1,6 @@
-"""What response headers say about time: how long an answer stays fresh, and when a server wants to be asked again.
+"""Times in response headers: how long an answer stays fresh, and when the server allows the next request.
 
-Pure functions of headers and `now`; malformed values are no wish at all.
+Pure functions of headers and `now`. Malformed values are ignored.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | No
 
 
 def _parse_seconds(text: str) -> timedelta | None:
-    """Return what delta-seconds mean, however many digits they have (RFC 9111, 1.2.2); None if they are none.
+    """Return the time that delta-seconds give, with any number of digits (RFC 9111, 1.2.2); None if they are malformed.
 
     >>> _parse_seconds("9" * 20) == _parse_seconds("1000000000"), _parse_seconds("-5"), _parse_seconds("1.5")
     (True, None, None)

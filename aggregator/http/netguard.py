@@ -1,7 +1,7 @@
-"""Which addresses a request may connect to, and the one look-up that decides it.
+"""Which addresses a request may connect to, and the look-up of names.
 
-A name is resolved once, every address it has is checked, and the connection goes to a checked address: a name that
-means something else on the second look gains nothing. This module connects to nothing and knows no HTTP.
+A name is resolved once. Each of its addresses is checked, and the connection goes to a checked address. So a name
+that resolves to another address the second time has no effect. This module opens no connection and knows no HTTP.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _SPECIAL = tuple(
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # the only IPv6 space in public use (RFC 4291, 2.4)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _LOOKUP_THREADS = 16
-_MAX_LIVING = 4096  # hosts of which we remember what address took a connection
+_MAX_LIVING = 4096  # hosts for which the last working address is kept
 
 
 class NetworkError(AggregatorError):
-    """A connection that cannot be had; `cause` says why in the words of the records."""
+    """There is no connection; `cause` is the cause that is recorded."""
 
     def __init__(self, cause: Cause, detail: str) -> None:
         super().__init__(detail)
@@ -51,7 +51,7 @@ class NetworkError(AggregatorError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPolicy:
-    """What may be reached besides the public Internet; `unguarded` is for the operator's own proxy alone."""
+    """The networks that are allowed beside the public Internet. `unguarded` is only for the operator's own proxy."""
 
     allowed: tuple[IPNetwork, ...] = ()
     unguarded: bool = False
@@ -109,7 +109,7 @@ def literal_address(host: str) -> str | None:
 
 
 def _effective(address: IPAddress) -> IPAddress:
-    """Return the address that packets really go to."""
+    """Return the address that the packets go to."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:
@@ -130,7 +130,7 @@ def _is_public(address: IPAddress) -> bool:
 
 
 def system_lookup(host: str, port: int) -> tuple[str, ...]:
-    """Ask the system's resolver; the addresses in its order, without repetition.
+    """Return the addresses that the system's resolver gives, in its order, each once.
 
     Raises:
         OSError: the name does not resolve.
@@ -140,10 +140,10 @@ def system_lookup(host: str, port: int) -> tuple[str, ...]:
 
 
 class Resolver:
-    """Look-ups in a few threads of their own, because `getaddrinfo` obeys no time limit.
+    """Look-ups in a few threads of their own, because `getaddrinfo` has no time limit.
 
-    The threads are daemons: a look-up that hangs delays nobody's exit. They start when they are needed. Callers that
-    ask for the same name at the same time share one look-up.
+    The threads are daemons, so a look-up that hangs does not delay the end of the process. They start when they are
+    needed. Callers that ask for the same name at the same time share one look-up.
     """
 
     def __init__(self, lookup: Lookup = system_lookup, threads: int = _LOOKUP_THREADS) -> None:
@@ -179,13 +179,13 @@ class Resolver:
         return tuple(sorted(addresses, key=lambda address: address != living))
 
     def note_living(self, host: str, address: str) -> None:
-        """Remember that `address` of `host` took a connection; it is checked again all the same."""
+        """Keep the address of `host` that accepted a connection. It is checked again before the next use."""
         if len(self._living) >= _MAX_LIVING:
             self._living.clear()
         self._living[host] = address
 
     def close(self) -> None:
-        """Wake the callers and let the threads end, each after the look-up it is at."""
+        """Wake the callers and end the threads, each after its current look-up."""
         with self._lock:
             self._closed = True
             for _ in range(self._threads):

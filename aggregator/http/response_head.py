@@ -1,6 +1,6 @@
-"""The head of an HTTP answer, read as browsers read it; http.client's own reader takes one bad line for the end.
+"""The head of an HTTP answer, read as browsers read it. http.client takes one bad line for the end of the head.
 
-Knows nothing of connections and of what headers mean.
+Knows no connection and no meaning of a header.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import re
 
 _MAX_HEAD_BYTES = 262_144  # of status lines and headers, informational answers included
-_MAX_HEAD_LINES = 90  # below http.client's limit of 100; of more, only the headers that mean something are kept
+_MAX_HEAD_LINES = 90  # http.client allows 100; beyond this number only the headers of `_MEANINGFUL` are kept
 _MAX_INFORMATIONAL = 20
 _HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] +1(?!01)[0-9]{2}(?![0-9])")  # informational, but no switch of protocols
@@ -23,12 +23,12 @@ _MEANINGFUL = frozenset(
 
 
 class LenientResponse(http.client.HTTPResponse):
-    """Reads the head as browsers do: informational answers and broken header lines are skipped, all of it bounded."""
+    """An answer whose head may hold informational answers and broken lines. They are skipped, up to a limit."""
 
     def begin(self) -> None:
         """Read the head of the answer and what it says about the body's length (RFC 9112, 6.3).
 
-        The base's own would pass the headers through the parser for e-mail, a tenth of a poll's time.
+        The method of the base class uses the parser for e-mail, which takes a tenth of a poll's time.
         """
         status_line, *lines = read_head(self.fp)
         self.version, self.status, self.reason = _parse_status(status_line)
@@ -68,7 +68,7 @@ def _body_length(status: int, headers: http.client.HTTPMessage, *, chunked: bool
 
 
 def _is_kept(version: int, headers: http.client.HTTPMessage) -> bool:
-    """Tell whether the server keeps the connection open (RFC 9112, 9.3)."""
+    """Return whether the server keeps the connection open (RFC 9112, 9.3)."""
     options = headers.get("connection", "").lower()
     if version == 11:
         return "close" not in options

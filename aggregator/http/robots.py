@@ -1,6 +1,6 @@
-"""What a host's robots.txt allows (RFC 9309); Protego reads it, this module decides what its absence means.
+"""What a host's robots.txt allows (RFC 9309). Protego parses it; this module decides what a missing one means.
 
-Pure functions; fetching and remembering are a visit's.
+Pure functions. The visit fetches robots.txt, and the store keeps it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from aggregator.models.records import PageFailed
 
 MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
 MAX_AGE = timedelta(days=1)  # RFC 9309, 2.4
-UNREACHABLE_AGE = timedelta(minutes=30)  # after which a host that gave no answer is asked again
-MAX_STOP = timedelta(days=1)  # after which robots.txt that gives no answer no longer stops us
+UNREACHABLE_AGE = timedelta(minutes=30)  # then robots.txt is fetched again from a host that gave no answer
+MAX_STOP = timedelta(days=1)  # then a missing answer no longer forbids requests
 MAX_CRAWL_DELAY = timedelta(days=1)
 _MAX_LINE = 2_048  # characters; no rule needs more
 _KEPT = 32  # parsed files
@@ -48,7 +48,7 @@ _ABSENT = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotsRule:
-    """What is known of a host's robots.txt: its text, its absence, or that the host did not say, and since when."""
+    """What is known of a host's robots.txt: its text, its absence, or since when the host gives no answer."""
 
     kind: Literal["rules", "absent", "unreachable"]
     body: str = ""
@@ -61,7 +61,7 @@ class RobotsRule:
 
     @classmethod
     def from_text(cls, text: str) -> RobotsRule:
-        """Return the record that `to_text` wrote; what cannot be read is as good as never asked: unreachable.
+        """Return the record that `to_text` wrote. An unreadable record counts as "unreachable".
 
         >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text()).body
         'x'
@@ -78,7 +78,7 @@ class RobotsRule:
 
 
 def robots_url(url: str) -> str:
-    """Return where the robots.txt that speaks for `url` lies.
+    """Return the address of the robots.txt that applies to `url`.
 
     >>> robots_url("https://a.example:8443/x/y?z")
     'https://a.example:8443/robots.txt'
@@ -89,8 +89,8 @@ def robots_url(url: str) -> str:
 def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: datetime | None = None) -> RobotsRule:
     """Return what the answer to the request for robots.txt means.
 
-    4xx and more than five redirects: there is none, all is allowed. 429, 5xx, and no answer: a full stop (RFC 9309,
-    2.3.1.4), for a day at most: `previous` and `now` tell how long it has lasted.
+    4xx and more than five redirects mean that there is none, so all is allowed. 429, 5xx and no answer forbid all
+    requests (RFC 9309, 2.3.1.4), for a day at most. `previous` and `now` tell how long this has lasted.
     """
     match result:
         case Fetched():
@@ -104,7 +104,7 @@ def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: date
 
 
 def max_age(rule: RobotsRule) -> timedelta:
-    """Return how long `rule` holds before robots.txt is asked for again."""
+    """Return how long `rule` is valid before robots.txt is fetched again."""
     is_unanswered = rule.kind == "unreachable" or rule.unanswered_since is not None
     return UNREACHABLE_AGE if is_unanswered else MAX_AGE
 
@@ -134,13 +134,13 @@ def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
 
 
 def sitemaps(rule: RobotsRule, url: str) -> tuple[str, ...]:
-    """Return the sitemaps that the robots.txt which speaks for `url` names (sitemaps.org), in its order."""
+    """Return the sitemaps that the robots.txt for `url` names (sitemaps.org), in its order."""
     named = (urls.absolute(robots_url(url), match[1]) for match in _SITEMAP_LINE.finditer(rule.body))
     return tuple(dict.fromkeys(address for address in named if address))
 
 
 def parse_robots(body: bytes) -> RobotsRule:
-    """Return the rules in `body`, of which the first 500 KiB count; what is no rule is ignored when it is asked."""
+    """Return the rules in the first 500 KiB of `body`. Lines that are no rules are ignored later."""
     text = body[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     return RobotsRule(kind="rules", body="\n".join(line for line in text.splitlines() if len(line) <= _MAX_LINE))
 
@@ -151,7 +151,7 @@ def _parse(body: str, token: str) -> Protego:
 
 
 def _relevant(body: str, token: str) -> Iterator[str]:
-    """Yield the lines of the groups that concern `token`; thousands of foreign agents and rules would multiply."""
+    """Yield the lines of the groups for `token`. With thousands of other agents, parsing all groups takes too long."""
     concerns, names_agents = False, False
     for line in body.splitlines():
         match = _AGENT_LINE.match(line)

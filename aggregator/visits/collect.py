@@ -1,4 +1,4 @@
-"""Collect one page within a visit: fetch it, and say whether what came is a page at all. Knows no store."""
+"""Collect one page within a visit: fetch it and decide whether the answer is a page. Knows no store."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from aggregator.models.fetching import Cause, Fetched, FetchRequest, FetchResult
 from aggregator.models.records import Page, PageFailed
 from aggregator.ports.protocols import Fetcher
 
-# How JSON begins and no page does: an interface's answer, whatever its header says.
+# The beginning of JSON. No page begins like this, whatever its header says.
 _JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:\{\s*+[\"}]|\[\s*+[\[{\"\]])")
-# How a feed begins, behind what XML allows before its root: a link that leads to one leads to no article.
+# The beginning of a feed, after what XML allows before its root. A link to a feed leads to no article.
 _FEED_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s*+<[?!][^>]{0,500}+>)*+\s*+<(?:rss|feed|rdf:RDF)[\s>]")
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "application/xml", "text/xml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageLimits:
-    """What every fetch of a page obeys."""
+    """The limits of each fetch of a page."""
 
     max_bytes: int
     deadline: timedelta
 
 
 def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits) -> FetchResult:
-    """Ask for the page at the host where it is due; a hop to another host ends as `Redirected`."""
+    """Fetch the page from the host where it is due. A redirect to another host ends as `Redirected`."""
     return fetcher.fetch(
         FetchRequest(
             url=page.target,
@@ -42,7 +42,7 @@ def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits) -> FetchResult:
 
 
 def page_failure_of(fetched: Fetched) -> PageFailed | None:
-    """Return why the answer is no page: header and content must both say text; None when they do."""
+    """Return why the answer is no page; None: both header and content say that it is text."""
     media_type = fetched.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type not in _TEXT_TYPES:
         return PageFailed(cause=Cause.NOT_TEXT, detail=f"Content-Type is {media_type!r}")
@@ -59,7 +59,7 @@ def page_failure_of(fetched: Fetched) -> PageFailed | None:
 
 
 def _is_utf16(head: bytes, headers: Mapping[str, str]) -> bool:
-    """Tell whether every second byte may be NUL: by the byte order mark, or by header and the first sign."""
+    """Return whether every second byte may be NUL: by the byte order mark, or by the header and the first character."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     return b"utf-16" in headers.get("content-type", "").lower().encode() and head[:2] in (b"<\0", b"\0<")
