@@ -282,10 +282,16 @@ def _declared_of(
     tree: Element, article: Node, metas: Mapping[str, Sequence[str]], url: str, next_page: str
 ) -> DeclaredUrls:
     links: dict[str, str] = {}
+    others: list[str] = []
     for link in tree.iter("link", "a"):
-        for rel in (link.get("rel") or "").lower().split():
+        rels, href = (link.get("rel") or "").lower().split(), link.get("href") or ""
+        for rel in rels:
             if rel in ("canonical", "amphtml", "shortlink", "next") and (link.tag == "link" or rel == "next"):
-                links.setdefault(rel, link.get("href") or "")
+                links.setdefault(rel, href)
+        if link.tag == "link" and ("shorturl" in rels or ("alternate" in rels and _is_for_phones(link))):
+            others.append(href)
+        elif link.tag == "link" and "alternate" in rels and (post := _WORDPRESS_POST.fullmatch(href)):
+            others.append(f"{post[1]}/?p={post[2]}")
     entity = article.get("mainEntityOfPage")
     own = [text_of(article.get("url")), text_of(entity.get("@id") if isinstance(entity, Mapping) else entity)]
     address = {name: next(iter(_absolute([href], url)), None) for name, href in links.items()}
@@ -296,7 +302,19 @@ def _declared_of(
         shortlink=address.get("shortlink"),
         json_ld=next(iter(_absolute(own, url)), None),
         next_page=next(iter(_absolute([next_page], url)), None) or address.get("next"),
+        others=tuple(dict.fromkeys(_absolute([*others, *_values(metas, ("short_url",))], url))),
     )
+
+
+# WordPress names the REST address of the post on its page (https://developer.wordpress.org/rest-api, read 2026-11); the
+# number is that of its short link "?p=".
+_WORDPRESS_POST = re.compile(r"(https?://.{1,500}?)/wp-json/wp/v2/posts/([0-9]{1,18})")
+
+
+def _is_for_phones(link: Element) -> bool:
+    """Tell whether an alternate is the same page for small screens (Google's and the W3C's mobile annotations)."""
+    media = "".join((link.get("media") or "").lower().split())
+    return media.startswith("handheld") or media.startswith("onlyscreenand(max-width")
 
 
 def _json_ld_images(article: Node) -> list[str]:

@@ -248,7 +248,8 @@ def _differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
     """Return what an entry says: its link, feedburner:origLink, permalink guid and content id are one article."""
-    addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if entry.is_permalink else None))
+    is_address = entry.is_permalink or _is_post_of(entry.id, entry.link or "")
+    addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if is_address else None))
     if sum(1 for address in addresses if address and is_http(address)) < 2 and not entry.content_id:
         return ()  # most entries name one
     ends = [end for address in addresses if address and (end := _end(address, publishers)) is not None]
@@ -256,6 +257,21 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
         ends.append(end)
     witness = _site(feed_url, publishers)
     return _star(ends, EvidenceKind.FEED_LINK, witness)
+
+
+def _is_post_of(guid: str, link: str) -> bool:
+    """Say whether a guid that is no permalink is the number of the linked post: WordPress, Medium.
+
+    >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
+    True
+    >>> _is_post_of("https://medium.com/p/0123456789ab", "https://medium.com/@ann/storm-0123456789ab?source=rss")
+    True
+    """
+    if (post := _POST_GUID.fullmatch(guid)) is None:
+        return False
+    if post[1] is not None:
+        return host_of(guid) == host_of(link)
+    return link.partition("?")[0].endswith(f"-{post[2]}")
 
 
 def edges_of_page(
@@ -281,7 +297,7 @@ def edges_of_page(
     if canonical is not None:
         kind = EvidenceKind.CANONICAL if canonical == og_url else EvidenceKind.BARE_CANONICAL
         edges += _star([page, canonical], kind, page[1])
-    for address in (declared.amphtml, declared.shortlink):
+    for address in (declared.amphtml, declared.shortlink, *declared.others):
         if address and (end := _end(address, publishers)) is not None:
             edges += _star([page, end], EvidenceKind.DECLARED, page[1])
     post = parse_wordpress_shortlink(declared.shortlink or "")
@@ -374,6 +390,7 @@ _GENERIC = re.compile(r"https://.*", re.DOTALL)
 _NUMBERED = re.compile(r"[0-9]{5}")
 _SHORT_WORDPRESS = re.compile(r"https://wp\.me/[pP][0-9A-Za-z]{1,10}-[0-9A-Za-z]{1,10}")
 _POST = re.compile(r"https://([^/?]+)/\?p=([0-9]{1,18})")
+_POST_GUID = re.compile(r"https?://[^/?#]+/\?p=([0-9]{1,18})|https://medium\.com/p/([0-9a-f]{8,16})")
 _WORDPRESS_PATH = re.compile(r"/[pP]([0-9A-Za-z]{1,10})-([0-9A-Za-z]{1,10})/?")
 _CONTENT_ID = re.compile(r"[0-9]{5,10}")
 

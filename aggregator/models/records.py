@@ -387,6 +387,7 @@ class DeclaredUrls:
     shortlink: str | None = None
     json_ld: str | None = None
     next_page: str | None = None
+    others: tuple[str, ...] = ()  # short links of other names, the page for telephones, a WordPress post's number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

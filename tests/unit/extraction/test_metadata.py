@@ -191,6 +191,30 @@ def test_addresses_are_absolute_and_of_the_web() -> None:
     assert found.image_urls == ("https://www.example.org/i.jpg", "https://www.example.org/news/j.jpg")
 
 
+@pytest.mark.parametrize(
+    ("head", "others"),
+    [
+        ('<link rel="alternate" media="handheld" href="/m/a">', ("https://www.example.org/m/a",)),
+        (
+            '<link rel="alternate" media="only screen and (max-width: 640px)" href="/m/a">',
+            ("https://www.example.org/m/a",),
+        ),
+        ('<link rel="alternate" media="print" href="/print/a">', ()),
+        ('<link rel="alternate" hreflang="fr" href="/fr/a">', ()),
+        ('<link rel="shorturl" href="https://ex.example/1">', ("https://ex.example/1",)),
+        (meta("short_url", "https://ex.example/1"), ("https://ex.example/1",)),
+        (
+            '<link rel="alternate" href="https://www.example.org/blog/wp-json/wp/v2/posts/74">',
+            ("https://www.example.org/blog/?p=74",),
+        ),
+        ('<link rel="alternate" href="https://www.example.org/wp-json/wp/v2/categories/7">', ()),
+        ('<link rel="next" href="https://www.example.org/wp-json/wp/v2/posts/7">', ()),
+    ],
+)
+def test_further_addresses_of_the_page(head: str, others: tuple[str, ...]) -> None:
+    assert read(head).declared.others == others
+
+
 def test_what_guides_the_body() -> None:
     ld = '{"@type": "Article", "description": "D", "articleBody": "One.&lt;p&gt; Two.", "image": "/i.jpg"}'
     found = read(meta("og:description", "E"), ld=ld)

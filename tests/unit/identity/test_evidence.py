@@ -441,3 +441,28 @@ def test_equal_texts_join_until_the_texts_differ() -> None:
     assert partition({a: one, b: one}, learned) == (frozenset({a, b}),)
     assert partition({a: one, b: longer}, learned) == (frozenset({a, b}),)
     assert partition({a: one, b: other}, learned) == (frozenset({a}), frozenset({b}))
+
+
+def test_a_page_may_declare_further_addresses() -> None:
+    declared = DeclaredUrls(others=("https://example.org/?p=74", "https://m.example.org/x", "https://ex.example/1"))
+    found = edges_of_page("https://example.org/storm-hits-coast", (), declared, PUBLISHERS)
+    assert [(edge.other, edge.kind, refusal_alone(edge)) for edge in found] == [
+        ("https://example.org/?p=74", DECLARED, None),
+        ("https://example.org/x", DECLARED, None),
+        ("https://ex.example/1", DECLARED, Refusal.OTHER_SITE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("guid", "link", "is_one"),
+    [
+        ("https://example.org/?p=74", "https://example.org/storm-hits-coast", True),
+        ("https://example.org/?p=74", "https://www.other.example/storm-hits-coast", False),
+        ("https://example.org/?t=74", "https://example.org/storm-hits-coast", False),
+        ("https://medium.com/p/0123456789ab", "https://medium.com/@ann/storm-0123456789ab?source=rss", True),
+        ("https://medium.com/p/0123456789ab", "https://medium.com/@ann/storm-ba9876543210?source=rss", False),
+    ],
+)
+def test_a_guid_that_is_the_posts_number_is_one_of_its_addresses(guid: str, link: str, is_one: bool) -> None:
+    found = edges_of_entry(entry(link=link, id=guid), "https://example.org/feed", PUBLISHERS)
+    assert len(found) == is_one
