@@ -422,21 +422,21 @@ class Extraction:
     """
 
     title: str
-    authors: tuple[str, ...]
-    date: str
-    published: str
-    date_source: DateSource
-    updated: str
-    language: str
-    site: str
-    text: str
+    authors: tuple[str, ...] = ()
+    date: str = ""
+    published: str = ""
+    date_source: DateSource = DateSource.NONE
+    updated: str = ""
+    language: str = ""
+    site: str = ""
+    text: str = ""
     body: str
     source: Literal["page", "feed"]
-    lead_image: LeadImage | None
-    declared: DeclaredUrls
-    tags: tuple[str, ...]
-    extractor_name: str
-    extractor_version: str
+    lead_image: LeadImage | None = None
+    declared: DeclaredUrls = DeclaredUrls()
+    tags: tuple[str, ...] = ()
+    extractor_name: str = ""
+    extractor_version: str = ""
     enclosures: tuple[Enclosure, ...] = ()  # the files of the feed's entry
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator
 
-HEAD: Final = "0005"  # the newest migration that this program knows
+HEAD: Final = "0006"  # the newest migration that this program knows
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # stands where a time must compare and there was none
 
 _MICROSECOND: Final = timedelta(microseconds=1)

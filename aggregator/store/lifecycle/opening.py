@@ -15,7 +15,7 @@ from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.dialects import PostgresDialect, SqliteDialect, dialect_of
 from aggregator.store.db.schema import HEAD
 from aggregator.store.lifecycle.process_lock import ProcessLock
-from aggregator.store.lifecycle.upgrading import upgrade_schema, version_of
+from aggregator.store.lifecycle.upgrading import convert_records, upgrade_schema, version_of
 from aggregator.store.queue.feeds import read_property
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, rea
         raise StorageError(f"{place}: the store has an older schema; run `aggregator db upgrade` first")
     if version is not None and lock is not None and lock.others_alive():
         raise StoreHeldError(f"{place}: the store has an older schema and another process holds it; stop that first")
+    convert_records(database, version)
     database.write(_upgrade, durable=True)
 
 
@@ -135,6 +136,7 @@ def upgrade(url: str, clock: Clock) -> tuple[str | None, str]:
     try:
         if lock is not None and lock.others_alive():
             raise StoreHeldError(f"{dialect.place}: another process holds the store; stop it first")
+        convert_records(database, _version(database, may_write=True))
         before = database.write(_upgrade, durable=True)
         _finish_index(database)
         return before, HEAD

@@ -8,10 +8,11 @@ from importlib.resources import files
 from sqlalchemy import Connection, inspect, text
 
 from aggregator.errors import StorageError, StoreVersionError
-from aggregator.store.db.database import Transaction
+from aggregator.store.db.database import Database, Transaction
+from aggregator.store.db.record_form import Position, convert_batch
 from aggregator.store.db.schema import HEAD
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005")  # oldest first
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")  # oldest first
 
 
 def version_of(conn: Connection) -> str | None:
@@ -33,6 +34,16 @@ def version_of(conn: Connection) -> str | None:
             "install the version of aggregator that upgraded it"
         )
     return version
+
+
+def convert_records(database: Database, version: str | None) -> None:
+    """Convert records in the form before schema 0006, a batch a transaction, before the schema itself is upgraded.
+
+    After a kill the next upgrade goes on with what is left: rows are found by their form.
+    """
+    position = Position() if version is not None and version < "0006" else None
+    while position is not None:
+        position = database.write(lambda tx, after=position: convert_batch(tx.conn, after))  # type: ignore[misc]
 
 
 def upgrade_schema(tx: Transaction) -> None:

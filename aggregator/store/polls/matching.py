@@ -18,11 +18,11 @@ from sqlalchemy import Row, bindparam, func, select
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
 from aggregator.identity.parameters import differ_in_values
-from aggregator.models.records import OWN_CONTENT, EvidenceKind, FeedId, Key
+from aggregator.models.records import OWN_CONTENT, Entry, EvidenceKind, FeedId, Key
 from aggregator.ports.store_records import Claim, Decision, PollRecord, Sighting
 from aggregator.store.articles.rows import ArticleDraft, draft_of
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import dump_entry_rest, load_entry_rest
+from aggregator.store.db.codec import dump_entry_rest, load_entry
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import entry_hash
 from aggregator.store.db.schema import FAILED, entries, pages
@@ -234,13 +234,13 @@ def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntr
     renamed = {
         row.entry_hash
         for row in tx.all_of(_words, likely, {"feed": feed_id})
-        if all(
-            before == getattr(likely[row.entry_hash], name)
-            for name, before in load_entry_rest(row.rest).items()
-            if name in ("summary", "content", "content_id")
-        )
+        if _text_of(load_entry(row.rest, entry_id="", link=None)) == _text_of(likely[row.entry_hash])
     }
     return [replace(one, is_renamed=True) if one.entry_hash in renamed else one for one in matched]
+
+
+def _text_of(entry: Entry) -> tuple[str, str, str | None]:
+    return (entry.summary, entry.content, entry.content_id)
 
 
 # --- entries that moved -----------------------------------------------------------------------------------------------

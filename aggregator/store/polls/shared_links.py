@@ -17,7 +17,7 @@ from aggregator.identity.own_entries import own_identity
 from aggregator.models.records import OWN_CONTENT, Entry, FeedId, Identity
 from aggregator.ports.store_records import ArticleRecord, Decision, Sighting
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import load_entry_rest
+from aggregator.store.db.codec import load_entry
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import entries, feeds, pages
 from aggregator.store.polls.matching import MatchedEntry, entry_draft
@@ -94,8 +94,7 @@ def _words_of(entry: Entry) -> _Words:
 
 
 def _words_of_row(row: Row[Any]) -> _Words:
-    rest = load_entry_rest(row.rest)
-    return _Words(row.title, rest["content"] or rest["summary"])
+    return _words_of(load_entry(row.rest, entry_id="", link=None, title=row.title))
 
 
 def _merged(one: MatchedEntry) -> MatchedEntry:

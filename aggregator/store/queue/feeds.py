@@ -14,7 +14,7 @@ from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, HostI
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, SyncReport
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import dump, dump_feed_rest, load_feed_rest, load_strings
+from aggregator.store.db.codec import dump, dump_feed_rest, load_feed_state, load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
 from aggregator.store.db.schema import DUE, FETCHED, feeds, hosts, pages, properties
@@ -52,7 +52,8 @@ def state_values(state: FeedState) -> dict[str, Any]:
 
 
 def _feed(row: Row[Any]) -> Feed:
-    state = FeedState(
+    state = load_feed_state(
+        row.rest,
         due_at=row.due_at,
         status=FeedStatus(row.status),
         cause=None if row.cause is None else Cause(row.cause),
@@ -66,7 +67,6 @@ def _feed(row: Row[Any]) -> Feed:
         body_hash=row.body_hash,
         raw_hashes=tuple(row.raw_hashes.split()),
         title=row.title,
-        **load_feed_rest(row.rest),
     )
     return Feed(
         id=FeedId(row.id),

@@ -14,7 +14,7 @@ from aggregator.models.records import ArticleId, Entry, FetchedPage, HostId, Key
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Decision
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import load_entry_rest, load_hops
+from aggregator.store.db.codec import load_entry, load_hops
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
 from aggregator.store.db.schema import FETCHED, NEVER, entries, feeds, folders, pages, raw_responses
@@ -174,10 +174,10 @@ def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage
     Where the entry is all there is, that is the first one that says something.
     """
     ids = [row.id for row in rows]
-    first = {row.page_id: load_entry(row) for row in tx.all_of(_entries, ids)}
+    first = {row.page_id: entry_of(row) for row in tx.all_of(_entries, ids)}
     without = {row.id for row in rows if row.content_hash is None and (one := first.get(row.id)) and not _has_text(one)}
     others = tx.all_of(_all_entries, sorted(without))
-    telling = [(row.page_id, load_entry(row)) for row in others]
+    telling = [(row.page_id, entry_of(row)) for row in others]
     first |= {page_id: entry for page_id, entry in reversed(telling) if _has_text(entry)}
     return with_parts(tx, [_fetched_page(row, first.get(row.id)) for row in rows])
 
@@ -208,15 +208,15 @@ def _fetched_page(row: Row[Any], entry: Entry | None) -> FetchedPage:
     )
 
 
-def load_entry(row: Row[Any]) -> Entry:
+def entry_of(row: Row[Any]) -> Entry:
     """Return an entry from a row of `entries`."""
-    return Entry(
+    return load_entry(
+        row.rest,
         entry_id=row.entry_id,
         link=row.link,
         title=row.title,
         published_at=row.published_at,
         updated_at=row.updated_at,
-        **load_entry_rest(row.rest),
     )
 
 

@@ -17,7 +17,7 @@ from aggregator.models.records import ArticleId, HostId, Identity, Key, Page, Pa
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, Decision
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import dump_hops, load_entry_rest, load_hops
+from aggregator.store.db.codec import dump_hops, load_entry, load_hops
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DUE, NEVER, articles, entries, folders, hosts, pages
 from aggregator.store.identity.decisions import record_decisions
@@ -264,8 +264,8 @@ def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
 
 def has_content(tx: Transaction, page_id: PageId) -> bool:
     """Tell whether a feed carries the article's text."""
-    texts = (load_entry_rest(row.rest) for row in tx.all(_entries_of, {"page": page_id}))
-    return any(can_stand_in(text["content"], text["summary"], text["enclosures"]) for text in texts)
+    found = (load_entry(row.rest, entry_id="", link=None) for row in tx.all(_entries_of, {"page": page_id}))
+    return any(can_stand_in(entry.content, entry.summary, entry.enclosures) for entry in found)
 
 
 # --- hand over --------------------------------------------------------------------------------------------------------

@@ -19,6 +19,9 @@ from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.ports.store_records import ArticleSearch
 from aggregator.store import SqlStore, open_store, upgrade
+from aggregator.store.db.database import Database
+from aggregator.store.db.dialects import dialect_of
+from aggregator.store.db.record_form import Position, convert_batch
 from aggregator.store.db.schema import HEAD
 from tests.support.stores import LEASE, StandingClock, fetch_due, fetched_pages
 
@@ -99,6 +102,19 @@ def test_everything_is_read_as_before(upgraded: SqlStore, before: Json) -> None:
     assert plain(upgraded.failed_pages(), before["failed_pages"]) == before["failed_pages"]
     changes = upgraded.changes_after(0, 1000)
     assert [[c.seq, c.kind, c.article_id, c.merged_into, c.day, c.number] for c in changes] == before["changes"]
+
+
+def test_an_upgrade_that_was_killed_goes_on(old_url: str, before: Json) -> None:
+    """Each batch is a transaction of its own: the process ends after any of them."""
+    clock = StandingClock(at=LATER)
+    database = Database(dialect_of(old_url), clock, lambda: "killed", use_clock=True)
+    database.write(lambda tx: convert_batch(tx.conn, Position(column=1)))  # entries; feeds and revisions are not yet
+    database.close()
+    assert upgrade(old_url, clock) == ("0002", HEAD)
+    store = open_store(old_url, clock, use_clock=True)
+    assert plain([asdict(one) for one in store.articles()], before["articles"]) == before["articles"]
+    assert plain([asdict(one) for one in store.feeds()], before["feeds"]) == before["feeds"]
+    store.close()
 
 
 def test_why_and_duplicates_and_search_are_as_before(upgraded: SqlStore, before: Json) -> None:
