@@ -16,7 +16,7 @@ import pytest
 import requests
 from lxml import etree
 
-from aggregator.errors import ConfigError, StorageError
+from aggregator.errors import ConfigError, PortError, StorageError
 from aggregator.feeds.parse import parse_feed
 from aggregator.identity.evidence import Edge
 from aggregator.models.fetching import Cause
@@ -872,12 +872,12 @@ def test_the_stream_is_not_sent_twice(site: Site, store: SqlStore, clock: Standi
 
 
 def test_an_address_that_is_taken_is_a_clear_error() -> None:
-    with listen("127.0.0.1", 0) as sock, pytest.raises(ConfigError, match=r"\[web\] listen: .* is not free"):
+    with listen("127.0.0.1", 0) as sock, pytest.raises(PortError, match=r"\[web\] listen: .* is not free"):
         listen("127.0.0.1", sock.getsockname()[1])
 
 
 def test_an_address_of_somebody_else_is_a_clear_error() -> None:
-    with pytest.raises(ConfigError, match="name another port"):
+    with pytest.raises(PortError, match="name another port"):
         listen("no host", 80)
 
 
