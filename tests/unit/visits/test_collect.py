@@ -238,6 +238,29 @@ def test_the_feeds_content_stands_in_for_a_page_that_led_to_the_home_page() -> N
     assert (record.identity.url, record.identity.key) == (URL, one.key)
 
 
+def test_an_entry_without_text_stands_in_for_no_page() -> None:
+    failed = collected(page(raw("https://www.example.org/"), entry(content="<svg></svg>")), HTML)
+    assert isinstance(failed, PageFailed)
+    assert failed.cause is Cause.LOW_QUALITY
+
+
+def test_an_article_that_came_from_a_home_page_keeps_the_key_of_its_entry() -> None:
+    one = page(raw(), entry())
+    made = collected(one, HTML)
+    assert isinstance(made, Collected)
+    record = article_record(replace(one, raw=raw("https://www.example.org/")), made, shipped_publishers())
+    assert (record.identity.key, record.identity.rule) == (one.key, "feed entry")
+
+
+def test_a_feed_of_another_site_lends_its_page_nothing() -> None:
+    job = extraction_job(page(raw(), entry()), (HTML,), lambda host: None, "standard", shipped_publishers())
+    lending = replace(job.page, feed_authors=("Ann Writer",))
+    lent, own = (run_job(replace(job, page=lending, is_foreign=foreign)) for foreign in (False, True))
+    assert isinstance(lent, Collected)
+    assert isinstance(own, Collected)
+    assert (lent.content.authors, own.content.authors) == (("Ann Writer",), ())
+
+
 def test_the_pages_canonical_address_is_shown_where_it_means_the_same() -> None:
     canonical = HTML.replace(b"</head>", f'<link rel="canonical" href="{URL}?utm_source=x"></head>'.encode())
     one = page(raw(f"{URL}?utm_medium=rss"), entry())
