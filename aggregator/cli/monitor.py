@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.articles import open_store_of
-from aggregator.cli.framework import cli, load, print_json, print_table, printable
+from aggregator.cli.framework import cli, load, number, print_json, print_table, printable
 from aggregator.cli.signals import catch_signals
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def print_health(diagnoses: tuple[Diagnosis, ...], unwell: list[Diagnosis]) -> N
     from aggregator.redaction import mask_password
 
     for one in unwell:
-        print(printable(f"{title_of(one.feed)}  {mask_password(one.feed.url)}"))
+        print(printable("  ".join(dict.fromkeys((title_of(one.feed), mask_password(one.feed.url))))))
         for finding in one.findings:
             cause = f" ({finding.cause.value})" if finding.cause is not None else ""
             since = f" since {_spell(finding.since)}" if finding.since is not None else ""
@@ -72,7 +72,7 @@ def print_health(diagnoses: tuple[Diagnosis, ...], unwell: list[Diagnosis]) -> N
             print(printable(f"  {finding.severity.value}: {finding.kind.value}{cause}{since}{detail}"))
             print(printable(f"    {finding.remedy}"))
     broken = sum(one.is_broken for one in unwell)
-    print(f"{len(diagnoses)} feeds: {broken} broken, {len(unwell) - broken} need attention")
+    print(f"{number(len(diagnoses), 'feed')}: {broken} broken, {len(unwell) - broken} need attention")
 
 
 @cli.command()

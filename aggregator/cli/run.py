@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.framework import cli, load, print_json
+from aggregator.cli.framework import Options, cli, load, print_json
 from aggregator.cli.progress import run_progress
 from aggregator.cli.signals import catch_signals
+from aggregator.cli.summary import print_outcome, record
 
 if TYPE_CHECKING:
     from aggregator.app import App
     from aggregator.config.settings import Config
-    from aggregator.engine.local import RunReport
 
 
 @cli.command(
@@ -36,20 +36,26 @@ if TYPE_CHECKING:
 def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bool, as_json: bool) -> None:
     """Take the work that is due and the pages it announces, write the outputs, exit.
 
-    Waits out the pace of a host, never a back-off or a retry time. Says what was done and what waits; `[polling]
-    max_pages_per_visit` pages of one host at most, the rest waits for the next run. Safe beside `aggregator run`.
+    Waits out the pace of a host, never a back-off or a retry time. Says what was done, what failed, and when the next
+    feed is due; with -q only what failed. `[polling] max_pages_per_visit` pages of one host at most, the rest waits for
+    the next run. Safe beside `aggregator run`.
     Exit status 0 even when single feeds failed; see --strict.
     """
+    quiet = ctx.ensure_object(Options).verbosity < 0
     working: list[App] = []  # before there is one nothing is in hand, so that nothing has to be put in order
     caught = catch_signals(lambda: working[0].request_stop() if working else os._exit(128 + caught[0]))
     from aggregator.app import open_app
 
     with open_app(load(ctx)) as app:
         working.append(app)
+        since, failed_before = app.store.now(), frozenset(url for url, _, _ in app.store.failed_pages())
         with run_progress() as on_progress:
             report, published = app.run_once(feeds=feeds, force=force, on_progress=on_progress)
         unpublished = 0 if published.held else app.store.counts().unpublished
-    print_json(summary(report)) if as_json else print_summary(report)
+        if not as_json:
+            print_outcome(report, app.store, feeds, since, failed_before, quiet=quiet)
+    if as_json:
+        print_json(record(report))
     if unpublished:
         print(f"{unpublished} changes wait to be published: another process holds the outputs.", file=sys.stderr)
     if caught:
@@ -142,43 +148,4 @@ def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
         reports = run_demo(keep, on_progress, sys.stdout if not as_json else sys.stderr)
     if as_json:
         for report in reports:
-            print_json(summary(report))
-
-
-def summary(report: RunReport) -> dict[str, object]:
-    """Return the record of `run-once --json`."""
-    return {
-        "feeds": {
-            "polled": report.feeds_polled,
-            "unchanged": report.feeds_unchanged,
-            "failed": report.feeds_failed,
-        },
-        "entries": {"seen": report.entries_seen, "new": report.entries_new},
-        "pages": {
-            "collected": report.pages_collected,
-            "waiting": report.pages_waiting,
-            "failed": report.pages_failed,
-        },
-        "articles": {
-            "new": report.articles_new,
-            "updated": report.articles_updated,
-            "duplicate": report.articles_duplicate,
-        },
-        "seconds": report.seconds,
-    }
-
-
-def print_summary(report: RunReport) -> None:
-    """Print what was done and what waits, for people."""
-    print(
-        f"feeds     {report.feeds_polled} polled, {report.feeds_unchanged} unchanged, {report.feeds_failed} failed\n"
-        f"entries   {report.entries_seen} seen, {report.entries_new} new\n"
-        f"pages     {report.pages_collected} collected, {report.pages_waiting} waiting, {report.pages_failed} failed\n"
-        f"articles  {report.articles_new} new, {report.articles_updated} updated, "
-        f"{report.articles_duplicate} duplicate\n"
-        f"time      {report.seconds:.1f} s"
-    )
-    if report.feeds_waiting:
-        print(f"waiting   {report.feeds_waiting} feeds: their hosts back off, are slow, or are held by another process")
-    if not report.entries_new and not report.articles_new and not report.articles_updated:
-        print("Nothing new.")
+            print_json(record(report))

@@ -117,6 +117,7 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
     for name, text in sorted(environ.items()):
         override = _ENVIRONMENT_NAME.fullmatch(name)
         if override is None:
+            _check_spelling(name)
             continue
         section, key = override["section"].lower(), override["key"].lower()
         _check_override(name, section, key)
@@ -133,6 +134,16 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
     _check_files(config, path, places)
     _check_outputs(config, path, environ)
     return config
+
+
+def _check_spelling(name: str) -> None:
+    """Refuse an override with one underscore where two belong."""
+    for section, keys in _keys().items():
+        for key in keys if section != "feeds" else ():
+            if name == f"AGGREGATOR_{section}_{key}".upper():
+                raise ConfigError(
+                    f"{name}: has one underscore before the key; write AGGREGATOR_{section.upper()}__{key.upper()}"
+                )
 
 
 def _check_override(name: str, section: str, key: str) -> None:

@@ -143,7 +143,8 @@ def _resolve_path(value: object, info: ValidationInfo) -> Path | None:
     if not value:
         return None
     try:
-        return _folder(info) / Path(value).expanduser()
+        path = _folder(info) / Path(value).expanduser()
+        return path.resolve() if ".." in path.parts else path
     except RuntimeError:
         raise ValueError("names a home folder that does not exist; write the whole path") from None
 
@@ -159,7 +160,8 @@ def _resolve_store(value: str, info: ValidationInfo) -> str:
         raise ValueError(
             'names no file; write "sqlite:///data/aggregator.db" (three slashes: beside this file, four: /)'
         )
-    return f"sqlite:///{_folder(info) / rest[1:]}"
+    path = _folder(info) / rest[1:]
+    return f"sqlite:///{path.resolve() if '..' in path.parts else path}"
 
 
 def _split_listen(value: str) -> tuple[str, int]:

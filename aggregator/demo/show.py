@@ -38,7 +38,7 @@ def run_demo(keep: Path | None, on_progress: OnProgress, out: TextIO) -> tuple[R
         path = folder / "aggregator.toml"
         path.write_text(demo_config(folder, newsroom), encoding="utf-8")
         config = load_config(path, {})
-        say(f"A newsroom on 127.0.0.1 plays {len(config.feeds)} feeds. Configuration and store: {folder}")
+        say(f"A newsroom on 127.0.0.1 plays {len(config.feeds)} feeds.")
         with open_app(config) as app:
             first, _ = app.run_once(on_progress=on_progress)
             say("\nFirst run")

@@ -94,7 +94,7 @@ def test_run_once_for_people_and_for_one_feed(own: Path, room: Newsroom) -> None
     assert called.status == 0
     assert called.err == ""
     assert re.search(r"^feeds +1 polled, \d unchanged, 0 failed$", called.out, re.MULTILINE)
-    assert called.out.endswith("Nothing new.\n")
+    assert "\nNothing new.\nnext      a feed is due at " in called.out
     assert {request.url for request in room.requests[asked:]} == {DW_FEED}
 
 

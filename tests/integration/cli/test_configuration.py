@@ -280,4 +280,4 @@ def test_a_user_without_a_home_names_a_place(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.delenv("HOME")
     assert "--path FILE" in call("config", "init", folder=tmp_path).err
     (tmp_path / "file").write_text("")
-    assert "cannot be written" in call("config", "init", "--path", tmp_path / "file" / "a.toml").err
+    assert "cannot be written" in call("config", "init", "--path", tmp_path / "file" / "b" / "a.toml").err

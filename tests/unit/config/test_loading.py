@@ -231,6 +231,16 @@ def test_wrong_override(path: Path, name: str, value: str, message: str) -> None
     assert said.startswith(name)
 
 
+def test_an_override_with_one_underscore_is_told(path: Path) -> None:
+    assert refusal(path, "", AGGREGATOR_HTTP_TOTAL_TIMEOUT="3s").endswith("write AGGREGATOR_HTTP__TOTAL_TIMEOUT")
+
+
+def test_paths_have_no_way_back_in_them(path: Path) -> None:
+    storage = load(path, '[storage]\nurl = "sqlite:///../data/a.db"\nraw_dir = "../data/raw"\n').storage
+    assert storage.raw_dir == path.parent.parent / "data/raw"
+    assert storage.sqlite_path == path.parent.parent / "data/a.db"
+
+
 def test_override_of_a_section_that_is_no_table(path: Path) -> None:
     assert "http: 5 is not a table" in refusal(path, "http = 5", AGGREGATOR_HTTP__TIMEOUT="5s")
 

@@ -1,0 +1,133 @@
+"""What `run-once` says at its end: what was done, what failed, why a feed was not asked, when the next one is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from aggregator.cli.framework import number
+
+if TYPE_CHECKING:
+    from aggregator.engine.local import RunReport
+    from aggregator.models.records import Feed
+    from aggregator.store import SqlStore
+
+_SHOWN = 5
+
+
+def record(report: RunReport) -> dict[str, object]:
+    """Return the record of `run-once --json`."""
+    return {
+        "feeds": {
+            "polled": report.feeds_polled,
+            "unchanged": report.feeds_unchanged,
+            "failed": report.feeds_failed,
+        },
+        "entries": {"seen": report.entries_seen, "new": report.entries_new},
+        "pages": {
+            "collected": report.pages_collected,
+            "waiting": report.pages_waiting,
+            "failed": report.pages_failed,
+        },
+        "articles": {
+            "new": report.articles_new,
+            "updated": report.articles_updated,
+            "duplicate": report.articles_duplicate,
+        },
+        "seconds": report.seconds,
+    }
+
+
+def summary_lines(report: RunReport) -> Iterator[str]:
+    """Yield what was done and what waits."""
+    yield f"feeds     {report.feeds_polled} polled, {report.feeds_unchanged} unchanged, {report.feeds_failed} failed"
+    yield f"entries   {report.entries_seen} seen, {report.entries_new} new"
+    yield (
+        f"pages     {report.pages_collected} collected, {report.pages_waiting} waiting, {report.pages_failed} failed"
+    )
+    yield (
+        f"articles  {report.articles_new} new, {report.articles_updated} updated, {report.articles_duplicate} duplicate"
+    )
+    yield f"time      {report.seconds:.1f} s"
+    if report.feeds_waiting:
+        yield (
+            f"waiting   {number(report.feeds_waiting, 'feed')}: their hosts back off, are slow, "
+            f"or are held by another process"
+        )
+    if not report.entries_new and not report.articles_new and not report.articles_updated:
+        yield "Nothing new."
+
+
+def failure_lines(feeds: Sequence[Feed], pages: Sequence[tuple[str, str, str]], since: datetime) -> Iterator[str]:
+    """Yield the feeds that failed since `since`, and the pages: the first of each, then how many more there are."""
+    from aggregator.monitoring.overview import title_of
+
+    failed = [
+        f"feed failed: {title_of(feed)}: {feed.state.cause or feed.state.status.value} {feed.state.detail}".rstrip()
+        for feed in feeds
+        if feed.state.failures and feed.state.polled_at is not None and feed.state.polled_at >= since
+    ]
+    for lines, what in (
+        (failed, "feed"),
+        ([f"page failed: {url}: {cause} {text}" for url, cause, text in pages], "page"),
+    ):
+        yield from lines[:_SHOWN]
+        if len(lines) > _SHOWN:
+            yield f"and {number(len(lines) - _SHOWN, what)} more; see `aggregator health`"
+
+
+def next_due_line(feeds: Sequence[Feed], now: datetime) -> str:
+    """Return when the next feed is due; "": there is none."""
+    due = min((feed.state.due_at for feed in feeds), default=None)
+    if due is None:
+        return ""
+    return "next      a feed is due now" if due <= now else f"next      a feed is due at {_spell(due)}"
+
+
+def reasons(feeds: Sequence[Feed], names: Sequence[str], since: datetime) -> Iterator[str]:
+    """Yield why feeds that were asked for by name were not polled since `since`."""
+    from aggregator.models.records import FeedStatus
+    from aggregator.monitoring.overview import title_of
+
+    for feed in feeds:
+        state = feed.state
+        if not {feed.name, feed.url} & set(names) or (state.polled_at is not None and state.polled_at >= since):
+            continue
+        if state.status is FeedStatus.GONE:
+            why = "it is gone (410); `aggregator feeds remove` takes it off the list"
+        elif state.not_before is not None and state.not_before > since:
+            why = f"its server asks to wait until {_spell(state.not_before)}"
+        elif state.failures:
+            why = f"it failed and is tried again at {_spell(state.due_at)}; --all does not wait"
+        elif state.due_at > since:
+            why = f"it is not due before {_spell(state.due_at)}; --all does not wait"
+        else:
+            why = "its host is held by another process, or backs off"
+        yield f"not polled: {title_of(feed)}: {why}"
+
+
+def print_outcome(
+    report: RunReport,
+    store: SqlStore,
+    names: Sequence[str],
+    since: datetime,
+    failed_before: frozenset[str],
+    *,
+    quiet: bool,
+) -> None:
+    """Print the summary for people; with `quiet` only what failed."""
+    from aggregator.cli.framework import printable
+
+    feeds = store.feeds()
+    pages = store.failed_pages() if report.pages_failed else ()
+    new = [(url, str(cause), text) for url, cause, text in pages if url not in failed_before]
+    lines = [] if quiet else [*summary_lines(report)]
+    lines += failure_lines(feeds, new, since)
+    lines += [] if quiet else [*reasons(feeds, names, since), next_due_line(feeds, store.now())]
+    for line in filter(None, lines):
+        print(printable(line))
+
+
+def _spell(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%SZ}"
