@@ -41,7 +41,7 @@ from aggregator.http.post import HttpPoster
 from aggregator.identity.identify import identify, key_version
 from aggregator.models.records import Feed
 from aggregator.ports.protocols import Clock, Sink
-from aggregator.ports.store_records import SyncReport
+from aggregator.ports.readings import SyncReport
 from aggregator.rawstore import FileRawStore
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import forced_due, is_skipped
@@ -89,7 +89,7 @@ class App:
     def take_over(self) -> None:
         """Give back what dead processes held; heed a clock that went back."""
         self.store.free_dead_leases()
-        step = self.store.heed_clock()
+        step = self.store.shift_due_times()
         if step is not None:
             logger.warning("the clock went back; due times went with it", extra={"by": str(step)})
 

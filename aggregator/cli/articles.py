@@ -63,7 +63,7 @@ def list_articles(
 
     Columns: id, day, title, address.
     """
-    from aggregator.ports.store_records import ArticleFilter
+    from aggregator.ports.readings import ArticleFilter
     from aggregator.sinks.records import article_record
 
     at = read_time(since)
@@ -164,7 +164,7 @@ def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -
     All words must occur; "words in quotes" side by side; `begin*` stands for every word that begins so. Case and
     accents do not matter. Words in scripts without blanks are found wherever their characters stand side by side.
     """
-    from aggregator.ports.store_records import ArticleSearch
+    from aggregator.ports.readings import ArticleSearch
     from aggregator.sinks.records import article_record
 
     with open_store_of(load(ctx)) as store:

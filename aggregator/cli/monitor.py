@@ -19,7 +19,7 @@ from aggregator.cli.signals import catch_signals
 if TYPE_CHECKING:
     from aggregator.models.records import Identity
     from aggregator.monitoring.overview import Diagnosis
-    from aggregator.ports.store_records import Trace
+    from aggregator.ports.readings import Trace
     from aggregator.schedule.plan import Plan
 
 

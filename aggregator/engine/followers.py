@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Final
 
 from aggregator.errors import StorageError
-from aggregator.ports.protocols import Clock, Store
+from aggregator.ports.protocols import Clock
+from aggregator.ports.store import Store
 from aggregator.sinks.outputs.follow import Follower, Output
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from aggregator.models.records import Feed
-from aggregator.ports.protocols import Store
+from aggregator.ports.store import Store
 from aggregator.schedule.due_times import PollPolicy, adjust_threshold
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from typing import Literal
 from aggregator.extraction.pipeline import ExtractJob, RulesOf, article_record, bodies_of, extraction_job, run_job
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.records import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
-from aggregator.ports.protocols import RawStore, Store
+from aggregator.ports.protocols import RawStore
+from aggregator.ports.store import Store
 from aggregator.ports.store_records import Collected
 
 _BATCH = 200

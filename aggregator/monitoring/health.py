@@ -16,7 +16,8 @@ from typing import Final
 
 from aggregator.models.fetching import Cause
 from aggregator.models.records import Feed, FeedState, FeedStatus, PublicationStats
-from aggregator.ports.store_records import FeedSigns, PollOutcome
+from aggregator.ports.readings import FeedSigns
+from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
 from aggregator.schedule.publication_rate import expected_rate
 

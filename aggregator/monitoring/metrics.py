@@ -23,7 +23,8 @@ from aggregator.errors import StorageError
 from aggregator.models.fetching import Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
 from aggregator.models.records import Feed
 from aggregator.ports.protocols import Fetcher
-from aggregator.ports.store_records import Counts, PollRecord, PollRecorded
+from aggregator.ports.readings import Counts
+from aggregator.ports.store_records import PollRecord, PollRecorded
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from aggregator.models.records import Feed
 from aggregator.monitoring.health import Finding, Kind, Severity, diagnose
-from aggregator.ports.protocols import Store
-from aggregator.ports.store_records import Activity, Counts, FeedSigns
+from aggregator.ports.readings import Activity, Counts, FeedSigns
+from aggregator.ports.store import Store
 from aggregator.redaction import mask_password
 from aggregator.schedule.plan import FeedHistory
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from aggregator.ports.protocols import Sink, Store
+from aggregator.ports.protocols import Sink
+from aggregator.ports.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from aggregator.models.records import Article, Enclosure, Extraction, LeadImage
-from aggregator.ports.store_records import Change
+from aggregator.ports.readings import Change
 from aggregator.text.seed_format import render, render_body
 from aggregator.text.words import count_words
 

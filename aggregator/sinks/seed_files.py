@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aggregator.models.records import ArticleId
-from aggregator.ports.store_records import Change
+from aggregator.ports.readings import Change
 from aggregator.sinks.files import folder_id, write_durably
 from aggregator.text.seed_format import render_file
 

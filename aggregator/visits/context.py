@@ -12,7 +12,8 @@ from aggregator.extraction.pipeline import RulesOf
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.fetching import Cause
 from aggregator.models.records import Feed
-from aggregator.ports.protocols import Clock, Fetcher, RawStore, Store
+from aggregator.ports.protocols import Clock, Fetcher, RawStore
+from aggregator.ports.store import Store
 from aggregator.ports.store_records import PollRecord, PollRecorded
 from aggregator.visits.collect import PageLimits
 from aggregator.visits.poll import FeedReader, PollSettings

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from aggregator.models.records import Article, ArticleId
-from aggregator.ports.store_records import ArticleSearch, Change, Found, Position
+from aggregator.ports.readings import ArticleSearch, Change, Found, Position
 from aggregator.sinks.records import TextChoice, article_record, change_record
 from aggregator.web import schemas
 from aggregator.web.article_search import find, read_search

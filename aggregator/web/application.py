@@ -18,7 +18,7 @@ from aggregator import __version__
 from aggregator.errors import StorageError
 from aggregator.models.records import FeedId
 from aggregator.monitoring.metrics import CONTENT_TYPE, Metrics
-from aggregator.ports.protocols import Store
+from aggregator.ports.store import Store
 from aggregator.web.access import Guard
 from aggregator.web.api import api_router
 from aggregator.web.etags import ETags

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import HTTPException, Query
 
-from aggregator.ports.store_records import ArticleSearch, FoundPage
+from aggregator.ports.readings import ArticleSearch, FoundPage
 from aggregator.web.state import Site
 
 _WORDS: Final = 'words that all occur; "words in quotes" side by side; begin* for words that begin so'

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import nh3
 from markupsafe import Markup
 
-from aggregator.ports.store_records import Revision
+from aggregator.ports.readings import Revision
 from aggregator.urls import is_http
 
 _MOST_LINES: Final = 3000  # of a text that is compared: difflib is quadratic

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from fastapi.responses import RedirectResponse
 
 from aggregator.models.records import ArticleId, Feed
-from aggregator.ports.store_records import ArticleSearch
+from aggregator.ports.readings import ArticleSearch
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import document

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aggregator.errors import ConfigError, PortError
 from aggregator.models.records import FeedId
-from aggregator.ports.protocols import Store
+from aggregator.ports.store import Store
 from aggregator.schedule.due_times import forced_due
 from aggregator.web.connections import ConnectionLimits, LimitedServer, default_limits
 

@@ -10,7 +10,7 @@ from typing import Final
 from aggregator.models.records import FeedId
 from aggregator.monitoring.metrics import Metrics
 from aggregator.monitoring.overview import Diagnosis, Overview, overview
-from aggregator.ports.protocols import Store
+from aggregator.ports.store import Store
 
 _FRESH_SECONDS: Final = 15.0  # surveying ten thousand feeds takes a while; nobody reads faster than that
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from aggregator.ports.store_records import ArticleSearch, Found
+from aggregator.ports.readings import ArticleSearch, Found
 from aggregator.web import filters as words
 from aggregator.web.article_search import find, query_string, read_search
 from aggregator.web.state import Site

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 
 from aggregator.monitoring.overview import survey
-from aggregator.ports.store_records import Gap
+from aggregator.ports.readings import Gap
 from aggregator.selftest.server import Peer, Script
 from tests.support.citizen import RSS, Site, World, answering, html_page, item, one_by_one, rss
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from aggregator.ports.store_records import Gap
+from aggregator.ports.readings import Gap
 from aggregator.sinks.dataset.manifest import Manifest
 from aggregator.sinks.dataset.plots import bar_chart
 from aggregator.sinks.dataset.statistics import Statistics, length_classes

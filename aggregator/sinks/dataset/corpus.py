@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from aggregator.models.records import Article, RawResponse
-from aggregator.ports.protocols import RawStore, Store
-from aggregator.ports.store_records import ArticleFilter, Gap, Position
+from aggregator.ports.protocols import RawStore
+from aggregator.ports.readings import ArticleFilter, Gap, Position
+from aggregator.ports.store import Store
 from aggregator.sinks.dataset.selection import Selection, select
 
 Progress = Callable[[Iterable[Article]], Iterator[Article]]

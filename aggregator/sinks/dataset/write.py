@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from aggregator.errors import OutputError
 from aggregator.models.records import Article, ArticleId, RawResponse
-from aggregator.ports.store_records import Gap, Position
+from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest
 from aggregator.sinks.dataset.month_files import writers_of

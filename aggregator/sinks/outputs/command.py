@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from aggregator.ports.store_records import Change
+from aggregator.ports.readings import Change
 from aggregator.sinks.outputs.follow import DeliveryError
 from aggregator.sinks.outputs.lines import change_lines
 from aggregator.sinks.records import TextChoice

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from aggregator.errors import AggregatorError
-from aggregator.ports.protocols import Clock, Store
-from aggregator.ports.store_records import Change
+from aggregator.ports.protocols import Clock
+from aggregator.ports.readings import Change
+from aggregator.ports.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from aggregator.ports.store_records import Change
+from aggregator.ports.readings import Change
 from aggregator.sinks.files import sync_folder
 from aggregator.sinks.outputs.follow import DeliveryError
 from aggregator.sinks.records import TextChoice, change_record, json_line

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from aggregator.ports.protocols import Poster
-from aggregator.ports.store_records import Change
+from aggregator.ports.readings import Change
 from aggregator.sinks.outputs.follow import DeliveryError
 from aggregator.sinks.records import TextChoice, change_record, json_line
 

@@ -13,14 +13,14 @@ from sqlalchemy import Engine, Row, and_, bindparam, func, select, update
 
 from aggregator.models.records import ArticleId
 from aggregator.ports.protocols import Clock
-from aggregator.ports.store_records import Change, Position
+from aggregator.ports.readings import Change, Position
 from aggregator.store.articles.reading import load_articles
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Dialect, Insert, insert, translated
+from aggregator.store.db.properties import EPOCH, read_property
 from aggregator.store.db.schema import articles, changes, days, deliveries
 from aggregator.store.identity.partition import WITHDRAWN
-from aggregator.store.queue.feeds import EPOCH, read_property
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 

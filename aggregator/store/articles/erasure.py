@@ -12,10 +12,10 @@ from aggregator.identity.identify import key_hash
 from aggregator.models.records import ArticleId, Key
 from aggregator.store.articles.search import forget_text
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import (
     FETCHED,
-    NEVER,
     articles,
     changes,
     entries,

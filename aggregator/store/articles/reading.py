@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func
 
 from aggregator.identity.identify import key_hash
 from aggregator.models.records import Article, ArticleId, FeedId, Key, RawResponse
-from aggregator.ports.store_records import ArticleFilter, ArticleSearch, Found, FoundPage, Revision
+from aggregator.ports.readings import ArticleFilter, ArticleSearch, Found, FoundPage, Revision
 from aggregator.store.articles.search import find
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction, load_strings

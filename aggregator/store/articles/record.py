@@ -27,8 +27,9 @@ from aggregator.store.articles.rows import (
 from aggregator.store.articles.walls import fail_walls
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import FETCHED, NEVER, articles, pages
+from aggregator.store.db.schema import FETCHED, articles, pages
 from aggregator.store.identity.decisions import Said, record_all_decisions
 from aggregator.store.identity.partition import WITHDRAWN, note_edges, note_urls, point, repartition
 from aggregator.store.identity.same_text import edges_of_text

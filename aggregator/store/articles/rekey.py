@@ -15,9 +15,9 @@ from aggregator.identity.identify import key_hash
 from aggregator.models.records import OWN_CONTENT, EvidenceKind, Identity, Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
+from aggregator.store.db.properties import read_property, write_property
 from aggregator.store.db.schema import DONE, DUE, article_urls, articles, evidence, pages
 from aggregator.store.identity.partition import RULES, load_edge, note_edges, repartition
-from aggregator.store.queue.feeds import read_property, write_property
 
 _PROPERTY: Final = "key version"
 _DONE: Final = "done"

@@ -31,11 +31,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from aggregator.models.records import ArticleId
-from aggregator.ports.store_records import ArticleSearch
+from aggregator.ports.readings import ArticleSearch
 from aggregator.store.db.codec import dump
+from aggregator.store.db.column_types import Text
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import Text, articles, entries, feeds, pages, revisions
-from aggregator.store.queue.feeds import delete_property, read_property, write_property
+from aggregator.store.db.properties import delete_property, read_property, write_property
+from aggregator.store.db.schema import articles, entries, feeds, pages, revisions
 from aggregator.text.search_words import Query, Term, index_words
 
 REINDEXED: Final = "search_index"  # a property: the last article row whose text a migration's successor has indexed

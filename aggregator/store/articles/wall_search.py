@@ -17,10 +17,10 @@ from aggregator.identity.walls import Resemblance, compare_title
 from aggregator.store.articles.walls import NAMING, Document, end_walls
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
+from aggregator.store.db.properties import read_property, write_property
 from aggregator.store.db.schema import articles, entries, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.partition import WITHDRAWN, load_edge
-from aggregator.store.queue.feeds import read_property, write_property
 from aggregator.urls import host_of
 
 _PROPERTY: Final = "walls searched"

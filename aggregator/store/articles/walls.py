@@ -25,8 +25,9 @@ from aggregator.ports.store_records import Decision
 from aggregator.store.articles.rows import ArticleWrite, restore_revision
 from aggregator.store.articles.search import forget_text
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import FETCHED, NEVER, articles, changes, entries, evidence, pages, revisions
+from aggregator.store.db.schema import FETCHED, articles, changes, entries, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.decisions import Said, record_all_decisions
 from aggregator.store.identity.partition import WITHDRAWN, drop_aliases, repartition

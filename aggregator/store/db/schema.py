@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
@@ -13,92 +11,32 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
     literal_column,
-    text,
 )
-from sqlalchemy import Text as PlainText
-from sqlalchemy.engine import Dialect as SqlDialect
-from sqlalchemy.types import TypeDecorator
+
+from aggregator.store.db.column_types import (
+    Bytes,
+    Hash,
+    Id,
+    Moment,
+    Span,
+    Text,
+    given_index,
+    id_column,
+    partial_index,
+)
 
 HEAD: Final = "0006"  # the newest migration that this program knows
-NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # stands where a time must compare and there was none
 
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-# States of a page. Literals, not parameters: only so does a partial index serve them.
+# States of a page: literals, because a partial index serves no parameter.
 DUE: Final = literal_column("'due'", String())
 FETCHED: Final = literal_column("'fetched'", String())
 DONE: Final = literal_column("'done'", String())
 FAILED: Final = literal_column("'failed'", String())
-
-
-class Moment(TypeDecorator[datetime]):
-    """A time as whole microseconds since the epoch: compares and adds alike in every engine."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: SqlDialect) -> int | None:
-        """Return what is stored."""
-        return None if value is None else (value - NEVER) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: SqlDialect) -> datetime | None:
-        """Return the aware time."""
-        return None if value is None else NEVER + timedelta(microseconds=value)
-
-
-class Span(TypeDecorator[timedelta]):
-    """A duration in whole microseconds."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: timedelta | None, dialect: SqlDialect) -> int | None:
-        """Return what is stored."""
-        return None if value is None else value // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: SqlDialect) -> timedelta | None:
-        """Return the duration."""
-        return None if value is None else timedelta(microseconds=value)
-
-
-class Text(TypeDecorator[str]):
-    """Text from outside: without what an engine refuses (NUL in PostgreSQL, lone surrogates everywhere)."""
-
-    impl = PlainText
-    cache_ok = True
-
-    def bind_processor(self, dialect: SqlDialect) -> Callable[[str | None], str | None]:
-        """Return what makes a value that can be stored."""
-        return storable_or_none
-
-
-def storable_or_none(value: str | None) -> str | None:
-    """Return `value` as both engines can keep it."""
-    return None if value is None else storable(value)
-
-
-def storable(value: str) -> str:
-    r"""Return `value` as both engines can keep it.
-
-    >>> storable("a\0b\ud800c")
-    'a\ufffdb\ufffdc'
-    """
-    if "\0" in value:
-        value = value.replace("\0", "\ufffd")
-    if value.isascii():
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= sign <= "\udfff" else sign for sign in value)
-    return value
-
 
 metadata = MetaData(
     naming_convention={
@@ -108,43 +46,15 @@ metadata = MetaData(
     }
 )
 
-
-class Bytes(LargeBinary):
-    """Bytes as the drivers take and give them; wrapping each costs a tenth of a first fill."""
-
-    def bind_processor(self, dialect: SqlDialect) -> None:
-        """Leave them as they are."""
-
-    def result_processor(self, dialect: SqlDialect, coltype: object) -> None:
-        """Leave them as they are."""
-
-
-_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite makes ids for INTEGER alone
-_Hash = Bytes(16)
-
-
-def _where_given(table: str, column: str) -> Index:
-    """Return an index of the rows that have a value; an index of the others would mislead the planner."""
-    given = text(f"{column} IS NOT NULL")
-    return Index(f"ix_{table}_{column}", column, sqlite_where=given, postgresql_where=given)
-
-
-def _id() -> Column[int]:
-    return Column("id", _Id, primary_key=True)
-
-
 # Small facts: the configuration last synced, the key version, the epoch.
 properties = Table(
-    "properties",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    "properties", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)
 )
 
 hosts = Table(
     "hosts",
     metadata,
-    _id(),
+    id_column(),
     Column("name", Text, nullable=False, unique=True),  # name:port
     Column("feeds_due_at", Moment),
     Column("pages_due_at", Moment),
@@ -165,9 +75,9 @@ hosts = Table(
 feeds = Table(
     "feeds",
     metadata,
-    _id(),
+    id_column(),
     Column("url", Text, nullable=False, unique=True),
-    Column("host_id", _Id, nullable=False),
+    Column("host_id", Id, nullable=False),
     Column("name", Text, nullable=False),
     Column("tags", Text, nullable=False),  # JSON
     Column("interval", Span),
@@ -196,7 +106,7 @@ feeds = Table(
 polls = Table(
     "polls",
     metadata,
-    Column("feed_id", _Id, primary_key=True, autoincrement=False),
+    Column("feed_id", Id, primary_key=True, autoincrement=False),
     Column("slot", Integer, primary_key=True, autoincrement=False),  # n mod 50
     Column("n", BigInteger, nullable=False),
     Column("at", Moment, nullable=False),
@@ -215,9 +125,9 @@ polls = Table(
 entries = Table(
     "entries",
     metadata,
-    _id(),
-    Column("feed_id", _Id, nullable=False),
-    Column("entry_hash", _Hash, nullable=False),  # of entry_id, which may be longer than an index takes
+    id_column(),
+    Column("feed_id", Id, nullable=False),
+    Column("entry_hash", Hash, nullable=False),  # of entry_id, which may be longer than an index takes
     Column("entry_id", Text, nullable=False),
     Column("link", Text),
     Column("title", Text, nullable=False),
@@ -225,20 +135,20 @@ entries = Table(
     Column("updated_at", Moment),
     Column("content_hash", Text, nullable=False),
     Column("rest", Text, nullable=False),  # JSON: see codec
-    Column("page_id", _Id),
+    Column("page_id", Id),
     Column("first_seen", Moment, nullable=False),
     UniqueConstraint("feed_id", "entry_hash"),
-    _where_given("entries", "page_id"),
+    given_index("entries", "page_id"),
 )
 
 pages = Table(
     "pages",
     metadata,
-    _id(),
-    Column("key_hash", _Hash, nullable=False, unique=True),
+    id_column(),
+    Column("key_hash", Hash, nullable=False, unique=True),
     Column("key", Text, nullable=False),
     Column("url", Text, nullable=False),
-    Column("host_id", _Id, nullable=False),  # of target
+    Column("host_id", Id, nullable=False),  # of target
     Column("target", Text, nullable=False),
     Column("hops", Text, nullable=False),  # JSON
     Column("state", Text, nullable=False),  # due, fetched, done, failed
@@ -251,7 +161,7 @@ pages = Table(
     Column("last_modified", Text),
     Column("fetched_at", Moment),
     Column("first_seen", Moment, nullable=False),
-    Column("feed_id", _Id),  # of the first sighting
+    Column("feed_id", Id),  # of the first sighting
     Column("raw_hash", Text),
     Column("raw_folder", Text),
     Column("lease_until", Moment, nullable=False, server_default="0"),
@@ -259,28 +169,21 @@ pages = Table(
     Column("token", BigInteger, nullable=False, server_default="0"),
     Column("extract_attempts", Integer, nullable=False, server_default="0"),
     Column("article_id", Text),
-    Index(
-        "ix_pages_due", "host_id", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")
-    ),
-    Index("ix_pages_fetched", "id", sqlite_where=text("state = 'fetched'"), postgresql_where=text("state = 'fetched'")),
-    _where_given("pages", "article_id"),
-    _where_given("pages", "raw_hash"),
+    partial_index("state = 'due'", "ix_pages_due", "host_id", "due_at"),
+    partial_index("state = 'fetched'", "ix_pages_fetched", "id"),
+    given_index("pages", "article_id"),
+    given_index("pages", "raw_hash"),
     sqlite_autoincrement=True,
 )
 
 # The folders of raw responses and when a worker that can read them was last seen.
-folders = Table(
-    "folders",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("seen_at", Moment, nullable=False),
-)
+folders = Table("folders", metadata, Column("id", Text, primary_key=True), Column("seen_at", Moment, nullable=False))
 
 raw_responses = Table(
     "raw_responses",
     metadata,
     Column("content_hash", Text, primary_key=True),
-    Column("page_id", _Id, primary_key=True, autoincrement=False),  # two addresses may answer with the same bytes
+    Column("page_id", Id, primary_key=True, autoincrement=False),  # two addresses may answer with the same bytes
     Column("url", Text, nullable=False),
     Column("final_url", Text, nullable=False),
     Column("status", Integer, nullable=False),
@@ -293,7 +196,7 @@ raw_responses = Table(
 page_parts = Table(
     "page_parts",
     metadata,
-    Column("page_id", _Id, primary_key=True, autoincrement=False),
+    Column("page_id", Id, primary_key=True, autoincrement=False),
     Column("raw_hash", Text, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),  # the page itself is 1
     Column("url", Text, nullable=False),
@@ -307,20 +210,20 @@ page_parts = Table(
 articles = Table(
     "articles",
     metadata,
-    Column("n", _Id, primary_key=True),
+    Column("n", Id, primary_key=True),
     Column("id", Text, nullable=False, unique=True),  # 16 hexadecimal digits
-    Column("key_hash", _Hash, nullable=False, unique=True),
+    Column("key_hash", Hash, nullable=False, unique=True),
     Column("key", Text, nullable=False),  # the one that served the text
     Column("url", Text, nullable=False),
-    Column("page_id", _Id),
-    Column("feed_id", _Id),
+    Column("page_id", Id),
+    Column("feed_id", Id),
     Column("first_seen", Moment, nullable=False),
     Column("recorded_at", Moment, nullable=False),  # when the current text came
     Column("revision", Integer, nullable=False),
-    Column("title_hash", _Hash, nullable=False),  # of the normalised title
-    Column("body_hash", _Hash, nullable=False),  # of the normalised body
+    Column("title_hash", Hash, nullable=False),  # of the normalised title
+    Column("body_hash", Hash, nullable=False),  # of the normalised body
     Column("site", Text, nullable=False),  # registrable domain
-    Column("print_hash", _Hash, nullable=False),  # of the words alone: see fingerprint
+    Column("print_hash", Hash, nullable=False),  # of the words alone: see fingerprint
     Column("print_size", Integer, nullable=False),
     Column("sample", Bytes, nullable=False),  # the fingerprint's hashes, 8 bytes each
     Column("quality", Text, nullable=False),  # JSON
@@ -336,9 +239,9 @@ articles = Table(
     Index(None, "first_seen", "n"),
     Index(None, "change_seq"),
     Index(None, "recorded_at", "n"),
-    _where_given("articles", "merged_into"),
+    given_index("articles", "merged_into"),
     Index(None, "print_hash"),
-    _where_given("articles", "near_duplicate_of"),
+    given_index("articles", "near_duplicate_of"),
     Index(None, "site"),
     sqlite_autoincrement=True,
 )
@@ -348,9 +251,9 @@ articles = Table(
 unnamed_texts = Table(
     "unnamed_texts",
     metadata,
-    Column("hash", _Hash, primary_key=True),
-    Column("page_id", _Id, primary_key=True, autoincrement=False),
-    Column("text_hash", _Hash, primary_key=True),
+    Column("hash", Hash, primary_key=True),
+    Column("page_id", Id, primary_key=True, autoincrement=False),
+    Column("text_hash", Hash, primary_key=True),
     Column("host", Text, nullable=False),
     Column("says_nothing", Boolean(create_constraint=False), nullable=False),  # of the title; else most of its words
     Index(None, "page_id"),
@@ -372,7 +275,7 @@ revisions = Table(
 aliases = Table(
     "aliases",
     metadata,
-    Column("hash", _Hash, primary_key=True),  # of a key or of a URL
+    Column("hash", Hash, primary_key=True),  # of a key or of a URL
     Column("article_id", Text, nullable=False),
     Index(None, "article_id"),
     sqlite_with_rowid=False,
@@ -381,22 +284,22 @@ aliases = Table(
 article_urls = Table(
     "article_urls",
     metadata,
-    Column("url_hash", _Hash, primary_key=True),
+    Column("url_hash", Hash, primary_key=True),
     Column("url", Text, nullable=False),
-    Column("key_hash", _Hash),
+    Column("key_hash", Hash),
     Column("key", Text),  # null: the address leads to the article and is not its own
     Column("rule", Text, nullable=False),
     Column("seen_at", Moment, nullable=False),
-    _where_given("article_urls", "key_hash"),
+    given_index("article_urls", "key_hash"),
     sqlite_with_rowid=False,
 )
 
 evidence = Table(
     "evidence",
     metadata,
-    _id(),
-    Column("key_hash", _Hash, nullable=False),
-    Column("other_hash", _Hash, nullable=False),
+    id_column(),
+    Column("key_hash", Hash, nullable=False),
+    Column("other_hash", Hash, nullable=False),
     Column("kind", Text, nullable=False),
     Column("witness", Text, nullable=False),  # the site of the feed or page that says so
     Column("key", Text, nullable=False),
@@ -422,7 +325,7 @@ blogs = Table(
 short_links = Table(
     "short_links",
     metadata,
-    Column("key_hash", _Hash, primary_key=True),
+    Column("key_hash", Hash, primary_key=True),
     Column("key", Text, nullable=False),
     Column("blog", BigInteger, nullable=False),
     Column("post", BigInteger, nullable=False),
@@ -435,7 +338,7 @@ fingerprints = Table(
     "fingerprints",
     metadata,
     Column("hash", BigInteger, primary_key=True, autoincrement=False),
-    Column("article_n", _Id, primary_key=True, autoincrement=False),
+    Column("article_n", Id, primary_key=True, autoincrement=False),
     Index(None, "article_n"),
     sqlite_with_rowid=False,
 )
@@ -443,11 +346,11 @@ fingerprints = Table(
 decisions = Table(
     "decisions",
     metadata,
-    _id(),
-    Column("url_hash", _Hash, nullable=False),
+    id_column(),
+    Column("url_hash", Hash, nullable=False),
     Column("source", Text, nullable=False),  # who decided: the feed, or the page
     Column("url", Text, nullable=False),
-    Column("key_hash", _Hash),
+    Column("key_hash", Hash),
     Column("key", Text),
     Column("verdict", Text, nullable=False),
     Column("rule", Text, nullable=False),
@@ -455,26 +358,21 @@ decisions = Table(
     Column("article_id", Text),
     Column("at", Moment, nullable=False),
     Index(None, "url_hash"),
-    _where_given("decisions", "key_hash"),
-    _where_given("decisions", "article_id"),
+    given_index("decisions", "key_hash"),
+    given_index("decisions", "article_id"),
 )
 
 changes = Table(
     "changes",
     metadata,
-    _id(),
+    id_column(),
     Column("article_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("merged_into", Text),
     Column("change_seq", BigInteger, unique=True),
     Column("at", Moment, nullable=False),
     Index(None, "article_id"),
-    Index(
-        "ix_changes_unnumbered",
-        "id",
-        sqlite_where=text("change_seq IS NULL"),
-        postgresql_where=text("change_seq IS NULL"),
-    ),
+    partial_index("change_seq IS NULL", "ix_changes_unnumbered", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -486,18 +384,13 @@ deliveries = Table(
     Column("change_seq", BigInteger, nullable=False),
 )
 
-days = Table(
-    "days",
-    metadata,
-    Column("day", Text, primary_key=True),  # YYYY/MM/DD
-    Column("next_number", Integer, nullable=False),
-)
+days = Table("days", metadata, Column("day", Text, primary_key=True), Column("next_number", Integer, nullable=False))
 
 gaps = Table(
     "gaps",
     metadata,
-    _id(),
-    Column("feed_id", _Id, nullable=False),
+    id_column(),
+    Column("feed_id", Id, nullable=False),
     Column("since", Moment, nullable=False),
     Column("until", Moment, nullable=False),
     Column("filled_at", Moment),

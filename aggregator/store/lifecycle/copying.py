@@ -17,9 +17,9 @@ from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import index_texts
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.dialects import SqliteDialect
+from aggregator.store.db.properties import EPOCH
 from aggregator.store.db.schema import metadata, properties
 from aggregator.store.lifecycle.opening import open_database
-from aggregator.store.queue.feeds import EPOCH
 
 _BATCH = 500
 

@@ -13,10 +13,10 @@ from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import REINDEXED, index_again
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.dialects import PostgresDialect, SqliteDialect, dialect_of
+from aggregator.store.db.properties import read_property
 from aggregator.store.db.schema import HEAD
 from aggregator.store.lifecycle.process_lock import ProcessLock
 from aggregator.store.lifecycle.upgrading import convert_records, upgrade_schema, version_of
-from aggregator.store.queue.feeds import read_property
 
 logger = logging.getLogger(__name__)
 

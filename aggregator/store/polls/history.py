@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, func, select, update
 
 from aggregator.models.fetching import Cause
 from aggregator.models.records import FeedId, HostId
-from aggregator.ports.store_records import Claim, Gap, PollOutcome, PollRecord, PollRecorded
+from aggregator.ports.readings import Gap
+from aggregator.ports.store_records import Claim, PollOutcome, PollRecord, PollRecorded
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert

@@ -16,9 +16,10 @@ from aggregator.ports.store_records import ArticleRecorded, PollRecorded
 from aggregator.store.articles.record import record_with_poll
 from aggregator.store.articles.rows import PAGE_COLUMNS, ArticleWrite
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
-from aggregator.store.db.schema import DONE, DUE, FAILED, FETCHED, NEVER, entries, pages
+from aggregator.store.db.schema import DONE, DUE, FAILED, FETCHED, entries, pages
 from aggregator.store.identity.decisions import record_all_decisions
 from aggregator.store.identity.partition import note_edges, note_urls, repartition
 from aggregator.store.identity.wordpress import note_short_links

@@ -18,7 +18,7 @@ _step: Final = bindparam("step", type_=feeds.c.interval.type)
 _far: Final = bindparam("far", type_=feeds.c.polled_at.type)
 
 
-def step_back(tx: Transaction) -> timedelta | None:
+def clock_step(tx: Transaction) -> timedelta | None:
     """Return how far the clock went back since the latest poll; None: it did not."""
     latest: datetime | None = tx.run(_latest).scalar_one()
     if latest is None or latest - tx.now < _TOLERANCE:
@@ -26,9 +26,9 @@ def step_back(tx: Transaction) -> timedelta | None:
     return latest - tx.now
 
 
-def heed_clock(tx: Transaction) -> timedelta | None:
+def shift_due_times(tx: Transaction) -> timedelta | None:
     """Move what lies ahead of now back by the step; what is never due stays so."""
-    step = step_back(tx)
+    step = clock_step(tx)
     if step is None:
         return None
     for statement in _MOVES:

@@ -7,23 +7,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from aggregator.models.fetching import Cause, Validators
 from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, HostId, PageId, Subscription
+from aggregator.ports.readings import SyncReport
 from aggregator.ports.run_scope import RunScope
-from aggregator.ports.store_records import Claim, SyncReport
+from aggregator.ports.store_records import Claim
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump, dump_feed_rest, load_feed_state, load_strings
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.dialects import insert
-from aggregator.store.db.schema import DUE, FETCHED, feeds, hosts, pages, properties
+from aggregator.store.db.properties import read_property, write_property
+from aggregator.store.db.schema import DUE, FETCHED, feeds, hosts, pages
 from aggregator.store.queue.hosts import end_back_off, host_ids, lock_hosts, lower_feeds_due
 from aggregator.text.units import format_duration
 from aggregator.urls import host_of
 
 _SYNCED: Final = "configuration"
-EPOCH: Final = "epoch"  # of the changes: the property, made with the store
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 
@@ -173,8 +173,6 @@ _listed: Final = select(
     feeds.c.due_at,
     feeds.c.host_id,
 )
-_property: Final = select(properties.c.value).where(properties.c.name == bindparam("of"))
-_forget_property: Final = delete(properties).where(properties.c.name == bindparam("of"))
 _change: Final = (
     update(feeds)
     .where(feeds.c.id == bindparam("feed"))
@@ -187,26 +185,6 @@ _change: Final = (
     )
 )
 _disable: Final = update(feeds).where(feeds.c.id == bindparam("feed")).values(enabled=False)
-
-
-def read_property(tx: Transaction, name: str) -> str | None:
-    """Return a small fact."""
-    row = tx.first(_property, {"of": name})
-    return None if row is None else str(row.value)
-
-
-def write_property(tx: Transaction, name: str, value: str) -> None:
-    """Keep a small fact."""
-    statement = insert(tx.dialect.name, properties)
-    upsert = statement.on_conflict_do_update(
-        index_elements=[properties.c.name], set_={"value": statement.excluded.value}
-    )
-    tx.run(upsert, {"name": name, "value": value})
-
-
-def delete_property(tx: Transaction, name: str) -> None:
-    """Keep a small fact no longer."""
-    tx.run(_forget_property, {"of": name})
 
 
 def sync_feeds(

@@ -15,9 +15,10 @@ from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Decision
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_entry, load_hops
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
-from aggregator.store.db.schema import FETCHED, NEVER, entries, feeds, folders, pages, raw_responses
+from aggregator.store.db.schema import FETCHED, entries, feeds, folders, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import lock_hosts, lower_pages_due
 from aggregator.store.queue.page_parts import drop_parts, with_parts

@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, delete, select
 
 from aggregator.ports.store_records import Claim
 from aggregator.store.db.database import Transaction
+from aggregator.store.db.properties import write_property
 from aggregator.store.db.schema import properties
-from aggregator.store.queue.feeds import write_property
 from aggregator.store.queue.hosts import claim_hosts
 
 _MEMBER: Final = "worker "  # how its row in `properties` begins; then the name. The value: threads, until when

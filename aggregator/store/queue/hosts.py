@@ -12,8 +12,9 @@ from aggregator.models.records import FeedId, HostId, Page, PageId
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, NEVER, feeds, hosts, pages
+from aggregator.store.db.schema import DUE, feeds, hosts, pages
 from aggregator.urls import host_of
 
 _claim_columns: Final = (

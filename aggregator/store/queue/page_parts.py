@@ -18,8 +18,9 @@ from aggregator.models.records import ArticleId, FetchedPage, HostId, Page, Page
 from aggregator.ports.store_records import Claim, Decision, Onward
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, FETCHED, NEVER, articles, folders, page_parts, pages, raw_responses
+from aggregator.store.db.schema import DUE, FETCHED, articles, folders, page_parts, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lower_pages_due
 from aggregator.store.queue.responses import load_raw

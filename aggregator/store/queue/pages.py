@@ -18,8 +18,9 @@ from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, Decision
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump_hops, load_entry, load_hops
+from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, NEVER, articles, entries, folders, hosts, pages
+from aggregator.store.db.schema import DUE, articles, entries, folders, hosts, pages
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.identity.partition import note_edges, note_urls, point, repartition, resolve
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lock_hosts, lower_pages_due

@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, case, func, select
 
 from aggregator.models.fetching import Cause
 from aggregator.models.records import FeedId
-from aggregator.ports.store_records import Activity, FeedSigns
+from aggregator.ports.readings import Activity, FeedSigns
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles, entries, pages, polls

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from aggregator.ports.store_records import Counts
+from aggregator.ports.readings import Counts
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DUE, FAILED, FETCHED, HEAD, articles, changes, entries, feeds, pages, revisions
 

@@ -394,14 +394,14 @@ def test_a_clock_that_goes_back_leaves_nothing_stuck(
     played.network.outcome = lambda request: failed(request, Cause.TLS) if "h3." in request.url else None
     played.follow(*feeds(5, interval=10 * MINUTE))
     played.run(HOUR)
-    assert store.heed_clock() is None
+    assert store.shift_due_times() is None
     asked = Counter(host_of(url) for _, url in played.network.log)
     before = {feed.id: feed.state.due_at - clock.now() for feed in store.feeds()}
     clock.at -= step
-    moved = store.heed_clock()
+    moved = store.shift_due_times()
     assert moved is not None
     assert step - 10 * MINUTE <= moved <= step
-    assert store.heed_clock() is None
+    assert store.shift_due_times() is None
     for feed in store.feeds():
         assert abs(feed.state.due_at - clock.now() - before[feed.id]) <= step - moved + timedelta(seconds=1)
     played.run(HOUR)
@@ -418,7 +418,7 @@ def test_a_visit_under_way_when_the_clock_goes_back_blocks_nothing(
     (claim,) = store.claim_hosts(1, LEASE)
     clock.at -= 3 * DAY
     played.visit(claim)
-    assert store.heed_clock() is not None
+    assert store.shift_due_times() is not None
     clock.pass_(11 * MINUTE)
     played.run(MINUTE)
     assert len(played.network.log) == 2

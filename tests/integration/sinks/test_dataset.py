@@ -17,7 +17,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from aggregator.errors import OutputError
 from aggregator.models.records import Article, ArticleId, RawResponse
-from aggregator.ports.store_records import Gap, Position
+from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.manifest import compare, read_hashes
 from aggregator.sinks.dataset.selection import Selection, select
 from aggregator.sinks.dataset.write import DatasetReport, DatasetRequest, Format, write_dataset

@@ -21,7 +21,7 @@ from aggregator.engine.followers import Followers, deliver_all
 from aggregator.http.fetch import FetchLimits
 from aggregator.http.netguard import parse_networks
 from aggregator.http.post import HttpPoster
-from aggregator.ports.store_records import Change
+from aggregator.ports.readings import Change
 from aggregator.sinks.outputs.command import CommandOutput
 from aggregator.sinks.outputs.follow import DeliveryError, Follower, fact_name
 from aggregator.sinks.outputs.lines import JsonlOutput

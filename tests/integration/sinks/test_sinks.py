@@ -18,7 +18,7 @@ from aggregator.models.records import (
     ArticleId,
     RawResponse,
 )
-from aggregator.ports.store_records import Change
+from aggregator.ports.readings import Change
 from aggregator.sinks.export import write_jsonl, write_text, write_text_files
 from aggregator.sinks.files import folder_id, replaced_file, write_durably
 from aggregator.sinks.parquet import typed, write_parquet

@@ -11,7 +11,8 @@ from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import article_id
 from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.records import EvidenceKind, Key, PageFailed
-from aggregator.ports.store_records import Decision, Gap
+from aggregator.ports.readings import Gap
+from aggregator.ports.store_records import Decision
 from aggregator.store import SqlStore
 from tests.support.stores import (
     FOLDER,

@@ -17,7 +17,7 @@ from aggregator.app import App, open_app
 from aggregator.config.loading import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
-from aggregator.ports.store_records import ArticleSearch
+from aggregator.ports.readings import ArticleSearch
 from aggregator.store import SqlStore, open_store, upgrade
 from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import dialect_of

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import Engine
 
 from aggregator.errors import StorageError, StoreHeldError, StoreVersionError
-from aggregator.ports.store_records import ArticleSearch, Position
+from aggregator.ports.readings import ArticleSearch, Position
 from aggregator.store import copy_store, open_store, upgrade
 from aggregator.store.db.schema import HEAD, metadata
 from aggregator.store.lifecycle.upgrading import VERSIONS

@@ -9,7 +9,8 @@ import pytest
 
 from aggregator.identity.identify import article_id
 from aggregator.models.records import FetchedPage, Key, Subscription
-from aggregator.ports.store_records import ArticleFilter, ArticleRecorded, ArticleSearch
+from aggregator.ports.readings import ArticleFilter, ArticleSearch
+from aggregator.ports.store_records import ArticleRecorded
 from aggregator.store import SqlStore, open_store
 from aggregator.store.db.schema import HEAD
 from tests.support.stores import (

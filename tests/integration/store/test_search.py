@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from aggregator.models.records import Subscription
-from aggregator.ports.store_records import ArticleSearch
+from aggregator.ports.readings import ArticleSearch
 from aggregator.store import SqlStore, open_store, upgrade
 from aggregator.store.articles.search import REINDEXED
 from aggregator.store.lifecycle.opening import open_database

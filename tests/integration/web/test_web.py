@@ -22,7 +22,7 @@ from aggregator.identity.evidence import Edge
 from aggregator.models.fetching import Cause
 from aggregator.models.records import Article, EvidenceKind, FeedId, FeedStatus, Key
 from aggregator.monitoring.metrics import Metrics
-from aggregator.ports.protocols import Store
+from aggregator.ports.store import Store
 from aggregator.schedule.due_times import NEVER
 from aggregator.sinks.records import article_record as record_of
 from aggregator.store import SqlStore, open_store

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from aggregator.models.fetching import Cause, FetchFailed
 from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, PublicationStats
 from aggregator.monitoring.health import REMEDIES, Finding, Kind, Severity, diagnose
-from aggregator.ports.store_records import FeedSigns, PollOutcome
+from aggregator.ports.readings import FeedSigns
+from aggregator.ports.store_records import PollOutcome
 from aggregator.schedule.due_times import PollPolicy, after_failure, after_success
 from aggregator.schedule.publication_rate import update_stats
 

@@ -19,7 +19,8 @@ from aggregator.models.fetching import (
 )
 from aggregator.models.records import Entry, Feed, FeedId, FeedState, HostId
 from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics
-from aggregator.ports.store_records import Counts, PollOutcome, PollRecord, PollRecorded, Sighting
+from aggregator.ports.readings import Counts
+from aggregator.ports.store_records import PollOutcome, PollRecord, PollRecorded, Sighting
 from tests.support.answers import fetched
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)

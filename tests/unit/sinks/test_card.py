@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from aggregator.models.records import FeedId
-from aggregator.ports.store_records import Gap, Position
+from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import Manifest
 from aggregator.sinks.dataset.plots import bar_chart

@@ -24,8 +24,8 @@ from aggregator.models.records import (
     Source,
 )
 from aggregator.store.db import codec
+from aggregator.store.db.column_types import storable
 from aggregator.store.db.hashes import entry_hash, text_hash
-from aggregator.store.db.schema import storable
 
 moments = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1))
 spans = st.integers(0, 10**9).map(lambda seconds: timedelta(seconds=seconds))

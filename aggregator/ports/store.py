@@ -1,0 +1,378 @@
+"""The store's port, by who uses it: the queue (visits, engine), the corpus (sinks, pages), reports (health, CLI).
+
+Every `record_...` is one transaction. What is recorded under a claim that is no longer current is discarded: the
+method answers `None` or `False`, and the caller stops (docs/architecture.md, "Every lease is fenced").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from aggregator.identity.evidence import Edge
+from aggregator.models.fetching import Cause, Hop, Validators
+from aggregator.models.records import (
+    Article,
+    ArticleId,
+    Feed,
+    FeedId,
+    FetchedPage,
+    HostId,
+    Identity,
+    Key,
+    Page,
+    PageFailed,
+    PageId,
+    RawResponse,
+    Subscription,
+)
+from aggregator.ports.readings import (
+    Activity,
+    ArticleFilter,
+    ArticleSearch,
+    Change,
+    Counts,
+    FeedSigns,
+    FoundPage,
+    Gap,
+    Position,
+    Revision,
+    SyncReport,
+    Trace,
+)
+from aggregator.ports.run_scope import RunScope
+from aggregator.ports.store_records import (
+    ArticleOutcome,
+    ArticleRecord,
+    ArticleRecorded,
+    Claim,
+    Decision,
+    Onward,
+    PollOutcome,
+    PollRecord,
+    PollRecorded,
+    Sighting,
+)
+
+
+class Queue(Protocol):
+    """What is due, claims, and the outcomes of visits and extractions."""
+
+    def now(self) -> datetime:
+        """Return the store's clock."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection and free this process's lock file."""
+        ...
+
+    def read_fact(self, name: str) -> str | None:
+        """Return what was kept under this name; None: nothing."""
+        ...
+
+    def write_fact(self, name: str, value: str) -> None:
+        """Keep a small fact for the next start."""
+        ...
+
+    def shift_due_times(self) -> timedelta | None:
+        """Move times ahead of now back with the clock, if it went back since they were set; return how far it went.
+
+        What is due would else wait until the clock is where it was. A poll ahead of now tells.
+        """
+        ...
+
+    def sync_feeds(
+        self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime, *, decides: bool = False
+    ) -> SyncReport:
+        """Bring the feed table in line with the configuration.
+
+        New feeds are due at once. Feeds that are no longer listed are disabled. A feed that is listed again goes on
+        where it was. A configuration that is older (`config_at`) than the one last synced is a stale member's in a
+        fleet: it adds feeds, the report names what was refused. `decides`: this one holds whatever its age.
+        """
+        ...
+
+    def feeds(self, *, enabled_only: bool = True) -> tuple[Feed, ...]:
+        """Return the feeds in the order in which they were added."""
+        ...
+
+    def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
+        """Make feeds due at `at` at the latest (`run-once --all`, a refresh), and end our back-off of their hosts."""
+        ...
+
+    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
+        """Return what is due at `at`: feeds (of those named), pages, pages to extract; and their hosts."""
+        ...
+
+    def claim_hosts(
+        self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages: bool = True
+    ) -> tuple[Claim, ...]:
+        """Claim hosts with due work (of `scope`), by priority; those with due feeds first, then by due time.
+
+        `pages` False counts feeds alone.
+        """
+        ...
+
+    def claim_host(self, host: str, lease: timedelta) -> Claim | None:
+        """Claim one host by name:port, due or not; None when it is leased or must be left alone for now."""
+        ...
+
+    def renew(self, claim: Claim, lease: timedelta) -> bool:
+        """Start the lease anew; False: the claim is lost."""
+        ...
+
+    def release(
+        self,
+        claim: Claim,
+        *,
+        not_before: datetime | None = None,
+        failures: int = 0,
+        asked_until: datetime | None = None,
+    ) -> None:
+        """End the claim: set pace and failures, recompute both due times from what is there now.
+
+        `asked_until`: the host itself asks for quiet until then (Retry-After), which `make_due` respects.
+        """
+        ...
+
+    def free_dead_leases(self) -> int:
+        """Give back leases of processes of this machine that are no longer alive (SQLite); return how many."""
+        ...
+
+    def wait_until(self, scope: RunScope | None = None, *, pages: bool = True) -> datetime | None:
+        """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none.
+
+        A host that backs off is not waited for. Work of a scope counts too that is due within half a minute.
+        """
+        ...
+
+    def due_feeds(
+        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+    ) -> tuple[Feed, ...]:
+        """Return the host's due feeds, the longest due first."""
+        ...
+
+    def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
+        """Return when this feed first showed each entry, or another one of the same page; None: never."""
+        ...
+
+    def due_pages(
+        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+    ) -> tuple[Page, ...]:
+        """Return the host's due pages: first fetches before revisits, then by due time."""
+        ...
+
+    def record_poll(self, claim: Claim, record: PollRecord) -> PollRecorded | None:
+        """Save feed state, history row, entries and new pages."""
+        ...
+
+    def record_fetched(
+        self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators
+    ) -> bool:
+        """The page's bytes are in the raw store: it waits for extraction."""
+        ...
+
+    def leave_part(self, claim: Claim, page: Page) -> bool:
+        """Put off a part whose others lie in a folder of other workers; begin anew when these are gone."""
+        ...
+
+    def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
+        """A revisit found the page unchanged."""
+        ...
+
+    def record_page_failure(
+        self, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
+    ) -> bool:
+        """Try again at `next_at`; None: failed for good. `counts` False: no attempt was made (robots.txt, pace).
+
+        A page that failed for good and whose entry has content waits for extraction from that content; one of which a
+        further part failed (`page.part`) with the parts before.
+        """
+        ...
+
+    def record_handover(
+        self,
+        claim: Claim,
+        page: Page,
+        target: Identity,
+        host: str,
+        hops: tuple[Hop, ...],
+        edges: tuple[Edge, ...] = (),
+    ) -> tuple[PageId, HostId] | None:
+        """The page redirects to another host: make it due there, or done when the target is known already.
+
+        Returns the page to fetch next and its host (see `RunScope`). None: there is no such page, or claim lost.
+        """
+        ...
+
+    def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
+        """Keep what robots.txt said."""
+        ...
+
+    def waiting_for_extraction(self) -> int:
+        """Return how many fetched pages wait."""
+        ...
+
+    def claim_fetched(
+        self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
+    ) -> tuple[FetchedPage, ...]:
+        """Claim fetched pages whose bytes lie in `folder`, or that have none, for `limit` tasks.
+
+        A page is a task; up to `batch` pages that have no bytes and were not claimed before make one together.
+        Each claim counts as an attempt. A fifth one is not given out: the page failed (`extraction_crashed`).
+        """
+        ...
+
+    def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
+        """Start the lease of an extraction anew; False: it is lost."""
+        ...
+
+    def give_back_page(self, page: FetchedPage) -> None:
+        """End the claim without an outcome; the attempt does not count."""
+        ...
+
+    def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
+        """Save several articles in one transaction, each with aliases, evidence, fingerprint and decisions.
+
+        None: the claim of that page is lost. The same normalised title and body as before is `unchanged`. A page is due
+        again at `if_changed` when its article is new or updated, else at `if_unchanged`; None: never.
+        """
+        ...
+
+    def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
+        """Make the page due with its next part; return its host for a `RunScope`. None: the claim is lost."""
+        ...
+
+    def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
+        """Extraction gave nothing; `next_at`: fetch again then (low quality, missing bytes); None: for good."""
+        ...
+
+
+class Corpus(Protocol):
+    """The articles: publishing them, reading them, extracting them again, erasing them."""
+
+    def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to publish; enters with False when another process kept it for all of `wait`."""
+        ...
+
+    def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to deliver to an output; enters with False when another process kept it for all of `wait`."""
+        ...
+
+    def number_changes(self) -> int:
+        """Number the new changes in commit order, give new articles day and number; return how many."""
+        ...
+
+    def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
+        """Return numbered changes after `seq`, each with its article as it is now."""
+        ...
+
+    def position(self) -> Position:
+        """Return the store's epoch and the number of its last change."""
+        ...
+
+    def delivered(self, sink: str, folder: str) -> int:
+        """Return the last change that the sink has."""
+        ...
+
+    def set_delivered(self, sink: str, folder: str, seq: int) -> None:
+        """Move the sink's cursor."""
+        ...
+
+    def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 - frozen
+        """Yield articles that are not merged away or forgotten, by first sighting, from one snapshot."""
+        ...
+
+    def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
+        """Return one article by id, by any of its addresses, or by key; merged ones lead to the survivor."""
+        ...
+
+    def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
+        """Return all texts of an article, oldest first."""
+        ...
+
+    def search(self, wanted: ArticleSearch) -> FoundPage:
+        """Return a page of articles that match, best first.
+
+        Raises:
+            ValueError: `after` is no place that a page gave.
+        """
+        ...
+
+    def latest(self, limit: int, *, skip: int = 0, distinct: bool = False) -> tuple[Article, ...]:
+        """Return the articles first seen last, newest first; `distinct` leaves out near duplicates of earlier ones."""
+        ...
+
+    def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
+        """Return the articles, a few at most, that were found to repeat this one nearly word for word."""
+        ...
+
+    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
+        """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
+        ...
+
+    def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
+        """Return pages after `after` whose response is kept and that gave an article, or failed for good."""
+        ...
+
+    def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
+        """Save what another extraction gave: other words are a new revision, other facts correct the current one."""
+        ...
+
+    def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
+        """Bring the next `limit` keys of stored addresses in line with the rules; call it again until it says True.
+
+        `version` is `identify.key_version`; a call with the one that is done costs one look. Where two articles get one
+        key, they are merged if their texts agree.
+        """
+        ...
+
+    def search_walls(self) -> bool:
+        """Look through some articles of an earlier version for walls; call it again until it says True."""
+        ...
+
+    def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+        """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
+        ...
+
+
+class Reports(Protocol):
+    """What happened and why, for operators."""
+
+    def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
+        """Return what was decided about these addresses and keys, oldest first."""
+        ...
+
+    def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
+        """Return the last outcomes of a feed, newest first."""
+        ...
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return times in which a feed may have lost entries, oldest first."""
+        ...
+
+    def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
+        """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return what the store holds."""
+        ...
+
+    def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
+        """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
+        ...
+
+    def activity(self, since: datetime) -> Activity:
+        """Return what happened since then."""
+        ...
+
+    def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
+        """Return all that is known about these spellings of an address and its keys."""
+        ...
+
+
+class Store(Queue, Corpus, Reports, Protocol):
+    """The only queue and the only memory."""

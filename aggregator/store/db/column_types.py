@@ -1,0 +1,107 @@
+"""Column types and kinds of index, the same in SQLite and PostgreSQL: times, durations, texts, bytes, ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, text
+from sqlalchemy import Text as PlainText
+from sqlalchemy.engine import Dialect as SqlDialect
+from sqlalchemy.types import TypeDecorator
+
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # where a time must compare and there was none
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time as whole microseconds since the epoch: compares and adds alike in every engine."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: SqlDialect) -> int | None:
+        """Return what is stored."""
+        return None if value is None else (value - NEVER) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: SqlDialect) -> datetime | None:
+        """Return the aware time."""
+        return None if value is None else NEVER + timedelta(microseconds=value)
+
+
+class Span(TypeDecorator[timedelta]):
+    """A duration in whole microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: SqlDialect) -> int | None:
+        """Return what is stored."""
+        return None if value is None else value // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: SqlDialect) -> timedelta | None:
+        """Return the duration."""
+        return None if value is None else timedelta(microseconds=value)
+
+
+class Text(TypeDecorator[str]):
+    """Text from outside: without what an engine refuses (NUL in PostgreSQL, lone surrogates everywhere)."""
+
+    impl = PlainText
+    cache_ok = True
+
+    def bind_processor(self, dialect: SqlDialect) -> Callable[[str | None], str | None]:
+        """Return what makes a value that can be stored."""
+        return storable_or_none
+
+
+def storable_or_none(value: str | None) -> str | None:
+    """Return `value` as both engines can keep it."""
+    return None if value is None else storable(value)
+
+
+def storable(value: str) -> str:
+    r"""Return `value` as both engines can keep it.
+
+    >>> storable("a\0b\ud800c")
+    'a\ufffdb\ufffdc'
+    """
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= sign <= "\udfff" else sign for sign in value)
+    return value
+
+
+class Bytes(LargeBinary):
+    """Bytes as the drivers take and give them; wrapping each costs a tenth of a first fill."""
+
+    def bind_processor(self, dialect: SqlDialect) -> None:
+        """Leave them as they are."""
+
+    def result_processor(self, dialect: SqlDialect, coltype: object) -> None:
+        """Leave them as they are."""
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite makes ids for INTEGER alone
+Hash = Bytes(16)
+
+
+def partial_index(condition: str, name: str, *columns: str) -> Index:
+    """Return an index of the rows that meet a condition."""
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
+def given_index(table: str, column: str) -> Index:
+    """Return an index of the rows that have a value; an index of the others would mislead the planner."""
+    return partial_index(f"{column} IS NOT NULL", f"ix_{table}_{column}", column)
+
+
+def id_column() -> Column[int]:
+    """Return the column of an id that the database gives."""
+    return Column("id", Id, primary_key=True)

@@ -1,0 +1,36 @@
+"""Properties: small facts about the store itself, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import bindparam, delete, select
+
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.dialects import insert
+from aggregator.store.db.schema import properties
+
+EPOCH: Final = "epoch"  # of the changes: made with the store
+
+_property: Final = select(properties.c.value).where(properties.c.name == bindparam("of"))
+_forget_property: Final = delete(properties).where(properties.c.name == bindparam("of"))
+
+
+def read_property(tx: Transaction, name: str) -> str | None:
+    """Return a small fact."""
+    row = tx.first(_property, {"of": name})
+    return None if row is None else str(row.value)
+
+
+def write_property(tx: Transaction, name: str, value: str) -> None:
+    """Keep a small fact."""
+    statement = insert(tx.dialect.name, properties)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[properties.c.name], set_={"value": statement.excluded.value}
+    )
+    tx.run(upsert, {"name": name, "value": value})
+
+
+def delete_property(tx: Transaction, name: str) -> None:
+    """Keep a small fact no longer."""
+    tx.run(_forget_property, {"of": name})
