@@ -27,8 +27,10 @@ from trafilatura.metadata import examine_meta, extract_author, extract_meta_json
 from trafilatura.readability_lxml import Document as ReadabilityDocument
 from trafilatura.settings import Document as TrafilaturaDocument
 
-from aggregator.extraction.blocks import NO_TEXT_TAGS, Block, blocks_of, letters_of
-from aggregator.extraction.body import Guide, Opinion, Opinions, select_body
+from aggregator.extraction.body.blocks import NO_TEXT_TAGS, Block, blocks_of, letters_of, without_hints
+from aggregator.extraction.body.select import Guide, select_body
+from aggregator.extraction.body.simplify import simplify
+from aggregator.extraction.body.votes import Opinion, Opinions
 from aggregator.extraction.bylines import looks_personal, persons_of
 from aggregator.extraction.images import lead_image_of
 from aggregator.extraction.markup import Markup, read_markup
@@ -42,12 +44,12 @@ logger = logging.getLogger(__name__)
 
 _FOREIGN = re.compile(r"<(?:svg|math)\b", re.IGNORECASE)
 _NOT_PLAIN = re.compile(  # markup, and what HTML does not have
-    "[<&\\u2028\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]"
+    "[<&\\u00ad\\u200b\\u2060\\u2028\\ufeff\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]"
 )
 _KEPT_TAGS = {"main", "section", "form", "fieldset"}  # beside nh3's own
 
 EXTRACTOR_NAME = "aggregator"
-EXTRACTOR_VERSION = f"1+trafilatura-{version('trafilatura')}+resiliparse-{version('resiliparse')}"
+EXTRACTOR_VERSION = f"2+trafilatura-{version('trafilatura')}+resiliparse-{version('resiliparse')}"
 
 Mode = Literal["standard", "thorough"]
 
@@ -130,7 +132,9 @@ def feed_body(content: str) -> str:
         return " ".join(content.split()) if letters_of(content) else ""
     if _FOREIGN.search(content):
         content = nh3.clean(content, tags=nh3.ALLOWED_TAGS | _KEPT_TAGS)
-    return _join(blocks_of(_parse(content)))
+    tree = _parse(content)
+    simplify(tree)
+    return _join(blocks_of(tree))
 
 
 def is_binary(text: str) -> bool:
@@ -155,7 +159,7 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: 
     metadata = _ask_trafilatura(tree, metadata, page)
     image = lead_image_of(tree, metadata.image_urls, page.url)
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
-    body = _body_by_rule(applied.content) or _body_of(tree, text, guide, mode)
+    body = _body_by_rule(applied.content) or _body_of(tree, text, guide, metadata.language)
     return _combine(page, metadata, text, body, image)
 
 
@@ -164,21 +168,21 @@ def _body_by_rule(content: Iterable[Element]) -> str:
     return _join(block for element in content for block in blocks_of(element) if _is_text(block))
 
 
-def _body_of(tree: Element, text: str, guide: Guide, mode: Mode) -> str:
+def _body_of(tree: Element, text: str, guide: Guide, language: str) -> str:
+    simplify(tree, language)
     _strip(tree)
-    plain = _opinion(_lines(text))
-    readable = _opinion(_readable_lines(tree))
-    proposed = _trafilatura_lines(tree, recall=True)
-    second = None
-    if mode == "thorough" and (default := _trafilatura_lines(tree, recall=False)):
-        proposed, second = default, _opinion(proposed) if proposed else None
-    proposal = _opinion(proposed) if proposed else readable if readable.size else plain
+    recall = _trafilatura_lines(tree)
+    opinions = Opinions(
+        recall=_opinion(recall),
+        readable=_opinion(_readable_lines(tree)),
+        plain=_opinion(_lines(text)),
+    )
     root = tree.find("body")
-    opinions = Opinions(proposal=proposal, readable=readable, plain=plain, second=second)
     chosen = select_body(blocks_of(tree if root is None else root), opinions, guide)
     if chosen:
         return _join(chosen)
-    return "\n\n".join(line.strip() for line in proposed or text.splitlines() if line.strip())
+    lines = recall or list(_readable_lines(tree)) or text.splitlines()
+    return "\n\n".join(without_hints(line).strip() for line in lines if line.strip())
 
 
 def _parse(page_html: str) -> Element:
@@ -217,9 +221,9 @@ def _lines(text: str) -> list[str]:
     return [_BULLET.sub("", line) for line in text.splitlines()]
 
 
-def _trafilatura_lines(tree: Element, *, recall: bool) -> list[str]:
-    """Return trafilatura's article; `recall`: its fast mode, which rather takes too much. No state between pages."""
-    document = bare_extraction(tree, fast=recall, favor_recall=recall, include_comments=False, deduplicate=False)
+def _trafilatura_lines(tree: Element) -> list[str]:
+    """Return trafilatura's own article, rather too much of it, without its fall-backs. No state between pages."""
+    document = bare_extraction(tree, fast=True, favor_recall=True, include_comments=False, deduplicate=False)
     return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
 
 

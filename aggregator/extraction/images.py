@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from lxml.etree import _Element as Element
 
-from aggregator.extraction.blocks import letters_of, text_in
+from aggregator.extraction.body.blocks import letters_of, text_in
 from aggregator.models.records import LeadImage
 
 _CREDIT_CLASS = re.compile(r"credit|copyright|photographer|source|byline|author|agency|rights|quelle", re.IGNORECASE)

@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml.etree import _Element as Element
 
-from aggregator.extraction.blocks import blocks_of, letters_of, text_in
+from aggregator.extraction.body.blocks import blocks_of, letters_of, text_in
 from aggregator.extraction.bylines import looks_personal, persons_of
 from aggregator.extraction.json_ld import JsonLd, Node, text_of, types_of
 from aggregator.models.records import DeclaredUrls

@@ -16,7 +16,7 @@ from lxml.etree import _Element as Element
 from lxml.html import HtmlElement, document_fromstring
 from resiliparse.parse.html import CSSParserException, ElementNode, HTMLTree
 
-from aggregator.extraction.blocks import text_in
+from aggregator.extraction.body.blocks import text_in
 from aggregator.extraction.metadata import Stated
 
 logger = logging.getLogger(__name__)

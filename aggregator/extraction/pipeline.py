@@ -18,6 +18,7 @@ from aggregator.extraction.metadata import read_date
 from aggregator.extraction.page_rules import PageRules
 from aggregator.extraction.pagination import MAX_PARTS, Chain, Part, chain_of, join, numbers_of
 from aggregator.extraction.quality import assess
+from aggregator.extraction.walls import Evidence, is_certain_wall
 from aggregator.identity.evidence import (
     Edge,
     blog_of_page,
@@ -51,7 +52,7 @@ from aggregator.models.records import (
 from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, Onward, Sighting
 from aggregator.urls import host_of
 
-_NO_ARTICLE = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: not an article at all
+_WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: perhaps no article at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,17 +190,20 @@ def _chain(job: ExtractJob) -> Chain:
 def run_job(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint; runs in a worker process.
 
-    The feed's own content stands in when the page gives nothing or is no article; a teaser never does. What lies on
+    The feed's own content stands in when the page gives nothing or looks like a wall; a teaser never does. A page with
+    text is an article, with the reasons to doubt it; only a bot check that its own markup proves is none. What lies on
     further pages is joined to the first; where one is missing, the article is `truncated`.
     """
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
     outcome, reasons, joined, says = (job.astray, (), 0, Resemblance.SAYS) if job.astray else _read(job)
     content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
-    if isinstance(outcome, PageFailed) and can_stand_in(content, job.page.feed_summary, job.page.feed_enclosures):
+    failed = outcome.cause if isinstance(outcome, PageFailed) else Cause.LOW_QUALITY
+    is_doubtful = isinstance(outcome, PageFailed) or bool(_WALLS.intersection(reasons))
+    if is_doubtful and can_stand_in(content, job.page.feed_summary, job.page.feed_enclosures):
         stand_in = extract_entry(job.page)
         if isinstance(stand_in, Extraction):
-            return _assessed(stand_in, (f"page_{outcome.cause}",))
+            return _assessed(stand_in, (f"page_{failed}",))
     return _assessed(outcome, reasons, joined, says)
 
 
@@ -222,8 +226,8 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
         reasons = assess(outcome, page, markup)
         if outcome.source == "page" and (chain.missing is not None or joined < len(chain.parts)):
             reasons = tuple(dict.fromkeys((*reasons, "truncated")))
-        if wrong := _NO_ARTICLE.intersection(reasons):
-            outcome = PageFailed(cause=Cause.LOW_QUALITY, detail=", ".join(sorted(wrong)))
+        if "bot_check" in reasons and is_certain_wall(Evidence(content=outcome, page=page, markup=markup)):
+            outcome = PageFailed(cause=Cause.LOW_QUALITY, detail="bot_check")
     return outcome, reasons, joined, _says_title(outcome, job.page.feed_title, markup)
 
 
@@ -240,7 +244,7 @@ def _extract_parts(
     for one in further:
         own = read_markup(one.page)
         part = extract_page(one.page, job.rules, job.mode, own)
-        if isinstance(part, PageFailed) or _NO_ARTICLE.intersection(assess(part, one.page, own)):
+        if isinstance(part, PageFailed) or _WALLS.intersection(assess(part, one.page, own)):
             break
         parts.append(part)
     return with_feed_content(join(parts), page), len(parts) - 1

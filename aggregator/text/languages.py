@@ -14,6 +14,16 @@ _MAX_DISTANCE = 600
 _MAX_REFUTING = 350
 _MIN_GAP = 100  # what a stated language must be further away; neighbours (Ukrainian and Russian) lie nearer together
 _KNOWN = frozenset(supported_langs())
+# Scripts that hardly more than one language writes: which, and whose stated tags they do not refute.
+_SCRIPTS = (
+    ("ko", frozenset({"ko"}), re.compile("[\uac00-\ud7af]")),
+    ("ja", frozenset({"ja"}), re.compile("[\u3040-\u30ff]")),
+    ("zh", frozenset({"zh", "yue", "wuu", "ja", "ko"}), re.compile("[\u4e00-\u9fff]")),
+    ("th", frozenset({"th"}), re.compile("[\u0e00-\u0e7f]")),
+    ("he", frozenset({"he", "iw", "yi"}), re.compile("[\u05d0-\u05ea]")),
+    ("el", frozenset({"el", "grc"}), re.compile("[\u0370-\u03ff\u1f00-\u1fff]")),
+)
+_MIN_LETTERS = 40
 _SAME = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "bs": "hr", "sh": "hr"}
 
 
@@ -37,6 +47,8 @@ def language_of(text: str, stated: str) -> str:
     """
     tag = language_tag(stated)
     primary = _SAME.get(tag.partition("-")[0], tag.partition("-")[0])
+    if written := _language_by_script(text[:_MAX_CHARS], primary):
+        return written
     if len(text) < _MIN_CHARS or (tag and primary not in _KNOWN):
         return tag
     ranked = detect_fast(text[:_MAX_CHARS], n_results=len(_KNOWN))
@@ -47,3 +59,23 @@ def language_of(text: str, stated: str) -> str:
         return best if distance < _MAX_DISTANCE and best in _KNOWN else ""
     refuted = distance < _MAX_REFUTING and distances.get(primary, _MAX_DISTANCE) >= distance + _MIN_GAP
     return best if refuted else tag
+
+
+def _language_by_script(text: str, stated: str) -> str:
+    """Return the language whose script most of a text is in, `""` if the script says nothing against `stated`."""
+    letters = sum(map(str.isalpha, text))
+    if letters < _MIN_LETTERS:
+        return ""
+    for language, stated_ones, script in _SCRIPTS:
+        share = len(script.findall(text)) / letters
+        if share >= (0.2 if language == "ja" else 0.5):
+            return "" if stated in stated_ones or not stated else language
+    return ""
+
+
+def is_nearer(text: str, language: str, other: str) -> bool:
+    """Tell whether a text, also a short one, is rather in `language` than in `other` (primary tags count)."""
+    first, second = (_SAME.get(tag, tag) for tag in (language.partition("-")[0], other.partition("-")[0]))
+    if first == second or not text.strip():
+        return False
+    return detect_fast(text[:_MAX_CHARS], cutoff=10_000, langs=[first, second])[0] == first

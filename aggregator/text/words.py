@@ -26,3 +26,8 @@ def count_words(text: str) -> int:
     if not signs:
         return len(_WORD.findall(text))
     return len(_WORD.findall(_WITHOUT_BLANKS.sub(" ", text))) + (signs + 1) // 2
+
+
+def count_unspaced(text: str) -> int:
+    """Return how many signs of scripts without blanks between words a text has."""
+    return len(_WITHOUT_BLANKS.findall(text))

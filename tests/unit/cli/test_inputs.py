@@ -19,7 +19,7 @@ PAGE = (
     "<html lang=en><head><title>Tide barrier</title><meta property='article:published_time' "
     "content='2026-11-02T08:00:00Z'></head><body><article><h1>Tide barrier</h1>"
     + "<p>The barrier across the mouth of the river was closed for the first time.</p>" * 8
-    + "</article></body></html>"
+    + "<figure><figcaption>The barrier from above</figcaption></figure></article></body></html>"
 )
 FEED = "<rss version='2.0'><channel><title>T\x9bide</title><item><title>A\x85B</title><link>http://x.example/1</link></item></channel></rss>"
 RECORD = {

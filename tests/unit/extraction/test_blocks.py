@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml.html import document_fromstring
 
-from aggregator.extraction.blocks import Block, blocks_of, letters_of, text_in
+from aggregator.extraction.body.blocks import Block, blocks_of, letters_of, text_in
 
 
 def blocks(body: str) -> list[Block]:
@@ -50,10 +50,10 @@ def test_a_block_knows_its_place() -> None:
     assert head.inside == {"article", "h1"}
     assert sub.is_heading
     assert not head.is_heading
-    assert (text.tag, text.style, text.classes.split()) == ("p", ("p.x#", "div.story#s"), ["story", "x"])
+    assert (text.tag, text.style, text.place.names) == ("p", ("p.x#", "div.story#s"), (("x",),))
     assert text.article == head.article != 0
     assert 0.4 < text.link_share < 0.5
-    assert (home.inside, home.link_share, home.article) == ({"nav", "li", "a"} - {"a"}, 1.0, 0)
+    assert (home.inside, home.link_share, home.article) == ({"nav", "li"}, 1.0, 0)
     assert text.parent != home.parent
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.blocks import Block, blocks_of, letters_of
-from aggregator.extraction.body import (
+from aggregator.extraction.body.blocks import Block, blocks_of, letters_of
+from aggregator.extraction.body.select import (
     Guide,
-    Opinion,
-    Opinions,
     add_teaser,
     confirm,
     drop_head,
@@ -18,8 +16,10 @@ from aggregator.extraction.body import (
     drop_scraps,
     fill,
     follow_guide,
+    grow,
     select_body,
 )
+from aggregator.extraction.body.votes import Opinion, Opinions
 
 ONE = "The council decided on Tuesday that the bridge over the river will be closed for two years, from next spring."
 TWO = "Traders on both banks fear for their customers, and the ferry that is promised to them does not exist yet."
@@ -38,10 +38,18 @@ def paragraphs(*texts: str) -> str:
 
 def opinions(proposal: list[str], readable: list[str] | None = None, plain: list[str] | None = None) -> Opinions:
     return Opinions(
-        proposal=Opinion(proposal),
+        recall=Opinion(proposal),
         readable=Opinion(proposal if readable is None else readable),
         plain=Opinion(proposal if plain is None else plain),
     )
+
+
+def votes(blocks: list[Block], asked: Opinions) -> list[int]:
+    return [asked.votes_for(block) for block in blocks]
+
+
+def confirmed(blocks: list[Block], asked: Opinions) -> set[int]:
+    return confirm(blocks, votes(blocks, asked))
 
 
 def texts(blocks: list[Block], chosen: set[int]) -> list[str]:
@@ -65,7 +73,7 @@ def test_an_opinion_has_lines_and_parts_of_long_lines() -> None:
 
 def test_what_nobody_confirms_goes_and_what_readability_or_resiliparse_confirm_stays() -> None:
     blocks = page(paragraphs(ONE, TWO, THREE))
-    found = confirm(blocks, opinions([ONE, TWO, THREE], readable=[ONE], plain=[TWO]))
+    found = confirmed(blocks, opinions([ONE, TWO, THREE], readable=[ONE], plain=[TWO]))
     assert texts(blocks, found) == [ONE, TWO]
 
 
@@ -74,35 +82,95 @@ def test_what_nobody_confirms_goes_and_what_readability_or_resiliparse_confirm_s
     [
         f"<h1>{ONE}</h1>",
         f"<figure><figcaption>{ONE}</figcaption></figure>",
-        f'<p><a href="/">{ONE}</a></p>',
+        f'<p><a href="/">{ONE[:-1]}</a></p>',
     ],
 )
 def test_some_places_are_no_text_whoever_proposes_them(markup: str) -> None:
-    assert confirm(page(markup), opinions([ONE])) == set()
+    assert confirmed(page(markup), opinions([ONE])) == set()
 
 
 def test_what_is_classed_as_furniture_goes_unless_it_is_much_of_the_text() -> None:
     blocks = page(f'{paragraphs(ONE, TWO, THREE)}<div class="newsletter-box"><p>{EXTRA}</p></div>')
-    assert texts(blocks, confirm(blocks, opinions([ONE, TWO, THREE, EXTRA]))) == [ONE, TWO, THREE]
+    assert texts(blocks, confirmed(blocks, opinions([ONE, TWO, THREE, EXTRA]))) == [ONE, TWO, THREE]
     shared = page(f'<p>{EXTRA}</p><div class="story has-share-bar">{paragraphs(ONE, TWO)}</div>')
-    assert texts(shared, confirm(shared, opinions([ONE, TWO, EXTRA]))) == [EXTRA, ONE, TWO]
+    assert texts(shared, confirmed(shared, opinions([ONE, TWO, EXTRA]))) == [EXTRA, ONE, TWO]
 
 
 @pytest.mark.parametrize("markup", [f"<ul><li>{ONE}</li></ul>", f"<h4>{ONE}</h4>", f"<div>{ONE}</div>"])
-def test_lists_and_small_heads_need_readability(markup: str) -> None:
-    assert confirm(page(markup), opinions([ONE], readable=[])) == set()
-    assert confirm(page(markup), opinions([ONE], readable=[ONE], plain=[])) == {0}
+def test_two_of_three_extractors_decide(markup: str) -> None:
+    blocks = page(markup)
+    assert confirmed(blocks, opinions([ONE], readable=[], plain=[])) == set()
+    assert confirmed(blocks, opinions([ONE], readable=[], plain=[ONE])) == {0}
+    assert confirmed(blocks, opinions([], readable=[ONE], plain=[ONE])) == {0}
 
 
-def test_a_second_opinion_has_a_veto_unless_it_leaves_less_than_half() -> None:
-    blocks = page(paragraphs(ONE, TWO, THREE))
-    first = opinions([ONE, TWO, THREE])
+def test_a_link_that_is_a_sentence_is_a_paragraph_and_a_headline_is_none() -> None:
+    blocks = page(f'<p><a href="/a">{ONE}</a></p><p><a href="/b">{ONE[:-1]}</a></p><p><a href="/c">More.</a></p>')
+    assert confirmed(blocks, opinions([ONE, "More."])) == {0}
 
-    def with_second(*lines: str) -> Opinions:
-        return Opinions(proposal=first.proposal, readable=first.readable, plain=first.plain, second=Opinion(lines))
 
-    assert texts(blocks, confirm(blocks, with_second(ONE, THREE))) == [ONE, THREE]
-    assert texts(blocks, confirm(blocks, with_second(ONE))) == [ONE, TWO, THREE]
+def test_a_block_is_found_in_pieces_where_an_extractor_has_dropped_a_word() -> None:
+    blocks = page(paragraphs(ONE))
+    dropped = ONE.replace("on Tuesday ", "")
+    asked = opinions([ONE], readable=[], plain=[f"{dropped} {TWO}"])
+    assert votes(blocks, asked) == [1]
+    longer = page(paragraphs(f"{TWO} {ONE} {THREE} {FOUR}"))
+    assert votes(longer, opinions([f"{TWO} {dropped} {THREE} {FOUR}"], readable=[], plain=[])) == [1]
+    assert votes(longer, opinions([TWO], readable=[], plain=[])) == [0]
+
+
+# --- grow -------------------------------------------------------------------------------------------------------------
+
+
+def grown(markup: str, *sure: str, title: str = "") -> list[str]:
+    blocks = page(markup)
+    chosen = {i for i, block in enumerate(blocks) if block.text in sure}
+    return texts(blocks, grow(blocks, chosen, [2 if i in chosen else 0 for i in range(len(blocks))], title))
+
+
+def test_what_stands_between_paragraphs_in_their_box_belongs_to_them() -> None:
+    markup = (
+        f"<div><h2>First</h2>{paragraphs(ONE)}<h3>Money</h3>{paragraphs(TWO)}<ul><li>bread</li><li>salt</li></ul>"
+        f"<table><tr><td>Adult</td><td>5</td></tr><tr><td>Child</td><td>2</td></tr></table>{paragraphs(THREE)}"
+        f"<ol><li>last</li></ol></div>"
+    )
+    shown = ["First", ONE, "Money", TWO, "bread", "salt", "Adult\t5", "Child\t2", THREE, "last"]
+    assert grown(markup, ONE, TWO, THREE) == shown
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        f'<div class="newsletter"><p>{EXTRA}</p></div>',
+        f"<figure><figcaption>{EXTRA}</figcaption></figure>",
+        '<p><a href="/x">Another article</a></p>',
+        f"<form><p>{EXTRA}</p></form>",
+        '<h3><a href="/x">Another article</a></h3><ul><li><a href="/y">And one</a></li></ul>',
+        '<h3><a href="/x">Another article</a></h3><p>2 hours ago</p>',
+    ],
+)
+def test_what_stands_beside_the_text_does_not(between: str) -> None:
+    found = grown(f"<div>{paragraphs(ONE)}{between}{paragraphs(TWO)}</div>", ONE, TWO)
+    assert [text for text in found if text not in (ONE, TWO, "2 hours ago")] == []
+
+
+def test_several_h1_are_subheads_and_one_is_the_headline() -> None:
+    several = f"<div><h1>The bridge</h1><h1>Closed</h1>{paragraphs(ONE)}<h1>Money</h1>{paragraphs(TWO)}</div>"
+    assert grown(several, ONE, TWO, title="thebridge") == ["Closed", ONE, "Money", TWO]
+    assert grown(f"<div>{paragraphs(ONE)}<h1>Football</h1>{paragraphs(TWO)}</div>", ONE, TWO) == [ONE, TWO]
+
+
+def test_a_quotation_in_a_wrapper_of_its_own_stands_in_the_text() -> None:
+    quote = f"<div class='embed'><blockquote><p>{EXTRA}</p></blockquote></div>"
+    assert grown(f"<div>{paragraphs(ONE)}{quote}{paragraphs(TWO)}</div>", ONE, TWO) == [ONE, EXTRA, TWO]
+
+
+def test_what_is_in_another_box_or_known_is_not_added() -> None:
+    first, other, last = map(paragraphs, (ONE, EXTRA, TWO))
+    beside = f"<div><div>{first}</div><div><span>x</span>{other}</div><div>{last}</div></div>"
+    assert grown(beside, ONE, TWO) == [ONE, TWO]
+    assert grown(f"<div>{paragraphs(ONE, TWO, TWO)}</div>", ONE, TWO) == [ONE, TWO, TWO]
+    assert grow([], set(), [], "") == set()
 
 
 # --- drop_next_article, drop_repeated ---------------------------------------------------------------------------------
@@ -123,47 +191,56 @@ def test_headlines_within_one_article_and_teasers_above_it_drop_nothing() -> Non
 
 def test_a_copy_for_telephones_goes_and_a_refrain_stays() -> None:
     blocks = page(f"<div><p>{ONE}</p></div><main>{paragraphs(ONE, TWO, THREE)}</main>")
-    kept = drop_repeated(blocks, every(blocks), Opinion([ONE, TWO, THREE]))
+    kept = drop_repeated(blocks, every(blocks), opinions([ONE, TWO, THREE]))
     assert kept == {1, 2, 3}
     song = page(paragraphs(ONE, TWO, ONE, THREE))
-    assert drop_repeated(song, every(song), Opinion([ONE, TWO, ONE, THREE])) == {0, 1, 2, 3}
+    assert drop_repeated(song, every(song), opinions([ONE, TWO, ONE, THREE])) == {0, 1, 2, 3}
 
 
 def test_the_whole_text_once_more_in_one_piece_goes() -> None:
     whole = " ".join([ONE, TWO, THREE, FOUR, EXTRA])
     blocks = page(paragraphs(ONE, TWO, THREE, FOUR, EXTRA) + f"<div>{whole}</div>")
-    assert drop_repeated(blocks, every(blocks), Opinion([ONE])) == {0, 1, 2, 3, 4}
+    assert drop_repeated(blocks, every(blocks), opinions([ONE])) == {0, 1, 2, 3, 4}
 
 
 def test_a_long_paragraph_of_its_own_stays() -> None:
     blocks = page(paragraphs(ONE, " ".join([TWO, THREE, FOUR, EXTRA, ONE.upper()])))
-    assert drop_repeated(blocks, every(blocks), Opinion([ONE])) == {0, 1}
+    assert drop_repeated(blocks, every(blocks), opinions([ONE])) == {0, 1}
+
+
+def test_a_sentence_set_large_goes_and_a_quotation_of_its_own_stays() -> None:
+    blocks = page(f"{paragraphs(f'{ONE} {TWO}')}<aside><p>{TWO}</p></aside><blockquote>{THREE}</blockquote>")
+    assert drop_repeated(blocks, every(blocks), opinions([ONE, TWO])) == {0, 2}
 
 
 # --- fill -------------------------------------------------------------------------------------------------------------
 
 
+def filled_by(blocks: list[Block], chosen: set[int], plain: list[str]) -> set[int]:
+    return fill(blocks, chosen, votes(blocks, opinions([], plain=plain)))
+
+
 def test_an_article_in_pieces_is_filled_up() -> None:
     piece = '<div class="chunk">{}</div><div class="ad"><p>{}</p></div>'
     blocks = page(piece.format(paragraphs(ONE, TWO), EXTRA) + piece.format(paragraphs(THREE, FOUR), "Ad"))
-    filled = fill(blocks, {0, 1}, Opinion([ONE, TWO, THREE, FOUR, EXTRA]))
+    filled = filled_by(blocks, {0, 1}, [ONE, TWO, THREE, FOUR, EXTRA])
     assert texts(blocks, filled) == [ONE, TWO, THREE, FOUR]
-    assert fill(blocks, {0, 1}, Opinion([ONE, TWO])) == {0, 1}
+    assert filled_by(blocks, {0, 1}, [ONE, TWO]) == {0, 1}
 
 
 def test_a_second_article_is_not_filled_up() -> None:
     own = f"<article>{paragraphs(ONE, TWO)}</article>"
-    assert fill(page(own + f"<article>{paragraphs(THREE)}</article>"), {0, 1}, Opinion([THREE])) == {0, 1}
+    assert filled_by(page(own + f"<article>{paragraphs(THREE)}</article>"), {0, 1}, [THREE]) == {0, 1}
     below = page(f"<div>{paragraphs(ONE, TWO)}<h1>Another headline</h1>{paragraphs(THREE)}</div>")
-    assert fill(below, {0, 1}, Opinion([THREE])) == {0, 1}
+    assert filled_by(below, {0, 1}, [THREE]) == {0, 1}
 
 
 def test_nothing_is_filled_into_nothing_or_by_links_or_twice() -> None:
     blocks = page(paragraphs(ONE, ONE, f'<a href="/">{TWO}</a>') + f"<div>{THREE}</div>")
-    assert fill(blocks, set(), Opinion([ONE])) == set()
-    assert fill(blocks, {0}, Opinion([ONE, TWO, THREE])) == {0}
+    assert filled_by(blocks, set(), [ONE]) == set()
+    assert filled_by(blocks, {0}, [ONE, TWO, THREE]) == {0}
     lists = page(f"<ul><li>{ONE}</li></ul>" + paragraphs(TWO))
-    assert fill(lists, {0}, Opinion([TWO])) == {0}
+    assert filled_by(lists, {0}, [TWO]) == {0}
 
 
 # --- follow_guide -----------------------------------------------------------------------------------------------------
@@ -173,7 +250,7 @@ def test_article_body_decides_when_it_is_this_text() -> None:
     blocks = page(f"{paragraphs(ONE, TWO)}<h2>Money</h2>{paragraphs(THREE, FOUR, EXTRA)}<h2>More</h2>")
     asked = opinions([ONE, TWO, THREE, EXTRA], plain=[ONE, FOUR], readable=[])
     chosen = {0, 1, 2, 3, 5, 6}
-    guided = follow_guide(blocks, chosen, asked, letters_of(ONE + TWO + THREE + FOUR))
+    guided = follow_guide(blocks, chosen, votes(blocks, asked), letters_of(ONE + TWO + THREE + FOUR))
     assert texts(blocks, guided) == [ONE, TWO, "Money", THREE, FOUR]
 
 
@@ -181,22 +258,22 @@ def test_article_body_does_not_bring_the_whole_text_in_one_piece() -> None:
     whole = " ".join([ONE, TWO, THREE, FOUR, EXTRA])
     blocks = page(paragraphs(ONE, TWO, THREE, FOUR, EXTRA) + f"<div>{whole}</div>")
     asked = opinions([ONE, TWO, THREE, FOUR, EXTRA])
-    assert follow_guide(blocks, {0, 1, 2, 3, 4}, asked, letters_of(whole)) == {0, 1, 2, 3, 4}
+    assert follow_guide(blocks, {0, 1, 2, 3, 4}, votes(blocks, asked), letters_of(whole)) == {0, 1, 2, 3, 4}
 
 
 def test_an_article_body_of_another_text_or_of_its_beginning_changes_nothing() -> None:
     blocks = page(paragraphs(ONE, TWO, THREE))
     asked, chosen = opinions([ONE, TWO, THREE]), {0, 1, 2}
-    assert follow_guide(blocks, chosen, asked, letters_of(ONE)) == chosen
-    assert follow_guide(blocks, chosen, asked, "x" * 1000) == chosen
-    assert follow_guide(blocks, set(), asked, letters_of(ONE * 9)) == set()
-    assert follow_guide(blocks, {2}, asked, letters_of(ONE + TWO + TWO + ONE)) == {2}
+    assert follow_guide(blocks, chosen, votes(blocks, asked), letters_of(ONE)) == chosen
+    assert follow_guide(blocks, chosen, votes(blocks, asked), "x" * 1000) == chosen
+    assert follow_guide(blocks, set(), votes(blocks, asked), letters_of(ONE * 9)) == set()
+    assert follow_guide(blocks, {2}, votes(blocks, asked), letters_of(ONE + TWO + TWO + ONE)) == {2}
 
 
 def test_what_no_extractor_sees_is_hidden() -> None:
     blocks = page(paragraphs(ONE, TWO, THREE, FOUR))
     asked = opinions([ONE, TWO, THREE], readable=[], plain=[])
-    assert follow_guide(blocks, {0, 1, 2}, asked, letters_of(ONE + TWO + THREE + FOUR)) == {0, 1, 2}
+    assert follow_guide(blocks, {0, 1, 2}, votes(blocks, asked), letters_of(ONE + TWO + THREE + FOUR)) == {0, 1, 2}
 
 
 # --- drop_head, drop_scraps, add_teaser -------------------------------------------------------------------------------

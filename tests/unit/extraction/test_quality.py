@@ -110,7 +110,7 @@ def test_an_article_is_not_doubted(body: str) -> None:
         (
             "listing",
             "All news",
-            "".join(f"<p>Council closes the {n} bridge for repairs</p>" for n in (*"abcdefgh",)),
+            "".join(f'<h2><a href="/{n}">Council closes bridge {n}</a></h2><p>today</p>' for n in "abcdefghi"),
         ),
         ("truncated", "The bridge", f"<p>{PARAGRAPHS[0]}</p><p>Traders on both banks fear for their…</p>"),
         ("too_short", "The bridge", "<p>The bridge is closed from today.</p>"),

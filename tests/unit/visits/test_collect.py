@@ -187,7 +187,10 @@ def test_the_feeds_content_stands_in_for_a_page_that_is_no_article() -> None:
 @pytest.mark.parametrize("body", [CONSENT, b"<html><body></body></html>"])
 def test_a_teaser_does_not_stand_in_and_a_long_summary_does(body: bytes) -> None:
     teaser = collected(page(raw(), entry(summary=f"<p>{PARAGRAPH}</p>")), body)
-    assert isinstance(teaser, PageFailed)
+    assert isinstance(teaser, PageFailed) or (teaser.content.source, teaser.quality) == (
+        "page",
+        ("consent_wall", "too_short"),
+    )
     long = collected(page(raw(), entry(summary=f"<p>{PARAGRAPH * 6}</p>")), body)
     assert isinstance(long, Collected)
     assert long.content.source == "feed"
@@ -195,9 +198,18 @@ def test_a_teaser_does_not_stand_in_and_a_long_summary_does(body: bytes) -> None
 
 
 def test_a_page_that_is_no_article_and_an_empty_entry_fail() -> None:
-    made = collected(page(raw(), entry()), CONSENT)
+    check = b"<html><head><title>Just a moment...</title></head><body><p>Verify that you are human.</p>"
+    made = collected(
+        page(raw(), entry()), check + b"<script src='/cdn-cgi/challenge-platform/x'></script></body></html>"
+    )
     assert isinstance(made, PageFailed)
     assert made.cause is Cause.LOW_QUALITY
+
+
+def test_a_page_that_looks_like_a_wall_is_stored_with_its_doubts() -> None:
+    made = collected(page(raw(), entry()), CONSENT)
+    assert isinstance(made, Collected)
+    assert made.quality == ("consent_wall", "too_short")
 
 
 def test_without_bytes_the_entry_is_all_there_is() -> None:

@@ -1,0 +1,340 @@
+"""Which blocks of a page are its article: votes of the extractors, what the page says of itself, and structure.
+
+Every step is a function from blocks to blocks. It parses no page and calls no extractor: `extract` does.
+
+A block that two of three extractors have is the article's, unless its place speaks against it (headline, caption, bare
+link, furniture). What stands between such blocks in the same box is filled up: extractors lose lists, tables, code,
+subheads. Phrase lists and removal of repeated lines were tried and do not help.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aggregator.extraction.body.blocks import Block, Place, letters_of
+from aggregator.extraction.body.furniture import is_furniture, without_furniture
+from aggregator.extraction.body.votes import Opinions
+
+_MIN_CONTAINED = 25
+_MIN_SHARE = 0.5
+_MIN_FOUND = 0.3  # of the larger proposal must be found again in the page's blocks, else the proposal is taken as it is
+_MIN_BOX_SHARE, _MIN_LOOK_SHARE = 0.03, 0.06  # of the text that a box, or boxes of one look, must hold to be filled up
+_LINK = 0.8  # share of links from which a block is a link
+_MIN_SENTENCE = 60  # letters from which a link that ends like a sentence is a paragraph
+_MIN_REPEATED = 400
+_MIN_TEASER_CHARS = 40
+_MAX_SCRAP_CHARS = 60
+_SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
+_MIN_PROSE_CHARS = 80
+_PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
+    {"li", "ul", "ol", "dl", "dd", "dt", "table", "tbody", "thead", "tfoot", "tr", "td", "th", "blockquote", "figure"}
+    | {"pre", "h1", "h2", "h3", "h4", "h5", "h6", "p", "details", "summary", "caption"}
+)
+_ASIDE = frozenset({"form", "aside", "footer", "nav", "header"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guide:
+    """What the page says of itself: `article` is JSON-LD's articleBody, `teasers` its descriptions, as plain text."""
+
+    title: str = ""
+    article: str = ""
+    teasers: tuple[str, ...] = ()
+
+
+def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> list[Block] | None:
+    """Return the blocks of the article in the page's order; None when the proposals are not found in the blocks."""
+    votes = [opinions.votes_for(block) for block in blocks]
+    title = letters_of(guide.title)
+    chosen = confirm(blocks, votes)
+    if _size(blocks, chosen) < _MIN_FOUND * opinions.size:
+        return None
+    chosen = drop_next_article(blocks, chosen)
+    chosen = grow(blocks, chosen, votes, title)
+    chosen = drop_repeated(blocks, chosen, opinions)
+    chosen = fill(blocks, chosen, votes)
+    chosen = follow_guide(blocks, chosen, votes, letters_of(guide.article))
+    chosen = drop_head(blocks, chosen, title)
+    chosen = drop_scraps(blocks, chosen)
+    chosen = add_teaser(blocks, chosen, [letters_of(teaser) for teaser in guide.teasers])
+    return [blocks[i] for i in sorted(chosen)]
+
+
+def _size(blocks: Sequence[Block], chosen: set[int]) -> int:
+    return sum(len(blocks[i].letters) for i in chosen)
+
+
+def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
+    """Return the blocks that two extractors have and whose place does not speak against them."""
+    confirmed = {i for i, block in enumerate(blocks) if votes[i] >= 2 and _may_be_text(block)}
+    return without_furniture(blocks, confirmed)
+
+
+def _may_be_text(block: Block) -> bool:
+    return not block.inside & {"h1", "figcaption"} and (block.link_share < _LINK or _is_linked_sentence(block))
+
+
+def _is_linked_sentence(block: Block) -> bool:
+    """Tell whether a link is a paragraph: long, and it ends like a sentence. Headlines of other articles do not."""
+    is_long = len(block.letters) >= _MIN_SENTENCE and block.tag in ("p", "blockquote")
+    return is_long and block.text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
+
+
+def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop what stands in a further `article` element that begins with a headline of its own: endless pages."""
+    heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
+    others = [i for i in heads[1:] if not _is_within(blocks[i], blocks[heads[0]].article)]
+    if not others or not any(heads[0] < i < others[0] for i in chosen):
+        return chosen
+    return {i for i in chosen if i < others[0]}
+
+
+def _is_within(block: Block, article: int) -> bool:
+    return any(place.number == article for place in block.place.around())
+
+
+def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
+    """Add what stands between the chosen blocks in the same box: lists, rows, code, subheads, quotations."""
+    if not chosen:
+        return chosen
+    boxes = [box_of(block) for block in blocks]
+    sizes, looks = Counter[int](), Counter[str]()
+    for i in chosen:
+        sizes[boxes[i].number] += len(blocks[i].letters)
+        if boxes[i].names:
+            looks[boxes[i].look] += len(blocks[i].letters)
+    size = _size(blocks, chosen)
+    known = {blocks[i].letters for i in chosen}
+    heads = _h1_subheads(blocks, boxes, title)
+    start = _start_of_text(blocks, boxes, min(chosen), heads)
+    grown = set(chosen)
+    for i in range(start, _end_of_text(boxes, chosen, sizes, size) + 1):
+        block = blocks[i]
+        if i in chosen or (block.letters in known and len(block.letters) >= _MIN_CONTAINED):
+            continue
+        is_home = sizes[boxes[i].number] >= _MIN_BOX_SHARE * size or looks[boxes[i].look] >= _MIN_LOOK_SHARE * size
+        if is_home and (i in heads or _belongs(block, votes[i], title)) and not is_furniture(block):
+            grown.add(i)
+    return _without_lone_heads(blocks, grown, chosen)
+
+
+def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) -> frozenset[int]:
+    """Return the h1 that are subheads: several of one look, none of them the headline."""
+    heads = [i for i, b in enumerate(blocks) if "h1" in b.inside and b.letters not in title and title not in b.letters]
+    looks = Counter(boxes[i].look for i in heads)
+    return frozenset(i for i in heads if looks[boxes[i].look] >= 2)
+
+
+def _start_of_text(blocks: Sequence[Block], boxes: Sequence[Place], first: int, heads: frozenset[int]) -> int:
+    """Return the place of the subheads right above the first paragraph, in its own box."""
+    while first and boxes[first - 1] is boxes[first] and (blocks[first - 1].is_heading or first - 1 in heads):
+        first -= 1
+    return first
+
+
+def box_of(block: Block) -> Place:
+    """Return the element whose text a block is part of: around its paragraph, its list, its table."""
+    place = block.place
+    while place.up is not None and (place.tag in _PARTS_OF_TEXT or _is_wrapper(place)):
+        place = place.up
+    return place
+
+
+def _is_wrapper(place: Place) -> bool:
+    """Tell whether an element is only around one quotation, code or figure."""
+    parts = [child for child in place.element if child.tag not in ("script", "style")]
+    return (
+        len(parts) == 1 and parts[0].tag in ("blockquote", "pre", "figure") and not (place.element.text or "").strip()
+    )
+
+
+def _end_of_text(boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], size: int) -> int:
+    """Return the last place that is filled up to: a list at the end of the text's own box belongs to it."""
+    last = max(chosen)
+    if sizes[boxes[last].number] < _MIN_SHARE * size:
+        return last
+    while last + 1 < len(boxes) and boxes[last + 1] is boxes[last]:
+        last += 1
+    return last
+
+
+def _belongs(block: Block, votes: int, title: str) -> bool:
+    """Tell whether a block may be text where it stands among text."""
+    if block.inside & {"figcaption", "h1"} or block.letters == title:
+        return False
+    if not votes and block.inside & _ASIDE:
+        return False
+    if block.link_share < _LINK or _is_linked_sentence(block):
+        return True
+    return block.is_heading and "h1" not in block.inside
+
+
+def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]) -> set[int]:
+    """Drop added headings that are links or h1 and over nothing: of links to more, of the next article."""
+    kept = set(grown)
+    follower: int | None = None
+    for i in sorted(grown, reverse=True):
+        block = blocks[i]
+        is_heading = block.is_heading or "h1" in block.inside
+        if is_heading and i not in sure and (follower is None or not _is_under(blocks, i, follower)):
+            kept.discard(i)
+            continue
+        follower = i
+    return kept
+
+
+def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
+    """Tell whether the next chosen block stands right under a heading; a link needs a paragraph under it."""
+    if blocks[heading].link_share < _LINK:
+        return follower - heading <= 2
+    below = blocks[follower]
+    return follower - heading == 1 and (len(below.letters) >= _MIN_SENTENCE or below.tag in ("li", "tr", "pre"))
+
+
+def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
+    """Keep of each text what stands among most of the text, and as many more as were proposed.
+
+    Pages carry their text again for telephones, printers and players; a refrain stays.
+    """
+    weight: Counter[int] = Counter()
+    same: defaultdict[str, list[int]] = defaultdict(list)
+    for i in sorted(chosen):
+        weight[box_of(blocks[i]).number] += len(blocks[i].letters)
+        same[blocks[i].letters].append(i)
+    kept: set[int] = set()
+    for letters, places in same.items():
+        home = max((box_of(blocks[i]).number for i in places), key=weight.__getitem__)
+        own = [i for i in places if box_of(blocks[i]).number == home]
+        others = [i for i in places if i not in own]
+        kept.update(own, others[: max(0, opinions.recall.count(letters) - len(own))])
+    whole = {i: blocks[i].letters for i in kept}
+    return {i for i in kept if not _repeats_others(blocks, i, kept) and not _is_pull_quote(blocks[i], whole)}
+
+
+def _is_pull_quote(block: Block, chosen: Mapping[int, str]) -> bool:
+    """Tell whether a sentence of the text is set large once more."""
+    if len(block.letters) < _MIN_CONTAINED or not block.inside & {"aside", "blockquote", "figure"}:
+        return False
+    return any(block.letters in letters and len(block.letters) < len(letters) for letters in chosen.values())
+
+
+def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
+    """Tell whether a block holds most of the text once more, in one piece."""
+    own = blocks[place].letters
+    if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
+        return False
+    parts = {blocks[i].letters for i in chosen if i != place and len(blocks[i].letters) >= _MIN_CONTAINED}
+    return sum(len(part) for part in parts if part in own) * 2 >= len(own)
+
+
+def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
+    """Add the paragraphs that look like the chosen ones, where an extractor has them too.
+
+    Long articles come in pieces, and an extractor may take the first for all. A further article on the page, below its
+    own headline or in its own `article` element, is not filled up.
+    """
+    if not chosen:
+        return chosen
+    looks: Counter[tuple[str, str]] = Counter()
+    for i in chosen:
+        if blocks[i].tag == "p":
+            looks[blocks[i].style] += len(blocks[i].letters)
+    enough = 0.2 * sum(len(blocks[i].letters) for i in chosen)
+    articles = {blocks[i].article for i in chosen}
+    known = {blocks[i].letters for i in chosen}
+    first, filled = min(chosen), set(chosen)
+    for i, block in enumerate(blocks):
+        if i > first and "h1" in block.inside and block.letters not in known:
+            break
+        if i in chosen or block.tag != "p" or block.letters in known:
+            continue
+        if looks[block.style] < enough or not looks[block.style] or block.article not in articles:
+            continue
+        if block.link_share <= 0.5 and not block.inside & {"figcaption", "h1"} and votes[i]:
+            filled.add(i)
+            known.add(block.letters)
+    return filled
+
+
+def follow_guide(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], article: str) -> set[int]:
+    """Take what JSON-LD's articleBody confirms, if it is this text and is on the page; else leave the choice alone.
+
+    Subheads, lists, tables and code are seldom in it and stay where they stand within the text.
+    """
+    if len(article) < 300 or not chosen:
+        return chosen
+    first: dict[str, int] = {}
+    for i, block in enumerate(blocks):
+        if len(block.letters) >= 12 and votes[i] and block.letters in article:
+            first.setdefault(block.letters, i)
+    confirmed = {i for i in first.values() if not _repeats_others(blocks, i, set(first.values()))}
+    agreed = sum(len(blocks[i].letters) for i in chosen if blocks[i].letters in first)
+    covers = sum(map(len, first)) >= 0.7 * len(article)
+    if not covers or agreed < _MIN_SHARE * _size(blocks, chosen):
+        return chosen
+    start, end = min(confirmed), max(confirmed)
+    return confirmed | {i for i in chosen if start < i < end and _is_often_left_out(blocks[i])}
+
+
+def _is_often_left_out(block: Block) -> bool:
+    return block.is_heading or bool(block.inside & {"h1", "pre", "table", "li", "blockquote"})
+
+
+def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]:
+    """Drop the lines up to the one that equals the headline, if most of the text comes after it."""
+    if not title:
+        return chosen
+    heads = [i for i in sorted(chosen)[:10] if blocks[i].letters == title]
+    if not heads:
+        return chosen
+    rest = {i for i in chosen if i > heads[-1]}
+    size = sum(len(blocks[i].letters) for i in chosen)
+    return rest if sum(len(blocks[i].letters) for i in rest) >= _MIN_SHARE * size else chosen
+
+
+def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop what is no sentence, short, and does not stand among the text: an age line, a counter, a place.
+
+    They change while the article stays the same.
+    """
+    weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
+    for i in chosen:
+        weight[blocks[i].style[1]] += len(blocks[i].letters)
+    enough = 0.2 * weight.total()
+    kept = {
+        i
+        for i in chosen
+        if weight[blocks[i].style[1]] >= enough
+        or blocks[i].is_heading
+        or blocks[i].tag not in ("p", "div")
+        or len(blocks[i].text) > _MAX_SCRAP_CHARS
+        or blocks[i].text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
+    }
+    while kept and blocks[max(kept)].is_heading:  # of comments, of more to read
+        kept.remove(max(kept))
+    return kept
+
+
+def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
+    """Add the paragraph between headline and text that the page also gives as its description."""
+    first = next((i for i in sorted(chosen) if len(blocks[i].text) >= _MIN_PROSE_CHARS), None)
+    if first is None or not teasers:
+        return chosen
+    heads = [i for i in range(first) if "h1" in blocks[i].inside]
+    known = {blocks[i].letters for i in chosen}
+    added = set(chosen)
+    for i in range(heads[-1] if heads else max(0, first - 12), first):
+        block = blocks[i]
+        if block.letters in known or len(block.text) < _MIN_TEASER_CHARS or block.link_share > 0.5:
+            continue
+        if not block.inside & {"h1", "figcaption", "figure", "nav"} and _is_one_of(block.letters, teasers):
+            added.add(i)
+            known.add(block.letters)
+    return added
+
+
+def _is_one_of(letters: str, teasers: Sequence[str]) -> bool:
+    """Tell whether a description says the same: more of it, less of it, or the same and another end."""
+    return any(letters in teaser or teaser in letters or letters[:40] == teaser[:40] for teaser in teasers if teaser)

@@ -1,0 +1,296 @@
+"""A page's tree made plain for everybody who reads it: rescued, without hidden words, inline elements as text.
+
+The extractors drop a whole paragraph for one `time`, `math` or `button` in it. After these steps they see text there.
+The steps change the tree; they choose nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+from lxml.etree import _Element as Element
+
+from aggregator.extraction.body.vocabulary import HIDDEN_CLASSES, QUOTES
+
+_SWALLOWING_TAGS = (
+    *("button", "canvas", "iframe", "label", "noscript", "object", "option", "select", "svg", "template", "textarea"),
+    *("video", "audio", "nav", "footer", "header", "aside", "form", "dialog"),
+)
+_FRAME_TAGS = frozenset({"nav", "footer", "header", "aside", "form", "dialog"})
+_LANDMARKS = ("h1", "article", "main")
+_MANY, _MOST = 0.3, 0.5  # of the words in paragraphs
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_HIDDEN_QUERY = etree.XPath("//body//*[@hidden or @aria-hidden='true' or @style or @class or self::dialog]")
+_RUNNING_TAGS = frozenset(
+    {"p", "li", "dd", "dt", "td", "th", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "em", "strong", "b", "i"}
+    | {"span", "a", "q", "cite", "summary", "figcaption", "caption", "legend"}
+)
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"})
+_SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
+_RAISED = re.compile(r"[0-9+\-−=()n]{1,6}")
+_NOTE = re.compile(r"\W*(?:\d{1,3}|[a-z*†‡§¶↑#]{1,2})\W*")
+_OPENING_QUOTES = "\"'“„«‹‘‚「『《〈”»›"
+
+
+def simplify(tree: Element, language: str = "") -> None:
+    """Make a page's tree plain: what a reader sees, as text in blocks. Changes `tree`."""
+    rescue_swallowed(tree)
+    keep_formulas(tree)
+    drop_hidden(tree)
+    drop_readings(tree)
+    drop_struck(tree)
+    unwrap_inline(tree)
+    raise_figures(tree)
+    quote_words(tree, language)
+
+
+# --- pages in one element ---------------------------------------------------------------------------------------------
+
+
+def rescue_swallowed(tree: Element) -> None:
+    """Open an element that holds the page because it was never closed: `<button><div>…<div></button>`.
+
+    libxml2 keeps such an element open to the end of the page. It is opened where it has a headline, `article` or
+    `main` and a good part of the words, or most words and is no frame of navigation.
+    """
+    total = _paragraph_chars(tree)
+    for element in list(tree.iter(*_SWALLOWING_TAGS)):
+        own = _paragraph_chars(element) if total else 0
+        if own < _MANY * total or not own:
+            continue
+        has_landmark = next(element.iter(*_LANDMARKS), None) is not None
+        if has_landmark or (own >= _MOST * total and element.tag not in _FRAME_TAGS):
+            unwrap(element)
+
+
+def _paragraph_chars(element: Element) -> int:
+    return sum(len(text.strip()) for p in element.iter("p") for text in p.itertext(with_tail=False))
+
+
+# --- what a reader does not see ---------------------------------------------------------------------------------------
+
+
+def drop_hidden(tree: Element) -> None:
+    """Drop what the page hides, unless it holds most of the page's words: then a script shows it later."""
+    found = _HIDDEN_QUERY(tree)
+    assert isinstance(found, list)
+    hidden = [element for element in found if isinstance(element, Element) and is_hidden(element)]
+    if not hidden:
+        return
+    total = _chars(tree)
+    for element in hidden:
+        if element.getparent() is not None and _chars(element) < _MOST * total:
+            remove(element)
+
+
+def is_hidden(element: Element) -> bool:
+    """Tell whether the markup says that a reader does not see an element."""
+    if element.get("hidden") is not None:
+        return element.get("hidden") != "until-found"
+    if element.get("aria-hidden") == "true" or (element.tag == "dialog" and element.get("open") is None):
+        return True
+    if (style := element.get("style")) and _HIDDEN_STYLE.search(style):
+        return True
+    return not HIDDEN_CLASSES.isdisjoint((element.get("class") or "").lower().split())
+
+
+def _chars(element: Element) -> int:
+    return sum(len(text) for text in element.itertext() if not text.isspace())
+
+
+def keep_formulas(tree: Element) -> None:
+    """Leave each formula once, as text: the sources of KaTeX and MathJax go where their visible half is there."""
+    for formula in list(tree.iter("math")):
+        visible = _visible_half(formula)
+        if visible is not None:
+            _forget(visible, "aria-hidden")
+            remove(formula)
+            continue
+        for source in list(formula.iter("annotation", "annotation-xml")):
+            remove(source)
+        words = "".join(words_in(formula).split())
+        for raised in formula.iter("msup"):
+            if len(raised) == 2:
+                words = words.replace(words_in(raised), _power(raised), 1)
+        formula.tag = "span"
+        for child in list(formula):
+            formula.remove(child)
+        formula.text = words or formula.get("alttext") or ""
+
+
+def _power(raised: Element) -> str:
+    base, power = ("".join(words_in(part).split()) for part in raised)
+    return base + (power.translate(_SUPERSCRIPTS) if _RAISED.fullmatch(power) else f"^({power})")
+
+
+def _visible_half(formula: Element) -> Element | None:
+    """Return the half of a formula that readers see, if it has words: KaTeX has one beside the `math` element."""
+    for around in list(formula.iterancestors())[:3]:
+        for part in around:
+            if part.get("aria-hidden") == "true" and words_in(part).strip():
+                return None if any(True for _ in part.iter("math")) else part
+    return None
+
+
+def drop_readings(tree: Element) -> None:
+    """Drop the readings above the characters (ruby), which run into the text without their place."""
+    for reading in list(tree.iter("rt", "rp", "rtc")):
+        remove(reading)
+    for element in list(tree.iter("ruby", "rb")):
+        unwrap(element)
+
+
+def drop_struck(tree: Element) -> None:
+    """Drop struck-out words within a text."""
+    total = 0
+    for element in list(tree.iter("del", "s", "strike")):
+        total = total or _chars(tree)
+        if element.getparent() is not None:
+            (remove if _chars(element) < _MANY * total else unwrap)(element)
+    for element in list(tree.iter("ins")):
+        unwrap(element)
+
+
+# --- inline elements as text ------------------------------------------------------------------------------------------
+
+
+def unwrap_inline(tree: Element) -> None:
+    """Make `time`, `label`, `button` and the like text where they stand within a text; elsewhere they are controls."""
+    for element in list(tree.iter("time", "data", "output", "label", "button", "meter", "mjx-container", "acronym")):
+        if _is_question(element):
+            element.tag = "h4" if _parent_of(element).tag not in _HEADINGS else "span"
+        elif _is_in_text(element):
+            element.tag = "span"
+            _forget(element, "class", "id", "role")
+
+
+def _is_question(element: Element) -> bool:
+    """Tell whether a button opens what follows it: the heading of an accordion, a question of a list of them."""
+    if element.tag != "button":
+        return False
+    parent = _parent_of(element)
+    if parent.tag in _HEADINGS:
+        return True
+    words = words_in(element).strip()
+    follows = element.getnext()
+    if follows is None or (element.tail or "").strip() or (parent.text or "").strip():
+        return False
+    opens = element.get("aria-controls") is not None or words.endswith(("?", "？", "؟", ";"))
+    return opens and follows.tag in ("div", "p", "section", "ul", "ol") and _chars(follows) > len(words)
+
+
+def _is_in_text(element: Element) -> bool:
+    """Tell whether an element stands within the words of a block, and not among controls."""
+    own = _chars(element)
+    around = element.getparent()
+    while around is not None and around.tag in _RUNNING_TAGS:
+        others = _chars(around) - own
+        if others >= max(own, 20) or (element.tag in ("mjx-container", "data") and others > 0):
+            return not any(True for _ in element.iterancestors("form"))
+        around = around.getparent()
+    return False
+
+
+def _forget(element: Element, *names: str) -> None:
+    for name in names:
+        if name in element.attrib:
+            del element.attrib[name]
+
+
+def _parent_of(element: Element) -> Element:
+    """Return the element around one; of the root, itself."""
+    parent = element.getparent()
+    return element if parent is None else parent
+
+
+def raise_figures(tree: Element) -> None:
+    """Write raised figures as a reader reads them: powers as 10⁹; the numbers of notes go."""
+    for element in list(tree.iter("sup")):
+        words = words_in(element).strip()
+        before = _text_before(element)
+        if _is_note(element, words, before):
+            remove(element)
+        elif _RAISED.fullmatch(words):
+            for child in list(element):
+                element.remove(child)
+            element.text = words.translate(_SUPERSCRIPTS)
+            unwrap(element)
+        else:
+            unwrap(element)
+    for element in list(tree.iter("sub")):
+        unwrap(element)
+
+
+def _is_note(element: Element, words: str, before: str) -> bool:
+    if not _NOTE.fullmatch(words):
+        return False
+    if any("#" in (link.get("href") or "") for link in element.iter("a")) or _parent_of(element).tag == "a":
+        return True
+    return words.isdecimal() and bool(before) and not before[-1].isalnum() and before[-1] not in ")]}"
+
+
+def _text_before(element: Element) -> str:
+    previous = element.getprevious()
+    if previous is not None:
+        return (previous.tail or "") or words_in(previous)
+    return _parent_of(element).text or ""
+
+
+def quote_words(tree: Element, language: str) -> None:
+    """Put the quotation marks around `q` that a browser puts there."""
+    opening, closing = QUOTES.get(language[:2].lower(), QUOTES[""])
+    for element in list(tree.iter("q")):
+        words = words_in(element).strip()
+        before = _text_before(element).rstrip()
+        if words and words[0] not in _OPENING_QUOTES and not before.endswith(tuple(_OPENING_QUOTES)):
+            element.text = opening + (element.text or "")
+            if len(element):
+                element[-1].tail = (element[-1].tail or "") + closing
+            else:
+                element.text += closing
+        unwrap(element)
+
+
+# --- tree surgery -----------------------------------------------------------------------------------------------------
+
+
+def remove(element: Element) -> None:
+    """Take an element out of its tree; the text after it stays."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    _append_before(element, element.tail or "")
+    element.tail = None
+    parent.remove(element)
+
+
+def unwrap(element: Element) -> None:
+    """Put the content of an element in its place."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    _append_before(element, element.text or "")
+    place = parent.index(element)
+    children = list(element)
+    if children:
+        children[-1].tail = (children[-1].tail or "") + (element.tail or "")
+    else:
+        _append_before(element, element.tail or "")
+    element.tail = None
+    parent[place : place + 1] = children
+
+
+def words_in(element: Element) -> str:
+    """Return the text of an element as it stands."""
+    return "".join(map(str, element.itertext()))
+
+
+def _append_before(element: Element, text: str) -> None:
+    if not text:
+        return
+    previous, parent = element.getprevious(), element.getparent()
+    if previous is not None:
+        previous.tail = (previous.tail or "") + text
+    elif parent is not None:
+        parent.text = (parent.text or "") + text

@@ -1,0 +1,12 @@
+"""The words of pages that extraction knows: `publishers/tables/page_words.toml`, read once."""
+
+from __future__ import annotations
+
+from aggregator.text.tables import read_table
+
+_TABLE = read_table("page_words")
+
+HIDDEN_CLASSES: frozenset[str] = frozenset(_TABLE["hidden"]["classes"])
+QUOTES: dict[str, tuple[str, str]] = {language: (marks[0], marks[1]) for language, marks in _TABLE["quotes"].items()}
+FURNITURE: frozenset[str] = frozenset(_TABLE["furniture"]["names"])
+BOXES: frozenset[str] = frozenset(_TABLE["furniture"]["boxes"])

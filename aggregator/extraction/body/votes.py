@@ -1,0 +1,82 @@
+"""What each extractor takes for the article, to be asked about a block. The text of a block is never theirs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aggregator.extraction.body.blocks import Block, letters_of
+
+_MIN_CONTAINED = 25  # letters from which a text may be part of a longer line; shorter ones must be a line
+_MIN_TOLERANT = 60  # letters from which a block may be found in pieces
+_MIN_PIECE = 20
+_PIECES_SHARE = 0.7  # of a block's letters that its pieces have to make up
+_END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
+
+
+class Opinion:
+    """What one extractor takes for the article.
+
+    `lines` are read when the opinion is first asked: an extractor that nobody needs does not run.
+    """
+
+    __slots__ = ("_read", "_source")
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._source = lines
+        self._read: tuple[Counter[str], str] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many letters it has."""
+        return len(self._letters()[1])
+
+    def has(self, letters: str) -> bool:
+        """Tell whether the text is in it: as a line, or, if it is long enough, as a part of its lines."""
+        lines, whole = self._read or self._letters()
+        return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
+
+    def has_pieces(self, letters: str, pieces: Sequence[str]) -> bool:
+        """Tell whether most of a text is in it, piece by piece: extractors drop words of inline elements."""
+        whole = (self._read or self._letters())[1]
+        return sum(len(piece) for piece in pieces if piece in whole) >= _PIECES_SHARE * len(letters)
+
+    def count(self, letters: str) -> int:
+        """Return how many lines are exactly this text."""
+        return self._letters()[0][letters]
+
+    def _letters(self) -> tuple[Counter[str], str]:
+        if self._read is None:
+            folded = [letters_of(line) for line in self._source]
+            self._read = Counter(folded), "".join(folded)
+        return self._read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinions:
+    """The extractors: trafilatura (set to rather take too much), readability, Resiliparse."""
+
+    recall: Opinion
+    readable: Opinion
+    plain: Opinion
+
+    @property
+    def size(self) -> int:
+        """How many letters the larger of the proposals has that are made of articles alone."""
+        return max(self.recall.size, self.readable.size)
+
+    def votes_for(self, block: Block) -> int:
+        """Return how many of the three have a block, 0 to 3."""
+        pieces = pieces_of(block.text) if len(block.letters) >= _MIN_TOLERANT else ()
+        return sum(_has(opinion, block.letters, pieces) for opinion in (self.recall, self.readable, self.plain))
+
+
+def _has(opinion: Opinion, letters: str, pieces: Sequence[str]) -> bool:
+    return opinion.has(letters) or (bool(pieces) and opinion.has_pieces(letters, pieces))
+
+
+def pieces_of(text: str) -> tuple[str, ...]:
+    """Return the longer pieces of a text between its punctuation marks, as letters."""
+    return tuple(letters for letters in map(letters_of, _END.split(text)) if len(letters) >= _MIN_PIECE)

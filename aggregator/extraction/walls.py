@@ -1,0 +1,206 @@
+"""Does a page stand in place of an article: an error, a bot check, a question for consent, a login, a paywall?
+
+Each answer needs evidence of two kinds: the words of such pages (`publishers/tables/wall_words.toml`), and markup, size
+or place. A word alone says nothing: news speak of cookies, robots and road number 404.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from aggregator.extraction.body.blocks import letters_of
+from aggregator.extraction.json_ld import text_of
+from aggregator.extraction.markup import Markup
+from aggregator.models.records import ExtractInput, Extraction
+from aggregator.text.tables import read_table
+from aggregator.text.words import count_unspaced, count_words
+
+_WORDS = read_table("wall_words")
+
+SHORT_WORDS = 200  # beyond it a text is an article whatever it says of cookies
+_TINY_WORDS = 110
+_FEW_WORDS, _DENSE = 60, 0.12  # a notice of hardly anything but these words
+_TITLE_PARTS = re.compile(r"\s+[|–—·•:»«›-]+\s+|\s*[|｜]\s*|(?<=[!?…])\s+")
+_CODE = re.compile(r"(?<!\d)(?:40[0-9]|410|429|451|50[0-4]|52[0-6])(?!\d)")
+_CODE_ALONE = re.compile(
+    r"(?:^|[\s:：(])(?:http\s*)?(?:error\s*)?(?:40[0-9]|410|429|451|50[0-4]|52[0-6])[.)]?\s*$", re.I | re.M
+)
+_PASSWORD = re.compile(r"<input\b[^<>]{0,300}type\s*=\s*[\"']?password", re.IGNORECASE)
+_CONTROL = re.compile(r"<button\b|<input\b[^<>]{0,300}type\s*=\s*[\"']?(?:submit|button|checkbox)", re.IGNORECASE)
+_PARAGRAPH = re.compile(r"<p[\s>]", re.IGNORECASE)
+_CLASS = re.compile(r"\b(?:class|id)\s*=\s*[\"']([^\"'<>]{1,300})", re.IGNORECASE)
+_NOINDEX = re.compile(r"<meta\b[^<>]{0,200}\bnoindex\b", re.IGNORECASE)
+_PARTNERS = re.compile(r"\b[1-9]\d{1,3}\b")
+_SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "।", "؟", "”", '"', "»", ")", "’", "」", "』", "“")
+_END_OF_STUB = re.compile(r"(?:\.\.\.|…)[\])]?\s*$")
+_HANGUL = re.compile("[\uac00-\ud7af]")  # endings follow its words without a blank
+_NOISE = re.compile(
+    r"^(?:oops|sorry|uh oh|http|error|fehler|erreur|errore|erro|ошибка|错误|오류)?\W*\d{0,3}\W*", re.IGNORECASE
+)
+
+
+def folded(text: str) -> str:
+    """Return a text in small letters, single blanks, without punctuation, to be compared with the tables."""
+    return " ".join(re.sub(r"[^\w\s]", "", re.sub(r"[-–—/]", " ", text)).casefold().split())
+
+
+def _pattern(phrases: list[str], *, stems: bool = False) -> re.Pattern[str]:
+    """Return what finds any of the phrases as words, or, for `stems`, as beginnings of words."""
+    ends = "" if stems else r"(?!\w)"
+    parts = [(re.escape(folded(one)), count_unspaced(one) > 0 or bool(_HANGUL.search(one))) for one in phrases]
+    return re.compile("|".join(part if unspaced else rf"(?<!\w){part}{ends}" for part, unspaced in parts))
+
+
+_ERROR_TITLES = frozenset(map(letters_of, _WORDS["error"]["titles"]))
+_BOT_TITLES = frozenset(map(letters_of, _WORDS["bot"]["titles"]))
+_CONSENT_TITLES = frozenset(map(letters_of, _WORDS["consent"]["titles"]))
+_LOGIN_TITLES = _pattern(_WORDS["login"]["titles"])
+_BOT_WORDS = _pattern(_WORDS["bot"]["words"])
+_BOT_MARKUP = re.compile("|".join(map(re.escape, _WORDS["bot"]["markup"])), re.IGNORECASE)
+_BOT_FORMS = re.compile("|".join(map(re.escape, _WORDS["bot"]["forms"])), re.IGNORECASE)
+_COOKIES = _pattern(_WORDS["consent"]["cookies"], stems=True)
+_SUBJECTS = _pattern(_WORDS["consent"]["subjects"], stems=True)
+_CHOICES = _pattern(_WORDS["consent"]["choices"], stems=True)
+_LOGIN_PHRASES = _pattern(_WORDS["login"]["phrases"])
+_PAYWALL = _pattern(_WORDS["paywall"]["phrases"], stems=True)
+_PAYWALL_CLASSES = _pattern(_WORDS["paywall"]["classes"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that the single checks look at."""
+
+    content: Extraction
+    page: ExtractInput
+    markup: Markup
+
+    @cached_property
+    def words(self) -> int:
+        """How many words the body has."""
+        return count_words(self.content.body)
+
+    @cached_property
+    def said(self) -> str:
+        """Title and body, folded."""
+        return folded(f"{self.content.title}\n{self.content.body[:8000]}")
+
+    @cached_property
+    def title_parts(self) -> frozenset[str]:
+        """The parts of the title and the whole of it, as letters, without a code before them."""
+        parts = [*_TITLE_PARTS.split(self.content.title), self.content.title]
+        return frozenset(letters_of(_NOISE.sub("", part)) or letters_of(part) for part in parts) - {""}
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether the body is no more than a page of this kind has."""
+        return self.words < SHORT_WORDS
+
+    @property
+    def has_article(self) -> bool:
+        """Tell whether the page states an article in JSON-LD."""
+        return bool(self.markup.json_ld.article.get("headline"))
+
+
+def says_enough(evidence: Evidence) -> bool:
+    """Tell whether the page has all that its own articleBody or word count announces; news in brief is short."""
+    article = evidence.markup.json_ld.article
+    whole, count = letters_of(text_of(article.get("articleBody"))), str(article.get("wordCount") or "")
+    if whole:
+        return len(letters_of(evidence.content.body)) >= 0.9 * len(whole)
+    return count.isdecimal() and evidence.words >= 0.9 * int(count)
+
+
+def is_bot_check(evidence: Evidence) -> bool:
+    """The markup of a check and its words; or its whole headline over hardly any text."""
+    if evidence.words >= _TINY_WORDS or evidence.has_article:
+        return False
+    is_titled = not _BOT_TITLES.isdisjoint(evidence.title_parts)
+    if _BOT_MARKUP.search(evidence.markup.text):
+        return is_titled or bool(_BOT_WORDS.search(evidence.said))
+    if _BOT_FORMS.search(evidence.markup.text):
+        return (is_titled or bool(_BOT_WORDS.search(evidence.said))) and not _is_comment_form(evidence)
+    has_sign = (
+        evidence.words < 40
+        or bool(_NOINDEX.search(evidence.markup.text))
+        or bool(_CONTROL.search(evidence.markup.text))
+    )
+    return is_titled and has_sign
+
+
+def _is_comment_form(evidence: Evidence) -> bool:
+    return "<textarea" in evidence.markup.text.lower()
+
+
+def is_certain_wall(evidence: Evidence) -> bool:
+    """Tell whether the markup proves that there is no article: a bot check's own scripts around hardly any text."""
+    return is_bot_check(evidence) and bool(_BOT_MARKUP.search(evidence.markup.text))
+
+
+def is_consent_wall(evidence: Evidence) -> bool:
+    """A short text of cookies, of data or partners, and of a choice, that takes the headline or has the buttons."""
+    if not evidence.is_short or evidence.has_article:
+        return False
+    cookies = len(_COOKIES.findall(evidence.said))
+    subjects = len(set(_SUBJECTS.findall(evidence.said)))
+    choices = len(set(_CHOICES.findall(evidence.said)))
+    is_titled = not _CONSENT_TITLES.isdisjoint(evidence.title_parts)
+    if not (choices and (cookies or subjects >= 2)):
+        return False
+    density = (cookies + subjects + choices) / max(1, evidence.words)
+    if evidence.words < _FEW_WORDS and density >= _DENSE and min(cookies, 2) + subjects + choices >= 3:
+        return True
+    signs = (
+        is_titled + (cookies >= 2) + (subjects >= 2) + (choices >= 2) + bool(_PARTNERS.search(evidence.content.body))
+    )
+    return density >= 0.05 and signs >= 2 and (is_titled or bool(_CONTROL.search(evidence.markup.text)) or signs >= 4)
+
+
+def is_error_page(evidence: Evidence) -> bool:
+    """The whole headline, or a part that a separator cuts off, says so, over a short text; or there is a bare code."""
+    if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
+        return False
+    if not _ERROR_TITLES.isdisjoint(evidence.title_parts):
+        return True
+    codes = _CODE.findall(evidence.content.title)
+    is_bare = bool(codes) and len(letters_of(evidence.content.title)) <= 12
+    return is_bare or (bool(codes) and bool(_CODE_ALONE.search(evidence.content.body)))
+
+
+def is_login(evidence: Evidence) -> bool:
+    """A field for a password, and a headline or a line that belongs to it."""
+    if not evidence.is_short or not _PASSWORD.search(evidence.markup.text):
+        return False
+    title = folded(evidence.content.title)
+    return bool(_LOGIN_TITLES.match(title) and len(title.split()) <= 8) or bool(_LOGIN_PHRASES.search(evidence.said))
+
+
+def is_paywall_stub(evidence: Evidence) -> bool:
+    """A short text that names itself not free, or that breaks off where the page asks for a subscription."""
+    if not evidence.is_short or says_enough(evidence):
+        return False
+    free = evidence.markup.json_ld.article.get("isAccessibleForFree")
+    if free is False or text_of(free).lower() == "false":
+        return True
+    asks = _asks_for_subscription(evidence)
+    breaks_off = bool(_END_OF_STUB.search(evidence.content.body)) or not evidence.content.body.rstrip().endswith(
+        _SENTENCE_ENDS
+    )
+    boxes = any(_PAYWALL_CLASSES.search(_class_words(names)) for names in _CLASS.findall(evidence.markup.text))
+    return asks >= 2 or (asks >= 1 and (breaks_off or boxes))
+
+
+def _class_words(names: str) -> str:
+    return " ".join(re.findall(r"[a-z]+|[A-Z][a-z]+", names.replace("_", "-"))).lower()
+
+
+def _asks_for_subscription(evidence: Evidence) -> int:
+    """Return how many different requests stand in short lines at the end of the text, or below it."""
+    body = evidence.content.body.split("\n\n")
+    end = [line for line in body[-2:] if count_words(line) <= 40 and line is not body[0]]
+    known = letters_of(evidence.content.body)
+    below = [
+        line for line in evidence.content.text.splitlines()[-60:] if line.strip() and letters_of(line) not in known
+    ]
+    return len({phrase for line in (*end, *below) for phrase in _PAYWALL.findall(folded(line))})
