@@ -15,6 +15,7 @@ from random import Random
 
 from aggregator.clock import SystemClock
 from aggregator.config.files import FEEDS_FILE
+from aggregator.config.request_keys import request_rules
 from aggregator.config.settings import Config
 from aggregator.config.wiring import (
     Rules,
@@ -185,7 +186,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
     try:
         sync_feeds(store, config)
         raw_store = FileRawStore(raw_folder(config), clock)
-        fetcher = HttpFetcher(fetch_limits(config), clock)
+        fetcher = HttpFetcher(fetch_limits(config), clock, rules=request_rules(config, os.environ))
         poster = HttpPoster(fetch_limits(config), clock)
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         workers = pool or own_pool
@@ -236,7 +237,9 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
         logger.error("rule refused; the rules in force stay", extra={"reason": fault})
     rules = app.rules if rules.faults else rules
     report = sync_feeds(app.store, config)
-    fetcher = app.fetcher if config.http == app.config.http else HttpFetcher(fetch_limits(config), app.clock)
+    keys, fetcher = request_rules(config, os.environ), app.fetcher
+    if config.http != app.config.http or keys != fetcher.rules:
+        fetcher = HttpFetcher(fetch_limits(config), app.clock, rules=keys)
     context = _visit_context(config, app.clock, app.store, app.raw_store, rules, fetcher, app.pool)
     app.visits.reconfigure(
         context, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -119,14 +120,17 @@ def file_of_line(name: str, lines: str) -> bytes:
 def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
     """Ask for an address once, under the limits of the configuration."""
     from aggregator.clock import SystemClock
+    from aggregator.config.request_keys import request_rules
     from aggregator.config.wiring import fetch_limits
     from aggregator.http.fetch import HttpFetcher
     from aggregator.models.fetching import FetchRequest
 
     size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
-    fetcher = HttpFetcher(fetch_limits(config), SystemClock())
+    fetcher = HttpFetcher(fetch_limits(config), SystemClock(), rules=request_rules(config, os.environ))
     try:
-        return fetcher.fetch(FetchRequest(url=url, accept=accept, max_bytes=size, deadline=config.http.total_timeout))
+        feed = url if any(listed.url == url for listed in config.feeds) else ""
+        deadline = config.http.total_timeout
+        return fetcher.fetch(FetchRequest(url=url, accept=accept, feed=feed, max_bytes=size, deadline=deadline))
     finally:
         fetcher.close()
 

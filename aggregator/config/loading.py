@@ -19,12 +19,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from aggregator.config.files import FEEDS_FILE, read_text
+from aggregator.config.request_keys import request_rules
 from aggregator.config.secrets import read_secret
 from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, FeedSettings, quote, same_address
 from aggregator.errors import ConfigError
 from aggregator.redaction import mask
 
 _ENVIRONMENT_NAME: Final = re.compile(r"AGGREGATOR_(?P<section>[A-Z]+(?:_[A-Z]+)*?)__(?P<key>\w+)")
+
+
+_SECRET_KEYS: Final = frozenset({"secret", "password", "bearer", "headers", "cookies"})  # a secret may stand there
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
@@ -133,6 +137,7 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
     _check_duplicates(config.feeds, [place for _, place in listed])
     _check_files(config, path, places)
     _check_outputs(config, path, environ)
+    request_rules(config, environ)  # refuses a secret that is not there
     return config
 
 
@@ -230,7 +235,8 @@ def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, .
         return f"{where}: {_unknown_key(loc)}"
     if error["type"] == "missing":
         return f'{where}: is missing; write {loc[-1]} = "https://example.com/feed.xml"'
-    return f"{where}: {_shorten(mask(quote(error['input'])))} {_remedy(error, loc)}"
+    shown = "***" if _SECRET_KEYS & set(map(str, loc)) else _shorten(mask(quote(error["input"])))
+    return f"{where}: {shown} {_remedy(error, loc)}"
 
 
 def _unknown_key(loc: tuple[str | int, ...]) -> str:
@@ -257,6 +263,8 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
             return "is neither true nor false; write true or false, without quotes"
         case "tuple_type":
             return 'is not a list; write ["…", "…"]'
+        case "dict_type":
+            return 'is not a table; write { NAME = "env:NAME" }'
         case "literal_error":
             return f"is not known; write {context['expected'].replace(chr(39), chr(34))}"
         case "greater_than_equal":

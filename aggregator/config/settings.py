@@ -10,6 +10,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -121,6 +122,29 @@ def _check_header(value: str) -> str:
 def _check_reference(value: str) -> str:
     if value and not re.fullmatch(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
         raise ValueError('is no reference; secrets stand elsewhere: write "env:NAME" or "file:path"')
+    return value
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # the name of a header or cookie (RFC 9110, 5.6.2)
+_OF_THE_WIRE: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te"})
+_SECRET_NAME: Final = re.compile(r"auth|cookie|key|token|secret|passw", re.IGNORECASE)
+
+
+def _check_headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _TOKEN.fullmatch(name) or name.lower() in _OF_THE_WIRE:
+            raise ValueError(f"has {quote(name)}, which is no header of yours to set; remove it")
+        _check_header(text)
+        if _SECRET_NAME.search(name):
+            _check_reference(text)
+    return value
+
+
+def _check_cookies(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"has {quote(name)}, which is no name of a cookie; remove it")
+        _check_reference(text)
     return value
 
 
@@ -395,6 +419,30 @@ class FeedSettings(_Section):
     """false keeps what the feed carries and fetches no pages."""
     enabled: StrictBool = True
     """false pauses the feed and keeps what it has."""
+    headers: Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_headers)] = {}
+    """Headers of its requests; one that holds a secret as "env:NAME" or "file:path"."""
+    user_agent: Annotated[StrictStr, AfterValidator(_check_header)] = ""
+    """The User-Agent header of its requests; "" is that of [http]."""
+    username: Annotated[StrictStr, AfterValidator(_check_name)] = ""
+    """Name for HTTP Basic authentication."""
+    password: Annotated[StrictStr, AfterValidator(_check_reference)] = ""
+    """Password for HTTP Basic authentication, as "env:NAME" or "file:path"."""
+    bearer: Annotated[StrictStr, AfterValidator(_check_reference)] = ""
+    """Bearer token, as "env:NAME" or "file:path"."""
+    cookies: Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_cookies)] = {}
+    """Cookies of its requests, each as "env:NAME" or "file:path"."""
+    timeout: Timeout | None = None
+    """To connect, and between two bytes; absent: that of [http]."""
+    proxy: Annotated[StrictStr, AfterValidator(_check_proxy)] | None = None
+    """The HTTP proxy of its requests; "" is none, absent: that of [http]."""
+    insecure_tls: StrictBool = False
+    """true accepts any certificate of this feed's own server."""
+
+    @model_validator(mode="after")
+    def _has_one_credential(self) -> Self:
+        if self.bearer and (self.username or self.password):
+            raise ValueError("has a bearer token and a password; a request carries one of them: remove the other")
+        return self
 
 
 class OutputSettings(_Section):
@@ -479,7 +527,8 @@ class Config(_Section):
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Return the feeds in the order of the files; one that is listed twice alike comes once."""
         listed = (
-            Subscription(**{name: getattr(feed, name) for name in FeedSettings.model_fields}) for feed in self.feeds
+            Subscription(**{field.name: getattr(feed, field.name) for field in fields(Subscription)})
+            for feed in self.feeds
         )
         first: dict[str, Subscription] = {}
         for feed in listed:

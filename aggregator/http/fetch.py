@@ -9,6 +9,7 @@ import base64
 import http.client
 import re
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -27,6 +28,7 @@ from aggregator.http.endpoint import (
 )
 from aggregator.http.freshness import parse_freshness, parse_retry_after
 from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, NetworkError, Resolver, system_lookup
+from aggregator.http.request_keys import RequestKeys, RequestRules
 from aggregator.http.transport import Exchange, Route, Transport
 from aggregator.models.fetching import (
     Cause,
@@ -113,18 +115,21 @@ class HttpFetcher:
     """The port `Fetcher` over HTTP, for many threads. It keeps connections, but no cookies."""
 
     def __init__(
-        self, limits: FetchLimits, clock: Clock, *, lookup: Lookup = system_lookup, ca_file: str | None = None
+        self,
+        limits: FetchLimits,
+        clock: Clock,
+        *,
+        rules: RequestRules | None = None,
+        lookup: Lookup = system_lookup,
+        ca_file: str | None = None,
     ) -> None:
         self._limits = limits
         self._clock = clock
+        self.rules = rules or RequestRules()
         self._resolver = Resolver(lookup)
-        route = Route(
-            policy=AddressPolicy(allowed=limits.allow_private_networks),
-            resolver=self._resolver,
-            proxy=limits.proxy,
-            proxy_resolves=limits.proxy_resolves,
-        )
-        self._transport = Transport(route, pool_hosts=limits.pool_hosts, ca_file=ca_file)
+        self._ca_file = ca_file
+        self._transports: dict[tuple[object, ...], Transport] = {}
+        self._lock = threading.Lock()
 
     def fetch(self, request: FetchRequest) -> FetchResult:
         """Return the result of `request`. Whatever the server does, nothing is raised."""
@@ -161,8 +166,27 @@ class HttpFetcher:
 
     def close(self) -> None:
         """End the requests of other threads; close connections and resolver threads."""
-        self._transport.close()
+        with self._lock:
+            transports = list(self._transports.values())
+        for transport in transports:
+            transport.close()
         self._resolver.close()
+
+    def _transport_of(self, keys: RequestKeys) -> Transport:
+        """Return the connections for these keys: no two credentials share one."""
+        limits = self._limits
+        with self._lock:
+            if keys.pool not in self._transports:
+                route = Route(
+                    policy=AddressPolicy(allowed=limits.allow_private_networks),
+                    resolver=self._resolver,
+                    proxy=limits.proxy if keys.proxy is None else keys.proxy,
+                    proxy_resolves=limits.proxy_resolves,
+                )
+                self._transports[keys.pool] = Transport(
+                    route, pool_hosts=limits.pool_hosts, ca_file=self._ca_file, insecure=keys.insecure_tls
+                )
+            return self._transports[keys.pool]
 
     def _ask(self, trail: _Trail) -> _Answer:
         """Send one request. If the server had closed the kept connection, retry once on a new one.
@@ -184,17 +208,21 @@ class HttpFetcher:
         return Exchange(
             monotonic=self._clock.monotonic,
             deadline=trail.deadline,
-            patience=self._limits.timeout.total_seconds(),
+            patience=(self._keys(trail).timeout or self._limits.timeout).total_seconds(),
         )
+
+    def _keys(self, trail: _Trail) -> RequestKeys:
+        return self.rules.keys_for(trail.request.feed, trail.endpoint)
 
     def _max_bytes(self, request: FetchRequest) -> int:
         ours = self._limits.max_feed_bytes if request.accept == "feed" else self._limits.max_page_bytes
         return min(request.max_bytes, ours)
 
     def _exchange(self, trail: _Trail, exchange: Exchange) -> _Answer:
-        with self._transport.exchange(exchange):
+        transport = self._transport_of(self._keys(trail))
+        with transport.exchange(exchange):
             try:
-                response = self._transport.open(trail.endpoint, self._headers(trail))
+                response = transport.open(trail.endpoint, self._headers(trail))
             except FOREIGN as error:
                 raise translate_open(error, trail.endpoint) from error
             try:
@@ -206,13 +234,16 @@ class HttpFetcher:
                 response.release_conn()
 
     def _headers(self, trail: _Trail) -> dict[str, str]:
+        keys = self._keys(trail)
         headers = {
-            "User-Agent": self._limits.user_agent,
+            "User-Agent": keys.user_agent or self._limits.user_agent,
             "Accept": _ACCEPT[trail.request.accept],
             "Accept-Encoding": ACCEPT_ENCODING,
         }
         if trail.credentials is not None:
             headers["Authorization"] = "Basic " + base64.b64encode(trail.credentials).decode("ascii")
+        own = {name.lower() for name in keys.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in own} | dict(keys.headers)
         validators = _validators_for(trail)
         if validators.etag is not None and _SENDABLE.fullmatch(validators.etag):
             headers["If-None-Match"] = validators.etag

@@ -103,9 +103,9 @@ _current = _Current()
 class Transport:
     """The kept connections of all threads."""
 
-    def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None) -> None:
+    def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None, insecure: bool = False) -> None:
         self._route = route
-        self._adapter = _GuardedAdapter(pool_hosts, _trust(ca_file))
+        self._adapter = _GuardedAdapter(pool_hosts, _trust(ca_file, insecure=insecure))
         self._exchanges: set[Exchange] = set()
         self._closed = False
 
@@ -162,13 +162,19 @@ class Transport:
 
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
-def _trust(ca_file: str | None) -> ssl.SSLContext:
-    """Return the TLS settings: requests' certificates, and those of the system (a company's own authority)."""
+def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
+    """Return the TLS settings: requests' certificates, and those of the system (a company's own authority).
+
+    `insecure` accepts any certificate; the operator wrote it for one feed.
+    """
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     context.sslsocket_class = _BoundTLSSocket
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context
 
 

@@ -87,6 +87,7 @@ class FetchRequest:
     validators_of: str | None = None
     hops: tuple[Hop, ...] = ()
     follow_hosts: bool = True
+    feed: str = ""  # the address of the feed it is made for, as listed: its request keys go along to its own origin
     max_bytes: int
     deadline: timedelta
 

@@ -122,6 +122,7 @@ def fetch_feed(
         validators_of=state.validators_of,
         hops=state.pending_hops,
         follow_hosts=False,
+        feed=feed.url,
         max_bytes=settings.max_bytes,
         deadline=settings.deadline,
     )
