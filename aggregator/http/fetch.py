@@ -129,6 +129,7 @@ class HttpFetcher:
         self._resolver = Resolver(lookup)
         self._ca_file = ca_file
         self._transports: dict[tuple[object, ...], Transport] = {}
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def fetch(self, request: FetchRequest) -> FetchResult:
@@ -168,6 +169,7 @@ class HttpFetcher:
         """End the requests of other threads; close connections and resolver threads."""
         with self._lock:
             transports = list(self._transports.values())
+            self._is_closed = True
         for transport in transports:
             transport.close()
         self._resolver.close()
@@ -186,6 +188,8 @@ class HttpFetcher:
                 self._transports[keys.pool] = Transport(
                     route, pool_hosts=limits.pool_hosts, ca_file=self._ca_file, insecure=keys.insecure_tls
                 )
+                if self._is_closed:
+                    self._transports[keys.pool].close()
             return self._transports[keys.pool]
 
     def _ask(self, trail: _Trail) -> _Answer:
