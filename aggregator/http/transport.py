@@ -18,8 +18,9 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout, disable_warnings
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import InsecureRequestWarning
 from urllib3.response import BaseHTTPResponse
 
 from aggregator.http.endpoint import Endpoint
@@ -105,6 +106,8 @@ class Transport:
 
     def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None, insecure: bool = False) -> None:
         self._route = route
+        if insecure:  # what the operator wrote for a feed needs no warning at each request
+            disable_warnings(InsecureRequestWarning)
         self._adapter = _GuardedAdapter(pool_hosts, _trust(ca_file, insecure=insecure))
         self._exchanges: set[Exchange] = set()
         self._closed = False
