@@ -6,7 +6,7 @@ method answers `None` or `False`, and the caller stops (docs/architecture.md, "E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -340,6 +340,10 @@ class Corpus(Protocol):
 
 class Reports(Protocol):
     """What happened and why, for operators."""
+
+    def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
+        """Return the own titles of feeds without a name in the configuration, by address."""
+        ...
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
         """Return what was decided about these addresses and keys, oldest first."""

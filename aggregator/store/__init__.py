@@ -137,6 +137,10 @@ class SqlStore(Store):
     def feeds(self, *, enabled_only: bool = True) -> tuple[Feed, ...]:
         return self._db.read(lambda tx: feeds.list_feeds(tx, enabled_only))
 
+    def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
+        """Return the own titles of feeds without a name in the configuration, by address."""
+        return self._db.read(lambda tx: feeds.titles_of(tx, urls))
+
     def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
         self._db.write(lambda tx: feeds.make_due(tx, feed_ids, at))
 

@@ -93,7 +93,8 @@ def _add_articles(router: APIRouter, site: Site) -> None:
         wanted = replace(wanted, limit=_ARTICLES_A_PAGE)
         page = find(site, wanted)
         more = query_string(wanted, after=page.next) if page.next else ""
-        return render("articles.html", wanted=wanted, page=page, more=more, start=query_string(wanted))
+        titles = site.store.feed_titles({one.article.feed for one in page.found})
+        return render("articles.html", wanted=wanted, page=page, more=more, start=query_string(wanted), titles=titles)
 
     @router.get("/articles/{article_id}")
     def article(article_id: str) -> Response:
@@ -114,4 +115,7 @@ def _add_articles(router: APIRouter, site: Site) -> None:
             duplicates=duplicates,
             merged=[one for one in trace.articles if one.merged_into == found.id],
             trace=trace,
+            titles=site.store.feed_titles(
+                {*found.feeds, *(one.feed for one in duplicates), *(one.feed for one in trace.entries)}
+            ),
         )

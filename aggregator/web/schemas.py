@@ -17,6 +17,15 @@ class LeadImage(BaseModel):
     credit: str
 
 
+class Enclosure(BaseModel):
+    """A file that an entry carries."""
+
+    url: str
+    type: str = Field(description="media type; may be empty")
+    length: int | None = Field(description="bytes")
+    duration: int | None = Field(description="seconds")
+
+
 class Extractor(BaseModel):
     """What extracted a text."""
 
@@ -43,6 +52,8 @@ class Article(BaseModel):
     text: str = Field(description="envelope and text in the seed format")
     body: str = Field(description="the article alone: paragraphs separated by a blank line")
     word_count: int = Field(description="words of the body; in scripts without blanks two signs count as one")
+    categories: list[str] = Field(description="what the publisher files it under")
+    enclosures: list[Enclosure]
     lead_image: LeadImage | None
     extractor: Extractor
     change_seq: int | None = Field(description="the number of its last change")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -185,6 +185,14 @@ _change: Final = (
     )
 )
 _disable: Final = update(feeds).where(feeds.c.id == bindparam("feed")).values(enabled=False)
+
+
+_titles: Final = select(feeds.c.url, feeds.c.title).where(any_of(feeds.c.url), feeds.c.name == "", feeds.c.title != "")
+
+
+def titles_of(tx: Transaction, urls: Collection[str]) -> dict[str, str]:
+    """Return the own titles of feeds without a name in the configuration, by address."""
+    return {row.url: row.title for row in tx.all_of(_titles, urls)}
 
 
 def sync_feeds(

@@ -20,7 +20,7 @@ from aggregator.errors import ConfigError, PortError, StorageError
 from aggregator.feeds.parse import parse_feed
 from aggregator.identity.evidence import Edge
 from aggregator.models.fetching import Cause
-from aggregator.models.records import Article, EvidenceKind, FeedId, FeedStatus, Key
+from aggregator.models.records import Article, EvidenceKind, FeedId, FeedStatus, Key, Subscription
 from aggregator.monitoring.metrics import Metrics
 from aggregator.ports.store import Store
 from aggregator.schedule.due_times import NEVER
@@ -273,6 +273,21 @@ def test_articles_are_listed_page_by_page_and_searched(site: Site, store: SqlSto
     assert f'value="{word}"' in page
     assert f"<mark>{word}</mark>" in page
     assert "1 article, best match first" in page
+
+
+def test_a_feed_without_a_name_is_called_by_its_own_title(site: Site, store: SqlStore) -> None:
+    (article,) = fill(store, 1)
+    feed = store.feeds()[0]
+    record = poll_record(feed, at=store.now())
+    held = claim(store, feed.host)
+    assert store.record_poll(held, replace(record, state=replace(record.state, title="The <Daily>")))
+    store.release(held)
+    for path in ("/articles", f"/articles/{article.id}"):
+        shown = etree.HTML(site.get(path).text)
+        assert "The <Daily>" in shown.xpath("//bdi/text()"), path
+        assert A not in shown.xpath("//bdi/text()"), path
+    store.sync_feeds([Subscription(url=A, name="Daily")], "named", store.now())
+    assert "Daily" in etree.HTML(site.get("/articles").text).xpath("//bdi/text()")
 
 
 def test_all_that_was_asked_for_stands_in_the_address_of_the_next_page(site: Site, store: SqlStore) -> None:
