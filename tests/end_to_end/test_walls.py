@@ -151,6 +151,23 @@ def test_a_wall_in_front_of_published_articles_changes_none(world: World) -> Non
         assert [(one.id, one.content.title, one.content.text, one.revision) for one in world.articles] == before
 
 
+def test_a_wall_on_another_host_is_no_article_either(world: World) -> None:
+    head, text = TEXTS["subscription"]
+    titles = (TITLES[0], TITLES[10], TITLES[1], TITLES[11])
+    links = [f"/a/{n}" for n in range(4)]
+    with Site() as site, Site(host="127.0.0.2") as login:
+        site.feed = answering(rss(*(item(link, title=title) for link, title in zip(links, titles, strict=True))))
+        login.paths["/login-page"] = answering(html_page(head, f"<p>{text}</p>"), HTML)
+        site.paths |= {link: lambda peer: peer.redirect(login.url("/login-page")) for link in links}
+        world.follow(site.url())
+        world.run()
+        assert world.articles == []
+        for n, link in enumerate(links):
+            site.paths[link] = answering(html_page(titles[n], story(link)), HTML)
+        world.run(after=8)
+        assert collected(world) == sorted(titles)
+
+
 # --- no walls ---------------------------------------------------------------------------------------------------------
 
 

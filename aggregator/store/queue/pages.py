@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, or_, select, update
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
 from aggregator.identity.own_entries import can_stand_in
+from aggregator.identity.walls import is_wall
 from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.records import ArticleId, HostId, Identity, Key, Page, PageFailed, PageId, PagePart, RawResponse
 from aggregator.ports.run_scope import RunScope
@@ -26,6 +28,7 @@ from aggregator.store.identity.partition import note_edges, note_urls, point, re
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lock_hosts, lower_pages_due
 from aggregator.store.queue.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
 from aggregator.store.queue.responses import keep_raw
+from aggregator.urls import host_of
 
 # --- what is due ------------------------------------------------------------------------------------------------------
 
@@ -288,6 +291,30 @@ _settle: Final = (
 )
 
 
+_led_there: Final = (
+    select(pages.c.id, pages.c.url, entries.c.title)
+    .join(entries, entries.c.page_id == pages.c.id)
+    .where(or_(pages.c.id == bindparam("page"), pages.c.article_id == bindparam("article")))
+    .order_by(pages.c.id)
+    .limit(50)
+)
+_announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("hashed"))
+
+
+def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: ArticleId) -> bool:
+    """Tell whether the known target may be a wall: it is fetched then, so that its text can be compared.
+
+    No feed announces it, and other entries of the page's host, with other titles, led there.
+    """
+    if target.key is not None and tx.first(_announced, {"hashed": key_hash(target.key)}) is not None:
+        return False
+    titles: dict[int, set[str]] = defaultdict(set)
+    for row in tx.all(_led_there, {"page": page.id, "article": article}):
+        if host_of(row.url) == host_of(page.url):
+            titles[row.id].add(row.title)
+    return is_wall(titles.values())
+
+
 def record_handover(
     tx: Transaction,
     claim: Claim,
@@ -311,7 +338,7 @@ def record_handover(
     hashes.append(key_hash(target.url))
     known = resolve(tx, hashes)
     article = next((known[hashed] for hashed in hashes if hashed in known), None)
-    if article is not None and page.article_id is None:
+    if article is not None and page.article_id is None and not _may_be_wall(tx, page, target, article):
         tx.run(_settle, {"page": page.id, "article": article, "new_hops": dump_hops(hops)})
         note_urls(tx, [target], now)
         point(tx, {key_hash(page.url): article}, move=False)
