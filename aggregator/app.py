@@ -83,9 +83,9 @@ class App:
         self.visits.request_stop()
         self.clock.wake()
 
-    def publish(self, wait: timedelta = timedelta(0)) -> Published:
-        """Bring the outputs up to date."""
-        return publish(self.store, self.sinks, wait=wait)
+    def publish(self, wait: timedelta = timedelta(0), stopping: Callable[[], bool] = lambda: False) -> Published:
+        """Bring the outputs up to date, until `stopping` between two batches."""
+        return publish(self.store, self.sinks, wait=wait, stopping=stopping)
 
     def take_over(self) -> None:
         """Give back what dead processes held; heed a clock that went back."""

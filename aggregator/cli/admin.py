@@ -48,12 +48,15 @@ def init_config(ctx: click.Context, path: Path | None) -> None:
     from os import environ
 
     from aggregator.config.initial import default_place, write_initial
+    from aggregator.config.loading import find_config
 
     named = path or ctx.ensure_object(Options).config
     target = named or default_place(environ)
     data = write_initial(target, environ)
     option = "" if named is None else f" --config {target}"
     print(printable(f"wrote {target}; the data goes to {data}"))
+    if named is None and (first := find_config(environ)) != target:
+        say(f"{first} is found before it; go elsewhere, or name the file with --config FILE")
     print(
         f"next: set [http] contact in it to an address of yours, then\n"
         f"  aggregator feeds add https://www.example.org/{option}\n"

@@ -70,7 +70,7 @@ def failure_lines(feeds: Sequence[Feed], pages: Sequence[tuple[str, str, str]], 
     ]
     for lines, what in (
         (failed, "feed"),
-        ([f"page failed: {url}: {cause} {text}" for url, cause, text in pages], "page"),
+        ([f"page failed: {url}: {cause} {text}".rstrip() for url, cause, text in pages], "page"),
     ):
         yield from lines[:_SHOWN]
         if len(lines) > _SHOWN:

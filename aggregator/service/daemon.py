@@ -42,6 +42,7 @@ _REKEY_SHARE = timedelta(seconds=10)
 _TAKE_OVER_EVERY = 30  # ticks
 _SWEEP_EVERY = 86_400.0  # seconds between two looks at every file
 _TICK_ALIVE = 30.0  # seconds after which a tick that did not come counts as stopped
+_LAST_PUBLISH = 2.0  # seconds at the stop
 _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
 
@@ -82,6 +83,8 @@ class Service:
         self._ended = threading.Event()
         self._reload_wanted = threading.Event()
         self._read = self._seen = signature(app.config)  # of the files: as last read, as last looked at
+        self._stop_by = 0.0
+        self._publishing = threading.Lock()
         self._pause_reason = ""
         self._latest = app.clock.now()
         self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
@@ -196,9 +199,14 @@ class Service:
         self._scheduler.shutdown(wait=False)
         self._engine.stop()
         self._extraction.join(timeout=2)
+        self._stop_by = time.monotonic() + _LAST_PUBLISH
         self._publish()
         self._followers.stop()
         logger.info("stopped")
+
+    def _is_over(self) -> bool:
+        """Whether publishing ends with the batch in hand: at the stop it has a few seconds, the rest waits."""
+        return self._ended.is_set() and time.monotonic() > self._stop_by
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
@@ -274,8 +282,12 @@ class Service:
         return visiting and self._extraction.is_alive()
 
     def _publish(self) -> None:
+        with self._publishing:  # at the stop a publishing under way ends first
+            self._publish_now()
+
+    def _publish_now(self) -> None:
         try:
-            self._published += self.app.publish().delivered
+            self._published += self.app.publish(stopping=self._is_over).delivered
         except (StorageError, OSError) as error:
             logger.warning("not published; tried again in a few seconds", extra={"reason": str(error)})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +16,31 @@ def write_durably(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step that survives a crash; folders are made."""
     with replaced_file(path) as file:
         file.write(data)
+
+
+def write_many_durably(files: Mapping[Path, bytes]) -> None:
+    """Replace each path by its data: all are written, all synced, all renamed, then each folder is synced once.
+
+    A file system writes its log for the first of many syncs, and the others find their data there: several times the
+    files of one after the other. Each file is complete or absent; after a crash some may be there and others not.
+    """
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in files}
+    folders = sorted({path.parent for path in files})
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        for path, data in files.items():
+            temporary[path].write_bytes(data)
+        for path in files:
+            _sync(temporary[path], os.O_RDONLY)
+        for path in files:
+            temporary[path].replace(path)
+    except BaseException:
+        for path in files:
+            temporary[path].unlink(missing_ok=True)
+        raise
+    for folder in folders:
+        sync_folder(folder)
 
 
 @contextmanager
@@ -37,7 +62,11 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
 
 def sync_folder(folder: Path) -> None:
     """Make names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

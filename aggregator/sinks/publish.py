@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,10 +24,17 @@ class Published:
     delivered: int = 0
 
 
-def publish(store: Store, sinks: Sequence[Sink], *, wait: timedelta = timedelta(0)) -> Published:
+def publish(
+    store: Store,
+    sinks: Sequence[Sink],
+    *,
+    wait: timedelta = timedelta(0),
+    stopping: Callable[[], bool] = lambda: False,
+) -> Published:
     """Number what is new and bring each sink up to date.
 
-    The cursor of a sink moves after its files are durable, so a crash repeats a delivery and never skips one.
+    The cursor of a sink moves after its files are durable, so a crash repeats a delivery and never skips one. Between
+    two batches `stopping` may end it: the rest is delivered the next time.
 
     Raises:
         OSError: a sink could not be written; its cursor stays where it was.
@@ -36,16 +43,16 @@ def publish(store: Store, sinks: Sequence[Sink], *, wait: timedelta = timedelta(
         if not held:
             return Published(held=False)
         numbered = store.number_changes()
-        delivered = sum(_bring_up_to_date(store, sink) for sink in sinks)
+        delivered = sum(_bring_up_to_date(store, sink, stopping) for sink in sinks)
     if numbered or delivered:
         logger.info("published", extra={"numbered": numbered, "delivered": delivered})
     return Published(held=True, numbered=numbered, delivered=delivered)
 
 
-def _bring_up_to_date(store: Store, sink: Sink) -> int:
+def _bring_up_to_date(store: Store, sink: Sink, stopping: Callable[[], bool]) -> int:
     cursor = store.delivered(sink.name, sink.folder)
     count = 0
-    while changes := store.changes_after(cursor, _BATCH):
+    while not stopping() and (changes := store.changes_after(cursor, _BATCH)):
         sink.deliver(changes)
         cursor = changes[-1].seq
         store.set_delivered(sink.name, sink.folder, cursor)

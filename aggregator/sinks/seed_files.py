@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aggregator.models.records import ArticleId
 from aggregator.ports.readings import Change
-from aggregator.sinks.files import folder_id, write_durably
+from aggregator.sinks.files import folder_id, write_many_durably
 from aggregator.text.seed_format import render_file
 
 _OUR_NAME = re.compile(r"(?P<number>\d{3,})_(?P<id>[0-9a-f]{16})\.txt\Z")
@@ -35,6 +35,7 @@ class SeedFiles:
 
         Several changes of one article lead to one file, so only its last one is acted on.
         """
+        files: dict[Path, bytes] = {}
         for change in {change.article_id: change for change in changes}.values():
             if change.number is None:
                 continue
@@ -44,7 +45,8 @@ class SeedFiles:
             else:
                 data = render_file(change.article.content.text, change.article.content.date).encode("utf-8")
                 if not path.exists() or path.read_bytes() != data:
-                    write_durably(path, data)
+                    files[path] = data
+        write_many_durably(files)
 
     def path_of(self, day: str, number: int, article_id: ArticleId) -> Path:
         """Return where an article's file lies; names come from our ids alone."""

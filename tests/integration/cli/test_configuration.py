@@ -258,6 +258,12 @@ def test_the_first_file_is_found_by_every_command(home: Path, tmp_path: Path) ->
     assert call("config", "init", folder=tmp_path).status == 2
 
 
+def test_a_file_that_is_found_first_is_named(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    write(tmp_path / "config/aggregator.toml")
+    assert "config/aggregator.toml is found before it" in call("config", "init", folder=tmp_path).err
+
+
 def test_a_file_of_a_project_has_its_data_beside_it(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "news/my.toml"
     called = call("config", "init", "--path", path)

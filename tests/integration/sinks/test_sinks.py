@@ -20,7 +20,7 @@ from aggregator.models.records import (
 )
 from aggregator.ports.readings import Change
 from aggregator.sinks.export import write_jsonl, write_text, write_text_files
-from aggregator.sinks.files import folder_id, replaced_file, write_durably
+from aggregator.sinks.files import folder_id, replaced_file, write_durably, write_many_durably
 from aggregator.sinks.parquet import typed, write_parquet
 from aggregator.sinks.records import article_record, change_record
 from aggregator.sinks.seed_files import SeedFiles
@@ -53,6 +53,17 @@ def test_an_article_becomes_its_file_and_a_tombstone_removes_it(tmp_path: Path) 
     sink.deliver([change(None, seq=4)])
     sink.deliver([change(None, seq=4)])
     assert not path.exists()
+
+
+def test_many_files_are_there_or_none_is(tmp_path: Path) -> None:
+    files = {tmp_path / "a" / "1.txt": b"1", tmp_path / "b" / "2.txt": b"2"}
+    write_many_durably(files)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.txt")} == files
+    (tmp_path / "b" / "3.txt").mkdir()
+    with pytest.raises(OSError, match=r"3\.txt"):
+        write_many_durably({tmp_path / "b" / "3.txt": b"3", tmp_path / "a" / "1.txt": b"other"})
+    assert (tmp_path / "a" / "1.txt").read_bytes() == b"1"
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_the_last_of_several_changes_counts(tmp_path: Path) -> None:

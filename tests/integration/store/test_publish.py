@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from aggregator.identity.identify import article_id
 from aggregator.models.records import FetchedPage, Key, Subscription
 from aggregator.ports.readings import ArticleFilter, ArticleSearch
 from aggregator.ports.store_records import ArticleRecorded
+from aggregator.sinks.publish import publish
+from aggregator.sinks.seed_files import SeedFiles
 from aggregator.store import SqlStore, open_store
 from aggregator.store.db.schema import HEAD
 from tests.support.stores import (
@@ -375,3 +378,15 @@ def test_many_entries_in_one_poll(store: SqlStore, many: int) -> None:
     poll(store, feed, *(sighting(n) for n in range(many)))
     assert (store.counts().entries, store.counts().pages_due) == (many, many)
     assert len(store.scope_due(START).pages) == many
+
+
+# --- bringing sinks up to date ----------------------------------------------------------------------------------------
+
+
+def test_a_stop_leaves_the_rest_to_the_next_publishing(store: SqlStore, tmp_path: Path) -> None:
+    fill(store, 1)
+    sink = SeedFiles(tmp_path)
+    stopped = publish(store, (sink,), stopping=lambda: True)
+    assert (stopped.held, stopped.delivered, list(tmp_path.rglob("*.txt"))) == (True, 0, [])
+    assert publish(store, (sink,)).delivered == 1
+    assert len(list(tmp_path.rglob("*.txt"))) == 1
