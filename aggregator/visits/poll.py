@@ -184,7 +184,9 @@ def decide(
             record = _fetched(answer, result, content, first_seen, terms)
         case _ as never:
             assert_never(never)
-    return replace(record, outcome=replace(record.outcome, unconditional=answer.unconditional))
+    if answer.unconditional:
+        return replace(record, outcome=replace(record.outcome, unconditional=True))
+    return record
 
 
 def _moving(feed: Feed, result: Redirected, now: datetime) -> PollRecord:
@@ -221,8 +223,14 @@ def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
         etag=result.validators.etag or before.etag,
         last_modified=result.validators.last_modified or before.last_modified,
     )
-    state = _adopt(_arrived(feed.state), feed, result.hops, terms.now)
-    return _success(feed, replace(state, validators=validators, fresh_for=result.fresh_for), result, terms)
+    state = replace(
+        _adopt(feed.state, feed, result.hops, terms.now),
+        pending_target=None,
+        pending_hops=(),
+        validators=validators,
+        fresh_for=result.fresh_for,
+    )
+    return _success(feed, state, result, terms)
 
 
 def _fetched(
