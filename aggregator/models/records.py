@@ -200,7 +200,7 @@ class FeedState:
     gap_at: datetime | None = None  # when entries were lost last
     gap_interval: timedelta | None = None  # the longest interval then allowed; it doubles each day
     filling: GapFill | None = None
-    entry_ids: str = ""  # the feed's own ids do not hold: what entries are told apart by instead, e.g. "link"
+    entry_ids: str = ""  # what tells entries apart when the feed's own ids change, e.g. "link"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,14 +270,14 @@ class PageFailed:
 class PagePart:
     """A further page of an article that is spread over several; `number` counts from 2.
 
-    `raw` None: it is still to be asked for, or was asked for in vain (`failed`), or its bytes are gone.
+    `raw` None: it is still to be fetched, or the fetch failed (`failed`), or its bytes are gone.
     """
 
     number: int
     url: str
     raw: RawResponse | None = None
     failed: PageFailed | None = None
-    tries: int = 0  # in vain, in a row
+    tries: int = 0  # failed fetches in a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ class Queue(Protocol):
         ...
 
     def read_fact(self, name: str) -> str | None:
-        """Return what was kept under this name; None: nothing."""
+        """Return the fact kept under this name; None: there is none."""
         ...
 
     def write_fact(self, name: str, value: str) -> None:
@@ -103,7 +103,7 @@ class Queue(Protocol):
         ...
 
     def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
-        """Return what is due at `at`: feeds (of those named), pages, pages to extract; and their hosts."""
+        """Return the work due at `at`: feeds (of those named), pages, pages to extract; and their hosts."""
         ...
 
     def claim_hosts(
@@ -120,7 +120,7 @@ class Queue(Protocol):
         ...
 
     def renew(self, claim: Claim, lease: timedelta) -> bool:
-        """Start the lease anew; False: the claim is lost."""
+        """Renew the lease; False: the claim is lost."""
         ...
 
     def release(
@@ -208,7 +208,7 @@ class Queue(Protocol):
         ...
 
     def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
-        """Keep what robots.txt said."""
+        """Save the host's robots.txt record."""
         ...
 
     def waiting_for_extraction(self) -> int:
@@ -226,7 +226,7 @@ class Queue(Protocol):
         ...
 
     def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
-        """Start the lease of an extraction anew; False: it is lost."""
+        """Renew the lease of an extraction; False: it is lost."""
         ...
 
     def give_back_page(self, page: FetchedPage) -> None:

@@ -156,7 +156,7 @@ class SqlStore(Store):
         return self._db.write(lambda tx: hosts.claim_host(tx, host, lease))
 
     def resume(self, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
-        """Go on under a claim that another process made; None: it is not the current one."""
+        """Take over a queued claim; return None if its token is stale."""
         return self._db.write(lambda tx: hosts.resume_claim(tx, host_id, token, lease))
 
     def renew(self, claim: Claim, lease: timedelta) -> bool:
@@ -212,7 +212,7 @@ class SqlStore(Store):
         return self._db.write(lambda tx: fleet.fill_queue(tx, queue, threads, lease, pages))
 
     def leave_fleet(self) -> None:
-        """Be no member of the fleet any more."""
+        """Leave the fleet."""
         self._db.write(fleet.leave_fleet)
 
     # --- outcomes of a visit ------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ _new_changes: Final = (
             articles.c.day.is_(None),
             articles.c.merged_into.is_(None),
             articles.c.forgotten_at.is_(None),
-        ).label("is_homeless"),
+        ).label("is_unnumbered"),
     )
     .outerjoin(articles, articles.c.id == changes.c.article_id)
     .where(changes.c.change_seq.is_(None))
@@ -44,7 +44,7 @@ _new_changes: Final = (
 _last_seq: Final = select(func.coalesce(func.max(changes.c.change_seq), 0))
 _number: Final = update(changes).where(changes.c.id == bindparam("change")).values(change_seq=bindparam("seq"))
 _last_change: Final = update(articles).where(articles.c.n == bindparam("article")).values(change_seq=bindparam("seq"))
-_house: Final = _last_change.values(day=bindparam("of_day"), number=bindparam("nnn"))
+_numbered: Final = _last_change.values(day=bindparam("of_day"), number=bindparam("nnn"))
 _next_numbers: Final = select(days).where(any_of(days.c.day))
 
 
@@ -59,24 +59,26 @@ def number_changes(tx: Transaction) -> int:
     seq = tx.run(_last_seq).scalar_one()
     tx.run_all(_number, [{"change": row.id, "seq": number} for number, row in enumerate(new, start=seq + 1)])
     last = {row.n: number for number, row in enumerate(new, start=seq + 1) if row.n is not None}
-    homeless = {row.n: _day(row.first_seen) for row in new if row.is_homeless}
-    rooms = _rooms(tx, homeless)
-    tx.run_all(_last_change, [{"article": n, "seq": number} for n, number in last.items() if n not in rooms])
-    tx.run_all(_house, [{"article": n, "seq": last[n], "of_day": homeless[n], "nnn": nnn} for n, nnn in rooms.items()])
+    unnumbered = {row.n: _day(row.first_seen) for row in new if row.is_unnumbered}
+    numbers = _assign_numbers(tx, unnumbered)
+    tx.run_all(_last_change, [{"article": n, "seq": number} for n, number in last.items() if n not in numbers])
+    tx.run_all(
+        _numbered, [{"article": n, "seq": last[n], "of_day": unnumbered[n], "nnn": nnn} for n, nnn in numbers.items()]
+    )
     return len(new)
 
 
-def _rooms(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
-    """Take a number within its day for each article row."""
+def _assign_numbers(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
+    """Assign each article row the next number of its day."""
     free = {row.day: row.next_number for row in tx.all_of(_next_numbers, days_of.values())}
     next_numbers: dict[str, int] = defaultdict(int, free)
-    rooms: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     for n, day in days_of.items():
-        rooms[n] = next_numbers[day]
+        numbers[n] = next_numbers[day]
         next_numbers[day] += 1
     counted = [{"day": day, "next_number": number} for day, number in next_numbers.items()]
     tx.run_all(_count(tx.dialect.name), counted)
-    return rooms
+    return numbers
 
 
 @cache

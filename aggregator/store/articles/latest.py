@@ -1,4 +1,4 @@
-"""The newest articles: for whoever looks at the corpus instead of following it."""
+"""The newest articles, for pages that show the corpus."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ page_parts = Table(
     Column("content_hash", Text),  # null: still to be fetched
     Column("cause", Text),
     Column("detail", Text, nullable=False, server_default=""),
-    Column("tries", Integer, nullable=False, server_default="0"),  # in vain, in a row
+    Column("tries", Integer, nullable=False, server_default="0"),  # failed fetches in a row
     sqlite_with_rowid=False,
 )
 

@@ -233,9 +233,9 @@ def repartition(
     found, edges = _component(tx, keys)
     by_key = {Key(row.key): row for row in tx.all_of(_owners, map(key_hash, found))}
     if not edges:  # no evidence: each key is on its own
-        nobodys = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
+        unowned = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
         own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
-        _settle(tx, own, nobodys, at, by_key, unannounced)
+        _settle(tx, own, unowned, at, by_key, unannounced)
         return own
     doubtful = contested(tx, edges, by_key)
     judgement = judge(_facts(by_key), edges - doubtful)

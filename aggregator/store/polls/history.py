@@ -1,4 +1,4 @@
-"""What every poll leaves with its feed: the state, a row of history, gaps; and the polls that leave nothing else."""
+"""Feed state, poll history and gaps; a fast path for polls that bring no entries."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
     }
 
 
-# --- polls that bring nothing -----------------------------------------------------------------------------------------
+# --- polls that bring no entries --------------------------------------------------------------------------------------
 
 
 def is_bare(claim: Claim, record: PollRecord) -> bool:
@@ -126,7 +126,10 @@ def is_bare(claim: Claim, record: PollRecord) -> bool:
 
 
 def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]]) -> tuple[PollRecorded | None, ...]:
-    """Save the outcomes of bare polls of any hosts, in as many statements as for one; None: that claim is lost."""
+    """Save unchanged and failed polls of any hosts in as many statements as one of them: the path of most polls.
+
+    None: that claim is lost. `record_polls` would give the same.
+    """
     tokens = lock_hosts(tx, (claim.host_id for claim, _ in bare))
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]
     held = [one for one, current in zip(bare, is_held, strict=True) if current]
@@ -135,7 +138,7 @@ def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]])
 
 
 def nothing_new(claim: Claim) -> PollRecorded:
-    """Return what a poll without entries gives."""
+    """Return the outcome of a poll without entries."""
     return PollRecorded(entries_new=0, entries_changed=0, new_pages=(), host_id=claim.host_id, known=0)
 
 

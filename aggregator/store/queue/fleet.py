@@ -92,7 +92,7 @@ def _member(value: str) -> tuple[int, datetime]:
 
 
 def leave_fleet(tx: Transaction) -> None:
-    """Be no member any more."""
+    """Leave the fleet."""
     tx.run(_forget, {"gone": f"{_MEMBER}{tx.owner}"})
 
 

@@ -172,7 +172,7 @@ def _claim(tx: Transaction, host_id: HostId, lease: timedelta) -> Claim:
 
 
 def resume_claim(tx: Transaction, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
-    """Go on under a claim that another process made, with a new token; None: `token` is not the current one.
+    """Take over a queued claim with a new token; return None if `token` is stale.
 
     So of two that try only one goes on, and a claim that waited for longer than its lease is as good as any, unless
     the host was claimed anew.
