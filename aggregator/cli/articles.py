@@ -91,12 +91,12 @@ def _row(article: Article, quality: bool) -> list[str]:
     ),
 )
 @click.argument("id_or_url")
-@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to show.")
+@click.option("--text", type=click.Choice(["seed", "body", "markdown"]), default="seed", help="Which text to show.")
 @click.option("--revisions", is_flag=True, help="Show how the text changed, as unified diffs.")
 @click.option("--json", "as_json", is_flag=True, help="The record as one JSON object.")
 @click.pass_context
 def show_article(
-    ctx: click.Context, id_or_url: str, text: Literal["seed", "body"], revisions: bool, as_json: bool
+    ctx: click.Context, id_or_url: str, text: Literal["seed", "body", "markdown"], revisions: bool, as_json: bool
 ) -> None:
     """Show one article, by id or by any of its addresses.
 

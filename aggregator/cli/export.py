@@ -46,7 +46,7 @@ _CHANGES_AT_ONCE = 200
     help="Records, texts, Markdown, Parquet, raw pages; FOLDER takes several.  [default: jsonl]",
 )
 @click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="File, or folder for txt; else stdout.")
-@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to write.")
+@click.option("--text", type=click.Choice(["seed", "body", "markdown"]), default="seed", help="Which text to write.")
 @click.option("--since", metavar="TIME", help="First seen at or after this ISO 8601 time or day (UTC).")
 @click.option("--until", metavar="TIME", help="First seen before this ISO 8601 time or day (UTC).")
 @click.option("--feed", default="", metavar="NAME_OR_URL", help="Only articles that this feed announced.")
@@ -67,7 +67,7 @@ def export(
     folder: Path | None,
     formats: tuple[Format, ...],
     out: Path | None,
-    text: Literal["seed", "body"],
+    text: Literal["seed", "body", "markdown"],
     since: str | None,
     until: str | None,
     feed: str,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _AHEAD = 4  # pages handed to each worker before the first result is waited for
 
 Mode = Literal["standard", "thorough"]
-TextChoice = Literal["seed", "body"]
+TextChoice = Literal["seed", "body", "markdown"]
 Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
 
 
@@ -53,7 +53,7 @@ class Wishes:
 @click.argument("source", metavar="[FILE_OR_URL]", required=False)
 @click.option("--url", default="", help="The address of the page, where a file is given.")
 @click.option("--date", default="", help="The day to use where the page states none (YYYY-MM-DD).")
-@click.option("--text", type=click.Choice(["seed", "body"]), default="seed", help="Which text to print.")
+@click.option("--text", type=click.Choice(["seed", "body", "markdown"]), default="seed", help="Which text to print.")
 @click.option("--json", "as_json", is_flag=True, help="The record as one JSON object.")
 @click.option("--jsonl", metavar="IN", help='Many pages: lines of {"id","url","html"} or {"id","url","path"}.')
 @click.pass_context
@@ -180,6 +180,7 @@ _NOTHING: dict[str, object] = (
         "tags": [],
         "text": "",
         "body": "",
+        "markdown": None,
         "word_count": 0,
         "categories": [],
         "enclosures": [],

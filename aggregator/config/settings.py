@@ -462,7 +462,7 @@ class OutputSettings(_Section):
     """command: the program and its arguments; no shell reads them."""
     timeout: Timeout = _default("60s")
     """command: how long one batch may take."""
-    text: Literal["seed", "body"] = "seed"
+    text: Literal["seed", "body", "markdown"] = "seed"
     """Layout of `text` in the records."""
 
     @model_validator(mode="after")

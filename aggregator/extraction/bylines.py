@@ -5,14 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from aggregator.extraction.body.vocabulary import LABELS, LEAD_INS, ROLES
+
 _LEAD_IN = re.compile(
     r"^(?:(?:written|reported|posted|published|story|text|words|report|edited)\s+)?"
     r"(?:by|von|par|por|da|di|av|af|door|przez|от|автор|autor(?:in|a|es)?|author|texte?|testo)\s*[:：]?\s+(?=\S+\s+\S)",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"^(?:author|autor(?:in|en)?|auteur|autore|text|by|von|par|por)\s*[:：]\s*", re.IGNORECASE)
+_BEGINNING = re.compile(
+    "(?:" + "|".join(map(re.escape, sorted((*LEAD_INS, *LABELS), key=len, reverse=True))) + r")\s*[:：/]\s*"
+    "|(?:" + "|".join(map(re.escape, sorted(LEAD_INS, key=len, reverse=True))) + r")\s+(?=\S+\s+\S)",
+    re.IGNORECASE,
+)
+_ROLES = "|".join(map(re.escape, sorted(ROLES, key=len, reverse=True)))
+_ROLE_BEFORE = re.compile(rf"(?:{_ROLES})(?:\s*[:：]\s*|\s+|(?=[\u4e00-\u9fff]{{2,4}}$))(?=\S)", re.IGNORECASE)
+_ROLE_AFTER = re.compile(rf"(?<=\S\s)(?:{_ROLES})$|(?<=[\uac00-\ud7af\u4e00-\u9fff]{{2}})(?:{_ROLES})$", re.IGNORECASE)
 _HARD = re.compile(r"\s*(?:[;|•·／]|\s/\s|\n)\s*")
-_AND = re.compile(r"\s+(?:and|und|et|y|e|i|og|och|en|és|ve|и|та|&|\+)\s+", re.IGNORECASE)
+_AND = re.compile(r"\s+(?:and|und|et|y|e|i|og|och|en|és|ve|и|та|with|mit|avec|con|&|\+)\s+", re.IGNORECASE)
 _COMMA = re.compile(r"\s*[,、]\s*")
 _ADDRESS = re.compile(r"https?:|www\.|\S@\S|^@|\.(?:com|org|net)/", re.IGNORECASE)
 _ROLE = re.compile(r"\s*[(\[<][^()\[\]<>]{0,80}[)\]>]\s*$")
@@ -82,7 +92,16 @@ def looks_personal(text: str) -> bool:
 
 
 def _clean(name: str) -> str:
-    return _LEAD_IN.sub("", _ROLE.sub("", name)).strip(" \t.,:-–—*").strip()
+    name = _LEAD_IN.sub("", _ROLE.sub("", name)).strip(" \t.,:-–—*").strip()
+    return _without_role(name) or name
+
+
+def _without_role(name: str) -> str:
+    if found := _BEGINNING.match(name):
+        name = name[found.end() :]
+    if found := _ROLE_BEFORE.match(name):
+        name = name[found.end() :]
+    return _ROLE_AFTER.sub("", name).strip(" \t.,:-–—*").strip()
 
 
 def _is_name(name: str) -> bool:

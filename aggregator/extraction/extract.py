@@ -10,12 +10,12 @@ from __future__ import annotations
 import html
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import nh3
 from lxml import etree
@@ -28,8 +28,9 @@ from trafilatura.readability_lxml import Document as ReadabilityDocument
 from trafilatura.settings import Document as TrafilaturaDocument
 
 from aggregator.extraction.body.blocks import NO_TEXT_TAGS, Block, blocks_of, letters_of, without_hints
+from aggregator.extraction.body.markdown import markdown_of, markdown_of_text
 from aggregator.extraction.body.select import Guide, select_body
-from aggregator.extraction.body.simplify import simplify
+from aggregator.extraction.body.simplify import drop_readings, simplify
 from aggregator.extraction.body.votes import Opinion, Opinions
 from aggregator.extraction.bylines import looks_personal, persons_of
 from aggregator.extraction.images import lead_image_of
@@ -111,7 +112,7 @@ def _guarded(page: ExtractInput, extract: Callable[[], Extraction]) -> Extractio
 
 def _extract_entry(page: ExtractInput) -> Extraction:
     text = feed_text(page.feed_title, page.feed_html)
-    return _combine(page, Metadata(), text, feed_body(page.feed_html), source="feed")
+    return _combine(page, Metadata(), text, _feed_article(page.feed_html, page.url), source="feed")
 
 
 def feed_text(title: str, content: str) -> str:
@@ -125,16 +126,24 @@ def feed_text(title: str, content: str) -> str:
 def feed_body(content: str) -> str:
     """Return the paragraphs of an entry's content.
 
-    Without markup there is one, if any. lxml leaves an `<svg/onload=...>` open to the end, and all text in it; HTML
+    Without markup there is one, if any.
+    """
+    return _feed_article(content, "").body
+
+
+def _feed_article(content: str, url: str) -> _Article:
+    """Return an entry's content as body and markdown.
+
+    lxml leaves an `<svg/onload=...>` open to the end, and all text in it; HTML
     ends it at the next paragraph.
     """
     if not _NOT_PLAIN.search(content):
-        return " ".join(content.split()) if letters_of(content) else ""
+        return _as_article(" ".join(content.split()) if letters_of(content) else "")
     if _FOREIGN.search(content):
         content = nh3.clean(content, tags=nh3.ALLOWED_TAGS | _KEPT_TAGS)
     tree = _parse(content)
     simplify(tree)
-    return _join(blocks_of(tree))
+    return _join(blocks_of(tree), url)
 
 
 def is_binary(text: str) -> bool:
@@ -154,21 +163,30 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: 
         )
     )
     tree = _parse(page_html if rules is None else mark_css(page_html, rules))
+    drop_readings(tree)
     applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
-    metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen)
+    metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen, page.feed_title)
     metadata = _ask_trafilatura(tree, metadata, page)
     image = lead_image_of(tree, metadata.image_urls, page.url)
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
-    body = _body_by_rule(applied.content) or _body_of(tree, text, guide, metadata.language)
-    return _combine(page, metadata, text, body, image)
+    ruled = _article_by_rule(applied.content, page.url)
+    article = ruled if ruled.body else _article_of(tree, text, guide, metadata.language, page.url)
+    return _combine(page, metadata, text, article, image)
 
 
-def _body_by_rule(content: Iterable[Element]) -> str:
+class _Article(NamedTuple):
+    """The article's words, plain and with their structure."""
+
+    body: str
+    markdown: str
+
+
+def _article_by_rule(content: Iterable[Element], url: str) -> _Article:
     """Return the text where the publisher's rule says that it is; nobody needs to be asked."""
-    return _join(block for element in content for block in blocks_of(element) if _is_text(block))
+    return _join([block for element in content for block in blocks_of(element) if _is_text(block)], url)
 
 
-def _body_of(tree: Element, text: str, guide: Guide, language: str) -> str:
+def _article_of(tree: Element, text: str, guide: Guide, language: str, url: str) -> _Article:
     simplify(tree, language)
     _strip(tree)
     recall = _trafilatura_lines(tree)
@@ -180,9 +198,9 @@ def _body_of(tree: Element, text: str, guide: Guide, language: str) -> str:
     root = tree.find("body")
     chosen = select_body(blocks_of(tree if root is None else root), opinions, guide)
     if chosen:
-        return _join(chosen)
+        return _join(chosen, url)
     lines = recall or list(_readable_lines(tree)) or text.splitlines()
-    return "\n\n".join(without_hints(line).strip() for line in lines if line.strip())
+    return _as_article("\n\n".join(without_hints(line).strip() for line in lines if line.strip()))
 
 
 def _parse(page_html: str) -> Element:
@@ -208,8 +226,12 @@ def _is_text(block: Block) -> bool:
     return not block.inside & {"h1", "figcaption", "nav"} and block.link_share < 0.8
 
 
-def _join(blocks: Iterable[Block]) -> str:
-    return "\n\n".join(block.text for block in blocks)
+def _join(blocks: Sequence[Block], url: str) -> _Article:
+    return _Article("\n\n".join(block.text for block in blocks), markdown_of(blocks, url))
+
+
+def _as_article(body: str) -> _Article:
+    return _Article(body, markdown_of_text(body))
 
 
 def _opinion(lines: Iterable[str]) -> Opinion:
@@ -271,7 +293,7 @@ def _combine(
     page: ExtractInput,
     metadata: Metadata,
     text: str,
-    body: str,
+    article: _Article,
     image: LeadImage | None = None,
     source: Literal["page", "feed"] = "page",
 ) -> Extraction:
@@ -283,10 +305,11 @@ def _combine(
         published=published,
         date_source=date_source,
         updated=metadata.updated,
-        language=language_of(body, metadata.language or page.feed_language),
+        language=language_of(article.body, metadata.language or page.feed_language),
         site=metadata.site,
         text=text,
-        body=body,
+        body=article.body,
+        markdown=article.markdown,
         source=source,
         lead_image=image,
         declared=metadata.declared,
@@ -316,4 +339,4 @@ def with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
         return extraction
     if len(letters_of(entry.body)) < max(500, _MORE_IN_FEED * len(letters_of(extraction.body))):
         return extraction
-    return replace(extraction, text=entry.text, body=entry.body, source="feed")
+    return replace(extraction, text=entry.text, body=entry.body, markdown=entry.markdown, source="feed")

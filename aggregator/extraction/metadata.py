@@ -11,15 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from lxml.etree import _Element as Element
 
-from aggregator.extraction.body.blocks import blocks_of, letters_of, text_in
+from aggregator.extraction.body.blocks import text_in
 from aggregator.extraction.bylines import looks_personal, persons_of
 from aggregator.extraction.json_ld import JsonLd, Node, text_of, types_of
+from aggregator.extraction.titles import title_of
 from aggregator.models.records import DeclaredUrls
 from aggregator.text.dates import EARLIEST_AT, LATEST_AHEAD, parse_date, read_usual
 from aggregator.text.languages import language_tag
@@ -42,10 +43,16 @@ _ISO = re.compile(
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _CLOCK = re.compile(r"\d[:hH.]\d\d")
+_LOOSE_ZONE = re.compile(r"(.*\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)(\s?)(?:GMT|UTC)?([+-])(\d{1,2})", re.ASCII)
+_NEGATIVE_YEAR = re.compile(r"-\d{4}-.*|.*[A-Za-z.]\s-\d{4}\s.*")
+_NAMED_ZONE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)\s?([A-Z]{2,4})", re.ASCII)
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]24:00(?::00(?:[.,]0+)?)?(.*)", re.ASCII)
+_ZONES = {  # RFC 5322, 4.3, and those of Europe and Japan that are one place's alone
+    **{"UT": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00", "CST": "-06:00"},
+    **{"CDT": "-05:00", "MST": "-07:00", "MDT": "-06:00", "PST": "-08:00", "PDT": "-07:00", "CET": "+01:00"},
+    **{"CEST": "+02:00", "EET": "+02:00", "EEST": "+03:00", "MSK": "+03:00", "JST": "+09:00", "KST": "+09:00"},
+}
 _URL_DAY = re.compile(r"/((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[01])(?:[/-]|$)")
-_SUFFIX = re.compile(r"\s+[|–—·•:»«-]\s+|\s*[|｜]\s*")
-_MAX_TITLE_CHARS = 500
-_MIN_HEAD_CHARS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +83,18 @@ class Stated:
     metas: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def read_metadata(tree: Element, json_ld: JsonLd, url: str, stated: Stated, latest: datetime | None) -> Metadata:
-    """Return what the page states; dates after `latest` (the time it was seen) by more than two days are not taken."""
+def read_metadata(
+    tree: Element, json_ld: JsonLd, url: str, stated: Stated, latest: datetime | None, announced: str = ""
+) -> Metadata:
+    """Return what the page states; `announced` is the title in the feed, one more witness.
+
+    Dates after `latest` (the time it was seen) by more than two days are not taken.
+    """
     metas, article = metas_of(tree), json_ld.article
     site = _site_of(metas, json_ld)
     persons, organisations = _json_ld_authors(json_ld)
     return Metadata(
-        title=_title_of(tree, article, metas, site, url),
+        title=_title_of(tree, article, metas, site, url, announced),
         authors=_authors_of(tree, persons, metas, stated, site),
         credited=persons_of([*organisations, *persons]) or persons_of(_values(metas, _AUTHOR_METAS)),
         published=_first_date(_published_of(tree, article, metas, stated, url), latest),
@@ -114,7 +126,9 @@ def read_date(raw: str, latest: datetime | None = None) -> str:
     >>> read_date("2022-11-11T10:43:00.000+0100"), read_date("Fri, 11 Nov 2022 10:43:00 +0100"), read_date("2022-11")
     ('2022-11-11T10:43:00+01:00', '2022-11-11T10:43:00+01:00', '2022-11')
     """
-    raw = " ".join(raw[:100].split())
+    raw = with_plain_zone(" ".join(raw[:100].split()))
+    if _NEGATIVE_YEAR.fullmatch(raw):
+        return ""  # the zero date of an unset field: -0001-11-30
     if (usual := read_usual(raw)) is not None:
         return usual.isoformat()
     if found := _ISO.match(raw):
@@ -131,6 +145,25 @@ def read_date(raw: str, latest: datetime | None = None) -> str:
     return read.isoformat() if _CLOCK.search(raw) else read.date().isoformat()
 
 
+def with_plain_zone(raw: str) -> str:
+    """Return a date that begins in ISO 8601 with its zone as an offset of hours and minutes, and no hour 24.
+
+    >>> with_plain_zone("2024-05-25T10:00:00+01"), with_plain_zone("2024-05-25 22:00 EST")
+    ('2024-05-25T10:00:00+01:00', '2024-05-25 22:00-05:00')
+    """
+    raw = raw.replace("\u2212", "-")
+    if found := _MIDNIGHT.fullmatch(raw):
+        with suppress(ValueError, OverflowError):
+            day = datetime.fromisoformat(found.group(1)) + timedelta(days=1)
+            raw = f"{day.date().isoformat()}T00:00:00{found.group(2)}"
+    if found := _LOOSE_ZONE.fullmatch(raw):
+        before, blank, sign, hours = found.groups()
+        return f"{before}{blank}{sign}{hours:0>2}{'' if blank else ':'}00"
+    if (found := _NAMED_ZONE.fullmatch(raw)) and found.group(2) in _ZONES:
+        return found.group(1) + _ZONES[found.group(2)]
+    return raw
+
+
 def is_plausible(date: str, latest: datetime | None) -> bool:
     """Tell whether a date as `read_date` gives it lies between 1995 and two days after `latest`."""
     if date[:4] < str(EARLIEST_AT.year):
@@ -138,55 +171,21 @@ def is_plausible(date: str, latest: datetime | None) -> bool:
     return latest is None or date[:10] <= (latest + LATEST_AHEAD).date().isoformat()
 
 
-def without_site(title: str, site: str, url: str) -> str:
-    """Return a title without the name of the site at its end.
-
-    >>> without_site("All is well | The Times", "The Times", "")
-    'All is well'
-    """
-    host = (urlsplit(url).hostname or "").removeprefix("www.")
-    names = {letters_of(site), letters_of(host), letters_of(host.rpartition(".")[0])} - {""}
-    for separator in reversed(list(_SUFFIX.finditer(title))):
-        end = letters_of(title[separator.end() :])
-        if end in names and separator.start() > 0:
-            return title[: separator.start()].rstrip()
-    return title
-
-
 # --- single fields ----------------------------------------------------------------------------------------------------
 
 
-def _title_of(tree: Element, article: Node, metas: Mapping[str, Sequence[str]], site: str, url: str) -> str:
-    """Return the title that most of the page's statements agree on; where they differ, JSON-LD's.
-
-    Some headlines in JSON-LD are for search engines, and `og:title` for networks; the page shows its own.
-    """
-    heads = [_line_of(head) for head in list(tree.iter("h1"))[:5]]
-    head = next((head for head in heads if len(head) >= _MIN_HEAD_CHARS and letters_of(head) != letters_of(site)), "")
-    votes: defaultdict[str, float] = defaultdict(float)
-    spelled: dict[str, str] = {}
+def _title_of(
+    tree: Element, article: Node, metas: Mapping[str, Sequence[str]], site: str, url: str, announced: str
+) -> str:
     statements = (
         (text_of(article.get("headline")), 1.0),
         (next(iter(_values(metas, _TITLE_METAS[:1])), ""), 0.9),
-        (head, 0.9),
+        (announced, 0.7),
         (next(iter(_values(metas, _TITLE_METAS[1:])), ""), 0.5),
         (text_of(article.get("name")), 0.3),
         (next((text_in(title) for title in tree.iter("title")), ""), 0.2),
     )
-    for statement, weight in statements:
-        title = without_site(statement[:_MAX_TITLE_CHARS], site, url)
-        if len(head) < len(title) and title.startswith(head) and head and _SUFFIX.match(title, len(head)):
-            title = head  # "headline | section | site | day"
-        letters = letters_of(title)
-        if letters and letters != letters_of(site):
-            votes[letters] += weight
-            spelled.setdefault(letters, title)
-    return spelled[max(votes, key=votes.__getitem__)] if votes else ""
-
-
-def _line_of(head: Element) -> str:
-    """Return a headline as one line; a kicker in a block of its own is a word of its own."""
-    return " ".join(word for block in blocks_of(head) for word in block.text.split())
+    return title_of(tree, statements, site, url)
 
 
 def _json_ld_authors(json_ld: JsonLd) -> tuple[list[str], list[str]]:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from lxml.etree import LxmlError
 from lxml.html import HTMLParser, document_fromstring
 
+from aggregator.extraction.body.markdown import markdown_of_text
 from aggregator.extraction.page_rules import PageRules, link_onward, mark_css
 from aggregator.identity.keys import KeyRules, Tables, fold_host, make_key
 from aggregator.identity.publisher_rules import Publishers, publisher_of
@@ -179,11 +180,20 @@ def join(parts: Sequence[Extraction]) -> Extraction:
     heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]
     last = heads[-1]
     bodies = [own[: len(own) - _shared(own[::-1], last[::-1])] for own in heads[:-1]]
+    body = "\n\n".join(paragraph for own in (*bodies, last) for paragraph in own)
     return replace(
         parts[0],
         text="\n".join(part.text for part in parts),
-        body="\n\n".join(paragraph for body in (*bodies, last) for paragraph in body),
+        body=body,
+        markdown=_joined_markdown(body, parts),
     )
+
+
+def _joined_markdown(body: str, parts: Sequence[Extraction]) -> str:
+    """Return the markdown of all parts; where a part has lost a paragraph, that of the plain body."""
+    if body == "\n\n".join(part.body for part in parts):
+        return "\n\n".join(part.markdown or "" for part in parts)
+    return markdown_of_text(body)
 
 
 def _paragraphs(body: str) -> list[str]:

@@ -417,7 +417,8 @@ class Extraction:
     """What a page, or an entry's content, says.
 
     `text` is the text of the seed format without envelope and final LF (`seedformat` writes those); `body` is the
-    article alone: clean paragraphs separated by a blank line. `published` is ISO 8601 in the publisher's own offset,
+    article alone: clean paragraphs separated by a blank line; `markdown` is the body with its structure, None where an
+    earlier version extracted it. `published` is ISO 8601 in the publisher's own offset,
     or the bare day (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
     """
 
@@ -438,6 +439,7 @@ class Extraction:
     extractor_name: str = ""
     extractor_version: str = ""
     enclosures: tuple[Enclosure, ...] = ()  # the files of the feed's entry
+    markdown: str | None = None
 
 
 ExtractResult = Extraction | PageFailed

@@ -17,7 +17,7 @@ from aggregator.sinks.records import Record, TextChoice, article_record
 _ROWS_PER_GROUP = 2_000
 _TEXTS = (
     *("id", "url", "key", "title", "published", "date_source", "source", "language"),
-    *("site", "feed", "text", "body", "near_duplicate_of", "raw"),
+    *("site", "feed", "text", "body", "markdown", "near_duplicate_of", "raw"),
 )
 _TIMES = ("published_at", "updated", "first_seen")
 _LISTS = ("urls", "authors", "feeds", "tags", "categories", "quality")

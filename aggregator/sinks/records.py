@@ -10,11 +10,11 @@ from typing import Final, Literal
 
 from aggregator.models.records import Article, Enclosure, Extraction, LeadImage
 from aggregator.ports.readings import Change
-from aggregator.text.seed_format import render, render_body
+from aggregator.text.seed_format import render, render_body, render_markdown
 from aggregator.text.words import count_words
 
 Record = dict[str, object]
-TextChoice = Literal["seed", "body"]
+TextChoice = Literal["seed", "body", "markdown"]
 
 # DEL, C1 controls, line separators, lone surrogates: JSON lets them stand, readers of lines and terminals do not.
 _BREAKING: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -65,6 +65,7 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
         "site": content.site,
         "text": document(content, text),
         "body": content.body,
+        "markdown": content.markdown,
         "word_count": count_words(content.body),
         "categories": list(content.tags),
         "enclosures": [_enclosure_fields(one) for one in content.enclosures],
@@ -77,6 +78,10 @@ def document(content: Extraction, text: TextChoice) -> str:
     """Return the whole document in the wanted layout, without the LF that ends a file."""
     if text == "body":
         return render_body(content.title, content.body, content.date)
+    if text == "markdown":
+        return render_markdown(
+            content.title, content.body if content.markdown is None else content.markdown, content.date
+        )
     return render(content.text, content.date)
 
 

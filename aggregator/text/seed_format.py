@@ -54,6 +54,11 @@ def render_body(title: str, body: str, date: str) -> str:
     return render(f"{title}\n\n{body}" if title else body, date)
 
 
+def render_markdown(title: str, markdown: str, date: str) -> str:
+    """Return the document in the markdown layout: envelope, title as a heading, blank line, markdown."""
+    return render(f"# {title}\n\n{markdown}" if title else markdown, date)
+
+
 def parse(document: str) -> SeedDocument:
     """Take a document apart; the inverse of `render`.
 

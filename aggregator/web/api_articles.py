@@ -53,7 +53,7 @@ def _add_changes(router: APIRouter, site: Site) -> None:
         after: Annotated[int, Query(ge=0, le=_LARGEST, description="the cursor of the last answer; 0: all")] = 0,
         epoch: Annotated[str, Query(max_length=64, description="the epoch of the last answer")] = "",
         limit: Annotated[int, Query(ge=1, le=1000, description="at most; fewer where texts are long")] = 100,
-        text: Annotated[Literal["seed", "body"], Query(description="layout of `text`")] = "seed",
+        text: Annotated[Literal["seed", "body", "markdown"], Query(description="layout of `text`")] = "seed",
         url: Annotated[str, Query(max_length=4000, description="only the article with this address")] = "",
         feed: Annotated[str, Query(max_length=2000, description="only articles of this feed: name or address")] = "",
         since: Annotated[datetime | None, Query(description="only articles first seen at or after (ISO 8601)")] = None,
@@ -140,7 +140,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
     @router.get(
         "/articles/{article_id}", response_model=schemas.Article, tags=["articles"], responses=statuses(304, 404)
     )
-    def article(article_id: str, text: Literal["seed", "body"] = "seed") -> Record:
+    def article(article_id: str, text: Literal["seed", "body", "markdown"] = "seed") -> Record:
         """Return one article by id; the id of a merged one leads to the article that it is part of."""
         return article_record(_found(site, article_id), text)
 

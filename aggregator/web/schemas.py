@@ -51,6 +51,7 @@ class Article(BaseModel):
     site: str
     text: str = Field(description="envelope and text in the seed format")
     body: str = Field(description="the article alone: paragraphs separated by a blank line")
+    markdown: str | None = Field(description="the body with its structure; null where an earlier version extracted it")
     word_count: int = Field(description="words of the body; in scripts without blanks two signs count as one")
     categories: list[str] = Field(description="what the publisher files it under")
     enclosures: list[Enclosure]

@@ -27,8 +27,8 @@ _PLACE_TAGS = frozenset(
     {"a", "article", "aside", "blockquote", "dl", "figcaption", "figure", "footer", "form", "h1", "header", "li", "nav"}
     | {"pre", "table"}
 )
-_LINE_BREAK = "\u2028"  # what `br` is while a block is collected
-_CELL_BREAK = "\ufdd0"
+LINE_BREAK = "\u2028"  # what `br` is while a block is collected
+CELL_BREAK = "\ufdd0"
 MARKS = {"em": "\ufdd1", "strong": "\ufdd2", "code": "\ufdd3", "a": "\ufdd4"}  # open; the same with "\ufdde": close
 CLOSE = "\ufdde"
 _MARK_OF = {"em": "em", "i": "em", "cite": "em", "strong": "strong", "b": "strong", "code": "code", "kbd": "code"} | {
@@ -255,7 +255,7 @@ class _Collector:
             if self._texts and not self._texts[-1].endswith("\n"):
                 self._texts.append("\n")
         elif tag in ("td", "th"):
-            self._texts.append(_CELL_BREAK)
+            self._texts.append(CELL_BREAK)
         else:
             self._texts.append(" ")
 
@@ -271,10 +271,10 @@ class _Collector:
             self._texts.append("\n")
             return
         last = next((text for text in reversed(self._texts) if text.strip(" \t\r\n")), "")
-        if last == _LINE_BREAK:
+        if last == LINE_BREAK:
             self._finish()  # an empty line ends a paragraph
         else:
-            self._texts.append(_LINE_BREAK)
+            self._texts.append(LINE_BREAK)
 
     def _finish(self) -> None:
         """Make a block of the text since the last one; the marks that are open go on in the next."""
@@ -285,7 +285,7 @@ class _Collector:
                 text = "\n".join(line.rstrip() for line in plain.split("\n")).strip("\n")
                 is_gutter = _GUTTER.fullmatch(text) is not None
             else:
-                cells = (_lines(cell) for cell in plain.split(_CELL_BREAK))
+                cells = (_lines(cell) for cell in plain.split(CELL_BREAK))
                 text, is_gutter = "\t".join(cell for cell in cells if cell), False
             if not is_gutter:
                 self.blocks.append(self._block(text, letters, raw))
@@ -312,4 +312,4 @@ class _Collector:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(line for line in (" ".join(part.split()) for part in text.split(_LINE_BREAK)) if line)
+    return "\n".join(line for line in (" ".join(part.split()) for part in text.split(LINE_BREAK)) if line)

@@ -8,5 +8,8 @@ _TABLE = read_table("page_words")
 
 HIDDEN_CLASSES: frozenset[str] = frozenset(_TABLE["hidden"]["classes"])
 QUOTES: dict[str, tuple[str, str]] = {language: (marks[0], marks[1]) for language, marks in _TABLE["quotes"].items()}
+LEAD_INS: tuple[str, ...] = tuple(_TABLE["bylines"]["lead_ins"])
+LABELS: tuple[str, ...] = tuple(_TABLE["bylines"]["labels"])
+ROLES: tuple[str, ...] = tuple(_TABLE["bylines"]["roles"])
 FURNITURE: frozenset[str] = frozenset(_TABLE["furniture"]["names"])
 BOXES: frozenset[str] = frozenset(_TABLE["furniture"]["boxes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
@@ -55,6 +56,7 @@ _corrected: Final = (
     .where(revisions.c.article_id == bindparam("article"), revisions.c.number == bindparam("current"))
     .values(content=bindparam("new_content"))
 )
+_quality: Final = select(articles.c.quality).where(articles.c.id == bindparam("article"))
 _judged: Final = update(articles).where(articles.c.id == bindparam("article")).values(quality=bindparam("new_quality"))
 _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.content).where(
     revisions.c.article_id == bindparam("article"), revisions.c.number == bindparam("current")
@@ -86,11 +88,24 @@ def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord
     if _has_other_words(tx, own, write):
         revise(tx, own, write)
     else:
+        changed = _has_other_facts(tx, own, write)
         content = dump_extraction_rest(record.content)
         tx.run(_corrected, {"article": own.id, "current": own.revision, "new_content": content})
         tx.run(_judged, {"article": own.id, "new_quality": dump(record.quality)})
+        if not changed:
+            return True
     add_change(tx, [own_id], "updated", tx.now)
     return True
+
+
+def _has_other_facts(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
+    """Tell whether readers of changes have to learn of it: markdown made for the first time is no change."""
+    row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
+    old, new = load_extraction(row.title, row.body, row.content), write.record.content
+    quality = tx.run(_quality, {"article": own.id}).scalar_one()
+    made = replace(new, extractor_name=old.extractor_name, extractor_version=old.extractor_version)
+    made = replace(made, markdown=None) if old.markdown is None else made
+    return made != old or quality != dump(write.record.quality)
 
 
 def _has_other_words(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:

@@ -7,8 +7,11 @@ Dates are ISO 8601, spans ISO 8601 durations. `record_form` converts texts that 
 from __future__ import annotations
 
 import json
+import zlib
 from array import array
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -92,13 +95,29 @@ def load_entry(rest: str, **columns: object) -> Entry:
 
 
 def dump_extraction_rest(content: Extraction) -> str:
-    """Return the fields that no column of `revisions` holds."""
-    return _dump(_extractions, content, EXTRACTION_COLUMNS)
+    """Return the fields that no column of `revisions` holds; markdown is compressed by the body, which it repeats."""
+    packed = None if content.markdown is None else _pack(content.markdown, content.body)
+    return _dump(_extractions, replace(content, markdown=packed), EXTRACTION_COLUMNS)
 
 
 def load_extraction(title: str, body: str, rest: str) -> Extraction:
     """Return an extraction from the columns of `revisions`."""
-    return _extractions.validate_python({**json.loads(rest), "title": title, "body": body})
+    read = _extractions.validate_python({**json.loads(rest), "title": title, "body": body})
+    return read if read.markdown is None else replace(read, markdown=_unpack(read.markdown, body))
+
+
+def _pack(text: str, known: str) -> str:
+    packer = zlib.compressobj(9, zdict=_dictionary(known))
+    return b64encode(packer.compress(text.encode("utf-8", "surrogatepass")) + packer.flush()).decode()
+
+
+def _unpack(packed: str, known: str) -> str:
+    unpacker = zlib.decompressobj(zdict=_dictionary(known))
+    return unpacker.decompress(b64decode(packed)).decode("utf-8", "surrogatepass")
+
+
+def _dictionary(known: str) -> bytes:
+    return known.encode("utf-8", "surrogatepass")[-32_768:]  # the window of zlib
 
 
 def _dump(adapter: TypeAdapter[Any], record: object, columns: frozenset[str]) -> str:  # Any: the record's own type

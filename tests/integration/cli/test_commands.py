@@ -40,6 +40,7 @@ ARTICLE: dict[str, type | tuple[type, ...]] = {
     "tags": list,
     "text": str,
     "body": str,
+    "markdown": (str, type(None)),
     "word_count": int,
     "categories": list,
     "enclosures": list,

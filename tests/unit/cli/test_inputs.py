@@ -26,6 +26,7 @@ RECORD = {
     "word_count",
     "categories",
     "enclosures",
+    "markdown",
     *("id", "url", "urls", "key", "title", "authors", "date", "published", "date_source", "updated", "source"),
     *(
         "change_seq",

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lxml.html import document_fromstring
 
 from aggregator.extraction.json_ld import read_json_ld
-from aggregator.extraction.metadata import Metadata, Stated, is_plausible, read_date, read_metadata, without_site
+from aggregator.extraction.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
+from aggregator.extraction.titles import without_site
 from aggregator.models.records import DeclaredUrls
 
 URL = "https://www.example.org/news/a"
@@ -229,7 +230,7 @@ def test_what_guides_the_body() -> None:
         ("A – example.org", "A"),
         ("A | Example", "A"),
         ("A » example.org", "A"),
-        ("The Times | A", "The Times | A"),
+        ("The Times | A", "A"),
         ("Mother-in-law", "Mother-in-law"),
         ("", ""),
     ],

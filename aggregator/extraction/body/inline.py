@@ -1,0 +1,172 @@
+"""The words of one block with their marks, as CommonMark: emphasis, code, links.
+
+A mark is written only where CommonMark reads it as one: emphasis has to touch its words the right way.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from aggregator.extraction.body.blocks import CLOSE, LINE_BREAK, MARKS
+
+_NAMES = {sign: name for name, sign in MARKS.items()}
+_TOKEN = re.compile(f"([{''.join(MARKS.values())}]{CLOSE}?)")
+_GAP = re.compile(r"(\s+)")
+_SIGNS = {"em": "*", "strong": "**"}
+_SPECIAL = re.compile(r"[\\`*\[\]<]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|~(?=~)|~$")
+_LINE_START = re.compile(r"#{1,6}(?=\s|$)|>|[+-](?=\s|$)|[=:|\s-]+$")
+_NUMBER_START = re.compile(r"\d{1,9}(?=[.)](?:\s|$))")
+_TICKS = re.compile(r"`+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Words, a gap (" " or LF), or the beginning or end of a mark; `link` is the address of one."""
+
+    kind: str  # "words", "gap", "open", "close"
+    value: str
+    link: str = ""
+
+
+def inline(marked: str, links: Iterator[str]) -> str:
+    """Return marked words as CommonMark; `links` gives the address for each mark of a link, in order."""
+    pieces = _folded(marked, links)
+    written = _written(pieces, _pairs_of(pieces))
+    return "  \n".join(map(_escape_start, written.split("\n")))
+
+
+def escape_lines(text: str) -> str:
+    """Return plain lines escaped."""
+    return "  \n".join(_escape_start(_SPECIAL.sub(r"\\\g<0>", line)) for line in text.split("\n"))
+
+
+def _escape_start(line: str) -> str:
+    """Escape what would make a line a heading, a list entry, a quotation or a rule."""
+    if number := _NUMBER_START.match(line):
+        return f"{number.group()}\\{line[number.end() :]}"
+    return f"\\{line}" if _LINE_START.match(line) else line
+
+
+def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
+    """Cut marked words into pieces: single gaps, none inside a mark at its ends, no mark around nothing."""
+    pieces: list[_Piece] = []
+    opened: list[_Piece] = []
+    gap = ""
+    for token in _TOKEN.split(marked):
+        if token and token[0] in _NAMES:
+            name = _NAMES[token[0]]
+            if not token.endswith(CLOSE):
+                opened.append(_Piece("open", name, next(links, "") if name == "a" else ""))
+            elif any(piece.value == name for piece in opened):
+                opened.remove(next(piece for piece in reversed(opened) if piece.value == name))
+            else:
+                pieces.append(_Piece("close", name))
+            continue
+        for part in filter(None, _GAP.split(token.replace(CLOSE, ""))):
+            if part.isspace():
+                gap = "\n" if LINE_BREAK in part or gap == "\n" else " "
+                continue
+            if gap and any(piece.kind == "words" for piece in pieces):
+                pieces.append(_Piece("gap", gap))
+            gap = ""
+            pieces += opened
+            opened.clear()
+            pieces.append(_Piece("words", part))
+    return pieces
+
+
+def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
+    """Return which pieces open and close the marks that are written; crossing and doubled ones are not."""
+    stack: list[int] = []
+    pairs: dict[int, int] = {}
+    for i, piece in enumerate(pieces):
+        if piece.kind == "open":
+            stack.append(i)
+        elif piece.kind == "close":
+            begun = next((j for j in reversed(stack) if pieces[j].value == piece.value), None)
+            if begun is not None:
+                del stack[stack.index(begun) :]
+                pairs[begun] = i
+    kept: dict[int, int] = {}
+    for first, last in sorted(pairs.items()):
+        around = [pieces[i].value for i, end in kept.items() if i < first and end > last]
+        piece = pieces[first]
+        if "code" in around or piece.value in around or (piece.value == "a" and not piece.link):
+            continue
+        if piece.value not in _SIGNS or _is_read(pieces, first, last):
+            kept[first] = last
+    return kept
+
+
+def _is_read(pieces: Sequence[_Piece], first: int, last: int) -> bool:
+    """Tell whether CommonMark reads emphasis here (0.31, 6.2: left- and right-flanking runs)."""
+    if "close" in _marks_beside(pieces, first, -1) or "open" in _marks_beside(pieces, last, 1):
+        return False
+    before, after = _neighbour(pieces, first, -1), _neighbour(pieces, last, 1)
+    begins, ends = _neighbour(pieces, first, 1), _neighbour(pieces, last, -1)
+    opens = not _is_punctuation(begins) or before.isspace() or _is_punctuation(before)
+    closes = not _is_punctuation(ends) or after.isspace() or _is_punctuation(after)
+    return opens and closes
+
+
+def _marks_beside(pieces: Sequence[_Piece], place: int, step: int) -> set[str]:
+    """Return the kinds of the marks that touch a mark from outside."""
+    kinds: set[str] = set()
+    i = place + step
+    while 0 <= i < len(pieces) and pieces[i].kind not in ("words", "gap"):
+        kinds.add(pieces[i].kind)
+        i += step
+    return kinds
+
+
+def _neighbour(pieces: Sequence[_Piece], place: int, step: int) -> str:
+    """Return the character next to a mark; marks of emphasis between do not count, those of code and links do."""
+    i = place + step
+    while 0 <= i < len(pieces):
+        piece = pieces[i]
+        if piece.kind in ("words", "gap"):
+            return piece.value[0 if step > 0 else -1]
+        if piece.value not in _SIGNS:
+            return "`"
+        i += step
+    return " "
+
+
+def _is_punctuation(char: str) -> bool:
+    return unicodedata.category(char)[0] in "PS"
+
+
+def _written(pieces: Sequence[_Piece], pairs: dict[int, int]) -> str:
+    ends = {last: first for first, last in pairs.items()}
+    texts: list[str] = []
+    code_ends = -1
+    for i, piece in enumerate(pieces):
+        if i <= code_ends:
+            continue
+        if i in pairs and piece.value == "code":
+            code_ends = pairs[i]
+            texts.append(_code("".join(part.value for part in pieces[i:code_ends] if part.kind in ("words", "gap"))))
+        elif i in pairs:
+            if piece.value == "a" and texts and texts[-1].endswith("!"):
+                texts[-1] = texts[-1][:-1] + "\\!"
+            texts.append(_SIGNS.get(piece.value, "["))
+        elif i in ends:
+            link = pieces[ends[i]].link
+            texts.append(f"](<{re.sub(r'[<>]', _percent, link)}>)" if piece.value == "a" else _SIGNS[piece.value])
+        elif piece.kind in ("words", "gap"):
+            texts.append(piece.value if piece.kind == "gap" else _SPECIAL.sub(r"\\\g<0>", piece.value))
+    return "".join(texts)
+
+
+def _percent(char: re.Match[str]) -> str:
+    return "%3C" if char.group() == "<" else "%3E"
+
+
+def _code(words: str) -> str:
+    words = words.replace("\n", " ")
+    fence = "`" * (1 + max((len(ticks) for ticks in _TICKS.findall(words)), default=0))
+    pad = " " if words.startswith("`") or words.endswith("`") else ""
+    return f"{fence}{pad}{words}{pad}{fence}"

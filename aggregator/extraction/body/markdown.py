@@ -1,0 +1,121 @@
+"""The blocks of an article as markdown: CommonMark and tables. Without its marks it is the body, word for word.
+
+A mark that CommonMark would not read at its place is left out; what only looks like a mark is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import urljoin
+
+from aggregator.extraction.body.blocks import CELL_BREAK, Block, Place
+from aggregator.extraction.body.inline import escape_lines, inline
+
+_TICKS = re.compile(r"`+")
+_HEADING = re.compile("h[1-6]")
+_MAX_START = 9  # digits
+
+
+def markdown_of(blocks: Sequence[Block], url: str = "") -> str:
+    """Return the blocks as markdown; links are made absolute by `url`, the address of the page."""
+    parts: list[str] = []
+    begun: set[int] = set()  # list entries that have their marker
+    number = 0
+    while number < len(blocks):
+        rows = _rows_from(blocks, number)
+        if len(rows) > 1:
+            parts.append(_table(rows, url))
+            number += len(rows)
+        else:
+            parts.append(_placed(blocks[number], url, begun))
+            number += 1
+    return "\n\n".join(parts)
+
+
+def markdown_of_text(body: str) -> str:
+    """Return a body without structure as markdown: its paragraphs, escaped."""
+    return "\n\n".join(escape_lines(paragraph) for paragraph in body.split("\n\n"))
+
+
+def _placed(block: Block, url: str, begun: set[int]) -> str:
+    """Return a block with what its place puts before it: heading, list entry, quotation."""
+    if block.is_code:
+        fence = "`" * max([3, *(len(ticks) + 1 for ticks in _TICKS.findall(block.text))])
+        text = f"{fence}\n{block.text}\n{fence}"
+    else:
+        text = inline(block.marked.replace(CELL_BREAK, " "), _links_of(block, url))
+    if level := _level(block):
+        text = f"{'#' * level} {' '.join(text.split())}"
+    items = [place for place in block.place.around() if place.tag == "li"]
+    if items:
+        return _in_list(text, items, begun)
+    if any(place.tag == "blockquote" for place in block.place.around()):
+        return "\n".join(f"> {line}" for line in text.split("\n"))
+    return text
+
+
+def _level(block: Block) -> int:
+    """Return the level of a heading, 2 at least (the title is 1); 0: it is none."""
+    heading = next((place.tag for place in block.place.around() if _HEADING.fullmatch(place.tag)), "")
+    return max(2, int(heading[1])) if heading and not block.is_code else 0
+
+
+def _in_list(text: str, items: Sequence[Place], begun: set[int]) -> str:
+    own, *around = items
+    indent = " " * sum(len(_marker(item)) for item in around if item.number in begun)
+    marker = _marker(own)
+    first = " " * len(marker) if own.number in begun else marker
+    begun.add(own.number)
+    lead, *rest = text.split("\n")
+    return "\n".join([indent + first + lead, *(indent + " " * len(marker) + line for line in rest)])
+
+
+def _marker(item: Place) -> str:
+    around = item.element.getparent()
+    if around is None or around.tag != "ol":
+        return "- "
+    start = around.get("start") or ""
+    first = int(start) if start.isdecimal() and start.isascii() and len(start) < _MAX_START else 1
+    return f"{first + sum(1 for _ in item.element.itersiblings('li', preceding=True))}. "
+
+
+def _links_of(block: Block, url: str) -> Iterator[str]:
+    for link in block.links:
+        try:
+            address = urljoin(url, link.strip()) if link.strip() and not link.strip().startswith("#") else ""
+        except ValueError:
+            address = ""
+        yield address if address.lower().startswith(("http://", "https://")) else ""
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _rows_from(blocks: Sequence[Block], first: int) -> list[Block]:
+    """Return the rows of one table of data that begin at a block."""
+    table = _table_of(blocks[first])
+    last = first
+    while table is not None and last < len(blocks) and _table_of(blocks[last]) is table:
+        last += 1
+    return list(blocks[first:last])
+
+
+def _table_of(block: Block) -> Place | None:
+    if block.tag != "tr" or CELL_BREAK not in block.marked:
+        return None
+    return next((place for place in block.place.around() if place.tag == "table"), None)
+
+
+def _table(rows: Sequence[Block], url: str) -> str:
+    cells = [_cells(row, url) for row in rows]
+    columns = max(map(len, cells))
+    head, *rest = (f"| {' | '.join([*row, *[''] * (columns - len(row))])} |" for row in cells)
+    return "\n".join([head, f"|{' --- |' * columns}", *rest])
+
+
+def _cells(row: Block, url: str) -> list[str]:
+    links = _links_of(row, url)
+    before, *parts = row.marked.split(CELL_BREAK)
+    raws = [before + parts[0], *parts[1:]]
+    return [" ".join(inline(raw, links).replace("|", "\\|").split()) for raw in raws]

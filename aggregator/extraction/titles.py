@@ -1,0 +1,137 @@
+"""Which headline a page has: its statements vote, its headings are looked at, the name of the site goes."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from urllib.parse import urlsplit
+
+from lxml.etree import _Element as Element
+
+from aggregator.extraction.body.blocks import blocks_of, letters_of, text_in, without_hints
+
+_SEPARATOR = re.compile(r"\s+[|–—·•:»«›‹~ㅣ-]+\s+|\s*[|｜ㅣ]\s*|:\s+|\s+::\s+|\s*[‹›»]\s+")
+_CUT = re.compile(r"\s*(?:\.\.\.|…)$")
+_HEAD_WEIGHT = 1.45  # what readers see goes before one statement, not before two that agree
+_LONE_HEAD_WEIGHT = 0.9
+_MOST = 0.5  # of a statement that an h1 has to be, else a smaller heading may be the headline
+_MAX_CHARS = 500
+_MIN_HEAD_CHARS = 8
+_MIN_CUT_LETTERS = 15
+_MAX_HEADS = 8
+_MAX_NAME_CHARS = 80
+_HOME_PATHS = frozenset({"", "/", "/index.html", "/index.php", "/home"})
+
+
+def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, url: str) -> str:
+    """Return the title that most of the page's statements (with their weights, best first) agree on, as one line.
+
+    Some headlines in JSON-LD are for search engines, and `og:title` for networks; the page shows its own. The first h1
+    of many pages is the name of the blog: a heading counts that a statement has, too.
+    """
+    names = site_names(tree, site, url)
+    cleaned = [(_without_names(one_line(text), names), weight) for text, weight in statements]
+    head, weight_of_head = _head_of(tree, [letters_of(text) for text, _ in cleaned], names)
+    votes: defaultdict[str, float] = defaultdict(float)
+    spelled: dict[str, str] = {}
+    for text, weight in [*cleaned[:2], (head, weight_of_head), *cleaned[2:]]:
+        title = head if head and _is_head_and_more(text, head) else text
+        letters = letters_of(title)
+        if letters and letters not in names:
+            votes[letters] += weight
+            spelled.setdefault(letters, title)
+    for letters, title in list(spelled.items()):
+        whole = next((one for one in spelled if one != letters and _is_cut(title, letters, one)), "")
+        if whole:
+            votes[whole] += votes.pop(letters)
+    return spelled[max(votes, key=votes.__getitem__)] if votes else ""
+
+
+def one_line(text: str) -> str:
+    """Return a title as one line, without hints for line breaks."""
+    return " ".join(without_hints(text[:_MAX_CHARS]).split())
+
+
+def site_names(tree: Element, site: str, url: str) -> frozenset[str]:
+    """Return what the site is called, as letters: by its own statement, its host, and the links to its home page."""
+    host = (urlsplit(url).hostname or "").removeprefix("www.")
+    homes = islice((link for link in tree.iter("a") if _is_home(link.get("href") or "", host)), 10)
+    linked = (text_in(link) for link in homes)
+    names = [site, host, host.rpartition(".")[0], *(name for name in linked if len(name) <= _MAX_NAME_CHARS)]
+    return frozenset(map(letters_of, names)) - {""}
+
+
+def without_site(title: str, site: str, url: str) -> str:
+    """Return a title without the name of the site at its end.
+
+    >>> without_site("All is well | The Times", "The Times", "")
+    'All is well'
+    """
+    host = (urlsplit(url).hostname or "").removeprefix("www.")
+    return _without_names(title, frozenset(map(letters_of, (site, host, host.rpartition(".")[0]))) - {""})
+
+
+def _is_home(href: str, host: str) -> bool:
+    try:
+        parts = urlsplit(href.strip())
+    except ValueError:
+        return False
+    is_own = parts.hostname is None or parts.hostname.removeprefix("www.") == host
+    return bool(href.strip()) and is_own and parts.path in _HOME_PATHS and not parts.query and not parts.fragment
+
+
+def _without_names(title: str, names: frozenset[str]) -> str:
+    for separator in reversed(list(_SEPARATOR.finditer(title))):
+        if separator.start() > 0 and letters_of(title[separator.end() :]) in names:
+            return _without_names(title[: separator.start()].rstrip(), names)
+    first = _SEPARATOR.search(title)
+    if first and letters_of(title[: first.start()]) in names and letters_of(title[first.end() :]):
+        return title[first.end() :]
+    return title
+
+
+def _head_of(tree: Element, witnesses: Sequence[str], names: frozenset[str]) -> tuple[str, float]:
+    """Return the page's heading and its weight: an h1 that a statement has, else a smaller one, else any h1."""
+    tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
+    agreed = max((_share(letters_of(head), witness), head) for head in (*tops, "") for witness in (*witnesses, ""))
+    if agreed[0] < _MOST:
+        for head in (*_lines(tree, "h2"), *_lines(tree, "h3")):
+            letters = letters_of(head)
+            is_end = len(letters) >= _MIN_HEAD_CHARS and any(one.endswith(letters) for one in witnesses)
+            is_first = len(letters) >= _MIN_HEAD_CHARS and any(one.startswith(letters) for one in witnesses)
+            if letters not in names and (is_end or is_first) and len(letters) > len(letters_of(agreed[1])):
+                return head, _HEAD_WEIGHT
+    if agreed[0]:
+        return agreed[1], _HEAD_WEIGHT
+    return next((head for head in tops if len(head) >= _MIN_HEAD_CHARS), ""), _LONE_HEAD_WEIGHT
+
+
+def _share(head: str, witness: str) -> float:
+    """Return which part of the longer one a heading and a statement have in common, 0 if neither holds the other."""
+    if not head or not witness or (head != witness and len(head) < _MIN_HEAD_CHARS):
+        return 0.0
+    return min(len(head), len(witness)) / max(len(head), len(witness)) if head in witness or witness in head else 0.0
+
+
+def _lines(tree: Element, tag: str) -> Iterator[str]:
+    """Yield the headings of a tag as lines; a kicker in a block of its own is a word of its own."""
+    for head in islice(tree.iter(tag), _MAX_HEADS):
+        if line := one_line(" ".join(block.text for block in blocks_of(head))):
+            yield line
+
+
+def _is_head_and_more(title: str, head: str) -> bool:
+    """Tell whether a title is the heading with the site's name or a section after or before it."""
+    if len(head) >= len(title):
+        return False
+    if title.startswith(head):
+        return _SEPARATOR.match(title, len(head)) is not None
+    before = next((found for found in _SEPARATOR.finditer(title) if title[found.end() :] == head), None)
+    return before is not None
+
+
+def _is_cut(title: str, letters: str, whole: str) -> bool:
+    """Tell whether a title is the beginning of another one, cut off."""
+    return _CUT.search(title) is not None and len(letters) >= _MIN_CUT_LETTERS and whole.startswith(letters)

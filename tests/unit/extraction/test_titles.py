@@ -1,0 +1,42 @@
+"""Headlines of pages whose first h1 is the name of the blog or of a section."""
+
+from __future__ import annotations
+
+import pytest
+from lxml.html import document_fromstring
+
+from aggregator.extraction.titles import title_of
+
+URL = "https://mill.example/2024/bridge"
+HEAD = "Old bridge opens again after four years"
+
+
+def title(body: str, *statements: tuple[str, float], site: str = "") -> str:
+    return title_of(document_fromstring(f"<html><body>{body}</body></html>"), statements, site, URL)
+
+
+@pytest.mark.parametrize(
+    ("body", "stated"),
+    [
+        (f"<h1><a href='/'>Sawdust</a></h1><h2>{HEAD}</h2>", f"Sawdust: {HEAD}"),
+        (f"<h1>Sawdust</h1><h1>{HEAD}</h1>", f"{HEAD} | Sawdust"),
+        (f"<h1>Culture</h1><h2><a href='/x'>{HEAD}</a></h2>", f"{HEAD} – The Mill Courier"),
+        (f"<h1>Notes</h1><h3>{HEAD}</h3>", f"Notes: {HEAD}"),
+        (f"<h1>{HEAD}</h1><h2>Money for the town</h2>", "Old bridge opens again after…"),
+        (f"<a href='https://mill.example'>The Mill</a><p>{HEAD}</p>", f"{HEAD} › The Mill"),
+        ("<h1>Old bri\u00addge opens again after four years</h1>", HEAD),
+    ],
+)
+def test_the_headline_is_found_below_the_name_of_the_blog(body: str, stated: str) -> None:
+    assert title(body, ("", 1.0), ("", 0.9), (stated, 0.2)) == HEAD
+
+
+def test_a_page_without_any_statement_has_its_first_heading_or_none() -> None:
+    assert title(f"<h1>{HEAD}</h1>", ("", 1.0)) == HEAD
+    assert title("<p>Text</p>", ("", 1.0)) == ""
+    assert title("<a href='http://[x'>broken</a><h1>Short</h1>", (HEAD, 1.0)) == HEAD
+
+
+def test_two_statements_that_agree_go_before_what_the_page_shows() -> None:
+    shown = "Bridge opens again"
+    assert title(f"<h1>{shown}</h1>", (f"{shown} in May", 1.0), (f"{shown} in May", 0.9)) == f"{shown} in May"
