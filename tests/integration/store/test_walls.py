@@ -12,7 +12,7 @@ import pytest
 from aggregator.identity.evidence import Edge
 from aggregator.identity.walls import Resemblance
 from aggregator.models.records import EvidenceKind, FetchedPage, Key
-from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, Sighting
+from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, ArticleSearch, Sighting
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore
 from tests.support.stores import (
@@ -145,7 +145,7 @@ def test_an_article_that_a_wall_replaced_gets_its_text_back(store: SqlStore, clo
     assert record(store, (first, walled(first))) == ["updated"]
     assert record(store, (second, walled(second))) == ["wall"]
     assert [(one.id, one.content.title, one.content.body, one.revision) for one in store.articles()] == before
-    assert len(store.search("wall1", 5)) == 0
+    assert store.search(ArticleSearch(query="wall1")).count == 0
     clock.pass_(BACK_OFF)
     again = fetched(store)
     assert record(store, *((page, article_record(page, title=page.key)) for page in again)) == ["unchanged"] * 2
@@ -175,7 +175,7 @@ def test_what_a_wall_named_joins_nothing_any_more(store: SqlStore, clock: Standi
 
 def test_versions_of_one_headline_are_no_wall(store: SqlStore) -> None:
     (feed,) = subscribe(store, "https://www.example.org/feed")
-    headlines = ("Storm kills two", "Storm kills three", "Storm kills three more", "Storm floods three more towns")
+    headlines = ("Storm kills two", "Storm kills three", "Storm kills four more", "Storm floods three more towns")
     poll(store, feed, *(announced(n, title) for n, title in enumerate(headlines)))
     assert record(store, *((page, walled(page)) for page in fetched(store))) == ["new"] * 4
 
