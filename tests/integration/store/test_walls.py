@@ -12,7 +12,8 @@ import pytest
 from aggregator.identity.evidence import Edge
 from aggregator.identity.walls import Resemblance
 from aggregator.models.records import EvidenceKind, FetchedPage, Key
-from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, ArticleSearch, Sighting
+from aggregator.ports.readings import ArticleSearch
+from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, Sighting
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore
 from tests.support.stores import (
@@ -175,7 +176,12 @@ def test_what_a_wall_named_joins_nothing_any_more(store: SqlStore, clock: Standi
 
 def test_versions_of_one_headline_are_no_wall(store: SqlStore) -> None:
     (feed,) = subscribe(store, "https://www.example.org/feed")
-    headlines = ("Storm kills two", "Storm kills three", "Storm kills four more", "Storm floods three more towns")
+    headlines = (
+        "Storm kills two in town",
+        "Storm kills three in town",
+        "Storm kills four in town",
+        "Storm kills five in town",
+    )
     poll(store, feed, *(announced(n, title) for n, title in enumerate(headlines)))
     assert record(store, *((page, walled(page)) for page in fetched(store))) == ["new"] * 4
 
