@@ -40,7 +40,7 @@ from aggregator.errors import ConfigError, StorageError
 from aggregator.http.fetch import HttpFetcher
 from aggregator.http.post import HttpPoster
 from aggregator.identity.identify import identify, key_version
-from aggregator.models.records import Feed
+from aggregator.models.feeds import Feed
 from aggregator.ports.protocols import Clock, Sink
 from aggregator.ports.readings import SyncReport
 from aggregator.rawstore import FileRawStore

@@ -20,7 +20,7 @@ from trafilatura import bare_extraction
 from aggregator.demo.content import FIRST_STATE, read_publications
 from aggregator.demo.pages import render_newsroom
 from aggregator.extraction.extract import extract_page
-from aggregator.models.records import ExtractInput
+from aggregator.models.articles import ExtractInput
 
 ROUNDS = 3
 LIMITS = {"standard": 1.25, "thorough": 2.0}

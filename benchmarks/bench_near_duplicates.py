@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregator.identity.fingerprint import MIN_WORDS, Fingerprint, HashUse, best_match, fingerprint
-from aggregator.models.records import ArticleId
+from aggregator.models.ids import ArticleId
 
 Words = Sequence[str]
 Edit = Callable[[Words, Words, random.Random], list[str]]

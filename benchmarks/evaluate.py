@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aggregator.extraction.extract import EXTRACTOR_VERSION, Mode, extract_page
-from aggregator.models.records import ExtractInput, Extraction
+from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.text.seed_format import render
 
 MODES: tuple[Mode, ...] = ("standard", "thorough")

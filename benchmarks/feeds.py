@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aggregator.feeds.discovery import find_feeds
 from aggregator.feeds.parse import parse_feed
-from aggregator.models.records import Entry, ParsedFeed
+from aggregator.models.feeds import Entry, ParsedFeed
 
 
 def iso(at: datetime | None) -> str | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from aggregator.feeds.parse import NO_HEADERS, parse_feed, parse_new
 from aggregator.feeds.repair import read_text
 from aggregator.feeds.slices import find_root, split
-from aggregator.models.records import ParsedFeed
+from aggregator.models.feeds import ParsedFeed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 URL = "https://news.example.org/feed"

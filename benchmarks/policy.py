@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus
+from aggregator.models.feeds import Feed, FeedState, FeedStatus
+from aggregator.models.ids import FeedId
 from aggregator.schedule.due_times import PollPolicy, next_poll_at, update_stats
 
 

@@ -15,7 +15,7 @@ from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.models.records import Article
+    from aggregator.models.articles import Article
     from aggregator.store import SqlStore
     from aggregator.text.search_words import Piece
 

@@ -16,7 +16,7 @@ from aggregator.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.models.records import Article
+    from aggregator.models.articles import Article
     from aggregator.rawstore import FileRawStore
     from aggregator.sinks.dataset.corpus import StoredCorpus
     from aggregator.sinks.dataset.write import Format

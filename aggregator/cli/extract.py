@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from aggregator.engine.pool import WorkerPool
     from aggregator.extraction.page_rules import PageRules
     from aggregator.identity.publisher_rules import Publishers
-    from aggregator.models.records import ExtractInput, Extraction, PageFailed
+    from aggregator.models.articles import ExtractInput, Extraction
+    from aggregator.models.pages import PageFailed
 
 _AHEAD = 4  # pages handed to each worker before the first result is waited for
 
@@ -130,7 +131,7 @@ def _job(
     url: str, body: bytes, headers: Mapping[str, str], date: str, wishes: Wishes
 ) -> tuple[ExtractInput, PageRules | None, Mode]:
     """Return the arguments of `extract_here`."""
-    from aggregator.models.records import ExtractInput
+    from aggregator.models.articles import ExtractInput
     from aggregator.urls import host_of
 
     page = ExtractInput(url=url, body=body, headers=headers, feed_published=date)
@@ -142,7 +143,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Out
     from aggregator.extraction.extract import extract_page
     from aggregator.extraction.markup import read_markup
     from aggregator.extraction.quality import assess
-    from aggregator.models.records import PageFailed
+    from aggregator.models.pages import PageFailed
 
     markup = read_markup(page)
     outcome = extract_page(page, rules, mode, markup)
@@ -152,7 +153,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Out
 def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, object]:
     """Return the record of `extract --json`: an article's fields, empty where only a store knows more."""
     from aggregator.identity.identify import article_id, identify
-    from aggregator.models.records import PageFailed
+    from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import content_fields
 
     content, quality = outcome
@@ -247,7 +248,7 @@ def _outcome(future: Future[Outcome]) -> Outcome:
     """Wait for a worker; one that hung or crashed cost its page only."""
     from aggregator.engine.pool import result_of
     from aggregator.models.fetching import Cause
-    from aggregator.models.records import PageFailed
+    from aggregator.models.pages import PageFailed
 
     match result_of(future):
         case None:

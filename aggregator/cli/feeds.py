@@ -15,8 +15,8 @@ from aggregator.errors import ConfigError
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
     from aggregator.feeds.discovery import FoundFeed
+    from aggregator.models.feeds import Feed, ParsedFeed
     from aggregator.models.fetching import Fetched
-    from aggregator.models.records import Feed, ParsedFeed
 
 
 @cli.group()
@@ -96,7 +96,7 @@ def add(
     The address is asked once; what cannot be reached just now is added all the same.
     """
     from aggregator.config.editing import add_feed
-    from aggregator.models.records import Subscription
+    from aggregator.models.feeds import Subscription
     from aggregator.text.units import parse_duration
 
     _check_address(url)

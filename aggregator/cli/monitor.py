@@ -17,7 +17,7 @@ from aggregator.cli.framework import cli, load, number, print_json, print_table,
 from aggregator.cli.signals import catch_signals
 
 if TYPE_CHECKING:
-    from aggregator.models.records import Identity
+    from aggregator.models.ids import Identity
     from aggregator.monitoring.overview import Diagnosis
     from aggregator.ports.readings import Trace
     from aggregator.schedule.plan import Plan

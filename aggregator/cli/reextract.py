@@ -17,7 +17,7 @@ from aggregator.errors import ConfigError
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
     from aggregator.extraction.reextract import Difference
-    from aggregator.models.records import Key
+    from aggregator.models.ids import Key
     from aggregator.store import SqlStore
 
 _PUBLISH_WAIT = timedelta(seconds=60)

@@ -17,7 +17,7 @@ from aggregator.errors import ConfigError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from aggregator.models.records import Entry
+    from aggregator.models.feeds import Entry
 
 
 # --- parse ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from aggregator.cli.framework import number
 
 if TYPE_CHECKING:
     from aggregator.engine.local import RunReport
-    from aggregator.models.records import Feed
+    from aggregator.models.feeds import Feed
     from aggregator.store import SqlStore
 
 _SHOWN = 5
@@ -87,7 +87,7 @@ def next_due_line(feeds: Sequence[Feed], now: datetime) -> str:
 
 def reasons(feeds: Sequence[Feed], names: Sequence[str], since: datetime) -> Iterator[str]:
     """Yield why feeds that were asked for by name were not polled since `since`."""
-    from aggregator.models.records import FeedStatus
+    from aggregator.models.feeds import FeedStatus
     from aggregator.monitoring.overview import title_of
 
     for feed in feeds:

@@ -14,7 +14,7 @@ from tomlkit.items import AoT, Array, Table, Whitespace
 from aggregator.config.files import FEEDS_FILE, hold, read_text, replace_bytes
 from aggregator.config.settings import same_address
 from aggregator.errors import ConfigError
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 from aggregator.redaction import mask
 from aggregator.text.units import format_duration
 

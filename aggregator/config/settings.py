@@ -34,7 +34,7 @@ from pydantic import (
     model_validator,
 )
 
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 from aggregator.redaction import mask
 from aggregator.text.units import format_duration, format_size, parse_duration, parse_size
 

@@ -16,8 +16,8 @@ from aggregator.config.loading import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.engine.local import RunReport
+from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.records import FeedStatus
 from aggregator.sinks.dataset.corpus import StoredCorpus
 from aggregator.sinks.dataset.write import DatasetRequest, write_dataset
 from aggregator.text.seed_format import render

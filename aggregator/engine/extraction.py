@@ -16,7 +16,8 @@ from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import StorageError
 from aggregator.extraction.pipeline import article_record, bodies_of, extraction_job, failed_part, run_jobs
 from aggregator.models.fetching import Cause
-from aggregator.models.records import FetchedPage, PageFailed, PageId
+from aggregator.models.ids import PageId
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import ArticleOutcome, Collected, Onward
 from aggregator.schedule.due_times import next_page_attempt, revisit_at

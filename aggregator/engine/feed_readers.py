@@ -12,8 +12,9 @@ from aggregator.errors import LeaseLostError
 from aggregator.extraction.pipeline import read_along
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.feeds import Feed, ParsedFeed
 from aggregator.models.fetching import Fetched
-from aggregator.models.records import Feed, PageFailed, ParsedFeed
+from aggregator.models.pages import PageFailed
 from aggregator.ports.store_records import FeedReading
 from aggregator.visits.poll import FeedReader
 

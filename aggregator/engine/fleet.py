@@ -11,7 +11,7 @@ from typing import Protocol
 from aggregator.engine.jobs import JobQueue, JobWorker
 from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import StorageError
-from aggregator.models.records import HostId
+from aggregator.models.ids import HostId
 from aggregator.ports.store_records import Claim
 from aggregator.store.queue.fleet import Filled, VisitQueue
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from aggregator.errors import MissingExtraError, StorageError, StoreVersionError
-from aggregator.models.records import HostId
+from aggregator.models.ids import HostId
 from aggregator.ports.store_records import Claim
 
 try:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import StorageError
-from aggregator.models.records import HostId
+from aggregator.models.ids import HostId
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
 

@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
-from aggregator.models.records import Feed
+from aggregator.models.feeds import Feed
 from aggregator.ports.store import Store
 from aggregator.schedule.due_times import PollPolicy, adjust_threshold
 

@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from aggregator.models.fetching import Cause
-from aggregator.models.records import PageFailed
+from aggregator.models.pages import PageFailed
 
 logger = logging.getLogger(__name__)
 

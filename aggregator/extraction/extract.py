@@ -37,8 +37,9 @@ from aggregator.extraction.images import lead_image_of
 from aggregator.extraction.markup import Markup, read_markup
 from aggregator.extraction.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
 from aggregator.extraction.page_rules import Applied, PageRules, apply_rules, mark_css
+from aggregator.models.articles import DateSource, ExtractInput, Extraction
 from aggregator.models.fetching import Cause
-from aggregator.models.records import DateSource, ExtractInput, Extraction, LeadImage, PageFailed
+from aggregator.models.pages import LeadImage, PageFailed
 from aggregator.text.languages import language_of
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from lxml.etree import _Element as Element
 
 from aggregator.extraction.body.blocks import letters_of, text_in
-from aggregator.models.records import LeadImage
+from aggregator.models.pages import LeadImage
 
 _CREDIT_CLASS = re.compile(r"credit|copyright|photographer|source|byline|author|agency|rights|quelle", re.IGNORECASE)
 _CAPTION_CLASS = re.compile(r"caption|legend|bildunterschrift|description", re.IGNORECASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aggregator.extraction.json_ld import JsonLd, read_json_ld
-from aggregator.models.records import ExtractInput
+from aggregator.models.articles import ExtractInput
 from aggregator.text.encoding import decode, html_declaration
 
 

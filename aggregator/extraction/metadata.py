@@ -21,7 +21,7 @@ from aggregator.extraction.body.blocks import text_in
 from aggregator.extraction.bylines import looks_personal, persons_of
 from aggregator.extraction.json_ld import JsonLd, Node, text_of, types_of
 from aggregator.extraction.titles import title_of
-from aggregator.models.records import DeclaredUrls
+from aggregator.models.pages import DeclaredUrls
 from aggregator.text.dates import EARLIEST_AT, LATEST_AHEAD, parse_date, read_usual
 from aggregator.text.languages import language_tag
 

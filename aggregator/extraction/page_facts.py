@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from lxml.etree import _Element as Element
 
 from aggregator.extraction.json_ld import Node, text_of
-from aggregator.models.records import LeadImage, PageFacts, Rights
+from aggregator.models.pages import LeadImage, PageFacts, Rights
 
 _DESCRIPTION_METAS: Final = ("og:description", "description", "twitter:description", "dc.description")
 _SECTION_METAS: Final = ("article:section", "og:article:section", "parsely-section", "cxenseparse:section")

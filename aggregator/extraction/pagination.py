@@ -18,7 +18,7 @@ from aggregator.extraction.body.markdown import markdown_of_text
 from aggregator.extraction.page_rules import PageRules, link_onward, mark_css
 from aggregator.identity.keys import KeyRules, Tables, fold_host, make_key
 from aggregator.identity.publisher_rules import Publishers, publisher_of
-from aggregator.models.records import ExtractInput, Extraction
+from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.text.encoding import decode, html_declaration
 from aggregator.urls import absolute, clean, host_of, split
 

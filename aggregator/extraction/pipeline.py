@@ -36,19 +36,11 @@ from aggregator.identity.keys import KeyRules
 from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.identity.walls import Resemblance, compare_title
+from aggregator.models.articles import ExtractInput, Extraction
+from aggregator.models.feeds import Entry, Feed
 from aggregator.models.fetching import Cause
-from aggregator.models.records import (
-    NO_PAGE,
-    OWN_CONTENT,
-    Entry,
-    ExtractInput,
-    Extraction,
-    Feed,
-    FetchedPage,
-    Identity,
-    PageFailed,
-    RawResponse,
-)
+from aggregator.models.ids import NO_PAGE, OWN_CONTENT, Identity
+from aggregator.models.pages import FetchedPage, PageFailed, RawResponse
 from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, Onward, Sighting
 from aggregator.urls import host_of
 

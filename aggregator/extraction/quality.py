@@ -23,7 +23,7 @@ from aggregator.extraction.walls import (
     is_paywall_stub,
     says_enough,
 )
-from aggregator.models.records import DateSource, ExtractInput, Extraction
+from aggregator.models.articles import DateSource, ExtractInput, Extraction
 from aggregator.text.languages import is_nearer, language_of, language_tag
 from aggregator.text.words import count_unspaced, count_words
 

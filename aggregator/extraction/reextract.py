@@ -11,7 +11,9 @@ from typing import Literal
 
 from aggregator.extraction.pipeline import ExtractJob, RulesOf, article_record, bodies_of, extraction_job, run_job
 from aggregator.identity.publisher_rules import Publishers
-from aggregator.models.records import Article, ArticleId, Extraction, FetchedPage, PageFailed, PageId
+from aggregator.models.articles import Article, Extraction
+from aggregator.models.ids import ArticleId, PageId
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.protocols import RawStore
 from aggregator.ports.store import Store
 from aggregator.ports.store_records import Collected

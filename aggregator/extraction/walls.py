@@ -13,7 +13,7 @@ from functools import cached_property
 from aggregator.extraction.body.blocks import letters_of
 from aggregator.extraction.json_ld import text_of
 from aggregator.extraction.markup import Markup
-from aggregator.models.records import ExtractInput, Extraction
+from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.text.tables import read_table
 from aggregator.text.words import count_unspaced, count_words
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from lxml import etree
 
 from aggregator.feeds.xml_tree import XML, Context, attribute, name_of, text_of
-from aggregator.models.records import Enclosure
+from aggregator.models.feeds import Enclosure
 from aggregator.text.dates import parse_date
 from aggregator.urls import absolute
 

@@ -15,7 +15,7 @@ from lxml import etree
 from aggregator.feeds.entry_fields import EntryTree, base_of, read_authors, read_text, read_tree
 from aggregator.feeds.markup import BLOCKS, has_active_markup, looks_like_html, one_line, plain_text
 from aggregator.feeds.xml_tree import XML, Context, attribute, name_of, text_of
-from aggregator.models.records import FeedHints
+from aggregator.models.feeds import FeedHints
 from aggregator.urls import absolute
 
 _PERIODS = {

@@ -13,7 +13,7 @@ from aggregator.feeds.entry_ids import Mark, choose_rule, entry_id_of
 from aggregator.feeds.json_repair import read_json
 from aggregator.feeds.markup import escape_text, lines_to_html, one_line, without_soft_hyphens
 from aggregator.feeds.slices import MAX_ENTRIES, hash_slice
-from aggregator.models.records import Enclosure, Entry, ParsedFeed
+from aggregator.models.feeds import Enclosure, Entry, ParsedFeed
 from aggregator.text.dates import parse_date
 from aggregator.urls import absolute
 

@@ -8,7 +8,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from aggregator.models.records import ParsedFeed, Source
+from aggregator.models.feeds import ParsedFeed, Source
 from aggregator.urls import absolute, host_of
 
 _MAX_SITEMAPS: Final = 3  # of one site

@@ -14,7 +14,7 @@ from lxml import etree
 
 from aggregator.errors import ConfigError
 from aggregator.feeds.repair import repair_signs
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 from aggregator.text.encoding import decode, xml_declaration
 from aggregator.urls import absolute, is_http
 

@@ -35,7 +35,7 @@ from aggregator.feeds.repair import FeedText
 from aggregator.feeds.repair import read_text as read_feed_text
 from aggregator.feeds.slices import Root, find_root, hash_slice, salt_of, split
 from aggregator.feeds.xml_tree import CORE, NAMESPACES, XML, Context, read_head, read_slice
-from aggregator.models.records import Entry, FeedHints, ParsedFeed
+from aggregator.models.feeds import Entry, FeedHints, ParsedFeed
 from aggregator.urls import absolute
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})

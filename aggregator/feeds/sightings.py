@@ -11,8 +11,9 @@ from aggregator.identity.evidence import edges_of_entry, is_home
 from aggregator.identity.identify import identify
 from aggregator.identity.own_entries import own_identity
 from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.feeds import Entry, Feed, ParsedFeed
 from aggregator.models.fetching import Fetched
-from aggregator.models.records import Entry, Feed, Identity, ParsedFeed
+from aggregator.models.ids import Identity
 from aggregator.ports.store_records import Decision, FeedReading, Sighting
 from aggregator.urls import clean, host_of, without_userinfo
 

@@ -18,7 +18,7 @@ from protego import Protego
 
 from aggregator import urls
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchResult
-from aggregator.models.records import PageFailed
+from aggregator.models.pages import PageFailed
 
 MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
 MAX_AGE = timedelta(days=1)  # RFC 9309, 2.4

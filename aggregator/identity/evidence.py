@@ -30,8 +30,10 @@ from aggregator.identity.keys import decode_base62, make_key
 from aggregator.identity.publisher_rules import Publishers, publisher_of
 from aggregator.identity.section_pages import is_home as is_home  # part of what this module offers
 from aggregator.identity.section_pages import is_listing as is_listing
+from aggregator.models.feeds import Entry
 from aggregator.models.fetching import Hop
-from aggregator.models.records import DeclaredUrls, Entry, EvidenceKind, Key
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.models.pages import DeclaredUrls
 from aggregator.urls import host_of, is_http, registrable_domain, split
 
 MAX_ALIASES = 32  # keys of one article

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from zlib import crc32
 
-from aggregator.models.records import ArticleId
+from aggregator.models.ids import ArticleId
 
 SAMPLING = 16  # one hash in so many is kept
 MIN_WORDS = 120  # shorter texts have no neighbours

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from aggregator.identity.keys import decode_base62, make_key
 from aggregator.identity.publisher_rules import Publishers
-from aggregator.models.records import ArticleId, Identity, Key
+from aggregator.models.ids import ArticleId, Identity, Key
 
 __all__ = ["article_id", "decode_base62", "identify", "key_hash", "key_version"]
 

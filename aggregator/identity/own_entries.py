@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from aggregator.models.records import OWN_CONTENT, Enclosure, Identity, Key
+from aggregator.models.feeds import Enclosure
+from aggregator.models.ids import OWN_CONTENT, Identity, Key
 from aggregator.urls import without_userinfo
 
 _FULL_SUMMARY_CHARS = 500  # a summary of this length is a text of its own

@@ -15,7 +15,7 @@ from typing import Final
 from aggregator.identity.evidence import Edge, is_above
 from aggregator.identity.fingerprint import MIN_CHARACTERS, is_unspaced, words_of
 from aggregator.identity.section_pages import is_language, is_listing
-from aggregator.models.records import EvidenceKind, Key
+from aggregator.models.ids import EvidenceKind, Key
 
 MIN_WORDS: Final = 60  # shorter texts are stubs, captions and forecasts
 WITHIN: Final = timedelta(days=14)  # between the times when the two were first seen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from aggregator.models.records import Key
+from aggregator.models.ids import Key
 
 _GENERIC = re.compile(r"https://[^/]+(/[^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL)
 _ROOT_ID = re.compile(r"(?:p|id|page_id|post|post_id|article|articleid|article_id|newsid|news_id|storyid)=[\w-]{1,40}")

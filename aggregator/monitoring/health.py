@@ -14,8 +14,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+from aggregator.models.feeds import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause
-from aggregator.models.records import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.ports.readings import FeedSigns
 from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password

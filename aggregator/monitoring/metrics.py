@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 
 from aggregator import __version__
 from aggregator.errors import StorageError
+from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Redirected
-from aggregator.models.records import Feed
 from aggregator.ports.protocols import Fetcher
 from aggregator.ports.readings import Counts
 from aggregator.ports.store_records import PollRecord, PollRecorded

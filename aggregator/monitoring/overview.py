@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from aggregator.models.records import Feed
+from aggregator.models.feeds import Feed
 from aggregator.monitoring.health import Finding, Kind, Severity, diagnose
 from aggregator.ports.readings import Activity, Counts, FeedSigns
 from aggregator.ports.store import Store

@@ -7,9 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from aggregator.models.fetching import FetchRequest, FetchResult, Posted
-from aggregator.models.records import (
-    ArticleId,
-)
+from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Change
 
 

@@ -7,15 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from aggregator.models.articles import Article, Extraction
 from aggregator.models.fetching import Cause
-from aggregator.models.records import (
-    Article,
-    ArticleId,
-    Extraction,
-    FeedId,
-    Key,
-    PageId,
-)
+from aggregator.models.ids import ArticleId, FeedId, Key, PageId
 from aggregator.ports.store_records import Decision
 from aggregator.text.search_words import Piece
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from datetime import timedelta
 
-from aggregator.models.records import FeedId, HostId, PageId
+from aggregator.models.ids import FeedId, HostId, PageId
 
 
 class RunScope:

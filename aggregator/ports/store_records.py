@@ -12,20 +12,11 @@ from typing import Literal
 from aggregator.identity.evidence import Blog, Edge
 from aggregator.identity.fingerprint import Fingerprint
 from aggregator.identity.walls import Resemblance
+from aggregator.models.articles import Extraction
+from aggregator.models.feeds import Entry, FeedState, ParsedFeed
 from aggregator.models.fetching import Cause
-from aggregator.models.records import (
-    ArticleId,
-    Entry,
-    Extraction,
-    FeedId,
-    FeedState,
-    FetchedPage,
-    HostId,
-    Identity,
-    Key,
-    PageId,
-    ParsedFeed,
-)
+from aggregator.models.ids import ArticleId, FeedId, HostId, Identity, Key, PageId
+from aggregator.models.pages import FetchedPage
 
 # --- claims -----------------------------------------------------------------------------------------------------------
 

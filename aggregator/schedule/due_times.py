@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
+from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus
 from aggregator.models.fetching import Cause, FetchFailed
-from aggregator.models.records import Feed, FeedHints, FeedState, FeedStatus, FetchedPage, Page
+from aggregator.models.pages import FetchedPage, Page
 from aggregator.schedule.publication_rate import adaptive_interval
 from aggregator.schedule.publication_rate import expected_rate as expected_rate
 from aggregator.schedule.publication_rate import update_stats as update_stats

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from aggregator.models.records import Feed, FeedId, FeedStatus
+from aggregator.models.feeds import Feed, FeedStatus
+from aggregator.models.ids import FeedId
 from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import PollPolicy, next_poll_at, threshold_for

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Final
 
-from aggregator.models.records import PublicationStats
+from aggregator.models.feeds import PublicationStats
 
 _HOUR: Final = 3_600.0
 _DAY: Final = 86_400.0

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from aggregator.models.records import Feed, FeedStatus
+from aggregator.models.feeds import Feed, FeedStatus
 from aggregator.ports.store_records import PollRecord
 
 logger = logging.getLogger("aggregator.service")

@@ -28,7 +28,7 @@ from aggregator.engine.poll_budget import PollBudget
 from aggregator.engine.visit_runner import Engine
 from aggregator.errors import AggregatorError, StorageError, StoreHeldError
 from aggregator.http.fetch import HttpFetcher
-from aggregator.models.records import Feed
+from aggregator.models.feeds import Feed
 from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics
 from aggregator.monitoring.systemd import notify, watchdog_interval
 from aggregator.ports.store_records import PollRecord, PollRecorded

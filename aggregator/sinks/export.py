@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from aggregator.errors import OutputError
-from aggregator.models.records import Article
+from aggregator.models.articles import Article
 from aggregator.sinks.files import write_durably
 from aggregator.sinks.records import TextChoice, article_record, document, json_line
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregator.errors import MissingExtraError
-from aggregator.models.records import Article
+from aggregator.models.articles import Article
 from aggregator.sinks.files import replaced_file
 from aggregator.sinks.records import Record, TextChoice, article_record
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from aggregator.models.records import Article, Enclosure, Extraction, LeadImage
+from aggregator.models.articles import Article, Extraction
+from aggregator.models.feeds import Enclosure
+from aggregator.models.pages import LeadImage
 from aggregator.ports.readings import Change
 from aggregator.text.seed_format import render, render_body, render_markdown
 from aggregator.text.words import count_words

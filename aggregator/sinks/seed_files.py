@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from aggregator.models.records import ArticleId
+from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Change
 from aggregator.sinks.files import folder_id, write_many_durably
 from aggregator.text.seed_format import render_file

@@ -13,7 +13,8 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from aggregator import __version__
-from aggregator.models.records import Article, RawResponse
+from aggregator.models.articles import Article
+from aggregator.models.pages import RawResponse
 
 logger = logging.getLogger(__name__)
 

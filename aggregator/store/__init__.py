@@ -11,22 +11,11 @@ from pathlib import Path
 
 from aggregator.errors import LeaseLostError
 from aggregator.identity.evidence import Edge
+from aggregator.models.articles import Article
+from aggregator.models.feeds import Feed, Subscription
 from aggregator.models.fetching import Cause, Hop, Validators
-from aggregator.models.records import (
-    Article,
-    ArticleId,
-    Feed,
-    FeedId,
-    FetchedPage,
-    HostId,
-    Identity,
-    Key,
-    Page,
-    PageFailed,
-    PageId,
-    RawResponse,
-    Subscription,
-)
+from aggregator.models.ids import ArticleId, FeedId, HostId, Identity, Key, PageId
+from aggregator.models.pages import FetchedPage, Page, PageFailed, RawResponse
 from aggregator.ports.protocols import Clock
 from aggregator.ports.readings import (
     Activity,

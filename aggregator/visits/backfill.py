@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aggregator.feeds.older_entries import choose_sitemaps, is_index, named_in_index, older_page, section_of
+from aggregator.models.feeds import Entry, Feed, FeedState, GapFill, Source
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Redirected
-from aggregator.models.records import Entry, Feed, FeedState, GapFill, Source
 from aggregator.ports.store_records import PollOutcome, PollRecord, Sighting
 from aggregator.schedule.due_times import update_stats
 from aggregator.visits.poll import FeedReader, PollSettings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from aggregator.models.fetching import Cause, Fetched, FetchRequest, FetchResult
-from aggregator.models.records import Page, PageFailed
+from aggregator.models.pages import Page, PageFailed
 from aggregator.ports.protocols import Fetcher
 
 # The beginning of JSON. No page begins like this, whatever its header says.

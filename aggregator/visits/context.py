@@ -10,8 +10,8 @@ from random import Random
 
 from aggregator.extraction.pipeline import RulesOf
 from aggregator.identity.publisher_rules import Publishers
+from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Cause
-from aggregator.models.records import Feed
 from aggregator.ports.protocols import Clock, Fetcher, RawStore
 from aggregator.ports.store import Store
 from aggregator.ports.store_records import PollRecord, PollRecorded

@@ -13,7 +13,7 @@ from aggregator.errors import LeaseLostError
 from aggregator.http.robots import RobotsRule, crawl_delay
 from aggregator.identity.publisher_rules import publisher_of
 from aggregator.models.fetching import Cause, FetchFailed
-from aggregator.models.records import PageId
+from aggregator.models.ids import PageId
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
 from aggregator.schedule.due_times import HOST_CAUSES, host_not_before, own_network_is_down

@@ -15,6 +15,7 @@ from typing import Protocol, assert_never
 
 from aggregator.feeds.discovery import find_feeds
 from aggregator.feeds.older_entries import sections_of, sources_of
+from aggregator.models.feeds import Feed, FeedState, GapFill, ParsedFeed
 from aggregator.models.fetching import (
     Cause,
     Fetched,
@@ -26,7 +27,6 @@ from aggregator.models.fetching import (
     Redirected,
     Validators,
 )
-from aggregator.models.records import Feed, FeedState, GapFill, ParsedFeed
 from aggregator.ports.protocols import Fetcher
 from aggregator.ports.store_records import FeedReading, PollOutcome, PollRecord, Sighting
 from aggregator.schedule.due_times import (

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from aggregator.models.feeds import FeedState
 from aggregator.models.fetching import Validators
-from aggregator.models.records import FeedState
 from aggregator.ports.store_records import Sighting
 from aggregator.schedule.due_times import expected_rate
 

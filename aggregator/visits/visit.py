@@ -15,8 +15,9 @@ from typing import assert_never
 from aggregator.errors import LeaseLostError
 from aggregator.http.robots import MAX_BYTES, RobotsRule, max_age, refusal, robots_of, robots_url, sitemaps
 from aggregator.identity.identify import identify
+from aggregator.models.feeds import Feed, GapFill
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected
-from aggregator.models.records import Feed, GapFill, Page, PageFailed, RawResponse
+from aggregator.models.pages import Page, PageFailed, RawResponse
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, FeedReading, PollRecord, PollRecorded
 from aggregator.schedule.due_times import next_page_attempt, own_network_is_down, revisit_at

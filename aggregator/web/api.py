@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from aggregator.models.records import Feed, FeedId
+from aggregator.models.feeds import Feed
+from aggregator.models.ids import FeedId
 from aggregator.monitoring.overview import finding_record
 from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from aggregator.models.records import Article, ArticleId
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch, Change, Found, Position
 from aggregator.sinks.records import TextChoice, article_record, change_record
 from aggregator.web import schemas

@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from aggregator import __version__
 from aggregator.errors import StorageError
-from aggregator.models.records import FeedId
+from aggregator.models.ids import FeedId
 from aggregator.monitoring.metrics import CONTENT_TYPE, Metrics
 from aggregator.ports.store import Store
 from aggregator.web.access import Guard

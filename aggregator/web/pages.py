@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from fastapi.responses import RedirectResponse
 
-from aggregator.models.records import ArticleId, Feed
+from aggregator.models.feeds import Feed
+from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from aggregator.errors import ConfigError, PortError
-from aggregator.models.records import FeedId
+from aggregator.models.ids import FeedId
 from aggregator.ports.store import Store
 from aggregator.schedule.due_times import forced_due
 from aggregator.web.connections import ConnectionLimits, LimitedServer, default_limits

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from aggregator.models.records import FeedId
+from aggregator.models.ids import FeedId
 from aggregator.monitoring.metrics import Metrics
 from aggregator.monitoring.overview import Diagnosis, Overview, overview
 from aggregator.ports.store import Store

@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from aggregator.app import App
-from aggregator.models.records import Article
+from aggregator.models.articles import Article
 from aggregator.monitoring.overview import survey
 from aggregator.selftest.server import Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pytest
 
+from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.records import FeedStatus
 from aggregator.selftest.server import Script
 from tests.support.citizen import RSS, Site, World, answering, item, one_by_one, rss, street
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.models.records import Article
+from aggregator.models.articles import Article
 from aggregator.ports.readings import ArticleFilter
 from aggregator.selftest.server import Peer, Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story

@@ -16,8 +16,8 @@ import requests
 from aggregator import web
 from aggregator.config.settings import WebSettings
 from aggregator.errors import PortError
+from aggregator.models.feeds import Feed, FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.records import Feed, FeedStatus
 from aggregator.monitoring.metrics import Metrics
 from aggregator.ports.store_records import PollRecord
 from aggregator.service.activity import ActivityLog, say_changes

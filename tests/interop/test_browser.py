@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.records import FeedStatus
 from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore, open_store
 from aggregator.web import address_of, create_app, listen, refresher, serve

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from aggregator.clock import SystemClock
-from aggregator.models.records import Article, ArticleId
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
 from aggregator.sinks.export import write_jsonl
 from aggregator.sinks.parquet import write_parquet
 from aggregator.store import open_store

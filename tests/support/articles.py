@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from aggregator.models.records import Article, ArticleId, DateSource, DeclaredUrls, Extraction, Key, LeadImage
+from aggregator.models.articles import Article, DateSource, Extraction
+from aggregator.models.ids import ArticleId, Key
+from aggregator.models.pages import DeclaredUrls, LeadImage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ID = ArticleId("0123456789abcdef")

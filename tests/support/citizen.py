@@ -17,7 +17,8 @@ from aggregator.app import App, open_app
 from aggregator.clock import SystemClock
 from aggregator.config.loading import load_config
 from aggregator.engine.local import RunReport
-from aggregator.models.records import Article, Feed, FeedState
+from aggregator.models.articles import Article
+from aggregator.models.feeds import Feed, FeedState
 from aggregator.selftest.server import Peer, Request, Script, Server
 from tests.support.pool import PoolHere
 

@@ -8,21 +8,11 @@ from zlib import crc32
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.fingerprint import fingerprint
+from aggregator.models.articles import DateSource, Extraction
+from aggregator.models.feeds import Entry, Feed, Subscription
 from aggregator.models.fetching import Validators
-from aggregator.models.records import (
-    ArticleId,
-    DateSource,
-    DeclaredUrls,
-    Entry,
-    Extraction,
-    Feed,
-    FetchedPage,
-    Identity,
-    Key,
-    Page,
-    RawResponse,
-    Subscription,
-)
+from aggregator.models.ids import ArticleId, Identity, Key
+from aggregator.models.pages import DeclaredUrls, FetchedPage, Page, RawResponse
 from aggregator.ports.store_records import (
     ArticleOutcome,
     ArticleRecord,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from aggregator.models.records import Article, RawResponse
+from aggregator.models.articles import Article
+from aggregator.models.pages import RawResponse
 from aggregator.ports.protocols import RawStore
 from aggregator.ports.readings import ArticleFilter, Gap, Position
 from aggregator.ports.store import Store

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from aggregator import __version__
 from aggregator.errors import OutputError
-from aggregator.models.records import Article, ArticleId
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Position
 from aggregator.sinks.dataset.statistics import Statistics
 from aggregator.sinks.files import replaced_file, write_durably

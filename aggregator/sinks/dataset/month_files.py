@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from aggregator.models.records import Article, RawResponse
+from aggregator.models.articles import Article
+from aggregator.models.pages import RawResponse
 from aggregator.sinks.export import file_bytes
 from aggregator.sinks.files import replaced_file
 from aggregator.sinks.parquet import parquet_file

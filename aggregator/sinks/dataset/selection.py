@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from aggregator.models.records import Article, ArticleId
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
 
 Dedup = Literal["none", "cluster"]
 QualityChoice = Literal["any", "strict"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from aggregator.models.records import Article
+from aggregator.models.articles import Article
 from aggregator.text.words import count_words
 
 LENGTHS: Final = (50, 100, 200, 400, 800, 1600, 3200)  # upper bounds in words; the last class has none

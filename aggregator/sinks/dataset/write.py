@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from aggregator.errors import OutputError
-from aggregator.models.records import Article, ArticleId, RawResponse
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
+from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest

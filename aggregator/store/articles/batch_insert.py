@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.identify import article_id, key_hash
-from aggregator.models.records import ArticleId, Key
+from aggregator.models.ids import ArticleId, Key
 from aggregator.store.articles.rows import ArticleWrite, add_change, insert_articles
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction

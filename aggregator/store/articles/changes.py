@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, Row, and_, bindparam, func, select, update
 
-from aggregator.models.records import ArticleId
+from aggregator.models.ids import ArticleId
 from aggregator.ports.protocols import Clock
 from aggregator.ports.readings import Change, Position
 from aggregator.store.articles.reading import load_articles

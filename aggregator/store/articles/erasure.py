@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row, and_, bindparam, delete, exists, or_, select, update
 
 from aggregator.identity.identify import key_hash
-from aggregator.models.records import ArticleId, Key
+from aggregator.models.ids import ArticleId, Key
 from aggregator.store.articles.search import forget_text
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.column_types import NEVER

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
 
-from aggregator.models.records import Article, ArticleId
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
 from aggregator.store.articles.reading import load_articles
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles

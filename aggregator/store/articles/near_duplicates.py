@@ -18,7 +18,7 @@ from aggregator.identity.fingerprint import (
     best_match,
     is_boilerplate,
 )
-from aggregator.models.records import ArticleId
+from aggregator.models.ids import ArticleId
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_sample
 from aggregator.store.db.database import Transaction

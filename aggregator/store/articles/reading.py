@@ -11,7 +11,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
 
 from aggregator.identity.identify import key_hash
-from aggregator.models.records import Article, ArticleId, FeedId, Key, RawResponse
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId, FeedId, Key
+from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import ArticleFilter, ArticleSearch, Found, FoundPage, Revision
 from aggregator.store.articles.search import find
 from aggregator.store.db.any_of import any_of

@@ -11,7 +11,8 @@ from sqlalchemy import Row, bindparam, case, select, update
 
 from aggregator.identity.identify import article_id, key_hash
 from aggregator.identity.same_text import is_long_enough
-from aggregator.models.records import ArticleId, FetchedPage, HostId, Key, PageId
+from aggregator.models.ids import ArticleId, HostId, Key, PageId
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import insert_unconnected
 from aggregator.store.articles.rows import (

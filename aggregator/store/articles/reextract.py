@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
 from aggregator.identity.identify import key_hash
-from aggregator.models.records import FetchedPage, PageId
+from aggregator.models.ids import PageId
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store.articles.record import save_text
 from aggregator.store.articles.rows import ArticleWrite, add_change, draft_of, find_article, revise

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, exists, se
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
-from aggregator.models.records import OWN_CONTENT, EvidenceKind, Identity, Key
+from aggregator.models.ids import OWN_CONTENT, EvidenceKind, Identity, Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.properties import read_property, write_property

@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, or_, select, update
 
 from aggregator.identity.fingerprint import Fingerprint, lasting
 from aggregator.identity.identify import article_id, key_hash
-from aggregator.models.records import ArticleId, Identity, Key
+from aggregator.models.ids import ArticleId, Identity, Key
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store.articles.near_duplicates import Printed, keep_fingerprints
 from aggregator.store.articles.search import forget_text, index_texts

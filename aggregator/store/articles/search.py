@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from aggregator.models.records import ArticleId
+from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch
 from aggregator.store.db.codec import dump
 from aggregator.store.db.column_types import Text

@@ -20,7 +20,7 @@ from aggregator.identity.fingerprint import Fingerprint, fingerprint
 from aggregator.identity.identify import key_hash
 from aggregator.identity.walls import Resemblance, is_wall
 from aggregator.models.fetching import Cause
-from aggregator.models.records import ArticleId, EvidenceKind, HostId, Key, PageId
+from aggregator.models.ids import ArticleId, EvidenceKind, HostId, Key, PageId
 from aggregator.ports.store_records import Decision
 from aggregator.store.articles.rows import ArticleWrite, restore_revision
 from aggregator.store.articles.search import forget_text

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from aggregator.models.articles import Extraction
+from aggregator.models.feeds import Entry, FeedState
 from aggregator.models.fetching import Hop
-from aggregator.models.records import Entry, Extraction, FeedState
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Row, select
 
 from aggregator.identity.identify import key_hash
-from aggregator.models.records import ArticleId, Key
+from aggregator.models.ids import ArticleId, Key
 from aggregator.ports.store_records import Decision
 from aggregator.store.db.any_of import any_of, batches
 from aggregator.store.db.database import Transaction

@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, delete, select, union_all, update
 
 from aggregator.identity.evidence import Edge, KeyFacts, Refusal, judge, refusal_alone
 from aggregator.identity.identify import key_hash
-from aggregator.models.records import ArticleId, EvidenceKind, Identity, Key
+from aggregator.models.ids import ArticleId, EvidenceKind, Identity, Key
 from aggregator.ports.store_records import Decision
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_sample

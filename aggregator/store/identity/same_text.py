@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, select
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.same_text import ServedText, edge_of_same_text, tenant
-from aggregator.models.records import EvidenceKind, Key
+from aggregator.models.ids import EvidenceKind, Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction
 from aggregator.store.db.database import Transaction

@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, select
 
 from aggregator.identity.evidence import Blog, Edge, edges_of_wordpress, parse_wordpress_shortlink, post_of_key
 from aggregator.identity.identify import key_hash
-from aggregator.models.records import Key
+from aggregator.models.ids import Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import blogs, short_links

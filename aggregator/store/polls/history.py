@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, select, update
 
 from aggregator.models.fetching import Cause
-from aggregator.models.records import FeedId, HostId
+from aggregator.models.ids import FeedId, HostId
 from aggregator.ports.readings import Gap
 from aggregator.ports.store_records import Claim, PollOutcome, PollRecord, PollRecorded
 from aggregator.store.db.any_of import any_of

@@ -18,7 +18,8 @@ from sqlalchemy import Row, bindparam, func, select
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
 from aggregator.identity.parameters import differ_in_values
-from aggregator.models.records import OWN_CONTENT, Entry, EvidenceKind, FeedId, Key
+from aggregator.models.feeds import Entry
+from aggregator.models.ids import OWN_CONTENT, EvidenceKind, FeedId, Key
 from aggregator.ports.store_records import Claim, Decision, PollRecord, Sighting
 from aggregator.store.articles.rows import ArticleDraft, draft_of
 from aggregator.store.db.any_of import any_of

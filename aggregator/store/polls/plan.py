@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Row, bindparam, select
 
 from aggregator.identity.identify import article_id
-from aggregator.models.records import Key
+from aggregator.models.ids import Key
 from aggregator.ports.store_records import Claim, PollRecord, Sighting
 from aggregator.schedule.due_times import revisit_after_update
 from aggregator.store.articles.rows import ArticleDraft

@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, bindparam, or_, select, update
 
 from aggregator.errors import LeaseLostError
 from aggregator.identity.identify import article_id
-from aggregator.models.records import HostId, PageId
+from aggregator.models.ids import HostId, PageId
 from aggregator.ports.store_records import ArticleRecorded, PollRecorded
 from aggregator.store.articles.record import record_with_poll
 from aggregator.store.articles.rows import PAGE_COLUMNS, ArticleWrite

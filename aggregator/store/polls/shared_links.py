@@ -14,7 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select
 
 from aggregator.identity.own_entries import own_identity
-from aggregator.models.records import OWN_CONTENT, Entry, FeedId, Identity
+from aggregator.models.feeds import Entry
+from aggregator.models.ids import OWN_CONTENT, FeedId, Identity
 from aggregator.ports.store_records import ArticleRecord, Decision, Sighting
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_entry

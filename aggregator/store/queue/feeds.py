@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select, update
 
+from aggregator.models.feeds import Feed, FeedState, FeedStatus, Subscription
 from aggregator.models.fetching import Cause, Validators
-from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, HostId, PageId, Subscription
+from aggregator.models.ids import FeedId, HostId, PageId
 from aggregator.ports.readings import SyncReport
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, bindparam, case, func, or_, select, update
 
+from aggregator.models.feeds import Entry
 from aggregator.models.fetching import Cause
-from aggregator.models.records import ArticleId, Entry, FetchedPage, HostId, Key, PageFailed, PageId
+from aggregator.models.ids import ArticleId, HostId, Key, PageId
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Decision
 from aggregator.store.db.any_of import any_of

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, update
 
-from aggregator.models.records import FeedId, HostId, Page, PageId
+from aggregator.models.ids import FeedId, HostId, PageId
+from aggregator.models.pages import Page
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
 from aggregator.store.db.any_of import any_of

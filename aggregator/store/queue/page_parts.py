@@ -14,7 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Row, and_, bindparam, delete, select, update
 
 from aggregator.models.fetching import Cause
-from aggregator.models.records import ArticleId, FetchedPage, HostId, Page, PageFailed, PageId, PagePart, RawResponse
+from aggregator.models.ids import ArticleId, HostId, PageId
+from aggregator.models.pages import FetchedPage, Page, PageFailed, PagePart, RawResponse
 from aggregator.ports.store_records import Claim, Decision, Onward
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump

@@ -15,7 +15,8 @@ from aggregator.identity.identify import key_hash
 from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.walls import is_wall
 from aggregator.models.fetching import Cause, Hop, Validators
-from aggregator.models.records import ArticleId, HostId, Identity, Key, Page, PageFailed, PageId, PagePart, RawResponse
+from aggregator.models.ids import ArticleId, HostId, Identity, Key, PageId
+from aggregator.models.pages import Page, PageFailed, PagePart, RawResponse
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, Decision
 from aggregator.store.db.any_of import any_of

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from aggregator.models.records import PageId, RawResponse
+from aggregator.models.ids import PageId
+from aggregator.models.pages import RawResponse
 from aggregator.store.db.codec import dump, load_mapping
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert

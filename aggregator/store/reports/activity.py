@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import and_, bindparam, case, func, select
 
 from aggregator.models.fetching import Cause
-from aggregator.models.records import FeedId
+from aggregator.models.ids import FeedId
 from aggregator.ports.readings import Activity, FeedSigns
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction

@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, select, union_all
 
 from aggregator.identity.identify import key_hash
 from aggregator.models.fetching import Cause
-from aggregator.models.records import ArticleId, FeedId, Key, PageId
+from aggregator.models.ids import ArticleId, FeedId, Key, PageId
 from aggregator.ports.readings import Trace, TracedArticle, TracedEntry, TracedEvidence, TracedPage
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction

@@ -22,8 +22,10 @@ from aggregator.cli import cli
 from aggregator.cli.framework import Options
 from aggregator.errors import AggregatorError
 from aggregator.identity.evidence import Edge
+from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.records import EvidenceKind, FeedStatus, PageFailed
+from aggregator.models.ids import EvidenceKind
+from aggregator.models.pages import PageFailed
 from aggregator.store import SqlStore, open_store
 from tests.support.stores import (
     START,

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from aggregator.cli.summary import failure_lines, next_due_line, reasons
+from aggregator.models.feeds import Feed, FeedState, FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus
+from aggregator.models.ids import FeedId
 from tests.support.citizen import Site, item, rss
 from tests.support.command import call
 from tests.support.stores import START

@@ -19,7 +19,7 @@ from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Validators
-from aggregator.models.records import PageFailed
+from aggregator.models.pages import PageFailed
 from aggregator.rawstore import FileRawStore
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.store import SqlStore, open_store

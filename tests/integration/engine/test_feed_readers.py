@@ -17,8 +17,9 @@ from aggregator.engine.pool import WorkerPool
 from aggregator.errors import LeaseLostError
 from aggregator.feeds.parse import parse_feed
 from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.models.feeds import Feed, FeedState, FeedStatus
 from aggregator.models.fetching import Cause, Fetched
-from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus
+from aggregator.models.ids import FeedId
 from tests.support.answers import fetched
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)

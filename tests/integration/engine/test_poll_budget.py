@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.engine.poll_budget import PollBudget, restore_threshold
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.store import SqlStore, open_store
 from tests.support.stores import START, StandingClock

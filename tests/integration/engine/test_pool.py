@@ -20,7 +20,7 @@ from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, _lower
 from aggregator.extraction.pipeline import run_jobs
 from aggregator.feeds.sightings import read_feed
 from aggregator.models.fetching import Cause
-from aggregator.models.records import PageFailed
+from aggregator.models.pages import PageFailed
 from tests.support import tasks
 
 

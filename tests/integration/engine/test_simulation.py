@@ -18,8 +18,8 @@ import pytest
 
 from aggregator.feeds.sightings import identify_entries
 from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.models.feeds import Entry, Feed, ParsedFeed, Subscription
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, NotModified, Validators
-from aggregator.models.records import Entry, Feed, ParsedFeed, Subscription
 from aggregator.ports.store_records import Claim, FeedReading
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.store import SqlStore, open_store

@@ -10,7 +10,7 @@ import pytest
 from aggregator.extraction.reextract import Difference, reextract
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause
-from aggregator.models.records import PageFailed
+from aggregator.models.pages import PageFailed
 from aggregator.ports.store_records import Collected
 from aggregator.store import SqlStore
 from tests.support.pool import PoolHere

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from aggregator.identity.evidence import Edge
+from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.records import EvidenceKind, FeedStatus, Key, PageFailed
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.models.pages import PageFailed
 from aggregator.monitoring.health import Kind
 from aggregator.monitoring.overview import finding_record, histories, overview, survey, title_of
 from aggregator.ports.store_records import PollOutcome

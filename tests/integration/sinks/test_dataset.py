@@ -16,7 +16,9 @@ import pytest
 from warcio.archiveiterator import ArchiveIterator
 
 from aggregator.errors import OutputError
-from aggregator.models.records import Article, ArticleId, RawResponse
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
+from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.manifest import compare, read_hashes
 from aggregator.sinks.dataset.selection import Selection, select

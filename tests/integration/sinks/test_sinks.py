@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
-from aggregator.models.records import (
-    Article,
-    ArticleId,
-    RawResponse,
-)
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
+from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Change
 from aggregator.sinks.export import write_jsonl, write_text, write_text_files
 from aggregator.sinks.files import folder_id, replaced_file, write_durably, write_many_durably

@@ -10,7 +10,8 @@ import pytest
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import article_id
 from aggregator.models.fetching import Cause, Hop, Validators
-from aggregator.models.records import EvidenceKind, Key, PageFailed
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.models.pages import PageFailed
 from aggregator.ports.readings import Gap
 from aggregator.ports.store_records import Decision
 from aggregator.store import SqlStore

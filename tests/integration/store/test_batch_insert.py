@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aggregator.identity.evidence import Blog, Edge
-from aggregator.models.records import EvidenceKind, FetchedPage, Key
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, ArticleRecorded
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.models.feeds import Feed, Subscription
 from aggregator.models.fetching import Cause, Validators
-from aggregator.models.records import Feed, HostId, PageFailed, Subscription
+from aggregator.models.ids import HostId
+from aggregator.models.pages import PageFailed
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import PollRecorded
 from aggregator.store import SqlStore, open_store

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 from aggregator.store import open_store
 from aggregator.store.lifecycle.process_lock import ProcessLock, file_lock, machine_id
 from tests.support.databases import empty_postgres

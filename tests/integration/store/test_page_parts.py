@@ -8,7 +8,8 @@ from datetime import timedelta
 from aggregator.identity.evidence import edges_of_parts
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.fetching import Cause, Validators
-from aggregator.models.records import FetchedPage, Identity, Page, PageFailed
+from aggregator.models.ids import Identity
+from aggregator.models.pages import FetchedPage, Page, PageFailed
 from aggregator.ports.store_records import Onward
 from aggregator.store import SqlStore
 from tests.support.stores import (

@@ -16,7 +16,8 @@ from sqlalchemy.engine import Engine
 
 from aggregator.identity.evidence import Edge, KeyFacts, judge
 from aggregator.identity.fingerprint import fingerprint
-from aggregator.models.records import EvidenceKind, FetchedPage, Identity, Key
+from aggregator.models.ids import EvidenceKind, Identity, Key
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome
 from aggregator.store import SqlStore
 from aggregator.store.db.hashes import text_hash

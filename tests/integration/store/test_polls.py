@@ -17,8 +17,10 @@ from aggregator.extraction.pipeline import article_record as record_of_page
 from aggregator.extraction.pipeline import extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Fetched
-from aggregator.models.records import NO_PAGE, Feed, FetchedPage
+from aggregator.models.ids import NO_PAGE
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, Claim, Collected, PollRecord, PollRecorded, Sighting
 from aggregator.store import SqlStore
 from aggregator.store.db.database import Database

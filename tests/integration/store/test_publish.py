@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from aggregator.identity.identify import article_id
-from aggregator.models.records import FetchedPage, Key, Subscription
+from aggregator.models.feeds import Subscription
+from aggregator.models.ids import Key
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.readings import ArticleFilter, ArticleSearch
 from aggregator.ports.store_records import ArticleRecorded
 from aggregator.sinks.publish import publish

@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import article_id
-from aggregator.models.records import EvidenceKind, Identity, Key
+from aggregator.models.ids import EvidenceKind, Identity, Key
 from aggregator.store import SqlStore
 from tests.support.stores import (
     URL,

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
-from aggregator.models.records import EvidenceKind, FetchedPage, Key
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecord
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore

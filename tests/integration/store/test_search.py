@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 from aggregator.ports.readings import ArticleSearch
 from aggregator.store import SqlStore, open_store, upgrade
 from aggregator.store.articles.search import REINDEXED

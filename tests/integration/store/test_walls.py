@@ -11,7 +11,8 @@ import pytest
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.walls import Resemblance
-from aggregator.models.records import EvidenceKind, FetchedPage, Key
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.models.pages import FetchedPage
 from aggregator.ports.readings import ArticleSearch
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, Sighting
 from aggregator.store import SqlStore

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from aggregator.identity.evidence import Blog
-from aggregator.models.records import ArticleId, Identity, Key
+from aggregator.models.ids import ArticleId, Identity, Key
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore
 from tests.support.stores import (

@@ -19,8 +19,10 @@ from lxml import etree
 from aggregator.errors import ConfigError, PortError, StorageError
 from aggregator.feeds.parse import parse_feed
 from aggregator.identity.evidence import Edge
+from aggregator.models.articles import Article
+from aggregator.models.feeds import FeedStatus, Subscription
 from aggregator.models.fetching import Cause
-from aggregator.models.records import Article, EvidenceKind, FeedId, FeedStatus, Key, Subscription
+from aggregator.models.ids import EvidenceKind, FeedId, Key
 from aggregator.monitoring.metrics import Metrics
 from aggregator.ports.store import Store
 from aggregator.schedule.due_times import NEVER

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from aggregator.config.editing import add_feed, add_feeds, remove_feed
 from aggregator.config.loading import load_config
 from aggregator.errors import ConfigError
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users: root alone can")
 
@@ -298,7 +298,7 @@ def test_an_access_control_list_stays(path: Path) -> None:
 
 
 ADD = "import sys; from pathlib import Path; from aggregator.config.editing import add_feed; \
-from aggregator.models.records import Subscription; \
+from aggregator.models.feeds import Subscription; \
 add_feed(Path(sys.argv[1]), Subscription(url='https://c.example/f'))".replace("\\\n", "")
 
 

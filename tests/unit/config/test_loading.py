@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from aggregator.config.loading import config_schema, default_config, find_config, load_config, show
 from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, HttpSettings, StorageSettings, same_address
 from aggregator.errors import ConfigError
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 from aggregator.redaction import mask
 from aggregator.text.units import format_duration, format_size, parse_duration, parse_size
 

@@ -21,8 +21,9 @@ from aggregator.extraction.extract import (
     feed_text,
 )
 from aggregator.identity.publisher_rules import Publisher, shipped_publishers
+from aggregator.models.articles import DateSource, ExtractInput, Extraction
 from aggregator.models.fetching import Cause
-from aggregator.models.records import DateSource, ExtractInput, Extraction, LeadImage, PageFailed
+from aggregator.models.pages import LeadImage, PageFailed
 from aggregator.text.seed_format import parse, render, render_file
 from tests.support.laws import at_most
 

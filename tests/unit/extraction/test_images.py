@@ -6,7 +6,7 @@ import pytest
 from lxml.html import document_fromstring
 
 from aggregator.extraction.images import lead_image_of, split_credit
-from aggregator.models.records import LeadImage
+from aggregator.models.pages import LeadImage
 
 URL = "https://example.org/news/a"
 ADDRESS = "https://cdn.example.org/harbour-2024.jpg?w=1200"

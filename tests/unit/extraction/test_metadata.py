@@ -12,7 +12,7 @@ from lxml.html import document_fromstring
 from aggregator.extraction.json_ld import read_json_ld
 from aggregator.extraction.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
 from aggregator.extraction.titles import without_site
-from aggregator.models.records import DeclaredUrls
+from aggregator.models.pages import DeclaredUrls
 
 URL = "https://www.example.org/news/a"
 SEEN = datetime(2024, 6, 1, 12, tzinfo=UTC)

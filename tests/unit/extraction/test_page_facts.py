@@ -10,7 +10,7 @@ from lxml.html import document_fromstring
 
 from aggregator.extraction.metadata import metas_of
 from aggregator.extraction.page_facts import read_facts
-from aggregator.models.records import PageFacts, Rights
+from aggregator.models.pages import PageFacts, Rights
 
 URL = "https://news.example/a/1"
 

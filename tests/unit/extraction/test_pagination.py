@@ -14,7 +14,7 @@ from aggregator.extraction.pagination import Part, chain_of, is_part, join, numb
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.keys import KeyRules
 from aggregator.identity.publisher_rules import shipped_publishers
-from aggregator.models.records import ExtractInput, Extraction
+from aggregator.models.articles import ExtractInput, Extraction
 
 FIRST = "https://www.example.org/news/long-story"
 RULES = SiteConfig(next_page=("//a[@class='next']",))

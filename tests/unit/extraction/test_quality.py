@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aggregator.extraction.extract import extract_entry, extract_page
 from aggregator.extraction.markup import read_markup
 from aggregator.extraction.quality import assess
-from aggregator.models.records import DateSource, ExtractInput, Extraction
+from aggregator.models.articles import DateSource, ExtractInput, Extraction
 from tests.support.laws import at_most
 
 SEEN = datetime(2024, 6, 1, 12, tzinfo=UTC)

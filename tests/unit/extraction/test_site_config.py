@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aggregator.extraction.extract import extract_page
 from aggregator.extraction.site_config import SiteConfig, SiteConfigs, load_site_configs, read_site_config
-from aggregator.models.records import ExtractInput, Extraction
+from aggregator.models.articles import ExtractInput, Extraction
 
 FILE = """
 # a comment: //nothing

@@ -18,7 +18,7 @@ from aggregator.feeds.entry_fields import (
     read_tree,
 )
 from aggregator.feeds.xml_tree import Context, read_slice
-from aggregator.models.records import Enclosure
+from aggregator.models.feeds import Enclosure
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BASE = "https://base.example/feed/"

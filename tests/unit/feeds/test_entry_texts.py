@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from aggregator.feeds.parse import parse_feed
-from aggregator.models.records import Entry, ParsedFeed
+from aggregator.models.feeds import Entry, ParsedFeed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MEDIA = 'xmlns:media="http://search.yahoo.com/mrss/"'

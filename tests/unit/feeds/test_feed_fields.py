@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.feeds.feed_fields import Head, read_feed_head
 from aggregator.feeds.xml_tree import Context, read_head
-from aggregator.models.records import FeedHints
+from aggregator.models.feeds import FeedHints
 
 
 def head(text: str, *, is_atom: bool = False, url: str = "https://base.example/feed") -> Head:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.feeds.json_feed import parse_json_feed
-from aggregator.models.records import Entry, ParsedFeed
+from aggregator.models.feeds import Entry, ParsedFeed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 URL = "https://json.example/feed.json"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.feeds.older_entries import choose_sitemaps, is_index, named_in_index, next_paged, older_page, sources_of
-from aggregator.models.records import ParsedFeed, Source
+from aggregator.models.feeds import ParsedFeed, Source
 
 URL = "https://a.example/feed/"
 

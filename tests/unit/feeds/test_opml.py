@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from aggregator.errors import ConfigError
 from aggregator.feeds.opml import read_list, write_opml
-from aggregator.models.records import Subscription
+from aggregator.models.feeds import Subscription
 
 A = '<outline xmlUrl="https://a.example/"/>'
 LOCAL = 'a local file; serve it, or write a feed of kind "command"'

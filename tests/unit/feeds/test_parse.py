@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.feeds.parse import parse_feed, parse_new
-from aggregator.models.records import Entry, ParsedFeed
+from aggregator.models.feeds import Entry, ParsedFeed
 
 FEEDS = Path(__file__).parents[2] / "data" / "feeds"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,7 +9,8 @@ from aggregator.feeds.parse import parse_feed
 from aggregator.feeds.sightings import identify_entries
 from aggregator.identity.own_entries import can_stand_in, is_episode
 from aggregator.identity.publisher_rules import shipped_publishers
-from aggregator.models.records import OWN_CONTENT, Enclosure, Feed, FeedId, FeedState
+from aggregator.models.feeds import Enclosure, Feed, FeedState
+from aggregator.models.ids import OWN_CONTENT, FeedId
 from aggregator.ports.store_records import Sighting
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -28,8 +28,10 @@ from aggregator.identity.evidence import (
     site_of_url,
 )
 from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.models.feeds import Entry
 from aggregator.models.fetching import Hop
-from aggregator.models.records import DeclaredUrls, Entry, EvidenceKind, Key
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.models.pages import DeclaredUrls
 
 PUBLISHERS = shipped_publishers()
 REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE, SAME_TEXT, SAME_ENTRY = EvidenceKind

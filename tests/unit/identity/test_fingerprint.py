@@ -21,7 +21,7 @@ from aggregator.identity.fingerprint import (
     is_near_duplicate,
     without_boilerplate,
 )
-from aggregator.models.records import ArticleId
+from aggregator.models.ids import ArticleId
 
 A, B, C = (ArticleId(letter * 16) for letter in "abc")
 

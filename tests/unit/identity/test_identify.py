@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aggregator.identity.identify import article_id, decode_base62, identify, key_hash, key_version
 from aggregator.identity.publisher_rules import Publishers, shipped_publishers
-from aggregator.models.records import Identity, Key
+from aggregator.models.ids import Identity, Key
 
 DW = shipped_publishers()
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.identity.same_text import ServedText, edge_of_same_text, is_long_enough
-from aggregator.models.records import EvidenceKind, Key
+from aggregator.models.ids import EvidenceKind, Key
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 

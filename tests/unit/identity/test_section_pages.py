@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aggregator.identity.section_pages import is_home, is_listing
-from aggregator.models.records import Key
+from aggregator.models.ids import Key
 
 
 @pytest.mark.parametrize(

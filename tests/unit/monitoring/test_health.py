@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.models.feeds import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause, FetchFailed
-from aggregator.models.records import Feed, FeedId, FeedState, FeedStatus, PublicationStats
+from aggregator.models.ids import FeedId
 from aggregator.monitoring.health import REMEDIES, Finding, Kind, Severity, diagnose
 from aggregator.ports.readings import FeedSigns
 from aggregator.ports.store_records import PollOutcome

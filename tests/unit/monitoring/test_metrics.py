@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.errors import StorageError
+from aggregator.models.feeds import Entry, Feed, FeedState
 from aggregator.models.fetching import (
     Cause,
     FetchFailed,
@@ -17,7 +18,7 @@ from aggregator.models.fetching import (
     Redirected,
     Validators,
 )
-from aggregator.models.records import Entry, Feed, FeedId, FeedState, HostId
+from aggregator.models.ids import FeedId, HostId
 from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics
 from aggregator.ports.readings import Counts
 from aggregator.ports.store_records import PollOutcome, PollRecord, PollRecorded, Sighting

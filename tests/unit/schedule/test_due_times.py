@@ -10,20 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus, GapFill, PublicationStats
 from aggregator.models.fetching import Cause, FetchFailed, Validators
-from aggregator.models.records import (
-    Feed,
-    FeedHints,
-    FeedId,
-    FeedState,
-    FeedStatus,
-    FetchedPage,
-    GapFill,
-    Key,
-    Page,
-    PageId,
-    PublicationStats,
-)
+from aggregator.models.ids import FeedId, Key, PageId
+from aggregator.models.pages import FetchedPage, Page
 from aggregator.schedule.due_times import (
     HOST_CAUSES,
     NEVER,

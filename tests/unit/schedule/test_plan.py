@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause
-from aggregator.models.records import Feed, FeedHints, FeedId, FeedState, FeedStatus, PublicationStats
+from aggregator.models.ids import FeedId
 from aggregator.ports.store_records import PollOutcome
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.schedule.plan import FeedHistory, Plan, measured, planned

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
-from aggregator.models.records import FeedId
+from aggregator.models.ids import FeedId
 from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import Manifest

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.models.records import Article, ArticleId
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
 from aggregator.sinks.dataset.selection import Selection, is_selected, select
 from tests.support.articles import NOW, article, content
 

@@ -9,20 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.models.articles import DateSource, Extraction
+from aggregator.models.feeds import Enclosure, Entry, FeedHints, FeedState, GapFill, PublicationStats, Source
 from aggregator.models.fetching import Hop
-from aggregator.models.records import (
-    DateSource,
-    DeclaredUrls,
-    Enclosure,
-    Entry,
-    Extraction,
-    FeedHints,
-    FeedState,
-    GapFill,
-    LeadImage,
-    PublicationStats,
-    Source,
-)
+from aggregator.models.pages import DeclaredUrls, LeadImage
 from aggregator.store.db import codec
 from aggregator.store.db.column_types import storable
 from aggregator.store.db.hashes import entry_hash, text_hash

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from aggregator.models.feeds import Enclosure, Source
 from aggregator.models.fetching import Hop
-from aggregator.models.records import Enclosure, LeadImage, Source
+from aggregator.models.pages import LeadImage
 from aggregator.store.db.codec import dump, load_entry, load_extraction, load_feed_state
 from aggregator.store.db.record_form import convert_entry, convert_extraction, convert_feed
 from tests.support.stores import START

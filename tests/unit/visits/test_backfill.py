@@ -10,8 +10,9 @@ import pytest
 
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.models.feeds import Feed, FeedState, GapFill, Source
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchResult, NotModified, Redirected, Validators
-from aggregator.models.records import Feed, FeedId, FeedState, GapFill, Source
+from aggregator.models.ids import FeedId
 from aggregator.ports.store_records import PollRecord
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.visits.backfill import (

@@ -11,20 +11,11 @@ from aggregator.extraction.pipeline import ExtractJob, article_record, extractio
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.identity.walls import Resemblance
+from aggregator.models.articles import DateSource
+from aggregator.models.feeds import Entry
 from aggregator.models.fetching import Cause, Fetched, FetchRequest, FetchResult, Hop, Validators
-from aggregator.models.records import (
-    ArticleId,
-    DateSource,
-    Entry,
-    EvidenceKind,
-    FetchedPage,
-    Key,
-    Page,
-    PageFailed,
-    PageId,
-    PagePart,
-    RawResponse,
-)
+from aggregator.models.ids import ArticleId, EvidenceKind, Key, PageId
+from aggregator.models.pages import FetchedPage, Page, PageFailed, PagePart, RawResponse
 from aggregator.ports.store_records import ArticleRecord, Collected, Onward
 from aggregator.visits.collect import PageLimits, fetch_page, page_failure_of
 from tests.support.answers import fetched

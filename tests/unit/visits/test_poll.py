@@ -11,6 +11,7 @@ import pytest
 
 from aggregator.feeds.sightings import read_feed, sighting_of
 from aggregator.identity.publisher_rules import Publishers, shipped_publishers
+from aggregator.models.feeds import Entry, Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import (
     Cause,
     Fetched,
@@ -22,7 +23,7 @@ from aggregator.models.fetching import (
     Redirected,
     Validators,
 )
-from aggregator.models.records import Entry, Feed, FeedId, FeedState, FeedStatus, PublicationStats
+from aggregator.models.ids import FeedId
 from aggregator.ports.store_records import PollRecord
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.visits.poll import PollSettings, decide, fetch_feed, read_answer

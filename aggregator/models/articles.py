@@ -1,0 +1,103 @@
+"""An article: what extraction takes, what it gives, what the store gives out.
+
+Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
+URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from aggregator.models.feeds import Enclosure
+from aggregator.models.ids import ArticleId, Key
+from aggregator.models.pages import DeclaredUrls, LeadImage, PageFailed
+
+
+class DateSource(StrEnum):
+    """Who said the date of an article."""
+
+    PAGE = "page"
+    FEED = "feed"
+    FIRST_SEEN = "first_seen"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractInput:
+    """What `extract` needs; crosses the border to a worker process.
+
+    `body` is raw bytes, as fetched. `feed_published` is used when the page has no date, `first_seen` when the feed has
+    none either.
+    """
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    feed_title: str = ""
+    feed_published: str = ""  # ISO 8601 with offset or a bare day
+    feed_authors: tuple[str, ...] = ()
+    feed_html: str = ""  # the entry's full content
+    feed_summary: str = ""
+    feed_language: str = ""
+    feed_tags: tuple[str, ...] = ()
+    feed_enclosures: tuple[Enclosure, ...] = ()
+    first_seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What a page, or an entry's content, says.
+
+    `text` is the text of the seed format without envelope and final LF (`seedformat` writes those); `body` is the
+    article alone: clean paragraphs separated by a blank line; `markdown` is the body with its structure, None where an
+    earlier version extracted it. `published` is ISO 8601 in the publisher's own offset,
+    or the bare day (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
+    """
+
+    title: str
+    authors: tuple[str, ...] = ()
+    date: str = ""
+    published: str = ""
+    date_source: DateSource = DateSource.NONE
+    updated: str = ""
+    language: str = ""
+    site: str = ""
+    text: str = ""
+    body: str
+    source: Literal["page", "feed"]
+    lead_image: LeadImage | None = None
+    declared: DeclaredUrls = field(default_factory=DeclaredUrls)
+    tags: tuple[str, ...] = ()
+    extractor_name: str = ""
+    extractor_version: str = ""
+    enclosures: tuple[Enclosure, ...] = ()  # the files of the feed's entry
+    markdown: str | None = None
+
+
+ExtractResult = Extraction | PageFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """An article as the store gives it out; the record of `export` (docs/reference/records.md)."""
+
+    id: ArticleId
+    key: Key
+    url: str
+    urls: tuple[str, ...]
+    content: Extraction
+    first_seen: datetime
+    day: str  # folder YYYY/MM/DD, "" before it is numbered
+    number: int | None  # NNN within that day
+    change_seq: int | None
+    feed: str
+    feeds: tuple[str, ...]
+    tags: tuple[str, ...]
+    revision: int
+    quality: tuple[str, ...]  # reasons to doubt that this is an article; empty is good
+    near_duplicate_of: ArticleId | None
+    raw: str

@@ -1,0 +1,206 @@
+"""A feed: how it is configured, what its bytes say, what is remembered from one poll to the next.
+
+Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
+URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from aggregator.models.fetching import Cause, Hop, Validators
+from aggregator.models.ids import FeedId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A feed as the configuration lists it. `url` is as written there; `interval` None is adaptive."""
+
+    url: str
+    name: str = ""
+    interval: timedelta | None = None
+    tags: tuple[str, ...] = ()
+    full_text: bool = True
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHints:
+    """What a feed says about when to ask again (RSS 2.0 ttl, skipHours, skipDays; RSS 1.0 syndication module)."""
+
+    ttl: timedelta | None = None
+    skip_hours: tuple[int, ...] = ()  # UTC, 0-23
+    skip_days: tuple[int, ...] = ()  # Monday is 0
+    update_interval: timedelta | None = None  # sy:updatePeriod / sy:updateFrequency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """A file that an entry carries."""
+
+    url: str
+    type: str = ""  # media type, `image/*` where only that it is a picture is known
+    length: int | None = None  # bytes
+    duration: int | None = None  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a feed.
+
+    `id` is the raw guid or id as it stands, `""` if there is none. `entry_id` is never empty: the id, or the stable
+    stand-in for a missing or broken one (the feed's fall-back: link, link and date, title and date).
+    `summary` and `content` are HTML as it stands in the feed, not yet cleaned. `raw_hash` is that of the entry's own
+    bytes (hex), `""` when the entry has no slice of its own.
+    """
+
+    id: str
+    entry_id: str
+    link: str | None
+    title: str = ""
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    published_raw: str = ""  # as the publisher wrote it, for its day in his own offset
+    date_flagged: bool = False  # a date was there and not believable
+    authors: tuple[str, ...] = ()
+    summary: str = ""
+    content: str = ""
+    enclosures: tuple[Enclosure, ...] = ()
+    categories: tuple[str, ...] = ()
+    language: str = ""
+    is_permalink: bool = False  # the guid is an address of the article
+    original_link: str | None = None  # feedburner:origLink
+    content_id: str | None = None  # dwsyn:contentID
+    raw_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFeed:
+    """What bytes said. `kind` None: neither a feed nor a page.
+
+    `entries` stand in the feed's order. `complete` False: cut off, the complete entries were taken.
+    """
+
+    kind: Literal["feed", "html"] | None
+    format: Literal["rss", "rdf", "atom", "json", "cdf", "sitemap"] | None
+    title: str = ""
+    link: str | None = None
+    language: str = ""
+    entries: tuple[Entry, ...] = ()
+    hints: FeedHints = FeedHints()
+    hub: str | None = None  # WebSub
+    self_url: str | None = None
+    previous_url: str | None = None  # older entries: RFC 5005 prev-archive or next page
+    generator: str = ""  # what made it, as it says itself
+    complete: bool = True
+    raw_hashes: tuple[str, ...] = ()  # of all entries in the document, in order, those not given here too
+    entry_id_rule: Literal["id", "link", "link+date", "title+date"] = "id"
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationStats:
+    """How often and when a feed publishes; the memory of `schedule`, decayed to `at`.
+
+    `weight` is the decayed number of entries, `exposure_days` the decayed time in which they came; `hours` (24),
+    `weekdays` (7, Monday first) and `minutes` (12 times five of an hour) are their decayed distribution in UTC,
+    `recent` the latest publication times, oldest first.
+    """
+
+    since: datetime | None = None  # the first answer; None also in stores that did not keep it
+    at: datetime | None = None
+    weight: float = 0.0
+    exposure_days: float = 0.0
+    hours: tuple[float, ...] = (0.0,) * 24
+    weekdays: tuple[float, ...] = (0.0,) * 7
+    minutes: tuple[float, ...] = (0.0,) * 12
+    recent: tuple[datetime, ...] = ()
+    window: int = 0  # entries that the feed showed at the last poll
+
+
+class FeedStatus(StrEnum):
+    """What the last polls of a feed amount to."""
+
+    NEW = "new"
+    OK = "ok"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where older entries may be: a page of the feed, a news sitemap, or a site whose robots.txt may name one."""
+
+    kind: Literal["page", "site", "sitemap"]
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapFill:
+    """A gap that is being filled, page by page. What was seen at `since` or before closes it.
+
+    `sections` are where the feed's entries lie on their site: only these are taken from a sitemap.
+    """
+
+    since: datetime
+    until: datetime
+    resume_at: datetime  # when the feed itself is due
+    sources: tuple[Source, ...]  # still to be asked, in order
+    sections: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    waits: bool = False  # for the feed's next poll, when that may come
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """What we remember about a feed from one poll to the next."""
+
+    due_at: datetime
+    status: FeedStatus = FeedStatus.NEW
+    cause: Cause | None = None
+    detail: str = ""
+    failures: float = 0  # in a row, weighted by the class of their cause (1, 1/2, 1/4): see schedule
+    failing_since: datetime | None = None
+    polled_at: datetime | None = None
+    succeeded_at: datetime | None = None
+    not_before: datetime | None = None  # the server's own wish: Retry-After
+    validators: Validators = field(default_factory=Validators)
+    validators_of: str | None = None  # the address that gave them; None in stores that did not keep it
+    body_hash: str = ""
+    raw_hashes: tuple[str, ...] = ()  # of the entries in the last body, for the ladder
+    title: str = ""
+    format: str = ""
+    hints: FeedHints = FeedHints()
+    fresh_for: timedelta | None = None
+    stats: PublicationStats = PublicationStats()
+    adopted_url: str | None = None  # the address behind permanent redirects that served a valid feed
+    adopted_at: datetime | None = None
+    pending_target: str | None = None  # a hop to a host that could not be claimed
+    pending_hops: tuple[Hop, ...] = ()
+    advertised: tuple[str, ...] = ()  # feeds that the page now standing here advertises
+    hub: str | None = None
+    revalidation: str = ""  # what is known about stuck validators: "", "checked", "distrusted"
+    unconditional_at: datetime | None = None  # the last complete answer: since then nothing but 304 came
+    distrusted_at: datetime | None = None  # since when the validators are, or were last, distrusted
+    gap_at: datetime | None = None  # when entries were lost last
+    gap_interval: timedelta | None = None  # the longest interval then allowed; it doubles each day
+    filling: GapFill | None = None
+    entry_ids: str = ""  # what tells entries apart when the feed's own ids change, e.g. "link"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A subscription in the store."""
+
+    id: FeedId
+    url: str
+    host: str  # name:port of the address that is asked next
+    name: str
+    interval: timedelta | None
+    tags: tuple[str, ...]
+    full_text: bool
+    enabled: bool
+    state: FeedState

@@ -1,0 +1,41 @@
+"""What names an article, a feed, a page and a host; why two names are taken for one article.
+
+Records are frozen, without behaviour, without I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NewType
+
+Key = NewType("Key", str)  # which article a URL means, e.g. "dw:63723431"
+ArticleId = NewType("ArticleId", str)  # 16 hexadecimal digits
+FeedId = NewType("FeedId", int)
+PageId = NewType("PageId", int)
+HostId = NewType("HostId", int)
+
+NO_PAGE: Final = PageId(0)  # of a page that the store has not seen
+OWN_CONTENT: Final = "entry:"  # how the keys of entries without a page begin: their text is the feed's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which article a URL means and which rule said so; `key` None: it cannot mean an article."""
+
+    url: str
+    key: Key | None
+    rule: str
+
+
+class EvidenceKind(StrEnum):
+    """Why two keys are taken for one article, strongest first."""
+
+    REDIRECT = "redirect"  # chain of our own fetch within one registrable domain
+    PART = "part"  # a further page of the article, which we fetched and joined to its first
+    FEED_LINK = "feed_link"  # link, origLink, permalink guid, content id of one entry
+    CANONICAL = "canonical"  # canonical and og:url of the page agree, same site
+    DECLARED = "declared"  # amphtml or shortlink of the page
+    BARE_CANONICAL = "bare_canonical"  # canonical that og:url does not confirm: joins nothing but equal texts
+    SAME_TEXT = "same_text"  # two addresses of one site that served one text under one title
+    SAME_ENTRY = "same_entry"  # an entry that leads elsewhere now, under its title: joins nothing but equal texts

@@ -1,0 +1,150 @@
+"""A page: when it is to be fetched, what was fetched, what it says beside its article.
+
+Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
+URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aggregator.models.feeds import Entry
+from aggregator.models.fetching import Cause, Hop, Validators
+from aggregator.models.ids import ArticleId, Key, PageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawResponse:
+    """A stored response: its bytes lie in the raw store under `content_hash` (hex)."""
+
+    content_hash: str
+    url: str
+    final_url: str
+    status: int
+    headers: Mapping[str, str]
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFailed:
+    """A page that gave no article."""
+
+    cause: Cause
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagePart:
+    """A further page of an article that is spread over several; `number` counts from 2.
+
+    `raw` None: it is still to be fetched, or the fetch failed (`failed`), or its bytes are gone.
+    """
+
+    number: int
+    url: str
+    raw: RawResponse | None = None
+    failed: PageFailed | None = None
+    tries: int = 0  # failed fetches in a row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An article URL that waits to be collected. `url` is fetched as it came; `key` is never fetched.
+
+    With `part`, the page itself is fetched already, and that part of it is asked for next; `attempts`, `hops` and
+    `validators` are then those of the part, and `folder` is where the bytes of the others lie.
+    """
+
+    id: PageId
+    url: str
+    key: Key
+    host: str  # name:port of `target`
+    target: str  # the address to ask next: `url`, or where its redirects led so far
+    hops: tuple[Hop, ...]
+    attempts: int
+    due_at: datetime
+    validators: Validators
+    article_id: ArticleId | None  # set: this is a revisit
+    fetched_at: datetime | None
+    visits: int = 0  # successful fetches so far
+    first_seen: datetime | None = None
+    has_changed: bool = False  # its article has revisions
+    part: PagePart | None = None
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedPage:
+    """A page that waits for extraction, claimed under `token`; `entry` is its first sighting.
+
+    `raw` None: there are no bytes, the entry's own content is all there is, because the feed is kept as it is
+    (`failed` None) or because the page failed for good (`failed`).
+    """
+
+    id: PageId
+    url: str
+    key: Key
+    token: int
+    raw: RawResponse | None
+    failed: PageFailed | None
+    hops: tuple[Hop, ...]
+    article_id: ArticleId | None
+    entry: Entry | None
+    feed_name: str
+    feed_url: str
+    attempts: int  # fetches so far
+    visits: int  # successful fetches so far: 1 is the first
+    first_seen: datetime
+    claims: int = 1  # of this extraction, this one included: more than 1 if a process ended with the page in hand
+    has_changed: bool = False  # its article has revisions
+    parts: tuple[PagePart, ...] = ()  # further pages of it so far, in order; the last one may have failed
+    parts_before: int = 0  # how many of them the article has by now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadImage:
+    """The picture above an article."""
+
+    url: str
+    caption: str = ""
+    alt: str = ""
+    credit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What a page reserves, as its headers and `meta` elements said when it was fetched; None: it says nothing."""
+
+    robots: str | None = None  # <meta name="robots">
+    x_robots_tag: str | None = None  # the header
+    noai: bool | None = None  # one of both names noai or noimageai
+    tdm_reservation: bool | None = None  # header or meta (TDM Reservation Protocol)
+    licence_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFacts:
+    """What a page says beside its article's text; None: it was never looked at, or the page says nothing."""
+
+    description: str | None = None
+    section: str | None = None
+    categories: tuple[str, ...] = ()  # keywords, tags and sections of page and feed
+    is_free: bool | None = None
+    licence: str | None = None  # as it is stated: an address or a name
+    rights: Rights | None = None
+    images: tuple[LeadImage, ...] = ()  # pictures in the article, in their order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredUrls:
+    """Addresses that a page names as its own, absolute; never trusted alone."""
+
+    canonical: str | None = None
+    og_url: str | None = None
+    amphtml: str | None = None
+    shortlink: str | None = None
+    json_ld: str | None = None
+    next_page: str | None = None
+    others: tuple[str, ...] = ()  # short links of other names, the page for telephones, a WordPress post's number
