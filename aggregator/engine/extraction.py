@@ -19,7 +19,7 @@ from aggregator.models.fetching import Cause
 from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.run_scope import RunScope
-from aggregator.ports.store_records import ArticleOutcome, Collected, Onward
+from aggregator.ports.store_records import ArticleOutcome, Collected, NextPage
 from aggregator.schedule.due_times import next_page_attempt, revisit_at
 from aggregator.visits.context import VisitContext
 from aggregator.wakeup import PipeEvent
@@ -27,7 +27,7 @@ from aggregator.wakeup import PipeEvent
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_Results = tuple[Collected | Onward | PageFailed, ...]
+_Results = tuple[Collected | NextPage | PageFailed, ...]
 _Done = tuple[Sequence[FetchedPage], Future[_Results]]  # a finished task
 
 _LEASE_MARGIN = timedelta(seconds=30)
@@ -202,11 +202,11 @@ class ExtractionLine:
         return before - len(self._in_hand)
 
     def _outcomes(
-        self, results: Iterable[tuple[FetchedPage, Collected | Onward | PageFailed]], scope: RunScope | None
+        self, results: Iterable[tuple[FetchedPage, Collected | NextPage | PageFailed]], scope: RunScope | None
     ) -> Iterator[ArticleOutcome]:
         """Yield the articles to record. Failures and next pages are recorded here."""
         for page, result in results:
-            if isinstance(result, Onward):
+            if isinstance(result, NextPage):
                 self._go_on(page, result, scope)
                 continue
             failed = failed_part(page)
@@ -229,9 +229,9 @@ class ExtractionLine:
                 if_wall=self._next_try(page, PageFailed(cause=Cause.WALL)),
             )
 
-    def _go_on(self, page: FetchedPage, onward: Onward, scope: RunScope | None) -> None:
+    def _go_on(self, page: FetchedPage, next_page: NextPage, scope: RunScope | None) -> None:
         """Make the next page of an article due."""
-        host_id = self.context.store.record_onward(page, onward)
+        host_id = self.context.store.record_next_page(page, next_page)
         if host_id is not None and scope is not None:
             scope.add(host_id, page.id)
         del self._in_hand[page.id]

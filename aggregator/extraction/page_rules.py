@@ -81,7 +81,7 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
     """Find what the rules mean and take what they strip out of the tree."""
     dates = _first_found(tree, "date", rules.date)
     authors = _first_found(tree, "author", rules.author)
-    next_page = link_onward(tree, rules)
+    next_page = find_next_page(tree, rules)
     for selector in rules.strip:
         for element in _found(tree, "strip", selector):
             if isinstance(element, HtmlElement) and element.getparent() is not None:
@@ -96,7 +96,7 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
     return Applied(stated=stated, content=tuple(outer))
 
 
-def link_onward(tree: Element, rules: PageRules) -> str:
+def find_next_page(tree: Element, rules: PageRules) -> str:
     """Return the link to the next page as it stands there; "" if the rules find none."""
     return next((_value_of(found, "href") for found in _first_found(tree, "next_page", rules.next_page)), "")
 

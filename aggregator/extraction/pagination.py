@@ -15,7 +15,7 @@ from lxml.etree import LxmlError
 from lxml.html import HTMLParser, document_fromstring
 
 from aggregator.extraction.body.markdown import markdown_of_text
-from aggregator.extraction.page_rules import PageRules, link_onward, mark_css
+from aggregator.extraction.page_rules import PageRules, find_next_page, mark_css
 from aggregator.identity.keys import KeyRules, Tables, fold_host, make_key
 from aggregator.identity.publisher_rules import Publishers, publisher_of
 from aggregator.models.articles import ExtractInput, Extraction
@@ -86,7 +86,7 @@ def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: Ke
 def _link(parts: Sequence[Part], rules: PageRules, numbers: KeyRules) -> str | None:
     """Return where the last of the parts says that the article goes on."""
     first, last = parts[0].page.url, parts[-1].page
-    found = absolute(last.url, _onward(last, rules))
+    found = absolute(last.url, _next_link(last, rules))
     link = None if found is None else clean(found)
     if link is None or host_of(link) != host_of(first) or link in _addresses(parts):
         return None
@@ -97,12 +97,12 @@ def _addresses(parts: Sequence[Part]) -> set[str | None]:
     return {clean(url) for part in parts for url in (part.url, part.page.url)}
 
 
-def _onward(page: ExtractInput, rules: PageRules) -> str:
+def _next_link(page: ExtractInput, rules: PageRules) -> str:
     declared = html_declaration(page.body)
     html = decode(page.body, content_type=page.headers.get("content-type", ""), declared=declared).text
     marked = mark_css(html, rules).replace("\0", "\ufffd").encode("utf-8", "replace")
     try:
-        return link_onward(document_fromstring(marked, parser=_PARSER), rules)
+        return find_next_page(document_fromstring(marked, parser=_PARSER), rules)
     except (LxmlError, ValueError):
         return ""
 

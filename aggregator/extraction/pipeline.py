@@ -41,7 +41,7 @@ from aggregator.models.feeds import Entry, Feed
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import NO_PAGE, OWN_CONTENT, Identity
 from aggregator.models.pages import FetchedPage, PageFailed, RawResponse
-from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, Onward, Sighting
+from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, NextPage, Sighting
 from aggregator.urls import host_of
 
 _WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: perhaps no article at all
@@ -160,17 +160,17 @@ def _announced(entry: Entry) -> str:
     return own if is_same else at.isoformat()
 
 
-def run_jobs(jobs: Sequence[ExtractJob]) -> tuple[Collected | Onward | PageFailed, ...]:
+def run_jobs(jobs: Sequence[ExtractJob]) -> tuple[Collected | NextPage | PageFailed, ...]:
     """Do several jobs in one go, but for those whose articles go on elsewhere; runs in a worker process."""
     return tuple([next_page_of(job) or run_job(job) for job in jobs])
 
 
-def next_page_of(job: ExtractJob) -> Onward | None:
+def next_page_of(job: ExtractJob) -> NextPage | None:
     """Return which further page has to be fetched before this can be extracted; None: all is here that will come."""
     chain = _chain(job)
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
         return None
-    return Onward(number=len(chain.parts) + 2, url=chain.missing)
+    return NextPage(number=len(chain.parts) + 2, url=chain.missing)
 
 
 def _chain(job: ExtractJob) -> Chain:

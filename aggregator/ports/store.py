@@ -38,7 +38,7 @@ from aggregator.ports.store_records import (
     ArticleRecorded,
     Claim,
     Decision,
-    Onward,
+    NextPage,
     PollOutcome,
     PollRecord,
     PollRecorded,
@@ -230,7 +230,7 @@ class Queue(Protocol):
         """
         ...
 
-    def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
+    def record_next_page(self, page: FetchedPage, next_page: NextPage) -> HostId | None:
         """Make the page due with its next part; return its host for a `RunScope`. None: the claim is lost."""
         ...
 

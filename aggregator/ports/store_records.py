@@ -192,7 +192,7 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Onward:
+class NextPage:
     """What a worker process answers while the article goes on elsewhere: which part has to be fetched next."""
 
     number: int

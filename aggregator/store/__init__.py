@@ -39,7 +39,7 @@ from aggregator.ports.store_records import (
     ArticleRecorded,
     Claim,
     Decision,
-    Onward,
+    NextPage,
     PollOutcome,
     PollRecord,
     PollRecorded,
@@ -264,8 +264,8 @@ class SqlStore(Store):
         drafts = [draft_of(outcome.record) for outcome in outcomes]
         return self._db.write(lambda tx: record_articles(tx, outcomes, drafts))
 
-    def record_onward(self, page: FetchedPage, onward: Onward) -> HostId | None:
-        return self._db.write(lambda tx: page_parts.record_onward(tx, page, onward))
+    def record_next_page(self, page: FetchedPage, next_page: NextPage) -> HostId | None:
+        return self._db.write(lambda tx: page_parts.record_next_page(tx, page, next_page))
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
         return self._db.write(lambda tx: fetched_pages.record_extraction_failure(tx, page, failed, next_at))

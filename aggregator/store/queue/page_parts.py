@@ -16,7 +16,7 @@ from sqlalchemy import Row, and_, bindparam, delete, select, update
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import ArticleId, HostId, PageId
 from aggregator.models.pages import FetchedPage, Page, PageFailed, PagePart, RawResponse
-from aggregator.ports.store_records import Claim, Decision, Onward
+from aggregator.ports.store_records import Claim, Decision, NextPage
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump
 from aggregator.store.db.column_types import NEVER
@@ -160,15 +160,15 @@ def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
     tx.run(_drop_from, {"page": page_id, "first": raw_hash, "from_number": 0})
 
 
-def record_onward(tx: Transaction, page: FetchedPage, onward: Onward) -> HostId | None:
+def record_next_page(tx: Transaction, page: FetchedPage, next_page: NextPage) -> HostId | None:
     """The article goes on: the page is due with its next part; None: the claim is lost."""
     row = tx.first(_held, {"page": page.id, "held": page.token})
     if row is None:
         return None
-    part = {"page_id": page.id, "raw_hash": row.raw_hash, "number": onward.number}
-    tx.run(_drop_from, {"page": page.id, "first": row.raw_hash, "from_number": onward.number})
-    tx.add(page_parts, [{**part, "url": onward.url}])
-    return ask_for_part(tx, page.id, onward.url, tx.now)
+    part = {"page_id": page.id, "raw_hash": row.raw_hash, "number": next_page.number}
+    tx.run(_drop_from, {"page": page.id, "first": row.raw_hash, "from_number": next_page.number})
+    tx.add(page_parts, [{**part, "url": next_page.url}])
+    return ask_for_part(tx, page.id, next_page.url, tx.now)
 
 
 def ask_for_part(tx: Transaction, page_id: PageId, url: str, at: datetime) -> HostId:

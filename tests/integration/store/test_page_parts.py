@@ -10,7 +10,7 @@ from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.fetching import Cause, Validators
 from aggregator.models.ids import Identity
 from aggregator.models.pages import FetchedPage, Page, PageFailed
-from aggregator.ports.store_records import Onward
+from aggregator.ports.store_records import NextPage
 from aggregator.store import SqlStore
 from tests.support.stores import (
     FOLDER,
@@ -76,8 +76,8 @@ def fail_part(store: SqlStore, failed: PageFailed = GONE, *, counts: bool = True
 def test_a_part_is_asked_for_next_and_joins_those_before(store: SqlStore) -> None:
     first = begin(store)
     assert (first.parts, first.parts_before) == ((), 0)
-    assert store.record_onward(first, Onward(number=2, url=SECOND)) is not None
-    assert store.record_onward(first, Onward(number=2, url=SECOND)) is None  # the claim is over
+    assert store.record_next_page(first, NextPage(number=2, url=SECOND)) is not None
+    assert store.record_next_page(first, NextPage(number=2, url=SECOND)) is None  # the claim is over
     page = due(store)
     assert page.part is not None
     assert (page.id, page.target, page.part.number, page.part.url) == (first.id, SECOND, 2, SECOND)
@@ -87,7 +87,7 @@ def test_a_part_is_asked_for_next_and_joins_those_before(store: SqlStore) -> Non
     assert [(one.number, one.url, one.failed) for one in second.parts] == [(2, SECOND, None)]
     assert second.raw == first.raw
     assert (second.attempts, second.visits) == (first.attempts, first.visits)
-    assert store.record_onward(second, Onward(number=3, url=THIRD)) is not None
+    assert store.record_next_page(second, NextPage(number=3, url=THIRD)) is not None
     fetch_part(store)
     third = waiting(store)
     assert [one.raw.final_url for one in third.parts if one.raw is not None] == [SECOND, THIRD]
@@ -100,7 +100,7 @@ def test_a_part_is_asked_for_next_and_joins_those_before(store: SqlStore) -> Non
 
 def test_a_claim_that_is_lost_records_no_part(store: SqlStore, clock: StandingClock) -> None:
     first = begin(store)
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     held = claim(store, SITE)
     (page,) = store.due_pages(held, store.now())
     body = raw(page, content_hash="2" * 64, at=store.now())
@@ -120,7 +120,7 @@ def test_a_claim_that_is_lost_records_no_part(store: SqlStore, clock: StandingCl
 
 def test_a_part_that_failed_is_asked_for_again_when_the_article_is_there(store: SqlStore, clock: StandingClock) -> None:
     first = begin(store)
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     fail_part(store)
     page = waiting(store)
     assert [(one.failed, one.tries) for one in page.parts] == [(GONE, 1)]
@@ -158,7 +158,7 @@ def _outcome(page: FetchedPage, record: object, at: object) -> object:
 
 def test_a_revisit_keeps_the_parts_of_the_text_that_is_there(store: SqlStore, clock: StandingClock) -> None:
     first = begin(store)
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     fetch_part(store)
     page = waiting(store)
     record_article(store, page, article_record(page), if_changed=store.now(), if_unchanged=store.now())
@@ -171,7 +171,7 @@ def test_a_revisit_keeps_the_parts_of_the_text_that_is_there(store: SqlStore, cl
     store.release(held)
     revisited = waiting(store)
     assert (revisited.parts, revisited.parts_before) == ((), 1)
-    store.record_onward(revisited, Onward(number=2, url=SECOND))
+    store.record_next_page(revisited, NextPage(number=2, url=SECOND))
     fail_part(store)
     cut = waiting(store)
     assert ([one.failed for one in cut.parts], cut.parts_before) == ([GONE], 1)
@@ -184,7 +184,7 @@ def test_a_revisit_keeps_the_parts_of_the_text_that_is_there(store: SqlStore, cl
 def test_bytes_that_come_again_do_not_hide_the_page_itself(store: SqlStore) -> None:
     first = begin(store)
     assert first.raw is not None
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     fetch_part(store, content_hash=first.raw.content_hash)
     page = waiting(store)
     assert page.raw == first.raw
@@ -193,7 +193,7 @@ def test_bytes_that_come_again_do_not_hide_the_page_itself(store: SqlStore) -> N
 
 def test_when_bytes_are_gone_all_is_fetched_again(store: SqlStore) -> None:
     first = begin(store)
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     fetch_part(store)
     page = waiting(store)
     assert store.record_extraction_failure(page, PageFailed(cause=Cause.RAW_MISSING), store.now())
@@ -204,7 +204,7 @@ def test_when_bytes_are_gone_all_is_fetched_again(store: SqlStore) -> None:
 
 def test_a_part_is_left_to_workers_that_can_read_the_others(store: SqlStore, clock: StandingClock) -> None:
     first = begin(store)
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     page, held = due(store), claim(store, SITE)
     assert store.leave_part(held, page)
     assert store.due_pages(held, store.now()) == ()
@@ -244,7 +244,7 @@ def test_the_address_of_a_part_is_known_and_no_article_of_its_own(store: SqlStor
 
 def test_what_is_forgotten_or_old_takes_its_parts_along(store: SqlStore, clock: StandingClock) -> None:
     first = begin(store)
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     fetch_part(store)
     page = waiting(store)
     record_article(store, page, article_record(page))
@@ -256,7 +256,7 @@ def test_what_is_forgotten_or_old_takes_its_parts_along(store: SqlStore, clock: 
 
 def test_raw_retention_spares_what_waits(store: SqlStore, clock: StandingClock) -> None:
     first = begin(store)
-    store.record_onward(first, Onward(number=2, url=SECOND))
+    store.record_next_page(first, NextPage(number=2, url=SECOND))
     fetch_part(store)
     later = store.now() + timedelta(days=400)
     assert store.expire_raw(later) == ()

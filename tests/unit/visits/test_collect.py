@@ -16,7 +16,7 @@ from aggregator.models.feeds import Entry
 from aggregator.models.fetching import Cause, Fetched, FetchRequest, FetchResult, Hop, Validators
 from aggregator.models.ids import ArticleId, EvidenceKind, Key, PageId
 from aggregator.models.pages import FetchedPage, Page, PageFailed, PagePart, RawResponse
-from aggregator.ports.store_records import ArticleRecord, Collected, Onward
+from aggregator.ports.store_records import ArticleRecord, Collected, NextPage
 from aggregator.visits.collect import PageLimits, fetch_page, page_failure_of
 from tests.support.answers import fetched
 
@@ -305,13 +305,13 @@ SECOND = HTML.replace(PARAGRAPH.encode() * 4, b"What the second page has to say.
 
 
 def test_an_article_that_goes_on_is_not_extracted_yet() -> None:
-    assert next_page_of(on_pages(with_link(HTML, 2))) == Onward(number=2, url=f"{URL}?page=2")
-    assert next_page_of(on_pages(with_link(HTML, 2), with_link(SECOND, 3))) == Onward(number=3, url=f"{URL}?page=3")
+    assert next_page_of(on_pages(with_link(HTML, 2))) == NextPage(number=2, url=f"{URL}?page=2")
+    assert next_page_of(on_pages(with_link(HTML, 2), with_link(SECOND, 3))) == NextPage(number=3, url=f"{URL}?page=3")
     assert next_page_of(on_pages(HTML)) is None
     gone = PageFailed(cause=Cause.GONE)
     assert next_page_of(on_pages(with_link(HTML, 2), failed=gone)) is None
     results = run_jobs([on_pages(with_link(HTML, 2)), on_pages(HTML)])
-    assert [type(result) for result in results] == [Onward, Collected]
+    assert [type(result) for result in results] == [NextPage, Collected]
 
 
 def test_parts_are_joined() -> None:
