@@ -21,7 +21,8 @@ from pydantic_core import ErrorDetails
 from aggregator.config.files import FEEDS_FILE, read_text
 from aggregator.config.request_keys import request_rules
 from aggregator.config.secrets import read_secret
-from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, FeedSettings, quote, same_address
+from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, FeedSettings, same_address
+from aggregator.config.values import quote
 from aggregator.errors import ConfigError
 from aggregator.redaction import mask
 

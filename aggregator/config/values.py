@@ -1,0 +1,261 @@
+"""The types of values in the configuration: how each is written, read, checked and shown. Reads no file.
+
+A value that cannot be used raises ValueError inside pydantic; its message says what is wrong and what to write.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StrictStr, ValidationInfo, WithJsonSchema
+
+from aggregator.redaction import mask
+from aggregator.text.units import format_duration, format_size, parse_duration, parse_size
+
+
+def quote(value: object) -> str:
+    """Return `value` on one line, as TOML would have it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+# --- checks and readers -----------------------------------------------------------------------------------------------
+
+
+def _positive(span: timedelta) -> timedelta:
+    if not span:
+        raise ValueError('is zero; write at least "1ms"')
+    return span
+
+
+def _read_budget(value: object) -> float:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", str(value)):
+        raise ValueError('is not a number; write polls per feed and day, as in "24"')
+    if not 0 < float(str(value)) <= 1440:
+        raise ValueError('is out of range; write polls per feed and day from "0.1" to "1440"')
+    return float(str(value))
+
+
+def _read_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    try:
+        return ipaddress.ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        pass
+    try:
+        meant = str(ipaddress.ip_network(value if isinstance(value, str) else "", strict=False))
+    except ValueError:
+        raise ValueError('is not a network; write a CIDR such as "10.0.0.0/8"') from None
+    raise ValueError(f'has bits set behind its prefix; write "{meant}"')
+
+
+def split_http(value: str, example: str = "https://example.com/feed.xml") -> SplitResult:
+    """Return the parts of an http(s) address.
+
+    Raises:
+        ValueError: it is none; the message is the remedy.
+    """
+    if re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise ValueError('has a blank or control character in it; write it as "%20" or remove it')
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f'is not an address ({error}); write one such as "{example}"') from None
+    if parts.scheme in ("http", "https") and parts.hostname and port != 0:
+        return parts
+    rest = value.partition("://")[2] or value.removeprefix("feed:").lstrip("/")
+    scheme = urlsplit(example).scheme
+    is_host = parts.scheme not in ("http", "https") and re.match(r"(?:localhost|[\w.-]+\.\w{2,})(?:[:/?#]|$)", rest)
+    raise ValueError(f"is not an http or https address; write {quote(f'{scheme}://{rest}' if is_host else example)}")
+
+
+def _check_feed_url(value: str) -> str:
+    split_http(value)
+    return value
+
+
+def _check_proxy(value: str) -> str:
+    if value:
+        parts = split_http(value, "http://proxy.example.com:3128")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError(
+                'has more than scheme, user, host and port; write it as in "http://proxy.example.com:3128"'
+            )
+    return value
+
+
+def _check_header(value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("has a character that no HTTP header may carry; write plain ASCII")
+    return value
+
+
+def _check_reference(value: str) -> str:
+    if value and not re.fullmatch(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
+        raise ValueError('is no reference; secrets stand elsewhere: write "env:NAME" or "file:path"')
+    return value
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # the name of a header or cookie (RFC 9110, 5.6.2)
+_OF_THE_WIRE: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te"})
+_SECRET_NAME: Final = re.compile(r"auth|cookie|key|token|secret|passw", re.IGNORECASE)
+
+
+def _check_headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _TOKEN.fullmatch(name) or name.lower() in _OF_THE_WIRE:
+            raise ValueError(f"has {quote(name)}, which is no header of yours to set; remove it")
+        _check_header(text)
+        if _SECRET_NAME.search(name):
+            _check_reference(text)
+    return value
+
+
+def _check_cookies(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"has {quote(name)}, which is no name of a cookie; remove it")
+        _check_reference(text)
+    return value
+
+
+def _check_name(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("has a control character in it; remove it")
+    return value.strip()
+
+
+def _folder(info: ValidationInfo) -> Path:
+    """Return the folder that relative paths start from: that of the configuration file."""
+    return info.context["folder"] if info.context else Path.cwd()
+
+
+def _resolve_path(value: object, info: ValidationInfo) -> Path | None:
+    if value is None or isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError('is not a path; write a text such as "data/articles", or "" for none')
+    if not value:
+        return None
+    try:
+        path = _folder(info) / Path(value).expanduser()
+        return path.resolve() if ".." in path.parts else path
+    except RuntimeError:
+        raise ValueError("names a home folder that does not exist; write the whole path") from None
+
+
+def _resolve_store(value: str, info: ValidationInfo) -> str:
+    if re.match(r"postgres(?:ql)?://", value):
+        return value
+    scheme, _, rest = value.partition("://")
+    if scheme != "sqlite":
+        write = "postgresql://" + rest if scheme.startswith("postgres") and rest else "sqlite:///data/aggregator.db"
+        raise ValueError(f"names no store that we know (SQLite, PostgreSQL); write {quote(mask(write))}")
+    if not rest.startswith("/") or rest[1:] in ("", ":memory:") or "?" in rest or "\0" in rest:
+        raise ValueError(
+            'names no file; write "sqlite:///data/aggregator.db" (three slashes: beside this file, four: /)'
+        )
+    path = _folder(info) / rest[1:]
+    return f"sqlite:///{path.resolve() if '..' in path.parts else path}"
+
+
+def split_listen(value: str) -> tuple[str, int]:
+    """Return host and port of `127.0.0.1:8642` or `[::1]:8642`; port 0 is any free one."""
+    host, colon, port = value.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_plain = bool(re.fullmatch(r"[\w.-]+", bare, re.ASCII)) or (bare != host and ":" in bare)
+    if not colon or not is_plain or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError('is not host:port; write "127.0.0.1:8642", "[::1]:8642", or "" for off')
+    return bare, int(port)
+
+
+def _check_listen(value: str) -> str:
+    if value:
+        split_listen(value)
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches the host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# --- types ------------------------------------------------------------------------------------------------------------
+
+_DURATION_PATTERN: Final = r"^(0|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$"
+_SIZE_PATTERN: Final = r"^(0|[0-9]+(\.[0-9]+)?([kMGT]?B|[KMGT]iB))$"
+_DURATION_SCHEMA: Final = WithJsonSchema(
+    {"type": "string", "pattern": _DURATION_PATTERN, "examples": ["20s", "5m", "7d"]}
+)
+_SPELL_DURATION: Final = PlainSerializer(format_duration, when_used="json")
+_SPELL_PATH: Final = PlainSerializer(lambda path: "" if path is None else str(path), when_used="json")
+
+Timeout = Annotated[
+    timedelta,
+    BeforeValidator(partial(parse_duration, unit="s")),
+    AfterValidator(_positive),
+    _SPELL_DURATION,
+    _DURATION_SCHEMA,
+]
+Pause = Annotated[timedelta, BeforeValidator(partial(parse_duration, unit="s")), _SPELL_DURATION, _DURATION_SCHEMA]
+Interval = Annotated[
+    timedelta,
+    BeforeValidator(partial(parse_duration, unit="m")),
+    AfterValidator(_positive),
+    _SPELL_DURATION,
+    _DURATION_SCHEMA,
+]
+Delay = Annotated[
+    timedelta,
+    BeforeValidator(partial(parse_duration, unit="h")),
+    AfterValidator(_positive),
+    _SPELL_DURATION,
+    _DURATION_SCHEMA,
+]
+Retention = Annotated[timedelta, BeforeValidator(partial(parse_duration, unit="d")), _SPELL_DURATION, _DURATION_SCHEMA]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    PlainSerializer(format_size, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["8MiB"]}),
+]
+Budget = Annotated[
+    float,
+    BeforeValidator(_read_budget),
+    PlainSerializer(lambda budget: f"{budget:g}", when_used="json"),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["24"]}),
+]
+Network = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network,
+    BeforeValidator(_read_network),
+    PlainSerializer(str, when_used="json"),
+    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8"]}),
+]
+OptionalPath = Annotated[Path | None, BeforeValidator(_resolve_path), _SPELL_PATH, WithJsonSchema({"type": "string"})]
+
+
+StoreUrl = Annotated[StrictStr, AfterValidator(_resolve_store)]
+FeedUrl = Annotated[StrictStr, AfterValidator(_check_feed_url)]
+Proxy = Annotated[StrictStr, AfterValidator(_check_proxy)]
+Listen = Annotated[StrictStr, AfterValidator(_check_listen)]
+Header = Annotated[StrictStr, AfterValidator(_check_header)]
+Headers = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_headers)]
+Cookies = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_cookies)]
+Reference = Annotated[StrictStr, AfterValidator(_check_reference)]  # of a secret: "env:NAME" or "file:path"
+Name = Annotated[StrictStr, AfterValidator(_check_name)]
+
+
+def spelled_default(spelled: object) -> Any:
+    """Return the default of a field as the operator would spell it; validation turns it into the field's type."""
+    return Field(default=spelled)
