@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from aggregator.models.feeds import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause, FetchFailed
 from aggregator.models.ids import FeedId
-from aggregator.monitoring.health import REMEDIES, Finding, Kind, Severity, diagnose
+from aggregator.monitoring.health import Finding, Kind, Severity, diagnose
+from aggregator.monitoring.remedies import REMEDIES
 from aggregator.ports.readings import FeedSigns
 from aggregator.ports.store_records import PollOutcome
 from aggregator.schedule.due_times import PollPolicy, after_failure, after_success
