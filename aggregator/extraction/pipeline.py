@@ -21,21 +21,21 @@ from aggregator.extraction.quality import assess
 from aggregator.extraction.walls import Evidence, is_certain_wall
 from aggregator.identity.evidence import (
     Edge,
-    blog_of_page,
     edges_of_entry,
     edges_of_page,
     edges_of_parts,
     is_home,
     is_listing,
     refusal_alone,
-    site_of_url,
 )
 from aggregator.identity.fingerprint import fingerprint
 from aggregator.identity.identify import identify
 from aggregator.identity.keys import KeyRules
 from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.publisher_rules import Publishers
+from aggregator.identity.sites import site_of_url
 from aggregator.identity.walls import Resemblance, compare_title
+from aggregator.identity.wordpress import blog_of_page
 from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.models.feeds import Entry, Feed
 from aggregator.models.fetching import Cause

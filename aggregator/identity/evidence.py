@@ -24,17 +24,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
-from aggregator.identity.keys import decode_base62, make_key
 from aggregator.identity.publisher_rules import Publishers, publisher_of
 from aggregator.identity.section_pages import is_home as is_home  # part of what this module offers
 from aggregator.identity.section_pages import is_listing as is_listing
+from aggregator.identity.sites import End, end_of, site_of_url
+from aggregator.identity.wordpress import Blog, is_short_key, parse_wordpress_shortlink, post_url
 from aggregator.models.feeds import Entry
 from aggregator.models.fetching import Hop
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import DeclaredUrls
-from aggregator.urls import host_of, is_http, registrable_domain, split
+from aggregator.urls import host_of, is_http, registrable_domain
 
 MAX_ALIASES = 32  # keys of one article
 MAX_SHARED = 2  # different articles that may name one target; a third makes it a page that names itself everywhere
@@ -169,7 +169,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 def refusal_alone(edge: Edge) -> Refusal | None:
     """Return why the edge counts under no circumstances, or None; looks at nothing else."""
     if edge.site != edge.other_site:
-        if edge.kind is EvidenceKind.DECLARED and _SHORT_WORDPRESS.fullmatch(edge.other):
+        if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None
         return Refusal.OTHER_SITE
     if edge.kind is EvidenceKind.FEED_LINK and edge.witness != edge.site:
@@ -254,10 +254,10 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
     addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if is_address else None))
     if sum(1 for address in addresses if address and is_http(address)) < 2 and not entry.content_id:
         return ()  # most entries name one
-    ends = [end for address in addresses if address and (end := _end(address, publishers)) is not None]
+    ends = [end for address in addresses if address and (end := end_of(address, publishers)) is not None]
     if entry.content_id and (end := _content_end(entry.content_id, feed_url, publishers)) is not None:
         ends.append(end)
-    witness = _site(feed_url, publishers)
+    witness = site_of_url(feed_url, publishers)
     return _star(ends, EvidenceKind.FEED_LINK, witness)
 
 
@@ -286,24 +286,24 @@ def edges_of_page(
     """
     if not hops and declared == _DECLARED_NOTHING:
         return ()
-    page = _end(page_url, publishers)
+    page = end_of(page_url, publishers)
     if page is None:
         return ()
     edges: list[Edge] = []
     for hop in hops:
-        ends = [end for address in (hop.url, hop.target) if (end := _end(address, publishers)) is not None]
+        ends = [end for address in (hop.url, hop.target) if (end := end_of(address, publishers)) is not None]
         edges += _star(ends, EvidenceKind.REDIRECT, page[1]) if len(ends) == 2 else ()
     canonical, og_url = (
-        _end(address, publishers) if address else None for address in (declared.canonical, declared.og_url)
+        end_of(address, publishers) if address else None for address in (declared.canonical, declared.og_url)
     )
     if canonical is not None:
         kind = EvidenceKind.CANONICAL if canonical == og_url else EvidenceKind.BARE_CANONICAL
         edges += _star([page, canonical], kind, page[1])
     for address in (declared.amphtml, declared.shortlink, *declared.others):
-        if address and (end := _end(address, publishers)) is not None:
+        if address and (end := end_of(address, publishers)) is not None:
             edges += _star([page, end], EvidenceKind.DECLARED, page[1])
     post = parse_wordpress_shortlink(declared.shortlink or "")
-    if post is not None and (end := _end(_post_url(page_url, post[1]), publishers)) is not None:
+    if post is not None and (end := end_of(post_url(page_url, post[1]), publishers)) is not None:
         edges += _star([page, end], EvidenceKind.DECLARED, page[1])
     return tuple(dict.fromkeys(edges))
 
@@ -312,55 +312,8 @@ def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishe
     """Return that the further pages of an article, which were joined to the one at `page_url`, are no other article."""
     if not part_urls:
         return ()
-    ends = [end for url in (page_url, *part_urls) if (end := _end(url, publishers)) is not None]
-    return _star(ends, EvidenceKind.PART, _site(page_url, publishers))
-
-
-def site_of_url(url: str, publishers: Publishers) -> str:
-    """Return the site that a URL belongs to: its registrable domain, or the first one of its publisher.
-
-    An IP address and a name without a dot have no such domain; there each port is a site.
-    """
-    return _site(url, publishers)
-
-
-# --- WordPress short links --------------------------------------------------------------------------------------------
-# https://wp.me/p<blog>-<post>, both in base 62 with small letters first (https://wordpress.com/support/shortlinks,
-# read 2026-11). The number of a blog says nothing about its host: a fetched page has to.
-
-
-def parse_wordpress_shortlink(url: str) -> tuple[int, int] | None:
-    """Return the numbers of blog and post in a wp.me short link, or None if it is none.
-
-    >>> parse_wordpress_shortlink("https://wp.me/p2-1c")
-    (2, 74)
-    """
-    parts = split(url)
-    if parts is None or parts.host != "wp.me":
-        return None
-    match = _WORDPRESS_PATH.fullmatch(parts.path)
-    if match is None:
-        return None
-    return decode_base62(match[1], "base62_lower"), decode_base62(match[2], "base62_lower")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blog:
-    """A WordPress blog's number in short links, and where it is: host (with a port that is not usual) and site."""
-
-    number: int
-    host: str
-    site: str
-
-
-def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) -> Blog | None:
-    """Return which blog lives at a page's host, learnt from the short link that the fetched page declares, or None."""
-    post = parse_wordpress_shortlink(declared.shortlink or "")
-    end = None if post is None else _end(_post_url(page_url, post[1]), publishers)
-    match = None if end is None else _POST.fullmatch(end[0])
-    if post is None or end is None or match is None:
-        return None
-    return Blog(number=post[0], host=match[1], site=end[1])
+    ends = [end for url in (page_url, *part_urls) if (end := end_of(url, publishers)) is not None]
+    return _star(ends, EvidenceKind.PART, site_of_url(page_url, publishers))
 
 
 def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
@@ -372,70 +325,24 @@ def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
     return _star([(key, blog.site), (link, registrable_domain("wp.me"))], EvidenceKind.DECLARED, blog.site)
 
 
-def post_of_key(key: Key) -> tuple[str, int] | None:
-    """Return host and number of a WordPress post, if `key` is that of its "?p=" address.
-
-    >>> post_of_key(Key("https://blog.example.org/?p=74"))
-    ('blog.example.org', 74)
-    """
-    match = _POST.fullmatch(key)
-    return None if match is None else (match[1], int(match[2]))
-
-
-def _post_url(page_url: str, post: int) -> str:
-    return f"https://{host_of(page_url).removesuffix(':443').removesuffix(':80')}/?p={post}"
-
-
 # --- ends -------------------------------------------------------------------------------------------------------------
 
-_GENERIC = re.compile(r"https://.*", re.DOTALL)
 _NUMBERED = re.compile(r"[0-9]{5}")
-_SHORT_WORDPRESS = re.compile(r"https://wp\.me/[pP][0-9A-Za-z]{1,10}-[0-9A-Za-z]{1,10}")
-_POST = re.compile(r"https://([^/?]+)/\?p=([0-9]{1,18})")
 _POST_GUID = re.compile(r"https?://[^/?#]+/\?p=([0-9]{1,18})|https://medium\.com/p/([0-9a-f]{8,16})")
-_WORDPRESS_PATH = re.compile(r"/[pP]([0-9A-Za-z]{1,10})-([0-9A-Za-z]{1,10})/?")
 _CONTENT_ID = re.compile(r"[0-9]{5,10}")
-
-_NAME = re.compile(r"(?=.*[a-z])[^.\[]+\..+")
-_DEFAULT_PORT = re.compile(r":(?:80|443)$")
 
 _DECLARED_NOTHING = DeclaredUrls()
 
-_End = tuple[Key, str]  # key and site
 
-
-def _end(url: str, publishers: Publishers) -> _End | None:
-    key = make_key(url, publishers.key_rules)[0]
-    return None if key is None else (Key(key), _site_of_key(key, publishers))
-
-
-@lru_cache(maxsize=1024)  # see urls.split
-def _site(url: str, publishers: Publishers) -> str:
-    host = host_of(url)
-    publisher = publisher_of(publishers, host)
-    if publisher is None or publisher.site.per_host or publisher.hosts[0].startswith("*."):
-        domain = registrable_domain(host)
-        return domain if _NAME.fullmatch(domain) else _DEFAULT_PORT.sub("", host)
-    return registrable_domain(publisher.hosts[0])
-
-
-def _site_of_key(key: str, publishers: Publishers) -> str:
-    """Return the site of the address that a key stands for, which is not that of a redirector before it."""
-    if _GENERIC.fullmatch(key):
-        return _site(key, publishers)
-    name, *host, _ = key.split(":")
-    return registrable_domain(host[0] if host else publishers.by_name[name].hosts[0])
-
-
-def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> _End | None:
+def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End | None:
     """Return the key that a content id means in the feed of a publisher with one number space."""
     publisher = publisher_of(publishers, host_of(feed_url))
     if publisher is None or publisher.site.per_host or not publisher.site.ids or not _CONTENT_ID.fullmatch(content_id):
         return None
-    return Key(f"{publisher.name}:{content_id}"), _site(feed_url, publishers)
+    return Key(f"{publisher.name}:{content_id}"), site_of_url(feed_url, publishers)
 
 
-def _star(ends: Sequence[_End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:
+def _star(ends: Sequence[End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:
     """Return the edges from the first end to each other one that has another key."""
     if not ends:
         return ()

@@ -7,13 +7,13 @@ order of the steps is a promise (docs/identity.md): unwrap, host, path, query, f
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote
 
+from aggregator.identity.escapes import FRAGMENT_SAFE, PATH_SAFE, QUERY_SAFE, fold_escapes
 from aggregator.identity.patterns import Pattern
 from aggregator.identity.redirectors import Redirector, unwrap
 from aggregator.urls import Split, split
@@ -246,7 +246,7 @@ def _key_of(parts: Split, site: Site, tables: Tables) -> tuple[str, str]:
     if items:
         key += "?" + "&".join(f"{name}={value}" if value else name for name, value in items)
     if len(fragment) > 1 and fragment[0] in "!/":  # an application's own address; everything else is a place on a page
-        key += "#" + _fold_text(fragment, _FRAGMENT_SAFE)
+        key += "#" + fold_escapes(fragment, FRAGMENT_SAFE)
     return key, "generic" if rule is None else rule.name
 
 
@@ -300,7 +300,7 @@ _AMP_AFFIX = re.compile(r"(?<=[a-z])-amp(?=/[^/]+/)|(?<=/)amp[_-](?=[a-z]+/)|(?<
 def _fold_odd_path(path: str) -> str:
     path = _LOST_QUERY.sub("", _SESSION.sub("", path))
     folded: list[str] = []
-    for segment in _fold_text(path, _PATH_SAFE).split("/"):
+    for segment in fold_escapes(path, PATH_SAFE).split("/"):
         if segment == "..":
             del folded[-1:]
         elif segment not in ("", ".", "-"):  # "-" holds the place that "amp" or a section takes in other forms
@@ -354,10 +354,10 @@ def _second_query(value: str) -> tuple[str, str]:
 
 
 def _fold_item(name: str, value: str) -> tuple[str, str]:
-    name = _fold_text(name.replace("+", "%20"), _QUERY_SAFE)
+    name = fold_escapes(name.replace("+", "%20"), QUERY_SAFE)
     while name[:4].lower() == "amp;":  # "&amp;" that was escaped once too often
         name = name[4:]
-    return name, _fold_text(value.replace("+", "%20"), _QUERY_SAFE)
+    return name, fold_escapes(value.replace("+", "%20"), QUERY_SAFE)
 
 
 def _is_dropped(name: str, value: str, rule: SiteRule | None, tables: Tables) -> bool:
@@ -371,56 +371,3 @@ def _is_dropped(name: str, value: str, rule: SiteRule | None, tables: Tables) ->
         return True
     values = tables.drop_values.get(name)
     return values is not None and len(value) <= MAX_SUBJECT and values.fullmatch(value.lower()) is not None
-
-
-# --- characters -------------------------------------------------------------------------------------------------------
-# Text is decoded to characters, composed (NFC) and encoded again. Reserved signs, which must stay encoded, wait as lone
-# surrogates U+DC00 + sign meanwhile, where neither composition nor characters meet them. Bytes that are no UTF-8 are
-# read as Latin-1, as old servers write them ("%FC" is "%C3%BC"); in any other encoding they stay distinct all the same.
-
-_ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_PATH_SAFE = "A-Za-z0-9._~!'()*,:@$&+;=/-"
-_QUERY_SAFE = "A-Za-z0-9._~!'()*,:@$;=/-"
-_FRAGMENT_SAFE = "A-Za-z0-9._~!'()*,:@$&+;=/?-"
-_DECODED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!'()*,:@")
-
-
-def _fold_text(text: str, safe: str) -> str:
-    """Return `text` with everything encoded that `safe` does not list and nothing encoded that needs it not."""
-    if not text.isascii():
-        text = _SURROGATE.sub("\ufffd", text)
-    if "%" in text:
-        text = _ESCAPES.sub(_decode_run, text)
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return _unsafe(safe).sub(_encode_run, text)
-
-
-def _decode_run(match: re.Match[str]) -> str:
-    raw = bytes.fromhex(match[0].replace("%", ""))
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return "".join(
-        character if character >= "\x80" or ord(character) in _DECODED else chr(0xDC00 + ord(character))
-        for character in text
-    )
-
-
-def _encode_run(match: re.Match[str]) -> str:
-    run = match[0]
-    if _SURROGATE.search(run) is None:
-        return "%" + run.encode().hex("%").upper()
-    return "".join(
-        f"%{ord(character) - 0xDC00:02X}"
-        if "\ud800" <= character <= "\udfff"
-        else "%" + character.encode().hex("%").upper()
-        for character in run
-    )
-
-
-@lru_cache(maxsize=8)
-def _unsafe(safe: str) -> re.Pattern[str]:
-    return re.compile(f"[^{safe}]+")

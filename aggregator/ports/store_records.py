@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from aggregator.identity.evidence import Blog, Edge
+from aggregator.identity.evidence import Edge
 from aggregator.identity.fingerprint import Fingerprint
 from aggregator.identity.walls import Resemblance
+from aggregator.identity.wordpress import Blog
 from aggregator.models.articles import Extraction
 from aggregator.models.feeds import Entry, FeedState, ParsedFeed
 from aggregator.models.fetching import Cause

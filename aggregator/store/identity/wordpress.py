@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 
-from aggregator.identity.evidence import Blog, Edge, edges_of_wordpress, parse_wordpress_shortlink, post_of_key
+from aggregator.identity.evidence import Edge, edges_of_wordpress
 from aggregator.identity.identify import key_hash
+from aggregator.identity.wordpress import Blog, parse_wordpress_shortlink, post_of_key
 from aggregator.models.ids import Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction

@@ -9,7 +9,8 @@ from datetime import timedelta
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from aggregator.identity.evidence import Blog, Edge
+from aggregator.identity.evidence import Edge
+from aggregator.identity.wordpress import Blog
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, ArticleRecorded

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from aggregator.identity.evidence import Blog
+from aggregator.identity.wordpress import Blog
 from aggregator.models.ids import ArticleId, Identity, Key
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore

@@ -11,23 +11,20 @@ from hypothesis import strategies as st
 
 from aggregator.identity.evidence import (
     MAX_ALIASES,
-    Blog,
     Edge,
     Judgement,
     KeyFacts,
     Refusal,
-    blog_of_page,
     edges_of_entry,
     edges_of_page,
     edges_of_wordpress,
     judge,
-    parse_wordpress_shortlink,
     partition,
-    post_of_key,
     refusal_alone,
-    site_of_url,
 )
 from aggregator.identity.publisher_rules import shipped_publishers
+from aggregator.identity.sites import site_of_url
+from aggregator.identity.wordpress import Blog, blog_of_page, parse_wordpress_shortlink, post_of_key
 from aggregator.models.feeds import Entry
 from aggregator.models.fetching import Hop
 from aggregator.models.ids import EvidenceKind, Key

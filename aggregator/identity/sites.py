@@ -1,0 +1,45 @@
+"""Which site an address or a key belongs to, and how evidence names an address: by its key and its site. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from aggregator.identity.keys import make_key
+from aggregator.identity.publisher_rules import Publishers, publisher_of
+from aggregator.models.ids import Key
+from aggregator.urls import host_of, registrable_domain
+
+_GENERIC = re.compile(r"https://.*", re.DOTALL)
+_NAME = re.compile(r"(?=.*[a-z])[^.\[]+\..+")
+_DEFAULT_PORT = re.compile(r":(?:80|443)$")
+
+End = tuple[Key, str]  # key and site
+
+
+def end_of(url: str, publishers: Publishers) -> End | None:
+    """Return key and site of `url`; None: it cannot mean an article."""
+    key = make_key(url, publishers.key_rules)[0]
+    return None if key is None else (Key(key), _site_of_key(key, publishers))
+
+
+@lru_cache(maxsize=1024)  # see urls.split
+def site_of_url(url: str, publishers: Publishers) -> str:
+    """Return the site that a URL belongs to: its registrable domain, or the first one of its publisher.
+
+    An IP address and a name without a dot have no such domain; there each port is a site.
+    """
+    host = host_of(url)
+    publisher = publisher_of(publishers, host)
+    if publisher is None or publisher.site.per_host or publisher.hosts[0].startswith("*."):
+        domain = registrable_domain(host)
+        return domain if _NAME.fullmatch(domain) else _DEFAULT_PORT.sub("", host)
+    return registrable_domain(publisher.hosts[0])
+
+
+def _site_of_key(key: str, publishers: Publishers) -> str:
+    """Return the site of the address that a key stands for, which is not that of a redirector before it."""
+    if _GENERIC.fullmatch(key):
+        return site_of_url(key, publishers)
+    name, *host, _ = key.split(":")
+    return registrable_domain(host[0] if host else publishers.by_name[name].hosts[0])
