@@ -8,13 +8,11 @@ from __future__ import annotations
 import base64
 import http.client
 import re
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from urllib3 import exceptions as urllib3_errors
 from urllib3.response import BaseHTTPResponse
 
 from aggregator.http.content_coding import ACCEPT_ENCODING, InflateError, inflate
@@ -27,6 +25,7 @@ from aggregator.http.endpoint import (
     parse_endpoint,
 )
 from aggregator.http.freshness import parse_freshness, parse_retry_after
+from aggregator.http.library_errors import FOREIGN, translate_open, translate_read
 from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, NetworkError, Resolver, system_lookup
 from aggregator.http.request_keys import RequestKeys, RequestRules
 from aggregator.http.transport import Exchange, Route, Transport
@@ -69,7 +68,6 @@ _READ_BYTES = 65_536
 _DRAIN_BYTES = 32_768  # a short unwanted body is read, so that its connection can be kept
 _DRAIN_SECONDS = 0.5
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
-FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +230,7 @@ class HttpFetcher:
             try:
                 return self._read(trail, exchange, response)
             except FOREIGN as error:
-                raise _translate_read(error) from error
+                raise translate_read(error) from error
             finally:
                 response.close()
                 response.release_conn()
@@ -397,51 +395,3 @@ def _describe(status: int) -> str:
     if status < 300:
         return f"{status} {phrase}: only a 200 is complete"
     return f"{status} {phrase}".strip()
-
-
-# --- errors of the libraries ------------------------------------------------------------------------------------------
-
-
-def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
-    """Return the cause of an error of the libraries (`FOREIGN`) before the body."""
-    chain = tuple(_chain(error))
-    for link in chain:
-        if isinstance(link, ssl.SSLCertVerificationError):
-            return NetworkError(Cause.TLS, f"{endpoint.host}: certificate not accepted: {link.verify_message}")
-    if any(isinstance(link, urllib3_errors.ProxyError) for link in chain) or "Tunnel connection failed" in str(error):
-        return NetworkError(Cause.PROXY, _reason(chain))
-    if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
-        return NetworkError(Cause.TIMEOUT, f"{endpoint.authority}: no answer in time")
-    if any(isinstance(link, ssl.SSLError | urllib3_errors.SSLError) for link in chain):
-        return NetworkError(Cause.TLS, f"{endpoint.host}: {_reason(chain)}")
-    if any(isinstance(link, http.client.IncompleteRead) for link in chain):
-        return NetworkError(Cause.TRUNCATED, "cut off within the headers")
-    if any(isinstance(link, ConnectionError) for link in chain):
-        return NetworkError(Cause.CONNECT, f"{endpoint.authority}: closed the connection without an answer")
-    return NetworkError(Cause.PROTOCOL, _reason(chain))
-
-
-def _translate_read(error: Exception) -> NetworkError:
-    """Return the cause of an error within the body."""
-    chain = tuple(_chain(error))
-    if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
-        return NetworkError(Cause.TIMEOUT, "the body stopped coming")
-    return NetworkError(Cause.TRUNCATED, f"cut off within the body: {_reason(chain)}")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and the errors in its arguments and causes."""
-    waiting, seen = [error], 0
-    while waiting and seen < 20:
-        link = waiting.pop(0)
-        seen += 1
-        yield link
-        waiting += [argument for argument in link.args if isinstance(argument, BaseException)]
-        if link.__cause__ is not None:
-            waiting.append(link.__cause__)
-
-
-def _reason(chain: tuple[BaseException, ...]) -> str:
-    """Return the message of the innermost error as one line of limited length."""
-    text = str(chain[-1]) or type(chain[-1]).__name__
-    return " ".join(text.split())[:200]

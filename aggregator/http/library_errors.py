@@ -1,0 +1,60 @@
+"""What an exception of the HTTP libraries means: its cause, and a line that says what happened. Sends nothing."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Iterator
+
+from urllib3 import exceptions as urllib3_errors
+
+from aggregator.http.endpoint import Endpoint
+from aggregator.http.netguard import NetworkError
+from aggregator.models.fetching import Cause
+
+FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+
+
+def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
+    """Return the cause of an error of the libraries (`FOREIGN`) before the body."""
+    chain = tuple(_chain(error))
+    for link in chain:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return NetworkError(Cause.TLS, f"{endpoint.host}: certificate not accepted: {link.verify_message}")
+    if any(isinstance(link, urllib3_errors.ProxyError) for link in chain) or "Tunnel connection failed" in str(error):
+        return NetworkError(Cause.PROXY, _reason(chain))
+    if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
+        return NetworkError(Cause.TIMEOUT, f"{endpoint.authority}: no answer in time")
+    if any(isinstance(link, ssl.SSLError | urllib3_errors.SSLError) for link in chain):
+        return NetworkError(Cause.TLS, f"{endpoint.host}: {_reason(chain)}")
+    if any(isinstance(link, http.client.IncompleteRead) for link in chain):
+        return NetworkError(Cause.TRUNCATED, "cut off within the headers")
+    if any(isinstance(link, ConnectionError) for link in chain):
+        return NetworkError(Cause.CONNECT, f"{endpoint.authority}: closed the connection without an answer")
+    return NetworkError(Cause.PROTOCOL, _reason(chain))
+
+
+def translate_read(error: Exception) -> NetworkError:
+    """Return the cause of an error within the body."""
+    chain = tuple(_chain(error))
+    if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
+        return NetworkError(Cause.TIMEOUT, "the body stopped coming")
+    return NetworkError(Cause.TRUNCATED, f"cut off within the body: {_reason(chain)}")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and the errors in its arguments and causes."""
+    waiting, seen = [error], 0
+    while waiting and seen < 20:
+        link = waiting.pop(0)
+        seen += 1
+        yield link
+        waiting += [argument for argument in link.args if isinstance(argument, BaseException)]
+        if link.__cause__ is not None:
+            waiting.append(link.__cause__)
+
+
+def _reason(chain: tuple[BaseException, ...]) -> str:
+    """Return the message of the innermost error as one line of limited length."""
+    text = str(chain[-1]) or type(chain[-1]).__name__
+    return " ".join(text.split())[:200]
