@@ -22,7 +22,6 @@ from aggregator.models.fetching import (
     FetchFailed,
     FetchRequest,
     FetchResult,
-    Hop,
     NotModified,
     Redirected,
     Validators,
@@ -38,9 +37,9 @@ from aggregator.schedule.due_times import (
     update_stats,
 )
 from aggregator.urls import host_of
+from aggregator.visits.feed_address import adopt, end_redirect, host_of_feed
 from aggregator.visits.validators import confirm, end_distrust, is_unconditional, judge
 
-_PERMANENT = frozenset({301, 308})
 _SHORTEST_DEADLINE = timedelta(milliseconds=10)  # of a redirect after the poll's time is over
 _ADOPTION_FAILURES = 3.0  # so many failures of an adopted address bring the configured one back
 
@@ -198,7 +197,7 @@ def _moving(feed: Feed, result: Redirected, now: datetime) -> PollRecord:
 
 
 def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool = False) -> PollRecord:
-    arrived = replace(feed, state=_arrived(feed.state))
+    arrived = replace(feed, state=end_redirect(feed.state))
     state = after_failure(
         arrived, failed, now=terms.now, policy=terms.settings.policy, random=terms.random, own_network=own_network
     )
@@ -213,7 +212,7 @@ def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool
         elapsed=failed.elapsed,
         wire_bytes=0,
     )
-    return PollRecord(feed_id=feed.id, host=_host(feed, state), state=state, outcome=outcome)
+    return PollRecord(feed_id=feed.id, host=host_of_feed(feed, state), state=state, outcome=outcome)
 
 
 def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
@@ -224,7 +223,7 @@ def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
         last_modified=result.validators.last_modified or before.last_modified,
     )
     state = replace(
-        _adopt(feed.state, feed, result.hops, terms.now),
+        adopt(feed.state, feed, result.hops, terms.now),
         pending_target=None,
         pending_hops=(),
         validators=validators,
@@ -243,7 +242,7 @@ def _fetched(
     """A complete 200 replaces both validators, once the body has proved to be a feed (RFC 9111, 3.3)."""
     feed, now = answer.feed, terms.now
     state = replace(
-        _adopt(_arrived(feed.state), feed, result.hops, now),
+        adopt(end_redirect(feed.state), feed, result.hops, now),
         validators=result.validators,
         validators_of=result.final_url,
         fresh_for=result.fresh_for,
@@ -379,28 +378,6 @@ def _success(
         wire_bytes=result.wire_bytes if isinstance(result, Fetched) else 0,
         entries_seen=seen,
     )
-    return PollRecord(feed_id=feed.id, host=_host(feed, state), state=state, outcome=outcome, sightings=sightings)
-
-
-# --- addresses --------------------------------------------------------------------------------------------------------
-
-
-def _arrived(state: FeedState) -> FeedState:
-    """Forget the redirect that was pending: this poll has followed it."""
-    return replace(state, pending_target=None, pending_hops=())
-
-
-def _host(feed: Feed, state: FeedState) -> str:
-    return host_of(state.pending_target or state.adopted_url or feed.url)
-
-
-def _adopt(state: FeedState, feed: Feed, hops: tuple[Hop, ...], now: datetime) -> FeedState:
-    """Use the address behind the leading permanent redirects from the next poll on (RFC 9110, 15.4.2 and 15.4.9)."""
-    target = None
-    for hop in hops:
-        if hop.status not in _PERMANENT:
-            break
-        target = hop.target
-    if target is None or target == state.adopted_url:
-        return state
-    return replace(state, adopted_url=None if target == feed.url else target, adopted_at=now)
+    return PollRecord(
+        feed_id=feed.id, host=host_of_feed(feed, state), state=state, outcome=outcome, sightings=sightings
+    )
