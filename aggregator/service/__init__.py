@@ -1,6 +1,7 @@
 """The daemon: ticks, visits, extraction, publishing, reload, status page, and a stop in order."""
 
-from aggregator.service.daemon import Service, Timings, hold_store
+from aggregator.service.daemon import Service, Timings
 from aggregator.service.page import serve_alone
+from aggregator.service.store_lock import hold_store
 
 __all__ = ["Service", "Timings", "hold_store", "serve_alone"]

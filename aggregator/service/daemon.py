@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import FrameType
@@ -26,7 +24,7 @@ from aggregator.config.wiring import contact_note
 from aggregator.engine.followers import Followers
 from aggregator.engine.poll_budget import PollBudget
 from aggregator.engine.visit_runner import Engine
-from aggregator.errors import AggregatorError, StorageError, StoreHeldError
+from aggregator.errors import AggregatorError, StorageError
 from aggregator.http.fetch import HttpFetcher
 from aggregator.models.feeds import Feed
 from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics
@@ -379,23 +377,3 @@ class Service:
 
     def _tell(self, **messages: str | int) -> None:
         notify(self._environ, **messages)
-
-
-@contextmanager
-def hold_store(config: Config) -> Iterator[None]:
-    """Let only one daemon work on a SQLite store; the lock ends with the process (flock(2)).
-
-    Raises:
-        StoreHeldError: another daemon has it.
-    """
-    path = config.storage.sqlite_path
-    if path is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.run.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreHeldError(f"{path}: another `aggregator run` works on this store") from error
-        yield
