@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, bindparam
 T = TypeVar("T")
 
 VALUES: Final = "values"  # the list parameter
-_SIZES: Final = (1, 4, 16, 64, 256)  # few sizes, so that few statements are prepared
+_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # few sizes: few statements are prepared, no list doubles
 
 
 def any_of(column: ColumnElement[Any], parameter: str = VALUES) -> ColumnElement[bool]:

@@ -61,4 +61,4 @@ def test_it_is_a_condition_like_others(filled: Database) -> None:
 def test_batches_hold_each_value_and_have_few_sizes(values: list[int]) -> None:
     made = list(batches(values))
     assert list(dict.fromkeys(value for batch in made for value in batch)) == list(dict.fromkeys(values))
-    assert {len(batch) for batch in made} <= {1, 4, 16, 64, 256}
+    assert {len(batch) for batch in made} <= {1, 2, 4, 8, 16, 32, 64, 128, 256}
