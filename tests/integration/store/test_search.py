@@ -16,6 +16,7 @@ from aggregator.models.feeds import Subscription
 from aggregator.ports.readings import ArticleSearch
 from aggregator.store import SqlStore, open_store, upgrade
 from aggregator.store.articles.search import REINDEXED
+from aggregator.store.db.schema import HEAD
 from aggregator.store.lifecycle.opening import open_database
 from aggregator.text.search_words import Piece
 from tests.support.stores import (
@@ -243,7 +244,7 @@ def test_an_index_that_was_left_half_made_is_finished(tmp_path: Path, clock: Sta
         conn.execute("DROP TABLE article_search")
         conn.execute("CREATE VIRTUAL TABLE article_search USING fts5 (title, body, content='', tokenize='ascii')")
         conn.execute("CREATE INDEX ix_articles_recorded_at_n ON articles (recorded_at, n)")
-        conn.execute("UPDATE alembic_version SET version_num = '0005'")
+        conn.execute("UPDATE alembic_version SET version_num = ?", (HEAD,))
         conn.execute("INSERT INTO properties VALUES (?, '0')", (REINDEXED,))
         conn.commit()
     database, lock = open_database(url, clock, create=False, readonly=True, use_clock=True)  # leaves it as it is
