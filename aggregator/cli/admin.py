@@ -79,8 +79,9 @@ def check_config(ctx: click.Context) -> None:
     faults = (*rules.faults, *selector_faults_of(rules))
     for line in faults:
         say(line)
-    if not faults:
-        print(printable(f"{loaded.path}: ok, {number(len(loaded.subscriptions()), 'feed')}"))
+    if faults:
+        ctx.exit(2)
+    print(printable(f"{loaded.path}: ok, {number(len(loaded.subscriptions()), 'feed')}"))
     note = contact_note(loaded)
     if note is not None:
         say(note)
@@ -89,8 +90,6 @@ def check_config(ctx: click.Context) -> None:
         say(f"rules withheld until more pairs prove them: {', '.join(withheld)}")
     if loaded.storage.sqlite_path is None:
         _say_what_is_refused(loaded)
-    if faults:
-        ctx.exit(2)
 
 
 def _own_rules(loaded: Config) -> set[str]:

@@ -52,6 +52,9 @@ _CHANGES_AT_ONCE = 200
 @click.option("--feed", default="", metavar="NAME_OR_URL", help="Only articles that this feed announced.")
 @click.option("--tag", default="", metavar="TAG", help="Only articles with this tag.")
 @click.option("--language", default="", metavar="CODE", help="Only this language; en takes en-GB, too.")
+@click.option("--category", default="", metavar="NAME", help="Only articles with this keyword of page or feed.")
+@click.option("--free", is_flag=True, help="Only what everybody may read, as the page states.")
+@click.option("--rights", is_flag=True, help="Leave out what reserves mining or forbids AI use.")
 @click.option(
     "--dedup", type=click.Choice(["none", "cluster"]), default="none", help="cluster: one of near duplicates."
 )
@@ -73,6 +76,9 @@ def export(
     feed: str,
     tag: str,
     language: str,
+    category: str,
+    free: bool,
+    rights: bool,
     dedup: Literal["none", "cluster"],
     quality: Literal["any", "strict"],
     diff: Path | None,
@@ -96,6 +102,9 @@ def export(
         feed=feed,
         tag=tag,
         language=language,
+        category=category,
+        free=free,
+        rights=rights,
         dedup=dedup,
         quality=quality,
     )

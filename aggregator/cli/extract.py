@@ -182,6 +182,7 @@ _NOTHING: dict[str, object] = (
         "text": "",
         "body": "",
         "markdown": None,
+        **dict.fromkeys(("description", "section", "is_free", "licence", "rights", "images")),
         "word_count": 0,
         "categories": [],
         "enclosures": [],

@@ -33,9 +33,10 @@ from aggregator.extraction.body.select import Guide, select_body
 from aggregator.extraction.body.simplify import drop_readings, simplify
 from aggregator.extraction.body.votes import Opinion, Opinions
 from aggregator.extraction.bylines import looks_personal, persons_of
-from aggregator.extraction.images import lead_image_of
+from aggregator.extraction.images import images_of, lead_image_of
 from aggregator.extraction.markup import Markup, read_markup
-from aggregator.extraction.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
+from aggregator.extraction.metadata import Metadata, Stated, is_plausible, metas_of, read_date, read_metadata
+from aggregator.extraction.page_facts import read_facts
 from aggregator.extraction.page_rules import Applied, PageRules, apply_rules, mark_css
 from aggregator.models.articles import DateSource, ExtractInput, Extraction
 from aggregator.models.fetching import Cause
@@ -118,10 +119,22 @@ def _extract_entry(page: ExtractInput) -> Extraction:
 
 def feed_text(title: str, content: str) -> str:
     """Return the seed format's text of an entry: title, blank line, content (docs/reference/seed-format.md)."""
-    plain = extract_plain_text(
-        content, preserve_formatting=True, main_content=False, list_bullets=True, alt_texts=True, links=False
+    plain = _plain_text(content, main_content=False)
+    return f"{title}\n\n{plain}" if title else plain
+
+
+def _plain_text(page_html: str, *, main_content: bool) -> str:
+    """Return what Resiliparse gives in the seed format's layout."""
+    return str(
+        extract_plain_text(
+            page_html,
+            preserve_formatting=True,
+            main_content=main_content,
+            list_bullets=True,
+            alt_texts=True,
+            links=False,
+        )
     )
-    return f"{title}\n\n{plain}" if title else str(plain)
 
 
 def feed_body(content: str) -> str:
@@ -158,21 +171,20 @@ def is_binary(text: str) -> bool:
 
 def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: Mode) -> Extraction:
     page_html = markup.text
-    text = str(
-        extract_plain_text(
-            page_html, preserve_formatting=True, main_content=True, list_bullets=True, alt_texts=True, links=False
-        )
-    )
+    text = _plain_text(page_html, main_content=True)
+    if not text.strip():  # no part of the page looks like the main one to it: a document is never empty
+        text = _plain_text(page_html, main_content=False)
     tree = _parse(page_html if rules is None else mark_css(page_html, rules))
     drop_readings(tree)
     applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
     metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen, page.feed_title)
     metadata = _ask_trafilatura(tree, metadata, page)
     image = lead_image_of(tree, metadata.image_urls, page.url)
+    facts = read_facts(tree, metas_of(tree), markup.json_ld.article, page.headers, page.url, images_of(tree, page.url))
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
     ruled = _article_by_rule(applied.content, page.url)
     article = ruled if ruled.body else _article_of(tree, text, guide, metadata.language, page.url)
-    return _combine(page, metadata, text, article, image)
+    return replace(_combine(page, metadata, text, article, image), facts=facts)
 
 
 class _Article(NamedTuple):

@@ -27,6 +27,7 @@ _CREDIT = re.compile(
     re.IGNORECASE,
 )
 _MAX_CAPTION_CHARS = 2000
+_MAX_IMAGES = 100
 
 
 def lead_image_of(tree: Element, addresses: Sequence[str], url: str) -> LeadImage | None:
@@ -44,6 +45,24 @@ def lead_image_of(tree: Element, addresses: Sequence[str], url: str) -> LeadImag
     if not address:
         return None
     return LeadImage(url=address, caption=caption, alt=" ".join((shown.get("alt") or "").split()), credit=credit)
+
+
+def images_of(tree: Element, url: str) -> tuple[LeadImage, ...]:
+    """Return the pictures in the article, in their order, each once: those within `article` or `main`.
+
+    A page without either gives those that stand in a figure.
+    """
+    pictures = [image for image in tree.iter("img") if _is_picture(image)]
+    inner = [image for image in pictures if any(True for _ in image.iterancestors("article", "main"))]
+    found: dict[str, LeadImage] = {}
+    for image in inner or [image for image in pictures if any(True for _ in image.iterancestors("figure"))]:
+        address = next(iter(_sources_of(image, url)), "")
+        if address and address not in found and len(found) < _MAX_IMAGES:
+            frame = _frame_of(image)
+            caption, credit = _caption_of(frame) if frame is not None else ("", "")
+            alt = " ".join((image.get("alt") or "").split())
+            found[address] = LeadImage(url=address, caption=caption, alt=alt, credit=credit)
+    return tuple(found.values())
 
 
 def split_credit(caption: str) -> tuple[str, str]:

@@ -25,21 +25,17 @@ def read_facts(
     article: Node,
     headers: Mapping[str, str],
     url: str,
-    *,
-    categories: Sequence[str] = (),
     images: Sequence[LeadImage] = (),
 ) -> PageFacts:
     """Return what the page states.
 
     `metas` are its `meta` elements by name, `article` its object in JSON-LD, `headers` those of the answer in small
-    letters. `categories` are what page and feed gave as keywords.
+    letters.
     """
-    section = _first(metas, _SECTION_METAS) or text_of(article.get("articleSection")) or None
     licence_url = _licence_url(tree, article, url)
     return PageFacts(
         description=(_first(metas, _DESCRIPTION_METAS) or text_of(article.get("description")))[:_MAX_CHARS] or None,
-        section=section,
-        categories=tuple(dict.fromkeys([*([section] if section else []), *categories])),
+        section=_first(metas, _SECTION_METAS) or text_of(article.get("articleSection")) or None,
         is_free=_is_free(metas, article),
         licence=_first(metas, _LICENCE_METAS) or licence_url or text_of(article.get("license")) or None,
         rights=_rights(metas, headers, licence_url),

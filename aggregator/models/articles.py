@@ -14,7 +14,7 @@ from typing import Literal
 
 from aggregator.models.feeds import Enclosure
 from aggregator.models.ids import ArticleId, Key
-from aggregator.models.pages import DeclaredUrls, LeadImage, PageFailed
+from aggregator.models.pages import DeclaredUrls, LeadImage, PageFacts, PageFailed
 
 
 class DateSource(StrEnum):
@@ -76,6 +76,7 @@ class Extraction:
     extractor_version: str = ""
     enclosures: tuple[Enclosure, ...] = ()  # the files of the feed's entry
     markdown: str | None = None
+    facts: PageFacts | None = None  # None: the page was not asked for them
 
 
 ExtractResult = Extraction | PageFailed

@@ -130,7 +130,6 @@ class PageFacts:
 
     description: str | None = None
     section: str | None = None
-    categories: tuple[str, ...] = ()  # keywords, tags and sections of page and feed
     is_free: bool | None = None
     licence: str | None = None  # as it is stated: an address or a name
     rights: Rights | None = None

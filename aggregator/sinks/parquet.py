@@ -18,11 +18,19 @@ _ROWS_PER_GROUP = 2_000
 _TEXTS = (
     *("id", "url", "key", "title", "published", "date_source", "source", "language"),
     *("site", "feed", "text", "body", "markdown", "near_duplicate_of", "raw"),
+    *("description", "section", "licence"),
 )
 _TIMES = ("published_at", "updated", "first_seen")
 _LISTS = ("urls", "authors", "feeds", "tags", "categories", "quality")
 _NUMBERS = ("change_seq", "revision", "word_count")
 _ENCLOSURE = {"url": "string", "type": "string", "length": "int64", "duration": "int64"}
+_RIGHTS = {
+    "robots": "string",
+    "x_robots_tag": "string",
+    "noai": "bool_",
+    "tdm_reservation": "bool_",
+    "licence_url": "string",
+}
 _STRUCTS = {"lead_image": ("url", "caption", "alt", "credit"), "extractor": ("name", "version")}
 
 
@@ -120,5 +128,8 @@ def _schema(pa: Any) -> Any:  # Any: pyarrow has no types
             *((name, pa.int64()) for name in _NUMBERS),
             ("enclosures", pa.list_(pa.struct([(name, getattr(pa, kind)()) for name, kind in _ENCLOSURE.items()]))),
             *((name, pa.struct([(part, pa.string()) for part in parts])) for name, parts in _STRUCTS.items()),
+            ("images", pa.list_(pa.struct([(part, pa.string()) for part in _STRUCTS["lead_image"]]))),
+            ("is_free", pa.bool_()),
+            ("rights", pa.struct([(name, getattr(pa, kind)()) for name, kind in _RIGHTS.items()])),
         ]
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from aggregator.models.articles import Article, Extraction
 from aggregator.models.feeds import Enclosure
-from aggregator.models.pages import LeadImage
+from aggregator.models.pages import LeadImage, PageFacts
 from aggregator.ports.readings import Change
 from aggregator.text.seed_format import render, render_body, render_markdown
 from aggregator.text.words import count_words
@@ -72,6 +73,7 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
         "categories": list(content.tags),
         "enclosures": [_enclosure_fields(one) for one in content.enclosures],
         "lead_image": _image_fields(content.lead_image),
+        **_facts_fields(content.facts),
         "extractor": {"name": content.extractor_name, "version": content.extractor_version},
     }
 
@@ -100,6 +102,19 @@ def _image_fields(image: LeadImage | None) -> Mapping[str, str] | None:
     if image is None:
         return None
     return {"url": image.url, "caption": image.caption, "alt": image.alt, "credit": image.credit}
+
+
+def _facts_fields(facts: PageFacts | None) -> Record:
+    """Return what the page says beside its text; all null where it was not asked for it."""
+    known = facts or PageFacts()
+    return {
+        "description": known.description,
+        "section": known.section,
+        "is_free": known.is_free,
+        "licence": known.licence,
+        "rights": None if known.rights is None else asdict(known.rights),
+        "images": None if facts is None else [_image_fields(image) for image in facts.images],
+    }
 
 
 def _enclosure_fields(file: Enclosure) -> Mapping[str, object]:

@@ -8,8 +8,18 @@ from typing import Any, Literal  # Any: records of the store, as they are
 from pydantic import BaseModel, Field
 
 
+class Rights(BaseModel):
+    """What the page reserved when it was fetched; null: it says nothing."""
+
+    robots: str | None
+    x_robots_tag: str | None
+    noai: bool | None
+    tdm_reservation: bool | None
+    licence_url: str | None
+
+
 class LeadImage(BaseModel):
-    """The picture above an article."""
+    """A picture of an article."""
 
     url: str
     caption: str
@@ -56,6 +66,12 @@ class Article(BaseModel):
     categories: list[str] = Field(description="what the publisher files it under")
     enclosures: list[Enclosure]
     lead_image: LeadImage | None
+    description: str | None = Field(description="what the page says it is about")
+    section: str | None
+    is_free: bool | None = Field(description="whether everybody may read the page; null: it does not say")
+    licence: str | None
+    rights: Rights | None
+    images: list[LeadImage] | None = Field(description="null where an earlier version extracted the article")
     extractor: Extractor
     change_seq: int | None = Field(description="the number of its last change")
     first_seen: datetime

@@ -44,10 +44,9 @@ def markdown_file(article: Article) -> bytes:
     JSON is YAML (yaml.org/spec/1.2.2, 1.3), so every reader of front matter takes it.
     """
     record = article_record(article)
-    facts = "".join(
-        f"{name}: {json_line({'': value})[4:-1]}\n" for name, value in record.items() if name not in ("text", "body")
-    )
-    return f"---\n{facts}---\n\n{article.content.body}\n".encode("utf-8", "replace")
+    texts = ("text", "body", "markdown")
+    facts = "".join(f"{name}: {json_line({'': value})[4:-1]}\n" for name, value in record.items() if name not in texts)
+    return f"---\n{facts}---\n\n{article.content.markdown or article.content.body}\n".encode("utf-8", "replace")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Literal
 
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
+from aggregator.models.pages import PageFacts
 
 Dedup = Literal["none", "cluster"]
 QualityChoice = Literal["any", "strict"]
@@ -23,6 +24,9 @@ class Selection:
     feed: str = ""  # name or URL
     tag: str = ""
     language: str = ""  # a code such as "en"; "en" takes "en-GB", too
+    category: str = ""
+    free: bool = False  # only what everybody may read, as the page states
+    rights: bool = False  # leave out what reserves mining or forbids AI use
     dedup: Dedup = "none"
     quality: QualityChoice = "any"
 
@@ -34,6 +38,9 @@ class Selection:
             "feed": self.feed,
             "tag": self.tag,
             "language": self.language,
+            "category": self.category,
+            "free": "yes" if self.free else "",
+            "rights": "yes" if self.rights else "",
             "dedup": "" if self.dedup == "none" else self.dedup,
             "quality": "" if self.quality == "any" else self.quality,
         }
@@ -48,13 +55,22 @@ def select(articles: Iterable[Article], wanted: Selection) -> Iterator[Article]:
 
 def is_selected(article: Article, wanted: Selection) -> bool:
     """Return whether one article passes the filters; near duplicates need a look at all."""
+    facts = article.content.facts
     return (
         (wanted.since is None or article.first_seen >= wanted.since)
         and (wanted.until is None or article.first_seen < wanted.until)
         and (not wanted.tag or wanted.tag in article.tags)
         and (not wanted.language or speaks(article.content.language, wanted.language))
+        and (not wanted.category or wanted.category in article.content.tags)
+        and (not wanted.free or (facts is not None and facts.is_free is True))
+        and (not wanted.rights or not is_reserved(facts))
         and (wanted.quality == "any" or not article.quality)
     )
+
+
+def is_reserved(facts: PageFacts | None) -> bool:
+    """Return whether a page reserves text and data mining, or forbids AI use."""
+    return facts is not None and facts.rights is not None and bool(facts.rights.tdm_reservation or facts.rights.noai)
 
 
 def speaks(language: str, wanted: str) -> bool:

@@ -160,7 +160,7 @@ def test_front_matter_is_the_record(write: Callable[..., DatasetReport], tmp_pat
     facts = {name: json.loads(value) for name, _, value in (line.partition(": ") for line in head.split("\n"))}
     row = json.loads((tmp_path / "out" / "jsonl" / "2026-09.jsonl").read_text(encoding="utf-8"))
     assert body == row["body"] + "\n"
-    assert facts == {name: value for name, value in row.items() if name not in ("text", "body")}
+    assert facts == {name: value for name, value in row.items() if name not in ("text", "body", "markdown")}
 
 
 @pytest.mark.parametrize("point", range(12))

@@ -27,6 +27,7 @@ RECORD = {
     "categories",
     "enclosures",
     "markdown",
+    *("description", "section", "is_free", "licence", "rights", "images"),
     *("id", "url", "urls", "key", "title", "authors", "date", "published", "date_source", "updated", "source"),
     *(
         "change_seq",

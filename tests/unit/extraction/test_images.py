@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.images import lead_image_of, split_credit
+from aggregator.extraction.images import images_of, lead_image_of, split_credit
 from aggregator.models.pages import LeadImage
 
 URL = "https://example.org/news/a"
@@ -90,3 +90,21 @@ def test_a_caption_of_paragraphs_and_a_comment() -> None:
 )
 def test_credits(caption: str, shows: str, credit: str) -> None:
     assert split_credit(caption) == (shows, credit)
+
+
+def test_all_pictures_of_the_article_in_their_order() -> None:
+    page = """<body><nav><img src="/n.jpg"></nav><img src="/outside.jpg"><article>
+    <figure><img src="/one.jpg" alt="A  ship"><figcaption>The ship (Photo: A. Writer)</figcaption></figure>
+    <p><img data-src="/two.jpg"></p><p><img src="/one.jpg"></p><img alt="none"><img src="/logo.png"></article></body>"""
+    found = images_of(document_fromstring(page), "https://news.example/a")
+    assert found == (
+        LeadImage(url="https://news.example/one.jpg", caption="The ship", alt="A ship", credit="A. Writer"),
+        LeadImage(url="https://news.example/two.jpg"),
+    )
+
+
+def test_pictures_of_a_page_without_an_article_stand_in_figures() -> None:
+    page = '<body><img src="/a.jpg"><figure><img src="/b.jpg"></figure></body>'
+    assert [one.url for one in images_of(document_fromstring(page), "https://x.example/")] == [
+        "https://x.example/b.jpg"
+    ]

@@ -17,17 +17,17 @@ URL = "https://news.example/a/1"
 
 def facts(head: str, article: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> PageFacts:
     tree = document_fromstring(f"<html><head>{head}</head><body><p>Text</p></body></html>")
-    return read_facts(tree, metas_of(tree), article or {}, headers or {}, URL, categories=("Harbour", "Ships"))
+    return read_facts(tree, metas_of(tree), article or {}, headers or {}, URL)
 
 
 def test_a_page_that_says_nothing_is_unknown() -> None:
-    assert facts("") == PageFacts(categories=("Harbour", "Ships"), rights=Rights())
+    assert facts("") == PageFacts(rights=Rights())
 
 
-def test_description_section_and_categories() -> None:
+def test_description_and_section() -> None:
     page = '<meta property="og:description" content="A ship came in."><meta property="article:section" content="Ships">'
     found = facts(page, {"description": "Other", "articleSection": "Port"})
-    assert (found.description, found.section, found.categories) == ("A ship came in.", "Ships", ("Ships", "Harbour"))
+    assert (found.description, found.section) == ("A ship came in.", "Ships")
     other = facts("", {"description": "Other", "articleSection": ["Port", "Sea"]})
     assert (other.description, other.section) == ("Other", "Port")
 

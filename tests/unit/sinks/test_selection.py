@@ -9,10 +9,12 @@ import pytest
 
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
+from aggregator.models.pages import PageFacts, Rights
 from aggregator.sinks.dataset.selection import Selection, is_selected, select
 from tests.support.articles import NOW, article, content
 
 HOUR = timedelta(hours=1)
+FACTS = PageFacts(is_free=True, rights=Rights(noai=True))
 
 
 @pytest.mark.parametrize(
@@ -30,11 +32,22 @@ HOUR = timedelta(hours=1)
         (Selection(language="en-US"), False),
         (Selection(language="e"), False),
         (Selection(quality="strict"), False),
+        (Selection(category="ships"), True),
+        (Selection(category="sea"), False),
+        (Selection(free=True), True),
+        (Selection(rights=True), False),
     ],
 )
 def test_filters(wanted: Selection, taken: bool) -> None:
-    one = article(content=content(language="en-GB"), quality=("too_short",))
+    one = article(content=content(language="en-GB", tags=("ships",), facts=FACTS), quality=("too_short",))
     assert is_selected(one, wanted) is taken
+
+
+@pytest.mark.parametrize("facts", [None, PageFacts(), PageFacts(rights=Rights(tdm_reservation=False))])
+def test_what_reserves_nothing_is_taken_and_unknown_access_is_not_free(facts: PageFacts | None) -> None:
+    one = article(content=content(facts=facts))
+    assert is_selected(one, Selection(rights=True))
+    assert not is_selected(one, Selection(free=True))
 
 
 def test_an_article_without_reasons_is_strict_quality() -> None:
@@ -52,10 +65,12 @@ def test_a_cluster_gives_its_earliest_selected_article() -> None:
 
 
 def test_facts_name_what_is_set() -> None:
-    wanted = Selection(since=NOW, language="de", dedup="cluster", quality="strict")
+    wanted = Selection(since=NOW, language="de", dedup="cluster", quality="strict", free=True, rights=True)
     assert wanted.as_facts() == {
         "since": "2026-11-23T12:00:00+00:00",
         "language": "de",
+        "free": "yes",
+        "rights": "yes",
         "dedup": "cluster",
         "quality": "strict",
     }
