@@ -23,7 +23,7 @@ from tests.support.installation import Installation, end_all
 PAGES = [f"/a/{number}" for number in range(12)]
 FEED = rss(*(item(path) for path in PAGES))
 FAKETIME = [str(path) for path in Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1")]
-MOVED_CLOCK = Path(__file__).parents[1] / "support" / "moved_clock"
+MOVED_CLOCK = Path(__file__).parents[2] / "support" / "moved_clock"
 
 
 class Gate:
