@@ -94,7 +94,7 @@ def configuration(folder: Path, urls: list[str]) -> Path:
 
 def ours(path: Path, hours: int) -> list[float]:
     """Return feeds a second, new entries, share of a core and MiB at most."""
-    command = [sys.executable, str(Path(__file__).with_name("our_updates.py")), str(path), str(hours)]
+    command = [sys.executable, str(Path(__file__).with_name("updates") / "ours.py"), str(path), str(hours)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return [float(figure) for figure in answer.stdout.split()]
 
@@ -105,7 +105,7 @@ def has_reader() -> bool:
 
 def reader_updates(root: Path) -> float:
     """Return how many feeds a second reader updates; over a database of its own, the first time empty."""
-    command = [READER, str(Path(__file__).with_name("reader_updates.py")), str(root / "reader.db")]
+    command = [READER, str(Path(__file__).with_name("updates") / "theirs.py"), str(root / "reader.db")]
     command += [str(root / "urls"), str(WORKERS)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return float(answer.stdout.split()[0])

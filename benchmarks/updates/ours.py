@@ -1,6 +1,6 @@
 """One `run-once` over a store, as `bench_polls` measures it: in a process of its own, as reader is.
 
-`python benchmarks/our_updates.py CONFIG HOURS` with the clock so many hours ahead; prints feeds a second, new entries,
+`python benchmarks/updates/ours.py CONFIG HOURS` with the clock so many hours ahead; prints feeds a second, new entries,
 share of a core and MiB at most. Worker processes load this file: like that of the command it imports nothing large.
 """
 

@@ -1,6 +1,6 @@
 """What `bench_polls` compares with: lemon24/reader updates the feeds of a list; prints how many feeds a second.
 
-`python benchmarks/reader_updates.py DATABASE URLS WORKERS` in an interpreter that has `reader` installed (it is no
+`python benchmarks/updates/theirs.py DATABASE URLS WORKERS` in an interpreter that has `reader` installed (it is no
 dependency of ours). The first run over a database is a first fill, each later one asks again.
 """
 
