@@ -14,6 +14,7 @@ from aggregator.extraction.body.inline import escape_lines, inline
 
 _TICKS = re.compile(r"`+")
 _HEADING = re.compile("h[1-6]")
+_CLOSING = re.compile(r"(?<= )(#+)$")  # would end a heading and not be read (CommonMark 0.31, 4.2)
 _MAX_START = 9  # digits
 
 
@@ -46,7 +47,7 @@ def _placed(block: Block, url: str, begun: set[int]) -> str:
     else:
         text = inline(block.marked.replace(CELL_BREAK, " "), _links_of(block, url))
     if level := _level(block):
-        text = f"{'#' * level} {' '.join(text.split())}"
+        text = f"{'#' * level} " + _CLOSING.sub(r"\\\1", " ".join(text.split()))
     items = [place for place in block.place.around() if place.tag == "li"]
     if items:
         return _in_list(text, items, begun)

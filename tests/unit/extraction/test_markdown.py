@@ -53,6 +53,8 @@ def without_marks(markdown: str) -> str:
         ("<p>snake_case *stars* [x](y) &amp;amp;</p>", "snake_case \\*stars\\* \\[x\\](y) \\&amp;"),
         ("<p>これは<b>「橋」</b>です</p>", "これは「橋」です"),
         ("<p>x<b>a</b><b>b</b>y</p>", "xaby"),
+        ("<h2>The language C #</h2>", "## The language C \\#"),
+        ("<h2>Issue ##</h2><p>a</p>", "## Issue \\##\n\na"),
         ("<p><b><i>both</i></b> <b></b>end</p>", "***both*** end"),
         ('<p>Wow!<a href="https://x.example/">link</a></p>', "Wow\\![link](<https://x.example/>)"),
     ],
