@@ -70,6 +70,7 @@ _INLINE = frozenset(
 )
 _USELESS_TAGS = (*sorted(NO_TEXT_TAGS - {"math"}), "link", "picture")  # trafilatura reads formulas
 _FRAME_TAGS = ("footer", "nav")
+_HEAD_TAGS = frozenset({"base", "link", "meta", "noscript", "script", "style", "template", "title"})
 _MORE_IN_FEED = 1.3  # how much longer than the page's body the feed's own content has to be to be preferred
 
 
@@ -220,7 +221,18 @@ def _parse(page_html: str) -> Element:
     """Parse for lxml; what is only a fragment becomes a whole page, as the extractors expect."""
     if not _BODY.search(page_html):
         page_html = f"<html><body>{page_html}</body></html>"
-    return document_fromstring(page_html.replace("\0", "\ufffd").encode("utf-8", "replace"), parser=_PARSER)
+    tree = document_fromstring(page_html.replace("\0", "\ufffd").encode("utf-8", "replace"), parser=_PARSER)
+    _give_body(tree)
+    return tree
+
+
+def _give_body(tree: Element) -> None:
+    """Put what a page without a body has in its head into a body: an unknown element holds it there."""
+    head = tree.find("head")
+    if head is None or tree.find("body") is not None:
+        return
+    body = etree.SubElement(tree, "body")
+    body.extend(child for child in list(head) if child.tag not in _HEAD_TAGS)
 
 
 def _strip(tree: Element) -> None:

@@ -112,12 +112,13 @@ def selector_faults(rules: PageRules) -> tuple[str, ...]:
 
 
 def _is_valid(selector: str) -> bool:
-    tree = HTMLTree.parse("<p>a</p>")
+    document = HTMLTree.parse("<p>a</p>").document
+    assert document is not None
     try:
         if is_xpath(selector):
             XPath(selector)(document_fromstring("<p>a</p>"))
-        elif tree.document is not None:
-            tree.document.query_selector_all(selector)
+        else:
+            document.query_selector_all(selector)
     except (XPathError, CSSParserException):
         return False
     return True

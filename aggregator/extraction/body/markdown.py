@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from urllib.parse import urljoin
 
 from aggregator.extraction.body.blocks import CELL_BREAK, Block, Place
@@ -82,12 +83,17 @@ def _marker(item: Place) -> str:
 
 
 def _links_of(block: Block, url: str) -> Iterator[str]:
-    for link in block.links:
-        try:
-            address = urljoin(url, link.strip()) if link.strip() and not link.strip().startswith("#") else ""
-        except ValueError:
-            address = ""
-        yield address if address.lower().startswith(("http://", "https://")) else ""
+    return iter([_address(link.strip(), url) for link in block.links])
+
+
+def _address(link: str, url: str) -> str:
+    """Return a link as an absolute address; "" for one that leads nowhere else."""
+    if not link or link.startswith("#"):
+        return ""
+    with suppress(ValueError):
+        address = urljoin(url, link)
+        return address if address.lower().startswith(("http://", "https://")) else ""
+    return ""
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ _PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
     {"li", "ul", "ol", "dl", "dd", "dt", "table", "tbody", "thead", "tfoot", "tr", "td", "th", "blockquote", "figure"}
     | {"pre", "h1", "h2", "h3", "h4", "h5", "h6", "p", "details", "summary", "caption"}
 )
+_WRAPPED = frozenset({"blockquote", "pre", "figure"})
+_WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a block is a row where the table is of data, not of a page's layout
 _ASIDE = frozenset({"form", "aside", "footer", "nav", "header"})
 
 
@@ -137,17 +139,16 @@ def _start_of_text(blocks: Sequence[Block], boxes: Sequence[Place], first: int, 
 def box_of(block: Block) -> Place:
     """Return the element whose text a block is part of: around its paragraph, its list, its table."""
     place = block.place
-    while place.up is not None and (place.tag in _PARTS_OF_TEXT or _is_wrapper(place)):
+    wrapped = _WRAPPED_WITH_ROWS if block.tag == "tr" else _WRAPPED
+    while place.up is not None and (place.tag in _PARTS_OF_TEXT or _is_wrapper(place, wrapped)):
         place = place.up
     return place
 
 
-def _is_wrapper(place: Place) -> bool:
-    """Tell whether an element is only around one quotation, code or figure."""
+def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
+    """Tell whether an element is only around one quotation, code, figure or table of data."""
     parts = [child for child in place.element if child.tag not in ("script", "style")]
-    return (
-        len(parts) == 1 and parts[0].tag in ("blockquote", "pre", "figure") and not (place.element.text or "").strip()
-    )
+    return len(parts) == 1 and parts[0].tag in wrapped and not (place.element.text or "").strip()
 
 
 def _end_of_text(boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], size: int) -> int:

@@ -72,15 +72,21 @@ def _paragraph_chars(element: Element) -> int:
 
 
 def drop_hidden(tree: Element) -> None:
-    """Drop what the page hides, unless it holds most of the page's words: then a script shows it later."""
+    """Drop what the page hides, unless it holds most of the page's words: then a script shows it later.
+
+    Pages that are sent in parts hide each part: together they count as one.
+    """
     found = _HIDDEN_QUERY(tree)
     assert isinstance(found, list)
     hidden = [element for element in found if isinstance(element, Element) and is_hidden(element)]
     if not hidden:
         return
-    total = _chars(tree)
+    total, prose = _chars(tree), _paragraph_chars(tree)
+    outer = set(hidden)
+    parts = [element for element in hidden if outer.isdisjoint(element.iterancestors())]
+    is_shown_later = sum(map(_paragraph_chars, parts)) >= _MOST * prose > 0
     for element in hidden:
-        if element.getparent() is not None and _chars(element) < _MOST * total:
+        if _chars(element) < _MOST * total and not (is_shown_later and _paragraph_chars(element)):
             remove(element)
 
 
@@ -96,7 +102,9 @@ def is_hidden(element: Element) -> bool:
 
 
 def _chars(element: Element) -> int:
-    return sum(len(text) for text in element.itertext() if not text.isspace())
+    """Return how many characters of text an element has; scripts and the like are none."""
+    code = sum(len(one.text or "") for one in element.iter("script", "style") if not (one.text or "").isspace())
+    return sum(len(text) for text in element.itertext() if not text.isspace()) - code
 
 
 def keep_formulas(tree: Element) -> None:
@@ -146,8 +154,7 @@ def drop_struck(tree: Element) -> None:
     total = 0
     for element in list(tree.iter("del", "s", "strike")):
         total = total or _chars(tree)
-        if element.getparent() is not None:
-            (remove if _chars(element) < _MANY * total else unwrap)(element)
+        (remove if _chars(element) < _MANY * total else unwrap)(element)
     for element in list(tree.iter("ins")):
         unwrap(element)
 
@@ -260,7 +267,7 @@ def remove(element: Element) -> None:
     parent = element.getparent()
     if parent is None:
         return
-    _append_before(element, element.tail or "")
+    _append_before(parent, element, element.tail)
     element.tail = None
     parent.remove(element)
 
@@ -270,13 +277,13 @@ def unwrap(element: Element) -> None:
     parent = element.getparent()
     if parent is None:
         return
-    _append_before(element, element.text or "")
+    _append_before(parent, element, element.text)
     place = parent.index(element)
     children = list(element)
     if children:
         children[-1].tail = (children[-1].tail or "") + (element.tail or "")
     else:
-        _append_before(element, element.tail or "")
+        _append_before(parent, element, element.tail)
     element.tail = None
     parent[place : place + 1] = children
 
@@ -286,11 +293,9 @@ def words_in(element: Element) -> str:
     return "".join(map(str, element.itertext()))
 
 
-def _append_before(element: Element, text: str) -> None:
-    if not text:
-        return
-    previous, parent = element.getprevious(), element.getparent()
+def _append_before(parent: Element, element: Element, text: str | None) -> None:
+    previous = element.getprevious()
     if previous is not None:
-        previous.tail = (previous.tail or "") + text
-    elif parent is not None:
-        parent.text = (parent.text or "") + text
+        previous.tail = (previous.tail or "") + (text or "")
+    else:
+        parent.text = (parent.text or "") + (text or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml.html import document_fromstring
@@ -75,3 +76,28 @@ def test_text_of_an_element() -> None:
 def test_every_letter_is_in_exactly_one_block(parts: list[str]) -> None:
     tree = document_fromstring("<html><body>x" + "".join(parts) + "</body></html>")
     assert "".join(block.letters for block in blocks_of(tree)) == letters_of(text_in(tree))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "<table><tr><td>a<table><tr><td>b</td></tr></table></td><td>c</td></tr><tr><td>d</td><td>e</td></tr></table>",
+        "<table><tr><td>a</td><td>b</td></tr></table>",
+        "<table><tr><td>a</td></tr><tr><td>b</td></tr></table>",
+        "<table><tr><td><h2>a</h2></td><td>b</td></tr><tr><td>c</td><td>d</td></tr></table>",
+        "<table><tr><td><p>a</p><p>b</p></td><td>c</td></tr><tr><td>d</td><td>e</td></tr></table>",
+        f"<table><tr><td>{'a' * 300}</td><td>b</td></tr><tr><td>c</td><td>d</td></tr></table>",
+    ],
+)
+def test_a_table_that_lays_out_a_page_is_no_data(table: str) -> None:
+    assert not any("\t" in text for text in texts(table))
+
+
+def test_a_table_of_data_is_its_rows() -> None:
+    rows = "<tr><th>Town</th><th>People</th></tr><tr><td>A<div>lm</div></td><td>5<br>000</td></tr>"
+    assert texts(f"<table><caption>Towns</caption>{rows}</table>") == ["Towns", "Town\tPeople", "A lm\t5\n000"]
+
+
+def test_code_keeps_its_lines() -> None:
+    assert texts("<pre>a<br>  b<div>c</div>\n<div>d</div></pre>") == ["a\n  b\nc\n\nd"]
+    assert texts("<pre><div>a</div><div>b</div></pre><pre>1\n2\n3</pre>") == ["a\nb"]

@@ -154,6 +154,10 @@ def test_what_stands_beside_the_text_does_not(between: str) -> None:
     assert [text for text in found if text not in (ONE, TWO, "2 hours ago")] == []
 
 
+def test_what_nobody_has_in_a_form_or_an_aside_does_not() -> None:
+    assert grown(f"<form>{paragraphs(ONE, EXTRA, TWO)}</form>", ONE, TWO) == [ONE, TWO]
+
+
 def test_several_h1_are_subheads_and_one_is_the_headline() -> None:
     several = f"<div><h1>The bridge</h1><h1>Closed</h1>{paragraphs(ONE)}<h1>Money</h1>{paragraphs(TWO)}</div>"
     assert grown(several, ONE, TWO, title="thebridge") == ["Closed", ONE, "Money", TWO]
@@ -163,6 +167,17 @@ def test_several_h1_are_subheads_and_one_is_the_headline() -> None:
 def test_a_quotation_in_a_wrapper_of_its_own_stands_in_the_text() -> None:
     quote = f"<div class='embed'><blockquote><p>{EXTRA}</p></blockquote></div>"
     assert grown(f"<div>{paragraphs(ONE)}{quote}{paragraphs(TWO)}</div>", ONE, TWO) == [ONE, EXTRA, TWO]
+
+
+def test_a_table_in_a_wrapper_of_its_own_stands_in_the_text() -> None:
+    rows = "<tr><td>Adult</td><td>5</td></tr><tr><td>Child</td><td>2</td></tr>"
+    table = f"<div class='scroll'><table>{rows}</table></div>"
+    assert grown(f"<div>{paragraphs(ONE)}{table}{paragraphs(TWO)}</div>", ONE, TWO) == [
+        ONE,
+        "Adult\t5",
+        "Child\t2",
+        TWO,
+    ]
 
 
 def test_what_is_in_another_box_or_known_is_not_added() -> None:

@@ -32,6 +32,9 @@ from aggregator.extraction.bylines import persons_of
         (["松岡大地"], ("松岡大地",)),
         (["松岡大地、大渡美咲"], ("松岡大地", "大渡美咲")),
         (["x" * 200], ()),
+        (["Kirjoittaja: Aino Virtanen"], ("Aino Virtanen",)),
+        (["Reporter Aino Virtanen"], ("Aino Virtanen",)),
+        (["Aino Virtanen reporter"], ("Aino Virtanen",)),
     ],
 )
 def test_names(statements: list[str], names: tuple[str, ...]) -> None:

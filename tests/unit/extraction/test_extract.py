@@ -348,3 +348,11 @@ def test_an_svg_that_is_never_closed_swallows_no_text(opened: str) -> None:
     assert isinstance(found, Extraction)
     assert found.body.startswith("The ferry was late")
     assert "alert" not in found.text + found.body
+
+
+def test_a_page_that_an_unknown_element_holds_in_its_head_has_its_words() -> None:
+    story = "The council decided on Tuesday that the bridge over the river will be closed for two years. " * 5
+    html = f"<script>a</script><html><head><title>B</title><x:y></head><body><div><p>{story}</p></div></body></html>"
+    found = extract_page(ExtractInput(url="https://example.org/a", body=html.encode()))
+    assert isinstance(found, Extraction)
+    assert found.body == story.strip()

@@ -56,6 +56,9 @@ def without_marks(markdown: str) -> str:
         ("<h2>The language C #</h2>", "## The language C \\#"),
         ("<h2>Issue ##</h2><p>a</p>", "## Issue \\##\n\na"),
         ("<p><b><i>both</i></b> <b></b>end</p>", "***both*** end"),
+        ("<p><b>one<br><br>two</b></p>", "one\n\ntwo"),
+        ("<p>The <b><code>word</code></b> counts</p>", "The **`word`** counts"),
+        ('<p><a href="/a<b>c">x</a> <a href="http://[">y</a></p>', "[x](<https://example.org/a%3Cb%3Ec>) y"),
         ('<p>Wow!<a href="https://x.example/">link</a></p>', "Wow\\![link](<https://x.example/>)"),
     ],
 )

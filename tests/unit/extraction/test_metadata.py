@@ -244,3 +244,17 @@ def test_never_raises(head: str, body: str, ld: str) -> None:
     strip = str.maketrans("", "", "".join(map(chr, [*range(32), 0xFFFE, 0xFFFF])) + "\x7f")
     read(meta("og:title", head.translate(strip)), body.translate(strip), ld, URL)
     read_date(head)
+
+
+@pytest.mark.parametrize(
+    ("raw", "date"),
+    [
+        ("-0001-11-30T00:00:00", ""),
+        ("2024-05-25T24:00:00+02:00", "2024-05-26T00:00:00+02:00"),
+        ("2024-05-25 22:00 EST", "2024-05-25T22:00:00-05:00"),
+        ("2024-05-25 22:00 XYZ", "2024-05-25"),
+        ("2024", "2024"),
+    ],
+)
+def test_dates_as_pages_write_them(raw: str, date: str) -> None:
+    assert read_date(raw).startswith(date) if date else read_date(raw) == ""

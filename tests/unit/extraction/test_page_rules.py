@@ -6,7 +6,14 @@ import pytest
 from lxml.html import document_fromstring
 
 from aggregator.extraction.metadata import Stated
-from aggregator.extraction.page_rules import Applied, apply_rules, is_xpath, mark_css, rules_in_force
+from aggregator.extraction.page_rules import (
+    Applied,
+    apply_rules,
+    is_xpath,
+    mark_css,
+    rules_in_force,
+    selector_faults,
+)
 from aggregator.extraction.site_config import SiteConfig
 
 PAGE = """<html><head><meta name="author" content="Ada Byron"></head><body>
@@ -74,3 +81,8 @@ def test_a_publishers_rule_goes_before_a_site_config() -> None:
     assert rules_in_force(SiteConfig(), config) is config
     assert rules_in_force(None, config) is config
     assert rules_in_force(None, None) is None
+
+
+def test_selectors_that_are_none_are_named() -> None:
+    rules = SiteConfig(content=("p", "p["), strip=("//p", "//p["))
+    assert sorted(selector_faults(rules)) == ["content: 'p[' is not CSS", "strip: '//p[' is not XPath"]

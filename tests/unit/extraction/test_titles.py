@@ -24,6 +24,7 @@ def title(body: str, *statements: tuple[str, float], site: str = "") -> str:
         (f"<h1>Notes</h1><h3>{HEAD}</h3>", f"Notes: {HEAD}"),
         (f"<h1>{HEAD}</h1><h2>Money for the town</h2>", "Old bridge opens again after…"),
         (f"<a href='https://mill.example'>The Mill</a><p>{HEAD}</p>", f"{HEAD} › The Mill"),
+        (f"<h1>Notes</h1><h2></h2><h2>Notes</h2><h3>{HEAD}</h3><h3>Old bridge</h3>", f"Notes: {HEAD}"),
         ("<h1>Old bri\u00addge opens again after four years</h1>", HEAD),
     ],
 )
