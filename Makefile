@@ -108,8 +108,8 @@ bench: $(STAMP)  ## speed as ratios within one run; DATA=folder of the evaluatio
 	failed=0; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(DATA) || failed=1; done; exit $$failed
 
 .PHONY: evaluate
-evaluate: $(STAMP)  ## extraction quality on data given by DATA=folder
-	$(BIN)/python benchmarks/evaluate.py $(DATA)
+evaluate: $(STAMP)  ## extraction beside its peers on data given by DATA=folder WEB=folder
+	$(BIN)/python benchmarks/evaluate.py $(DATA) $(WEB)
 
 .PHONY: docs
 docs: $(STAMP)  ## the documents say what the program does
