@@ -231,7 +231,10 @@ def _plain(value: object) -> str:
 
 
 def explain(identity: Identity, trace: Trace) -> Iterator[tuple[str, str]]:
-    """Yield what is known as lines under names; a name stands at the first of its lines."""
+    """Yield lines under the names url, key, sightings, page, article, evidence, decisions.
+
+    A name stands at the first of its lines. Of an unknown address one line says that nothing is stored.
+    """
     yield "url", identity.url
     yield "key", f"{identity.key or 'none: it cannot mean an article'} (rule {identity.rule})"
     if not any((trace.entries, trace.pages, trace.articles, trace.decisions)):

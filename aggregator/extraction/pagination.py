@@ -2,6 +2,7 @@
 
 A publisher's rule, or a site-config file, names the link to the next page. It is followed only to an address that is
 that of the first page with a page's number, or below it: the link to the next *article* often looks the same.
+`pipeline.next_page_of` says which page is missing; `store.queue.page_parts` makes it due.
 """
 
 from __future__ import annotations

@@ -161,7 +161,10 @@ def _announced(entry: Entry) -> str:
 
 
 def run_jobs(jobs: Sequence[ExtractJob]) -> tuple[Collected | NextPage | PageFailed, ...]:
-    """Do several jobs in one go, but for those whose articles go on elsewhere; runs in a worker process."""
+    """Return the result of each job, in order; runs in a worker process.
+
+    The result is a `NextPage` if a further page of the article has to be fetched first.
+    """
     return tuple([next_page_of(job) or run_job(job) for job in jobs])
 
 

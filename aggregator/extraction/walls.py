@@ -94,7 +94,7 @@ class Evidence:
 
     @property
     def is_short(self) -> bool:
-        """Tell whether the body is no more than a page of this kind has."""
+        """Tell whether the body is short enough for a wall."""
         return self.words < SHORT_WORDS
 
     @property

@@ -1,7 +1,7 @@
-"""Which entry of a feed is which: its id where the feed's ids work, a stable stand-in where they do not.
+"""Which entry of a feed is which: its id (guid) where the feed's ids work, a stable stand-in where they do not.
 
-Pure arithmetic on a few strings of each entry; it parses nothing. The rule is the feed's, not the entry's, so that an
-entry does not change its name because its neighbour is broken.
+Pure arithmetic on a few strings of each entry; it uses no XML parser. The rule is the feed's, not the entry's, so that
+an entry does not change its name because its neighbour is broken.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ WORKING_IDS = IdRule(rule="id", stand_in="link")
 
 
 def has_plain_ids(slices: Sequence[str]) -> bool:
-    """Tell quickly whether every slice has an id and no two have the same: then there is nothing to decide."""
+    """Tell quickly whether every slice (the XML of one entry) has an id, and no two share one: no rule is needed."""
     seen: set[str] = set()
     for piece in slices:
         match = _PLAIN_ID.search(piece) or _ID.search(piece)

@@ -1,6 +1,7 @@
 """The content codings of an answer (RFC 9110, 8.4), undone under a cap: what is declared, what was applied, causes.
 
 A bomb costs no more memory than its cap: each coding is undone in small pieces, and the cap holds for each of them.
+The caps are `[http] max_feed_size` and `max_page_size`.
 """
 
 from __future__ import annotations

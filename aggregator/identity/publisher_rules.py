@@ -70,7 +70,7 @@ def publisher_of(publishers: Publishers, host: str) -> Publisher | None:
 
 @lru_cache(maxsize=4)
 def shipped_publishers(provisional: bool = False) -> Publishers:
-    """Return the rules that come with the package; read once per process."""
+    """Return the rules that come with the package, read once per process; `provisional` adds the unproven ones."""
     return load_publishers(SHIPPED, None, provisional)
 
 

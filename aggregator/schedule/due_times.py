@@ -20,6 +20,7 @@ from aggregator.schedule.publication_rate import expected_rate as expected_rate
 from aggregator.schedule.publication_rate import update_stats as update_stats
 
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # when a feed that is gone is due
+# After one of these the whole host is left alone; for timeouts see `HostSession`.
 HOST_CAUSES: Final = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE, Cause.CONNECT, Cause.DNS, Cause.TLS})
 _LONGEST_WISH: Final = timedelta(days=7)  # of a server: freshness, Retry-After, ttl, sy:update* (docs/politeness.md)
 _BACK_OFF_CAP: Final = timedelta(hours=24)
@@ -262,11 +263,11 @@ def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
 
 
 def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random: Random) -> datetime:
-    """Return until when the whole host is left alone after a failure with one of `HOST_CAUSES`.
+    """Return until when the whole host is left alone after a failure with one of `HOST_CAUSES`, or several timeouts.
 
-    `failures` are those of this kind at the host in a row before. The server's Retry-After counts, at most seven days;
-    without one we double from five minutes up to a day (429, 503), or from one minute up to an hour (no connection:
-    asking costs the host nothing, and feeds and pages back off by themselves).
+    `failures` are the back-offs of the host before this one, 0 if our own network is down. The server's Retry-After
+    counts, at most seven days. Without one the wait doubles from five minutes up to a day (429, 503), or from one
+    minute up to an hour (no connection: asking costs the host nothing, and feeds and pages back off by themselves).
     """
     if failed.retry_after is not None:
         return now + _bounded(failed.retry_after)

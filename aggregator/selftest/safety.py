@@ -161,7 +161,7 @@ def silent_resolver(lab: Lab) -> str:
 
 
 def bombs(lab: Lab) -> str:
-    """A gigabyte in a megabyte, in every coding that is offered and in two at once, is given up at the cap."""
+    """A gigabyte packed into a megabyte is given up at the cap: in every offered coding, and in two at once."""
     packed = gzip.compress(_ZEROS, 9)
     gzips, brotlis = packed * 64, _brotli_bomb()
     bodies = {

@@ -1,6 +1,6 @@
-"""The session with one claimed host: its claim, lease, pace and time. `RedirectClaims` holds the hosts of redirects.
+"""The session with one claimed host: its claim, lease, pace, back-off and time.
 
-This module polls and collects nothing. `HostVisit` does that within a session.
+`RedirectClaims` holds the hosts of redirects. This module polls and collects nothing; `HostVisit` does that.
 """
 
 from __future__ import annotations

@@ -195,7 +195,9 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 
 
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Keep of each text what stands among most of the text, and as many more as were proposed.
+    """Drop blocks whose words are there twice.
+
+    Of equal blocks, those in the box with most of the chosen text stay, and others as often as an extractor has them.
 
     Pages carry their text again for telephones, printers and players; a refrain stays.
     """

@@ -38,7 +38,10 @@ _kept: Final = (
 
 
 def stored_pages(tx: Transaction, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
-    """Return pages after `after` whose response is known and that gave an article, or failed for good."""
+    """Return up to `limit` pages with ids above `after`, in order of id.
+
+    The response of each is kept. Each has an article that is neither merged nor forgotten, or failed for good.
+    """
     return with_entries(tx, tx.all(_kept, {"last": after, "limit": limit}))
 
 

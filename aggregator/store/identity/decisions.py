@@ -96,7 +96,10 @@ _urls_of: Final = (
 
 
 def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
-    """Return what was decided about these addresses and keys and the article that they lead to, oldest first."""
+    """Return the decisions about these addresses and keys, oldest first.
+
+    Those about the articles that they lead to, and about all addresses of these, are included.
+    """
     of_urls, of_keys = [key_hash(url) for url in urls], [key_hash(key) for key in keys]
     found = {row.article_id for row in tx.all_of(_articles_of, of_urls + of_keys)}
     of_urls += [row.url_hash for row in tx.all_of(_urls_of, found)]

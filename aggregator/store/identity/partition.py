@@ -72,7 +72,10 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
 
 
 def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime) -> list[dict[str, Any]]:
-    """Keep addresses with their keys, of one text or of several; return the rows."""
+    """Insert addresses with their keys; return the rows.
+
+    Each item of `seen` holds the identities of one text; those without a key are left out.
+    """
     rows = [
         {
             "url_hash": hashed,

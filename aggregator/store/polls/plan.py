@@ -129,7 +129,10 @@ _pages_by_id: Final = _pages.where(any_of(pages.c.id))
 
 
 def plan_polls(tx: Transaction, polls: Sequence[MatchedPoll]) -> list[PollWrite]:
-    """Decide for each entry: an article or a page that is known, or a new page."""
+    """Return what each poll writes.
+
+    An entry leads to a known article, to a known page, or to a new page. An entry without a key leads to no page.
+    """
     unsettled = [one for poll in polls for one in poll.unsettled if one.key is not None]
     articles = known_articles(tx, [one.key_hash for one in unsettled], [one.draft.url_hash for one in unsettled])
     by_key = {row.key_hash: row for row in tx.all_of(_pages_by_key, (one.key_hash for one in unsettled))}

@@ -52,7 +52,10 @@ _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 def keep_apart(
     tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], *, is_known: bool
 ) -> list[MatchedEntry]:
-    """Give entries that share the link of another one, and nothing else, a key of their own."""
+    """Return the entries in order. One that shares only its link with another entry gets a key of its own.
+
+    `is_known`: some entries of the feed are stored, so those are looked up, too.
+    """
     sharing = [one for one in matched if _may_share(one)]
     if not sharing or (not is_known and len({one.key_hash for one in sharing}) == len(sharing)):
         return list(matched)

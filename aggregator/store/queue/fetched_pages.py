@@ -174,7 +174,7 @@ def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
     """Return the pages in rows of `select_pages`, each with its further parts and its first sighting.
 
-    Where the entry is all there is, that is the first one that says something.
+    If a page has no response, its sighting is the first one with a text, content or summary, if there is one.
     """
     ids = [row.id for row in rows]
     first = {row.page_id: entry_of(row) for row in tx.all_of(_entries, ids)}
