@@ -32,18 +32,30 @@ if TYPE_CHECKING:
 def health(ctx: click.Context, as_json: bool) -> None:
     """Show feeds that need attention: cause, since when, what to do; exit status 1 if any is broken."""
     from aggregator.config.wiring import lack_of_room, load_rules
-    from aggregator.monitoring.overview import RULE_REMEDY, finding_record, room_record, rule_record, survey
+    from aggregator.monitoring.overview import (
+        OUTPUT_REMEDY,
+        RULE_REMEDY,
+        failing_outputs,
+        finding_record,
+        output_record,
+        room_record,
+        rule_record,
+        survey,
+    )
 
     config = load(ctx)
     crowded, faults = lack_of_room(config), load_rules(config).faults
     with open_store_of(config) as store:
         diagnoses = survey(store, store.now())
+        outputs = failing_outputs(store, (output.label for output in config.outputs))
     unwell = sorted((one for one in diagnoses if one.findings), key=lambda one: not one.is_broken)
     if as_json:
         if crowded is not None:
             print_json(room_record(crowded))
         for fault in faults:
             print_json(rule_record(fault))
+        for problem in outputs:
+            print_json(output_record(problem))
         for one in unwell:
             for finding in one.findings:
                 print_json(finding_record(one.feed, finding))
@@ -52,8 +64,10 @@ def health(ctx: click.Context, as_json: bool) -> None:
             print(printable(crowded))
         for fault in faults:
             print(printable(f"{fault}\n  {RULE_REMEDY}"))
+        for problem in outputs:
+            print(printable(f"{problem}\n  {OUTPUT_REMEDY}"))
         print_health(diagnoses, unwell)
-    if crowded is not None or faults or any(one.is_broken for one in unwell):
+    if crowded is not None or faults or outputs or any(one.is_broken for one in unwell):
         sys.stdout.flush()
         ctx.exit(1)
 

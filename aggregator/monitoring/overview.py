@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +12,7 @@ from aggregator.ports.readings import Activity, Counts, FeedSigns
 from aggregator.ports.store import Store
 from aggregator.redaction import mask_password
 from aggregator.schedule.plan import FeedHistory
+from aggregator.sinks.outputs.follow import fact_name
 
 _LOOKED_AT = timedelta(days=7)  # entries, pages and articles that tell how a feed is
 _DAY = timedelta(days=1)
@@ -126,6 +127,20 @@ def rule_record(fault: str) -> dict[str, object]:
 
 
 RULE_REMEDY = "Correct the file; `aggregator config check` tries it. Until then its rule does not hold."
+
+
+OUTPUT_REMEDY = "Correct the output or its receiver. It is tried again by itself, and gets every change in order."
+
+
+def output_record(problem: str) -> dict[str, object]:
+    """Return the finding that an output fails."""
+    return _record_of_all("output", problem, OUTPUT_REMEDY)
+
+
+def failing_outputs(store: Store, names: Iterable[str]) -> tuple[str, ...]:
+    """Return what keeps which output from taking changes, as `NAME: reason`."""
+    reasons = ((name, store.read_fact(fact_name(name))) for name in names)
+    return tuple(mask_password(f"{name}: {reason}") for name, reason in reasons if reason)
 
 
 def _record_of_all(kind: str, detail: str, remedy: str) -> dict[str, object]:

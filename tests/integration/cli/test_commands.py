@@ -383,6 +383,10 @@ def test_outputs_follow_a_run(newcomer: Path, tmp_path: Path) -> None:
     called = call("run-once", "--config", newcomer)
     assert called.status == 0
     assert "broken" in called.err
+    (finding,) = [one for one in call("health", "--json", "--config", newcomer).records if one["kind"] == "output"]
+    assert "broken: /nonexistent" in finding["detail"]
+    assert "broken: /nonexistent" in call("health", "--config", newcomer).out
+    assert call("health", "--config", newcomer).status == 1
     (file,) = (newcomer.parent / "changes").iterdir()
     expected = call("export", "--since-cursor", "0", "--config", newcomer)
     assert [json.loads(line)["change_seq"] for line in file.read_bytes().splitlines()] == [
