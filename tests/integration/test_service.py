@@ -88,6 +88,7 @@ def _signals_restored() -> Iterator[None]:
 def running(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Running]:
     logging.getLogger("aggregator").propagate = True
     caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="aggregator")  # a command in this process may have set another
     systemd = Systemd(tmp_path / "notify")
     systemd.listen()
     with _signals_restored():
