@@ -57,9 +57,7 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
 
 def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
     """Return why an address leads to no article's page; "": it may lead to one."""
-    if identity.key is None:
-        return identity.rule
-    if is_home(identity.key):
+    if identity.key is None or is_home(identity.key):
         return "home page"
     address = identity.url.partition("#")[0]
     if address.rstrip("?") in (without_userinfo(feed.url), feed.state.adopted_url):  # an empty link, "#" and "?" do

@@ -70,10 +70,6 @@ def edge_of_same_text(one: ServedText, other: ServedText) -> Edge | None:
     )
 
 
-def _content(served: ServedText) -> tuple[bytes, bytes, str]:
-    return served.text_hash, served.title_hash, served.language
-
-
 def tenant(key: Key) -> str | None:
     """Return whose address this is: the host, or the person's folder on it; None for a key of a publisher's rule.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aggregator.text.languages import language_of, language_tag
+from aggregator.text.languages import is_nearer, language_of, language_tag
 
 ENGLISH = """
 The harbour of the small town was built by fishermen who came from the north about three hundred years ago, and for most
@@ -47,3 +47,18 @@ def test_the_stated_language_holds_unless_the_text_is_clearly_in_another(text: s
 )
 def test_tags(raw: str, tag: str) -> None:
     assert language_tag(raw) == tag
+
+
+CHINESE = "昨天晚上港口的桥梁在大风中关闭了三个小时，今天早上重新开放。" * 5
+
+
+@pytest.mark.parametrize(("stated", "language"), [("en", "zh"), ("zh-TW", "zh-TW"), ("ko", "ko")])
+def test_a_script_refutes_what_a_template_states(stated: str, language: str) -> None:
+    assert language_of(CHINESE, stated) == language
+
+
+def test_the_nearer_of_two_languages() -> None:
+    assert is_nearer(ENGLISH, "en", "de")
+    assert not is_nearer(ENGLISH, "de", "en-GB")
+    assert not is_nearer(ENGLISH, "en", "en-GB")
+    assert not is_nearer(" ", "en", "de")

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aggregator.text.seed_format import Deviation, SeedDocument, check, is_date, parse, render, render_body, render_file
+from aggregator.text.seed_format import (
+    Deviation,
+    SeedDocument,
+    check,
+    is_date,
+    parse,
+    render,
+    render_body,
+    render_file,
+    render_markdown,
+)
 
 SEED = Path(__file__).parents[3] / "seeds" / "000_140eb00cdc832ed0.txt"
 
@@ -112,3 +122,8 @@ def test_check_never_raises(data: bytes) -> None:
 @given(st.text(alphabet=st.characters(exclude_categories=["C"])).filter(str.strip), dates)
 def test_what_is_rendered_is_in_the_format(text: str, date: str) -> None:
     assert check(render_file(text, date).encode()) == ()
+
+
+def test_the_markdown_layout_has_the_title_as_a_heading() -> None:
+    assert render_markdown("Title", "*Text*", "2026-11-30") == " date 2026-11-30 # Title\n\n*Text*"
+    assert render_markdown("", "*Text*", "") == "*Text*"
