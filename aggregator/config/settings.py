@@ -155,7 +155,7 @@ class ExtractionSettings(_Section):
     timeout: Timeout = spelled_default("20s")
     """For one page; then it is given up."""
     mode: Literal["standard", "thorough"] = "standard"
-    """"thorough" takes twice the time and finds a little more."""
+    """"thorough" is another name of "standard"."""
     publishers_dir: OptionalPath = spelled_default("publishers")
     """Your publisher rules, which win over the shipped ones; the folder may be missing."""
     provisional_rules: StrictBool = False
