@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 def user_agent(config: Config) -> str:
     """Return the User-Agent header: version and somebody to turn to (RFC 9110, 10.1.5)."""
-    contact = f"+{config.http.contact}" if config.http.contact else DISTRIBUTION
-    return config.http.user_agent or f"aggregator/{__version__} ({contact})"
+    return config.http.user_agent or f"aggregator/{__version__} (+{config.http.contact or DISTRIBUTION})"
 
 
 def contact_note(config: Config) -> str | None:

@@ -23,8 +23,10 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
 
     A file system writes its log for the first of many syncs, and the others find their data there: several times the
     files of one after the other. Each file is complete or absent; after a crash some may be there and others not.
+    One process at a time writes a folder in this way: its temporary names are the same for each, so that the next
+    delivery takes the place of what a crash left.
     """
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in files}
+    temporary = {path: path.with_name(f".{path.name}.tmp") for path in files}
     folders = sorted({path.parent for path in files})
     try:
         for folder in folders:

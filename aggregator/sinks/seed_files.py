@@ -15,6 +15,7 @@ from aggregator.text.seed_format import render_file
 
 _OUR_NAME = re.compile(r"(?P<number>\d{3,})_(?P<id>[0-9a-f]{16})\.txt\Z")
 _SWEEP_AGE = timedelta(days=1)
+_DAY_FOLDERS = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"
 
 
 class SeedFiles:
@@ -55,6 +56,10 @@ class SeedFiles:
     def sweep(self, is_published: Callable[[ArticleId, str, int], bool], now: datetime) -> int:
         """Remove our files that belong to no article (id, day, number) and are older than a day; return how many."""
         removed = 0
+        for path in self._root.glob(f"{_DAY_FOLDERS}/.*.txt*.tmp"):  # a crash left it
+            if now.timestamp() - path.stat().st_mtime > _SWEEP_AGE.total_seconds():
+                path.unlink(missing_ok=True)
+                removed += 1
         for path in self._files():
             match = _OUR_NAME.match(path.name)
             if not match or now.timestamp() - path.stat().st_mtime <= _SWEEP_AGE.total_seconds():
@@ -66,4 +71,4 @@ class SeedFiles:
         return removed
 
     def _files(self) -> Iterator[Path]:
-        yield from self._root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*.txt")
+        yield from self._root.glob(f"{_DAY_FOLDERS}/*.txt")

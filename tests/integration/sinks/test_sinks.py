@@ -79,13 +79,15 @@ def test_only_our_old_files_without_an_article_are_swept(tmp_path: Path) -> None
     folder = tmp_path / "2026/11/23"
     folder.mkdir(parents=True)
     names = [f"001_{ID}.txt", "002_fedcba9876543210.txt", "003_aaaaaaaaaaaaaaaa.txt", "notes.txt"]
+    names += [f".001_{ID}.txt.tmp", f".002_{ID}.txt.77.tmp"]
     for name in names:
         (folder / name).write_text("x", encoding="utf-8")
         os.utime(folder / name, (NOW.timestamp() - 90_000,) * 2)
     os.utime(folder / names[2], (NOW.timestamp() - 60,) * 2)
+    os.utime(folder / names[4], (NOW.timestamp() - 60,) * 2)
     removed = sink.sweep(lambda found, day, number: (found, day, number) == (ID, "2026/11/23", 1), NOW)
-    assert removed == 1
-    assert sorted(path.name for path in folder.iterdir()) == [names[0], names[2], names[3]]
+    assert removed == 2
+    assert sorted(path.name for path in folder.iterdir()) == [names[4], names[0], names[2], names[3]]
 
 
 def test_a_folder_keeps_its_id_and_an_emptied_one_gets_another(tmp_path: Path) -> None:
