@@ -45,7 +45,7 @@ def test_the_lines_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.M
     assert "added http://" in shown
     assert re.search(r"^articles +[1-9]\d* new", shown, re.MULTILINE)
     assert "http://www.harbour-courier.example/2022/11/07/dredging-opens-inner-basin" in shown
-    assert '"site":"Harbour Courier"' in (tmp_path / "corpus.jsonl").read_text(encoding="utf-8")
+    assert '"url":"http://www.harbour-courier.example/' in (tmp_path / "corpus.jsonl").read_text(encoding="utf-8")
 
 
 def run(line: str, folder: Path) -> str:
