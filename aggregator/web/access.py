@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aggregator.web.problems import MEDIA_TYPE, problem_body
+from aggregator.web.api.problems import MEDIA_TYPE, problem_body
 
 Scope = MutableMapping[str, Any]  # Any: as ASGI has it
 Message = MutableMapping[str, Any]

@@ -20,13 +20,13 @@ from aggregator.models.ids import FeedId
 from aggregator.monitoring.metrics import CONTENT_TYPE, Metrics
 from aggregator.ports.store import Store
 from aggregator.web.access import Guard
-from aggregator.web.api import api_router
+from aggregator.web.api.problems import problem
+from aggregator.web.api.routes import api_router
 from aggregator.web.etags import ETags
-from aggregator.web.pages import pages_router
-from aggregator.web.problems import problem
+from aggregator.web.pages.routes import pages_router
+from aggregator.web.pages.stream import stream_router
+from aggregator.web.pages.templating import render
 from aggregator.web.state import Lookout, Site
-from aggregator.web.stream import stream_router
-from aggregator.web.templating import render
 
 _HERE: Final = Path(__file__).parent
 _DESCRIPTION: Final = "The corpus, its feeds and their health. Read-only, but for `refresh`."

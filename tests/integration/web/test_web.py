@@ -30,8 +30,8 @@ from aggregator.sinks.records import article_record as record_of
 from aggregator.store import SqlStore, open_store
 from aggregator.web import RunningServer, address_of, create_app, listen, read_token, refresher, serve
 from aggregator.web.access import Guard
-from aggregator.web.filters import differences
-from aggregator.web.schemas import Article as ArticleSchema
+from aggregator.web.api.schemas import Article as ArticleSchema
+from aggregator.web.pages.filters import differences
 from tests.support.stores import (
     START,
     URL,

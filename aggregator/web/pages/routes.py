@@ -15,10 +15,10 @@ from aggregator.ports.readings import ArticleSearch
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import document
-from aggregator.web import filters as words
 from aggregator.web.article_search import find, query_string, read_search
+from aggregator.web.pages import filters as words
+from aggregator.web.pages.templating import render
 from aggregator.web.state import Site
-from aggregator.web.templating import render
 
 _FEEDS_A_PAGE: Final = 200
 _ARTICLES_A_PAGE: Final = 50

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from aggregator import __version__
 from aggregator.monitoring.overview import title_of
 from aggregator.redaction import mask_password
-from aggregator.web import filters as words
+from aggregator.web.pages import filters as words
 
 
 @cache

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from aggregator.ports.readings import ArticleSearch, Found
-from aggregator.web import filters as words
 from aggregator.web.article_search import find, query_string, read_search
+from aggregator.web.pages import filters as words
+from aggregator.web.pages.templating import environment
 from aggregator.web.state import Site
-from aggregator.web.templating import environment
 
 _ENTRIES: Final = 100
 _EMPTY: Final = "1970-01-01T00:00:00+00:00"

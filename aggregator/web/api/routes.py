@@ -15,9 +15,9 @@ from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
-from aggregator.web import schemas
-from aggregator.web.api_articles import add_articles
-from aggregator.web.problems import refuse_unknown, statuses
+from aggregator.web.api import schemas
+from aggregator.web.api.articles import add_articles
+from aggregator.web.api.problems import refuse_unknown, statuses
 from aggregator.web.state import Site
 
 _NO_FEED: Final = 2**63 - 1  # no id is larger

@@ -19,9 +19,9 @@ from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch, Change, Found, Position
 from aggregator.sinks.records import TextChoice, article_record, change_record
-from aggregator.web import schemas
+from aggregator.web.api import schemas
+from aggregator.web.api.problems import statuses
 from aggregator.web.article_search import find, read_search
-from aggregator.web.problems import statuses
 from aggregator.web.state import Site
 
 Record = dict[str, Any]  # checked by the response model

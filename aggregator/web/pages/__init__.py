@@ -1,0 +1,1 @@
+"""Pages for people and the Atom stream, made of templates."""
