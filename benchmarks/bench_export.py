@@ -1,8 +1,8 @@
 """Articles per second and memory of exports, beside a bare loop that writes the same records.
 
-`python benchmarks/bench_export.py [ARTICLES]` (20,000). A first fill from nginx makes the store (without nginx: says
-so, does nothing). The other side reads the same articles and writes each record by `json.dumps` alone. Two datasets
-of one store are compared byte for byte. One run.
+`python benchmarks/bench_export.py [ARTICLES | STORE_FILE]` (20,000). `fill_store.py` makes the store, unless a SQLite
+file is named. The other side reads the same articles and writes each record by `json.dumps` alone. Two datasets of one
+store are compared byte for byte. The figures are those of the command as a process, its start included. One run.
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ import hashlib
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from pathlib import Path
 
-from bench_polls import ENTRIES, PORT, configuration, feed_document, nginx, ours
+from fill_store import fill_url
 
 from aggregator.clock import SystemClock
 from aggregator.sinks.records import article_record
 from aggregator.store import open_store
 
-FORMATS = ("jsonl", "parquet", "txt")
+GOALS = {"parquet": 5_000, "jsonl": 4_000, "txt": 0}  # articles a second on two cores; the texts are not judged
+GOAL_MEMORY = 300  # MiB
 
 
 def export(path: Path, folder: Path, layout: str) -> tuple[float, float]:
-    """Return seconds of the command as a process, its start included, and MiB at most."""
+    """Return seconds of the command and MiB at most."""
     command = [sys.executable, "-m", "aggregator", "export", str(folder), "--format", layout, "--config", str(path)]
     started = time.perf_counter()
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
@@ -48,14 +47,14 @@ def bare(url: str, target: Path) -> float:
     return elapsed
 
 
-def reading(url: str) -> float:
-    """Return seconds of reading all articles and doing nothing with them."""
+def reading(url: str) -> tuple[int, float]:
+    """Return how many articles there are, and seconds of reading them all."""
     store = open_store(url, SystemClock(), create=False, readonly=True)
     started = time.perf_counter()
-    deque(store.articles(), maxlen=0)
+    count = sum(1 for _ in store.articles())
     elapsed = time.perf_counter() - started
     store.close()
-    return elapsed
+    return count, elapsed
 
 
 def tree_hash(folder: Path) -> str:
@@ -65,31 +64,38 @@ def tree_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def measure(root: Path, url: str) -> bool:
+    """Print the figures; return whether a goal was missed."""
+    path = root / "aggregator.toml"
+    path.write_text(f'[storage]\nurl = "{url}"\narticles_dir = ""\nraw_dir = ""\nmin_free = "0"\n')
+    count, alone = reading(url)
+    plain = bare(url, root / "bare.jsonl")
+    print(f"{count} articles; reading alone {count / alone:.0f}/s, bare JSON {count / plain:.0f}/s")
+    missed = False
+    for layout, goal in GOALS.items():
+        seconds, memory = export(path, root / layout, layout)
+        export(path, root / f"{layout}-again", layout)
+        same = tree_hash(root / layout) == tree_hash(root / f"{layout}-again")
+        missed |= count / seconds < goal or memory > GOAL_MEMORY or not same
+        wanted = f" (goal {goal})" if goal else ""
+        print(
+            f"{layout:8} {count / seconds:8.0f} articles/s{wanted}  {memory:5.0f} MiB at most  same bytes twice: {same}"
+        )
+    return missed
+
+
 def main() -> int:
-    if shutil.which("nginx") is None and not Path("/usr/sbin/nginx").exists():
-        print("bench_export: nginx is not installed; nothing measured")
-        return 0
-    count = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdecimal() else 20_000
+    named = sys.argv[1] if len(sys.argv) > 1 else "20000"
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        root.chmod(0o755)
-        (root / "www").mkdir()
-        urls = []
-        for number in range(count // ENTRIES):
-            (root / "www" / f"{number}.xml").write_text(feed_document(number))
-            urls.append(f"http://127.1.0.{number % 200 + 1}:{PORT}/{number}.xml")
-        path = configuration(root, urls)
-        with nginx(root):
-            ours(path, 0)
+        if not named.isdecimal():
+            if not Path(named).is_file():
+                print(f"bench_export: {named} is no store; nothing measured")
+                return 0
+            return int(measure(root, f"sqlite:///{Path(named).absolute()}"))
         url = f"sqlite:///{root}/a.db"
-        alone, plain = count / reading(url), count / bare(url, root / "bare.jsonl")
-        print(f"{count} articles; reading alone {alone:.0f}/s, bare JSON {plain:.0f}/s")
-        for layout in FORMATS:
-            seconds, memory = export(path, root / layout, layout)
-            export(path, root / f"{layout}-again", layout)
-            same = tree_hash(root / layout) == tree_hash(root / f"{layout}-again")
-            print(f"{layout:8} {count / seconds:8.0f} articles/s  {memory:5.0f} MiB at most  same bytes twice: {same}")
-    return 0
+        fill_url(url, int(named), int(named) // 20)
+        return int(measure(root, url))
 
 
 if __name__ == "__main__":
