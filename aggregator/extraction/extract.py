@@ -32,11 +32,11 @@ from aggregator.extraction.body.markdown import markdown_of, markdown_of_text
 from aggregator.extraction.body.select import Guide, select_body
 from aggregator.extraction.body.simplify import drop_readings, simplify
 from aggregator.extraction.body.votes import Opinion, Opinions
-from aggregator.extraction.bylines import looks_personal, persons_of
-from aggregator.extraction.images import images_of, lead_image_of
 from aggregator.extraction.markup import Markup, read_markup
-from aggregator.extraction.metadata import Metadata, Stated, is_plausible, metas_of, read_date, read_metadata
-from aggregator.extraction.page_facts import read_facts
+from aggregator.extraction.metadata.bylines import looks_personal, persons_of
+from aggregator.extraction.metadata.images import images_of, lead_image_of
+from aggregator.extraction.metadata.page_facts import read_facts
+from aggregator.extraction.metadata.stated import Metadata, Stated, is_plausible, metas_of, read_date, read_metadata
 from aggregator.extraction.page_rules import Applied, PageRules, apply_rules, mark_css
 from aggregator.models.articles import DateSource, ExtractInput, Extraction
 from aggregator.models.fetching import Cause

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aggregator.extraction.json_ld import JsonLd, read_json_ld
+from aggregator.extraction.metadata.json_ld import JsonLd, read_json_ld
 from aggregator.models.articles import ExtractInput
 from aggregator.text.encoding import decode, html_declaration
 

@@ -17,7 +17,7 @@ from lxml.html import HtmlElement, document_fromstring
 from resiliparse.parse.html import CSSParserException, ElementNode, HTMLTree
 
 from aggregator.extraction.body.blocks import text_in
-from aggregator.extraction.metadata import Stated
+from aggregator.extraction.metadata.stated import Stated
 
 logger = logging.getLogger(__name__)
 

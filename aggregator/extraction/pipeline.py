@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from aggregator.extraction.extract import extract_entry, extract_page, with_feed_content
 from aggregator.extraction.markup import Markup, read_markup
-from aggregator.extraction.metadata import read_date
+from aggregator.extraction.metadata.stated import read_date
 from aggregator.extraction.page_rules import PageRules
 from aggregator.extraction.pagination import MAX_PARTS, Chain, Part, chain_of, join, numbers_of
 from aggregator.extraction.quality import assess

@@ -12,8 +12,8 @@ from datetime import date, timedelta
 from typing import Literal
 
 from aggregator.extraction.body.blocks import letters_of
-from aggregator.extraction.json_ld import text_of
 from aggregator.extraction.markup import Markup, read_markup
+from aggregator.extraction.metadata.json_ld import text_of
 from aggregator.extraction.walls import (
     Evidence,
     is_bot_check,

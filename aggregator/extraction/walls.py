@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from aggregator.extraction.body.blocks import letters_of
-from aggregator.extraction.json_ld import text_of
 from aggregator.extraction.markup import Markup
+from aggregator.extraction.metadata.json_ld import text_of
 from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.text.tables import read_table
 from aggregator.text.words import count_unspaced, count_words

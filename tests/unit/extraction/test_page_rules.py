@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.metadata import Stated
+from aggregator.extraction.metadata.stated import Stated
 from aggregator.extraction.page_rules import (
     Applied,
     apply_rules,

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml.html import document_fromstring
 
-from aggregator.extraction.json_ld import read_json_ld
-from aggregator.extraction.metadata import Metadata, Stated, is_plausible, read_date, read_metadata
-from aggregator.extraction.titles import without_site
+from aggregator.extraction.metadata.json_ld import read_json_ld
+from aggregator.extraction.metadata.stated import Metadata, Stated, is_plausible, read_date, read_metadata
+from aggregator.extraction.metadata.titles import without_site
 from aggregator.models.pages import DeclaredUrls
 
 URL = "https://www.example.org/news/a"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.metadata import metas_of
-from aggregator.extraction.page_facts import read_facts
+from aggregator.extraction.metadata.page_facts import read_facts
+from aggregator.extraction.metadata.stated import metas_of
 from aggregator.models.pages import PageFacts, Rights
 
 URL = "https://news.example/a/1"

@@ -18,9 +18,9 @@ from urllib.parse import urljoin
 from lxml.etree import _Element as Element
 
 from aggregator.extraction.body.blocks import text_in
-from aggregator.extraction.bylines import looks_personal, persons_of
-from aggregator.extraction.json_ld import JsonLd, Node, text_of, types_of
-from aggregator.extraction.titles import title_of
+from aggregator.extraction.metadata.bylines import looks_personal, persons_of
+from aggregator.extraction.metadata.json_ld import JsonLd, Node, text_of, types_of
+from aggregator.extraction.metadata.titles import title_of
 from aggregator.models.pages import DeclaredUrls
 from aggregator.text.dates import EARLIEST_AT, LATEST_AHEAD, parse_date, read_usual
 from aggregator.text.languages import language_tag

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.titles import title_of
+from aggregator.extraction.metadata.titles import title_of
 
 URL = "https://mill.example/2024/bridge"
 HEAD = "Old bridge opens again after four years"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.extraction.json_ld import read_json_ld, text_of
+from aggregator.extraction.metadata.json_ld import read_json_ld, text_of
 
 URL = "https://example.org/a"
 

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 from lxml.etree import _Element as Element
 
-from aggregator.extraction.json_ld import Node, text_of
+from aggregator.extraction.metadata.json_ld import Node, text_of
 from aggregator.models.pages import LeadImage, PageFacts, Rights
 
 _DESCRIPTION_METAS: Final = ("og:description", "description", "twitter:description", "dc.description")

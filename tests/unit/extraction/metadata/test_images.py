@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.images import images_of, lead_image_of, split_credit
+from aggregator.extraction.metadata.images import images_of, lead_image_of, split_credit
 from aggregator.models.pages import LeadImage
 
 URL = "https://example.org/news/a"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.extraction.bylines import persons_of
+from aggregator.extraction.metadata.bylines import persons_of
 
 
 @pytest.mark.parametrize(
