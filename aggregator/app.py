@@ -39,6 +39,7 @@ from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import ConfigError, StorageError
 from aggregator.http.fetch import HttpFetcher
 from aggregator.http.post import HttpPoster
+from aggregator.http.request_keys import changed_rules
 from aggregator.identity.identify import identify, key_version
 from aggregator.models.feeds import Feed
 from aggregator.ports.protocols import Clock, Sink
@@ -246,6 +247,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     )
     changes = (
         *changed_settings(app.config, config),
+        *changed_rules(app.fetcher.rules, keys),
         *(f"feed + {name}" for name in report.added),
         *(f"feed - {name}" for name in report.removed),
         *(f"feed {change}" for change in report.changed),
@@ -264,7 +266,8 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
 
 def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
     """Return what changed outside the feed list, as `http.timeout: 20s -> 30s`; of lists only that they changed."""
-    before, after = old.model_dump(mode="json", exclude={"feeds"}), new.model_dump(mode="json", exclude={"feeds"})
+    apart = {"feeds", "hosts"}  # what changed of them is said by feed and host
+    before, after = old.model_dump(mode="json", exclude=apart), new.model_dump(mode="json", exclude=apart)
     lines = []
     for section, settings in after.items():
         if isinstance(settings, dict):
@@ -310,6 +313,7 @@ def _visit_context(
         pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
         random=Random(),  # noqa: S311 - spreads polls, guards nothing
         recent=deque(maxlen=20),
+        requests=fetcher.rules,
     )
 
 

@@ -128,7 +128,7 @@ def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") ->
     size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
     fetcher = HttpFetcher(fetch_limits(config), SystemClock(), rules=request_rules(config, os.environ))
     try:
-        feed = url if any(listed.url == url for listed in config.feeds) else ""
+        feed = url if any(listed.url == url for listed in config.feeds) else None
         deadline = config.http.total_timeout
         return fetcher.fetch(FetchRequest(url=url, accept=accept, feed=feed, max_bytes=size, deadline=deadline))
     finally:

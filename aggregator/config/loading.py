@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from aggregator.config.files import FEEDS_FILE, read_text
 from aggregator.config.request_keys import request_rules
 from aggregator.config.secrets import read_secret
-from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, FeedSettings, same_address
+from aggregator.config.settings import NAMED_TABLES, SECTIONS, TABLE_LISTS, Config, FeedSettings, same_address
 from aggregator.config.values import quote
 from aggregator.errors import ConfigError
 from aggregator.redaction import mask
@@ -145,7 +145,7 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
 def _check_spelling(name: str) -> None:
     """Refuse an override with one underscore where two belong."""
     for section, keys in _keys().items():
-        for key in keys if section != "feeds" else ():
+        for key in keys if section not in TABLE_LISTS | NAMED_TABLES else ():
             if name == f"AGGREGATOR_{section}_{key}".upper():
                 raise ConfigError(
                     f"{name}: has one underscore before the key; write AGGREGATOR_{section.upper()}__{key.upper()}"
@@ -157,7 +157,7 @@ def _check_override(name: str, section: str, key: str) -> None:
     names = {
         f"AGGREGATOR_{section.upper()}__{key.upper()}": (section, key)
         for section, keys in _keys().items()
-        if section not in TABLE_LISTS
+        if section not in TABLE_LISTS | NAMED_TABLES
         for key in keys
     }
     if (section, key) not in names.values():
@@ -227,7 +227,7 @@ def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
 
 def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, ...], str]) -> str:
     """Return the line for one error of pydantic: place, value, what is wrong, what to write."""
-    loc = error["loc"]
+    loc = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]  # the name of a table
     depth = next((depth for depth in (len(loc), 2, 1) if loc[:depth] in places), 0)
     place = places[loc[:depth]] if depth else f"{path}:"
     keys = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[depth:])
@@ -265,7 +265,7 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
         case "tuple_type":
             return 'is not a list; write ["…", "…"]'
         case "dict_type":
-            return 'is not a table; write { NAME = "env:NAME" }'
+            return "is not a table; write " + (_table(loc) if len(loc) == 1 else '{ NAME = "env:NAME" }')
         case "literal_error":
             return f"is not known; write {context['expected'].replace(chr(39), chr(34))}"
         case "greater_than_equal":
@@ -275,8 +275,14 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
         case "less_than_equal":
             return f"is too large; write at most {context['le']}"
         case _:  # model_type: a section or a feed that is no table
-            table = f"[[{loc[0]}]]" if loc[0] in TABLE_LISTS else f"[{loc[0]}]"
-            return f"is not a table; write {table} on a line of its own and its keys below"
+            return f"is not a table; write {_table(loc)} on a line of its own and its keys below"
+
+
+def _table(loc: tuple[str | int, ...]) -> str:
+    """Return the head of the table that an error is about."""
+    if loc[0] in NAMED_TABLES:
+        return f"[{loc[0]}.{quote(str(loc[1]) if len(loc) > 1 else 'NAME')}]"
+    return f"[[{loc[0]}]]" if loc[0] in TABLE_LISTS else f"[{loc[0]}]"
 
 
 def _one_line(text: str) -> str:
@@ -294,10 +300,14 @@ def _shorten(text: str) -> str:
 def show(config: Config, *, as_json: bool = False) -> str:
     """Return the effective configuration as TOML, or as one line of JSON: paths resolved, secrets masked."""
     settings = config.model_dump(mode="json")
-    tables = {name: [_without_nulls(one) for one in settings.pop(name)] for name in sorted(TABLE_LISTS)}
+    tables: dict[str, object] = {}
+    for name in sorted(NAMED_TABLES):
+        tables[name] = {key: _without_nulls(one) for key, one in settings.pop(name).items()}
+    for name in sorted(TABLE_LISTS):
+        tables[name] = [_without_nulls(one) for one in settings.pop(name)]
     if as_json:
         return mask(json.dumps(settings | tables, ensure_ascii=False)) + "\n"
-    return mask(tomlkit.dumps(settings | {name: listed for name, listed in tables.items() if listed}))
+    return mask(tomlkit.dumps(settings | {name: some for name, some in tables.items() if some}))
 
 
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,53 +1,123 @@
-"""From the request keys of `[[feeds]]` to what requests carry: references become secrets, which are shown nowhere."""
+"""From the request keys of feeds and hosts to what requests carry: references become secrets, shown nowhere."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from aggregator.config.secrets import read_secret
+from aggregator.config.request_settings import REFERENCE
+from aggregator.config.secrets import file_of, read_secret
 from aggregator.errors import ConfigError
 from aggregator.http.request_keys import RequestKeys, RequestRules, credential_headers, make_rules
 from aggregator.redaction import mask
+from aggregator.urls import host_of
 
 if TYPE_CHECKING:
-    from aggregator.config.settings import Config, FeedSettings
+    from aggregator.config.request_settings import RequestSettings
+    from aggregator.config.settings import Config
 
-_REFERENCE: Final = re.compile(r"(?:env|file):.+")
 _SENDABLE: Final = re.compile(r"[\x20-\x7e]{1,8192}")
+_CREDENTIAL: Final = ("username", "password", "bearer")
+_PLAIN: Final = ("user_agent", "timeout", "proxy", "insecure_tls", "respect_robots")
 
 
 def request_rules(config: Config, environ: Mapping[str, str]) -> RequestRules:
-    """Return the keys of all feeds.
+    """Return the keys of all feeds, and the pace and manners of hosts.
 
     Raises:
-        ConfigError: a secret is not there, or no header can carry it; the message names feed and key.
+        ConfigError: a secret is not there, or no header can carry it; the message names feed or host, and key.
     """
-    return make_rules((feed.url, _keys_of(feed, config, environ)) for feed in config.feeds)
+    folder = config.path.absolute().parent
+    of_hosts = {
+        name: _read(keys, f'{config.path}: hosts."{name}"', folder, environ) for name, keys in config.hosts.items()
+    }
+    listed = []
+    for feed in config.feeds:
+        own = _read(feed, f"{config.path}: feed {mask(feed.url)}", folder, environ)
+        host = host_of(feed.url)
+        around = [of_hosts[name] for name in (host.rpartition(":")[0], host) if name in of_hosts]
+        listed.append((feed.url, _merged([*around, own])))
+    intervals = [(host_of(feed.url), feed.per_host_interval) for feed in config.feeds]
+    intervals += [(name, keys.per_host_interval) for name, keys in config.hosts.items()]
+    robots = ((name, keys.respect_robots) for name, keys in config.hosts.items())
+    return make_rules(
+        listed,
+        intervals=_longest(intervals),
+        robots={name: respects for name, respects in robots if respects is not None},
+    )
 
 
-def _keys_of(feed: FeedSettings, config: Config, environ: Mapping[str, str]) -> RequestKeys:
+def secret_files(config: Config) -> Iterator[Path]:
+    """Yield the files that hold secrets of requests and outputs."""
+    folder = config.path.absolute().parent
+    references = [output.secret for output in config.outputs]
+    for keys in (*config.hosts.values(), *config.feeds):
+        references += keys.references()
+    for reference in dict.fromkeys(references):
+        if (path := file_of(reference, folder)) is not None:
+            yield path
+
+
+def _longest(intervals: list[tuple[str, timedelta | None]]) -> dict[str, timedelta]:
+    longest: dict[str, timedelta] = {}
+    for host, interval in intervals:
+        if interval is not None:
+            longest[host] = max(interval, longest.get(host, interval))
+    return longest
+
+
+# --- what is written at one place, and all of it together -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """The keys that stand at one place. `credential` None: there is none, that of the host holds."""
+
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    credential: Mapping[str, str] | None
+    plain: Mapping[str, Any]  # Any: by the name of the field of `RequestKeys`
+
+
+def _read(settings: RequestSettings, place: str, folder: Path, environ: Mapping[str, str]) -> _Written:
     def value_of(value: str, key: str) -> str:
-        place = f"{config.path}: feed {mask(feed.url)}: {key}"
-        if not _REFERENCE.fullmatch(value):
+        if not REFERENCE.fullmatch(value):
             return value
-        secret = read_secret(value, config.path.absolute().parent, environ, place)
+        secret = read_secret(value, folder, environ, f"{place}: {key}")
         if not _SENDABLE.fullmatch(secret):
-            raise ConfigError(f"{place}: {value} holds a character that no header may carry; write plain ASCII")
+            raise ConfigError(f"{place}: {key}: {value} holds a character that no header may carry; write plain ASCII")
         return secret
 
-    headers = {name: value_of(value, f"headers.{name}") for name, value in feed.headers.items()}
+    written = settings.model_fields_set
+    credential = {key: value_of(getattr(settings, key), key) for key in _CREDENTIAL}
+    return _Written(
+        headers={name: value_of(value, f"headers.{name}") for name, value in settings.headers.items()},
+        cookies={name: value_of(value, f"cookies.{name}") for name, value in settings.cookies.items()},
+        credential=credential if written.intersection(_CREDENTIAL) else None,
+        plain={key: getattr(settings, key) for key in _PLAIN if key in written},
+    )
+
+
+def _merged(layers: list[_Written]) -> RequestKeys:
+    """Return the keys of a feed: each layer goes over those before it."""
+    headers: dict[str, str] = {}
+    cookies: dict[str, str] = {}
+    plain: dict[str, Any] = {}  # Any: as above
+    credential: Mapping[str, str] = dict.fromkeys(_CREDENTIAL, "")
+    for layer in layers:
+        new = {name.lower() for name in layer.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in new} | dict(layer.headers)
+        cookies |= layer.cookies
+        plain |= layer.plain
+        credential = credential if layer.credential is None else layer.credential
     headers |= credential_headers(
-        username=feed.username,
-        password=value_of(feed.password, "password"),
-        bearer=value_of(feed.bearer, "bearer"),
-        cookies={name: value_of(value, f"cookies.{name}") for name, value in feed.cookies.items()},
+        username=credential["username"],
+        password=credential["password"],
+        bearer=credential["bearer"],
+        cookies=cookies,
     )
-    return RequestKeys(
-        headers=headers,
-        user_agent=feed.user_agent,
-        timeout=feed.timeout,
-        proxy=feed.proxy,
-        insecure_tls=feed.insecure_tls,
-    )
+    return RequestKeys(headers=headers, **plain)

@@ -16,15 +16,21 @@ def read_secret(reference: str, folder: Path, environ: Mapping[str, str], place:
     """
     if not reference:
         return ""
-    kind, _, name = reference.partition(":")
-    if kind == "env":
+    path = file_of(reference, folder)
+    if path is None:
+        name = reference.partition(":")[2]
         secret, remedy = environ.get(name, ""), f"set the environment variable {name}"
     else:
         try:
-            secret = (folder / name).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+            secret = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError, ValueError):
             secret = ""
-        remedy = f"write it into the file {folder / name}, readable for this user"
+        remedy = f"write it into the file {path}, readable for this user"
     if not secret:
         raise ConfigError(f"{place}: {reference} holds no secret; {remedy}")
     return secret
+
+
+def file_of(reference: str, folder: Path) -> Path | None:
+    """Return the file that `file:path` refers to; None for any other reference."""
+    return folder / reference.removeprefix("file:") if reference.startswith("file:") else None

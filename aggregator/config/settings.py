@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     StrictBool,
@@ -27,13 +26,13 @@ from pydantic import (
     model_validator,
 )
 
+from aggregator.config.request_settings import HostSettings, RequestSettings
 from aggregator.config.values import (
     Budget,
-    Cookies,
     Delay,
     FeedUrl,
     Header,
-    Headers,
+    HostName,
     Interval,
     Listen,
     Name,
@@ -43,6 +42,7 @@ from aggregator.config.values import (
     Proxy,
     Reference,
     Retention,
+    Section,
     Size,
     StoreUrl,
     Timeout,
@@ -55,13 +55,7 @@ from aggregator.models.feeds import Subscription
 from aggregator.text.units import format_duration
 
 
-class _Section(BaseModel):
-    """What all sections share: unknown keys are refused, nothing changes after loading, defaults are checked too."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
-
-
-class StorageSettings(_Section):
+class StorageSettings(Section):
     """`[storage]`: where things are kept, and for how long."""
 
     url: StoreUrl = "sqlite:///data/aggregator.db"
@@ -83,7 +77,7 @@ class StorageSettings(_Section):
         return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:///") else None
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """`[http]`: how we ask."""
 
     user_agent: Header = ""
@@ -112,7 +106,7 @@ class HttpSettings(_Section):
     """The proxy resolves names; our check of addresses cannot hold then."""
 
 
-class PollingSettings(_Section):
+class PollingSettings(Section):
     """`[polling]`: when we ask."""
 
     min_interval: Interval = spelled_default("5m")
@@ -147,7 +141,7 @@ class PollingSettings(_Section):
         return value
 
 
-class ExtractionSettings(_Section):
+class ExtractionSettings(Section):
     """`[extraction]`: how pages become texts."""
 
     workers: Annotated[StrictInt, Field(ge=0, le=256)] = 0
@@ -164,7 +158,7 @@ class ExtractionSettings(_Section):
     """Folder of FiveFilters site-config files; "" is none."""
 
 
-class WebSettings(_Section):
+class WebSettings(Section):
     """`[web]`: the status page and the API."""
 
     listen: Listen = "127.0.0.1:8642"
@@ -188,8 +182,8 @@ class WebSettings(_Section):
         return split_listen(self.listen) if self.listen else None
 
 
-class FeedSettings(_Section):
-    """`[[feeds]]`: one subscription."""
+class _SubscriptionSettings(Section):
+    """The feed itself."""
 
     url: FeedUrl
     """Address of the feed, http or https."""
@@ -203,33 +197,13 @@ class FeedSettings(_Section):
     """false keeps what the feed carries and fetches no pages."""
     enabled: StrictBool = True
     """false pauses the feed and keeps what it has."""
-    headers: Headers = {}
-    """Headers of its requests; one that holds a secret as "env:NAME" or "file:path"."""
-    user_agent: Header = ""
-    """The User-Agent header of its requests; "" is that of [http]."""
-    username: Name = ""
-    """Name for HTTP Basic authentication."""
-    password: Reference = ""
-    """Password for HTTP Basic authentication, as "env:NAME" or "file:path"."""
-    bearer: Reference = ""
-    """Bearer token, as "env:NAME" or "file:path"."""
-    cookies: Cookies = {}
-    """Cookies of its requests, each as "env:NAME" or "file:path"."""
-    timeout: Timeout | None = None
-    """To connect, and between two bytes; absent: that of [http]."""
-    proxy: Proxy | None = None
-    """The HTTP proxy of its requests; "" is none, absent: that of [http]."""
-    insecure_tls: StrictBool = False
-    """true accepts any certificate of this feed's own server."""
-
-    @model_validator(mode="after")
-    def _has_one_credential(self) -> Self:
-        if self.bearer and (self.username or self.password):
-            raise ValueError("has a bearer token and a password; a request carries one of them: remove the other")
-        return self
 
 
-class OutputSettings(_Section):
+class FeedSettings(RequestSettings, _SubscriptionSettings):
+    """`[[feeds]]`: one subscription."""
+
+
+class OutputSettings(Section):
     """`[[outputs]]`: a follower of the corpus, with a cursor of its own."""
 
     type: Literal["jsonl", "webhook", "command"]
@@ -267,18 +241,20 @@ class OutputSettings(_Section):
 
 
 TABLE_LISTS: Final = frozenset({"feeds", "outputs"})  # sections that may stand many times: [[feeds]]
+NAMED_TABLES: Final = frozenset({"hosts"})  # sections that hold tables: [hosts."NAME"]
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "storage": StorageSettings,
     "http": HttpSettings,
     "polling": PollingSettings,
     "extraction": ExtractionSettings,
     "web": WebSettings,
+    "hosts": HostSettings,
     "outputs": OutputSettings,
     "feeds": FeedSettings,
 }
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration, checked: relative paths resolved, overrides of the environment applied."""
 
     storage: StorageSettings = Field(default_factory=StorageSettings)
@@ -286,6 +262,7 @@ class Config(_Section):
     polling: PollingSettings = Field(default_factory=PollingSettings)
     extraction: ExtractionSettings = Field(default_factory=ExtractionSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    hosts: dict[HostName, HostSettings] = Field(default_factory=dict)
     outputs: tuple[OutputSettings, ...] = ()
     feeds: tuple[FeedSettings, ...] = ()
 

@@ -14,10 +14,27 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StrictStr, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from aggregator.redaction import mask
 from aggregator.text.units import format_duration, format_size, parse_duration, parse_size
+from aggregator.urls import split
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys are refused, nothing changes after loading, defaults are checked too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
 
 def quote(value: object) -> str:
@@ -125,6 +142,14 @@ def _check_cookies(value: dict[str, str]) -> dict[str, str]:
             raise ValueError(f"has {quote(name)}, which is no name of a cookie; remove it")
         _check_reference(text)
     return value
+
+
+def _check_host(value: str) -> str:
+    """Return a host as `host_of` spells it, with its port only if one is given."""
+    parts = split(f"http://{value}/")
+    if parts is None or parts.userinfo is not None or parts.path != "/" or parts.query is not None:
+        raise ValueError('is no host; write it as in [hosts."intranet.example"] or [hosts."intranet.example:8443"]')
+    return f"{parts.host}:{parts.port}" if re.search(r":[0-9]+$", value) else parts.host
 
 
 def _check_name(value: str) -> str:
@@ -254,6 +279,7 @@ Headers = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_headers)]
 Cookies = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_cookies)]
 Reference = Annotated[StrictStr, AfterValidator(_check_reference)]  # of a secret: "env:NAME" or "file:path"
 Name = Annotated[StrictStr, AfterValidator(_check_name)]
+HostName = Annotated[StrictStr, AfterValidator(_check_host)]
 
 
 def spelled_default(spelled: object) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aggregator.config.files import FEEDS_FILE
+from aggregator.config.request_keys import secret_files
 from aggregator.config.settings import Config
 
 _RULES = ("*.toml", "*.txt")
@@ -55,3 +56,4 @@ def _settings_files(config: Config) -> Iterator[Path]:
     yield from (config.path, config.path.with_name(FEEDS_FILE))
     if config.web.token_file is not None:
         yield config.web.token_file
+    yield from secret_files(config)

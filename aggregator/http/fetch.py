@@ -27,7 +27,7 @@ from aggregator.http.endpoint import (
 from aggregator.http.freshness import parse_freshness, parse_retry_after
 from aggregator.http.library_errors import FOREIGN, translate_open, translate_read
 from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, NetworkError, Resolver, system_lookup
-from aggregator.http.request_keys import RequestKeys, RequestRules
+from aggregator.http.request_keys import NO_KEYS, RequestKeys, RequestRules, is_elsewhere, origin_of
 from aggregator.http.transport import Exchange, Route, Transport
 from aggregator.models.fetching import (
     Cause,
@@ -214,6 +214,10 @@ class HttpFetcher:
         )
 
     def _keys(self, trail: _Trail) -> RequestKeys:
+        """Return the keys of this request: none once a redirect led elsewhere, not even back at their origin."""
+        origin = origin_of(trail.endpoint)
+        if any(is_elsewhere(hop.url, origin) for hop in trail.hops):
+            return NO_KEYS
         return self.rules.keys_for(trail.request.feed, trail.endpoint)
 
     def _max_bytes(self, request: FetchRequest) -> int:

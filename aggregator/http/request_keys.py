@@ -1,17 +1,20 @@
 """What the requests of one feed carry beside what all carry: headers, credentials, proxy, patience. Pure records.
 
-Keys belong to one origin. They are never sent to another host, port or scheme, whatever redirects there.
+Keys belong to one origin. They are never sent to another host, port or scheme, whatever redirects there. The pace
+belongs to a host: all feeds and pages of the host share it.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from aggregator.http.endpoint import Endpoint, parse_endpoint
+from aggregator.redaction import mask
+from aggregator.urls import host_of
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -25,6 +28,7 @@ class RequestKeys:
     timeout: timedelta | None = None
     proxy: str | None = field(default=None, repr=False)
     insecure_tls: bool = False
+    respect_robots: bool | None = None
 
     @property
     def pool(self) -> tuple[object, ...]:
@@ -37,24 +41,59 @@ NO_KEYS: Final = RequestKeys()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRules:
-    """The keys of all feeds: by the address of the feed, and by origin for requests that name no feed."""
+    """The keys of all feeds: by the address of the feed, and by origin for requests that are made for no feed.
+
+    `intervals` and `robots` are by host, with or without port: the pace, and whether robots.txt is obeyed.
+    """
 
     of_feed: Mapping[str, tuple[Origin, RequestKeys]] = field(default_factory=dict)
     of_origin: Mapping[Origin, RequestKeys] = field(default_factory=dict)
+    intervals: Mapping[str, timedelta] = field(default_factory=dict)
+    robots: Mapping[str, bool] = field(default_factory=dict)
 
-    def keys_for(self, feed: str, endpoint: Endpoint) -> RequestKeys:
-        """Return what a request to `endpoint` carries; `feed` is the address of the feed it is made for, or ""."""
+    def keys_for(self, feed: str | None, endpoint: Endpoint) -> RequestKeys:
+        """Return what a request to `endpoint` carries; `feed` is as in `FetchRequest`."""
         origin = origin_of(endpoint)
-        if feed:
-            own, keys = self.of_feed.get(feed, (origin, NO_KEYS))
-            return keys if own == origin else NO_KEYS
-        return self.of_origin.get(origin, NO_KEYS)
+        if feed is None:
+            return self.of_origin.get(origin, NO_KEYS)
+        own, keys = self.of_feed.get(feed, (origin, NO_KEYS))
+        return keys if own == origin else NO_KEYS
+
+    def interval_of(self, host: str, usual: timedelta) -> timedelta:
+        """Return the pause between two requests to a host (name:port): of several the longest, of none `usual`."""
+        said = [self.intervals[name] for name in (host, _bare(host)) if name in self.intervals]
+        return max(said, default=usual)
+
+    def respects_robots(self, feed: str, url: str, usual: bool) -> bool:
+        """Return whether robots.txt is obeyed for a page of `feed`: as the feed says, else its host, else `usual`."""
+        endpoint = parse_endpoint(url)
+        if endpoint is None:
+            return usual
+        own = self.keys_for(feed, endpoint).respect_robots
+        if own is not None:
+            return own
+        host = host_of(url)
+        return self.robots.get(host, self.robots.get(_bare(host), usual))
+
+    def agent_for(self, feed: str, url: str, usual: str) -> str:
+        """Return the User-Agent of a request for a page of `feed`."""
+        endpoint = parse_endpoint(url)
+        return usual if endpoint is None else self.keys_for(feed, endpoint).user_agent or usual
 
 
-def make_rules(feeds: Iterable[tuple[str, RequestKeys]]) -> RequestRules:
+def _bare(host: str) -> str:
+    return host.rpartition(":")[0]
+
+
+def make_rules(
+    feeds: Iterable[tuple[str, RequestKeys]],
+    *,
+    intervals: Mapping[str, timedelta] | None = None,
+    robots: Mapping[str, bool] | None = None,
+) -> RequestRules:
     """Return the rules for feeds and their keys.
 
-    Pages name no feed: where feeds of one origin have different keys, its pages have none.
+    A request for no feed, as that for robots.txt, has the keys of its origin's feeds; where these differ, it has none.
     """
     of_feed: dict[str, tuple[Origin, RequestKeys]] = {}
     of_origin: dict[Origin, RequestKeys] = {}
@@ -63,12 +102,32 @@ def make_rules(feeds: Iterable[tuple[str, RequestKeys]]) -> RequestRules:
             origin = origin_of(endpoint)
             of_feed[url] = origin, keys
             of_origin[origin] = keys if of_origin.get(origin, keys) == keys else NO_KEYS
-    return RequestRules(of_feed=of_feed, of_origin=of_origin)
+    return RequestRules(of_feed=of_feed, of_origin=of_origin, intervals=intervals or {}, robots=robots or {})
+
+
+def changed_rules(old: RequestRules, new: RequestRules) -> Iterator[str]:
+    """Yield what differs, by feed and host; never a key's value."""
+    for url in dict.fromkeys((*old.of_feed, *new.of_feed)):
+        before, after = old.of_feed.get(url), new.of_feed.get(url)
+        if before is not None and after is not None and before != after:
+            yield f"request keys of {mask(url)}"
+    for host in sorted({*old.intervals, *new.intervals}):
+        if old.intervals.get(host) != new.intervals.get(host):
+            yield f"pace of {host}"
+    for host in sorted({*old.robots, *new.robots}):
+        if old.robots.get(host) != new.robots.get(host):
+            yield f"robots.txt of {host}"
 
 
 def origin_of(endpoint: Endpoint) -> Origin:
     """Return scheme, host and port."""
     return endpoint.scheme, endpoint.host, endpoint.port
+
+
+def is_elsewhere(url: str, origin: Origin) -> bool:
+    """Return whether `url` has another origin."""
+    endpoint = parse_endpoint(url)
+    return endpoint is None or origin_of(endpoint) != origin
 
 
 def credential_headers(*, username: str, password: str, bearer: str, cookies: Mapping[str, str]) -> dict[str, str]:

@@ -78,6 +78,8 @@ class FetchRequest:
     `hops` are those already followed for this request (their number and addresses count against the limits).
     With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`.
     `validators` go to the address that gave them, `validators_of`, alone; None: to every hop.
+    `feed` is the address of the feed it is made for, as listed: its request keys go to its own origin alone. "" is no
+    feed and no keys; None is whichever feed has the origin (robots.txt, an address that the operator names).
     `deadline` is the whole time allowed, name resolution to last byte.
     """
 
@@ -87,7 +89,7 @@ class FetchRequest:
     validators_of: str | None = None
     hops: tuple[Hop, ...] = ()
     follow_hosts: bool = True
-    feed: str = ""  # the address of the feed it is made for, as listed: its request keys go along to its own origin
+    feed: str | None = ""
     max_bytes: int
     deadline: timedelta
 

@@ -73,6 +73,7 @@ class Page:
     has_changed: bool = False  # its article has revisions
     part: PagePart | None = None
     folder: str = ""
+    feed_url: str = ""  # of the feed that announced it first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

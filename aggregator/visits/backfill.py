@@ -40,12 +40,13 @@ _PASSING: Final = frozenset(
 )
 
 
-def request_of(source: Source, settings: PollSettings) -> FetchRequest:
+def request_of(feed: Feed, source: Source, settings: PollSettings) -> FetchRequest:
     """Return the request for a page or sitemap; without validators, since it is fetched once."""
     return FetchRequest(
         url=source.url,
         accept="feed",
         follow_hosts=False,
+        feed=feed.url,
         max_bytes=settings.max_bytes,
         deadline=settings.deadline,
     )

@@ -34,6 +34,7 @@ def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits) -> FetchResult:
             accept="page",
             validators=page.validators,
             hops=page.hops,
+            feed=page.feed_url,
             follow_hosts=False,
             max_bytes=limits.max_bytes,
             deadline=limits.deadline,

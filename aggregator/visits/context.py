@@ -9,6 +9,7 @@ from datetime import timedelta
 from random import Random
 
 from aggregator.extraction.pipeline import RulesOf
+from aggregator.http.request_keys import RequestRules
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Cause
@@ -55,5 +56,6 @@ class VisitContext:
     pages: PageLimits
     random: Random
     recent: deque[tuple[str, Cause | None]]
+    requests: RequestRules = RequestRules()  # noqa: RUF009 - frozen
     timeouts: dict[str, int] = field(default_factory=dict)
     on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None

@@ -47,7 +47,7 @@ class HostSession:
         self._context = context
         self._others_due = others_due
         self._stopping = stopping
-        self._pace = context.policy.per_host_interval
+        self._pace = context.requests.interval_of(claim.host, context.policy.per_host_interval)
         self._failures = claim.failures
         self._not_before: datetime | None = None
         self._asked_until: datetime | None = None  # the host's own Retry-After
@@ -237,7 +237,8 @@ class RedirectClaims:
         context = self._context
         now = context.store.now()
         for claim in self._claims.values():
-            until, asked_until, failures = now + context.policy.per_host_interval, None, claim.failures
+            pace = context.requests.interval_of(claim.host, context.policy.per_host_interval)
+            until, asked_until, failures = now + pace, None, claim.failures
             if self._failed is not None and self._failed[0] is claim:
                 failed = self._failed[1]
                 until = max(until, host_not_before(failed, failures, now=now, random=context.random))

@@ -199,7 +199,7 @@ class HostVisit:
         if not session.wait_for_turn():
             return None
         deadline = session.deadline(context.polling.deadline, source.url)
-        result = context.fetcher.fetch(backfill.request_of(source, replace(context.polling, deadline=deadline)))
+        result = context.fetcher.fetch(backfill.request_of(feed, source, replace(context.polling, deadline=deadline)))
         session.note_request(source.url, result.elapsed, result if isinstance(result, FetchFailed) else None)
         self.report.requests += 1
         content = backfill.read_source(feed, fill, result, self._read, session.now())
@@ -220,7 +220,9 @@ class HostVisit:
         if not session.wait_for_turn():
             return None
         deadline = session.deadline(self._context.pages.deadline, robots_url(url))
-        request = FetchRequest(url=robots_url(url), accept="robots", max_bytes=2 * MAX_BYTES, deadline=deadline)
+        request = FetchRequest(
+            url=robots_url(url), accept="robots", feed=None, max_bytes=2 * MAX_BYTES, deadline=deadline
+        )
         result = self._context.fetcher.fetch(request)
         rule = robots_of(result, kept, session.now())
         self.report.requests += 1
@@ -252,11 +254,12 @@ class HostVisit:
                 return True  # a worker that can read the earlier parts collects it
             raise LeaseLostError(self._host)
         failed = None
-        if context.policy.respect_robots:
+        if context.requests.respects_robots(page.feed_url, page.target, context.policy.respect_robots):
             robots = self._robots_for(page.target, session)
             if robots is None:
                 return False
-            failed = refusal(robots, page.target, context.policy.user_agent)
+            agent = context.requests.agent_for(page.feed_url, page.target, context.policy.user_agent)
+            failed = refusal(robots, page.target, agent)
         if failed is not None:
             self._record_refusal(page, failed)
         elif session.wait_for_turn():

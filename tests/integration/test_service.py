@@ -124,6 +124,24 @@ def test_an_edit_is_taken_up_and_a_bad_one_changes_nothing(running: Running, cap
     assert "configuration reloaded" in caplog.text
 
 
+def test_a_changed_secret_is_used_without_a_restart(running: Running) -> None:
+    secret = running.folder / "token"
+    secret.write_text("first", encoding="utf-8")
+    with Site() as site:
+        running.write(site.url(), more='[hosts."127.0.0.1"]\nbearer = "file:token"\n')
+
+        def script() -> None:
+            wait_for(lambda: site.asked(), "a poll")
+            secret.write_text("second", encoding="utf-8")
+            wait_for(lambda: running.systemd.heard("RELOADING=1"), "a reload")
+            running.clock.move(timedelta(hours=2))
+            wait_for(lambda: len(site.asked()) > 1, "the next poll")
+
+        running.run(script)
+        sent = [request.header("Authorization") for request in site.asked()]
+    assert sent[:2] == ["Bearer first", "Bearer second"]
+
+
 def test_a_full_disk_pauses_and_room_resumes(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     with Site() as site:
         running.write(site.url(), min_free="900TiB")

@@ -23,7 +23,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump_hops, load_entry, load_hops
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, articles, entries, folders, hosts, pages
+from aggregator.store.db.schema import DUE, articles, entries, feeds, folders, hosts, pages
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.identity.partition import note_edges, note_urls, point, repartition, resolve
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lock_hosts, lower_pages_due
@@ -41,7 +41,11 @@ def has_changed() -> ColumnElement[bool]:
     return (func.coalesce(revision, 1) > 1).label("has_changed")
 
 
-_pages: Final = select(pages, hosts.c.name.label("host"), has_changed()).join(hosts, hosts.c.id == pages.c.host_id)
+_pages: Final = (
+    select(pages, hosts.c.name.label("host"), feeds.c.url.label("feed_url"), has_changed())
+    .join(hosts, hosts.c.id == pages.c.host_id)
+    .outerjoin(feeds, feeds.c.id == pages.c.feed_id)
+)
 _order: Final = (pages.c.article_id.is_not(None), pages.c.due_at, pages.c.id)
 _is_due: Final = (pages.c.host_id == bindparam("host"), pages.c.due_at <= bindparam("at"), pages.c.state == DUE)
 _due: Final = _pages.where(*_is_due).order_by(*_order).limit(bindparam("limit"))
@@ -90,6 +94,7 @@ def _page(row: Row[Any]) -> Page:
         fetched_at=row.fetched_at,
         visits=row.visits,
         has_changed=row.has_changed,
+        feed_url=row.feed_url or "",
     )
 
 

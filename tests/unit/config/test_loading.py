@@ -16,7 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.config.loading import config_schema, default_config, find_config, load_config, show
-from aggregator.config.settings import SECTIONS, TABLE_LISTS, Config, HttpSettings, StorageSettings, same_address
+from aggregator.config.request_settings import HostSettings
+from aggregator.config.settings import (
+    NAMED_TABLES,
+    SECTIONS,
+    TABLE_LISTS,
+    Config,
+    HttpSettings,
+    StorageSettings,
+    same_address,
+)
 from aggregator.errors import ConfigError
 from aggregator.models.feeds import Subscription
 from aggregator.redaction import mask
@@ -80,13 +89,16 @@ def test_sample_holds_every_key_with_its_default() -> None:
     config = load_config(SAMPLE, {})
     assert config.model_dump(exclude={"feeds"}) == default_config({}, SAMPLE.parent).model_dump(exclude={"feeds"})
     shown = SAMPLE.read_text()
-    commented = shown[shown.index("# [[outputs]]") : shown.index("# One [[feeds]]")]
-    sample = tomllib.loads(shown) | tomllib.loads(re.sub("(?m)^# ", "", commented))
+    sample = tomllib.loads(shown)
+    for block in re.findall(r"(?m)^# \[.*\n(?:# .*\n)*", shown):
+        sample |= tomllib.loads(re.sub("(?m)^# ", "", block))
     for section, model in SECTIONS.items():
-        keys = sample[section][0] if section in TABLE_LISTS else sample[section]
+        keys = sample[section]
+        if section in TABLE_LISTS | NAMED_TABLES:
+            keys = (keys if section in TABLE_LISTS else list(keys.values()))[0]
         missing = set(model.model_fields) - {*keys}
         assert {*keys} <= set(model.model_fields)
-        assert not missing or section == "feeds"
+        assert not missing or section in ("feeds", "hosts")
         assert [key for key in missing if f"\n# {key} = " not in shown] == []
     assert [feed.name for feed in config.subscriptions()] == ["DW English"]
 
@@ -94,10 +106,10 @@ def test_sample_holds_every_key_with_its_default() -> None:
 def test_reference_names_every_key() -> None:
     reference = REFERENCE.read_text()
     for section, model in SECTIONS.items():
-        part = reference.split(f"## `[[{section}]]" if section in TABLE_LISTS else f"## `[{section}]", 1)[1].split(
-            "\n## ", 1
-        )[0]
-        for key in model.model_fields:
+        title = f"[[{section}]]" if section in TABLE_LISTS else f"[{section}"
+        part = reference.split(f"## `{title}", 1)[1].split("\n## ", 1)[0]
+        keys = set(model.model_fields) - (set(HostSettings.model_fields) if section == "feeds" else set())
+        for key in keys:
             assert f"| `{key}` |" in part, f"{section}.{key}"
 
 
@@ -373,6 +385,15 @@ def test_impossible_name() -> None:
         (feeds("https://a.b:0/"), "is not an http or https address"),
         (feeds("https://a b"), "has a blank or control character in it"),
         (feeds("http://[::1"), "is not an address"),
+        ("hosts = 5", 'hosts: 5 is not a table; write [hosts."NAME"]'),
+        ('[hosts]\n"a.example" = 5', 'hosts.a.example: 5 is not a table; write [hosts."a.example"] on a line of its own'),
+        ('[hosts."a.example/x"]', 'hosts.a.example/x: "a.example/x" is no host; write it as in [hosts."intranet.example"]'),
+        ('[hosts."me@a.example"]', "is no host"),
+        ('[hosts."a.example"]\nurl = "x"', "hosts.a.example.url: no such key in this section; it belongs to"),
+        ('[hosts."a.example"]\ntimeuot = "1s"', 'no such key; did you mean "timeout"?'),
+        ('[hosts."a.example"]\nper_host_interval = "5"', 'hosts.a.example.per_host_interval: "5" has no unit'),
+        ('[hosts."a.example"]\nrespect_robots = 1', "is neither true nor false"),
+        ('[hosts."a.example"]\nheaders = 1', 'headers: *** is not a table; write { NAME = "env:NAME" }'),
         ("[polling\n", "line 1: [polling: Expected ']'"),
         ("[polling]\nmin_interval = 5m", "line 2: min_interval = 5m: Expected newline"),
         ("x = 1\n[http]\n[http]", "line 3: [http]: Cannot declare ('http',) twice"),

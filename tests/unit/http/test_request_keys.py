@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from aggregator.http.endpoint import Endpoint, parse_endpoint
-from aggregator.http.request_keys import NO_KEYS, RequestKeys, credential_headers, make_rules
+from aggregator.http.request_keys import (
+    NO_KEYS,
+    RequestKeys,
+    RequestRules,
+    changed_rules,
+    credential_headers,
+    is_elsewhere,
+    make_rules,
+    origin_of,
+)
 
 ONE = RequestKeys(headers={"X-Key": "one"})
 TWO = RequestKeys(headers={"X-Key": "two"})
@@ -20,7 +31,7 @@ def endpoint(url: str) -> Endpoint:
     "elsewhere",
     ["https://b.example/one", "http://a.example/one", "https://a.example:8443/one", "https://a.example.b.example/"],
 )
-@pytest.mark.parametrize("feed", [FEED, ""])
+@pytest.mark.parametrize("feed", [FEED, None])
 def test_keys_stay_at_their_origin(feed: str, elsewhere: str) -> None:
     rules = make_rules([(FEED, ONE)])
     assert rules.keys_for(feed, endpoint("https://A.example:443/page?x=1")) == ONE
@@ -31,9 +42,10 @@ def test_two_feeds_of_one_origin_have_their_own_keys_and_its_pages_none() -> Non
     rules = make_rules([(FEED, ONE), ("https://a.example/two", TWO), ("no address", TWO)])
     assert rules.keys_for(FEED, endpoint(FEED)) == ONE
     assert rules.keys_for("https://a.example/two", endpoint(FEED)) == TWO
+    assert rules.keys_for(None, endpoint(FEED)) == NO_KEYS
     assert rules.keys_for("", endpoint(FEED)) == NO_KEYS
     assert rules.keys_for("https://a.example/three", endpoint(FEED)) == NO_KEYS
-    assert make_rules([(FEED, ONE), ("https://a.example/two", ONE)]).keys_for("", endpoint(FEED)) == ONE
+    assert make_rules([(FEED, ONE), ("https://a.example/two", ONE)]).keys_for(None, endpoint(FEED)) == ONE
 
 
 def test_connections_are_shared_only_under_the_same_keys() -> None:
@@ -50,3 +62,49 @@ def test_no_secret_is_shown() -> None:
     shown = repr((ONE, make_rules([(FEED, ONE)]), RequestKeys(proxy="http://me:hidden@proxy.example:1")))
     assert "one'" not in shown.replace("/one'", "")
     assert "hidden" not in shown
+
+
+def test_the_longest_pause_of_a_host_holds() -> None:
+    second = timedelta(seconds=1)
+    rules = RequestRules(intervals={"a.example:443": second * 3, "a.example": second * 2, "b.example": second / 10})
+    assert rules.interval_of("a.example:443", second) == second * 3
+    assert rules.interval_of("a.example:80", second) == second * 2
+    assert rules.interval_of("b.example:80", second) == second / 10
+    assert rules.interval_of("c.example:80", second * 5) == second * 5
+
+
+@pytest.mark.parametrize(
+    ("feed", "page", "respects"),
+    [
+        (FEED, "https://a.example/page", False),  # as the feed says
+        (FEED, "http://a.example/page", True),  # another origin
+        ("https://a.example/other", "https://a.example/page", True),
+        ("", "https://b.example/page", False),  # as the host says
+        ("", "https://b.example:8443/page", True),
+        (FEED, "no address", True),
+    ],
+)
+def test_who_says_whether_robots_txt_is_obeyed(feed: str, page: str, respects: bool) -> None:
+    rules = make_rules([(FEED, RequestKeys(respect_robots=False))], robots={"b.example": False, "b.example:8443": True})
+    assert rules.respects_robots(feed, page, True) is respects
+
+
+def test_robots_txt_is_read_for_the_name_that_asks() -> None:
+    rules = make_rules([(FEED, RequestKeys(user_agent="own/1"))])
+    assert rules.agent_for(FEED, "https://a.example/page", "usual/1") == "own/1"
+    assert rules.agent_for(FEED, "https://b.example/page", "usual/1") == "usual/1"
+    assert rules.agent_for(FEED, "no address", "usual/1") == "usual/1"
+
+
+def test_what_changed_is_named_without_its_value() -> None:
+    second = timedelta(seconds=1)
+    old = make_rules([(FEED, ONE), ("https://a.example/gone", ONE)], intervals={"a.example": second}, robots={})
+    new = make_rules([(FEED, TWO), ("https://a.example/new", ONE)], intervals={}, robots={"b.example": False})
+    assert list(changed_rules(old, new)) == [f"request keys of {FEED}", "pace of a.example", "robots.txt of b.example"]
+    assert list(changed_rules(new, new)) == []
+
+
+def test_elsewhere() -> None:
+    assert not is_elsewhere("https://A.example:443/x", origin_of(endpoint(FEED)))
+    assert is_elsewhere("https://a.example:444/x", origin_of(endpoint(FEED)))
+    assert is_elsewhere("no address", origin_of(endpoint(FEED)))

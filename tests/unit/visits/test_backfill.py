@@ -232,6 +232,7 @@ def test_what_is_no_news_sitemap_is_left() -> None:
 
 def test_a_source_is_asked_without_validators_and_stays_on_its_host() -> None:
     settings = PollSettings(policy=PollPolicy(), max_bytes=7, deadline=timedelta(seconds=9))
-    request = request_of(MAP, settings)
+    request = request_of(feed(filling(MAP)), MAP, settings)
+    assert request.feed == feed(filling(MAP)).url
     assert (request.url, request.validators, request.follow_hosts) == (MAP.url, Validators(), False)
     assert (request.max_bytes, request.deadline) == (7, timedelta(seconds=9))

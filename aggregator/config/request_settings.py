@@ -1,0 +1,66 @@
+"""The request keys of the configuration: what `[[feeds]]` and `[hosts."NAME"]` say about requests. Reads no file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, Self
+
+from pydantic import StrictBool, model_validator
+
+from aggregator.config.values import (
+    Cookies,
+    Header,
+    Headers,
+    Name,
+    Pause,
+    Proxy,
+    Reference,
+    Section,
+    Timeout,
+    spelled_default,
+)
+
+REFERENCE: Final = re.compile(r"(?:env|file):.+")  # of a secret, in a header that may also hold plain text
+
+
+class RequestSettings(Section):
+    """How requests are made. What a feed says goes over what its host says."""
+
+    headers: Headers = spelled_default({})
+    """Headers of its requests; one that holds a secret as "env:NAME" or "file:path"."""
+    user_agent: Header = ""
+    """The User-Agent header of its requests; "" is that of [http]."""
+    username: Name = ""
+    """Name for HTTP Basic authentication."""
+    password: Reference = ""
+    """Password for HTTP Basic authentication, as "env:NAME" or "file:path"."""
+    bearer: Reference = ""
+    """Bearer token, as "env:NAME" or "file:path"."""
+    cookies: Cookies = spelled_default({})
+    """Cookies of its requests, each as "env:NAME" or "file:path"."""
+    timeout: Timeout | None = None
+    """To connect, and between two bytes; absent: that of [http]."""
+    proxy: Proxy | None = None
+    """The HTTP proxy of its requests; "" is none, absent: that of [http]."""
+    per_host_interval: Pause | None = None
+    """The pause between two requests to its host; of several the longest. Absent: that of [http]."""
+    respect_robots: StrictBool | None = None
+    """Obey robots.txt for its pages; absent: as [http] says."""
+    insecure_tls: StrictBool = False
+    """true accepts any certificate of its own server."""
+
+    @model_validator(mode="after")
+    def _has_one_credential(self) -> Self:
+        if self.bearer and (self.username or self.password):
+            raise ValueError("has a bearer token and a password; a request carries one of them: remove the other")
+        return self
+
+    def references(self) -> Iterator[str]:
+        """Yield the references to its secrets."""
+        yield from (value for value in self.headers.values() if REFERENCE.fullmatch(value))
+        yield from (value for value in (self.password, self.bearer, *self.cookies.values()) if value)
+
+
+class HostSettings(RequestSettings):
+    """`[hosts."NAME"]`: request keys for all feeds of a host; NAME is host or host:port."""
