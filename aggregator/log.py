@@ -57,15 +57,27 @@ def configure(
 
     With `is_service` level 0 also shows what the service as a whole does: start, reload, a line a minute, stop.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
-    logger = logging.getLogger("aggregator")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
+    configure_as(style, level, stream)
     logging.getLogger("aggregator.service").setLevel(logging.INFO if is_service and verbosity == 0 else logging.NOTSET)
     for talker in ("apscheduler", "urllib3"):
         logging.getLogger(talker).setLevel(logging.ERROR)
     for talker in ("procrastinate", "psycopg.pool"):  # when the database is gone we say so ourselves, in one line
         logging.getLogger(talker).setLevel(logging.CRITICAL)
+
+
+def configure_as(style: Literal["text", "json"], level: int, stream: TextIO | None = None) -> None:
+    """Send the log of our own package to `stream` (stderr), from this level on."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    logger = logging.getLogger("aggregator")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+def current() -> tuple[Literal["text", "json"], int]:
+    """Return style and level of this process, for a child that shall log alike."""
+    logger = logging.getLogger("aggregator")
+    is_json = any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers)
+    return "json" if is_json else "text", logger.getEffectiveLevel()

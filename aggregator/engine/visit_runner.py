@@ -74,6 +74,12 @@ class VisitRunner:
         return len(self._running)
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that are being visited, the longest visited first; for any thread."""
+        with self._lock:
+            return tuple(claim.host for claim in self._running.values())
+
+    @property
     def totals(self) -> Counter[str]:
         """The counts since the start, by name; for any thread."""
         counts = self._totals.snapshot()

@@ -107,12 +107,20 @@ class Metrics:
         """Read the engine's counters at each scrape."""
         self.registry.register(_EngineCollector(look))
 
-    def watch_store(self, count: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
-        """Count what the store holds, at most once in 15 seconds."""
+    def render(self) -> bytes:
+        """Return the text that Prometheus reads, of type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+
+class StoreMetrics:
+    """What the store holds, counted at most once in 15 seconds: a registry apart, for the process that answers."""
+
+    def __init__(self, count: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(count, clock))
 
     def render(self) -> bytes:
-        """Return the text that Prometheus reads, of type `CONTENT_TYPE`."""
+        """Return the text that Prometheus reads."""
         return generate_latest(self.registry)
 
 

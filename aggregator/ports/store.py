@@ -61,6 +61,14 @@ class Queue(Protocol):
         """Return the fact kept under this name; None: there is none."""
         ...
 
+    def read_facts(self, prefix: str) -> Mapping[str, str]:
+        """Return the facts whose names begin with `prefix`."""
+        ...
+
+    def delete_fact(self, name: str) -> None:
+        """Keep a fact no longer."""
+        ...
+
     def write_fact(self, name: str, value: str) -> None:
         """Keep a small fact for the next start."""
         ...

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import FrameType
-from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from aggregator import __version__, web
+from aggregator import __version__
 from aggregator.app import App, check_room, reload_app
 from aggregator.config.settings import Config
 from aggregator.config.watching import signature
@@ -32,14 +31,14 @@ from aggregator.monitoring.systemd import notify, watchdog_interval
 from aggregator.ports.store_records import PollRecord, PollRecorded
 from aggregator.redaction import mask
 from aggregator.service.activity import ActivityLog, say_changes
-from aggregator.service.page import StatusPage
+from aggregator.service.page import PageProcess, page_settings
+from aggregator.service.status import DaemonStatus
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
 _REKEY_SHARE = timedelta(seconds=10)
 _TAKE_OVER_EVERY = 30  # ticks
 _SWEEP_EVERY = 86_400.0  # seconds between two looks at every file
-_TICK_ALIVE = 30.0  # seconds after which a tick that did not come counts as stopped
 _LAST_PUBLISH = 2.0  # seconds at the stop
 _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
@@ -54,6 +53,7 @@ class Timings:
     rekey: timedelta = timedelta(seconds=30)
     budget: timedelta = timedelta(hours=1)
     say: timedelta = timedelta(minutes=1)
+    status: timedelta = timedelta(seconds=3)
 
 
 class Service:
@@ -96,10 +96,10 @@ class Service:
         self._adjusted_at = time.monotonic()
         self._metrics = Metrics()
         self._metrics.watch_engine(self._view)
-        self._metrics.watch_store(app.store.counts)
         self._activity = ActivityLog()
         self._published = 0
-        self._page = StatusPage(self._site)
+        self._status = DaemonStatus(app.store, self._metrics)
+        self._page = PageProcess(page_settings(app.config, self._status.name))
         self._watchdog = watchdog_interval(environ, os.getpid())
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(4)},
@@ -131,8 +131,11 @@ class Service:
             (self._renew_keys, self._timings.rekey),
             (self._adjust_budget, self._timings.budget),
             (self._say_minute, self._timings.say),
+            (self._write_status, self._timings.status),
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
+        self._status.begin()
+        self._write_status()
         self._extraction.start()
         self._followers.follow(self.app.outputs)
         self._scheduler.start()
@@ -156,17 +159,6 @@ class Service:
         if note is not None:
             logger.warning(note)
 
-    def _site(self, token: str | None) -> Any:  # Any: an ASGI application
-        """Return status page, API and metrics for a token."""
-        return web.create_app(
-            self.app.store,
-            ready=self.is_ready,
-            metrics=self._metrics,
-            refresh=web.refresher(self.app.store),
-            token=token,
-            raw=self.app.raw_store.get,
-        )
-
     def _observe(self) -> None:
         """Let every request and poll from now on be measured."""
         context = self.app.visits.context
@@ -188,9 +180,8 @@ class Service:
             extraction_workers=self.app.pool.workers,
         )
 
-    def is_ready(self) -> bool:
-        """Whether the last tick is recent: what /readyz says."""
-        return not self._ended.is_set() and time.monotonic() - self._ticked_at < _TICK_ALIVE
+    def _write_status(self) -> None:
+        self._status.write(self.app.visits, ticked_at=self._ticked_at, paused=self._pause_reason)
 
     def _stop(self) -> None:
         self._tell(STOPPING=1, STATUS="stopping")
@@ -200,6 +191,7 @@ class Service:
         self._stop_by = time.monotonic() + _LAST_PUBLISH
         self._publish()
         self._followers.stop()
+        self._status.end()
         logger.info("stopped")
 
     def _is_over(self) -> bool:
@@ -264,14 +256,18 @@ class Service:
             self._pause_reason = ""
             logger.warning("polling resumes")
             self._tell(STATUS="polling")
+            self._write_status()
 
     def _pause(self, problem: StorageError) -> None:
         """Leave this tick's work undone, and say so once."""
         if not self._pause_reason:
             logger.warning("polling pauses", extra={"reason": str(problem)})
             self._tell(STATUS=f"paused: {problem}")
+        begins = not self._pause_reason
         self._pause_reason = str(problem)
         self._engine.rest()
+        if begins:
+            self._write_status()
 
     def _is_moving(self) -> bool:
         """Whether visits end and pages are extracted: what the watchdog is told."""

@@ -1,37 +1,70 @@
-"""The status page of a running process: it follows `[web] listen` and the token, and is never open once one is set."""
+"""Page and API of a running daemon: a process of its own at the lowest priority, so that they cost the poller nothing.
+
+It follows `[web] listen` and the token, is started again when it dies, and is never open once a token is set.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+import time
+from dataclasses import replace
+from typing import Final
 
-from aggregator import web
-from aggregator.clock import SystemClock
+from aggregator import log, web
 from aggregator.config.settings import Config, WebSettings
 from aggregator.config.wiring import raw_folder
 from aggregator.errors import AggregatorError, ConfigError
-from aggregator.monitoring.metrics import Metrics
-from aggregator.rawstore import FileRawStore
 from aggregator.store import SqlStore
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
+_NICE: Final = 19
+_STOP_SECONDS: Final = 4.0
+_LONGEST_PAUSE: Final = 60.0  # seconds between two starts of a process that dies at once
+_STEADY: Final = 60.0  # seconds after which a process counts as well
+_START: Final = "import sys; sys.path[:] = {path!r}; from aggregator.web.process import main; main()"
 
-class StatusPage:
-    """Status page, API and metrics. `make` returns the application for a token (None: callers need none)."""
 
-    def __init__(self, make: Callable[[str | None], Any]) -> None:  # Any: an ASGI application
-        self._make = make
-        self._server: web.RunningServer | None = None
+def page_settings(config: Config, daemon: str = "") -> web.PageSettings:
+    """Return what the process of a configuration needs, without the token."""
+    style, level = log.current()
+    return web.PageSettings(
+        store_url=config.storage.url,
+        raw_folder=str(raw_folder(config)),
+        token=None,
+        daemon=daemon,
+        log_style=style,
+        log_level=level,
+    )
+
+
+class PageProcess:
+    """The process that answers, and the listening socket that it inherits: an address is kept while one dies."""
+
+    def __init__(self, settings: web.PageSettings) -> None:
+        self._settings = settings
+        self._socket: socket.socket | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._applied: tuple[WebSettings, str | None] | None = None
         self._complaint = ""
+        self._deaths = 0
+        self._started_at = 0.0
 
     @property
     def address(self) -> str:
         """Where to look with a browser; "": nowhere."""
-        return "" if self._server is None else web.address_of(self._server)
+        return "" if self._socket is None else web.address_of(self._socket)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that answers; None: there is none."""
+        return None if self._child is None else self._child.pid
 
     def start(self, settings: WebSettings) -> None:
         """Serve as the settings say.
@@ -42,13 +75,19 @@ class StatusPage:
         """
         token = web.read_token(settings.token_file)
         if settings.address is not None:
-            self._server = web.serve(self._make(token), web.listen(*settings.address))
+            self._socket = web.listen(*settings.address)
+            self._settings = replace(self._settings, token=token)
+            self._launch()
         self._applied = (settings, token)
 
     def follow(self, settings: WebSettings) -> None:
-        """Serve by newer settings; an address that is taken is tried again at the next call, nothing is served then."""
+        """Serve by newer settings, and start a process that died again.
+
+        An address that is taken is tried again at the next call; nothing is served then.
+        """
         try:
             if (settings, web.read_token(settings.token_file)) == self._applied:
+                self._revive()
                 return
             self.stop()
             self.start(settings)
@@ -62,10 +101,55 @@ class StatusPage:
             logger.info("status page", extra={"address": self.address or "off"})
 
     def stop(self) -> None:
-        """End the answers under way, close the address."""
-        if self._server is not None:
-            self._server.stop()
-        self._server = self._applied = None
+        """End the answers under way, the process, the address."""
+        child, self._child = self._child, None
+        if child is not None and child.stdin is not None:
+            with contextlib.suppress(OSError):
+                child.stdin.close()
+            try:
+                child.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._applied = None
+        self._deaths = 0
+
+    def _launch(self) -> None:
+        assert self._socket is not None
+        descriptor = self._socket.fileno()
+        self._started_at = time.monotonic()
+        self._child = child = subprocess.Popen(  # noqa: S603 - our own code; the settings go over the pipe
+            [sys.executable, "-c", _START.format(path=sys.path), "aggregator page", str(descriptor)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(descriptor,),
+            env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+        )
+        with contextlib.suppress(OSError):  # it is dead, or priorities cannot be set here
+            os.setpriority(os.PRIO_PROCESS, child.pid, _NICE)
+        assert child.stdin is not None
+        with contextlib.suppress(OSError):  # it is dead: `_revive` notices
+            child.stdin.write(self._settings.dump())
+            child.stdin.flush()
+
+    def _revive(self) -> None:
+        """Start a process that died again, each time after a longer pause; one that lived for a minute at once."""
+        child = self._child
+        if child is None or child.poll() is None:
+            return
+        lived = time.monotonic() - self._started_at
+        if lived >= _STEADY:
+            self._deaths = 0
+        if lived < min(2.0**self._deaths - 1, _LONGEST_PAUSE):
+            return
+        self._deaths += 1
+        logger.warning("status page died; started again", extra={"status": child.returncode})
+        assert child.stdin is not None
+        with contextlib.suppress(OSError):
+            child.stdin.close()
+        self._launch()
 
 
 def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None:
@@ -77,23 +161,8 @@ def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None
     """
     if config.web.address is None:
         raise ConfigError('[web] listen: is "", so there is nothing to serve; write "127.0.0.1:8642"')
-    metrics = Metrics()
-    metrics.watch_store(store.counts)
-    raw = FileRawStore(raw_folder(config), SystemClock())
-    page = StatusPage(
-        lambda token: web.create_app(
-            store,
-            ready=lambda: not until.is_set(),
-            metrics=metrics,
-            refresh=web.refresher(store),
-            token=token,
-            raw=raw.get,
-        )
-    )
-    page.start(config.web)
-    try:
-        logger.info("serving", extra={"address": page.address})
+    settings = replace(page_settings(config), token=web.read_token(config.web.token_file))
+    with web.listen(*config.web.address) as sock, web.start_page(settings, store, sock, until):
+        logger.info("serving", extra={"address": web.address_of(sock)})
         until.wait()
-    finally:
-        page.stop()
-        logger.info("stopped")
+    logger.info("stopped")

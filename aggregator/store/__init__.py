@@ -104,6 +104,12 @@ class SqlStore(Store):
     def read_fact(self, name: str) -> str | None:
         return self._db.read(lambda tx: properties.read_property(tx, name))
 
+    def read_facts(self, prefix: str) -> Mapping[str, str]:
+        return self._db.read(lambda tx: properties.read_properties(tx, prefix))
+
+    def delete_fact(self, name: str) -> None:
+        self._db.write(lambda tx: properties.delete_property(tx, name))
+
     def write_fact(self, name: str, value: str) -> None:
         self._db.write(lambda tx: properties.write_property(tx, name, value))
 

@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from aggregator import __version__
 from aggregator.errors import StorageError
 from aggregator.models.ids import FeedId
-from aggregator.monitoring.metrics import CONTENT_TYPE, Metrics
+from aggregator.monitoring.metrics import CONTENT_TYPE
 from aggregator.ports.store import Store
 from aggregator.web.access import Guard
 from aggregator.web.api.problems import problem
@@ -36,7 +36,7 @@ def create_app(
     reader: Store,
     *,
     ready: Callable[[], bool],
-    metrics: Metrics,
+    metrics: Callable[[], bytes],
     refresh: Callable[[FeedId], bool] | None,
     token: str | None,
     raw: Callable[[str], bytes | None] | None = None,
@@ -44,8 +44,9 @@ def create_app(
 ) -> FastAPI:
     """Return the application over a store.
 
-    `ready` is what /readyz asks beside the store; `refresh` makes a feed due, False: its server forbids it; with a
-    `token` every request but /healthz and /readyz must carry it. `raw` gives the raw page with a content hash.
+    `ready` is what /readyz asks beside the store, `metrics` what Prometheus is told. `refresh` makes a feed due,
+    False: its server forbids it. With a `token` every request but /healthz and /readyz must carry it. `raw` gives the
+    raw page with a content hash.
     """
     lookout = Lookout(reader, monotonic)
     site = Site(store=reader, ready=ready, metrics=metrics, refresh=refresh, raw=raw, lookout=lookout)
@@ -88,7 +89,7 @@ def _add_probes(app: FastAPI, site: Site) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        return Response(site.metrics.render(), media_type=CONTENT_TYPE)
+        return Response(site.metrics(), media_type=CONTENT_TYPE)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

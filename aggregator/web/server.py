@@ -68,6 +68,7 @@ class RunningServer:
         limits: ConnectionLimits | None = None,
     ) -> None:
         self.address: tuple[str, int] = sock.getsockname()[:2]
+        self.url = address_of(sock)
         self._server = LimitedServer(application, limits or default_limits(), _STOP_SECONDS)
         self._socket = sock
         self._thread = threading.Thread(target=self._server.run, args=([sock],), name="web", daemon=True)
@@ -94,9 +95,9 @@ class RunningServer:
         self.stop()
 
 
-def address_of(server: RunningServer) -> str:
-    """Return where to look with a browser."""
-    host, port = server.address
+def address_of(sock: socket.socket) -> str:
+    """Return where to look with a browser for what a socket listens to."""
+    host, port = sock.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aggregator.models.ids import FeedId
-from aggregator.monitoring.metrics import Metrics
 from aggregator.monitoring.overview import Diagnosis, Overview, overview
 from aggregator.ports.store import Store
 
@@ -45,7 +44,7 @@ class Site:
 
     store: Store
     ready: Callable[[], bool]
-    metrics: Metrics
+    metrics: Callable[[], bytes]
     refresh: Callable[[FeedId], bool] | None
     raw: Callable[[str], bytes | None] | None = None
     lookout: Lookout = field(repr=False)

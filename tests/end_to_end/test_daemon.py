@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import socket
@@ -127,10 +128,57 @@ def test_status_page_metrics_and_probes(installation: Installation, tmp_path: Pa
             return requests.get(f"http://127.0.0.1:{port}{path}", timeout=10)
 
         assert get("/healthz").status_code == get("/readyz").status_code == 200
-        metrics = get("/metrics").text
-        assert 'aggregator_polls_total{outcome="changed"}' in metrics
-        assert 'aggregator_request_seconds_count{kind="feed",outcome="ok"}' in metrics
+        wait_for(lambda: 'aggregator_request_seconds_count{kind="feed",outcome="ok"}' in get("/metrics").text, "times")
+        assert 'aggregator_polls_total{outcome="changed"}' in get("/metrics").text
         assert "Ukraine: Russia says" in get("/articles").text
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def page_of(pid: int) -> int | None:
+    """Return the process that answers for a daemon."""
+    for child in children(pid):
+        try:
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"aggregator page" in command:
+            return child
+    return None
+
+
+def test_the_page_dies_with_its_daemon_and_a_daemon_lives_without_its_page(
+    installation: Installation, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    text = installation.config.read_text(encoding="utf-8")
+    installation.config.write_text(text.replace('listen = ""', f'listen = "127.0.0.1:{port}"'), encoding="utf-8")
+    systemd = Systemd(tmp_path / "notify")
+    with daemon(installation, systemd) as process:
+        wait_for(lambda: systemd.heard("WATCHDOG=1"), "a tick")
+        first = page_of(process.pid)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: page_of(process.pid) not in (None, first), "another page")
+        assert requests.get(f"http://127.0.0.1:{port}/readyz", timeout=60).status_code == 200
+        wait_for(lambda: len(files(installation)) > 10, "articles")
+        second = page_of(process.pid)
+        process.kill()
+        process.wait()
+        wait_for(lambda: not Path(f"/proc/{second}").exists(), "the end of the page")
+        with socket.create_server(("127.0.0.1", port)):  # nobody holds the address any more
+            pass

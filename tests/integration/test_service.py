@@ -17,13 +17,15 @@ import pytest
 from aggregator.app import open_app
 from aggregator.config.loading import load_config
 from aggregator.engine.local import LocalEngine
+from aggregator.monitoring.daemon_record import read_records, sentence
 from aggregator.service import Service, Timings
+from aggregator.store import open_store
 from tests.support.citizen import Site, item, rss
 from tests.support.daemon import MovableClock, Systemd, wait_for
 from tests.support.pool import PoolHere
 
 SHORT = timedelta(milliseconds=20)
-TIMINGS = Timings(tick=SHORT, publish=SHORT, housekeeping=SHORT, rekey=SHORT, budget=SHORT, say=SHORT)
+TIMINGS = Timings(tick=SHORT, publish=SHORT, housekeeping=SHORT, rekey=SHORT, budget=SHORT, say=SHORT, status=SHORT)
 
 
 @dataclass
@@ -50,6 +52,15 @@ class Running:
     @property
     def files(self) -> list[Path]:
         return list((self.folder / "data" / "articles").rglob("*.txt"))
+
+    @property
+    def sentence(self) -> str:
+        """What the status page says of this daemon."""
+        store = open_store(f"sqlite:///{self.folder}/data/aggregator.db", self.clock, readonly=True)
+        try:
+            return sentence(read_records(store), store.now())[0]
+        finally:
+            store.close()
 
     def run(self, script: Callable[[], None]) -> None:
         """Run the daemon; `script` plays beside it and ends with a signal of its own or of ours."""
@@ -148,13 +159,16 @@ def test_a_full_disk_pauses_and_room_resumes(running: Running, caplog: pytest.Lo
 
         def script() -> None:
             wait_for(lambda: running.systemd.heard("STATUS=paused"), "the pause")
+            wait_for(lambda: running.sentence.startswith("Paused: "), "the pause on the page")
             assert site.asked() == []
             running.write(site.url())
             wait_for(lambda: site.asked(), "a poll")
+            wait_for(lambda: running.sentence.startswith("Polling: "), "polling on the page")
 
         running.run(script)
     assert caplog.text.count("polling pauses") == 1
     assert caplog.text.count("polling resumes") == 1
+    assert running.sentence == "No daemon works on this store."
 
 
 def test_a_clock_that_is_set_back_leaves_nothing_waiting(running: Running, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 
-from aggregator import web
+from aggregator.clock import SystemClock
 from aggregator.config.settings import WebSettings
 from aggregator.errors import PortError
 from aggregator.models.feeds import Feed, FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.monitoring.metrics import Metrics
+from aggregator.monitoring.daemon_record import DaemonRecord, read_records, write_record
 from aggregator.ports.store_records import PollRecord
 from aggregator.service.activity import ActivityLog, say_changes
-from aggregator.service.page import StatusPage
-from aggregator.store import SqlStore
+from aggregator.service.page import PageProcess
+from aggregator.service.status import OutageWatch
+from aggregator.store import SqlStore, open_store
+from aggregator.web import PageSettings
+from tests.support.daemon import wait_for
 from tests.support.stores import START, poll_record, subscribe
 
 A = "http://a.example/f"
@@ -51,20 +56,30 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[tuple[str, dict[str
 
 
 @pytest.fixture
-def page(store: SqlStore) -> Iterator[StatusPage]:
-    made = StatusPage(
-        lambda token: web.create_app(store, ready=lambda: True, metrics=Metrics(), refresh=None, token=token)
+def installed(sqlite_template: Path, tmp_path: Path) -> Iterator[SqlStore]:
+    file = tmp_path / "page.db"
+    file.write_bytes(sqlite_template.read_bytes())
+    store = open_store(f"sqlite:///{file}", SystemClock())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def page(installed: SqlStore, tmp_path: Path) -> Iterator[PageProcess]:
+    settings = PageSettings(
+        store_url=f"sqlite:///{tmp_path}/page.db", raw_folder=str(tmp_path / "raw"), token=None, daemon="this"
     )
+    made = PageProcess(settings)
     yield made
     made.stop()
 
 
 def status(address: str, token: str = "") -> int:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return requests.get(f"{address}feeds", headers=headers, timeout=10).status_code
+    return requests.get(f"{address}feeds", headers=headers, timeout=60).status_code
 
 
-def test_a_new_token_holds_at_once_and_the_page_is_never_open(page: StatusPage, tmp_path: Path) -> None:
+def test_a_new_token_holds_at_once_and_the_page_is_never_open(page: PageProcess, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("first")
     page.start(WebSettings(listen="127.0.0.1:0"))
@@ -77,7 +92,7 @@ def test_a_new_token_holds_at_once_and_the_page_is_never_open(page: StatusPage, 
 
 
 def test_the_address_follows_and_a_taken_one_is_tried_again(
-    page: StatusPage, lines: list[tuple[str, dict[str, object]]]
+    page: PageProcess, lines: list[tuple[str, dict[str, object]]]
 ) -> None:
     page.start(WebSettings(listen="127.0.0.1:0"))
     first = page.address
@@ -95,10 +110,95 @@ def test_the_address_follows_and_a_taken_one_is_tried_again(
     assert lines[-1] == ("status page", {"address": "off"})
 
 
-def test_a_taken_port_at_the_start_is_no_fault_of_the_configuration(page: StatusPage) -> None:
+def test_a_taken_port_at_the_start_is_no_fault_of_the_configuration(page: PageProcess) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortError, match="is not free") as caught:
         page.start(WebSettings(listen=f"127.0.0.1:{taken.getsockname()[1]}"))
     assert caught.value.exit_code == 3
+
+
+def is_there(pid: int) -> bool:
+    """Return whether a process lives; one that ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+def test_it_is_a_process_of_the_lowest_priority_and_ends_with_its_parent(page: PageProcess) -> None:
+    page.start(WebSettings(listen="127.0.0.1:0"))
+    pid = page.pid
+    assert pid is not None
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    assert status(page.address) == 200
+    page.stop()
+    assert not is_there(pid)
+
+
+def test_a_process_that_died_is_started_again_and_the_address_stays(
+    page: PageProcess, lines: list[tuple[str, dict[str, object]]]
+) -> None:
+    settings = WebSettings(listen="127.0.0.1:0")
+    page.start(settings)
+    address, first = page.address, page.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: not is_there(first), "its end")
+    page.follow(settings)
+    assert page.pid != first
+    assert (page.address, status(address)) == (address, 200)
+    assert lines == [("status page died; started again", {"status": -signal.SIGKILL})]
+    second = page.pid
+    assert second is not None
+    os.kill(second, signal.SIGKILL)
+    wait_for(lambda: not is_there(second), "its second end")
+    page.follow(settings)
+    assert page.pid == second, "the next start is a little later"
+    wait_for(lambda: page.follow(settings) or page.pid != second, "the third start")
+
+
+def test_probes_and_metrics_are_those_of_the_daemon(page: PageProcess, installed: SqlStore) -> None:
+    page.start(WebSettings(listen="127.0.0.1:0"))
+
+    def get(path: str) -> requests.Response:
+        return requests.get(page.address + path, timeout=60)
+
+    assert (get("readyz").status_code, "aggregator_polls" in get("metrics").text) == (503, False)
+    now = installed.now()
+    record = DaemonRecord(at=now, started_at=now, ticked_at=now, metrics="aggregator_polls_total 3.0\n")
+    write_record(installed, "this", record)
+    metrics = get("metrics").text
+    assert get("readyz").status_code == 200
+    assert "aggregator_polls_total 3.0" in metrics
+    assert "aggregator_store_up 1.0" in metrics
+    write_record(installed, "this", replace(record, ticked_at=now - timedelta(seconds=31)))
+    assert get("readyz").status_code == 503
+    assert get("healthz").status_code == 200
+
+
+def test_a_page_whose_store_is_gone_says_why_and_ends(page: PageProcess, tmp_path: Path) -> None:
+    (tmp_path / "page.db").rename(tmp_path / "moved.db")
+    page.start(WebSettings(listen="127.0.0.1:0"))
+    pid = page.pid
+    assert pid is not None
+    wait_for(lambda: not is_there(pid), "its end")
+
+
+def test_nine_requests_in_ten_that_reach_no_host_are_an_outage() -> None:
+    watch = OutageWatch()
+    assert not watch.is_offline(0.0, {"requests": 100})
+    assert not watch.is_offline(10.0, {"requests": 104, "cause_dns": 4}), "too few to tell"
+    assert watch.is_offline(20.0, {"requests": 110, "cause_dns": 6, "cause_connect": 4})
+    assert not watch.is_offline(30.0, {"requests": 120, "cause_dns": 6, "cause_connect": 4})
+    assert watch.is_offline(331.0, {"requests": 126, "cause_dns": 6, "cause_timeout": 6, "cause_connect": 4})
+
+
+def test_records_are_those_of_all_daemons_without_their_metrics(installed: SqlStore) -> None:
+    now = installed.now()
+    for name, seconds in (("a", 5), ("b", 0)):
+        at = now - timedelta(seconds=seconds)
+        write_record(installed, name, DaemonRecord(at=at, started_at=at, ticked_at=at, metrics="m", hosts=(name,)))
+    installed.write_fact("daemon:old", "{}")
+    assert [(record.hosts, record.metrics) for record in read_records(installed)] == [(("b",), ""), (("a",), "")]
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
 from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore, open_store
-from aggregator.web import address_of, create_app, listen, refresher, serve
+from aggregator.web import create_app, listen, refresher, serve
 from tests.support.stores import (
     START,
     StandingClock,
@@ -104,10 +104,10 @@ def page(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterato
     )
     store.release(held)
     articles = [f"/articles/{article.id}" for article in store.latest(2)]
-    app = create_app(store, ready=lambda: True, metrics=Metrics(), refresh=refresher(store), token=None)
+    app = create_app(store, ready=lambda: True, metrics=Metrics().render, refresh=refresher(store), token=None)
     with serve(app, listen("127.0.0.1", 0)) as server:
         paths = ("/", "/feeds", f"/feeds/{feed.id}", "/articles", "/articles?q=storm", *articles, "/api/docs", "/none")
-        yield Page(store, address_of(server).rstrip("/"), paths)
+        yield Page(store, server.url.rstrip("/"), paths)
     store.close()
 
 

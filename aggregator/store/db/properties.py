@@ -13,6 +13,7 @@ from aggregator.store.db.schema import properties
 EPOCH: Final = "epoch"  # of the changes: made with the store
 
 _property: Final = select(properties.c.value).where(properties.c.name == bindparam("of"))
+_properties: Final = select(properties.c.name, properties.c.value).where(properties.c.name.like(bindparam("pattern")))
 _forget_property: Final = delete(properties).where(properties.c.name == bindparam("of"))
 
 
@@ -20,6 +21,11 @@ def read_property(tx: Transaction, name: str) -> str | None:
     """Return a small fact."""
     row = tx.first(_property, {"of": name})
     return None if row is None else str(row.value)
+
+
+def read_properties(tx: Transaction, prefix: str) -> dict[str, str]:
+    """Return the facts whose names begin with `prefix`, which holds neither % nor _."""
+    return {row.name: str(row.value) for row in tx.all(_properties, {"pattern": f"{prefix}%"})}
 
 
 def write_property(tx: Transaction, name: str, value: str) -> None:

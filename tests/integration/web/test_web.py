@@ -23,12 +23,12 @@ from aggregator.models.articles import Article
 from aggregator.models.feeds import FeedStatus, Subscription
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind, FeedId, Key
-from aggregator.monitoring.metrics import Metrics
+from aggregator.monitoring.metrics import Metrics, StoreMetrics
 from aggregator.ports.store import Store
 from aggregator.schedule.due_times import NEVER
 from aggregator.sinks.records import article_record as record_of
 from aggregator.store import SqlStore, open_store
-from aggregator.web import RunningServer, address_of, create_app, listen, read_token, refresher, serve
+from aggregator.web import RunningServer, create_app, listen, read_token, refresher, serve
 from aggregator.web.access import Guard
 from aggregator.web.api.schemas import Article as ArticleSchema
 from aggregator.web.pages.filters import differences
@@ -77,20 +77,20 @@ class Site:
         raw: Callable[[str], bytes | None] | None = None,
     ) -> None:
         self.ready = True
-        self.metrics = Metrics()
+        self.metrics = StoreMetrics(store.counts, lambda: 0.0)
         self.session = requests.Session()
         self.session.trust_env = False
         app = create_app(
             store,
             ready=lambda: self.ready,
-            metrics=self.metrics,
+            metrics=self.metrics.render,
             refresh=refresher(store) if may_refresh else None,
             token=token,
             raw=raw,
             monotonic=clock.monotonic,
         )
         self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
-        self.address = address_of(self.server).rstrip("/")
+        self.address = self.server.url.rstrip("/")
 
     def get(self, path: str, status: int = 200, **options: Any) -> requests.Response:
         return self.ask("GET", path, status, **options)
@@ -186,8 +186,7 @@ def test_without_a_store_nothing_is_ready_and_every_page_says_so(open_site: Open
     }
 
 
-def test_prometheus_reads_its_own_format(site: Site, store: SqlStore) -> None:
-    site.metrics.watch_store(store.counts, lambda: 0.0)
+def test_prometheus_reads_its_own_format(site: Site) -> None:
     answer = site.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert "aggregator_store_up 1.0" in answer.text
@@ -899,16 +898,16 @@ def test_an_address_of_somebody_else_is_a_clear_error() -> None:
 
 
 def test_a_stopped_server_frees_its_address(store: SqlStore) -> None:
-    app = create_app(store, ready=lambda: True, metrics=Metrics(), refresh=None, token=None)
+    app = create_app(store, ready=lambda: True, metrics=Metrics().render, refresh=None, token=None)
     with serve(app, listen("127.0.0.1", 0)) as server:
-        requests.get(f"{address_of(server)}healthz", timeout=10).close()
+        requests.get(f"{server.url}healthz", timeout=10).close()
     listen(*server.address).close()
 
 
 def test_ipv6_addresses_stand_in_brackets() -> None:
-    app = create_app(Broken(), ready=lambda: True, metrics=Metrics(), refresh=None, token=None)
+    app = create_app(Broken(), ready=lambda: True, metrics=Metrics().render, refresh=None, token=None)
     with serve(app, listen("::1", 0)) as server:
-        assert address_of(server).startswith("http://[::1]:")
+        assert server.url.startswith("http://[::1]:")
 
 
 def test_a_text_too_long_to_compare_says_so(store: SqlStore, clock: StandingClock) -> None:

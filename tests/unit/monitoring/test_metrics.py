@@ -19,7 +19,7 @@ from aggregator.models.fetching import (
     Validators,
 )
 from aggregator.models.ids import FeedId, HostId
-from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics
+from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics, StoreMetrics
 from aggregator.ports.readings import Counts
 from aggregator.ports.store_records import PollOutcome, PollRecord, PollRecorded, Sighting
 from tests.support.answers import fetched
@@ -41,7 +41,7 @@ COUNTS = Counts(
 )
 
 
-def read(metrics: Metrics) -> dict[str, float]:
+def read(metrics: Metrics | StoreMetrics) -> dict[str, float]:
     """Return the samples by name and labels, as Prometheus reads them."""
     families = text_string_to_metric_families(metrics.render().decode())
     return {
@@ -174,13 +174,13 @@ def test_the_engine_is_read_at_each_scrape() -> None:
 
 
 def test_the_store_is_counted_at_most_every_fifteen_seconds() -> None:
-    metrics, times, asked = Metrics(), iter([0.0, 14.9, 15.0]), []
+    times, asked = iter([0.0, 14.9, 15.0]), []
 
     def count() -> Counts:
         asked.append(1)
         return COUNTS
 
-    metrics.watch_store(count, lambda: next(times))
+    metrics = StoreMetrics(count, lambda: next(times))
     for expected in (1, 1, 2):
         told = read(metrics)
         assert len(asked) == expected
@@ -190,12 +190,10 @@ def test_the_store_is_counted_at_most_every_fifteen_seconds() -> None:
 
 
 def test_a_store_that_cannot_be_read_is_down() -> None:
-    metrics = Metrics()
-
     def count() -> Counts:
         raise StorageError("gone")
 
-    metrics.watch_store(count, lambda: 0.0)
+    metrics = StoreMetrics(count, lambda: 0.0)
     told = read(metrics)
     assert told["aggregator_store_up"] == 0
     assert "aggregator_store_articles" not in told

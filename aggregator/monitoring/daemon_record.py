@@ -1,0 +1,126 @@
+"""What a daemon tells about itself: a small record in the store, written anew every few seconds.
+
+Page, probes and metrics are answered by another process. They know the daemon by this record alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from aggregator.ports.store import Store
+
+PREFIX: Final = "daemon:"  # of the names of such facts
+_ALIVE: Final = timedelta(seconds=60)  # a record that is older is of a daemon that ended or hangs
+_TICKS: Final = timedelta(seconds=30)
+_FORGOTTEN: Final = timedelta(hours=1)  # after which records of dead daemons are removed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonRecord:
+    """What a daemon did and does, at `at`. Times are those of the store's clock."""
+
+    at: datetime
+    started_at: datetime
+    ticked_at: datetime  # when it last looked for due work
+    paused: str = ""  # why it begins no visits; "": it polls
+    is_offline: bool = False  # nearly no host could be reached lately
+    visiting: int = 0  # hosts, at this moment
+    hosts: tuple[str, ...] = ()  # some of them, the longest visited first
+    extracting: int = 0  # pages
+    metrics: str = ""  # for Prometheus
+
+    def ticks(self, now: datetime) -> bool:
+        """Return whether the last tick is under 30 seconds old."""
+        return abs(now - self.ticked_at) < _TICKS
+
+    def is_alive(self, now: datetime) -> bool:
+        """Return whether the daemon wrote this within the last minute."""
+        return abs(now - self.at) < _ALIVE
+
+
+def write_record(store: Store, name: str, record: DaemonRecord) -> None:
+    """Keep the record of a daemon.
+
+    Raises:
+        StorageError: the store cannot be written.
+    """
+    facts = asdict(record) | {
+        "at": record.at.isoformat(),
+        "started_at": record.started_at.isoformat(),
+        "ticked_at": record.ticked_at.isoformat(),
+        "metrics": base64.b64encode(zlib.compress(record.metrics.encode())).decode(),  # 20 kB of them are 2
+    }
+    store.write_fact(PREFIX + name, json.dumps(facts))
+
+
+def read_record(store: Store, name: str) -> DaemonRecord | None:
+    """Return the record of one daemon; None: it has written none.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    text = store.read_fact(PREFIX + name)
+    return None if text is None else _load(text)
+
+
+def read_records(store: Store) -> tuple[DaemonRecord, ...]:
+    """Return the records of all daemons on this store without their metrics, the newest first.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    found = (_load(text) for text in store.read_facts(PREFIX).values())
+    records = (replace(record, metrics="") for record in found if record is not None)
+    return tuple(sorted(records, key=lambda one: one.at, reverse=True))
+
+
+def forget_records(store: Store, now: datetime, name: str = "") -> None:
+    """Remove the record of this name, and those of daemons that ended without a word.
+
+    Raises:
+        StorageError: the store cannot be written.
+    """
+    for fact, text in store.read_facts(PREFIX).items():
+        record = _load(text)
+        if fact == PREFIX + name or record is None or abs(now - record.at) > _FORGOTTEN:
+            store.delete_fact(fact)
+
+
+def _load(text: str) -> DaemonRecord | None:
+    """Read a record; None: another version wrote it."""
+    try:
+        facts = json.loads(text)
+        times = {key: datetime.fromisoformat(facts[key]) for key in ("at", "started_at", "ticked_at")}
+        metrics = zlib.decompress(base64.b64decode(facts["metrics"])).decode()
+        return DaemonRecord(**facts | times | {"metrics": metrics, "hosts": tuple(facts["hosts"])})
+    except (ValueError, KeyError, TypeError, zlib.error):
+        return None
+
+
+# --- in a sentence ----------------------------------------------------------------------------------------------------
+
+
+def sentence(records: Sequence[DaemonRecord], now: datetime) -> tuple[str, bool]:
+    """Return what the daemons of a store do, in one sentence, and whether that is as it should be."""
+    alive = [record for record in records if record.is_alive(now)]
+    if not alive:
+        last = f" The last one wrote at {records[0].at:%Y-%m-%d %H:%M}." if records else ""
+        return f"No daemon works on this store.{last}", False
+    many = f"{len(alive)} daemons: " if len(alive) > 1 else ""
+    paused = sorted({record.paused for record in alive if record.paused})
+    if paused:
+        return f"{many}Paused: {'; '.join(paused)}.", False
+    if not any(record.ticks(now) for record in alive):
+        ticked_at = max(record.ticked_at for record in alive)
+        return f"{many}Not polling: no tick since {ticked_at:%Y-%m-%d %H:%M:%S}.", False
+    if all(record.is_offline for record in alive):
+        return f"{many}Polling, but nearly no host can be reached: is the network down?", False
+    visiting = sum(record.visiting for record in alive)
+    doing = f"{visiting} {'host is' if visiting == 1 else 'hosts are'} being visited" if visiting else "nothing is due"
+    return f"{many}Polling: {doing}.", True

@@ -1,0 +1,90 @@
+"""Writes the daemon's record: what page, probes and metrics know of this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from aggregator.engine.visit_runner import VisitRunner
+from aggregator.errors import StorageError
+from aggregator.monitoring.daemon_record import DaemonRecord, forget_records, write_record
+from aggregator.monitoring.metrics import Metrics
+from aggregator.ports.store import Store
+
+logger = logging.getLogger(__name__)
+
+_SHOWN: Final = 50  # hosts being visited
+_WINDOW: Final = 300.0  # seconds in which requests are looked at for an outage of our network
+_FEWEST: Final = 5  # requests that tell something
+_SHARE: Final = 0.9
+_UNREACHABLE: Final = ("cause_dns", "cause_connect", "cause_timeout")
+
+
+class DaemonStatus:
+    """The record of this process; `write` brings it up to date."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._started_at = store.now()
+        self._outages = OutageWatch()
+
+    def write(self, visits: VisitRunner, *, ticked_at: float, paused: str) -> None:
+        """Write what is done now; `ticked_at` in seconds of the monotonic clock."""
+        monotonic, totals = time.monotonic(), visits.totals
+        hosts = visits.hosts
+        try:
+            now = self._store.now()
+            record = DaemonRecord(
+                at=now,
+                started_at=self._started_at,
+                ticked_at=now - timedelta(seconds=monotonic - ticked_at),
+                paused=paused,
+                is_offline=self._outages.is_offline(monotonic, totals),
+                visiting=len(hosts),
+                hosts=hosts[:_SHOWN],
+                extracting=visits.line.in_hand,
+                metrics=self._metrics.render().decode(),
+            )
+            write_record(self._store, self.name, record)
+        except StorageError as error:
+            logger.debug("status not written", extra={"reason": str(error)})
+
+    def begin(self) -> None:
+        """Remove what dead daemons left."""
+        self._forget("")
+
+    def end(self) -> None:
+        """Remove the record: nobody works here any more."""
+        self._forget(self.name)
+
+    def _forget(self, name: str) -> None:
+        try:
+            forget_records(self._store, self._store.now(), name)
+        except StorageError as error:
+            logger.debug("status not removed", extra={"reason": str(error)})
+
+
+class OutageWatch:
+    """Tells an outage of our own network from hosts that fail: then nearly all of them do."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int, int]] = deque()
+
+    def is_offline(self, monotonic: float, totals: Mapping[str, int]) -> bool:
+        """Return whether nine in ten requests of the last five minutes reached no host."""
+        unreachable = sum(totals.get(cause, 0) for cause in _UNREACHABLE)
+        self._seen.append((monotonic, totals.get("requests", 0), unreachable))
+        while len(self._seen) > 2 and self._seen[1][0] < monotonic - _WINDOW:
+            self._seen.popleft()
+        (_, requests_before, failed_before), (_, requests, failed) = self._seen[0], self._seen[-1]
+        failures = failed - failed_before
+        return failures >= _FEWEST and failures >= _SHARE * (requests - requests_before)

@@ -1,0 +1,114 @@
+"""Page and API over a store until they shall end: what `serve` does, and the process beside a daemon.
+
+The daemon opens the address and starts this as a child with `main`. The child ends with the daemon, however that ends:
+the pipe between them closes then.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from aggregator import log
+from aggregator.clock import SystemClock
+from aggregator.errors import AggregatorError
+from aggregator.monitoring.daemon_record import read_record
+from aggregator.monitoring.metrics import Metrics, StoreMetrics
+from aggregator.ports.store import Store
+from aggregator.rawstore import FileRawStore
+from aggregator.store import open_store
+from aggregator.web.application import create_app
+from aggregator.web.server import RunningServer, refresher, serve
+
+logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
+
+_LAST_MOMENT: Final = 5.0  # seconds after which a child that shall end is ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSettings:
+    """What the process needs; it travels over a pipe, for there are secrets in it.
+
+    `daemon` names the record of the daemon whose page this is; "": it is nobody's.
+    """
+
+    store_url: str
+    raw_folder: str
+    token: str | None
+    daemon: str = ""
+    log_style: Literal["text", "json"] = "text"
+    log_level: int = logging.WARNING
+
+    def dump(self) -> bytes:
+        """Return the settings as a line."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+def start_page(settings: PageSettings, store: Store, sock: socket.socket, until: threading.Event) -> RunningServer:
+    """Answer requests on a socket over a store, in threads; once `until` is set, /readyz says no."""
+    raw = FileRawStore(Path(settings.raw_folder), SystemClock())
+    ready, metrics = _views(settings.daemon, store)
+    application = create_app(
+        store,
+        ready=lambda: not until.is_set() and ready(),
+        metrics=metrics,
+        refresh=refresher(store),
+        token=settings.token,
+        raw=raw.get,
+    )
+    return serve(application, sock)
+
+
+def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], bytes]]:
+    """Return what tells whether the daemon ticks, and what Prometheus is told."""
+    stored = StoreMetrics(store.counts)
+    if not daemon:
+        of_process = Metrics()
+        return lambda: True, lambda: of_process.render() + stored.render()
+
+    def ready() -> bool:
+        record = read_record(store, daemon)
+        return record is not None and record.ticks(store.now())
+
+    def metrics() -> bytes:
+        record = read_record(store, daemon)
+        return (b"" if record is None else record.metrics.encode()) + stored.render()
+
+    return ready, metrics
+
+
+def main() -> None:
+    """Serve on the listening socket whose descriptor is the last argument, until the pipe on stdin closes."""
+    pipe = os.fdopen(0, "rb", buffering=0)
+    settings = PageSettings(**json.loads(pipe.readline()))
+    until = threading.Event()
+    for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal: they are the daemon's
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: until.set())
+    threading.Thread(target=_end_with_parent, args=(until,), daemon=True).start()
+    log.configure_as(settings.log_style, settings.log_level)
+    try:
+        store = open_store(settings.store_url, SystemClock(), create=False)
+        with socket.socket(fileno=int(sys.argv[-1])) as sock, start_page(settings, store, sock, until):
+            until.wait()
+        store.close()
+    except AggregatorError as error:
+        logger.error("no status page", extra={"reason": str(error)})
+        os._exit(error.exit_code)
+    os._exit(0)  # threads that still read the store need not be waited for
+
+
+def _end_with_parent(until: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    until.set()
+    threading.Timer(_LAST_MOMENT, os._exit, args=(0,)).start()
