@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aggregator.store import SqlStore
 
 _PUBLISH_WAIT = timedelta(seconds=60)
+_READERS_WAIT = timedelta(seconds=10)
 
 
 def publish_now(config: Config, store: SqlStore) -> None:
@@ -113,8 +114,9 @@ def _line(difference: Difference) -> str:
 def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
     """Erase an article, or all articles of a host, for good.
 
-    Texts, revisions, raw pages and output files go. The keys stay, so nothing of it comes back. Exit status 1: nothing
-    was known of it.
+    Texts, revisions, raw pages and output files go, outputs get tombstones. The keys stay, so nothing of it comes back.
+    The files of the store are written again, so that no word is left in them: that takes the time and the room of a
+    copy. Exit status 1: nothing was known of it.
     """
     from aggregator.clock import SystemClock
     from aggregator.config.wiring import raw_folder
@@ -128,6 +130,8 @@ def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
         for content_hash in hashes:
             raw_store.delete(content_hash)
         publish_now(config, store)
+        if not store.scrub(_READERS_WAIT):
+            say("another process reads an older state: words may be left in the log; call this again when it has ended")
     if as_json:
         print_json({"articles": list(gone), "raw": list(hashes)})
     else:

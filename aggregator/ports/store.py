@@ -334,6 +334,10 @@ class Corpus(Protocol):
         """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
         ...
 
+    def scrub(self, wait: timedelta) -> bool:
+        """Write the store's files again without erased bytes; False: a reader kept some of them for all of `wait`."""
+        ...
+
 
 class Reports(Protocol):
     """What happened and why, for operators."""

@@ -52,7 +52,7 @@ from aggregator.store.db import properties
 from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import PUBLISH_LOCK, SqliteDialect
 from aggregator.store.identity import decisions
-from aggregator.store.lifecycle import copying
+from aggregator.store.lifecycle import copying, scrubbing
 from aggregator.store.lifecycle.copying import copy_store
 from aggregator.store.lifecycle.opening import open_database, upgrade
 from aggregator.store.lifecycle.process_lock import ProcessLock, file_lock
@@ -368,6 +368,9 @@ class SqlStore(Store):
 
     def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         return self._db.write(lambda tx: erasure.forget(tx, keys, hosts), durable=True)
+
+    def scrub(self, wait: timedelta) -> bool:
+        return scrubbing.scrub(self._db, wait)
 
     def expire(self, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         """Erase the texts of articles first seen before then; keys stay. Returns what `forget` does."""

@@ -96,11 +96,8 @@ _blank: Final = (
     .where(articles.c.id == bindparam("article"))
     .values(forgotten_at=bindparam("at"), sample=b"", quality="[]", raw_hash=None, near_duplicate_of=None)
 )
-_blank_entries: Final = (
-    update(entries)
-    .where(entries.c.page_id == bindparam("page"))
-    .values(title="", rest='{"id":""}', published_at=None, updated_at=None)
-)
+BLANK_ENTRY: Final = {"title": "", "rest": '{"id":""}', "published_at": None, "updated_at": None}
+_blank_entries: Final = update(entries).where(entries.c.page_id == bindparam("page")).values(**BLANK_ENTRY)
 _close_pages: Final = (
     update(pages)
     .where(pages.c.id == bindparam("page"))
@@ -149,6 +146,24 @@ def _erase(
             tx.run(statement, {"page": page_id})
     gone = tuple(ArticleId(row.id) for row in standing if row.merged_into is None)
     return gone, tuple(sorted(freed - referenced_raw(tx, freed)))
+
+
+_forgotten: Final = (
+    select(pages.c.id)
+    .join(articles, articles.c.id == pages.c.article_id)
+    .where(any_of(pages.c.id), articles.c.forgotten_at.is_not(None))
+)
+
+
+def forgotten_pages(tx: Transaction, page_ids: Collection[int]) -> frozenset[int]:
+    """Return those of the pages whose article was erased: what feeds still say of it is not kept."""
+    return frozenset(row.id for row in tx.all_of(_forgotten, page_ids))
+
+
+def erase_page(tx: Transaction, page_id: int) -> None:
+    """Erase what came from another address of an erased article. The file of its bytes is swept within a day."""
+    for statement in (_blank_entries, _drop_raw_of_pages, _drop_parts):
+        tx.run(statement, {"page": page_id})
 
 
 def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:

@@ -15,6 +15,7 @@ from aggregator.models.ids import ArticleId, HostId, Key, PageId
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import insert_unconnected
+from aggregator.store.articles.erasure import erase_page
 from aggregator.store.articles.rows import (
     PAGE_COLUMNS,
     ArticleDraft,
@@ -189,6 +190,7 @@ def save_text(
     keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:
         if meant is not None and _is_forgotten(tx, meant):
+            erase_page(tx, write.page.id)
             return "unchanged", meant
         insert_articles(tx, {own_id: write})
         keys |= _note_same_texts(tx, write)
@@ -197,6 +199,8 @@ def save_text(
             return "duplicate", survivor
         add_change(tx, [own_id], "new", write.at)
         return "new", own_id
+    if own.forgotten_at is not None:
+        erase_page(tx, write.page.id)
     is_back = own.merged_into == WITHDRAWN
     changed = is_back or (own.forgotten_at is None and _is_revision(own, write))
     if is_back:

@@ -13,6 +13,7 @@ from aggregator.errors import LeaseLostError
 from aggregator.identity.identify import article_id
 from aggregator.models.ids import HostId, PageId
 from aggregator.ports.store_records import ArticleRecorded, PollRecorded
+from aggregator.store.articles.erasure import BLANK_ENTRY, forgotten_pages
 from aggregator.store.articles.record import record_with_poll
 from aggregator.store.articles.rows import PAGE_COLUMNS, ArticleWrite
 from aggregator.store.db.any_of import any_of
@@ -231,6 +232,7 @@ def _upsert_entry(dialect: str) -> Insert:
 
 
 def _save_entries(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]) -> None:
+    forgotten = forgotten_pages(tx, {page for poll in polls for page in poll.page_ids.values() if page is not None})
     rows = [
         {
             "feed_id": poll.record.feed_id,
@@ -242,8 +244,9 @@ def _save_entries(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[by
             "updated_at": one.sighting.entry.updated_at,
             "content_hash": one.sighting.content_hash,
             "rest": one.draft.rest,
-            "page_id": _page_id(poll, one, added),
+            "page_id": (page := _page_id(poll, one, added)),
             "first_seen": poll.at,
+            **(BLANK_ENTRY if page in forgotten else {}),
         }
         for poll in polls
         for one in poll.matched.unsettled

@@ -483,6 +483,9 @@ def test_forget_erases_an_article_everywhere(own: Path) -> None:
     assert call("articles", "show", LONG, "--config", own).status == 1
     assert not list(files.rglob(f"*_{article['id']}.txt"))
     assert not list((own.parent / "raw").rglob(article["raw"]))
+    stored = [path for path in own.parent.rglob("*") if path.is_file() and path.suffix != ".json"]
+    sentence = article["body"].splitlines()[0].encode()
+    assert not [path for path in stored if sentence in path.read_bytes()]
     assert call("forget", SHORT, "--config", own).status == 1
     call("run-once", "--all", "--config", own)
     assert call("articles", "show", LONG, "--config", own).status == 1
