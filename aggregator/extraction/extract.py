@@ -283,18 +283,18 @@ def _readable_lines(tree: Element) -> Iterator[str]:
 
 def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
     """Fill the fields that the page does not state by what trafilatura finds in its markup."""
-    if metadata.title and metadata.authors and metadata.published:
-        return metadata
+    authors = metadata.authors or metadata.credited
+    if metadata.title and authors and metadata.published:
+        return replace(metadata, authors=authors)
     is_dated = metadata.title and metadata.published
     found = _ask_for_author(tree) if is_dated else extract_metadata(copy(tree), page.url)
     guessed = persons_of([found.author or ""], metadata.site)
-    credited = {letters_of(name) for name in metadata.credited}
-    named = tuple(name for name in guessed if looks_personal(name) and letters_of(name) not in credited)
+    named = tuple(filter(looks_personal, guessed))
     published = metadata.published or read_date(found.date or "", page.first_seen)
     return replace(
         metadata,
         title=metadata.title or " ".join((found.title or "").split()),
-        authors=metadata.authors or named or metadata.credited or guessed,
+        authors=authors or named or guessed,
         published=published if is_plausible(published, page.first_seen) else "",
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from lxml import etree
@@ -74,7 +75,7 @@ class Place:
             own_id = self.element.get("id") or ""
             stated = (self.element.get("class") or "").split()
             stated += [] if _is_slug(own_id, self.element) else own_id.split()
-            self._words = tuple(tuple(word.lower() for word in _WORD.findall(name)) for name in stated)
+            self._words = tuple(map(words_of_name, stated))
         return self._words
 
     def around(self) -> Iterator[Place]:
@@ -131,6 +132,16 @@ def letters_of(text: str) -> str:
     'moretofollowhesaid'
     """
     return "".join(filter(str.isalnum, text)).casefold()
+
+
+@lru_cache(maxsize=10_000)
+def words_of_name(name: str) -> tuple[str, ...]:
+    """Return the words of a class name or id in small letters.
+
+    >>> words_of_name("relatedLinks-box")
+    ('related', 'links', 'box')
+    """
+    return tuple(word.lower() for word in _WORD.findall(name))
 
 
 def without_hints(text: str) -> str:

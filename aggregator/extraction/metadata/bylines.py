@@ -21,6 +21,13 @@ _BEGINNING = re.compile(
 _ROLES = "|".join(map(re.escape, sorted(ROLES, key=len, reverse=True)))
 _ROLE_BEFORE = re.compile(rf"(?:{_ROLES})(?:\s*[:：]\s*|\s+|(?=[\u4e00-\u9fff]{{2,4}}$))(?=\S)", re.IGNORECASE)
 _ROLE_AFTER = re.compile(rf"(?<=\S\s)(?:{_ROLES})$|(?<=[\uac00-\ud7af\u4e00-\u9fff]{{2}})(?:{_ROLES})$", re.IGNORECASE)
+_ALL_LEADS = "|".join(map(re.escape, sorted((*LEAD_INS, *LABELS), key=len, reverse=True)))
+_LEADS = "|".join(map(re.escape, sorted(LEAD_INS, key=len, reverse=True)))
+_LEAD_ALONE = re.compile(rf"\W*(?:{_ALL_LEADS})\s*[:：]?\s*", re.IGNORECASE)
+_LED = re.compile(rf"\W*(?:{_LEADS})\s*[:：]?\s+(?=\S)|\W*(?:{_ALL_LEADS})\s*[:：]\s*(?=\S)", re.IGNORECASE)
+_LED_LATER = re.compile(  # "Created by Ada Lovelace"; in "Ursula von der Leyen" no name of its own follows
+    rf"\W*(?:[^\W\d_]+\s+){{1,2}}?(?:{_LEADS})\s*[:：]?\s+(?=(?-i:[^\W\d_a-z])\S*\s+\S)", re.IGNORECASE
+)
 _HARD = re.compile(r"\s*(?:[;|•·／]|\s/\s|\n)\s*")
 _AND = re.compile(r"\s+(?:and|und|et|y|e|i|og|och|en|és|ve|и|та|with|mit|avec|con|&|\+)\s+", re.IGNORECASE)
 _COMMA = re.compile(r"\s*[,、]\s*")
@@ -50,6 +57,26 @@ def persons_of(statements: Iterable[str], publisher: str = "") -> tuple[str, ...
             if folded and folded != own:
                 names.setdefault(folded, name)
     return tuple(names.values())
+
+
+def is_lead_in(text: str) -> bool:
+    """Tell whether a text is what stands before an author's name, alone: "Written by", "Text:"."""
+    return _LEAD_ALONE.fullmatch(text) is not None
+
+
+def is_led_in(text: str) -> bool:
+    """Tell whether a text begins as a byline does: with a lead-in, or with one after a word or two."""
+    return (_LED.match(text) or _LED_LATER.match(text)) is not None
+
+
+def without_lead_in(text: str) -> str:
+    """Return a byline without what stands before the name.
+
+    >>> without_lead_in("von Redaktion"), without_lead_in("Created by Ada Lovelace"), without_lead_in("Ada Lovelace")
+    ('Redaktion', 'Ada Lovelace', 'Ada Lovelace')
+    """
+    found = _LED_LATER.match(text) or _LED.match(text)
+    return text[found.end() :] if found else text
 
 
 def _split(statement: str) -> list[str]:

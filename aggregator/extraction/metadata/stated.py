@@ -21,12 +21,16 @@ from aggregator.extraction.body.blocks import text_in
 from aggregator.extraction.metadata.bylines import looks_personal, persons_of
 from aggregator.extraction.metadata.json_ld import JsonLd, Node, text_of, types_of
 from aggregator.extraction.metadata.titles import title_of
+from aggregator.extraction.metadata.visible_byline import visible_authors
 from aggregator.models.pages import DeclaredUrls
 from aggregator.text.dates import EARLIEST_AT, LATEST_AHEAD, parse_date, read_usual
 from aggregator.text.languages import language_tag
 
 _TITLE_METAS = ("og:title", "twitter:title", "dc.title", "parsely-title", "sailthru.title", "headline")
-_AUTHOR_METAS = ("author", "article:author", "parsely-author", "sailthru.author", "dc.creator", "byl", "og:author")
+_AUTHOR_METAS = (
+    *("author", "article:author", "parsely-author", "sailthru.author", "citation_author", "dc.creator", "byl"),
+    *("og:author",),
+)
 _DATE_METAS = (
     *("article:published_time", "og:article:published_time", "datepublished", "og:published_time"),
     *("parsely-pub-date", "sailthru.date", "dc.date.issued", "dcterms.created", "dc.date", "publication_date"),
@@ -211,11 +215,8 @@ def _authors_of(
 ) -> tuple[str, ...]:
     if authors := persons_of(stated.authors) or persons_of(persons, site):
         return authors
-    linked = [text_in(link) for link in tree.iterfind(".//a[@rel='author']")][:5]
-    for statements in (_values(metas, _AUTHOR_METAS), linked):
-        if authors := tuple(filter(looks_personal, persons_of(statements, site))):
-            return authors
-    return ()
+    in_metas = tuple(filter(looks_personal, persons_of(_values(metas, _AUTHOR_METAS), site)))
+    return in_metas or visible_authors(tree, site)
 
 
 def _published_of(

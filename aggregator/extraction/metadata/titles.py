@@ -37,7 +37,7 @@ def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, 
     votes: defaultdict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
     for text, weight in [*cleaned[:2], (head, weight_of_head), *cleaned[2:]]:
-        title = head if head and _is_head_and_more(text, head) else text
+        title = head if head and _is_head_and_more(text, head) and not _is_told(text, head, cleaned[0][0]) else text
         letters = letters_of(title)
         if letters and letters not in names:
             votes[letters] += weight
@@ -130,6 +130,11 @@ def _is_head_and_more(title: str, head: str) -> bool:
         return _SEPARATOR.match(title, len(head)) is not None
     before = next((found for found in _SEPARATOR.finditer(title) if title[found.end() :] == head), None)
     return before is not None
+
+
+def _is_told(title: str, head: str, headline: str) -> bool:
+    """Tell whether the title is the headline in the page's own data, which has a kicker before the heading."""
+    return title == headline and headline.endswith(head)
 
 
 def _is_cut(title: str, letters: str, whole: str) -> bool:

@@ -165,7 +165,7 @@ def test_what_the_page_does_not_state_is_looked_for_in_its_markup() -> None:
         ("", "", ()),
     ],
 )
-def test_the_author_of_a_dated_page_is_the_one_that_trafilatura_finds(
+def test_the_author_of_a_page_is_the_one_that_it_states_or_shows(
     head: str, byline: str, authors: tuple[str, ...]
 ) -> None:
     page = article(

@@ -41,3 +41,10 @@ def test_a_page_without_any_statement_has_its_first_heading_or_none() -> None:
 def test_two_statements_that_agree_go_before_what_the_page_shows() -> None:
     shown = "Bridge opens again"
     assert title(f"<h1>{shown}</h1>", (f"{shown} in May", 1.0), (f"{shown} in May", 0.9)) == f"{shown} in May"
+
+
+def test_a_kicker_that_the_page_s_own_data_has_stays_before_the_heading() -> None:
+    tree = document_fromstring("<h1>New minister named</h1>")
+    statements = [("After the retreat: New minister named", 1.0), ("After the retreat: New minister named", 0.9)]
+    assert title_of(tree, statements, "", "") == "After the retreat: New minister named"
+    assert title_of(tree, [("", 1.0), *statements[1:]], "", "") == "New minister named"

@@ -1,0 +1,218 @@
+"""Who a page shows as its author: read where bylines stand, by how elements are named, linked and worded.
+
+The walk ends with the second long paragraph after the headline: names below it are those of comments, of other
+articles, of people in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+from urllib.parse import urlsplit
+
+from lxml.etree import _Element as Element
+
+from aggregator.extraction.body.blocks import letters_of, text_in, words_of_name
+from aggregator.extraction.body.vocabulary import AUTHOR_NAMES, AUTHOR_PATHS, NOT_AUTHOR_NAMES, OTHERS_NAMES
+from aggregator.extraction.metadata.bylines import is_lead_in, is_led_in, looks_personal, persons_of, without_lead_in
+from aggregator.text.date_names import date_names, fold
+
+_LANDMARKS = frozenset({"article", "main", "body"})
+_FRAME_TAGS = frozenset({"nav", "footer", "aside", "form"})
+_SILENT_TAGS = frozenset(
+    {"button", "figure", "form", "iframe", "noscript", "option", "script", "select", "style", "svg", "template"}
+    | {"textarea", "time", "title"}
+)
+_LINE_TAGS = frozenset(
+    {"a", "address", "b", "byline", "cite", "dd", "div", "em", "h2", "h3", "h4", "h5", "h6", "i", "li", "p", "small"}
+    | {"span", "strong", "td"}
+)
+_NUMBER = re.compile(r"(?<!\w)\d")
+_JOINER = re.compile(r"\W*(?:\w{1,3}\W+)?|\W*\w{1,3}\W*")
+_LONG_CHARS = 150  # of a paragraph's own text
+_MOST_LONG = 1
+_MAX_CANDIDATES = 100
+_MAX_RUNS = 30
+_MAX_LINES = 6
+_MAX_LINE_CHARS = 70
+_MAX_NICK_CHARS = 30
+_MAX_NAME_WORDS = 6
+_MIN_SLUG_LETTERS = 3
+
+Kind = Literal["item", "rel", "class", "link", "line"]
+_SURE: frozenset[Kind] = frozenset({"item", "rel", "class"})  # the markup itself says "author"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    names: tuple[str, ...]
+    rank: tuple[bool, bool, bool]  # persons before nicknames; below the headline before above it; named before worded
+    kind: Kind
+    around: Element | None
+
+
+def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
+    """Return the names in the page's byline, those of persons before a nickname; none if it shows no byline.
+
+    `site` is the site's own name, which is no author.
+    """
+    best: _Found | None = None
+    for element, kind, is_below in islice(_candidates(tree), _MAX_CANDIDATES):
+        names = _names_of(element, kind, site)
+        if not names or _is_beside(element):
+            continue
+        rank = (all(map(looks_personal, names)), is_below, kind in _SURE)
+        around = element.getparent()
+        if best is None or rank > best.rank:
+            best = _Found(names=names, rank=rank, kind=kind, around=around)
+        elif rank == best.rank and rank[0] and kind == best.kind and around is best.around:
+            best = _Found(names=tuple(dict.fromkeys((*best.names, *names))), rank=rank, kind=kind, around=around)
+    return best.names if best else ()
+
+
+def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
+    """Yield elements that may hold a byline, how they tell, and whether they stand below the first headline."""
+    body = tree.find("body")
+    is_below, long_paragraphs = False, 0
+    for element in (tree if body is None else body).iter("*"):
+        if element.tag == "h1":
+            is_below = True
+        elif is_below and element.tag in ("p", "div") and _own_chars(element) > _LONG_CHARS:
+            long_paragraphs += 1
+            if long_paragraphs > _MOST_LONG:
+                return
+        kind = _kind_of(element)
+        if kind in _SURE or (kind and is_below):
+            yield element, kind, is_below
+
+
+def _own_chars(element: Element) -> int:
+    return len(element.text or "") + sum(len(child.tail or "") for child in element)
+
+
+def _kind_of(element: Element) -> Kind | None:
+    attributes = element.attrib
+    if attributes:
+        if {"author", "creator"} & set((attributes.get("itemprop") or "").split()):
+            return "item"
+        if "author" in (attributes.get("rel") or "").split():
+            return "rel"
+        if any(_names_author(words_of_name(name)) for name in _stated_names(element)):
+            return "class"
+        if element.tag == "a" and _leads_to_author(attributes.get("href") or ""):
+            return "link"
+    if element.tag in _LINE_TAGS and (text := (element.text or "").strip()) and len(text) <= _MAX_LINE_CHARS:
+        is_alone = is_lead_in(text) and sum(map(len, element.itertext())) <= _MAX_LINE_CHARS
+        if is_alone or is_led_in(text):
+            return "line"
+    return None
+
+
+def _stated_names(element: Element) -> list[str]:
+    return (element.get("class") or "").split() + (element.get("id") or "").split()
+
+
+def _names_author(words: Sequence[str]) -> bool:
+    """Tell whether a class name says that its element holds an author's name, and not the picture of one.
+
+    >>> _names_author(("post", "author")), _names_author(("author", "avatar")), _names_author(("authority",))
+    (True, False, False)
+    """
+    return len(words) <= _MAX_NAME_WORDS and not AUTHOR_NAMES.isdisjoint(words) and NOT_AUTHOR_NAMES.isdisjoint(words)
+
+
+def _leads_to_author(href: str) -> bool:
+    """Tell whether a link leads to the page of an author: /author/ada-lovelace."""
+    return not AUTHOR_PATHS.isdisjoint(_segments(href)[:-1])
+
+
+def _segments(href: str) -> list[str]:
+    try:
+        return [segment for segment in urlsplit(href).path.lower().split("/") if segment]
+    except ValueError:
+        return []
+
+
+def _is_beside(element: Element) -> bool:
+    """Tell whether an element stands in navigation, in comments, among other articles."""
+    around: Element | None = element
+    while around is not None and around.tag not in _LANDMARKS:
+        if around.tag in _FRAME_TAGS:
+            return True
+        names = [words_of_name(name) for name in _stated_names(around)]
+        if any(not OTHERS_NAMES.isdisjoint(words) and AUTHOR_NAMES.isdisjoint(words) for words in names):
+            return True
+        around = around.getparent()
+    return False
+
+
+def _names_of(element: Element, kind: Kind, site: str) -> tuple[str, ...]:
+    if kind == "item" and (stated := _microdata(element)):
+        return persons_of(stated, site)
+    lines = list(_lines(element))
+    for line in lines[:_MAX_LINES]:
+        names = persons_of([line], site)
+        if names and all(map(looks_personal, names)):
+            return names if kind != "link" or _is_named_in(element.get("href") or "", names) else ()
+    if kind in _SURE and lines and len(lines[0]) <= _MAX_NICK_CHARS and len(lines[0].split()) <= 2:
+        return persons_of(lines[:1], site)
+    return ()
+
+
+def _microdata(element: Element) -> list[str]:
+    """Return the names that microdata states: the `name` within an author's item, the content of its `meta`."""
+    parts = [part for part in element.iter("*") if "name" in (part.get("itemprop") or "").split()]
+    return [part.get("content") or text_in(part) for part in parts] or list(filter(None, [element.get("content")]))
+
+
+def _lines(element: Element) -> Iterator[str]:
+    """Yield an element's texts, each without its lead-in and date; "By", "and" and the like alone are none."""
+    for text in islice(_runs(element), _MAX_RUNS):
+        line = without_lead_in(_without_date(text)).strip()
+        if line and not _JOINER.fullmatch(line) and not is_lead_in(line):
+            yield line
+
+
+def _without_date(text: str) -> str:
+    """Return a line up to its first number, without the names of a month and a day right before it.
+
+    >>> _without_date("Ada Lovelace, Sun Dec 5, 2021"), _without_date("Bo2man")
+    ('Ada Lovelace', 'Bo2man')
+    """
+    number = _NUMBER.search(text)
+    if number is None:
+        return text
+    words = text[: number.start()].split()
+    while words and _is_of_date(words[-1]):
+        words.pop()
+    return " ".join(words).rstrip(" ,|·•–—-(")
+
+
+def _is_of_date(word: str) -> bool:
+    folded, names = fold(word.strip(".,()|·•–—-")), date_names()
+    return not folded or any(folded in some for some in (names.months, names.rare_months, names.starts, names.days))
+
+
+def _runs(element: Element) -> Iterator[str]:
+    """Yield the texts under an element, one for each place where they stand; names often have one of their own."""
+    waiting: list[Element | str | None] = [element]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            if text := " ".join(part.split()):
+                yield text
+        elif part is not None and part.tag not in _SILENT_TAGS:
+            inner: list[Element | str | None] = [part.text]
+            for child in part:
+                inner += [child, child.tail]
+            waiting.extend(reversed(inner))
+
+
+def _is_named_in(href: str, names: Sequence[str]) -> bool:
+    """Tell whether the address of an author's page carries part of the name; "Log in" leads to /user/login."""
+    letters = letters_of(_segments(href)[-1])
+    parts = (letters_of(word) for name in names for word in name.split())
+    return any(len(part) >= _MIN_SLUG_LETTERS and part in letters for part in parts)
