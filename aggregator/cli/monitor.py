@@ -14,6 +14,7 @@ import click
 
 from aggregator.cli.articles import open_store_of
 from aggregator.cli.framework import cli, load, number, print_json, print_table, printable
+from aggregator.cli.progress import steps
 from aggregator.cli.signals import catch_signals
 
 if TYPE_CHECKING:
@@ -119,14 +120,15 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
 # --- plan -------------------------------------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command("plan")
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="POLLS_PER_FEED_AND_DAY")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
-def plan(ctx: click.Context, budget: float | None, as_json: bool) -> None:
+def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> None:
     """Show what the schedule costs and buys: requests, bytes, delay of detection; now and at other budgets.
 
-    Without --budget: at the configured one, half and twice it. Feeds are listed for the budget that was asked for.
+    Without --budget: at the configured one, half and twice it. Feeds are listed for the budget that was asked for. Of
+    more than 5,000 feeds a sample is listed, drawn at random; the sums are those of all feeds.
     """
     from aggregator.config.wiring import poll_policy
     from aggregator.monitoring.overview import histories
@@ -134,22 +136,27 @@ def plan(ctx: click.Context, budget: float | None, as_json: bool) -> None:
 
     config = load(ctx)
     policy = poll_policy(config)
-    with open_store_of(config) as store:
-        now, known = store.now(), histories(store)
     asked = budget or policy.budget
     budgets = (asked,) if budget is not None else (asked / 2, asked, asked * 2)
-    plans = [measured(known, now), *(planned(known, budget=one, policy=policy, now=now) for one in budgets)]
-    chosen = next(one for one in plans if one.budget == asked)
+    with steps(1 + len(budgets), "plans") as step:
+        with open_store_of(config) as store:
+            now, (count, known) = store.now(), histories(store)
+        plans = [measured(known, now, of=count)]
+        for one in budgets:
+            step()
+            plans.append(planned(known, budget=one, policy=policy, now=now, of=count, listed=one == asked))
     if as_json:
-        for one in plans:
-            for row in _plan_records(one, with_feeds=one.budget in (None, asked)):
+        for plan in plans:
+            for row in _plan_records(plan, count):
                 print_json(row)
-    else:
-        print_plans(plans, chosen)
+        return
+    print_plans(plans, next(one for one in plans if one.budget == asked), sampled=len(known), of=count)
 
 
-def print_plans(plans: list[Plan], chosen: Plan) -> None:
+def print_plans(plans: list[Plan], chosen: Plan, *, sampled: int, of: int) -> None:
     """Print a line for each plan, then the feeds as they are and as `chosen` would have them."""
+    if sampled < of:
+        print(f"A sample of {sampled} feeds, drawn at random, stands for {of}; the sums are those of all.")
     columns = ["budget", "requests/day", "MB/day", "delay p50", "delay p95"]
     print_table(
         columns,
@@ -184,16 +191,17 @@ def print_plans(plans: list[Plan], chosen: Plan) -> None:
     )
 
 
-def _plan_records(plan: Plan, *, with_feeds: bool) -> Iterator[dict[str, object]]:
+def _plan_records(plan: Plan, count: int) -> Iterator[dict[str, object]]:
     yield {
         "budget": plan.budget,
         "feed": None,
+        "feeds": count,
         "requests_per_day": round(plan.requests, 3),
         "bytes_per_day": round(plan.wire_bytes),
         "delay_p50": _seconds(plan.delay_p50),
         "delay_p95": _seconds(plan.delay_p95),
     }
-    for feed in plan.feeds if with_feeds else ():
+    for feed in plan.feeds:
         yield {
             "budget": plan.budget,
             "feed": feed.name,

@@ -50,6 +50,17 @@ def counted(things: Iterable[T], what: str) -> Iterator[T]:
             yield thing
 
 
+@contextmanager
+def steps(total: int, what: str) -> Iterator[Callable[[], None]]:
+    """Give the function that is called after each of `total` steps."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with _bar() as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
 def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

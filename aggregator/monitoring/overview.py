@@ -82,9 +82,10 @@ def overview(store: Store) -> Overview:
     )
 
 
-def histories(store: Store) -> tuple[FeedHistory, ...]:
-    """Return the feeds with their polls, for `plan`."""
-    return tuple(FeedHistory(feed=feed, polls=store.polls(feed.id)) for feed in store.feeds())
+def histories(store: Store, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
+    """Return how many feeds are polled, and a fair sample of `limit` of them at most with their polls, for `plan`."""
+    count, found = store.poll_histories(limit)
+    return count, tuple(FeedHistory(feed=feed, polls=polls) for feed, polls in found)
 
 
 def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:

@@ -133,6 +133,18 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PollSums:
+    """The remembered polls of a feed, summed up; the bytes are means."""
+
+    first_at: datetime | None = None  # None: there is no poll
+    count: int = 0
+    found: int = 0  # polls that found something new
+    bytes_found: float = 0.0  # of such a poll
+    bytes_else: float = 0.0  # of any other poll
+    found_at: tuple[datetime, ...] = ()  # when new entries came, the oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSigns:
     """What the latest entries, pages and articles that a feed announced first look like."""
 

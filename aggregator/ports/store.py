@@ -26,6 +26,7 @@ from aggregator.ports.readings import (
     FeedSigns,
     FoundPage,
     Gap,
+    PollSums,
     Position,
     Revision,
     SyncReport,
@@ -348,6 +349,10 @@ class Reports(Protocol):
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
         """Return what was decided about these addresses and keys, oldest first."""
+        ...
+
+    def poll_histories(self, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
+        """Return how many feeds are polled, and at most `limit` of them, a fair sample, with their polls summed up."""
         ...
 
     def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:

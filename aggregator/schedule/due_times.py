@@ -15,7 +15,7 @@ from typing import Final
 from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus
 from aggregator.models.fetching import Cause, FetchFailed
 from aggregator.models.pages import FetchedPage, Page
-from aggregator.schedule.publication_rate import adaptive_interval
+from aggregator.schedule.publication_rate import Rhythm, interval_of, rhythm_of
 from aggregator.schedule.publication_rate import expected_rate as expected_rate
 from aggregator.schedule.publication_rate import update_stats as update_stats
 
@@ -48,13 +48,15 @@ class PollPolicy:
 # --- feeds ------------------------------------------------------------------------------------------------------------
 
 
-def next_poll_at(feed: Feed, *, now: datetime, policy: PollPolicy, random: Random) -> datetime:
+def next_poll_at(
+    feed: Feed, *, now: datetime, policy: PollPolicy, random: Random, rhythm: Rhythm | None = None
+) -> datetime:
     """Return the time of the next poll after a successful one at `now`: our own interval or the server's, if later.
 
     Only our own interval is varied and bounded by the policy; the server's wishes are lower bounds that
-    `max_interval` does not shorten (up to seven days each).
+    `max_interval` does not shorten (up to seven days each). `rhythm` is that of the feed, where it is known already.
     """
-    wait = _varied(_own_interval(feed, now, policy), feed, policy, random)
+    wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
     if feed.interval is None:
         wait = min(wait, max(_longest_after_gap(feed.state, now), policy.min_interval))
     return _after_hints(feed.state, now + wait, now)
@@ -154,12 +156,12 @@ def first_poll_at(count: int, *, now: datetime, random: Random) -> datetime:
     return now + timedelta(seconds=random.uniform(0, count / 20))
 
 
-def _own_interval(feed: Feed, now: datetime, policy: PollPolicy) -> timedelta:
+def _own_interval(feed: Feed, now: datetime, policy: PollPolicy, rhythm: Rhythm | None = None) -> timedelta:
     """Return the wait that we choose: the operator's interval, or the one that the feed's publication rate suggests."""
     if feed.interval is not None:
         return max(feed.interval, policy.min_interval)
     stats = feed.state.stats
-    wait = adaptive_interval(stats, policy.threshold, policy.max_interval, now)
+    wait = interval_of(rhythm or rhythm_of(stats, now), policy.threshold, policy.max_interval, now)
     if stats.since is not None and now - stats.since < _NEWCOMER:
         wait = min(wait, _NEWCOMER_WAIT)
     return max(min(wait, _longest_after_gap(feed.state, now)), policy.min_interval)

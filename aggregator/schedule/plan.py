@@ -14,29 +14,31 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from aggregator.models.feeds import Feed, FeedStatus
+from aggregator.models.feeds import Feed
 from aggregator.models.ids import FeedId
-from aggregator.ports.store_records import PollOutcome
+from aggregator.ports.readings import PollSums
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import PollPolicy, next_poll_at, threshold_for
-from aggregator.schedule.publication_rate import expected_rate
+from aggregator.schedule.publication_rate import expected_rate, rhythm_of
 
 _DAY: Final = timedelta(days=1)
 _REPLAYED: Final = timedelta(days=7)
 _BURST: Final = timedelta(hours=6)  # publication times older than that move no poll
 _FULL_MEMORY: Final = 64  # times: the memory may begin later than the replay
-_SAMPLE: Final = 300  # feeds that a threshold is found with
+_SAMPLE: Final = 300  # feeds that a threshold is found with, and a budget that is not listed feed by feed
 _ROUNDS: Final = 4
 _ENOUGH: Final = 0.02  # how close the polls must come to the budget
-_MOST_POLLS: Final = 250_000  # in one replay; with more feeds it covers less time
+_LISTED_POLLS: Final = 12_000  # in the replay of all feeds; with more feeds it covers less time of each
+_SAMPLE_POLLS: Final = 3_000  # in one of a sample
+_GOLDEN: Final = 0.618033988749895  # multiples of it, without their whole part, lie evenly between 0 and 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedHistory:
-    """A feed and its last outcomes, newest first."""
+    """A feed and its last polls, summed up."""
 
     feed: Feed
-    polls: tuple[PollOutcome, ...]
+    polls: PollSums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class FeedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All feeds together, per day. `budget` None: as it was measured."""
+    """All feeds together, per day. `budget` None: as it was measured; `feeds` are listed on demand."""
 
     budget: float | None
     threshold: float | None
@@ -75,32 +77,39 @@ class _Course:
     delays: tuple[timedelta, ...]
 
 
-def measured(histories: Sequence[FeedHistory], now: datetime) -> Plan:
-    """Return what the remembered polls cost and how late they found what was published."""
-    return _plan(None, None, [(history, _remembered(history, now)) for history in _polled(histories)], now)
+_Courses = Sequence[tuple[FeedHistory, _Course]]
 
 
-def planned(histories: Sequence[FeedHistory], *, budget: float, policy: PollPolicy, now: datetime) -> Plan:
+def measured(histories: Sequence[FeedHistory], now: datetime, *, of: int = 0) -> Plan:
+    """Return what the remembered polls cost and how late they found what was published.
+
+    Histories are those of feeds that are polled: not disabled, not gone, and they have answered.
+    `of`: the histories are a sample of so many feeds; the sums are those of all.
+    """
+    courses = [(history, _remembered(history, now)) for history in histories]
+    return _plan(None, None, courses, now, max(of, len(courses)), listed=True)
+
+
+def planned(
+    histories: Sequence[FeedHistory],
+    *,
+    budget: float,
+    policy: PollPolicy,
+    now: datetime,
+    of: int = 0,
+    listed: bool = True,
+) -> Plan:
     """Return what a budget (polls per feed and day, in the mean) would cost and buy.
 
     The threshold is found as the daemon's slow controller would find it: so that the adaptive feeds together come to
-    the budget, as far as intervals, the servers' wishes and the policy's bounds allow.
+    the budget, as far as intervals, the servers' wishes and the policy's bounds allow. Without `listed` a sample of
+    the feeds tells the sums.
     """
-    chosen = _polled(histories)
-    span = min(_REPLAYED, _REPLAYED * (_MOST_POLLS / max(len(chosen) * budget * 7, 1)))
+    count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)
-    policy = replace(policy, threshold=_fitting_threshold(chosen, policy, span, now))
-    replays = [(history, _replay(history.feed, policy, span, now)) for history in chosen]
-    return _plan(budget, policy.threshold, replays, now)
-
-
-def _polled(histories: Iterable[FeedHistory]) -> list[FeedHistory]:
-    """Leave out what is not polled: disabled, gone, never answered."""
-    return [
-        one
-        for one in histories
-        if one.feed.enabled and one.feed.state.status is not FeedStatus.GONE and one.feed.state.succeeded_at
-    ]
+    policy = replace(policy, threshold=_fitting_threshold(histories, policy, now))
+    shown, polls = (histories, _LISTED_POLLS) if listed else (_sample(histories), _SAMPLE_POLLS)
+    return _plan(budget, policy.threshold, _replays(shown, policy, polls, now), now, count, listed=listed)
 
 
 # --- courses ----------------------------------------------------------------------------------------------------------
@@ -108,35 +117,48 @@ def _polled(histories: Iterable[FeedHistory]) -> list[FeedHistory]:
 
 def _remembered(history: FeedHistory, now: datetime) -> _Course:
     """What the history says; an entry was found by the first poll after its publication that had something new."""
-    polls = history.polls[::-1]
-    if not polls:
+    polls = history.polls
+    if polls.first_at is None:
         return _Course(timedelta(0), 0, 0, ())
-    found = [poll.at for poll in polls if poll.entries_new]
-    delays = []
-    for published in _telling(history.feed.state.stats.recent):
-        nth = bisect_left(found, published)
-        if published > polls[0].at and nth < len(found):
-            delays.append(found[nth] - published)
-    span = max(now - polls[0].at, timedelta(hours=1))
-    return _Course(span, len(polls), sum(poll.outcome == "new" for poll in polls), tuple(delays))
+    recent, delays = history.feed.state.stats.recent, []
+    for published in _telling(recent[bisect_right(recent, polls.first_at) :]):
+        nth = bisect_left(polls.found_at, published)
+        if nth < len(polls.found_at):
+            delays.append(polls.found_at[nth] - published)
+    span = max(now - polls.first_at, timedelta(hours=1))
+    return _Course(span, polls.count, polls.found, tuple(delays))
 
 
-def _replay(feed: Feed, policy: PollPolicy, span: timedelta, now: datetime) -> _Course:
-    """Poll the feed's remembered publications again, its rate and its server's wishes being as they are now."""
+def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
+    """Replay each feed for as long as all of them together make some `polls`, each at another time of the week."""
+    span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
+    return [
+        (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))
+        for number, history in enumerate(histories)
+    ]
+
+
+def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: datetime) -> _Course:
+    """Poll the feed's remembered publications again; its rhythm and its server's wishes are as they are now.
+
+    `place` says where in the week behind us, or in what is remembered of it, the replay lies: 0 at the beginning.
+    """
     recent = feed.state.stats.recent
-    start = now - span
+    earliest = now - _REPLAYED
     if len(recent) >= _FULL_MEMORY:
-        start = min(max(start, recent[0]), now - timedelta(hours=1))
-    telling = _telling(recent)
-    stats = feed.state.stats
-    state = replace(feed.state, cause=None, not_before=None)
+        earliest = min(max(earliest, recent[0]), now - timedelta(hours=1))
+    span = min(span, now - earliest)
+    start = earliest + (now - earliest - span) * place
+    telling, rhythm = _telling(recent), rhythm_of(feed.state.stats, now)
+    stats = replace(feed.state.stats, since=None)  # not as a newcomer
+    feed = replace(feed, state=replace(feed.state, cause=None, not_before=None, stats=stats))
     at, polls, found, random = start, 0, 0, Random(0)  # noqa: S311 - without jitter nothing is drawn
     delays: list[timedelta] = []
-    while at < now:
-        near = recent[bisect_left(recent, at - _BURST) : bisect_right(recent, at)]
-        state = replace(state, stats=replace(stats, since=None, at=at, recent=near))  # not as a newcomer
-        due_at = next_poll_at(replace(feed, state=state), now=at, policy=policy, random=random)
-        found += bisect_right(recent, due_at) > bisect_right(recent, at)
+    while at < start + span:
+        seen = bisect_right(recent, at)
+        then = replace(rhythm, known_at=at.timestamp(), recent=recent[bisect_left(recent, at - _BURST) : seen])
+        due_at = next_poll_at(feed, now=at, policy=policy, random=random, rhythm=then)
+        found += bisect_right(recent, due_at) > seen
         delays += [
             due_at - published for published in telling[bisect_right(telling, at) : bisect_right(telling, due_at)]
         ]
@@ -150,14 +172,17 @@ def _telling(recent: Sequence[datetime]) -> list[datetime]:
     return [at for at in recent if at.hour or at.minute or at.second]
 
 
-def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, span: timedelta, now: datetime) -> float:
+def _sample(histories: Sequence[FeedHistory]) -> Sequence[FeedHistory]:
+    return histories[:: -(-len(histories) // _SAMPLE) or 1]
+
+
+def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now: datetime) -> float:
     """Return the threshold with which a sample of the adaptive feeds comes to the budget: polls fall with its root."""
-    adaptive = [one.feed for one in histories if one.feed.interval is None]
-    sample = adaptive[:: max(len(adaptive) // _SAMPLE, 1)]
+    sample = _sample([one for one in histories if one.feed.interval is None])
     threshold = threshold_for(policy.budget)
     for _ in range(_ROUNDS if sample else 0):
-        courses = [_replay(feed, replace(policy, threshold=threshold), span, now) for feed in sample]
-        rate = sum(course.polls / (course.span / _DAY) for course in courses) / len(courses)
+        courses = _replays(sample, replace(policy, threshold=threshold), _SAMPLE_POLLS, now)
+        rate = sum(course.polls / (course.span / _DAY) for _, course in courses) / len(courses)
         if abs(rate / policy.budget - 1) < _ENOUGH:
             break
         threshold *= min(max((rate / policy.budget) ** 2, 0.05), 20.0)
@@ -168,29 +193,26 @@ def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, spa
 
 
 def _plan(
-    budget: float | None, threshold: float | None, courses: Sequence[tuple[FeedHistory, _Course]], now: datetime
+    budget: float | None, threshold: float | None, courses: _Courses, now: datetime, of: int, *, listed: bool
 ) -> Plan:
+    """Sum up the courses of some feeds for all `of` of them."""
     feeds = tuple(_feed_plan(history, course, now) for history, course in courses)
-    weighted = [
-        (delay, feed.entries / len(course.delays))
-        for feed, (_, course) in zip(feeds, courses, strict=True)
-        for delay in course.delays
-    ]
+    share = of / max(len(courses), 1)
+    weighted = [(delay, _DAY / course.span) for _, course in courses for delay in course.delays]
     return Plan(
         budget=budget,
         threshold=threshold,
-        feeds=feeds,
-        requests=sum(feed.requests for feed in feeds),
-        wire_bytes=sum(feed.wire_bytes for feed in feeds),
+        feeds=feeds if listed else (),
+        requests=share * sum(feed.requests for feed in feeds),
+        wire_bytes=share * sum(feed.wire_bytes for feed in feeds),
         delay_p50=_percentile(weighted, 0.5),
         delay_p95=_percentile(weighted, 0.95),
     )
 
 
 def _feed_plan(history: FeedHistory, course: _Course, now: datetime) -> FeedPlan:
-    feed, days = history.feed, course.span / _DAY
-    with_news, without = _bytes_a_poll(history.polls)
-    wire_bytes = course.found * with_news + (course.polls - course.found) * without
+    feed, polls, days = history.feed, history.polls, course.span / _DAY
+    wire_bytes = course.found * polls.bytes_found + (course.polls - course.found) * polls.bytes_else
     equal = [(delay, 1.0) for delay in course.delays]
     return FeedPlan(
         feed_id=feed.id,
@@ -201,17 +223,6 @@ def _feed_plan(history: FeedHistory, course: _Course, now: datetime) -> FeedPlan
         delay_p50=_percentile(equal, 0.5),
         delay_p95=_percentile(equal, 0.95),
     )
-
-
-def _bytes_a_poll(polls: Sequence[PollOutcome]) -> tuple[float, float]:
-    """Return the mean bytes of a poll that found something and of one that did not."""
-    news = [poll.wire_bytes for poll in polls if poll.outcome == "new"]
-    none = [poll.wire_bytes for poll in polls if poll.outcome != "new"]
-    return _mean(news or none), _mean(none)
-
-
-def _mean(values: Sequence[int]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def _percentile(weighted: Iterable[tuple[timedelta, float]], share: float) -> timedelta | None:

@@ -7,7 +7,8 @@ meanwhile, A(t) = integral of rate(s) * (t - s) ds from the last poll, reaches a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Final
@@ -147,6 +148,42 @@ def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
     return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How a feed publishes, as far as its memory tells; the mood of the moment comes on top."""
+
+    rate: float  # entries per day
+    hours: Sequence[float]  # how much busier than the mean each hour of the day is (UTC),
+    weekdays: Sequence[float]  # each day of the week, Monday first,
+    minutes: Sequence[float]  # and each five minutes of an hour
+    room: float  # entries that may come before the window is half new
+    observed: float  # seconds
+    known_at: float  # up to when the feed is known, in seconds since the epoch
+    recent: Sequence[datetime]  # the latest publication times, oldest first
+
+    def flow_at(self, time: float) -> float:
+        """Return the entries per second to expect at a time, in seconds since the epoch."""
+        hour, day = int(time // _HOUR) % 24, int((time + _MONDAY) // _DAY) % 7
+        return self.rate / _DAY * self.hours[hour] * self.weekdays[day]
+
+
+def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
+    """Return the rhythm that `stats` show at `now`."""
+    rate = _posterior_rate(stats, now, _CURIOSITY)
+    known = now.timestamp() if stats.at is None else stats.at.timestamp()
+    observed = _observed(stats)
+    return Rhythm(
+        rate=rate,
+        hours=_hour_factors(stats.hours, _seen(observed, known, _HOUR, 24)),
+        weekdays=_weekday_factors(stats.weekdays, _seen(observed, known + _MONDAY, _DAY, 7)),
+        minutes=_minute_factors(stats.minutes),
+        room=_GUARD * max(stats.window, _SMALLEST_WINDOW) / _haste(stats, rate, now),
+        observed=observed,
+        known_at=known,
+        recent=stats.recent,
+    )
+
+
 def adaptive_interval(stats: PublicationStats, threshold: float, longest: timedelta, now: datetime) -> timedelta:
     """Return how long to wait for news, at most `longest`.
 
@@ -154,24 +191,19 @@ def adaptive_interval(stats: PublicationStats, threshold: float, longest: timede
     day more than it has; a quiet feed is thus asked at least every few hours (docs/schedule.md). Earlier, when half of
     the feed's window is expected to be new.
     """
-    rate = _posterior_rate(stats, now, _CURIOSITY)
-    limit = threshold * rate / (rate + _FEED_WORTH)
-    room = _GUARD * max(stats.window, _SMALLEST_WINDOW) / _haste(stats, rate, now)
+    return interval_of(rhythm_of(stats, now), threshold, longest, now)
+
+
+def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datetime) -> timedelta:
+    """Return the same for a rhythm that is known already."""
+    limit = threshold * rhythm.rate / (rhythm.rate + _FEED_WORTH)
+    known, minutes, room = rhythm.known_at, rhythm.minutes, rhythm.room
+    mood = _activity(rhythm) - 1
     start = now.timestamp()
-    known = start if stats.at is None else stats.at.timestamp()
-    observed = _observed(stats)
-    hours = _hour_factors(stats.hours, _seen(observed, known, _HOUR, 24))
-    weekdays = _weekday_factors(stats.weekdays, _seen(observed, known + _MONDAY, _DAY, 7))
-    minutes = _minute_factors(stats.minutes)
-
-    def flow_at(time: float) -> float:
-        return rate / _DAY * hours[int(time // _HOUR) % 24] * weekdays[int((time + _MONDAY) // _DAY) % 7]
-
-    mood = _activity(stats, known, observed, flow_at) - 1
     time, end = start, start + longest.total_seconds()
     area = count = 0.0
     while time < end:
-        flow = flow_at(time) * (1 + mood * _fading(max(time - known, 0.0)))
+        flow = rhythm.flow_at(time) * (1 + mood * _fading(max(time - known, 0.0)))
         step = _HOUR - time % _HOUR
         if time - start < _FINE_SPAN:
             flow *= minutes[int(time // 300) % 12]
@@ -250,16 +282,16 @@ def _minute_factors(shares: Sequence[float]) -> list[float]:
     return [(12 * share + _MINUTE_PRIOR * usual) / total for share, usual in zip(shares, _CLOCK, strict=True)]
 
 
-def _activity(stats: PublicationStats, known: float, observed: float, flow_at: Callable[[float], float]) -> float:
+def _activity(rhythm: Rhythm) -> float:
     """Return how many times as many entries as expected came of late: what moves, moves on for a while.
 
-    Both are weighted by how long ago they were, at the last answer (`known`); `flow_at` are the entries per second.
+    Both are weighted by how long ago they were, at the last answer.
     """
-    span = min(observed, 4 * _ACTIVITY_SPAN)
-    if len(stats.recent) == _REMEMBERED:
-        span = min(span, known - stats.recent[0].timestamp())
+    known, recent, span = rhythm.known_at, rhythm.recent, min(rhythm.observed, 4 * _ACTIVITY_SPAN)
+    if len(recent) == _REMEMBERED:
+        span = min(span, known - recent[0].timestamp())
     came = 0.0
-    for at in reversed(stats.recent):
+    for at in reversed(recent):
         age = known - at.timestamp()
         if age > span:
             break
@@ -268,7 +300,7 @@ def _activity(stats: PublicationStats, known: float, observed: float, flow_at: C
     while end > known - span:
         begin = max(known - span, (math.ceil(end / _HOUR) - 1) * _HOUR)
         still = _fading(known - begin)
-        expected += flow_at(begin) * _ACTIVITY_SPAN * (left - still)
+        expected += rhythm.flow_at(begin) * _ACTIVITY_SPAN * (left - still)
         end, left = begin, still
     return (came + _ACTIVITY_PRIOR) / (expected + _ACTIVITY_PRIOR)
 

@@ -26,6 +26,7 @@ from aggregator.ports.readings import (
     FeedSigns,
     FoundPage,
     Gap,
+    PollSums,
     Position,
     Revision,
     SyncReport,
@@ -56,7 +57,7 @@ from aggregator.store.lifecycle import copying, scrubbing
 from aggregator.store.lifecycle.copying import copy_store
 from aggregator.store.lifecycle.opening import open_database, upgrade
 from aggregator.store.lifecycle.process_lock import ProcessLock, file_lock
-from aggregator.store.polls import history, matching
+from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
 from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, hosts, page_parts, pages
 from aggregator.store.reports import activity, statistics, trace
@@ -323,6 +324,9 @@ class SqlStore(Store):
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
         return self._db.read(lambda tx: decisions.list_decisions(tx, urls, keys))
+
+    def poll_histories(self, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
+        return self._db.read(lambda tx: sums.poll_histories(tx, limit))
 
     def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
         return self._db.read(lambda tx: history.list_polls(tx, feed_id))

@@ -84,11 +84,18 @@ def _feed(row: Row[Any]) -> Feed:
 
 _all_feeds: Final = _feeds.order_by(feeds.c.id)
 _enabled_feeds: Final = _all_feeds.where(feeds.c.enabled)
+_with_id: Final = _feeds.where(any_of(feeds.c.id))
 
 
 def list_feeds(tx: Transaction, enabled_only: bool) -> tuple[Feed, ...]:
     """Return the feeds in the order in which they were added."""
     return tuple(_feed(row) for row in tx.all(_enabled_feeds if enabled_only else _all_feeds))
+
+
+def feeds_of(tx: Transaction, ids: Sequence[FeedId]) -> tuple[Feed, ...]:
+    """Return the feeds of these ids, in that order; what is not there is left out."""
+    rows = {row.id: row for row in tx.all_of(_with_id, ids)}
+    return tuple(_feed(rows[feed_id]) for feed_id in ids if feed_id in rows)
 
 
 # --- what is due ------------------------------------------------------------------------------------------------------
@@ -103,7 +110,6 @@ _due_ids: Final = (
     .where(feeds.c.host_id == bindparam("host"), feeds.c.due_at <= bindparam("at"), feeds.c.enabled)
     .order_by(feeds.c.due_at, feeds.c.id)
 )
-_by_id: Final = _feeds.where(any_of(feeds.c.id)).order_by(feeds.c.due_at, feeds.c.id)
 
 
 def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | None, limit: int) -> tuple[Feed, ...]:
@@ -113,7 +119,7 @@ def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | Non
         return tuple(_feed(row) for row in rows)
     due = (row.id for row in tx.all(_due_ids, {"host": claim.host_id, "at": at}))
     wanted = [feed_id for feed_id in due if feed_id in scope.feeds][:limit]
-    return tuple(_feed(row) for row in tx.all_of(_by_id, wanted))
+    return feeds_of(tx, wanted)
 
 
 _make_due: Final = (

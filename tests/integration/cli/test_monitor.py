@@ -20,13 +20,16 @@ from click.testing import CliRunner, Result
 
 from aggregator.cli import cli
 from aggregator.cli.framework import Options
+from aggregator.cli.monitor import print_plans
 from aggregator.errors import AggregatorError
 from aggregator.identity.evidence import Edge
 from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind
 from aggregator.models.pages import PageFailed
+from aggregator.schedule.plan import measured
 from aggregator.store import SqlStore, open_store
+from tests.support.command import call
 from tests.support.stores import (
     START,
     URL,
@@ -178,7 +181,22 @@ def test_the_plan_as_records(run: Run, store: SqlStore) -> None:
     found = rows(run("plan", "--budget", "6", "--json"))
     assert [(row["budget"], row["feed"]) for row in found] == [(None, None), (None, A), (6.0, None), (6.0, A)]
     assert 0 < found[2]["requests_per_day"] <= 7
+    assert found[0]["feeds"] == 1
     run("plan", "--budget", "0", status=2)
+
+
+def test_the_plan_shows_how_far_it_is_on_a_terminal(config: Path, store: SqlStore) -> None:
+    polled_feed(store)
+    assert "plans" in call("plan", "--config", config, terminal="err").err
+    assert call("plan", "--config", config).err == ""
+
+
+def test_the_plan_says_where_a_sample_stands_for_all(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = measured((), START)
+    print_plans([plan], plan, sampled=5000, of=300_000)
+    assert capsys.readouterr().out.startswith("A sample of 5000 feeds, drawn at random, stands for 300000;")
+    print_plans([plan], plan, sampled=5000, of=5000)
+    assert capsys.readouterr().out.startswith("now\t")
 
 
 # --- why --------------------------------------------------------------------------------------------------------------

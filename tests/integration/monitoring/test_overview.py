@@ -12,6 +12,7 @@ from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import PageFailed
 from aggregator.monitoring.health import Kind
 from aggregator.monitoring.overview import finding_record, histories, overview, survey, title_of
+from aggregator.ports.readings import PollSums
 from aggregator.ports.store_records import PollOutcome
 from aggregator.store import SqlStore
 from tests.support.stores import (
@@ -181,10 +182,33 @@ def test_broken_feeds_come_first(store: SqlStore) -> None:
     assert title_of(seen.unwell[0].feed) == B
 
 
-def test_histories_are_those_of_all_feeds(store: SqlStore) -> None:
-    feed, _ = subscribe(store, A, B)
-    poll(store, feed)
-    assert [(one.feed.url, len(one.polls)) for one in histories(store)] == [(A, 1), (B, 0)]
+def test_histories_are_those_of_feeds_that_are_polled(store: SqlStore, clock: StandingClock) -> None:
+    """Not of one that never answered, is gone, or is paused; of more feeds than asked for they are a sample."""
+    answered = [f"http://{name}.example/feed" for name in "abcdefg"]
+    feeds = subscribe(store, *answered, "http://new.example/feed")
+    for number, feed in enumerate(feeds[:7]):
+        for seen in ((), (sighting(number),)):
+            clock.pass_(timedelta(minutes=30))
+            record = poll_record(feed, *seen, at=store.now())
+            status = FeedStatus.GONE if number == 6 else FeedStatus.OK
+            state = replace(record.state, succeeded_at=store.now(), status=status)
+            assert store.record_poll(claim(store, feed.host), replace(record, state=state))
+    subscribe(store, *answered[1:], config_hash="without the first", at=store.now())
+    count, known = histories(store)
+    assert (count, [one.feed.url for one in known]) == (5, answered[1:6])
+    at = START + timedelta(hours=2)
+    assert known[0].polls == PollSums(
+        first_at=at - timedelta(minutes=30),
+        count=2,
+        found=1,
+        bytes_found=1000.0,
+        bytes_else=1000.0,
+        found_at=(at,),
+    )
+    count, some = histories(store, 2)
+    assert (count, len(some)) == (5, 2)
+    assert set(some) < set(known)
+    assert histories(store, 2) == (count, some)
 
 
 # --- traces -----------------------------------------------------------------------------------------------------------

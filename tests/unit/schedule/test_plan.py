@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import FeedId
-from aggregator.ports.store_records import PollOutcome
+from aggregator.ports.readings import PollSums
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.schedule.plan import FeedHistory, Plan, measured, planned
 from aggregator.schedule.publication_rate import update_stats
@@ -50,23 +50,17 @@ def published(*ago: timedelta) -> PublicationStats:
     return update_stats(PublicationStats(), times, window=20, polled_at=None, now=NOW)
 
 
-def poll(ago: timedelta, *, new: int = 0, wire_bytes: int = 0, failed: bool = False) -> PollOutcome:
-    return PollOutcome(
-        at=NOW - ago,
-        outcome="failed" if failed else "new" if new else "unchanged",
-        status=None,
-        cause=Cause.TIMEOUT if failed else None,
-        detail="",
-        elapsed=timedelta(0),
-        wire_bytes=wire_bytes,
-        entries_new=new,
-    )
-
-
-def every(span: timedelta, *, days: int = 1, news: tuple[int, ...] = ()) -> tuple[PollOutcome, ...]:
-    """Polls a `span` apart, newest first; those numbered in `news`, counted from the newest, found something."""
+def every(span: timedelta, *, days: int = 1, news: tuple[int, ...] = ()) -> PollSums:
+    """Polls a `span` apart; those numbered in `news`, counted from the newest, found something."""
     count = int(days * DAY / span)
-    return tuple(poll(n * span, new=int(n in news), wire_bytes=1000 if n in news else 100) for n in range(1, count + 1))
+    return PollSums(
+        first_at=NOW - count * span,
+        count=count,
+        found=len(news),
+        bytes_found=1000 if news else 100,
+        bytes_else=100,
+        found_at=tuple(NOW - n * span for n in sorted(news, reverse=True)),
+    )
 
 
 # --- now --------------------------------------------------------------------------------------------------------------
@@ -101,17 +95,13 @@ def test_a_bare_day_tells_no_delay() -> None:
 
 
 def test_a_feed_without_history_costs_nothing_yet() -> None:
-    (feed,) = measured([FeedHistory(feed=a_feed(), polls=())], NOW).feeds
+    (feed,) = measured([FeedHistory(feed=a_feed(), polls=PollSums())], NOW).feeds
     assert (feed.requests, feed.wire_bytes, feed.delay_p50) == (0, 0, None)
 
 
-@pytest.mark.parametrize(
-    "feed", [a_feed(enabled=False), a_feed(status=FeedStatus.GONE), a_feed(status=FeedStatus.NEW, succeeded_at=None)]
-)
-def test_what_is_not_polled_is_left_out(feed: Feed) -> None:
-    histories = [FeedHistory(feed=feed, polls=(poll(HOUR),))]
-    assert measured(histories, NOW).feeds == ()
-    assert planned(histories, budget=24, policy=POLICY, now=NOW) == Plan(
+def test_nothing_is_planned_where_nothing_is_polled() -> None:
+    assert measured((), NOW).feeds == ()
+    assert planned((), budget=24, policy=POLICY, now=NOW) == Plan(
         budget=24,
         threshold=pytest.approx(POLICY.threshold),
         feeds=(),
@@ -120,6 +110,25 @@ def test_what_is_not_polled_is_left_out(feed: Feed) -> None:
         delay_p50=None,
         delay_p95=None,
     )
+
+
+def test_a_sample_stands_for_all() -> None:
+    """The sums are those of all feeds, the delays those of the sample."""
+    one, ten = (measured(CROWD, NOW, of=count) for count in (len(CROWD), 10 * len(CROWD)))
+    assert (ten.requests, ten.wire_bytes) == pytest.approx((10 * one.requests, 10 * one.wire_bytes))
+    assert (ten.feeds, ten.delay_p50) == (one.feeds, one.delay_p50)
+    sums = planned(CROWD, budget=24, policy=POLICY, now=NOW, of=10 * len(CROWD), listed=False)
+    assert sums.feeds == ()
+    assert sums.requests == pytest.approx(240 * len(CROWD), rel=0.1)
+
+
+def test_many_feeds_cost_as_many_polls_as_few() -> None:
+    """Each of many feeds is replayed for a shorter time; together they come to the same budget."""
+    many = [lively(n, rate, seed) for seed in range(60) for n, rate in enumerate((0.5, 2, 5, 10, 20), start=1)]
+    plan = planned(many, budget=24, policy=POLICY, now=NOW)
+    assert plan.requests == pytest.approx(24 * len(many), rel=0.1)
+    sums = planned(many, budget=24, policy=POLICY, now=NOW, listed=False)
+    assert sums.requests == pytest.approx(plan.requests, rel=0.15)
 
 
 # --- budgets ----------------------------------------------------------------------------------------------------------
@@ -159,7 +168,7 @@ def test_a_busy_feed_gets_more_of_the_budget() -> None:
 
 
 def test_a_fixed_interval_is_kept_at_any_budget() -> None:
-    fixed = FeedHistory(feed=a_feed(1, interval=30 * MINUTE, stats=published(HOUR)), polls=())
+    fixed = FeedHistory(feed=a_feed(1, interval=30 * MINUTE, stats=published(HOUR)), polls=PollSums())
     for budget in (6, 48):
         (feed,) = planned([fixed], budget=budget, policy=POLICY, now=NOW).feeds
         assert feed.requests == pytest.approx(48)
