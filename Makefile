@@ -52,7 +52,7 @@ test-unit: $(STAMP)  ## the pure functions, for the edit loop
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS)
 
 # What does no I/O, and what every request obeys: each branch is measured.
-CORE := models/* identity/* feeds/* extraction/* schedule/* text/* http/robots.py urls.py errors.py
+CORE := models/* identity/* filters/* feeds/* extraction/* schedule/* text/* http/robots.py urls.py errors.py
 empty :=
 space := $(empty) $(empty)
 comma := ,

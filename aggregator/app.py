@@ -20,6 +20,7 @@ from aggregator.config.settings import Config
 from aggregator.config.wiring import (
     Rules,
     fetch_limits,
+    filters_of,
     lack_of_room,
     load_rules,
     outputs_of,
@@ -186,6 +187,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
     store = open_store(config.storage.url, clock)
     try:
         sync_feeds(store, config)
+        store.use_filters(filters_of(config))
         raw_store = FileRawStore(raw_folder(config), clock)
         fetcher = HttpFetcher(fetch_limits(config), clock, rules=request_rules(config, os.environ))
         poster = HttpPoster(fetch_limits(config), clock)
@@ -238,6 +240,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
         logger.error("rule refused; the rules in force stay", extra={"reason": fault})
     rules = app.rules if rules.faults else rules
     report = sync_feeds(app.store, config)
+    app.store.use_filters(filters_of(config))
     keys, fetcher = request_rules(config, os.environ), app.fetcher
     if config.http != app.config.http or keys != fetcher.rules:
         fetcher = HttpFetcher(fetch_limits(config), app.clock, rules=keys)

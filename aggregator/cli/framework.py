@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "export": ("export", "Write a dataset: JSON lines, texts, Parquet or WARC."),
         "why": ("monitor", "Show everything decided about an address."),
         "reextract": ("reextract", "Extract again from the raw pages that are kept."),
+        "filter": ("reextract", "Apply changed filters to what is stored."),
         "forget": ("reextract", "Erase an article or a host, for good."),
     },
     "Without a store": {

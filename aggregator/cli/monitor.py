@@ -292,7 +292,7 @@ def _page_lines(trace: Trace) -> Iterator[str]:
 def _article_lines(trace: Trace) -> Iterator[str]:
     for one in trace.articles:
         merged = f", merged into {one.merged_into}" if one.merged_into is not None else ""
-        merged += ", withdrawn: a wall" if one.is_withdrawn else ""
+        merged += ", withdrawn: a wall" if one.is_withdrawn else ", skipped by a filter" if one.is_skipped else ""
         like = f", nearly the same as {one.near_duplicate_of}" if one.near_duplicate_of is not None else ""
         gone = f", forgotten {_spell(one.forgotten_at)}" if one.forgotten_at is not None else ""
         yield f"{one.id} {one.url} ({one.key}), revision {one.revision}{merged}{like}{gone}"

@@ -1,9 +1,11 @@
-"""Commands that change what is stored already: reextract, forget."""
+"""Commands that change what is stored already: reextract, filter, forget."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,13 @@ from aggregator.cli.articles import open_store_of
 from aggregator.cli.framework import cli, load, number, print_json, printable, say
 from aggregator.cli.progress import counted
 from aggregator.errors import ConfigError
+from aggregator.redaction import mask_password
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
     from aggregator.extraction.reextract import Difference
     from aggregator.models.ids import Key
+    from aggregator.ports.readings import FilterChange
     from aggregator.store import SqlStore
 
 _PUBLISH_WAIT = timedelta(seconds=60)
@@ -100,6 +104,44 @@ def _line(difference: Difference) -> str:
     if difference.failed is not None:
         return f"{name}  {difference.url}  gives nothing now: {difference.failed.cause}: {difference.failed.detail}"
     return f"{name}  {difference.url}  {', '.join(difference.fields)}  (body {difference.similarity:.0%} alike)"
+
+
+@cli.command("filter", examples=("aggregator filter --dry-run", "aggregator filter"))
+@click.option("--dry-run", is_flag=True, help="Only say what would go and what would come back.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each page that changes.")
+@click.pass_context
+def filter_stored(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Apply changed filters to what is stored.
+
+    Asks no server. An article that is skipped leaves the corpus and the outputs; its text is kept, and comes back when
+    the rule goes. An entry without a text is fetched by the next run once it comes back.
+    """
+    from aggregator.config.wiring import filters_of
+
+    config = load(ctx)
+    counts: Counter[tuple[bool, bool]] = Counter()
+    with open_store_of(config, readonly=dry_run) as store:
+        for change in counted(store.apply_filters(filters_of(config), dry_run=dry_run), "pages that change"):
+            counts[change.is_skipped, change.article_id is not None] += 1
+            if as_json:
+                print_json(asdict(change))
+            else:
+                print(printable(mask_password(_filter_line(change))))
+        if not dry_run:
+            publish_now(config, store)
+    if not as_json:
+        verbs = ("would go", "would come back") if dry_run else ("went", "came back")
+        print("; ".join(_filter_sum(counts, verb, is_skipped=verb == verbs[0]) for verb in verbs))
+
+
+def _filter_sum(counts: Counter[tuple[bool, bool]], verb: str, *, is_skipped: bool) -> str:
+    texts, entries = counts[is_skipped, True], counts[is_skipped, False]
+    return f"{number(texts, 'article')} and {number(entries, 'entry', 'entries')} {verb}"
+
+
+def _filter_line(change: FilterChange) -> str:
+    by = f"  by {change.rule} ({change.place})" if change.rule else ""
+    return f"{'goes' if change.is_skipped else 'comes back'}  {change.url}  {change.title!r}{by}"
 
 
 @cli.command(

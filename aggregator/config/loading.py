@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from aggregator.config.files import FEEDS_FILE, read_text
+from aggregator.config.filter_rules import FilterRule
 from aggregator.config.request_keys import request_rules
 from aggregator.config.secrets import read_secret
 from aggregator.config.settings import NAMED_TABLES, SECTIONS, TABLE_LISTS, Config, FeedSettings, same_address
@@ -237,13 +238,33 @@ def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, .
     if error["type"] == "missing":
         return f'{where}: is missing; write {loc[-1]} = "https://example.com/feed.xml"'
     shown = "***" if _SECRET_KEYS & set(map(str, loc)) else _shorten(mask(quote(error["input"])))
+    if _is_in_rule(loc):
+        file, colon, rest = where.rpartition(": ")
+        where = f"{file}{colon}{_line_of(error['input'], Path(file))}{rest}"
     return f"{where}: {shown} {_remedy(error, loc)}"
+
+
+def _is_in_rule(loc: tuple[str | int, ...]) -> bool:
+    """Tell whether a place lies in a rule of `keep` or `skip`."""
+    return bool({"keep", "skip"} & set(map(str, loc[:-1])))
+
+
+def _line_of(value: object, path: Path) -> str:
+    """Return `line 12: ` for the first line of a file that has a text as TOML spells it; "": none has."""
+    if not isinstance(value, str) or not path.is_file():
+        return ""
+    spelled = (f"'{value}'", quote(value), json.dumps(value))
+    lines = enumerate(read_text(path).split("\n"), start=1)
+    found = (n for n, line in lines if not line.lstrip().startswith("#") and any(one in line for one in spelled))
+    return next((f"line {number}: " for number in found), "")
 
 
 def _unknown_key(loc: tuple[str | int, ...]) -> str:
     if len(loc) == 1:
         return f"no such section; did you mean [{_nearest(str(loc[0]), _keys())}]?"
     section, key = str(loc[0]), str(loc[-1])
+    if _is_in_rule(loc):
+        return f'no such field of a rule; did you mean "{_nearest(key, FilterRule.model_fields)}"?'
     homes = [f"[{other}]" for other, keys in _keys().items() if key in keys]
     if homes:
         return f"no such key in this section; it belongs to {' or '.join(homes)}"
@@ -262,6 +283,10 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
             return "is not a whole number; write one without quotes, such as 4"
         case "bool_type":
             return "is neither true nor false; write true or false, without quotes"
+        case "tuple_type" if loc[-1] in ("keep", "skip"):
+            return 'is not a list of rules; write [{ title = "words" }]'
+        case "model_type" if _is_in_rule(loc):
+            return 'is not a rule; write { title = "words" }'
         case "tuple_type":
             return 'is not a list; write ["…", "…"]'
         case "dict_type":

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from aggregator.config.filter_rules import FilterRule, FilterSettings
 from aggregator.config.request_settings import HostSettings, RequestSettings
 from aggregator.config.values import (
     Budget,
@@ -197,6 +198,10 @@ class _SubscriptionSettings(Section):
     """false keeps what the feed carries and fetches no pages."""
     enabled: StrictBool = True
     """false pauses the feed and keeps what it has."""
+    keep: tuple[FilterRule, ...] = ()
+    """Only entries of this feed that one of these rules fits are kept; [] keeps all."""
+    skip: tuple[FilterRule, ...] = ()
+    """Entries of this feed that one of these rules fits are skipped."""
 
 
 class FeedSettings(RequestSettings, _SubscriptionSettings):
@@ -248,6 +253,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "polling": PollingSettings,
     "extraction": ExtractionSettings,
     "web": WebSettings,
+    "filter": FilterSettings,
     "hosts": HostSettings,
     "outputs": OutputSettings,
     "feeds": FeedSettings,
@@ -262,6 +268,7 @@ class Config(Section):
     polling: PollingSettings = Field(default_factory=PollingSettings)
     extraction: ExtractionSettings = Field(default_factory=ExtractionSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    filter: FilterSettings = Field(default_factory=FilterSettings)
     hosts: dict[HostName, HostSettings] = Field(default_factory=dict)
     outputs: tuple[OutputSettings, ...] = ()
     feeds: tuple[FeedSettings, ...] = ()

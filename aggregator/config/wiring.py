@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregator import DISTRIBUTION, __version__
+from aggregator.redaction import mask
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config, OutputSettings
     from aggregator.errors import RuleError
     from aggregator.extraction.page_rules import PageRules
     from aggregator.extraction.site_config import SiteConfigs
+    from aggregator.filters.decide import Filters
     from aggregator.http.fetch import FetchLimits
     from aggregator.identity.publisher_rules import Publishers
     from aggregator.ports.protocols import Clock, Poster, Sink
@@ -130,6 +132,20 @@ def selector_faults_of(rules: Rules) -> tuple[str, ...]:
     named: list[tuple[str, PageRules]] = [(rule.name, rule) for rule in rules.publishers.rules]
     named += rules.site_configs.by_host.items()
     return tuple(f"{name}: {fault}" for name, rule in named for fault in selector_faults(rule))
+
+
+def filters_of(config: Config) -> Filters:
+    """Return the rules of `[filter]` and those of each feed."""
+    from aggregator.config.filter_rules import rule_set
+    from aggregator.filters.decide import Filters
+
+    everywhere = rule_set(config.filter.keep, config.filter.skip, f"{config.path.name}: filter.")
+    by_feed = {feed.url: rule_set(feed.keep, feed.skip, f"feed {mask(feed.url)}: ") for feed in config.feeds}
+    of_feeds = {url: rules for url, rules in by_feed.items() if rules is not None}
+    if everywhere is None and not of_feeds:
+        return Filters()
+    digest = hashlib.blake2b(repr((everywhere, sorted(of_feeds.items()))).encode(), digest_size=16).hexdigest()
+    return Filters(everywhere=everywhere, of_feeds=of_feeds, digest=digest)
 
 
 def sinks_of(config: Config) -> tuple[Sink, ...]:

@@ -177,7 +177,9 @@ class LocalEngine:
             feeds_waiting=len(scope.feeds),
             entries_seen=totals["entries_seen"],
             entries_new=totals["entries_new"],
-            pages_collected=sum(totals[f"articles_{kind}"] for kind in ("new", "updated", "unchanged", "duplicate")),
+            pages_collected=sum(
+                totals[f"articles_{kind}"] for kind in ("new", "updated", "unchanged", "duplicate", "skipped")
+            ),
             pages_waiting=self.visits.context.store.counts().pages_due,
             pages_failed=totals["pages_failed"] + totals["articles_failed"],
             articles_new=totals["articles_new"],

@@ -12,6 +12,7 @@ from typing import Any, Final
 import re2
 
 MAX_PATTERN_LENGTH: Final = 300
+MAX_SEARCH_LENGTH: Final = 2000  # a list of names is long
 _CONSTRUCTS: Final = {
     "invalid perl operator: (?=": "a look-ahead",
     "invalid perl operator: (?!": "a look-ahead",
@@ -28,7 +29,7 @@ _CONSTRUCTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern that fits the whole text. It is sent to other processes as its text."""
+    """A pattern, of a whole text or of a part of it. It is sent to other processes as its text."""
 
     text: str
 
@@ -41,6 +42,27 @@ class Pattern:
         """Return what the named groups match, None where the pattern does not fit."""
         found = _compiled(self.text).fullmatch(text)
         return None if found is None else found.groupdict()
+
+    def is_in(self, text: str) -> bool:
+        """Return whether the pattern fits somewhere in the text."""
+        return _compiled(self.text).search(text) is not None
+
+
+def compile_search(text: str) -> Pattern:
+    r"""Return a pattern that may fit anywhere in a text.
+
+    >>> compile_search(r"\bsport\b").is_in("all sport today")
+    True
+
+    Raises:
+        ValueError: it is no regular expression, or needs what RE2 cannot do; the text says which.
+    """
+    if not text:
+        raise ValueError("is empty, so it would fit everything")
+    if len(text) > MAX_SEARCH_LENGTH:
+        raise ValueError(f"has {len(text)} characters; {MAX_SEARCH_LENGTH} are the most")
+    _check(text)
+    return Pattern(text)
 
 
 def compile_pattern(text: str) -> Pattern:
@@ -58,11 +80,15 @@ def compile_pattern(text: str) -> Pattern:
         raise ValueError('is not anchored; begin it with "^"')
     if not text.endswith("$"):
         raise ValueError('is not anchored; end it with "$"')
+    _check(text)
+    return Pattern(text)
+
+
+def _check(text: str) -> None:
     try:
         _compiled(text)
     except re2.error as error:
         raise ValueError(_explain(error.args[0])) from error
-    return Pattern(text)
 
 
 @lru_cache(maxsize=4096)

@@ -37,6 +37,18 @@ class SyncReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterChange:
+    """What changed filters mean for a page and its article: it is skipped from now on, or it comes back."""
+
+    url: str
+    title: str
+    article_id: ArticleId | None  # None: there is no text yet
+    is_skipped: bool
+    rule: str  # "" if no rule had to fit
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A numbered change; `article` is its state as read now, None for a tombstone."""
 
@@ -216,6 +228,7 @@ class TracedArticle:
     near_duplicate_of: ArticleId | None
     forgotten_at: datetime | None
     is_withdrawn: bool = False  # it was a wall
+    is_skipped: bool = False  # by a filter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

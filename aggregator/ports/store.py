@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from aggregator.filters.decide import Filters
 from aggregator.identity.evidence import Edge
 from aggregator.models.articles import Article
 from aggregator.models.feeds import Feed, Subscription
@@ -24,6 +25,7 @@ from aggregator.ports.readings import (
     Change,
     Counts,
     FeedSigns,
+    FilterChange,
     FoundPage,
     Gap,
     PollSums,
@@ -329,6 +331,14 @@ class Corpus(Protocol):
 
     def search_walls(self) -> bool:
         """Look through some articles of an earlier version for walls; call it again until it says True."""
+        ...
+
+    def use_filters(self, filters: Filters) -> None:
+        """Decide by these rules from now on. What waits or was skipped is decided again if the rules are others."""
+        ...
+
+    def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
+        """Apply the rules to all that is stored; yield what goes and what comes back."""
         ...
 
     def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:

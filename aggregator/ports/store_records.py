@@ -97,7 +97,7 @@ class ArticleRecorded:
     """What became of an `ArticleRecord`."""
 
     article_id: ArticleId
-    kind: Literal["new", "updated", "unchanged", "duplicate", "wall"]  # "wall": the page failed
+    kind: Literal["new", "updated", "unchanged", "duplicate", "wall", "skipped"]  # "wall": the page failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from aggregator.errors import LeaseLostError
+from aggregator.filters.decide import NO_FILTERS, Filters
 from aggregator.identity.evidence import Edge
 from aggregator.models.articles import Article
 from aggregator.models.feeds import Feed, Subscription
@@ -24,6 +25,7 @@ from aggregator.ports.readings import (
     Change,
     Counts,
     FeedSigns,
+    FilterChange,
     FoundPage,
     Gap,
     PollSums,
@@ -46,7 +48,7 @@ from aggregator.ports.store_records import (
     PollRecorded,
     Sighting,
 )
-from aggregator.store.articles import changes, erasure, latest, reading, reextract, rekey, wall_search
+from aggregator.store.articles import changes, erasure, filtering, latest, reading, reextract, rekey, wall_search
 from aggregator.store.articles.record import record_articles
 from aggregator.store.articles.rows import draft_of
 from aggregator.store.db import properties
@@ -89,6 +91,7 @@ class SqlStore(Store):
         self._lock = lock
         self._clock = clock
         self._closing = threading.Lock()
+        self._filters = NO_FILTERS
 
     def now(self) -> datetime:
         return self._db.now()
@@ -99,8 +102,6 @@ class SqlStore(Store):
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
-
-    # --- small facts --------------------------------------------------------------------------------------------------
 
     def read_fact(self, name: str) -> str | None:
         return self._db.read(lambda tx: properties.read_property(tx, name))
@@ -217,7 +218,7 @@ class SqlStore(Store):
         if history.is_bare(claim, record):
             return self._db.write_each(history.record_bare_polls, (claim, record))
         try:
-            return self._db.write_each(record_polls, matching.poll_draft(claim, record))
+            return self._db.write_each(record_polls, matching.poll_draft(claim, record, self._filters))
         except LeaseLostError:
             return None
 
@@ -269,7 +270,7 @@ class SqlStore(Store):
 
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         drafts = [draft_of(outcome.record) for outcome in outcomes]
-        return self._db.write(lambda tx: record_articles(tx, outcomes, drafts))
+        return self._db.write(lambda tx: record_articles(tx, outcomes, drafts, self._filters))
 
     def record_next_page(self, page: FetchedPage, next_page: NextPage) -> HostId | None:
         return self._db.write(lambda tx: page_parts.record_next_page(tx, page, next_page))
@@ -369,6 +370,13 @@ class SqlStore(Store):
         return self._db.read(lambda tx: changes.is_published(tx, article_id, day, number))
 
     # --- upkeep -------------------------------------------------------------------------------------------------------
+
+    def use_filters(self, filters: Filters) -> None:
+        self._filters = filters
+        filtering.decide_waiting(self._db, filters)
+
+    def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
+        return filtering.apply_to_all(self._db, filters, dry_run=dry_run)
 
     def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         return self._db.write(lambda tx: erasure.forget(tx, keys, hosts), durable=True)

@@ -158,6 +158,7 @@ class World:
     http: dict[str, Any] = field(default_factory=dict)
     polling: dict[str, Any] = field(default_factory=dict)
     extraction: dict[str, Any] = field(default_factory=dict)
+    filter: dict[str, Any] = field(default_factory=dict)
     hours: float = 0.0
     articles: list[Article] = field(default_factory=list)
     listed: dict[str, Feed] = field(default_factory=dict)
@@ -184,6 +185,7 @@ class World:
             "polling": self.polling,
             "extraction": {"workers": 1, **self.extraction},
             "web": {"listen": ""},
+            "filter": self.filter,
             "feeds": [{key: value for key, value in feed.items() if value is not None} for feed in self.feeds],
         }
         text = tomlkit.dumps(document)

@@ -20,7 +20,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Dialect, Insert, insert, translated
 from aggregator.store.db.properties import EPOCH, read_property
 from aggregator.store.db.schema import articles, changes, days, deliveries
-from aggregator.store.identity.partition import WITHDRAWN
+from aggregator.store.identity.partition import SKIPPED, WITHDRAWN
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ _after: Final = (
         changes.c.change_seq,
         changes.c.kind,
         changes.c.article_id,
-        func.nullif(articles.c.merged_into, WITHDRAWN).label("merged_into"),
+        func.nullif(func.nullif(articles.c.merged_into, WITHDRAWN), SKIPPED).label("merged_into"),
         articles.c.day,
         articles.c.number,
     )

@@ -26,7 +26,7 @@ from aggregator.store.db.schema import (
     raw_responses,
     revisions,
 )
-from aggregator.store.identity.partition import resolve
+from aggregator.store.identity.partition import SKIPPED, resolve
 from aggregator.urls import host_of, registrable_domain
 
 # --- which ------------------------------------------------------------------------------------------------------------
@@ -40,7 +40,9 @@ _groups: Final = select(*_columns).where(
 )
 _of_site: Final = select(*_columns).where(articles.c.site == bindparam("named"))
 _older: Final = select(*_columns).where(
-    articles.c.first_seen < bindparam("before"), articles.c.forgotten_at.is_(None), articles.c.merged_into.is_(None)
+    articles.c.first_seen < bindparam("before"),
+    articles.c.forgotten_at.is_(None),
+    or_(articles.c.merged_into.is_(None), articles.c.merged_into == SKIPPED),
 )
 _host_names: Final = select(hosts.c.id, hosts.c.name)
 _pages_of_keys: Final = select(pages.c.id).where(any_of(pages.c.key_hash))

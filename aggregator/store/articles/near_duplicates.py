@@ -23,6 +23,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_sample
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles, fingerprints
+from aggregator.store.identity.partition import SKIPPED
 
 _KEPT: Final = MAX_DOCUMENTS + 2  # rows of one hash: enough to know it for boilerplate
 _ENOUGH: Final = int(MAX_DOCUMENTS / MAX_SITE_SHARE) + 1  # articles of a site, beyond which its share cannot matter
@@ -31,7 +32,11 @@ _holders: Final = select(fingerprints.c.hash, fingerprints.c.article_n).where(an
 _sites: Final = select(articles.c.n, articles.c.site).where(any_of(articles.c.n), articles.c.merged_into.is_(None))
 _site_size: Final = select(func.count()).select_from(
     select(articles.c.n)
-    .where(articles.c.site == bindparam("of_site"), articles.c.n <= bindparam("up_to"))
+    .where(
+        articles.c.site == bindparam("of_site"),
+        articles.c.n <= bindparam("up_to"),
+        articles.c.merged_into.is_distinct_from(SKIPPED),
+    )
     .limit(_ENOUGH)
     .subquery()
 )

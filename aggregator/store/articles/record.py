@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Row, bindparam, case, select, update
 
+from aggregator.filters.decide import NO_FILTERS, Filters
 from aggregator.identity.identify import article_id, key_hash
 from aggregator.identity.same_text import is_long_enough
 from aggregator.models.ids import ArticleId, HostId, Key, PageId
@@ -16,6 +17,7 @@ from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import insert_unconnected
 from aggregator.store.articles.erasure import erase_page
+from aggregator.store.articles.filtering import filter_recorded
 from aggregator.store.articles.rows import (
     PAGE_COLUMNS,
     ArticleDraft,
@@ -33,7 +35,7 @@ from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import FETCHED, articles, pages
 from aggregator.store.identity.decisions import Said, record_all_decisions
-from aggregator.store.identity.partition import WITHDRAWN, note_edges, note_urls, point, repartition
+from aggregator.store.identity.partition import SKIPPED, WITHDRAWN, note_edges, note_urls, point, repartition
 from aggregator.store.identity.same_text import edges_of_text
 from aggregator.store.identity.wordpress import learn_blog, note_short_links
 from aggregator.store.queue.hosts import lower_pages_due
@@ -76,7 +78,7 @@ class _Saved:
 
 
 def record_articles(
-    tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft]
+    tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft], filters: Filters = NO_FILTERS
 ) -> tuple[ArticleRecorded | None, ...]:
     """Save what was extracted from pages, with the draft of each; None: the claim is lost, nothing of it was saved.
 
@@ -95,6 +97,8 @@ def record_articles(
     _finish_pages(tx, [one for one, _ in held if one.page.id not in failed], saved)
     walls = {page: ArticleRecorded(article_id=article_id(writes[page].key), kind="wall") for page in failed}
     recorded = walls | {page: _recorded(one) for page, one in saved.items()}
+    skipped = filter_recorded(tx, filters, recorded).skipped
+    recorded |= {page: replace(one, kind="skipped") for page, one in recorded.items() if page in skipped}
     return tuple(recorded.get(outcome.page.id) for outcome in outcomes)
 
 
@@ -211,7 +215,7 @@ def save_text(
     repartition(tx, keys, write.at)
     now = article_row(tx, own_id)
     if now is not None and now.merged_into is not None:
-        return "unchanged", ArticleId(now.merged_into)
+        return "unchanged", own_id if now.merged_into == SKIPPED else ArticleId(now.merged_into)
     if not changed:
         return "unchanged", own_id
     kind: Literal["new", "updated"] = "new" if is_back else "updated"

@@ -253,6 +253,8 @@ def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new
     tx.run_all(_mark, marks)
 
 
-def add_change(tx: Transaction, changed: Iterable[ArticleId], kind: Literal["new", "updated"], at: datetime) -> None:
+def add_change(
+    tx: Transaction, changed: Iterable[ArticleId], kind: Literal["new", "updated", "withdrawn"], at: datetime
+) -> None:
     """Add a change for each article; `publish` numbers it, and sinks follow."""
     tx.add(changes, [{"article_id": article, "kind": kind, "merged_into": None, "at": at} for article in changed])

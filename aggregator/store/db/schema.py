@@ -37,6 +37,7 @@ DUE: Final = literal_column("'due'", String())
 FETCHED: Final = literal_column("'fetched'", String())
 DONE: Final = literal_column("'done'", String())
 FAILED: Final = literal_column("'failed'", String())
+SKIPPED: Final = literal_column("'skipped'", String())  # by the operator's filters
 
 metadata = MetaData(
     naming_convention={
@@ -151,7 +152,7 @@ pages = Table(
     Column("host_id", Id, nullable=False),  # of target
     Column("target", Text, nullable=False),
     Column("hops", Text, nullable=False),  # JSON
-    Column("state", Text, nullable=False),  # due, fetched, done, failed
+    Column("state", Text, nullable=False),  # due, fetched, done, failed, skipped
     Column("due_at", Moment, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),  # fetches since the last success
     Column("visits", Integer, nullable=False, server_default="0"),  # successful fetches so far

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, select, union_all, update
+from sqlalchemy import Row, bindparam, delete, or_, select, union_all, update
 
 from aggregator.identity.evidence import Edge, KeyFacts, Refusal, judge, refusal_alone
 from aggregator.identity.identify import key_hash
@@ -28,6 +28,8 @@ from aggregator.store.identity.wordpress import is_short_link, is_wordpress, wor
 
 RULES: Final = "rules"  # the witness that two articles got one key by a change of the rules; no site is called so
 WITHDRAWN: Final = "withdrawn"  # stands in `merged_into` of an article that turned out to be a wall: it means nothing
+SKIPPED: Final = "skipped"  # stands in `merged_into` of an article that a filter took out; its text is kept
+_OUT: Final = (WITHDRAWN, SKIPPED)
 
 # --- addresses and aliases --------------------------------------------------------------------------------------------
 
@@ -203,7 +205,7 @@ _owners: Final = select(
     articles.c.sample,
     articles.c.merged_into,
     articles.c.forgotten_at,
-).where(any_of(articles.c.key_hash), articles.c.merged_into.is_distinct_from(WITHDRAWN))
+).where(any_of(articles.c.key_hash), or_(articles.c.merged_into.is_(None), articles.c.merged_into.not_in(_OUT)))
 _merge: Final = update(articles).where(articles.c.id == bindparam("article")).values(merged_into=bindparam("survivor"))
 _move_aliases: Final = (
     update(aliases).where(aliases.c.article_id == bindparam("merged")).values(article_id=bindparam("survivor"))

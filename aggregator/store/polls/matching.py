@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, func, select
 
+from aggregator.filters.decide import NO_FILTERS, Filters
 from aggregator.identity.evidence import Edge
 from aggregator.identity.identify import key_hash
 from aggregator.identity.parameters import differ_in_values
@@ -57,6 +58,7 @@ class PollDraft:
     claim: Claim
     record: PollRecord
     entries: tuple[EntryDraft, ...]  # one for each entry id
+    filters: Filters
 
     @property
     def at(self) -> datetime:
@@ -64,12 +66,13 @@ class PollDraft:
         return self.record.outcome.at
 
 
-def poll_draft(claim: Claim, record: PollRecord) -> PollDraft:
+def poll_draft(claim: Claim, record: PollRecord, filters: Filters = NO_FILTERS) -> PollDraft:
     """Return the draft of a poll."""
     by_hash: dict[bytes, Sighting] = {}
     for sighting in record.sightings:
         by_hash.setdefault(entry_hash(sighting.entry.entry_id), sighting)
-    return PollDraft(claim, record, tuple(entry_draft(hashed, sighting) for hashed, sighting in by_hash.items()))
+    drafts = tuple(entry_draft(hashed, sighting) for hashed, sighting in by_hash.items())
+    return PollDraft(claim, record, drafts, filters)
 
 
 def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:

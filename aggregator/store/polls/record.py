@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -14,6 +15,7 @@ from aggregator.identity.identify import article_id
 from aggregator.models.ids import HostId, PageId
 from aggregator.ports.store_records import ArticleRecorded, PollRecorded
 from aggregator.store.articles.erasure import BLANK_ENTRY, forgotten_pages
+from aggregator.store.articles.filtering import Settled, filter_recorded
 from aggregator.store.articles.record import record_with_poll
 from aggregator.store.articles.rows import PAGE_COLUMNS, ArticleWrite
 from aggregator.store.db.any_of import any_of
@@ -66,10 +68,12 @@ def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
     record_all_decisions(tx, [poll.decisions for poll in polls], at)
     articles = _record_articles(tx, polls, added)
     _note_addresses(tx, polls, added, articles, at)
+    settled = _filter(tx, polls, added)
     for poll in polls:
         if ids[poll.record.host] != poll.claim.host_id:
             lower_feeds_due(tx, ids[poll.record.host], poll.record.state.due_at)
-    recorded = [_recorded(poll, ids, added, articles) for poll in polls]
+    articles |= {page: replace(one, kind="skipped") for page, one in articles.items() if page in settled.skipped}
+    recorded = [_recorded(poll, ids, added, articles, settled) for poll in polls]
     outcomes = zip(polls, recorded, strict=True)
     save_feeds(tx, [(poll.record, outcome.host_id, outcome.entries_new) for poll, outcome in outcomes])
     return recorded
@@ -86,6 +90,13 @@ def _record_articles(
         if added[hashed].feed_id == poll.record.feed_id
     ]
     return record_with_poll(tx, writes) if writes else {}
+
+
+def _filter(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]) -> Settled:
+    """Apply the filters to the pages of entries for which something was written."""
+    touched = {row.id for row in added.values()}
+    touched |= {page for poll in polls for page in poll.page_ids.values() if page is not None}
+    return filter_recorded(tx, polls[-1].matched.draft.filters, touched)
 
 
 def _note_addresses(
@@ -111,6 +122,7 @@ def _recorded(
     ids: Mapping[str, HostId],
     added: Mapping[bytes, Row[Any]],
     articles: Mapping[PageId, ArticleRecorded],
+    settled: Settled,
 ) -> PollRecorded:
     new_pages = [(PageId(added[hashed].id), ids[poll.host_of(one.sighting)]) for hashed, one in poll.new.items()]
     waiting = [(page, host) for page, host in new_pages if page not in articles]
@@ -120,10 +132,12 @@ def _recorded(
         for work in poll.work
         if work.kind == kind
     ]
+    known = {PageId(page) for page in poll.page_ids.values() if page is not None}
+    waiting += [(page, host) for page, host in settled.waiting.items() if page in known]
     return PollRecorded(
         entries_new=sum(one.known is None for one in poll.matched.entries),
         entries_changed=sum(one.is_changed for one in poll.matched.entries),
-        new_pages=tuple(waiting),
+        new_pages=tuple((page, host) for page, host in waiting if page not in settled.skipped),
         host_id=ids[poll.record.host],
         known=poll.known,
         articles=tuple(articles[page] for page, _ in new_pages if page in articles),
@@ -139,7 +153,7 @@ def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) 
     keys = {key for edge in edges for key in (edge.key, edge.other)}
     links = note_short_links(tx, keys | {one.key for one in unsettled if one.key is not None})
     has_articles = any(one.draft.article is not None for poll in polls for one in poll.entries)
-    if edges or links or has_articles:
+    if edges or links or has_articles or any(poll.draft.filters.digest for poll in polls):
         tx.dialect.lock_identity(tx.conn)
     if not edges and not links:
         return

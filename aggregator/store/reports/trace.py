@@ -15,7 +15,9 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import aliases, article_urls, articles, entries, evidence, feeds, pages
 from aggregator.store.identity.decisions import list_decisions
-from aggregator.store.identity.partition import WITHDRAWN
+from aggregator.store.identity.partition import SKIPPED, WITHDRAWN
+
+_STANDING: Final = (None, WITHDRAWN, SKIPPED)  # in `merged_into` of an article that is merged into no other
 
 
 def _in(column: Any) -> Any:  # Any: a column and the expression made of it
@@ -73,7 +75,7 @@ def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
 
 def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
     """Return the articles with what they were merged into and all that was merged into that."""
-    survivors = {row.id if row.merged_into in (None, WITHDRAWN) else row.merged_into for row in tx.all_of(_by_id, ids)}
+    survivors = {row.id if row.merged_into in _STANDING else row.merged_into for row in tx.all_of(_by_id, ids)}
     found = {row.id: row for query in (_by_id, _merged) for row in tx.all_of(query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))
 
@@ -115,8 +117,9 @@ def _article(row: Row[Any]) -> TracedArticle:
         url=row.url,
         first_seen=row.first_seen,
         revision=row.revision,
-        merged_into=None if row.merged_into in (None, WITHDRAWN) else ArticleId(row.merged_into),
+        merged_into=None if row.merged_into in _STANDING else ArticleId(row.merged_into),
         is_withdrawn=row.merged_into == WITHDRAWN,
+        is_skipped=row.merged_into == SKIPPED,
         near_duplicate_of=None if row.near_duplicate_of is None else ArticleId(row.near_duplicate_of),
         forgotten_at=row.forgotten_at,
     )

@@ -1,0 +1,72 @@
+"""The decision about an entry, by the rules for all feeds and those of its own feed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from aggregator.filters.facts import Facts
+from aggregator.filters.rules import Rule
+
+NO_RULE: Final = "no rule of keep fits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSet:
+    """The rules of one place: `[filter]`, or a feed. `place` is what stands before `keep` and `skip` there."""
+
+    place: str
+    keep: tuple[Rule, ...] = ()
+    skip: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What rules say of an entry: by the rule `rule` at `place`; "": no rule had to fit.
+
+    `open`: only its article will tell.
+    """
+
+    kind: Literal["kept", "skipped", "open"]
+    rule: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """All rules in force. `digest` tells whether they are those that were applied last; "": there is none."""
+
+    everywhere: RuleSet | None = None
+    of_feeds: Mapping[str, RuleSet] = field(default_factory=dict)  # by the address in the configuration
+    digest: str = ""
+
+    def sets_of(self, feed_url: str) -> tuple[RuleSet, ...]:
+        """Return the rules that are asked about the entries of a feed."""
+        return tuple(one for one in (self.everywhere, self.of_feeds.get(feed_url)) if one is not None)
+
+
+NO_FILTERS: Final = Filters()
+
+
+def decide(rules: tuple[RuleSet, ...], facts: Facts) -> Verdict:
+    """Return what the rules say.
+
+    An entry is skipped if a rule of `skip` fits in any place, or if a place has rules of `keep` and none fits.
+    """
+    kept, is_open = Verdict(kind="kept"), False
+    for place in rules:
+        for rule in place.skip:
+            fits = rule.fits(facts)
+            if fits:
+                return Verdict(kind="skipped", rule=rule.name, place=rule.place)
+            is_open = is_open or fits is None
+        answers = [(rule, rule.fits(facts)) for rule in place.keep]
+        found = next((rule for rule, fits in answers if fits), None)
+        if found is not None:
+            kept = Verdict(kind="kept", rule=found.name, place=found.place)
+        elif any(fits is None for _, fits in answers):
+            is_open = True
+        elif answers:
+            return Verdict(kind="skipped", rule=NO_RULE, place=f"{place.place}keep")
+    return Verdict(kind="open") if is_open else kept

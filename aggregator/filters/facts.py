@@ -1,0 +1,70 @@
+"""What rules ask of an entry and of its article. Pure; knows no rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, get_args
+from urllib.parse import unquote
+
+from aggregator.models.articles import Extraction
+from aggregator.models.feeds import Entry
+from aggregator.text.words import count_words
+
+TextField = Literal["title", "url", "author", "category", "language", "text", "feed"]
+TEXT_FIELDS: Final[tuple[TextField, ...]] = get_args(TextField)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of an entry: the values of each field, none of them empty.
+
+    `is_whole` False: there is no article yet, so what has no value may still get one.
+    """
+
+    texts: Mapping[TextField, tuple[str, ...]]
+    words: int | None = None
+    age_seconds: float | None = None
+    is_whole: bool = False
+
+
+def facts_of(
+    entry: Entry, *, feed: Sequence[str], url: str, first_seen: datetime, content: Extraction | None = None
+) -> Facts:
+    """Return what is known of an entry, and of its article where there is one.
+
+    `feed` is the feed's name and address. Where the entry has no title, author, category or date, those of the article
+    count. The age is that of the entry when it was first seen, so a decision does not change as time goes by.
+    """
+    texts: dict[TextField, tuple[str, ...]] = {
+        "title": (entry.title,),
+        "url": tuple({url, unquote(url)}),
+        "author": entry.authors,
+        "category": entry.categories,
+        "feed": tuple(feed),
+    }
+    published_at = entry.published_at or entry.updated_at
+    words = None
+    if content is not None:
+        texts["title"] = (entry.title or content.title,)
+        texts["author"] = entry.authors or content.authors
+        texts["category"] = entry.categories or content.tags
+        texts["language"] = (content.language,)
+        texts["text"] = (content.body,)
+        words = count_words(content.body)
+        published_at = published_at or _read_time(content.published)
+    return Facts(
+        texts={field: tuple(filter(None, values)) for field, values in texts.items()},
+        words=words,
+        age_seconds=None if published_at is None else (first_seen - published_at).total_seconds(),
+        is_whole=content is not None,
+    )
+
+
+def _read_time(published: str) -> datetime | None:
+    """Return the time of an ISO 8601 text; a bare day, month or year is its beginning in UTC."""
+    if not published:
+        return None
+    at = datetime.fromisoformat(published if "T" in published else f"{published}-01-01"[:10])
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
