@@ -246,7 +246,8 @@ def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, .
 
 def _is_in_rule(loc: tuple[str | int, ...]) -> bool:
     """Tell whether a place lies in a rule of `keep` or `skip`."""
-    return bool({"keep", "skip"} & set(map(str, loc[:-1])))
+    at = {"filter": 1, "feeds": 2}.get(str(loc[0]), len(loc))
+    return len(loc) > at + 1 and loc[at] in ("keep", "skip")
 
 
 def _line_of(value: object, path: Path) -> str:

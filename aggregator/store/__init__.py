@@ -53,12 +53,13 @@ from aggregator.store.articles.record import record_articles
 from aggregator.store.articles.rows import draft_of
 from aggregator.store.db import properties
 from aggregator.store.db.database import Database
-from aggregator.store.db.dialects import PUBLISH_LOCK, SqliteDialect
+from aggregator.store.db.dialects import PUBLISH_LOCK
 from aggregator.store.identity import decisions
 from aggregator.store.lifecycle import copying, scrubbing
 from aggregator.store.lifecycle.copying import copy_store
 from aggregator.store.lifecycle.opening import open_database, upgrade
-from aggregator.store.lifecycle.process_lock import ProcessLock, file_lock
+from aggregator.store.lifecycle.process_lock import ProcessLock
+from aggregator.store.lifecycle.shared_lock import shared_lock
 from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
 from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, hosts, page_parts, pages
@@ -281,18 +282,12 @@ class SqlStore(Store):
     # --- publishing ---------------------------------------------------------------------------------------------------
 
     def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
-        return self._shared_lock("publish", PUBLISH_LOCK, wait)
+        return shared_lock(self._db, self._clock, "publish", PUBLISH_LOCK, wait)
 
     def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
         digest = blake2b(output.encode(), digest_size=6)
-        return self._shared_lock(f"output-{digest.hexdigest()}", int.from_bytes(digest.digest()), wait)
-
-    def _shared_lock(self, name: str, number: int, wait: timedelta) -> AbstractContextManager[bool]:
-        """Hold a lock that all processes on this store know: a file beside SQLite's, a number in PostgreSQL."""
-        dialect = self._db.dialect
-        if isinstance(dialect, SqliteDialect):
-            return file_lock(dialect.path.with_name(f"{dialect.path.name}.{name}.lock"), wait, self._clock)
-        return changes.advisory_lock(dialect, self._db.engine, number, wait, self._clock)
+        name, number = f"output-{digest.hexdigest()}", int.from_bytes(digest.digest())
+        return shared_lock(self._db, self._clock, name, number, wait)
 
     def number_changes(self) -> int:
         return self._db.write(changes.number_changes, durable=True)

@@ -202,7 +202,7 @@ def _is_to_change(unit: _Unit) -> bool:
 
 
 def _can_be_skipped(page: Row[Any]) -> bool:
-    """Return whether a page waits or gave an article. A page that failed stays as it is, and so does a forgotten one."""
+    """Return whether a page waits or gave an article; one that failed or was forgotten stays as it is."""
     return page.state in ("due", "fetched") or (page.state == "done" and page.article_id is not None)
 
 
