@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aggregator.sinks.records import TextChoice
     from aggregator.store import SqlStore
 
-_FORMATS = ("txt", "md", "jsonl", "parquet", "warc")
+_FORMATS = ("txt", "md", "jsonl", "jsonl.zst", "parquet", "warc")
 _CHANGES_AT_ONCE = 200
 
 
@@ -56,7 +56,10 @@ _CHANGES_AT_ONCE = 200
 @click.option("--free", is_flag=True, help="Only what everybody may read, as the page states.")
 @click.option("--rights", is_flag=True, help="Leave out what reserves mining or forbids AI use.")
 @click.option(
-    "--dedup", type=click.Choice(["none", "cluster"]), default="none", help="cluster: one of near duplicates."
+    "--dedup",
+    type=click.Choice(["none", "cluster", "longest"]),
+    default="none",
+    help="cluster: the earliest of near duplicates; longest: the longest.",
 )
 @click.option(
     "--quality", type=click.Choice(["any", "strict"]), default="any", help="strict: without any reason to doubt."
@@ -79,7 +82,7 @@ def export(
     category: str,
     free: bool,
     rights: bool,
-    dedup: Literal["none", "cluster"],
+    dedup: Literal["none", "cluster", "longest"],
     quality: Literal["any", "strict"],
     diff: Path | None,
     since_cursor: int | None,
@@ -109,10 +112,10 @@ def export(
         quality=quality,
     )
     config = load(ctx)
-    with open_store_of(config) as store:
+    with open_store_of(config) as store, store.snapshot() as snapshot:
         known_feed(store, feed)
         corpus = StoredCorpus(
-            store=store,
+            snapshot=snapshot,
             raw=_raw_store(config),
             selection=selection,
             progress=lambda articles: counted(articles, "articles"),
@@ -134,7 +137,7 @@ def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> Non
         raise ConfigError("export: several formats need a folder; write `aggregator export FOLDER --format …`")
     if folder is None and formats == ("md",):
         raise ConfigError("export --format md: needs a folder; write `aggregator export FOLDER --format md`")
-    if folder is None and out is None and formats and formats[0] not in ("txt", "jsonl"):
+    if folder is None and out is None and formats and formats[0] not in ("txt", "jsonl", "jsonl.zst"):
         raise ConfigError(f"export --format {formats[0]}: names no file; add --out PATH")
 
 
@@ -171,7 +174,7 @@ def _write_single(corpus: StoredCorpus, layout: str, out: Path | None, text: Tex
 
     found = corpus.selected()
     if out is None:
-        write = sink.write_text if layout == "txt" else sink.write_jsonl
+        write = {"txt": sink.write_text, "jsonl": sink.write_jsonl, "jsonl.zst": sink.write_compressed_jsonl}[layout]
         write(found, sys.stdout.buffer, text)
         return
     try:
@@ -195,11 +198,11 @@ def _write_file(
 
         return write_parquet(found, out, text)
     with replaced_file(out) as stream:
-        if layout == "jsonl":
-            return sink.write_jsonl(found, stream, text)
+        if layout in ("jsonl", "jsonl.zst"):
+            return (sink.write_jsonl if layout == "jsonl" else sink.write_compressed_jsonl)(found, stream, text)
         from aggregator.sinks.warc import write_warc
 
-        return write_warc(((one, corpus.store.raw_of(one.id)) for one in found), corpus.raw.get, stream)
+        return write_warc(((one, corpus.snapshot.raw_of(one.id)) for one in found), corpus.raw.get, stream)
 
 
 def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:

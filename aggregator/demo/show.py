@@ -76,9 +76,9 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _export(app: App, folder: Path) -> None:
     """Write what was stored as a dataset."""
-    corpus = StoredCorpus(store=app.store, raw=app.raw_store)
     request = DatasetRequest(folder=folder, formats=("jsonl", "md"), replace=True, config_hash=app.config.config_hash)
-    write_dataset(corpus, request)
+    with app.store.snapshot() as snapshot:
+        write_dataset(StoredCorpus(snapshot=snapshot, raw=app.raw_store), request)
 
 
 def _say_run(report: RunReport, app: App, say: Callable[[str], None]) -> None:

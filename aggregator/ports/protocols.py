@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from aggregator.models.articles import Article
 from aggregator.models.fetching import FetchRequest, FetchResult, Posted
 from aggregator.models.ids import ArticleId
-from aggregator.ports.readings import Change
+from aggregator.models.pages import RawResponse
+from aggregator.ports.readings import ArticleFilter, Change, Gap, Position
 
 
 class Clock(Protocol):
@@ -87,4 +89,24 @@ class Sink(Protocol):
 
     def sweep(self, is_published: Callable[[ArticleId, str, int], bool], now: datetime) -> int:
         """Remove what is ours, old, and belongs to no article (id, day, number); return how many."""
+        ...
+
+
+class Snapshot(Protocol):
+    """One state of a store."""
+
+    def position(self) -> Position:
+        """Return which state this is."""
+        ...
+
+    def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
+        """Yield articles that are not merged away or forgotten, by first sighting; as often as it is asked for."""
+        ...
+
+    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
+        """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
+        ...
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return times in which a feed may have lost entries, oldest first."""
         ...

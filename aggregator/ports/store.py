@@ -18,6 +18,7 @@ from aggregator.models.feeds import Feed, Subscription
 from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.ids import ArticleId, FeedId, HostId, Identity, Key, PageId
 from aggregator.models.pages import FetchedPage, Page, PageFailed, RawResponse
+from aggregator.ports.protocols import Snapshot
 from aggregator.ports.readings import (
     Activity,
     ArticleFilter,
@@ -279,6 +280,10 @@ class Corpus(Protocol):
 
     def set_delivered(self, sink: str, folder: str, seq: int) -> None:
         """Move the sink's cursor."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Give the present state, for several questions about it."""
         ...
 
     def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 - frozen

@@ -5,23 +5,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
+from aggregator.compression import zstd
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.sinks.files import write_durably
-from aggregator.sinks.records import TextChoice, article_record, document, json_line
+from aggregator.sinks.records import TextChoice, article_record, document, json_bytes
+
+
+class ByteStream(Protocol):
+    """What lines are written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take bytes."""
+        ...
+
 
 _OUR_NAME: Final = re.compile(r"\d{3,}_[0-9a-f]{16}\.txt")
 
 
-def write_jsonl(articles: Iterable[Article], stream: BinaryIO, text: TextChoice = "seed") -> int:
+def write_jsonl(articles: Iterable[Article], stream: ByteStream, text: TextChoice = "seed") -> int:
     """Write one record a line; return how many."""
     count = 0
     for article in articles:
-        stream.write(json_line(article_record(article, text)).encode() + b"\n")
+        stream.write(json_bytes(article_record(article, text)) + b"\n")
         count += 1
     return count
+
+
+def write_compressed_jsonl(articles: Iterable[Article], stream: BinaryIO, text: TextChoice = "seed") -> int:
+    """Write what `write_jsonl` writes as one zstd frame (RFC 8878)."""
+    with zstd.open(stream, "wb") as lines:
+        return write_jsonl(articles, lines, text)
 
 
 def write_text_files(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -61,18 +62,24 @@ def parquet_file(path: Path) -> Iterator[ParquetRows]:
     except ImportError as error:
         raise MissingExtraError("export --format parquet", "pyarrow", "parquet") from error
     schema = _schema(pa)
-    with replaced_file(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-        rows = ParquetRows(pa, schema, writer)
+    with (
+        replaced_file(path) as stream,
+        pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+        ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,
+    ):
+        rows = ParquetRows(lambda group: writer.write_table(pa.Table.from_pylist(group, schema=schema)), thread)
         yield rows
         rows.flush()
+        rows.wait()
 
 
 class ParquetRows:
-    """Collects records and writes them in groups of rows."""
+    """Collects records and writes them in groups of rows; a thread compresses one group while the next is collected."""
 
-    def __init__(self, pa: Any, schema: Any, writer: Any) -> None:  # Any: pyarrow has no types
-        self._pa, self._schema, self._writer = pa, schema, writer
+    def __init__(self, write: Callable[[list[Record]], None], thread: Executor) -> None:
+        self._write, self._thread = write, thread
         self._rows: list[Record] = []
+        self._written: Future[None] | None = None
 
     def __call__(self, records: Iterable[Record]) -> None:
         """Add records."""
@@ -82,10 +89,16 @@ class ParquetRows:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what was collected as one group of rows."""
+        """Begin to write what was collected as one group of rows."""
         if self._rows:
-            self._writer.write_table(self._pa.Table.from_pylist(self._rows, schema=self._schema))
+            self.wait()
+            self._written = self._thread.submit(self._write, self._rows)
             self._rows = []
+
+    def wait(self) -> None:
+        """Wait until the group that was begun is written."""
+        if self._written is not None:
+            self._written.result()
 
 
 def typed(record: Record) -> Record:

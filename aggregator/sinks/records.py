@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from aggregator.models.articles import Article, Extraction
 from aggregator.models.feeds import Enclosure
-from aggregator.models.pages import LeadImage, PageFacts
+from aggregator.models.pages import LeadImage, PageFacts, Rights
 from aggregator.ports.readings import Change
 from aggregator.text.seed_format import render, render_body, render_markdown
 from aggregator.text.words import count_words
@@ -21,6 +22,8 @@ TextChoice = Literal["seed", "body", "markdown"]
 
 # DEL, C1 controls, line separators, lone surrogates: JSON lets them stand, readers of lines and terminals do not.
 _BREAKING: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_BREAKING_BYTES: Final = re.compile(b"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xed[\xa0-\xbf][\x80-\xbf]")
+_MAY_BREAK: Final = (b"\x7f", b"\xc2", b"\xe2\x80\xa8", b"\xe2\x80\xa9", b"\xed")  # quick to look for
 
 
 def article_record(article: Article, text: TextChoice = "seed") -> Record:
@@ -112,8 +115,18 @@ def _facts_fields(facts: PageFacts | None) -> Record:
         "section": known.section,
         "is_free": known.is_free,
         "licence": known.licence,
-        "rights": None if known.rights is None else asdict(known.rights),
+        "rights": None if known.rights is None else _rights_fields(known.rights),
         "images": None if facts is None else [_image_fields(image) for image in facts.images],
+    }
+
+
+def _rights_fields(rights: Rights) -> Record:
+    return {
+        "robots": rights.robots,
+        "x_robots_tag": rights.x_robots_tag,
+        "noai": rights.noai,
+        "tdm_reservation": rights.tdm_reservation,
+        "licence_url": rights.licence_url,
     }
 
 
@@ -123,7 +136,22 @@ def _enclosure_fields(file: Enclosure) -> Mapping[str, object]:
 
 def json_line(record: Mapping[str, object]) -> str:
     """Return a record as one line of JSON that is UTF-8 and one line for every reader, whatever a page contained."""
-    return escape_line(json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str))
+    return json_bytes(record).decode()
+
+
+def json_bytes(record: Mapping[str, object]) -> bytes:
+    """Return a record as `json_line` does, in UTF-8."""
+    try:
+        line = to_json(record)  # ten times as fast as `json`; refuses lone surrogates
+    except PydanticSerializationError:
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str).encode(
+            "utf-8", "surrogatepass"
+        )
+    return _BREAKING_BYTES.sub(_escape, line) if any(map(line.__contains__, _MAY_BREAK)) else line
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(match[0].decode("utf-8", "surrogatepass"))
 
 
 def escape_line(line: str) -> str:

@@ -64,6 +64,7 @@ from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
 from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, hosts, page_parts, pages
 from aggregator.store.reports import activity, statistics, trace
+from aggregator.store.snapshot import SqlSnapshot, open_snapshot
 
 __all__ = ["SqlStore", "copy_store", "open_store", "upgrade"]
 
@@ -240,13 +241,7 @@ class SqlStore(Store):
         return self._db.write(lambda tx: pages.record_page_failure(tx, claim, page, failed, next_at, counts))
 
     def record_handover(
-        self,
-        claim: Claim,
-        page: Page,
-        target: Identity,
-        host: str,
-        hops: tuple[Hop, ...],
-        edges: tuple[Edge, ...] = (),
+        self, claim: Claim, page: Page, target: Identity, host: str, hops: tuple[Hop, ...], edges: tuple[Edge, ...] = ()
     ) -> tuple[PageId, HostId] | None:
         return self._db.write(lambda tx: pages.record_handover(tx, claim, page, target, host, hops, edges))
 
@@ -305,6 +300,9 @@ class SqlStore(Store):
         self._db.write(lambda tx: changes.set_delivered(tx, sink, folder, seq))
 
     # --- reading ------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> AbstractContextManager[SqlSnapshot]:
+        return open_snapshot(self._db)
 
     def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 # frozen
         return self._db.stream(lambda tx: reading.stream_articles(tx, wanted))

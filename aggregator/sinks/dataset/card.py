@@ -10,6 +10,7 @@ from typing import Final
 
 from aggregator.ports.readings import Gap
 from aggregator.sinks.dataset.manifest import Manifest
+from aggregator.sinks.dataset.month_files import FOLDERS
 from aggregator.sinks.dataset.plots import bar_chart
 from aggregator.sinks.dataset.statistics import Statistics, length_classes
 from aggregator.sinks.files import write_durably
@@ -35,6 +36,14 @@ SELECT first_seen, title FROM 'parquet/*.parquet' WHERE language = 'en';
     "jsonl": """```python
 import datasets
 articles = datasets.load_dataset("json", data_files="jsonl/*.jsonl", split="train")
+```
+""",
+    "jsonl.zst": """```python
+import datasets
+articles = datasets.load_dataset("json", data_files="jsonl/*.jsonl.zst", split="train")
+
+import glob, pandas
+articles = pandas.concat(pandas.read_json(path, lines=True) for path in sorted(glob.glob("jsonl/*.zst")))
 ```
 """,
     "txt": "`txt/` holds a document a file, in the layout that `aggregator check` verifies.\n",
@@ -95,11 +104,11 @@ def _front_matter(manifest: Manifest) -> Iterator[str]:
     yield f"language: {json.dumps(languages)}"
     yield f"size_categories: [{json.dumps(_size(statistics.articles))}]"
     yield 'task_categories: ["text-generation"]'
-    loadable = [name for name in manifest.formats if name in ("parquet", "jsonl")]
+    loadable = [name for name in manifest.formats if name in ("parquet", "jsonl", "jsonl.zst")]
     if loadable:
         yield "configs:"
         for name in loadable:
-            yield f"- config_name: {name}\n  data_files: {name}/*.{name}"
+            yield f"- config_name: {name}\n  data_files: {FOLDERS.get(name, name)}/*.{name}"
     yield "---"
 
 

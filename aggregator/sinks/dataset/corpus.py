@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from aggregator.models.articles import Article
 from aggregator.models.pages import RawResponse
-from aggregator.ports.protocols import RawStore
+from aggregator.ports.protocols import RawStore, Snapshot
 from aggregator.ports.readings import ArticleFilter, Gap, Position
-from aggregator.ports.store import Store
 from aggregator.sinks.dataset.selection import Selection, select
 
 Progress = Callable[[Iterable[Article]], Iterator[Article]]
@@ -17,29 +16,29 @@ Progress = Callable[[Iterable[Article]], Iterator[Article]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCorpus:
-    """A view of a store; `progress` is handed each article that is read."""
+    """A view of one state of a store; `progress` is handed each article that is given out."""
 
-    store: Store
+    snapshot: Snapshot
     raw: RawStore
     selection: Selection = field(default_factory=Selection)
     progress: Progress = iter
 
     def selected(self) -> Iterator[Article]:
-        """Yield the articles of the selection by first sighting, from one snapshot."""
+        """Yield the articles of the selection by first sighting."""
         wanted = ArticleFilter(since=self.selection.since, feed=self.selection.feed)
-        return select(self.progress(self.store.articles(wanted)), self.selection)
+        return self.progress(select(lambda: self.snapshot.articles(wanted), self.selection))
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
         """Yield the responses that an article was made of, as far as they are kept."""
-        for response in self.store.raw_of(article.id):
+        for response in self.snapshot.raw_of(article.id):
             body = self.raw.get(response.content_hash)
             if body is not None:
                 yield response, body
 
     def state(self) -> Position:
-        """Return which state the store is in."""
-        return self.store.position()
+        """Return which state of the store this is."""
+        return self.snapshot.position()
 
     def gaps(self) -> tuple[Gap, ...]:
         """Return the times in which feeds may have lost entries."""
-        return self.store.gaps()
+        return self.snapshot.gaps()

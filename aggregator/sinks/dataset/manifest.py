@@ -25,6 +25,7 @@ _MEDIA_TYPES: Final = {
     "parquet": "application/vnd.apache.parquet",
     "warc": "application/warc",
 }
+_COMPRESSED: Final = {".zst": "application/zstd", ".gz": "application/gzip"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def write_data_package(folder: Path, manifest: Manifest) -> None:
                 "name": file.path.lower().replace("/", "-").replace("_", "-"),
                 "path": file.path,
                 "format": file.path.split("/", 1)[0],
-                "mediatype": _MEDIA_TYPES[file.path.split("/", 1)[0]],
+                "mediatype": _COMPRESSED.get(Path(file.path).suffix) or _MEDIA_TYPES[file.path.split("/", 1)[0]],
                 "bytes": file.size_bytes,
                 "hash": f"sha256:{file.sha256}",
             }

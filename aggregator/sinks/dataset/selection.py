@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.models.pages import PageFacts
 
-Dedup = Literal["none", "cluster"]
+Dedup = Literal["none", "cluster", "longest"]
 QualityChoice = Literal["any", "strict"]
 
 
@@ -47,10 +47,22 @@ class Selection:
         return {name: value for name, value in facts.items() if value}
 
 
-def select(articles: Iterable[Article], wanted: Selection) -> Iterator[Article]:
-    """Yield those that `wanted` takes, in the order given: by first sighting."""
-    taken = (article for article in articles if is_selected(article, wanted))
-    return one_of_each_cluster(taken) if wanted.dedup == "cluster" else taken
+def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator[Article]:
+    """Yield those that `wanted` takes, in the order in which `read` gives them: by first sighting.
+
+    The longest of near duplicates is known at the end alone: so for these `read` is called twice.
+    """
+
+    def taken() -> Iterator[Article]:
+        return (article for article in read() if is_selected(article, wanted))
+
+    match wanted.dedup:
+        case "none":
+            return taken()
+        case "cluster":
+            return earliest_of_each_cluster(taken())
+        case "longest":
+            return longest_of_each_cluster(taken)
 
 
 def is_selected(article: Article, wanted: Selection) -> bool:
@@ -82,15 +94,39 @@ def speaks(language: str, wanted: str) -> bool:
     return f"{language.casefold()}-".startswith(f"{wanted.casefold()}-")
 
 
-def one_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
-    """Leave out each article that repeats, nearly word for word, one that was already yielded."""
-    cluster_of: dict[ArticleId, ArticleId] = {}
+class Clusters:
+    """Groups of articles that repeat one another nearly word for word; articles come by first sighting."""
+
+    def __init__(self) -> None:
+        self._groups: dict[ArticleId, ArticleId] = {}
+
+    def group_of(self, article: Article) -> ArticleId:
+        """Return the id that stands for the group of an article."""
+        near = article.near_duplicate_of
+        if near is None:
+            return article.id
+        group = self._groups[article.id] = self._groups.get(near, near)
+        return group
+
+
+def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
+    """Leave out each article that repeats one that was already yielded."""
+    clusters = Clusters()
     given: set[ArticleId] = set()
     for article in articles:
-        near = article.near_duplicate_of
-        cluster = article.id if near is None else cluster_of.get(near, near)
-        if near is not None:
-            cluster_of[article.id] = cluster
-        if cluster not in given:
-            given.add(cluster)
+        group = clusters.group_of(article)
+        if group not in given:
+            given.add(group)
             yield article
+
+
+def longest_of_each_cluster(read: Callable[[], Iterable[Article]]) -> Iterator[Article]:
+    """Yield of each cluster the article with the longest body; the earliest of several."""
+    clusters = Clusters()
+    longest: dict[ArticleId, tuple[int, ArticleId]] = {}
+    for article in read():
+        group, length = clusters.group_of(article), len(article.content.body)
+        if group not in longest or length > longest[group][0]:
+            longest[group] = (length, article.id)
+    chosen = {article_id for _, article_id in longest.values()}
+    yield from (article for article in read() if article.id in chosen)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final
 
 from aggregator.models.articles import Article
-from aggregator.text.words import count_words
 
 LENGTHS: Final = (50, 100, 200, 400, 800, 1600, 3200)  # upper bounds in words; the last class has none
 
@@ -29,9 +28,8 @@ class Statistics:
     quality: Counter[str] = field(default_factory=Counter)
     extractors: Counter[str] = field(default_factory=Counter)
 
-    def add(self, article: Article) -> None:
-        """Count one article; articles come by first sighting."""
-        words = count_words(article.content.body)
+    def add(self, article: Article, words: int) -> None:
+        """Count one article and the words of its body; articles come by first sighting."""
         self.articles += 1
         self.words += words
         self.duplicates += article.near_duplicate_of is not None

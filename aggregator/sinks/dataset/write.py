@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -24,13 +24,13 @@ from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest
-from aggregator.sinks.dataset.month_files import writers_of
+from aggregator.sinks.dataset.month_files import FOLDERS, Numbered, writers_of
 from aggregator.sinks.dataset.selection import Selection
 from aggregator.sinks.dataset.statistics import Statistics
 from aggregator.sinks.files import sync_folder, write_durably
-from aggregator.sinks.records import TextChoice
+from aggregator.sinks.records import TextChoice, article_record, json_bytes
 
-Format = Literal["txt", "md", "jsonl", "parquet", "warc"]
+Format = Literal["txt", "md", "jsonl", "jsonl.zst", "parquet", "warc"]
 
 
 class Corpus(Protocol):
@@ -42,7 +42,7 @@ class Corpus(Protocol):
         ...
 
     def selected(self) -> Iterator[Article]:
-        """Yield the articles of the selection by first sighting, from one snapshot."""
+        """Yield the articles of the selection by first sighting."""
         ...
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
@@ -50,7 +50,7 @@ class Corpus(Protocol):
         ...
 
     def state(self) -> Position:
-        """Return which state the store is in."""
+        """Return which state of the store this is; all else is of the same one."""
         ...
 
     def gaps(self) -> Sequence[Gap]:
@@ -89,28 +89,36 @@ def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
         MissingExtraError: a format needs a package that is not installed.
         OSError: a file could not be written; what is complete stays for the next call.
     """
-    folder = request.folder
-    partial = folder.with_name(f".{folder.name}.partial")
-    _put_old_back(folder)
+    if (finished := _finish_killed(corpus, request)) is not None:
+        return finished
     _check_target(request)
+    try:
+        return _write(corpus, request)
+    except _OtherStateError:
+        return replace(_write(corpus, request, resumes=False), started_again=True)
+
+
+class _OtherStateError(Exception):
+    """An earlier call wrote a month in another state of the store."""
+
+
+def _write(corpus: Corpus, request: DatasetRequest, *, resumes: bool = True) -> DatasetReport:
+    folder = request.folder
+    partial = _partial_of(folder)
     state = corpus.state()
-    work, started_again = _Work.open(partial, _fingerprint(corpus, request, state))
-    statistics = Statistics()
-    hashes: dict[ArticleId, str] = {}
+    work, started_again = _Work.open(partial, _fingerprint(corpus, request, state), resumes=resumes)
     resumed = len(work.months)
-
-    def numbered() -> Iterator[tuple[int, Article]]:
-        for number, article in enumerate(corpus.selected()):
-            statistics.add(article)
-            hashes[article.id] = content_hash(article)
-            yield number, article
-
-    for month, articles in groupby(numbered(), lambda pair: f"{pair[1].first_seen:%Y-%m}"):
+    contents = _Contents(text=request.text)
+    for month, records in groupby(contents.of(corpus.selected()), lambda one: f"{one[1].first_seen:%Y-%m}"):
         if month in work.months:
-            for _ in articles:  # an earlier call wrote them; they are counted all the same
+            for _ in records:  # an earlier call wrote them; they are counted all the same
                 pass
+            if contents.end_month() != work.months[month].digest:
+                raise _OtherStateError  # not every difference is a change: another feed shows an article, too
         else:
-            work.add_month(month, _write_month(partial, month, articles, corpus, request))
+            files = _write_month(partial, month, records, corpus, request)
+            work.add_month(month, _Month(files=files, digest=contents.end_month()))
+    statistics = contents.statistics
     manifest = Manifest(
         state=state,
         formats=request.formats,
@@ -118,8 +126,8 @@ def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
         filters=corpus.selection.as_facts(),
         config_hash=request.config_hash,
         statistics=statistics,
-        files=tuple(file for month in sorted(work.months) for file in work.months[month]),
-        hashes=hashes,
+        files=tuple(file for month in sorted(work.months) for file in work.months[month].files),
+        hashes=contents.hashes,
     )
     write_card(partial, manifest, _gaps_of(corpus, statistics))
     write_data_package(partial, manifest)
@@ -130,21 +138,46 @@ def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
     )
 
 
+@dataclass(slots=True, kw_only=True)
+class _Contents:
+    """What is noted of the articles while they pass."""
+
+    text: TextChoice
+    statistics: Statistics = field(default_factory=Statistics)
+    hashes: dict[ArticleId, str] = field(default_factory=dict)
+    digest: Any = field(default_factory=hashlib.sha256)  # of the month so far; Any: hashlib has no name for it
+
+    def of(self, articles: Iterable[Article]) -> Iterator[Numbered]:
+        """Yield each article with its number in the dataset and its record."""
+        for number, article in enumerate(articles):
+            record = article_record(article, self.text)
+            words = record["word_count"]
+            self.statistics.add(article, words if isinstance(words, int) else 0)
+            digest = self.hashes[article.id] = content_hash(article)
+            self.digest.update(digest.encode())
+            self.digest.update(json_bytes({**record, "text": "", "body": ""}))
+            yield number, article, record
+
+    def end_month(self) -> str:
+        """Return the digest of the month's records."""
+        digest, self.digest = self.digest.hexdigest(), hashlib.sha256()
+        return str(digest)
+
+
 def _write_month(
-    partial: Path, month: str, articles: Iterable[tuple[int, Article]], corpus: Corpus, request: DatasetRequest
+    partial: Path, month: str, records: Iterable[Numbered], corpus: Corpus, request: DatasetRequest
 ) -> tuple[DataFile, ...]:
     """Write the files of one month in all formats."""
-    for name in request.formats:  # an earlier call may have been killed in this month
-        shutil.rmtree(partial / name / month, ignore_errors=True)
     count = 0
     with ExitStack() as open_files:
         writers = writers_of(request.formats, partial, month, request.text, corpus.raw_pages)
         writes = [open_files.enter_context(writer) for writer in writers]
-        for number, article in articles:
+        for one in records:
             count += 1
             for write in writes:
-                write(number, article)
-    paths = sorted(path for name in request.formats for path in _files_of(partial, name, month))
+                write(*one)
+    folders = {FOLDERS.get(name, name) for name in request.formats}
+    paths = sorted(path for name in folders for path in _files_of(partial, name, month))
     return tuple(_described(partial, path, count) for path in paths)
 
 
@@ -178,21 +211,30 @@ def _gaps_of(corpus: Corpus, statistics: Statistics) -> tuple[Gap, ...]:
 # --- complete or absent -----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Month:
+    """The files of a month, and the digest of the records that they were made of."""
+
+    files: tuple[DataFile, ...]
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """The folder that is being filled, and which months of it are complete: kept in a file beside it."""
 
     folder: Path
     fingerprint: str
-    months: dict[str, tuple[DataFile, ...]]
+    months: dict[str, _Month]
 
     @classmethod
-    def open(cls, folder: Path, fingerprint: str) -> tuple[_Work, bool]:
+    def open(cls, folder: Path, fingerprint: str, *, resumes: bool) -> tuple[_Work, bool]:
         """Take up what an earlier call left; True: it was left for another state or request, and is started again."""
         state = _read_state(_state_path(folder))
-        if folder.is_dir() and state.get("fingerprint") == fingerprint:
-            months = {month: tuple(DataFile(**file) for file in files) for month, files in state["months"].items()}
-            return cls(folder, fingerprint, months), False
+        if resumes and folder.is_dir() and state.get("fingerprint") == fingerprint:
+            work = cls(folder, fingerprint, _months_of(state))
+            work.remove_others()
+            return work, False
         started_again = folder.exists()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -200,17 +242,30 @@ class _Work:
         work.save()
         return work, started_again
 
-    def add_month(self, month: str, files: tuple[DataFile, ...]) -> None:
+    def add_month(self, month: str, made: _Month) -> None:
         """Remember that the files of a month are complete, and make them durable."""
         os.sync()  # texts are files of their own: to sync each takes ten times as long
-        self.months[month] = files
+        self.months[month] = made
         self.save()
+
+    def remove_others(self) -> None:
+        """Remove what a killed call had begun."""
+        complete = {self.folder / file.path for month in self.months.values() for file in month.files}
+        for path in sorted(self.folder.rglob("*"), reverse=True):  # a folder comes after what lies in it
+            if path.is_file() and path not in complete:
+                path.unlink()
+            elif path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
     def save(self) -> None:
         """Write down what is complete."""
-        months = {month: [asdict(file) for file in files] for month, files in self.months.items()}
+        months = {month: asdict(made) for month, made in self.months.items()}
         state = {"fingerprint": self.fingerprint, "months": months}
         write_durably(_state_path(self.folder), json.dumps(state).encode())
+
+
+def _partial_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.partial")
 
 
 def _state_path(folder: Path) -> Path:
@@ -223,6 +278,13 @@ def _read_state(path: Path) -> dict[str, Any]:  # Any: JSON that we wrote
     except (OSError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}
+
+
+def _months_of(state: dict[str, Any]) -> dict[str, _Month]:
+    return {
+        month: _Month(files=tuple(DataFile(**file) for file in kept["files"]), digest=kept["digest"])
+        for month, kept in state["months"].items()
+    }
 
 
 def _fingerprint(corpus: Corpus, request: DatasetRequest, state: Position) -> str:
@@ -251,9 +313,21 @@ def _put_in_place(folder: Path, partial: Path) -> None:
     _state_path(partial).unlink(missing_ok=True)
 
 
-def _put_old_back(folder: Path) -> None:
-    """Undo what a killed call had begun to replace; its own work is still in the partial folder."""
-    old = folder.with_name(f".{folder.name}.old")
-    if old.exists() and not folder.exists():
+def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | None:
+    """Complete what a call was doing when it was killed at its end; return its report if nothing is left to write."""
+    folder = request.folder
+    partial, old = _partial_of(folder), folder.with_name(f".{folder.name}.old")
+    if not folder.exists() and old.exists():  # the work of that call is still in the partial folder
         old.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+    state = _read_state(_state_path(partial))
+    if not state or partial.exists():
+        return None
+    _state_path(partial).unlink()
+    if state.get("fingerprint") != _fingerprint(corpus, request, corpus.state()) or not folder.exists():
+        return None
+    months = _months_of(state)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    return DatasetReport(
+        articles=manifest["count"], files=len(manifest["files"]), resumed=len(months), started_again=False
+    )

@@ -10,12 +10,12 @@ from pathlib import Path
 from aggregator.ports.readings import Change
 from aggregator.sinks.files import sync_folder
 from aggregator.sinks.outputs.follow import DeliveryError
-from aggregator.sinks.records import TextChoice, change_record, json_line
+from aggregator.sinks.records import TextChoice, change_record, json_bytes
 
 
 def change_lines(changes: Sequence[Change], epoch: str, text: TextChoice) -> bytes:
     """Return each change as one line of JSON, with the epoch that its number belongs to."""
-    return b"".join(json_line({**change_record(change, text), "epoch": epoch}).encode() + b"\n" for change in changes)
+    return b"".join(json_bytes({**change_record(change, text), "epoch": epoch}) + b"\n" for change in changes)
 
 
 class JsonlOutput:

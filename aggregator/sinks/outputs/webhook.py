@@ -11,7 +11,7 @@ from typing import Final
 from aggregator.ports.protocols import Poster
 from aggregator.ports.readings import Change
 from aggregator.sinks.outputs.follow import DeliveryError
-from aggregator.sinks.records import TextChoice, change_record, json_line
+from aggregator.sinks.records import TextChoice, change_record, json_bytes
 
 SIGNATURE_HEADER: Final = "X-Aggregator-Signature"
 _DEADLINE: Final = timedelta(seconds=60)
@@ -37,13 +37,13 @@ class WebhookOutput:
         Raises:
             DeliveryError: there was no answer, or one of another status.
         """
-        body = json_line(
+        body = json_bytes(
             {
                 "epoch": epoch,
                 "cursor": changes[-1].seq,
                 "changes": [change_record(change, self._text) for change in changes],
             }
-        ).encode()
+        )
         headers = {"Content-Type": "application/json"}
         if self._secret:
             headers[SIGNATURE_HEADER] = f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}"

@@ -12,6 +12,7 @@ from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -42,6 +43,7 @@ def dump(value: object) -> str:
     return _encoder.encode(value)
 
 
+@lru_cache(maxsize=1024)  # the tags of a feed are read with each of its articles
 def load_strings(text: str) -> tuple[str, ...]:
     """Return a list of strings."""
     return tuple(json.loads(text))
@@ -103,8 +105,10 @@ def dump_extraction_rest(content: Extraction) -> str:
 
 def load_extraction(title: str, body: str, rest: str) -> Extraction:
     """Return an extraction from the columns of `revisions`."""
-    read = _extractions.validate_python({**json.loads(rest), "title": title, "body": body})
-    return read if read.markdown is None else replace(read, markdown=_unpack(read.markdown, body))
+    kept = json.loads(rest)
+    if (packed := kept.get("markdown")) is not None:
+        kept["markdown"] = _unpack(packed, body)
+    return _extractions.validate_python({**kept, "title": title, "body": body})
 
 
 def _pack(text: str, known: str) -> str:

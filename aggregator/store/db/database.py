@@ -191,8 +191,8 @@ class Database:
         Raises:
             StorageError: the database refused.
         """
-        with translated(self.dialect), self._reader.begin() as conn:
-            return work(self._transaction(conn))
+        with self.snapshot() as tx:
+            return work(tx)
 
     def stream(self, work: Callable[[Transaction], Iterator[T]]) -> Iterator[T]:
         """Yield what `work` yields, all from one snapshot.
@@ -200,8 +200,18 @@ class Database:
         Raises:
             StorageError: the database refused.
         """
+        with self.snapshot() as tx:
+            yield from work(tx)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """Give a transaction that reads one state.
+
+        Raises:
+            StorageError: the database refused.
+        """
         with translated(self.dialect), self._reader.begin() as conn:
-            yield from work(self._transaction(conn))
+            yield self._transaction(conn)
 
     def now(self) -> datetime:
         """Return the store's clock."""

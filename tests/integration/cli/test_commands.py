@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aggregator.compression import zstd
 from aggregator.demo.newsroom import Newsroom
 from tests.support.command import Called, call
 
@@ -316,6 +317,10 @@ def test_export_chooses(filled: Path, tmp_path: Path) -> None:
     left = call("export", "--dedup", "cluster", "--config", filled).records
     assert sorted(one["near_duplicate_of"] or one["id"] for one in left) == sorted(set(clusters))
     assert len(left) < len(clusters)
+    longest = call("export", "--dedup", "longest", "--config", filled).records
+    assert len(longest) == len(left)
+    assert sum(len(one["body"]) for one in longest) >= sum(len(one["body"]) for one in left)
+    assert zstd.decompress(call("export", "--format", "jsonl.zst", "--config", filled).raw) == every.raw
 
 
 def test_export_shows_its_progress_where_it_disturbs_nothing(filled: Path) -> None:

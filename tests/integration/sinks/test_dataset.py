@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
+from aggregator.compression import zstd
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
@@ -26,7 +27,7 @@ from aggregator.sinks.dataset.write import DatasetReport, DatasetRequest, Format
 from aggregator.text.seed_format import check
 from tests.support.articles import article, content
 
-FORMATS: tuple[Format, ...] = ("txt", "md", "jsonl", "parquet", "warc")
+FORMATS: tuple[Format, ...] = ("txt", "md", "jsonl", "jsonl.zst", "parquet", "warc")
 START = datetime(2026, 9, 15, tzinfo=UTC)
 
 
@@ -44,7 +45,7 @@ class Corpus:
     selection: Selection = field(default_factory=Selection)
 
     def selected(self) -> Iterator[Article]:
-        return select(self._articles(), self.selection)
+        return select(self._articles, self.selection)
 
     def _articles(self) -> Iterator[Article]:
         for number, one in enumerate(self.kept):
@@ -122,9 +123,11 @@ def test_each_format_opens(write: Callable[..., DatasetReport], tmp_path: Path) 
     for number, path in enumerate(sorted((out / "txt").rglob("*.txt"))):
         assert path.name == f"{number:03d}_{number:016x}.txt"
         assert not check(path.read_bytes())
+    for path in (out / "jsonl").glob("*.zst"):
+        assert zstd.decompress(path.read_bytes()) == path.with_suffix("").read_bytes()
     rows = [
         json.loads(line)
-        for path in sorted((out / "jsonl").iterdir())
+        for path in sorted((out / "jsonl").glob("*.jsonl"))
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     assert [row["id"] for row in rows] == [one.id for one in articles()]
@@ -186,6 +189,44 @@ def test_a_store_that_went_on_is_exported_from_the_start(write: Callable[..., Da
     assert report.started_again
     assert report.resumed == 0
     assert list(read_hashes(tmp_path / "out" / "manifest.json")) == [one.id for one in changed]
+
+
+def test_months_that_differ_without_a_change_are_not_mixed(write: Callable[..., DatasetReport], tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        write(Corpus(articles(), ends_after=8))
+    also_elsewhere = [replace(articles()[0], feeds=("News", "Other")), *articles()[1:]]
+    assert write(Corpus(also_elsewhere)).started_again
+    write(Corpus(also_elsewhere), "whole")
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_what_a_killed_call_had_begun_is_removed(write: Callable[..., DatasetReport], tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        write(Corpus(articles(), ends_after=8))
+    partial = tmp_path / ".out.partial"
+    for name in ("jsonl/.2026-11.jsonl.77.tmp", "txt/2026-11/005_half.txt", "plots/time.svg"):
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).write_bytes(b"half")
+    write(Corpus(articles()))
+    write(Corpus(articles()), "whole")
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_call_that_was_killed_at_its_very_end_is_complete(
+    write: Callable[..., DatasetReport], tmp_path: Path, replaces: bool
+) -> None:
+    with pytest.raises(KilledError):
+        write(Corpus(articles(), ends_after=11))
+    state = (tmp_path / ".out.partial.json").read_bytes()
+    first = write(Corpus(articles()))
+    whole = tree(tmp_path / "out")
+    (tmp_path / ".out.partial.json").write_bytes(state)  # it was killed before it removed this
+    if replaces:
+        (tmp_path / ".out.old").mkdir()
+    second = write(Corpus(articles()))
+    assert (second.articles, second.files, tree(tmp_path / "out")) == (first.articles, first.files, whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
 def test_a_folder_is_replaced_only_when_asked_and_only_a_dataset(

@@ -24,7 +24,8 @@ def counted(count: int) -> Statistics:
                 first_seen=NOW + timedelta(days=number),
                 content=content(body="word " * number, language="" if number == 0 else "de-AT"),
                 quality=("too_short",) if number < 2 else (),
-            )
+            ),
+            number,
         )
     return statistics
 

@@ -60,8 +60,17 @@ def named(name: str, near: str | None = None) -> Article:
 
 def test_a_cluster_gives_its_earliest_selected_article() -> None:
     found = [named("a"), named("b", "a"), named("c", "b"), named("d"), named("e", "x"), named("f", "e")]
-    assert [one.id for one in select(found, Selection(dedup="cluster"))] == ["a", "d", "e"]
-    assert len(list(select(found, Selection()))) == 6
+    assert [one.id for one in select(lambda: found, Selection(dedup="cluster"))] == ["a", "d", "e"]
+    assert len(list(select(lambda: found, Selection()))) == 6
+
+
+def test_the_longest_of_a_cluster_is_given_in_its_place() -> None:
+    lengths = {"a": 3, "b": 5, "c": 5, "d": 1, "e": 2, "f": 2}
+    found = [
+        replace(one, content=content(body="x" * lengths[one.id]))
+        for one in (named("a"), named("d"), named("b", "a"), named("c", "b"), named("e", "x"), named("f", "x"))
+    ]
+    assert [one.id for one in select(lambda: found, Selection(dedup="longest"))] == ["d", "b", "e"]
 
 
 def test_facts_name_what_is_set() -> None:
