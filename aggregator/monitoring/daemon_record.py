@@ -33,6 +33,7 @@ class DaemonRecord:
     visiting: int = 0  # hosts, at this moment
     hosts: tuple[str, ...] = ()  # some of them, the longest visited first
     extracting: int = 0  # pages
+    requests: int = 0  # since it started
     metrics: str = ""  # for Prometheus
 
     def ticks(self, now: datetime) -> bool:

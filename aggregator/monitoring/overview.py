@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from aggregator.models.feeds import Feed
+from aggregator.models.fetching import Cause
+from aggregator.models.ids import FeedId
 from aggregator.monitoring.health import Finding, Kind, Severity, diagnose
-from aggregator.ports.readings import Activity, Counts, FeedSigns
+from aggregator.ports.readings import Activity, Counts, DayCounts, FeedSigns
 from aggregator.ports.store import Store
 from aggregator.redaction import mask_password
 from aggregator.schedule.plan import FeedHistory
@@ -17,6 +20,8 @@ from aggregator.sinks.outputs.follow import fact_name
 _LOOKED_AT = timedelta(days=7)  # entries, pages and articles that tell how a feed is
 _DAY = timedelta(days=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_AT_ONCE = 1000  # feeds
+_DAYS_SHOWN = 30
 _WORTH_READING = 3  # failed polls that make the history of a feed worth reading
 
 
@@ -30,56 +35,127 @@ class Diagnosis:
     @property
     def is_broken(self) -> bool:
         """Whether nothing comes from this feed."""
-        return any(finding.severity is Severity.BROKEN for finding in self.findings)
+        return is_broken(self.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The state of an installation at `at`; `activity` is that of the day before."""
+    """The state of an installation at `at`; `activity` is that of the day before, `days` are 30, the latest last.
+
+    It holds no feeds, for there may be hundreds of thousands: ids in the order in which feeds were added, and what is
+    wrong with those that are not well, broken ones first.
+    """
 
     at: datetime
     counts: Counts
     activity: Activity
+    days: tuple[DayCounts, ...]
     delay_p50: timedelta | None
     delay_p95: timedelta | None
-    diagnoses: tuple[Diagnosis, ...]
+    feed_ids: tuple[FeedId, ...]
+    unwell: Mapping[FeedId, tuple[Finding, ...]]
+    broken: int
+    groups: tuple[Group, ...]
 
-    @property
-    def unwell(self) -> tuple[Diagnosis, ...]:
-        """The feeds with findings, broken ones first."""
-        return tuple(
-            sorted((one for one in self.diagnoses if one.findings), key=lambda one: not one.is_broken),
-        )
+    def is_broken(self, feed_id: FeedId) -> bool:
+        """Return whether nothing comes from this feed."""
+        return is_broken(self.unwell.get(feed_id, ()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Feeds with the same trouble. `remedy` "": it differs from feed to feed."""
+
+    kind: Kind
+    cause: Cause | None
+    severity: Severity
+    remedy: str
+    feed_ids: tuple[FeedId, ...]
+
+
+def is_broken(findings: Iterable[Finding]) -> bool:
+    """Return whether nothing comes from a feed with these findings."""
+    return any(finding.severity is Severity.BROKEN for finding in findings)
 
 
 def survey(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
     """Return what is wrong with each enabled feed, feeds in the order in which they were added."""
+    diagnoses = tuple(_diagnoses(store, now, store.feed_ids()))
+    last = max(diagnoses, key=lambda one: one.feed.state.polled_at or _NEVER, default=None)
+    return tuple(one if one is last else _of_feed_alone(one) for one in diagnoses)
+
+
+def _diagnoses(store: Store, now: datetime, feed_ids: Sequence[FeedId]) -> Iterator[Diagnosis]:
+    """Yield what is wrong with each feed; a thousand feeds at a time are held."""
     signs = store.signs(now - _LOOKED_AT)
-    feeds = store.feeds()
-    last_polled = max(feeds, key=lambda feed: feed.state.polled_at or _NEVER, default=None)
-    diagnoses = []
-    for feed in feeds:
-        sign = signs.get(feed.id, FeedSigns())
-        polls = store.polls(feed.id) if sign.polls_failed >= _WORTH_READING else ()
-        findings = diagnose(feed, polls, now, sign)
-        if feed is not last_polled:  # our own clock is no matter of each feed
-            findings = tuple(finding for finding in findings if finding.kind is not Kind.OWN_CLOCK)
-        diagnoses.append(Diagnosis(feed=feed, findings=findings))
-    return tuple(diagnoses)
+    for start in range(0, len(feed_ids), _AT_ONCE):
+        for feed in store.feeds(ids=feed_ids[start : start + _AT_ONCE]):
+            sign = signs.get(feed.id, FeedSigns())
+            polls = store.polls(feed.id) if sign.polls_failed >= _WORTH_READING else ()
+            yield Diagnosis(feed=feed, findings=diagnose(feed, polls, now, sign))
+
+
+def _of_feed_alone(one: Diagnosis) -> Diagnosis:
+    """Leave out our own clock: it is no matter of each feed, the one polled last tells of it."""
+    return replace(one, findings=_without_own_clock(one.findings))
+
+
+def _without_own_clock(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.kind is not Kind.OWN_CLOCK)
 
 
 def overview(store: Store) -> Overview:
     """Return the state of the installation."""
     now = store.now()
     activity = store.activity(now - _DAY)
+    feed_ids = store.feed_ids()
+    unwell: dict[FeedId, tuple[Finding, ...]] = {}
+    last_id, last_at = None, _NEVER
+    for one in _diagnoses(store, now, feed_ids):
+        if one.findings:
+            unwell[one.feed.id] = one.findings
+        polled_at = one.feed.state.polled_at
+        if polled_at is not None and polled_at > last_at:
+            last_id, last_at = one.feed.id, polled_at
+    kept = {
+        feed_id: left
+        for feed_id, findings in unwell.items()
+        if (left := findings if feed_id == last_id else _without_own_clock(findings))
+    }
     return Overview(
         at=now,
         counts=store.counts(),
         activity=activity,
+        days=store.days(now, _DAYS_SHOWN),
         delay_p50=_share(activity.delays, 0.5),
         delay_p95=_share(activity.delays, 0.95),
-        diagnoses=survey(store, now),
+        feed_ids=feed_ids,
+        unwell=dict(sorted(kept.items(), key=lambda item: not is_broken(item[1]))),
+        broken=sum(is_broken(findings) for findings in kept.values()),
+        groups=_groups(kept),
     )
+
+
+def _groups(unwell: Mapping[FeedId, tuple[Finding, ...]]) -> tuple[Group, ...]:
+    """Return the findings of all feeds by kind and cause: broken ones first, then by how many feeds have them."""
+    feeds: defaultdict[tuple[Kind, Cause | None, Severity], list[FeedId]] = defaultdict(list)
+    remedies: defaultdict[tuple[Kind, Cause | None, Severity], set[str]] = defaultdict(set)
+    for feed_id, findings in unwell.items():
+        for finding in findings:
+            key = (finding.kind, finding.cause, finding.severity)
+            feeds[key].append(feed_id)
+            remedies[key].add(finding.remedy)
+    groups = (
+        Group(
+            kind=kind,
+            cause=cause,
+            severity=severity,
+            remedy=remedies[kind, cause, severity].pop() if len(remedies[kind, cause, severity]) == 1 else "",
+            feed_ids=tuple(dict.fromkeys(ids)),
+        )
+        for (kind, cause, severity), ids in feeds.items()
+    )
+    return tuple(sorted(groups, key=lambda group: (group.severity is not Severity.BROKEN, -len(group.feed_ids))))
 
 
 def histories(store: Store, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from aggregator.models.articles import Article, Extraction
@@ -181,6 +181,15 @@ class Activity:
     entries_new: int
     articles_new: int
     delays: tuple[timedelta, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCounts:
+    """What came on a day (UTC). Articles count on the day of their first sighting, even if they were merged later."""
+
+    day: date
+    articles: int
+    entries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

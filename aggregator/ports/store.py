@@ -25,6 +25,7 @@ from aggregator.ports.readings import (
     ArticleSearch,
     Change,
     Counts,
+    DayCounts,
     FeedSigns,
     FilterChange,
     FoundPage,
@@ -95,8 +96,12 @@ class Queue(Protocol):
         """
         ...
 
-    def feeds(self, *, enabled_only: bool = True) -> tuple[Feed, ...]:
-        """Return the feeds in the order in which they were added."""
+    def feed_ids(self) -> tuple[FeedId, ...]:
+        """Return the enabled feeds in the order in which they were added."""
+        ...
+
+    def feeds(self, *, enabled_only: bool = True, ids: Collection[FeedId] | None = None) -> tuple[Feed, ...]:
+        """Return the feeds in the order in which they were added; `ids`: those of them, disabled ones too."""
         ...
 
     def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
@@ -374,8 +379,8 @@ class Reports(Protocol):
         """Return the last outcomes of a feed, newest first."""
         ...
 
-    def gaps(self) -> tuple[Gap, ...]:
-        """Return times in which a feed may have lost entries, oldest first."""
+    def gaps(self, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
+        """Return times in which a feed may have lost entries, oldest first; of them `limit` after the first `start`."""
         ...
 
     def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
@@ -392,6 +397,10 @@ class Reports(Protocol):
 
     def activity(self, since: datetime) -> Activity:
         """Return what happened since then."""
+        ...
+
+    def days(self, until: datetime, count: int) -> tuple[DayCounts, ...]:
+        """Return what came on each of the last `count` days (UTC), the day of `until` last."""
         ...
 
     def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:

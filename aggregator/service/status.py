@@ -52,6 +52,7 @@ class DaemonStatus:
                 visiting=len(hosts),
                 hosts=hosts[:_SHOWN],
                 extracting=visits.line.in_hand,
+                requests=totals["requests"],
                 metrics=self._metrics.render().decode(),
             )
             write_record(self._store, self.name, record)

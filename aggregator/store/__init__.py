@@ -24,6 +24,7 @@ from aggregator.ports.readings import (
     ArticleSearch,
     Change,
     Counts,
+    DayCounts,
     FeedSigns,
     FilterChange,
     FoundPage,
@@ -133,11 +134,13 @@ class SqlStore(Store):
         """Return what `sync_feeds` would refuse of a configuration; nothing is written."""
         return self._db.read(lambda tx: feeds.preview_feeds(tx, subscriptions, config_at))
 
-    def feeds(self, *, enabled_only: bool = True) -> tuple[Feed, ...]:
-        return self._db.read(lambda tx: feeds.list_feeds(tx, enabled_only))
+    def feed_ids(self) -> tuple[FeedId, ...]:
+        return self._db.read(feeds.list_feed_ids)
+
+    def feeds(self, *, enabled_only: bool = True, ids: Collection[FeedId] | None = None) -> tuple[Feed, ...]:
+        return self._db.read(lambda tx: feeds.list_feeds(tx, enabled_only, ids))
 
     def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
-        """Return the own titles of feeds without a name in the configuration, by address."""
         return self._db.read(lambda tx: feeds.titles_of(tx, urls))
 
     def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
@@ -325,8 +328,8 @@ class SqlStore(Store):
     def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
         return self._db.read(lambda tx: history.list_polls(tx, feed_id))
 
-    def gaps(self) -> tuple[Gap, ...]:
-        return self._db.read(history.list_gaps)
+    def gaps(self, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
+        return self._db.read(lambda tx: history.list_gaps(tx, start, limit))
 
     def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
         return self._db.read(pages.failed_pages)
@@ -342,6 +345,9 @@ class SqlStore(Store):
 
     def activity(self, since: datetime) -> Activity:
         return self._db.read(lambda tx: activity.activity(tx, since))
+
+    def days(self, until: datetime, count: int) -> tuple[DayCounts, ...]:
+        return self._db.read(lambda tx: activity.days(tx, until, count))
 
     def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
         return self._db.read(lambda tx: trace.trace(tx, urls, keys))

@@ -40,16 +40,22 @@ def create_app(
     refresh: Callable[[FeedId], bool] | None,
     token: str | None,
     raw: Callable[[str], bytes | None] | None = None,
-    monotonic: Callable[[], float] = time.monotonic,
+    lookout: Lookout | None = None,
 ) -> FastAPI:
     """Return the application over a store.
 
     `ready` is what /readyz asks beside the store, `metrics` what Prometheus is told. `refresh` makes a feed due,
     False: its server forbids it. With a `token` every request but /healthz and /readyz must carry it. `raw` gives the
-    raw page with a content hash.
+    raw page with a content hash, `lookout` makes the overviews.
     """
-    lookout = Lookout(reader, monotonic)
-    site = Site(store=reader, ready=ready, metrics=metrics, refresh=refresh, raw=raw, lookout=lookout)
+    site = Site(
+        store=reader,
+        ready=ready,
+        metrics=metrics,
+        refresh=refresh,
+        raw=raw,
+        lookout=lookout or Lookout(reader, time.monotonic),
+    )
     app = FastAPI(
         title="aggregator",
         version=__version__,
@@ -81,7 +87,7 @@ def _add_probes(app: FastAPI, site: Site) -> None:
     @app.get("/readyz", include_in_schema=False)
     def is_ready() -> Response:
         try:
-            site.store.gaps()  # a read: is the store there?
+            site.store.position()  # a read: is the store there?
             ready = site.ready()
         except StorageError:
             ready = False

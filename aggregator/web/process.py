@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from aggregator.rawstore import FileRawStore
 from aggregator.store import open_store
 from aggregator.web.application import create_app
 from aggregator.web.server import RunningServer, refresher, serve
+from aggregator.web.state import Lookout
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
@@ -57,6 +59,8 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
     """Answer requests on a socket over a store, in threads; once `until` is set, /readyz says no."""
     raw = FileRawStore(Path(settings.raw_folder), SystemClock())
     ready, metrics = _views(settings.daemon, store)
+    lookout = Lookout(store, time.monotonic)
+    lookout.begin()
     application = create_app(
         store,
         ready=lambda: not until.is_set() and ready(),
@@ -64,6 +68,7 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
         refresh=refresher(store),
         token=settings.token,
         raw=raw.get,
+        lookout=lookout,
     )
     return serve(application, sock)
 

@@ -123,7 +123,7 @@ def refresher(store: Store) -> Callable[[FeedId], bool]:
 
     def refresh(feed_id: FeedId) -> bool:
         now = store.now()
-        if not any(feed.id == feed_id and forced_due(feed.state, now) for feed in store.feeds()):
+        if not any(feed.enabled and forced_due(feed.state, now) for feed in store.feeds(ids=[feed_id])):
             return False
         store.make_due([feed_id], now)
         return True

@@ -3,39 +3,106 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from fastapi import HTTPException
+
+from aggregator.errors import StorageError
 from aggregator.models.ids import FeedId
 from aggregator.monitoring.overview import Diagnosis, Overview, overview
 from aggregator.ports.store import Store
 
-_FRESH_SECONDS: Final = 15.0  # surveying ten thousand feeds takes a while; nobody reads faster than that
+LARGEST_ID: Final = 2**63 - 1  # no id is larger
+_FRESH_SECONDS: Final = 15.0  # nobody reads faster than that
+_SHARE: Final = 0.05  # of the time is spent at most on looking through all feeds
+_PATIENCE: Final = 0.1  # seconds that a request waits for a newer overview
+_FIRST_PATIENCE: Final = 10.0  # seconds that it waits for the first one
 
 
 class Lookout:
-    """Keeps the overview for a moment; one request at a time makes it anew."""
+    """The state of the installation, shared by all requests and made in a thread beside them.
 
-    def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
+    Looking through hundreds of thousands of feeds takes seconds. A request that finds an old overview waits `patience`
+    seconds for a newer one and takes the old one then.
+    """
+
+    def __init__(self, store: Store, monotonic: Callable[[], float], patience: float = _PATIENCE) -> None:
         self._store = store
         self._monotonic = monotonic
+        self._patience = patience
         self._lock = threading.Lock()
         self._seen: Overview | None = None
-        self._seen_at = 0.0
+        self._old_at = 0.0
+        self._under_way: _Making | None = None
+
+    def begin(self) -> None:
+        """Begin to look, so that the first request finds an overview."""
+        self._newer()
 
     def look(self) -> Overview:
-        """Return the state of the installation, at most 15 seconds old."""
-        with self._lock:
-            now = self._monotonic()
-            if self._seen is None or now - self._seen_at >= _FRESH_SECONDS:
-                self._seen, self._seen_at = overview(self._store), now
-            return self._seen
+        """Return the state of the installation; of a small store it is at most 15 seconds old.
+
+        Raises:
+            StorageError: the store cannot be read.
+            HTTPException: the first overview takes longer than a request waits.
+        """
+        seen = self.glance()
+        if seen is None:
+            raise HTTPException(503, "the feeds are being looked through; try again in a moment")
+        return seen
+
+    def glance(self) -> Overview | None:
+        """Return what `look` does; None: the first overview is still being made.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        making = self._newer()
+        if making is not None:
+            making.done.wait(self._patience if self._seen is not None else max(self._patience, _FIRST_PATIENCE))
+            if making.error is not None:
+                raise making.error
+        return self._seen
 
     def forget(self) -> None:
         """Look anew the next time: something was changed here."""
         with self._lock:
-            self._seen = None
+            self._old_at = 0.0
+
+    def _newer(self) -> _Making | None:
+        """Return the overview that is being made; None: the one we have is good."""
+        with self._lock:
+            making = self._under_way
+            if making is None:
+                if self._seen is not None and self._monotonic() < self._old_at:
+                    return None
+                self._under_way = making = _Making()
+                threading.Thread(target=self._make, args=(making,), name="overview", daemon=True).start()
+            return making
+
+    def _make(self, making: _Making) -> None:
+        began = self._monotonic()
+        try:
+            seen = overview(self._store)
+        except StorageError as error:
+            making.error = error
+        else:
+            now = self._monotonic()
+            with self._lock:
+                self._seen, self._old_at = seen, now + max(_FRESH_SECONDS, (now - began) / _SHARE)
+        finally:
+            self._under_way = None
+            making.done.set()
+
+
+class _Making:
+    """An overview under way."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.error: StorageError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,4 +118,12 @@ class Site:
 
     def diagnosis(self, feed_id: int) -> Diagnosis | None:
         """Return a feed with its findings; None: there is no such feed."""
-        return next((one for one in self.lookout.look().diagnoses if one.feed.id == feed_id), None)
+        return next(iter(self.diagnoses((FeedId(feed_id),))), None)
+
+    def diagnoses(self, feed_ids: Sequence[FeedId]) -> tuple[Diagnosis, ...]:
+        """Return feeds with their findings, in this order; those that are gone are left out."""
+        unwell = self.lookout.look().unwell
+        found = {feed.id: feed for feed in self.store.feeds(ids=feed_ids)}
+        return tuple(
+            Diagnosis(feed=found[feed_id], findings=unwell.get(feed_id, ())) for feed_id in feed_ids if feed_id in found
+        )

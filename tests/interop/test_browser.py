@@ -142,7 +142,7 @@ def test_hostile_texts_are_only_texts_without_the_policy_too(chromium: Any, page
     tab.on("request", lambda request: asked.add(request.url))
     for path in (*page.paths, "/articles?q=" + PAYLOADS[3], "/articles?feed=" + PAYLOADS[4]):
         tab.goto(page.address + path)
-        assert tab.locator("script, img, svg, iframe, object, video, math, template").count() == 0, path
+        assert tab.locator("script, img, svg:not(.chart), iframe, object, video, math, template").count() == 0, path
         for link in tab.locator("main a").all():
             assert not (link.get_attribute("href") or "").startswith("javascript:"), path
     assert called == []

@@ -177,9 +177,9 @@ def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
     )
 
 
-def list_gaps(tx: Transaction) -> tuple[Gap, ...]:
-    """Return times in which a feed may have lost entries, oldest first."""
+def list_gaps(tx: Transaction, start: int, limit: int | None) -> tuple[Gap, ...]:
+    """Return times in which a feed may have lost entries, oldest first; of them `limit` after the first `start`."""
     return tuple(
         Gap(feed_id=FeedId(row.feed_id), feed=row.name, since=row.since, until=row.until, filled_at=row.filled_at)
-        for row in tx.all(_gaps)
+        for row in tx.all(_gaps.limit(limit).offset(start))
     )

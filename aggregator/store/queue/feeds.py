@@ -87,8 +87,19 @@ _enabled_feeds: Final = _all_feeds.where(feeds.c.enabled)
 _with_id: Final = _feeds.where(any_of(feeds.c.id))
 
 
-def list_feeds(tx: Transaction, enabled_only: bool) -> tuple[Feed, ...]:
-    """Return the feeds in the order in which they were added."""
+_enabled_ids: Final = select(feeds.c.id).where(feeds.c.enabled).order_by(feeds.c.id)
+_named: Final = _feeds.where(any_of(feeds.c.id))
+
+
+def list_feed_ids(tx: Transaction) -> tuple[FeedId, ...]:
+    """Return the enabled feeds in the order in which they were added."""
+    return tuple(FeedId(row.id) for row in tx.all(_enabled_ids))
+
+
+def list_feeds(tx: Transaction, enabled_only: bool, ids: Collection[FeedId] | None) -> tuple[Feed, ...]:
+    """Return the feeds in the order in which they were added; `ids`: those, disabled ones too."""
+    if ids is not None:
+        return tuple(sorted((_feed(row) for row in tx.all_of(_named, ids)), key=lambda feed: feed.id))
     return tuple(_feed(row) for row in tx.all(_enabled_feeds if enabled_only else _all_feeds))
 
 

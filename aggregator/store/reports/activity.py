@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from sqlalchemy import and_, bindparam, case, func, select
 
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import FeedId
-from aggregator.ports.readings import Activity, FeedSigns
+from aggregator.ports.readings import Activity, DayCounts, FeedSigns
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles, entries, pages, polls
@@ -130,3 +131,50 @@ def activity(tx: Transaction, since: datetime) -> Activity:
         articles_new=tx.all(_articles_since, {"since": since})[0].articles,
         delays=tuple(sorted(row.first_seen - row.published_at for row in delays)),
     )
+
+
+# --- days -------------------------------------------------------------------------------------------------------------
+
+_articles_between: Final = (
+    select(func.count())
+    .select_from(articles)
+    .where(articles.c.first_seen >= bindparam("since"), articles.c.first_seen < bindparam("until"))
+)
+_entry_from: Final = (
+    select(entries.c.id, entries.c.first_seen).where(entries.c.id >= bindparam("id")).order_by(entries.c.id).limit(1)
+)
+
+
+def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
+    """Return what came on each of the last `count` days (UTC), the day of `until` last.
+
+    Entries are numbered in the order in which they come. So those of a day are counted by the first number of that day
+    and of the next, however many they are.
+    """
+    first = until.astimezone(UTC).date() - timedelta(days=count - 1)
+    starts = [datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=n) for n in range(count + 1)]
+    row = tx.first(_last_entry)
+    last = 0 if row is None or row.id is None else int(row.id)
+    numbers = [_first_number(tx, start, last) for start in starts]
+    return tuple(
+        DayCounts(
+            day=start.date(),
+            articles=tx.run(_articles_between, {"since": start, "until": end}).scalar_one(),
+            entries=numbers[n + 1] - numbers[n],
+        )
+        for n, (start, end) in enumerate(pairwise(starts))
+    )
+
+
+def _first_number(tx: Transaction, at: datetime, last: int) -> int:
+    """Return the number of the first entry that came at `at` or later; one more than `last` if none did."""
+    low, high = 1, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = tx.first(_entry_from, {"id": middle})
+        if row is not None and row.first_seen < at:
+            low = int(row.id) + 1
+        else:
+            high = middle
+    row = tx.first(_entry_from, {"id": low})
+    return last + 1 if row is None else int(row.id)

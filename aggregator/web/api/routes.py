@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, TypeVar
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import islice
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -18,9 +21,9 @@ from aggregator.schedule.publication_rate import expected_rate
 from aggregator.web.api import schemas
 from aggregator.web.api.articles import add_articles
 from aggregator.web.api.problems import refuse_unknown, statuses
-from aggregator.web.state import Site
+from aggregator.web.state import LARGEST_ID, Site
 
-_NO_FEED: Final = 2**63 - 1  # no id is larger
+_LARGEST_ANSWER: Final = 800_000  # characters of the records of a list; one record may be longer
 
 Record = dict[str, Any]  # checked by the response model
 
@@ -37,16 +40,24 @@ def api_router(site: Site) -> APIRouter:
 # --- pages of a list --------------------------------------------------------------------------------------------------
 
 Start = Annotated[int, Query(ge=0, le=10**9, description="leave out so many")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
-T = TypeVar("T")
+Limit = Annotated[int, Query(ge=1, le=1000, description="at most; fewer where records are long")]
 
 
-def _part(request: Request, response: Response, items: Sequence[T], start: int, limit: int) -> Sequence[T]:
-    """Return a part of a list, and name the address of the next part in a Link header (RFC 8288)."""
-    if len(items) > start + limit:
-        following = request.url.include_query_params(start=start + limit, limit=limit)
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return items[start : start + limit]
+def part_of(request: Request, response: Response, records: Iterable[Record], start: int, limit: int) -> list[Record]:
+    """Return `limit` of the records that begin at `start`, fewer where they are long.
+
+    `records` has one more than that where there are more. A Link header then leads to the next part (RFC 8288).
+    """
+    given: list[Record] = []
+    size = 0
+    for record in records:
+        size += len(json.dumps(record, default=str))
+        if given and (len(given) == limit or size > _LARGEST_ANSWER):
+            following = request.url.include_query_params(start=start + len(given), limit=limit)
+            response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+            break
+        given.append(record)
+    return given
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------
@@ -56,11 +67,11 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
     @router.get("/feeds", response_model=list[schemas.Feed], tags=["feeds"], responses=statuses(304))
     def feeds(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> list[Record]:
         """List the feeds in the order in which they were added; a Link header leads to the next ones."""
-        found = site.lookout.look().diagnoses
-        return [_feed(one.feed) for one in _part(request, response, found, start, limit)]
+        shown = site.diagnoses(site.lookout.look().feed_ids[start : start + limit + 1])
+        return part_of(request, response, (_feed(one.feed) for one in shown), start, limit)
 
     @router.get("/feeds/{feed_id}", response_model=schemas.FeedDetail, tags=["feeds"], responses=statuses(304, 404))
-    def feed(feed_id: Annotated[int, Path(le=_NO_FEED)]) -> Record:
+    def feed(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)]) -> Record:
         """Return a feed with its last polls, newest first, and what is wrong with it."""
         found = site.diagnosis(feed_id)
         if found is None:
@@ -78,7 +89,7 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
         tags=["feeds"],
         responses={303: {"description": "to the feed's page, where text/html is asked for"}, **statuses(403, 404, 409)},
     )
-    def refresh(feed_id: Annotated[int, Path(le=_NO_FEED)], request: Request) -> Response | Record:
+    def refresh(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)], request: Request) -> Response | Record:
         """Make a feed due now; 409 when its server asked to be left alone, 503 where nothing polls."""
         found = site.diagnosis(feed_id)
         if found is None:
@@ -137,26 +148,20 @@ def _add_health(router: APIRouter, site: Site) -> None:
     def health(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> Record:
         """List what is wrong with which feed, broken ones first; a Link header leads to further ones."""
         seen = site.lookout.look()
-        shown = _part(request, response, seen.unwell, start, limit)
+        shown = site.diagnoses(list(islice(seen.unwell, start, start + limit + 1)))
+        feeds = ({"findings": [finding_record(one.feed, finding) for finding in one.findings]} for one in shown)
+        parts = part_of(request, response, feeds, start, limit)
         return {
-            "feeds": len(seen.diagnoses),
-            "broken": sum(one.is_broken for one in seen.diagnoses),
-            "findings": [finding_record(one.feed, finding) for one in shown for finding in one.findings],
+            "feeds": len(seen.feed_ids),
+            "broken": seen.broken,
+            "findings": [finding for part in parts for finding in part["findings"]],
         }
 
     @router.get("/gaps", response_model=list[schemas.Gap], tags=["health"], responses=statuses(304))
     def gaps(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> list[Record]:
         """List times in which a feed may have lost entries; a Link header leads to the next ones."""
-        return [
-            {
-                "feed": gap.feed,
-                "feed_id": gap.feed_id,
-                "since": gap.since,
-                "until": gap.until,
-                "filled_at": gap.filled_at,
-            }
-            for gap in _part(request, response, site.store.gaps(), start, limit)
-        ]
+        found = site.store.gaps(start=start, limit=limit + 1)
+        return part_of(request, response, map(asdict, found), start, limit)
 
     @router.get("/status", response_model=schemas.Status, tags=["health"], responses=statuses(304))
     def status() -> Record:
@@ -165,8 +170,8 @@ def _add_health(router: APIRouter, site: Site) -> None:
         done = seen.activity
         return {
             "at": seen.at,
-            "feeds": len(seen.diagnoses),
-            "feeds_broken": sum(one.is_broken for one in seen.diagnoses),
+            "feeds": len(seen.feed_ids),
+            "feeds_broken": seen.broken,
             "articles": seen.counts.articles,
             "pages_due": seen.counts.pages_due,
             "pages_fetched": seen.counts.pages_fetched,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from aggregator.models.feeds import Feed
-from aggregator.models.ids import ArticleId
+from aggregator.models.ids import ArticleId, FeedId
+from aggregator.monitoring.daemon_record import read_records, sentence
+from aggregator.monitoring.overview import title_of
 from aggregator.ports.readings import ArticleSearch
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.records import document
 from aggregator.web.article_search import find, query_string, read_search
 from aggregator.web.pages import filters as words
+from aggregator.web.pages.charts import HEIGHT, WIDTH, bars
 from aggregator.web.pages.templating import render
-from aggregator.web.state import Site
+from aggregator.web.state import LARGEST_ID, Site
 
 _FEEDS_A_PAGE: Final = 200
 _ARTICLES_A_PAGE: Final = 50
+_EXAMPLES: Final = 20  # feeds of a group that the status page names
 
 
 def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter:  # Any: JSON
@@ -45,30 +50,62 @@ def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter
 def _add_status(router: APIRouter, site: Site) -> None:
     @router.get("/")
     def status() -> Response:
-        """Show throughput, delay, feeds that need attention."""
-        seen = site.lookout.look()
-        broken = sum(one.is_broken for one in seen.diagnoses)
-        return render("status.html", seen=seen, broken=broken, ready=site.ready())
+        """Show what is done now, what came lately, what needs attention."""
+        records, now = read_records(site.store), site.store.now()
+        seen = site.lookout.glance()
+        said, is_well = sentence(records, now)
+        examples = () if seen is None else {feed_id for one in seen.groups for feed_id in one.feed_ids[:_EXAMPLES]}
+        return render(
+            "status.html",
+            seen=seen,
+            said=said,
+            is_well=is_well,
+            ready=site.ready(),
+            hosts=tuple(dict.fromkeys(host for one in records if one.is_alive(now) for host in one.hosts)),
+            requests=sum(one.requests for one in records if one.is_alive(now)),
+            bars=() if seen is None else bars(seen.days),
+            width=WIDTH,
+            height=HEIGHT,
+            titles={feed.id: title_of(feed) for feed in site.store.feeds(ids=examples)},
+            examples=_EXAMPLES,
+        )
 
 
 def _add_feeds(router: APIRouter, site: Site) -> None:
     @router.get("/feeds")
-    def feeds(page: Annotated[int, Query(ge=1, le=10**6)] = 1) -> Response:
-        """List the feeds."""
-        diagnoses = site.lookout.look().diagnoses
+    def feeds(
+        page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+        finding: Annotated[str, Query(max_length=40)] = "",
+        cause: Annotated[str, Query(max_length=40)] = "",
+    ) -> Response:
+        """List the feeds, or those with a finding (and cause)."""
+        seen = site.lookout.look()
+        ids: Sequence[FeedId] = seen.feed_ids
+        if finding:
+            groups = (one for one in seen.groups if one.kind == finding and (one.cause or "") == cause)
+            ids = tuple(dict.fromkeys(feed_id for one in groups for feed_id in one.feed_ids))
         start = (page - 1) * _FEEDS_A_PAGE
-        shown = diagnoses[start : start + _FEEDS_A_PAGE]
-        more = len(diagnoses) > start + _FEEDS_A_PAGE
-        return render("feeds.html", shown=shown, total=len(diagnoses), page=page, more=more, rate=_rate, due=_due)
+        return render(
+            "feeds.html",
+            shown=site.diagnoses(ids[start : start + _FEEDS_A_PAGE]),
+            total=len(ids),
+            page=page,
+            more=len(ids) > start + _FEEDS_A_PAGE,
+            finding=finding,
+            cause=cause,
+            path=f"/feeds?{urlencode({'finding': finding, 'cause': cause})}&" if finding else "/feeds?",
+            rate=_rate,
+            due=_due,
+        )
 
     @router.get("/feeds/{feed_id}")
-    def feed(feed_id: int) -> Response:
+    def feed(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)]) -> Response:
         """Show a feed with its findings and the history of its polls."""
         found = site.diagnosis(feed_id)
         if found is None:
             raise HTTPException(404, "there is no such feed")
         polls = site.store.polls(found.feed.id)
-        may_refresh = site.refresh is not None
+        may_refresh = site.refresh is not None and found.feed.enabled
         return render(
             "feed.html", one=found, feed=found.feed, polls=polls, may_refresh=may_refresh, rate=_rate, due=_due
         )

@@ -178,8 +178,55 @@ def test_broken_feeds_come_first(store: SqlStore) -> None:
     state = replace(failed.state, status=FeedStatus.FAILING, cause=Cause.NOT_FOUND, failing_since=START)
     assert store.record_poll(held, replace(failed, state=state))
     seen = overview(store)
-    assert [one.feed.url for one in seen.unwell] == [B, A]
-    assert title_of(seen.unwell[0].feed) == B
+    assert list(seen.unwell) == [broken.id, attention.id]
+    assert (seen.broken, seen.is_broken(broken.id), seen.is_broken(attention.id)) == (1, True, False)
+    assert [(one.kind, one.cause, one.feed_ids) for one in seen.groups] == [
+        (Kind.FAILING, Cause.NOT_FOUND, (broken.id,)),
+        (Kind.STUCK_VALIDATORS, None, (attention.id,)),
+    ]
+    assert all(group.remedy for group in seen.groups)
+    assert title_of(store.feeds(ids=[broken.id])[0]) == B
+
+
+def test_feeds_of_one_trouble_are_one_group_whose_remedy_may_differ(store: SqlStore, clock: StandingClock) -> None:
+    for feed, moved_to in zip(subscribe(store, A, B), ("http://c.example/", "http://d.example/"), strict=True):
+        record = poll_record(feed, at=START)
+        held = claim(store, feed.host)
+        state = replace(record.state, adopted_url=moved_to, adopted_at=START - timedelta(days=8))
+        assert store.record_poll(held, replace(record, state=state))
+        store.release(held)
+    (group,) = overview(store).groups
+    assert (group.kind, group.remedy, len(group.feed_ids)) == (Kind.MOVED, "", 2)
+
+
+def test_a_clock_that_went_back_is_told_of_the_feed_polled_last(store: SqlStore, clock: StandingClock) -> None:
+    feeds = subscribe(store, A, B)
+    for n, feed in enumerate(feeds):
+        held = claim(store, feed.host)
+        assert store.record_poll(held, poll_record(feed, at=START + timedelta(hours=2 + n), every=timedelta(days=1)))
+        store.release(held)
+    assert [one.kind for one in overview(store).unwell[feeds[1].id]] == [Kind.OWN_CLOCK]
+    assert feeds[0].id not in overview(store).unwell
+
+
+def test_days_count_what_came_on_each(store: SqlStore, clock: StandingClock) -> None:
+    assert [(one.articles, one.entries) for one in store.days(store.now(), 3)] == [(0, 0)] * 3
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1), sighting(2))
+    collect(store)
+    clock.pass_(timedelta(days=2))
+    poll(store, feed, sighting(3), sighting(4), sighting(5))
+    collect(store)
+    found = store.days(store.now(), 4)
+    assert [(f"{one.day}", one.articles, one.entries) for one in found] == [
+        ("2026-02-28", 0, 0),
+        ("2026-03-01", 2, 2),
+        ("2026-03-02", 0, 0),
+        ("2026-03-03", 3, 3),
+    ]
+    clock.pass_(timedelta(days=2))
+    assert sum(one.entries for one in store.days(store.now(), 2)) == 0
+    assert [one.entries for one in store.days(store.now(), 3)] == [3, 0, 0]
 
 
 def test_histories_are_those_of_feeds_that_are_polled(store: SqlStore, clock: StandingClock) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -20,9 +21,10 @@ from aggregator.errors import ConfigError, PortError, StorageError
 from aggregator.feeds.parse import parse_feed
 from aggregator.identity.evidence import Edge
 from aggregator.models.articles import Article
-from aggregator.models.feeds import FeedStatus, Subscription
+from aggregator.models.feeds import Feed, FeedStatus, Subscription
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind, FeedId, Key
+from aggregator.monitoring.daemon_record import DaemonRecord, write_record
 from aggregator.monitoring.metrics import Metrics, StoreMetrics
 from aggregator.ports.store import Store
 from aggregator.schedule.due_times import NEVER
@@ -32,6 +34,8 @@ from aggregator.web import RunningServer, create_app, listen, read_token, refres
 from aggregator.web.access import Guard
 from aggregator.web.api.schemas import Article as ArticleSchema
 from aggregator.web.pages.filters import differences
+from aggregator.web.state import Lookout
+from tests.support.daemon import wait_for
 from tests.support.stores import (
     START,
     URL,
@@ -87,7 +91,7 @@ class Site:
             refresh=refresher(store) if may_refresh else None,
             token=token,
             raw=raw,
-            monotonic=clock.monotonic,
+            lookout=Lookout(store, clock.monotonic, patience=60),
         )
         self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
         self.address = self.server.url.rstrip("/")
@@ -193,6 +197,76 @@ def test_prometheus_reads_its_own_format(site: Site) -> None:
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_status_page_says_what_the_daemon_does(site: Site, store: SqlStore) -> None:
+    assert "No daemon works on this store." in site.get("/").text
+    now = store.now()
+    record = DaemonRecord(at=now, started_at=now, ticked_at=now, visiting=1, hosts=("a.example:443",), requests=1234)
+    write_record(store, "one", record)
+    page = site.get("/").text
+    assert "Polling: 1 host is being visited." in page
+    assert "<bdi>a.example:443</bdi>" in page
+    assert "1,234" in page
+
+
+def test_the_status_page_shows_days_as_a_chart_and_as_a_table(site: Site, store: SqlStore) -> None:
+    fill(store, 3)
+    page = site.get("/").text
+    assert "<title>2026-03-01: 3 articles</title>" in page
+    assert page.count("<rect") == 2
+    row = '<tr><td>2026-03-01</td><td class="number">3</td><td class="number">3</td></tr>'
+    assert row in page
+
+
+def test_what_needs_attention_is_grouped_by_cause_with_its_remedy(site: Site, store: SqlStore) -> None:
+    for feed in subscribe(store, A, B):
+        fail(store, feed)
+    page = site.get("/").text
+    assert page.count("<strong>broken: failing</strong> (not found)") == 1
+    assert page.count("find the new address with") == 1
+    link = "/feeds?finding=failing&amp;cause=not_found"
+    assert f'<a href="{link}">2 feeds</a>' in page
+    listed = site.get(link.replace("&amp;", "&")).text
+    assert "<h1>2 feeds: failing (not found)</h1>" in listed
+    assert listed.count('<span class="broken">broken</span>') == 2
+    assert "<h1>0 feeds: failing</h1>" in site.get("/feeds?finding=failing").text
+
+
+def fail(store: SqlStore, feed: Feed) -> None:
+    """Record a poll that found nothing there."""
+    record = poll_record(feed, at=store.now())
+    held = claim(store, feed.host)
+    state = replace(record.state, status=FeedStatus.FAILING, cause=Cause.NOT_FOUND, failing_since=START)
+    assert store.record_poll(held, replace(record, state=state))
+    store.release(held)
+
+
+class Slow:
+    """A store whose feeds are looked through until `free` is set."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store, self.free = store, threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "signs":
+            self.free.wait(60)
+        return getattr(self._store, name)
+
+
+def test_pages_do_not_wait_for_an_overview_that_takes_long(store: SqlStore, clock: StandingClock) -> None:
+    subscribe(store, A)
+    slow = Slow(store)
+    lookout = Lookout(cast(Store, slow), clock.monotonic, patience=0.0)
+    slow.free.set()
+    first = lookout.look()
+    slow.free.clear()
+    clock.pass_(timedelta(seconds=20))
+    assert lookout.look() is first, "it is old, and better than waiting"
+    slow.free.set()
+    wait_for(lambda: lookout.look() is not first, "the newer one")
+    lookout.forget()
+    wait_for(lambda: lookout.look().at == store.now(), "the one after a change")
 
 
 def test_an_empty_store_has_pages_too(site: Site) -> None:

@@ -1,0 +1,54 @@
+"""The bars of a chart, as places in an SVG image. Pure; a template draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from aggregator.ports.readings import DayCounts
+
+WIDTH: Final = 720
+HEIGHT: Final = 160
+_GAP: Final = 4  # between two days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A bar: its upper left corner, its size, what it stands for."""
+
+    kind: str
+    day: date
+    count: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def bars(days: Sequence[DayCounts]) -> tuple[Bar, ...]:
+    """Return two bars a day, articles and entries, on one scale; a day that brought something shows it.
+
+    >>> bars([DayCounts(day=date(2026, 11, 1), articles=0, entries=5)])[1].height
+    160.0
+    """
+    most = max((max(one.articles, one.entries) for one in days), default=0)
+    step = WIDTH / max(len(days), 1)
+    made = []
+    for n, one in enumerate(days):
+        for place, (kind, count) in enumerate((("articles", one.articles), ("entries", one.entries))):
+            height = max(HEIGHT * count / most, 1.0) if count else 0.0
+            width = (step - _GAP) / 2
+            made.append(
+                Bar(
+                    kind=kind,
+                    day=one.day,
+                    count=count,
+                    x=round(n * step + place * width + _GAP / 2, 2),
+                    y=round(HEIGHT - height, 2),
+                    width=round(width, 2),
+                    height=round(height, 2),
+                )
+            )
+    return tuple(made)
