@@ -211,12 +211,12 @@ class FeedSettings(RequestSettings, _SubscriptionSettings):
 class OutputSettings(Section):
     """`[[outputs]]`: a follower of the corpus, with a cursor of its own."""
 
-    type: Literal["jsonl", "webhook", "command"]
-    """jsonl appends to files, webhook posts to an address, command runs a program."""
+    type: Literal["files", "jsonl", "webhook", "command"]
+    """files keeps one for each article, jsonl appends to files, webhook posts to an address, command runs a program."""
     name: Name = ""
     """What listings call it and under which its cursor is kept; "" makes one of type and target."""
     path: OptionalPath = spelled_default("")
-    """jsonl: the folder of the files."""
+    """files, jsonl: the folder of the files."""
     url: StrictStr = ""
     """webhook: the address, http or https."""
     secret: Reference = ""
@@ -226,11 +226,11 @@ class OutputSettings(Section):
     timeout: Timeout = spelled_default("60s")
     """command: how long one batch may take."""
     text: Literal["seed", "body", "markdown"] = "seed"
-    """Layout of `text` in the records."""
+    """Layout of `text` in the records, and of the files."""
 
     @model_validator(mode="after")
     def _has_its_target(self) -> Self:
-        if self.type == "jsonl" and self.path is None:
+        if self.type in ("files", "jsonl") and self.path is None:
             raise ValueError('has no path; write path = "folder"')
         if self.type == "webhook":
             split_http(self.url, "https://example.com/hook")
@@ -241,7 +241,7 @@ class OutputSettings(Section):
     @property
     def label(self) -> str:
         """The name, or one made of type and target."""
-        target = {"jsonl": str(self.path), "webhook": self.url, "command": " ".join(self.command)}
+        target = {"files": self.path, "jsonl": self.path, "webhook": self.url, "command": " ".join(self.command)}
         return self.name or f"{self.type} {target[self.type]}"
 
 

@@ -176,9 +176,13 @@ def _output(output: OutputSettings, config: Config, clock: Clock, poster: Poster
         from aggregator.sinks.outputs.command import CommandOutput
 
         return CommandOutput(output.label, output.command, output.text, output.timeout)
+    assert output.path is not None  # the model has checked it
+    if output.type == "files":
+        from aggregator.sinks.outputs.files import FilesOutput
+
+        return FilesOutput(output.label, output.path, output.text)
     from aggregator.sinks.outputs.lines import JsonlOutput
 
-    assert output.path is not None  # the model has checked it
     return JsonlOutput(output.label, output.path, output.text, clock.now)
 
 

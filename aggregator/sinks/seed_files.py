@@ -10,8 +10,9 @@ from pathlib import Path
 
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Change
+from aggregator.sinks.export import file_bytes
 from aggregator.sinks.files import folder_id, write_many_durably
-from aggregator.text.seed_format import render_file
+from aggregator.sinks.records import TextChoice
 
 _OUR_NAME = re.compile(r"(?P<number>\d{3,})_(?P<id>[0-9a-f]{16})\.txt\Z")
 _SWEEP_AGE = timedelta(days=1)
@@ -19,12 +20,13 @@ _DAY_FOLDERS = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"
 
 
 class SeedFiles:
-    """The sink of `[storage] articles_dir`."""
+    """The sink of `[storage] articles_dir`, and the files of an output."""
 
     name = "seed"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, text: TextChoice = "seed") -> None:
         self._root = root
+        self._text = text
 
     @cached_property
     def folder(self) -> str:
@@ -44,7 +46,7 @@ class SeedFiles:
             if change.article is None:
                 path.unlink(missing_ok=True)
             else:
-                data = render_file(change.article.content.text, change.article.content.date).encode("utf-8")
+                data = file_bytes(change.article, self._text)
                 if not path.exists() or path.read_bytes() != data:
                     files[path] = data
         write_many_durably(files)

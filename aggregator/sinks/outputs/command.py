@@ -18,6 +18,8 @@ from aggregator.sinks.records import TextChoice
 class CommandOutput:
     """Runs the operator's program for each batch: lines of JSON in, exit status 0 means that it took them all."""
 
+    folder = ""
+
     def __init__(self, name: str, command: Sequence[str], text: TextChoice, timeout: timedelta) -> None:
         self.name = name
         self._command = tuple(command)

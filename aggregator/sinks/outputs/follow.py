@@ -37,6 +37,15 @@ class Output(Protocol):
         """The name under which its cursor is kept."""
         ...
 
+    @property
+    def folder(self) -> str:
+        """What else its cursor belongs to: the id of the folder that it fills; "" for other outputs.
+
+        Raises:
+            DeliveryError: the folder cannot be used.
+        """
+        ...
+
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
         """Take all of the changes, in order; durable at return.
 
@@ -73,15 +82,15 @@ class Follower:
         with self._store.delivering(self.output.name, _LOCK_WAIT) as held:
             if not held:
                 return Progress(wait=_FIRST_WAIT)
-            cursor = self._store.delivered(self.output.name, "")
-            changes = self._store.changes_after(cursor, _BATCH)
-            if not changes:
-                return Progress(wait=timedelta(0))
             try:
+                folder = self.output.folder
+                changes = self._store.changes_after(self._store.delivered(self.output.name, folder), _BATCH)
+                if not changes:
+                    return Progress(wait=timedelta(0))
                 self.output.deliver(changes, self._store.position().epoch)
             except DeliveryError as error:
                 return self._back_off(error)
-            self._store.set_delivered(self.output.name, "", changes[-1].seq)
+            self._store.set_delivered(self.output.name, folder, changes[-1].seq)
         self._recover()
         return Progress(delivered=len(changes))
 

@@ -21,6 +21,8 @@ def change_lines(changes: Sequence[Change], epoch: str, text: TextChoice) -> byt
 class JsonlOutput:
     """Appends to `FOLDER/YYYY-MM-DD.jsonl`, the UTC day of the delivery; synced after each batch."""
 
+    folder = ""
+
     def __init__(self, name: str, folder: Path, text: TextChoice, now: Callable[[], datetime]) -> None:
         self.name = name
         self._folder = folder

@@ -24,6 +24,8 @@ class WebhookOutput:
     hexadecimal digits.
     """
 
+    folder = ""
+
     def __init__(self, name: str, url: str, secret: bytes, text: TextChoice, poster: Poster) -> None:
         self.name = name
         self._url = url

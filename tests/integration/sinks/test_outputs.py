@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,9 +24,11 @@ from aggregator.http.netguard import parse_networks
 from aggregator.http.post import HttpPoster
 from aggregator.ports.readings import Change
 from aggregator.sinks.outputs.command import CommandOutput
+from aggregator.sinks.outputs.files import FilesOutput
 from aggregator.sinks.outputs.follow import DeliveryError, Follower, fact_name
 from aggregator.sinks.outputs.lines import JsonlOutput
 from aggregator.sinks.outputs.webhook import SIGNATURE_HEADER, WebhookOutput
+from aggregator.sinks.records import document
 from aggregator.store import SqlStore
 from tests.support.articles import NOW, article
 from tests.support.stores import StandingClock, collect, entry, fetch_due, poll, sighting, subscribe
@@ -51,6 +54,7 @@ class Recorder:
     """An output that notes what it was given, and fails as long as it is told to."""
 
     name: str = "recorder"
+    folder: str = ""
     problem: DeliveryError | None = None
     taken: list[int] = field(default_factory=list)
 
@@ -186,6 +190,42 @@ def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(DeliveryError, match="file"):
         JsonlOutput("lines", tmp_path / "file", "seed", lambda: NOW).deliver([change(1)], "e")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_files_follow_the_corpus_and_an_emptied_folder_is_filled_again(
+    store: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    last = fill(store)
+    folder = tmp_path / "files"
+    follower = Follower(FilesOutput("files", folder, "body"), store, clock)
+    assert follower.advance().delivered == last
+    texts = {path: path.read_text(encoding="utf-8") for path in folder.rglob("*.txt")}
+    stored = {document(one.content, "body") + "\n" for one in store.articles()}
+    assert set(texts.values()) == stored
+    gone = next(iter(store.articles()))
+    store.forget([gone.key], [])
+    store.number_changes()
+    assert follower.advance().delivered == 1
+    left = set(folder.rglob("*.txt"))
+    assert {path for path in texts if gone.id in path.name} == texts.keys() - left
+    shutil.rmtree(folder)
+    assert Follower(FilesOutput("files", folder, "body"), store, clock).advance().delivered == last + 1
+    assert set(folder.rglob("*.txt")) == left
+
+
+def test_a_folder_for_files_that_cannot_be_made_is_a_problem(
+    store: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    fill(store)
+    (tmp_path / "file").write_text("x")
+    output = FilesOutput("files", tmp_path / "file" / "below", "seed")
+    assert "file" in Follower(output, store, clock).advance().problem
+    numbered = replace(change(1), day="2026/11/23", number=0)
+    with pytest.raises(DeliveryError, match="file"):
+        output.deliver([numbered], "e")
 
 
 # --- a program --------------------------------------------------------------------------------------------------------

@@ -536,6 +536,7 @@ def test_address_without_path_has_one() -> None:
     ("text", "words"),
     [
         ('type = "jsonl"', 'write path = "folder"'),
+        ('type = "files"', 'write path = "folder"'),
         ('type = "webhook"\nurl = "ftp://x.example/"', "is not an http or https address"),
         ('type = "command"', "write command ="),
         ('type = "mail"', "is not known"),
