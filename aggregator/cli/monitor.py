@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,13 @@ from aggregator.cli.progress import steps
 from aggregator.cli.signals import catch_signals
 
 if TYPE_CHECKING:
+    from aggregator.config.settings import Config
     from aggregator.models.ids import Identity
+    from aggregator.monitoring.installation import Problem
     from aggregator.monitoring.overview import Diagnosis
     from aggregator.ports.readings import Trace
     from aggregator.schedule.plan import Plan
+    from aggregator.store import SqlStore
 
 
 # --- health and gaps --------------------------------------------------------------------------------------------------
@@ -32,48 +35,64 @@ if TYPE_CHECKING:
 @click.pass_context
 def health(ctx: click.Context, as_json: bool) -> None:
     """Show feeds that need attention: cause, since when, what to do; exit status 1 if any is broken."""
-    from aggregator.config.wiring import lack_of_room, load_rules
-    from aggregator.monitoring.overview import (
-        OUTPUT_REMEDY,
-        RULE_REMEDY,
-        failing_outputs,
-        finding_record,
-        output_record,
-        room_record,
-        rule_record,
-        survey,
-    )
+    from aggregator.monitoring.health import Severity
+    from aggregator.monitoring.installation import is_of_network, network_problem, problem_record
+    from aggregator.monitoring.overview import finding_record, survey
 
     config = load(ctx)
-    crowded, faults = lack_of_room(config), load_rules(config).faults
     with open_store_of(config) as store:
         diagnoses = survey(store, store.now())
-        outputs = failing_outputs(store, (output.label for output in config.outputs))
+        problems = [*_problems(config, store)]
+    network = network_problem(one.feed for one in diagnoses)
+    if network is not None:
+        problems.append(network)
+        diagnoses = tuple(
+            replace(one, findings=tuple(found for found in one.findings if not is_of_network(found, network)))
+            for one in diagnoses
+        )
     unwell = sorted((one for one in diagnoses if one.findings), key=lambda one: not one.is_broken)
     if as_json:
-        if crowded is not None:
-            print_json(room_record(crowded))
-        for fault in faults:
-            print_json(rule_record(fault))
-        for problem in outputs:
-            print_json(output_record(problem))
+        for problem in problems:
+            print_json(problem_record(problem))
         for one in unwell:
             for finding in one.findings:
                 print_json(finding_record(one.feed, finding))
     else:
-        if crowded is not None:
-            print(printable(crowded))
-        for fault in faults:
-            print(printable(f"{fault}\n  {RULE_REMEDY}"))
-        for problem in outputs:
-            print(printable(f"{problem}\n  {OUTPUT_REMEDY}"))
-        print_health(diagnoses, unwell)
-    if crowded is not None or faults or outputs or any(one.is_broken for one in unwell):
+        for problem in problems:
+            since = f" since {_spell(problem.since)}" if problem.since is not None else ""
+            print(printable(f"{problem.kind}: {problem.detail}{since}\n  {problem.remedy}"))
+        print_health(len(diagnoses), unwell)
+    is_broken = any(problem.severity is Severity.BROKEN for problem in problems)
+    if is_broken or any(one.is_broken for one in unwell):
         sys.stdout.flush()
         ctx.exit(1)
 
 
-def print_health(diagnoses: tuple[Diagnosis, ...], unwell: list[Diagnosis]) -> None:
+def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
+    """Yield what is wrong with the installation as a whole."""
+    from aggregator.config.wiring import lack_of_room, load_rules
+    from aggregator.monitoring.daemon_record import read_records
+    from aggregator.monitoring.installation import Problem, daemon_problems, publishing_problem
+    from aggregator.monitoring.overview import failing_outputs
+    from aggregator.sinks.seed_files import SeedFiles, known_folder
+
+    crowded, folder = lack_of_room(config), config.storage.articles_dir
+    if crowded is not None:
+        yield Problem(kind="disk", detail=crowded)
+    for fault in load_rules(config).faults:
+        yield Problem(kind="rule", detail=fault)
+    for failing in failing_outputs(store, (output.label for output in config.outputs)):
+        yield Problem(kind="output", detail=failing)
+    yield from daemon_problems(read_records(store), store.now())
+    if folder is not None:
+        known, position = known_folder(folder), store.position()
+        written = 0 if known is None else store.delivered(SeedFiles.name, known)
+        waiting = publishing_problem(str(folder), written, position.seq + store.counts().unpublished)
+        if waiting is not None:
+            yield waiting
+
+
+def print_health(feeds: int, unwell: list[Diagnosis]) -> None:
     """Print what is wrong, feed by feed, and how many feeds there are."""
     from aggregator.monitoring.overview import title_of
     from aggregator.redaction import mask_password
@@ -87,7 +106,7 @@ def print_health(diagnoses: tuple[Diagnosis, ...], unwell: list[Diagnosis]) -> N
             print(printable(f"  {finding.severity.value}: {finding.kind.value}{cause}{since}{detail}"))
             print(printable(f"    {finding.remedy}"))
     broken = sum(one.is_broken for one in unwell)
-    print(f"{number(len(diagnoses), 'feed')}: {broken} broken, {len(unwell) - broken} need attention")
+    print(f"{number(feeds, 'feed')}: {broken} broken, {len(unwell) - broken} need attention")
 
 
 @cli.command()

@@ -34,6 +34,8 @@ class DaemonRecord:
     hosts: tuple[str, ...] = ()  # some of them, the longest visited first
     extracting: int = 0  # pages
     requests: int = 0  # since it started
+    page_fault: str = ""  # why page and API are not served
+    config_fault: str = ""  # why the configuration as it is now does not hold
     metrics: str = ""  # for Prometheus
 
     def ticks(self, now: datetime) -> bool:

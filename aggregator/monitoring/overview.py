@@ -192,43 +192,7 @@ def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
     }
 
 
-def room_record(problem: str) -> dict[str, object]:
-    """Return the finding that concerns all feeds: the disk is nearly full."""
-    remedy = "Free some space, or lower `[storage] min_free` or `retention`; polling resumes by itself."
-    return _record_of_all("disk", problem, remedy)
-
-
-def rule_record(fault: str) -> dict[str, object]:
-    """Return the finding that a rule file is refused."""
-    return _record_of_all("rule", fault, RULE_REMEDY)
-
-
-RULE_REMEDY = "Correct the file; `aggregator config check` tries it. Until then its rule does not hold."
-
-
-OUTPUT_REMEDY = "Correct the output or its receiver. It is tried again by itself, and gets every change in order."
-
-
-def output_record(problem: str) -> dict[str, object]:
-    """Return the finding that an output fails."""
-    return _record_of_all("output", problem, OUTPUT_REMEDY)
-
-
 def failing_outputs(store: Store, names: Iterable[str]) -> tuple[str, ...]:
     """Return what keeps which output from taking changes, as `NAME: reason`."""
     reasons = ((name, store.read_fact(fact_name(name))) for name in names)
     return tuple(mask_password(f"{name}: {reason}") for name, reason in reasons if reason)
-
-
-def _record_of_all(kind: str, detail: str, remedy: str) -> dict[str, object]:
-    return {
-        "feed": None,
-        "feed_id": None,
-        "url": None,
-        "kind": kind,
-        "severity": Severity.BROKEN.value,
-        "cause": None,
-        "since": None,
-        "detail": detail,
-        "remedy": remedy,
-    }

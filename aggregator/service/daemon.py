@@ -83,7 +83,7 @@ class Service:
         self._read = self._seen = signature(app.config)  # of the files: as last read, as last looked at
         self._stop_by = 0.0
         self._publishing = threading.Lock()
-        self._pause_reason = ""
+        self._pause_reason = self._config_fault = ""
         self._latest = app.clock.now()
         self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
         self._followers = Followers(app.store, app.clock)
@@ -181,7 +181,13 @@ class Service:
         )
 
     def _write_status(self) -> None:
-        self._status.write(self.app.visits, ticked_at=self._ticked_at, paused=self._pause_reason)
+        self._status.write(
+            self.app.visits,
+            ticked_at=self._ticked_at,
+            paused=self._pause_reason,
+            page_fault=self._page.complaint,
+            config_fault=self._config_fault,
+        )
 
     def _stop(self) -> None:
         self._tell(STOPPING=1, STATUS="stopping")
@@ -347,7 +353,9 @@ class Service:
         self._read = signature(self.app.config)
         try:
             self._apply(self._load())
+            self._config_fault = ""
         except AggregatorError as error:
+            self._config_fault = str(error)
             logger.error("configuration refused; the running settings stay", extra={"reason": str(error)})
         self._tell(READY=1)
 

@@ -66,6 +66,11 @@ class PageProcess:
         """The process that answers; None: there is none."""
         return None if self._child is None else self._child.pid
 
+    @property
+    def complaint(self) -> str:
+        """Why nothing is served although it should be; "": it is."""
+        return self._complaint
+
     def start(self, settings: WebSettings) -> None:
         """Serve as the settings say.
 

@@ -37,7 +37,9 @@ class DaemonStatus:
         self._started_at = store.now()
         self._outages = OutageWatch()
 
-    def write(self, visits: VisitRunner, *, ticked_at: float, paused: str) -> None:
+    def write(
+        self, visits: VisitRunner, *, ticked_at: float, paused: str, page_fault: str = "", config_fault: str = ""
+    ) -> None:
         """Write what is done now; `ticked_at` in seconds of the monotonic clock."""
         monotonic, totals = time.monotonic(), visits.totals
         hosts = visits.hosts
@@ -53,6 +55,8 @@ class DaemonStatus:
                 hosts=hosts[:_SHOWN],
                 extracting=visits.line.in_hand,
                 requests=totals["requests"],
+                page_fault=page_fault,
+                config_fault=config_fault,
                 metrics=self._metrics.render().decode(),
             )
             write_record(self._store, self.name, record)

@@ -75,6 +75,11 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
+def is_known(folder: Path) -> bool:
+    """Tell whether an id is kept in `folder`."""
+    return (folder / _FOLDER_ID).exists()
+
+
 def folder_id(folder: Path) -> str:
     """Return the id kept in `folder`, made when it is not there yet: a new or emptied folder is another one."""
     path = folder / _FOLDER_ID

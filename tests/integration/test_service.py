@@ -17,7 +17,7 @@ import pytest
 from aggregator.app import open_app
 from aggregator.config.loading import load_config
 from aggregator.engine.local import LocalEngine
-from aggregator.monitoring.daemon_record import read_records, sentence
+from aggregator.monitoring.daemon_record import DaemonRecord, read_records, sentence
 from aggregator.service import Service, Timings
 from aggregator.store import open_store
 from tests.support.citizen import Site, item, rss
@@ -54,13 +54,18 @@ class Running:
         return list((self.folder / "data" / "articles").rglob("*.txt"))
 
     @property
-    def sentence(self) -> str:
-        """What the status page says of this daemon."""
+    def records(self) -> tuple[DaemonRecord, ...]:
+        """What this daemon tells of itself."""
         store = open_store(f"sqlite:///{self.folder}/data/aggregator.db", self.clock, readonly=True)
         try:
-            return sentence(read_records(store), store.now())[0]
+            return read_records(store)
         finally:
             store.close()
+
+    @property
+    def sentence(self) -> str:
+        """What the status page says of this daemon."""
+        return sentence(self.records, self.clock.now())[0]
 
     def run(self, script: Callable[[], None]) -> None:
         """Run the daemon; `script` plays beside it and ends with a signal of its own or of ours."""
@@ -125,7 +130,9 @@ def test_an_edit_is_taken_up_and_a_bad_one_changes_nothing(running: Running, cap
             wait_for(lambda: running.files, "a file")
             running.write(site.url(), more="[filter]\nkept = 1\n")
             wait_for(lambda: "configuration refused" in caplog.text, "the refusal")
+            wait_for(lambda: "kept" in running.records[0].config_fault, "the refusal in the record that `health` reads")
             running.write(site.url(), other.url())
+            wait_for(lambda: running.records[0].config_fault == "", "the end of it")
             wait_for(lambda: other.asked(), "the new feed")
             os.kill(os.getpid(), signal.SIGHUP)
             wait_for(lambda: running.systemd.heard("RELOADING=1") >= 3, "a reload by signal")

@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +29,7 @@ from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind
 from aggregator.models.pages import PageFailed
+from aggregator.monitoring.daemon_record import DaemonRecord, write_record
 from aggregator.schedule.plan import measured
 from aggregator.store import SqlStore, open_store
 from tests.support.command import call
@@ -153,6 +156,44 @@ def test_gaps_are_listed(run: Run, store: SqlStore) -> None:
         "until": "2026-03-01T12:00:00+00:00",
         "filled_at": None,
     }
+
+
+def test_health_names_what_keeps_the_daemon_from_its_page_and_its_new_settings(run: Run, store: SqlStore) -> None:
+    at = datetime.now(UTC)
+    record = DaemonRecord(at=at, started_at=at, ticked_at=at, page_fault="[web] listen: taken", config_fault="restart")
+    write_record(store, "daemon", record)
+    said = run("health", status=1).stdout
+    assert "page: [web] listen: taken\n  Stop the other program" in said
+    assert "configuration: restart\n" in said
+    assert [row["kind"] for row in rows(run("health", "--json", status=1))] == ["page", "configuration"]
+
+
+def test_health_tells_an_outage_of_our_network_once(run: Run, store: SqlStore) -> None:
+    for feed in subscribe(store, *(f"http://h{n}.example/f" for n in range(20))):
+        failed = poll_record(feed, at=store.now())
+        due_at = datetime.now(UTC) + timedelta(hours=1)
+        state = replace(
+            failed.state, status=FeedStatus.FAILING, cause=Cause.DNS, failing_since=store.now(), due_at=due_at
+        )
+        assert store.record_poll(claim(store, feed.host), replace(failed, state=state))
+    said = run("health", status=1).stdout
+    assert "network: the names of 20 hosts do not resolve since 20" in said
+    assert "20 feeds: 0 broken, 0 need attention" in said
+    (row,) = rows(run("health", "--json", status=1))
+    assert (row["kind"], row["cause"], row["feed"]) == ("network", "dns", None)
+
+
+def test_health_tells_how_far_the_writing_of_files_is(config: Path, run: Run, store: SqlStore) -> None:
+    """More than a thousand changes wait: they are counted without being written."""
+    (feed,) = subscribe(store, A)
+    poll(store, feed, sighting(1))
+    collect(store)
+    (article,) = store.articles()
+    with closing(sqlite3.connect(config.with_name("store.db"))) as conn, conn:
+        conn.executemany("INSERT INTO changes (article_id, kind, at) VALUES (?, 'updated', 0)", [(article.id,)] * 1500)
+    said = run("health").stdout
+    assert "0 of 1501 changes are written, 1501 wait" in said
+    assert not config.with_name("data").exists()
 
 
 # --- plan -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,108 @@
+"""What is wrong with an installation as a whole: disk, rules, outputs, page, configuration, our own network. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from aggregator.models.feeds import Feed
+from aggregator.models.fetching import Cause
+from aggregator.monitoring.daemon_record import DaemonRecord
+from aggregator.monitoring.health import Finding, Kind, Severity
+
+REMEDIES: Final = {
+    "disk": "Free some space, or lower `[storage] min_free` or `retention`; polling resumes by itself.",
+    "rule": "Correct the file; `aggregator config check` tries it. Until then its rule does not hold.",
+    "output": "Correct the output or its receiver. It is tried again by itself, and gets every change in order.",
+    "page": "Stop the other program, or write another `[web] listen`; the daemon tries it again each second.",
+    "configuration": "Correct the file, or restart the daemon where the message says so. Until then the settings hold "
+    "that it runs with.",
+    "publishing": "Nothing to do: the daemon, or the next run-once, writes them. Is `articles_dir` on a slow disk?",
+    "network": "Our own network: check its connection, /etc/resolv.conf and the name servers. The feeds are polled "
+    "again by themselves.",
+}
+
+_MANY_CHANGES: Final = 1_000  # that wait to be written: more than a publishing takes in its stride
+_FEWEST_HOSTS: Final = 3  # whose names do not resolve
+_SAME_OUTAGE: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A finding that concerns no single feed; `kind` is a name of `REMEDIES`."""
+
+    kind: str
+    detail: str
+    severity: Severity = Severity.BROKEN
+    since: datetime | None = None
+    cause: Cause | None = None
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return REMEDIES[self.kind]
+
+
+def problem_record(problem: Problem) -> dict[str, object]:
+    """Return a problem as a record, like that of a finding (docs/how-to/monitor.md)."""
+    return {
+        "feed": None,
+        "feed_id": None,
+        "url": None,
+        "kind": problem.kind,
+        "severity": problem.severity.value,
+        "cause": None if problem.cause is None else problem.cause.value,
+        "since": None if problem.since is None else problem.since.isoformat(),
+        "detail": problem.detail,
+        "remedy": problem.remedy,
+    }
+
+
+def daemon_problems(records: Iterable[DaemonRecord], now: datetime) -> tuple[Problem, ...]:
+    """Return what the daemons that live say of page and configuration, each once."""
+    alive = [record for record in records if record.is_alive(now)]
+    pages = (Problem(kind="page", detail=record.page_fault) for record in alive if record.page_fault)
+    files = (Problem(kind="configuration", detail=record.config_fault) for record in alive if record.config_fault)
+    return tuple(dict.fromkeys((*pages, *files)))
+
+
+def publishing_problem(folder: str, written: int, changes: int) -> Problem | None:
+    """Return how far the writing of text files is, where many changes wait for it."""
+    if changes - written < _MANY_CHANGES:
+        return None
+    detail = f"{folder}: {written} of {changes} changes are written, {changes - written} wait"
+    return Problem(kind="publishing", detail=detail, severity=Severity.ATTENTION)
+
+
+def network_problem(feeds: Iterable[Feed]) -> Problem | None:
+    """Return the one finding for names of many hosts that stopped to resolve at once.
+
+    It is our network, not theirs, where half of the hosts that were asked since then do not resolve.
+    """
+    unresolved, answered = [], []
+    for feed in feeds:
+        state = feed.state
+        if state.cause is Cause.DNS and state.failing_since is not None:
+            unresolved.append((state.failing_since, feed.host))
+        elif state.succeeded_at is not None:
+            answered.append((state.succeeded_at, feed.host))
+    if not unresolved:
+        return None
+    middle = sorted(unresolved)[len(unresolved) // 2][0]  # an old dead name does not tell when an outage began
+    since = min(at for at, _ in unresolved if at >= middle - _SAME_OUTAGE)
+    silent = {host for at, host in unresolved if at >= since}
+    others = {host for at, host in answered if at >= since} - silent
+    if len(silent) < _FEWEST_HOSTS or len(silent) < len(others):
+        return None
+    return Problem(
+        kind="network", detail=f"the names of {len(silent)} hosts do not resolve", since=since, cause=Cause.DNS
+    )
+
+
+def is_of_network(finding: Finding, problem: Problem | None) -> bool:
+    """Tell whether a finding is part of an outage of our own network."""
+    if problem is None or problem.since is None or finding.since is None:
+        return False
+    return finding.kind is Kind.FAILING and finding.cause is Cause.DNS and finding.since >= problem.since
