@@ -11,7 +11,7 @@ from typing import Final
 from aggregator.errors import StorageError
 from aggregator.ports.protocols import Clock
 from aggregator.ports.store import Store
-from aggregator.sinks.outputs.follow import Follower, Output
+from aggregator.sinks.outputs.follow import Follower, Output, note_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Followers:
     def follow(self, outputs: Sequence[Output]) -> None:
         """Follow these outputs from now on, and no others. A batch in hand is delivered first."""
         self._ended.set()
+        note_outputs(self._store, outputs)
         ended = self._ended = threading.Event()
         started = [
             threading.Thread(target=self._run, args=(output, ended), name=f"output {output.name}", daemon=True)
@@ -62,6 +63,7 @@ class Followers:
 
 def deliver_all(store: Store, clock: Clock, outputs: Sequence[Output], limit: timedelta) -> dict[str, str]:
     """Bring outputs up to date, each in a thread of its own, for at most `limit`; return what kept which from it."""
+    note_outputs(store, outputs)
     problems: dict[str, str] = {output.name: f"not done after {limit.total_seconds():g} s" for output in outputs}
 
     def run(output: Output) -> None:

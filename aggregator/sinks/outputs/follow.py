@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
@@ -19,6 +21,7 @@ _BATCH: Final = 100  # changes handed over at once: what a crash repeats at most
 _FIRST_WAIT: Final = timedelta(seconds=5)
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _LOCK_WAIT: Final = timedelta(0)
+_OUTPUTS: Final = "outputs"  # a fact of the store: name and folder of each
 
 
 class DeliveryError(AggregatorError):
@@ -109,6 +112,35 @@ class Follower:
             logger.warning("output works again", extra={"output": self.output.name})
             self._store.write_fact(fact_name(self.output.name), "")
         self._failures = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputState:
+    """How an output stands: how many changes it does not have yet, and why it takes none ("" if it does)."""
+
+    name: str
+    behind: int
+    problem: str
+
+
+def note_outputs(store: Store, outputs: Sequence[Output]) -> None:
+    """Note which outputs there are, for the page: a process that shows it knows no configuration."""
+    folders = {}
+    for output in outputs:
+        with suppress(DeliveryError):  # its follower will say so
+            folders[output.name] = output.folder
+    store.write_fact(_OUTPUTS, json.dumps([[output.name, folders.get(output.name, "")] for output in outputs]))
+
+
+def output_states(store: Store) -> tuple[OutputState, ...]:
+    """Return how the outputs stand that a process noted last."""
+    last = store.position().seq
+    return tuple(
+        OutputState(
+            name=name, behind=last - store.delivered(name, folder), problem=store.read_fact(fact_name(name)) or ""
+        )
+        for name, folder in json.loads(store.read_fact(_OUTPUTS) or "[]")
+    )
 
 
 def fact_name(output: str) -> str:

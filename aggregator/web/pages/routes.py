@@ -17,6 +17,7 @@ from aggregator.monitoring.overview import title_of
 from aggregator.ports.readings import ArticleSearch
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
+from aggregator.sinks.outputs.follow import output_states
 from aggregator.sinks.records import document
 from aggregator.web.article_search import find, query_string, read_search
 from aggregator.web.pages import filters as words
@@ -68,6 +69,7 @@ def _add_status(router: APIRouter, site: Site) -> None:
             height=HEIGHT,
             titles={feed.id: title_of(feed) for feed in site.store.feeds(ids=examples)},
             examples=_EXAMPLES,
+            outputs=output_states(site.store),
         )
 
 

@@ -17,6 +17,7 @@ import pytest
 import requests
 from lxml import etree
 
+from aggregator.engine.followers import deliver_all
 from aggregator.errors import ConfigError, PortError, StorageError
 from aggregator.feeds.parse import parse_feed
 from aggregator.identity.evidence import Edge
@@ -28,6 +29,8 @@ from aggregator.monitoring.daemon_record import DaemonRecord, write_record
 from aggregator.monitoring.metrics import Metrics, StoreMetrics
 from aggregator.ports.store import Store
 from aggregator.schedule.due_times import NEVER
+from aggregator.sinks.outputs.command import CommandOutput
+from aggregator.sinks.outputs.files import FilesOutput
 from aggregator.sinks.records import article_record as record_of
 from aggregator.store import SqlStore, open_store
 from aggregator.web import RunningServer, create_app, listen, read_token, refresher, serve
@@ -274,6 +277,24 @@ def test_an_empty_store_has_pages_too(site: Site) -> None:
     assert "0 feeds" in site.get("/feeds").text
     assert "None." in site.get("/articles").text
     assert "None." in site.get("/articles?q=anything").text
+
+
+def test_the_status_page_shows_how_the_outputs_stand(
+    site: Site, store: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    assert "Outputs" not in site.get("/").text
+    (feed,) = subscribe(store, "http://a.example/feed")
+    poll(store, feed, sighting(1))
+    collect(store)
+    store.number_changes()
+    outputs = [
+        CommandOutput("<loader>", ["/missing/program"], "seed", timedelta(seconds=5)),
+        FilesOutput("copy", tmp_path / "copy", "seed"),
+    ]
+    deliver_all(store, clock, outputs, timedelta(seconds=20))
+    text = " ".join(re.sub("<[^>]+>", " ", site.get("/").text).split())
+    assert "&lt;loader&gt; : 1 changes wait; it fails: /missing/program: No such file or directory" in text
+    assert "copy : has every change" in text
 
 
 def test_the_status_page_says_that_all_is_well(site: Site, store: SqlStore) -> None:
