@@ -11,11 +11,10 @@ from typing import Final
 from aggregator.errors import StorageError
 from aggregator.ports.protocols import Clock
 from aggregator.ports.store import Store
-from aggregator.sinks.outputs.follow import Follower, Output, note_outputs
+from aggregator.sinks.outputs.follow import Follower, Output, Waits, note_outputs
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY: Final = timedelta(seconds=2)  # for new changes, where all is delivered
 _LOOK_SELDOM: Final = timedelta(seconds=30)  # while the store cannot be used
 _JOIN_SECONDS: Final = 3.0
 
@@ -23,7 +22,8 @@ _JOIN_SECONDS: Final = 3.0
 class Followers:
     """The outputs of a daemon: `follow` sets which there are, `stop` ends them."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, waits: Waits = Waits()) -> None:  # noqa: B008 # frozen
+        self._waits = waits
         self._store = store
         self._clock = clock
         self._ended = threading.Event()
@@ -49,7 +49,7 @@ class Followers:
             thread.join(_JOIN_SECONDS)
 
     def _run(self, output: Output, ended: threading.Event) -> None:
-        follower = Follower(output, self._store, self._clock)
+        follower = Follower(output, self._store, self._clock, self._waits)
         wait = timedelta(0)
         while not ended.wait(wait.total_seconds()):
             try:
@@ -58,7 +58,7 @@ class Followers:
                 logger.warning("output waits for the store", extra={"output": output.name, "reason": str(error)})
                 wait = _LOOK_SELDOM
                 continue
-            wait = timedelta(0) if progress.delivered else max(progress.wait or _LOOK_EVERY, _LOOK_EVERY)
+            wait = timedelta(0) if progress.delivered else max(progress.wait or self._waits.look, self._waits.look)
 
 
 def deliver_all(store: Store, clock: Clock, outputs: Sequence[Output], limit: timedelta) -> dict[str, str]:

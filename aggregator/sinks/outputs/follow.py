@@ -18,8 +18,6 @@ from aggregator.ports.store import Store
 logger = logging.getLogger(__name__)
 
 _BATCH: Final = 100  # changes handed over at once: what a crash repeats at most
-_FIRST_WAIT: Final = timedelta(seconds=5)
-_LONGEST_WAIT: Final = timedelta(hours=1)
 _LOCK_WAIT: Final = timedelta(0)
 _OUTPUTS: Final = "outputs"  # a fact of the store: name and folder of each
 
@@ -67,11 +65,21 @@ class Progress:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long a follower waits: after a first failure, at most, and for new changes where all is delivered."""
+
+    first: timedelta = timedelta(seconds=5)
+    longest: timedelta = timedelta(hours=1)
+    look: timedelta = timedelta(seconds=2)
+
+
 class Follower:
     """An output with its cursor and its back-off; one thread at a time uses it."""
 
-    def __init__(self, output: Output, store: Store, clock: Clock) -> None:
+    def __init__(self, output: Output, store: Store, clock: Clock, waits: Waits = Waits()) -> None:  # frozen
         self.output = output
+        self._waits = waits
         self._store = store
         self._clock = clock
         self._failures = 0
@@ -84,7 +92,7 @@ class Follower:
             return Progress(wait=timedelta(seconds=left))
         with self._store.delivering(self.output.name, _LOCK_WAIT) as held:
             if not held:
-                return Progress(wait=_FIRST_WAIT)
+                return Progress(wait=self._waits.first)
             try:
                 folder = self.output.folder
                 changes = self._store.changes_after(self._store.delivered(self.output.name, folder), _BATCH)
@@ -99,7 +107,7 @@ class Follower:
 
     def _back_off(self, error: DeliveryError) -> Progress:
         """Double the wait for each failure in a row; `retry_after` is a lower bound."""
-        wait = max(min(_FIRST_WAIT * 2 ** min(self._failures, 16), _LONGEST_WAIT), error.retry_after)
+        wait = max(min(self._waits.first * 2 ** min(self._failures, 16), self._waits.longest), error.retry_after)
         self._failures += 1
         self._not_before = self._clock.monotonic() + wait.total_seconds()
         if self._failures == 1:

@@ -26,7 +26,10 @@ class WebhookOutput:
 
     folder = ""
 
-    def __init__(self, name: str, url: str, secret: bytes, text: TextChoice, poster: Poster) -> None:
+    def __init__(
+        self, name: str, url: str, secret: bytes, text: TextChoice, poster: Poster, deadline: timedelta = _DEADLINE
+    ) -> None:
+        self._deadline = deadline
         self.name = name
         self._url = url
         self._secret = secret
@@ -49,6 +52,6 @@ class WebhookOutput:
         headers = {"Content-Type": "application/json"}
         if self._secret:
             headers[SIGNATURE_HEADER] = f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}"
-        answer = self._poster.post(self._url, body, headers, _DEADLINE)
+        answer = self._poster.post(self._url, body, headers, self._deadline)
         if answer.problem:
             raise DeliveryError(answer.problem, answer.retry_after or timedelta(0))
