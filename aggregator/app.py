@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from aggregator.clock import SystemClock
 from aggregator.config.files import FEEDS_FILE
 from aggregator.config.request_keys import request_rules
 from aggregator.config.settings import Config
+from aggregator.config.sources import commands_of, longest_command, source_rules
 from aggregator.config.wiring import (
     Rules,
     fetch_limits,
@@ -45,6 +47,7 @@ from aggregator.identity.identify import identify, key_version
 from aggregator.models.feeds import Feed
 from aggregator.ports.protocols import Clock, Sink
 from aggregator.ports.readings import SyncReport
+from aggregator.programs import CommandFetcher
 from aggregator.rawstore import FileRawStore
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import forced_due, is_skipped
@@ -79,10 +82,12 @@ class App:
     sinks: tuple[Sink, ...]
     poster: HttpPoster
     outputs: tuple[Output, ...]
+    ending: threading.Event  # ends the programs that print feeds
 
     def request_stop(self) -> None:
         """Let the work in hand end and nothing new begin; safe in a signal handler."""
         self.visits.request_stop()
+        self.ending.set()
         self.clock.wake()
 
     def publish(self, wait: timedelta = timedelta(0), stopping: Callable[[], bool] = lambda: False) -> Published:
@@ -180,7 +185,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         StorageError: the store cannot be used.
     """
     share_heaps()
-    clock = clock or SystemClock()
+    clock, ending = clock or SystemClock(), threading.Event()
     rules = load_rules(config)
     for fault in rules.faults:
         logger.error("rule refused; it does not hold", extra={"reason": fault})
@@ -194,7 +199,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         workers = pool or own_pool
         try:
-            context = _visit_context(config, clock, store, raw_store, rules, fetcher, workers)
+            context = _visit_context(config, clock, store, raw_store, rules, fetcher, workers, ending)
             visits = VisitRunner(
                 context,
                 ExtractionLine(context, workers, _extraction_settings(config)),
@@ -213,8 +218,10 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
                 sinks=sinks_of(config),
                 poster=poster,
                 outputs=outputs_of(config, clock, poster, os.environ),
+                ending=ending,
             )
         finally:
+            ending.set()
             own_pool.close()
             poster.close()
             fetcher.close()
@@ -244,7 +251,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     keys, fetcher = request_rules(config, os.environ), app.fetcher
     if config.http != app.config.http or keys != fetcher.rules:
         fetcher = HttpFetcher(fetch_limits(config), app.clock, rules=keys)
-    context = _visit_context(config, app.clock, app.store, app.raw_store, rules, fetcher, app.pool)
+    context = _visit_context(config, app.clock, app.store, app.raw_store, rules, fetcher, app.pool, app.ending)
     app.visits.reconfigure(
         context, _extraction_settings(config), config.polling.workers, config.polling.max_pages_per_visit
     )
@@ -290,20 +297,23 @@ def _visit_context(
     rules: Rules,
     fetcher: HttpFetcher,
     pool: WorkerPool,
+    ending: threading.Event,
 ) -> VisitContext:
+    sources, http = source_rules(config), config.http
+    longest = max(http.total_timeout, longest_parse(config.extraction.timeout), longest_command(config))
     return VisitContext(
         store=store,
-        fetcher=fetcher,
+        fetcher=CommandFetcher(fetcher, commands_of(config), clock, ending),
         raw_store=raw_store,
         clock=clock,
         publishers=rules.publishers,
         rules_of=rules.of_pages,
-        read=feed_reader(pool, rules.publishers),
+        read=feed_reader(pool, rules.publishers, sources),
         policy=VisitPolicy(
-            lease=max(config.http.total_timeout, longest_parse(config.extraction.timeout)) + _LEASE_MARGIN,
-            per_host_interval=config.http.per_host_interval,
-            waiting=config.http.total_timeout,
-            respect_robots=config.http.respect_robots,
+            lease=longest + _LEASE_MARGIN,
+            per_host_interval=http.per_host_interval,
+            waiting=http.total_timeout,
+            respect_robots=http.respect_robots,
             user_agent=user_agent(config),
             revisit=config.polling.revisit,
         ),
@@ -314,6 +324,7 @@ def _visit_context(
             fill_gaps=config.polling.fill_gaps,
         ),
         pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
+        rules=sources,
         random=Random(),  # noqa: S311 - spreads polls, guards nothing
         recent=deque(maxlen=20),
         requests=fetcher.rules,

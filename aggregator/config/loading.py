@@ -23,6 +23,7 @@ from aggregator.config.filter_rules import FilterRule
 from aggregator.config.request_keys import request_rules
 from aggregator.config.secrets import read_secret
 from aggregator.config.settings import NAMED_TABLES, SECTIONS, TABLE_LISTS, Config, FeedSettings, same_address
+from aggregator.config.sources import SelectSettings
 from aggregator.config.values import quote
 from aggregator.errors import ConfigError
 from aggregator.redaction import mask
@@ -266,6 +267,8 @@ def _unknown_key(loc: tuple[str | int, ...]) -> str:
     section, key = str(loc[0]), str(loc[-1])
     if _is_in_rule(loc):
         return f'no such field of a rule; did you mean "{_nearest(key, FilterRule.model_fields)}"?'
+    if "select" in loc:
+        return f'no such key; did you mean "{_nearest(key, tuple(SelectSettings.model_fields))}"?'
     homes = [f"[{other}]" for other, keys in _keys().items() if key in keys]
     if homes:
         return f"no such key in this section; it belongs to {' or '.join(homes)}"
@@ -290,6 +293,8 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
             return 'is not a rule; write { title = "words" }'
         case "tuple_type":
             return 'is not a list; write ["…", "…"]'
+        case "model_type" if loc[-1] == "select":
+            return 'is not a table; write { entry = "article", link = "h2 a" }'
         case "dict_type":
             return "is not a table; write " + (_table(loc) if len(loc) == 1 else '{ NAME = "env:NAME" }')
         case "literal_error":

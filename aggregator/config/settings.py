@@ -28,6 +28,7 @@ from pydantic import (
 
 from aggregator.config.filter_rules import FilterRule, FilterSettings
 from aggregator.config.request_settings import HostSettings, RequestSettings
+from aggregator.config.sources import SelectSettings, check_source
 from aggregator.config.values import (
     Budget,
     Delay,
@@ -53,6 +54,7 @@ from aggregator.config.values import (
     split_listen,
 )
 from aggregator.models.feeds import Subscription
+from aggregator.models.sources import Kind
 from aggregator.text.units import format_duration
 
 
@@ -202,6 +204,17 @@ class _SubscriptionSettings(Section):
     """Only entries of this feed that one of these rules fits are kept; [] keeps all."""
     skip: tuple[FilterRule, ...] = ()
     """Entries of this feed that one of these rules fits are skipped."""
+    kind: Kind = "feed"
+    """What stands at `url`: a feed, a sitemap or index of sitemaps, an HTML page with links; command: see there."""
+    select: SelectSettings = Field(default_factory=SelectSettings)
+    """html: CSS selectors of its entries; sitemap: which of its addresses are entries."""
+    command: tuple[StrictStr, ...] = ()
+    """command: the program that prints the feed, and its arguments; no shell reads them. Links start from `url`."""
+
+    @model_validator(mode="after")
+    def _has_its_source(self) -> Self:
+        check_source(self.kind, self.select, self.command)
+        return self
 
 
 class FeedSettings(RequestSettings, _SubscriptionSettings):

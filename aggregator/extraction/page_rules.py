@@ -148,7 +148,8 @@ def _found(tree: Element, name: str, selector: str) -> Sequence[Element | str]:
 
 def _by_css(tree: HTMLTree, selector: str) -> Sequence[ElementNode]:
     try:
-        return tree.document.query_selector_all(selector) if tree.document is not None else ()
+        # A slice is a tuple; the list itself looks up anew at each access.
+        return tree.document.query_selector_all(selector)[:] if tree.document is not None else ()
     except CSSParserException:
         logger.warning("selector is not CSS", extra={"selector": selector})
         return ()

@@ -62,7 +62,9 @@ def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
     """
     text = decode(html, declared=html_declaration(html)).text if isinstance(html, bytes) else html
     document = HTMLTree.parse(text[:_MAX_PAGE_CHARS]).document
-    elements = [] if document is None else document.query_selector_all(_ELEMENTS)
+    elements = (
+        [] if document is None else document.query_selector_all(_ELEMENTS)[:]
+    )  # the list itself looks up anew at each access
     base, found = "", list[tuple[tuple[int, int], FoundFeed]]()
     for element in elements:
         attributes = {name: element.getattr(name) or "" for name in ("rel", "type", "href", "title")}

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection
 from datetime import datetime
 
-from aggregator.feeds.parse import parse_new
+from aggregator.feeds.kinds.read import parse_by_kind
 from aggregator.identity.evidence import edges_of_entry, is_home
 from aggregator.identity.identify import identify
 from aggregator.identity.own_entries import own_identity
@@ -14,16 +14,23 @@ from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.feeds import Entry, Feed, ParsedFeed
 from aggregator.models.fetching import Fetched
 from aggregator.models.ids import Identity
+from aggregator.models.sources import PLAIN_FEED, SourceRule
 from aggregator.ports.store_records import Decision, FeedReading, Sighting
 from aggregator.urls import clean, host_of, without_userinfo
 
 
 def read_feed(
-    feed: Feed, fetched: Fetched, known: Collection[str], now: datetime, publishers: Publishers
+    feed: Feed,
+    fetched: Fetched,
+    known: Collection[str],
+    now: datetime,
+    publishers: Publishers,
+    rule: SourceRule = PLAIN_FEED,
 ) -> FeedReading:
-    """Read an answer of `feed`; entries whose raw hash is `known` are left out."""
+    """Read an answer of `feed` by its rule; entries whose raw hash is `known` are left out."""
     url, headers = fetched.final_url, dict(fetched.headers)
-    return identify_entries(parse_new(fetched.body, url=url, headers=headers, now=now, known=known), feed, publishers)
+    parsed = parse_by_kind(fetched.body, rule, publishers, url=url, headers=headers, now=now, known=known)
+    return identify_entries(parsed, feed, publishers)
 
 
 def identify_entries(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> FeedReading:

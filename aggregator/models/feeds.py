@@ -13,6 +13,7 @@ from typing import Literal
 
 from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.ids import FeedId
+from aggregator.models.sources import IndexWalk, Kind, NamedSitemap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Subscription:
     tags: tuple[str, ...] = ()
     full_text: bool = True
     enabled: bool = True
+    kind: Kind = "feed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class ParsedFeed:
     """
 
     kind: Literal["feed", "html"] | None
-    format: Literal["rss", "rdf", "atom", "json", "cdf", "sitemap"] | None
+    format: Literal["rss", "rdf", "atom", "json", "cdf", "sitemap", "html"] | None
     title: str = ""
     link: str | None = None
     language: str = ""
@@ -98,6 +100,7 @@ class ParsedFeed:
     complete: bool = True
     raw_hashes: tuple[str, ...] = ()  # of all entries in the document, in order, those not given here too
     entry_id_rule: Literal["id", "link", "link+date", "title+date"] = "id"
+    sitemaps: tuple[NamedSitemap, ...] = ()  # to be read instead: an index has no entries
     error: str = ""
 
 
@@ -189,6 +192,8 @@ class FeedState:
     gap_interval: timedelta | None = None  # the longest interval then allowed; it doubles each day
     filling: GapFill | None = None
     entry_ids: str = ""  # what tells entries apart when the feed's own ids change, e.g. "link"
+    read_as: str = ""  # a hash of the rule by which the last answer was read; "" is a plain feed
+    index: IndexWalk | None = None  # of a sitemap index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,8 @@ class Cause(StrEnum):
     # the content
     EMPTY = "empty"
     NOT_A_FEED = "not_a_feed"  # HTML or anything else instead of a feed
+    NO_LINKS = "no_links"  # an HTML page in which no link is an entry
+    PROGRAM = "program"  # the program that makes the feed cannot be started, or ends with another status than 0
     UNREADABLE = "unreadable"  # meant as a feed, and nothing could be read
     NOT_TEXT = "not_text"  # a page that is no text
     NO_TEXT = "no_text"  # a page without an article

@@ -38,6 +38,10 @@ REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.SERVER_ERROR: "The server has an error: it is tried again by itself; if it lasts, tell the publisher.",
     Cause.EMPTY: "The answer is empty: it is tried again by itself; if it lasts, tell the publisher.",
     Cause.NOT_A_FEED: "A web page stands where the feed was: find the feed with `aggregator feeds discover <site>`.",
+    Cause.NO_LINKS: "No entries were found in the page: its form may have changed; correct `select`, which "
+    "`aggregator feeds test <url>` tries.",
+    Cause.PROGRAM: "The program of this feed does not work: run it by hand as the user of the service, or correct "
+    "`command`.",
     Cause.UNREADABLE: "What is there cannot be read as a feed: `aggregator parse <url>` says why; tell the publisher.",
     Cause.NOT_TEXT: "The entries lead to pictures, sound or files, not to pages: set `full_text = false`.",
     Cause.NO_TEXT: "The pages hold no article text: set `full_text = false`, or write a publisher rule.",

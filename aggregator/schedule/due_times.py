@@ -229,6 +229,8 @@ _STEPS: Final[dict[Cause, float]] = {
             Cause.SERVER_ERROR,
             Cause.EMPTY,
             Cause.NOT_A_FEED,
+            Cause.NO_LINKS,
+            Cause.PROGRAM,
             Cause.UNREADABLE,
         ),
         _SOFT,

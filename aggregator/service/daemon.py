@@ -162,7 +162,7 @@ class Service:
     def _observe(self) -> None:
         """Let every request and poll from now on be measured."""
         context = self.app.visits.context
-        fetcher = MeteredFetcher(self.app.fetcher, self._metrics)
+        fetcher = MeteredFetcher(context.fetcher, self._metrics)
         self.app.visits.context = replace(context, fetcher=fetcher, on_poll=self._on_poll)
 
     def _on_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -13,6 +13,7 @@ from aggregator.http.request_keys import RequestRules
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Cause
+from aggregator.models.sources import SourceRule
 from aggregator.ports.protocols import Clock, Fetcher, RawStore
 from aggregator.ports.store import Store
 from aggregator.ports.store_records import PollRecord, PollRecorded
@@ -42,6 +43,7 @@ class VisitContext:
 
     `recent` are host and cause (None: an answer) of the latest requests of all visits. `timeouts` counts the timeouts
     in a row by host. `on_poll` is called after each recorded poll.
+    `rules` tell how feeds that are no plain feeds are read, by address.
     """
 
     store: Store
@@ -58,4 +60,5 @@ class VisitContext:
     recent: deque[tuple[str, Cause | None]]
     requests: RequestRules = RequestRules()  # noqa: RUF009 - frozen
     timeouts: dict[str, int] = field(default_factory=dict)
+    rules: Mapping[str, SourceRule] = field(default_factory=dict)
     on_poll: Callable[[Feed, PollRecord, PollRecorded], None] = lambda feed, record, recorded: None

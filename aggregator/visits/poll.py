@@ -26,6 +26,7 @@ from aggregator.models.fetching import (
     Redirected,
     Validators,
 )
+from aggregator.models.sources import PLAIN_FEED, SourceRule
 from aggregator.ports.protocols import Fetcher
 from aggregator.ports.store_records import FeedReading, PollOutcome, PollRecord, Sighting
 from aggregator.schedule.due_times import (
@@ -38,6 +39,7 @@ from aggregator.schedule.due_times import (
 )
 from aggregator.urls import host_of
 from aggregator.visits.feed_address import adopt, end_redirect, host_of_feed
+from aggregator.visits.source_rules import read_under
 from aggregator.visits.validators import confirm, end_distrust, is_unconditional, judge
 
 _SHORTEST_DEADLINE = timedelta(milliseconds=10)  # of a redirect after the poll's time is over
@@ -104,19 +106,24 @@ class _Terms:
 
 
 def fetch_feed(
-    feed: Feed, fetcher: Fetcher, settings: PollSettings, now: datetime, may_follow: Callable[[str], bool]
+    feed: Feed,
+    fetcher: Fetcher,
+    settings: PollSettings,
+    now: datetime,
+    may_follow: Callable[[str], bool],
+    rule: SourceRule = PLAIN_FEED,
 ) -> FeedAnswer:
-    """Fetch the feed.
+    """Fetch the feed, which is read by `rule`.
 
     `may_follow` is called before a redirect to another host is followed. Where it says no, the answer is `Redirected`:
     the poll continues there later, and the first host gets no second request.
     """
-    feed = replace(feed, state=end_distrust(feed.state, now))
+    feed = replace(feed, state=read_under(end_distrust(feed.state, now), rule))
     state = feed.state
     unconditional = is_unconditional(state)
     request = FetchRequest(
         url=state.pending_target or state.adopted_url or feed.url,
-        accept="feed",
+        accept="page" if rule.kind == "html" else "feed",
         validators=Validators() if unconditional else state.validators,
         validators_of=state.validators_of,
         hops=state.pending_hops,
@@ -264,7 +271,7 @@ def _fetched(
     if content.no_overlap and last is not None and sightings and not any(first_seen):
         gap = (last, now)
         state = after_gap(feed, state, covered=_covered(parsed, now), now=now)
-        if terms.settings.fill_gaps:
+        if terms.settings.fill_gaps and not state.read_as:
             state = replace(state, filling=_gap_fill(feed, parsed, result, sightings, gap))
     record = _success(feed, state, result, terms, seen=state.stats.window, sightings=sightings)
     return replace(record, gap=gap)
@@ -287,7 +294,9 @@ def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedF
         hub=parsed.hub,
         advertised=(),
         entry_ids=_id_rule(parsed, state),
-        stats=update_stats(state.stats, _dates(parsed), window=window, polled_at=before.polled_at, now=now),
+        stats=state.stats
+        if parsed.sitemaps
+        else update_stats(state.stats, _dates(parsed), window=window, polled_at=before.polled_at, now=now),
     )
 
 
@@ -332,6 +341,8 @@ def _no_feed(feed: Feed, result: Fetched, parsed: ParsedFeed, terms: _Terms) -> 
     """A 200 that is no feed keeps validators and entries. The feeds that an HTML page advertises are reported."""
     if not result.body.strip():
         cause, detail = Cause.EMPTY, "the answer is empty"
+    elif parsed.format == "html":
+        cause, detail = Cause.NO_LINKS, parsed.error
     elif parsed.kind == "html":
         cause, detail = Cause.NOT_A_FEED, "an HTML page stands where the feed was"
     else:

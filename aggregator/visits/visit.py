@@ -18,11 +18,12 @@ from aggregator.identity.identify import identify
 from aggregator.models.feeds import Feed, GapFill
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected
 from aggregator.models.pages import Page, PageFailed, RawResponse
+from aggregator.models.sources import PLAIN_FEED, IndexWalk
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, FeedReading, PollRecord, PollRecorded
 from aggregator.schedule.due_times import next_page_attempt, own_network_is_down, revisit_at
 from aggregator.urls import host_of
-from aggregator.visits import backfill, poll
+from aggregator.visits import backfill, index_walk, poll
 from aggregator.visits.collect import fetch_page, page_failure_of
 from aggregator.visits.context import VisitContext
 from aggregator.visits.host_session import HostSession, RedirectClaims
@@ -105,7 +106,10 @@ class HostVisit:
                 if not session.wait_for_turn():
                     return False
                 fill = feed.state.filling if self._context.polling.fill_gaps else None
-                if fill is not None and not fill.waits and session.now() < fill.resume_at:
+                walk = feed.state.index
+                if walk is not None and walk.pending and walk.resume_at and session.now() < walk.resume_at:
+                    due_at = self._read_sitemap(feed, walk)
+                elif fill is not None and not fill.waits and session.now() < fill.resume_at:
                     due_at = self._fill_gap(feed, fill)
                 else:
                     due_at = self._poll_feed(feed)
@@ -129,6 +133,7 @@ class HostVisit:
             random=context.random,
             own_network=answer.failed is not None and own_network_is_down(list(context.recent)),
         )
+        record = index_walk.begin(answer, content, record)
         recorded = self._record_poll(record)
         context.on_poll(feed, record, recorded)
         self.report.count_poll(record, recorded)
@@ -140,7 +145,8 @@ class HostVisit:
         settings = replace(context.polling, deadline=session.deadline(context.polling.deadline, source))
         redirects = RedirectClaims(session, context)
         try:
-            answer = poll.fetch_feed(feed, context.fetcher, settings, session.now(), redirects.claim)
+            rule = context.rules.get(feed.url, PLAIN_FEED)
+            answer = poll.fetch_feed(feed, context.fetcher, settings, session.now(), redirects.claim, rule)
             redirects.note_failure(answer.failed)
         finally:
             redirects.release()
@@ -164,6 +170,25 @@ class HostVisit:
         if self._scope is not None:
             _extend(self._scope, record, recorded)
         return recorded
+
+    def _read_sitemap(self, feed: Feed, walk: IndexWalk) -> datetime:
+        """Fetch the next sitemap of an index and record its entries; return when the feed is due again."""
+        context, url = self._context, walk.pending[0]
+        with self._session.at_other_host(url) as session:
+            if session is None:
+                record = index_walk.skip(feed, walk, self._store.now())
+            else:
+                settings = replace(context.polling, deadline=session.deadline(context.polling.deadline, url))
+                result = context.fetcher.fetch(index_walk.request_of(feed, walk, settings))
+                session.note_request(url, result.elapsed, result if isinstance(result, FetchFailed) else None)
+                content = index_walk.read_sitemap(feed, walk, result, self._read, session.now())
+                policy, now = context.polling.policy, session.now()
+                record = index_walk.decide(feed, walk, result, content, policy=policy, now=now, random=context.random)
+                self.report.requests += 1
+        recorded = self._record_poll(record)
+        context.on_poll(feed, record, recorded)
+        self.report.count_entries(record, recorded)
+        return record.state.due_at
 
     # --- gaps ---------------------------------------------------------------------------------------------------------
 
@@ -336,10 +361,12 @@ class HostVisit:
 
 
 def _extend(scope: RunScope, record: PollRecord, recorded: PollRecorded) -> None:
-    """Add what a poll announced. The feed itself is done unless it moved or has a gap to fill."""
+    """Add what a poll announced. The feed itself is done unless it moved, has sitemaps to read or a gap to fill."""
     if record.outcome.outcome == "moving":
         scope.add(recorded.host_id)
-    elif (fill := record.state.filling) is None or record.state.due_at >= fill.resume_at:
+    elif index_walk.is_over(record.state) and (
+        (fill := record.state.filling) is None or record.state.due_at >= fill.resume_at
+    ):
         scope.feeds.discard(record.feed_id)
     for page_id, host_id in recorded.new_pages:
         scope.add(host_id, page_id)

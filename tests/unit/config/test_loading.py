@@ -26,8 +26,10 @@ from aggregator.config.settings import (
     StorageSettings,
     same_address,
 )
+from aggregator.config.sources import commands_of, longest_command, source_rules
 from aggregator.errors import ConfigError
 from aggregator.models.feeds import Subscription
+from aggregator.models.sources import Select, SourceRule
 from aggregator.redaction import mask
 from aggregator.text.units import format_duration, format_size, parse_duration, parse_size
 
@@ -558,3 +560,41 @@ def test_outputs_have_a_label(path: Path) -> None:
         '[[outputs]]\ntype = "webhook"\nurl = "https://x.example/"\nname = "hook"\n',
     ).outputs
     assert [one.label for one in outputs] == ["command load -x", "hook"]
+
+
+# --- sources without a feed -------------------------------------------------------------------------------------------
+
+SOURCE = '[[feeds]]\nurl = "https://a.example/x"\n'
+
+
+def test_what_is_no_feed_becomes_a_rule(path: Path) -> None:
+    html = SOURCE + 'kind = "html"\nselect = { entry = "article", link = "h2 a" }\n'
+    assert source_rules(load(path, html)) == {
+        "https://a.example/x": SourceRule(kind="html", select=Select(entry="article", link="h2 a"))
+    }
+    program = load(path, SOURCE + 'kind = "command"\ncommand = ["/bin/x", "-y"]\ntimeout = "5m"\n')
+    assert commands_of(program)["https://a.example/x"].arguments == ("/bin/x", "-y")
+    assert longest_command(program) == timedelta(minutes=5)
+    plain = load(path, SOURCE)
+    assert (source_rules(plain), longest_command(plain)) == ({}, timedelta(0))
+    load(path, show(load(path, html)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ('kind = "htlm"', 'feeds[0].kind: "htlm" is not known; write "feed", "sitemap", "html" or "command"'),
+        ('kind = "command"', 'is a command without one; write command = ["/usr/local/bin/program"]'),
+        ('kind = "command"\ncommand = [""]', 'has a command that nothing runs; write kind = "command" and the program first'),
+        ('command = ["/bin/x"]', 'has a command that nothing runs; write kind = "command" and the program first'),
+        ('command = "/bin/x"', 'feeds[0].command: "/bin/x" is not a list; write ["…", "…"]'),
+        ('select = { entry = "p" }', 'has select, which only a page or a sitemap has; write kind = "html" or "sitemap"'),
+        ('kind = "html"\nselect = "p"', 'feeds[0].select: "p" is not a table; write { entry = "article", link = "h2 a" }'),
+        ('kind = "html"\nselect = { entri = "p" }', 'feeds[0].select.entri: no such key; did you mean "entry"?'),
+        ('kind = "html"\nselect = { entry = "p[" }', "entry: 'p[' is not CSS"),
+        ('kind = "sitemap"\nselect = { link = "re:(" }', "link: 're:(' is no regular expression"),
+        ('kind = "sitemap"\nselect = { date = "b" }', "has select.title or select.date, which a sitemap states itself"),
+    ],
+)  # fmt: skip
+def test_keys_of_sources_that_are_refused(path: Path, keys: str, message: str) -> None:
+    assert message in refusal(path, SOURCE + keys)

@@ -1,0 +1,81 @@
+"""The keys of sources without a feed (`kind`, `select`, `command`): their checks, and the records made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pydantic import StrictStr
+
+from aggregator.config.values import Section
+from aggregator.models.sources import Kind, Select, SourceRule
+
+if TYPE_CHECKING:
+    from aggregator.config.settings import Config
+    from aggregator.programs import Command
+
+
+class SelectSettings(Section):
+    """`select`: where the entries of a page are, or which addresses of a sitemap are wanted."""
+
+    entry: StrictStr = ""
+    """html: CSS of each entry; "" is that of the link. sitemap: which sitemaps of an index, a text or "re:"."""
+    link: StrictStr = ""
+    """html: CSS of the link in it; "" is "a[href]". sitemap: which addresses, a text in them or "re:"."""
+    title: StrictStr = ""
+    """html: CSS of the title in it; "" is its first heading, else the text of the link."""
+    date: StrictStr = ""
+    """html: CSS of the date in it; "" is its first "time"."""
+
+    def to_record(self) -> Select:
+        """Return the record that the core knows."""
+        return Select(entry=self.entry, link=self.link, title=self.title, date=self.date)
+
+
+def check_source(kind: Kind, select: SelectSettings, command: tuple[str, ...]) -> None:
+    """Refuse keys that do not go together, selectors and patterns that are not valid.
+
+    Raises:
+        ValueError: why; the message is the remedy.
+    """
+    from aggregator.feeds.kinds import link_list, sitemap
+
+    wanted = select.to_record()
+    if kind == "command" and not command:
+        raise ValueError('is a command without one; write command = ["/usr/local/bin/program"]')
+    if command and (kind != "command" or not command[0]):
+        raise ValueError('has a command that nothing runs; write kind = "command" and the program first')
+    if wanted != Select() and kind not in ("html", "sitemap"):
+        raise ValueError('has select, which only a page or a sitemap has; write kind = "html" or "sitemap"')
+    if kind == "html":
+        link_list.check_select(wanted)
+    if kind == "sitemap":
+        sitemap.check_select(wanted)
+        if wanted.title or wanted.date:
+            raise ValueError("has select.title or select.date, which a sitemap states itself; remove them")
+
+
+def source_rules(config: Config) -> Mapping[str, SourceRule]:
+    """Return how the feeds that are no plain feeds are read, by address."""
+    return {
+        feed.url: SourceRule(kind=feed.kind, select=feed.select.to_record())
+        for feed in config.feeds
+        if feed.kind != "feed"
+    }
+
+
+def commands_of(config: Config) -> Mapping[str, Command]:
+    """Return the programs that print feeds, by the feed's address."""
+    from aggregator.programs import Command
+
+    return {
+        feed.url: Command(arguments=feed.command, timeout=feed.timeout)
+        for feed in config.feeds
+        if feed.kind == "command"
+    }
+
+
+def longest_command(config: Config) -> timedelta:
+    """Return how long a program may take, 0 if there is none."""
+    return max((one.timeout or config.http.total_timeout for one in commands_of(config).values()), default=timedelta(0))

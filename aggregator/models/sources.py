@@ -1,0 +1,67 @@
+"""How the answer of a feed is read, and what is remembered of a sitemap index. Records without behaviour or I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from aggregator.models.fetching import Cause, Validators
+
+Kind = Literal["feed", "sitemap", "html", "command"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select:
+    """Where the entries are. html: CSS selectors; sitemap: patterns for sitemaps (`entry`) and addresses (`link`)."""
+
+    entry: str = ""
+    link: str = ""
+    title: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRule:
+    """How the configuration says that an answer is read."""
+
+    kind: Kind = "feed"
+    select: Select = Select()
+
+
+PLAIN_FEED: Final = SourceRule()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSitemap:
+    """A sitemap that an index names; `lastmod` as it stands there."""
+
+    url: str
+    lastmod: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSitemap:
+    """A sitemap of an index; `parent` names the index within the index, "" is none. `is_read`: as `lastmod` says."""
+
+    url: str
+    lastmod: str = ""
+    parent: str = ""
+    is_read: bool = False
+    validators: Validators = field(default_factory=Validators)
+    body_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexWalk:
+    """The sitemaps of an index, and the round of requests for those that may have changed.
+
+    `pending` are still to be asked; the index itself is due at `resume_at`. `cause` and `detail`
+    tell of the last failure in this round.
+    """
+
+    sitemaps: tuple[KnownSitemap, ...]
+    pending: tuple[str, ...] = ()
+    resume_at: datetime | None = None
+    cause: Cause | None = None
+    detail: str = ""

@@ -1,0 +1,154 @@
+"""Feeds that a program of the operator prints: no shell, bounded time and output, an end for its whole process group.
+
+`CommandFetcher` runs the programs and leaves all other requests to the fetcher behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO, Final, Literal
+
+from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Validators
+from aggregator.ports.protocols import Clock, Fetcher
+from aggregator.redaction import mask
+
+_PIECE: Final = 65_536  # bytes
+_LOOK: Final = 0.2  # seconds between two looks at the program and at `stop`
+_MAX_NOTE: Final = 4_096  # bytes of what the program says on its standard error: the last ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """The program of a feed, and how long it may take; None is as long as a request."""
+
+    arguments: tuple[str, ...]
+    timeout: timedelta | None = None
+
+
+class CommandFetcher:
+    """Answers the polls of some feeds, by their address, with what their programs print; `stop` kills those."""
+
+    def __init__(self, fetcher: Fetcher, commands: Mapping[str, Command], clock: Clock, stop: threading.Event) -> None:
+        self._fetcher = fetcher
+        self._commands = commands
+        self._clock = clock
+        self._stop = stop
+
+    def fetch(self, request: FetchRequest) -> FetchResult:
+        """Return what the program printed, or what the server answered."""
+        command = self._commands.get(request.url) if request.accept == "feed" and request.feed == request.url else None
+        return self._fetcher.fetch(request) if command is None else self._run(command, request)
+
+    def _run(self, command: Command, request: FetchRequest) -> FetchResult:
+        began = self._clock.monotonic()
+        timeout = command.timeout or request.deadline
+        ran = run_program(command.arguments, timeout=timeout, max_bytes=request.max_bytes, stop=self._stop)
+        elapsed = timedelta(seconds=self._clock.monotonic() - began)
+        if ran.problem:
+            said = f"{command.arguments[0]}: {ran.detail}" + (f" ({ran.note})" if ran.note else "")
+            cause = Cause.TOO_LARGE if ran.problem == "size" else Cause.PROGRAM
+            return FetchFailed(url=request.url, final_url=request.url, cause=cause, detail=mask(said), elapsed=elapsed)
+        return Fetched(
+            url=request.url,
+            final_url=request.url,
+            status=200,
+            headers={},
+            body=ran.output,
+            validators=Validators(),
+            hops=(),
+            fresh_for=None,
+            wire_bytes=0,
+            elapsed=elapsed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What came of a program. Without a problem its exit status was 0 and `output` is whole.
+
+    `note` is the last line that it wrote to its standard error.
+    """
+
+    output: bytes = b""
+    problem: Literal["", "start", "status", "time", "size", "stopped"] = ""
+    detail: str = ""
+    note: str = ""
+
+
+def run_program(command: Sequence[str], *, timeout: timedelta, max_bytes: int, stop: threading.Event) -> Ran:
+    """Run a program without input and return what it prints.
+
+    The program and its children are killed when it takes longer than `timeout`, prints more than `max_bytes`, or `stop`
+    is set; children that outlive it are killed, too.
+    """
+    until = time.monotonic() + timeout.total_seconds()
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the operator names it, and no shell reads it
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
+        return Ran(problem="start", detail=getattr(error, "strerror", None) or str(error))
+    with process:
+        try:
+            ran = _watch(process, until, max_bytes, stop)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    if ran.problem == "time":
+        return Ran(problem="time", detail=f"killed after {timeout.total_seconds():g} s", note=ran.note)
+    return ran
+
+
+def _watch(process: subprocess.Popen[bytes], until: float, max_bytes: int, stop: threading.Event) -> Ran:
+    """Read what a program says until it has ended, or has to."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    output, note = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, output)
+        selector.register(process.stderr, selectors.EVENT_READ, note)
+        while True:
+            left = until - time.monotonic()
+            if stop.is_set():
+                return Ran(problem="stopped", detail="the service stops")
+            if left <= 0:
+                return Ran(problem="time", note=_last_line(note))
+            if not selector.get_map():  # it has closed both, and may work on
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(min(left, _LOOK))
+            events = selector.select(min(left, _LOOK)) if selector.get_map() else []
+            for key, _ in events:
+                _read(selector, key.fileobj, key.data)  # type: ignore[arg-type] # what was registered
+            if len(output) > max_bytes:
+                return Ran(problem="size", detail=f"more than {max_bytes} bytes", note=_last_line(note))
+            del note[:-_MAX_NOTE]
+            if not events and process.poll() is not None:
+                break
+    if process.returncode != 0:
+        return Ran(problem="status", detail=f"exit status {process.returncode}", note=_last_line(note))
+    return Ran(output=bytes(output), note=_last_line(note))
+
+
+def _read(selector: selectors.BaseSelector, pipe: IO[bytes], into: bytearray) -> None:
+    piece = os.read(pipe.fileno(), _PIECE)
+    into += piece
+    if not piece:
+        selector.unregister(pipe)
+
+
+def _last_line(note: bytearray) -> str:
+    lines = [line for line in note.decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:200] if lines else ""

@@ -1,0 +1,27 @@
+"""What a changed rule for reading a feed does to the feed's state. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from aggregator.models.feeds import FeedState
+from aggregator.models.fetching import Validators
+from aggregator.models.sources import SourceRule
+
+
+def read_under(state: FeedState, rule: SourceRule) -> FeedState:
+    """Forget the last answer if it was read by another rule: the same bytes may say something else now."""
+    read_as = _hash(rule)
+    if state.read_as == read_as:
+        return state
+    return replace(state, read_as=read_as, validators=Validators(), body_hash="", raw_hashes=(), index=None)
+
+
+def _hash(rule: SourceRule) -> str:
+    """Return what tells rules apart; "" for a plain feed, which a program may print, too."""
+    if rule.kind in ("feed", "command"):
+        return ""
+    select = rule.select
+    parts = (rule.kind, select.entry, select.link, select.title, select.date)
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
