@@ -77,6 +77,7 @@ class Refusal(StrEnum):
     FOREIGN_FEED = "foreign_feed"  # a feed speaks about another site's addresses
     LISTING = "listing"  # one end is a home page or a section page
     SHARED_TARGET = "shared_target"  # different articles name this target as theirs
+    OTHER_TITLES = "other_titles"  # entries with other titles lead to it, and no page says the title of another's
     OTHER_TEXT = "other_text"  # the two groups hold articles with different texts
     TOO_MANY = "too_many"  # the group would own more than `MAX_ALIASES` keys
     UNPROVEN = "unproven"  # a weak kind of evidence, and no equal text

@@ -8,7 +8,9 @@ at two such addresses with different titles is a wall. A page that says the titl
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
@@ -16,6 +18,7 @@ from aggregator.identity.fingerprint import is_unspaced, words_of
 
 _LONG = 4  # letters; shorter words stand in every text
 _STEM = 5  # letters; an ending changes with the sentence
+_ONE_TEXT = 0.75  # of the words of the shorter text
 _SHARE = 0.5  # of a title's long words: a text with as many may be about the same thing
 
 
@@ -76,6 +79,54 @@ def is_wall(announced: Iterable[Collection[str]]) -> bool:
         groups = [group for group in groups if group not in near]
         groups.append([*titles, *(title for group in near for title in group)])
     return len(groups) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedPage:
+    """What stands at an address, and the titles under which feeds announced it."""
+
+    announced: frozenset[str]
+    title: str
+    body: str
+
+
+def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
+    """Say whether two pages may be one article, as far as their titles tell; False: only a wall may have joined them.
+
+    They may be one under one title, when a page says the title of the other's entry, or when they have one title and
+    were announced by versions of one headline of which the page says something.
+    """
+    left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
+    if not left or not right or left & right:
+        return True
+    if any(_says(one, title) for title in right) or any(_says(other, title) for title in left):
+        return True
+    return (
+        _tokens(one.title) == _tokens(other.title)
+        and any(are_versions(a, b) for a in one.announced for b in other.announced)
+        and any(
+            compare_title(title, page.title, page.body) is not Resemblance.NOTHING
+            for page in (one, other)
+            for title in page.announced
+        )
+    )
+
+
+def resemble(one: str, other: str) -> bool:
+    """Say whether two texts are one but for a few words: most words of the shorter one stand in the other as often.
+
+    >>> resemble(
+    ...     "Subscribe to read: Storm. It is easy and cheap, and helps us.",
+    ...     "Subscribe to read: Bridge. It is easy and cheap, and helps us.",
+    ... )
+    True
+    """
+    left, right = Counter(_tokens(one)), Counter(_tokens(other))
+    return (left & right).total() >= _ONE_TEXT * min(left.total(), right.total())
+
+
+def _says(page: AnnouncedPage, wanted: Sequence[str]) -> bool:
+    return _contains(_tokens(page.title), wanted) or (len(wanted) > 1 and _contains(_tokens(page.body), wanted))
 
 
 def _tokens(text: str) -> tuple[str, ...]:

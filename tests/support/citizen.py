@@ -159,6 +159,7 @@ class World:
     polling: dict[str, Any] = field(default_factory=dict)
     extraction: dict[str, Any] = field(default_factory=dict)
     filter: dict[str, Any] = field(default_factory=dict)
+    storage: dict[str, Any] = field(default_factory=dict)
     hours: float = 0.0
     articles: list[Article] = field(default_factory=list)
     listed: dict[str, Feed] = field(default_factory=dict)
@@ -174,7 +175,7 @@ class World:
     def write(self) -> Path:
         """Write the configuration and return its path."""
         document = {
-            "storage": {"min_free": "0"},
+            "storage": {"min_free": "0", **self.storage},
             "http": {
                 "allow_private_networks": ["127.0.0.0/8"],
                 "per_host_interval": "1ms",

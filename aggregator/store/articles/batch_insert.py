@@ -16,6 +16,7 @@ from sqlalchemy import select
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.identify import article_id, key_hash
 from aggregator.models.ids import ArticleId, Key
+from aggregator.store.articles.doubts import mark_doubtful
 from aggregator.store.articles.rows import ArticleWrite, add_change, insert_articles
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
@@ -37,7 +38,10 @@ _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(artic
 
 def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mapping[ArticleId, ArticleWrite]:
     """Insert those articles that are new and unconnected; return them by id."""
-    chosen = _choose(tx, writes)
+    repeated, under_one_title = _repeated_texts(tx, writes)
+    chosen = _choose(
+        tx, [write for write in writes if write.draft.fingerprint.text_hash not in under_one_title], writes
+    )
     if not chosen:
         return {}
     at = tx.now
@@ -50,19 +54,23 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
     add_change(tx, chosen, "new", at)
     pointers = [(key_hash(one.url), article) for article, write in chosen.items() for one in write.record.pointers]
     point(tx, dict(reversed(pointers)), move=False)  # the first one counts
+    later = set(chosen)  # as if they came one by one
+    for article, write in chosen.items():
+        later.discard(article)
+        if write.draft.fingerprint.text_hash in repeated:
+            mark_doubtful(tx, write, article, later)
     return chosen
 
 
-def _choose(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[ArticleId, ArticleWrite]:
-    """Return the articles whose keys are unknown, that no evidence touches and that share no key with another."""
-    ids = [article_id(write.key) for write in writes]
-    shared = Counter(ids)
-    repeated = _repeated_texts(tx, writes)
+def _choose(
+    tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
+) -> dict[ArticleId, ArticleWrite]:
+    """Return those of `some` whose keys are unknown, that no evidence touches and that share no key with another."""
+    shared = Counter(article_id(write.key) for write in writes)
     alone = {
         wanted: write
-        for wanted, write in zip(ids, writes, strict=True)
-        if shared[wanted] == 1 and all(map(refusal_alone, write.record.edges))
-        if write.draft.fingerprint.text_hash not in repeated
+        for write in some
+        if shared[wanted := article_id(write.key)] == 1 and all(map(refusal_alone, write.record.edges))
     }
     hashes = {
         wanted: {key_hash(identity.key) for identity in write.identities if identity.key}
@@ -78,12 +86,16 @@ def _choose(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[ArticleId, 
     }
 
 
-def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> set[bytes]:
-    """Return the texts that stand at several addresses under one title: evidence may connect these."""
+def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
+    """Return the texts that stand at several addresses, and which of them do so under one title."""
     pages = (write.draft for write in writes if write.record.content.source == "page")
     titled = Counter((draft.fingerprint.text_hash, draft.title_hash) for draft in pages)
     titled.update(titled_texts(tx, {text for text, _ in titled}))
-    return {text for (text, _), count in titled.items() if count > 1}
+    counted: Counter[bytes] = Counter()
+    for (text, _), count in titled.items():
+        counted[text] += count
+    several = {text for text, count in counted.items() if count > 1}
+    return several, {text for (text, _), count in titled.items() if count > 1}
 
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:

@@ -16,6 +16,7 @@ from aggregator.models.ids import ArticleId, HostId, Key, PageId
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import insert_unconnected
+from aggregator.store.articles.doubts import mark_doubtful
 from aggregator.store.articles.erasure import erase_page
 from aggregator.store.articles.filtering import filter_recorded
 from aggregator.store.articles.rows import (
@@ -202,6 +203,7 @@ def save_text(
         if survivor != own_id:
             return "duplicate", survivor
         add_change(tx, [own_id], "new", write.at)
+        mark_doubtful(tx, write, own_id)
         return "new", own_id
     if own.forgotten_at is not None:
         erase_page(tx, write.page.id)
@@ -220,6 +222,7 @@ def save_text(
         return "unchanged", own_id
     kind: Literal["new", "updated"] = "new" if is_back else "updated"
     add_change(tx, [own_id], kind, write.at)
+    mark_doubtful(tx, write, own_id)
     return kind, own_id
 
 

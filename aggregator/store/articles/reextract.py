@@ -11,6 +11,7 @@ from aggregator.identity.identify import key_hash
 from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleRecord
+from aggregator.store.articles.doubts import doubtful_with, with_reason
 from aggregator.store.articles.record import save_text
 from aggregator.store.articles.rows import ArticleWrite, add_change, draft_of, find_article, revise
 from aggregator.store.db.codec import dump, dump_extraction_rest, load_extraction
@@ -89,13 +90,15 @@ def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord
         return True
     if own.merged_into is not None or own.forgotten_at is not None:
         return False
+    if doubtful_with(tx, write):
+        write = ArticleWrite(row, draft_of(replace(record, quality=with_reason(record.quality))), tx.now)
     if _has_other_words(tx, own, write):
         revise(tx, own, write)
     else:
         changed = _has_other_facts(tx, own, write)
         content = dump_extraction_rest(record.content)
         tx.run(_corrected, {"article": own.id, "current": own.revision, "new_content": content})
-        tx.run(_judged, {"article": own.id, "new_quality": dump(record.quality)})
+        tx.run(_judged, {"article": own.id, "new_quality": dump(write.record.quality)})
         if not changed:
             return True
     add_change(tx, [own_id], "updated", tx.now)

@@ -1,5 +1,7 @@
 """Search for walls among the articles that an earlier version recorded: some of them at a time, once.
 
+What walls that repeat titles joined comes apart, too.
+
 That version did not keep what pages say of their titles. It is computed here for articles that share a text, or that
 several pages led to; others can be no wall.
 """
@@ -14,13 +16,15 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.walls import Resemblance, compare_title
+from aggregator.models.ids import Key
 from aggregator.store.articles.walls import NAMING, Document, end_walls
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.properties import read_property, write_property
 from aggregator.store.db.schema import articles, entries, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
-from aggregator.store.identity.partition import WITHDRAWN, load_edge
+from aggregator.store.identity.doubts import doubted_keys
+from aggregator.store.identity.partition import WITHDRAWN, load_edge, repartition
 from aggregator.urls import host_of
 
 _PROPERTY: Final = "walls searched"
@@ -38,7 +42,7 @@ _page_count: Final = (
     select(func.count()).select_from(pages).where(pages.c.article_id == articles.c.id).correlate(articles)
 ).scalar_subquery()
 _suspects: Final = (
-    select(articles.c.id, articles.c.print_hash, revisions.c.title, revisions.c.body)
+    select(articles.c.id, articles.c.key, articles.c.print_hash, revisions.c.title, revisions.c.body)
     .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
     .where(
         articles.c.n > bindparam("after"),
@@ -72,8 +76,9 @@ def search_walls(tx: Transaction) -> bool:
         return True
     tx.dialect.lock_identity(tx.conn)
     after = int(at)
-    documents = _note(tx, tx.all(_suspects, {"after": after, "until": after + _STEP}))
-    end_walls(tx, documents, {})
+    suspects = tx.all(_suspects, {"after": after, "until": after + _STEP})
+    end_walls(tx, _note(tx, suspects), {})
+    repartition(tx, doubted_keys(tx, {Key(row.key) for row in suspects}), tx.now)
     is_last = bool(after + _STEP >= tx.run(_last).scalar_one())
     write_property(tx, _PROPERTY, _DONE if is_last else str(after + _STEP))
     return is_last

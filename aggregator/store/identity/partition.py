@@ -23,6 +23,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.schema import aliases, article_urls, articles, changes, evidence
 from aggregator.store.identity.decisions import record_decisions
+from aggregator.store.identity.doubts import doubtful_edges
 from aggregator.store.identity.same_text import contested
 from aggregator.store.identity.wordpress import is_short_link, is_wordpress, wordpress_edges
 
@@ -200,6 +201,7 @@ _owners: Final = select(
     articles.c.id,
     articles.c.key_hash,
     articles.c.key,
+    articles.c.page_id,
     articles.c.title_hash,
     articles.c.print_hash,
     articles.c.sample,
@@ -242,8 +244,8 @@ def repartition(
         own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
         _settle(tx, own, unowned, at, by_key, unannounced)
         return own
-    doubtful = contested(tx, edges, by_key)
-    judgement = judge(_facts(by_key), edges - doubtful)
+    shared, doubtful = contested(tx, edges, by_key), doubtful_edges(tx, edges, by_key)
+    judgement = judge(_facts(by_key), edges - shared - doubtful)
     parts = {edge.other for edge in edges if edge.kind is EvidenceKind.PART}
     wanted: dict[bytes, ArticleId] = {}
     orphans: list[bytes] = []
@@ -258,7 +260,8 @@ def repartition(
         else:
             orphans += hashes
     _settle(tx, wanted, () if keep_urls else orphans, at, by_key, unannounced)
-    record_refused(tx, [*judgement.refused, *((edge, Refusal.SHARED_TARGET) for edge in sorted(doubtful))], at)
+    refused = [(edge, Refusal.SHARED_TARGET) for edge in shared] + [(edge, Refusal.OTHER_TITLES) for edge in doubtful]
+    record_refused(tx, [*judgement.refused, *sorted(refused)], at)
     return wanted
 
 

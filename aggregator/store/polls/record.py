@@ -12,7 +12,7 @@ from sqlalchemy import Row, and_, bindparam, or_, select, update
 
 from aggregator.errors import LeaseLostError
 from aggregator.identity.identify import article_id
-from aggregator.models.ids import HostId, PageId
+from aggregator.models.ids import HostId, Key, PageId
 from aggregator.ports.store_records import ArticleRecorded, PollRecorded
 from aggregator.store.articles.erasure import BLANK_ENTRY, forgotten_pages
 from aggregator.store.articles.filtering import Settled, filter_recorded
@@ -24,6 +24,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.schema import DONE, DUE, FAILED, FETCHED, entries, pages
 from aggregator.store.identity.decisions import record_all_decisions
+from aggregator.store.identity.doubts import doubted_keys
 from aggregator.store.identity.partition import note_edges, note_urls, repartition
 from aggregator.store.identity.wordpress import note_short_links
 from aggregator.store.polls.history import save_feeds
@@ -51,7 +52,7 @@ def record_polls(tx: Transaction, drafts: Sequence[PollDraft]) -> Sequence[PollR
 def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
     at = max(draft.at for draft in drafts)
     matched = match_entries(tx, drafts)
-    _note_evidence(tx, matched, at)
+    doubted = _note_evidence(tx, matched, at)
     polls = plan_polls(tx, matched)
     names = {poll.record.host for poll in polls}
     ids = host_ids(tx, names | {poll.host_of(one.sighting) for poll in polls for one in poll.new.values()})
@@ -62,6 +63,8 @@ def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
             raise LeaseLostError(poll.claim.host)
     added = _add_pages(tx, polls, ids)
     _save_entries(tx, polls, added)
+    if doubted:
+        repartition(tx, doubted, at)
     _work_on_pages(tx, polls)
     for host_id, pages_at in sorted(due.items()):
         lower_pages_due(tx, host_id, pages_at)
@@ -144,8 +147,8 @@ def _recorded(
     )
 
 
-def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> None:
-    """Keep what the entries say about their addresses."""
+def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> set[Key]:
+    """Keep what the entries say about their addresses; return the keys whose evidence depends on their titles."""
     unsettled = [one for poll in polls for one in poll.unsettled]
     edges = {edge for one in unsettled for edge in one.sighting.edges}
     for poll in polls:
@@ -153,12 +156,14 @@ def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) 
     keys = {key for edge in edges for key in (edge.key, edge.other)}
     links = note_short_links(tx, keys | {one.key for one in unsettled if one.key is not None})
     has_articles = any(one.draft.article is not None for poll in polls for one in poll.entries)
-    if edges or links or has_articles or any(poll.draft.filters.digest for poll in polls):
+    doubted = doubted_keys(tx, {one.key for one in unsettled if one.key is not None})
+    has_filters = any(poll.draft.filters.digest for poll in polls)
+    if edges or links or has_articles or doubted or has_filters:
         tx.dialect.lock_identity(tx.conn)
-    if not edges and not links:
-        return
-    note_edges(tx, edges, at)
-    repartition(tx, keys | links, at)
+    if edges or links:
+        note_edges(tx, edges, at)
+        repartition(tx, keys | links, at)
+    return doubted
 
 
 def _due_hosts(polls: Sequence[PollWrite], ids: Mapping[str, HostId]) -> dict[HostId, datetime]:

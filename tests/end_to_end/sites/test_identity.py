@@ -297,7 +297,7 @@ def test_an_edited_rule_makes_two_articles_one_and_without_it_they_are_two_again
 
 def test_other_rules_change_nothing_that_they_do_not_speak_of(world: World) -> None:
     own = (item(None, guid=f"own {n}", title=f"T{n}", more=TEXT, text=str(n)) for n in (1, 2))
-    with Site(rss(*own, item("/a/1?b=2"), item("/a/1?b=3"))) as site:
+    with Site(rss(*own, item("/a/1?b=2"), item("/a/2?b=3"))) as site:
         world.follow(site.url())
         world.run()
         before = [(article.id, article.key, article.urls) for article in world.articles]

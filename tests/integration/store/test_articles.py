@@ -48,7 +48,7 @@ def key_of(number: int | str) -> Key:
 
 
 def edge(
-    one: int | str, other: int | str, kind: EvidenceKind = EvidenceKind.CANONICAL, other_site: str = "example.org"
+    one: int | str, other: int | str, kind: EvidenceKind = EvidenceKind.FEED_LINK, other_site: str = "example.org"
 ) -> Edge:
     other_key = (
         key_of(other) if other_site == "example.org" else Key(f"https://{other_site}/en/story/a-{other}-of-them")
@@ -568,7 +568,7 @@ def test_evidence_merges_articles_and_keeps_the_older(store: SqlStore, clock: St
         assert store.article(address) == article
     assert store.article("nowhere", [key_of(TWO)]) == article
     store.number_changes()
-    (tombstone,) = store.changes_after(2, 10)
+    tombstone = store.changes_after(2, 10)[-1]
     assert (tombstone.kind, tombstone.article_id) == ("merged", article_id(key_of(TWO)))
     assert (tombstone.merged_into, tombstone.article) == (article.id, None)
     assert (tombstone.day, tombstone.number) == ("2026/03/01", 1)

@@ -100,7 +100,9 @@ def what_is_there(store: SqlStore, count: int) -> list[object]:
     pointed = store.article("http://t.example/shared")
     return [
         [(one.id, one.key, one.url, one.urls, one.content, one.near_duplicate_of) for one in store.articles()],
-        [(change.kind, change.article_id) for change in store.changes_after(0, 100)],
+        sorted(  # those of one article in their order
+            [(change.article_id, change.kind) for change in store.changes_after(0, 100)], key=lambda change: change[0]
+        ),
         sorted((one.url, one.verdict, one.rule, one.article_id or "") for one in store.decisions(urls, keys)),
         [sorted(store.near_duplicates(article)) for article in ids(store)],
         None if pointed is None else pointed.id,

@@ -163,11 +163,11 @@ def test_the_feeds_text_stands_in_meanwhile(store: SqlStore) -> None:
 
 
 def test_what_a_wall_named_joins_nothing_any_more(store: SqlStore, clock: StandingClock) -> None:
-    """The first page and a right one were joined by the wall's address; they come apart."""
+    """A page that says its title names the wall's address, too."""
     pages = ready(store)
     record(store, (pages[0], walled(pages[0], edges=names(pages[0]))))
     other = article_record(pages[2], title="Subscribe", body=WALL, edges=names(pages[2]))
-    assert record(store, (pages[2], other)) == ["duplicate"]
+    assert record(store, (pages[2], other)) == ["new"]
     record(store, (pages[1], walled(pages[1], edges=names(pages[1]))))
     assert [article.key for article in store.articles()] == [pages[2].key]
 
@@ -240,10 +240,10 @@ def as_before(store: SqlStore, pages: Sequence[FetchedPage], *edges: tuple[Edge,
         store.record_articles([ArticleOutcome(page=page, record=made)])
 
 
-def test_what_a_wall_merged_comes_apart_by_itself(store: SqlStore) -> None:
+def test_what_a_wall_gave_is_withdrawn_by_itself(store: SqlStore) -> None:
     pages = ready(store)
     as_before(store, pages, *(names(page) for page in pages))
-    assert len(titles(store)) == 1
+    assert titles(store) == ["Subscribe"] * 3
     while not store.search_walls():
         pass
     assert titles(store) == []

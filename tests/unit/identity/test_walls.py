@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aggregator.identity.walls import Resemblance, are_versions, compare_title, is_wall
+from aggregator.identity.walls import AnnouncedPage, Resemblance, are_versions, compare_title, is_wall, may_be_one
 
 BODY = (
     "The council decided on Monday. The bridge over the harbour is to be repaired for two years, and closed in winter."
@@ -63,3 +63,28 @@ def test_versions_of_a_headline(one: str, other: str, verdict: bool) -> None:
 )
 def test_one_document_under_different_titles_is_a_wall(announced: list[list[str]], verdict: bool) -> None:
     assert is_wall(announced) is verdict
+
+
+def page(announced: str, title: str = "", body: str = WALL) -> AnnouncedPage:
+    return AnnouncedPage(announced=frozenset({announced}), title=title or announced, body=body)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "verdict"),
+    [
+        (page("Storm kills two"), page("storm kills two!", "Another title"), True),
+        (page("?"), page("Storm kills two"), True),  # nothing is known
+        (page("Storm kills two"), page("Parliament votes"), False),  # each repeats the title that was asked for
+        (page("Storm kills two", "Live", BODY), page("Council repairs bridge", "Live", "Storm kills two."), True),
+        (page("Storm kills two"), page("Two dead in the north", "Storm kills two"), True),  # two headlines, one page
+        (page("Storm kills two", "Storm kills five"), page("Storm kills three", "Storm kills five"), True),
+        (page("Storm kills two"), page("Storm kills three"), False),  # titles of one form, repeated
+        (page("Weather for Monday", "Subscribe"), page("Weather for Tuesday", "Subscribe"), False),
+        (page("Weather for Monday", "Sky"), page("Parliament votes on Monday", "Sky"), False),
+        (page("Storm", "Live", "Storm."), page("Parliament votes", "Live", "Storm."), False),  # a word says little
+    ],
+)
+def test_pages_under_other_titles_that_may_be_one_article(
+    one: AnnouncedPage, other: AnnouncedPage, verdict: bool
+) -> None:
+    assert may_be_one(one, other) is may_be_one(other, one) is verdict

@@ -1,0 +1,110 @@
+"""Articles that may be a wall: the text stands at other addresses whose entries have other titles.
+
+A wall that repeats the title it was asked for, and a description that all episodes of a podcast share, look alike. Such
+a text is no text of its own article. It stays, and says so by a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, or_, select, update
+
+from aggregator.identity.evidence import refusal_alone
+from aggregator.identity.identify import key_hash
+from aggregator.identity.walls import AnnouncedPage, Resemblance, compare_title, may_be_one, resemble
+from aggregator.models.ids import ArticleId, Key
+from aggregator.store.articles.rows import ArticleWrite, add_change
+from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import dump, load_strings
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import articles, evidence
+from aggregator.store.identity.doubts import DOUBTED, announced_pages, announced_titles
+from aggregator.urls import host_of
+
+REASON: Final = "fragment"
+_SHORT: Final = 200  # words; two sections may print a longer text under two headlines
+_MOST: Final = 40  # addresses that are looked at
+
+_columns: Final = select(
+    articles.c.n,
+    articles.c.id,
+    articles.c.key_hash,
+    articles.c.url,
+    articles.c.page_id,
+    articles.c.quality,
+).where(articles.c.raw_hash.is_not(None), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
+_with_text: Final = _columns.where(any_of(articles.c.print_hash)).order_by(articles.c.n).limit(_MOST)
+_naming: Final = (
+    _columns.where(
+        or_(
+            any_of(articles.c.key_hash),
+            articles.c.key_hash.in_(
+                select(evidence.c.key_hash).where(any_of(evidence.c.other_hash), evidence.c.kind.in_(sorted(DOUBTED)))
+            ),
+        )
+    )
+    .order_by(articles.c.n)
+    .limit(_MOST)
+)
+_judged: Final = update(articles).where(articles.c.id == bindparam("article")).values(quality=bindparam("new_quality"))
+
+
+def mark_doubtful(tx: Transaction, write: ArticleWrite, own: ArticleId, later: Collection[ArticleId] = ()) -> None:
+    """Give this article and others with its text the reason, where the text may be a wall; not those that are `later`.
+
+    Theirs is found when it is their turn.
+    """
+    doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
+    if not doubtful:
+        return
+    unmarked = [row for row in doubtful if REASON not in load_strings(row.quality)]
+    marked = {row.id: dump((*load_strings(row.quality), REASON)) for row in unmarked}
+    add_change(tx, [ArticleId(row.id) for row in unmarked], "updated", tx.now)
+    marked[own] = dump(with_reason(write.record.quality))
+    tx.run_all(_judged, [{"article": article, "new_quality": quality} for article, quality in marked.items()])
+
+
+def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the reasons of an article with that of doubt."""
+    return tuple(dict.fromkeys((*quality, REASON)))
+
+
+def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
+    """Return the articles of the host that have this text, or nearly and one target, and cannot be this article."""
+    if write.record.content.source != "page":
+        return []
+    own, host = key_hash(write.key), host_of(write.record.url)
+    printed = write.draft.fingerprint
+    equal = {row.n: row for row in tx.all_of(_with_text, [printed.text_hash])}
+    named = {row.n: row for row in _named_with(tx, write)}
+    rows = equal | named
+    others = [row for row in rows.values() if row.key_hash != own and host_of(row.url) == host]
+    if not others:
+        return []
+    announced = announced_titles(tx, [write.page.id])[write.page.id]
+    content = write.record.content
+    page = AnnouncedPage(announced=frozenset(announced), title=content.title, body=content.body)
+    stand = announced_pages(tx, others, announced)
+    return [
+        row
+        for row in others
+        if row.n in stand and not may_be_one(page, stand[row.n])
+        if (row.n in named and resemble(page.body, stand[row.n].body))
+        or (row.n in equal and (printed.size < _SHORT or not _say_their_titles(page, stand[row.n])))
+    ]
+
+
+def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
+    """Return the articles that name an address which this one names, or are it."""
+    edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
+    targets: set[Key] = {edge.other for edge in edges}
+    return tx.all_of(_naming, map(key_hash, targets)) if targets else ()
+
+
+def _say_their_titles(*pages: AnnouncedPage) -> bool:
+    return all(
+        any(compare_title(title, page.title, page.body) is Resemblance.SAYS for title in page.announced)
+        for page in pages
+    )

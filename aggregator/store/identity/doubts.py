@@ -1,0 +1,118 @@
+"""Addresses that may be joined by a wall alone: entries with other titles, and pages that do not say each other's.
+
+What such pages declare joins nothing, and an article that has its text from one carries a reason to doubt it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from itertools import combinations
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, select
+
+from aggregator.identity.evidence import Edge, refusal_alone
+from aggregator.identity.identify import key_hash
+from aggregator.identity.walls import AnnouncedPage, may_be_one
+from aggregator.models.ids import EvidenceKind, Key
+from aggregator.store.db.any_of import any_of
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import articles, entries, evidence, pages, revisions
+
+DOUBTED: Final = frozenset(  # what a page says of its address; what a feed says, no wall can fake
+    {EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL, EvidenceKind.DECLARED}
+)
+
+_titles: Final = select(entries.c.page_id, entries.c.title).where(any_of(entries.c.page_id))
+_stored: Final = (
+    select(articles.c.n, revisions.c.title, revisions.c.body)
+    .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
+    .where(any_of(articles.c.n))
+)
+_claims: Final = select(evidence.c.key).where(any_of(evidence.c.key_hash), evidence.c.kind.in_(sorted(DOUBTED)))
+_announced_keys: Final = select(pages.c.key_hash).where(any_of(pages.c.key_hash))
+
+
+def announced_titles(tx: Transaction, page_ids: Iterable[int]) -> dict[int, set[str]]:
+    """Return the titles under which feeds announced these pages."""
+    titles: dict[int, set[str]] = defaultdict(set)
+    for row in tx.all_of(_titles, page_ids):
+        titles[row.page_id].add(row.title)
+    return titles
+
+
+def announced_pages(
+    tx: Transaction, rows: Collection[Row[Any]], more: Collection[str] = ()
+) -> dict[int, AnnouncedPage]:
+    """Return what stands at the pages of these articles (`n`, `page_id`), by `n`.
+
+    It is empty where all of them, and a page announced as `more`, have the same titles.
+    """
+    titles = announced_titles(tx, {row.page_id for row in rows if row.page_id is not None})
+    if len({frozenset(titles[row.page_id]) for row in rows} | ({frozenset(more)} if more else set())) < 2:
+        return {}
+    texts = {row.n: row for row in tx.all_of(_stored, (row.n for row in rows))}
+    return {
+        row.n: AnnouncedPage(announced=frozenset(titles[row.page_id]), title=texts[row.n].title, body=texts[row.n].body)
+        for row in rows
+        if row.n in texts
+    }
+
+
+def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
+    """Return which of these keys have evidence that depends on the titles in feeds."""
+    return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
+
+
+def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
+    """Return the edges to addresses that several articles name which may not be one."""
+    naming: dict[Key, list[Edge]] = defaultdict(list)
+    for edge in edges:
+        if edge.kind in DOUBTED and edge.site == edge.other_site and refusal_alone(edge) is None:
+            naming[edge.other].append(edge)
+    ends = {
+        target: [by_key[key] for key in sorted({target, *(edge.key for edge in named)} & by_key.keys())]
+        for target, named in naming.items()
+    }
+    suspects = {target: rows for target, rows in ends.items() if len(rows) > 1}
+    if not suspects:
+        return set()
+    stand = announced_pages(tx, list({row.n: row for rows in suspects.values() for row in rows}.values()))
+    announced = {row.key_hash for row in tx.all_of(_announced_keys, map(key_hash, suspects if stand else ()))}
+    doubtful: set[Edge] = set()
+    for target, rows in suspects.items():
+        own = by_key.get(target) if key_hash(target) in announced else None
+        groups = _groups(rows, stand, own)
+        if len(set(groups.values())) > 1:
+            doubtful |= {edge for edge in naming[target] if own is None or _is_doubtful(edge, own, groups, by_key)}
+    return doubtful
+
+
+def _groups(
+    rows: Iterable[Row[Any]], stand: Mapping[int, AnnouncedPage], announced: Row[Any] | None
+) -> dict[int, frozenset[int]]:
+    """Return for each article those that it leads to, from one to the next, as pages that may be one.
+
+    `announced` is the article at the address that all name, where a feed announces that address, too.
+    """
+    groups = {row.n: frozenset({row.n}) for row in rows if row.n in stand}
+    same = {row.n for row in rows if announced is not None and _texts(row) == _texts(announced)}
+    for one, other in combinations(groups, 2):
+        if groups[one] is not groups[other] and ({one, other} <= same or may_be_one(stand[one], stand[other])):
+            joined = groups[one] | groups[other]
+            groups.update(dict.fromkeys(joined, joined))
+    return groups
+
+
+def _is_doubtful(
+    edge: Edge, announced: Row[Any], groups: Mapping[int, frozenset[int]], by_key: Mapping[Key, Row[Any]]
+) -> bool:
+    """Tell whether an article that names an announced address may be another one; a redirect there is a move."""
+    if edge.kind is EvidenceKind.REDIRECT or edge.key not in by_key:
+        return False
+    return announced.n not in groups.get(by_key[edge.key].n, {announced.n})
+
+
+def _texts(row: Row[Any]) -> tuple[bytes, bytes]:
+    return row.print_hash, row.title_hash
