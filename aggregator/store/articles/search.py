@@ -44,6 +44,7 @@ _LARGEST_VECTOR: Final = 900_000  # bytes; PostgreSQL holds 1 MiB of words for a
 _LAST_POSITION: Final = 16_383  # PostgreSQL counts no further
 _PLACE_IN_TIME: Final = "%Y%m%dT%H%M%S.%f"
 _LONGEST_NUMBER: Final = 18  # digits of a row
+_FEW_ENTRIES: Final = 2000
 _TITLE_GAP: Final = 10  # positions between title and body: no phrase goes across
 
 # --- what is indexed --------------------------------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
     if not query.terms and wanted.query.strip():
         return Matches({}, 0, "")
     dialect = tx.dialect.name
-    conditions = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None), *_conditions(dialect, wanted))
+    conditions = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None), *_conditions(tx, wanted))
     found: Select[Any] = select(articles.c.n, articles.c.id, articles.c.first_seen, articles.c.recorded_at)
     parameters: dict[str, Any] = {}
     if query.terms:
@@ -218,7 +219,7 @@ def _tsquery(term: Term) -> str:
     return f"({words}{':*' if term.is_prefix else ''})"
 
 
-def _conditions(dialect: str, wanted: ArticleSearch) -> Iterator[ColumnElement[bool]]:
+def _conditions(tx: Transaction, wanted: ArticleSearch) -> Iterator[ColumnElement[bool]]:
     if wanted.day is not None:
         yield articles.c.first_seen >= wanted.day
         yield articles.c.first_seen < wanted.day + timedelta(days=1)
@@ -227,13 +228,15 @@ def _conditions(dialect: str, wanted: ArticleSearch) -> Iterator[ColumnElement[b
     if wanted.once:
         yield articles.c.near_duplicate_of.is_(None)
     if wanted.feed:
-        yield _is_of_feed(or_(feeds.c.name == wanted.feed, feeds.c.url == wanted.feed))
+        yield _is_of_feed(tx, _is_called(wanted.feed))
     if wanted.tag:
-        yield _is_of_feed(feeds.c.tags.contains(dump(wanted.tag), autoescape=True))
+        yield _is_of_feed(tx, feeds.c.tags.contains(dump(wanted.tag), autoescape=True))
     if wanted.language:
         content = revisions.c.content
         language: ColumnElement[Any] = (
-            func.json_extract(content, "$.language") if dialect == "sqlite" else cast(content, JSONB)["language"].astext
+            func.json_extract(content, "$.language")
+            if tx.dialect.name == "sqlite"
+            else cast(content, JSONB)["language"].astext
         )
         yield exists().where(
             revisions.c.article_id == articles.c.id,
@@ -242,13 +245,27 @@ def _conditions(dialect: str, wanted: ArticleSearch) -> Iterator[ColumnElement[b
         )
 
 
-def _is_of_feed(which: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition that one of these feeds announced the article, or one that is merged into it."""
+def _is_of_feed(tx: Transaction, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that one of these feeds announced the article, or one that is merged into it.
+
+    Feeds with few entries are followed to their articles. From feeds with many the newest articles are soon found by
+    asking each article for its feeds.
+    """
     ids = select(feeds.c.id).where(which)
+    announced = select(entries.c.id).where(entries.c.feed_id.in_(ids)).limit(_FEW_ENTRIES + 1).subquery()
+    is_first = articles.c.feed_id.in_(ids)
     part = articles.alias("part")
+    path = (entries.c.feed_id.in_(ids), entries.c.page_id == pages.c.id, pages.c.article_id == part.c.id)
+    if tx.run(select(func.count()).select_from(announced)).scalar_one() <= _FEW_ENTRIES:
+        survivors = select(func.coalesce(part.c.merged_into, part.c.id)).where(*path)
+        return or_(is_first, articles.c.id.in_(survivors))
     return or_(
-        articles.c.feed_id.in_(ids),
-        exists()
-        .where(entries.c.feed_id.in_(ids), entries.c.page_id == pages.c.id, pages.c.article_id == part.c.id)
-        .where(func.coalesce(part.c.merged_into, part.c.id) == articles.c.id),
+        is_first,
+        exists().where(*path[:2], pages.c.article_id == articles.c.id),
+        exists().where(*path, part.c.merged_into == articles.c.id),
     )
+
+
+def _is_called(name: str) -> ColumnElement[bool]:
+    """Return the condition that a feed has this name or address. Names are not indexed, and an address is no name."""
+    return feeds.c.url == name if "://" in name else or_(feeds.c.name == name, feeds.c.url == name)

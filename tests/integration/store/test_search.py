@@ -184,6 +184,15 @@ def test_a_feed_s_tag_filters(store: SqlStore) -> None:
     )
 
 
+def test_feeds_with_very_many_entries_filter_as_others_do(store: SqlStore) -> None:
+    write(store, {"One": "storm"})
+    (feed, *_) = store.feeds()
+    poll(store, feed, *(sighting(number) for number in range(10, 2011)))
+    for query in ("storm", ""):
+        assert titles(store, query, feed=feed.url) == {"One"}
+        assert titles(store, query, feed=B) == set()
+
+
 def test_only_the_current_text_is_found(store: SqlStore, clock: StandingClock) -> None:
     write(store, {"Storm": "隧道 storm"})
     (feed, *_) = store.feeds()
