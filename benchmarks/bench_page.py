@@ -2,8 +2,7 @@
 
 `python benchmarks/bench_page.py STORE_URL [--rounds 40] [--goal 150] [--search-goal 200]`
 
-`benchmarks/fill_store.py` makes such a store. Goals are milliseconds at the 95th percentile; an answer over 1 MB misses,
-too.
+`benchmarks/fill_store.py` makes such a store. Goals are milliseconds (95th percentile). An answer over 1 MB misses.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def wait(url: str) -> None:
 
 
 def pages_of(address: str) -> list[str]:
-    """Return one address of each kind of page, and searches with words of the corpus: common, rare, two, a beginning."""
+    """Return one address of each kind of page, and searches with words of the corpus."""
     found = requests.get(f"{address}/api/v1/search?limit=50", timeout=60).json()["found"]
     paths = [
         "/",
