@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from random import Random
 
 from aggregator.clock import SystemClock
@@ -119,7 +119,7 @@ class App:
         return False
 
     def keep_house(self, *, sweep: bool) -> None:
-        """Delete what retention lets go; `sweep`: also files of ours that belong to nothing any more."""
+        """Delete what retention lets go; `sweep`: also files of ours that belong to nothing any more, until a stop."""
         now, storage = self.store.now(), self.config.storage
         gone: list[str] = []
         if storage.retention:
@@ -132,14 +132,15 @@ class App:
             self._sweep(now)
 
     def _sweep(self, now: datetime) -> None:
-        old = (name for name, touched_at in self.raw_store.names() if now - touched_at > _SWEEP_AGE)
+        stored = takewhile(lambda _: not self.visits.stopping, self.raw_store.names())
+        old = (name for name, touched_at in stored if now - touched_at > _SWEEP_AGE)
         while names := list(islice(old, _SWEEP_BATCH)):
             for content_hash in set(names) - self.store.referenced_raw(names):
                 self.raw_store.delete(content_hash)
         with self.store.publishing(timedelta(0)) as held:
             if held:
                 for sink in self.sinks:
-                    sink.sweep(self.store.is_published, now)
+                    sink.sweep(self.store.is_published, now, lambda: self.visits.stopping)
 
     def run_once(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -16,7 +17,7 @@ from aggregator.sinks.outputs.follow import Follower, Output, Waits, note_output
 logger = logging.getLogger(__name__)
 
 _LOOK_SELDOM: Final = timedelta(seconds=30)  # while the store cannot be used
-_JOIN_SECONDS: Final = 3.0
+_JOIN_SECONDS: Final = 1.0  # for all outputs together
 
 
 class Followers:
@@ -42,11 +43,16 @@ class Followers:
             thread.start()
         self._threads = [*(thread for thread in self._threads if thread.is_alive()), *started]
 
+    def leave(self) -> None:
+        """Let all end after the batch in hand, and wait for nothing."""
+        self._ended.set()
+
     def stop(self) -> None:
         """End all; an output that hangs is left behind, and its batch is handed over again by the next process."""
-        self._ended.set()
+        self.leave()
+        ends_at = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+            thread.join(max(ends_at - time.monotonic(), 0))
 
     def _run(self, output: Output, ended: threading.Event) -> None:
         follower = Follower(output, self._store, self._clock, self._waits)

@@ -87,8 +87,13 @@ class Sink(Protocol):
         """Write the changes durably; repeating a delivery is harmless."""
         ...
 
-    def sweep(self, is_published: Callable[[ArticleId, str, int], bool], now: datetime) -> int:
-        """Remove what is ours, old, and belongs to no article (id, day, number); return how many."""
+    def sweep(
+        self,
+        is_published: Callable[[ArticleId, str, int], bool],
+        now: datetime,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Remove what is ours, old, and belongs to no article (id, day, number), until `stopping`; return how many."""
         ...
 
 

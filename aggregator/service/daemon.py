@@ -122,6 +122,7 @@ class Service:
             self._work()
         finally:
             self._page.stop()
+        logger.info("stopped")
 
     def _work(self) -> None:
         for job, every in (
@@ -190,15 +191,17 @@ class Service:
         )
 
     def _stop(self) -> None:
+        """End everything within ten seconds: what takes its time is told first and waited for last."""
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
+        self._page.leave()
+        self._followers.leave()
         self._engine.stop()
-        self._extraction.join(timeout=2)
+        self._extraction.join(timeout=1)
         self._stop_by = time.monotonic() + _LAST_PUBLISH
         self._publish()
         self._followers.stop()
         self._status.end()
-        logger.info("stopped")
 
     def _is_over(self) -> bool:
         """Whether publishing ends with the batch in hand: at the stop it has a few seconds, the rest waits."""

@@ -54,7 +54,7 @@ class PageProcess:
         self._applied: tuple[WebSettings, str | None] | None = None
         self._complaint = ""
         self._deaths = 0
-        self._started_at = 0.0
+        self._started_at = self._left_at = 0.0
 
     @property
     def address(self) -> str:
@@ -105,14 +105,20 @@ class PageProcess:
             self._complaint = ""
             logger.info("status page", extra={"address": self.address or "off"})
 
-    def stop(self) -> None:
-        """End the answers under way, the process, the address."""
-        child, self._child = self._child, None
-        if child is not None and child.stdin is not None:
+    def leave(self) -> None:
+        """Tell the process to end, and wait for nothing."""
+        if self._child is not None and self._child.stdin is not None and not self._child.stdin.closed:
+            self._left_at = time.monotonic()
             with contextlib.suppress(OSError):
-                child.stdin.close()
+                self._child.stdin.close()
+
+    def stop(self) -> None:
+        """End the answers under way, the process, the address: within seconds of `leave`, if that was called before."""
+        self.leave()
+        child, self._child = self._child, None
+        if child is not None:
             try:
-                child.wait(_STOP_SECONDS)
+                child.wait(max(self._left_at + _STOP_SECONDS - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import chain, takewhile
 from pathlib import Path
 
 from aggregator.models.ids import ArticleId
@@ -55,25 +56,28 @@ class SeedFiles:
         """Return where an article's file lies; names come from our ids alone."""
         return self._root / day / f"{number:03d}_{article_id}.txt"
 
-    def sweep(self, is_published: Callable[[ArticleId, str, int], bool], now: datetime) -> int:
-        """Remove our files that belong to no article (id, day, number) and are older than a day; return how many."""
-        removed = 0
-        for path in self._root.glob(f"{_DAY_FOLDERS}/.*.txt*.tmp"):  # a crash left it
-            if now.timestamp() - path.stat().st_mtime > _SWEEP_AGE.total_seconds():
-                path.unlink(missing_ok=True)
-                removed += 1
-        for path in self._files():
+    def sweep(
+        self,
+        is_published: Callable[[ArticleId, str, int], bool],
+        now: datetime,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Remove our files older than a day that belong to no article (id, day, number), or that a crash left.
+
+        It ends when `stopping` says so, and returns how many were removed.
+        """
+        oldest, removed = (now - _SWEEP_AGE).timestamp(), 0
+        found = chain(self._root.glob(f"{_DAY_FOLDERS}/.*.txt*.tmp"), self._root.glob(f"{_DAY_FOLDERS}/*.txt"))
+        for path in takewhile(lambda _: not stopping(), found):
             match = _OUR_NAME.match(path.name)
-            if not match or now.timestamp() - path.stat().st_mtime <= _SWEEP_AGE.total_seconds():
+            is_ours = match is not None or path.suffix == ".tmp"
+            if not is_ours or path.stat().st_mtime >= oldest:
                 continue
             day = path.parent.relative_to(self._root).as_posix()
-            if not is_published(ArticleId(match["id"]), day, int(match["number"])):
+            if match is None or not is_published(ArticleId(match["id"]), day, int(match["number"])):
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
-
-    def _files(self) -> Iterator[Path]:
-        yield from self._root.glob(f"{_DAY_FOLDERS}/*.txt")
 
 
 def known_folder(root: Path) -> str | None:

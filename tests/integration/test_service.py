@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from aggregator.app import open_app
 from aggregator.config.loading import load_config
 from aggregator.engine.local import LocalEngine
 from aggregator.monitoring.daemon_record import DaemonRecord, read_records, sentence
+from aggregator.ports.protocols import Sink
+from aggregator.ports.readings import Change
 from aggregator.service import Service, Timings
 from aggregator.store import open_store
 from tests.support.citizen import Site, item, rss
@@ -67,7 +70,7 @@ class Running:
         """What the status page says of this daemon."""
         return sentence(self.records, self.clock.now())[0]
 
-    def run(self, script: Callable[[], None]) -> None:
+    def run(self, script: Callable[[], None], *sinks: Sink) -> None:
         """Run the daemon; `script` plays beside it and ends with a signal of its own or of ours."""
         problems: list[BaseException] = []
 
@@ -83,6 +86,7 @@ class Running:
         config = load_config(self.config, {})
         with open_app(config, clock=self.clock, pool=PoolHere()) as app:  # type: ignore[arg-type]
             engine = LocalEngine(app.visits)
+            app = replace(app, sinks=sinks or app.sinks)
             service = Service(app, engine, lambda: load_config(self.config, {}), environ, timings=TIMINGS)
             player = threading.Thread(target=play)
             player.start()
@@ -190,3 +194,58 @@ def test_a_clock_that_is_set_back_leaves_nothing_waiting(running: Running, caplo
             wait_for(lambda: len(site.asked()) > 1, "the next poll")
 
         running.run(script)
+
+
+# --- the stop ---------------------------------------------------------------------------------------------------------
+
+
+class SlowSink:
+    """A disk that takes half a second for each batch."""
+
+    name = "slow"
+    folder = "slow"
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self._never = threading.Event()
+
+    def deliver(self, changes: Sequence[Change]) -> None:
+        self._never.wait(0.5)
+        self.batches.append(changes[-1].seq)
+
+    def sweep(self, *_: object) -> int:
+        return 0
+
+
+def test_a_stop_during_a_long_publishing_ends_after_the_batch_in_hand(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """20,000 changes wait for a slow disk: the rest is written at the next start, and `stopped` is the last line."""
+    with Site(rss(item("/a/1"))) as site:
+        running.write(site.url())
+        running.run(lambda: wait_for(lambda: running.files, "a file"))
+        database = running.folder / "data" / "aggregator.db"
+        with closing(sqlite3.connect(database)) as conn, conn:
+            (article,) = conn.execute("SELECT article_id FROM changes LIMIT 1").fetchone()
+            rows = [(article, "updated", 0)] * 20_000
+            conn.executemany("INSERT INTO changes (article_id, kind, at) VALUES (?, ?, ?)", rows)
+        slow = SlowSink()
+        caplog.clear()
+        running.run(lambda: wait_for(lambda: slow.batches, "a batch"), slow)
+    assert len(slow.batches) < 20
+    with closing(sqlite3.connect(database)) as conn:
+        delivered = conn.execute("SELECT change_seq FROM deliveries WHERE sink = 'slow'").fetchone()
+    assert delivered == (slow.batches[-1],)
+    assert [one.getMessage() for one in caplog.records if one.name == "aggregator.service"][-1] == "stopped"
+
+
+def test_upkeep_ends_at_a_stop(running: Running) -> None:
+    """Keys, files of text and raw pages: each is left where it is, for the next start."""
+    running.write()
+    with open_app(load_config(running.config, {}), clock=running.clock, pool=PoolHere()) as app:  # type: ignore[arg-type]
+        name = app.raw_store.put(b"nobody refers to it")
+        running.clock.move(timedelta(days=3))
+        app.request_stop()
+        app.keep_house(sweep=True)
+        assert app.raw_store.get(name) is not None
+        assert not app.renew_keys(timedelta(hours=1))

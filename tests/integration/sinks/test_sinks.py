@@ -85,6 +85,7 @@ def test_only_our_old_files_without_an_article_are_swept(tmp_path: Path) -> None
         os.utime(folder / name, (NOW.timestamp() - 90_000,) * 2)
     os.utime(folder / names[2], (NOW.timestamp() - 60,) * 2)
     os.utime(folder / names[4], (NOW.timestamp() - 60,) * 2)
+    assert sink.sweep(lambda *_: False, NOW, lambda: True) == 0, "it ends at a stop"
     removed = sink.sweep(lambda found, day, number: (found, day, number) == (ID, "2026/11/23", 1), NOW)
     assert removed == 2
     assert sorted(path.name for path in folder.iterdir()) == [names[4], names[0], names[2], names[3]]
