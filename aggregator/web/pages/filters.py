@@ -1,23 +1,18 @@
-"""How pages spell times, sizes, texts and differences. Pure; registered as filters of the templates."""
+"""How pages spell times, sizes and texts. Pure; registered as filters of the templates."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
-from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
+from urllib.parse import urlsplit
 
 import nh3
 from markupsafe import Markup
 
-from aggregator.ports.readings import Revision
 from aggregator.urls import is_http
 
-_MOST_LINES: Final = 3000  # of a text that is compared: difflib is quadratic
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 
@@ -70,6 +65,18 @@ def weblink(url: str | None) -> str:
     return url if url and is_http(url) else "#"
 
 
+def host(url: str) -> str:
+    """Return the host of an address, for people.
+
+    >>> host("https://images.example:8443/a.jpg"), host("http://[")
+    ('images.example', '')
+    """
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def paragraphs(body: str) -> Markup:
     r"""Return a body as HTML paragraphs, each in its own direction; what looks like HTML in it stays text.
 
@@ -91,7 +98,12 @@ def without_bidi_controls(value: object) -> object:
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _BIDI_CONTROLS.sub("", value)
+    return strip_bidi_controls(value)
+
+
+def strip_bidi_controls(text: str) -> str:
+    """Return a text without the characters that reorder what stands beside them."""
+    return _BIDI_CONTROLS.sub("", text)
 
 
 def line_of_xml(text: str) -> str:
@@ -110,43 +122,3 @@ def xml_text(text: str) -> str:
     'ab\tc'
     """
     return _NOT_XML.sub("", text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiffLine:
-    """A line of a comparison."""
-
-    kind: Literal["added", "removed", "same", "place"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """What a revision changed."""
-
-    number: int
-    recorded_at: datetime
-    lines: tuple[DiffLine, ...]
-
-
-def differences(revisions: Sequence[Revision]) -> tuple[Difference, ...]:
-    """Return what each revision changed against the one before, newest first."""
-    return tuple(
-        Difference(number=new.number, recorded_at=new.recorded_at, lines=tuple(_diff(_lines(old), _lines(new))))
-        for old, new in reversed(list(pairwise(revisions)))
-    )
-
-
-def _lines(revision: Revision) -> list[str]:
-    return [revision.content.title, "", *revision.content.body.split("\n")]
-
-
-def _diff(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
-    if max(len(old), len(new)) > _MOST_LINES:
-        yield DiffLine(
-            kind="place", text="too long to be compared here: `aggregator articles show --revisions` does it"
-        )
-        return
-    kinds: dict[str, Literal["added", "removed", "same", "place"]] = {"+": "added", "-": "removed", " ": "same"}
-    for line in list(difflib.unified_diff(old, new, lineterm="", n=1))[2:]:
-        yield DiffLine(kind=kinds.get(line[:1], "place"), text=line[1:] if line[:1] in kinds else "…")

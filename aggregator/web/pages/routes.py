@@ -1,32 +1,27 @@
-"""The pages for people: status, feeds, articles; the Atom stream. Templates escape everything; nothing is scripted."""
+"""The pages for people: status and feeds; those of articles stand beside. Templates escape all; nothing is scripted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from aggregator.models.feeds import Feed
-from aggregator.models.ids import ArticleId, FeedId
+from aggregator.models.ids import FeedId
 from aggregator.monitoring.daemon_record import read_records, sentence
 from aggregator.monitoring.overview import title_of
-from aggregator.ports.readings import ArticleSearch
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.sinks.outputs.follow import output_states
-from aggregator.sinks.records import document
-from aggregator.web.article_search import find, query_string, read_search
 from aggregator.web.pages import filters as words
+from aggregator.web.pages.articles import add_articles
 from aggregator.web.pages.charts import HEIGHT, WIDTH, bars
 from aggregator.web.pages.templating import render
 from aggregator.web.state import LARGEST_ID, Site
 
 _FEEDS_A_PAGE: Final = 200
-_ARTICLES_A_PAGE: Final = 50
 _EXAMPLES: Final = 20  # feeds of a group that the status page names
 
 
@@ -35,7 +30,7 @@ def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter
     router = APIRouter()
     _add_status(router, site)
     _add_feeds(router, site)
-    _add_articles(router, site)
+    add_articles(router, site)
 
     @router.get("/api/docs")
     def api_docs() -> Response:
@@ -121,41 +116,3 @@ def _due(feed: Feed) -> str:
     if not feed.enabled or feed.state.due_at >= NEVER:
         return "never"
     return words.moment(max(feed.state.due_at, feed.state.not_before or feed.state.due_at))
-
-
-# --- articles ---------------------------------------------------------------------------------------------------------
-
-
-def _add_articles(router: APIRouter, site: Site) -> None:
-    @router.get("/articles")
-    def articles(wanted: Annotated[ArticleSearch, Depends(read_search)]) -> Response:
-        """Search, or list the newest."""
-        wanted = replace(wanted, limit=_ARTICLES_A_PAGE)
-        page = find(site, wanted)
-        more = query_string(wanted, after=page.next) if page.next else ""
-        titles = site.store.feed_titles({one.article.feed for one in page.found})
-        return render("articles.html", wanted=wanted, page=page, more=more, start=query_string(wanted), titles=titles)
-
-    @router.get("/articles/{article_id}")
-    def article(article_id: str) -> Response:
-        """Show an article: text, where it comes from, how it changed, what repeats it."""
-        found = site.store.article(ArticleId(article_id))
-        if found is None:
-            raise HTTPException(404, "there is no such article")
-        if found.id != article_id:
-            return RedirectResponse(f"/articles/{found.id}", status_code=302)
-        like = (found.near_duplicate_of, *site.store.near_duplicates(found.id))
-        duplicates = [other for one in like if one is not None and (other := site.store.article(one)) is not None]
-        trace = site.store.trace(found.urls, (found.key,))
-        return render(
-            "article.html",
-            article=found,
-            text=document(found.content, "seed"),
-            differences=words.differences(site.store.revisions(found.id)),
-            duplicates=duplicates,
-            merged=[one for one in trace.articles if one.merged_into == found.id],
-            trace=trace,
-            titles=site.store.feed_titles(
-                {*found.feeds, *(one.feed for one in duplicates), *(one.feed for one in trace.entries)}
-            ),
-        )

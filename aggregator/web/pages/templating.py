@@ -13,6 +13,7 @@ from aggregator import __version__
 from aggregator.monitoring.overview import title_of
 from aggregator.redaction import mask_password
 from aggregator.web.pages import filters as words
+from aggregator.web.pages.sentences import why_doubtful, why_one
 
 
 @cache
@@ -27,7 +28,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     own = (words.moment, words.span, words.size, words.weblink, words.paragraphs, words.xml_text, words.line_of_xml)
-    for filter_ in (*own, title_of, mask_password):
+    for filter_ in (*own, words.host, why_one, why_doubtful, title_of, mask_password):
         made.filters[filter_.__name__] = filter_
     made.globals["version"] = __version__
     return made

@@ -36,7 +36,7 @@ from aggregator.store import SqlStore, open_store
 from aggregator.web import RunningServer, create_app, listen, read_token, refresher, serve
 from aggregator.web.access import Guard
 from aggregator.web.api.schemas import Article as ArticleSchema
-from aggregator.web.pages.filters import differences
+from aggregator.web.pages.differences import differences
 from aggregator.web.state import Lookout
 from tests.support.daemon import wait_for
 from tests.support.stores import (
@@ -449,7 +449,7 @@ def test_the_address_of_a_merged_article_leads_to_the_one_that_it_is_part_of(sit
     assert site.get(f"/articles/{merged}", 302).headers["location"] == f"/articles/{survivor.id}"
     page = site.get(f"/articles/{survivor.id}").text
     assert merged in page
-    assert "feed link, says example.org" in page
+    assert "one entry of a feed of example.org names both" in page
     assert site.get(f"/api/v1/articles/{merged}").json()["id"] == survivor.id
     kinds = [(one["kind"], one["article"] is None) for one in site.get("/api/v1/articles").json()["changes"]]
     assert ("merged", True) in kinds
@@ -676,7 +676,8 @@ def test_long_texts_come_in_several_answers(site: Site, store: SqlStore) -> None
         after = answer.json()["cursor"]
         if not answer.json()["more"]:
             break
-    assert sizes == [1, 1, 1]
+    assert len(sizes) == store.position().seq >= 3
+    assert set(sizes) == {1}
 
 
 def test_a_waiting_request_is_answered_by_the_next_change(site: Site, store: SqlStore, clock: StandingClock) -> None:
@@ -977,6 +978,60 @@ def test_the_stream_is_not_sent_twice(site: Site, store: SqlStore, clock: Standi
     assert again.content == b""
     revise(store, clock, "Another text.")
     assert site.get("/feed.atom", headers={"If-None-Match": etag}).headers["etag"] != etag
+
+
+# --- an article as evidence -------------------------------------------------------------------------------------------
+
+
+def test_the_text_is_downloaded_in_each_layout(site: Site, store: SqlStore) -> None:
+    (article,) = fill(store, 1, title="Storm")
+    for layout, name in (("seed", "txt"), ("body", "txt"), ("markdown", "md")):
+        answer = site.get(f"/articles/{article.id}/text?layout={layout}")
+        assert answer.headers["content-disposition"] == f'attachment; filename="{article.id}.{name}"'
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert answer.text.endswith("\n")
+    assert "Storm" in site.get(f"/articles/{article.id}/text").text
+    site.get("/articles/0000000000000000/text", 404)
+
+
+def test_the_raw_page_stands_in_a_frame_that_may_do_nothing(open_site: Open, store: SqlStore) -> None:
+    (article,) = fill(store, 1)
+    pages = {article.raw: '<meta charset="iso-8859-1"><script>pwn()</script><p title="x">caf\u00e9'.encode("latin-1")}
+    site = open_site(raw=pages.get)
+    assert '<iframe class="raw" sandbox src=' in site.get(f"/articles/{article.id}").text
+    answer = site.get(f"/articles/{article.id}/raw")
+    assert "sandbox" in answer.headers["content-security-policy"].split("; ")
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    assert "&lt;script&gt;pwn()&lt;/script&gt;" in answer.text
+    assert "<script" not in answer.text
+    assert "caf\u00e9" in answer.text
+    pages.clear()
+    site.get(f"/articles/{article.id}/raw", 404)
+
+
+def test_near_duplicates_stand_side_by_side_with_their_score(site: Site, store: SqlStore, clock: StandingClock) -> None:
+    fill(store, 1, body=words("text"))
+    clock.pass_(timedelta(hours=1))
+    poll(store, store.feeds()[0], sighting(9, url="https://other.example/en/story/b"))
+    collect(store, body=words("text").replace(words("text").split()[3], "changed"))
+    second, first = store.latest(10)
+    assert second.near_duplicate_of == first.id
+    page = site.get(f"/articles/{second.id}").text
+    assert re.search(r"\d\d % shared", page)
+    beside = site.get(f"/articles/{second.id}/beside/{first.id}").text
+    assert "<del>changed</del>" in beside
+    assert re.search(r"\d\d % of the passages of both are shared", beside)
+    site.get(f"/articles/{second.id}/beside/0000000000000000", 404)
+
+
+def test_texts_that_are_too_short_have_no_score(site: Site, store: SqlStore) -> None:
+    one, other = fill(store, 2, body="A few words.")
+    assert "too short for a score" in site.get(f"/articles/{one.id}/beside/{other.id}").text
+
+
+def test_doubts_are_explained(site: Site, store: SqlStore) -> None:
+    (article,) = fill(store, 1, quality=("listing",))
+    assert "The page lists other articles" in site.get(f"/articles/{article.id}").text
 
 
 # --- the server -------------------------------------------------------------------------------------------------------

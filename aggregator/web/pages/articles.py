@@ -1,0 +1,127 @@
+"""The pages of articles: the list, one article as a document of evidence, two beside each other, the raw page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse
+
+from aggregator.identity.fingerprint import compare, fingerprint
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId
+from aggregator.ports.readings import ArticleSearch
+from aggregator.sinks.records import document
+from aggregator.text.encoding import decode
+from aggregator.web.article_search import find, query_string, read_search
+from aggregator.web.pages.differences import compare_lines, differences
+from aggregator.web.pages.structure import structured
+from aggregator.web.pages.templating import render
+from aggregator.web.state import Site
+
+_ARTICLES_A_PAGE: Final = 50
+_SCORED: Final = 5  # duplicates that are compared for the page
+_WHOLE: Final = 10**6  # lines beside a change: all of them
+# A raw page may show its own style and nothing else: no script, no picture, nothing from elsewhere.
+_RAW_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'; sandbox"
+)
+
+
+def add_articles(router: APIRouter, site: Site) -> None:
+    """Add the pages of articles."""
+
+    @router.get("/articles")
+    def articles(wanted: Annotated[ArticleSearch, Depends(read_search)]) -> Response:
+        """Search, or list the newest."""
+        wanted = replace(wanted, limit=_ARTICLES_A_PAGE)
+        page = find(site, wanted)
+        more = query_string(wanted, after=page.next) if page.next else ""
+        titles = site.store.feed_titles({one.article.feed for one in page.found})
+        return render("articles.html", wanted=wanted, page=page, more=more, start=query_string(wanted), titles=titles)
+
+    @router.get("/articles/{article_id}")
+    def article(article_id: str) -> Response:
+        """Show an article: text, where it comes from, how it changed, what repeats it."""
+        found = _article(site, article_id)
+        if found.id != article_id:
+            return RedirectResponse(f"/articles/{found.id}", status_code=302)
+        return _show(site, found)
+
+    @router.get("/articles/{article_id}/text")
+    def text(article_id: str, layout: Annotated[Literal["seed", "body", "markdown"], Query()] = "seed") -> Response:
+        """Give the text as a file."""
+        found = _article(site, article_id)
+        name = f"{found.id}.{'md' if layout == 'markdown' else 'txt'}"
+        return PlainTextResponse(
+            document(found.content, layout) + "\n", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        )
+
+    @router.get("/articles/{article_id}/raw")
+    def raw(article_id: str) -> Response:
+        """Show the page that an article was extracted from, in a frame that may do nothing."""
+        found = _article(site, article_id)
+        body = None if site.raw is None or not found.raw else site.raw(found.raw)
+        if body is None:
+            raise HTTPException(404, "the raw page is not kept here")
+        response = next(iter(site.store.raw_of(found.id)), None)
+        headers = {} if response is None else {name.lower(): value for name, value in response.headers.items()}
+        page = decode(body, content_type=headers.get("content-type", "")).text
+        answer = render("raw.html", article=found, page=page)
+        answer.headers["Content-Security-Policy"] = _RAW_POLICY
+        answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+        return answer
+
+    @router.get("/articles/{article_id}/beside/{other_id}")
+    def beside(article_id: str, other_id: str) -> Response:
+        """Show two articles beside each other, with what they do not share."""
+        one, other = _article(site, article_id), _article(site, other_id)
+        prints = [fingerprint(each.content.body).hashes for each in (one, other)]
+        return render(
+            "beside.html",
+            one=one,
+            other=other,
+            similarity=compare(*prints) if all(prints) else None,
+            lines=tuple(compare_lines(_lines(one), _lines(other), context=_WHOLE)),
+            titles=site.store.feed_titles({one.feed, other.feed}),
+        )
+
+
+def _show(site: Site, found: Article) -> Response:
+    duplicates = _duplicates(site, found)
+    trace = site.store.trace(found.urls, (found.key,))
+    feeds = {*found.feeds, *(one.feed for one, _ in duplicates), *(one.feed for one in trace.entries)}
+    return render(
+        "article.html",
+        article=found,
+        body=structured(found.content),
+        text=document(found.content, "seed"),
+        differences=differences(site.store.revisions(found.id)),
+        duplicates=duplicates,
+        merged=[one for one in trace.articles if one.merged_into == found.id],
+        trace=trace,
+        has_raw=site.raw is not None and bool(found.raw),
+        titles=site.store.feed_titles(feeds),
+    )
+
+
+def _duplicates(site: Site, found: Article) -> list[tuple[Article, float | None]]:
+    """Return the articles that share most of the text, the first few with the share of passages."""
+    ids = (found.near_duplicate_of, *site.store.near_duplicates(found.id))
+    others = [other for one in ids if one is not None and (other := site.store.article(one)) is not None]
+    own = fingerprint(found.content.body).hashes if others else frozenset()
+    scores = [compare(own, fingerprint(other.content.body).hashes).resemblance for other in others[:_SCORED]]
+    return list(zip(others, [*scores, *[None] * len(others[_SCORED:])], strict=True))
+
+
+def _article(site: Site, article_id: str) -> Article:
+    found = site.store.article(ArticleId(article_id.replace("\0", "")))
+    if found is None:
+        raise HTTPException(404, "there is no such article")
+    return found
+
+
+def _lines(article: Article) -> list[str]:
+    return [article.content.title, *(line for line in article.content.body.split("\n") if line.strip())]
