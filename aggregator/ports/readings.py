@@ -75,6 +75,7 @@ class ArticleFilter:
     """Which articles to read; empty fields do not filter."""
 
     since: datetime | None = None  # first seen at or after
+    until: datetime | None = None  # first seen before
     feed: str = ""  # name or URL
     quality: bool = False  # only those with reasons to doubt
     after_seq: int | None = None

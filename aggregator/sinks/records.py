@@ -147,7 +147,8 @@ def json_bytes(record: Mapping[str, object]) -> bytes:
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str).encode(
             "utf-8", "surrogatepass"
         )
-    return _BREAKING_BYTES.sub(_escape, line) if any(map(line.__contains__, _MAY_BREAK)) else line
+    may_break = b"\x7f" in line if line.isascii() else any(map(line.__contains__, _MAY_BREAK))
+    return _BREAKING_BYTES.sub(_escape, line) if may_break else line
 
 
 def _escape(match: re.Match[bytes]) -> bytes:

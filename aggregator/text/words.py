@@ -34,7 +34,7 @@ def count_words(text: str) -> int:
     (4, 4)
     """
     try:
-        kinds = f"  {text}".encode("cp1252").translate(_KINDS)
+        kinds = f"  {text}".encode("ascii" if text.isascii() else "cp1252").translate(_KINDS)
     except UnicodeEncodeError:
         signs = len(_WITHOUT_BLANKS.findall(text))
         if not signs:

@@ -25,7 +25,7 @@ class StoredCorpus:
 
     def selected(self) -> Iterator[Article]:
         """Yield the articles of the selection by first sighting."""
-        wanted = ArticleFilter(since=self.selection.since, feed=self.selection.feed)
+        wanted = ArticleFilter(since=self.selection.since, until=self.selection.until, feed=self.selection.feed)
         return self.progress(select(lambda: self.snapshot.articles(wanted), self.selection))
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:

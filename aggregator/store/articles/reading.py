@@ -26,7 +26,7 @@ from aggregator.store.queue.responses import load_raw
 from aggregator.text.search_words import Query, mark, read_query, snippet
 from aggregator.urls import without_userinfo
 
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 250
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 
 # --- rows to records --------------------------------------------------------------------------------------------------
@@ -147,6 +147,8 @@ _feed_ids: Final = select(feeds.c.id).where(
 def _conditions(tx: Transaction, wanted: ArticleFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.since is not None:
         yield articles.c.first_seen >= wanted.since
+    if wanted.until is not None:
+        yield articles.c.first_seen < wanted.until
     if wanted.quality:
         yield articles.c.quality != "[]"
     if wanted.after_seq is not None:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from aggregator.models.articles import Extraction
 from aggregator.models.feeds import Entry, FeedState
@@ -105,10 +106,18 @@ def dump_extraction_rest(content: Extraction) -> str:
 
 def load_extraction(title: str, body: str, rest: str) -> Extraction:
     """Return an extraction from the columns of `revisions`."""
-    kept = json.loads(rest)
+    kept = _loads(rest)
     if (packed := kept.get("markdown")) is not None:
         kept["markdown"] = _unpack(packed, body)
     return _extractions.validate_python({**kept, "title": title, "body": body})
+
+
+def _loads(text: str) -> dict[str, Any]:  # Any: the values of a record
+    try:
+        kept: dict[str, Any] = from_json(text)  # twice as fast as `json`; refuses lone surrogates
+    except ValueError:
+        kept = json.loads(text)
+    return kept
 
 
 def _pack(text: str, known: str) -> str:

@@ -147,6 +147,10 @@ def test_a_lone_surrogate_is_no_error() -> None:
     )
 
 
+def test_what_was_stored_with_an_escaped_lone_surrogate_is_read() -> None:
+    assert codec.load_extraction("t", "b", '{"source":"page","site":"a\\ud800"}').site == "a\ud800"
+
+
 @given(st.frozensets(st.integers(-(2**63), 2**63 - 1), max_size=20))
 def test_a_sample(hashes: frozenset[int]) -> None:
     assert codec.load_sample(codec.dump_sample(hashes)) == hashes
