@@ -23,7 +23,7 @@ from lxml.etree import _Element as Element
 from lxml.html import HtmlElement, document_fromstring
 from resiliparse.extract.html2text import extract_plain_text
 from trafilatura import bare_extraction
-from trafilatura.metadata import examine_meta, extract_author, extract_meta_json, extract_metadata
+from trafilatura.metadata import extract_author, extract_title, find_date  # type: ignore[attr-defined]  # htmldate's
 from trafilatura.readability_lxml import Document as ReadabilityDocument
 from trafilatura.settings import Document as TrafilaturaDocument
 
@@ -41,6 +41,7 @@ from aggregator.extraction.page_rules import Applied, PageRules, apply_rules, ma
 from aggregator.models.articles import DateSource, ExtractInput, Extraction
 from aggregator.models.fetching import Cause
 from aggregator.models.pages import LeadImage, PageFailed
+from aggregator.text.dates import LATEST_AHEAD
 from aggregator.text.languages import language_of
 
 logger = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: 
     drop_readings(tree)
     applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
     metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen, page.feed_title)
-    metadata = _ask_trafilatura(tree, metadata, page)
+    metadata = _ask_others(tree, metadata, page)
     image = lead_image_of(tree, metadata.image_urls, page.url)
     facts = read_facts(tree, metas_of(tree), markup.json_ld.article, page.headers, page.url, images_of(tree, page.url))
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
@@ -281,34 +282,24 @@ def _readable_lines(tree: Element) -> Iterator[str]:
     yield from html.unescape(cut).split("\n")
 
 
-def _ask_trafilatura(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
-    """Fill the fields that the page does not state by what trafilatura finds in its markup."""
+def _ask_others(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
+    """Fill the fields that the page does not state by what trafilatura and htmldate find in its markup."""
+    title = metadata.title or " ".join((extract_title(tree) or "").split())
     authors = metadata.authors or metadata.credited
-    if metadata.title and authors and metadata.published:
-        return replace(metadata, authors=authors)
-    is_dated = metadata.title and metadata.published
-    found = _ask_for_author(tree) if is_dated else extract_metadata(copy(tree), page.url)
-    guessed = persons_of([found.author or ""], metadata.site)
-    named = tuple(filter(looks_personal, guessed))
-    published = metadata.published or read_date(found.date or "", page.first_seen)
-    return replace(
-        metadata,
-        title=metadata.title or " ".join((found.title or "").split()),
-        authors=authors or named or guessed,
-        published=published if is_plausible(published, page.first_seen) else "",
-    )
+    if not authors:
+        guessed = persons_of([extract_author(tree) or ""], metadata.site)
+        authors = tuple(filter(looks_personal, guessed)) or guessed
+    published = metadata.published or _guessed_date(tree, page)
+    return replace(metadata, title=title, authors=authors, published=published)
 
 
-def _ask_for_author(tree: Element) -> TrafilaturaDocument:
-    """Return what trafilatura's `extract_metadata` says of the author and no more: the rest takes as long again."""
-    found = examine_meta(tree)
-    if " " not in (found.author or ""):
-        found.author = None
-    with suppress(Exception):  # what its reader of JSON-LD stumbles over costs no page
-        found = extract_meta_json(tree, found)
-    found.author = found.author or extract_author(tree)
-    found.clean_and_trim()
-    return found
+def _guessed_date(tree: Element, page: ExtractInput) -> str:
+    latest = page.first_seen and (page.first_seen + LATEST_AHEAD).date().isoformat()
+    found = None
+    with suppress(Exception):  # what it stumbles over costs no page
+        found = find_date(tree, original_date=True, url=page.url, max_date=latest)
+    date = read_date(found or "", page.first_seen)
+    return date if is_plausible(date, page.first_seen) else ""
 
 
 # --- the record -------------------------------------------------------------------------------------------------------

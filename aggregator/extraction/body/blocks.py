@@ -115,6 +115,11 @@ class Block:
         return "pre" in self.inside
 
     @property
+    def has_marks(self) -> bool:
+        """Tell whether some of its words are emphasised, code or a link."""
+        return CLOSE in self.marked or any(mark in self.marked for mark in MARKS.values())
+
+    @property
     def parent(self) -> int:
         """Return the number of the element around its own."""
         return self.place.up.number if self.place.up is not None else 0

@@ -14,9 +14,8 @@ from aggregator.extraction.body.blocks import CLOSE, LINE_BREAK, MARKS
 
 _NAMES = {sign: name for name, sign in MARKS.items()}
 _TOKEN = re.compile(f"([{''.join(MARKS.values())}]{CLOSE}?)")
-_GAP = re.compile(r"(\s+)")
 _SIGNS = {"em": "*", "strong": "**"}
-_SPECIAL = re.compile(r"[\\`*\[\]<]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|~(?=~)|~$")
+_SPECIAL = re.compile(r"[\\`*\[\]<]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|~(?=[~\s]|$)")
 _LINE_START = re.compile(r"#{1,6}(?=\s|$)|>|[+-](?=\s|$)|[=:|\s-]+$")
 _NUMBER_START = re.compile(r"\d{1,9}(?=[.)](?:\s|$))")
 _TICKS = re.compile(r"`+")
@@ -51,7 +50,7 @@ def _escape_start(line: str) -> str:
 
 
 def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
-    """Cut marked words into pieces: single gaps, none inside a mark at its ends, no mark around nothing."""
+    """Cut marked words at their marks: single gaps, none inside a mark at its ends, no mark around nothing."""
     pieces: list[_Piece] = []
     opened: list[_Piece] = []
     gap = ""
@@ -65,17 +64,31 @@ def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
             else:
                 pieces.append(_Piece("close", name))
             continue
-        for part in filter(None, _GAP.split(token.replace(CLOSE, ""))):
-            if part.isspace():
-                gap = "\n" if LINE_BREAK in part or gap == "\n" else " "
-                continue
-            if gap and any(piece.kind == "words" for piece in pieces):
-                pieces.append(_Piece("gap", gap))
-            gap = ""
-            pieces += opened
-            opened.clear()
-            pieces.append(_Piece("words", part))
+        token = token.replace(CLOSE, "")
+        words = token.strip()
+        gap = _gap(gap, token[: len(token) - len(token.lstrip())])
+        if not words:
+            continue
+        if gap and any(piece.kind == "words" for piece in pieces):
+            pieces.append(_Piece("gap", gap))
+        pieces += opened
+        opened.clear()
+        pieces.append(_Piece("words", _single_gaps(words)))
+        gap = _gap("", token[len(token.rstrip()) :])
     return pieces
+
+
+def _gap(before: str, blanks: str) -> str:
+    """Return what `blanks` after another gap are: LF where a line breaks, a blank, or nothing."""
+    if not blanks:
+        return before
+    return "\n" if LINE_BREAK in blanks or before == "\n" else " "
+
+
+def _single_gaps(words: str) -> str:
+    if LINE_BREAK not in words:
+        return " ".join(words.split())
+    return "\n".join(line for line in (" ".join(part.split()) for part in words.split(LINE_BREAK)) if line)
 
 
 def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:

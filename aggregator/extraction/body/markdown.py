@@ -46,7 +46,7 @@ def _placed(block: Block, url: str, begun: set[int]) -> str:
         fence = "`" * max([3, *(len(ticks) + 1 for ticks in _TICKS.findall(block.text))])
         text = f"{fence}\n{block.text}\n{fence}"
     else:
-        text = inline(block.marked.replace(CELL_BREAK, " "), _links_of(block, url))
+        text = _words(block, url)
     if level := _level(block):
         text = f"{'#' * level} " + _CLOSING.sub(r"\\\1", " ".join(text.split()))
     items = [place for place in block.place.around() if place.tag == "li"]
@@ -55,6 +55,12 @@ def _placed(block: Block, url: str, begun: set[int]) -> str:
     if any(place.tag == "blockquote" for place in block.place.around()):
         return "\n".join(f"> {line}" for line in text.split("\n"))
     return text
+
+
+def _words(block: Block, url: str) -> str:
+    if not block.has_marks:
+        return escape_lines(block.text.replace("\t", " "))
+    return inline(block.marked.replace(CELL_BREAK, " "), _links_of(block, url))
 
 
 def _level(block: Block) -> int:

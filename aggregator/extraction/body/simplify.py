@@ -7,6 +7,7 @@ The steps change the tree; they choose nothing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from lxml import etree
 from lxml.etree import _Element as Element
@@ -98,7 +99,12 @@ def is_hidden(element: Element) -> bool:
         return True
     if (style := element.get("style")) and _HIDDEN_STYLE.search(style):
         return True
-    return not HIDDEN_CLASSES.isdisjoint((element.get("class") or "").lower().split())
+    return _hides(element.get("class") or "")
+
+
+@lru_cache(maxsize=10_000)
+def _hides(classes: str) -> bool:
+    return not HIDDEN_CLASSES.isdisjoint(classes.lower().split())
 
 
 def _chars(element: Element) -> int:

@@ -22,6 +22,7 @@ from aggregator.extraction.metadata.bylines import looks_personal, persons_of
 from aggregator.extraction.metadata.json_ld import JsonLd, Node, text_of, types_of
 from aggregator.extraction.metadata.titles import title_of
 from aggregator.extraction.metadata.visible_byline import visible_authors
+from aggregator.extraction.metadata.visible_date import shown_dates
 from aggregator.models.pages import DeclaredUrls
 from aggregator.text.dates import EARLIEST_AT, LATEST_AHEAD, parse_date, read_usual
 from aggregator.text.languages import language_tag
@@ -46,7 +47,7 @@ _ISO = re.compile(
     re.ASCII,
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_CLOCK = re.compile(r"\d[:hH.]\d\d")
+_CLOCK = re.compile(r"(?<![\d.])\d{1,2}[:hH.]\d\d(?!\.?\d)")  # not in 11.11.2022
 _LOOSE_ZONE = re.compile(r"(.*\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)(\s?)(?:GMT|UTC)?([+-])(\d{1,2})", re.ASCII)
 _NEGATIVE_YEAR = re.compile(r"-\d{4}-.*|.*[A-Za-z.]\s-\d{4}\s.*")
 _NAMED_ZONE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)\s?([A-Z]{2,4})", re.ASCII)
@@ -232,6 +233,11 @@ def _published_of(
         yield time.get("datetime") or text_in(time)
     if found := _URL_DAY.search(url):
         yield "-".join(found.groups())
+    yield from filter(_is_day, (read_date(line) for line in shown_dates(tree)))
+
+
+def _is_day(date: str) -> bool:
+    return len(date) >= len("2022-11-11")
 
 
 def _first_date(raws: Iterable[str], latest: datetime | None) -> str:

@@ -22,7 +22,7 @@ _MIN_HEAD_CHARS = 8
 _MIN_CUT_LETTERS = 15
 _MAX_HEADS = 8
 _MAX_NAME_CHARS = 80
-_HOME_PATHS = frozenset({"", "/", "/index.html", "/index.php", "/home"})
+_HOME = re.compile(r"(?:(?:https?:)?//(?:www\.)?([^/?#]+))?(?:/|/index\.html|/index\.php|/home)?", re.IGNORECASE)
 
 
 def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, url: str) -> str:
@@ -74,12 +74,8 @@ def without_site(title: str, site: str, url: str) -> str:
 
 
 def _is_home(href: str, host: str) -> bool:
-    try:
-        parts = urlsplit(href.strip())
-    except ValueError:
-        return False
-    is_own = parts.hostname is None or parts.hostname.removeprefix("www.") == host
-    return bool(href.strip()) and is_own and parts.path in _HOME_PATHS and not parts.query and not parts.fragment
+    found = _HOME.fullmatch(href.strip())
+    return found is not None and bool(found.group()) and found.group(1) in (None, host)
 
 
 def _without_names(title: str, names: frozenset[str]) -> str:

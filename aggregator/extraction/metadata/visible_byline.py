@@ -1,14 +1,11 @@
-"""Who a page shows as its author: read where bylines stand, by how elements are named, linked and worded.
-
-The walk ends with the second long paragraph after the headline: names below it are those of comments, of other
-articles, of people in the text.
-"""
+"""Who a page shows as its author: read around the headline, by how elements are named, linked and worded."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Literal
 from urllib.parse import urlsplit
@@ -16,24 +13,17 @@ from urllib.parse import urlsplit
 from lxml.etree import _Element as Element
 
 from aggregator.extraction.body.blocks import letters_of, text_in, words_of_name
-from aggregator.extraction.body.vocabulary import AUTHOR_NAMES, AUTHOR_PATHS, NOT_AUTHOR_NAMES, OTHERS_NAMES
+from aggregator.extraction.body.vocabulary import AUTHOR_NAMES, AUTHOR_PATHS, NOT_AUTHOR_NAMES
 from aggregator.extraction.metadata.bylines import is_lead_in, is_led_in, looks_personal, persons_of, without_lead_in
+from aggregator.extraction.metadata.headline_area import SILENT_TAGS, is_beside, near_headline
 from aggregator.text.date_names import date_names, fold
 
-_LANDMARKS = frozenset({"article", "main", "body"})
-_FRAME_TAGS = frozenset({"nav", "footer", "aside", "form"})
-_SILENT_TAGS = frozenset(
-    {"button", "figure", "form", "iframe", "noscript", "option", "script", "select", "style", "svg", "template"}
-    | {"textarea", "time", "title"}
-)
 _LINE_TAGS = frozenset(
     {"a", "address", "b", "byline", "cite", "dd", "div", "em", "h2", "h3", "h4", "h5", "h6", "i", "li", "p", "small"}
     | {"span", "strong", "td"}
 )
 _NUMBER = re.compile(r"(?<!\w)\d")
 _JOINER = re.compile(r"\W*(?:\w{1,3}\W+)?|\W*\w{1,3}\W*")
-_LONG_CHARS = 150  # of a paragraph's own text
-_MOST_LONG = 1
 _MAX_CANDIDATES = 100
 _MAX_RUNS = 30
 _MAX_LINES = 6
@@ -62,7 +52,7 @@ def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
     best: _Found | None = None
     for element, kind, is_below in islice(_candidates(tree), _MAX_CANDIDATES):
         names = _names_of(element, kind, site)
-        if not names or _is_beside(element):
+        if not names or is_beside(element):
             continue
         rank = (all(map(looks_personal, names)), is_below, kind in _SURE)
         around = element.getparent()
@@ -75,22 +65,10 @@ def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
 
 def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
     """Yield elements that may hold a byline, how they tell, and whether they stand below the first headline."""
-    body = tree.find("body")
-    is_below, long_paragraphs = False, 0
-    for element in (tree if body is None else body).iter("*"):
-        if element.tag == "h1":
-            is_below = True
-        elif is_below and element.tag in ("p", "div") and _own_chars(element) > _LONG_CHARS:
-            long_paragraphs += 1
-            if long_paragraphs > _MOST_LONG:
-                return
+    for element, is_below in near_headline(tree):
         kind = _kind_of(element)
         if kind in _SURE or (kind and is_below):
             yield element, kind, is_below
-
-
-def _own_chars(element: Element) -> int:
-    return len(element.text or "") + sum(len(child.tail or "") for child in element)
 
 
 def _kind_of(element: Element) -> Kind | None:
@@ -100,7 +78,7 @@ def _kind_of(element: Element) -> Kind | None:
             return "item"
         if "author" in (attributes.get("rel") or "").split():
             return "rel"
-        if any(_names_author(words_of_name(name)) for name in _stated_names(element)):
+        if _is_named_for_author(attributes.get("class") or "", attributes.get("id") or ""):
             return "class"
         if element.tag == "a" and _leads_to_author(attributes.get("href") or ""):
             return "link"
@@ -111,8 +89,9 @@ def _kind_of(element: Element) -> Kind | None:
     return None
 
 
-def _stated_names(element: Element) -> list[str]:
-    return (element.get("class") or "").split() + (element.get("id") or "").split()
+@lru_cache(maxsize=10_000)
+def _is_named_for_author(classes: str, own_id: str) -> bool:
+    return any(_names_author(words_of_name(name)) for name in (*classes.split(), *own_id.split()))
 
 
 def _names_author(words: Sequence[str]) -> bool:
@@ -134,19 +113,6 @@ def _segments(href: str) -> list[str]:
         return [segment for segment in urlsplit(href).path.lower().split("/") if segment]
     except ValueError:
         return []
-
-
-def _is_beside(element: Element) -> bool:
-    """Tell whether an element stands in navigation, in comments, among other articles."""
-    around: Element | None = element
-    while around is not None and around.tag not in _LANDMARKS:
-        if around.tag in _FRAME_TAGS:
-            return True
-        names = [words_of_name(name) for name in _stated_names(around)]
-        if any(not OTHERS_NAMES.isdisjoint(words) and AUTHOR_NAMES.isdisjoint(words) for words in names):
-            return True
-        around = around.getparent()
-    return False
 
 
 def _names_of(element: Element, kind: Kind, site: str) -> tuple[str, ...]:
@@ -204,7 +170,7 @@ def _runs(element: Element) -> Iterator[str]:
         if isinstance(part, str):
             if text := " ".join(part.split()):
                 yield text
-        elif part is not None and part.tag not in _SILENT_TAGS:
+        elif part is not None and part.tag not in SILENT_TAGS and part.tag != "time":
             inner: list[Element | str | None] = [part.text]
             for child in part:
                 inner += [child, child.tail]
