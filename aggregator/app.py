@@ -9,13 +9,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice, takewhile
 from random import Random
 
 from aggregator.clock import SystemClock
-from aggregator.config.files import FEEDS_FILE
 from aggregator.config.request_keys import request_rules
 from aggregator.config.settings import Config
 from aggregator.config.sources import commands_of, longest_command, source_rules
@@ -46,7 +45,6 @@ from aggregator.http.request_keys import changed_rules
 from aggregator.identity.identify import identify, key_version
 from aggregator.models.feeds import Feed
 from aggregator.ports.protocols import Clock, Sink
-from aggregator.ports.readings import SyncReport
 from aggregator.programs import CommandFetcher
 from aggregator.rawstore import FileRawStore
 from aggregator.redaction import mask_password
@@ -54,6 +52,7 @@ from aggregator.schedule.due_times import forced_due, is_skipped
 from aggregator.sinks.outputs.follow import Output
 from aggregator.sinks.publish import Published, publish
 from aggregator.store import SqlStore, open_store
+from aggregator.subscriptions import feed_changes, read_lists, sync_feeds
 from aggregator.visits.collect import PageLimits
 from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
@@ -100,6 +99,14 @@ class App:
         step = self.store.shift_due_times()
         if step is not None:
             logger.warning("the clock went back; due times went with it", extra={"by": str(step)})
+
+    def read_lists(self) -> bool:
+        """Read the lists of feeds that are due; return whether `sync_feeds` has something to do."""
+        return read_lists(self.store, self.config, self.fetcher)
+
+    def sync_feeds(self) -> tuple[str, ...]:
+        """Bring the stored feed list in line with configuration and lists; return what changed, as lines."""
+        return tuple(feed_changes(sync_feeds(self.store, self.config)))
 
     def renew_keys(self, share: timedelta) -> bool:
         """Bring stored keys in line with the rules for as long as `share`; True once all are. The rest waits.
@@ -159,6 +166,8 @@ class App:
         """
         check_room(self.config)
         self.take_over()
+        if self.read_lists():
+            self.sync_feeds()
         self.renew_keys(_REKEY_SHARE)
         now = self.store.now()
         chosen = _choose(self.store.feeds(), feeds)
@@ -241,7 +250,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     """
     if config.storage.url != app.config.storage.url or config.storage.raw_dir != app.config.storage.raw_dir:
         raise ConfigError(f"{config.path}: storage: url and raw_dir cannot change while running; restart for that")
-    if app.config.feeds and not config.feeds and not config.lists_feeds:
+    if app.config.feeds and not (config.feeds or config.lists_feeds or config.lists):
         raise ConfigError(f"{config.path}: feeds: there are none any more; write `feeds = []` to pause them all")
     rules = load_rules(config)
     for fault in rules.faults:
@@ -259,9 +268,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     changes = (
         *changed_settings(app.config, config),
         *changed_rules(app.fetcher.rules, keys),
-        *(f"feed + {name}" for name in report.added),
-        *(f"feed - {name}" for name in report.removed),
-        *(f"feed {change}" for change in report.changed),
+        *feed_changes(report),
         *(("publisher rules",) if rules.digest != app.rules.digest else ()),
     )
     newer = replace(
@@ -350,34 +357,6 @@ def check_room(config: Config) -> None:
     problem = lack_of_room(config)
     if problem is not None:
         raise StorageError(problem)
-
-
-def sync_feeds(store: SqlStore, config: Config) -> SyncReport:
-    """Bring the stored feed list in line with the configuration; what is refused is a warning.
-
-    On one machine the file in hand decides. In a fleet the file that was edited last does.
-    """
-    is_alone = config.storage.sqlite_path is not None
-    report = store.sync_feeds(config.subscriptions(), config.config_hash, written_at(config), decides=is_alone)
-    if report.refused:
-        logger.warning(refusal(config, report))
-    return report
-
-
-def refusal(config: Config, report: SyncReport) -> str:
-    """Return what a fleet refuses of a configuration that is older than the one in force, and the remedy."""
-    shown = ", ".join(report.refused[:5]) + (f" and {len(report.refused) - 5} more" if len(report.refused) > 5 else "")
-    return (
-        f"{config.path}: is older than the feed list in force, which was written at "
-        f"{report.newer_at:%Y-%m-%d %H:%M:%SZ}; refused: {shown}; bring the newer file here, or `touch` this one"
-    )
-
-
-def written_at(config: Config) -> datetime:
-    """Return when the configuration was last edited: in a fleet the newest one decides what is listed."""
-    files = [path for path in (config.path, config.path.with_name(FEEDS_FILE)) if path.exists()]
-    stamps = [path.stat().st_mtime for path in files]
-    return datetime.fromtimestamp(max(stamps, default=0), UTC)
 
 
 def _choose(feeds: Sequence[Feed], wanted: Sequence[str]) -> tuple[Feed, ...]:

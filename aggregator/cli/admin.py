@@ -101,11 +101,11 @@ def _own_rules(loaded: Config) -> set[str]:
 
 def _say_what_is_refused(loaded: Config) -> None:
     """Tell what a fleet refuses of this file, if its store can be asked."""
-    from aggregator.app import refusal, written_at
+    from aggregator.subscriptions import refusal, subscriptions_of, written_at
 
     try:
         with open_store_of(loaded) as store:
-            report = store.preview_feeds(loaded.subscriptions(), written_at(loaded))
+            report = store.preview_feeds(subscriptions_of(store, loaded), written_at(loaded))
     except StorageError as error:
         say(f"{error}; whether a newer feed list is in force is not known")
         return

@@ -40,17 +40,20 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
     from aggregator.config.settings import same_address
     from aggregator.errors import StorageError
     from aggregator.redaction import mask_password
+    from aggregator.subscriptions import subscriptions_of
 
     config = load(ctx)
     known: dict[str, Feed] = {}
+    subscriptions = config.subscriptions()
     try:
         with open_store_of(config) as store:
+            subscriptions = subscriptions_of(store, config)
             known = {same_address(feed.url): feed for feed in store.feeds(enabled_only=False)}
     except StorageError:
         if config.storage.sqlite_path is None or config.storage.sqlite_path.exists():
             raise  # a store that is not there yet only means that nothing was polled
     rows = []
-    for listed in config.subscriptions():
+    for listed in subscriptions:
         feed = known.get(same_address(listed.url))
         state = feed.state if feed is not None else None
         rows.append(

@@ -70,7 +70,9 @@ def health(ctx: click.Context, as_json: bool) -> None:
 
 def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
     """Yield what is wrong with the installation as a whole."""
+    from aggregator.config.sources import lists_of
     from aggregator.config.wiring import lack_of_room, load_rules
+    from aggregator.engine.followed_lists import failing_lists
     from aggregator.monitoring.daemon_record import read_records
     from aggregator.monitoring.installation import Problem, daemon_problems, publishing_problem
     from aggregator.monitoring.overview import failing_outputs
@@ -83,6 +85,8 @@ def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
         yield Problem(kind="rule", detail=fault)
     for failing in failing_outputs(store, (output.label for output in config.outputs)):
         yield Problem(kind="output", detail=failing)
+    for failing, since in failing_lists(store, lists_of(config)):
+        yield Problem(kind="list", detail=failing, since=since)
     yield from daemon_problems(read_records(store), store.now())
     if folder is not None:
         known, position = known_folder(folder), store.position()

@@ -35,17 +35,20 @@ def request_rules(config: Config, environ: Mapping[str, str]) -> RequestRules:
     of_hosts = {
         name: _read(keys, f'{config.path}: hosts."{name}"', folder, environ) for name, keys in config.hosts.items()
     }
+
+    def around(host: str) -> list[_Written]:
+        return [of_hosts[name] for name in dict.fromkeys((host.rpartition(":")[0], host)) if name in of_hosts]
+
     listed = []
     for feed in config.feeds:
         own = _read(feed, f"{config.path}: feed {mask(feed.url)}", folder, environ)
-        host = host_of(feed.url)
-        around = [of_hosts[name] for name in (host.rpartition(":")[0], host) if name in of_hosts]
-        listed.append((feed.url, _merged([*around, own])))
+        listed.append((feed.url, _merged([*around(host_of(feed.url)), own])))
     intervals = [(host_of(feed.url), feed.per_host_interval) for feed in config.feeds]
     intervals += [(name, keys.per_host_interval) for name, keys in config.hosts.items()]
     robots = ((name, keys.respect_robots) for name, keys in config.hosts.items())
     return make_rules(
         listed,
+        of_host={name: _merged(around(name)) for name in of_hosts},
         intervals=_longest(intervals),
         robots={name: respects for name, respects in robots if respects is not None},
     )

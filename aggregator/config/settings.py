@@ -28,7 +28,7 @@ from pydantic import (
 
 from aggregator.config.filter_rules import FilterRule, FilterSettings
 from aggregator.config.request_settings import HostSettings, RequestSettings
-from aggregator.config.sources import SelectSettings, check_source
+from aggregator.config.sources import ListSettings, SelectSettings, check_source
 from aggregator.config.values import (
     Budget,
     Delay,
@@ -258,7 +258,7 @@ class OutputSettings(Section):
         return self.name or f"{self.type} {target[self.type]}"
 
 
-TABLE_LISTS: Final = frozenset({"feeds", "outputs"})  # sections that may stand many times: [[feeds]]
+TABLE_LISTS: Final = frozenset({"feeds", "lists", "outputs"})  # sections that may stand many times: [[feeds]]
 NAMED_TABLES: Final = frozenset({"hosts"})  # sections that hold tables: [hosts."NAME"]
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "storage": StorageSettings,
@@ -268,6 +268,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "web": WebSettings,
     "filter": FilterSettings,
     "hosts": HostSettings,
+    "lists": ListSettings,
     "outputs": OutputSettings,
     "feeds": FeedSettings,
 }
@@ -283,6 +284,7 @@ class Config(Section):
     web: WebSettings = Field(default_factory=WebSettings)
     filter: FilterSettings = Field(default_factory=FilterSettings)
     hosts: dict[HostName, HostSettings] = Field(default_factory=dict)
+    lists: tuple[ListSettings, ...] = ()
     outputs: tuple[OutputSettings, ...] = ()
     feeds: tuple[FeedSettings, ...] = ()
 

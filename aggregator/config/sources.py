@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import StrictStr
+from pydantic import StrictStr, model_validator
 
-from aggregator.config.values import Section
-from aggregator.models.sources import Kind, Select, SourceRule
+from aggregator.config.values import Interval, Name, OptionalPath, Section, spelled_default, split_http
+from aggregator.models.sources import FollowedList, Kind, Select, SourceRule
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
@@ -79,3 +79,37 @@ def commands_of(config: Config) -> Mapping[str, Command]:
 def longest_command(config: Config) -> timedelta:
     """Return how long a program may take, 0 if there is none."""
     return max((one.timeout or config.http.total_timeout for one in commands_of(config).values()), default=timedelta(0))
+
+
+# --- lists that are kept elsewhere ------------------------------------------------------------------------------------
+
+
+class ListSettings(Section):
+    """`[[lists]]`: feeds that are listed elsewhere, as OPML or one address a line."""
+
+    url: StrictStr = ""
+    """Address of the list, http or https."""
+    path: OptionalPath = spelled_default("")
+    """File of the list, instead of an address."""
+    tags: tuple[Name, ...] = ()
+    """Words of yours, given to each of its feeds."""
+    interval: Interval = spelled_default("1d")
+    """How often it is read."""
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if bool(self.url) == (self.path is not None):
+            raise ValueError('has not one place; write either url = "https://example.com/feeds.opml" or path = "file"')
+        if self.url:
+            split_http(self.url, "https://example.com/feeds.opml")
+        return self
+
+    def to_record(self) -> FollowedList:
+        """Return the record that the engine knows."""
+        place = self.url or str(self.path)
+        return FollowedList(place=place, is_file=not self.url, tags=self.tags, interval=self.interval)
+
+
+def lists_of(config: Config) -> tuple[FollowedList, ...]:
+    """Return the lists that are followed, each place once."""
+    return tuple({one.place: one for one in (listed.to_record() for listed in config.lists)}.values())

@@ -43,11 +43,13 @@ NO_KEYS: Final = RequestKeys()
 class RequestRules:
     """The keys of all feeds: by the address of the feed, and by origin for requests that are made for no feed.
 
+    `of_host` holds the keys of hosts, for feeds that are listed elsewhere: by name, or name and port.
     `intervals` and `robots` are by host, with or without port: the pace, and whether robots.txt is obeyed.
     """
 
     of_feed: Mapping[str, tuple[Origin, RequestKeys]] = field(default_factory=dict)
     of_origin: Mapping[Origin, RequestKeys] = field(default_factory=dict)
+    of_host: Mapping[str, RequestKeys] = field(default_factory=dict)
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
     robots: Mapping[str, bool] = field(default_factory=dict)
 
@@ -56,8 +58,14 @@ class RequestRules:
         origin = origin_of(endpoint)
         if feed is None:
             return self.of_origin.get(origin, NO_KEYS)
-        own, keys = self.of_feed.get(feed, (origin, NO_KEYS))
+        own, keys = self.of_feed.get(feed) or self._of_its_host(feed)
         return keys if own == origin else NO_KEYS
+
+    def _of_its_host(self, feed: str) -> tuple[Origin | None, RequestKeys]:
+        endpoint, host = parse_endpoint(feed), host_of(feed)
+        if endpoint is None:
+            return None, NO_KEYS
+        return origin_of(endpoint), self.of_host.get(host, self.of_host.get(_bare(host), NO_KEYS))
 
     def interval_of(self, host: str, usual: timedelta) -> timedelta:
         """Return the pause between two requests to a host (name:port): of several the longest, of none `usual`."""
@@ -90,6 +98,7 @@ def make_rules(
     *,
     intervals: Mapping[str, timedelta] | None = None,
     robots: Mapping[str, bool] | None = None,
+    of_host: Mapping[str, RequestKeys] | None = None,
 ) -> RequestRules:
     """Return the rules for feeds and their keys.
 
@@ -102,7 +111,9 @@ def make_rules(
             origin = origin_of(endpoint)
             of_feed[url] = origin, keys
             of_origin[origin] = keys if of_origin.get(origin, keys) == keys else NO_KEYS
-    return RequestRules(of_feed=of_feed, of_origin=of_origin, intervals=intervals or {}, robots=robots or {})
+    return RequestRules(
+        of_feed=of_feed, of_origin=of_origin, of_host=of_host or {}, intervals=intervals or {}, robots=robots or {}
+    )
 
 
 def changed_rules(old: RequestRules, new: RequestRules) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from aggregator.models.fetching import Cause, Validators
@@ -65,3 +65,13 @@ class IndexWalk:
     resume_at: datetime | None = None
     cause: Cause | None = None
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedList:
+    """A list of feeds that is kept elsewhere, at an address or in a file; `tags` are given to its feeds."""
+
+    place: str
+    is_file: bool
+    tags: tuple[str, ...]
+    interval: timedelta

@@ -33,6 +33,7 @@ from aggregator.redaction import mask
 from aggregator.service.activity import ActivityLog, say_changes
 from aggregator.service.page import PageProcess, page_settings
 from aggregator.service.status import DaemonStatus
+from aggregator.subscriptions import subscriptions_of
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
@@ -54,6 +55,7 @@ class Timings:
     budget: timedelta = timedelta(hours=1)
     say: timedelta = timedelta(minutes=1)
     status: timedelta = timedelta(seconds=3)
+    lists: timedelta = timedelta(seconds=10)
 
 
 class Service:
@@ -83,6 +85,7 @@ class Service:
         self._read = self._seen = signature(app.config)  # of the files: as last read, as last looked at
         self._stop_by = 0.0
         self._publishing = threading.Lock()
+        self._applying = threading.Lock()  # the configuration, and lists of feeds
         self._pause_reason = self._config_fault = ""
         self._latest = app.clock.now()
         self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
@@ -132,6 +135,7 @@ class Service:
             (self._renew_keys, self._timings.rekey),
             (self._adjust_budget, self._timings.budget),
             (self._say_minute, self._timings.say),
+            (self._follow_lists, self._timings.lists),
             (self._write_status, self._timings.status),
         ):
             self._scheduler.add_job(job, "interval", seconds=every.total_seconds())
@@ -152,7 +156,7 @@ class Service:
             extra={
                 "version": __version__,
                 "store": mask(config.storage.url),
-                "feeds": len(config.subscriptions()),
+                "feeds": len(subscriptions_of(self.app.store, config)),
                 "page": self._page.address or "off",
             },
         )
@@ -297,6 +301,16 @@ class Service:
     def _say_minute(self) -> None:
         self._activity.say_minute(self.app.visits.totals, self._published)
 
+    def _follow_lists(self) -> None:
+        """Read the lists of feeds that are due."""
+        try:
+            if self.app.read_lists():
+                with self._applying:  # a list may be in hand while the configuration is read again
+                    changes = self.app.sync_feeds()
+                say_changes("list read", changes)
+        except AggregatorError as error:
+            logger.warning("lists not read; tried again in a few seconds", extra={"reason": str(error)})
+
     def _keep_house(self) -> None:
         try:
             now = time.monotonic()
@@ -317,11 +331,12 @@ class Service:
 
     def _adjust_budget(self) -> None:
         """Bring the polls of adaptive feeds a little closer to the budget."""
-        now, feeds = time.monotonic(), self.app.config.subscriptions()
+        now = time.monotonic()
         elapsed, self._adjusted_at = timedelta(seconds=now - self._adjusted_at), now
-        adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
         context = self.app.visits.context
         try:
+            feeds = subscriptions_of(self.app.store, self.app.config)
+            adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
             share = adaptive * self._engine.share  # what other members of a fleet poll, they count
             policy = self._poll_budget.adjust(context.polling.policy, feeds=share, elapsed=elapsed)
         except StorageError as error:
@@ -364,7 +379,8 @@ class Service:
 
     def _apply(self, config: Config) -> None:
         before = self.app.fetcher
-        self.app, changes = reload_app(self.app, config)
+        with self._applying:
+            self.app, changes = reload_app(self.app, config)
         self._read = signature(config)
         if not changes:
             logger.info("configuration read again; nothing changed", extra={"file": str(config.path)})

@@ -28,7 +28,9 @@ from tests.support.daemon import MovableClock, Systemd, wait_for
 from tests.support.pool import PoolHere
 
 SHORT = timedelta(milliseconds=20)
-TIMINGS = Timings(tick=SHORT, publish=SHORT, housekeeping=SHORT, rekey=SHORT, budget=SHORT, say=SHORT, status=SHORT)
+TIMINGS = Timings(
+    tick=SHORT, publish=SHORT, housekeeping=SHORT, rekey=SHORT, budget=SHORT, say=SHORT, status=SHORT, lists=SHORT
+)
 
 
 @dataclass
@@ -144,6 +146,20 @@ def test_an_edit_is_taken_up_and_a_bad_one_changes_nothing(running: Running, cap
         running.run(script)
         assert len(site.asked()) == 1, "no feed is polled again for a reload"
     assert "configuration reloaded" in caplog.text
+
+
+def test_a_list_is_followed_without_a_restart(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with Site(rss(item("/a/1"))) as site:
+        path = running.folder / "list.txt"
+        running.write(more='[[lists]]\npath = "list.txt"\n')
+
+        def script() -> None:
+            wait_for(lambda: "list not read" in caplog.text, "the missing list")
+            path.write_text(site.url(), encoding="utf-8")
+            wait_for(lambda: len(running.files) == 1, "a text")
+            assert "list read" in caplog.text
+
+        running.run(script)
 
 
 def test_a_changed_secret_is_used_without_a_restart(running: Running) -> None:

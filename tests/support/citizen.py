@@ -158,6 +158,7 @@ class World:
     http: dict[str, Any] = field(default_factory=dict)
     polling: dict[str, Any] = field(default_factory=dict)
     extraction: dict[str, Any] = field(default_factory=dict)
+    lists: list[dict[str, Any]] = field(default_factory=list)
     filter: dict[str, Any] = field(default_factory=dict)
     storage: dict[str, Any] = field(default_factory=dict)
     hours: float = 0.0
@@ -187,6 +188,7 @@ class World:
             "extraction": {"workers": 1, **self.extraction},
             "web": {"listen": ""},
             "filter": self.filter,
+            "lists": self.lists,
             "feeds": [{key: value for key, value in feed.items() if value is not None} for feed in self.feeds],
         }
         text = tomlkit.dumps(document)

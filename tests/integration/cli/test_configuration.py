@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.app import open_app, reload_app, sync_feeds
+from aggregator.app import open_app, reload_app
 from aggregator.config.initial import data_folder, initial_text
 from aggregator.config.loading import load_config
 from aggregator.config.settings import Config
 from aggregator.config.watching import signature
 from aggregator.errors import ConfigError
+from aggregator.subscriptions import sync_feeds
 from tests.support.command import call
 
 OLD = 1_500_000_000.0  # a day in 2017

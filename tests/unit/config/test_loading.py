@@ -26,7 +26,7 @@ from aggregator.config.settings import (
     StorageSettings,
     same_address,
 )
-from aggregator.config.sources import commands_of, longest_command, source_rules
+from aggregator.config.sources import commands_of, lists_of, longest_command, source_rules
 from aggregator.errors import ConfigError
 from aggregator.models.feeds import Subscription
 from aggregator.models.sources import Select, SourceRule
@@ -598,3 +598,25 @@ def test_what_is_no_feed_becomes_a_rule(path: Path) -> None:
 )  # fmt: skip
 def test_keys_of_sources_that_are_refused(path: Path, keys: str, message: str) -> None:
     assert message in refusal(path, SOURCE + keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("", "has not one place; write either url"),
+        ('url = "https://a.example/l"\npath = "l"', "has not one place; write either url"),
+        ('url = "ftp://a.example/l"', 'is not an http or https address; write "https://a.example/l"'),
+        ('path = "l"\ninterval = "5"', 'lists[0].interval: "5" has no unit; write "5m"'),
+        ('path = "l"\ntag = "x"', 'lists[0].tag: no such key; did you mean "tags"?'),
+    ],
+)
+def test_lists_that_are_refused(path: Path, keys: str, message: str) -> None:
+    assert message in refusal(path, f"[[lists]]\n{keys}\n")
+
+
+def test_a_list_has_its_place_and_is_shown(path: Path) -> None:
+    text = '[[lists]]\npath = "l"\n[[lists]]\nurl = "https://a.example/l"\ntags = ["x"]\ninterval = "1h"\n'
+    file, address = lists_of(load(path, text))
+    assert (file.place, file.is_file, file.interval) == (str(path.parent / "l"), True, timedelta(days=1))
+    assert (address.place, address.is_file, address.tags) == ("https://a.example/l", False, ("x",))
+    assert lists_of(load(path, show(load(path, text)))) == (file, address)

@@ -108,3 +108,20 @@ def test_elsewhere() -> None:
     assert not is_elsewhere("https://A.example:443/x", origin_of(endpoint(FEED)))
     assert is_elsewhere("https://a.example:444/x", origin_of(endpoint(FEED)))
     assert is_elsewhere("no address", origin_of(endpoint(FEED)))
+
+
+def test_a_feed_of_a_list_has_the_keys_of_its_host() -> None:
+    keys, other = RequestKeys(headers={"X-Key": "s"}), RequestKeys(headers={"X-Key": "t"})
+    rules = make_rules([], of_host={"a.example": keys, "b.example:8443": other})
+
+    def sent(feed: str, url: str) -> RequestKeys:
+        endpoint = parse_endpoint(url)
+        assert endpoint is not None
+        return rules.keys_for(feed, endpoint)
+
+    assert sent("https://a.example/feed", "https://a.example/feed") is keys
+    assert sent("https://b.example:8443/feed", "https://b.example:8443/feed") is other
+    assert sent("https://a.example/feed", "https://b.example:8443/feed") == NO_KEYS  # where a redirect led
+    assert sent("https://a.example/feed", "http://a.example/feed") == NO_KEYS
+    assert sent("https://c.example/feed", "https://c.example/feed") == NO_KEYS
+    assert sent("", "https://a.example/feed") == NO_KEYS
