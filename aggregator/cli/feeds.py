@@ -273,7 +273,7 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @click.pass_context
-def test(ctx: click.Context, url: str, as_json: bool) -> None:
+def try_feed(ctx: click.Context, url: str, as_json: bool) -> None:
     """Fetch a feed once and say what it is.
 
     Stores nothing. Exit status 1: it cannot be fetched, or is no feed.
