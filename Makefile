@@ -89,7 +89,7 @@ $(INTEROP_STAMP): requirements/interop.txt pyproject.toml
 	rm -f $(INTEROP)/.installed-* && touch $@
 
 .PHONY: interop
-interop: $(INTEROP_STAMP)  ## what we export opens in DuckDB, pandas, Polars, datasets; the page in Chromium
+interop: $(INTEROP_STAMP)  ## what we export opens in DuckDB, pandas, Polars, datasets, frictionless; the page in Chromium
 	$(INTEROP)/bin/python -m pytest -q -m interop tests/interop $(ARGS)
 
 .PHONY: interop-short

@@ -1,10 +1,10 @@
-"""What is exported opens in the programs that people use: DuckDB, pandas, Polars, Hugging Face datasets."""
+"""What is exported opens in the programs that people use: DuckDB, pandas, Polars, datasets, frictionless."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -13,20 +13,50 @@ import pytest
 from aggregator.clock import SystemClock
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
-from aggregator.sinks.export import write_jsonl
-from aggregator.sinks.parquet import write_parquet
+from aggregator.models.pages import RawResponse
+from aggregator.ports.readings import Gap, Position
+from aggregator.sinks.dataset.selection import Selection
+from aggregator.sinks.dataset.write import DatasetRequest, Format, write_dataset
 from aggregator.store import open_store
 
 pytestmark = pytest.mark.interop
 
 
-def articles_of(store_file: Path, count: int) -> Iterator[Article]:
-    """Return the newsroom's articles again and again, each time under another id."""
-    store = open_store(f"sqlite:///{store_file}", SystemClock())
-    stored = list(store.articles())
-    store.close()
-    for number, article in enumerate(islice(cycle(stored), count)):
-        yield replace(article, id=ArticleId(f"{number:016x}"))
+@dataclass
+class Repeated:
+    """The newsroom's articles again and again, each time under another id and a minute later."""
+
+    stored: Sequence[Article]
+    count: int
+    selection: Selection = field(default_factory=Selection)
+
+    def selected(self) -> Iterator[Article]:
+        begin = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=self.count)
+        for number, article in enumerate(islice(cycle(self.stored), self.count)):
+            seen = begin + timedelta(minutes=number)
+            yield replace(article, id=ArticleId(f"{number:016x}"), first_seen=seen)
+
+    def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
+        return iter(())
+
+    def state(self) -> Position:
+        return Position(epoch="e", seq=self.count, recorded=self.count)
+
+    def gaps(self) -> tuple[Gap, ...]:
+        return ()
+
+
+def stored_articles(config: Path) -> list[Article]:
+    store = open_store(f"sqlite:///{config.parent / 'aggregator.db'}", SystemClock())
+    try:
+        return list(store.articles())
+    finally:
+        store.close()
+
+
+def export(config: Path, folder: Path, count: int, *formats: Format) -> None:
+    corpus = Repeated(stored_articles(config), count)
+    assert write_dataset(corpus, DatasetRequest(folder=folder, formats=formats)).articles == count
 
 
 @pytest.fixture(
@@ -35,13 +65,10 @@ def articles_of(store_file: Path, count: int) -> Iterator[Article]:
 def exported(
     request: pytest.FixtureRequest, filled: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[int, Path]:
-    """How many articles, and a folder with them as Parquet and as lines of JSON."""
+    """How many articles, and a dataset of them as Parquet and as lines of JSON."""
     count: int = request.param
-    folder = tmp_path_factory.mktemp("exported")
-    store = filled.parent / "aggregator.db"
-    assert write_parquet(articles_of(store, count), folder / "a.parquet") == count
-    with (folder / "a.jsonl").open("wb") as stream:
-        assert write_jsonl(articles_of(store, count), stream) == count
+    folder = tmp_path_factory.mktemp("exported") / "dataset"
+    export(filled, folder, count, "parquet", "jsonl", "jsonl.zst")
     return count, folder
 
 
@@ -50,14 +77,14 @@ def test_duckdb(exported: tuple[int, Path]) -> None:
 
     count, folder = exported
     with duckdb.connect() as db:
-        for file in ("a.parquet", "a.jsonl"):
+        for files in ("parquet/*.parquet", "jsonl/*.jsonl", "jsonl/*.jsonl.zst"):
             found = db.execute(
-                f"SELECT count(*), count(DISTINCT id), min(first_seen) FROM '{folder / file}'"
+                f"SELECT count(*), count(DISTINCT id), min(first_seen) FROM '{folder / files}'"
             ).fetchone()
             assert found is not None
             assert found[:2] == (count, count)
-        types = {row[0]: row[1] for row in db.execute(f"DESCRIBE FROM '{folder / 'a.parquet'}'").fetchall()}
-    assert types["first_seen"] == types["published_at"] == "TIMESTAMP WITH TIME ZONE"
+        types = {row[0]: row[1] for row in db.execute(f"DESCRIBE FROM '{folder}/parquet/*.parquet'").fetchall()}
+    assert types["first_seen"] == types["published_at"] == types["updated"] == "TIMESTAMP WITH TIME ZONE"
     assert types["date"] == "DATE"
     assert types["urls"] == "VARCHAR[]"
 
@@ -66,12 +93,13 @@ def test_pandas(exported: tuple[int, Path]) -> None:
     import pandas
 
     count, folder = exported
-    frame = pandas.read_parquet(folder / "a.parquet")
+    frame = pandas.read_parquet(folder / "parquet")
     assert len(frame) == frame["id"].nunique() == count
     assert isinstance(frame["first_seen"].dtype, pandas.DatetimeTZDtype)
     assert frame["first_seen"].max() <= pandas.Timestamp(datetime.now(UTC))
-    lines = pandas.read_json(folder / "a.jsonl", lines=True, dtype=False)
-    assert len(lines) == count
+    assert frame["first_seen"].is_monotonic_increasing
+    files = sorted((folder / "jsonl").glob("*.jsonl"))
+    lines = pandas.concat(pandas.read_json(file, lines=True, dtype=False) for file in files)
     assert list(lines["title"]) == list(frame["title"])
 
 
@@ -79,22 +107,52 @@ def test_polars(exported: tuple[int, Path]) -> None:
     import polars
 
     count, folder = exported
-    frame = polars.read_parquet(folder / "a.parquet")
+    frame = polars.read_parquet(folder / "parquet/*.parquet")
     assert frame.height == frame["id"].n_unique() == count
     assert frame.schema["first_seen"] == polars.Datetime("us", "UTC")
     assert frame.schema["urls"] == polars.List(polars.String)
-    assert polars.read_ndjson(folder / "a.jsonl").height == count
+    assert sum(polars.read_ndjson(file).height for file in (folder / "jsonl").glob("*.jsonl")) == count
 
 
-def test_datasets(exported: tuple[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["parquet", "jsonl", "jsonl.zst"])
+def test_datasets(exported: tuple[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets
 
     count, folder = exported
-    for kind, file in (("parquet", "a.parquet"), ("json", "a.jsonl")):
-        loaded = datasets.load_dataset(
-            kind, data_files=str(folder / file), split="train", cache_dir=str(tmp_path / kind)
-        )
-        assert loaded.num_rows == count
-        assert "body" in loaded.column_names
-    assert len(set(loaded["id"])) == count
+    kind = "parquet" if name == "parquet" else "json"
+    files = str(folder / kind.replace("json", "jsonl") / f"*.{name}")
+    loaded = datasets.load_dataset(kind, data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded.num_rows == len(set(loaded["id"])) == count
+    if name == "parquet":
+        assert loaded.features["first_seen"].dtype == "timestamp[us, tz=UTC]"
+        assert loaded[0]["first_seen"].tzinfo is not None
+
+
+@pytest.mark.interop(short=True)
+@pytest.mark.parametrize("formats", [("parquet", "jsonl", "txt"), ("md", "jsonl"), ("jsonl.zst",)])
+def test_the_card_tells_datasets_what_to_load(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, formats: tuple[Format, ...]
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    export(filled, tmp_path / "dataset", 100, *formats)
+    loaded = datasets.load_dataset(str(tmp_path / "dataset"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded.num_rows == 100
+
+
+@pytest.mark.interop(short=True)
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # it leaves files open
+def test_frictionless(filled: Path, tmp_path: Path) -> None:
+    import frictionless
+
+    folder = tmp_path / "dataset"
+    export(filled, folder, 100, "txt", "md", "jsonl", "jsonl.zst", "parquet", "warc")
+    report = frictionless.validate(str(folder / "datapackage.json"))
+    assert (report.valid, report.stats["errors"]) == (True, 0), report.flatten(["name", "message"])
+    changed = next((folder / "txt").rglob("*.txt"))
+    changed.write_bytes(changed.read_bytes() + b"x")
+    assert not frictionless.validate(str(folder / "datapackage.json")).valid

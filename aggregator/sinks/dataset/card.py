@@ -104,11 +104,10 @@ def _front_matter(manifest: Manifest) -> Iterator[str]:
     yield f"language: {json.dumps(languages)}"
     yield f"size_categories: [{json.dumps(_size(statistics.articles))}]"
     yield 'task_categories: ["text-generation"]'
-    loadable = [name for name in manifest.formats if name in ("parquet", "jsonl", "jsonl.zst")]
-    if loadable:
-        yield "configs:"
-        for name in loadable:
-            yield f"- config_name: {name}\n  data_files: {FOLDERS.get(name, name)}/*.{name}"
+    loadable = [name for name in ("parquet", "jsonl", "jsonl.zst") if name in manifest.formats]
+    if loadable:  # one: `datasets` reads all configurations of a folder by the same loader
+        name = loadable[0]
+        yield f"configs:\n- config_name: default\n  data_files: {FOLDERS.get(name, name)}/*.{name}"
     yield "---"
 
 

@@ -111,6 +111,7 @@ def write_data_package(folder: Path, manifest: Manifest) -> None:
         "resources": [
             {
                 "profile": "data-resource",
+                "type": "file",  # its bytes and hash are checked; the columns of the tables are in Parquet itself
                 "name": file.path.lower().replace("/", "-").replace("_", "-"),
                 "path": file.path,
                 "format": file.path.split("/", 1)[0],

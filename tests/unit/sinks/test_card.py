@@ -58,7 +58,7 @@ def gap(filled: bool) -> Gap:
 def test_the_card_says_what_is_there(tmp_path: Path) -> None:
     text = card(tmp_path, counted(60), (gap(False), *[gap(True)] * 20))
     assert 'language: ["de"]' in text
-    assert "config_name: parquet" in text
+    assert "data_files: parquet/*.parquet" in text
     assert "| `too_short` | 2 |" in text
     assert "| A \\| B | 2026-11-23 12:00 | 2026-11-23 14:00 | no |" in text
     assert "and 1 more." in text
