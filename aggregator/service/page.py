@@ -1,4 +1,4 @@
-"""Page and API of a running daemon: a process of its own at the lowest priority, so that they cost the poller nothing.
+"""Page and API of a running daemon: a process of its own at a low priority, so that they cost the poller nothing.
 
 It follows `[web] listen` and the token, is started again when it dies, and is never open once a token is set.
 """
@@ -24,7 +24,6 @@ from aggregator.store import SqlStore
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
-_NICE: Final = 19
 _STOP_SECONDS: Final = 4.0
 _LONGEST_PAUSE: Final = 60.0  # seconds between two starts of a process that dies at once
 _STEADY: Final = 60.0  # seconds after which a process counts as well
@@ -138,8 +137,6 @@ class PageProcess:
             pass_fds=(descriptor,),
             env={**os.environ, "MALLOC_ARENA_MAX": "2"},
         )
-        with contextlib.suppress(OSError):  # it is dead, or priorities cannot be set here
-            os.setpriority(os.PRIO_PROCESS, child.pid, _NICE)
         assert child.stdin is not None
         with contextlib.suppress(OSError):  # it is dead: `_revive` notices
             child.stdin.write(self._settings.dump())

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,16 +18,25 @@ import pytest
 
 from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
+from aggregator.models.pages import LeadImage
+from aggregator.monitoring.daemon_record import DaemonRecord, write_record
 from aggregator.monitoring.metrics import Metrics
+from aggregator.ports.store_records import ArticleRecord
 from aggregator.store import SqlStore, open_store
 from aggregator.web import create_app, listen, refresher, serve
+from aggregator.web.state import Lookout
+from tests.support.citizen import RSS, Site, item, rss
+from tests.support.daemon import wait_for
 from tests.support.stores import (
     START,
     StandingClock,
+    article_record,
     claim,
-    collect,
+    fetch_due,
+    fetched_pages,
     poll,
     poll_record,
+    record_article,
     sighting,
     subscribe,
     words,
@@ -89,8 +102,17 @@ def page(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterato
     body = "\n\n".join((words("text"), *PAYLOADS))
     for number, title in enumerate((f"Storm {PAYLOADS[0]}", "Storm again " + " ".join(PAYLOADS))):
         poll(store, feed, sighting(number, updated_at=START))
-        collect(store, title=title, body=body, quality=(PAYLOADS[1],))
+        fetch_due(store)
+        (fetched,) = fetched_pages(store)
+        assert record_article(
+            store, fetched, hostile(article_record(fetched, title=title, body=body, quality=("listing",)))
+        )
         clock.pass_(timedelta(hours=1))
+    poll(store, feed, sighting(0, content_hash="2", updated_at=store.now()))
+    fetch_due(store)
+    for fetched in fetched_pages(store):
+        record = article_record(fetched, title=f"Storm {PAYLOADS[5]}", body=body.replace("text1", "changed"))
+        assert record_article(store, fetched, hostile(record))
     store.number_changes()
     record = poll_record(feed, at=store.now())
     state = replace(record.state, status=FeedStatus.FAILING, cause=Cause.NOT_FOUND, failing_since=START)
@@ -103,12 +125,42 @@ def page(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterato
         ),
     )
     store.release(held)
-    articles = [f"/articles/{article.id}" for article in store.latest(2)]
-    app = create_app(store, ready=lambda: True, metrics=Metrics().render, refresh=refresher(store), token=None)
+    second, first = (article.id for article in store.latest(2))
+    articles = [f"/articles/{first}", f"/articles/{second}", f"/articles/{second}/beside/{first}"]
+    record_of_daemon = DaemonRecord(
+        at=store.now(), started_at=START, ticked_at=store.now(), paused=PAYLOADS[3], visiting=1, hosts=(PAYLOADS[4],)
+    )
+    write_record(store, "this", record_of_daemon)
+    app = create_app(
+        store,
+        ready=lambda: True,
+        metrics=Metrics().render,
+        refresh=refresher(store),
+        token=None,
+        raw=lambda content_hash: f"<p>As it was fetched</p>{''.join(PAYLOADS)}".encode(),
+        lookout=Lookout(store, clock.monotonic, patience=60),
+    )
     with serve(app, listen("127.0.0.1", 0)) as server:
-        paths = ("/", "/feeds", f"/feeds/{feed.id}", "/articles", "/articles?q=storm", *articles, "/api/docs", "/none")
+        lists = ("/", "/feeds", "/feeds?finding=failing&cause=not_found", "/articles", "/articles?q=storm")
+        paths = (*lists, f"/feeds/{feed.id}", *articles, f"/articles/{first}/raw", "/api/docs", "/none")
         yield Page(store, server.url.rstrip("/"), paths)
     store.close()
+
+
+def hostile(record: ArticleRecord) -> ArticleRecord:
+    """Return an article whose author, markdown, tags and picture are hostile, too."""
+    picture = LeadImage(url="javascript:pwn()", caption=PAYLOADS[0], alt=PAYLOADS[1], credit=PAYLOADS[2])
+    content = replace(
+        record.content,
+        authors=PAYLOADS[:3],
+        markdown="\n\n".join(
+            ("# Heading", words("text"), *PAYLOADS, "[x](javascript:pwn\\(\\)) ![](https://elsewhere.example/p.gif)")
+        ),
+        tags=(PAYLOADS[6],),
+        lead_image=picture,
+        site=PAYLOADS[7],
+    )
+    return replace(record, content=content)
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -121,7 +173,9 @@ def test_find_an_article_read_it_follow_its_duplicate_poll_a_feed(chromium: Any,
     assert tab.locator("mark").first.inner_text() == "again"
     tab.locator("ul.articles a").first.click()
     assert words("text").split()[0] in tab.locator("article").inner_text()
-    tab.locator("main ul a[href^='/articles/']").first.click()
+    tab.get_by_role("link", name="side by side").click()
+    assert tab.locator("table.beside tbody tr").count() > 3
+    tab.locator("table.beside th a").last.click()
     assert "again" not in tab.locator("h1").inner_text()
     tab.locator("main a[href^='/feeds/']").first.click()
     due = page.store.feeds()[0].state.due_at
@@ -142,12 +196,76 @@ def test_hostile_texts_are_only_texts_without_the_policy_too(chromium: Any, page
     tab.on("request", lambda request: asked.add(request.url))
     for path in (*page.paths, "/articles?q=" + PAYLOADS[3], "/articles?feed=" + PAYLOADS[4]):
         tab.goto(page.address + path)
-        assert tab.locator("script, img, svg:not(.chart), iframe, object, video, math, template").count() == 0, path
+        foreign = "script, img, svg:not(.chart), iframe:not([sandbox='']), object, video, math, template"
+        assert tab.locator(foreign).count() == 0, path
+        for shut in tab.locator("details").all():
+            shut.evaluate("one => one.open = true")
+        tab.wait_for_timeout(200)  # for frames
         for link in tab.locator("main a").all():
             assert not (link.get_attribute("href") or "").startswith("javascript:"), path
     assert called == []
     assert all(url.startswith(page.address) for url in asked), "nothing is loaded from elsewhere"
     context.close()
+
+
+def test_the_raw_page_is_shown_in_its_frame(chromium: Any, page: Page) -> None:
+    tab = chromium.new_page()
+    tab.goto(page.address + page.paths[-5])
+    tab.get_by_text("in a frame without scripts").click()
+    inner = tab.frame_locator("iframe.raw").frame_locator("iframe")
+    assert "As it was fetched" in inner.locator("body").inner_text()
+    tab.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_feed_is_polled_and_its_article_arrives(chromium: Any, tmp_path: Path, scripts: bool) -> None:
+    """The daemon, its page in a process of its own, and a publisher who publishes meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    published = [item("/a/first")]
+    with Site(feed=lambda peer: peer.answer(body=rss(*published), headers=(RSS,))) as site:
+        config = tmp_path / "aggregator.toml"
+        config.write_text(
+            f'[storage]\nmin_free = "0"\n[http]\nallow_private_networks = ["127.0.0.0/8"]\nper_host_interval = "1ms"\n'
+            f'[web]\nlisten = "127.0.0.1:{port}"\n[[feeds]]\nurl = "{site.url()}"\ninterval = "24h"\n'
+        )
+        command = [sys.executable, "-m", "aggregator", "run", "--config", str(config)]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as daemon:
+            try:
+                context = chromium.new_context(java_script_enabled=scripts)
+                tab = context.new_page()
+                wait_for(lambda: answers(port), "the page")
+                wait_for_text(tab, f"http://127.0.0.1:{port}/articles", "About /a/first")
+                published.append(item("/a/second"))
+                tab.goto(f"http://127.0.0.1:{port}/feeds")
+                tab.locator("tbody a").first.click()
+                tab.get_by_role("button", name="Poll now").click()
+                wait_for_text(tab, f"http://127.0.0.1:{port}/articles", "About /a/second")
+                tab.get_by_text("About /a/second").click()
+                assert "were counted twice" in tab.locator("article").inner_text()
+                context.close()
+            finally:
+                daemon.terminate()
+
+
+def answers(port: int) -> bool:
+    """Return whether somebody listens."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_for_text(tab: Any, address: str, text: str) -> None:
+    """Reload a page, as a reader would, until it shows a text."""
+    deadline = time.monotonic() + 60
+    while True:
+        tab.goto(address)
+        if text in tab.locator("main").inner_text():
+            return
+        assert time.monotonic() < deadline, f"never came: {text}"
+        tab.wait_for_timeout(200)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
