@@ -212,7 +212,7 @@ def _count_articles(keys: Iterable[Key], facts: Mapping[Key, KeyFacts], *, stric
     found: list[KeyFacts] = []
     for key in sorted(keys):
         known = facts.get(key, KeyFacts())
-        if all((_differ(known, other) is True) if strict else (_differ(known, other) is not False) for other in found):
+        if all((differ(known, other) is True) if strict else (differ(known, other) is not False) for other in found):
             found.append(known)
     return len(found)
 
@@ -224,12 +224,12 @@ def _refusal_of_join(left: frozenset[Key], right: frozenset[Key], facts: Mapping
         [known for key in sorted(group) if (known := facts.get(key)) is not None and known.text_hash is not None]
         for group in (left, right)
     )
-    if any(_differ(one, other) is True for one in texts_left for other in texts_right):
+    if any(differ(one, other) is True for one in texts_left for other in texts_right):
         return Refusal.OTHER_TEXT
     return None
 
 
-def _differ(one: KeyFacts, other: KeyFacts) -> bool | None:
+def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
     """Say whether two articles are different; None if neither texts nor titles are known for both.
 
     Texts that share half of the smaller sample are one text: the telephone's page is shorter, an update is longer.
@@ -244,6 +244,14 @@ def _differ(one: KeyFacts, other: KeyFacts) -> bool | None:
     if one.title_hash is not None and other.title_hash is not None:
         return one.title_hash != other.title_hash
     return None
+
+
+def resemblance(one: KeyFacts, other: KeyFacts) -> float:
+    """Return which share of two texts' samples is in both; 1 for one text, 0 where a sample says too little."""
+    if one.text_hash is not None and one.text_hash == other.text_hash:
+        return 1.0
+    either = one.sample | other.sample
+    return len(one.sample & other.sample) / len(either) if len(either) >= MIN_SAMPLE else 0.0
 
 
 # --- from entries and pages -------------------------------------------------------------------------------------------

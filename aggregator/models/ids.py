@@ -38,4 +38,5 @@ class EvidenceKind(StrEnum):
     DECLARED = "declared"  # amphtml or shortlink of the page
     BARE_CANONICAL = "bare_canonical"  # canonical that og:url does not confirm: joins nothing but equal texts
     SAME_TEXT = "same_text"  # two addresses of one site that served one text under one title
+    LESSON = "lesson"  # what the site taught about such addresses; holds as long as the lesson does
     SAME_ENTRY = "same_entry"  # an entry that leads elsewhere now, under its title: joins nothing but equal texts

@@ -198,6 +198,10 @@ class Queue(Protocol):
         """
         ...
 
+    def is_known_target(self, page: Page, target: Identity) -> bool:
+        """Return whether a redirect's target is a known article, or a page of its own that was not fetched before."""
+        ...
+
     def record_handover(
         self,
         claim: Claim,
@@ -207,7 +211,7 @@ class Queue(Protocol):
         hops: tuple[Hop, ...],
         edges: tuple[Edge, ...] = (),
     ) -> tuple[PageId, HostId] | None:
-        """The page redirects to another host: make it due there, or done when the target is known already.
+        """The page redirects: make it due at the target, or done when the target is known already.
 
         Returns the page to fetch next and its host (see `RunScope`). None: there is no such page, or claim lost.
         """

@@ -152,7 +152,8 @@ class PollRecord:
     `host` is the name:port where the feed is due next (it changes when an address was adopted or a hop is pending).
     `gap` is a time in which entries may have been lost; with `filled_since` all gaps of the feed that began then or
     later are filled. `is_poll` False: the feed was not asked, so there is no row of history. `revisits` False: pages
-    are never visited again, not even when an entry's `updated` changed.
+    are never visited again, not even when an entry's `updated` changed. `learns` False: every new page is fetched,
+    whatever its site taught about such addresses.
     """
 
     feed_id: FeedId
@@ -164,6 +165,7 @@ class PollRecord:
     filled_since: datetime | None = None
     is_poll: bool = True
     revisits: bool = True
+    learns: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ from aggregator.ports.store_records import (
     Sighting,
 )
 from aggregator.store.articles import changes, erasure, filtering, latest, reading, reextract, rekey, wall_search
+from aggregator.store.articles.lessons.listing import LessonList
 from aggregator.store.articles.record import record_articles
 from aggregator.store.articles.rows import draft_of
 from aggregator.store.db import properties
@@ -63,7 +64,7 @@ from aggregator.store.lifecycle.process_lock import ProcessLock
 from aggregator.store.lifecycle.shared_lock import shared_lock
 from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
-from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, hosts, page_parts, pages
+from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, handover, hosts, page_parts, pages
 from aggregator.store.reports import activity, statistics, trace
 from aggregator.store.snapshot import SqlSnapshot, open_snapshot
 
@@ -214,7 +215,6 @@ class SqlStore(Store):
         return self._db.write(lambda tx: fleet.fill_queue(tx, queue, threads, lease, pages))
 
     def leave_fleet(self) -> None:
-        """Leave the fleet."""
         self._db.write(fleet.leave_fleet)
 
     # --- outcomes of a visit ------------------------------------------------------------------------------------------
@@ -243,10 +243,13 @@ class SqlStore(Store):
     ) -> bool:
         return self._db.write(lambda tx: pages.record_page_failure(tx, claim, page, failed, next_at, counts))
 
+    def is_known_target(self, page: Page, target: Identity) -> bool:
+        return self._db.read(lambda tx: handover.is_known_target(tx, page, target))
+
     def record_handover(
         self, claim: Claim, page: Page, target: Identity, host: str, hops: tuple[Hop, ...], edges: tuple[Edge, ...] = ()
     ) -> tuple[PageId, HostId] | None:
-        return self._db.write(lambda tx: pages.record_handover(tx, claim, page, target, host, hops, edges))
+        return self._db.write(lambda tx: handover.record_handover(tx, claim, page, target, host, hops, edges))
 
     def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
         return self._db.write(lambda tx: hosts.record_robots(tx, claim, robots, at))
@@ -365,7 +368,6 @@ class SqlStore(Store):
         return self._db.write(lambda tx: reextract.record_reextracted(tx, page, record))
 
     def is_published(self, article_id: ArticleId, day: str, number: int) -> bool:
-        """Tell whether a file of this day and number belongs to the article."""
         return self._db.read(lambda tx: changes.is_published(tx, article_id, day, number))
 
     # --- upkeep -------------------------------------------------------------------------------------------------------
@@ -382,6 +384,10 @@ class SqlStore(Store):
 
     def scrub(self, wait: timedelta) -> bool:
         return scrubbing.scrub(self._db, wait)
+
+    @property
+    def lessons(self) -> LessonList:
+        return LessonList(self._db)
 
     def expire(self, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         """Erase the texts of articles first seen before then; keys stay. Returns what `forget` does."""
@@ -408,5 +414,4 @@ class SqlStore(Store):
         copying.backup(self._db, target)
 
     def check(self) -> str:
-        """Return "ok", or what is wrong with the store."""
         return copying.check(self._db)

@@ -19,6 +19,8 @@ from aggregator.store.articles.batch_insert import insert_unconnected
 from aggregator.store.articles.doubts import mark_doubtful
 from aggregator.store.articles.erasure import erase_page
 from aggregator.store.articles.filtering import filter_recorded
+from aggregator.store.articles.lessons.declarations import note_declared_pages
+from aggregator.store.articles.lessons.settling import settle_lessons
 from aggregator.store.articles.rows import (
     PAGE_COLUMNS,
     ArticleDraft,
@@ -96,6 +98,10 @@ def record_articles(
     failed = fail_walls(tx, list(writes.values()), {one.page.id: one.if_wall for one, _ in held})
     saved = _save_texts(tx, [write for page, write in writes.items() if page not in failed], are_new=False)
     _finish_pages(tx, [one for one, _ in held if one.page.id not in failed], saved)
+    related = {page for page, write in writes.items() if write.page.has_variants}
+    related |= note_declared_pages(tx, (one.write for one in saved.values()))
+    if related:
+        settle_lessons(tx, related)
     walls = {page: ArticleRecorded(article_id=article_id(writes[page].key), kind="wall") for page in failed}
     recorded = walls | {page: _recorded(one) for page, one in saved.items()}
     skipped = filter_recorded(tx, filters, recorded).skipped

@@ -45,6 +45,7 @@ PAGE_COLUMNS: Final = (
     pages.c.first_seen,
     pages.c.raw_hash,
     pages.c.article_id,
+    pages.c.has_variants,
 )
 
 

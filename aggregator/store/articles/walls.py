@@ -22,6 +22,7 @@ from aggregator.identity.walls import Resemblance, is_wall
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import ArticleId, EvidenceKind, HostId, Key, PageId
 from aggregator.ports.store_records import Decision
+from aggregator.store.articles.lessons.settling import settle_lessons
 from aggregator.store.articles.rows import ArticleWrite, restore_revision
 from aggregator.store.articles.search import forget_text
 from aggregator.store.db.any_of import any_of
@@ -99,7 +100,7 @@ _standing: Final = (  # articles whose current text is that of the wall, and at 
     .order_by(articles.c.n, pages.c.id)
 )
 _rows: Final = (
-    select(pages.c.id, pages.c.host_id, pages.c.url, pages.c.key, pages.c.article_id)
+    select(pages.c.id, pages.c.host_id, pages.c.url, pages.c.key, pages.c.article_id, pages.c.has_variants)
     .where(any_of(pages.c.id))
     .order_by(pages.c.id)
 )
@@ -127,6 +128,7 @@ def end_walls(tx: Transaction, documents: Collection[Document], due: Mapping[Pag
         article = None if page.article_id in withdrawn else page.article_id
         _fail(tx, page, article, due.get(PageId(page.id), first))
     record_all_decisions(tx, [Said(f"page {page.id}", [_decision(page)]) for page in at_walls], tx.now)
+    settle_lessons(tx, [PageId(page.id) for page in at_walls if page.has_variants])
     return failed
 
 

@@ -11,11 +11,11 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     UniqueConstraint,
     literal_column,
+    text,
 )
 
 from aggregator.store.db.column_types import (
@@ -29,8 +29,11 @@ from aggregator.store.db.column_types import (
     id_column,
     partial_index,
 )
+from aggregator.store.db.lesson_tables import lessons as lessons  # part of the schema
+from aggregator.store.db.lesson_tables import variants as variants
+from aggregator.store.db.metadata import metadata as metadata
 
-HEAD: Final = "0006"  # the newest migration that this program knows
+HEAD: Final = "0007"  # the newest migration that this program knows
 
 # States of a page: literals, because a partial index serves no parameter.
 DUE: Final = literal_column("'due'", String())
@@ -39,13 +42,6 @@ DONE: Final = literal_column("'done'", String())
 FAILED: Final = literal_column("'failed'", String())
 SKIPPED: Final = literal_column("'skipped'", String())  # by the operator's filters
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
 
 # Small facts: the configuration last synced, the key version, the epoch.
 properties = Table(
@@ -170,10 +166,13 @@ pages = Table(
     Column("token", BigInteger, nullable=False, server_default="0"),
     Column("extract_attempts", Integer, nullable=False, server_default="0"),
     Column("article_id", Text),
+    Column("family", Hash),  # what its key has in common with those that a lesson may join with it
+    Column("has_variants", Boolean(create_constraint=False), nullable=False, server_default=text("false")),
     partial_index("state = 'due'", "ix_pages_due", "host_id", "due_at"),
     partial_index("state = 'fetched'", "ix_pages_fetched", "id"),
     given_index("pages", "article_id"),
     given_index("pages", "raw_hash"),
+    given_index("pages", "family"),
     sqlite_autoincrement=True,
 )
 

@@ -25,11 +25,13 @@ from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.schema import DONE, DUE, FAILED, FETCHED, entries, pages
 from aggregator.store.identity.decisions import record_all_decisions
 from aggregator.store.identity.doubts import doubted_keys
+from aggregator.store.identity.lessons import HELD, LONGEST_WAIT, TAKEN
 from aggregator.store.identity.partition import note_edges, note_urls, repartition
 from aggregator.store.identity.wordpress import note_short_links
 from aggregator.store.polls.history import save_feeds
 from aggregator.store.polls.matching import MatchedEntry, MatchedPoll, PollDraft, edges_of_moved
 from aggregator.store.polls.plan import PollWrite, match_entries, plan_polls, split_disjoint
+from aggregator.store.polls.variants import VariantPlan, plan_variants, save_variants
 from aggregator.store.queue.hosts import host_ids, lock_hosts, lower_feeds_due, lower_pages_due
 
 
@@ -54,6 +56,9 @@ def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
     matched = match_entries(tx, drafts)
     doubted = _note_evidence(tx, matched, at)
     polls = plan_polls(tx, matched)
+    plan = plan_variants(tx, _learnable(polls), at)
+    if plan.takes:
+        tx.dialect.lock_identity(tx.conn)
     names = {poll.record.host for poll in polls}
     ids = host_ids(tx, names | {poll.host_of(one.sighting) for poll in polls for one in poll.new.values()})
     due = _due_hosts(polls, ids)
@@ -61,7 +66,8 @@ def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
     for poll in polls:
         if tokens.get(poll.claim.host_id) != poll.claim.token:
             raise LeaseLostError(poll.claim.host)
-    added = _add_pages(tx, polls, ids)
+    added = _add_pages(tx, polls, ids, plan)
+    save_variants(tx, plan, {hashed: PageId(row.id) for hashed, row in added.items()})
     _save_entries(tx, polls, added)
     if doubted:
         repartition(tx, doubted, at)
@@ -76,7 +82,7 @@ def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
         if ids[poll.record.host] != poll.claim.host_id:
             lower_feeds_due(tx, ids[poll.record.host], poll.record.state.due_at)
     articles |= {page: replace(one, kind="skipped") for page, one in articles.items() if page in settled.skipped}
-    recorded = [_recorded(poll, ids, added, articles, settled) for poll in polls]
+    recorded = [_recorded(poll, ids, added, articles, settled, plan) for poll in polls]
     outcomes = zip(polls, recorded, strict=True)
     save_feeds(tx, [(poll.record, outcome.host_id, outcome.entries_new) for poll, outcome in outcomes])
     return recorded
@@ -126,8 +132,14 @@ def _recorded(
     added: Mapping[bytes, Row[Any]],
     articles: Mapping[PageId, ArticleRecorded],
     settled: Settled,
+    plan: VariantPlan,
 ) -> PollRecorded:
-    new_pages = [(PageId(added[hashed].id), ids[poll.host_of(one.sighting)]) for hashed, one in poll.new.items()]
+    taken = {hashed for hashed, use in plan.uses().items() if use == TAKEN and hashed in poll.new}
+    new_pages = [
+        (PageId(added[hashed].id), ids[poll.host_of(one.sighting)])
+        for hashed, one in poll.new.items()
+        if hashed not in taken
+    ]
     waiting = [(page, host) for page, host in new_pages if page not in articles]
     waiting += [
         (PageId(work.page_id), HostId(work.host_id))
@@ -142,9 +154,20 @@ def _recorded(
         entries_changed=sum(one.is_changed for one in poll.matched.entries),
         new_pages=tuple((page, host) for page, host in waiting if page not in settled.skipped),
         host_id=ids[poll.record.host],
-        known=poll.known,
+        known=poll.known + len(taken),
         articles=tuple(articles[page] for page, _ in new_pages if page in articles),
     )
+
+
+def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
+    """Return key and address of new pages that are going to be fetched, where sites may teach."""
+    return {
+        hashed: (one.key, one.sighting.url)
+        for poll in polls
+        if poll.record.learns
+        for hashed, one in poll.new.items()
+        if one.key is not None and one.sighting.url is not None and not one.sighting.from_feed
+    }
 
 
 def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> set[Key]:
@@ -214,9 +237,12 @@ def _work_on_pages(tx: Transaction, polls: Sequence[PollWrite]) -> None:
     tx.run_all(_fetch_after_all, [{"page": one.page_id, "at": one.at} for one in work if one.kind == "fetch"])
 
 
-def _add_pages(tx: Transaction, polls: Sequence[PollWrite], ids: Mapping[str, HostId]) -> dict[bytes, Row[Any]]:
+def _add_pages(
+    tx: Transaction, polls: Sequence[PollWrite], ids: Mapping[str, HostId], plan: VariantPlan
+) -> dict[bytes, Row[Any]]:
     """Insert the new pages and return them by key hash; another poll may have added one of them first."""
     rows = []
+    uses = plan.uses()
     for poll, hashed, one in [(its, hashed, new) for its in polls for hashed, new in its.new.items()]:
         identity, is_done = one.sighting.identity, hashed in poll.articles
         url = one.sighting.url or (identity.url if identity is not None else "")
@@ -230,7 +256,8 @@ def _add_pages(tx: Transaction, polls: Sequence[PollWrite], ids: Mapping[str, Ho
                 "hops": "",
                 "state": "done" if is_done else "fetched" if one.sighting.from_feed else "due",
                 "article_id": article_id(one.key) if is_done and one.key is not None else None,
-                "due_at": poll.at,
+                "due_at": poll.at + LONGEST_WAIT if uses.get(hashed) == HELD else poll.at,
+                "family": plan.families.get(hashed),
                 "first_seen": poll.at,
                 "feed_id": poll.record.feed_id,
             }

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
 
-from aggregator.identity.evidence import Edge
-from aggregator.identity.identify import key_hash
 from aggregator.identity.own_entries import can_stand_in
-from aggregator.identity.walls import is_wall
 from aggregator.models.fetching import Cause, Hop, Validators
-from aggregator.models.ids import ArticleId, HostId, Identity, Key, PageId
+from aggregator.models.ids import ArticleId, Key, PageId
 from aggregator.models.pages import Page, PageFailed, PagePart, RawResponse
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, Decision
@@ -25,11 +21,9 @@ from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DUE, articles, entries, feeds, folders, hosts, pages
 from aggregator.store.identity.decisions import record_decisions
-from aggregator.store.identity.partition import note_edges, note_urls, point, repartition, resolve
-from aggregator.store.queue.hosts import home_of, host_ids, is_current, lock_hosts, lower_pages_due
+from aggregator.store.queue.hosts import home_of, is_current, lower_pages_due
 from aggregator.store.queue.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
 from aggregator.store.queue.responses import keep_raw
-from aggregator.urls import host_of
 
 # --- what is due ------------------------------------------------------------------------------------------------------
 
@@ -276,88 +270,3 @@ def has_content(tx: Transaction, page_id: PageId) -> bool:
     """Tell whether a feed carries the article's text."""
     found = (load_entry(row.rest, entry_id="", link=None) for row in tx.all(_entries_of, {"page": page_id}))
     return any(can_stand_in(entry.content, entry.summary, entry.enclosures) for entry in found)
-
-
-# --- hand over --------------------------------------------------------------------------------------------------------
-
-_hand_over: Final = (
-    update(pages)
-    .where(*_still_due)
-    .values(
-        host_id=bindparam("to_host"),
-        target=bindparam("to_url"),
-        hops=bindparam("new_hops"),
-        due_at=bindparam("at"),
-    )
-)
-_settle: Final = (
-    update(pages)
-    .where(*_still_due)
-    .values(state="done", article_id=bindparam("article"), hops=bindparam("new_hops"), attempts=0)
-)
-
-
-_led_there: Final = (
-    select(pages.c.id, pages.c.url, entries.c.title)
-    .join(entries, entries.c.page_id == pages.c.id)
-    .where(or_(pages.c.id == bindparam("page"), pages.c.article_id == bindparam("article")))
-    .order_by(pages.c.id)
-    .limit(50)
-)
-_announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("hashed"))
-
-
-def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: ArticleId) -> bool:
-    """Tell whether the known target may be a wall: it is fetched then, so that its text can be compared.
-
-    No feed announces it, and other entries of the page's host, with other titles, led there.
-    """
-    if target.key is not None and tx.first(_announced, {"hashed": key_hash(target.key)}) is not None:
-        return False
-    titles: dict[int, set[str]] = defaultdict(set)
-    for row in tx.all(_led_there, {"page": page.id, "article": article}):
-        if host_of(row.url) == host_of(page.url):
-            titles[row.id].add(row.title)
-    return is_wall(titles.values())
-
-
-def record_handover(
-    tx: Transaction,
-    claim: Claim,
-    page: Page,
-    target: Identity,
-    host: str,
-    hops: tuple[Hop, ...],
-    edges: tuple[Edge, ...],
-) -> tuple[PageId, HostId] | None:
-    """The page redirects to another host: make it due there, or done when the target is known already.
-
-    An address that leads to a known article becomes one of those that mean it; its key too, if the evidence says so.
-    """
-    if edges:
-        tx.dialect.lock_identity(tx.conn)
-    host_id = host_ids(tx, [host])[host]
-    if lock_hosts(tx, {claim.host_id, host_id}).get(claim.host_id) != claim.token:
-        return None
-    now = tx.now
-    hashes = [key_hash(target.key)] if target.key is not None else []
-    hashes.append(key_hash(target.url))
-    known = resolve(tx, hashes)
-    article = next((known[hashed] for hashed in hashes if hashed in known), None)
-    if article is not None and page.article_id is None and not _may_be_wall(tx, page, target, article):
-        tx.run(_settle, {"page": page.id, "article": article, "new_hops": dump_hops(hops)})
-        note_urls(tx, [target], now)
-        point(tx, {key_hash(page.url): article}, move=False)
-        if edges:
-            note_edges(tx, edges, now)
-            repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, now)
-        decision = Decision(
-            url=page.url, key=page.key, verdict="merged", rule="redirect", detail=target.url, article_id=article
-        )
-        record_decisions(tx, f"page {page.id}", [decision], now)
-        return None
-    values = {"page": page.id, "to_host": host_id, "to_url": target.url, "new_hops": dump_hops(hops), "at": now}
-    if tx.run(_hand_over, values).rowcount != 1:
-        return None
-    lower_pages_due(tx, host_id, now)
-    return PageId(page.id), host_id

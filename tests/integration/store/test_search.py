@@ -230,12 +230,24 @@ def as_version_4(file: Path) -> None:
         conn.commit()
 
 
+LATER = (  # what schemas after 0004 added
+    "DROP TABLE lessons",
+    "DROP TABLE variants",
+    "DROP INDEX ix_pages_family",
+    "ALTER TABLE pages DROP COLUMN family",
+    "ALTER TABLE pages DROP COLUMN has_variants",
+)
+
+
 def test_an_older_store_is_indexed_again(tmp_path: Path, clock: StandingClock) -> None:
     file = tmp_path / "a.db"
     store = open_store(f"sqlite:///{file}", clock)
     write(store, BODIES)
     store.close()
     as_version_4(file)
+    with closing(sqlite3.connect(file)) as conn:
+        for statement in LATER:
+            conn.execute(statement)
     upgrade(f"sqlite:///{file}", clock)
     store = open_store(f"sqlite:///{file}", clock, readonly=True)
     assert titles(store, "隧道") == {"山谷小火车重新开行"}

@@ -31,7 +31,7 @@ from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import DeclaredUrls
 
 PUBLISHERS = shipped_publishers()
-REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE, SAME_TEXT, SAME_ENTRY = EvidenceKind
+REDIRECT, PART, FEED_LINK, CANONICAL, DECLARED, BARE, SAME_TEXT, LESSON, SAME_ENTRY = EvidenceKind
 weak = pytest.mark.parametrize("kind", [BARE, SAME_ENTRY])
 
 

@@ -1,0 +1,113 @@
+"""Whether a lesson holds at a site: what was fetched at pairs of addresses proves or disproves it. Pure.
+
+It is a function of the set of pairs, never of their order: three paths at which two fetched addresses were one article,
+and none at which they were two. A lesson of another installation needs one path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from aggregator.identity.evidence import KeyFacts, differ, resemblance
+from aggregator.identity.lessons.variants import Lesson, LessonKind
+
+PROOFS: Final = 3  # paths
+PROOFS_OF_IMPORTED: Final = 1
+CHECK_EVERY: Final = 50  # uses
+_LIKE: Final = 0.8  # resemblance of two texts that are one article
+
+
+class Verdict(StrEnum):
+    """What two addresses turned out to be."""
+
+    OPEN = "open"  # not both were fetched
+    ONE = "one"
+    DIFFERENT = "different"
+    NEITHER = "neither"  # both were fetched; the texts prove nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known about a lesson: paths by verdict, uses, the last check."""
+
+    lesson: Lesson
+    paths: Mapping[Verdict, int]
+    probes: int = 0  # paths whose pages were not held back
+    uses: int = 0
+    checked_at: datetime | None = None
+    imported: bool = False
+
+    @property
+    def proofs(self) -> int:
+        """The paths that proved it."""
+        return self.paths.get(Verdict.ONE, 0)
+
+    @property
+    def contradictions(self) -> int:
+        """The paths that disproved it."""
+        return self.paths.get(Verdict.DIFFERENT, 0)
+
+    @property
+    def needed(self) -> int:
+        """How many paths have to prove it."""
+        return PROOFS_OF_IMPORTED if self.imported else PROOFS
+
+    @property
+    def holds(self) -> bool:
+        """Whether the lesson may be used."""
+        if self.lesson.kind is LessonKind.REDIRECT:
+            return True
+        return self.proofs >= self.needed and not self.contradictions
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the first pairs can still prove it."""
+        decided = self.proofs + self.paths.get(Verdict.NEITHER, 0)
+        return not self.holds and not self.contradictions and decided < self.needed
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether further addresses wait until the first ones are extracted."""
+        return self.is_open and self.probes >= self.needed
+
+    def is_check(self, now: datetime) -> bool:
+        """Say whether the next use is fetched all the same: every 50th, and the first of a day (UTC)."""
+        if self.lesson.kind is LessonKind.REDIRECT:
+            return False
+        if (self.uses + 1) % CHECK_EVERY == 0:
+            return True
+        return self.checked_at is None or self.checked_at.date() < now.date()
+
+    def used(self, checked_at: datetime | None) -> Standing:
+        """Return what is known after one more use; `checked_at`: when this one is fetched all the same."""
+        return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
+
+    def probed(self) -> Standing:
+        """Return what is known after one more pair is going to be fetched."""
+        return replace(self, probes=self.probes + 1)
+
+    def sentence(self) -> str:
+        """Return what is known as one line.
+
+        >>> from aggregator.identity.lessons.variants import LessonKind
+        >>> lesson = Lesson(tenant="courier.example", kind=LessonKind.PARAMETER, subject="?srnd")
+        >>> Standing(lesson=lesson, paths={Verdict.ONE: 5}).sentence()
+        '?srnd is tracking at courier.example: 5 proofs, none against'
+        """
+        proofs = "1 proof" if self.proofs == 1 else f"{self.proofs} proofs"
+        against = f"{self.contradictions} against" if self.contradictions else "none against"
+        checked = "" if self.checked_at is None else f", checked {self.checked_at:%Y-%m-%d}"
+        return f"{self.lesson.claim}: {proofs}, {against}{checked}"
+
+
+def compare(one: KeyFacts, other: KeyFacts, *, are_one: bool) -> Verdict:
+    """Return what two fetched texts show; `are_one`: the addresses mean one article by now."""
+    if are_one and resemblance(one, other) >= _LIKE:
+        return Verdict.ONE
+    if not are_one and differ(one, other) is True:
+        return Verdict.DIFFERENT
+    return Verdict.NEITHER

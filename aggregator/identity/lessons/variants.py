@@ -1,0 +1,222 @@
+"""Two addresses of a site that may be one article, and what would have to be true of the site. Pure; looks at keys.
+
+A lesson names the one thing in which two addresses differ: parameters, folders, the host, or that one is a number
+alone. Whether it holds at a site decides what was fetched there (`standing`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import blake2b
+from urllib.parse import parse_qsl, unquote
+
+from aggregator.identity.parameters import NEVER_LEARNED
+from aggregator.identity.same_text import tenant
+from aggregator.identity.section_pages import is_language
+from aggregator.models.ids import Key
+from aggregator.urls import registrable_domain
+
+_GENERIC = re.compile(r"https://([^/?#]+)(/[^?#]*)(?:\?([^#]*))?")  # a fragment addresses something of its own
+_NUMBER = re.compile(r"(?<![0-9])[0-9]{5,18}(?![0-9])")
+_DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
+_WORDS = re.compile(r"[^\W_]+")
+_MIN_WORDS = 4  # of a headline: two articles rarely have the same
+_MAX_FOLDERS = 2  # in which two addresses may differ
+_MAX_NAMES = 3
+
+
+class LessonKind(StrEnum):
+    """In what two addresses differ."""
+
+    PARAMETER = "parameter"
+    FOLDER = "folder"
+    HOST = "host"
+    NUMBER = "number"
+    DECLARED = "declared"  # by the page of an article: its short link, AMP or telephone page
+    REDIRECT = "redirect"  # of our own request: needs no proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Lesson:
+    """What a site may teach: at `tenant` addresses that differ in `subject` alone are one article."""
+
+    tenant: str
+    kind: LessonKind
+    subject: str
+
+    @property
+    def hash(self) -> bytes:
+        """The 16 bytes under which it is stored."""
+        return blake2b(
+            f"{self.tenant}\n{self.kind}\n{self.subject}".encode("utf-8", "surrogatepass"), digest_size=16
+        ).digest()
+
+    @property
+    def claim(self) -> str:
+        """The lesson as the beginning of a sentence."""
+        means = {
+            LessonKind.PARAMETER: f"{self.subject} is tracking",
+            LessonKind.FOLDER: f"{self.subject} is one folder",
+            LessonKind.HOST: f"{self.subject} is one host",
+            LessonKind.DECLARED: "a short link, AMP or telephone page that an article declares is that article",
+            LessonKind.NUMBER: f"{self.subject} is the article with that number",
+            LessonKind.REDIRECT: "the address redirects to the article",
+        }
+        return f"{means[self.kind]} at {self.tenant}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    host: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+
+    @property
+    def segments(self) -> list[str]:
+        return self.path[1:].split("/")
+
+
+@lru_cache(maxsize=1024)
+def _parse(key: Key) -> _Address | None:
+    match = _GENERIC.fullmatch(key)
+    if match is None:
+        return None
+    return _Address(match[1], match[2], tuple(sorted(parse_qsl(match[3] or "", keep_blank_values=True))))
+
+
+def family_of(key: Key) -> bytes | None:
+    """Return what a key has in common with all keys that a lesson may join with it; None: no lesson speaks of it.
+
+    >>> plain = family_of(Key("https://example.org/news/storm-kills-two-on-coast"))
+    >>> plain == family_of(Key("https://m.example.org/sp/storm-kills-two-on-coast?ref=x"))
+    True
+    >>> family_of(Key("https://example.org/a/storm-48123")) == family_of(Key("https://example.org/node/48123"))
+    True
+    """
+    address = _parse(key)
+    if address is None:
+        return None
+    numbers = _numbers(address)
+    last = numbers[-1] if numbers else "\n".join((address.segments[-1], *map("=".join, _fixed(address))))
+    if not last:
+        return None  # a home page
+    return blake2b(
+        f"{registrable_domain(address.host)}\n{last}".encode("utf-8", "surrogatepass"), digest_size=16
+    ).digest()
+
+
+def _fixed(address: _Address) -> list[tuple[str, str]]:
+    """Return the parameters that always have a meaning."""
+    return [(name, value) for name, value in address.query if name.lower() in NEVER_LEARNED]
+
+
+def _numbers(address: _Address) -> list[str]:
+    """Return the numbers of an address that may be an article's: those of the path, else those of its parameters."""
+    texts = (address.path, *(value for _, value in _fixed(address)))
+    found = [[number for number in _NUMBER.findall(text) if not _DATE.fullmatch(number)] for text in texts]
+    return found[0] or [number for numbers in found[1:] for number in numbers]
+
+
+def lesson_between(one: Key, other: Key) -> Lesson | None:
+    """Return what would make two addresses one article, or None: nothing that can be learned.
+
+    >>> lesson_between(Key("https://example.org/a"), Key("https://example.org/a?maca=en-rss")).claim
+    '?maca is tracking at example.org'
+    >>> lesson_between(Key("https://example.org/a?id=1"), Key("https://example.org/a?id=2"))
+    """
+    first, second = _parse(min(one, other)), _parse(max(one, other))
+    if first is None or second is None or first == second:
+        return None
+    if (first.host, first.path) == (second.host, second.path):
+        return _parameter_lesson(min(one, other), first, second)
+    if first.query == second.query and first.path == second.path:
+        return _host_lesson(first, second)
+    if first.host != second.host or tenant(one) != tenant(other):
+        return None
+    return _folder_lesson(one, first, second) or _number_lesson(one, first, second)
+
+
+def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
+    """Return that what the page of an article declares is that article, or None: nothing that can be learned.
+
+    >>> lesson_of_declaration(Key("https://example.org/a"), Key("https://example.org/node/7")).subject
+    'declarations'
+    """
+    owner = tenant(page)
+    if owner is None or _parse(declared) is None:
+        return None
+    return Lesson(tenant=owner, kind=LessonKind.DECLARED, subject="declarations")
+
+
+def _parameter_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
+    names = {name for name, _ in set(first.query) ^ set(second.query)}
+    owner = tenant(key)
+    if not names or len(names) > _MAX_NAMES or owner is None or not NEVER_LEARNED.isdisjoint(map(str.lower, names)):
+        return None
+    return Lesson(tenant=owner, kind=LessonKind.PARAMETER, subject="?" + "&".join(sorted(names)))
+
+
+def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
+    """Return that two hosts of a domain have the same articles; those of languages never have."""
+    domain = registrable_domain(first.host)
+    labels = {label for host in (first.host, second.host) for label in host.removesuffix(domain).split(".")}
+    if domain != registrable_domain(second.host) or any(map(is_language, labels)):
+        return None
+    if _has_no_word(domain) or not _is_strong(first):  # each port of a numeric address is a site
+        return None
+    hosts = " = ".join(sorted((first.host, second.host)))
+    return Lesson(tenant=domain, kind=LessonKind.HOST, subject=hosts)
+
+
+def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
+    """Return that two folders hold the same articles, which the last segment names; never languages, years, numbers."""
+    left, right, owner = first.segments, second.segments, tenant(key)
+    if first.query != second.query or left[-1] != right[-1] or not _is_strong(first) or owner is None:
+        return None
+    while left and right and left[0] == right[0]:
+        left, right = left[1:], right[1:]
+    while left and right and left[-1] == right[-1]:
+        left, right = left[:-1], right[:-1]
+    folders = (*left, *right)
+    if max(len(left), len(right)) > _MAX_FOLDERS or any(is_language(one) or _has_no_word(one) for one in folders):
+        return None
+    subject = " = ".join(sorted("/".join(("", *part, "")) for part in (left, right)))
+    return Lesson(tenant=owner, kind=LessonKind.FOLDER, subject=subject)
+
+
+def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
+    """Return that an address of nothing but a number is the article whose address carries it."""
+    owner, shapes = tenant(key), (_shape(first), _shape(second))
+    if owner is None or (shapes[0] is None) == (shapes[1] is None):
+        return None
+    short, long = (first, second) if shapes[1] is None else (second, first)
+    shape = shapes[0] or shapes[1]
+    if shape is None or _numbers(short)[-1] not in _numbers(long):
+        return None
+    return Lesson(tenant=owner, kind=LessonKind.NUMBER, subject=shape)
+
+
+def _shape(address: _Address) -> str | None:
+    """Return an address that is only a number with "#" for it, e.g. "/node/#", "/?p=#"; None: it says more."""
+    numbers = _numbers(address)
+    if not numbers:
+        return None
+    *folders, last = address.segments
+    if last == numbers[-1] and not address.query and not any(char.isdigit() for one in folders for char in one):
+        return "/".join(("", *folders, "#"))
+    if len(address.query) == 1 and address.query[0][1] == numbers[-1] and len(folders) <= 1:
+        return f"{address.path}?{address.query[0][0]}=#"
+    return None
+
+
+def _is_strong(address: _Address) -> bool:
+    """Say whether the last segment names one article: a headline of four words, or a number."""
+    last = address.segments[-1]
+    return _NUMBER.search(last) is not None or len(_WORDS.findall(unquote(last))) >= _MIN_WORDS
+
+
+def _has_no_word(segment: str) -> bool:
+    return not any(char.isalpha() for char in segment)

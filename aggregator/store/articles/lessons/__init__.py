@@ -1,0 +1,1 @@
+"""What fetched pages say about lessons, and the lessons of all sites."""

@@ -1,0 +1,190 @@
+"""What fetched pages say about lessons, and what follows: waiting pages are taken or fetched, uses end.
+
+Verdicts are about pairs of pages; the standing of a lesson follows from the set of its pairs. Doing this again changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, or_, select, union_all, update
+
+from aggregator.identity.evidence import KeyFacts
+from aggregator.identity.lessons.standing import Standing, Verdict, compare
+from aggregator.models.ids import HostId, Key, PageId
+from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import load_sample
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import DONE, DUE, articles, pages, variants
+from aggregator.store.identity.lessons import HELD, TAKEN, Use, mark, part, save_uses, standings, take
+from aggregator.store.identity.partition import WITHDRAWN
+from aggregator.store.queue.hosts import lower_pages_due
+
+_touching: Final = union_all(
+    select(variants).where(any_of(variants.c.page_id)), select(variants).where(any_of(variants.c.other_id))
+)
+_pages: Final = select(pages.c.id, pages.c.key_hash, pages.c.article_id, pages.c.fetched_at).where(any_of(pages.c.id))
+_text_columns: Final = (
+    articles.c.id,
+    articles.c.key_hash,
+    articles.c.title_hash,
+    articles.c.print_hash,
+    articles.c.sample,
+    articles.c.merged_into,
+    articles.c.raw_hash,
+    articles.c.forgotten_at,
+)
+_by_key: Final = select(*_text_columns).where(any_of(articles.c.key_hash))
+_by_id: Final = select(*_text_columns).where(any_of(articles.c.id))
+_decide: Final = (
+    update(variants)
+    .where(variants.c.page_id == bindparam("page"), variants.c.other_id == bindparam("other"))
+    .values(
+        verdict=bindparam("new_verdict"),
+        use=bindparam("new_use"),
+        decided_at=bindparam("at", variants.c.decided_at.type),
+    )
+)
+
+
+def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
+    """Judge the pairs of pages that were extracted, or withdrawn, just now; bring the uses of their lessons in line."""
+    rows = {(row.page_id, row.other_id): row for row in tx.all_of(_touching, page_ids)}
+    if not rows:
+        return
+    verdicts = _verdicts(tx, [row for row in rows.values() if row.use != TAKEN])
+    changed = {pair: verdict for pair, verdict in verdicts.items() if rows[pair].verdict != verdict}
+    made = [
+        {
+            "page": pair[0],
+            "other": pair[1],
+            "new_verdict": verdict.value,
+            "new_use": rows[pair].use if verdict is Verdict.OPEN else "",
+            "at": None if verdict is Verdict.OPEN else tx.now,
+        }
+        for pair, verdict in changed.items()
+    ]
+    tx.run_all(_decide, made)
+    moved = {rows[pair].lesson for pair in changed}
+    known = standings(tx, {row.lesson for row in rows.values()})
+    for hashed, standing in sorted(known.items()):
+        if hashed in moved:
+            _bring_in_line(tx, standing)
+        elif standing.holds:
+            _take_waiting(tx, standing, [row.page_id for row in rows.values() if row.lesson == hashed])
+
+
+def _bring_in_line(tx: Transaction, standing: Standing) -> None:
+    """Take what waits for a lesson that holds; give back what was taken by one that does not."""
+    if standing.holds:
+        _take_waiting(tx, standing, None)
+        return
+    end_uses(tx, standing, TAKEN)
+    if not standing.is_open:
+        end_uses(tx, standing, HELD)
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def _verdicts(tx: Transaction, rows: Sequence[Row[Any]]) -> dict[tuple[int, int], Verdict]:
+    ends = {end for row in rows for end in (row.page_id, row.other_id)}
+    texts = _texts(tx, tx.all_of(_pages, sorted(ends)))
+    found: dict[tuple[int, int], Verdict] = {}
+    for row in rows:
+        one, other = texts.get(row.page_id), texts.get(row.other_id)
+        verdict = Verdict.OPEN
+        if one is not None and other is not None:
+            verdict = compare(_facts(one), _facts(other), are_one=_article_of(one) == _article_of(other))
+        if verdict is Verdict.ONE or row.verdict != Verdict.ONE or Verdict.OPEN is verdict:
+            found[row.page_id, row.other_id] = verdict
+    return found
+
+
+def _texts(tx: Transaction, found: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
+    """Return the fetched text of each page: that of its own key, or of the address that it redirected to."""
+    by_key = {row.key_hash: row for row in tx.all_of(_by_key, (page.key_hash for page in found))}
+    by_id = {row.id: row for row in tx.all_of(_by_id, {page.article_id for page in found if page.article_id})}
+    texts = {
+        page.id: by_key.get(page.key_hash) or by_id.get(page.article_id)
+        for page in found
+        if page.article_id is not None and page.fetched_at is not None
+    }
+    return {page: text for page, text in texts.items() if text is not None and _was_fetched(text)}
+
+
+def _was_fetched(text: Row[Any]) -> bool:
+    return text.raw_hash is not None and text.forgotten_at is None and text.merged_into != WITHDRAWN
+
+
+def _facts(text: Row[Any]) -> KeyFacts:
+    return KeyFacts(text_hash=text.print_hash, title_hash=text.title_hash, sample=load_sample(text.sample))
+
+
+def _article_of(text: Row[Any]) -> str:
+    return str(text.merged_into or text.id)
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+_other: Final = pages.alias("other_page")
+_used: Final = (
+    select(
+        variants.c.page_id,
+        pages.c.url,
+        pages.c.key,
+        pages.c.host_id,
+        _other.c.key.label("other"),
+        _other.c.article_id.label("article"),
+    )
+    .join(pages, pages.c.id == variants.c.page_id)
+    .join(_other, _other.c.id == variants.c.other_id)
+    .where(variants.c.lesson == bindparam("of_lesson"), variants.c.use == bindparam("used"))
+    .order_by(variants.c.page_id)
+)
+_fetch: Final = (
+    update(pages)
+    .where(
+        pages.c.id == bindparam("page"), or_(pages.c.state == DUE, pages.c.state == DONE), pages.c.fetched_at.is_(None)
+    )
+    .values(state=DUE, due_at=bindparam("at", pages.c.due_at.type), article_id=None)
+)
+
+
+def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | None) -> None:
+    """Take the addresses that waited for this lesson, where the other one is a known article by now."""
+    waiting = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": HELD})
+    ready = [row for row in waiting if row.article is not None and (among is None or row.page_id in among)]
+    checked, uses = [], []
+    for row in ready:
+        is_check = standing.is_check(tx.now)
+        standing = standing.used(tx.now if is_check else None)
+        if is_check:
+            checked.append(row)
+        else:
+            uses.append(_use_of(row, standing))
+    save_uses(tx, [standing] if ready else [])
+    take(tx, uses)
+    _fetch_now(tx, standing, checked)
+
+
+def end_uses(tx: Transaction, standing: Standing, use: str) -> int:
+    """Fetch the pages that were held back or taken because of a lesson; return how many."""
+    rows = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": use})
+    if use == TAKEN and rows:
+        part(tx, [_use_of(row, standing) for row in rows])
+    _fetch_now(tx, standing, rows)
+    return len(rows)
+
+
+def _use_of(row: Row[Any], standing: Standing) -> Use:
+    return Use(PageId(row.page_id), row.url, Key(row.key), Key(row.other), standing)
+
+
+def _fetch_now(tx: Transaction, standing: Standing, rows: Sequence[Row[Any]]) -> None:
+    mark(tx, ((PageId(row.page_id), standing.lesson) for row in rows), "")
+    tx.run_all(_fetch, [{"page": row.page_id, "at": tx.now} for row in rows])
+    for host in sorted({row.host_id for row in rows}):
+        lower_pages_due(tx, HostId(host), tx.now)

@@ -1,0 +1,140 @@
+"""Pages whose address redirects: to a known article, to a page that waits itself, or elsewhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, bindparam, or_, select, update
+
+from aggregator.identity.evidence import Edge
+from aggregator.identity.identify import key_hash
+from aggregator.identity.lessons.variants import Lesson, LessonKind
+from aggregator.identity.walls import is_wall
+from aggregator.models.fetching import Hop
+from aggregator.models.ids import ArticleId, HostId, Identity, PageId
+from aggregator.models.pages import Page
+from aggregator.ports.store_records import Claim, Decision
+from aggregator.store.db.codec import dump_hops
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import DUE, FETCHED, entries, pages
+from aggregator.store.identity.decisions import record_decisions
+from aggregator.store.identity.lessons import HELD, LONGEST_WAIT, pair_up
+from aggregator.store.identity.partition import note_edges, note_urls, point, repartition, resolve
+from aggregator.store.queue.hosts import host_ids, lock_hosts, lower_pages_due
+from aggregator.urls import host_of
+
+_still_due: Final = (pages.c.id == bindparam("page"), pages.c.state == DUE)
+
+_hand_over: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(
+        host_id=bindparam("to_host"),
+        target=bindparam("to_url"),
+        hops=bindparam("new_hops"),
+        due_at=bindparam("at"),
+    )
+)
+_settle: Final = (
+    update(pages)
+    .where(*_still_due)
+    .values(state="done", article_id=bindparam("article"), hops=bindparam("new_hops"), attempts=0)
+)
+
+
+_led_there: Final = (
+    select(pages.c.id, pages.c.url, entries.c.title)
+    .join(entries, entries.c.page_id == pages.c.id)
+    .where(or_(pages.c.id == bindparam("page"), pages.c.article_id == bindparam("article")))
+    .order_by(pages.c.id)
+    .limit(50)
+)
+_announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("hashed"))
+
+
+def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: ArticleId) -> bool:
+    """Tell whether the known target may be a wall: it is fetched then, so that its text can be compared.
+
+    No feed announces it, and other entries of the page's host, with other titles, led there.
+    """
+    if target.key is not None and tx.first(_announced, {"hashed": key_hash(target.key)}) is not None:
+        return False
+    titles: dict[int, set[str]] = defaultdict(set)
+    for row in tx.all(_led_there, {"page": page.id, "article": article}):
+        if host_of(row.url) == host_of(page.url):
+            titles[row.id].add(row.title)
+    return is_wall(titles.values())
+
+
+_waiting: Final = select(pages.c.id).where(
+    pages.c.key_hash == bindparam("hashed"),
+    pages.c.id != bindparam("page"),
+    pages.c.article_id.is_(None),
+    or_(pages.c.state == FETCHED, and_(pages.c.state == DUE, pages.c.attempts == 0)),
+)
+
+
+def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
+    """Tell whether the target of a redirect is a known article, or a page of its own that is about to be fetched."""
+    if target.key is None or target.key == page.key:
+        return False
+    return (
+        bool(resolve(tx, [key_hash(target.key), key_hash(target.url)])) or _waiting_page(tx, page, target) is not None
+    )
+
+
+def _waiting_page(tx: Transaction, page: Page, target: Identity) -> Row[Any] | None:
+    """Return the page that stands for the target and was not fetched before."""
+    if target.key is None or target.key == page.key:
+        return None
+    return tx.first(_waiting, {"hashed": key_hash(target.key), "page": page.id})
+
+
+def record_handover(
+    tx: Transaction,
+    claim: Claim,
+    page: Page,
+    target: Identity,
+    host: str,
+    hops: tuple[Hop, ...],
+    edges: tuple[Edge, ...],
+) -> tuple[PageId, HostId] | None:
+    """The page redirects: make it due at the target, or done when the target is known already.
+
+    It waits for a target that is a page of its own and was not fetched before.
+
+    An address that leads to a known article becomes one of those that mean it; its key too, if the evidence says so.
+    """
+    if edges:
+        tx.dialect.lock_identity(tx.conn)
+    host_id = host_ids(tx, [host])[host]
+    if lock_hosts(tx, {claim.host_id, host_id}).get(claim.host_id) != claim.token:
+        return None
+    now = tx.now
+    hashes = [key_hash(target.key)] if target.key is not None else []
+    hashes.append(key_hash(target.url))
+    known = resolve(tx, hashes)
+    article = next((known[hashed] for hashed in hashes if hashed in known), None)
+    if article is not None and page.article_id is None and not _may_be_wall(tx, page, target, article):
+        tx.run(_settle, {"page": page.id, "article": article, "new_hops": dump_hops(hops)})
+        note_urls(tx, [target], now)
+        point(tx, {key_hash(page.url): article}, move=False)
+        if edges:
+            note_edges(tx, edges, now)
+            repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, now)
+        decision = Decision(
+            url=page.url, key=page.key, verdict="merged", rule="redirect", detail=target.url, article_id=article
+        )
+        record_decisions(tx, f"page {page.id}", [decision], now)
+        return None
+    waiting = None if article is not None or page.article_id is not None else _waiting_page(tx, page, target)
+    at = now if waiting is None else now + LONGEST_WAIT
+    values = {"page": page.id, "to_host": host_id, "to_url": target.url, "new_hops": dump_hops(hops), "at": at}
+    if tx.run(_hand_over, values).rowcount != 1:
+        return None
+    if waiting is not None:
+        lesson = Lesson(tenant=host_of(page.url), kind=LessonKind.REDIRECT, subject="redirects")
+        pair_up(tx, page.id, waiting.id, lesson, key_hash(page.key), HELD)
+    lower_pages_due(tx, host_id, at)
+    return PageId(page.id), host_id

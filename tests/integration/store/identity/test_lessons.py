@@ -1,0 +1,301 @@
+"""What sites teach about their addresses: proven by fetched pages, used without requests, taken back when disproved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from aggregator.identity.evidence import Edge
+from aggregator.identity.walls import Resemblance
+from aggregator.models.fetching import Hop, Validators
+from aggregator.models.ids import EvidenceKind, Identity, Key
+from aggregator.models.pages import FetchedPage
+from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, Sighting
+from aggregator.store import SqlStore
+from tests.support.databases import ReusedStore
+from tests.support.stores import (
+    FOLDER,
+    LEASE,
+    StandingClock,
+    article_record,
+    claim,
+    fetch_due,
+    fetched_pages,
+    identity,
+    poll_record,
+    raw,
+    sighting,
+    subscribe,
+    words,
+)
+
+SITE = "https://www.courier.example"
+Text = Callable[[str], str]
+
+
+def announced(number: int, path: str = "/news/a-{}", host: str = SITE) -> Sighting:
+    url = host + path.format(number)
+    return sighting(number, url=url, key=url.replace("www.", ""))
+
+
+def number_in(url: str) -> str:
+    return re.findall("[0-9]+", url)[0]
+
+
+def one_text(url: str) -> str:
+    """The site tells articles apart by the first number in an address alone."""
+    return words(f"w{number_in(url)}x", 200)
+
+
+def poll(store: SqlStore, feed: int, *sightings: Sighting, learns: bool = True) -> int:
+    """Record a poll; return how many entries were known."""
+    subscribed = subscribe(store, *(f"{SITE}/feed{n}" for n in range(3)))[feed]
+    held = claim(store, subscribed.host)
+    recorded = store.record_poll(held, replace(poll_record(subscribed, *sightings, at=store.now()), learns=learns))
+    store.release(held)
+    assert recorded is not None
+    return recorded.known
+
+
+def record_of(page: FetchedPage, text: Text) -> ArticleRecord:
+    return article_record(page, title=f"Title of id-{number_in(page.url)}", body=text(page.url))
+
+
+def run(store: SqlStore, text: Text = one_text, *, batch: int = 1) -> list[str]:
+    """Fetch and extract page by page until nothing is due; return which addresses were asked for."""
+    asked: list[str] = []
+    while claims := store.claim_hosts(10, LEASE):
+        for held in claims:
+            for page in store.due_pages(held, store.now(), limit=batch):
+                body = raw(page, content_hash=f"{page.id:064x}", at=store.now())
+                assert store.record_fetched(held, page, body, FOLDER, (), Validators())
+                asked.append(page.url.removeprefix(SITE))
+            for feed in store.due_feeds(held, store.now()):
+                assert store.record_poll(held, poll_record(feed, at=store.now()))
+            store.release(held)
+        store.record_articles(
+            [ArticleOutcome(page=page, record=record_of(page, text)) for page in fetched_pages(store)]
+        )
+    return asked
+
+
+def articles(store: SqlStore) -> dict[str, set[str]]:
+    """Return the addresses of each article, by the shortest one."""
+    found = [{url.removeprefix(SITE) for url in article.urls} for article in store.articles()]
+    return {min(urls, key=lambda url: (len(url), url)): urls for urls in found}
+
+
+def tails(urls: Iterable[str], part: str) -> list[str]:
+    return [url for url in urls if part in url]
+
+
+def both(first: str, second: str, count: int, *, start: int = 0) -> tuple[list[Sighting], list[Sighting]]:
+    numbers = range(start, start + count)
+    return [announced(n, first) for n in numbers], [announced(n, second) for n in numbers]
+
+
+SHAPES = [
+    ("/news/a-{}", "/news/a-{}?maca=en-rss"),
+    ("/news/a-{}", "/news/a-{0}?wt=v{0}"),
+    ("/news/storm-kills-two-here-{}", "/sp/news/storm-kills-two-here-{}"),
+    ("/news/storm-kills-two-here-{}", "/world/storm-kills-two-here-{}"),
+    ("/news/storm-48{:03}", "/node/48{:03}"),
+    ("/news/storm-48{:03}", "/?p=48{:03}"),
+]
+
+
+@pytest.mark.parametrize(("shape", "turned"), [*((shape, False) for shape in SHAPES), (SHAPES[0], True)])
+def test_three_paths_teach_what_further_addresses_need_no_request_for(
+    reused: ReusedStore, shape: tuple[str, str], turned: bool
+) -> None:
+    store = reused.empty()
+    first, second = both(*(shape[::-1] if turned else shape), 20)
+    poll(store, 0, *first)
+    poll(store, 1, *second)
+    asked = run(store)
+    assert len(asked) == 23
+    assert len(list(store.articles())) == 20
+    reused.clock.pass_(timedelta(days=1))
+    more, again = both(*(shape[::-1] if turned else shape), 20, start=100)
+    poll(store, 0, *more)
+    run(store)
+    assert poll(store, 1, *again) == 19  # the first use of a day is fetched all the same
+    assert len(run(store)) == 1
+    assert len(list(store.articles())) == 40
+    assert all(len(urls) == 2 for urls in articles(store).values())
+
+
+def test_of_many_uses_every_fiftieth_is_fetched(store: SqlStore) -> None:
+    plain, tracked = both("/news/a-{}", "/news/a-{}?maca=en-rss", 203)
+    poll(store, 0, *plain)
+    poll(store, 1, *tracked)
+    assert len(tails(run(store), "maca")) == 3 + 4
+    assert len(articles(store)) == 203
+
+
+def test_a_name_that_addresses_articles_is_never_learned(store: SqlStore) -> None:
+    plain, numbered = both("/news/a-{}", "/news/a-{}?page=2", 10)
+    poll(store, 0, *plain)
+    poll(store, 1, *numbered)
+    assert len(run(store)) == 20
+
+
+def test_pages_that_differ_disprove_it_and_none_waits(store: SqlStore) -> None:
+    plain, other = both("/news/a-{}", "/news/a-{}?part=2", 10)
+    poll(store, 0, *plain)
+    poll(store, 1, *other)
+    assert len(run(store, lambda url: words("p" + url.replace("/", "").replace("?", "")))) == 20
+    assert len(articles(store)) == 20
+
+
+def test_pages_that_prove_nothing_keep_others_waiting_for_no_longer_than_themselves(store: SqlStore) -> None:
+    plain, other = both("/news/a-{}", "/news/a-{}?maca=x", 10)
+    poll(store, 0, *plain)
+    poll(store, 1, *other)
+    assert len(run(store, lambda url: one_text(url)[:80])) == 20  # too short to be one article by its text
+
+
+def test_addresses_wait_an_hour_at_most(store: SqlStore, clock: StandingClock) -> None:
+    plain, other = both("/news/a-{}", "/news/a-{}?maca=x", 10)
+    poll(store, 1, *other)
+    poll(store, 0, *plain)
+    held = claim(store, "www.courier.example:443")
+    assert len(store.due_pages(held, store.now())) == 13
+    assert len(store.due_pages(held, store.now() + timedelta(hours=1))) == 20
+
+
+def test_lessons_that_are_not_wanted_rest(store: SqlStore, clock: StandingClock) -> None:
+    plain, tracked = both("/news/a-{}", "/news/a-{}?maca=en-rss", 10)
+    poll(store, 0, *plain[:5])
+    poll(store, 1, *tracked[:5])
+    run(store)
+    poll(store, 0, *plain[5:])
+    assert poll(store, 1, *tracked[5:], learns=False) == 0
+    assert len(run(store)) == 10
+
+
+def test_what_a_wall_proved_is_proved_no_longer(store: SqlStore, clock: StandingClock) -> None:
+    plain, tracked = both("/news/a-{}", "/news/a-{}?maca=en-rss", 6)
+    poll(store, 0, *plain)
+    poll(store, 1, *tracked)
+
+    def walled(page: FetchedPage) -> ArticleRecord:
+        record = article_record(page, title="Subscribe", body=words("wall", 80))
+        return replace(record, says_title=Resemblance.NOTHING)
+
+    held = claim(store, "www.courier.example:443")
+    for page in store.due_pages(held, store.now()):
+        store.record_fetched(
+            held, page, raw(page, content_hash=f"{page.id:064x}", at=store.now()), FOLDER, (), Validators()
+        )
+    store.release(held)
+    until = store.now() + timedelta(hours=1)
+    store.record_articles(
+        [ArticleOutcome(page=page, record=walled(page), if_wall=until) for page in fetched_pages(store)]
+    )
+    assert articles(store) == {}
+    clock.pass_(timedelta(hours=1))
+    assert len(run(store)) == 6 + 3
+    assert len(articles(store)) == 6
+
+
+def test_why_names_the_lesson_and_two_proofs(store: SqlStore) -> None:
+    plain, tracked = both("/news/a-{}", "/news/a-{}?maca=en-rss", 9)
+    poll(store, 0, *plain)
+    poll(store, 1, *tracked)
+    run(store)
+    trace = store.trace([f"{SITE}/news/a-8?maca=en-rss"], [])
+    (told,) = [one for one in trace.decisions if one.verdict == "known"]
+    assert told.detail.startswith("?maca is tracking at courier.example: 3 proofs, none against, checked 2026-03-01; ")
+    assert told.detail.count("?maca=en-rss = ") == 2
+    assert [page.state for page in trace.pages] == ["done", "done"]
+
+
+@pytest.mark.parametrize(("batch", "order"), [(1, (0, 1, 2)), (7, (2, 1, 0)), (50, (1, 2, 0))])
+def test_feeds_in_any_order_and_batches_of_any_size_give_the_same(
+    reused: ReusedStore, batch: int, order: Sequence[int]
+) -> None:
+    store = reused.empty()
+    forms = ("/news/a-{}", "/news/a-{}?maca=en-rss", "/news/a-{0}?maca=x{0}")
+    for feed in order:
+        poll(store, feed, *(announced(n, forms[feed]) for n in range(12)))
+    run(store, batch=batch)
+    assert articles(store) == {f"/news/a-{n}": {form.format(n) for form in forms} for n in range(12)}
+
+
+# --- declarations and redirects ---------------------------------------------------------------------------------------
+
+
+def short_link(page: FetchedPage) -> tuple[Edge, ...]:
+    other = Key(f"https://courier.example/s/{number_in(page.url)}")
+    if page.key == other:
+        return ()
+    site = "courier.example"
+    return (Edge(key=page.key, other=other, kind=EvidenceKind.DECLARED, site=site, other_site=site, witness=site),)
+
+
+def extract_all(store: SqlStore) -> int:
+    """Fetch and extract what is due; articles declare a short link. Return how many pages that were."""
+    count = 0
+    while fetch_due(store):
+        while pages := fetched_pages(store):
+            made = [replace(record_of(page, one_text), edges=short_link(page)) for page in pages]
+            outcomes = [ArticleOutcome(page=page, record=record) for page, record in zip(pages, made, strict=True)]
+            store.record_articles(outcomes)
+            count += len(pages)
+    return count
+
+
+def test_short_links_that_pages_declare_are_trusted_after_three(store: SqlStore, clock: StandingClock) -> None:
+    poll(store, 0, *(announced(n) for n in range(20)))
+    extract_all(store)
+    assert poll(store, 1, *(announced(n, "/s/{}") for n in range(3))) == 0
+    assert extract_all(store) == 3
+    assert poll(store, 1, *(announced(n, "/s/{}") for n in range(3, 20))) == 17
+    assert extract_all(store) == 0
+    (lesson,) = store.lessons.all()
+    assert lesson.sentence().startswith(
+        "a short link, AMP or telephone page that an article declares is that article at "
+    )
+    assert len(articles(store)) == 20
+
+
+def test_short_links_that_were_announced_before_their_articles_are_declared_wait(store: SqlStore) -> None:
+    poll(store, 0, *(announced(n, "/s/{}") for n in range(10)))
+    poll(store, 1, *(announced(n) for n in range(10)))
+    held = claim(store, "www.courier.example:443")
+    for page in store.due_pages(held, store.now()):
+        if "/s/" not in page.url:
+            store.record_fetched(held, page, raw(page, at=store.now()), FOLDER, (), Validators())
+    store.release(held)
+    made = [(page, replace(record_of(page, one_text), edges=short_link(page))) for page in fetched_pages(store)]
+    store.record_articles([ArticleOutcome(page=page, record=record) for page, record in made])
+    assert extract_all(store) == 3
+    assert len(articles(store)) == 10
+
+
+def test_a_redirect_to_a_page_that_waits_waits_for_it(store: SqlStore, clock: StandingClock) -> None:
+    poll(store, 0, announced(1, "/p/{}"))
+    poll(store, 1, announced(1))
+    held = claim(store, "www.courier.example:443")
+    short, page = store.due_pages(held, store.now())
+    target = identity(page.url, page.key)
+    assert store.is_known_target(short, target)
+    assert not store.is_known_target(short, identity(short.url, short.key))
+    assert not store.is_known_target(short, Identity(url="x", key=None, rule="no-url"))
+    hops = (Hop(url=short.url, status=301, target=page.url),)
+    assert store.record_handover(held, short, target, "www.courier.example:443", hops) is not None
+    assert [one.url for one in store.due_pages(held, store.now())] == [page.url]
+    assert [one.target for one in store.due_pages(held, store.now() + timedelta(hours=1))] == [page.url, page.url]
+    store.release(held)
+    assert run(store) == ["/news/a-1"]
+    assert articles(store) == {"/p/1": {"/p/1", "/news/a-1"}}
+    trace = store.trace([short.url], [])
+    assert ("merged", "redirect") in [(one.verdict, one.rule) for one in trace.decisions]
+    assert store.lessons.all() == ()
+    clock.pass_(timedelta(hours=2))
+    assert run(store) == []
