@@ -33,6 +33,10 @@ class PortError(AggregatorError):
     exit_code = 3
 
 
+class NoStoreError(StorageError):
+    """There is no store yet: no file, or a database without tables."""
+
+
 class StoreVersionError(StorageError):
     """The store was written by a newer version of the schema."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Literal, TextIO
 
 from aggregator.redaction import mask_password
@@ -74,6 +76,25 @@ def configure_as(style: Literal["text", "json"], level: int, stream: TextIO | No
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    logging.lastResort = handler  # lines of libraries look alike
+    if style == "json":
+        sys.excepthook = _log_exception
+        threading.excepthook = lambda args: _log_exception(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _log_exception(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """Log what nobody caught."""
+    found = (kind, error or kind(), trace)
+    logging.getLogger("aggregator").critical("uncaught exception", exc_info=found)
+
+
+def line_for_user(message: str) -> str:
+    """Return what a command says beside the log, in the style of the log: nothing plain among lines of JSON."""
+    if current()[0] == "text":
+        return f"aggregator: {message}"
+    return JsonFormatter().format(
+        logging.makeLogRecord({"name": "aggregator.cli", "levelname": "ERROR", "msg": message})
+    )
 
 
 def current() -> tuple[Literal["text", "json"], int]:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from itertools import pairwise
 
 import click
 
@@ -36,10 +37,12 @@ def _prepare_streams() -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     """Return the exit status of the command."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        status = _invoke(arguments)
         sys.stdout.flush()
     except click.ClickException as error:
+        _match_log(arguments)
         return _refuse(error)
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
@@ -47,20 +50,30 @@ def _run(arguments: Sequence[str] | None) -> int:
         _drop_output()
         return 0  # the reader has seen enough: nothing more to say
     except AggregatorError as error:
+        _match_log(arguments)
         say(error)
         return error.exit_code
     except OSError as error:
         _drop_output()
+        _match_log(arguments)
         say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error)
         return 3
     return status
 
 
-def _invoke(arguments: list[str]) -> int:
+def _match_log(arguments: Sequence[str]) -> None:
+    """Let an error look like the log, also one in the call itself."""
+    from aggregator import log
+
+    is_json = "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments)
+    log.configure(style="json" if is_json else "text")
+
+
+def _invoke(arguments: Sequence[str]) -> int:
     if "_AGGREGATOR_COMPLETE" in os.environ:  # a shell asks for completions
-        cli.main(arguments, prog_name="aggregator")
+        cli.main(list(arguments), prog_name="aggregator")
     try:
-        with cli.make_context("aggregator", arguments, obj=Options()) as ctx:
+        with cli.make_context("aggregator", list(arguments), obj=Options()) as ctx:
             cli.invoke(ctx)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code

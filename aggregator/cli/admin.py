@@ -169,14 +169,15 @@ def backup_db(ctx: click.Context, file: Path) -> None:
     """Write a consistent copy of a SQLite store.
 
     Also while the daemon runs. FILE is replaced once the copy is complete and checked. Raw pages are not in it; copy
-    `raw_dir` after it.
+    `raw_dir` after it. A store of an older schema is copied as it is.
     """
+    from aggregator.store import backup
+
     loaded = load(ctx)
     own = loaded.storage.sqlite_path
     if own is not None and file.exists() and own.exists() and file.samefile(own):
         raise ConfigError(f"{file}: is the store itself; name another file")
-    with open_store_of(loaded) as store:
-        store.backup(file)
+    backup(loaded.storage.url, file)
     print(printable(f"{file}: {file.stat().st_size} bytes"))
 
 

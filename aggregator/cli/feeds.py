@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,20 +39,16 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
     """
     from aggregator.cli.articles import open_store_of
     from aggregator.config.settings import same_address
-    from aggregator.errors import StorageError
+    from aggregator.errors import NoStoreError
     from aggregator.redaction import mask_password
     from aggregator.subscriptions import subscriptions_of
 
     config = load(ctx)
     known: dict[str, Feed] = {}
     subscriptions = config.subscriptions()
-    try:
-        with open_store_of(config) as store:
-            subscriptions = subscriptions_of(store, config)
-            known = {same_address(feed.url): feed for feed in store.feeds(enabled_only=False)}
-    except StorageError:
-        if config.storage.sqlite_path is None or config.storage.sqlite_path.exists():
-            raise  # a store that is not there yet only means that nothing was polled
+    with suppress(NoStoreError), open_store_of(config) as store:  # without one nothing was polled yet
+        subscriptions = subscriptions_of(store, config)
+        known = {same_address(feed.url): feed for feed in store.feeds(enabled_only=False)}
     rows = []
     for listed in subscriptions:
         feed = known.get(same_address(listed.url))

@@ -251,4 +251,6 @@ def printable(text: str) -> str:
 
 def say(what: object) -> None:
     """Print a line for the user on stderr: results alone go to stdout."""
-    print(f"aggregator: {one_line(what)}", file=sys.stderr)
+    from aggregator import log
+
+    print(log.line_for_user(one_line(what)), file=sys.stderr)

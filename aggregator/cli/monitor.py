@@ -344,11 +344,17 @@ def _spell(at: datetime) -> str:
 @cli.command(is_service=True)
 @click.pass_context
 def serve(ctx: click.Context) -> None:
-    """Serve status page and API alone, over an existing store, until a signal comes."""
+    """Serve status page and API alone, over an existing store, until a signal comes.
+
+    The store may lie on a disk that is mounted read-only; "Poll now" is refused then.
+    """
     from aggregator.service import serve_alone
+    from aggregator.store.db.dialects import SqliteDialect, dialect_of
 
     config = load(ctx)
     stop = threading.Event()
     catch_signals(stop.set)
-    with open_store_of(config, readonly=False) as store:
+    dialect = dialect_of(config.storage.url)
+    readonly = isinstance(dialect, SqliteDialect) and dialect.is_on_readonly_disk()
+    with open_store_of(config, readonly=readonly) as store:
         serve_alone(config, store, stop)

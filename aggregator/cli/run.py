@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.framework import Options, cli, load, print_json
+from aggregator.cli.framework import Options, cli, load, number, print_json, say
 from aggregator.cli.progress import run_progress
 from aggregator.cli.signals import catch_signals
 from aggregator.cli.summary import print_outcome, record
@@ -57,7 +57,7 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
     if as_json:
         print_json(record(report))
     if unpublished:
-        print(f"{unpublished} changes wait to be published: another process holds the outputs.", file=sys.stderr)
+        say(f"{number(unpublished, 'change')} to be published: another process holds the outputs")
     if caught:
         sys.stdout.flush()
         ctx.exit(128 + caught[0])

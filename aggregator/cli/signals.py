@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_MOMENT = 0.02  # seconds
 
 
 @contextmanager
@@ -52,14 +54,16 @@ def catch_signals(stop: Callable[[], object]) -> list[int]:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """Raise where an exception goes its way, else exit.
+    """Raise where an exception goes its way, else send the signal again a moment later.
 
     While a module is loaded it would not: libraries that try an import go on without it, the interpreter drops what is
-    raised in its callbacks, and a module in Rust panics. Nothing is in hand then.
+    raised in its callbacks, and a module in Rust panics.
     """
-    if _is_importing(frame):
-        os._exit(128 + number)
-    raise SystemExit(128 + number)
+    if not _is_importing(frame):
+        raise SystemExit(128 + number)
+    again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _is_importing(frame: FrameType | None) -> bool:

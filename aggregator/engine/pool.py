@@ -16,7 +16,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from datetime import timedelta
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 from typing import Any, ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -99,6 +99,7 @@ class WorkerPool:
         if self._pool is None:
             context = get_context("forkserver")
             context.set_forkserver_preload(_PRELOADED)
+            _start_fork_server()
             self._pool = ProcessPool(
                 max_workers=self.workers, max_tasks=_TASKS_PER_WORKER, initializer=_limit_worker, context=context
             )
@@ -112,6 +113,19 @@ class WorkerPool:
         self._pool.stop()  # type: ignore[no-untyped-call] # Pebble has no types here
         self._pool.join(timeout=5)
         self._pool = self._first = None
+
+
+def _start_fork_server() -> None:
+    """Start the process that workers are forked from. SIGINT stays blocked in it and in all of them.
+
+    Ctrl-C goes to the whole process group, and a process that is still loading modules would print a traceback.
+    """
+    resource_tracker.ensure_running()  # it unblocks SIGINT in this thread: so it comes first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _nothing() -> None:

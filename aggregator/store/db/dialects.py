@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool, StaticPool
 
 from aggregator.errors import MissingExtraError, StorageError
 
@@ -125,24 +126,34 @@ class SqliteDialect:
 
     def reader(self) -> Engine:
         """A few connections that cannot write."""
-        engine = self._engine("ro" if self.readonly else "rw", QueuePool)
+        pool = NullPool if self.is_on_readonly_disk() else QueuePool
+        engine = self._engine("ro" if self.readonly else "rw", pool)
         event.listen(engine, "connect", _set_up_reader)
         event.listen(engine, "begin", _begin_deferred)
         return engine
 
-    def _engine(self, mode: str, pool: type[QueuePool] | type[StaticPool]) -> Engine:
+    def _engine(self, mode: str, pool: type[Pool]) -> Engine:
         return create_engine("sqlite://", creator=lambda: self.connect(mode), poolclass=pool)
 
     def connect(self, mode: str) -> sqlite3.Connection:
         """Return a plain connection; `mode` is SQLite's own: ro, rw, rwc."""
-        return sqlite3.connect(
-            f"file:{_escape(str(self.path))}?mode={mode}",
+        log = self.path.with_name(f"{self.path.name}-wal")
+        is_still = mode == "ro" and self.is_on_readonly_disk() and not (log.exists() and log.stat().st_size)
+        return sqlite3.connect(  # where no log can be made SQLite opens a file in WAL mode only if nobody changes it
+            f"file:{_escape(str(self.path))}?mode={mode}{'&immutable=1' * is_still}",
             uri=True,
             timeout=_BUSY_TIMEOUT,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
+
+    def is_on_readonly_disk(self) -> bool:
+        """Tell whether the file lies on a file system that is mounted read-only."""
+        try:
+            return bool(os.statvfs(self.path).f_flag & os.ST_RDONLY)
+        except OSError:  # it is not there yet
+            return False
 
     def now(self, conn: Connection) -> datetime | None:
         """The process's clock is the store's."""

@@ -16,25 +16,26 @@ from aggregator.errors import StorageError, StoreHeldError
 from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import index_texts
 from aggregator.store.db.database import Database, Transaction
-from aggregator.store.db.dialects import SqliteDialect
+from aggregator.store.db.dialects import SqliteDialect, dialect_of
 from aggregator.store.db.properties import EPOCH
 from aggregator.store.db.schema import metadata, properties
-from aggregator.store.lifecycle.opening import open_database
+from aggregator.store.lifecycle.opening import check_version, open_database
 
 _BATCH = 500
 
 Progress = Callable[[Mapping[str, int]], None]  # rows copied so far, by table
 
 
-def backup(database: Database, target: Path) -> None:
-    """Write a consistent copy of a SQLite store, whole or not at all, and check it.
+def backup(url: str, target: Path) -> None:
+    """Write a consistent copy of a SQLite store, of whatever schema of ours; whole or not at all, and check it.
 
     Raises:
-        StorageError: the store is no SQLite file, or the copy cannot be written.
+        StorageError: there is no store, it is no SQLite file of ours, or the copy cannot be written.
     """
-    dialect = database.dialect
+    dialect = dialect_of(url, readonly=True)
     if not isinstance(dialect, SqliteDialect):
         raise StorageError("the store is PostgreSQL; back it up with pg_dump")
+    check_version(dialect)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         with closing(dialect.connect("ro")) as source, closing(sqlite3.connect(temporary)) as copy:

@@ -8,11 +8,11 @@ import socket
 import uuid
 from pathlib import Path
 
-from aggregator.errors import StorageError, StoreHeldError
+from aggregator.errors import NoStoreError, StorageError, StoreHeldError
 from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import REINDEXED, index_again
 from aggregator.store.db.database import Database, Transaction
-from aggregator.store.db.dialects import PostgresDialect, SqliteDialect, dialect_of
+from aggregator.store.db.dialects import PostgresDialect, SqliteDialect, dialect_of, translated
 from aggregator.store.db.properties import read_property
 from aggregator.store.db.schema import HEAD
 from aggregator.store.lifecycle.process_lock import ProcessLock
@@ -52,11 +52,27 @@ def _check_file(path: Path, *, create: bool) -> None:
     if path.exists():
         return
     if not create:
-        raise StorageError(f"{path}: there is no store yet; `aggregator run-once` makes it")
+        raise NoStoreError(f"{path}: there is no store yet; `aggregator run-once` makes it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{path}: its folder cannot be made ({error.strerror}); check [storage] url") from error
+
+
+def check_version(dialect: SqliteDialect) -> None:
+    """Refuse what is no store of ours, or one of a newer version; an older one may be.
+
+    Raises:
+        StorageError: it is refused, or there is none.
+    """
+    _check_file(dialect.path, create=False)
+    engine = dialect.reader()
+    try:
+        with translated(dialect), engine.connect() as conn:
+            if version_of(conn) is None:
+                raise NoStoreError(f"{dialect.path}: there is no store yet; `aggregator run-once` makes it")
+    finally:
+        engine.dispose()
 
 
 def lock_folder(path: Path) -> Path:
@@ -85,7 +101,7 @@ def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, rea
         return
     place = database.dialect.place
     if version is None and not create:
-        raise StorageError(f"{place}: there is no store yet; `aggregator run-once` makes it")
+        raise NoStoreError(f"{place}: there is no store yet; `aggregator run-once` makes it")
     if version is not None and (readonly or isinstance(database.dialect, PostgresDialect)):
         raise StorageError(f"{place}: the store has an older schema; run `aggregator db upgrade` first")
     if version is not None and lock is not None and lock.others_alive():

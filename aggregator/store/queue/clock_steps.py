@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, case, func, or_, select, update
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, case, func
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import feeds, hosts, pages
 
+_NEVER_DUE: Final = datetime(9000, 1, 1, tzinfo=UTC)  # what is due later than this is due never
 _TOLERANCE: Final = timedelta(minutes=5)  # the clocks of a fleet differ, and are slewed
 
 _latest: Final = select(func.max(feeds.c.polled_at))
@@ -32,7 +33,7 @@ def shift_due_times(tx: Transaction) -> timedelta | None:
     if step is None:
         return None
     for statement in _MOVES:
-        tx.run(statement, {"now": tx.now, "step": step, "far": tx.now + timedelta(days=3650)})
+        tx.run(statement, {"now": tx.now, "step": step, "far": _NEVER_DUE})
     return step
 
 

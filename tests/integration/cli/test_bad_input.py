@@ -317,3 +317,33 @@ def test_little_room_on_the_disk(newcomer: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AGGREGATOR_STORAGE__MIN_FREE", "1000000GiB")
     assert_one_line(call("run-once", "--config", newcomer), 3, "min_free")
     assert len(room.requests) == asked
+
+
+# --- the style of the log ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--nonsense"), "No such option"),
+        (("run", "--config", "/nowhere/a.toml"), "no such file"),
+        (("articles", "list", "--since", "never", "--config"), "is no ISO 8601 time"),
+    ],
+)
+@pytest.mark.parametrize(
+    "style", [("--log-format", "json"), ("--log-format=json",), ()], ids=["two words", "one", "text"]
+)
+def test_an_error_looks_like_the_log(
+    arguments: tuple[str, ...], words: str, style: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "a.toml").touch()
+    place = (str(tmp_path / "a.toml"),) if arguments[-1] == "--config" else ()
+    called = call(*arguments, *place, *style)
+    assert called.status == 2
+    (line,) = called.err.splitlines()
+    if style:
+        assert words in json.loads(line)["message"]
+        assert json.loads(line)["level"] == "ERROR"
+    else:
+        assert line.startswith("aggregator: ")
+        assert words in line

@@ -33,6 +33,7 @@ from aggregator.monitoring.daemon_record import DaemonRecord, write_record
 from aggregator.schedule.plan import measured
 from aggregator.store import SqlStore, open_store
 from tests.support.command import call
+from tests.support.databases import new_database
 from tests.support.stores import (
     START,
     URL,
@@ -94,6 +95,20 @@ def fail_feed(store: SqlStore, url: str, cause: Cause) -> None:
     held = claim(store, feed.host)
     assert store.record_poll(held, replace(record, state=state))
     store.release(held)
+
+
+# --- a store that is not there yet ------------------------------------------------------------------------------------
+
+
+def test_feeds_are_listed_before_anything_was_polled(postgres_url: str, tmp_path: Path) -> None:
+    """No file yet, or a database without tables: each feed is new."""
+    path = tmp_path / "aggregator.toml"
+    with new_database(postgres_url, "empty") as url:
+        for place in (url, "sqlite:///none.db"):
+            path.write_text(f'[storage]\nurl = "{place}"\n[[feeds]]\nurl = "{A}"\n', encoding="utf-8")
+            called = call("feeds", "list", "--json", "--config", path)
+            assert [(row["url"], row["status"]) for row in called.records] == [(A, "new")]
+            assert (called.status, called.err) == (0, "")
 
 
 # --- health -----------------------------------------------------------------------------------------------------------

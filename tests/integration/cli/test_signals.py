@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import tempfile
 import time
 from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from aggregator.cli.signals import ended_by_signals
+from aggregator.engine.pool import WorkerPool
 
 
 def lose(number: signal.Signals) -> None:
@@ -25,3 +30,43 @@ def test_a_signal_whose_exception_is_lost_tells_in_the_status(number: signal.Sig
         lose(number)
     assert ended.value.code == status
     assert signal.getsignal(number) is before
+
+
+SLOW_MODULE = """
+import os, signal, time
+os.kill(os.getpid(), signal.SIGINT)
+ends_at = time.monotonic() + 0.3
+while time.monotonic() < ends_at:  # a module that still loads
+    pass
+open(__file__ + ".loaded", "w").close()
+"""
+
+
+def test_a_signal_while_a_module_loads_ends_the_command_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module is loaded first; then temporary folders go, as at any other moment."""
+    (tmp_path / "loads_slowly.py").write_text(SLOW_MODULE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory(dir=tmp_path, prefix="work"):
+            importlib.import_module("loads_slowly")
+            time.sleep(5)
+
+    with pytest.raises(SystemExit) as ended, ended_by_signals():
+        work()
+    assert ended.value.code == 130
+    assert list(tmp_path.glob("*.loaded"))
+    assert not list(tmp_path.glob("work*"))
+
+
+def test_no_worker_and_no_server_of_workers_is_reached_by_ctrl_c() -> None:
+    """They would print tracebacks while they load: SIGINT is blocked in them from their first moment on."""
+    pool = WorkerPool(1, timedelta(seconds=60))
+    try:
+        blocked = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+        assert signal.SIGINT in blocked
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        pool.close()

@@ -385,7 +385,7 @@ def test_a_clock_that_jumps_ahead_makes_every_feed_due_once(new_store: SqlStore,
     assert len(played.network.log) == asked + 5
 
 
-@pytest.mark.parametrize("step", [3 * DAY, HOUR], ids=str)
+@pytest.mark.parametrize("step", [3660 * DAY, 3 * DAY, HOUR], ids=str)
 def test_a_clock_that_goes_back_leaves_nothing_stuck(
     played: Simulation, store: SqlStore, clock: StandingClock, step: timedelta
 ) -> None:

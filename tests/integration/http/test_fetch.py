@@ -193,6 +193,18 @@ def test_a_tunnel_to_a_forbidden_address_is_not_asked_for() -> None:
         assert proxy.connections == 0
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_that_only_the_proxy_knows_says_so(scheme: str) -> None:
+    def unknown(host: str, port: int) -> tuple[str, ...]:
+        raise OSError(-2, "Name or service not known")
+
+    with Server(lambda peer: peer.answer(body=FEED)) as proxy:
+        result = fetch(f"{scheme}://inside.example/feed", lookup=unknown, proxy=proxy.url(""))
+    assert isinstance(result, FetchFailed)
+    assert result.cause is Cause.DNS
+    assert result.detail.endswith("; if only the proxy resolves names, set [http] proxy_resolves = true")
+
+
 def test_a_proxy_that_resolves_is_asked_by_name() -> None:
     with Server(lambda peer: peer.answer(body=FEED)) as proxy:
         others = {"proxy": proxy.url(""), "proxy_resolves": True, "allow_private_networks": ()}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +21,12 @@ from aggregator.config.loading import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.ports.readings import ArticleSearch
-from aggregator.store import SqlStore, open_store, upgrade
+from aggregator.store import SqlStore, backup, open_store, upgrade
 from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import dialect_of
 from aggregator.store.db.record_form import Position, convert_batch
 from aggregator.store.db.schema import HEAD
+from tests.support.databases import new_database, postgres_tools
 from tests.support.stores import LEASE, StandingClock, fetch_due, fetched_pages
 
 DATA = Path(__file__).parents[2] / "data" / "stores"
@@ -43,30 +47,36 @@ def before() -> Json:
     return read
 
 
+TO_0001 = "DROP TABLE page_parts; UPDATE alembic_version SET version_num = '0001'"  # schema 0002 added this alone
+
+
+@pytest.fixture(params=["0001", "0002"])
+def version(request: pytest.FixtureRequest) -> str:
+    """The schema of the store before it is upgraded."""
+    schema: str = request.param
+    return schema
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def old_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A store of schema 0002, not upgraded yet."""
+def old_url(request: pytest.FixtureRequest, version: str, tmp_path: Path) -> Iterator[str]:
+    """A store of an earlier schema, not upgraded yet."""
     if request.param == "sqlite":
         (tmp_path / "old.db").write_bytes(stored("schema-0002.db.gz"))
+        with closing(sqlite3.connect(tmp_path / "old.db")) as conn:
+            conn.executescript(TO_0001 if version == "0001" else "")
         yield f"sqlite:///{tmp_path / 'old.db'}"
         return
-    postgres_url: str = request.getfixturevalue("postgres_url")
-    start, _, database = postgres_url.partition("/store")
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS earlier{database.partition('?')[0]}")
-        conn.execute(f"CREATE DATABASE earlier{database.partition('?')[0]}")
-    url = f"{start}/earlier{database}"
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(stored("schema-0002.sql.gz"))
-    yield url
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE earlier{database.partition('?')[0]}")
+    with new_database(request.getfixturevalue("postgres_url"), "earlier") as url:
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute(stored("schema-0002.sql.gz"))
+            conn.execute(TO_0001 if version == "0001" else "")
+        yield url
 
 
 @pytest.fixture
-def upgraded(old_url: str) -> Iterator[SqlStore]:
+def upgraded(old_url: str, version: str) -> Iterator[SqlStore]:
     clock = StandingClock(at=LATER)
-    assert upgrade(old_url, clock) == ("0002", HEAD)
+    assert upgrade(old_url, clock) == (version, HEAD)
     store = open_store(old_url, clock, use_clock=True)
     yield store
     store.close()
@@ -104,17 +114,40 @@ def test_everything_is_read_as_before(upgraded: SqlStore, before: Json) -> None:
     assert [[c.seq, c.kind, c.article_id, c.merged_into, c.day, c.number] for c in changes] == before["changes"]
 
 
-def test_an_upgrade_that_was_killed_goes_on(old_url: str, before: Json) -> None:
+def test_an_upgrade_that_was_killed_goes_on(old_url: str, version: str, before: Json) -> None:
     """Each batch is a transaction of its own: the process ends after any of them."""
     clock = StandingClock(at=LATER)
     database = Database(dialect_of(old_url), clock, lambda: "killed", use_clock=True)
     database.write(lambda tx: convert_batch(tx.conn, Position(column=1)))  # entries; feeds and revisions are not yet
     database.close()
-    assert upgrade(old_url, clock) == ("0002", HEAD)
+    assert upgrade(old_url, clock) == (version, HEAD)
     store = open_store(old_url, clock, use_clock=True)
     assert plain([asdict(one) for one in store.articles()], before["articles"]) == before["articles"]
     assert plain([asdict(one) for one in store.feeds()], before["feeds"]) == before["feeds"]
     store.close()
+
+
+def test_a_backup_of_an_earlier_schema_is_restored_and_upgraded(
+    old_url: str, version: str, before: Json, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """On SQLite by `db backup` of this version; on PostgreSQL by the database's own tools."""
+    with ExitStack() as stack:
+        if old_url.startswith("sqlite"):
+            backup(old_url, tmp_path / "backup.db")
+            restored = f"sqlite:///{tmp_path / 'backup.db'}"
+        else:
+            tools = postgres_tools()
+            dump, load = [tools / "pg_dump", "--no-owner", old_url], [tools / "psql", "--quiet"]
+            restored = stack.enter_context(new_database(request.getfixturevalue("postgres_url"), "restored"))
+            saved = subprocess.run(dump, check=True, stdout=subprocess.PIPE).stdout
+            subprocess.run([*load, restored], check=True, input=saved, stdout=subprocess.DEVNULL)
+        clock = StandingClock(at=LATER)
+        assert upgrade(restored, clock) == (version, HEAD)
+        store = open_store(restored, clock, use_clock=True)
+        assert plain([asdict(one) for one in store.articles()], before["articles"]) == before["articles"]
+        assert store.check() == "ok"
+        store.close()
+        assert upgrade(old_url, clock) == (version, HEAD), "what was backed up is as it was"
 
 
 def test_why_and_duplicates_and_search_are_as_before(upgraded: SqlStore, before: Json) -> None:

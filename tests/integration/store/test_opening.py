@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +19,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import Engine
 
-from aggregator.errors import StorageError, StoreHeldError, StoreVersionError
+from aggregator.errors import NoStoreError, StorageError, StoreHeldError, StoreVersionError
 from aggregator.ports.readings import ArticleSearch, Position
-from aggregator.store import copy_store, open_store, upgrade
+from aggregator.store import backup, copy_store, open_store, upgrade
 from aggregator.store.db.schema import HEAD, metadata
 from aggregator.store.lifecycle.upgrading import VERSIONS
 from tests.support.databases import empty_postgres
@@ -280,12 +282,12 @@ def test_a_backup_is_a_store(tmp_path: Path, clock: StandingClock) -> None:
     store = open_store(url_of(tmp_path / "a.db"), clock)
     held = store.claim_hosts(1, LEASE)
     target = tmp_path / "backup.db"
-    store.backup(target)
+    backup(url_of(tmp_path / "a.db"), target)
     first = epoch_of(target, clock)
-    store.backup(target)
+    backup(url_of(tmp_path / "a.db"), target)
     assert len({first, epoch_of(target, clock), store.position().epoch}) == 3  # each may go on by itself
     with pytest.raises(StorageError, match="cannot be written"):
-        store.backup(tmp_path / "nowhere" / "b.db")
+        backup(url_of(tmp_path / "a.db"), tmp_path / "nowhere" / "b.db")
     store.close()
     assert held == ()
     assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".db") == ["a.db", "backup.db"]
@@ -294,10 +296,45 @@ def test_a_backup_is_a_store(tmp_path: Path, clock: StandingClock) -> None:
     copy.close()
 
 
+def test_only_stores_of_ours_are_backed_up(tmp_path: Path, clock: StandingClock) -> None:
+    with pytest.raises(NoStoreError):
+        backup(url_of(tmp_path / "a.db"), tmp_path / "b.db")
+    (tmp_path / "a.db").touch()
+    with pytest.raises(NoStoreError):
+        backup(url_of(tmp_path / "a.db"), tmp_path / "b.db")
+    (tmp_path / "a.db").unlink()
+    open_store(url_of(tmp_path / "a.db"), clock).close()
+    set_version(tmp_path / "a.db", "9999")
+    with pytest.raises(StoreVersionError):
+        backup(url_of(tmp_path / "a.db"), tmp_path / "b.db")
+    assert not (tmp_path / "b.db").exists()
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--mount", "--map-root-user", "true"], check=False, stderr=subprocess.DEVNULL).returncode
+    != 0,
+    reason="this machine lets nobody mount in a name space of his own",
+)
+def test_a_store_on_a_disk_that_is_mounted_read_only_is_read(tmp_path: Path, clock: StandingClock) -> None:
+    """No log and no lock can be made there."""
+    folder = tmp_path / "disk"
+    found = filled(url_of(folder / "a.db"), clock)
+    code = (
+        "from aggregator.clock import SystemClock; from aggregator.store import open_store;"
+        f"store = open_store({url_of(folder / 'a.db')!r}, SystemClock(), readonly=True);"
+        "print(*(one.id for one in store.articles())); store.close()"
+    )
+    mount = f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec {sys.executable} -c '{code}'"
+    mount = mount.replace(f"-c '{code}'", '-c "$CODE"')
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "CODE": code})
+    assert said.stdout.split() == found
+
+
 def test_postgresql_is_backed_up_by_its_own_tool(postgres_url: str, tmp_path: Path, clock: StandingClock) -> None:
     store = open_store(postgres_url, clock)
     with pytest.raises(StorageError, match="pg_dump"):
-        store.backup(tmp_path / "b")
+        backup(postgres_url, tmp_path / "b")
     assert store.check() == "ok"
     store.close()
 

@@ -15,7 +15,7 @@ from aggregator.models.feeds import Feed, FeedState, FeedStatus, PublicationStat
 from aggregator.models.fetching import Cause, FetchFailed
 from aggregator.models.ids import FeedId
 from aggregator.monitoring.health import Finding, Kind, Severity, diagnose
-from aggregator.monitoring.remedies import REMEDIES
+from aggregator.monitoring.remedies import PAGE_REMEDIES, REMEDIES
 from aggregator.ports.readings import FeedSigns
 from aggregator.ports.store_records import PollOutcome
 from aggregator.schedule.due_times import PollPolicy, after_failure, after_success
@@ -300,6 +300,15 @@ def test_pages_without_an_article_are_counted() -> None:
     finding = only(diagnose(a_feed(), (), NOW, signs))
     assert (finding.kind, finding.cause) == (Kind.QUALITY, Cause.NO_TEXT)
     assert finding.detail == "3 of its 9 latest pages gave no article: 2 no text, 1 not found"
+
+
+def test_pages_that_are_missing_have_another_remedy_than_a_missing_feed() -> None:
+    finding = only(diagnose(a_feed(), (), NOW, FeedSigns(articles=2, pages_failed={Cause.NOT_FOUND: 4})))
+    feed = only(diagnose(a_feed(status=FeedStatus.FAILING, cause=Cause.NOT_FOUND, failing_since=NOW), (), NOW))
+    assert "feeds discover" in feed.remedy
+    assert finding.remedy.startswith("The feed announces pages that are not there")
+    assert PAGE_REMEDIES.keys() == REMEDIES.keys() == set(Cause)
+    assert not [cause for cause, remedy in PAGE_REMEDIES.items() if "feeds discover" in remedy]
 
 
 @pytest.mark.parametrize(
