@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
 from aggregator.ports.readings import Gap
 from aggregator.sinks.dataset.manifest import Manifest
 from aggregator.sinks.dataset.month_files import FOLDERS
-from aggregator.sinks.dataset.plots import bar_chart
-from aggregator.sinks.dataset.statistics import Statistics, length_classes
+from aggregator.sinks.dataset.plots import bar_chart, column_chart
+from aggregator.sinks.dataset.statistics import RIGHTS, Statistics, length_classes
 from aggregator.sinks.files import write_durably
 
 Chart = tuple[str, list[tuple[str, int]]]  # title, and a row for each bar
 
 _MOST: Final = 20  # rows of a chart or a table; the rest is summed up
+_MOST_DAYS: Final = 400  # columns of the chart over time
 _SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LOADING: Final = {
     "parquet": """```python
@@ -55,14 +57,16 @@ articles = pandas.concat(pandas.read_json(path, lines=True) for path in sorted(g
 def write_card(folder: Path, manifest: Manifest, gaps: Sequence[Gap]) -> None:
     """Write `README.md` and `plots/*.svg`."""
     statistics = manifest.statistics
+    unit, times = _by_time(statistics.days)
     charts = {
-        "time": ("Articles by day first seen", _by_time(statistics.days)),
+        "time": (f"Articles by {unit} first seen", times),
         "languages": ("Articles by language", _largest(statistics.languages)),
         "feeds": ("Articles by feed", _largest(statistics.feeds)),
         "lengths": ("Articles by length of the body, in words", _by_length(statistics)),
     }
     for name, (title, rows) in charts.items():
-        write_durably(folder / "plots" / f"{name}.svg", bar_chart(title, rows).encode())
+        chart = column_chart(title, rows) if name == "time" else bar_chart(title, rows[:_MOST])
+        write_durably(folder / "plots" / f"{name}.svg", chart.encode())
     write_durably(folder / "README.md", "\n".join(_lines(manifest, gaps, charts)).encode("utf-8", "replace"))
 
 
@@ -89,6 +93,10 @@ def _lines(manifest: Manifest, gaps: Sequence[Gap], charts: dict[str, Chart]) ->
     yield "\n## Rights\n"
     yield "The texts belong to their publishers. This dataset grants no rights to them. Whoever uses or passes them on"
     yield "needs a permission or an exception of the law that applies, such as text and data mining.\n"
+    yield "What the pages said when they were fetched (`rights`, `licence`):\n"
+    yield "| pages that | articles |\n|---|---:|"
+    yield from (f"| {said} | {statistics.rights[said]} |" for said in RIGHTS)
+    yield "\n`aggregator export --rights` leaves out the first two.\n"
     yield "## Loading\n"
     yield from (_LOADING[name] for name in manifest.formats)
     yield "`manifest.json` names each file and each article with its hash. `aggregator export --diff MANIFEST` tells"
@@ -147,15 +155,18 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;").replace("[", "\\[")
 
 
-def _by_time(days: Counter[str]) -> list[tuple[str, int]]:
-    """Return counts a day; a month, or a year, where there are too many."""
-    for length in (10, 7, 4):
-        counts: Counter[str] = Counter()
-        for day, count in days.items():
-            counts[day[:length]] += count
-        if len(counts) <= 2 * _MOST:
-            break
-    return sorted(counts.items())
+def _by_time(days: Counter[str]) -> tuple[str, list[tuple[str, int]]]:
+    """Return counts by day, those without articles too; by month, where there are too many days."""
+    if not days:
+        return "day", []
+    first, last = (date.fromisoformat(day) for day in (min(days), max(days)))
+    if (last - first).days < _MOST_DAYS:
+        every = (first + timedelta(days=number) for number in range((last - first).days + 1))
+        return "day", [(day.isoformat(), days[day.isoformat()]) for day in every]
+    months: Counter[str] = Counter()
+    for day, count in days.items():
+        months[day[:7]] += count
+    return "month", sorted(months.items())
 
 
 def _largest(counts: Counter[str]) -> list[tuple[str, int]]:

@@ -82,6 +82,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "text": manifest.text,
         "first_seen": {"first": _iso(manifest.statistics.first), "last": _iso(manifest.statistics.last)},
         "count": manifest.statistics.articles,
+        "counts": manifest.statistics.counts(),
         "files": [asdict(file) for file in manifest.files],
     }
     with replaced_file(folder / "manifest.json") as stream:

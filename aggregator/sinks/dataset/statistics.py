@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from aggregator.models.articles import Article
+from aggregator.models.pages import PageFacts, Rights
 
 LENGTHS: Final = (50, 100, 200, 400, 800, 1600, 3200)  # upper bounds in words; the last class has none
+RIGHTS: Final = (
+    "reserve text and data mining",
+    "forbid use by AI",
+    "name a licence",
+    "are free to read",
+    "are not free",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +35,7 @@ class Statistics:
     feeds: Counter[str] = field(default_factory=Counter)
     lengths: Counter[str] = field(default_factory=Counter)
     quality: Counter[str] = field(default_factory=Counter)
+    rights: Counter[str] = field(default_factory=Counter)  # by what a page says: `RIGHTS`
     extractors: Counter[str] = field(default_factory=Counter)
 
     def add(self, article: Article, words: int) -> None:
@@ -40,7 +50,34 @@ class Statistics:
         self.feeds[article.feed or "unknown"] += 1
         self.lengths[length_class(words)] += 1
         self.quality.update(article.quality)
+        self.rights.update(_said_rights(article.content.facts))
         self.extractors[f"{article.content.extractor_name} {article.content.extractor_version}"] += 1
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return the counters by day, language, feed, length, quality and rights, each in order of its names."""
+        named = {
+            "days": self.days,
+            "languages": self.languages,
+            "feeds": self.feeds,
+            "words": self.lengths,
+            "quality": self.quality,
+            "rights": self.rights,
+        }
+        return {name: dict(sorted(counter.items())) for name, counter in named.items()}
+
+
+def _said_rights(facts: PageFacts | None) -> Iterator[str]:
+    if facts is None:
+        return
+    rights = facts.rights or Rights()
+    said = (
+        rights.tdm_reservation,
+        rights.noai,
+        facts.licence or rights.licence_url,
+        facts.is_free,
+        facts.is_free is False,
+    )
+    yield from (name for name, holds in zip(RIGHTS, said, strict=True) if holds)
 
 
 def length_class(words: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from aggregator.models.ids import FeedId
+from aggregator.models.pages import PageFacts, Rights
 from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import Manifest
@@ -22,7 +23,11 @@ def counted(count: int) -> Statistics:
             article(
                 feed=f"Feed {number % 30} | <b>",
                 first_seen=NOW + timedelta(days=number),
-                content=content(body="word " * number, language="" if number == 0 else "de-AT"),
+                content=content(
+                    body="word " * number,
+                    language="" if number == 0 else "de-AT",
+                    facts=PageFacts(rights=Rights(noai=True)) if number % 2 == 0 else PageFacts(is_free=False),
+                ),
                 quality=("too_short",) if number < 2 else (),
             ),
             number,
@@ -65,7 +70,8 @@ def test_the_card_says_what_is_there(tmp_path: Path) -> None:
     assert "Feed 0 \\| &lt;b>" in text
     assert "10 others" in text
     assert "--since-cursor 7" in text
-    assert "2026-12 | 31" in text  # too many days for a row each
+    assert "| 2026-12-31 | 1 |" in text
+    assert "| forbid use by AI | 30 |" in text
     for path in (tmp_path / "plots").iterdir():
         ElementTree.parse(path)
 
@@ -81,6 +87,23 @@ def test_a_chart_shows_labels_as_text() -> None:
     chart = bar_chart("a < b", [("<script>", 3), ("none", 0), ("x" * 40, 1)])
     root = ElementTree.fromstring(chart)
     texts = [node.text or "" for node in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts == ["a < b", "<script>", "3", "none", "0", "x" * 23 + "…", "1"]
+    assert texts == ["a < b", "<script>", "3", "none", "0", "x" * 13 + "…" + "x" * 12, "1"]
     widths = [int(node.attrib["width"]) for node in root.iter("{http://www.w3.org/2000/svg}rect")]
     assert widths[0] > widths[2] > widths[1] == 0
+
+
+def test_addresses_as_labels_are_told_apart() -> None:
+    chart = bar_chart("Feeds", [(f"https://www.example.org/a/long/way/feed-{number}.xml", 1) for number in range(2)])
+    assert "example.org/a…y/feed-0.xml" in chart
+    assert "example.org/a…y/feed-1.xml" in chart
+
+
+def test_a_long_time_is_shown_by_month(tmp_path: Path) -> None:
+    statistics = Statistics()
+    for number in range(0, 500, 5):
+        statistics.add(article(first_seen=NOW + timedelta(days=number)), 1)
+    text = card(tmp_path, statistics)
+    assert "Articles by month first seen" in text
+    assert "| 2026-12 | 6 |" in text
+    root = ElementTree.parse(tmp_path / "plots" / "time.svg").getroot()
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}rect"))) == 18
