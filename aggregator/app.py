@@ -330,6 +330,7 @@ def _visit_context(
             max_bytes=config.http.max_feed_size,
             deadline=config.http.total_timeout,
             fill_gaps=config.polling.fill_gaps,
+            learns=config.identity.learn,
         ),
         pages=PageLimits(max_bytes=config.http.max_page_size, deadline=config.http.total_timeout),
         rules=sources,

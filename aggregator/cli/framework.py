@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "articles": ("articles", "Stored articles: list, show, search."),
         "export": ("export", "Write a dataset: JSON lines, texts, Parquet or WARC."),
         "why": ("monitor", "Show everything decided about an address."),
+        "lessons": ("lessons", "What sites taught about their addresses."),
         "reextract": ("reextract", "Extract again from the raw pages that are kept."),
         "filter": ("reextract", "Apply changed filters to what is stored."),
         "forget": ("reextract", "Erase an article or a host, for good."),

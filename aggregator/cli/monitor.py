@@ -331,6 +331,9 @@ def _decision_lines(trace: Trace) -> Iterator[str]:
         at = _spell(one.at) if one.at is not None else ""
         article = f", article {one.article_id}" if one.article_id is not None else ""
         detail = f": {one.detail}" if one.detail else ""
+        if (one.verdict, one.rule) == ("known", "lesson"):
+            yield f"{at} known{detail}{article}"
+            continue
         yield f"{at} {one.verdict} by {one.rule}{article} {one.url}{detail}"
 
 

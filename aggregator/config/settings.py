@@ -161,6 +161,13 @@ class ExtractionSettings(Section):
     """Folder of FiveFilters site-config files; "" is none."""
 
 
+class IdentitySettings(Section):
+    """`[identity]`: when two addresses are one article."""
+
+    learn: StrictBool = True
+    """Use what sites taught about their addresses; false keeps it and fetches every page."""
+
+
 class WebSettings(Section):
     """`[web]`: the status page and the API."""
 
@@ -265,6 +272,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "http": HttpSettings,
     "polling": PollingSettings,
     "extraction": ExtractionSettings,
+    "identity": IdentitySettings,
     "web": WebSettings,
     "filter": FilterSettings,
     "hosts": HostSettings,
@@ -281,6 +289,7 @@ class Config(Section):
     http: HttpSettings = Field(default_factory=HttpSettings)
     polling: PollingSettings = Field(default_factory=PollingSettings)
     extraction: ExtractionSettings = Field(default_factory=ExtractionSettings)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     filter: FilterSettings = Field(default_factory=FilterSettings)
     hosts: dict[HostName, HostSettings] = Field(default_factory=dict)

@@ -295,7 +295,8 @@ class HttpFetcher:
         limit = MAX_ROBOTS_HOPS if request.accept == "robots" else MAX_HOPS
         if len(hops) > limit:
             return self._fail(trail, Cause.TOO_MANY_REDIRECTS, f"more than {limit} redirects", answer)
-        if not request.follow_hosts and not is_same_host(here, target):
+        ends = request.ends_at is not None and request.ends_at(target.url)
+        if ends or (not request.follow_hosts and not is_same_host(here, target)):
             return Redirected(url=request.url, target=target.url, hops=hops, elapsed=self._elapsed(trail))
         keeps = trail.credentials is not None and may_keep_credentials(here, target)
         return replace(trail, endpoint=target, hops=hops, credentials=trail.credentials if keeps else None)

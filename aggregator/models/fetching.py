@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -78,7 +78,8 @@ class FetchRequest:
     """One bounded, conditional GET.
 
     `hops` are those already followed for this request (their number and addresses count against the limits).
-    With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`.
+    With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`; so does one to an address of
+    which `ends_at` is true.
     `validators` go to the address that gave them, `validators_of`, alone; None: to every hop.
     `feed` is the address of the feed it is made for, as listed: its request keys go to its own origin alone. "" is no
     feed and no keys; None is whichever feed has the origin (robots.txt, an address that the operator names).
@@ -91,6 +92,7 @@ class FetchRequest:
     validators_of: str | None = None
     hops: tuple[Hop, ...] = ()
     follow_hosts: bool = True
+    ends_at: Callable[[str], bool] | None = None
     feed: str | None = ""
     max_bytes: int
     deadline: timedelta

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,8 +26,12 @@ class PageLimits:
     deadline: timedelta
 
 
-def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits) -> FetchResult:
-    """Fetch the page from the host where it is due. A redirect to another host ends as `Redirected`."""
+def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits, is_known: Callable[[str], bool]) -> FetchResult:
+    """Fetch the page from the host where it is due.
+
+    A redirect to another host ends as `Redirected`. So does one of a page without an article to an address that
+    `is_known`.
+    """
     return fetcher.fetch(
         FetchRequest(
             url=page.target,
@@ -36,6 +40,7 @@ def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits) -> FetchResult:
             hops=page.hops,
             feed=page.feed_url,
             follow_hosts=False,
+            ends_at=is_known if page.article_id is None and page.part is None else None,
             max_bytes=limits.max_bytes,
             deadline=limits.deadline,
         )

@@ -62,6 +62,7 @@ class PollSettings:
     max_bytes: int
     deadline: timedelta
     fill_gaps: bool = False
+    learns: bool = True  # use what sites taught about their addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,6 +164,7 @@ class HostVisit:
         return reading
 
     def _record_poll(self, record: PollRecord) -> PollRecorded:
+        record = replace(record, learns=self._context.polling.learns)
         recorded = self._store.record_poll(self._session.claim, record)
         if recorded is None:
             raise LeaseLostError(self._host)
@@ -296,7 +297,11 @@ class HostVisit:
     def _fetch_and_record(self, page: Page) -> None:
         session, context, store, claim = self._session, self._context, self._store, self._session.claim
         limits = replace(context.pages, deadline=session.deadline(context.pages.deadline, page.target))
-        result = fetch_page(page, context.fetcher, limits)
+
+        def is_known(url: str) -> bool:
+            return store.is_known_target(page, identify(url, context.publishers))
+
+        result = fetch_page(page, context.fetcher, limits, is_known)
         session.note_request(page.target, result.elapsed, result if isinstance(result, FetchFailed) else None)
         self.report.requests += 1
         self.report.pages_requested += 1
@@ -332,7 +337,7 @@ class HostVisit:
             raise LeaseLostError(self._host)
 
     def _hand_over(self, page: Page, result: Redirected) -> None:
-        """Make the target of a redirect due at its own host."""
+        """Make the target of a redirect due at its own host, unless it is known."""
         self._session.note_redirect(page.target, result.target, result.elapsed)
         target = identify(result.target, self._context.publishers)
         due = self._store.record_handover(self._session.claim, page, target, host_of(result.target), result.hops)

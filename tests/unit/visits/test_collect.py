@@ -101,7 +101,7 @@ def test_a_page_is_asked_for_where_it_is_due_and_only_there() -> None:
         article_id=None,
         fetched_at=None,
     )
-    fetch_page(waiting, Fetcher(), PageLimits(max_bytes=10, deadline=timedelta(seconds=1)))
+    fetch_page(waiting, Fetcher(), PageLimits(max_bytes=10, deadline=timedelta(seconds=1)), lambda _: False)
     (request,) = asked
     assert (request.url, request.hops, request.validators) == (waiting.target, waiting.hops, waiting.validators)
     assert not request.follow_hosts
