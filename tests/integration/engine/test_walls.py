@@ -1,0 +1,62 @@
+"""Every kind of wall, for one run, over the first revisit, for a week: nothing of it is an article, nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.databases import ReusedStore
+from tests.support.walls import DECLARATIONS, HOST, PATHS, TEXTS, TITLES, PlayedRun, PlayedSite
+
+DURATIONS = {"one run": (0,), "over the first revisit": (0, 7), "a week": (0, 7, 65, 96)}
+FEW = 5  # entries where no number of them matters
+AFTER = timedelta(hours=49)  # more than the longest back-off of these durations
+
+
+def check_all_articles(run: PlayedRun, site: PlayedSite) -> None:
+    """Each entry is one article at its own address, and nothing else is there."""
+    assert {article.url: article.content.title for article in run.store.articles()} == {
+        HOST + path: title for path, title in zip(PATHS[: site.shown], TITLES, strict=False)
+    }
+    assert {article.revision for article in run.store.articles()} == {1}
+    assert sorted(site.asked) == sorted(PATHS[: site.shown])
+    assert not run.store.failed_pages()
+
+
+@pytest.mark.parametrize("duration", DURATIONS)
+@pytest.mark.parametrize("declares", DECLARATIONS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_wall_is_no_article_and_what_stood_behind_it_is_collected(
+    reused: ReusedStore, text: str, declares: str, duration: str
+) -> None:
+    entries = len(PATHS) if duration == "one run" and reused.url.startswith("sqlite") else FEW
+    site = PlayedSite(text, declares, shown=entries)
+    run = PlayedRun(reused.empty(), reused.clock, site)
+    for hours in DURATIONS[duration]:
+        run.run(after=timedelta(hours=hours))
+        assert run.titles == []
+    site.stands = False
+    run.run(after=AFTER)
+    check_all_articles(run, site)
+
+
+@pytest.mark.parametrize("declares", DECLARATIONS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_was_published_of_a_wall_is_withdrawn_with_its_second_address(
+    reused: ReusedStore, text: str, declares: str
+) -> None:
+    site = PlayedSite(text, declares, shown=1)
+    run = PlayedRun(reused.empty(), reused.clock, site)
+    run.run()
+    run.store.number_changes()
+    published = list(run.store.articles())
+    site.shown = FEW
+    run.run(after=timedelta(hours=1))
+    assert run.titles == []
+    run.store.number_changes()
+    kinds = [(change.article_id, change.kind) for change in run.store.changes_after(0, 100)]
+    assert kinds == [(article.id, kind) for article in published for kind in ("new", "withdrawn")]
+    site.stands = False
+    run.run(after=AFTER)
+    check_all_articles(run, site)
