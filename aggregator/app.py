@@ -20,6 +20,7 @@ from aggregator.config.settings import Config
 from aggregator.config.sources import commands_of, longest_command, source_rules
 from aggregator.config.wiring import (
     Rules,
+    changed_feed_rules,
     fetch_limits,
     filters_of,
     lack_of_room,
@@ -255,7 +256,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     rules = load_rules(config)
     for fault in rules.faults:
         logger.error("rule refused; the rules in force stay", extra={"reason": fault})
-    rules = app.rules if rules.faults else rules
+    rules = replace(app.rules, feeds=rules.feeds) if rules.faults else rules
     report = sync_feeds(app.store, config)
     app.store.use_filters(filters_of(config))
     keys, fetcher = request_rules(config, os.environ), app.fetcher
@@ -268,6 +269,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     changes = (
         *changed_settings(app.config, config),
         *changed_rules(app.fetcher.rules, keys),
+        *changed_feed_rules(app.rules, rules),
         *feed_changes(report),
         *(("publisher rules",) if rules.digest != app.rules.digest else ()),
     )
@@ -315,8 +317,8 @@ def _visit_context(
         raw_store=raw_store,
         clock=clock,
         publishers=rules.publishers,
-        rules_of=rules.of_pages,
-        read=feed_reader(pool, rules.publishers, sources),
+        rules_of=rules.of_article,
+        read=feed_reader(pool, rules.publishers, sources, rules.of_article),
         policy=VisitPolicy(
             lease=longest + _LEASE_MARGIN,
             per_host_interval=http.per_host_interval,

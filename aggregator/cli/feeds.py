@@ -266,28 +266,71 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
         print_table(("url", "title", "type"), ((one.url, one.title, one.type) for one in found))
 
 
-@feeds.command("test", examples=("aggregator feeds test https://rss.dw.com/rdf/rss-en-all",))
+@feeds.command(
+    "test",
+    examples=(
+        "aggregator feeds test https://rss.dw.com/rdf/rss-en-all",
+        "aggregator feeds test --page https://rss.dw.com/rdf/rss-en-all",
+    ),
+)
 @click.argument("url")
+@click.option("--page", is_flag=True, help="Also what would be stored of its newest entry, and which rules acted.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @click.pass_context
-def try_feed(ctx: click.Context, url: str, as_json: bool) -> None:
+def try_feed(ctx: click.Context, url: str, page: bool, as_json: bool) -> None:
     """Fetch a feed once and say what it is.
 
-    Stores nothing. Exit status 1: it cannot be fetched, or is no feed.
+    Stores nothing. With --page its newest entry is collected as `run-once` would, by what the configuration says of
+    the feed. Exit status 1: it cannot be fetched, is no feed, or the entry gives no article.
     """
     from aggregator.models.fetching import Fetched
 
     _check_address(url)
-    result = fetch(load_or_default(ctx), url)
+    config = load_or_default(ctx)
+    result = fetch(config, url)
     record = _tested(url, result) if isinstance(result, Fetched) else {"url": url, "ok": False}
     if not isinstance(result, Fetched):
         record["error"] = failure_of(result)
+    entry: dict[str, object] = {}
+    if page and isinstance(result, Fetched) and record["ok"]:
+        from aggregator.cli.preview import preview
+
+        entry = record["page"] = preview(config, url, result)
     if as_json:
         print_json(record)
     else:
-        for name, value in record.items():
-            print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))
-    ctx.exit(0 if record["ok"] else 1)
+        _print_tested({name: value for name, value in record.items() if name != "page"}, entry)
+    ctx.exit(0 if record["ok"] and not entry.get("error") else 1)
+
+
+_SHOWN = (
+    "title",
+    "url",
+    "key",
+    "published",
+    "date_source",
+    "authors",
+    "language",
+    "source",
+    "quality",
+    "rules",
+    "error",
+)
+
+
+def _print_tested(record: dict[str, object], entry: dict[str, object]) -> None:
+    for name, value in record.items():
+        print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))
+    if not entry:
+        return
+    print("\nnewest entry")
+    for name in _SHOWN:
+        value = entry.get(name)
+        lines = value if isinstance(value, list) else [value]
+        for index, line in enumerate(lines or [None]):
+            print(printable(f"{'' if index else name.replace('_', ' '):<12}{_spell(line)}"))
+    if entry.get("text"):
+        print(printable(f"\n{entry['text']}"))
 
 
 def _tested(url: str, result: Fetched) -> dict[str, object]:

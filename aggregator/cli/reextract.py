@@ -78,7 +78,7 @@ def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[
             store,
             raw_store,
             rules.publishers,
-            rules.of_pages,
+            rules.of_article,
             pool.submit,
             result_of,
             mode=config.extraction.mode,

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from aggregator.config.article_settings import ArticleSettings
 from aggregator.config.filter_rules import FilterRule, FilterSettings
 from aggregator.config.request_settings import HostSettings, RequestSettings
 from aggregator.config.sources import ListSettings, SelectSettings, check_source
@@ -224,7 +225,7 @@ class _SubscriptionSettings(Section):
         return self
 
 
-class FeedSettings(RequestSettings, _SubscriptionSettings):
+class FeedSettings(RequestSettings, ArticleSettings, _SubscriptionSettings):
     """`[[feeds]]`: one subscription."""
 
 

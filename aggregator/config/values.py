@@ -152,6 +152,40 @@ def _check_host(value: str) -> str:
     return f"{parts.host}:{parts.port}" if re.search(r":[0-9]+$", value) else parts.host
 
 
+def _listed(value: object) -> object:
+    """Return one text as a list of it."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _check_texts(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(text.strip() for text in value):
+        raise ValueError("has an empty text in it; remove that")
+    return value
+
+
+def _check_title_parts(value: tuple[str, ...]) -> tuple[str, ...]:
+    from aggregator.identity.patterns import compile_search
+
+    for text in _check_texts(value):
+        if text.startswith("re:"):
+            try:
+                compile_search(text.removeprefix("re:"))
+            except ValueError as error:
+                raise ValueError(f"has a pattern, {quote(text)}, that {error}; correct it") from error
+    return value
+
+
+def _check_language(value: str) -> str:
+    if not value:
+        return ""
+    from aggregator.text.languages import language_tag  # late: it reads a detector
+
+    tag = language_tag(value)
+    if not tag:
+        raise ValueError('is no language tag; write one such as "de" or "pt-BR"')
+    return tag
+
+
 def _check_name(value: str) -> str:
     if not value.isprintable():
         raise ValueError("has a control character in it; remove it")
@@ -279,6 +313,14 @@ Headers = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_headers)]
 Cookies = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_cookies)]
 Reference = Annotated[StrictStr, AfterValidator(_check_reference)]  # of a secret: "env:NAME" or "file:path"
 Name = Annotated[StrictStr, AfterValidator(_check_name)]
+Texts = Annotated[
+    tuple[StrictStr, ...],
+    BeforeValidator(_listed),
+    AfterValidator(_check_texts),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+TitleParts = Annotated[Texts, AfterValidator(_check_title_parts)]
+Language = Annotated[StrictStr, AfterValidator(_check_language)]
 HostName = Annotated[StrictStr, AfterValidator(_check_host)]
 
 

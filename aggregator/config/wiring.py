@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from aggregator.redaction import mask
 if TYPE_CHECKING:
     from aggregator.config.settings import Config, OutputSettings
     from aggregator.errors import RuleError
+    from aggregator.extraction.feed_rules import ArticleRules, FeedRules
     from aggregator.extraction.page_rules import PageRules
     from aggregator.extraction.site_config import SiteConfigs
     from aggregator.filters.decide import Filters
@@ -71,12 +72,29 @@ def poll_policy(config: Config) -> PollPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules in force: the shipped ones, the operator's over them, site-config files. `faults`: what was refused."""
+    """The rules in force: the shipped ones, the operator's over them, site-config files, and those of feeds by address.
+
+    `faults`: what was refused.
+    """
 
     publishers: Publishers
     site_configs: SiteConfigs
     digest: str  # of the operator's files
     faults: tuple[str, ...] = ()
+    feeds: Mapping[str, FeedRules] = field(default_factory=dict)
+
+    def of_article(self, host: str, feed: str) -> ArticleRules:
+        """Return what holds for an article on a page of a host (name:port) that a feed announced first."""
+        from aggregator.extraction.feed_rules import FeedRules, article_rules
+
+        return article_rules(self.feeds.get(feed, FeedRules()), self.of_pages(host))
+
+    def name_of(self, host: str) -> str:
+        """Return whose rule holds for the pages of a host: the publisher's name, else "site-config"."""
+        from aggregator.identity.publisher_rules import publisher_of
+
+        publisher = publisher_of(self.publishers, host)
+        return publisher.name if publisher is not None and self.of_pages(host) is publisher else "site-config"
 
     def of_pages(self, host: str) -> PageRules | None:
         """Return what holds for the pages of a host (name:port): the publisher's rule, else the site-config's."""
@@ -113,7 +131,31 @@ def load_rules(config: Config, *, strict: bool = False) -> Rules:
             site_configs = load_site_configs(settings.site_config_dir)
         except OSError as error:
             faults.append(f"{error.filename or settings.site_config_dir}: cannot be read ({error.strerror})")
-    return Rules(publishers=publishers, site_configs=site_configs, digest=digest, faults=tuple(faults))
+    return Rules(
+        publishers=publishers,
+        site_configs=site_configs,
+        digest=digest,
+        faults=tuple(faults),
+        feeds=feed_rules_of(config),
+    )
+
+
+def feed_rules_of(config: Config) -> dict[str, FeedRules]:
+    """Return what the feeds' own tables say about their articles, by address."""
+    from aggregator.config.article_settings import ArticleSettings
+    from aggregator.extraction.feed_rules import FeedRules
+
+    rules = {
+        feed.url: FeedRules(**{name: getattr(feed, name) for name in ArticleSettings.model_fields})
+        for feed in config.feeds
+    }
+    return {url: rule for url, rule in rules.items() if rule != FeedRules()}
+
+
+def changed_feed_rules(old: Rules, new: Rules) -> tuple[str, ...]:
+    """Return the feeds about whose articles something else is said now."""
+    urls = dict.fromkeys((*old.feeds, *new.feeds))
+    return tuple(f"articles of {mask(url)}" for url in urls if old.feeds.get(url) != new.feeds.get(url))
 
 
 def publishers_of(config: Config) -> Publishers:
@@ -131,6 +173,7 @@ def selector_faults_of(rules: Rules) -> tuple[str, ...]:
 
     named: list[tuple[str, PageRules]] = [(rule.name, rule) for rule in rules.publishers.rules]
     named += rules.site_configs.by_host.items()
+    named += ((f"feed {mask(url)}", rule) for url, rule in rules.feeds.items())
     return tuple(f"{name}: {fault}" for name, rule in named for fault in selector_faults(rule))
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import LeaseLostError
+from aggregator.extraction.feed_rules import RulesOf, no_rules
 from aggregator.extraction.pipeline import read_along
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import Publishers
@@ -32,18 +33,24 @@ def longest_parse(timeout: timedelta) -> timedelta:
     return timeout * (1 + _SLOWER)
 
 
-def feed_reader(pool: WorkerPool, publishers: Publishers, rules: Mapping[str, SourceRule] = _NO_RULES) -> FeedReader:
+def feed_reader(
+    pool: WorkerPool,
+    publishers: Publishers,
+    rules: Mapping[str, SourceRule] = _NO_RULES,
+    rules_of: RulesOf = no_rules,
+) -> FeedReader:
     """Return the engine's `FeedReader`; `rules` are those of feeds that are no plain feeds, by address.
 
     An answer that hangs or crashes a worker makes its feed unreadable, no more.
     """
-    return partial(_read, pool, publishers, rules)
+    return partial(_read, pool, publishers, rules, rules_of)
 
 
 def _read(
     pool: WorkerPool,
     publishers: Publishers,
     rules: Mapping[str, SourceRule],
+    rules_of: RulesOf,
     feed: Feed,
     fetched: Fetched,
     known: Collection[str],
@@ -58,7 +65,7 @@ def _read(
     if len(fetched.body) > _LARGE_BYTES:
         return _read_in_worker(pool, publishers, rule, feed, fetched, known, now)
     try:
-        return read_along(read_feed(feed, fetched, known, now, publishers, rule), feed, now, publishers)
+        return read_along(read_feed(feed, fetched, known, now, publishers, rule), feed, now, publishers, rules_of)
     except Exception as bug:  # a bug of ours must not stop the polls of the feeds that come after this one
         logger.exception("parse failed", extra={"url": fetched.final_url})
         return _unreadable(f"{type(bug).__name__}: {bug}"[:300])

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lxml.etree import XPath, XPathError
 from lxml.etree import _Element as Element
-from lxml.html import HtmlElement, document_fromstring
+from lxml.html import HtmlElement, HTMLParser, document_fromstring
 from resiliparse.parse.html import CSSParserException, ElementNode, HTMLTree
 
 from aggregator.extraction.body.blocks import text_in
@@ -22,6 +22,7 @@ from aggregator.extraction.metadata.stated import Stated
 logger = logging.getLogger(__name__)
 
 _MARK = "data-aggregator-rule"  # an attribute that no page has; names the selectors that mean the element
+_REMEDY = 'write a selector such as "div.story", or XPath that begins with "/"'
 _NAMES = ("content", "strip", "author", "date", "next_page")
 
 
@@ -96,6 +97,17 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
     return Applied(stated=stated, content=tuple(outer))
 
 
+def acting_rules(page_html: str, rules: PageRules) -> tuple[tuple[str, str], ...]:
+    """Return the selectors that find anything on a page, each with its key: all of `strip`, else the first of a key."""
+    parser = HTMLParser(encoding="utf-8")
+    tree = document_fromstring((mark_css(page_html, rules) or "<p>").encode("utf-8", "replace"), parser=parser)
+    acting = []
+    for name in _NAMES:
+        found = [selector for selector in getattr(rules, name) if _found(tree, name, selector)]
+        acting += [(name, selector) for selector in (found if name == "strip" else found[:1])]
+    return tuple(acting)
+
+
 def find_next_page(tree: Element, rules: PageRules) -> str:
     """Return the link to the next page as it stands there; "" if the rules find none."""
     return next((_value_of(found, "href") for found in _first_found(tree, "next_page", rules.next_page)), "")
@@ -104,7 +116,7 @@ def find_next_page(tree: Element, rules: PageRules) -> str:
 def selector_faults(rules: PageRules) -> tuple[str, ...]:
     """Return the selectors that no page can match because they are not valid, each with its key."""
     return tuple(
-        f"{name}: {selector!r} is not {'XPath' if is_xpath(selector) else 'CSS'}"
+        f"{name}: {selector!r} is not {'XPath' if is_xpath(selector) else 'CSS'}; {_REMEDY}"
         for name in _NAMES
         for selector in getattr(rules, name)
         if not _is_valid(selector)

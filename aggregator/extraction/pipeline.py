@@ -13,6 +13,7 @@ from html import unescape
 from typing import Final, Literal
 
 from aggregator.extraction.extract import extract_entry, extract_page, with_feed_content
+from aggregator.extraction.feed_rules import FeedRules, RulesOf, announced_by, no_rules, ruled
 from aggregator.extraction.markup import Markup, read_markup
 from aggregator.extraction.metadata.stated import read_date
 from aggregator.extraction.page_rules import PageRules
@@ -62,13 +63,11 @@ class ExtractJob:
     rules: PageRules | None
     mode: Literal["standard", "thorough"]
     url: str
+    feed_rules: FeedRules = FeedRules()  # noqa: RUF009 - frozen
     parts: tuple[Part, ...] = ()
     ends: bool = False
     numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen
     astray: PageFailed | None = None
-
-
-RulesOf = Callable[[str], PageRules | None]  # what is known about the pages of a host (name:port)
 
 
 def extraction_job(
@@ -85,9 +84,11 @@ def extraction_job(
         if page.raw is not None
         else ExtractInput(url=url, body=b"", first_seen=page.first_seen)
     )
-    rules = rules_of(host_of(url))
+    known = rules_of(host_of(url), page.feed_url)
+    rules = known.pages
     return ExtractJob(
-        page=blank if page.entry is None else _with_entry(blank, page.entry),
+        page=blank if page.entry is None else announced_by(_with_entry(blank, page.entry), known.feed),
+        feed_rules=known.feed,
         from_feed=not bodies,
         is_foreign=bool(bodies and page.feed_url) and _site(page.feed_url) != _site(url),
         rules=rules,
@@ -189,6 +190,13 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
     text is an article, with the reasons to doubt it; only a bot check that its own markup proves is none. What lies on
     further pages is joined to the first; where one is missing, the article is `truncated`.
     """
+    collected = _collect(job)
+    if isinstance(collected, PageFailed):
+        return collected
+    return replace(collected, content=ruled(collected.content, job.feed_rules))
+
+
+def _collect(job: ExtractJob) -> Collected | PageFailed:
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
     outcome, reasons, joined, says = (job.astray, (), 0, Resemblance.SAYS) if job.astray else _read(job)
@@ -277,16 +285,18 @@ def _assessed(
 # --- an entry's own content -------------------------------------------------------------------------------------------
 
 
-def read_along(reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers) -> FeedReading:
+def read_along(
+    reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers, rules_of: RulesOf = no_rules
+) -> FeedReading:
     """Read the articles that the entries of a feed bring along; runs in a worker process.
 
     What gives no article is left to the extraction of its page, which says why.
     """
-    sightings = tuple(_read_along(one, feed, now, publishers) for one in reading.sightings)
+    sightings = tuple(_read_along(one, feed, now, publishers, rules_of) for one in reading.sightings)
     return replace(reading, sightings=sightings)
 
 
-def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers) -> Sighting:
+def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers, rules_of: RulesOf) -> Sighting:
     entry, identity = sighting.entry, sighting.identity
     if not sighting.from_feed or identity is None or identity.key is None or not (entry.content or entry.summary):
         return sighting
@@ -306,7 +316,7 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
         visits=0,
         first_seen=now,
     )
-    collected = run_job(extraction_job(page, (), lambda host: None, "standard", publishers))
+    collected = run_job(extraction_job(page, (), rules_of, "standard", publishers))
     if isinstance(collected, PageFailed):
         return sighting
     return replace(sighting, article=article_record(page, collected, publishers))

@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aggregator.extraction.pipeline import ExtractJob, RulesOf, article_record, bodies_of, extraction_job, run_job
+from aggregator.extraction.feed_rules import RulesOf
+from aggregator.extraction.pipeline import ExtractJob, article_record, bodies_of, extraction_job, run_job
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.articles import Article, Extraction
 from aggregator.models.ids import ArticleId, PageId

@@ -47,12 +47,18 @@ class Pattern:
         """Return whether the pattern fits somewhere in the text."""
         return _compiled(self.text).search(text) is not None
 
+    def without(self, text: str) -> str:
+        """Return the text without all that the pattern fits."""
+        return str(_compiled(self.text).sub("", text))
+
 
 def compile_search(text: str) -> Pattern:
     r"""Return a pattern that may fit anywhere in a text.
 
     >>> compile_search(r"\bsport\b").is_in("all sport today")
     True
+    >>> compile_search(r"\[[a-z]+\] ").without("[live] the vote")
+    'the vote'
 
     Raises:
         ValueError: it is no regular expression, or needs what RE2 cannot do; the text says which.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
-from aggregator.extraction.pipeline import RulesOf
+from aggregator.extraction.feed_rules import RulesOf
 from aggregator.http.request_keys import RequestRules
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.feeds import Feed

@@ -18,7 +18,7 @@ from aggregator.config.loading import load_config
 from aggregator.monitoring.metrics import Metrics
 from aggregator.selftest.server import Peer
 from aggregator.store import open_store
-from aggregator.web import address_of, create_app, listen, serve
+from aggregator.web import create_app, listen, serve
 from tests.support.citizen import Site, answering, item, rss
 from tests.support.command import Called, call
 from tests.support.pool import PoolHere
@@ -143,7 +143,7 @@ def web_of(url: str) -> str:
     store = open_store(url, SystemClock())
     said = []
     try:
-        app = create_app(store, ready=lambda: True, metrics=Metrics(), refresh=None, token=None)
+        app = create_app(store, ready=lambda: True, metrics=Metrics().render, refresh=None, token=None)
         with serve(app, listen("127.0.0.1", 0)) as server, requests.Session() as session:
             session.trust_env = False
             ids = [str(article.id) for article in store.articles()]
@@ -151,7 +151,7 @@ def web_of(url: str) -> str:
             paths += [f"articles/{one}" for one in ids] + [f"api/v1/{name}" for name in ("articles", "feeds", "health")]
             paths += [f"api/v1/articles/{one}" for one in ids]
             for path in paths:
-                got = session.get(f"{address_of(server)}{path}", timeout=10)
+                got = session.get(f"{server.url}{path}", timeout=10)
                 assert got.status_code == 200, path
                 said.append(got.text + str(got.headers))
     finally:

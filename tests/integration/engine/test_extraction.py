@@ -16,6 +16,7 @@ import pytest
 from pebble import ProcessExpired
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
+from aggregator.extraction.feed_rules import ArticleRules, no_rules
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Validators
@@ -70,7 +71,7 @@ def line(store: SqlStore, clock: StandingClock, pool: PlayedPool, folder: Path) 
         raw_store=FileRawStore(folder, clock),
         clock=clock,
         publishers=shipped_publishers(),
-        rules_of=lambda host: None,
+        rules_of=no_rules,
         read=None,  # type: ignore[arg-type]
         policy=VisitPolicy(lease=minute, per_host_interval=timedelta()),
         polling=PollSettings(policy=PollPolicy(), max_bytes=1, deadline=minute),
@@ -187,7 +188,7 @@ def begun(kept: SqlStore, clock: StandingClock, folder: Path, *, keep_raw: bool)
     poll(kept, feed, sighting(1))
     made = line(kept, clock, PlayedPool(), folder)
     made.settings = replace(made.settings, keep_raw=keep_raw)
-    made.context = replace(made.context, rules_of=lambda host: RULES)
+    made.context = replace(made.context, rules_of=lambda host, feed: ArticleRules(pages=RULES))
     put_page(kept, made, f"<p>{words('first')}</p><a class='next' href='?page=2'>Next</a>")
     finish(made)
     return made

@@ -16,6 +16,7 @@ from random import Random
 
 import pytest
 
+from aggregator.extraction.feed_rules import no_rules
 from aggregator.feeds.sightings import identify_entries
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Entry, Feed, ParsedFeed, Subscription
@@ -100,7 +101,7 @@ class Simulation:
             fetcher=self.network,
             raw_store=Spool(),
             clock=clock,
-            rules_of=lambda host: None,
+            rules_of=no_rules,
             publishers=shipped_publishers(),
             read=self.read,
             policy=VisitPolicy(lease=LEASE, per_host_interval=timedelta(seconds=pace), respect_robots=False),

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from aggregator.extraction.feed_rules import no_rules
 from aggregator.extraction.reextract import Difference, reextract
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause
@@ -38,7 +39,7 @@ def again(
             store,
             kept or KeptPages(),  # type: ignore[arg-type]
             shipped_publishers(),
-            lambda host: None,
+            no_rules,
             PoolHere().submit,
             result_of,
             mode="standard",

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from aggregator.errors import LeaseLostError
+from aggregator.extraction.feed_rules import no_rules
 from aggregator.extraction.pipeline import article_record as record_of_page
 from aggregator.extraction.pipeline import extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
@@ -214,7 +215,7 @@ def answer(body: bytes) -> Fetched:
 def extract_waiting(store: SqlStore) -> None:
     """Do what the extraction line does with pages without bytes."""
     for page in fetched_pages(store):
-        result = run_job(extraction_job(page, (), lambda host: None, "standard", RULES))
+        result = run_job(extraction_job(page, (), no_rules, "standard", RULES))
         if isinstance(result, Collected):
             store.record_articles([ArticleOutcome(page=page, record=record_of_page(page, result, RULES))])
         else:

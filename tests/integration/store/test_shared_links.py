@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from aggregator.extraction.feed_rules import no_rules
 from aggregator.extraction.pipeline import article_record, extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
@@ -42,7 +43,7 @@ def poll(reused: ReusedStore, store: SqlStore, items: Sequence[Item], *, is_alon
         reading = read_along(reading, feed, at, RULES)
     assert store.record_poll(held, poll_record(feed, *reading.sightings, at=at)) is not None
     for page in fetched_pages(store):
-        result = run_job(extraction_job(page, (), lambda host: None, "standard", RULES))
+        result = run_job(extraction_job(page, (), no_rules, "standard", RULES))
         assert isinstance(result, Collected)
         store.record_articles([ArticleOutcome(page=page, record=article_record(page, result, RULES))])
     store.release(held)

@@ -8,6 +8,7 @@ from lxml.html import document_fromstring
 from aggregator.extraction.metadata.stated import Stated
 from aggregator.extraction.page_rules import (
     Applied,
+    acting_rules,
     apply_rules,
     is_xpath,
     mark_css,
@@ -85,4 +86,12 @@ def test_a_publishers_rule_goes_before_a_site_config() -> None:
 
 def test_selectors_that_are_none_are_named() -> None:
     rules = SiteConfig(content=("p", "p["), strip=("//p", "//p["))
-    assert sorted(selector_faults(rules)) == ["content: 'p[' is not CSS", "strip: '//p[' is not XPath"]
+    faults = sorted(selector_faults(rules))
+    assert [fault.partition(";")[0] for fault in faults] == ["content: 'p[' is not CSS", "strip: '//p[' is not XPath"]
+    assert all("write a selector such as" in fault for fault in faults)
+
+
+def test_which_rules_act() -> None:
+    rules = SiteConfig(content=(".none", "#b", "#a"), strip=("aside", ".none", "//time"), author=("//none",))
+    assert acting_rules(PAGE, rules) == (("content", "#b"), ("strip", "aside"), ("strip", "//time"))
+    assert acting_rules("", rules) == ()

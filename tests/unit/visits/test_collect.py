@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from aggregator.extraction.feed_rules import ArticleRules, no_rules
 from aggregator.extraction.pipeline import ExtractJob, article_record, extraction_job, next_page_of, run_job, run_jobs
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
@@ -71,9 +72,7 @@ def page(raw_: RawResponse | None, one: Entry | None = None, url: str = URL, hop
 
 
 def collected(one: FetchedPage, body: bytes | None) -> Collected | PageFailed:
-    return run_job(
-        extraction_job(one, () if body is None else (body,), lambda host: None, "standard", shipped_publishers())
-    )
+    return run_job(extraction_job(one, () if body is None else (body,), no_rules, "standard", shipped_publishers()))
 
 
 def answer(body: bytes = HTML, content_type: str = "text/html; charset=utf-8") -> Fetched:
@@ -256,7 +255,7 @@ def test_an_article_that_came_from_a_home_page_keeps_the_key_of_its_entry() -> N
 
 
 def test_a_feed_of_another_site_lends_its_page_nothing() -> None:
-    job = extraction_job(page(raw(), entry()), (HTML,), lambda host: None, "standard", shipped_publishers())
+    job = extraction_job(page(raw(), entry()), (HTML,), no_rules, "standard", shipped_publishers())
     lending = replace(job.page, feed_authors=("Ann Writer",))
     lent, own = (run_job(replace(job, page=lending, is_foreign=foreign)) for foreign in (False, True))
     assert isinstance(lent, Collected)
@@ -293,7 +292,11 @@ def on_pages(*bodies: bytes, one: FetchedPage | None = None, failed: PageFailed 
         parts.append(PagePart(number=len(bodies) + 1, url=f"{URL}?page={len(bodies) + 1}", failed=failed))
     whole = replace(one or page(raw()), parts=tuple(parts))
     return extraction_job(
-        whole, bodies, lambda host: SiteConfig(next_page=("a.next",)), "standard", shipped_publishers()
+        whole,
+        bodies,
+        lambda host, feed: ArticleRules(pages=SiteConfig(next_page=("a.next",))),
+        "standard",
+        shipped_publishers(),
     )
 
 

@@ -1,0 +1,130 @@
+"""What would be stored of a feed's newest entry: a `run-once` of that entry alone, over a store that is thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from aggregator.app import App, open_app
+from aggregator.config.settings import Config, FeedSettings, StorageSettings
+from aggregator.extraction.markup import read_markup
+from aggregator.extraction.page_rules import acting_rules
+from aggregator.models.articles import Article, ExtractInput
+from aggregator.models.feeds import Entry, Feed
+from aggregator.models.fetching import Fetched, FetchRequest, FetchResult
+from aggregator.models.ids import PageId
+from aggregator.sinks.records import article_record
+from aggregator.urls import host_of
+
+if TYPE_CHECKING:
+    from aggregator.ports.protocols import Fetcher
+    from aggregator.ports.readings import Trace
+    from aggregator.ports.store_records import FeedReading, Sighting
+    from aggregator.visits.poll import FeedReader
+
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def preview(config: Config, url: str, answer: Fetched) -> dict[str, object]:
+    """Return the record of the article that the newest entry of an answer gives, with the `rules` that acted.
+
+    `error` says why there is none. Keys, rules and tags are those of the feed's table in the configuration, if any.
+    """
+    with TemporaryDirectory(prefix="aggregator-") as folder, open_app(_trial(config, url, Path(folder))) as app:
+        context = app.visits.context
+        newest = _Newest(context.read)
+        app.visits.context = replace(context, read=newest, fetcher=_Answered(context.fetcher, url, answer))
+        app.run_once(force=True)
+        if newest.sighting is None:
+            return {"rules": [], "error": "the feed has no entries"}
+        return _outcome(app, url, newest.sighting)
+
+
+def _trial(config: Config, url: str, folder: Path) -> Config:
+    """Return the configuration with this feed alone, and with a store and no outputs of its own."""
+    listed = next((feed for feed in config.feeds if feed.url == url), FeedSettings(url=url))
+    storage = StorageSettings(
+        url=f"sqlite:///{folder}/trial.db", articles_dir=None, raw_dir=folder / "raw", min_free=config.storage.min_free
+    )
+    feed = listed.model_copy(update={"enabled": True})
+    extraction = config.extraction.model_copy(update={"workers": 1})
+    return config.model_copy(update={"storage": storage, "extraction": extraction, "outputs": (), "feeds": (feed,)})
+
+
+class _Newest:
+    """A reader of feeds that keeps the newest entry alone; of several the first."""
+
+    def __init__(self, read: FeedReader) -> None:
+        self.sighting: Sighting | None = None
+        self._read = read
+
+    def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
+        reading = self._read(feed, fetched, known, now)
+        self.sighting = max(reading.sightings, key=lambda one: _time_of(one.entry), default=None)
+        return replace(reading, sightings=() if self.sighting is None else (self.sighting,))
+
+
+def _time_of(entry: Entry) -> datetime:
+    return entry.published_at or entry.updated_at or _BEGINNING
+
+
+class _Answered:
+    """A fetcher that has the feed's answer already."""
+
+    def __init__(self, fetcher: Fetcher, url: str, answer: Fetched) -> None:
+        self._fetcher, self._url, self._answer = fetcher, url, answer
+
+    def fetch(self, request: FetchRequest) -> FetchResult:
+        if request.accept == "feed" and request.url == self._url:
+            return self._answer
+        return self._fetcher.fetch(request)
+
+
+# --- what came of it --------------------------------------------------------------------------------------------------
+
+
+def _outcome(app: App, feed: str, sighting: Sighting) -> dict[str, object]:
+    address = sighting.url or sighting.entry.link or ""
+    key = None if sighting.identity is None else sighting.identity.key
+    trace = app.store.trace((address,), () if key is None else (key,))
+    rules = [f"{one.verdict}: {one.rule}" for one in sighting.decisions]
+    rules += [f"{one.verdict}: {one.rule}" for one in trace.decisions]
+    article = next(iter(app.store.articles()), None)
+    if article is None:
+        rules = list(dict.fromkeys(rules))
+        return {"title": sighting.entry.title, "url": address, "rules": rules, "error": _failure(trace, sighting)}
+    rules += _acting(app, article, feed)
+    return {**article_record(article), "rules": list(dict.fromkeys(rules)), "error": None}
+
+
+def _failure(trace: Trace, sighting: Sighting) -> str:
+    causes = [f"{page.cause}: {page.detail}" for page in trace.pages if page.cause is not None]
+    if causes:
+        return causes[-1]
+    if sighting.identity is None:
+        return "the entry has neither a link nor a text"
+    skipped = [f"skipped: {one.rule}" for one in trace.decisions if one.verdict == "skipped"]
+    return skipped[-1] if skipped else "the page was not collected; its host asks for a pause"
+
+
+def _acting(app: App, article: Article, feed: str) -> Iterator[str]:
+    """Yield what was said about pages and titles and had an effect, with who said it."""
+    page = next(iter(app.store.stored_pages(PageId(0), 1)), None)
+    body = None if page is None or page.raw is None else app.raw_store.get(page.raw.content_hash)
+    own = app.rules.of_article("", feed).feed
+    if page is not None and page.raw is not None and body is not None:
+        host = host_of(page.raw.final_url)
+        known = app.rules.of_article(host, feed)
+        found = ExtractInput(url=page.raw.final_url, body=body, headers=page.raw.headers)
+        markup = read_markup(found).text
+        for name, selector in () if known.pages is None else acting_rules(markup, known.pages):
+            says = "feed" if selector in getattr(own, name) else app.rules.name_of(host)
+            yield f"{name}: {selector} ({says})"
+    if own.title_strip:
+        yield f"title_strip: {', '.join(own.title_strip)} (feed)"
+    if own.language and article.content.language == own.language:
+        yield f"language: {own.language} (feed)"

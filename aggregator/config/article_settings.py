@@ -1,0 +1,22 @@
+"""What `[[feeds]]` says about one feed's articles: titles, language, where things are on its pages. Reads no file."""
+
+from __future__ import annotations
+
+from aggregator.config.values import Language, Section, Texts, TitleParts
+
+
+class ArticleSettings(Section):
+    """What the articles of one feed are made of. Selectors are those of publisher rules, and go before them."""
+
+    title_strip: TitleParts = ()
+    """What is taken out of titles: texts at their beginning or end, patterns after "re:"."""
+    language: Language = ""
+    """The language of its articles, as in "de" or "pt-BR"; "" is what page, feed and text say."""
+    content: Texts = ()
+    """Selectors of what holds the article: the first that finds anything."""
+    strip: Texts = ()
+    """Selectors of what is no part of it; all hold."""
+    author: Texts = ()
+    """Selectors of who wrote it."""
+    date: Texts = ()
+    """Selectors of when it was published."""

@@ -1,0 +1,110 @@
+"""What a feed's table in the configuration says about its articles: titles, language, where things are on its pages.
+
+Pure. It reads no configuration and no page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aggregator.extraction.page_rules import PageRules
+from aggregator.identity.patterns import compile_search
+from aggregator.models.articles import ExtractInput, Extraction
+
+_SEPARATORS: Final = " \t\u00a0|-\u2010\u2011\u2012\u2013\u2014\u2015:\u00b7\u2022\u00bb\u00ab\u203a\u2039/~_,"
+PATTERN: Final = "re:"  # what begins a pattern; any other text is plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedRules:
+    """What is said of one feed's articles. Selectors are as in `PageRules`; "" and () say nothing."""
+
+    title_strip: tuple[str, ...] = ()  # plain texts, and patterns of RE2 after "re:"
+    language: str = ""
+    content: tuple[str, ...] = ()
+    strip: tuple[str, ...] = ()
+    author: tuple[str, ...] = ()
+    date: tuple[str, ...] = ()
+    next_page: tuple[str, ...] = ()  # a feed has none: where an article goes on is a publisher's rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleRules:
+    """What holds for one article: where things are on its page, and what is said of its feed."""
+
+    pages: PageRules | None = None
+    feed: FeedRules = FeedRules()
+
+
+RulesOf = Callable[[str, str], ArticleRules]  # of the page's host (name:port) and the feed's address
+
+
+def no_rules(host: str, feed: str) -> ArticleRules:
+    """Return that nothing is known."""
+    return ArticleRules()
+
+
+def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
+    """Return the rules of a feed over those of the publisher or the site-config file.
+
+    Its selectors go before theirs; all of `strip` hold.
+    """
+    own = (feed.content, feed.strip, feed.author, feed.date)
+    if not any(own):
+        return ArticleRules(pages=others, feed=feed)
+    if others is None:
+        return ArticleRules(pages=feed, feed=feed)
+    joined = replace(
+        feed,
+        content=(*feed.content, *others.content),
+        strip=(*feed.strip, *others.strip),
+        author=(*feed.author, *others.author),
+        date=(*feed.date, *others.date),
+        next_page=others.next_page,
+    )
+    return ArticleRules(pages=joined, feed=feed)
+
+
+def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
+    """Return the page with what its feed says about it, as the rules have it."""
+    title = strip_title(page.feed_title, rules.title_strip)
+    return replace(page, feed_title=title, feed_language=rules.language or page.feed_language)
+
+
+def ruled(content: Extraction, rules: FeedRules) -> Extraction:
+    """Return the article with its title and language as the rules have them."""
+    title = strip_title(content.title, rules.title_strip)
+    return replace(content, title=title, language=rules.language or content.language)
+
+
+def strip_title(title: str, parts: tuple[str, ...]) -> str:
+    r"""Return a title without what stands at its beginning or end, or fits a pattern; a title is never emptied.
+
+    The separator beside a plain text goes with it. Case does not count.
+
+    >>> strip_title("[12] Ferry late | The Harbour", ("the harbour", r"re:^\[[0-9]+\]"))
+    'Ferry late'
+    """
+    left = title
+    for part in parts:
+        if part.startswith(PATTERN):
+            left = " ".join(compile_search(part.removeprefix(PATTERN)).without(left).split())
+        else:
+            left = _without_ends(left, " ".join(part.split()))
+    return left or title
+
+
+def _without_ends(title: str, part: str) -> str:
+    size, folded = len(part), part.casefold()
+    if title[-size:].casefold() == folded and not _is_one_word(title[-size - 1 : -size], part[:1]):
+        title = title[:-size].rstrip(_SEPARATORS)
+    if title[:size].casefold() == folded and not _is_one_word(part[-1:], title[size : size + 1]):
+        title = title[size:].lstrip(_SEPARATORS)
+    return title
+
+
+def _is_one_word(left: str, right: str) -> bool:
+    """Return whether two neighbours belong to one word. Scripts without case often have no blanks between words."""
+    return all(sign.isdigit() or sign.lower() != sign.upper() for sign in (left, right))
