@@ -38,12 +38,25 @@ def names_of(locale: str, kind: str, keys: range) -> list[str]:
     return rows
 
 
-def lines(kind: str, keys: range, locales: list[str], seen: set[tuple[int, str]]) -> Iterator[str]:
-    """Yield a TOML line for each locale that has spellings which no earlier one has."""
+def ambiguous_names(kind: str, keys: range, locales: list[str]) -> frozenset[str]:
+    """Return the names that mean different months, or days, in different languages."""
+    meanings: dict[str, set[int]] = {}
+    for locale in locales:
+        for key, row in zip(keys, names_of(locale, kind, keys), strict=True):
+            for name in row.split("|"):
+                meanings.setdefault(name.casefold(), set()).add(key)
+    return frozenset(name for name, found in meanings.items() if len(found) > 1)
+
+
+def lines(
+    kind: str, keys: range, locales: list[str], seen: set[tuple[int, str]], ambiguous: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Yield a TOML line for each locale that has spellings which no earlier one has, or which mean two things."""
     for locale in locales:
         rows = []
         for key, row in zip(keys, names_of(locale, kind, keys), strict=True):
-            rows.append("|".join(name for name in row.split("|") if name and (key, name) not in seen))
+            new = (name for name in row.split("|") if (key, name) not in seen or name.casefold() in ambiguous)
+            rows.append("|".join(filter(None, new)))
             seen.update((key, name) for name in row.split("|"))
         if any(rows):
             spelled = ", ".join('"' + row.replace("\\", "\\\\").replace('"', '\\"') + '"' for row in rows)
@@ -60,9 +73,10 @@ def main() -> None:
     common = COMMON + [name for name in everything if name.split("_")[0] in COMMON and name not in COMMON]
     others = [name for name in everything if name not in common]
     seen: set[tuple[int, str]] = set()
+    ambiguous = ambiguous_names("months", range(1, 13), everything)
     parts = [HEAD.format(version=importlib.metadata.version("babel")), "[months.common]"]
-    parts += [*lines("months", range(1, 13), common, seen), "", "[months.others]"]
-    parts += [*lines("months", range(1, 13), others, seen), "", "[days.all]"]
+    parts += [*lines("months", range(1, 13), common, seen, ambiguous), "", "[months.others]"]
+    parts += [*lines("months", range(1, 13), others, seen, ambiguous), "", "[days.all]"]
     parts += [*lines("days", range(7), common + others, set())]
     chosen.table.write_text("\n".join(parts) + "\n", encoding="utf-8")
     if chosen.licence:

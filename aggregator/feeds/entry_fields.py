@@ -12,7 +12,7 @@ from datetime import datetime
 
 from lxml import etree
 
-from aggregator.feeds.xml_tree import XML, Context, attribute, name_of, text_of
+from aggregator.feeds.xml_tree import XML, Context, attribute, context_of, name_of, text_of
 from aggregator.models.feeds import Enclosure
 from aggregator.text.dates import parse_date
 from aggregator.urls import absolute
@@ -74,6 +74,7 @@ class EntryDates:
 def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree:
     """Return the entry's children by name."""
     children: dict[str, list[etree._Element]] = {}
+    context = context_of(element, context)
     for child in element.iterchildren(tag=etree.Element):
         name = name_of(child, context)
         children.setdefault(name, []).append(child)
@@ -136,12 +137,12 @@ def is_permalink(tree: EntryTree) -> bool:
     return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
 
 
-def read_dates(tree: EntryTree, now: datetime) -> EntryDates:
+def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates:
     """Return the dates that can be believed, each from the first kind of element that has one."""
-    published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now)
-    updated_at, _, other_doubt = _read_date(tree, _UPDATED, now)
+    published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now, language)
+    updated_at, _, other_doubt = _read_date(tree, _UPDATED, now, language)
     if updated_at is None and (changed := attribute(tree.element, "lastmod")):
-        updated_at = parse_date(changed, now)
+        updated_at = parse_date(changed, now, language)
         other_doubt = other_doubt or updated_at is None
     return EntryDates(
         published_at=published_at,
@@ -156,14 +157,16 @@ def read_raw_date(tree: EntryTree) -> str:
     return next((raw for child in _first(tree, _PUBLISHED + _UPDATED) if (raw := text_of(child))), "")
 
 
-def _read_date(tree: EntryTree, names: tuple[str, ...], now: datetime) -> tuple[datetime | None, str, bool]:
+def _read_date(
+    tree: EntryTree, names: tuple[str, ...], now: datetime, language: str
+) -> tuple[datetime | None, str, bool]:
     doubt, first_raw = False, ""
     for name in names if tree.children else ():
         for child in reversed(tree.children.get(name, ())):  # of several the last one, as feedparser has it
             raw = text_of(child)
             if not raw:
                 continue
-            if at := parse_date(raw, now):
+            if at := parse_date(raw, now, language):
                 return at, raw, doubt
             doubt, first_raw = True, first_raw or raw
     return None, first_raw, doubt

@@ -18,6 +18,7 @@ from aggregator.text.dates import parse_date
 from aggregator.urls import absolute
 
 Json = dict[str, object]
+_NO_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 
 
 def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str] = ()) -> ParsedFeed:
@@ -75,7 +76,7 @@ def _entry(
     item: Json, raw_hash: str, entry_id: str, *, base: str, language: str, authors: tuple[str, ...], now: datetime
 ) -> Entry:
     published_raw, updated_raw = _text(item.get("date_published")), _text(item.get("date_modified"))
-    published_at, updated_at = parse_date(published_raw, now), parse_date(updated_raw, now)
+    published_at, updated_at = (parse_date(raw, now, language) for raw in (published_raw, updated_raw))
     raw_id = _text(item.get("id"))
     link = _link(item, raw_id, base)
     return Entry(
@@ -101,7 +102,7 @@ def _entry(
 def _text(value: object) -> str:
     """Return a string or number as text; anything else is `""`."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode().strip()  # a lone surrogate cannot be stored
+        return value.encode("utf-8", "replace").decode().translate(_NO_CONTROLS).strip()  # surrogates, NUL: not stored
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""

@@ -9,7 +9,9 @@ import json
 import re
 
 _START = re.compile(r"[{\[]")
-_OBJECT = re.compile(r"\{\s{0,1000}(?:\}|\"[^\"\\\n]{1,100}\"\s{0,100}:)")
+_COMMENT = r"/\*(?:[^*]|\*(?!/)){0,1000}\*/|//[^\n]{0,1000}\n"
+_OBJECT = re.compile(rf"\{{(?:\s++|{_COMMENT}){{0,20}}+(?:\}}|\"[^\"\\\n]{{1,100}}\"\s{{0,100}}:)")
+_EMPTY_FIRST = re.compile(r"\s{0,100}\{\s{0,10}\}\s{0,10}&&\s{0,100}")  # against inclusion as a script
 _MAX_JUNK_CHARS = 100_000  # before the document
 # A string that ends, a comment, a sign of structure, or anything else; each character is read once.
 _TOKEN = re.compile(
@@ -17,6 +19,8 @@ _TOKEN = re.compile(
 )
 _BROKEN = frozenset('"/<')  # a string or comment that never ends
 _IGNORED = frozenset("\0/<")  # NUL, and the start of comments
+_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}|(.))', re.DOTALL)
+_NAMES = {"undefined": "null", "None": "null", "True": "true", "False": "false"}  # of other languages
 _CLOSING = {"{": "}", "[": "]"}
 _COMPLETE_DEPTH = 2  # members of the document, and items of its lists
 
@@ -27,9 +31,11 @@ def find_json(text: str, *, end: int | None = None) -> int | None:
     >>> find_json(')]}\',\n{"version": "1"}'), find_json("<rss>")
     (6, None)
     """
-    if text[:1] in ("{", "["):
-        return 0
-    match = _OBJECT.search(text, 0, min(_MAX_JUNK_CHARS, len(text) if end is None else end))
+    first = _EMPTY_FIRST.match(text)
+    begin = first.end() if first else 0
+    if text[begin : begin + 1] in ("{", "["):
+        return begin
+    match = _OBJECT.search(text, begin, min(_MAX_JUNK_CHARS, len(text) if end is None else end))
     return match.start() if match else None
 
 
@@ -45,6 +51,11 @@ def read_json(text: str) -> tuple[object, bool]:
     except ValueError:
         repaired, complete = _repair(text)
     return json.loads(repaired, strict=False), complete
+
+
+def _as_json(match: re.Match[str]) -> str:
+    """Return an escape as it is, or the sign that one of another language stands for."""
+    return match[0] if match[1] is None else match[1]
 
 
 def _repair(text: str) -> tuple[str, bool]:
@@ -67,9 +78,14 @@ def _repair(text: str) -> tuple[str, bool]:
                 break
             if not open_signs:
                 return "".join([*out, sign]), True
-        elif sign == "," and len(open_signs) <= _COMPLETE_DEPTH:
-            safe, safe_signs = len(out), list(open_signs)
-        out.append(sign)
+        elif sign == ",":
+            if not out or out[-1] in ("{", "[", ","):
+                continue
+            if len(open_signs) <= _COMPLETE_DEPTH:
+                safe, safe_signs = len(out), list(open_signs)
+        if sign[0] in '{["' and out and out[-1] in ("}", "]"):
+            out.append(",")
+        out.append(_ESCAPE.sub(_as_json, sign) if sign[0] == '"' else _NAMES.get(sign, sign))
         if sign in "}]" and len(open_signs) <= _COMPLETE_DEPTH:
             safe, safe_signs = len(out), list(open_signs)
     return "".join([*out[:safe], *(_CLOSING[sign] for sign in reversed(safe_signs))]), False

@@ -24,6 +24,14 @@ _PARSER = etree.XMLParser(
 )
 # Other schemes for http in lists of feeds: "feed:" of Safari and NetNewsWire, the others of podcast players.
 _OTHER_SCHEME = re.compile(r"^(?:feed|itpc|pcast|podcast|itms-podcast|rss)(s?):(?://)?(?=(https?://)?)", re.IGNORECASE)
+_OPML_START = re.compile(r"<\?xml|<!doctype\s+opml|<opml\b", re.IGNORECASE)
+_OPML_END = re.compile(r"</opml\s{0,10}>", re.IGNORECASE)
+_DECLARATION = re.compile(r"<\?xml[^>]{0,200}\?>")
+_MAX_JUNK_CHARS = 10_000  # before the document
+_FEED_TYPES = frozenset({"rss", "rss1", "rdf", "atom", "feed", "jsonfeed", "podcast"})
+_BREAKS = re.compile(r"\s*[\t\r\n]\s*")  # within an address
+_BLANK = re.compile(r"\s+")
+_WORD = re.compile(r'"([^"]*)"|(\S+)')
 _HOST_FIRST = re.compile(r"(?:[\w-]{1,63}\.)+[^\W\d_]{2,63}(?::\d{1,5})?(?:[/?#]\S*)?")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
@@ -52,12 +60,18 @@ def read_list(data: bytes) -> SubscriptionList:
         ConfigError: it is neither.
     """
     text = decode(data, declared=xml_declaration(data[:500].lstrip())).text
-    return _read_opml(text) if text.lstrip("\ufeff \t\r\n").startswith("<") else _read_plain(text)
+    start = _OPML_START.search(text, 0, _MAX_JUNK_CHARS)
+    if start is not None:
+        return _read_opml(text, start.start())
+    first = len(text) - len(text.lstrip("\ufeff \t\r\n"))
+    return _read_opml(text, first) if text[first : first + 1] == "<" else _read_plain(text)
 
 
-def _read_opml(text: str) -> SubscriptionList:
-    blank_lines = text[: len(text) - len(text.lstrip("\ufeff \t\r\n"))].count("\n")
-    body = re.sub(r"<\?xml[^>]{0,200}\?>", "", repair_signs(text.lstrip("\ufeff \t\r\n"), {}), count=1)
+def _read_opml(text: str, start: int) -> SubscriptionList:
+    blank_lines = text[:start].count("\n")
+    body = _DECLARATION.sub("", repair_signs(text[start:], {}), count=1)
+    if (end := _OPML_END.search(body)) and "<" in body[end.end() :]:
+        body = f"{_OPML_END.sub('', body)}</opml>"  # outlines behind the end
     root: etree._Element | None = etree.fromstring(body.encode("utf-8", "replace"), _PARSER)
     if root is None or _local(root) != "opml":
         line = blank_lines + (1 if root is None else _line_of(root))
@@ -68,10 +82,13 @@ def _read_opml(text: str) -> SubscriptionList:
     for outline, folders in _outlines(root, ()):
         line = blank_lines + _line_of(outline)
         values = _values(outline)
-        raw_url = values.get("xmlurl", "")
+        is_list = values.get("type", "").lower() == "include"
+        raw_url = values.get("xmlurl") or ("" if is_list else values.get("url", ""))
         name = " ".join((values.get("title") or values.get("text") or "").split())
         url, reason = read_address(raw_url)
         if url is None:
+            if is_list:
+                reason = f"another list, {values.get('url', '')}; import that file too"[:_MAX_SHOWN_CHARS]
             skipped.append(SkippedLine(line=line, text=raw_url[:_MAX_SHOWN_CHARS] or name, reason=reason))
             continue
         categories = (part.strip("/ ").rpartition("/")[2] for part in values.get("category", "").split(","))
@@ -93,7 +110,7 @@ def _outlines(parent: etree._Element, folders: tuple[str, ...]) -> Iterator[tupl
         inner = around
         if _local(element) == "outline":
             values = _values(element)
-            if "xmlurl" in values:
+            if "xmlurl" in values or values.get("type", "").lower() in _FEED_TYPES | {"include"}:
                 yield element, around
             elif name := " ".join((values.get("title") or values.get("text") or "").split()):
                 inner = (*around, name)
@@ -120,14 +137,29 @@ def _read_plain(text: str) -> SubscriptionList:
         line = raw_line.strip("\ufeff \t")
         if not line or line.startswith(("#", "//")):
             continue
-        url, reason = read_address(line)
+        address, _, rest = line.partition(" ")
+        address = address.strip("<>")
+        url, reason = read_address(address if "://" in address else line)
         if url is None:
             skipped.append(SkippedLine(line=number, text=line[:_MAX_SHOWN_CHARS], reason=reason))
         else:
-            found.setdefault(url, Subscription(url=url))
+            found.setdefault(url, _named(url, rest.strip()))
     if not found:
         raise ConfigError("neither OPML nor a list of addresses, one a line")
     return SubscriptionList(feeds=tuple(found.values()), skipped=tuple(skipped))
+
+
+def _named(url: str, rest: str) -> Subscription:
+    """Return a feed with what stands behind its address: its name, or the tags and "~Name" of Newsboat in quotes."""
+    if '"' not in rest:
+        return Subscription(url=url, name=" ".join(rest.split()))
+    words = [" ".join((quoted or bare).split()) for quoted, bare in _WORD.findall(rest)]
+    tags = (word for word in words if word and word[0] not in "~!")
+    return Subscription(
+        url=url,
+        name=next((word[1:] for word in words if word.startswith("~")), ""),
+        tags=tuple(dict.fromkeys(tags)),
+    )
 
 
 def read_address(raw_url: str) -> tuple[str | None, str]:
@@ -140,8 +172,8 @@ def read_address(raw_url: str) -> tuple[str | None, str]:
     if not text:
         return None, "no address"
     if is_http(text):
-        url = absolute("", text)
-        return url, "" if url else "no web address"
+        url = absolute("", _BREAKS.sub("", text))
+        return (url and _BLANK.sub(_encoded, url)), "" if url else "no web address"
     if _HOST_FIRST.fullmatch(text.removeprefix("//")):
         return absolute("", f"https://{text.removeprefix('//')}"), ""
     if text.lower().startswith("query:"):
@@ -149,6 +181,10 @@ def read_address(raw_url: str) -> tuple[str | None, str]:
     if text.lower().startswith(("file:", "/")):
         return None, 'a local file; serve it, or write a feed of kind "command"'
     return None, "no http(s) address"
+
+
+def _encoded(match: re.Match[str]) -> str:
+    return "%20" * len(match[0])
 
 
 def _as_http(match: re.Match[str]) -> str:

@@ -173,7 +173,8 @@ def _entry_tree(piece: str, context: Context, base: str) -> EntryTree | None:
 def _entry(
     tree: EntryTree, mark: Mark, texts: EntryTexts, head: Head, raw_hash: str, entry_id: str, now: datetime
 ) -> Entry:
-    dates = read_dates(tree, now)
+    language = tree.element.get(XML + "lang") or read_text(tree, "dc:language") or head.language
+    dates = read_dates(tree, now, language)
     original = read_text(tree, "feedburner:origlink")
     return Entry(
         id=mark.id,
@@ -189,7 +190,7 @@ def _entry(
         content=texts.content,
         enclosures=read_enclosures(tree),
         categories=read_categories(tree),
-        language=tree.element.get(XML + "lang") or read_text(tree, "dc:language") or head.language,
+        language=language,
         is_permalink=bool(tree.children.get("guid")) and is_permalink(tree),
         original_link=absolute(tree.base, original),
         content_id=read_text(tree, "dwsyn:contentid") or None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html import escape
 from itertools import islice
@@ -172,6 +172,13 @@ def _prune(top: etree._Element) -> None:
             element.attrib.update(kept)
         if len(element) > MAX_CHILDREN:
             del element[MAX_CHILDREN:]
+
+
+def context_of(element: etree._Element, context: Context) -> Context:
+    """Return the context of an entry: a default namespace that it declares itself is that of its own elements."""
+    uri = str(element.tag).rpartition("}")[0][1:].lower()
+    is_own = not element.prefix and uri not in CORE and uri != context.default
+    return replace(context, default=uri) if is_own else context
 
 
 def name_of(element: etree._Element, context: Context) -> str:

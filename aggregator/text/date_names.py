@@ -11,7 +11,6 @@ from functools import cache
 from importlib.resources import files
 from itertools import groupby
 
-MAX_WORDS = 4  # of one name
 _SHORTEST_START = 3  # letters of a shortened name
 _SIGNS = {0x2212: "-", 0x2013: "-", 0x2010: "-"}  # minus, dash and hyphen
 _SIGNS |= {0x064A: "\u06cc", 0x0649: "\u06cc", 0x0643: "\u06a9"}  # Arabic yeh and kaf: Persian is written with either
@@ -25,7 +24,9 @@ class DateNames:
     rare_months: Mapping[str, int]  # of all others; they count where none of the former is named
     starts: Mapping[str, int]  # three letters or more that begin the names of one month alone
     persian: Mapping[str, int]  # months of the Solar Hijri calendar
+    by_language: Mapping[str, Mapping[str, int]]  # primary tag to those that it has of its own
     days: frozenset[str]
+    most_words: int  # of one name
 
 
 def fold(text: str) -> str:
@@ -69,7 +70,9 @@ def date_names() -> DateNames:
         rare_months=_unambiguous({name: months for name, months in others.items() if name not in common}),
         starts=_unambiguous(starts),
         persian=_unambiguous(_meanings(more["months"]["persian"].values())),
+        by_language=_by_language([cldr["months"]["common"], cldr["months"]["others"], more["months"]["common"]]),
         days=frozenset(name for names in days for name in names),
+        most_words=max(name.count(" ") + 1 for name in (*common, *others)),
     )
 
 
@@ -94,6 +97,14 @@ def _meanings(rows: Iterable[list[str]]) -> dict[str, set[int]]:
             for name in _spelled(spellings):
                 found[name].add(month)
     return found
+
+
+def _by_language(tables: Iterable[Mapping[str, list[str]]]) -> dict[str, dict[str, int]]:
+    rows: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for table in tables:
+        for locale, row in table.items():
+            rows[locale.partition("_")[0]].append(row)
+    return {language: _unambiguous(_meanings(found)) for language, found in rows.items()}
 
 
 def _unambiguous(meanings: Mapping[str, set[int]]) -> dict[str, int]:

@@ -8,12 +8,12 @@ two ways or is not plausible gives `None`: the caller flags it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aggregator.text.date_names import MAX_WORDS, date_names, fold, words_of
+from aggregator.text.date_names import fold, words_of
+from aggregator.text.month_words import find_months
 
 EARLIEST_AT = datetime(1995, 1, 1, tzinfo=UTC)  # of an article; no newspaper was on the Web much earlier
 _WEB_BEGAN_AT = datetime(1991, 8, 6, tzinfo=UTC)  # an entry may tell of an older page: archives have feeds
@@ -21,8 +21,10 @@ LATEST_AHEAD = timedelta(days=2)  # clocks and zones go wrong; embargoed dates f
 
 _MAX_CHARS = 100
 
-# Vietnamese: "tháng 11 năm 2024", and "Th 2" for Monday before it.
-_NUMBERED_MONTH = re.compile(r"\b(?:thang|thg|th)\s?(\d{1,2})\b(?:\s?(?:,|nam\b))?")
+# Vietnamese: "tháng 11 năm 2024", and "Th 2" for Monday before it. Mongolian: "11-р сарын".
+_NUMBERED_MONTH = re.compile(r"\b(?:thang|thg|th)\s?(1[0-2]|0?[1-9])\b(?:\s?(?:,|nam\b))?")
+_MONTH_WITH_NUMBER = re.compile(r"\b(1[0-2]|0?[1-9])\s?(?:-\s?р\s)?\s?сар(?:ын)?\b")
+_ENGLISH = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905  readable so
 _NUMBERED_DAY = re.compile(r"^(?:thu|th|t)\s?[2-7]\b,?(?=.*\bth)")
 _PERSIAN_YEARS = range(1300, 1500)  # of the Solar Hijri calendar; years of the lunar one lie elsewhere since 1995
 _THAI_YEARS = range(2400, 2700)  # of the Buddhist era
@@ -103,10 +105,11 @@ def read_usual(raw: str) -> datetime | None:
     return at if abs(at.utcoffset() or timedelta(0)) <= _FARTHEST else None
 
 
-def parse_date(raw: str, now: datetime) -> datetime | None:
+def parse_date(raw: str, now: datetime, language: str = "") -> datetime | None:
     """Return the time that `raw` means; `None` if it cannot be read without doubt or is not plausible.
 
-    Plausible is the time from the first page of the Web (1991) up to two days after `now`.
+    `language` is the publisher's, as a tag: "listopada" is November in Polish and October in Croatian. Plausible is the
+    time from the first page of the Web (1991) up to two days after `now`.
 
     >>> now = datetime(2024, 1, 1, tzinfo=UTC)
     >>> parse_date("ven., 11 nov. 2022 10:15:00 CET", now)
@@ -115,17 +118,17 @@ def parse_date(raw: str, now: datetime) -> datetime | None:
     True
     """
     try:
-        found = read_usual(raw) or _search(raw, now)
+        found = read_usual(raw) or _search(raw, now, language)
         at = found.astimezone(UTC) if found else None
     except (ValueError, OverflowError):  # the 31st of February, the hour 25
         return None
     return at if at and _WEB_BEGAN_AT <= at <= now + LATEST_AHEAD else None
 
 
-def _search(raw: str, now: datetime) -> datetime | None:
+def _search(raw: str, now: datetime, language: str) -> datetime | None:
     """Return the time that a date in any other form means."""
     text = fold(raw) if len(raw) <= _MAX_CHARS else ""
-    return (_read_epoch(text, now) or _read_compact(text) or _read(text)) if text else None
+    return (_read_epoch(text, now) or _read_compact(text) or _read(text, language)) if text else None
 
 
 def _read_epoch(text: str, now: datetime) -> datetime | None:
@@ -153,21 +156,22 @@ def _read_compact(text: str) -> datetime | None:
     return _in_zone(day + clock, (match["zone"] or "").strip())
 
 
-def _read(text: str) -> datetime | None:
+def _read(text: str, language: str) -> datetime | None:
     """Read a date with an optional time and zone around it."""
     text = _BRACKETS.sub(" ", text) if _has_zone_before_brackets(text) else text.translate(_NO_BRACKETS)
-    text = _NUMBERED_MONTH.sub(r"/\1/", _NUMBERED_DAY.sub("", text))
+    text = _NUMBERED_MONTH.sub(_month_named, _NUMBERED_DAY.sub("", text))
+    text = _MONTH_WITH_NUMBER.sub(_month_named, text)
     text = _DOTTED_TIME.sub(_with_colons, text)
     time = _TIME.search(text) or _HOUR_ONLY.search(text)
     if time is None:
         day, zone = _AFTER_DAY.sub("", text), _zone_after_day(text)
-        date = _read_day(day, american=False)
+        date = _read_day(day, language, american=False)
     else:
         before, zone = text[: time.start()], text[time.end() :]
         american = bool(_AMERICAN & set(_TOKEN.findall(zone)))
-        date = _read_day(before.rstrip(" t,"), american=american)
+        date = _read_day(before.rstrip(" t,"), language, american=american)
         if date is None:  # the year after the zone (asctime), or the whole date after the time
-            date, zone = _read_day_around(before, zone)
+            date, zone = _read_day_around(before, zone, language)
     return _in_zone(date + _clock(time), zone.strip(), korean="오" in text) if date else None
 
 
@@ -178,6 +182,10 @@ _DOTTED_TIME = re.compile(
     r"(?<=\dt)(\d\d)(\d\d)?(\d\d)?(?=z|[+-]|$)|(?<=\d{4}[ ,])\s?(\d{1,2})\.(\d\d)(?:\.(\d\d))?(?![\d.])"
 )
 _AMERICAN = frozenset({"est", "edt", "cst", "cdt", "mst", "mdt", "pst", "pdt", "et", "ct", "mt", "pt"})
+
+
+def _month_named(match: re.Match[str]) -> str:
+    return f" {_ENGLISH[int(match[1]) - 1]} "
 
 
 def _with_colons(match: re.Match[str]) -> str:
@@ -216,15 +224,15 @@ def _clock(time: re.Match[str] | None) -> timedelta:
     return timedelta(hours=hour, minutes=minute, seconds=min(second, 59))
 
 
-def _read_day_around(before: str, after: str) -> tuple[datetime | None, str]:
+def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
     """Read a date whose year stands behind the time, or that stands behind it as a whole; and what is left."""
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
-        return _read_day(f"{before} {year.group()}", american=False), rest
-    return (None, "") if before.strip() else (_read_day(after, american=False), "")
+        return _read_day(f"{before} {year.group()}", language, american=False), rest
+    return (None, "") if before.strip() else (_read_day(after, language, american=False), "")
 
 
-def _read_day(text: str, *, american: bool) -> datetime | None:
+def _read_day(text: str, language: str, *, american: bool) -> datetime | None:
     """Read the day alone; `american` puts the month first in 1/2/2022."""
     for pattern in (_WEEK, _ORDINAL):
         if match := pattern.fullmatch(text):
@@ -238,7 +246,7 @@ def _read_day(text: str, *, american: bool) -> datetime | None:
         return _read_slashed_day(match, american=american)
     if re.fullmatch(r"\d{4}", text):
         return datetime(int(text), 1, 1)  # noqa: DTZ001  the zone follows
-    return _read_named_day(text)
+    return _read_named_day(text, language)
 
 
 def _read_numbered_day(match: re.Match[str], *, week: bool) -> datetime:
@@ -266,7 +274,7 @@ def _read_slashed_day(match: re.Match[str], *, american: bool) -> datetime | Non
     return _date(year, first, second) if second > 12 else None
 
 
-def _read_named_day(text: str) -> datetime | None:
+def _read_named_day(text: str, language: str) -> datetime | None:
     """Read a day with the name of its month: 11 Nov 2022, November 11th, 2022, 11-Nov-22, Nov 2022."""
     words = words_of(text)
     numbers = [i for i, word in enumerate(words) if word.isdecimal()]
@@ -274,7 +282,8 @@ def _read_named_day(text: str) -> datetime | None:
         return None
     digits = [words[i] for i in numbers]
     day, year = (digits[-1], digits[0]) if len(digits[0]) == 4 else (digits[0], digits[-1])
-    months, strange = _find_months(words, persian=len(year) == 4 and int(year) in _PERSIAN_YEARS)
+    persian = len(year) == 4 and int(year) in _PERSIAN_YEARS
+    months, strange = find_months(words, language, persian=persian)
     if not months or strange > _MAX_STRANGE_WORDS:
         return None
     # "mar., 06 dec. 2022": Tuesday. The name after a number is the month, the one before it may be a weekday.
@@ -284,33 +293,6 @@ def _read_named_day(text: str) -> datetime | None:
         return _date(int(year), months[at], 1) if len(year) == 4 else None
     is_thai = "\u0e00" <= words[at][0] <= "\u0e7f"
     return _date(int(year) + 2500 if is_thai and len(year) == 2 else _full_year(year), months[at], int(day))
-
-
-def _find_months(words: list[str], *, persian: bool) -> tuple[dict[int, int], int]:
-    """Return the months by the place where they are named, and how many words are neither month nor weekday."""
-    names = date_names()
-    for known in (names.persian,) if persian else (names.months, names.rare_months):
-        months, strange = _look_up(words, known, names.days)
-        if months:
-            return months, len(strange)
-    if persian:
-        return {}, 0
-    months = {place: names.starts[words[place]] for place in strange if words[place] in names.starts}  # "сен", "octob"
-    return months, len(strange) - len(months)
-
-
-def _look_up(words: list[str], months: Mapping[str, int], days: Collection[str]) -> tuple[dict[int, int], list[int]]:
-    """Return the months by their place, and the places of words that nobody knows."""
-    found, strange, place = dict[int, int](), list[int](), 0
-    while place < len(words):
-        runs = (" ".join(words[place : place + length]) for length in range(MAX_WORDS, 0, -1))
-        run = next((run for run in runs if run in months or run in days), "")
-        if run in months:
-            found[place] = months[run]
-        elif not run and not words[place].isdecimal():
-            strange.append(place)
-        place += run.count(" ") + 1
-    return found, strange
 
 
 def _date(year: int, month: int, day: int) -> datetime:

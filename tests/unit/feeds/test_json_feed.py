@@ -105,3 +105,16 @@ JSON = st.recursive(
 def test_no_document_raises(items: list[object]) -> None:
     feed = parse({"version": "jsonfeed", "items": items})
     assert all(one.entry_id for one in feed.entries)
+
+
+def test_signs_that_no_text_may_hold_are_left_out() -> None:
+    body = r'{"items": [{"id": "a\u0000b", "title": "On\u0000e\u0007", "content_text": "x\u0000"}]}'
+    (entry,) = parse_json_feed(body, url="", now=NOW).entries
+    assert (entry.id, entry.title, entry.content) == ("ab", "One", "x")
+
+
+def test_dates_are_read_in_the_language_of_the_feed() -> None:
+    body = '{"language": "pl", "items": [{"id": "1", "date_published": "11 listopada 2022"}]}'
+    (entry,) = parse_json_feed(body, url="", now=NOW).entries
+    assert entry.published_at is not None
+    assert entry.published_at.month == 11

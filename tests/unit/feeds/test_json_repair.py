@@ -23,6 +23,10 @@ VALUES = st.recursive(
         ('Warning: foo() in {/srv/x.php}\n{"a": 1}', 31),
         ('while(1);{"a": 1}', 9),
         ("nothing { here }", None),
+        ('{}&& {"a": 1}', 5),
+        (" { } && [1]", 8),
+        ('// "made" {by} hand\n{ /* one */ // two\n "a": 1}', 20),
+        ("{} && nothing", None),
         ("", None),
     ],
 )
@@ -49,6 +53,14 @@ def test_a_document_behind_the_end_is_not_found() -> None:
         ('{"a": [1, 2}, "b": 3}', {"a": [1]}, False),
         ('{"a": [{"b": 1}]', {"a": [{"b": 1}]}, False),
         ('{"a": 1\0, "b": 2,}', {"a": 1, "b": 2}, True),
+        ('{"a": [{"b": 1} {"b": 2}] "c": 3}', {"a": [{"b": 1}, {"b": 2}], "c": 3}, True),
+        ('{,"a": [,1,,2],,"b": 3}', {"a": [1, 2], "b": 3}, True),
+        (r'{"a": "it\'s \x \"q\" \u00e4 \n",}', {"a": 'it\'s x "q" ä \n'}, True),
+        (
+            '{"a": undefined, "b": [None, True, False], "c": "None",}',
+            {"a": None, "b": [None, True, False], "c": "None"},
+            True,
+        ),
     ],
 )
 def test_repairs(text: str, value: object, complete: bool) -> None:

@@ -99,6 +99,18 @@ def test_what_is_no_list_is_refused(data: bytes, message: str) -> None:
         (A + "<outline type='link' url='https://b.example/'/>", ["https://a.example/"], []),
         (A + "<outline xmlUrl='https://b.example/'", ["https://a.example/", "https://b.example/"], []),
         ("<outline text='a folder'/>", [], []),
+        (A + "<outline type='RSS' url='https://b.example/rss'/>", ["https://a.example/", "https://b.example/rss"], []),
+        (
+            A + "<outline type='rss' text='b' htmlUrl='https://b.example/'/>",
+            ["https://a.example/"],
+            [(3, "b", "no address")],
+        ),
+        (
+            A + "<outline type='include' text='b' url='https://b.example/list.opml'/>",
+            ["https://a.example/"],
+            [(3, "b", "another list, https://b.example/list.opml; import that file too")],
+        ),
+        (A + "<outline xmlUrl=' https://b.example/a b '/>", ["https://a.example/", "https://b.example/a%20b"], []),
     ],
 )
 def test_good_lines_are_read_and_bad_ones_named(
@@ -112,6 +124,29 @@ def test_good_lines_are_read_and_bad_ones_named(
 def test_outlines_outside_the_body_are_read() -> None:
     assert [one.url for one in read_feeds(f"<opml><head/><outline text='x'>{A}</outline></opml>".encode())] == [
         "https://a.example/"
+    ]
+
+
+def test_outlines_behind_the_end_and_junk_before_the_beginning() -> None:
+    one, two, three = A, A.replace("a.", "b."), A.replace("a.", "c.")
+    body = f"Warning: old file\n<?xml version='1.0'?>\n<opml><body>{one}</body></opml>\n{two}<outline>{three}</outline>"
+    assert [one.url for one in read_feeds(body.encode())] == [f"https://{name}.example/" for name in "abc"]
+    assert len(read_list(f"<opml><body>{one}</body></opml>\n<!-- made by hand -->".encode()).feeds) == 1
+    skipped = read_list(b"old\n<opml><body>\n<outline xmlUrl='query:x'/></body></opml>").skipped
+    assert [one.line for one in skipped] == [3]
+
+
+def test_a_plain_list_with_names_and_one_of_newsboat() -> None:
+    found = read_list(
+        b"https://a.example/rss The  Harbour\n<https://b.example/rss>\nfeed:https://c.example/rss\n"
+        b'https://d.example/rss news "two words" news "~Its Name" "!" ""\nhttps://e.example/rss "tag"\n'
+    )
+    assert [(feed.url, feed.name, feed.tags) for feed in found.feeds] == [
+        ("https://a.example/rss", "The Harbour", ()),
+        ("https://b.example/rss", "", ()),
+        ("https://c.example/rss", "", ()),
+        ("https://d.example/rss", "Its Name", ("news", "two words")),
+        ("https://e.example/rss", "", ("tag",)),
     ]
 
 

@@ -198,6 +198,32 @@ def test_ladder_of_json_feeds() -> None:
     assert feed.raw_hashes[1:] == known
 
 
+@pytest.mark.parametrize(
+    "uri", ["http://www.w3.org/2005/Atom", "http://search.yahoo.com/mrss/", "http://www.w3.org/1999/xhtml"]
+)
+def test_a_default_namespace_of_the_entry_itself_takes_nothing_away(uri: str) -> None:
+    (entry,) = parse(
+        f"<rss><channel><item xmlns='{uri}' xmlns:m='http://search.yahoo.com/mrss/'><title>T</title><link>https://a.example/1</link>"
+        "<guid>g</guid><pubDate>Fri, 11 Nov 2022 09:15:00 GMT</pubDate><m:thumbnail url='https://a.example/t.jpg'/></item></channel></rss>"
+    ).entries
+    assert (entry.title, entry.link, entry.id) == ("T", "https://a.example/1", "g")
+    assert entry.published_at is not None
+    assert [file.url for file in entry.enclosures] == ["https://a.example/t.jpg"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<rss><channel><language>pl</language><item><pubDate>11 listopada 2022</pubDate></item></channel></rss>",
+        "<rss><language>hr</language><item xml:lang='pl'><pubDate>11 lis 2022</pubDate></item></rss>",
+    ],
+)
+def test_dates_are_read_in_the_language_of_the_feed(body: str) -> None:
+    (entry,) = parse(body).entries
+    assert entry.published_at is not None
+    assert entry.published_at.month == 11
+
+
 def test_an_entry_under_other_namespaces_is_another() -> None:
     one, two = (parse(f"<rss xmlns:a='{uri}'><item><a:b/></item></rss>") for uri in ("urn:1", "urn:2"))
     assert one.raw_hashes != two.raw_hashes

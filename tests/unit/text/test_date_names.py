@@ -52,3 +52,9 @@ def test_fold(text: str, folded: str) -> None:
 
 def test_words_keep_the_marks_that_their_script_needs() -> None:
     assert words_of(fold("มี.ค. 25")) != words_of(fold("ม.ค. 25"))
+
+
+def test_a_language_has_its_own_meaning_of_a_name() -> None:
+    names = date_names().by_language
+    assert (names["pl"]["listopada"], names["hr"]["listopada"]) == (11, 10)
+    assert date_names().most_words >= 5

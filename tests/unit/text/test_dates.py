@@ -322,3 +322,45 @@ def test_the_time_of_moscow(zone: str) -> None:
 
 def test_no_zone_known_is_utc() -> None:
     assert parse_date("Fri, 11 Nov 2022 10:43:00 -0000", NOW) == datetime(2022, 11, 11, 10, 43, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("raw", "language", "month"),
+    [
+        ("11 listopada 2022", "pl", 11),
+        ("11. listopada 2022.", "hr-HR", 10),
+        ("11 lip 2022", "PL", 7),
+        ("11 November 2022", "pl", 11),
+        ("11 Mae 2022", "br", 5),
+    ],
+)
+def test_a_name_of_two_months_counts_in_the_publishers_language(raw: str, language: str, month: int) -> None:
+    found = parse_date(raw, NOW, language)
+    assert found is not None
+    assert (found.day, found.month) == (11, month)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "6 בנובמבר 2022",  # "in November", written together
+        "יום שני, 6 בנוב׳ 2022",
+        "2022(e)ko azaroaren 6(a)",
+        "6ê mijdara 2022an",
+        "6ی تشرینی دووەمی 2022",
+        "2022 оны арван нэгдүгээр сарын 6",
+        "2022 оны 11-р сарын 06",
+        "2022 оны 11 сарын 6",
+        "6 tháng 11, 2022",
+        "Chủ Nhật, 06 tháng 11 năm 2022",
+        "6 Mori ghwa ikumi na imweri 2022",  # five words
+    ],
+)
+def test_names_with_particles_and_numbers(raw: str) -> None:
+    assert parse_date(raw, NOW) == datetime(2022, 11, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("raw", ["6 novembers 2022 marketing", "6 marxxx 2022", "6 decxx 2022", "6 thang 13 2022"])
+def test_an_ending_needs_a_name_before_it(raw: str) -> None:
+    assert parse_date(raw, NOW) in (None, datetime(2022, 11, 6, tzinfo=UTC))
+    assert parse_date(raw.replace("novembers", "marxxx"), NOW) is None
