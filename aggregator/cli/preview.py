@@ -52,7 +52,8 @@ def _trial(config: Config, url: str, folder: Path) -> Config:
     )
     feed = listed.model_copy(update={"enabled": True})
     extraction = config.extraction.model_copy(update={"workers": 1})
-    return config.model_copy(update={"storage": storage, "extraction": extraction, "outputs": (), "feeds": (feed,)})
+    without = {"outputs": (), "lists": ()}
+    return config.model_copy(update={"storage": storage, "extraction": extraction, "feeds": (feed,), **without})
 
 
 class _Newest:
