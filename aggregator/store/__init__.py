@@ -274,10 +274,10 @@ class SqlStore(Store):
         return self._db.write(lambda tx: record_articles(tx, outcomes, drafts, self._filters))
 
     def record_next_page(self, page: FetchedPage, next_page: NextPage) -> HostId | None:
-        return self._db.write(lambda tx: page_parts.record_next_page(tx, page, next_page))
+        return self._db.write(lambda tx: filtering.record_next_page(tx, self._filters, page, next_page))
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
-        return self._db.write(lambda tx: fetched_pages.record_extraction_failure(tx, page, failed, next_at))
+        return self._db.write(lambda tx: filtering.record_extraction_failure(tx, self._filters, page, failed, next_at))
 
     # --- publishing ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -18,16 +19,19 @@ from aggregator.filters.decide import Filters, Verdict, decide
 from aggregator.filters.facts import facts_of
 from aggregator.models.articles import Extraction
 from aggregator.models.ids import NO_PAGE, OWN_CONTENT, ArticleId, HostId, Key, PageId
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.readings import FilterChange
-from aggregator.ports.store_records import Decision
+from aggregator.ports.store_records import Decision, NextPage
 from aggregator.store.articles.skipped import ROWS, put_back, withdraw
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.properties import read_property, write_property
-from aggregator.store.db.schema import DUE, FETCHED, SKIPPED, articles, entries, feeds, pages, revisions
+from aggregator.store.db.schema import DUE, SKIPPED, articles, entries, feeds, pages, revisions
 from aggregator.store.identity.decisions import record_decisions
+from aggregator.store.identity.partition import SKIPPED as OUT
+from aggregator.store.queue import fetched_pages, page_parts
 from aggregator.store.queue.fetched_pages import entry_of
 from aggregator.store.queue.hosts import lower_pages_due
 
@@ -46,6 +50,8 @@ _columns: Final = select(
     pages.c.state,
     pages.c.article_id,
     pages.c.raw_hash,
+    pages.c.fetched_at,
+    pages.c.attempts,
     pages.c.cause,
 ).order_by(pages.c.id)
 _pages: Final = _columns.where(any_of(pages.c.id))
@@ -57,7 +63,7 @@ _entries: Final = (
     .order_by(entries.c.id)
 )
 _texts: Final = (
-    select(articles.c.id, revisions.c.title, revisions.c.body, revisions.c.content)
+    select(articles.c.id, articles.c.merged_into, revisions.c.title, revisions.c.body, revisions.c.content)
     .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
     .where(any_of(articles.c.id))
 )
@@ -65,32 +71,54 @@ _texts: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """The pages of one article, or one page without an article; the entries that announced them; the verdict."""
+    """The pages of one article, or one page without an article; the entries that announced them; the verdict.
+
+    `is_out`: the article is there and filters took it out.
+    """
 
     pages: tuple[Row[Any], ...]
     entries: tuple[Row[Any], ...]
     content: Extraction | None
+    is_out: bool
     verdict: Verdict
 
     @property
     def article(self) -> ArticleId | None:
-        """The article of the pages."""
-        return self.pages[0].article_id and ArticleId(self.pages[0].article_id)
+        """The article of the pages, where there is one."""
+        return None if self.content is None else ArticleId(self.pages[0].article_id)
 
     @property
     def is_skipped(self) -> bool:
-        """Whether it is skipped as things stand."""
-        return any(page.state == "skipped" for page in self.pages)
+        """Whether the rules skip it."""
+        return self.verdict.kind == "skipped"
+
+    @property
+    def moved(self) -> tuple[Row[Any], ...]:
+        """The pages that are skipped from now on, or that come back.
+
+        What was fetched is extracted in any case. A page that failed or was forgotten stays as it is.
+        """
+        if not self.is_skipped:
+            return tuple(page for page in self.pages if page.state == "skipped")
+        return tuple(
+            page for page in self.pages if page.state == "due" or (page.state == "done" and page.article_id is not None)
+        )
+
+    @property
+    def moves_article(self) -> bool:
+        """Whether the article goes or comes back. Before it is extracted again, that may be open."""
+        if self.is_skipped:
+            return self.content is not None and not self.is_out
+        return self.is_out and self.verdict.kind == "kept"
 
     def change(self) -> FilterChange:
         """Return the change as commands show it."""
-        first = self.entries[0] if self.entries else None
-        title = (first.title if first is not None else "") or (self.content.title if self.content is not None else "")
+        title = self.entries[0].title if self.entries else ""
         return FilterChange(
             url=self.pages[0].url,
-            title=title,
+            title=title or (self.content.title if self.content is not None else ""),
             article_id=self.article,
-            is_skipped=self.verdict.kind == "skipped",
+            is_skipped=self.is_skipped,
             rule=self.verdict.rule,
             place=self.verdict.place,
         )
@@ -102,24 +130,28 @@ def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterat
     ids = {row.article_id for row in found.values() if row.article_id is not None}
     found |= {row.id: row for row in tx.all_of(_pages_of, ids)}
     grouped: dict[object, list[Row[Any]]] = defaultdict(list)
-    for page in found.values():
+    for page in sorted(found.values(), key=lambda row: int(row.id)):
         grouped[page.article_id or page.id].append(page)
     announced: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in tx.all_of(_entries, found):
         announced[row.page_id].append(row)
-    contents = {row.id: load_extraction(row.title, row.body, row.content) for row in tx.all_of(_texts, ids)}
-    for rows in (sorted(group, key=lambda page: int(page.id)) for group in grouped.values()):
-        content = contents.get(rows[0].article_id)
-        if rows[0].article_id is not None and content is None:
+    texts = {row.id: row for row in tx.all_of(_texts, ids)}
+    for rows in grouped.values():
+        text = texts.get(rows[0].article_id)
+        if rows[0].article_id is not None and text is None:
             continue  # its text is forgotten: nothing of it can go or come back
+        content = None if text is None else load_extraction(text.title, text.body, text.content)
         told = tuple(row for page in rows for row in announced[page.id])
-        yield _Unit(tuple(rows), told, content, _verdict(filters, rows, told, content))
+        verdict = _verdict(filters, rows, told, content)
+        yield _Unit(tuple(rows), told, content, text is not None and text.merged_into == OUT, verdict)
 
 
 def _verdict(
     filters: Filters, of_pages: Sequence[Row[Any]], told: Sequence[Row[Any]], content: Extraction | None
 ) -> Verdict:
+    """Return what the rules say of pages. A text that is extracted again tells nothing until then."""
     urls = {page.id: page.url for page in of_pages}
+    is_pending = any(page.state == "fetched" for page in of_pages)
     verdicts = [
         decide(
             filters.sets_of(row.feed_url),
@@ -128,7 +160,7 @@ def _verdict(
                 feed=(row.feed_name, row.feed_url),
                 url=urls[row.page_id],
                 first_seen=row.first_seen,
-                content=content,
+                content=None if is_pending else content,
             ),
         )
         for row in told
@@ -141,21 +173,23 @@ def _verdict(
 
 # --- settling ---------------------------------------------------------------------------------------------------------
 
-_skip: Final = (
+_move: Final = (
     update(pages)
     .where(pages.c.id == bindparam("page"))
-    .values(state="skipped", token=pages.c.token + 1, lease_until=NEVER, lease_owner="")
-)
-_return: Final = (
-    update(pages)
-    .where(pages.c.id == bindparam("page"), pages.c.state == SKIPPED)
-    .values(state=bindparam("new_state"), due_at=bindparam("at"), extract_attempts=0)
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("at"),
+        token=pages.c.token + 1,
+        lease_until=NEVER,
+        lease_owner="",
+        extract_attempts=0,
+    )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What the filters made of pages: those that are skipped now, those that wait again, and what changed."""
+    """What the filters made of pages: those that they skip, those that wait all the same or again, what changed."""
 
     skipped: frozenset[PageId] = frozenset()
     waiting: Mapping[PageId, HostId] = field(default_factory=dict)
@@ -164,7 +198,10 @@ class Settled:
 
 def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
     """Apply the rules, if there are any, to pages for which something was just recorded."""
-    return settle(tx, filters, page_ids) if filters.digest else Settled()
+    if not filters.digest:
+        return Settled()
+    tx.dialect.lock_identity(tx.conn)
+    return settle(tx, filters, page_ids)
 
 
 def settle(tx: Transaction, filters: Filters, page_ids: Iterable[int], *, only_back: bool = False) -> Settled:
@@ -177,88 +214,81 @@ def settle(tx: Transaction, filters: Filters, page_ids: Iterable[int], *, only_b
     changed: list[FilterChange] = []
     decisions: list[Decision] = []
     for unit in list(_units(tx, filters, page_ids)):
-        is_skipped = unit.verdict.kind == "skipped"
-        if is_skipped and only_back and unit.content is not None and not unit.is_skipped:
+        if only_back and unit.is_skipped and unit.moves_article:
             continue
-        if is_skipped:
+        is_changed = bool(unit.moved) or unit.moves_article
+        if unit.is_skipped:
             skipped |= {PageId(page.id) for page in unit.pages}
-        if is_skipped or unit.is_skipped or unit.verdict.rule:
+        if is_changed or unit.verdict.rule:
             decisions += _decisions(unit)
-        if not _is_to_change(unit):
-            continue
-        changed.append(unit.change())
-        if is_skipped:
-            _skip_unit(tx, unit)
-        else:
-            waiting |= _return_unit(tx, unit)
+        if is_changed:
+            changed.append(unit.change())
+        waiting |= _move_pages(tx, unit)
+        for row in tx.all_of(ROWS, [unit.article] if unit.moves_article else []):
+            (withdraw if unit.is_skipped else put_back)(tx, row)
     record_decisions(tx, _SOURCE, decisions, tx.now)
     return Settled(frozenset(skipped), waiting, tuple(changed))
 
 
-def _is_to_change(unit: _Unit) -> bool:
-    if unit.verdict.kind != "skipped":
-        return unit.is_skipped
-    return any(map(_can_be_skipped, unit.pages))
-
-
-def _can_be_skipped(page: Row[Any]) -> bool:
-    """Return whether a page waits or gave an article; one that failed or was forgotten stays as it is."""
-    return page.state in ("due", "fetched") or (page.state == "done" and page.article_id is not None)
-
-
 def _decisions(unit: _Unit) -> Iterator[Decision]:
-    verdict = unit.verdict
     for page in unit.pages:
         yield Decision(
             url=page.url,
             key=Key(page.key),
-            verdict="skipped" if verdict.kind == "skipped" else "kept",
-            rule=verdict.rule or _NO_RULE,
-            detail=verdict.place,
+            verdict="skipped" if unit.is_skipped else "kept",
+            rule=unit.verdict.rule or _NO_RULE,
+            detail=unit.verdict.place,
             article_id=unit.article,
         )
 
 
-def _skip_unit(tx: Transaction, unit: _Unit) -> None:
-    tx.run_all(_skip, [{"page": page.id} for page in unit.pages if _can_be_skipped(page)])
-    for row in tx.all_of(ROWS, [unit.article] if unit.article is not None else []):
-        withdraw(tx, row)
-
-
-def _return_unit(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
-    """Take pages and article back; return the pages that wait for a request or for extraction, with their hosts."""
-    waiting: dict[PageId, HostId] = {}
+def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
+    """Skip or take back the pages; return those that wait for a request or for extraction, with their hosts."""
+    states = {page.id: "skipped" if unit.is_skipped else _state_of(page, unit) for page in unit.moved}
+    tx.run_all(_move, [{"page": page, "new_state": state, "at": tx.now} for page, state in states.items()])
     for page in unit.pages:
-        if page.state != "skipped":
-            continue
-        state = _state_of(page, unit)
-        tx.run(_return, {"page": page.id, "new_state": state, "at": tx.now})
-        if state != "done":
-            waiting[PageId(page.id)] = HostId(page.host_id)
-        if state == "due":
+        if states.get(page.id) == "due":
             lower_pages_due(tx, HostId(page.host_id), tx.now)
-    for row in tx.all_of(ROWS, [unit.article] if unit.article is not None else []):
-        put_back(tx, row)
-    return waiting
+    waiting = {page for page, state in states.items() if state in ("due", "fetched")}
+    waiting |= {page.id for page in unit.pages if unit.is_skipped and page.state == "fetched"}
+    return {PageId(page.id): HostId(page.host_id) for page in unit.pages if page.id in waiting}
 
 
 def _state_of(page: Row[Any], unit: _Unit) -> str:
-    """Return the state of a page that comes back. What is here is extracted again; only the rest is fetched."""
-    has_page = not page.key.startswith(OWN_CONTENT) and any(
+    """Return the state of a page that comes back. What is here is extracted; only what never was is fetched.
+
+    What a feed says about an address never replaces the address itself: that is fetched, too.
+    """
+    is_announced = not page.key.startswith(OWN_CONTENT) and any(
         row.full_text for row in unit.entries if row.page_id == page.id
     )
-    if unit.content is not None and (has_page or page.raw_hash is not None):
+    if page.raw_hash is None and page.fetched_at is None and is_announced and not page.attempts:
+        return "due"
+    if unit.content is not None:
         return "done"
-    if page.raw_hash is None:
-        return "due" if has_page else "fetched"
-    return "fetched" if page.cause is None else "due"
+    return "fetched" if page.cause is None and (page.raw_hash is not None or not is_announced) else "due"
+
+
+def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:
+    """Make the page due with its next part, unless the rules skip it; return its host, None where nothing is due."""
+    host_id = page_parts.record_next_page(tx, page, next_page)
+    return None if page.id in filter_recorded(tx, filters, [page.id]).skipped else host_id
+
+
+def record_extraction_failure(
+    tx: Transaction, filters: Filters, page: FetchedPage, failed: PageFailed, next_at: datetime | None
+) -> bool:
+    """Extraction gave nothing: fetch again at `next_at`, or never; never what the rules skip."""
+    is_held = fetched_pages.record_extraction_failure(tx, page, failed, next_at)
+    filter_recorded(tx, filters, [page.id])
+    return is_held
 
 
 # --- all that is stored -----------------------------------------------------------------------------------------------
 
 _after: Final = select(pages.c.id).where(pages.c.id > bindparam("last")).order_by(pages.c.id).limit(bindparam("limit"))
 _waiting_after: Final = _after.where(
-    or_(pages.c.state == SKIPPED, and_(pages.c.state.in_([DUE, FETCHED]), pages.c.article_id.is_(None)))
+    or_(pages.c.state == SKIPPED, and_(pages.c.state == DUE, pages.c.article_id.is_(None)))
 )
 
 
@@ -296,7 +326,7 @@ _Batch = tuple[tuple[FilterChange, ...], PageId | None]  # what changes; the las
 
 def _preview(filters: Filters, last: PageId, tx: Transaction) -> _Batch:
     ids = [row.id for row in tx.all(_after, {"last": last, "limit": _AT_ONCE})]
-    units = (unit for unit in _units(tx, filters, ids) if _is_to_change(unit))
+    units = (unit for unit in _units(tx, filters, ids) if unit.moved or unit.moves_article)
     changed = tuple(unit.change() for unit in units if unit.pages[0].id > last)  # a page of it may have come before
     return changed, PageId(ids[-1]) if ids else None
 

@@ -28,7 +28,7 @@ from aggregator.store.articles.search import forget_text
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import FETCHED, articles, changes, entries, evidence, pages, revisions
+from aggregator.store.db.schema import FETCHED, SKIPPED, articles, changes, entries, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.decisions import Said, record_all_decisions
 from aggregator.store.identity.partition import WITHDRAWN, drop_aliases, repartition
@@ -160,7 +160,7 @@ _failed: Final = (
     update(pages)
     .where(pages.c.id == bindparam("page"))
     .values(
-        state=bindparam("new_state"),
+        state=case((pages.c.state == SKIPPED, pages.c.state), else_=bindparam("new_state")),
         due_at=bindparam("at"),
         article_id=bindparam("article"),
         cause=Cause.WALL,

@@ -206,7 +206,8 @@ def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | N
         return PageWork("fetch", page.id, page.host_id, poll.at)
     if one.known is None or not one.is_changed:
         return None
-    if one.sighting.from_feed and page.raw_hash is None and page.state in ("done", "failed"):
+    had_text = page.state in ("done", "failed") or (page.state == "skipped" and page.article_id is not None)
+    if one.sighting.from_feed and page.raw_hash is None and had_text:
         return PageWork("extract", page.id, page.host_id, poll.at)
     updated_at = one.sighting.entry.updated_at
     is_updated = updated_at is not None and one.known.updated_at not in (None, updated_at)

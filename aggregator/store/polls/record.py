@@ -22,7 +22,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
-from aggregator.store.db.schema import DONE, DUE, FAILED, FETCHED, entries, pages
+from aggregator.store.db.schema import DONE, DUE, FAILED, FETCHED, SKIPPED, entries, pages
 from aggregator.store.identity.decisions import record_all_decisions
 from aggregator.store.identity.doubts import doubted_keys
 from aggregator.store.identity.lessons import HELD, LONGEST_WAIT, TAKEN
@@ -152,7 +152,9 @@ def _recorded(
     return PollRecorded(
         entries_new=sum(one.known is None for one in poll.matched.entries),
         entries_changed=sum(one.is_changed for one in poll.matched.entries),
-        new_pages=tuple((page, host) for page, host in waiting if page not in settled.skipped),
+        new_pages=tuple(
+            (page, host) for page, host in waiting if page not in settled.skipped or page in settled.waiting
+        ),
         host_id=ids[poll.record.host],
         known=poll.known + len(taken),
         articles=tuple(articles[page] for page, _ in new_pages if page in articles),
@@ -214,7 +216,7 @@ _revisit: Final = (
 )
 _extract_again: Final = (
     update(pages)
-    .where(pages.c.id == bindparam("page"), or_(pages.c.state == DONE, pages.c.state == FAILED))
+    .where(pages.c.id == bindparam("page"), pages.c.state.in_((DONE, FAILED, SKIPPED)))
     .values(state=FETCHED, extract_attempts=0, cause=None, detail="")
 )
 
