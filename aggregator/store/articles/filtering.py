@@ -99,10 +99,24 @@ class _Unit:
         What was fetched is extracted in any case. A page that failed or was forgotten stays as it is.
         """
         if not self.is_skipped:
-            return tuple(page for page in self.pages if page.state == "skipped")
+            return tuple(
+                page
+                for page in self.pages
+                if page.state == "skipped" or (page.state == "fetched" and self.was_never_asked(page))
+            )
         return tuple(
             page for page in self.pages if page.state == "due" or (page.state == "done" and page.article_id is not None)
         )
+
+    def is_announced(self, page: Row[Any]) -> bool:
+        """Return whether a feed says that the text stands at the page's address."""
+        is_page = not page.key.startswith(OWN_CONTENT)
+        return is_page and any(row.full_text for row in self.entries if row.page_id == page.id)
+
+    def was_never_asked(self, page: Row[Any]) -> bool:
+        """Return whether the text stands at an address that was never asked for."""
+        is_untried = page.raw_hash is None and page.fetched_at is None and not page.attempts
+        return is_untried and self.is_announced(page)
 
     @property
     def moves_article(self) -> bool:
@@ -259,14 +273,11 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 
     What a feed says about an address never replaces the address itself: that is fetched, too.
     """
-    is_announced = not page.key.startswith(OWN_CONTENT) and any(
-        row.full_text for row in unit.entries if row.page_id == page.id
-    )
-    if page.raw_hash is None and page.fetched_at is None and is_announced and not page.attempts:
+    if unit.was_never_asked(page):
         return "due"
     if unit.content is not None:
         return "done"
-    return "fetched" if page.cause is None and (page.raw_hash is not None or not is_announced) else "due"
+    return "fetched" if page.cause is None and (page.raw_hash is not None or not unit.is_announced(page)) else "due"
 
 
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from aggregator.filters.decide import NO_FILTERS, Filters, RuleSet
@@ -180,7 +180,8 @@ def live(reused: ReusedStore, steps: Sequence[tuple[object, ...]], rules: Filter
     return store
 
 
-@at_most(60)
+# An example takes half a second, so a failure is not shrunk.
+@at_most(40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(steps=STEPS, rules=FILTERS)
 def test_the_corpus_is_as_if_the_rules_had_been_there_from_the_start(
     reused: ReusedStore, steps: list[tuple[object, ...]], rules: Filters
