@@ -20,6 +20,7 @@ from aggregator.models.ids import FeedId
 from aggregator.monitoring.metrics import CONTENT_TYPE
 from aggregator.ports.store import Store
 from aggregator.web.access import Guard
+from aggregator.web.api.describe import describe
 from aggregator.web.api.problems import problem
 from aggregator.web.api.routes import api_router
 from aggregator.web.etags import ETags
@@ -66,8 +67,9 @@ def create_app(
         redirect_slashes=False,
     )
     app.include_router(api_router(site))
-    app.include_router(pages_router(site, app.openapi), include_in_schema=False)
+    app.include_router(pages_router(site, lambda: app.openapi()), include_in_schema=False)
     app.include_router(stream_router(site), include_in_schema=False)
+    describe(app, needs_token=token is not None)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     _add_probes(app, site)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -11,15 +11,21 @@ from fastapi import HTTPException, Query
 from aggregator.ports.readings import ArticleSearch, FoundPage
 from aggregator.web.state import Site
 
+_FEED: Final = "name or address of a feed that announced it"
+_DAY: Final = "YYYY-MM-DD: first seen on this day (UTC)"
+_LANGUAGE: Final = "language tag; `de` finds `de-AT`, too"
 _WORDS: Final = 'words that all occur; "words in quotes" side by side; begin* for words that begin so'
 
 
 def read_search(
-    q: Annotated[str, Query(max_length=500, description=_WORDS)] = "",
-    feed: Annotated[str, Query(max_length=2000, description="name or address of a feed that announced it")] = "",
-    tag: Annotated[str, Query(max_length=200, description="tag of such a feed")] = "",
-    day: Annotated[str, Query(max_length=10, description="YYYY-MM-DD: first seen on this day (UTC)")] = "",
-    language: Annotated[str, Query(max_length=35, description="language tag; `de` finds `de-AT`, too")] = "",
+    q: Annotated[str, Query(max_length=500, description=_WORDS, examples=["storm"])] = "",
+    feed: Annotated[
+        str,
+        Query(max_length=2000, description=_FEED, examples=["Example News"]),
+    ] = "",
+    tag: Annotated[str, Query(max_length=200, description="tag of such a feed", examples=["news"])] = "",
+    day: Annotated[str, Query(max_length=10, description=_DAY, examples=["2026-11-19"])] = "",
+    language: Annotated[str, Query(max_length=35, description=_LANGUAGE, examples=["de"])] = "",
     quality: Annotated[Literal["", "good", "doubtful"], Query(description="without or with reasons to doubt")] = "",
     once: Annotated[bool, Query(description="each story once: no near duplicates of earlier articles")] = False,
     after: Annotated[str, Query(max_length=100, description="`next` of the answer before")] = "",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from html import escape
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -20,11 +20,10 @@ from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch, Change, Found, Position
 from aggregator.sinks.records import TextChoice, article_record, change_record
 from aggregator.web.api import schemas
+from aggregator.web.api.paging import Limit, Record, Start, part_of
 from aggregator.web.api.problems import statuses
 from aggregator.web.article_search import find, read_search
 from aggregator.web.state import Site
-
-Record = dict[str, Any]  # checked by the response model
 
 _LARGEST: Final = 2**63 - 1  # a cursor beyond it is no number of the store
 _LARGEST_ANSWER: Final = 800_000  # characters of an answer's changes; one change may be longer
@@ -151,17 +150,21 @@ def _add_one(router: APIRouter, site: Site) -> None:
         tags=["articles"],
         responses=statuses(304, 404),
     )
-    def revisions(article_id: str) -> list[Record]:
-        """Return all texts of an article, oldest first."""
-        return [
+    def revisions(
+        article_id: str, request: Request, response: Response, start: Start = 0, limit: Limit = 1000
+    ) -> list[Record]:
+        """Return the texts of an article, oldest first; a Link header leads to the next ones."""
+        found = site.store.revisions(_found(site, article_id).id)[start : start + limit + 1]
+        records = (
             {
                 "number": one.number,
                 "recorded_at": one.recorded_at,
                 "title": one.content.title,
                 "body": one.content.body,
             }
-            for one in site.store.revisions(_found(site, article_id).id)
-        ]
+            for one in found
+        )
+        return part_of(request, response, records, start, limit)
 
     @router.get(
         "/articles/{article_id}/raw",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import islice
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aggregator.models.feeds import Feed
@@ -20,12 +18,9 @@ from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
 from aggregator.web.api import schemas
 from aggregator.web.api.articles import add_articles
+from aggregator.web.api.paging import Limit, Record, Start, part_of
 from aggregator.web.api.problems import refuse_unknown, statuses
 from aggregator.web.state import LARGEST_ID, Site
-
-_LARGEST_ANSWER: Final = 800_000  # characters of the records of a list; one record may be longer
-
-Record = dict[str, Any]  # checked by the response model
 
 
 def api_router(site: Site) -> APIRouter:
@@ -35,29 +30,6 @@ def api_router(site: Site) -> APIRouter:
     _add_feeds(router, site)
     _add_health(router, site)
     return router
-
-
-# --- pages of a list --------------------------------------------------------------------------------------------------
-
-Start = Annotated[int, Query(ge=0, le=10**9, description="leave out so many")]
-Limit = Annotated[int, Query(ge=1, le=1000, description="at most; fewer where records are long")]
-
-
-def part_of(request: Request, response: Response, records: Iterable[Record], start: int, limit: int) -> list[Record]:
-    """Return `limit` of the records that begin at `start`, fewer where they are long.
-
-    `records` has one more than that where there are more. A Link header then leads to the next part (RFC 8288).
-    """
-    given: list[Record] = []
-    size = 0
-    for record in records:
-        size += len(json.dumps(record, default=str))
-        if given and (len(given) == limit or size > _LARGEST_ANSWER):
-            following = request.url.include_query_params(start=start + len(given), limit=limit)
-            response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-            break
-        given.append(record)
-    return given
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------

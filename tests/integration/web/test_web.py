@@ -980,6 +980,26 @@ def test_the_stream_is_not_sent_twice(site: Site, store: SqlStore, clock: Standi
     assert site.get("/feed.atom", headers={"If-None-Match": etag}).headers["etag"] != etag
 
 
+def test_the_description_says_who_may_ask_and_has_examples(open_site: Open) -> None:
+    described = open_site().get("/api/openapi.json").json()
+    assert set(described["components"]["securitySchemes"]) == {"token", "password"}
+    assert described["security"] == [{}]
+    assert described["components"]["schemas"]["Feed"]["examples"][0]["name"] == "Example News"
+    headers = {"Authorization": "Bearer s3cret"}
+    guarded = open_site("s3cret").get("/api/openapi.json", headers=headers).json()
+    assert guarded["security"] == [{"token": []}, {"password": []}]
+
+
+def test_revisions_come_in_parts(site: Site, store: SqlStore, clock: StandingClock) -> None:
+    (article,) = fill(store, 1)
+    revise(store, clock, "Another text.")
+    answer = site.get(f"/api/v1/articles/{article.id}/revisions?limit=1")
+    assert [one["number"] for one in answer.json()] == [1]
+    following = answer.links["next"]["url"]
+    assert [one["body"] for one in site.get(following).json()] == ["Another text."]
+    assert "next" not in site.get(following).links
+
+
 # --- an article as evidence -------------------------------------------------------------------------------------------
 
 
