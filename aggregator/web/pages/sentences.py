@@ -15,6 +15,7 @@ _EVIDENCE: Final[Mapping[str, str]] = {
     EvidenceKind.CANONICAL: "a page of {witness} names the second as its own address, in rel=canonical and og:url",
     EvidenceKind.DECLARED: "a page of {witness} names the second as another form of itself (AMP or short link)",
     EvidenceKind.BARE_CANONICAL: "a page of {witness} names the second in rel=canonical, and both have the same text",
+    EvidenceKind.LESSON: "the two differ in a part of the address that {witness} has been seen not to mean anything by",
     EvidenceKind.SAME_TEXT: "both addresses of {witness} served the same text under the same title",
     EvidenceKind.SAME_ENTRY: "an entry of {witness} led to the first and leads to the second now; the texts are equal",
 }
