@@ -133,9 +133,8 @@ def main() -> int:
             p95 = times[min(int(len(times) * 0.95), len(times) - 1)]
             bad = p95 > (wanted.search_goal if "q=" in path else wanted.goal) or size > LARGEST
             missed = missed or bad
-            print(
-                f"{times[len(times) // 2]:10.1f} {p95:8.1f} {taken:7.1f} {size / 1000:5.0f}  {path}{'   MISSED' if bad else ''}"
-            )
+            figures = f"{times[len(times) // 2]:10.1f} {p95:8.1f} {taken:7.1f} {size / 1000:5.0f}"
+            print(f"{figures}  {path}{'   MISSED' if bad else ''}")
         print(f"memory of the page's process at most: {memory(pid):.0f} MiB")
     return int(missed)
 
