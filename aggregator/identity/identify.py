@@ -15,7 +15,7 @@ from aggregator.models.ids import ArticleId, Identity, Key
 
 __all__ = ["article_id", "decode_base62", "identify", "key_hash", "key_version"]
 
-_STEPS_VERSION = 1  # raised when `keys` or `unwrap` give another key for any address
+_STEPS_VERSION = 2  # raised when `keys` or `unwrap` give another key for any address
 
 
 def identify(url: str, publishers: Publishers) -> Identity:

@@ -165,6 +165,10 @@ def fold_path(path: str, *, amp: bool = True) -> str:
             path = _strip_amp(path)
         if path.startswith("/m/"):
             path = _MOBILE_PATH.sub("", path)
+        if path.startswith("/index.php/"):  # WordPress, Joomla and MediaWiki, where the server rewrites nothing
+            path = path[10:]
+        if path.endswith("/print"):
+            path = _strip_print(path)
         if path.endswith(_PAGE_ENDINGS):
             path = path[: path.rindex("/")].rstrip("/") if _INDEX_FILE.search(path) else _PAGE_ENDING.sub("", path)
         if path == before:
@@ -312,6 +316,21 @@ def _strip_amp(path: str) -> str:
     """Remove what only says "as AMP"; a path of nothing else is a page of its own (https://example.org/amp)."""
     stripped = _AMP_AFFIX.sub("", _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path).rstrip("/")))
     return stripped or path
+
+
+_ARTICLE_SEGMENT = re.compile(r"[0-9]{5}|(?:[^\W_]+[-_]){3}[^\W_]")
+
+
+def _strip_print(path: str) -> str:
+    """Remove what asks for the view for printing of an article: WP-Print, Discourse, the Printable module of Drupal.
+
+    >>> _strip_print("/node/12/printable/print"), _strip_print("/services/print")
+    ('/node/12', '/services/print')
+    """
+    head = path[: -len("/print")]
+    if head.endswith("/printable"):
+        return head[: -len("/printable")]
+    return head if _ARTICLE_SEGMENT.search(head.rpartition("/")[2]) else path
 
 
 # --- query ------------------------------------------------------------------------------------------------------------

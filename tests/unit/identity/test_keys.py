@@ -95,6 +95,15 @@ SAME = [
     ("https://de.m.wikipedia.org/wiki/X", "https://de.wikipedia.org/wiki/X"),
     ("https://example.org/m/news/a-1", "https://example.org/news/a-1"),
     ("https://blog.blogspot.de/2020/01/a.html?m=1", "http://blog.blogspot.com/2020/01/a.html"),
+    # layouts of common software
+    ("https://example.org/index.php/2020/01/a-post", "https://example.org/2020/01/a-post"),
+    ("https://example.org/2020/storm-kills-two-people/print/", "https://example.org/2020/storm-kills-two-people"),
+    ("https://example.org/t/a-topic/12345/print", "https://example.org/t/a-topic/12345"),
+    ("https://example.org/node/12/printable/print", "https://example.org/node/12"),
+    ("https://example.org/a?tx_news=5&cHash=0af&no_cache=1", "https://example.org/a?tx_news=5"),
+    ("https://example.org/12-a?tmpl=component&print=1", "https://example.org/12-a"),
+    ("https://example.org/wiki/A?mobileaction=toggle_view_mobile", "https://example.org/wiki/A"),
+    ("https://example.org/2020/01/a.html?spref=tw", "https://example.org/2020/01/a.html"),
     # AMP
     ("https://example.org/a/amp", "https://example.org/a"),
     ("https://example.org/a/amp/", "https://example.org/a"),
@@ -142,6 +151,8 @@ SAME = [
 ]  # fmt: skip
 
 DIFFERENT = [
+    ("https://example.org/services/print", "https://example.org/services"),
+    ("https://example.org/index.php/a", "https://example.org/b"),
     ("https://example.org/A", "https://example.org/a"),
     ("https://example.org/a?b=1", "https://example.org/a?b=2"),
     ("https://example.org/a?b=1", "https://example.org/a"),
