@@ -283,19 +283,12 @@ def try_feed(ctx: click.Context, url: str, page: bool, as_json: bool) -> None:
     Stores nothing. With --page its newest entry is collected as `run-once` would, by what the configuration says of
     the feed. Exit status 1: it cannot be fetched, is no feed, or the entry gives no article.
     """
-    from aggregator.models.fetching import Fetched
-
     _check_address(url)
     config = load_or_default(ctx)
-    result = fetch(config, url)
-    record = _tested(url, result) if isinstance(result, Fetched) else {"url": url, "ok": False}
-    if not isinstance(result, Fetched):
-        record["error"] = failure_of(result)
-    entry: dict[str, object] = {}
-    if page and isinstance(result, Fetched) and record["ok"]:
-        from aggregator.cli.preview import preview
-
-        entry = record["page"] = preview(config, url, result)
+    is_plain = all(listed.kind == "feed" for listed in config.feeds if listed.url == url)
+    record, entry = _test_plain(config, url, page) if is_plain else _test_source(config, url, page)
+    if entry:
+        record["page"] = entry
     if as_json:
         print_json(record)
     else:
@@ -333,17 +326,44 @@ def _print_tested(record: dict[str, object], entry: dict[str, object]) -> None:
         print(printable(f"\n{entry['text']}"))
 
 
-def _tested(url: str, result: Fetched) -> dict[str, object]:
-    parsed = _parse(result)
+def _test_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
+    """Ask a feed once; return what it says, and what would be stored of its newest entry if `page` wants that."""
+    from aggregator.models.fetching import Fetched
+
+    result = fetch(config, url)
+    if not isinstance(result, Fetched):
+        return {"url": url, "ok": False, "error": failure_of(result)}, {}
+    parsed, has = _parse(result), result.validators
+    record = _tested(url, parsed) | {
+        "final_url": result.final_url,
+        "validators": has.etag is not None or has.last_modified is not None,
+        "error": parsed.error or ("an HTML page" if parsed.kind == "html" else None),
+    }
+    if not (page and record["ok"]):
+        return record, {}
+    from aggregator.cli.preview import try_feed
+
+    return record, try_feed(config, url, result).page
+
+
+def _test_source(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
+    """The same of a source that the configuration says is no plain feed: a sitemap, a page with links, a program."""
+    from aggregator.cli.preview import try_feed
+
+    trial = try_feed(config, url, with_page=page)
+    if trial.parsed is None or trial.parsed.kind != "feed":
+        error = trial.failed or "gives no entries"
+        return {"url": url, "ok": False, "error": error}, {}
+    return _tested(url, trial.parsed) | {"error": trial.parsed.error or None}, trial.page if page else {}
+
+
+def _tested(url: str, parsed: ParsedFeed) -> dict[str, object]:
     return {
         "url": url,
         "ok": parsed.kind == "feed",
         "format": parsed.format,
         "title": parsed.title,
         "entries": len(parsed.entries),
-        "final_url": result.final_url,
-        "validators": result.validators.etag is not None or result.validators.last_modified is not None,
-        "error": parsed.error or ("an HTML page" if parsed.kind == "html" else None),
     }
 
 

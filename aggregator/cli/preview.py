@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from aggregator.config.settings import Config, FeedSettings, StorageSettings
 from aggregator.extraction.markup import read_markup
 from aggregator.extraction.page_rules import acting_rules
 from aggregator.models.articles import Article, ExtractInput
-from aggregator.models.feeds import Entry, Feed
+from aggregator.models.feeds import Entry, Feed, ParsedFeed
 from aggregator.models.fetching import Fetched, FetchRequest, FetchResult
 from aggregator.models.ids import PageId
 from aggregator.sinks.records import article_record
@@ -29,19 +29,33 @@ if TYPE_CHECKING:
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def preview(config: Config, url: str, answer: Fetched) -> dict[str, object]:
-    """Return the record of the article that the newest entry of an answer gives, with the `rules` that acted.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What came of a trial: the feed as it was read (None: there was no answer), and the record of its newest entry."""
 
-    `error` says why there is none. Keys, rules and tags are those of the feed's table in the configuration, if any.
+    parsed: ParsedFeed | None
+    failed: str
+    page: dict[str, object]
+
+
+def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_page: bool = True) -> Trial:
+    """Poll one feed, by its table in the configuration if it has one, and collect its newest entry (`with_page`).
+
+    `answer` is what the feed's address gave, if it was asked already. The page's record is that of the article, with
+    the `rules` that acted; `error` says why there is none.
     """
     with TemporaryDirectory(prefix="aggregator-") as folder, open_app(_trial(config, url, Path(folder))) as app:
         context = app.visits.context
-        newest = _Newest(context.read)
-        app.visits.context = replace(context, read=newest, fetcher=_Answered(context.fetcher, url, answer))
+        newest = _Newest(context.read, with_page)
+        fetcher = context.fetcher if answer is None else _Answered(context.fetcher, url, answer)
+        app.visits.context = replace(context, read=newest, fetcher=fetcher)
         app.run_once(force=True)
-        if newest.sighting is None:
-            return {"rules": [], "error": "the feed has no entries"}
-        return _outcome(app, url, newest.sighting)
+        page: dict[str, object] = {"rules": [], "error": "the feed has no entries"}
+        if newest.sighting is not None and with_page:
+            page = _outcome(app, url, newest.sighting)
+        state = app.store.feeds()[0].state
+        failed = "" if state.cause is None else f"{state.cause}: {state.detail}"
+        return Trial(parsed=newest.parsed, failed=failed, page=page)
 
 
 def _trial(config: Config, url: str, folder: Path) -> Config:
@@ -57,16 +71,21 @@ def _trial(config: Config, url: str, folder: Path) -> Config:
 
 
 class _Newest:
-    """A reader of feeds that keeps the newest entry alone; of several the first."""
+    """A reader of feeds that keeps the newest entry of the first answer with entries; of several the first."""
 
-    def __init__(self, read: FeedReader) -> None:
+    def __init__(self, read: FeedReader, with_page: bool) -> None:
+        self.parsed: ParsedFeed | None = None
         self.sighting: Sighting | None = None
-        self._read = read
+        self._read, self._with_page = read, with_page
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
         reading = self._read(feed, fetched, known, now)
-        self.sighting = max(reading.sightings, key=lambda one: _time_of(one.entry), default=None)
-        return replace(reading, sightings=() if self.sighting is None else (self.sighting,))
+        if self.sighting is not None or not reading.sightings:
+            self.parsed = self.parsed or reading.parsed
+            return replace(reading, sightings=())
+        self.parsed = reading.parsed
+        self.sighting = max(reading.sightings, key=lambda one: _time_of(one.entry))
+        return replace(reading, sightings=(self.sighting,) if self._with_page else ())
 
 
 def _time_of(entry: Entry) -> datetime:

@@ -6,6 +6,7 @@ It knows the format alone; ids that stand in for missing ones are given by `pars
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from datetime import datetime
 
@@ -18,6 +19,10 @@ from aggregator.text.dates import parse_date
 from aggregator.urls import absolute
 
 Json = dict[str, object]
+_ITEMS = re.compile(r"\"items\"\s{0,100}:\s{0,100}\[")
+_ITEM = re.compile(r"\{(?=\s{0,100}\"[a-z_]{1,30}\"\s{0,100}:)")
+_ITEM_KEYS = frozenset({"title", "content_html", "content_text", "summary", "date_published"})
+_MAX_BROKEN = 100  # items of one feed
 _NO_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 
 
@@ -26,7 +31,11 @@ def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str
     try:
         document, complete = read_json(text)
     except (ValueError, RecursionError) as error:
-        return ParsedFeed(kind=None, format=None, error=f"broken JSON: {type(error).__name__}")
+        document, complete = f"broken JSON: {type(error).__name__}", False
+    if not complete:
+        document = max(document, _whole_items(text), key=_size)  # of equal ones the first
+    if isinstance(document, str) and not complete:
+        return ParsedFeed(kind=None, format=None, error=document)
     if not isinstance(document, dict) or not (
         isinstance(document.get("items"), list) or "jsonfeed" in _text(document.get("version"))
     ):
@@ -57,6 +66,31 @@ def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str
         raw_hashes=hashes,
         entry_id_rule=rule.rule,
     )
+
+
+def _size(document: object) -> int:
+    return len(_objects(document.get("items"))) if isinstance(document, dict) else 0
+
+
+def _whole_items(text: str) -> Json | None:
+    """Return a feed that is broken in its middle with the items that are whole; None: it names no items."""
+    start = _ITEMS.search(text)
+    if start is None:
+        return None
+    try:
+        head = read_json(f"{text[: start.end()]}]}}")[0]
+    except (ValueError, RecursionError):
+        head = {}
+    decoder, items, broken, at = json.JSONDecoder(strict=False), list[object](), 0, start.end()
+    while broken < _MAX_BROKEN and (begin := _ITEM.search(text, at)):
+        try:
+            item, at = decoder.raw_decode(text, begin.start())
+        except (ValueError, RecursionError):
+            broken, at = broken + 1, begin.end()
+            continue
+        if _ITEM_KEYS & set(item) and "mime_type" not in item:  # no author, no attachment of a broken one
+            items.append(item)
+    return {**(head if isinstance(head, dict) else {}), "items": items}
 
 
 def _mark(item: Json, base: str) -> Mark:

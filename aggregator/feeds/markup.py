@@ -97,8 +97,10 @@ def lines_to_html(text: str, *, wrapped: bool = False) -> str:
 
     >>> lines_to_html("Dear all!\n\nThe ferry\nis back.")
     '<p>Dear all!</p><p>The ferry<br>is back.</p>'
+    >>> lines_to_html("Dear all!\u2029The ferry\u2028is back.")
+    '<p>Dear all!</p><p>The ferry<br>is back.</p>'
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n\n").strip()
     if "\n" not in text:
         return text
     paragraphs = (part.strip("\n") for part in _PARAGRAPH_END.split(text))

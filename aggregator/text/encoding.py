@@ -163,8 +163,8 @@ def detect(body: bytes) -> str:
     sample = _foreign_text(body)
     foreign = len(sample.translate(None, _ASCII))
     is_sparse = foreign * 4 < len(sample)
-    if is_sparse and foreign < 4:
-        return "cp1252"  # a word or two with an accent: any detector guesses
+    if foreign < 2 or (is_sparse and foreign < 4):
+        return "cp1252"  # a word or two with an accent, "It's" alone in a title: any detector guesses
     guess = codec_of(detect_encoding(sample) or "")
     if guess in _SINGLE_BYTE:
         return guess

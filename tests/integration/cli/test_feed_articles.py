@@ -163,3 +163,29 @@ def test_a_filter_that_skips_it_is_named(world: World, site: Site) -> None:
     assert page["error"].startswith("skipped: ")
     assert "no boats" in page["error"]
     assert site.pages == []
+
+
+def test_a_page_with_links_is_tried_by_its_table(world: World, site: Site) -> None:
+    links = "".join(f'<article><h2><a href="/a/{n}">Story {n} of the harbour</a></h2></article>' for n in (1, 2, 3))
+    site.paths["/news"] = answering(f"<html><body><main>{links}</main></body></html>".encode(), HTML)
+    world.follow(site.url("/news"), kind="html", select={"entry": "article", "link": "h2 a"}, title_strip="About")
+    said = call("feeds", "test", site.url("/news"), "--json", "--config", world.write()).record
+    assert (said["ok"], said["entries"]) == (True, 3)
+    assert "page" not in said
+    assert site.pages == []
+    page = call("feeds", "test", site.url("/news"), "--page", "--json", "--config", world.write()).record["page"]
+    assert page["title"] == "a/1"
+    assert site.pages == ["/a/1"]
+    world.feeds[0]["select"] = {"entry": "section", "link": "h2 a"}
+    said = call("feeds", "test", site.url("/news"), "--config", world.write())
+    assert said.status == 1
+
+
+def test_a_program_is_tried_by_its_table(world: World, site: Site) -> None:
+    world.follow(site.url("/x"), kind="command", command=["/bin/echo", rss(item("/a/2")).decode()], full_text=False)
+    said = call("feeds", "test", site.url("/x"), "--page", "--json", "--config", world.write()).record
+    assert (said["ok"], said["entries"], said["page"]["source"]) == (True, 1, "feed")
+    world.feeds[0]["command"] = ["/bin/false"]
+    said = call("feeds", "test", site.url("/x"), "--json", "--config", world.write()).record
+    assert not said["ok"]
+    assert said["error"]

@@ -118,3 +118,31 @@ def test_dates_are_read_in_the_language_of_the_feed() -> None:
     (entry,) = parse_json_feed(body, url="", now=NOW).entries
     assert entry.published_at is not None
     assert entry.published_at.month == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "ids"),
+    [
+        (
+            '{"title": "T", "items": [{"id": "1", "title": "One"}, {"id": "2", "title": "O "n" e", "authors": '
+            '[{"name": "A"}], "attachments": [{"url": "https://a.example/x", "mime_type": "a/b", "title": "x"}]}, '
+            '{"id": "3", "title": "Three"}]}',
+            "T",
+            ["1", "3"],
+        ),
+        (
+            '{"title": "T", "items": [{"id": "1", "title": "One"}, <b>Warning</b>: {x} {"id": "2", "title": "b"}]}',
+            "T",
+            ["1", "2"],
+        ),
+        ('{"title": T, "items": [{"id": "1", "summary": "One"}]}', "", ["1"]),
+    ],
+)
+def test_whole_items_of_a_feed_that_is_broken_in_its_middle(text: str, title: str, ids: list[str]) -> None:
+    feed = parse_json_feed(text, url="", now=NOW)
+    assert (feed.title, [entry.id for entry in feed.entries], feed.complete) == (title, ids, False)
+
+
+def test_a_feed_of_broken_items_is_given_up() -> None:
+    body = '{"items": [' + '{"id": x},' * 200 + '{"id": "1", "title": "One"}]}'
+    assert parse_json_feed(body, url="", now=NOW).entries == ()

@@ -179,3 +179,8 @@ def test_never_raises(body: bytes, charset: str, declared: str) -> None:
 def test_utf8_is_always_read_back(text: str) -> None:
     if not text.startswith("\ufeff") and "\x1b$B" not in text and not text.startswith(("<\0", "\0<")):
         assert decode(text.encode()).text == text
+
+
+def test_one_foreign_byte_in_a_short_title_is_no_character_of_east_asia() -> None:
+    body = b"<rss><title>It\x92s</title><description>" + b"The ferry was late again. " * 40 + b"</description></rss>"
+    assert "It\u2019s" in decode(body, declared="utf-8").text
