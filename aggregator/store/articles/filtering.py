@@ -218,18 +218,13 @@ def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) 
     return settle(tx, filters, page_ids)
 
 
-def settle(tx: Transaction, filters: Filters, page_ids: Iterable[int], *, only_back: bool = False) -> Settled:
-    """Bring pages and their articles in line with the rules; the caller holds the identity lock.
-
-    `only_back`: an article that is in the corpus stays there.
-    """
+def settle(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
+    """Bring pages and their articles in line with the rules; the caller holds the identity lock."""
     skipped: set[PageId] = set()
     waiting: dict[PageId, HostId] = {}
     changed: list[FilterChange] = []
     decisions: list[Decision] = []
     for unit in list(_units(tx, filters, page_ids)):
-        if only_back and unit.is_skipped and unit.moves_article:
-            continue
         is_changed = bool(unit.moved) or unit.moves_article
         if unit.is_skipped:
             skipped |= {PageId(page.id) for page in unit.pages}
@@ -312,7 +307,7 @@ def decide_waiting(db: Database, filters: Filters) -> None:
         return
     last: PageId | None = NO_PAGE
     while last is not None:
-        last = db.write(partial(_apply, filters, _waiting_after, last, only_back=True))[1]
+        last = db.write(partial(_apply, filters, _waiting_after, last))[1]
     db.write(lambda tx: write_property(tx, _APPLIED, filters.digest))
 
 
@@ -326,7 +321,7 @@ def apply_to_all(db: Database, filters: Filters, *, dry_run: bool) -> Iterator[F
         if dry_run:
             found, last = db.read(partial(_preview, filters, last))
         else:
-            found, last = db.write(partial(_apply, filters, _after, last, only_back=False))
+            found, last = db.write(partial(_apply, filters, _after, last))
         yield from found
     if not dry_run:
         db.write(lambda tx: write_property(tx, _APPLIED, filters.digest))
@@ -342,7 +337,7 @@ def _preview(filters: Filters, last: PageId, tx: Transaction) -> _Batch:
     return changed, PageId(ids[-1]) if ids else None
 
 
-def _apply(filters: Filters, query: Select[Any], last: PageId, tx: Transaction, *, only_back: bool) -> _Batch:
+def _apply(filters: Filters, query: Select[Any], last: PageId, tx: Transaction) -> _Batch:
     tx.dialect.lock_identity(tx.conn)
     ids = [row.id for row in tx.all(query, {"last": last, "limit": _AT_ONCE})]
-    return settle(tx, filters, ids, only_back=only_back).changes, PageId(ids[-1]) if ids else None
+    return settle(tx, filters, ids).changes, PageId(ids[-1]) if ids else None

@@ -15,7 +15,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_sample
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles, changes, fingerprints
-from aggregator.store.identity.partition import SKIPPED, WITHDRAWN, repartition
+from aggregator.store.identity.partition import SKIPPED, repartition
 
 ROWS: Final = select(
     articles.c.n,
@@ -26,7 +26,6 @@ ROWS: Final = select(
     articles.c.print_size,
     articles.c.sample,
     articles.c.merged_into,
-    articles.c.forgotten_at,
     articles.c.change_seq,
 ).where(any_of(articles.c.id))
 _stand: Final = (
@@ -43,8 +42,6 @@ def withdraw(tx: Transaction, row: Row[Any]) -> None:
 
     Followers get a tombstone, unless they never heard of the article.
     """
-    if row.merged_into in (SKIPPED, WITHDRAWN) or row.forgotten_at is not None:
-        return
     tx.run(_stand, {"number_": row.n, "into": SKIPPED})
     if row.merged_into is None and row.change_seq is None:
         tx.run(_unsay, {"article": row.id})
@@ -56,8 +53,6 @@ def withdraw(tx: Transaction, row: Row[Any]) -> None:
 
 def put_back(tx: Transaction, row: Row[Any]) -> None:
     """Put an article back into the corpus, with the text that it has."""
-    if row.merged_into != SKIPPED or row.forgotten_at is not None:
-        return
     own = ArticleId(row.id)
     tx.run(_stand, {"number_": row.n, "into": None})
     repartition(tx, [Key(row.key)], tx.now, unannounced=own)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from aggregator.app import App, reload_app
+from aggregator.config.loading import load_config
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 from tests.support.command import call
 
@@ -141,6 +143,25 @@ def test_an_entry_that_was_skipped_is_fetched_once_its_rule_is_gone(world: World
         world.run()  # the entry has left the feed by now
         assert site.pages == ["/a/2", "/a/1"]
         assert world.titles() == ["About /a/1", "About /a/2"]
+
+
+def test_changed_rules_hold_without_a_restart(world: World) -> None:
+    with Site(one_by_one(*(answering(rss(item(f"/a/{n}", title=f"Sport {n}"))) for n in range(3)))) as site:
+        world.follow(site.url())
+
+        def work(app: App) -> tuple[str, ...]:
+            app.run_once(force=True)
+            world.filter = {"skip": [SPORT]}
+            strict, changes = reload_app(app, load_config(world.write(), {}))
+            strict.run_once(force=True)
+            world.filter = {}
+            reload_app(strict, load_config(world.write(), {}))[0].run_once(force=True)
+            return changes
+
+        (changed,) = world.use(work)
+        assert changed.startswith("filter.skip: [] -> ")
+        assert site.pages == ["/a/0", "/a/1", "/a/2"]
+        assert len(site.asked()) == 3
 
 
 def test_an_address_that_one_feed_skips_and_another_keeps_is_kept(world: World) -> None:

@@ -6,18 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from aggregator.filters.decide import NO_FILTERS, Filters, RuleSet
 from aggregator.filters.facts import TEXT_FIELDS
 from aggregator.filters.rules import Rule, read_age, read_test, read_words
+from aggregator.identity.evidence import Edge
 from aggregator.models.articles import Article
 from aggregator.models.feeds import Feed, Subscription
-from aggregator.models.ids import ArticleId
-from aggregator.models.pages import FetchedPage
+from aggregator.models.fetching import Cause
+from aggregator.models.ids import ArticleId, EvidenceKind, Key
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.readings import ArticleSearch
-from aggregator.ports.store_records import ArticleRecord, Sighting
+from aggregator.ports.store_records import ArticleRecord, NextPage, Sighting
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore
 from tests.support.laws import at_most
@@ -195,3 +198,173 @@ def test_the_corpus_is_as_if_the_rules_had_been_there_from_the_start(
     found = store.search(ArticleSearch(query="", limit=50)).found
     assert {one.article.id for one in found} == {article[0] for article in expected}
     assert list(store.apply_filters(rules)) == []
+
+
+# --- single cases -----------------------------------------------------------------------------------------------------
+
+
+def apply(store: SqlStore, rules: Filters) -> list[bool]:
+    """Apply rules; return for each change whether it is a skip."""
+    store.use_filters(rules)
+    return [change.is_skipped for change in store.apply_filters(rules)]
+
+
+def announce(store: SqlStore, *titles: str, **options: object) -> None:
+    """Let the first feed announce pages 0, 1 ... under these titles."""
+    entries = [sighting(number, **options) for number in range(len(titles))]  # type: ignore[arg-type]
+    named = [replace(one, entry=replace(one.entry, title=title)) for one, title in zip(entries, titles, strict=True)]
+    poll(store, subscribe_both(store)[0], *named)
+
+
+def extract_all(store: SqlStore, **options: str) -> None:
+    fetch_due(store)
+    for page in fetched_pages(store):
+        record_article(store, page, article_record(page, **options))  # type: ignore[arg-type]
+
+
+def test_a_dry_run_says_what_the_command_does_and_writes_nothing(store: SqlStore) -> None:
+    announce(store, "Sport today", "Weather", "Sport again")
+    fetch_due(store)
+    first, *_ = fetched_pages(store)
+    record_article(store, first, made_of(first))
+    before = corpus(store), store.counts()
+    planned = list(store.apply_filters(filters(SPORT), dry_run=True))
+    assert [(one.title, one.article_id is None) for one in planned] == [("Sport today", False)]
+    assert (corpus(store), store.counts()) == before
+    assert list(store.apply_filters(filters(SPORT))) == planned
+    assert planned[0].rule == "sport"
+    assert planned[0].place == "aggregator.toml: filter.skip[0]"
+
+
+def test_rules_that_come_hold_at_once_for_what_waits(store: SqlStore) -> None:
+    announce(store, "Sport today", "Weather")
+    store.use_filters(filters(SPORT))
+    assert [page.url[-1] for page in fetch_due(store)] == ["1"]
+    store.use_filters(NO_FILTERS)
+    assert [page.url[-1] for page in fetch_due(store)] == ["0"]
+
+
+def test_rules_that_come_withdraw_nothing_by_themselves(store: SqlStore) -> None:
+    announce(store, "Sport today", "Weather")
+    extract_all(store)
+    store.use_filters(filters(SPORT))
+    assert len(corpus(store)) == 2
+    assert apply(store, filters(SPORT)) == [True]
+    store.use_filters(NO_FILTERS)  # what was skipped comes back by itself
+    assert len(corpus(store)) == 2
+
+
+def test_followers_hear_of_what_goes_and_comes_back_and_of_nothing_else(store: SqlStore) -> None:
+    store.use_filters(filters(SHORT))
+    announce(store, "Sport today", "Weather")
+    extract_all(store, body=words("few", 20))
+    store.number_changes()
+    assert store.changes_after(0, 10) == ()
+    apply(store, NO_FILTERS)
+    store.number_changes()
+    assert [change.kind for change in store.changes_after(0, 10)] == ["new", "new"]
+    apply(store, filters(SPORT))
+    store.number_changes()
+    (last,) = store.changes_after(2, 10)
+    assert (last.kind, last.article, last.merged_into) == ("withdrawn", None, None)
+
+
+def test_what_repeats_a_skipped_article_repeats_nothing(store: SqlStore) -> None:
+    announce(store, "Sport today", "Weather", "Council")
+    fetch_due(store)
+    shared = words("the same text", 200)
+    for number, page in enumerate(fetched_pages(store)):
+        record_article(
+            store, page, article_record(page, title=f"T{number}", body=f"{shared} {words(f'own{number}', 9)}")
+        )
+
+    def repeats() -> dict[str, ArticleId | None]:
+        return {article.content.title: article.near_duplicate_of for article in store.articles()}
+
+    before = repeats()
+    assert list(before.values()).count(None) == 1
+    apply(store, filters(SPORT))
+    first = next(article.id for article in store.articles())
+    assert repeats() == {"T1": None, "T2": first}
+    apply(store, NO_FILTERS)
+    assert repeats() == before
+
+
+def test_what_was_merged_into_a_skipped_article_stands_alone(store: SqlStore) -> None:
+    keys = [Key(f"https://example.org/en/story/a-{number}") for number in range(2)]
+    edge = Edge(
+        key=keys[0],
+        other=keys[1],
+        kind=EvidenceKind.CANONICAL,
+        site="example.org",
+        other_site="example.org",
+        witness="example.org",
+    )
+    announce(store, "Sport today", "Weather")
+    fetch_due(store)
+    for page in fetched_pages(store):
+        record_article(store, page, article_record(page, title="One", body=words("one text"), edges=(edge,)))
+    (both,) = store.articles()
+    assert both.key == keys[0]
+    assert apply(store, filters(SPORT)) == [True]
+    assert [article.key for article in store.articles()] == [keys[1]]
+    assert apply(store, filters(rule(title="weather"))) == [True]  # the first came back before
+    assert [article.key for article in store.articles()] == [keys[0]]
+    assert apply(store, filters(SPORT, rule(title="weather"))) == [True]
+    assert corpus(store) == []
+    apply(store, NO_FILTERS)
+    assert [article.id for article in store.articles()] == [both.id]
+    assert followed(store) == {both.id}
+
+
+def test_what_was_forgotten_is_not_asked_for_when_a_rule_goes(store: SqlStore) -> None:
+    announce(store, "Sport today", "Weather")
+    extract_all(store)
+    announce(store, "Sport today", "Weather", "Council")
+    store.forget([Key(f"https://example.org/en/story/a-{number}") for number in (0, 2)], [])
+    everything = filters(rule(url="example.org"))
+    apply(store, everything)
+    apply(store, NO_FILTERS)
+    assert fetch_due(store) == []
+    assert [article.url[-1] for article in store.articles()] == ["1"]
+
+
+def test_retention_erases_skipped_texts_too(store: SqlStore) -> None:
+    announce(store, "Sport today")
+    extract_all(store)
+    apply(store, filters(SPORT))
+    gone, _ = store.expire(store.now() + timedelta(days=1))
+    assert len(gone) == 0  # nobody has it: it was withdrawn before
+    assert apply(store, NO_FILTERS) == []
+    assert corpus(store) == []
+    assert (
+        not store.trace([], [Key("https://example.org/en/story/a-0")]).articles[0].is_skipped or fetch_due(store) == []
+    )
+
+
+@pytest.mark.parametrize("has_next", [False, True])
+def test_a_page_that_is_skipped_while_it_is_extracted_is_not_asked_for_again(store: SqlStore, has_next: bool) -> None:
+    announce(store, "Sport today")
+    fetch_due(store)
+    store.use_filters(filters(SPORT))
+    (page,) = fetched_pages(store)
+    if has_next:
+        assert store.record_next_page(page, NextPage(number=2, url=f"{page.url}?page=2")) is None
+    else:
+        failed = PageFailed(cause=Cause.LOW_QUALITY)
+        assert store.record_extraction_failure(page, failed, store.now())
+    assert fetch_due(store) == []
+    store.use_filters(NO_FILTERS)
+    assert len(fetch_due(store)) == (not has_next)
+    assert len(fetched_pages(store)) == 1
+
+
+def test_why_names_rule_and_place(store: SqlStore) -> None:
+    store.use_filters(filters(SPORT, keep=[rule(title="council"), SPORT]))
+    announce(store, "Sport today", "Council", "Weather")
+    told = store.decisions([f"https://www.example.org/en/story/a-{number}" for number in range(3)], [])
+    assert [(one.verdict, one.rule, one.detail) for one in told if "filter" in one.detail] == [
+        ("skipped", "sport", "aggregator.toml: filter.skip[0]"),
+        ("kept", "council", "aggregator.toml: filter.skip[0]"),
+        ("skipped", "no rule of keep fits", "filter.keep"),
+    ]
