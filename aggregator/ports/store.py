@@ -199,7 +199,7 @@ class Queue(Protocol):
         ...
 
     def is_known_target(self, page: Page, target: Identity) -> bool:
-        """Return whether a redirect's target is a known article, or a page of its own that was not fetched before."""
+        """Return whether a feed announced a redirect's target, and it is an article or was not fetched before."""
         ...
 
     def record_handover(

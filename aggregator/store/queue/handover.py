@@ -67,21 +67,25 @@ def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: Article
     return is_wall(titles.values())
 
 
+_is_waiting: Final = or_(pages.c.state == FETCHED, and_(pages.c.state == DUE, pages.c.attempts == 0))
 _waiting: Final = select(pages.c.id).where(
+    pages.c.key_hash == bindparam("hashed"), pages.c.id != bindparam("page"), pages.c.article_id.is_(None), _is_waiting
+)
+_own_page: Final = select(pages.c.id).where(
     pages.c.key_hash == bindparam("hashed"),
     pages.c.id != bindparam("page"),
-    pages.c.article_id.is_(None),
-    or_(pages.c.state == FETCHED, and_(pages.c.state == DUE, pages.c.attempts == 0)),
+    or_(pages.c.article_id.is_not(None), _is_waiting),
 )
 
 
 def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
-    """Tell whether the target of a redirect is a known article, or a page of its own that is about to be fetched."""
+    """Tell whether a feed announced the target of a redirect, and its page is an article or is about to be fetched.
+
+    What no feed announced may be a wall: it is fetched, so that its text can be compared.
+    """
     if target.key is None or target.key == page.key:
         return False
-    return (
-        bool(resolve(tx, [key_hash(target.key), key_hash(target.url)])) or _waiting_page(tx, page, target) is not None
-    )
+    return tx.first(_own_page, {"hashed": key_hash(target.key), "page": page.id}) is not None
 
 
 def _waiting_page(tx: Transaction, page: Page, target: Identity) -> Row[Any] | None:
