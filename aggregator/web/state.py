@@ -11,6 +11,7 @@ from fastapi import HTTPException
 
 from aggregator.errors import StorageError
 from aggregator.models.ids import FeedId
+from aggregator.monitoring.health import diagnose
 from aggregator.monitoring.overview import Diagnosis, Overview, overview
 from aggregator.ports.store import Store
 
@@ -64,6 +65,13 @@ class Lookout:
             making.done.wait(self._patience if self._seen is not None else max(self._patience, _FIRST_PATIENCE))
             if making.error is not None:
                 raise making.error
+        return self._seen
+
+    @property
+    def known(self) -> Overview | None:
+        """What was seen last, however old; None: the first overview is still being made. It waits for nothing."""
+        if self._seen is None:
+            self._newer()
         return self._seen
 
     def forget(self) -> None:
@@ -120,10 +128,20 @@ class Site:
         """Return a feed with its findings; None: there is no such feed."""
         return next(iter(self.diagnoses((FeedId(feed_id),))), None)
 
+    def feed_ids(self) -> Sequence[FeedId]:
+        """Return the feeds in the order in which they were added."""
+        seen = self.lookout.known
+        return self.store.feed_ids() if seen is None else self.lookout.look().feed_ids
+
     def diagnoses(self, feed_ids: Sequence[FeedId]) -> tuple[Diagnosis, ...]:
-        """Return feeds with their findings, in this order; those that are gone are left out."""
+        """Return feeds with their findings, in this order; those that are gone are left out.
+
+        Before the first overview they are what the state of each feed tells, without its entries and articles.
+        """
+        feeds = {feed.id: feed for feed in self.store.feeds(ids=feed_ids)}
+        found = [feeds[feed_id] for feed_id in feed_ids if feed_id in feeds]
+        if self.lookout.known is None:
+            now = self.store.now()
+            return tuple(Diagnosis(feed=feed, findings=diagnose(feed, (), now)) for feed in found)
         unwell = self.lookout.look().unwell
-        found = {feed.id: feed for feed in self.store.feeds(ids=feed_ids)}
-        return tuple(
-            Diagnosis(feed=found[feed_id], findings=unwell.get(feed_id, ())) for feed_id in feed_ids if feed_id in found
-        )
+        return tuple(Diagnosis(feed=feed, findings=unwell.get(feed.id, ())) for feed in found)

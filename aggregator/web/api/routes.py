@@ -39,7 +39,7 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
     @router.get("/feeds", response_model=list[schemas.Feed], tags=["feeds"], responses=statuses(304))
     def feeds(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> list[Record]:
         """List the feeds in the order in which they were added; a Link header leads to the next ones."""
-        shown = site.diagnoses(site.lookout.look().feed_ids[start : start + limit + 1])
+        shown = site.diagnoses(site.feed_ids()[start : start + limit + 1])
         return part_of(request, response, (_feed(one.feed) for one in shown), start, limit)
 
     @router.get("/feeds/{feed_id}", response_model=schemas.FeedDetail, tags=["feeds"], responses=statuses(304, 404))

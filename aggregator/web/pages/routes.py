@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from aggregator.models.feeds import Feed
-from aggregator.models.ids import FeedId
 from aggregator.monitoring.daemon_record import read_records, sentence
 from aggregator.monitoring.overview import title_of
 from aggregator.schedule.due_times import NEVER
@@ -76,10 +75,9 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
         cause: Annotated[str, Query(max_length=40)] = "",
     ) -> Response:
         """List the feeds, or those with a finding (and cause)."""
-        seen = site.lookout.look()
-        ids: Sequence[FeedId] = seen.feed_ids
+        ids = site.feed_ids()
         if finding:
-            groups = (one for one in seen.groups if one.kind == finding and (one.cause or "") == cause)
+            groups = (one for one in site.lookout.look().groups if one.kind == finding and (one.cause or "") == cause)
             ids = tuple(dict.fromkeys(feed_id for one in groups for feed_id in one.feed_ids))
         start = (page - 1) * _FEEDS_A_PAGE
         return render(

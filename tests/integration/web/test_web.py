@@ -82,6 +82,7 @@ class Site:
         *,
         may_refresh: bool = True,
         raw: Callable[[str], bytes | None] | None = None,
+        patience: float = 60,
     ) -> None:
         self.ready = True
         self.metrics = StoreMetrics(store.counts, lambda: 0.0)
@@ -94,7 +95,7 @@ class Site:
             refresh=refresher(store) if may_refresh else None,
             token=token,
             raw=raw,
-            lookout=Lookout(store, clock.monotonic, patience=60),
+            lookout=Lookout(store, clock.monotonic, patience),
         )
         self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
         self.address = self.server.url.rstrip("/")
@@ -255,6 +256,18 @@ class Slow:
         if name == "signs":
             self.free.wait(60)
         return getattr(self._store, name)
+
+
+def test_before_the_first_overview_feeds_are_shown_by_their_state(open_site: Open, store: SqlStore) -> None:
+    (feed,) = subscribe(store, A)
+    fail(store, feed)
+    slow = Slow(store)
+    site = open_site(over=cast(Store, slow), patience=0.0)
+    assert '<span class="broken">broken</span>' in site.get("/feeds").text
+    assert "broken: failing" in site.get(f"/feeds/{feed.id}").text
+    assert len(site.get("/api/v1/feeds").json()) == 1
+    slow.free.set()
+    wait_for(lambda: "1 of 1 feeds are broken." in site.get("/").text, "the overview")
 
 
 def test_pages_do_not_wait_for_an_overview_that_takes_long(store: SqlStore, clock: StandingClock) -> None:
