@@ -123,7 +123,7 @@ def _check_reference(value: str) -> str:
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # the name of a header or cookie (RFC 9110, 5.6.2)
 _OF_THE_WIRE: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te"})
-_SECRET_NAME: Final = re.compile(r"auth|cookie|key|token|secret|passw", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(r"auth|cookie|key|token|secret|passw|session|credential|signature", re.IGNORECASE)
 
 
 def _check_headers(value: dict[str, str]) -> dict[str, str]:

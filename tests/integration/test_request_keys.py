@@ -297,6 +297,7 @@ def test_the_keys_of_hosts_are_shown_as_they_are_written(tmp_path: Path) -> None
         ('bearer = "file:umlaut.txt"', "holds a character that no header may carry"),
         (f'password = "{SECRET}"', "secrets stand elsewhere"),
         (f'headers = {{ X-Api-Key = "{SECRET}" }}', "secrets stand elsewhere"),
+        (f'headers = {{ X-Session-Id = "{SECRET}" }}', "secrets stand elsewhere"),
         (f'cookies = {{ session = "{SECRET}" }}', "secrets stand elsewhere"),
         ('headers = { Host = "b.example" }', "no header of yours to set"),
         ('headers = { "a b" = "c" }', "no header of yours to set"),
