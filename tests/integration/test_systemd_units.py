@@ -42,7 +42,7 @@ def test_both_services_are_confined_alike() -> None:
 
 def test_the_daemon_notifies_reloads_and_is_watched() -> None:
     unit = (UNITS / "aggregator.service").read_text()
-    for line in ("Type=notify", "WatchdogSec=60s", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2"):
+    for line in ("Type=notify", "TimeoutStartSec=6h", "WatchdogSec=60s", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2"):
         assert f"\n{line}\n" in unit
 
 
@@ -51,3 +51,9 @@ def test_no_unit_overrides_the_configuration(unit: str) -> None:
     assert "AGGREGATOR_STORAGE" not in "".join(
         line for line in (UNITS / unit).read_text().splitlines() if not line.startswith("#")
     )
+
+
+def test_the_folder_of_the_data_is_there_before_the_first_start() -> None:
+    """Commands of the operator write into it, before the service has made it."""
+    lines = (UNITS / "aggregator.tmpfiles.conf").read_text().splitlines()
+    assert "d /var/lib/aggregator 0750 aggregator aggregator -" in lines
