@@ -57,10 +57,12 @@ def init_config(ctx: click.Context, path: Path | None) -> None:
     print(printable(f"wrote {target}; the data goes to {data}"))
     if named is None and (first := find_config(environ)) != target:
         say(f"{first} is found before it; go elsewhere, or name the file with --config FILE")
+    is_service = target.absolute().is_relative_to("/etc")
+    start = "systemctl enable --now aggregator" if is_service else f"aggregator run-once{option}"
     print(
         f"next: set [http] contact in it to an address of yours, then\n"
         f"  aggregator feeds add https://www.example.org/{option}\n"
-        f"  aggregator run-once{option}"
+        f"  {start}"
     )
 
 
