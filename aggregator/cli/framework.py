@@ -184,13 +184,13 @@ def cli() -> None:
     """
 
 
-def load(ctx: click.Context) -> Config:
-    """Return the checked configuration of this call."""
+def load(ctx: click.Context, *, with_feeds: bool = True) -> Config:
+    """Return the checked configuration of this call; without its feeds where the command asks the store for them."""
     from os import environ
 
     from aggregator.config.loading import load_config
 
-    return load_config(ctx.ensure_object(Options).config, environ)
+    return load_config(ctx.ensure_object(Options).config, environ, with_feeds=with_feeds)
 
 
 def load_or_default(ctx: click.Context) -> Config:

@@ -37,33 +37,34 @@ def health(ctx: click.Context, as_json: bool) -> None:
     """Show feeds that need attention: cause, since when, what to do; exit status 1 if any is broken."""
     from aggregator.monitoring.health import Severity
     from aggregator.monitoring.installation import is_of_network, network_problem, problem_record
-    from aggregator.monitoring.overview import finding_record, survey
+    from aggregator.monitoring.overview import finding_record, unwell
 
-    config = load(ctx)
+    config = load(ctx, with_feeds=False)
     with open_store_of(config) as store:
-        diagnoses = survey(store, store.now())
-        problems = [*_problems(config, store)]
-    network = network_problem(one.feed for one in diagnoses)
+        found = unwell(store, store.now())
+        problems, count = [*_problems(config, store)], store.counts().feeds
+        network = network_problem((one.feed for one in found), store.hosts_answered)
     if network is not None:
         problems.append(network)
-        diagnoses = tuple(
-            replace(one, findings=tuple(found for found in one.findings if not is_of_network(found, network)))
-            for one in diagnoses
+        alone = (
+            replace(one, findings=tuple(finding for finding in one.findings if not is_of_network(finding, network)))
+            for one in found
         )
-    unwell = sorted((one for one in diagnoses if one.findings), key=lambda one: not one.is_broken)
+        found = tuple(one for one in alone if one.findings)
+    unwell_feeds = sorted(found, key=lambda one: not one.is_broken)
     if as_json:
         for problem in problems:
             print_json(problem_record(problem))
-        for one in unwell:
+        for one in unwell_feeds:
             for finding in one.findings:
                 print_json(finding_record(one.feed, finding))
     else:
         for problem in problems:
             since = f" since {_spell(problem.since)}" if problem.since is not None else ""
             print(printable(f"{problem.kind}: {problem.detail}{since}\n  {problem.remedy}"))
-        print_health(len(diagnoses), unwell)
+        print_health(count, unwell_feeds)
     is_broken = any(problem.severity is Severity.BROKEN for problem in problems)
-    if is_broken or any(one.is_broken for one in unwell):
+    if is_broken or any(one.is_broken for one in unwell_feeds):
         sys.stdout.flush()
         ctx.exit(1)
 
@@ -157,7 +158,7 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
     from aggregator.monitoring.overview import histories
     from aggregator.schedule.plan import measured, planned
 
-    config = load(ctx)
+    config = load(ctx, with_feeds=False)
     policy = poll_policy(config)
     asked = budget or policy.budget
     budgets = (asked,) if budget is not None else (asked / 2, asked, asked * 2)

@@ -37,8 +37,10 @@ _SECRET_KEYS: Final = frozenset({"secret", "password", "bearer", "headers", "coo
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load_config(path: Path | None, environ: Mapping[str, str], *, with_feeds: bool = True) -> Config:
     """Read and check the configuration file, `feeds.toml` beside it, and the overrides in `environ`.
+
+    Without `with_feeds` the feeds are neither checked nor returned: hundreds of thousands take their time.
 
     Raises:
         ConfigError: nothing was found or something is wrong; one line with file, key, value and remedy.
@@ -51,10 +53,12 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
             f"write one by `aggregator config init`, or name one with --config FILE"
         )
     settings = _read_toml(found)
+    if not with_feeds:
+        settings.pop("feeds", None)
     lists_feeds = "feeds" in settings
     listed = _feed_tables(settings, found)
     beside = found.with_name(FEEDS_FILE)
-    if found.name != FEEDS_FILE and beside.exists():
+    if with_feeds and found.name != FEEDS_FILE and beside.exists():
         more = _read_toml(beside)
         for key in more.keys() - {"feeds"}:
             raise ConfigError(f"{beside}: {key}: only [[feeds]] may stand in this file; move it to {found}")

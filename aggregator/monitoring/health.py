@@ -17,10 +17,10 @@ from typing import Final
 from aggregator.models.feeds import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause
 from aggregator.monitoring.remedies import PAGE_REMEDIES, REMEDIES
-from aggregator.ports.readings import FeedSigns
+from aggregator.ports.readings import FeedScreen, FeedSigns
 from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
-from aggregator.schedule.publication_rate import expected_rate
+from aggregator.schedule.publication_rate import CAUTION, expected_rate
 
 _DAY: Final = timedelta(days=1)
 
@@ -89,6 +89,18 @@ def diagnose(
         _doubtful_articles(signs),
     )
     return tuple(sorted((one for one in found if one is not None), key=lambda one: one.severity is Severity.ATTENTION))
+
+
+def screen(now: datetime) -> FeedScreen:
+    """Return what singles out the feeds that `diagnose` may find fault with, by their own state."""
+    return FeedScreen(
+        now=now,
+        due_before=now - _OVERDUE,
+        polled_after=now + _CLOCK_TOLERANCE,
+        silent_since=now - _SILENT_AT_LEAST,
+        silent_entries=_SILENT_ENTRIES / 7,  # all of its entries may come on the days that it was silent
+        prior=CAUTION,
+    )
 
 
 # --- polls ------------------------------------------------------------------------------------------------------------

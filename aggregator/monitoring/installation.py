@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -77,29 +77,26 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
     return Problem(kind="publishing", detail=detail, severity=Severity.ATTENTION)
 
 
-def network_problem(feeds: Iterable[Feed]) -> Problem | None:
+def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
     """Return the one finding for names of many hosts that stopped to resolve at once.
 
-    It is our network, not theirs, where half of the hosts that were asked since then do not resolve.
+    It is our network, not theirs, where half of the hosts that were asked since then do not resolve; `hosts_answered`
+    tells which hosts answered since a time.
     """
-    unresolved, answered = [], []
-    for feed in feeds:
-        state = feed.state
-        if state.cause is Cause.DNS and state.failing_since is not None:
-            unresolved.append((state.failing_since, feed.host))
-        elif state.succeeded_at is not None:
-            answered.append((state.succeeded_at, feed.host))
-    if not unresolved:
+    unresolved = [
+        (feed.state.failing_since, feed.host)
+        for feed in feeds
+        if feed.state.cause is Cause.DNS and feed.state.failing_since is not None
+    ]
+    if len({host for _, host in unresolved}) < _FEWEST_HOSTS:
         return None
     middle = sorted(unresolved)[len(unresolved) // 2][0]  # an old dead name does not tell when an outage began
     since = min(at for at, _ in unresolved if at >= middle - _SAME_OUTAGE)
     silent = {host for at, host in unresolved if at >= since}
-    others = {host for at, host in answered if at >= since} - silent
-    if len(silent) < _FEWEST_HOSTS or len(silent) < len(others):
+    if len(silent) < max(len({*hosts_answered(since)} - silent), _FEWEST_HOSTS):
         return None
-    return Problem(
-        kind="network", detail=f"the names of {len(silent)} hosts do not resolve", since=since, cause=Cause.DNS
-    )
+    detail = f"the names of {len(silent)} hosts do not resolve"
+    return Problem(kind="network", detail=detail, since=since, cause=Cause.DNS)
 
 
 def is_of_network(finding: Finding, problem: Problem | None) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import FeedId
-from aggregator.monitoring.health import Finding, Kind, Severity, diagnose
+from aggregator.monitoring.health import Finding, Kind, Severity, diagnose, screen
 from aggregator.ports.readings import Activity, Counts, DayCounts, FeedSigns
 from aggregator.ports.store import Store
 from aggregator.redaction import mask_password
@@ -85,9 +85,20 @@ def survey(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
     return tuple(one if one is last else _of_feed_alone(one) for one in diagnoses)
 
 
-def _diagnoses(store: Store, now: datetime, feed_ids: Sequence[FeedId]) -> Iterator[Diagnosis]:
-    """Yield what is wrong with each feed; a thousand feeds at a time are held."""
+def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
+    """Return the feeds with findings, in the order in which they were added; only those that may be unwell are read."""
+    found = tuple(one for one in _diagnoses(store, now, None) if one.findings)
+    last = max(found, key=lambda one: one.feed.state.polled_at or _NEVER, default=None)
+    alone = (one if one is last else _of_feed_alone(one) for one in found)
+    return tuple(one for one in alone if one.findings)
+
+
+def _diagnoses(store: Store, now: datetime, feed_ids: Sequence[FeedId] | None) -> Iterator[Diagnosis]:
+    """Yield what is wrong with each feed; a thousand feeds at a time are held. None: those that may be unwell."""
     signs = store.signs(now - _LOOKED_AT)
+    if feed_ids is None:
+        telling = (feed_id for feed_id, sign in signs.items() if sign.tells)
+        feed_ids = sorted({*store.suspect_ids(screen(now)), *telling})
     for start in range(0, len(feed_ids), _AT_ONCE):
         for feed in store.feeds(ids=feed_ids[start : start + _AT_ONCE]):
             sign = signs.get(feed.id, FeedSigns())
@@ -111,7 +122,7 @@ def overview(store: Store) -> Overview:
     feed_ids = store.feed_ids()
     unwell: dict[FeedId, tuple[Finding, ...]] = {}
     last_id, last_at = None, _NEVER
-    for one in _diagnoses(store, now, feed_ids):
+    for one in _diagnoses(store, now, None):
         if one.findings:
             unwell[one.feed.id] = one.findings
         polled_at = one.feed.state.polled_at

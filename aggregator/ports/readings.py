@@ -158,6 +158,18 @@ class PollSums:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedScreen:
+    """What makes a feed worth a look by `diagnose`, roughly: none that it finds fault with may be missed."""
+
+    now: datetime
+    due_before: datetime  # overdue since
+    polled_after: datetime  # a poll that lies ahead
+    silent_since: datetime
+    silent_entries: float  # that a silent feed should have brought meanwhile, whatever the day of the week
+    prior: tuple[float, float]  # entries and days that are added to what is known of its rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSigns:
     """What the latest entries, pages and articles that a feed announced first look like."""
 
@@ -167,8 +179,12 @@ class FeedSigns:
     articles_doubtful: int = 0  # with reasons to doubt
     reasons: Mapping[str, int] = field(default_factory=dict)  # these reasons, counted
     pages_failed: Mapping[Cause, int] = field(default_factory=dict)
-    polls: int = 0
-    polls_failed: int = 0
+    polls_failed: int = 0  # of those that are remembered
+
+    @property
+    def tells(self) -> bool:
+        """Whether one of them may be a finding."""
+        return bool(self.dates_flagged or self.articles_doubtful or self.pages_failed or self.polls_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from aggregator.ports.readings import (
     Change,
     Counts,
     DayCounts,
+    FeedScreen,
     FeedSigns,
     FilterChange,
     FoundPage,
@@ -393,6 +394,14 @@ class Reports(Protocol):
 
     def counts(self) -> Counts:
         """Return what the store holds."""
+        ...
+
+    def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
+        """Return the feeds whose own state may be a finding."""
+        ...
+
+    def hosts_answered(self, since: datetime) -> frozenset[str]:
+        """Return the hosts (name:port) at which a poll succeeded since then."""
         ...
 
     def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:

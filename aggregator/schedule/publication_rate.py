@@ -21,7 +21,7 @@ _MONDAY: Final = 3 * _DAY  # the first of January 1970 was a Thursday
 _HALF_LIFE: Final = 14 * _DAY  # of the rate
 _DECAY: Final = math.log(2) / _HALF_LIFE
 _PROFILE_HALF_LIFE: Final = 60 * _DAY  # of the distributions over hours and weekdays: they change more slowly
-_CAUTION: Final = (0.5, 5.0)  # a feed that we know nothing of: half an entry in five days
+CAUTION: Final = (0.5, 5.0)  # a feed that we know nothing of: half an entry in five days
 _CURIOSITY: Final = (0.25, 1.0)  # and where it only costs polls: a quarter of an entry in a day
 _DAYTIME_PRIOR: Final = 4.0  # entries' worth of belief that all parts of the day are alike ...
 _DAYTIME_HOURS: Final = 7
@@ -130,7 +130,7 @@ def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
 
 def expected_rate(stats: PublicationStats, now: datetime) -> float:
     """Return the entries per day to expect: mean of the Gamma posterior; never zero."""
-    return _posterior_rate(stats, now, _CAUTION)
+    return _posterior_rate(stats, now, CAUTION)
 
 
 def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, float]) -> float:

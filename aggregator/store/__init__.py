@@ -24,6 +24,7 @@ from aggregator.ports.readings import (
     Change,
     Counts,
     DayCounts,
+    FeedScreen,
     FeedSigns,
     FilterChange,
     FoundPage,
@@ -64,7 +65,7 @@ from aggregator.store.lifecycle.shared_lock import shared_lock
 from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
 from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, handover, hosts, page_parts, pages
-from aggregator.store.reports import activity, statistics, trace
+from aggregator.store.reports import activity, screening, statistics, trace
 from aggregator.store.snapshot import SqlSnapshot, open_snapshot
 
 __all__ = ["SqlStore", "backup", "copy_store", "open_store", "upgrade"]
@@ -341,6 +342,12 @@ class SqlStore(Store):
 
     def latest(self, limit: int, *, skip: int = 0, distinct: bool = False) -> tuple[Article, ...]:
         return self._db.read(lambda tx: latest.latest_articles(tx, limit, skip, distinct))
+
+    def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
+        return self._db.read(lambda tx: screening.suspect_ids(tx, screen))
+
+    def hosts_answered(self, since: datetime) -> frozenset[str]:
+        return self._db.read(lambda tx: screening.hosts_answered(tx, since))
 
     def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
         return self._db.read(lambda tx: activity.signs(tx, since))

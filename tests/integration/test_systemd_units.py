@@ -42,7 +42,13 @@ def test_both_services_are_confined_alike() -> None:
 
 def test_the_daemon_notifies_reloads_and_is_watched() -> None:
     unit = (UNITS / "aggregator.service").read_text()
-    for line in ("Type=notify", "TimeoutStartSec=6h", "WatchdogSec=60s", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2"):
+    for line in (
+        "Type=notify",
+        "TimeoutStartSec=6h",
+        "WatchdogSec=60s",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "RestartPreventExitStatus=2",
+    ):
         assert f"\n{line}\n" in unit
 
 

@@ -47,17 +47,15 @@ _failed_pages: Final = (
     )
     .group_by(pages.c.feed_id, pages.c.cause)
 )
-_polls: Final = select(
-    polls.c.feed_id,
-    func.count().label("polls"),
-    func.sum(case((polls.c.outcome == "failed", 1), else_=0)).label("failed"),
-).group_by(polls.c.feed_id)
+_failed_polls: Final = (
+    select(polls.c.feed_id, func.count().label("failed")).where(polls.c.outcome == "failed").group_by(polls.c.feed_id)
+)
 
 
 def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
     """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
     seen = {row.feed_id: row for row in tx.all(_entries, {"after": _floor(tx, _last_entry), "since": since})}
-    asked = {row.feed_id: row for row in tx.all(_polls)}
+    polls_failed = {row.feed_id: row.failed for row in tx.all(_failed_polls)}
     kept: Counter[int] = Counter()
     doubtful: Counter[int] = Counter()
     reasons: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -78,10 +76,9 @@ def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
             articles_doubtful=doubtful[feed_id],
             reasons=dict(reasons.get(feed_id, {})),
             pages_failed=failed.get(feed_id, {}),
-            polls=asked[feed_id].polls if feed_id in asked else 0,
-            polls_failed=int(asked[feed_id].failed) if feed_id in asked else 0,
+            polls_failed=polls_failed.get(feed_id, 0),
         )
-        for feed_id in {*seen, *asked, *kept, *failed} - {None}
+        for feed_id in {*seen, *polls_failed, *kept, *failed} - {None}
     }
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aggregator.identity.evidence import Edge
-from aggregator.models.feeds import FeedStatus
+from aggregator.models.feeds import FeedStatus, PublicationStats, Subscription
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import PageFailed
-from aggregator.monitoring.health import Kind
-from aggregator.monitoring.overview import finding_record, histories, overview, survey, title_of
+from aggregator.monitoring.health import Kind, screen
+from aggregator.monitoring.overview import finding_record, histories, overview, survey, title_of, unwell
 from aggregator.ports.readings import PollSums
 from aggregator.ports.store_records import PollOutcome
 from aggregator.store import SqlStore
@@ -72,14 +72,14 @@ def test_signs_count_entries_and_dates_that_cannot_be_right(store: SqlStore) -> 
     poll(store, other)
     signs = store.signs(START - WEEK)
     assert (signs[feed.id].entries, signs[feed.id].dates_flagged) == (4, 1)
-    assert (signs[other.id].entries, signs[other.id].polls, signs[other.id].polls_failed) == (0, 1, 0)
+    assert other.id not in signs
 
 
 def test_signs_older_than_wanted_are_left_out(store: SqlStore, clock: StandingClock) -> None:
     (feed,) = subscribe(store, A)
     poll(store, feed, sighting(1))
     clock.pass_(timedelta(days=10))
-    assert store.signs(store.now() - WEEK)[feed.id].entries == 0
+    assert feed.id not in store.signs(store.now() - WEEK)
 
 
 def test_signs_count_doubtful_articles_by_reason(store: SqlStore) -> None:
@@ -227,6 +227,52 @@ def test_days_count_what_came_on_each(store: SqlStore, clock: StandingClock) -> 
     clock.pass_(timedelta(days=2))
     assert sum(one.entries for one in store.days(store.now(), 2)) == 0
     assert [one.entries for one in store.days(store.now(), 3)] == [3, 0, 0]
+
+
+def silent_stats(at: datetime, per_day: float, silence: timedelta) -> PublicationStats:
+    recent = tuple(at - silence - timedelta(hours=n) for n in range(20, -1, -1))
+    return PublicationStats(since=START, at=at, weight=per_day * 20, exposure_days=20.0, recent=recent)
+
+
+def test_the_feeds_that_are_read_for_their_health_are_all_that_are_unwell(
+    store: SqlStore, clock: StandingClock
+) -> None:
+    """A query singles them out; what it leaves out is well."""
+    now, week = START + timedelta(days=30), timedelta(days=7)
+    due_at = now + timedelta(hours=1)
+    states: dict[str, dict[str, object]] = {
+        "well": {},
+        "failing": {"status": FeedStatus.FAILING, "cause": Cause.NOT_FOUND, "failing_since": now},
+        "gone": {"status": FeedStatus.GONE, "cause": Cause.GONE, "failing_since": now},
+        "overdue": {"due_at": now - timedelta(hours=2)},
+        "not overdue": {"due_at": now - timedelta(minutes=10)},
+        "ahead": {"polled_at": now + timedelta(hours=1)},
+        "silent": {"stats": silent_stats(now, 24.0, timedelta(days=4))},
+        "slow": {"stats": silent_stats(now, 0.1, timedelta(days=4))},
+        "busy": {"stats": silent_stats(now, 24.0, timedelta(hours=1))},
+        "moved": {"adopted_url": "http://b.example/", "adopted_at": now - 2 * week},
+        "stuck": {"revalidation": "distrusted", "distrusted_at": now},
+        "ids": {"entry_ids": "link"},
+    }
+    feeds = subscribe(store, *(f"http://{name.replace(' ', '-')}.example/f" for name in states), B)
+    subscriptions = [Subscription(url=feed.url) for feed in feeds[:-1]]
+    store.sync_feeds([*subscriptions, Subscription(url=B, interval=timedelta(hours=1))], "with interval", START)
+    clock.at = now
+    for feed, state in zip(store.feeds(), (*states.values(), {"gap_at": now}), strict=True):
+        record = poll_record(feed, at=now)
+        full = replace(record.state, **{"due_at": due_at, "status": FeedStatus.OK, "succeeded_at": now, **state})  # type: ignore[arg-type]
+        assert store.record_poll(claim(store, feed.host), replace(record, state=full))
+    found = {one.feed.url: one.findings for one in unwell(store, now)}
+    assert found == {one.feed.url: one.findings for one in survey(store, now) if one.findings}
+    assert {kind for findings in found.values() for kind in [one.kind for one in findings]} == {
+        *(Kind.FAILING, Kind.GONE, Kind.OVERDUE, Kind.OWN_CLOCK, Kind.SILENT, Kind.MOVED, Kind.STUCK_VALIDATORS),
+        *(Kind.ENTRY_IDS, Kind.LOST_ENTRIES),
+    }
+    screened = set(store.suspect_ids(screen(now)))
+    left_out = {feed.url for feed in store.feeds() if feed.id not in screened}
+    assert left_out == {f"http://{name}.example/f" for name in ("well", "not-overdue", "slow", "busy")}
+    assert store.hosts_answered(now) == {feed.host for feed in store.feeds()}
+    assert store.hosts_answered(now + week) == frozenset()
 
 
 def test_histories_are_those_of_feeds_that_are_polled(store: SqlStore, clock: StandingClock) -> None:

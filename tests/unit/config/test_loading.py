@@ -626,3 +626,14 @@ def test_a_list_has_its_place_and_is_shown(path: Path) -> None:
     assert (file.place, file.is_file, file.interval) == (str(path.parent / "l"), True, timedelta(days=1))
     assert (address.place, address.is_file, address.tags) == ("https://a.example/l", False, ("x",))
     assert lists_of(load(path, show(load(path, text)))) == (file, address)
+
+
+def test_a_command_that_needs_no_feeds_reads_none(tmp_path: Path) -> None:
+    """Settings are checked as ever; `feeds.toml` is not looked at."""
+    path = tmp_path / "aggregator.toml"
+    path.write_text('[http]\ncontact = "me"\n[[feeds]]\nurl = "no address"\n', encoding="utf-8")
+    (tmp_path / "feeds.toml").write_text("[[feeds", encoding="utf-8")
+    config = load_config(path, {}, with_feeds=False)
+    assert (config.feeds, config.http.contact) == ((), "me")
+    with pytest.raises(ConfigError):
+        load_config(path, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,6 +50,10 @@ def answering(number: int, ago: timedelta) -> Feed:
     return a_feed(number, f"well{number}.example", succeeded_at=NOW - ago, polled_at=NOW - ago)
 
 
+def answered(feeds: list[Feed]) -> Callable[[datetime], Collection[str]]:
+    return lambda since: [one.host for one in feeds if one.state.succeeded_at and one.state.succeeded_at >= since]
+
+
 # --- our own network --------------------------------------------------------------------------------------------------
 
 
@@ -57,7 +62,7 @@ def test_two_hundred_names_that_do_not_resolve_are_one_finding() -> None:
     dead = unresolved(500, 2000 * HOUR)
     outage = [unresolved(n, HOUR - timedelta(seconds=n)) for n in range(200)]
     feeds = [dead, *outage, *(answering(n, 2 * HOUR) for n in range(300))]
-    problem = network_problem(feeds)
+    problem = network_problem(feeds, answered(feeds))
     assert problem is not None
     assert (problem.kind, problem.cause, problem.since) == ("network", Cause.DNS, NOW - HOUR)
     assert problem.detail == "the names of 200 hosts do not resolve"
@@ -79,12 +84,12 @@ def test_two_hundred_names_that_do_not_resolve_are_one_finding() -> None:
     ids=["none", "all well", "two hosts", "others answer meanwhile", "since when is not known"],
 )
 def test_names_that_are_dead_one_by_one_are_no_outage(feeds: list[Feed]) -> None:
-    assert network_problem(feeds) is None
+    assert network_problem(feeds, answered(feeds)) is None
     assert [is_of_network(one, None) for feed in feeds for one in diagnose(feed, (), NOW)].count(True) == 0
 
 
 def test_feeds_that_fail_otherwise_are_not_of_the_outage() -> None:
-    problem = network_problem([unresolved(n, HOUR) for n in range(9)])
+    problem = network_problem([unresolved(n, HOUR) for n in range(9)], answered([]))
     (finding,) = diagnose(
         a_feed(1, "b.example", status=FeedStatus.FAILING, cause=Cause.NOT_FOUND, failing_since=NOW), (), NOW
     )

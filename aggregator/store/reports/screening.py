@@ -1,0 +1,81 @@
+"""Which feeds are worth a look: among hundreds of thousands a query finds those that may be unwell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Final
+
+from sqlalchemy import Select, and_, bindparam, or_, select, text
+
+from aggregator.models.feeds import FeedStatus
+from aggregator.models.ids import FeedId
+from aggregator.ports.readings import FeedScreen
+from aggregator.store.db.database import Transaction
+from aggregator.store.db.schema import feeds, hosts
+
+# Whether a feed is silent for longer than its rate explains; `rest` as `codec` writes it.
+_SILENT: Final = {
+    "sqlite": """
+        json_extract(rest, '$.stats.recent[#-1]') <= :silent_since
+        AND (coalesce(json_extract(rest, '$.stats.weight'), 0) + :entries)
+          / (coalesce(json_extract(rest, '$.stats.exposure_days'), 0) + :days)
+          * (julianday(:at) - julianday(json_extract(rest, '$.stats.recent[#-1]'))) >= :expected
+        """,
+    "postgresql": """
+        (rest::json #>> '{stats,recent,-1}') <= :silent_since
+        AND (coalesce((rest::json #>> '{stats,weight}')::float, 0) + :entries)
+          / (coalesce((rest::json #>> '{stats,exposure_days}')::float, 0) + :days)
+          * extract(epoch FROM :at ::timestamptz - (rest::json #>> '{stats,recent,-1}')::timestamptz)
+          / 86400 >= :expected
+        """,
+}
+
+
+@cache
+def _suspects(dialect: str) -> Select[tuple[int]]:
+    has = feeds.c.rest.contains
+    return select(feeds.c.id).where(
+        feeds.c.enabled,
+        or_(
+            feeds.c.status.in_((FeedStatus.FAILING.value, FeedStatus.GONE.value)),
+            feeds.c.due_at <= bindparam("due_before"),
+            feeds.c.polled_at >= bindparam("polled_after"),
+            has('"adopted_url":'),
+            has('"revalidation":"distrusted"'),
+            has('"entry_ids":'),
+            and_(feeds.c.interval.is_not(None), has('"gap_at":')),
+            text(f"({_SILENT[dialect]})"),
+        ),
+    )
+
+
+def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
+    """Return the feeds whose own state may be a finding; what their entries and pages look like is not asked."""
+    entries, days = screen.prior
+    rows = tx.all(
+        _suspects(tx.dialect.name),
+        {
+            "due_before": screen.due_before,
+            "polled_after": screen.polled_after,
+            "silent_since": screen.silent_since.isoformat().replace("+00:00", "Z"),
+            "at": screen.now.isoformat(),
+            "entries": entries,
+            "days": days,
+            "expected": screen.silent_entries,
+        },
+    )
+    return tuple(FeedId(row.id) for row in rows)
+
+
+_answered: Final = (
+    select(hosts.c.name)
+    .join(feeds, feeds.c.host_id == hosts.c.id)
+    .where(feeds.c.enabled, feeds.c.succeeded_at >= bindparam("since"))
+    .distinct()
+)
+
+
+def hosts_answered(tx: Transaction, since: datetime) -> frozenset[str]:
+    """Return the hosts (name:port) at which a poll succeeded since then."""
+    return frozenset(row.name for row in tx.all(_answered, {"since": since}))
