@@ -322,8 +322,8 @@ def _print_tested(record: dict[str, object], entry: dict[str, object]) -> None:
         lines = value if isinstance(value, list) else [value]
         for index, line in enumerate(lines or [None]):
             print(printable(f"{'' if index else name.replace('_', ' '):<12}{_spell(line)}"))
-    if entry.get("text"):
-        print(printable(f"\n{entry['text']}"))
+    if entry.get("body"):  # the rules act on it; the text of the seed format is the whole page's
+        print(printable(f"\n{entry['body']}"))
 
 
 def _test_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:

@@ -75,6 +75,7 @@ def test_the_newest_entry_is_shown_with_the_rules_that_acted(world: World, site:
     shown = shown_page(world, site).out
     for line in ("newest entry", "title       Ferry late", "content: div.story (feed)", "The ferry was late again"):
         assert line in shown
+    assert "Share" not in shown
     assert not (world.folder / "data" / "aggregator.db").exists()
 
 
