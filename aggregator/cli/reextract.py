@@ -65,13 +65,15 @@ def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 
 def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[Difference]:
     from aggregator.clock import SystemClock
-    from aggregator.config.wiring import load_rules, raw_folder
+    from aggregator.config.wiring import filters_of, load_rules, raw_folder
     from aggregator.engine.pool import WorkerPool, result_of
     from aggregator.extraction.reextract import reextract as differences
     from aggregator.rawstore import FileRawStore
 
     rules = load_rules(config, strict=True)
     raw_store = FileRawStore(raw_folder(config), SystemClock())
+    if not dry_run:
+        store.use_filters(filters_of(config))
     pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
     try:
         yield from differences(

@@ -217,7 +217,7 @@ class TracedPage:
     url: str
     key: Key
     target: str
-    state: Literal["due", "fetched", "done", "failed"]
+    state: Literal["due", "fetched", "done", "failed", "skipped"]
     due_at: datetime
     attempts: int
     cause: Cause | None

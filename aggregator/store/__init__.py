@@ -371,7 +371,7 @@ class SqlStore(Store):
         return self._db.read(lambda tx: reextract.stored_pages(tx, after, limit))
 
     def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
-        return self._db.write(lambda tx: reextract.record_reextracted(tx, page, record))
+        return self._db.write(lambda tx: reextract.record_reextracted(tx, page, record, self._filters))
 
     def is_published(self, article_id: ArticleId, day: str, number: int) -> bool:
         return self._db.read(lambda tx: changes.is_published(tx, article_id, day, number))

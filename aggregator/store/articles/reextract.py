@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
+from aggregator.filters.decide import NO_FILTERS, Filters
 from aggregator.identity.identify import key_hash
 from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store.articles.doubts import doubtful_with, with_reason
+from aggregator.store.articles.filtering import filter_recorded
 from aggregator.store.articles.record import save_text
 from aggregator.store.articles.rows import ArticleWrite, add_change, draft_of, find_article, revise
 from aggregator.store.db.codec import dump, dump_extraction_rest, load_extraction
@@ -68,11 +70,20 @@ _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.conten
 )
 
 
-def record_reextracted(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
+def record_reextracted(
+    tx: Transaction, page: FetchedPage, record: ArticleRecord, filters: Filters = NO_FILTERS
+) -> bool:
     """Save what another extraction of kept bytes gave; False: the article is merged, forgotten, or another one by now.
 
     Another title, text or body is a new revision, the old one stays; other facts are corrected in the current one.
+    The rules decide about the new text.
     """
+    is_current = _record(tx, page, record)
+    filter_recorded(tx, filters, [page.id])
+    return is_current
+
+
+def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
     if page.raw is None:
         return False
     tx.dialect.lock_identity(tx.conn)

@@ -14,13 +14,14 @@ from aggregator.filters.decide import NO_FILTERS, Filters, RuleSet
 from aggregator.filters.facts import TEXT_FIELDS
 from aggregator.filters.rules import Rule, read_age, read_test, read_words
 from aggregator.identity.evidence import Edge
+from aggregator.identity.walls import Resemblance
 from aggregator.models.articles import Article
 from aggregator.models.feeds import Feed, Subscription
 from aggregator.models.fetching import Cause
-from aggregator.models.ids import ArticleId, EvidenceKind, Key
+from aggregator.models.ids import ArticleId, EvidenceKind, Key, PageId
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.readings import ArticleSearch
-from aggregator.ports.store_records import ArticleRecord, NextPage, Sighting
+from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, NextPage, Sighting
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore
 from tests.support.laws import at_most
@@ -357,6 +358,30 @@ def test_a_page_that_is_skipped_while_it_is_extracted_is_not_asked_for_again(sto
     store.use_filters(NO_FILTERS)
     assert len(fetch_due(store)) == (not has_next)
     assert len(fetched_pages(store)) == 1
+
+
+def test_another_extraction_is_decided_again(store: SqlStore) -> None:
+    store.use_filters(filters(SHORT))
+    announce(store, "Weather")
+    extract_all(store)
+    (page,) = store.stored_pages(PageId(0), 10)
+    assert store.record_reextracted(page, article_record(page, body=words("few", 20)))
+    assert corpus(store) == []
+    assert store.stored_pages(PageId(0), 10) == ()
+
+
+def test_a_wall_does_not_make_a_skipped_page_due(store: SqlStore) -> None:
+    announce(store, "Council opens the bridge", "Ferry loses its captain", "Museum buys an orchard")
+    fetch_due(store)
+    kinds = []
+    for number, page in enumerate(fetched_pages(store)):
+        wall = replace(article_record(page, title="Subscribe", body=words("wall", 80)), says_title=Resemblance.NOTHING)
+        outcome = ArticleOutcome(page=page, record=wall, if_wall=store.now())
+        kinds += [one.kind for one in store.record_articles([outcome]) if one is not None]
+        if number == 0:
+            apply(store, filters(rule(title="council")))
+    assert kinds[-1] == "wall"
+    assert "https://www.example.org/en/story/a-0" not in [page.url for page in fetch_due(store)]
 
 
 def test_why_names_rule_and_place(store: SqlStore) -> None:
