@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import BigInteger, FromClause, Text, bindparam, cast, delete, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from aggregator.identity.fingerprint import (
     MAX_DOCUMENTS,
@@ -20,8 +22,9 @@ from aggregator.identity.fingerprint import (
 )
 from aggregator.models.ids import ArticleId
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import load_sample
+from aggregator.store.db.codec import dump, load_sample
 from aggregator.store.db.database import Transaction
+from aggregator.store.db.dialects import Insert, insert_new
 from aggregator.store.db.schema import articles, fingerprints
 from aggregator.store.identity.partition import SKIPPED
 
@@ -50,6 +53,12 @@ _by_n: Final = _candidate_columns.where(any_of(articles.c.n))
 _by_text: Final = _candidate_columns.where(articles.c.print_hash == bindparam("text")).limit(50)
 _drop: Final = delete(fingerprints).where(fingerprints.c.article_n == bindparam("article"))
 _NEWEST: Final = 2**62
+# An article has some thirty hashes. They go in as one list: as many rows cost a third of recording an article.
+_listed: Final = bindparam("hashes", type_=Text)
+_lists: Final[dict[str, FromClause]] = {
+    "sqlite": func.json_each(_listed).table_valued("value"),
+    "postgresql": func.jsonb_array_elements_text(cast(_listed, JSONB)).table_valued("value"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ def keep_fingerprints(
     holders, sites = _holders_of(tx, compared)
     known = _known_texts(tx, compared)
     matches: dict[int, tuple[ArticleId, float]] = {}
-    rows: list[dict[str, int]] = []
+    rows: list[dict[str, Any]] = []
     for text in compared:
         own = text.fingerprint
         documents = {hashed: holders[hashed] for hashed in own.hashes if hashed in holders}
@@ -90,13 +99,21 @@ def keep_fingerprints(
         if match is not None:
             matches[text.number] = (match[0], match[1].resemblance)
         kept = sorted(h for h in own.hashes if len(documents.get(h, ())) < _KEPT)  # else: known to be boilerplate
-        rows += [{"hash": hashed, "article_n": text.number} for hashed in kept]
+        rows.append({"hashes": dump(kept), "article": text.number})
         for hashed in kept:
             holders[hashed].append(text.number)
         sites[text.number] = text.site
         known.add(own.text_hash)
-    tx.add(fingerprints, rows)
+    tx.run_all(_add(tx.dialect.name), rows)
     return matches
+
+
+@cache
+def _add(dialect: str) -> Insert:
+    """Return the statement that keeps a list of hashes for an article; those that are there already stay."""
+    listed = _lists[dialect].c.value
+    rows = select(cast(listed, BigInteger), bindparam("article", type_=BigInteger)).where(listed.is_not(None))
+    return insert_new(dialect, fingerprints).from_select(["hash", "article_n"], rows)
 
 
 def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, list[int]], dict[int, str]]:
