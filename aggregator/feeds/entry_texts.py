@@ -18,7 +18,7 @@ from lxml import etree
 from aggregator.feeds.entry_fields import EntryTree
 from aggregator.feeds.feed_fields import title_text
 from aggregator.feeds.markup import escape_text, has_tags, lines_to_html, looks_like_html, without_soft_hyphens
-from aggregator.feeds.xml_tree import NAMESPACES, attribute, inner_html, text_of
+from aggregator.feeds.xml_tree import NAMESPACES, attribute, inner_html, text_of, unwrap_cdata
 
 # The elements that carry text, each under the name that feedparser knows.
 _TEXTS: Mapping[str, str] = MappingProxyType(
@@ -102,7 +102,7 @@ def _copy_text(source: etree._Element, target: etree._Element, *, is_atom: bool)
         text = inner_html(source)[:_MAX_TEXT_CHARS]
         target.set("type", "text/html")
     else:
-        text = (source.text or "")[:_MAX_TEXT_CHARS]
+        text = unwrap_cdata((source.text or "")[:_MAX_TEXT_CHARS])
         for name in ("type", "mode"):
             if value := attribute(source, name):
                 target.set(name, "text/plain" if value == "plain" else value[:100])  # "plain": Media RSS

@@ -84,6 +84,7 @@ _MAX_ATTRIBUTES = 60
 _PLAIN_TAGS = 40  # a slice with fewer is not searched for too much of anything
 _HTML_NAMESPACES = frozenset({"http://www.w3.org/1999/xhtml", "http://www.w3.org/2005/Atom"})
 _PREFIX_IN_USE = re.compile(r"[<\s/]([A-Za-z_][\w.-]{0,40}):[A-Za-z_]")
+_CDATA = "<![CDATA["
 _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 
 
@@ -205,7 +206,19 @@ def _short_name(tag: str, prefix: str, is_atom: bool, default: str) -> str:
 def text_of(element: etree._Element) -> str:
     """Return all text of an element without the blanks around it."""
     text = element.text if len(element) == 0 else "".join(map(str, element.itertext()))
-    return (text or "").strip()
+    return unwrap_cdata((text or "").strip())
+
+
+def unwrap_cdata(text: str) -> str:
+    """Return what is in a CDATA section that was escaped, or put into another one, as if it were text.
+
+    >>> unwrap_cdata("<![CDATA[Ferry late]]>"), unwrap_cdata("How <![CDATA[ works")
+    ('Ferry late', 'How <![CDATA[ works')
+    """
+    if not text.startswith(_CDATA) or not text.endswith(("]]>", "]]")):
+        return text
+    inner = text.removeprefix(_CDATA).removesuffix(">").removesuffix("]]")
+    return text if "]]>" in inner else inner.strip()
 
 
 def inner_html(element: etree._Element) -> str:

@@ -224,6 +224,16 @@ def test_dates_are_read_in_the_language_of_the_feed(body: str) -> None:
     assert entry.published_at.month == 11
 
 
+@pytest.mark.parametrize(
+    "form", ["&lt;![CDATA[{}]]&gt;", "<![CDATA[<![CDATA[{}]]]]>", "&lt;![CDATA[{}]]", "<![CDATA[{}]]>"]
+)
+def test_a_section_that_was_escaped_is_its_text(form: str) -> None:
+    title, link, text = (form.format(words) for words in ("Tea", "https://a.example/1", "All of it."))
+    body = f"<rss><item><title>{title}</title><link>{link}</link><description>{text}</description></item></rss>"
+    (entry,) = parse(body).entries
+    assert (entry.title, entry.link, entry.summary) == ("Tea", "https://a.example/1", "All of it.")
+
+
 def test_an_entry_under_other_namespaces_is_another() -> None:
     one, two = (parse(f"<rss xmlns:a='{uri}'><item><a:b/></item></rss>") for uri in ("urn:1", "urn:2"))
     assert one.raw_hashes != two.raw_hashes
