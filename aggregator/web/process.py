@@ -6,6 +6,7 @@ the pipe between them closes then.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -96,7 +97,8 @@ def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], 
 
 def main() -> None:
     """Serve on the listening socket whose descriptor is the last argument, until the pipe on stdin closes."""
-    os.nice(NICE)  # of this thread, and so of all that it starts; what is imported is imported by now
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        os.nice(NICE)  # of this thread, and so of all that it starts; what is imported is imported by now
     pipe = os.fdopen(0, "rb", buffering=0)
     settings = PageSettings(**json.loads(pipe.readline()))
     until = threading.Event()
