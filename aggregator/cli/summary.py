@@ -52,7 +52,7 @@ def summary_lines(report: RunReport) -> Iterator[str]:
     yield f"time      {report.seconds:.1f} s"
     if report.feeds_waiting:
         yield (
-            f"waiting   {number(report.feeds_waiting, 'feed')}: their hosts back off, are slow, "
+            f"waiting   {number(report.feeds_waiting, 'feed')}: at hosts that back off, are slow, "
             f"or are held by another process"
         )
     if not report.entries_new and not report.articles_new and not report.articles_updated:

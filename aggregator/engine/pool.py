@@ -10,11 +10,11 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from multiprocessing import forkserver, get_context, resource_tracker
 from typing import Any, ParamSpec, TypeVar
@@ -121,9 +121,16 @@ def _start_fork_server() -> None:
     Ctrl-C goes to the whole process group, and a process that is still loading modules would print a traceback.
     """
     resource_tracker.ensure_running()  # it unblocks SIGINT in this thread: so it comes first
+    with interrupts_blocked():
+        forkserver.ensure_running()
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT in this thread: a process that is started meanwhile has it blocked from its first moment on."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        forkserver.ensure_running()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

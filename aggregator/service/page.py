@@ -19,6 +19,7 @@ from typing import Final
 from aggregator import log, web
 from aggregator.config.settings import Config, WebSettings
 from aggregator.config.wiring import raw_folder
+from aggregator.engine.pool import interrupts_blocked
 from aggregator.errors import AggregatorError, ConfigError
 from aggregator.store import SqlStore
 
@@ -130,13 +131,14 @@ class PageProcess:
         assert self._socket is not None
         descriptor = self._socket.fileno()
         self._started_at = time.monotonic()
-        self._child = child = subprocess.Popen(  # noqa: S603 - our own code; the settings go over the pipe
-            [sys.executable, "-c", _START.format(path=sys.path), "aggregator page", str(descriptor)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(descriptor,),
-            env={**os.environ, "MALLOC_ARENA_MAX": "2"},
-        )
+        with interrupts_blocked():  # Ctrl-C is the daemon's; one that loads would print a traceback
+            self._child = child = subprocess.Popen(  # noqa: S603 - our own code; the settings go over the pipe
+                [sys.executable, "-c", _START.format(path=sys.path), "aggregator page", str(descriptor)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+                env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+            )
         assert child.stdin is not None
         with contextlib.suppress(OSError):  # it is dead: `_revive` notices
             child.stdin.write(self._settings.dump())

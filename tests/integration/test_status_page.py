@@ -135,6 +135,13 @@ def test_it_is_a_process_of_low_priority_and_ends_with_its_parent(page: PageProc
     assert not is_there(pid)
 
 
+def test_ctrl_c_does_not_reach_the_process_while_it_loads(page: PageProcess) -> None:
+    page.start(WebSettings(listen="127.0.0.1:0"))
+    status = Path(f"/proc/{page.pid}/status").read_text(encoding="ascii")
+    (blocked,) = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigBlk:"))
+    assert blocked & (1 << (signal.SIGINT - 1))
+
+
 def test_a_process_that_died_is_started_again_and_the_address_stays(
     page: PageProcess, lines: list[tuple[str, dict[str, object]]]
 ) -> None:
