@@ -30,7 +30,7 @@ from aggregator.identity.evidence import (
     refusal_alone,
 )
 from aggregator.identity.fingerprint import fingerprint
-from aggregator.identity.identify import identify
+from aggregator.identity.identify import identify, without_idle_parameters
 from aggregator.identity.keys import KeyRules
 from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.publisher_rules import Publishers
@@ -388,8 +388,10 @@ def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
 
 
 def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:
-    """Return the page's own canonical address where it means the same article, else the address that served it."""
+    """Return the page's own canonical address where it means the same article, else the address that served it.
+
+    Parameters that the key drops are left out.
+    """
     declared = content.declared.canonical or content.declared.og_url
-    if declared and identify(declared, publishers).key == identity.key:
-        return declared
-    return final_url
+    shown = declared if declared and identify(declared, publishers).key == identity.key else final_url
+    return without_idle_parameters(shown, publishers)

@@ -13,8 +13,9 @@ from aggregator.identity.keys import decode_base62, make_key
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.ids import ArticleId, Identity, Key
 
-__all__ = ["article_id", "decode_base62", "identify", "key_hash", "key_version"]
+__all__ = ["article_id", "decode_base62", "identify", "key_hash", "key_version", "without_idle_parameters"]
 
+_MOST_PARAMETERS = 40  # each costs a look
 _STEPS_VERSION = 2  # raised when `keys` or `unwrap` give another key for any address
 
 
@@ -26,6 +27,22 @@ def identify(url: str, publishers: Publishers) -> Identity:
     """
     key, rule = make_key(url, publishers.key_rules)
     return Identity(url=url, key=None if key is None else Key(key), rule=rule)
+
+
+def without_idle_parameters(url: str, publishers: Publishers) -> str:
+    """Return an address without the parameters that make no difference to its key: tracking, mostly."""
+    address, hash_mark, fragment = url.partition("#")
+    path, _, query = address.partition("?")
+    items = query.split("&")
+    key = identify(url, publishers).key
+    if not query or key is None or len(items) > _MOST_PARAMETERS:
+        return url
+    for index in reversed(range(len(items))):
+        fewer = items[:index] + items[index + 1 :]
+        shorter = f"{path}{'?' if fewer else ''}{'&'.join(fewer)}{hash_mark}{fragment}"
+        if identify(shorter, publishers).key == key:
+            items, url = fewer, shorter
+    return url
 
 
 def key_version(publishers: Publishers) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from typing import Final
 
 _WIDTH: Final = 720  # pixels
-_LABELS: Final = 170
+_LABELS: Final = 200
 _NUMBERS: Final = 70
 _ROW: Final = 22
 _COLUMN_HEIGHT: Final = 120

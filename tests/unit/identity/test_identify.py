@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.identity.identify import article_id, decode_base62, identify, key_hash, key_version
+from aggregator.identity.identify import (
+    article_id,
+    decode_base62,
+    identify,
+    key_hash,
+    key_version,
+    without_idle_parameters,
+)
 from aggregator.identity.publisher_rules import Publishers, shipped_publishers
 from aggregator.models.ids import Identity, Key
 
@@ -37,6 +44,28 @@ def test_identity_carries_the_address_verbatim() -> None:
         url=" HTTP://Example.org ", key=Key("https://example.org/"), rule="generic"
     )
     assert identify("nonsense", DW) == Identity(url="nonsense", key=None, rule="no-url")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://example.org/a?utm_source=x&id=5&fbclid=y#part", "https://example.org/a?id=5#part"),
+        ("https://example.org/a?utm_source=x", "https://example.org/a"),
+        ("https://example.org/a?id=5", "https://example.org/a?id=5"),
+        ("https://example.org/a#?utm_source=x", "https://example.org/a#?utm_source=x"),
+        ("https://www.dw.com/en/x/a-63723431?maca=en-rss", "https://www.dw.com/en/x/a-63723431"),
+        ("nonsense?utm_source=x", "nonsense?utm_source=x"),
+        (f"https://example.org/a?{'utm_a=1&' * 50}", f"https://example.org/a?{'utm_a=1&' * 50}"),
+    ],
+)
+def test_parameters_that_make_no_difference_are_left_out(url: str, shown: str) -> None:
+    assert without_idle_parameters(url, DW) == shown
+
+
+@given(st.text(st.sampled_from("?&=#ab/utm_x5")))
+def test_the_shown_address_means_the_same_article(tail: str) -> None:
+    url = f"https://example.org/{tail}"
+    assert identify(without_idle_parameters(url, DW), DW).key == identify(url, DW).key
 
 
 @given(st.text())

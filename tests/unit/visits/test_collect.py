@@ -263,13 +263,16 @@ def test_a_feed_of_another_site_lends_its_page_nothing() -> None:
     assert (lent.content.authors, own.content.authors) == (("Ann Writer",), ())
 
 
-def test_the_pages_canonical_address_is_shown_where_it_means_the_same() -> None:
-    canonical = HTML.replace(b"</head>", f'<link rel="canonical" href="{URL}?utm_source=x"></head>'.encode())
+def test_the_pages_canonical_address_is_shown_without_tracking_where_it_means_the_same() -> None:
+    canonical = HTML.replace(b"</head>", f'<link rel="canonical" href="{URL}?utm_source=x#top"></head>'.encode())
     one = page(raw(f"{URL}?utm_medium=rss"), entry())
     made = collected(one, canonical)
     assert isinstance(made, Collected)
     record = article_record(one, made, shipped_publishers())
-    assert record.url == f"{URL}?utm_source=x"
+    assert record.url == f"{URL}#top"
+    plain = collected(one, HTML)
+    assert isinstance(plain, Collected)
+    assert article_record(one, plain, shipped_publishers()).url == URL
 
 
 def test_an_article_known_already_keeps_its_id_out_of_the_record() -> None:
