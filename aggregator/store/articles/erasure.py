@@ -38,6 +38,7 @@ _groups: Final = select(*_columns).where(
         any_of(articles.c.merged_into),
     )
 )
+_of_keys: Final = select(articles.c.id).where(any_of(articles.c.key_hash))  # one that is skipped may have no alias
 _of_site: Final = select(*_columns).where(articles.c.site == bindparam("named"))
 _older: Final = select(*_columns).where(
     articles.c.first_seen < bindparam("before"),
@@ -59,7 +60,8 @@ def forget(
     """
     tx.dialect.lock_identity(tx.conn)
     hashes = [key_hash(key) for key in keys]
-    rows = _with_merged(tx, set(resolve(tx, hashes).values()) | _articles_of_hosts(tx, host_names))
+    meant = set(resolve(tx, hashes).values()) | {ArticleId(row.id) for row in tx.all_of(_of_keys, hashes)}
+    rows = _with_merged(tx, meant | _articles_of_hosts(tx, host_names))
     page_ids = {row.id for row in tx.all_of(_pages_of_keys, hashes)}
     host_ids = [row.id for row in tx.all(_host_names) if _is_within(row.name, host_names)] if host_names else []
     page_ids |= {row.id for row in tx.all_of(_pages_of_hosts, host_ids)}
@@ -146,7 +148,7 @@ def _erase(
     for page_id in sorted(closed):
         for statement in (_blank_entries, _close_pages, _drop_raw_of_pages, _drop_parts):
             tx.run(statement, {"page": page_id})
-    gone = tuple(ArticleId(row.id) for row in standing if row.merged_into is None)
+    gone = tuple(ArticleId(row.id) for row in standing if row.merged_into in (None, SKIPPED))
     return gone, tuple(sorted(freed - referenced_raw(tx, freed)))
 
 

@@ -330,12 +330,33 @@ def test_what_was_forgotten_is_not_asked_for_when_a_rule_goes(store: SqlStore) -
     assert [article.url[-1] for article in store.articles()] == ["1"]
 
 
+def test_a_skipped_article_is_forgotten_with_its_text(store: SqlStore) -> None:
+    edge = Edge(
+        key=Key("https://example.org/en/story/a-0"),
+        other=Key("https://example.org/en/story/a-9"),
+        kind=EvidenceKind.CANONICAL,
+        site="example.org",
+        other_site="example.org",
+        witness="example.org",
+    )
+    announce(store, "Sport today")
+    fetch_due(store)
+    (page,) = fetched_pages(store)
+    record_article(store, page, article_record(page, edges=(edge,)))
+    (article,) = store.articles()
+    apply(store, filters(SPORT))
+    assert store.forget([article.key], [])[0] == (article.id,)
+    assert store.revisions(article.id) == ()
+    assert apply(store, NO_FILTERS) == []
+    assert fetch_due(store) == []
+
+
 def test_retention_erases_skipped_texts_too(store: SqlStore) -> None:
     announce(store, "Sport today")
     extract_all(store)
     apply(store, filters(SPORT))
     gone, _ = store.expire(store.now() + timedelta(days=1))
-    assert len(gone) == 0  # nobody has it: it was withdrawn before
+    assert len(gone) == 1
     assert apply(store, NO_FILTERS) == []
     assert corpus(store) == []
     assert (
