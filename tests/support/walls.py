@@ -11,6 +11,7 @@ from random import Random
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.feed_readers import feed_reader
+from aggregator.extraction.feed_rules import no_rules
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Subscription
 from aggregator.models.fetching import Fetched, FetchRequest, FetchResult, Hop, Validators
@@ -165,7 +166,7 @@ class PlayedRun:
             fetcher=site,
             raw_store=Spool(),
             clock=clock,
-            rules_of=lambda host: None,
+            rules_of=no_rules,
             publishers=shipped_publishers(),
             read=feed_reader(PoolHere(), shipped_publishers()),  # type: ignore[arg-type]  # has its methods
             policy=VisitPolicy(
