@@ -38,8 +38,10 @@ from aggregator.urls import host_of, is_http, registrable_domain
 
 MAX_ALIASES = 32  # keys of one article
 MAX_SHARED = 2  # different articles that may name one target; a third makes it a page that names itself everywhere
+LIKE = 0.8  # resemblance of two texts of which one names the other's address
 MIN_SAMPLE = 4  # hashes; below, two texts are compared by their titles
 _WEAK = frozenset({EvidenceKind.BARE_CANONICAL, EvidenceKind.SAME_ENTRY})  # join nothing but equal texts
+_OF_OURS = frozenset({EvidenceKind.REDIRECT, EvidenceKind.LESSON})  # what a page says is doubted sooner
 _STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # models lists the strongest first
 
 
@@ -140,7 +142,7 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join what names one address, or is it, and has one text; return the edges that joined nothing.
+    """Join what names one address, or is it, and has one text or nearly so; return the edges that joined nothing.
 
     Templates that name a wrong address are common, so an address whose text nobody has seen is not taken for known.
     """
@@ -158,9 +160,21 @@ def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: 
                 left, right = groups[first], groups[key]
                 if left is not right and _refusal_of_join(left, right, facts) is None:
                     groups.update(dict.fromkeys(left | right, left | right))
+        for edge in edges:
+            left, right = groups[edge.key], groups[target]
+            if left is not right and _are_alike(edge, facts) and _refusal_of_join(left, right, facts) is None:
+                groups.update(dict.fromkeys(left | right, left | right))
         ends = {target, *(edge.key for edge in edges)}
         refused += (edge for edge in edges if len(groups[edge.key] & ends) == 1)
     return refused
+
+
+def _are_alike(edge: Edge, facts: Mapping[Key, KeyFacts]) -> bool:
+    """Say whether a page names the other's address and has nearly the same text."""
+    if edge.kind is not EvidenceKind.BARE_CANONICAL:
+        return False
+    one, other = facts.get(edge.key), facts.get(edge.other)
+    return one is not None and other is not None and resemblance(one, other) >= LIKE
 
 
 def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]:
@@ -194,7 +208,7 @@ def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set
     return {
         (kind, target)
         for (kind, target), keys in sources.items()
-        if len(keys) > MAX_SHARED and _count_articles(keys, facts, strict=kind is EvidenceKind.REDIRECT) > MAX_SHARED
+        if len(keys) > MAX_SHARED and _count_articles(keys, facts, strict=kind in _OF_OURS) > MAX_SHARED
     }
 
 

@@ -12,13 +12,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from aggregator.identity.evidence import KeyFacts, differ, resemblance
+from aggregator.identity.evidence import LIKE, KeyFacts, differ, resemblance
 from aggregator.identity.lessons.variants import Lesson, LessonKind
 
 PROOFS: Final = 3  # paths
 PROOFS_OF_IMPORTED: Final = 1
 CHECK_EVERY: Final = 50  # uses
-_LIKE: Final = 0.8  # resemblance of two texts that are one article
 
 
 class Verdict(StrEnum):
@@ -106,7 +105,7 @@ class Standing:
 
 def compare(one: KeyFacts, other: KeyFacts, *, are_one: bool) -> Verdict:
     """Return what two fetched texts show; `are_one`: the addresses mean one article by now."""
-    if are_one and resemblance(one, other) >= _LIKE:
+    if are_one and resemblance(one, other) >= LIKE:
         return Verdict.ONE
     if not are_one and differ(one, other) is True:
         return Verdict.DIFFERENT

@@ -145,6 +145,23 @@ def test_weak_evidence_joins_equal_texts(kind: EvidenceKind) -> None:
     )
 
 
+def test_a_bare_canonical_joins_texts_that_are_nearly_the_same() -> None:
+    one, like, half = (text(n, sample=frozenset(range(size))) for n, size in ((1, 20), (2, 16), (3, 12)))
+    named = [edge("a", "t", BARE)]
+    assert len(partition({key("a"): one, key("t"): like}, named)) == 1
+    assert len(partition({key("a"): one, key("t"): half}, named)) == 2
+    assert len(partition({key("a"): one, key("t"): like}, [edge("a", "t", SAME_ENTRY)])) == 2
+    assert len(partition({key("a"): one}, named)) == 2
+    many = [edge("a", f"m{n}", REDIRECT) for n in range(MAX_ALIASES - 1)]
+    assert len(partition({key("a"): one, key("t"): like}, [*many, *named])) == 2
+
+
+def test_any_number_of_addresses_may_be_one_article_by_a_lesson() -> None:
+    learnt = [edge(name, "t", LESSON) for name in "abcde"]
+    assert len(partition({key("t"): text(1)}, learnt)) == 1
+    assert len(partition({key("t"): text(1)}, [replace(one, kind=DECLARED) for one in learnt])) == 6
+
+
 @weak
 def test_weak_evidence_makes_no_unseen_address_known_and_joins_no_other_text(kind: EvidenceKind) -> None:
     a, b, target = key("a"), key("b"), key("t")

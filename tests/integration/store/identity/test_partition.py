@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from aggregator.identity.evidence import Edge, KeyFacts, judge
 from aggregator.identity.fingerprint import fingerprint
@@ -21,6 +19,7 @@ from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome
 from aggregator.store import SqlStore
 from aggregator.store.db.hashes import text_hash
+from tests.support.crashes import CrashError, crash_at
 from tests.support.databases import ReusedStore
 from tests.support.stores import article_record, fetch_due, fetched_pages, poll, sighting, subscribe, words
 
@@ -182,27 +181,6 @@ def test_any_interleaving_of_sightings_evidence_and_extraction_gives_the_same_ar
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------
-
-
-class CrashError(Exception):
-    """The process ends here."""
-
-
-@contextmanager
-def crash_at(countdown: int) -> Iterator[list[int]]:
-    """Raise instead of the n-th statement; what is yielded counts them."""
-    count = [0]
-
-    def strike(*_: object) -> None:
-        count[0] += 1
-        if count[0] == countdown:
-            raise CrashError
-
-    event.listen(Engine, "before_cursor_execute", strike)
-    try:
-        yield count
-    finally:
-        event.remove(Engine, "before_cursor_execute", strike)
 
 
 def test_a_crash_between_any_two_statements_leaves_no_second_article(reused: ReusedStore) -> None:
