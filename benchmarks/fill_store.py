@@ -19,10 +19,11 @@ from itertools import accumulate
 from typing import Final
 
 from aggregator.identity.fingerprint import fingerprint
+from aggregator.identity.identify import identify
+from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.articles import DateSource, Extraction
 from aggregator.models.feeds import Enclosure, Entry, Feed, Subscription
 from aggregator.models.fetching import Validators
-from aggregator.models.ids import Identity, Key
 from aggregator.models.pages import LeadImage, PageFacts, Rights
 from aggregator.ports.store_records import ArticleRecord, PollOutcome, PollRecord, Sighting
 from aggregator.store import SqlStore, open_store
@@ -85,7 +86,7 @@ def article_of(number: int, feed: int, seen_at: datetime, texts: Texts) -> Artic
         title, paragraphs = f"{title} ({number})", [*paragraphs, f"Copy {number}."]
     body = "\n\n".join(paragraphs)
     url = f"https://www.site-{feed // FEEDS_PER_HOST}.example/{feed}/news-{number}"
-    own = Identity(url=url, key=Key(url), rule="made")
+    own = identify(url, shipped_publishers())
     published = seen_at - timedelta(minutes=pick.randint(5, 90))
     image = LeadImage(url=f"{url}/picture.jpg", caption=texts.title(pick), alt=title, credit="Made")
     content = Extraction(
