@@ -17,7 +17,7 @@ from random import Random
 from aggregator.clock import SystemClock
 from aggregator.config.request_keys import request_rules
 from aggregator.config.settings import Config
-from aggregator.config.sources import commands_of, longest_command, source_rules
+from aggregator.config.sources import changed_sources, commands_of, longest_command, source_rules
 from aggregator.config.wiring import (
     Rules,
     changed_feed_rules,
@@ -271,6 +271,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
         *changed_rules(app.fetcher.rules, keys),
         *changed_feed_rules(app.rules, rules),
         *feed_changes(report),
+        *changed_sources(app.config, config),
         *(("publisher rules",) if rules.digest != app.rules.digest else ()),
     )
     newer = replace(

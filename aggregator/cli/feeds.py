@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.cli.framework import cli, load, load_or_default, number, print_json, print_table, printable, say
-from aggregator.cli.inputs import failure_of, fetch, read_file
+from aggregator.cli.inputs import failure_of, read_file
 from aggregator.errors import ConfigError
 
 if TYPE_CHECKING:
+    from aggregator.cli.probe.proposals import Finder, Proposal
     from aggregator.config.settings import Config
-    from aggregator.feeds.discovery import FoundFeed
-    from aggregator.models.feeds import Feed, ParsedFeed
-    from aggregator.models.fetching import Fetched
+    from aggregator.models.feeds import Feed, Subscription
 
 
 @cli.group()
@@ -78,78 +78,125 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
     "add",
     examples=(
         "aggregator feeds add https://rss.dw.com/rdf/rss-en-all --name 'DW English' --tag news",
-        "aggregator feeds add https://www.dw.com/        # the feed that this page advertises",
+        "aggregator feeds add https://www.dw.com/ https://example.org/        # what these sites advertise",
+        "aggregator feeds add - --tag town < addresses.txt",
         "aggregator feeds add https://example.com/feed --interval 10m",
     ),
 )
-@click.argument("url")
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--name", default="", help="What listings call it.")
 @click.option("--interval", metavar="DURATION", help='Poll this often instead of adaptively, like "10m".')
 @click.option("--tag", "tags", multiple=True, help="A word of yours, kept with every article; may be repeated.")
 @click.option("--no-full-text", is_flag=True, help="Keep what the feed carries and fetch no pages.")
 @click.pass_context
 def add(
-    ctx: click.Context, url: str, name: str, interval: str | None, tags: tuple[str, ...], no_full_text: bool
+    ctx: click.Context,
+    urls: tuple[str, ...],
+    name: str,
+    interval: str | None,
+    tags: tuple[str, ...],
+    no_full_text: bool,
 ) -> None:
-    """Add a feed, or the feed that a site advertises.
+    """Add feeds, or what can be followed of sites.
 
-    The address is asked once; what cannot be reached just now is added all the same.
+    `-` reads addresses from stdin, one a line. Of a site: the feed that it advertises, a feed at a usual place, a
+    sitemap for news, a page with links to articles. Each address is asked once; what cannot be reached just now is
+    added all the same. Of several, those that are refused are named, the others added, and the exit status is 1.
     """
-    from aggregator.config.editing import add_feed
-    from aggregator.models.feeds import Subscription
+    from aggregator.cli.probe.proposals import finder
     from aggregator.text.units import parse_duration
 
-    _check_address(url)
     config = load(ctx)
     try:
         every = parse_duration(interval) if interval is not None else None
     except ValueError as error:
         raise ConfigError(f'--interval: "{interval}" {error}') from None
-    address = _feed_address(config, url)
-    subscription = Subscription(url=address, name=name, interval=every, tags=tags, full_text=not no_full_text)
-    add_feed(config.path, subscription)
-    print(f"added {address}")
+    wanted, refused = _wanted(urls)
+    is_one = urls != ("-",) and len(urls) == 1
+    if name and not is_one:
+        raise ConfigError("--name: is the name of one feed; give one URL with it")
+    with finder(config) as asked:
+        for one in wanted:
+            listed = replace(
+                one,
+                name=name or one.name,
+                interval=every,
+                tags=tuple(dict.fromkeys((*tags, *one.tags))),
+                full_text=not no_full_text,
+            )
+            try:
+                print(_added(config, asked, listed))
+            except ConfigError as error:
+                if is_one:
+                    raise
+                say(str(error))
+                refused += 1
+    ctx.exit(1 if refused else 0)
 
 
-def _feed_address(config: Config, url: str) -> str:
-    """Return the address to add: `url` itself, or the best feed that the page behind it advertises.
+def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
+    """Return what is to be added, and how many lines of stdin are nothing of the kind; these are named."""
+    from aggregator.feeds.opml import read_list
+    from aggregator.models.feeds import Subscription
+
+    wanted, skipped = list[Subscription](), 0
+    for url in urls:
+        if url != "-":
+            wanted.append(Subscription(url=url))
+            continue
+        try:
+            found = read_list(read_file("-"))
+        except ConfigError as error:
+            raise ConfigError(f"stdin: {error}") from error
+        for line in found.skipped:
+            say(f"stdin, line {line.line}: skipped {printable(line.text)!r}: {line.reason}")
+        wanted += found.feeds
+        skipped += len(found.skipped)
+    return wanted, skipped
+
+
+def _added(config: Config, asked: Finder, wanted: Subscription) -> str:
+    """Add a feed, or what can be followed of a site; return what to say.
+
+    Raises:
+        ConfigError: nothing can be followed there, or it is listed already.
+    """
+    from aggregator.config.editing import add_feed
+
+    _check_address(wanted.url)
+    proposal = _choose(asked, wanted.url)
+    add_feed(config.path, replace(wanted, url=proposal.url, kind=proposal.kind))
+    return f"added {proposal.url}" + (f' as kind "{proposal.kind}": {proposal.type}' if proposal.kind != "feed" else "")
+
+
+def _choose(asked: Finder, url: str) -> Proposal:
+    """Return what to add for an address: itself, or the best of what can be followed of its site.
 
     An address that cannot be reached just now is added as it is: the daemon will say when it works.
 
     Raises:
-        ConfigError: nothing that could be a feed is or was there.
+        ConfigError: nothing that could be followed is or was there.
     """
+    from aggregator.cli.probe.proposals import Proposal
     from aggregator.models.fetching import Cause, Fetched, FetchFailed
 
-    result = fetch(config, url)
+    result = asked.fetch(url)
     if isinstance(result, FetchFailed) and result.cause in (Cause.NOT_FOUND, Cause.GONE, Cause.FORBIDDEN_ADDRESS):
         raise ConfigError(f"{url}: {failure_of(result)}; see `aggregator feeds discover`")
     if not isinstance(result, Fetched):
         say(f"{url}: not reached just now ({failure_of(result)}); added all the same")
-        return url
-    kind, found = _look_at(result)
-    if kind == "feed":
-        return url
+        return Proposal(url=url)
+    found = asked.proposals(result)
     if not found:
-        raise ConfigError(f"{url}: neither a feed nor a page that advertises one; see `aggregator feeds discover`")
+        raise ConfigError(
+            f"{url}: neither a feed nor a page that advertises one; its site has none at the usual places, "
+            f"no sitemap for news, and the page has no list of links"
+        )
+    if found[0].type == "the address itself":
+        return replace(found[0], url=url)
     for other in found[1:]:
         say(f"the page also advertises {other.url} {other.title!r}")
-    return found[0].url
-
-
-def _look_at(result: Fetched) -> tuple[str | None, tuple[FoundFeed, ...]]:
-    """Return what the bytes are, and the feeds that they advertise."""
-    from aggregator.feeds.discovery import find_feeds
-
-    parsed = _parse(result)
-    return parsed.kind, find_feeds(result.body, result.final_url) if parsed.kind == "html" else ()
-
-
-def _parse(result: Fetched) -> ParsedFeed:
-    from aggregator.clock import SystemClock
-    from aggregator.feeds.parse import parse_feed
-
-    return parse_feed(result.body, url=result.final_url, headers=dict(result.headers), now=SystemClock().now())
+    return found[0]
 
 
 def _check_address(url: str) -> None:
@@ -232,38 +279,29 @@ def export_opml(ctx: click.Context, out: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def discover(ctx: click.Context, url: str, as_json: bool) -> None:
-    """List the feeds that a page advertises, best first.
+    """List what of a site can be followed, best first.
 
-    Where it advertises none, the usual places are tried. Exit status 1: there is none.
+    The feeds that the page advertises; where there are none, a feed at a usual place, a sitemap for news, the page
+    itself if it lists articles. Exit status 1: there is none.
     """
-    from aggregator.feeds.discovery import WELL_KNOWN_PATHS, FoundFeed
+    from aggregator.cli.probe.proposals import finder
     from aggregator.models.fetching import Fetched
-    from aggregator.urls import absolute
 
     _check_address(url)
-    config = load_or_default(ctx)
-    result = fetch(config, url)
-    if not isinstance(result, Fetched):
-        say(f"{url}: {failure_of(result)}")
-        ctx.exit(1)
-    kind, found = _look_at(result)
-    if kind == "feed":
-        found = (FoundFeed(url=result.final_url, title="", type="the address itself"),)
-    if not found:
-        for path in WELL_KNOWN_PATHS:
-            place = absolute(result.final_url, path)
-            answer = fetch(config, place) if place is not None else None
-            if isinstance(answer, Fetched) and _look_at(answer)[0] == "feed":
-                found = (FoundFeed(url=answer.final_url, title="", type="a usual place"),)
-                break
+    with finder(load_or_default(ctx)) as asked:
+        result = asked.fetch(url)
+        if not isinstance(result, Fetched):
+            say(f"{url}: {failure_of(result)}")
+            ctx.exit(1)
+        found = asked.proposals(result)
     if not found:
         say(f"{url}: advertises no feed")
         ctx.exit(1)
     if as_json:
         for one in found:
-            print_json({"url": one.url, "title": one.title, "type": one.type})
+            print_json({"url": one.url, "kind": one.kind, "title": one.title, "type": one.type})
     else:
-        print_table(("url", "title", "type"), ((one.url, one.title, one.type) for one in found))
+        print_table(("url", "kind", "title", "type"), ((one.url, one.kind, one.title, one.type) for one in found))
 
 
 @feeds.command(
@@ -283,91 +321,16 @@ def try_feed(ctx: click.Context, url: str, page: bool, as_json: bool) -> None:
     Stores nothing. With --page its newest entry is collected as `run-once` would, by what the configuration says of
     the feed. Exit status 1: it cannot be fetched, is no feed, or the entry gives no article.
     """
+    from aggregator.cli.probe.answer import print_answer, read_plain, read_source
+
     _check_address(url)
     config = load_or_default(ctx)
     is_plain = all(listed.kind == "feed" for listed in config.feeds if listed.url == url)
-    record, entry = _test_plain(config, url, page) if is_plain else _test_source(config, url, page)
+    record, entry = (read_plain if is_plain else read_source)(config, url, page)
     if entry:
         record["page"] = entry
     if as_json:
         print_json(record)
     else:
-        _print_tested({name: value for name, value in record.items() if name != "page"}, entry)
+        print_answer({name: value for name, value in record.items() if name != "page"}, entry)
     ctx.exit(0 if record["ok"] and not entry.get("error") else 1)
-
-
-_SHOWN = (
-    "title",
-    "url",
-    "key",
-    "published",
-    "date_source",
-    "authors",
-    "language",
-    "source",
-    "quality",
-    "rules",
-    "error",
-)
-
-
-def _print_tested(record: dict[str, object], entry: dict[str, object]) -> None:
-    for name, value in record.items():
-        print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))
-    if not entry:
-        return
-    print("\nnewest entry")
-    for name in _SHOWN:
-        value = entry.get(name)
-        lines = value if isinstance(value, list) else [value]
-        for index, line in enumerate(lines or [None]):
-            print(printable(f"{'' if index else name.replace('_', ' '):<12}{_spell(line)}"))
-    if entry.get("body"):  # the rules act on it; the text of the seed format is the whole page's
-        print(printable(f"\n{entry['body']}"))
-
-
-def _test_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """Ask a feed once; return what it says, and what would be stored of its newest entry if `page` wants that."""
-    from aggregator.models.fetching import Fetched
-
-    result = fetch(config, url)
-    if not isinstance(result, Fetched):
-        return {"url": url, "ok": False, "error": failure_of(result)}, {}
-    parsed, has = _parse(result), result.validators
-    record = _tested(url, parsed) | {
-        "final_url": result.final_url,
-        "validators": has.etag is not None or has.last_modified is not None,
-        "error": parsed.error or ("an HTML page" if parsed.kind == "html" else None),
-    }
-    if not (page and record["ok"]):
-        return record, {}
-    from aggregator.cli.preview import try_feed
-
-    return record, try_feed(config, url, result).page
-
-
-def _test_source(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """The same of a source that the configuration says is no plain feed: a sitemap, a page with links, a program."""
-    from aggregator.cli.preview import try_feed
-
-    trial = try_feed(config, url, with_page=page)
-    if trial.parsed is None or trial.parsed.kind != "feed":
-        error = trial.failed or "gives no entries"
-        return {"url": url, "ok": False, "error": error}, {}
-    return _tested(url, trial.parsed) | {"error": trial.parsed.error or None}, trial.page if page else {}
-
-
-def _tested(url: str, parsed: ParsedFeed) -> dict[str, object]:
-    return {
-        "url": url,
-        "ok": parsed.kind == "feed",
-        "format": parsed.format,
-        "title": parsed.title,
-        "entries": len(parsed.entries),
-    }
-
-
-def _spell(value: object) -> str:
-    if value is None:
-        return "-"
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

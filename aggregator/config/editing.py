@@ -104,6 +104,7 @@ def _table(feed: Subscription) -> dict[str, Any]:
     """Return the keys of `feed` that differ from their defaults."""
     interval = None if feed.interval is None else format_duration(feed.interval)
     table = {"url": feed.url, "name": feed.name or None, "interval": interval, "tags": list(feed.tags) or None}
+    table["kind"] = None if feed.kind == "feed" else feed.kind
     flags = {"full_text": None if feed.full_text else False, "enabled": None if feed.enabled else False}
     return {key: value for key, value in (table | flags).items() if value is not None}
 

@@ -10,9 +10,10 @@ from pydantic import StrictStr, model_validator
 
 from aggregator.config.values import Interval, Name, OptionalPath, Section, spelled_default, split_http
 from aggregator.models.sources import FollowedList, Kind, Select, SourceRule
+from aggregator.redaction import mask
 
 if TYPE_CHECKING:
-    from aggregator.config.settings import Config
+    from aggregator.config.settings import Config, FeedSettings
     from aggregator.programs import Command
 
 
@@ -74,6 +75,17 @@ def commands_of(config: Config) -> Mapping[str, Command]:
         for feed in config.feeds
         if feed.kind == "command"
     }
+
+
+def changed_sources(old: Config, new: Config) -> tuple[str, ...]:
+    """Return which feeds are read in another way, as lines."""
+    before = {feed.url: _source(feed) for feed in old.feeds}
+    changed = (feed.url for feed in new.feeds if before.get(feed.url, _source(feed)) != _source(feed))
+    return tuple(f"source of {mask(url)}" for url in changed)
+
+
+def _source(feed: FeedSettings) -> tuple[object, ...]:
+    return feed.kind, feed.select, feed.command
 
 
 def longest_command(config: Config) -> timedelta:

@@ -56,5 +56,4 @@ def _settings_files(config: Config) -> Iterator[Path]:
     yield from (config.path, config.path.with_name(FEEDS_FILE))
     if config.web.token_file is not None:
         yield config.web.token_file
-    yield from (listed.path for listed in config.lists if listed.path is not None)
     yield from secret_files(config)

@@ -23,6 +23,9 @@ WELL_KNOWN_PATHS = (
     "/?feed=rss2",
 )
 
+# Where sites keep their sitemap for news when robots.txt names none.
+NEWS_SITEMAP_PATHS = ("/news-sitemap.xml", "/sitemap-news.xml", "/sitemap_news.xml", "/sitemap/news.xml")
+
 _RANKS = {
     "application/atom+xml": 0,
     "application/rss+xml": 0,

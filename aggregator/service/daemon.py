@@ -84,8 +84,7 @@ class Service:
         self._reload_wanted = threading.Event()
         self._read = self._seen = signature(app.config)  # of the files: as last read, as last looked at
         self._stop_by = 0.0
-        self._publishing = threading.Lock()
-        self._applying = threading.Lock()  # the configuration, and lists of feeds
+        self._publishing, self._applying = threading.Lock(), threading.Lock()
         self._pause_reason = self._config_fault = ""
         self._latest = app.clock.now()
         self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
@@ -306,8 +305,7 @@ class Service:
         try:
             if self.app.read_lists():
                 with self._applying:  # a list may be in hand while the configuration is read again
-                    changes = self.app.sync_feeds()
-                say_changes("list read", changes)
+                    say_changes("list read", self.app.sync_feeds())
         except AggregatorError as error:
             logger.warning("lists not read; tried again in a few seconds", extra={"reason": str(error)})
 
@@ -382,14 +380,14 @@ class Service:
         with self._applying:
             self.app, changes = reload_app(self.app, config)
         self._read = signature(config)
+        self._observe()
+        if before is not self.app.fetcher:
+            self._close_later(before)
         if not changes:
             logger.info("configuration read again; nothing changed", extra={"file": str(config.path)})
             return
         self._rekey_from = time.monotonic() + self.app.visits.context.policy.lease.total_seconds()
-        self._observe()
         self._followers.follow(self.app.outputs)
-        if before is not self.app.fetcher:
-            self._close_later(before)
         logger.info("configuration reloaded", extra={"file": str(config.path)})
         say_changes("changed", changes)
 

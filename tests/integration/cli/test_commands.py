@@ -266,14 +266,19 @@ def test_feeds_discover(filled: Path) -> None:
     assert called.status == 0
     assert called.out.startswith("http")
     itself = call("feeds", "discover", DW_FEED, "--config", filled, "--json").record
-    assert itself == {"url": DW_FEED, "title": "", "type": "the address itself"}
+    assert itself == {"url": DW_FEED, "kind": "feed", "title": "", "type": "the address itself"}
     missing = call("feeds", "discover", "http://nobody.example/", "--config", filled)
     assert (missing.status, missing.out) == (1, "")
     without = call("feeds", "discover", LONG, "--config", filled)
     assert (without.status, without.err) == (1, f"aggregator: {LONG}: advertises no feed\n")
     wall = "http://www.journal-des-quais.example/economie/le-budget-du-port-en-detail-204530.html"
     (usual,) = call("feeds", "discover", wall, "--config", filled, "--json").records
-    assert usual == {"url": "http://www.journal-des-quais.example/rss.xml", "title": "", "type": "a usual place"}
+    assert usual == {
+        "url": "http://www.journal-des-quais.example/rss.xml",
+        "kind": "feed",
+        "title": "",
+        "type": "a usual place",
+    }
 
 
 def test_feeds_test(filled: Path) -> None:

@@ -99,7 +99,7 @@ class _Answered:
         self._fetcher, self._url, self._answer = fetcher, url, answer
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        if request.accept == "feed" and request.url == self._url:
+        if request.accept != "robots" and request.url == self._url:
             return self._answer
         return self._fetcher.fetch(request)
 

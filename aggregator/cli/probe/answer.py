@@ -1,0 +1,99 @@
+"""What an answer is: the record of `feeds test`, and how it is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aggregator.cli.framework import printable
+from aggregator.cli.inputs import failure_of, fetch
+from aggregator.cli.probe.preview import try_feed
+from aggregator.clock import SystemClock
+from aggregator.feeds.parse import parse_feed
+from aggregator.models.fetching import Fetched
+
+if TYPE_CHECKING:
+    from aggregator.config.settings import Config
+    from aggregator.models.feeds import Entry, ParsedFeed
+
+
+_SHOWN = (
+    "title",
+    "url",
+    "key",
+    "published",
+    "date_source",
+    "authors",
+    "language",
+    "source",
+    "quality",
+    "rules",
+    "error",
+)
+
+
+def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
+    """Print the record, and what would be stored of the newest entry, if that was asked for."""
+    for name, value in record.items():
+        if isinstance(value, list):
+            print(f"{name}:" if value else f"{name}: none")
+        for line in value if isinstance(value, list) else [f"{name.replace('_', ' '):<12}{_spell(value)}"]:
+            print(printable(f"  {line}" if isinstance(value, list) else line))
+    if not entry:
+        return
+    print("\nnewest entry")
+    for name in _SHOWN:
+        value = entry.get(name)
+        lines = value if isinstance(value, list) else [value]
+        for index, line in enumerate(lines or [None]):
+            print(printable(f"{'' if index else name.replace('_', ' '):<12}{_spell(line)}"))
+    if entry.get("body"):  # the rules act on it; the text of the seed format is the whole page's
+        print(printable(f"\n{entry['body']}"))
+
+
+def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
+    """Ask a feed once; return what it says, and what would be stored of its newest entry if `page` wants that."""
+    result = fetch(config, url)
+    if not isinstance(result, Fetched):
+        return {"url": url, "ok": False, "error": failure_of(result)}, {}
+    headers, now = dict(result.headers), SystemClock().now()
+    parsed, has = parse_feed(result.body, url=result.final_url, headers=headers, now=now), result.validators
+    record = _tested(url, parsed) | {
+        "final_url": result.final_url,
+        "validators": has.etag is not None or has.last_modified is not None,
+        "error": parsed.error or ("an HTML page" if parsed.kind == "html" else None),
+    }
+    if not (page and record["ok"]):
+        return record, {}
+    return record, try_feed(config, url, result).page
+
+
+def read_source(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
+    """The same of a source that the configuration says is no plain feed: a sitemap, a page with links, a program."""
+    trial = try_feed(config, url, with_page=page)
+    if trial.parsed is None or trial.parsed.kind != "feed":
+        error = trial.failed or "gives no entries"
+        return {"url": url, "ok": False, "error": error}, {}
+    found = [_shown(entry) for entry in trial.parsed.entries]
+    record = _tested(url, trial.parsed) | {"error": trial.parsed.error or None, "found": found}
+    return record, trial.page if page else {}
+
+
+def _shown(entry: Entry) -> str:
+    at = entry.published_at or entry.updated_at
+    return "  ".join(part for part in (entry.link or "", entry.title, at.isoformat() if at else "") if part)
+
+
+def _tested(url: str, parsed: ParsedFeed) -> dict[str, object]:
+    return {
+        "url": url,
+        "ok": parsed.kind == "feed",
+        "format": parsed.format,
+        "title": parsed.title,
+        "entries": len(parsed.entries),
+    }
+
+
+def _spell(value: object) -> str:
+    if value is None:
+        return "-"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
