@@ -89,7 +89,8 @@ def check_config(ctx: click.Context) -> None:
         say(note)
     withheld = [name for name in rules.publishers.withheld if name in _own_rules(loaded)]
     if withheld:
-        say(f"rules withheld until more pairs prove them: {', '.join(withheld)}")
+        remedy = "add pairs under `same`, or set [extraction] provisional_rules = true"
+        say(f"rules withheld until three pairs prove them: {', '.join(withheld)}; {remedy}")
     if loaded.storage.sqlite_path is None:
         _say_what_is_refused(loaded)
 

@@ -149,7 +149,7 @@ def test_rules_that_rest_are_named_if_they_are_the_operators(tmp_path: Path) -> 
     assert "withheld" not in call("config", "check", "--config", path).err
     file = rule(path)
     file.write_text(file.read_text().replace("provisional = false", "provisional = true"))
-    assert "withheld until more pairs prove them: shop" in call("config", "check", "--config", path).err
+    assert "withheld until three pairs prove them: shop; add pairs" in call("config", "check", "--config", path).err
 
 
 def test_site_configs_that_cannot_be_read_stop_nothing(tmp_path: Path) -> None:
