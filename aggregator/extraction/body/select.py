@@ -19,6 +19,7 @@ from aggregator.extraction.body.votes import Opinions
 
 _MIN_CONTAINED = 25
 _MIN_SHARE = 0.5
+_MIN_RECALLED = 0.7  # of the confirmed text that trafilatura has to have, if what it leaves out is to mean anything
 _MIN_FOUND = 0.3  # of the larger proposal must be found again in the page's blocks, else the proposal is taken as it is
 _MIN_BOX_SHARE, _MIN_LOOK_SHARE = 0.03, 0.06  # of the text that a box, or boxes of one look, must hold to be filled up
 _LINK = 0.8  # share of links from which a block is a link
@@ -26,6 +27,7 @@ _MIN_SENTENCE = 60  # letters from which a link that ends like a sentence is a p
 _MIN_REPEATED = 400
 _MIN_TEASER_CHARS = 40
 _MAX_SCRAP_CHARS = 60
+_MAX_LEAD_CHARS = 70
 _SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
 _MIN_PROSE_CHARS = 80
 _PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
@@ -50,7 +52,7 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
     """Return the blocks of the article in the page's order; None when the proposals are not found in the blocks."""
     votes = [opinions.votes_for(block) for block in blocks]
     title = letters_of(guide.title)
-    chosen = confirm(blocks, votes)
+    chosen = drop_strays(blocks, confirm(blocks, votes), opinions)
     if _size(blocks, chosen) < _MIN_FOUND * opinions.size:
         return None
     chosen = drop_next_article(blocks, chosen)
@@ -59,7 +61,7 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
     chosen = fill(blocks, chosen, votes)
     chosen = follow_guide(blocks, chosen, votes, letters_of(guide.article))
     chosen = drop_head(blocks, chosen, title)
-    chosen = drop_scraps(blocks, chosen)
+    chosen = drop_scraps(blocks, drop_leads_to_links(blocks, chosen))
     chosen = add_teaser(blocks, chosen, [letters_of(teaser) for teaser in guide.teasers])
     return [blocks[i] for i in sorted(chosen)]
 
@@ -74,14 +76,42 @@ def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
     return without_furniture(blocks, confirmed)
 
 
+def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
+    """Drop what trafilatura leaves out and what is no sentence, where it stands in a box without other text.
+
+    Captions, credits and counters in a box of their own: readability and Resiliparse keep them. Where trafilatura has
+    only a part of the text, its silence says nothing. It loses rows, entries, code and subheads: those stay.
+    """
+    recalled = {i for i in chosen if opinions.is_recalled(blocks[i])}
+    size = _size(blocks, recalled)
+    if size < _MIN_RECALLED * _size(blocks, chosen):
+        return chosen
+    homes: Counter[int] = Counter()
+    for i in recalled:
+        homes[box_of(blocks[i]).number] += len(blocks[i].letters)
+    return {
+        i
+        for i in chosen
+        if i in recalled or _stands_alone(blocks[i]) or homes[box_of(blocks[i]).number] >= _MIN_BOX_SHARE * size
+    }
+
+
+def _stands_alone(block: Block) -> bool:
+    """Tell whether a block is text wherever it stands: a sentence, a subhead, a part of a list, a table, of code."""
+    return _is_sentence(block) or block.is_heading or bool(block.inside & {"pre", "table", "li", "dl"})
+
+
+def _is_sentence(block: Block) -> bool:
+    return len(block.letters) >= _MIN_SENTENCE and block.text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
+
+
 def _may_be_text(block: Block) -> bool:
     return not block.inside & {"h1", "figcaption"} and (block.link_share < _LINK or _is_linked_sentence(block))
 
 
 def _is_linked_sentence(block: Block) -> bool:
     """Tell whether a link is a paragraph: long, and it ends like a sentence. Headlines of other articles do not."""
-    is_long = len(block.letters) >= _MIN_SENTENCE and block.tag in ("p", "blockquote")
-    return is_long and block.text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
+    return block.tag in ("p", "blockquote") and _is_sentence(block)
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
@@ -295,6 +325,28 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
     rest = {i for i in chosen if i > heads[-1]}
     size = sum(len(blocks[i].letters) for i in chosen)
     return rest if sum(len(blocks[i].letters) for i in rest) >= _MIN_SHARE * size else chosen
+
+
+def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop the lines that lead to links which are not chosen ("Also read:"): two links below, or one at the end."""
+    last = max(chosen, default=-1)
+    return {
+        i
+        for i in chosen
+        if not (_may_lead(blocks[i]) and _is_link(blocks, chosen, i + 1))
+        or not (i == last or _is_link(blocks, chosen, i + 2))
+    }
+
+
+def _may_lead(block: Block) -> bool:
+    """Tell whether a block is a subhead or a short line that is no complete sentence."""
+    if len(block.text) > _MAX_LEAD_CHARS:
+        return False
+    return block.is_heading or not block.text.endswith(_SENTENCE_ENDS) or block.text.endswith((":", "?"))
+
+
+def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
+    return place < len(blocks) and place not in chosen and blocks[place].link_share >= _LINK
 
 
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:

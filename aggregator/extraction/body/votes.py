@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aggregator.extraction.body.blocks import Block, letters_of
 
@@ -69,14 +70,20 @@ class Opinions:
 
     def votes_for(self, block: Block) -> int:
         """Return how many of the three have a block, 0 to 3."""
-        pieces = pieces_of(block.text) if len(block.letters) >= _MIN_TOLERANT else ()
-        return sum(_has(opinion, block.letters, pieces) for opinion in (self.recall, self.readable, self.plain))
+        return sum(_has(opinion, block) for opinion in (self.recall, self.readable, self.plain))
+
+    def is_recalled(self, block: Block) -> bool:
+        """Tell whether trafilatura has a block."""
+        return _has(self.recall, block)
 
 
-def _has(opinion: Opinion, letters: str, pieces: Sequence[str]) -> bool:
-    return opinion.has(letters) or (bool(pieces) and opinion.has_pieces(letters, pieces))
+def _has(opinion: Opinion, block: Block) -> bool:
+    if opinion.has(block.letters):
+        return True
+    return len(block.letters) >= _MIN_TOLERANT and opinion.has_pieces(block.letters, pieces_of(block.text))
 
 
+@lru_cache(maxsize=8)
 def pieces_of(text: str) -> tuple[str, ...]:
     """Return the longer pieces of a text between its punctuation marks, as letters."""
     return tuple(letters for letters in map(letters_of, _END.split(text)) if len(letters) >= _MIN_PIECE)

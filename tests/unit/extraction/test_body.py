@@ -11,9 +11,11 @@ from aggregator.extraction.body.select import (
     add_teaser,
     confirm,
     drop_head,
+    drop_leads_to_links,
     drop_next_article,
     drop_repeated,
     drop_scraps,
+    drop_strays,
     fill,
     follow_guide,
     grow,
@@ -102,6 +104,38 @@ def test_two_of_three_extractors_decide(markup: str) -> None:
     assert confirmed(blocks, opinions([ONE], readable=[], plain=[])) == set()
     assert confirmed(blocks, opinions([ONE], readable=[], plain=[ONE])) == {0}
     assert confirmed(blocks, opinions([], readable=[ONE], plain=[ONE])) == {0}
+
+
+def test_what_trafilatura_leaves_out_of_a_box_of_its_own_goes_unless_it_is_text_by_its_form() -> None:
+    caption, note, within = "Old bridge, photo by Ada", f"<p>Notes: {EXTRA}</p>", "<p>A short line</p>"
+    box = f"<div class='x'><p>{caption}</p></div><div class='y'>{note}</div><ul><li>An entry</li></ul>"
+    blocks = page(f"<article>{paragraphs(ONE, TWO, THREE, FOUR)}{within}</article>{box}")
+    asked = opinions([ONE, TWO, THREE, FOUR], [block.text for block in blocks])
+    assert caption not in texts(blocks, drop_strays(blocks, every(blocks), asked))
+    assert len(drop_strays(blocks, every(blocks), asked)) == len(blocks) - 1
+    assert drop_strays(blocks, every(blocks), opinions([ONE])) == every(blocks)
+
+
+@pytest.mark.parametrize(
+    ("after", "is_dropped"),
+    [
+        ('<h3>Also read</h3><a href="/x">One more</a>', True),
+        (
+            '<h3>Also read</h3><p><a href="/x">One more</a></p><p><a href="/y">Another</a></p><p class="t">End.</p>',
+            True,
+        ),
+        ('<h3>Also read</h3><p><a href="/x">One more</a></p><p class="t">End.</p>', False),
+        ("<h3>The end</h3><p class='t'>End.</p>", False),
+        ('<p>It was late in the night.</p><a href="/x">One more</a>', False),
+        (f'<p>{TWO[:-1]}</p><a href="/x">One more</a>', False),
+        ("<p>Also read:</p>", False),
+    ],
+)
+def test_a_line_that_leads_to_links_goes_with_them(after: str, is_dropped: bool) -> None:
+    blocks = page(paragraphs(ONE) + after)
+    chosen = {i for i, block in enumerate(blocks) if block.link_share < 1}
+    assert (drop_leads_to_links(blocks, chosen) != chosen) == is_dropped
+    assert drop_leads_to_links(blocks, set()) == set()
 
 
 def test_a_link_that_is_a_sentence_is_a_paragraph_and_a_headline_is_none() -> None:
