@@ -31,6 +31,23 @@ def signature(config: Config) -> Signature:
     return tuple(found)
 
 
+class FileWatch:
+    """Tells when to read a configuration's files again."""
+
+    def __init__(self, config: Config) -> None:
+        self._read = self._seen = signature(config)  # when they were last read; at the last look
+
+    def note_read(self, config: Config) -> None:
+        """Remember the files as they are now: they are being read."""
+        self._read = signature(config)
+
+    def is_changed(self, config: Config) -> bool:
+        """Whether a file changed since it was read, and none since the last call: a file may be written in steps."""
+        now = signature(config)
+        settled, self._seen = now == self._seen, now
+        return settled and now != self._read
+
+
 def rules_digest(config: Config) -> str:
     """Return a hash of the operator's rule files."""
     digest = hashlib.blake2b(digest_size=16)

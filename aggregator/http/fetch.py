@@ -6,7 +6,6 @@ Everything that a server or a URL can do ends as a record with a cause; nothing 
 from __future__ import annotations
 
 import base64
-import http.client
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -28,6 +27,7 @@ from aggregator.http.freshness import parse_freshness, parse_retry_after
 from aggregator.http.library_errors import FOREIGN, translate_open, translate_read
 from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, NetworkError, Resolver, system_lookup
 from aggregator.http.request_keys import NO_KEYS, RequestKeys, RequestRules, is_elsewhere, origin_of
+from aggregator.http.status import cause_of, describe_status
 from aggregator.http.transport import Exchange, Route, Transport
 from aggregator.models.fetching import (
     Cause,
@@ -51,17 +51,6 @@ _ACCEPT = {
     "robots": "text/plain, */*;q=0.5",
 }
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
-_CAUSES = {
-    204: Cause.EMPTY,
-    205: Cause.EMPTY,
-    401: Cause.UNAUTHORIZED,
-    403: Cause.FORBIDDEN,
-    404: Cause.NOT_FOUND,
-    407: Cause.PROXY,
-    410: Cause.GONE,
-    429: Cause.RATE_LIMITED,
-    503: Cause.UNAVAILABLE,
-}
 _CLOSED = frozenset({Cause.CONNECT, Cause.PROXY})  # the server or the proxy closed a kept connection
 _UNWANTED = frozenset({"set-cookie", "set-cookie2"})
 _READ_BYTES = 65_536
@@ -327,7 +316,7 @@ class HttpFetcher:
                 fresh_for=parse_freshness(answer.headers, self._clock.now()),
                 elapsed=self._elapsed(trail),
             )
-        return self._fail(trail, _cause_of(answer.status), _describe(answer.status), answer)
+        return self._fail(trail, cause_of(answer.status), describe_status(answer.status), answer)
 
     def _fail(self, trail: _Trail, cause: Cause, detail: str, answer: _Answer | None = None) -> FetchFailed:
         return FetchFailed(
@@ -383,20 +372,3 @@ def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
                 return
     except (NetworkError, *FOREIGN):
         return  # the status is enough
-
-
-def _cause_of(status: int) -> Cause:
-    if cause := _CAUSES.get(status):
-        return cause
-    if 400 <= status < 500:
-        return Cause.CLIENT_ERROR
-    return Cause.SERVER_ERROR if 500 <= status < 600 else Cause.PROTOCOL
-
-
-def _describe(status: int) -> str:
-    phrase = http.client.responses.get(status, "")
-    if status == 304:
-        return "304 Not Modified to a request that was not conditional"
-    if status < 300:
-        return f"{status} {phrase}: only a 200 is complete"
-    return f"{status} {phrase}".strip()

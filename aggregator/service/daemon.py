@@ -18,7 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from aggregator import __version__
 from aggregator.app import App, check_room, reload_app
 from aggregator.config.settings import Config
-from aggregator.config.watching import signature
+from aggregator.config.watching import FileWatch
 from aggregator.config.wiring import contact_note
 from aggregator.engine.followers import Followers
 from aggregator.engine.poll_budget import PollBudget
@@ -82,7 +82,7 @@ class Service:
         self._environ = environ
         self._ended = threading.Event()
         self._reload_wanted = threading.Event()
-        self._read = self._seen = signature(app.config)  # of the files: as last read, as last looked at
+        self._files = FileWatch(app.config)
         self._stop_by = 0.0
         self._publishing, self._applying = threading.Lock(), threading.Lock()
         self._pause_reason = self._config_fault = ""
@@ -225,7 +225,8 @@ class Service:
     def _tick(self) -> None:
         if self._ended.is_set():
             return
-        self._look_at_files()
+        if self._files.is_changed(self.app.config):
+            self._reload_wanted.set()
         if self._reload_wanted.is_set():
             self._reload_wanted.clear()
             self._reload()
@@ -356,17 +357,10 @@ class Service:
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
-    def _look_at_files(self) -> None:
-        """Ask for a reload once a changed file has stayed as it is for a tick: it may be written in steps."""
-        now = signature(self.app.config)
-        if now != self._read and now == self._seen:
-            self._reload_wanted.set()
-        self._seen = now
-
     def _reload(self) -> None:
         """Read the configuration and the rules again; what is wrong leaves the running settings in force."""
         self._tell(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
-        self._read = signature(self.app.config)
+        self._files.note_read(self.app.config)
         try:
             self._apply(self._load())
             self._config_fault = ""
@@ -379,7 +373,7 @@ class Service:
         before = self.app.fetcher
         with self._applying:
             self.app, changes = reload_app(self.app, config)
-        self._read = signature(config)
+        self._files.note_read(config)
         self._observe()
         if before is not self.app.fetcher:
             self._close_later(before)

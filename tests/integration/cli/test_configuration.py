@@ -12,7 +12,7 @@ from aggregator.app import open_app, reload_app
 from aggregator.config.initial import data_folder, initial_text
 from aggregator.config.loading import load_config
 from aggregator.config.settings import Config
-from aggregator.config.watching import signature
+from aggregator.config.watching import FileWatch, signature
 from aggregator.errors import ConfigError
 from aggregator.subscriptions import sync_feeds
 from tests.support.command import call
@@ -288,3 +288,16 @@ def test_a_user_without_a_home_names_a_place(monkeypatch: pytest.MonkeyPatch, tm
     assert "--path FILE" in call("config", "init", folder=tmp_path).err
     (tmp_path / "file").write_text("")
     assert "cannot be written" in call("config", "init", "--path", tmp_path / "file" / "b" / "a.toml").err
+
+
+def test_a_changed_file_is_read_once_it_stays_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "aggregator.toml", "a")
+    config = load_config(path, {})
+    files = FileWatch(config)
+    assert not files.is_changed(config)
+    for part in ("# first half", "# first half\n# and second\n"):
+        path.with_name("feeds.toml").write_text(part)
+        assert not files.is_changed(config), "it is still being written"
+    assert files.is_changed(config)
+    files.note_read(config)
+    assert not files.is_changed(config)

@@ -1,0 +1,130 @@
+"""The store's port for sinks, pages and commands that read, publish or erase articles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Protocol
+
+from aggregator.filters.decide import Filters
+from aggregator.models.articles import Article
+from aggregator.models.ids import ArticleId, Identity, Key, PageId
+from aggregator.models.pages import FetchedPage, RawResponse
+from aggregator.ports.protocols import Snapshot
+from aggregator.ports.readings import (
+    ArticleFilter,
+    ArticleSearch,
+    Change,
+    FilterChange,
+    FoundPage,
+    Position,
+    Revision,
+)
+from aggregator.ports.store_records import (
+    ArticleRecord,
+)
+
+
+class Corpus(Protocol):
+    """The articles: publishing them, reading them, extracting them again, erasing them."""
+
+    def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to publish; enters with False when another process kept it for all of `wait`."""
+        ...
+
+    def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
+        """Hold the right to deliver to an output; enters with False when another process kept it for all of `wait`."""
+        ...
+
+    def number_changes(self) -> int:
+        """Number the new changes in commit order, give new articles day and number; return how many."""
+        ...
+
+    def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
+        """Return numbered changes after `seq`, each with its article as it is now."""
+        ...
+
+    def position(self) -> Position:
+        """Return the store's epoch and the number of its last change."""
+        ...
+
+    def delivered(self, sink: str, folder: str) -> int:
+        """Return the last change that the sink has."""
+        ...
+
+    def set_delivered(self, sink: str, folder: str, seq: int) -> None:
+        """Move the sink's cursor."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Give the present state, for several questions about it."""
+        ...
+
+    def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 - frozen
+        """Yield articles that are not merged away or forgotten, by first sighting, from one snapshot."""
+        ...
+
+    def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
+        """Return one article by id, by any of its addresses, or by key; merged ones lead to the survivor."""
+        ...
+
+    def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
+        """Return all texts of an article, oldest first."""
+        ...
+
+    def search(self, wanted: ArticleSearch) -> FoundPage:
+        """Return a page of articles that match, best first.
+
+        Raises:
+            ValueError: `after` is no place that a page gave.
+        """
+        ...
+
+    def latest(self, limit: int, *, skip: int = 0, distinct: bool = False) -> tuple[Article, ...]:
+        """Return the articles first seen last, newest first; `distinct` leaves out near duplicates of earlier ones."""
+        ...
+
+    def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
+        """Return the articles, a few at most, that were found to repeat this one nearly word for word."""
+        ...
+
+    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
+        """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
+        ...
+
+    def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
+        """Return pages after `after` whose response is kept and that gave an article, or failed for good."""
+        ...
+
+    def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
+        """Save what another extraction gave: other words are a new revision, other facts correct the current one."""
+        ...
+
+    def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
+        """Bring the next `limit` keys of stored addresses in line with the rules; call it again until it says True.
+
+        `version` is `identify.key_version`; a call with the one that is done costs one look. Where two articles get one
+        key, they are merged if their texts agree.
+        """
+        ...
+
+    def search_walls(self) -> bool:
+        """Look through some articles of an earlier version for walls; call it again until it says True."""
+        ...
+
+    def use_filters(self, filters: Filters) -> None:
+        """Decide by these rules from now on. What waits or was skipped is decided again if the rules are others."""
+        ...
+
+    def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
+        """Apply the rules to all that is stored; yield what goes and what comes back."""
+        ...
+
+    def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+        """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
+        ...
+
+    def scrub(self, wait: timedelta) -> bool:
+        """Write the store's files again without erased bytes; False: a reader kept some of them for all of `wait`."""
+        ...

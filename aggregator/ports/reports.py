@@ -1,0 +1,81 @@
+"""The store's port for operators: health, status page and commands that explain."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from aggregator.models.feeds import Feed
+from aggregator.models.fetching import Cause
+from aggregator.models.ids import FeedId, Key
+from aggregator.ports.readings import (
+    Activity,
+    Counts,
+    DayCounts,
+    FeedScreen,
+    FeedSigns,
+    Gap,
+    PollSums,
+    Trace,
+)
+from aggregator.ports.store_records import (
+    Decision,
+    PollOutcome,
+)
+
+
+class Reports(Protocol):
+    """What happened and why, for operators."""
+
+    def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
+        """Return the own titles of feeds without a name in the configuration, by address."""
+        ...
+
+    def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
+        """Return what was decided about these addresses and keys, oldest first."""
+        ...
+
+    def poll_histories(self, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
+        """Return how many feeds are polled, and at most `limit` of them, a fair sample, with their polls summed up."""
+        ...
+
+    def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
+        """Return the last outcomes of a feed, newest first."""
+        ...
+
+    def gaps(self, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
+        """Return times in which a feed may have lost entries, oldest first; of them `limit` after the first `start`."""
+        ...
+
+    def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
+        """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return what the store holds."""
+        ...
+
+    def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
+        """Return the feeds whose own state may be a finding."""
+        ...
+
+    def hosts_answered(self, since: datetime) -> frozenset[str]:
+        """Return the hosts (name:port) at which a poll succeeded since then."""
+        ...
+
+    def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
+        """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
+        ...
+
+    def activity(self, since: datetime) -> Activity:
+        """Return what happened since then."""
+        ...
+
+    def days(self, until: datetime, count: int) -> tuple[DayCounts, ...]:
+        """Return what came on each of the last `count` days (UTC), the day of `until` last."""
+        ...
+
+    def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
+        """Return all that is known about these spellings of an address and its keys."""
+        ...
