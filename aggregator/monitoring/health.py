@@ -98,7 +98,7 @@ def screen(now: datetime) -> FeedScreen:
         due_before=now - _OVERDUE,
         polled_after=now + _CLOCK_TOLERANCE,
         silent_since=now - _SILENT_AT_LEAST,
-        silent_entries=_SILENT_ENTRIES / 7,  # all of its entries may come on the days that it was silent
+        silent_entries=_SILENT_ENTRIES,
         prior=CAUTION,
     )
 

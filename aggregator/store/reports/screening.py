@@ -14,20 +14,23 @@ from aggregator.ports.readings import FeedScreen
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import feeds, hosts
 
-# Whether a feed is silent for longer than its rate explains; `rest` as `codec` writes it.
+# Whether a feed is silent for longer than its rate explains; `rest` as `codec` writes it. All entries of a week may
+# come on one day of it: a silence of some days may lack those of seven times as many, and of eight more at most.
 _SILENT: Final = {
     "sqlite": """
         json_extract(rest, '$.stats.recent[#-1]') <= :silent_since
         AND (coalesce(json_extract(rest, '$.stats.weight'), 0) + :entries)
           / (coalesce(json_extract(rest, '$.stats.exposure_days'), 0) + :days)
-          * (julianday(:at) - julianday(json_extract(rest, '$.stats.recent[#-1]'))) >= :expected
+          * min(7 * (julianday(:at) - julianday(json_extract(rest, '$.stats.recent[#-1]'))),
+                8 + julianday(:at) - julianday(json_extract(rest, '$.stats.recent[#-1]'))) >= :expected
         """,
     "postgresql": """
         (rest::json #>> '{stats,recent,-1}') <= :silent_since
         AND (coalesce((rest::json #>> '{stats,weight}')::float, 0) + :entries)
           / (coalesce((rest::json #>> '{stats,exposure_days}')::float, 0) + :days)
-          * extract(epoch FROM :at ::timestamptz - (rest::json #>> '{stats,recent,-1}')::timestamptz)
-          / 86400 >= :expected
+          * least(7 * extract(epoch FROM :at ::timestamptz - (rest::json #>> '{stats,recent,-1}')::timestamptz) / 86400,
+                  8 + extract(epoch FROM :at ::timestamptz - (rest::json #>> '{stats,recent,-1}')::timestamptz) / 86400)
+          >= :expected
         """,
 }
 
