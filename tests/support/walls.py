@@ -76,10 +76,10 @@ _CANONICAL = '<link rel="canonical" href="/consent">'
 _HEADS = {"canonical": _CANONICAL, "canonical and og:url": _CANONICAL + '<meta property="og:url" content="/consent">'}
 
 
-def wall_page(text: str, declares: str) -> bytes:
-    """Return the page of a wall."""
+def wall_page(text: str, declares: str, echo: str = "") -> bytes:
+    """Return the page of a wall, under the title `echo` if it repeats the one it was asked for."""
     title, body = TEXTS[text]
-    return html_page(title, f"<p>{body}</p>", _HEADS.get(declares, ""))
+    return html_page(echo or title, f"<p>{body}</p>", _HEADS.get(declares, ""))
 
 
 def redirect_of(declares: str, number: int) -> str:
@@ -105,6 +105,7 @@ class PlayedSite:
     declares: str
     stands: bool = True
     shown: int = len(TITLES)  # entries in the feed
+    echoes: bool = False  # the wall repeats the entry's title
     asked: list[str] = field(default_factory=list)  # articles that were given
 
     def fetch(self, request: FetchRequest) -> FetchResult:
@@ -116,7 +117,8 @@ class PlayedSite:
             self.asked.append(path)
             return _answer(request.url, html_page(TITLES[number], story(TITLES[number])), "text/html")
         target = redirect_of(self.declares, number)
-        return _answer(request.url, wall_page(self.text, self.declares), "text/html", target and HOST + target)
+        wall = wall_page(self.text, self.declares, TITLES[number] if self.echoes else "")
+        return _answer(request.url, wall, "text/html", target and HOST + target)
 
 
 def _answer(url: str, body: bytes, kind: str, target: str = "") -> Fetched:

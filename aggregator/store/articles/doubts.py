@@ -51,19 +51,41 @@ _naming: Final = (
 _judged: Final = update(articles).where(articles.c.id == bindparam("article")).values(quality=bindparam("new_quality"))
 
 
-def mark_doubtful(tx: Transaction, write: ArticleWrite, own: ArticleId, later: Collection[ArticleId] = ()) -> None:
+def mark_doubtful(
+    tx: Transaction,
+    write: ArticleWrite,
+    own: ArticleId,
+    later: Collection[ArticleId] = (),
+    *,
+    is_known: bool = False,
+) -> None:
     """Give this article and others with its text the reason, where the text may be a wall; not those that are `later`.
 
-    Theirs is found when it is their turn.
+    Theirs is found when it is their turn. `is_known`: this one is in doubt in any case.
     """
     doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
-    if not doubtful:
+    if not doubtful and not is_known:
         return
     unmarked = [row for row in doubtful if REASON not in load_strings(row.quality)]
     marked = {row.id: dump((*load_strings(row.quality), REASON)) for row in unmarked}
     add_change(tx, [ArticleId(row.id) for row in unmarked], "updated", tx.now)
     marked[own] = dump(with_reason(write.record.quality))
     tx.run_all(_judged, [{"article": article, "new_quality": quality} for article, quality in marked.items()])
+
+
+def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
+    """Tell whether the text replaces that of another page, whose entry has another title: both were led here."""
+    if own.page_id in (None, write.page.id) or write.record.content.source != "page":
+        return False
+    page = _announced_page(tx, write)
+    stand = announced_pages(tx, [own], page.announced)
+    return own.n in stand and not may_be_one(page, stand[own.n])
+
+
+def _announced_page(tx: Transaction, write: ArticleWrite) -> AnnouncedPage:
+    announced = announced_titles(tx, [write.page.id])[write.page.id]
+    content = write.record.content
+    return AnnouncedPage(announced=frozenset(announced), title=content.title, body=content.body)
 
 
 def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,10 +105,8 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
     others = [row for row in rows.values() if row.key_hash != own and host_of(row.url) == host]
     if not others:
         return []
-    announced = announced_titles(tx, [write.page.id])[write.page.id]
-    content = write.record.content
-    page = AnnouncedPage(announced=frozenset(announced), title=content.title, body=content.body)
-    stand = announced_pages(tx, others, announced)
+    page = _announced_page(tx, write)
+    stand = announced_pages(tx, others, page.announced)
     return [
         row
         for row in others

@@ -16,7 +16,7 @@ from aggregator.models.ids import ArticleId, HostId, Key, PageId
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import insert_unconnected
-from aggregator.store.articles.doubts import mark_doubtful
+from aggregator.store.articles.doubts import mark_doubtful, replaces_other
 from aggregator.store.articles.erasure import erase_page
 from aggregator.store.articles.filtering import filter_recorded
 from aggregator.store.articles.lessons.declarations import note_declared_pages
@@ -31,7 +31,7 @@ from aggregator.store.articles.rows import (
     insert_articles,
     revise,
 )
-from aggregator.store.articles.walls import fail_walls
+from aggregator.store.articles.walls import fail_walls, withdraw_left
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.column_types import NEVER
@@ -96,6 +96,7 @@ def record_articles(
     ]
     writes = {one.page.id: ArticleWrite(rows[one.page.id], draft, tx.now) for one, draft in held}
     failed = fail_walls(tx, list(writes.values()), {one.page.id: one.if_wall for one, _ in held})
+    withdraw_left(tx, [write for page, write in writes.items() if page not in failed])
     saved = _save_texts(tx, [write for page, write in writes.items() if page not in failed], are_new=False)
     _finish_pages(tx, [one for one, _ in held if one.page.id not in failed], saved)
     related = {page for page, write in writes.items() if write.page.has_variants}
@@ -217,6 +218,7 @@ def save_text(
     changed = is_back or (own.forgotten_at is None and _is_revision(own, write))
     if is_back:
         tx.run(_stand_again, {"article": own_id})
+    is_doubtful = changed and replaces_other(tx, own, write)
     if changed:
         revise(tx, own, write)
         keys |= _note_same_texts(tx, write)
@@ -228,7 +230,7 @@ def save_text(
         return "unchanged", own_id
     kind: Literal["new", "updated"] = "new" if is_back else "updated"
     add_change(tx, [own_id], kind, write.at)
-    mark_doubtful(tx, write, own_id)
+    mark_doubtful(tx, write, own_id, is_known=is_doubtful)
     return kind, own_id
 
 

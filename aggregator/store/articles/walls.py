@@ -22,10 +22,12 @@ from aggregator.identity.walls import Resemblance, is_wall
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import ArticleId, EvidenceKind, HostId, Key, PageId
 from aggregator.ports.store_records import Decision
+from aggregator.store.articles.doubts import REASON
 from aggregator.store.articles.lessons.settling import settle_lessons
 from aggregator.store.articles.rows import ArticleWrite, restore_revision
 from aggregator.store.articles.search import forget_text
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import load_strings
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import FETCHED, SKIPPED, articles, changes, entries, evidence, pages, revisions
@@ -220,7 +222,7 @@ def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[in
     touched: set[Key] = set()
     told: list[dict[str, Any]] = []
     for row in rows:
-        touched |= {Key(row.key)} | _drop_claims(tx, row)
+        touched |= {Key(row.key)} | _drop_claims(tx, row, row.recorded_at)
         forget_text(tx, row.n)
         kept = next((one for one in tx.all(_earlier, {"article": row.id}) if _print(one).text_hash not in walls), None)
         tx.run(_later, {"article": row.id, "kept": 0 if kept is None else kept.number})
@@ -239,13 +241,41 @@ def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[in
     return withdrawn
 
 
+_with_ids: Final = select(articles).where(
+    any_of(articles.c.id), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None)
+)
+
+
+def withdraw_left(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
+    """Withdraw the articles in doubt that these pages gave until now, where they give one at another address now.
+
+    A page was led to a wall that repeated its title; the wall fell, or stands at another address.
+    """
+    left = {write.page.article_id: key_hash(write.key) for write in writes if write.page.article_id is not None}
+    rows = [
+        row
+        for row in tx.all_of(_with_ids, left)
+        if REASON in load_strings(row.quality) and row.key_hash != left[row.id]
+        if tx.first(_is_announced, {"key_hash": row.key_hash}) is None
+    ]
+    touched: set[Key] = set()
+    for row in rows:
+        touched |= {Key(row.key)} | _drop_claims(tx, row, row.first_seen)
+        forget_text(tx, row.n)
+        tx.run(_later, {"article": row.id, "kept": 0})
+        tx.run(_withdraw_row, {"number_": row.n})
+        drop_aliases(tx, ArticleId(row.id))
+    tx.add(changes, [{"article_id": row.id, "kind": "withdrawn", "merged_into": None, "at": tx.now} for row in rows])
+    if touched:
+        repartition(tx, touched, tx.now)
+
+
 def _print(revision: Row[Any]) -> Fingerprint:
     return fingerprint(revision.body)
 
 
-def _drop_claims(tx: Transaction, row: Row[Any]) -> set[Key]:
-    """Drop the evidence that came with an article's current text; return the keys at its ends."""
-    hashed = [row.key_hash]
-    claims = tx.all_of(_claims, hashed, {"since": row.recorded_at})
+def _drop_claims(tx: Transaction, row: Row[Any], since: datetime) -> set[Key]:
+    """Drop the evidence that came with the texts of an article since then; return the keys at its ends."""
+    claims = tx.all_of(_claims, [row.key_hash], {"since": since})
     tx.run_all(_drop, [{"edge": claim.id} for claim in claims])
     return {Key(end) for claim in claims for end in (claim.key, claim.other)}

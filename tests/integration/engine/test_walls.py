@@ -60,3 +60,18 @@ def test_what_was_published_of_a_wall_is_withdrawn_with_its_second_address(
     site.stands = False
     run.run(after=AFTER)
     check_all_articles(run, site)
+
+
+@pytest.mark.parametrize("declares", DECLARATIONS)
+def test_a_wall_that_repeats_titles_is_in_doubt_and_nothing_of_it_is_left(reused: ReusedStore, declares: str) -> None:
+    site = PlayedSite("subscription", declares, shown=FEW, echoes=True)
+    run = PlayedRun(reused.empty(), reused.clock, site)
+    run.run()
+    standing = list(run.store.articles())
+    assert len(standing) == (1 if declares == "redirect" else FEW)
+    assert {article.quality for article in standing} == {("fragment",)}
+    site.stands = False
+    run.run(after=timedelta(hours=7))
+    assert {article.url: (article.content.title, article.quality) for article in run.store.articles()} == {
+        HOST + path: (title, ()) for path, title in zip(PATHS[:FEW], TITLES, strict=False)
+    }
