@@ -23,7 +23,7 @@ from aggregator.ports.protocols import Sink
 from aggregator.ports.readings import Change
 from aggregator.service import Service, Timings
 from aggregator.store import open_store
-from tests.support.citizen import Site, item, rss
+from tests.support.citizen import Site, answering, item, one_by_one, rss
 from tests.support.daemon import MovableClock, Systemd, wait_for
 from tests.support.pool import PoolHere
 
@@ -146,6 +146,20 @@ def test_an_edit_is_taken_up_and_a_bad_one_changes_nothing(running: Running, cap
         running.run(script)
         assert len(site.asked()) == 1, "no feed is polled again for a reload"
     assert "configuration reloaded" in caplog.text
+
+
+def test_a_reload_without_a_change_goes_on_observing(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with Site(one_by_one(answering(rss(item("/a/1"))), answering(b"", status=500))) as site:
+        running.write(site.url())
+
+        def script() -> None:
+            wait_for(site.asked, "a poll")
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_for(lambda: "nothing changed" in caplog.text, "the reload")
+            running.clock.move(timedelta(hours=3))
+            wait_for(lambda: "feed fails" in caplog.text, "the failure in the log")
+
+        running.run(script)
 
 
 def test_a_list_is_followed_without_a_restart(running: Running, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.app import App, reload_app
+from aggregator.config.loading import load_config
 from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
 from aggregator.selftest.server import Peer, Script
@@ -108,6 +110,24 @@ def test_changed_selectors_read_a_page_again_that_has_not_changed(world: World) 
         assert numbers(world) == [1]
         world.feeds[0]["select"] = {"entry": ".teaser"}
         world.run()
+        assert numbers(world) == [1, 2]
+
+
+def test_a_changed_source_is_read_anew_without_a_restart(world: World) -> None:
+    with Site(answering(page_of(2, 1), HTML)) as site:
+        world.follow(site.url(), kind="html", select={"entry": ".nothing"})
+        world.write()
+
+        def work(app: App) -> tuple[str, ...]:
+            app.run_once()
+            assert [feed.state.cause for feed in app.store.feeds()] == [Cause.NO_LINKS]
+            world.feeds[0]["select"] = {"entry": ".teaser"}
+            newer, changes = reload_app(app, load_config(world.write(), {}))
+            newer.run_once(force=True)
+            world.articles = list(newer.store.articles())
+            return changes
+
+        assert world.use(work) == (f"source of {site.url()}",)
         assert numbers(world) == [1, 2]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from aggregator.config.loading import load_config
 from aggregator.config.sources import lists_of
 from aggregator.engine.followed_lists import failing_lists
 from aggregator.selftest.server import Peer
+from aggregator.urls import host_of
 from tests.support.citizen import Site, World, answering, html_page, item, one_by_one, rss
 from tests.support.command import call
 
@@ -132,6 +134,34 @@ def test_a_retry_after_is_waited_for(world: World) -> None:
         assert (len(site.asked("/list")), listed(world)) == (1, [])
         world.run(after=2)
         assert listed(world) == ["feed"]
+
+
+def test_a_list_waits_while_its_host_is_visited(world: World) -> None:
+    with Site() as site:
+        site.paths["/list"] = answering(opml(site.url()), OPML)
+        world.lists = [{"url": site.url("/list")}]
+
+        def work(app: App) -> tuple[bool, ...]:
+            claim = app.store.claim_host(host_of(site.url()), timedelta(minutes=1))
+            assert claim is not None
+            held = app.read_lists()
+            app.store.release(claim, failures=claim.failures)
+            return held, app.read_lists(), app.read_lists()
+
+        assert world.use(work) == (False, True, False)
+        assert len(site.asked("/list")) == 1
+
+
+def test_a_file_that_did_not_change_or_is_not_there_is_not_read_again(world: World) -> None:
+    world.lists = [{"path": "feeds.txt"}]
+    path = world.folder / "feeds.txt"
+
+    def work(app: App) -> tuple[bool, ...]:
+        missing = app.read_lists(), app.read_lists()
+        write(path, ["https://a.example/feed"])
+        return *missing, app.read_lists(), app.read_lists()
+
+    assert world.use(work) == (False, False, True, False)
 
 
 def write(path: Path, urls: Sequence[str]) -> None:
