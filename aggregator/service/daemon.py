@@ -89,9 +89,8 @@ class Service:
         self._latest = app.clock.now()
         self._extraction = threading.Thread(target=self._extract, name="extraction", daemon=True)
         self._followers = Followers(app.store, app.clock)
-        self._ticks = 0
         self._ticked_at = time.monotonic()
-        self._signals = 0
+        self._ticks = self._signals = 0
         self._swept_at = -_SWEEP_EVERY
         self._rekey_from = 0.0
         self._poll_budget = PollBudget(app.store)
@@ -332,16 +331,17 @@ class Service:
         """Bring the polls of adaptive feeds a little closer to the budget."""
         now = time.monotonic()
         elapsed, self._adjusted_at = timedelta(seconds=now - self._adjusted_at), now
-        context = self.app.visits.context
         try:
             feeds = subscriptions_of(self.app.store, self.app.config)
-            adaptive = sum(feed.enabled and feed.interval is None for feed in feeds)
-            share = adaptive * self._engine.share  # what other members of a fleet poll, they count
-            policy = self._poll_budget.adjust(context.polling.policy, feeds=share, elapsed=elapsed)
+            share = sum(feed.enabled and feed.interval is None for feed in feeds) * self._engine.share  # of a fleet
+            adjusted = self._poll_budget.adjust(self.app.visits.context.polling.policy, feeds=share, elapsed=elapsed)
         except StorageError as error:
             logger.warning("poll threshold not adjusted", extra={"reason": str(error)})
             return
-        self.app.visits.context = replace(context, polling=replace(context.polling, policy=policy))
+        with self._applying:  # a reload meanwhile has made another context: only the threshold goes into it
+            context = self.app.visits.context
+            policy = replace(context.polling.policy, threshold=adjusted.threshold)
+            self.app.visits.context = replace(context, polling=replace(context.polling, policy=policy))
 
     def _extract(self) -> None:
         paused = False
@@ -373,8 +373,8 @@ class Service:
         before = self.app.fetcher
         with self._applying:
             self.app, changes = reload_app(self.app, config)
+            self._observe()
         self._files.note_read(config)
-        self._observe()
         if before is not self.app.fetcher:
             self._close_later(before)
         if not changes:
