@@ -93,9 +93,9 @@ class ExtractionLine:
 
     def give_back(self) -> None:
         """Give the claimed pages back to the store. This does not count as an attempt."""
-        for page in self._in_hand.values():
+        while self._in_hand:
+            _, page = self._in_hand.popitem()
             self.context.store.give_back_page(page)
-        self._in_hand.clear()
         self._alone.clear()
 
     # --- tasks --------------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class ExtractionLine:
                 case None:
                     for page in held:
                         self.context.store.give_back_page(page)
-                        del self._in_hand[page.id]
+                        self._let_go(page)
                 case PageFailed() as failed if len(pages) == 1:
                     for page in held:
                         self._fail(page, failed)
@@ -234,7 +234,7 @@ class ExtractionLine:
         host_id = self.context.store.record_next_page(page, next_page)
         if host_id is not None and scope is not None:
             scope.add(host_id, page.id)
-        del self._in_hand[page.id]
+        self._let_go(page)
 
     def _next_visits(self, page: FetchedPage) -> tuple[datetime | None, datetime | None]:
         """Return when the page is fetched again, if its article changed and if not."""
@@ -273,7 +273,7 @@ class ExtractionLine:
             recorded = self.context.store.record_articles(outcomes)
         except StorageError:
             if len(outcomes) == 1:
-                del self._in_hand[outcomes[0].page.id]
+                self._let_go(outcomes[0].page)
                 raise
             refused = [error for outcome in outcomes if (error := self._refusal(outcome)) is not None]
             if refused:
@@ -300,9 +300,13 @@ class ExtractionLine:
         self._done(page, "failed")
         logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
+    def _let_go(self, page: FetchedPage) -> None:
+        """Forget a page that is recorded or refused. A stop in another thread may have given it back meanwhile."""
+        self._in_hand.pop(page.id, None)
+
     def _done(self, page: FetchedPage, kind: str, *, is_whole: bool = True) -> None:
         self._counts.add({kind: 1})
-        del self._in_hand[page.id]
+        self._let_go(page)
         if self.settings.keep_raw or not is_whole:
             return
         for raw in (page.raw, *(part.raw for part in page.parts)):

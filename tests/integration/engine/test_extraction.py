@@ -166,6 +166,32 @@ def test_what_is_given_back_was_not_tried(kept: SqlStore, clock: StandingClock, 
     assert [page.claims for page in pages] == [1, 1]
 
 
+class StopsWhileRecording:
+    """A store during whose record the daemon gives back what is in hand, as a stop in another thread does."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self.stop: Callable[[], None] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever the store has
+        return getattr(self._store, name)
+
+    def record_articles(self, outcomes: Any) -> Any:
+        recorded = self._store.record_articles(outcomes)
+        self.stop()
+        return recorded
+
+
+def test_a_stop_during_the_record_costs_nothing(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 3)
+    made = line(kept, clock, PlayedPool(), tmp_path / "raw")
+    store = StopsWhileRecording(kept)
+    store.stop = made.give_back
+    made.context = replace(made.context, store=store)  # type: ignore[arg-type]
+    finish(made)
+    assert (made.counts, kept.counts().articles) == ({"new": 3}, 3)
+
+
 # --- articles on several pages ----------------------------------------------------------------------------------------
 
 RULES = SiteConfig(next_page=("//a[@class='next']",))
