@@ -54,7 +54,7 @@ class ExtractJob:
 
     `is_foreign` True: the feed is of another site than the page. What it says never goes over what the page says.
     `url` is the address that was asked for; `parts` are the further pages so far, `ends` True: no more will come.
-    `astray` says why the answer cannot be the article, where its address alone shows that.
+    `off_target` says why the answer cannot be the article, where its address alone shows that.
     """
 
     page: ExtractInput
@@ -67,7 +67,7 @@ class ExtractJob:
     parts: tuple[Part, ...] = ()
     ends: bool = False
     numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen
-    astray: PageFailed | None = None
+    off_target: PageFailed | None = None
 
 
 def extraction_job(
@@ -100,12 +100,12 @@ def extraction_job(
             if part.raw is not None
         ),
         ends=failed_part(page) is not None,
-        astray=_astray(page, publishers),
+        off_target=_off_target(page, publishers),
         numbers=numbers_of(host_of(url), publishers) if rules is not None and rules.next_page else KeyRules(),
     )
 
 
-def _astray(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
+def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
     """Return why the answer is no article if redirects ended at no address of one: a home page, a list."""
     final_url = page.url if page.raw is None else page.raw.final_url
     if final_url == page.url:
@@ -178,7 +178,7 @@ def next_page_of(job: ExtractJob) -> NextPage | None:
 
 
 def _chain(job: ExtractJob) -> Chain:
-    if job.from_feed or job.astray or job.rules is None or not job.rules.next_page:
+    if job.from_feed or job.off_target or job.rules is None or not job.rules.next_page:
         return Chain(parts=(), missing=None)
     return chain_of(Part(url=job.url, page=job.page), job.parts, job.rules, job.numbers)
 
@@ -199,7 +199,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 def _collect(job: ExtractJob) -> Collected | PageFailed:
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
-    outcome, reasons, joined, says = (job.astray, (), 0, Resemblance.SAYS) if job.astray else _read(job)
+    outcome, reasons, joined, says = (job.off_target, (), 0, Resemblance.SAYS) if job.off_target else _read(job)
     content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
     failed = outcome.cause if isinstance(outcome, PageFailed) else Cause.LOW_QUALITY
     is_doubtful = isinstance(outcome, PageFailed) or bool(_WALLS.intersection(reasons))

@@ -90,5 +90,5 @@ def entry_id_of(mark: Mark, rule: IdRule) -> str:
             return mark.link
         case "link+date" if mark.link:
             return f"{mark.link} {mark.date}".strip()
-    told = f"{mark.title}\n{mark.date}".encode("utf-8", "replace")
-    return f"title:{blake2b(told, digest_size=16).hexdigest()}"
+    described = f"{mark.title}\n{mark.date}".encode("utf-8", "replace")
+    return f"title:{blake2b(described, digest_size=16).hexdigest()}"

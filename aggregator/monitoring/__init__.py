@@ -1,1 +1,1 @@
-"""What an operator looks at: health, metrics, messages to systemd."""
+"""For operators: health of feeds and installation, metrics, messages to systemd."""

@@ -1,6 +1,6 @@
-"""What a daemon tells about itself: a small record in the store, written anew every few seconds.
+"""The state of a daemon: a small record in the store, which the daemon rewrites every few seconds.
 
-Page, probes and metrics are answered by another process. They know the daemon by this record alone.
+Another process serves page, probes and metrics. It knows the daemon by this record alone.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from typing import Final
 
 from aggregator.ports.store import Store
 
-PREFIX: Final = "daemon:"  # of the names of such facts
-_ALIVE: Final = timedelta(seconds=60)  # a record that is older is of a daemon that ended or hangs
+PREFIX: Final = "daemon:"  # prefix of the names of the facts that hold records
+_ALIVE: Final = timedelta(seconds=60)  # if the record is older, the daemon ended or hangs
 _TICKS: Final = timedelta(seconds=30)
-_FORGOTTEN: Final = timedelta(hours=1)  # after which records of dead daemons are removed
+_FORGOTTEN: Final = timedelta(hours=1)  # records of dead daemons are removed after this time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonRecord:
-    """What a daemon did and does, at `at`. Times are those of the store's clock."""
+    """The state of a daemon at `at`. All times are of the store's clock."""
 
     at: datetime
     started_at: datetime
-    ticked_at: datetime  # when it last looked for due work
-    paused: str = ""  # why it begins no visits; "": it polls
-    is_offline: bool = False  # nearly no host could be reached lately
-    visiting: int = 0  # hosts, at this moment
-    hosts: tuple[str, ...] = ()  # some of them, the longest visited first
-    extracting: int = 0  # pages
+    ticked_at: datetime  # last search for due work
+    paused: str = ""  # why it starts no visits; "": it polls
+    is_offline: bool = False  # nearly all recent requests failed to reach a host
+    visiting: int = 0  # hosts being visited
+    hosts: tuple[str, ...] = ()  # some of these hosts, the longest visited first
+    extracting: int = 0  # pages being extracted
     requests: int = 0  # since it started
     page_fault: str = ""  # why page and API are not served
-    config_fault: str = ""  # why the configuration as it is now does not hold
+    config_fault: str = ""  # why the present configuration file is not in force
     metrics: str = ""  # for Prometheus
 
     def ticks(self, now: datetime) -> bool:
@@ -48,7 +48,7 @@ class DaemonRecord:
 
 
 def write_record(store: Store, name: str, record: DaemonRecord) -> None:
-    """Keep the record of a daemon.
+    """Save the record of a daemon.
 
     Raises:
         StorageError: the store cannot be written.
@@ -57,13 +57,13 @@ def write_record(store: Store, name: str, record: DaemonRecord) -> None:
         "at": record.at.isoformat(),
         "started_at": record.started_at.isoformat(),
         "ticked_at": record.ticked_at.isoformat(),
-        "metrics": base64.b64encode(zlib.compress(record.metrics.encode())).decode(),  # 20 kB of them are 2
+        "metrics": base64.b64encode(zlib.compress(record.metrics.encode())).decode(),  # makes 2 kB of 20 kB
     }
     store.write_fact(PREFIX + name, json.dumps(facts))
 
 
 def read_record(store: Store, name: str) -> DaemonRecord | None:
-    """Return the record of one daemon; None: it has written none.
+    """Return the record of one daemon; None if there is none.
 
     Raises:
         StorageError: the store cannot be read.
@@ -73,7 +73,7 @@ def read_record(store: Store, name: str) -> DaemonRecord | None:
 
 
 def read_records(store: Store) -> tuple[DaemonRecord, ...]:
-    """Return the records of all daemons on this store without their metrics, the newest first.
+    """Return the records of all daemons on this store, the newest first. Their metrics are left out.
 
     Raises:
         StorageError: the store cannot be read.
@@ -84,7 +84,7 @@ def read_records(store: Store) -> tuple[DaemonRecord, ...]:
 
 
 def forget_records(store: Store, now: datetime, name: str = "") -> None:
-    """Remove the record of this name, and those of daemons that ended without a word.
+    """Remove the record with this name, and those of daemons that ended without removing theirs.
 
     Raises:
         StorageError: the store cannot be written.
@@ -96,7 +96,7 @@ def forget_records(store: Store, now: datetime, name: str = "") -> None:
 
 
 def _load(text: str) -> DaemonRecord | None:
-    """Read a record; None: another version wrote it."""
+    """Return a record; None if another version wrote it."""
     try:
         facts = json.loads(text)
         times = {key: datetime.fromisoformat(facts[key]) for key in ("at", "started_at", "ticked_at")}
@@ -110,7 +110,7 @@ def _load(text: str) -> DaemonRecord | None:
 
 
 def sentence(records: Sequence[DaemonRecord], now: datetime) -> tuple[str, bool]:
-    """Return what the daemons of a store do, in one sentence, and whether that is as it should be."""
+    """Return one sentence on what the daemons of a store do, and whether all is well."""
     alive = [record for record in records if record.is_alive(now)]
     if not alive:
         last = f" The last one wrote at {records[0].at:%Y-%m-%d %H:%M}." if records else ""

@@ -1,7 +1,7 @@
-"""What is wrong with a feed, since when, and what to do about it. Pure; every verdict is drawn from stored facts.
+"""What is wrong with a feed, since when, and what to do about it. Pure: findings follow from stored facts alone.
 
-`broken`: nothing comes from this feed until somebody acts or the server recovers. `attention`: it works, and something
-about it should be looked at (docs/how-to/monitor.md).
+`broken`: the feed gives nothing until an operator acts or the server recovers. `attention`: the feed works, but an
+operator should check something (docs/how-to/monitor.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class Severity(StrEnum):
-    """How urgent a finding is, the worst first."""
+    """How urgent a finding is, the most urgent first."""
 
     BROKEN = "broken"
     ATTENTION = "attention"
@@ -36,24 +36,24 @@ class Kind(StrEnum):
     """What is wrong."""
 
     FAILING = "failing"  # the polls fail
-    BLOCKED = "blocked"  # the feed, or most of its pages, refuse us
-    HTML = "html"  # a web page stands where the feed was
-    GONE = "gone"  # 410: paused until somebody acts
-    OVERDUE = "overdue"  # due long ago and not polled
-    SILENT = "silent"  # answers, and published nothing for much longer than is its way
-    UNSTEADY = "unsteady"  # works now, and failed often lately
+    BLOCKED = "blocked"  # the server refuses the feed or most of its pages
+    HTML = "html"  # the feed's address answers with a web page
+    GONE = "gone"  # 410: not polled until an operator acts
+    OVERDUE = "overdue"  # long due and not polled
+    SILENT = "silent"  # answers, but published nothing for much longer than usual
+    UNSTEADY = "unsteady"  # works now, but often failed recently
     MOVED = "moved"  # permanently redirected to another address
     CLOCK = "clock"  # its dates cannot be right
     OWN_CLOCK = "own_clock"  # this machine's clock went back
-    STUCK_VALIDATORS = "stuck_validators"  # said 304 although there was something new
+    STUCK_VALIDATORS = "stuck_validators"  # answered 304 although there were new entries
     ENTRY_IDS = "entry_ids"  # one id stands for several entries
-    LOST_ENTRIES = "lost_entries"  # its fixed interval is too long for what it shows
+    LOST_ENTRIES = "lost_entries"  # its fixed interval is too long for the length of its document
     QUALITY = "quality"  # its pages give no article, or doubtful ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong; `since` None: not known since when, `cause` None: nothing failed."""
+    """One thing that is wrong. `since` None: the start is unknown. `cause` None: no request or page failed."""
 
     kind: Kind
     severity: Severity
@@ -66,9 +66,9 @@ class Finding:
 def diagnose(
     feed: Feed, polls: Sequence[PollOutcome], now: datetime, signs: FeedSigns | None = None
 ) -> tuple[Finding, ...]:
-    """Return what is wrong with `feed`, the worst first; nothing for a feed that is disabled.
+    """Return the findings about `feed`, the most urgent first. A disabled feed has none.
 
-    `polls` are its last outcomes, newest first; `signs` what its latest entries, pages and articles look like.
+    `polls` are the outcomes of its last polls, newest first. `signs` are facts on its latest entries, pages, articles.
     """
     if not feed.enabled:
         return ()
@@ -92,7 +92,7 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return what singles out the feeds that `diagnose` may find fault with, by their own state."""
+    """Return the limits for a query that selects the feeds for which `diagnose` may find something in their state."""
     return FeedScreen(
         now=now,
         due_before=now - _OVERDUE,
@@ -106,7 +106,7 @@ def screen(now: datetime) -> FeedScreen:
 # --- polls ------------------------------------------------------------------------------------------------------------
 
 _BLOCKING: Final = frozenset({Cause.UNAUTHORIZED, Cause.FORBIDDEN, Cause.ROBOTS})
-_PASSING: Final = frozenset(  # a bad moment of server or network: broken only when it lasts
+_PASSING: Final = frozenset(  # temporary causes: broken only if they last
     {
         Cause.CONNECT,
         Cause.TIMEOUT,
@@ -117,7 +117,7 @@ _PASSING: Final = frozenset(  # a bad moment of server or network: broken only w
         Cause.ROBOTS_UNREACHABLE,
     }
 )
-_BROKEN_AFTER: Final = 1.0  # failures in a row, weighted: four temporary ones (schedule)
+_BROKEN_AFTER: Final = 1.0  # weighted failures in a row: four temporary ones (schedule)
 _LASTING: Final = timedelta(hours=6)
 
 
@@ -170,7 +170,7 @@ def _overdue(state: FeedState, now: datetime) -> Finding | None:
     )
 
 
-_UNSTEADY_POLLS: Final = 10  # the fewest polls to judge by
+_UNSTEADY_POLLS: Final = 10  # fewer polls give no finding
 _UNSTEADY_SHARE: Final = 0.3
 
 
@@ -192,15 +192,15 @@ def _unsteady(state: FeedState, polls: Sequence[PollOutcome]) -> Finding | None:
 
 # --- rhythm -----------------------------------------------------------------------------------------------------------
 
-_SILENT_ENTRIES: Final = 6.0  # expected meanwhile: a steady feed is this silent by chance once in 400 times
+_SILENT_ENTRIES: Final = 6.0  # expected entries: a steady feed shows none of six by chance once in 400 times
 _SILENT_AT_LEAST: Final = timedelta(hours=12)
-_SILENT_GAPS: Final = 2.0  # times the longest pause that it took lately
-_KNOWN_RHYTHM: Final = 4  # publication times that make a rhythm
-_WEEKDAYS_KNOWN: Final = 20.0  # entries that make a week
+_SILENT_GAPS: Final = 2.0  # as a multiple of its longest recent pause
+_KNOWN_RHYTHM: Final = 4  # with fewer publication times the rhythm is unknown
+_WEEKDAYS_KNOWN: Final = 20.0  # with fewer entries the weekdays are unknown
 
 
 def _silent(state: FeedState, now: datetime) -> Finding | None:
-    """A feed that answers, and is silent against its own rhythm: rate, days of the week, longest pause."""
+    """Report a feed that answers but is silent for longer than its rate, weekdays and longest pause explain."""
     recent = state.stats.recent
     if state.cause is not None or len(recent) < _KNOWN_RHYTHM:
         return None
@@ -224,7 +224,7 @@ def _silent(state: FeedState, now: datetime) -> Finding | None:
 
 
 def _expected_entries(stats: PublicationStats, since: datetime, until: datetime) -> float:
-    """Return how many entries the feed's own rate and weekdays promised between two times."""
+    """Return the entries expected between two times, from the feed's rate and weekdays."""
     rate = expected_rate(stats, stats.at or since)
     known = sum(stats.weekdays)
     expected, at = 0.0, since
@@ -238,7 +238,7 @@ def _expected_entries(stats: PublicationStats, since: datetime, until: datetime)
 
 # --- address, clock, validators ---------------------------------------------------------------------------------------
 
-_SETTLED: Final = timedelta(days=7)  # a new address that worked for a week is proposed as an edit
+_SETTLED: Final = timedelta(days=7)  # an edit is proposed after the new address worked this long
 
 
 def _moved(feed: Feed, now: datetime) -> Finding | None:
@@ -315,7 +315,7 @@ def _broken_ids(state: FeedState) -> Finding | None:
 
 
 def _lost_entries(feed: Feed, now: datetime) -> Finding | None:
-    """A gap at a feed whose interval is the operator's: nobody else can shorten it."""
+    """Report a gap of a feed with a fixed interval, since only the operator can shorten that."""
     gap_at = feed.state.gap_at
     if feed.interval is None or gap_at is None or now - gap_at >= _SETTLED:
         return None
@@ -347,7 +347,7 @@ def _failed_pages(signs: FeedSigns) -> Finding | None:
 
 
 def _pages_finding(kind: Kind, failed: Mapping[Cause, int], signs: FeedSigns, verb: str) -> Finding | None:
-    """Report failed pages when they are more than a few and more than a fair share of what the feed announces."""
+    """Report failed pages if they exceed both a number and a share of the feed's pages."""
     count = sum(failed.values())
     all_pages = signs.articles + sum(signs.pages_failed.values())
     if count < _FEW or count < _QUALITY_SHARE * all_pages:
@@ -387,7 +387,7 @@ def _spell(counts: Mapping[Cause, int] | Mapping[str, int] | Counter[Cause]) -> 
 
 
 def _ago(span: timedelta) -> str:
-    """Return a span as people say it.
+    """Return a time span in words.
 
     >>> _ago(timedelta(minutes=90)), _ago(timedelta(days=3))
     ('2 hours', '3 days')

@@ -1,4 +1,4 @@
-"""What is wrong with an installation as a whole: disk, rules, outputs, page, configuration, our own network. Pure."""
+"""Problems of an installation as a whole: disk, rules, outputs, page, configuration, own network. Pure."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ REMEDIES: Final = {
     "again by themselves.",
 }
 
-_MANY_CHANGES: Final = 1_000  # that wait to be written: more than a publishing takes in its stride
-_FEWEST_HOSTS: Final = 3  # whose names do not resolve
+_MANY_CHANGES: Final = 1_000  # waiting changes; fewer are written in a moment
+_FEWEST_HOSTS: Final = 3  # hosts with names that do not resolve
 _SAME_OUTAGE: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A finding that concerns no single feed; `kind` is a name of `REMEDIES`."""
+    """A finding about the installation, not about one feed. `kind` is a name in `REMEDIES`."""
 
     kind: str
     detail: str
@@ -47,7 +47,7 @@ class Problem:
 
 
 def problem_record(problem: Problem) -> dict[str, object]:
-    """Return a problem as a record, like that of a finding (docs/how-to/monitor.md)."""
+    """Return a problem as a record with the fields of a finding's (docs/how-to/monitor.md)."""
     return {
         "feed": None,
         "feed_id": None,
@@ -62,7 +62,7 @@ def problem_record(problem: Problem) -> dict[str, object]:
 
 
 def daemon_problems(records: Iterable[DaemonRecord], now: datetime) -> tuple[Problem, ...]:
-    """Return what the daemons that live say of page and configuration, each once."""
+    """Return the problems with page and configuration that live daemons report, each once."""
     alive = [record for record in records if record.is_alive(now)]
     pages = (Problem(kind="page", detail=record.page_fault) for record in alive if record.page_fault)
     files = (Problem(kind="configuration", detail=record.config_fault) for record in alive if record.config_fault)
@@ -70,7 +70,7 @@ def daemon_problems(records: Iterable[DaemonRecord], now: datetime) -> tuple[Pro
 
 
 def publishing_problem(folder: str, written: int, changes: int) -> Problem | None:
-    """Return how far the writing of text files is, where many changes wait for it."""
+    """Return a problem if many changes wait to be written to text files."""
     if changes - written < _MANY_CHANGES:
         return None
     detail = f"{folder}: {written} of {changes} changes are written, {changes - written} wait"
@@ -78,10 +78,10 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
 
 
 def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
-    """Return the one finding for names of many hosts that stopped to resolve at once.
+    """Return one problem if the names of many hosts stopped resolving at the same time.
 
-    It is our network, not theirs, where half of the hosts that were asked since then do not resolve; `hosts_answered`
-    tells which hosts answered since a time.
+    Our own network is at fault if half of the hosts polled since then do not resolve. `hosts_answered` returns the
+    hosts that answered since a time.
     """
     unresolved = [
         (feed.state.failing_since, feed.host)
@@ -90,7 +90,7 @@ def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], 
     ]
     if len({host for _, host in unresolved}) < _FEWEST_HOSTS:
         return None
-    middle = sorted(unresolved)[len(unresolved) // 2][0]  # an old dead name does not tell when an outage began
+    middle = sorted(unresolved)[len(unresolved) // 2][0]  # the median: names that died long before do not move it
     since = min(at for at, _ in unresolved if at >= middle - _SAME_OUTAGE)
     silent = {host for at, host in unresolved if at >= since}
     if len(silent) < max(len({*hosts_answered(since)} - silent), _FEWEST_HOSTS):
@@ -100,7 +100,7 @@ def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], 
 
 
 def is_of_network(finding: Finding, problem: Problem | None) -> bool:
-    """Tell whether a finding is part of an outage of our own network."""
+    """Return whether a finding is part of an outage of our own network."""
     if problem is None or problem.since is None or finding.since is None:
         return False
     return finding.kind is Kind.FAILING and finding.cause is Cause.DNS and finding.since >= problem.since

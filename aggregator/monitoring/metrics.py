@@ -1,7 +1,7 @@
-"""What Prometheus is told: a registry of our own, filled by observation and, when it is read, from engine and store.
+"""Metrics for Prometheus, in a registry of our own. Some are observed; others are read at each scrape.
 
-`Metrics` belongs to one process. Counts of work are those of the engine itself, read at each scrape, so nothing is
-counted twice; only what the engine does not keep (times) is observed as it happens.
+`Metrics` belongs to one process. Counts of work are read from the engine's own counters, so nothing is counted twice.
+Only times are observed as they occur, since the engine does not keep them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 _LATENCY: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)  # seconds
 _DELAY: Final = (60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0)  # seconds
-_STORE_SECONDS: Final = 15.0  # counting a large store at every scrape would be felt
+_STORE_SECONDS: Final = 15.0  # counting a large store takes long
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineView:
-    """How an engine stands now. `totals` are those of the engine since its start, by name."""
+    """The state of an engine. `totals` are its counters since its start, by name."""
 
     totals: Mapping[str, int]
     visits_running: int
@@ -82,10 +82,10 @@ class Metrics:
             self._bytes.labels(request.accept).observe(result.wire_bytes)
 
     def observe_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
-        """Note how late new entries were found; `feed` is as it was before the poll.
+        """Observe how late new entries were found. `feed` is as it was before the poll.
 
-        What the first poll finds is as old as it is and says nothing. Of the sightings those count as the new ones
-        that were published last.
+        Entries of a feed's first poll are left out, since they may be old. The sightings published last are taken for
+        the new entries.
         """
         if feed.state.succeeded_at is None or not recorded.entries_new:
             return
@@ -94,7 +94,7 @@ class Metrics:
             self._delay.observe(max((record.outcome.at - published_at).total_seconds(), 0.0))
 
     def observe_tick(self, at: datetime) -> None:
-        """Note that the engine looked for due work."""
+        """Record the time at which the engine looked for due work."""
         if self._last_tick is None:
             self._last_tick = Gauge(
                 "aggregator_last_tick_timestamp_seconds",
@@ -113,7 +113,7 @@ class Metrics:
 
 
 class StoreMetrics:
-    """What the store holds, counted at most once in 15 seconds: a registry apart, for the process that answers."""
+    """The contents of the store, counted at most once in 15 seconds. The process that serves /metrics has it."""
 
     def __init__(self, count: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
@@ -139,14 +139,14 @@ def _outcome_of(result: FetchResult) -> str:
 
 
 class MeteredFetcher:
-    """A fetcher whose requests are observed."""
+    """A fetcher that observes its requests."""
 
     def __init__(self, fetcher: Fetcher, metrics: Metrics) -> None:
         self._fetcher = fetcher
         self._metrics = metrics
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return what came of it."""
+        """Return the result of `request`, and observe it."""
         result = self._fetcher.fetch(request)
         self._metrics.observe_fetch(request, result)
         return result
@@ -154,7 +154,7 @@ class MeteredFetcher:
 
 # --- what is read at each scrape --------------------------------------------------------------------------------------
 
-# Metric, help, label; the engine's totals that it is made of, each with the value of its label.
+# Metric, help and label; then the engine's totals in it, each with its value of the label.
 _COUNTERS: Final[tuple[tuple[str, str, str, Mapping[str, str]], ...]] = (
     ("aggregator_visits", "Visits to hosts.", "", {"visits": ""}),
     ("aggregator_requests", "Requests made by visits.", "", {"requests": ""}),
@@ -206,7 +206,7 @@ def _polls(totals: Mapping[str, int]) -> Metric:
 
 
 class _StoreCollector(Collector):
-    """A store that cannot be read gives no numbers but `aggregator_store_up` 0."""
+    """Counts of the store. If it cannot be read, the only metric is `aggregator_store_up` 0."""
 
     def __init__(self, count: Callable[[], Counts], clock: Callable[[], float]) -> None:
         self._count = count

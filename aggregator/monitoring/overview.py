@@ -1,4 +1,4 @@
-"""What an operator looks at: the state of all feeds, the last day's work. Reads the store, decides nothing."""
+"""The overview for operators: the state of all feeds, and the last day's work. Reads the store, decides nothing."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from aggregator.redaction import mask_password
 from aggregator.schedule.plan import FeedHistory
 from aggregator.sinks.outputs.follow import fact_name
 
-_LOOKED_AT = timedelta(days=7)  # entries, pages and articles that tell how a feed is
+_LOOKED_AT = timedelta(days=7)  # entries, pages and articles of this time are checked
 _DAY = timedelta(days=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-_AT_ONCE = 1000  # feeds
+_AT_ONCE = 1000  # feeds per query
 _DAYS_SHOWN = 30
-_WORTH_READING = 3  # failed polls that make the history of a feed worth reading
+_WORTH_READING = 3  # with fewer failed polls the history of a feed is not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """A feed and what is wrong with it, the worst first; nothing is good."""
+    """A feed and its findings, the most urgent first. Without findings the feed is well."""
 
     feed: Feed
     findings: tuple[Finding, ...]
 
     @property
     def is_broken(self) -> bool:
-        """Whether nothing comes from this feed."""
+        """Whether the feed gives nothing."""
         return is_broken(self.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The state of an installation at `at`; `activity` is that of the day before, `days` are 30, the latest last.
+    """The state of an installation at `at`. `activity` covers the 24 hours before, `days` 30 days, the latest last.
 
-    It holds no feeds, for there may be hundreds of thousands: ids in the order in which feeds were added, and what is
-    wrong with those that are not well, broken ones first.
+    There may be hundreds of thousands of feeds, so it holds ids in the order in which feeds were added. Only feeds
+    with findings are held in full, broken ones first.
     """
 
     at: datetime
@@ -58,13 +58,13 @@ class Overview:
     groups: tuple[Group, ...]
 
     def is_broken(self, feed_id: FeedId) -> bool:
-        """Return whether nothing comes from this feed."""
+        """Return whether the feed gives nothing."""
         return is_broken(self.unwell.get(feed_id, ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Feeds with the same trouble. `remedy` "": it differs from feed to feed."""
+    """Feeds with the same kind of finding. `remedy` "": each feed has its own."""
 
     kind: Kind
     cause: Cause | None
@@ -74,19 +74,19 @@ class Group:
 
 
 def is_broken(findings: Iterable[Finding]) -> bool:
-    """Return whether nothing comes from a feed with these findings."""
+    """Return whether a feed with these findings gives nothing."""
     return any(finding.severity is Severity.BROKEN for finding in findings)
 
 
 def survey(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
-    """Return what is wrong with each enabled feed, feeds in the order in which they were added."""
+    """Return the findings about each enabled feed, in the order in which feeds were added."""
     diagnoses = tuple(_diagnoses(store, now, store.feed_ids()))
     last = max(diagnoses, key=lambda one: one.feed.state.polled_at or _NEVER, default=None)
     return tuple(one if one is last else _of_feed_alone(one) for one in diagnoses)
 
 
 def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
-    """Return the feeds with findings, in the order in which they were added; only those that may be unwell are read."""
+    """Return the feeds with findings, in the order in which they were added. Only feeds that may have some are read."""
     found = tuple(one for one in _diagnoses(store, now, None) if one.findings)
     last = max(found, key=lambda one: one.feed.state.polled_at or _NEVER, default=None)
     alone = (one if one is last else _of_feed_alone(one) for one in found)
@@ -94,7 +94,7 @@ def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
 
 
 def _diagnoses(store: Store, now: datetime, feed_ids: Sequence[FeedId] | None) -> Iterator[Diagnosis]:
-    """Yield what is wrong with each feed; a thousand feeds at a time are held. None: those that may be unwell."""
+    """Yield the findings about each of these feeds, a thousand at a time. `feed_ids` None: feeds that may have some."""
     signs = store.signs(now - _LOOKED_AT)
     if feed_ids is None:
         telling = (feed_id for feed_id, sign in signs.items() if sign.tells)
@@ -107,7 +107,7 @@ def _diagnoses(store: Store, now: datetime, feed_ids: Sequence[FeedId] | None) -
 
 
 def _of_feed_alone(one: Diagnosis) -> Diagnosis:
-    """Leave out our own clock: it is no matter of each feed, the one polled last tells of it."""
+    """Return the diagnosis without findings about our own clock. Only the feed polled last keeps those."""
     return replace(one, findings=_without_own_clock(one.findings))
 
 
@@ -148,7 +148,7 @@ def overview(store: Store) -> Overview:
 
 
 def _groups(unwell: Mapping[FeedId, tuple[Finding, ...]]) -> tuple[Group, ...]:
-    """Return the findings of all feeds by kind and cause: broken ones first, then by how many feeds have them."""
+    """Group feeds by kind and cause of their findings. Order: broken ones first, then by the number of feeds."""
     feeds: defaultdict[tuple[Kind, Cause | None, Severity], list[FeedId]] = defaultdict(list)
     remedies: defaultdict[tuple[Kind, Cause | None, Severity], set[str]] = defaultdict(set)
     for feed_id, findings in unwell.items():
@@ -170,13 +170,13 @@ def _groups(unwell: Mapping[FeedId, tuple[Finding, ...]]) -> tuple[Group, ...]:
 
 
 def histories(store: Store, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
-    """Return how many feeds are polled, and a fair sample of `limit` of them at most with their polls, for `plan`."""
+    """Return the number of polled feeds, and the histories of at most `limit` of them, evenly sampled, for `plan`."""
     count, found = store.poll_histories(limit)
     return count, tuple(FeedHistory(feed=feed, polls=polls) for feed, polls in found)
 
 
 def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:
-    """Return the delay that `share` of the ascending `delays` do not exceed."""
+    """Return the percentile `share` of the ascending `delays`."""
     return delays[min(int(len(delays) * share), len(delays) - 1)] if delays else None
 
 
@@ -184,7 +184,7 @@ def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:
 
 
 def title_of(feed: Feed) -> str:
-    """Return what listings call a feed: its name, its own title, its address."""
+    """Return the name of a feed in listings: its configured name, else its own title, else its address."""
     return feed.name or feed.state.title or mask_password(feed.url)
 
 
@@ -204,6 +204,6 @@ def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
 
 
 def failing_outputs(store: Store, names: Iterable[str]) -> tuple[str, ...]:
-    """Return what keeps which output from taking changes, as `NAME: reason`."""
+    """Return why outputs fail, as `NAME: reason`."""
     reasons = ((name, store.read_fact(fact_name(name))) for name in names)
     return tuple(mask_password(f"{name}: {reason}") for name, reason in reasons if reason)

@@ -1,4 +1,4 @@
-"""What to do about a failure, by its cause: a sentence for the operator. A table, nothing else."""
+"""What an operator can do about a failure, by its cause. A table of sentences, no logic."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.TLS: "The certificate or the encryption is not acceptable: open the address in a browser; the publisher "
     "has to renew it.",
     Cause.TIMEOUT: "The host answers too slowly: it is tried again by itself; if it lasts, raise `[http] timeout`.",
-    Cause.PROXY: "The proxy did not do its part: check `[http] proxy`.",
-    Cause.PROTOCOL: "What answers there does not speak HTTP correctly: check scheme and port of the address.",
+    Cause.PROXY: "The proxy failed: check `[http] proxy`.",
+    Cause.PROTOCOL: "The server does not speak HTTP correctly: check scheme and port of the address.",
     Cause.TRUNCATED: "The answer broke off: it is tried again by itself.",
     Cause.BAD_ENCODING: "The server compresses wrongly; tell the publisher.",
     Cause.TOO_LARGE: "The answer is larger than allowed: raise `[http] max_feed_size` (feeds) or `max_page_size`.",
@@ -33,7 +33,7 @@ REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.NOT_FOUND: "Nothing is there: find the new address with `aggregator feeds discover <site>`.",
     Cause.GONE: "The publisher says that it is gone for good, so it is no longer polled: remove it, or find its "
     "successor with `aggregator feeds discover <site>` and edit `url`.",
-    Cause.RATE_LIMITED: "The server wants fewer requests, and gets them by itself: raise `interval` or "
+    Cause.RATE_LIMITED: "The server wants fewer requests; the schedule already sends fewer: raise `interval` or "
     "`[http] per_host_interval` if it lasts.",
     Cause.UNAVAILABLE: "The server is overloaded or in maintenance: it is tried again by itself.",
     Cause.CLIENT_ERROR: "The server does not accept the request: open the address in a browser.",
@@ -44,7 +44,7 @@ REMEDIES: Final[Mapping[Cause, str]] = {
     "`aggregator feeds test <url>` tries.",
     Cause.PROGRAM: "The program of this feed does not work: run it by hand as the user of the service, or correct "
     "`command`.",
-    Cause.UNREADABLE: "What is there cannot be read as a feed: `aggregator parse <url>` says why; tell the publisher.",
+    Cause.UNREADABLE: "The answer cannot be read as a feed: `aggregator parse <url>` says why; tell the publisher.",
     Cause.NOT_TEXT: "The entries lead to pictures, sound or files, not to pages: set `full_text = false`.",
     Cause.NO_TEXT: "The pages hold no article text: set `full_text = false`, or write a publisher rule.",
     Cause.LOW_QUALITY: "The pages show something else than the article (a consent or pay wall, a listing): set "
@@ -58,12 +58,12 @@ REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.RAW_MISSING: "The stored bytes of the pages are gone: check `[storage] raw_dir`; they are fetched again.",
 }
 
-PAGE_REMEDIES: Final[Mapping[Cause, str]] = {  # where another than that of a feed helps
+PAGE_REMEDIES: Final[Mapping[Cause, str]] = {  # where a page needs another remedy than a feed
     **REMEDIES,
     Cause.DNS: "The entries lead to names that do not resolve: look at one in a browser; tell the publisher.",
-    Cause.BAD_URL: "The entries lead to what is no http(s) address: tell the publisher, or set `full_text = false`.",
-    Cause.TOO_MANY_REDIRECTS: f"The pages lead on and on, often to a login or consent page: {_RULE}",
-    Cause.REDIRECT_LOOP: f"The pages lead in a circle, often because they want a cookie: {_RULE}",
+    Cause.BAD_URL: "The entries link to no http(s) addresses: tell the publisher, or set `full_text = false`.",
+    Cause.TOO_MANY_REDIRECTS: f"The pages redirect again and again, often to a login or consent page: {_RULE}",
+    Cause.REDIRECT_LOOP: f"The pages redirect in a circle, often because they want a cookie: {_RULE}",
     Cause.UNAUTHORIZED: "The pages want a login: give the feed one (`username`, `bearer`, `cookies`), or set "
     "`full_text = false`.",
     Cause.NOT_FOUND: "The feed announces pages that are not there: open one in a browser; tell the publisher, or set "

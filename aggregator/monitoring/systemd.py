@@ -1,4 +1,4 @@
-"""Messages to systemd (sd_notify(3)): READY, RELOADING, STOPPING, STATUS, WATCHDOG. Silent where nobody listens."""
+"""Messages to systemd (sd_notify(3)): READY, RELOADING, STOPPING, STATUS, WATCHDOG. Not sent where nobody listens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 
 
 def notify(environ: Mapping[str, str], **messages: str | int) -> None:
-    """Send the messages as `NAME=value` lines to `$NOTIFY_SOCKET`; a socket that is gone is no error of ours."""
+    """Send the messages as `NAME=value` lines to `$NOTIFY_SOCKET`. A missing socket is ignored."""
     address = environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -22,7 +22,7 @@ def notify(environ: Mapping[str, str], **messages: str | int) -> None:
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> timedelta | None:
-    """Return how often systemd wants to hear WATCHDOG, None if it does not (sd_watchdog_enabled(3))."""
+    """Return how often systemd expects WATCHDOG; None if it does not (sd_watchdog_enabled(3))."""
     usec, whose = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not usec.isdigit() or (whose and whose != str(pid)):
         return None

@@ -1,8 +1,8 @@
 """What the schedule costs and buys: requests, bytes and delay, now and at other budgets. Pure.
 
-*Now* is measured on the history of polls. *At a budget* is a replay: the very function that the daemon decides with
-(`schedule.next_poll_at`) polls each feed again over the publication times that are remembered, without its jitter.
-Delay is counted from the publisher's own time to the poll that finds the entry.
+The present figures come from the history of polls. Those of a budget come from a replay: each feed is polled again
+over its stored publication times. The daemon's own function decides when (`next_poll_at`), without jitter. The delay
+of an entry is the time from the publisher's date to the poll that finds it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from aggregator.schedule.publication_rate import expected_rate, rhythm_of
 
 _DAY: Final = timedelta(days=1)
 _REPLAYED: Final = timedelta(days=7)
-_BURST: Final = timedelta(hours=6)  # publication times older than that move no poll
-_FULL_MEMORY: Final = 64  # times: the memory may begin later than the replay
-_SAMPLE: Final = 300  # feeds that a threshold is found with, and a budget that is not listed feed by feed
+_BURST: Final = timedelta(hours=6)  # older publication times do not change the next poll
+_FULL_MEMORY: Final = 64  # stored times at most: with so many, older ones are missing
+_SAMPLE: Final = 300  # feeds used to find a threshold, and to compute a budget without listing feeds
 _ROUNDS: Final = 4
-_ENOUGH: Final = 0.02  # how close the polls must come to the budget
-_LISTED_POLLS: Final = 12_000  # in the replay of all feeds; with more feeds it covers less time of each
-_SAMPLE_POLLS: Final = 3_000  # in one of a sample
-_GOLDEN: Final = 0.618033988749895  # multiples of it, without their whole part, lie evenly between 0 and 1
+_ENOUGH: Final = 0.02  # accepted relative difference between polls and budget
+_LISTED_POLLS: Final = 12_000  # in the replay of all feeds; more feeds: less time for each
+_SAMPLE_POLLS: Final = 3_000  # in the replay of a sample
+_GOLDEN: Final = 0.618033988749895  # the fractions of its multiples spread evenly between 0 and 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class FeedHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPlan:
-    """A feed's share, per day; the delays are None where nothing was published that tells."""
+    """The figures of one feed, per day. The delays are None if no entry has a time of publication."""
 
     feed_id: FeedId
     name: str
@@ -56,7 +56,7 @@ class FeedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All feeds together, per day. `budget` None: as it was measured; `feeds` are listed on demand."""
+    """The figures of all feeds, per day. `budget` None: as measured. `feeds` is empty unless it was asked for."""
 
     budget: float | None
     threshold: float | None
@@ -69,7 +69,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """A stretch of polling: its length, its polls, those that found something, the delays of entries."""
+    """Polls of a feed over a time: its length, the polls, those with new entries, the delays of the entries."""
 
     span: timedelta
     polls: int
@@ -81,10 +81,10 @@ _Courses = Sequence[tuple[FeedHistory, _Course]]
 
 
 def measured(histories: Sequence[FeedHistory], now: datetime, *, of: int = 0) -> Plan:
-    """Return what the remembered polls cost and how late they found what was published.
+    """Return the cost of the stored polls and the delay of their entries.
 
-    Histories are those of feeds that are polled: not disabled, not gone, and they have answered.
-    `of`: the histories are a sample of so many feeds; the sums are those of all.
+    `histories` are those of polled feeds: enabled, not gone, answered at least once.
+    `of`: the histories are a sample of this many feeds; the sums are scaled to all.
     """
     courses = [(history, _remembered(history, now)) for history in histories]
     return _plan(None, None, courses, now, max(of, len(courses)), listed=True)
@@ -101,9 +101,9 @@ def planned(
 ) -> Plan:
     """Return what a budget (polls per feed and day, in the mean) would cost and buy.
 
-    The threshold is found as the daemon's slow controller would find it: so that the adaptive feeds together come to
-    the budget, as far as intervals, the servers' wishes and the policy's bounds allow. Without `listed` a sample of
-    the feeds tells the sums.
+    The threshold is the one that the daemon's controller approaches: with it the adaptive feeds together meet the
+    budget, within fixed intervals, Retry-After and the bounds of the policy. Without `listed`, the sums are estimated
+    from a sample of the feeds.
     """
     count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)
@@ -116,7 +116,7 @@ def planned(
 
 
 def _remembered(history: FeedHistory, now: datetime) -> _Course:
-    """What the history says; an entry was found by the first poll after its publication that had something new."""
+    """Return the stored polls. The first poll after an entry's publication with new entries counts as finding it."""
     polls = history.polls
     if polls.first_at is None:
         return _Course(timedelta(0), 0, 0, ())
@@ -130,7 +130,7 @@ def _remembered(history: FeedHistory, now: datetime) -> _Course:
 
 
 def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
-    """Replay each feed for as long as all of them together make some `polls`, each at another time of the week."""
+    """Replay each feed at another time of the week, each so long that together they make about `polls` polls."""
     span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
     return [
         (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))
@@ -139,9 +139,9 @@ def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, n
 
 
 def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: datetime) -> _Course:
-    """Poll the feed's remembered publications again; its rhythm and its server's wishes are as they are now.
+    """Poll the feed again over its stored publication times, with its present rhythm and its server's present limits.
 
-    `place` says where in the week behind us, or in what is remembered of it, the replay lies: 0 at the beginning.
+    `place` is the position of the replay within the last week, or within the stored part of it; 0 is the beginning.
     """
     recent = feed.state.stats.recent
     earliest = now - _REPLAYED
@@ -150,9 +150,9 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: 
     span = min(span, now - earliest)
     start = earliest + (now - earliest - span) * place
     telling, rhythm = _telling(recent), rhythm_of(feed.state.stats, now)
-    stats = replace(feed.state.stats, since=None)  # not as a newcomer
+    stats = replace(feed.state.stats, since=None)  # so that the feed does not count as new
     feed = replace(feed, state=replace(feed.state, cause=None, not_before=None, stats=stats))
-    at, polls, found, random = start, 0, 0, Random(0)  # noqa: S311 - without jitter nothing is drawn
+    at, polls, found, random = start, 0, 0, Random(0)  # noqa: S311 - unused without jitter
     delays: list[timedelta] = []
     while at < start + span:
         seen = bisect_right(recent, at)
@@ -168,7 +168,7 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: 
 
 
 def _telling(recent: Sequence[datetime]) -> list[datetime]:
-    """Leave out bare days: they do not say when."""
+    """Return the times without bare days, which have no time of the day."""
     return [at for at in recent if at.hour or at.minute or at.second]
 
 
@@ -177,7 +177,7 @@ def _sample(histories: Sequence[FeedHistory]) -> Sequence[FeedHistory]:
 
 
 def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now: datetime) -> float:
-    """Return the threshold with which a sample of the adaptive feeds comes to the budget: polls fall with its root."""
+    """Return the threshold at which a sample of the adaptive feeds meets the budget. Polls fall with its root."""
     sample = _sample([one for one in histories if one.feed.interval is None])
     threshold = threshold_for(policy.budget)
     for _ in range(_ROUNDS if sample else 0):
@@ -195,7 +195,7 @@ def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now
 def _plan(
     budget: float | None, threshold: float | None, courses: _Courses, now: datetime, of: int, *, listed: bool
 ) -> Plan:
-    """Sum up the courses of some feeds for all `of` of them."""
+    """Sum up the courses, scaled to `of` feeds."""
     feeds = tuple(_feed_plan(history, course, now) for history, course in courses)
     share = of / max(len(courses), 1)
     weighted = [(delay, _DAY / course.span) for _, course in courses for delay in course.delays]
@@ -226,7 +226,7 @@ def _feed_plan(history: FeedHistory, course: _Course, now: datetime) -> FeedPlan
 
 
 def _percentile(weighted: Iterable[tuple[timedelta, float]], share: float) -> timedelta | None:
-    """Return the delay that `share` of the weight does not exceed; None: there is none."""
+    """Return the weighted percentile `share` of the delays; None if there are none."""
     ordered = sorted(weighted)
     enough, reached = share * sum(weight for _, weight in ordered), 0.0
     for delay, weight in ordered:

@@ -1,7 +1,8 @@
-"""How a feed publishes: a small memory of it, the rate it promises, and how long to wait for news. Pure.
+"""How often a feed publishes: its statistics, the rate to expect, and how long to wait for the next poll. Pure.
 
-The wait is the *area rule*: the next poll is due when the expected accumulated waiting time of the entries that came
-meanwhile, A(t) = integral of rate(s) * (t - s) ds from the last poll, reaches a threshold (docs/schedule.md).
+The wait follows the *area rule* (docs/schedule.md). Entries that appear after a poll wait for the next one. Their
+expected waiting time adds up to A(t) = integral of rate(s) * (t - s) ds from the last poll. The next poll is due when
+A(t) reaches a threshold.
 """
 
 from __future__ import annotations
@@ -17,30 +18,30 @@ from aggregator.models.feeds import PublicationStats
 
 _HOUR: Final = 3_600.0
 _DAY: Final = 86_400.0
-_MONDAY: Final = 3 * _DAY  # the first of January 1970 was a Thursday
+_MONDAY: Final = 3 * _DAY  # 1970-01-01 was a Thursday
 _HALF_LIFE: Final = 14 * _DAY  # of the rate
 _DECAY: Final = math.log(2) / _HALF_LIFE
-_PROFILE_HALF_LIFE: Final = 60 * _DAY  # of the distributions over hours and weekdays: they change more slowly
-CAUTION: Final = (0.5, 5.0)  # a feed that we know nothing of: half an entry in five days
-_CURIOSITY: Final = (0.25, 1.0)  # and where it only costs polls: a quarter of an entry in a day
-_DAYTIME_PRIOR: Final = 4.0  # entries' worth of belief that all parts of the day are alike ...
+_PROFILE_HALF_LIFE: Final = 60 * _DAY  # of the shares of hours and weekdays, which change more slowly
+CAUTION: Final = (0.5, 5.0)  # prior (entries, days) of an unknown feed
+_CURIOSITY: Final = (0.25, 1.0)  # prior where a mistake only costs polls: expects more entries
+_DAYTIME_PRIOR: Final = 4.0  # weight, in entries, of the prior: all parts of the day are alike
 _DAYTIME_HOURS: Final = 7
-_HOUR_PRIOR: Final = 12.0  # ... and that an hour is like its part of the day
-_WEEKEND: Final = 0.7  # of a day's entries come on a day of the weekend: newsrooms rest, blogs do not
-_WORKDAY: Final = 7 / (5 + 2 * _WEEKEND)  # of the mean over a week
-_WEEKEND_PRIOR: Final = 40.0  # entries' worth of belief in that ...
-_WEEKDAY_PRIOR: Final = 120.0  # ... and that a day is like the others of the week, or of the weekend
-_CLOCK: Final = (2.2, *[0.84] * 5, 1.4, *[0.84] * 5)  # many a publisher releases on the hour, and on the half
-_MINUTE_PRIOR: Final = 24.0  # entries' worth of belief in that
-_FINE_SPAN: Final = 10_800.0  # so far ahead minutes are looked at
-_ACTIVITY_SPAN: Final = 14_400.0  # over which the mood of a feed fades
-_ACTIVITY_PRIOR: Final = 3.0  # entries' worth of belief that its mood is as ever
-_FEED_WORTH: Final = 0.35  # entries per day: what a feed's mean counts for beside its entries
-_GUARD: Final = 0.5  # share of the feed's window that may be new before we look, so that nothing scrolls out
+_HOUR_PRIOR: Final = 12.0  # weight, in entries, of the prior: an hour is like its part of the day
+_WEEKEND: Final = 0.7  # entries of a weekend day, as a share of a workday's: a mean of newsrooms and blogs
+_WORKDAY: Final = 7 / (5 + 2 * _WEEKEND)  # entries of a workday, as a multiple of the week's mean
+_WEEKEND_PRIOR: Final = 40.0  # weight, in entries, of the prior `_WEEKEND`
+_WEEKDAY_PRIOR: Final = 120.0  # weight, in entries, of the prior: workdays are alike, and so are weekend days
+_CLOCK: Final = (2.2, *[0.84] * 5, 1.4, *[0.84] * 5)  # prior: many publishers release on the hour and half hour
+_MINUTE_PRIOR: Final = 24.0  # weight, in entries, of the prior `_CLOCK`
+_FINE_SPAN: Final = 10_800.0  # seconds ahead for which the minute of the hour counts
+_ACTIVITY_SPAN: Final = 14_400.0  # seconds in which an unusual activity falls to 1/e
+_ACTIVITY_PRIOR: Final = 3.0  # weight, in entries, of the prior: activity is as usual
+_FEED_WORTH: Final = 0.35  # entries per day that each feed counts for in addition to its own
+_GUARD: Final = 0.5  # share of the feed's window that may be new at a poll, so that no entry leaves it unseen
 _SMALLEST_WINDOW: Final = 3
 _FIRST_DAYS: Final = 0.5
-_LAG: Final = timedelta(hours=36)  # an entry dated earlier than this before the last poll is an old one, changed
-_REMEMBERED: Final = 64  # publication times
+_LAG: Final = timedelta(hours=36)  # an entry dated this long before the last poll is not new, only changed
+_REMEMBERED: Final = 64  # publication times that are kept
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -54,10 +55,10 @@ def update_stats(
     polled_at: datetime | None,
     now: datetime,
 ) -> PublicationStats:
-    """Return the memory after a poll that showed entries of these publication times among `window` entries.
+    """Return the statistics after a poll. `published`: times of its new or changed entries; `window`: all its entries.
 
-    `published` may contain entries that only changed: times known already, or more than 36 hours before the last
-    poll (`polled_at`), count nothing. On the first poll all count, and the oldest opens the time of observation.
+    A changed entry does not count: its time is known, or more than 36 hours before the last poll (`polled_at`). On
+    the first poll all entries count, and the oldest marks the start of the observation.
     """
     fresh = _fresh(stats, published, polled_at, now)
     if stats.at is None:
@@ -100,7 +101,7 @@ def _fresh(
 
 
 def _is_bare_day(at: datetime) -> bool:
-    """Midnight says that only the day is known: many entries share it."""
+    """Return whether only the day is known: the time is midnight, which many entries share."""
     return not (at.hour or at.minute or at.second)
 
 
@@ -114,12 +115,12 @@ def _seed(ages: Sequence[float]) -> tuple[float, float]:
 
 
 def _elapsed(stats: PublicationStats, now: datetime) -> float:
-    """Return the seconds since the memory was last brought up to date; never negative, clocks step back."""
+    """Return the seconds since the statistics were updated; 0 if the clock went back."""
     return 0.0 if stats.at is None else max((now - stats.at).total_seconds(), 0.0)
 
 
 def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
-    """Return weight and exposure (days) at `now`, nothing having come since."""
+    """Return weight and exposure (days) at `now`, if no entry appeared since the last update."""
     fade = math.exp(-_DECAY * _elapsed(stats, now))
     gained = (1 - fade) / _DECAY / _DAY if stats.at is not None else 0.0
     return stats.weight * fade, stats.exposure_days * fade + gained
@@ -129,20 +130,20 @@ def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
 
 
 def expected_rate(stats: PublicationStats, now: datetime) -> float:
-    """Return the entries per day to expect: mean of the Gamma posterior; never zero."""
+    """Return the expected entries per day: the mean of the Gamma posterior. It is never zero."""
     return _posterior_rate(stats, now, CAUTION)
 
 
 def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, float]) -> float:
-    """Return the entries per day, `prior` entries in days being known besides."""
+    """Return the expected entries per day. `prior` is (entries, days) to add to the observation."""
     weight, exposure = _decayed(stats, now)
     return (max(weight, 0.0) + prior[0]) / (exposure + prior[1])
 
 
 def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
-    """Return how many times faster than `rate` the window may scroll, 1 or more.
+    """Return by how much new entries may exceed `rate`, as a factor of 1 or more.
 
-    In a feed's first hours the cautious rate can be far below a busy truth: what was counted is the safer guess then.
+    In the first hours of a busy feed `rate` can be far too low. The counted entries are the safer estimate then.
     """
     weight, exposure = _decayed(stats, now)
     return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0
@@ -150,25 +151,25 @@ def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How a feed publishes, as far as its memory tells; the mood of the moment comes on top."""
+    """A feed's usual rate over the hours of a week. `_activity` adds how busy it is now."""
 
     rate: float  # entries per day
-    hours: Sequence[float]  # how much busier than the mean each hour of the day is (UTC),
-    weekdays: Sequence[float]  # each day of the week, Monday first,
-    minutes: Sequence[float]  # and each five minutes of an hour
-    room: float  # entries that may come before the window is half new
+    hours: Sequence[float]  # factor on the mean rate for each hour of the day (UTC)
+    weekdays: Sequence[float]  # factor for each day of the week, Monday first
+    minutes: Sequence[float]  # factor for each five minutes of an hour
+    room: float  # entries that may appear before half of the window is new
     observed: float  # seconds
-    known_at: float  # up to when the feed is known, in seconds since the epoch
+    known_at: float  # time of the last update, in seconds since the epoch
     recent: Sequence[datetime]  # the latest publication times, oldest first
 
     def flow_at(self, time: float) -> float:
-        """Return the entries per second to expect at a time, in seconds since the epoch."""
+        """Return the expected entries per second at `time` (seconds since the epoch)."""
         hour, day = int(time // _HOUR) % 24, int((time + _MONDAY) // _DAY) % 7
         return self.rate / _DAY * self.hours[hour] * self.weekdays[day]
 
 
 def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
-    """Return the rhythm that `stats` show at `now`."""
+    """Return the rhythm at `now` according to `stats`."""
     rate = _posterior_rate(stats, now, _CURIOSITY)
     known = now.timestamp() if stats.at is None else stats.at.timestamp()
     observed = _observed(stats)
@@ -185,25 +186,25 @@ def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
 
 
 def adaptive_interval(stats: PublicationStats, threshold: float, longest: timedelta, now: datetime) -> timedelta:
-    """Return how long to wait for news, at most `longest`.
+    """Return the wait until the next poll, at most `longest`.
 
-    `threshold` is the waiting time (entries x seconds) that may accumulate, where each feed counts for .35 entries a
-    day more than it has; a quiet feed is thus asked at least every few hours (docs/schedule.md). Earlier, when half of
-    the feed's window is expected to be new.
+    `threshold` is the waiting time (entries x seconds) that may accumulate. Each feed counts for .35 entries a day
+    more than it publishes, so that a quiet feed is polled every few hours too (docs/schedule.md). The wait is shorter
+    if half of the feed's window is expected to be new before.
     """
     return interval_of(rhythm_of(stats, now), threshold, longest, now)
 
 
 def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datetime) -> timedelta:
-    """Return the same for a rhythm that is known already."""
+    """Return what `adaptive_interval` returns, for a known rhythm."""
     limit = threshold * rhythm.rate / (rhythm.rate + _FEED_WORTH)
     known, minutes, room = rhythm.known_at, rhythm.minutes, rhythm.room
-    mood = _activity(rhythm) - 1
+    excess = _activity(rhythm) - 1
     start = now.timestamp()
     time, end = start, start + longest.total_seconds()
     area = count = 0.0
     while time < end:
-        flow = rhythm.flow_at(time) * (1 + mood * _fading(max(time - known, 0.0)))
+        flow = rhythm.flow_at(time) * (1 + excess * _fading(max(time - known, 0.0)))
         step = _HOUR - time % _HOUR
         if time - start < _FINE_SPAN:
             flow *= minutes[int(time // 300) % 12]
@@ -220,12 +221,12 @@ def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datet
 
 
 def _observed(stats: PublicationStats) -> float:
-    """Return for how many seconds the feed has been observed: what the decayed exposure comes from."""
+    """Return the seconds for which the feed was observed, computed from the decayed exposure."""
     return -math.log1p(-min(_DECAY * _DAY * stats.exposure_days, 1 - 1e-9)) / _DECAY
 
 
 def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
-    """Return which share of the `observed` seconds up to `end` fell in each of the `count` units of a day or week."""
+    """Return the share of the `observed` seconds up to `end` in each of the `count` units of a day or week."""
     observed = max(observed, _HOUR)
     rounds, rest = divmod(observed, unit * count)
     seen = [rounds * unit / observed] * count
@@ -238,7 +239,7 @@ def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
 
 
 def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
-    """Return how much busier than the mean each hour is: smoothed, shrunk to its part of the day, and that to 1."""
+    """Return each hour's factor on the mean rate: smoothed, shrunk towards its part of the day, and that towards 1."""
     even = [sum(shares) * part for part in seen]
     prior = _DAYTIME_PRIOR / 24
     parts = [(own + prior) / (flat + prior) for own, flat in zip(_daytimes(shares), _daytimes(even), strict=True)]
@@ -250,12 +251,12 @@ def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]
 
 
 def _smoothed(shares: Sequence[float]) -> list[float]:
-    """Return each hour of the day with a quarter of either neighbour."""
+    """Return the hours, each averaged with its neighbours by weights 1, 2, 1."""
     return [(shares[hour - 1] + 2 * shares[hour] + shares[(hour + 1) % 24]) / 4 for hour in range(24)]
 
 
 def _daytimes(shares: Sequence[float]) -> list[float]:
-    """Return the mean over the seven hours around each hour of the day, twice."""
+    """Return the mean over the seven hours around each hour of the day, applied twice."""
     half = _DAYTIME_HOURS // 2
     for _ in range(2):
         sums = list(accumulate([*shares[-half:], *shares, *shares[:half]], initial=0.0))
@@ -264,7 +265,7 @@ def _daytimes(shares: Sequence[float]) -> list[float]:
 
 
 def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
-    """Return how much busier than the mean each weekday is, shrunk to its part of the week, and that to the usual."""
+    """Return each weekday's factor on the mean rate, shrunk towards workdays or weekend, and that towards the usual."""
     even = [sum(shares) * part for part in seen]
     factors = []
     for days, usual in ((slice(0, 5), _WORKDAY), (slice(5, 7), _WORKDAY * _WEEKEND)):
@@ -277,15 +278,15 @@ def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[flo
 
 
 def _minute_factors(shares: Sequence[float]) -> list[float]:
-    """Return how much busier than the mean each five minutes of an hour are, shrunk to the usual."""
+    """Return the factor on the mean rate for each five minutes of an hour, shrunk towards the usual."""
     total = sum(shares) + _MINUTE_PRIOR
     return [(12 * share + _MINUTE_PRIOR * usual) / total for share, usual in zip(shares, _CLOCK, strict=True)]
 
 
 def _activity(rhythm: Rhythm) -> float:
-    """Return how many times as many entries as expected came of late: what moves, moves on for a while.
+    """Return the recent entries as a multiple of the expected ones. A busy feed stays busy for a while.
 
-    Both are weighted by how long ago they were, at the last answer.
+    Entries and expectation count less the longer before the last update they lie.
     """
     known, recent, span = rhythm.known_at, rhythm.recent, min(rhythm.observed, 4 * _ACTIVITY_SPAN)
     if len(recent) == _REMEMBERED:
@@ -306,5 +307,5 @@ def _activity(rhythm: Rhythm) -> float:
 
 
 def _fading(age: float) -> float:
-    """Return what is left of a mood after `age` seconds."""
+    """Return the remaining weight of an activity after `age` seconds."""
     return math.exp(-age / _ACTIVITY_SPAN)

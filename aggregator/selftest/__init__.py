@@ -1,7 +1,7 @@
-"""Misbehaving servers on 127.0.0.1 and what this installation makes of them; knows nothing of stores and feeds.
+"""Run requests against misbehaving servers on 127.0.0.1 and score the results. Knows nothing of stores and feeds.
 
-One scenario is one small function: a script for a server, and the check of what came of it beside it. The tests run
-the same ones. `run_selftest` is what a command needs.
+A scenario is one small function. It has the script of a server, and beside it the check of the result. The tests run
+the same scenarios. Commands call `run_selftest`.
 """
 
 from aggregator.selftest.scores import Score, run_selftest

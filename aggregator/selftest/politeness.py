@@ -1,4 +1,4 @@
-"""Scenarios: what a polite client says, keeps and follows. Each returns what went wrong, "" for nothing."""
+"""Scenarios: what a polite client sends, keeps and follows. Each returns what went wrong; "" if nothing did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from base64 import b64encode
 from datetime import timedelta
 
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, NotModified, Redirected, Validators
-from aggregator.selftest.scenario import FEED, Lab, describe, expect, expect_body, expect_cause, request
+from aggregator.selftest.scenario import FEED, ScenarioClient, describe, expect, expect_body, expect_cause, request
 from aggregator.selftest.server import Peer, Server, head
 
 _ETAGS = (
@@ -51,10 +51,10 @@ _FRESHNESS: tuple[tuple[tuple[str, ...], timedelta | None], ...] = (
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def request_headers(lab: Lab) -> str:
-    """A request names us and what we can read, and carries no cookie and no referrer."""
+def request_headers(client: ScenarioClient) -> str:
+    """A request names the client and the formats it reads, and carries no cookie and no referrer."""
     with Server(lambda peer: peer.answer(body=FEED)) as server:
-        result = lab.ask(server.url("/feed?b=2&a=%7e"))
+        result = client.ask(server.url("/feed?b=2&a=%7e"))
         asked = server.last
     missing = [name for name in ("User-Agent", "Accept", "Accept-Encoding", "Host") if not asked.has_header(name)]
     extra = [name for name in ("Cookie", "Referer", "Authorization", "If-None-Match") if asked.has_header(name)]
@@ -63,12 +63,12 @@ def request_headers(lab: Lab) -> str:
         or expect(not missing, f"missing: {missing}")
         or expect(not extra, f"sent: {extra}")
         or expect(asked.method == "GET" and asked.target == "/feed?b=2&a=%7e", f"asked {asked.method} {asked.target}")
-        or expect("rss+xml" in (asked.header("Accept") or ""), "Accept names no feed")
+        or expect("rss+xml" in (asked.header("Accept") or ""), "Accept names no feed format")
     )
 
 
-def cookies(lab: Lab) -> str:
-    """A cookie is not given back, not after a redirect and not at the next request."""
+def cookies(client: ScenarioClient) -> str:
+    """A cookie is not sent back, neither after a redirect nor with the next request."""
 
     def script(peer: Peer) -> None:
         cookie = "Set-Cookie: session=1; Path=/"
@@ -77,35 +77,37 @@ def cookies(lab: Lab) -> str:
         else:
             peer.answer(body=FEED, headers=(cookie,))
 
-    with Server(script) as server, lab.fetcher() as fetcher:
+    with Server(script) as server, client.fetcher() as fetcher:
         results = [fetcher.fetch(request(server.url("/a"))), fetcher.fetch(request(server.url("/c")))]
         given = any(asked.has_header("Cookie") for asked in server.requests)
     return expect_body(results[1]) or expect(not given, "a cookie was sent")
 
 
-def credentials(lab: Lab) -> str:
-    """User and password in a feed's address go to its host and to no other."""
+def credentials(client: ScenarioClient) -> str:
+    """User and password in a feed's address are sent to its host only."""
     with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url())) as server:
-            result = lab.ask(server.url().replace("//", "//me:p%40ss@"))
+            result = client.ask(server.url().replace("//", "//me:p%40ss@"))
             sent = [asked.header("Authorization") for asked in server.requests]
         leaked = other.last.has_header("Authorization")
     expected = "Basic " + b64encode(b"me:p@ss").decode()
     return (
         expect_body(result)
         or expect(sent == [expected, expected], f"sent {sent}")
-        or expect(not leaked, "another host got them")
-        or expect(isinstance(result, Fetched) and "p%40ss" not in result.final_url + str(result.hops), "kept in a URL")
+        or expect(not leaked, "another host received them")
+        or expect(
+            isinstance(result, Fetched) and "p%40ss" not in result.final_url + str(result.hops), "a URL keeps them"
+        )
     )
 
 
-def kept_connection(lab: Lab) -> str:
-    """Requests to one host share a connection; one that the server closed meanwhile is replaced."""
+def kept_connection(client: ScenarioClient) -> str:
+    """Requests to one host share a connection, and a connection that the server closed is replaced."""
 
     def script(peer: Peer) -> None:
         peer.answer(body=FEED, keep=peer.number != 1)
 
-    with Server(script) as server, lab.fetcher() as fetcher:
+    with Server(script) as server, client.fetcher() as fetcher:
         results = [fetcher.fetch(request(server.url(f"/{number}"))) for number in range(4)]
         connections = server.connections
     broken = next((complaint for result in results if (complaint := expect_body(result))), "")
@@ -115,8 +117,8 @@ def kept_connection(lab: Lab) -> str:
 # --- conditional requests ---------------------------------------------------------------------------------------------
 
 
-def validators_returned(lab: Lab) -> str:
-    """ETag and Last-Modified go back byte for byte, however odd."""
+def validators_returned(client: ScenarioClient) -> str:
+    """ETag and Last-Modified are sent back byte for byte, even odd ones."""
 
     def script(peer: Peer) -> None:
         if peer.request.has_header("If-None-Match") or peer.request.has_header("If-Modified-Since"):
@@ -126,7 +128,7 @@ def validators_returned(lab: Lab) -> str:
 
     for index, etag in enumerate(_ETAGS):
         date = _DATES[index % len(_DATES)]
-        with Server(script) as server, lab.fetcher() as fetcher:
+        with Server(script) as server, client.fetcher() as fetcher:
             first = fetcher.fetch(request(server.url()))
             if not isinstance(first, Fetched):
                 return f"{etag!r}: {describe(first)}"
@@ -138,18 +140,18 @@ def validators_returned(lab: Lab) -> str:
     return ""
 
 
-def validators_absent(lab: Lab) -> str:
-    """What a complete answer does not carry is not kept, and nothing is made up."""
-    result = lab.fetch(lambda peer: peer.answer(body=FEED, headers=("ETag: ",)), validators=_OLD)
+def validators_absent(client: ScenarioClient) -> str:
+    """After a complete answer without validators, the old validators are forgotten."""
+    result = client.fetch(lambda peer: peer.answer(body=FEED, headers=("ETag: ",)), validators=_OLD)
     return expect_body(result) or expect(
-        isinstance(result, Fetched) and result.validators == Validators(), "validators out of nothing"
+        isinstance(result, Fetched) and result.validators == Validators(), "there are validators"
     )
 
 
-def not_modified_news(lab: Lab) -> str:
-    """A 304 brings the validators and the freshness that it carries."""
+def not_modified_news(client: ScenarioClient) -> str:
+    """The validators and the freshness in a 304 are used."""
     headers = ('ETag: "new"', "Cache-Control: max-age=60")
-    result = lab.fetch(lambda peer: peer.answer(304, headers=headers), validators=_OLD)
+    result = client.fetch(lambda peer: peer.answer(304, headers=headers), validators=_OLD)
     return expect(
         isinstance(result, NotModified)
         and result.validators == Validators(etag='"new"')
@@ -158,36 +160,36 @@ def not_modified_news(lab: Lab) -> str:
     )
 
 
-def not_modified_unasked(lab: Lab) -> str:
+def not_modified_unasked(client: ScenarioClient) -> str:
     """A 304 to a request without validators is an error."""
-    return expect_cause(lab.fetch(lambda peer: peer.answer(304)), Cause.PROTOCOL)
+    return expect_cause(client.fetch(lambda peer: peer.answer(304)), Cause.PROTOCOL)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def status_causes(lab: Lab) -> str:
+def status_causes(client: ScenarioClient) -> str:
     """Every status but 200 and 304 is a failure with its cause."""
     for status, cause in _CAUSES.items():
-        result = lab.fetch(lambda peer, s=status: peer.answer(s, FEED if s not in (204, 205) else b""))  # type: ignore[misc]  # mypy: default in a lambda
+        result = client.fetch(lambda peer, s=status: peer.answer(s, FEED if s not in (204, 205) else b""))  # type: ignore[misc]  # mypy: default in a lambda
         if complaint := expect_cause(result, cause):
             return f"{status}: {complaint}"
     return ""
 
 
-def retry_after(lab: Lab) -> str:
+def retry_after(client: ScenarioClient) -> str:
     """Retry-After is read in seconds and as a date, bounded, and ignored when malformed."""
     for value, wait in _RETRY_AFTER:
-        result = lab.fetch(lambda peer, v=value: peer.answer(429, headers=(_DATE, f"Retry-After: {v}")))  # type: ignore[misc]  # mypy: default in a lambda
+        result = client.fetch(lambda peer, v=value: peer.answer(429, headers=(_DATE, f"Retry-After: {v}")))  # type: ignore[misc]  # mypy: default in a lambda
         if not isinstance(result, FetchFailed) or result.retry_after != wait:
             return f"{value!r}: {result.retry_after if isinstance(result, FetchFailed) else describe(result)}"
     return ""
 
 
-def freshness(lab: Lab) -> str:
+def freshness(client: ScenarioClient) -> str:
     """Cache-Control and Expires say how long an answer is fresh, at most a week."""
     for headers, span in _FRESHNESS:
-        result = lab.fetch(lambda peer, h=headers: peer.answer(body=FEED, headers=(_DATE, *h)))  # type: ignore[misc]  # mypy: default in a lambda
+        result = client.fetch(lambda peer, h=headers: peer.answer(body=FEED, headers=(_DATE, *h)))  # type: ignore[misc]  # mypy: default in a lambda
         if not isinstance(result, Fetched) or result.fresh_for != span:
             return f"{headers}: {result.fresh_for if isinstance(result, Fetched) else describe(result)}"
     return ""
@@ -196,8 +198,8 @@ def freshness(lab: Lab) -> str:
 # --- redirects --------------------------------------------------------------------------------------------------------
 
 
-def redirect_kinds(lab: Lab) -> str:
-    """All five kinds of redirect are followed and told apart."""
+def redirect_kinds(client: ScenarioClient) -> str:
+    """All five kinds of redirect are followed, and each is recorded with its status."""
     kinds = (301, 302, 303, 307, 308)
 
     def script(peer: Peer) -> None:
@@ -206,13 +208,13 @@ def redirect_kinds(lab: Lab) -> str:
         else:
             peer.answer(body=FEED)
 
-    result = lab.fetch(script)
+    result = client.fetch(script)
     return expect_body(result) or expect(
         isinstance(result, Fetched) and tuple(hop.status for hop in result.hops) == kinds, "hops are not recorded"
     )
 
 
-def redirect_targets(lab: Lab) -> str:
+def redirect_targets(client: ScenarioClient) -> str:
     """Relative, absolute, blank-padded and raw UTF-8 targets are understood."""
     cases = {
         b"b": "/a/b", b"/c?d": "/c?d", b"../e": "/e", b"?q=1": "/a/feed?q=1", b"  /f g  ": "/f%20g",
@@ -228,29 +230,29 @@ def redirect_targets(lab: Lab) -> str:
 
     for location, target in cases.items():
         with Server(script) as server:
-            result = lab.ask(server.url("/a/feed"))
+            result = client.ask(server.url("/a/feed"))
             asked = server.last.target
         if complaint := expect_body(result) or expect(asked == target, f"asked for {asked}"):
             return f"{location!r}: {complaint}"
     return ""
 
 
-def redirect_nowhere(lab: Lab) -> str:
-    """A redirect without a target, or with one that is no address, is an error."""
+def redirect_nowhere(client: ScenarioClient) -> str:
+    """A redirect without a target, or with an invalid one, is an error."""
     for location in (b"", b"http://", b"http://[::1", b"http://a.example:99999/"):
-        result = lab.fetch(lambda peer, place=location: peer.redirect(place))  # type: ignore[misc]  # mypy: default in a lambda
+        result = client.fetch(lambda peer, place=location: peer.redirect(place))  # type: ignore[misc]  # mypy: default in a lambda
         if complaint := expect_cause(
             result, Cause.PROTOCOL, Cause.BAD_URL, Cause.DNS, Cause.NOT_FOUND, Cause.REDIRECT_LOOP
         ):
             return f"{location!r}: {complaint}"
-    return expect_cause(lab.fetch(lambda peer: peer.answer(301)), Cause.PROTOCOL)
+    return expect_cause(client.fetch(lambda peer: peer.answer(301)), Cause.PROTOCOL)
 
 
-def redirect_to_other_host(lab: Lab) -> str:
-    """A redirect to another host is handed back when hosts are not to be changed; one on the same host is followed."""
+def redirect_to_other_host(client: ScenarioClient) -> str:
+    """If only one host may be asked, a redirect to another host is returned and one on the same host is followed."""
     with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url("/x"))) as server:
-            result = lab.ask(server.url(), follow_hosts=False)
+            result = client.ask(server.url(), follow_hosts=False)
             asked = len(server.requests)
         return expect(
             isinstance(result, Redirected)
@@ -262,7 +264,7 @@ def redirect_to_other_host(lab: Lab) -> str:
         )
 
 
-def redirect_with_body(lab: Lab) -> str:
+def redirect_with_body(client: ScenarioClient) -> str:
     """A redirect whose body never ends is followed at once."""
 
     def script(peer: Peer) -> None:
@@ -272,10 +274,10 @@ def redirect_with_body(lab: Lab) -> str:
         else:
             peer.answer(body=FEED)
 
-    return expect_body(lab.fetch(script))
+    return expect_body(client.fetch(script))
 
 
-MANNERS = (
+POLITENESS = (
     request_headers, cookies, credentials, kept_connection, validators_returned, validators_absent, not_modified_news,
     not_modified_unasked, status_causes, retry_after, freshness, redirect_kinds, redirect_targets, redirect_nowhere,
     redirect_to_other_host, redirect_with_body,

@@ -1,4 +1,4 @@
-"""Scenarios: what hostile servers and addresses must not achieve. Each returns what went wrong, "" for nothing."""
+"""Scenarios: what hostile servers and addresses must not achieve. Each returns what went wrong; "" if nothing did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import brotli
 from aggregator.compression import zstd
 from aggregator.http.netguard import parse_networks
 from aggregator.models.fetching import Cause, Hop
-from aggregator.selftest.scenario import FEED, Lab, expect, expect_body, expect_cause, request
+from aggregator.selftest.scenario import FEED, ScenarioClient, expect, expect_body, expect_cause, request
 from aggregator.selftest.server import Peer, Server, head
 
 _ZEROS = bytes(1 << 20)
@@ -32,34 +32,34 @@ _RESERVED = (
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 
-def own_machine(lab: Lab) -> str:
+def own_machine(client: ScenarioClient) -> str:
     """A feed on this machine, in seventeen spellings, is refused before a connection is made."""
     with Server(lambda peer: peer.answer(body=FEED)) as server:
         for host in _SPELLINGS:
-            result = lab.ask(server.url(host=host), limits={"allow_private_networks": ()})
+            result = client.ask(server.url(host=host), limits={"allow_private_networks": ()})
             if complaint := expect_cause(result, Cause.FORBIDDEN_ADDRESS):
                 return f"{host}: {complaint}"
         return expect(server.connections == 0, "a connection was made")
 
 
-def reserved_networks(lab: Lab) -> str:
+def reserved_networks(client: ScenarioClient) -> str:
     """Private, link-local, shared, multicast and documentation addresses are refused."""
     for host in _RESERVED:
-        if complaint := expect_cause(lab.ask(f"http://{host}/"), Cause.FORBIDDEN_ADDRESS):
+        if complaint := expect_cause(client.ask(f"http://{host}/"), Cause.FORBIDDEN_ADDRESS):
             return f"{host}: {complaint}"
     return ""
 
 
-def redirect_to_own_machine(lab: Lab) -> str:
+def redirect_to_own_machine(client: ScenarioClient) -> str:
     """A redirect to a forbidden address is not followed."""
     with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as inner:
         with Server(lambda peer: peer.redirect(inner.url())) as outer:
-            result = lab.ask(outer.url(), limits={"allow_private_networks": _LOOPBACK})
+            result = client.ask(outer.url(), limits={"allow_private_networks": _LOOPBACK})
         return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(inner.connections == 0, "a connection was made")
 
 
-def name_that_changes(lab: Lab) -> str:
-    """A name that means another machine on the second look is looked up once, and that address is connected to."""
+def name_that_changes(client: ScenarioClient) -> str:
+    """A name whose address changes is resolved once, and the checked address is connected to."""
     looks: list[str] = []
 
     def lookup(host: str, port: int) -> list[str]:
@@ -67,25 +67,27 @@ def name_that_changes(lab: Lab) -> str:
         return ["127.0.0.1" if len(looks) == 1 else "127.0.0.2"]
 
     with Server(lambda peer: peer.answer(body=FEED)) as server:
-        result = lab.ask(server.url(host="rebind.example"), lookup=lookup, limits={"allow_private_networks": _LOOPBACK})
+        result = client.ask(
+            server.url(host="rebind.example"), lookup=lookup, limits={"allow_private_networks": _LOOPBACK}
+        )
     return expect_body(result) or expect(len(looks) == 1, f"{len(looks)} look-ups")
 
 
-def name_with_two_faces(lab: Lab) -> str:
+def name_with_two_faces(client: ScenarioClient) -> str:
     """A name with one allowed and one forbidden address is refused."""
     with Server(lambda peer: peer.answer(body=FEED)) as server:
-        result = lab.ask(server.url(host="two.example"), lookup=lambda host, port: ["127.0.0.1", "10.0.0.1"])
+        result = client.ask(server.url(host="two.example"), lookup=lambda host, port: ["127.0.0.1", "10.0.0.1"])
         return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(server.connections == 0, "a connection was made")
 
 
-def address_behind_proxy(lab: Lab) -> str:
-    """A proxy does not switch the check off, and is asked for the checked address."""
+def address_behind_proxy(client: ScenarioClient) -> str:
+    """The address check also holds behind a proxy, which is asked for the checked address."""
     with Server(lambda peer: peer.answer(body=FEED)) as proxy:
         limits = {"proxy": proxy.url(), "allow_private_networks": _LOOPBACK}
-        refused = lab.ask("http://10.0.0.1/", limits=limits)
+        refused = client.ask("http://10.0.0.1/", limits=limits)
         if complaint := expect_cause(refused, Cause.FORBIDDEN_ADDRESS) or expect(not proxy.requests, "proxy was asked"):
             return complaint
-        result = lab.ask("http://name.example/feed", lookup=lambda host, port: ["127.0.0.1"], limits=limits)
+        result = client.ask("http://name.example/feed", lookup=lambda host, port: ["127.0.0.1"], limits=limits)
         asked = proxy.last
     return expect_body(result) or expect(
         asked.target == "http://127.0.0.1/feed" and asked.header("Host") == "name.example",
@@ -93,11 +95,11 @@ def address_behind_proxy(lab: Lab) -> str:
     )
 
 
-def other_schemes(lab: Lab) -> str:
-    """Only http and https are asked, at every hop."""
+def other_schemes(client: ScenarioClient) -> str:
+    """Only http and https addresses are requested, also after redirects."""
     for url in ("file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/xml,x", "javascript:1", "gopher://127.0.0.1/"):
-        direct = lab.ask(url)
-        hop = lab.fetch(lambda peer, url=url: peer.redirect(url))  # type: ignore[misc]  # mypy: default in a lambda
+        direct = client.ask(url)
+        hop = client.fetch(lambda peer, url=url: peer.redirect(url))  # type: ignore[misc]  # mypy: default in a lambda
         if complaint := expect_cause(direct, Cause.BAD_URL) or expect_cause(hop, Cause.BAD_URL):
             return f"{url}: {complaint}"
     return ""
@@ -106,44 +108,44 @@ def other_schemes(lab: Lab) -> str:
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-def silent_server(lab: Lab) -> str:
-    """A server that takes the request and says nothing is left."""
-    return expect_cause(lab.fetch(Peer.hang), Cause.TIMEOUT)
+def silent_server(client: ScenarioClient) -> str:
+    """A server that accepts the request and never answers is given up."""
+    return expect_cause(client.fetch(Peer.hang), Cause.TIMEOUT)
 
 
-def dripping_headers(lab: Lab) -> str:
-    """Headers that come byte by byte end with the total time."""
-    return expect_cause(lab.fetch(lambda peer: peer.drip(head(200, ["X: " + "x" * 500]), 0.1)), Cause.TIMEOUT)
+def dripping_headers(client: ScenarioClient) -> str:
+    """Headers sent byte by byte are given up at the total timeout."""
+    return expect_cause(client.fetch(lambda peer: peer.drip(head(200, ["X: " + "x" * 500]), 0.1)), Cause.TIMEOUT)
 
 
-def dripping_body(lab: Lab) -> str:
-    """A body that comes byte by byte ends with the total time."""
+def dripping_body(client: ScenarioClient) -> str:
+    """A body sent byte by byte is given up at the total timeout."""
 
     def script(peer: Peer) -> None:
         peer.send(head(200, ["Content-Length: 500"]))
         peer.drip(bytes(500), 0.1)
 
-    return expect_cause(lab.fetch(script), Cause.TIMEOUT)
+    return expect_cause(client.fetch(script), Cause.TIMEOUT)
 
 
-def dripping_redirects(lab: Lab) -> str:
-    """Redirects that each take their time share one total time."""
+def dripping_redirects(client: ScenarioClient) -> str:
+    """Slow redirects share one total timeout."""
 
     def script(peer: Peer) -> None:
         if not peer.server.stopping.wait(0.6):
             peer.redirect(f"/{peer.number}")
 
-    return expect_cause(lab.fetch(script), Cause.TIMEOUT)
+    return expect_cause(client.fetch(script), Cause.TIMEOUT)
 
 
-def silent_tls(lab: Lab) -> str:
-    """A server that never answers the TLS handshake is left."""
+def silent_tls(client: ScenarioClient) -> str:
+    """A server that never answers the TLS handshake is given up."""
     with Server(Peer.hang) as server:
-        return expect_cause(lab.ask(server.url().replace("http:", "https:")), Cause.TIMEOUT)
+        return expect_cause(client.ask(server.url().replace("http:", "https:")), Cause.TIMEOUT)
 
 
-def silent_resolver(lab: Lab) -> str:
-    """A name server that does not answer holds nobody longer than the total time."""
+def silent_resolver(client: ScenarioClient) -> str:
+    """A name server that does not answer delays a request by the total timeout at most."""
     done = threading.Event()
 
     def lookup(host: str, port: int) -> list[str]:
@@ -151,7 +153,7 @@ def silent_resolver(lab: Lab) -> str:
         return []
 
     try:
-        result = lab.ask("http://slow.example/", lookup=lookup)
+        result = client.ask("http://slow.example/", lookup=lookup)
     finally:
         done.set()
     return expect_cause(result, Cause.DNS)
@@ -160,8 +162,8 @@ def silent_resolver(lab: Lab) -> str:
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
 
-def bombs(lab: Lab) -> str:
-    """A gigabyte packed into a megabyte is given up at the cap: in every offered coding, and in two at once."""
+def bombs(client: ScenarioClient) -> str:
+    """A gigabyte compressed into a megabyte is given up at the size limit, in each coding and in two at once."""
     packed = gzip.compress(_ZEROS, 9)
     gzips, brotlis = packed * 64, _brotli_bomb()
     bodies = {
@@ -173,7 +175,7 @@ def bombs(lab: Lab) -> str:
         "gzip, br": brotli.compress(gzips, quality=3),
     }
     for coding, body in bodies.items():
-        result = lab.fetch(lambda peer, c=coding, b=body: peer.answer(200, b, [f"Content-Encoding: {c}"]))  # type: ignore[misc]  # mypy: defaults in a lambda
+        result = client.fetch(lambda peer, c=coding, b=body: peer.answer(200, b, [f"Content-Encoding: {c}"]))  # type: ignore[misc]  # mypy: defaults in a lambda
         if complaint := expect_cause(result, Cause.TOO_LARGE):
             return f"{coding}: {complaint}"
     return ""
@@ -184,55 +186,55 @@ def _brotli_bomb() -> bytes:
     return b"".join([compressor.process(_ZEROS) for _ in range(64)]) + bytes(compressor.finish())
 
 
-def endless_body(lab: Lab) -> str:
-    """A body without end is given up at the cap."""
+def endless_body(client: ScenarioClient) -> str:
+    """An endless body is given up at the size limit."""
 
     def script(peer: Peer) -> None:
         peer.send(head())
         while not peer.server.stopping.is_set():
             peer.send(_ZEROS)
 
-    return expect_cause(lab.fetch(script), Cause.TOO_LARGE)
+    return expect_cause(client.fetch(script), Cause.TOO_LARGE)
 
 
-def announced_size(lab: Lab) -> str:
-    """A body that announces more than the cap is not even read."""
-    return expect_cause(lab.fetch(lambda peer: peer.send(head(200, [f"Content-Length: {10**12}"]))), Cause.TOO_LARGE)
+def announced_size(client: ScenarioClient) -> str:
+    """A body whose announced length is over the size limit is not read."""
+    return expect_cause(client.fetch(lambda peer: peer.send(head(200, [f"Content-Length: {10**12}"]))), Cause.TOO_LARGE)
 
 
-def endless_headers(lab: Lab) -> str:
-    """Headers without end are given up."""
+def endless_headers(client: ScenarioClient) -> str:
+    """Endless headers are given up."""
 
     def script(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 200 OK\r\n")
         while not peer.server.stopping.is_set():
             peer.send(b"X-Pad: " + b"x" * 1000 + b"\r\n")
 
-    return expect_cause(lab.fetch(script), Cause.PROTOCOL)
+    return expect_cause(client.fetch(script), Cause.PROTOCOL)
 
 
-def endless_header_line(lab: Lab) -> str:
-    """One header without end is given up."""
+def endless_header_line(client: ScenarioClient) -> str:
+    """An endless header line is given up."""
 
     def script(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 200 OK\r\nX-Pad: ")
         while not peer.server.stopping.is_set():
             peer.send(b"x" * 65_536)
 
-    return expect_cause(lab.fetch(script), Cause.PROTOCOL)
+    return expect_cause(client.fetch(script), Cause.PROTOCOL)
 
 
-def endless_informational(lab: Lab) -> str:
-    """Answers that announce the answer, without end, are given up."""
+def endless_informational(client: ScenarioClient) -> str:
+    """An endless series of informational (1xx) answers is given up."""
 
     def script(peer: Peer) -> None:
         while not peer.server.stopping.is_set():
             peer.send(head(102) * 100)
 
-    return expect_cause(lab.fetch(script), Cause.PROTOCOL)
+    return expect_cause(client.fetch(script), Cause.PROTOCOL)
 
 
-def endless_chunk_extension(lab: Lab) -> str:
+def endless_chunk_extension(client: ScenarioClient) -> str:
     """A chunk whose size line never ends is given up."""
 
     def script(peer: Peer) -> None:
@@ -240,56 +242,58 @@ def endless_chunk_extension(lab: Lab) -> str:
         while not peer.server.stopping.is_set():
             peer.send(b"x" * 65_536)
 
-    return expect_cause(lab.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
+    return expect_cause(client.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
 
 
-def tiny_chunks(lab: Lab) -> str:
-    """A body in chunks of one byte, more framing than content, is given up early."""
+def tiny_chunks(client: ScenarioClient) -> str:
+    """A body in chunks of one byte is given up early, since it has more framing than content."""
 
     def script(peer: Peer) -> None:
         peer.send(head(200, ["Transfer-Encoding: chunked"]))
         while not peer.server.stopping.is_set():
             peer.send(b"1\r\nx\r\n" * 10_000)
 
-    return expect_cause(lab.fetch(script), Cause.PROTOCOL, Cause.TIMEOUT)  # a slow machine runs out of time first
+    return expect_cause(
+        client.fetch(script), Cause.PROTOCOL, Cause.TIMEOUT
+    )  # on a slow machine the timeout comes first
 
 
-def endless_trailers(lab: Lab) -> str:
-    """Trailers without end are given up."""
+def endless_trailers(client: ScenarioClient) -> str:
+    """Endless trailers are given up."""
 
     def script(peer: Peer) -> None:
         peer.send(head(200, ["Transfer-Encoding: chunked"]), b"0\r\n")
         while not peer.server.stopping.is_set():
             peer.send(b"X: " + b"x" * 65_000 + b"\r\n")
 
-    return expect_cause(lab.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
+    return expect_cause(client.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
 
 
-def endless_refusal(lab: Lab) -> str:
-    """The endless body of an error page is not read."""
+def endless_refusal(client: ScenarioClient) -> str:
+    """The endless body of an error page is not read to its end."""
 
     def script(peer: Peer) -> None:
         peer.send(head(404))
         while not peer.server.stopping.is_set():
             peer.send(_ZEROS)
 
-    return expect_cause(lab.fetch(script), Cause.NOT_FOUND)
+    return expect_cause(client.fetch(script), Cause.NOT_FOUND)
 
 
 # --- redirects --------------------------------------------------------------------------------------------------------
 
 
-def endless_redirects(lab: Lab) -> str:
-    """Ten redirects are followed, no more."""
+def endless_redirects(client: ScenarioClient) -> str:
+    """At most ten redirects are followed."""
     with Server(lambda peer: peer.redirect(f"/{peer.number}")) as server:
-        result = lab.ask(server.url("/start"))
+        result = client.ask(server.url("/start"))
         return expect_cause(result, Cause.TOO_MANY_REDIRECTS) or expect(
             len(server.requests) == 11, f"{len(server.requests)} requests"
         )
 
 
-def redirect_circle(lab: Lab) -> str:
-    """Two hosts that redirect to each other are seen through at the second request."""
+def redirect_circle(client: ScenarioClient) -> str:
+    """Two hosts that redirect to each other are given up at the first repeated address."""
     places: list[str] = []
 
     def script(peer: Peer) -> None:
@@ -297,20 +301,20 @@ def redirect_circle(lab: Lab) -> str:
 
     with Server(script) as first, Server(script, host="127.0.0.2") as second:
         places += [first.url(), second.url()]
-        result = lab.ask(first.url())
+        result = client.ask(first.url())
         asked = len(first.requests) + len(second.requests)
     return expect_cause(result, Cause.REDIRECT_LOOP) or expect(asked == 2, f"{asked} requests")
 
 
-def hops_before(lab: Lab) -> str:
-    """Redirects that were followed in an earlier visit count."""
+def hops_before(client: ScenarioClient) -> str:
+    """Redirects followed in an earlier visit count towards the limit."""
     hops = tuple(Hop(url=f"http://a.example/{n}", status=302, target=f"http://a.example/{n + 1}") for n in range(10))
     with Server(lambda peer: peer.redirect("/next")) as server:
-        return expect_cause(lab.ask(server.url(), hops=hops), Cause.TOO_MANY_REDIRECTS)
+        return expect_cause(client.ask(server.url(), hops=hops), Cause.TOO_MANY_REDIRECTS)
 
 
-def stop_while_waiting(lab: Lab) -> str:
-    """A fetcher that is closed wakes whoever waits in it."""
+def stop_while_waiting(client: ScenarioClient) -> str:
+    """Closing a fetcher ends the requests that wait in it."""
     asked = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -318,7 +322,7 @@ def stop_while_waiting(lab: Lab) -> str:
         peer.hang()
 
     patience = timedelta(seconds=30)
-    with Server(script) as server, lab.fetcher(timeout=patience, total_timeout=patience) as fetcher:
+    with Server(script) as server, client.fetcher(timeout=patience, total_timeout=patience) as fetcher:
 
         def stop() -> None:
             asked.wait(3)

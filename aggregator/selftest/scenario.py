@@ -1,4 +1,4 @@
-"""What a scenario works with: a fetcher with short limits, scripted servers, and words for what was wrong."""
+"""Tools for scenarios: a fetcher with short limits, scripted servers, and checks that say what went wrong."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _LIMITS = FetchLimits(
 
 
 @dataclass(frozen=True, slots=True)
-class Lab:
-    """Runs requests against scripts; every result comes from a fetcher of its own, all are closed at the end."""
+class ScenarioClient:
+    """Sends requests to scripted servers. Each request has a fetcher of its own, which is closed afterwards."""
 
     new_fetcher: FetcherFactory
 
     def fetch(self, script: Script, path: str = "/feed", **wishes: Any) -> FetchResult:  # Any: fields of the request
-        """Return what one request to a server with `script` gives."""
+        """Return the result of one request to a server with `script`."""
         with Server(script) as server:
             return self.ask(server.url(path), **wishes)
 
     def ask(
         self, url: str, *, lookup: Lookup = system_lookup, limits: dict[str, Any] | None = None, **wishes: Any
     ) -> FetchResult:
-        """Return what one request gives; `limits` and `wishes` replace fields of the limits and of the request."""
+        """Return the result of one request. `limits` and `wishes` replace fields of limits and request."""
         with self.fetcher(lookup=lookup, **(limits or {})) as fetcher:
             return fetcher.fetch(request(url, **wishes))
 
@@ -61,21 +61,21 @@ def request(url: str, **wishes: Any) -> FetchRequest:  # Any: fields of the requ
 
 
 def expect_cause(result: FetchResult, *causes: Cause) -> str:
-    """Return what is wrong unless the fetch failed for one of `causes`."""
+    """Return "" if the fetch failed for one of `causes`, else what it gave instead."""
     if isinstance(result, FetchFailed) and result.cause in causes:
         return ""
     return f"expected {' or '.join(causes)}, got {describe(result)}"
 
 
 def expect_body(result: FetchResult, body: bytes = FEED) -> str:
-    """Return what is wrong unless the fetch gave `body`."""
+    """Return "" if the fetch gave `body`, else what it gave instead."""
     if isinstance(result, Fetched) and result.body == body:
         return ""
     return f"expected a body of {len(body)} bytes, got {describe(result)}"
 
 
 def expect(condition: bool, complaint: str) -> str:
-    """Return `complaint` unless the condition holds."""
+    """Return "" if the condition holds, else `complaint`."""
     return "" if condition else complaint
 
 

@@ -1,4 +1,4 @@
-"""Runs the scenarios and keeps the score."""
+"""Run all scenarios and return their scores."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from aggregator.selftest.politeness import MANNERS
+from aggregator.selftest.politeness import POLITENESS
 from aggregator.selftest.safety import SAFETY
-from aggregator.selftest.scenario import FetcherFactory, Lab
-from aggregator.selftest.tolerance import LENIENCY
+from aggregator.selftest.scenario import FetcherFactory, ScenarioClient
+from aggregator.selftest.tolerance import TOLERANCE
 
-SCENARIOS: tuple[Callable[[Lab], str], ...] = (*SAFETY, *MANNERS, *LENIENCY)
+SCENARIOS: tuple[Callable[[ScenarioClient], str], ...] = (*SAFETY, *POLITENESS, *TOLERANCE)
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How one scenario went. `name` says what must hold, `detail` what went wrong, "" for nothing."""
+    """The result of one scenario. `name` says what must hold. `detail` says what went wrong; "" if nothing did."""
 
     name: str
     passed: bool
@@ -25,16 +25,16 @@ class Score:
 
 
 def run_selftest(new_fetcher: FetcherFactory) -> tuple[Score, ...]:
-    """Return the score of every scenario, in their order; takes seconds, opens servers on 127.0.0.1 and ::1 only."""
-    lab = Lab(new_fetcher)
+    """Return the score of each scenario, in order. Takes seconds, and opens servers on 127.0.0.1 and ::1 only."""
+    client = ScenarioClient(new_fetcher)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="selftest") as pool:
-        return tuple(pool.map(lambda scenario: _score(scenario, lab), SCENARIOS))
+        return tuple(pool.map(lambda scenario: _score(scenario, client), SCENARIOS))
 
 
-def _score(scenario: Callable[[Lab], str], lab: Lab) -> Score:
+def _score(scenario: Callable[[ScenarioClient], str], client: ScenarioClient) -> Score:
     name = (scenario.__doc__ or scenario.__name__).strip()
     try:
-        detail = scenario(lab)
-    except OSError as error:  # the server's side: no free port, no loopback
+        detail = scenario(client)
+    except OSError as error:  # of the scripted server: no free port, no loopback
         detail = f"could not be tried: {error}"
     return Score(name=name, passed=not detail, detail=detail)

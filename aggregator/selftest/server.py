@@ -1,6 +1,6 @@
-"""A scripted server on 127.0.0.1, on bare sockets: it misbehaves in every way a script can spell.
+"""A scripted server on 127.0.0.1, on bare sockets, so that a script can misbehave in any way.
 
-For `aggregator selftest` and for the tests; it knows no client. One script answers one request.
+`aggregator selftest` and the tests use it. One script answers one request.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ _MAX_REQUEST_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a client sent: the request line's parts and the headers in their order, bytes read as latin-1."""
+    """A client's request: the parts of the request line and the headers in their order, decoded as latin-1."""
 
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
 
     def header(self, name: str) -> str | None:
-        """Return the first header of that name, None if it was not sent."""
+        """Return the first header of that name; None if there is none."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def has_header(self, name: str) -> bool:
-        """Return whether a header of that name was sent."""
+        """Return whether the request has a header of that name."""
         return self.header(name) is not None
 
 
 class Peer:
-    """The client at the other end, while a script answers its request. `number` counts the server's requests from 0."""
+    """The connected client, while a script answers its request. `number` counts the server's requests from 0."""
 
     def __init__(self, server: Server, connection: socket.socket, request: Request, number: int) -> None:
         self.server = server
@@ -48,13 +48,13 @@ class Peer:
         """Send bytes as they are.
 
         Raises:
-            OSError: the client has gone; the server takes that as the end of the script.
+            OSError: the client has gone. For the server this ends the script.
         """
         for piece in pieces:
             self.connection.sendall(piece)
 
     def drip(self, data: bytes, pause: float) -> None:
-        """Send one byte at a time, `pause` seconds apart, until the client or the server has had enough."""
+        """Send one byte at a time, `pause` seconds apart, until the client leaves or the server stops."""
         for index in range(len(data)):
             self.send(data[index : index + 1])
             if self.server.stopping.wait(pause):
@@ -63,7 +63,7 @@ class Peer:
     def answer(
         self, status: int = 200, body: bytes = b"", headers: Iterable[str | bytes] = (), *, keep: bool = True
     ) -> None:
-        """Send a well-formed answer of known length."""
+        """Send a well-formed answer with a Content-Length."""
         self.keeps = keep
         self.send(head(status, (*headers, f"Content-Length: {len(body)}")), body)
 
@@ -73,12 +73,12 @@ class Peer:
         self.answer(status, headers=(b"Location: " + place,))
 
     def hang(self, seconds: float = 60) -> None:
-        """Say nothing until the client or the server has had enough."""
+        """Send nothing until the client leaves or the server stops."""
         self.connection.settimeout(seconds)
         self.connection.recv(1)
 
     def reset(self) -> None:
-        """Break the connection off with RST."""
+        """Reset the connection (RST)."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -86,13 +86,13 @@ Script = Callable[[Peer], None]
 
 
 def head(status: int = 200, headers: Iterable[str | bytes] = ()) -> bytes:
-    """Return a status line and headers, ready to be sent; each header is a whole line without its end."""
+    """Return the bytes of a status line and headers. Each header is a whole line without its line end."""
     lines = [f"HTTP/1.1 {status} X", *headers]
     return b"".join((line.encode("latin-1") if isinstance(line, str) else line) + b"\r\n" for line in lines) + b"\r\n"
 
 
 class Server:
-    """A script that listens, in a `with` statement. Counts connections and keeps every request."""
+    """A server that runs a script, within a `with` statement. It counts connections and keeps every request."""
 
     def __init__(self, script: Script, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.host = host
@@ -109,11 +109,11 @@ class Server:
 
     @property
     def last(self) -> Request:
-        """The last request; one without anything if there was none."""
+        """The last request; an empty one if there was none."""
         return self.requests[-1] if self.requests else Request(method="", target="", headers=())
 
     def url(self, path: str = "/", *, host: str = "") -> str:
-        """Return an address of this server, by another name if `host` is given."""
+        """Return an address of this server; `host` replaces its name."""
         return f"{'https' if self._tls else 'http'}://{host or self.host}:{self.port}{path}"
 
     def __enter__(self) -> Server:

@@ -1,4 +1,4 @@
-"""Scenarios: what is forgiven to a server, and what is not. Each returns what went wrong, "" for nothing."""
+"""Scenarios: faults of a server that are tolerated, and others. Each returns what went wrong; "" if nothing did."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import brotli
 
 from aggregator.compression import zstd
 from aggregator.models.fetching import Cause
-from aggregator.selftest.scenario import FEED, Lab, expect_body, expect_cause
+from aggregator.selftest.scenario import FEED, ScenarioClient, expect_body, expect_cause
 from aggregator.selftest.server import Peer, head
 
 _LENGTH = f"Content-Length: {len(FEED)}"
@@ -31,29 +31,31 @@ def _encoded(coding: str, body: bytes) -> Callable[[Peer], None]:
 
 
 def _try_all(
-    lab: Lab, scripts: dict[str, Callable[[Peer], None]], check: Callable[[Lab, Callable[[Peer], None]], str]
+    client: ScenarioClient,
+    scripts: dict[str, Callable[[Peer], None]],
+    check: Callable[[ScenarioClient, Callable[[Peer], None]], str],
 ) -> str:
-    complaints = ((name, check(lab, script)) for name, script in scripts.items())
+    complaints = ((name, check(client, script)) for name, script in scripts.items())
     return next((f"{name}: {complaint}" for name, complaint in complaints if complaint), "")
 
 
-def _reads_feed(lab: Lab, script: Callable[[Peer], None]) -> str:
-    return expect_body(lab.fetch(script))
+def _reads_feed(client: ScenarioClient, script: Callable[[Peer], None]) -> str:
+    return expect_body(client.fetch(script))
 
 
-def _reads_long_feed(lab: Lab, script: Callable[[Peer], None]) -> str:
-    return expect_body(lab.fetch(script), _LONG_FEED)
+def _reads_long_feed(client: ScenarioClient, script: Callable[[Peer], None]) -> str:
+    return expect_body(client.fetch(script), _LONG_FEED)
 
 
-def _refuses(*causes: Cause) -> Callable[[Lab, Callable[[Peer], None]], str]:
-    return lambda lab, script: expect_cause(lab.fetch(script), *causes)
+def _refuses(*causes: Cause) -> Callable[[ScenarioClient, Callable[[Peer], None]], str]:
+    return lambda client, script: expect_cause(client.fetch(script), *causes)
 
 
 # --- forgiven ---------------------------------------------------------------------------------------------------------
 
 
-def codings(lab: Lab) -> str:
-    """Every coding that is offered is undone, alone and stacked."""
+def codings(client: ScenarioClient) -> str:
+    """Every offered content coding is decoded, alone and combined."""
     scripts = {
         "gzip": _encoded("gzip", gzip.compress(_LONG_FEED)),
         "x-gzip": _encoded("X-GZip", gzip.compress(_LONG_FEED)),
@@ -66,18 +68,18 @@ def codings(lab: Lab) -> str:
         "gzip, br": _encoded("gzip, br", brotli.compress(gzip.compress(_LONG_FEED))),
         "identity": _encoded("identity", _LONG_FEED),
     }
-    return _try_all(lab, scripts, _reads_long_feed)
+    return _try_all(client, scripts, _reads_long_feed)
 
 
-def codings_misdeclared(lab: Lab) -> str:
-    """A coding that was declared and not applied, or applied and not declared, is forgiven."""
+def codings_misdeclared(client: ScenarioClient) -> str:
+    """A content coding that was declared but not applied, or applied but not declared, is tolerated."""
     scripts = {coding: _encoded(coding, _LONG_FEED) for coding in ("gzip", "deflate", "br", "zstd", "UTF-8", "none")}
     scripts["undeclared"] = lambda peer: peer.answer(body=gzip.compress(_LONG_FEED))
-    return _try_all(lab, scripts, _reads_long_feed)
+    return _try_all(client, scripts, _reads_long_feed)
 
 
-def framings(lab: Lab) -> str:
-    """Bodies that end by length, by chunks, or with the connection."""
+def framings(client: ScenarioClient) -> str:
+    """Bodies that end by length, by chunks, or with the connection are read."""
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, FEED[i : i + 1]) for i in range(len(FEED)))
     chunked = head(200, ["Transfer-Encoding: chunked"])
     scripts = {
@@ -92,11 +94,11 @@ def framings(lab: Lab) -> str:
         "length that is no number": _sends(head(200, ["Content-Length: many"]), FEED),
         "length said twice": _sends(head(200, [_LENGTH, _LENGTH]), FEED),
     }
-    return _try_all(lab, scripts, _reads_feed)
+    return _try_all(client, scripts, _reads_feed)
 
 
-def odd_heads(lab: Lab) -> str:
-    """Heads that browsers read are read."""
+def odd_heads(client: ScenarioClient) -> str:
+    """Malformed headers that browsers accept are accepted."""
     many = [f"X-{number}: y" for number in range(500)]
     scripts = {
         "no reason": _sends(b"HTTP/1.1 200\r\n\r\n", FEED),
@@ -113,14 +115,14 @@ def odd_heads(lab: Lab) -> str:
         "continue": _sends(head(100), head(200, [_LENGTH]), FEED),
         "early hints": _sends(head(103, ["Link: </x>"]), head(103), head(200, [_LENGTH]), FEED),
     }
-    return _try_all(lab, scripts, _reads_feed)
+    return _try_all(client, scripts, _reads_feed)
 
 
 # --- not forgiven -----------------------------------------------------------------------------------------------------
 
 
-def cut_off(lab: Lab) -> str:
-    """A body that ends before its end is an error, however it was framed."""
+def cut_off(client: ScenarioClient) -> str:
+    """A truncated body is an error in every framing."""
     packed = gzip.compress(_LONG_FEED)
     chunked = head(200, ["Transfer-Encoding: chunked"])
     scripts = {
@@ -135,21 +137,21 @@ def cut_off(lab: Lab) -> str:
         "zstd": _encoded("zstd", zstd.compress(_LONG_FEED)[:-5]),
         "within the headers": _sends(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n"),
     }
-    return _try_all(lab, scripts, _refuses(Cause.TRUNCATED))
+    return _try_all(client, scripts, _refuses(Cause.TRUNCATED))
 
 
-def reset_within(lab: Lab) -> str:
-    """A connection that breaks within the body is an error."""
+def reset_within(client: ScenarioClient) -> str:
+    """A connection that is reset within the body is an error."""
 
     def script(peer: Peer) -> None:
         peer.send(head(), FEED)
         peer.reset()
 
-    return expect_cause(lab.fetch(script), Cause.TRUNCATED)
+    return expect_cause(client.fetch(script), Cause.TRUNCATED)
 
 
-def corrupt(lab: Lab) -> str:
-    """A body that does not decode is an error."""
+def corrupt(client: ScenarioClient) -> str:
+    """A body that cannot be decoded is an error."""
     packed = bytearray(gzip.compress(_LONG_FEED))
     packed[len(packed) // 2] ^= 0xFF
     scripts = {
@@ -160,16 +162,16 @@ def corrupt(lab: Lab) -> str:
         "too many": _encoded("gzip, gzip, gzip, gzip", bytes(packed)),
         "long window": _encoded("zstd", b"\x28\xb5\x2f\xfd\x00\xf8" + bytes(100)),
     }
-    return _try_all(lab, scripts, _refuses(Cause.BAD_ENCODING))
+    return _try_all(client, scripts, _refuses(Cause.BAD_ENCODING))
 
 
-def no_answer(lab: Lab) -> str:
-    """A server that closes without a word is a failed connection."""
-    return _try_all(lab, {"close": _sends(), "reset": Peer.reset}, _refuses(Cause.CONNECT))
+def no_answer(client: ScenarioClient) -> str:
+    """A server that closes without an answer is a failed connection."""
+    return _try_all(client, {"close": _sends(), "reset": Peer.reset}, _refuses(Cause.CONNECT))
 
 
-def not_http(lab: Lab) -> str:
-    """An answer that is not HTTP, or contradicts itself, is an error."""
+def not_http(client: ScenarioClient) -> str:
+    """An answer that is not HTTP, or whose headers contradict each other, is an error."""
     scripts = {
         "another protocol": _sends(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
         "nothing but a body": _sends(FEED + b"\n\n"),
@@ -177,9 +179,9 @@ def not_http(lab: Lab) -> str:
         "an unknown version": _sends(b"HTTP/7.0 200 OK\r\n\r\n", FEED),
         "two lengths": _sends(head(200, [_LENGTH, "Content-Length: 3"]), FEED),
     }
-    return _try_all(lab, scripts, _refuses(Cause.PROTOCOL))
+    return _try_all(client, scripts, _refuses(Cause.PROTOCOL))
 
 
-LENIENCY = (
+TOLERANCE = (
     codings, codings_misdeclared, framings, odd_heads, cut_off, reset_within, corrupt, no_answer, not_http,
 )  # fmt: skip

@@ -32,8 +32,8 @@ class ActivityLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._before: Counter[str] = Counter()
-        self._told = 0
-        self._untold = Counter[str]()
+        self._logged = 0
+        self._unlogged = Counter[str]()
 
     def note_poll(self, feed: Feed, record: PollRecord) -> None:
         """Say when a feed begins or ends to fail."""
@@ -43,9 +43,9 @@ class ActivityLog:
         if not begins and not ends:
             return
         with self._lock:
-            self._told += 1
-            if self._told > _LINES_A_MINUTE:
-                self._untold["more_begin_to_fail" if begins else "more_work_again"] += 1
+            self._logged += 1
+            if self._logged > _LINES_A_MINUTE:
+                self._unlogged["more_begin_to_fail" if begins else "more_work_again"] += 1
                 return
         name = feed.name or state.title or feed.url
         if begins:
@@ -59,8 +59,8 @@ class ActivityLog:
         """Say what was done since the last call; nothing if nothing was."""
         with self._lock:
             now = Counter({name: totals.get(total, 0) for name, total in _TOTALS.items()} | {"published": published})
-            done = (now - self._before) + self._untold
-            self._before, self._told, self._untold = now, 0, Counter()
+            done = (now - self._before) + self._unlogged
+            self._before, self._logged, self._unlogged = now, 0, Counter()
         if done:
             logger.info("in the last minute", extra=dict(done))
 

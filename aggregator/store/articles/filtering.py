@@ -155,15 +155,15 @@ def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterat
         if rows[0].article_id is not None and text is None:
             continue  # its text is forgotten: nothing of it can go or come back
         content = None if text is None else load_extraction(text.title, text.body, text.content)
-        told = tuple(row for page in rows for row in announced[page.id])
-        verdict = _verdict(filters, rows, told, content)
-        yield _Unit(tuple(rows), told, content, text is not None and text.merged_into == OUT, verdict)
+        named_by = tuple(row for page in rows for row in announced[page.id])
+        verdict = _verdict(filters, rows, named_by, content)
+        yield _Unit(tuple(rows), named_by, content, text is not None and text.merged_into == OUT, verdict)
 
 
 def _verdict(
-    filters: Filters, of_pages: Sequence[Row[Any]], told: Sequence[Row[Any]], content: Extraction | None
+    filters: Filters, of_pages: Sequence[Row[Any]], named_by: Sequence[Row[Any]], content: Extraction | None
 ) -> Verdict:
-    """Return what the rules say of pages. A text that is extracted again tells nothing until then."""
+    """Return the verdict on pages, from the entries that named them. A text to be extracted again does not count."""
     urls = {page.id: page.url for page in of_pages}
     is_pending = any(page.state == "fetched" for page in of_pages)
     verdicts = [
@@ -177,7 +177,7 @@ def _verdict(
                 content=None if is_pending else content,
             ),
         )
-        for row in told
+        for row in named_by
     ]
     for kind in ("kept", "open"):
         if (first := next((one for one in verdicts if one.kind == kind), None)) is not None:

@@ -37,7 +37,7 @@ from aggregator.store.db.codec import load_strings
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import FETCHED, articles, pages
-from aggregator.store.identity.decisions import Said, record_all_decisions
+from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
 from aggregator.store.identity.partition import SKIPPED, WITHDRAWN, note_edges, note_urls, point, repartition
 from aggregator.store.identity.same_text import edges_of_text
 from aggregator.store.identity.wordpress import learn_blog, note_short_links
@@ -132,7 +132,7 @@ def _save_texts(tx: Transaction, writes: Sequence[ArticleWrite], *, are_new: boo
         if write.page.id not in saved:
             saved[PageId(write.page.id)] = _save_one(tx, write)
     made = [
-        Said(f"page {write.page.id}", write.record.decisions, saved[write.page.id].article, is_first=are_new)
+        SourceDecisions(f"page {write.page.id}", write.record.decisions, saved[write.page.id].article, is_first=are_new)
         for write in writes
     ]
     record_all_decisions(tx, made, tx.now)

@@ -32,7 +32,7 @@ from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import FETCHED, SKIPPED, articles, changes, entries, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
-from aggregator.store.identity.decisions import Said, record_all_decisions
+from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
 from aggregator.store.identity.partition import WITHDRAWN, drop_aliases, repartition
 from aggregator.store.queue.hosts import lower_pages_due
 from aggregator.store.queue.pages import has_content
@@ -129,7 +129,7 @@ def end_walls(tx: Transaction, documents: Collection[Document], due: Mapping[Pag
     for page in at_walls:
         article = None if page.article_id in withdrawn else page.article_id
         _fail(tx, page, article, due.get(PageId(page.id), first))
-    record_all_decisions(tx, [Said(f"page {page.id}", [_decision(page)]) for page in at_walls], tx.now)
+    record_all_decisions(tx, [SourceDecisions(f"page {page.id}", [_decision(page)]) for page in at_walls], tx.now)
     settle_lessons(tx, [PageId(page.id) for page in at_walls if page.has_variants])
     return failed
 
@@ -220,7 +220,7 @@ def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[in
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
     touched: set[Key] = set()
-    told: list[dict[str, Any]] = []
+    new_changes: list[dict[str, Any]] = []
     for row in rows:
         touched |= {Key(row.key)} | _drop_claims(tx, row, row.recorded_at)
         forget_text(tx, row.n)
@@ -234,8 +234,8 @@ def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[in
             withdrawn.add(row.id)
         if row.merged_into is None:
             kind = "withdrawn" if kept is None else "updated"
-            told.append({"article_id": row.id, "kind": kind, "merged_into": None, "at": tx.now})
-    tx.add(changes, told)
+            new_changes.append({"article_id": row.id, "kind": kind, "merged_into": None, "at": tx.now})
+    tx.add(changes, new_changes)
     if touched:
         repartition(tx, touched, tx.now)
     return withdrawn

@@ -28,28 +28,28 @@ _last: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the feed or the page `source` decided: two may judge one address differently, without the log growing."""
+class SourceDecisions:
+    """The decisions that one `source`, a feed or a page, made. Two sources may decide differently about one address."""
 
     source: str
     decisions: Sequence[Decision]
-    article_id: ArticleId | None = None  # that of decisions without one
-    is_first: bool = False  # it said nothing before this transaction
+    article_id: ArticleId | None = None  # for decisions that name no article
+    is_first: bool = False  # the source made no decision before this transaction
 
 
 def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at: datetime) -> None:
-    """Keep what `source` decided, unless it said the same about that address the last time."""
-    record_all_decisions(tx, [Said(source, made)], at)
+    """Save the decisions of `source`. A decision is left out if it repeats the last one about that address."""
+    record_all_decisions(tx, [SourceDecisions(source, made)], at)
 
 
-def record_all_decisions(tx: Transaction, told: Sequence[Said], at: datetime) -> None:
-    """Keep what several sources decided."""
+def record_all_decisions(tx: Transaction, made: Sequence[SourceDecisions], at: datetime) -> None:
+    """Save the decisions of several sources, as `record_decisions` does."""
     answers: dict[tuple[str, bytes], list[tuple[Decision, ArticleId | None]]] = defaultdict(list)
-    for said in told:
-        for decision in said.decisions:
-            answer = (decision, decision.article_id or said.article_id)
-            answers[said.source, key_hash(decision.url)].append(answer)
-    new_sources = {said.source for said in told if said.is_first}
+    for one in made:
+        for decision in one.decisions:
+            answer = (decision, decision.article_id or one.article_id)
+            answers[one.source, key_hash(decision.url)].append(answer)
+    new_sources = {one.source for one in made if one.is_first}
     before: dict[tuple[str, bytes], list[Row[Any]]] = defaultdict(list)
     for asked in batches(one for one in answers if one[0] not in new_sources):
         sources, urls = zip(*asked, strict=True)
@@ -70,17 +70,17 @@ def record_all_decisions(tx: Transaction, told: Sequence[Said], at: datetime) ->
         }
         for asked, answer in answers.items()
         if asked not in before
-        or [_said(row) for row in before[asked][-len(answer) :]] != [_says(*one) for one in answer]
+        or [_row_facts(row) for row in before[asked][-len(answer) :]] != [_decision_facts(*one) for one in answer]
         for decision, article in answer
     ]
     tx.add(decisions, rows)
 
 
-def _said(row: Row[Any]) -> tuple[object, ...]:
+def _row_facts(row: Row[Any]) -> tuple[object, ...]:
     return (row.key, row.verdict, row.rule, row.detail, row.article_id)
 
 
-def _says(decision: Decision, article: ArticleId | None) -> tuple[object, ...]:
+def _decision_facts(decision: Decision, article: ArticleId | None) -> tuple[object, ...]:
     return (decision.key, decision.verdict, decision.rule, decision.detail, article)
 
 

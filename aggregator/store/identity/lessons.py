@@ -22,7 +22,7 @@ from aggregator.ports.store_records import Decision
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DONE, DUE, evidence, lessons, pages, variants
-from aggregator.store.identity.decisions import Said, record_all_decisions
+from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
 from aggregator.store.identity.partition import move_urls, note_edges, repartition
 from aggregator.urls import registrable_domain
 
@@ -136,8 +136,8 @@ def take(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
     tx.run_all(_pages, [{"page": page, "article": article} for page, article in meant.items()])
     mark(tx, ((use.page_id, use.standing.lesson) for use in uses), TAKEN)
     shown = _examples(tx, {use.standing.lesson.hash for use in uses})
-    told = [Said(f"page {use.page_id}", [_known(use, shown)], meant.get(use.page_id)) for use in uses]
-    record_all_decisions(tx, told, tx.now)
+    made = [SourceDecisions(f"page {use.page_id}", [_known(use, shown)], meant.get(use.page_id)) for use in uses]
+    record_all_decisions(tx, made, tx.now)
     return meant
 
 
@@ -228,11 +228,11 @@ def part(tx: Transaction, uses: Collection[Use]) -> None:
     )
     owners = repartition(tx, {key for one in uses for key in (one.key, one.other)}, tx.now)
     move_urls(tx, {}, [hashed for one in uses if (hashed := key_hash(one.key)) not in owners])
-    told = [
-        Said(
+    made = [
+        SourceDecisions(
             f"page {one.page_id}",
             [Decision(url=one.url, key=one.key, verdict="refused", rule="lesson", detail=one.standing.sentence())],
         )
         for one in uses
     ]
-    record_all_decisions(tx, told, tx.now)
+    record_all_decisions(tx, made, tx.now)

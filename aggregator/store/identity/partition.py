@@ -294,7 +294,7 @@ def _settle(
     unannounced: ArticleId | None,
 ) -> None:
     """Write the differences between what the tables say and what is wanted (key hash → article)."""
-    told: list[dict[str, Any]] = []
+    new_changes: list[dict[str, Any]] = []
     for row in sorted(by_key.values(), key=lambda row: row.n):
         survivor = wanted[row.key_hash]
         if survivor != row.id and row.merged_into != survivor:
@@ -302,11 +302,11 @@ def _settle(
             for statement in (_move_aliases, _follow):
                 tx.run(statement, {"merged": row.id, "survivor": survivor})
             if row.id != unannounced:
-                told.append({"article_id": row.id, "kind": "merged", "merged_into": survivor, "at": at})
+                new_changes.append({"article_id": row.id, "kind": "merged", "merged_into": survivor, "at": at})
         elif survivor == row.id and row.merged_into is not None:
             tx.run(_merge, {"article": row.id, "survivor": None})
-            told.append({"article_id": row.id, "kind": "split", "merged_into": None, "at": at})
-    tx.add(changes, told)
+            new_changes.append({"article_id": row.id, "kind": "split", "merged_into": None, "at": at})
+    tx.add(changes, new_changes)
     move_urls(tx, wanted, orphans)
 
 

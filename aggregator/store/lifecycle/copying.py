@@ -1,4 +1,4 @@
-"""A store as a whole: a consistent backup while it is used, and the way from one engine to another."""
+"""Copies of a whole store: a consistent backup while it is in use, and a copy into another place or engine."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Progress = Callable[[Mapping[str, int]], None]  # rows copied so far, by table
 
 
 def backup(url: str, target: Path) -> None:
-    """Write a consistent copy of a SQLite store, of whatever schema of ours; whole or not at all, and check it.
+    """Write a consistent copy of a SQLite store and check it. Any schema version will do. A failure leaves no copy.
 
     Raises:
-        StorageError: there is no store, it is no SQLite file of ours, or the copy cannot be written.
+        StorageError: there is no store, it is not a SQLite store of this program, or the copy cannot be written.
     """
     dialect = dialect_of(url, readonly=True)
     if not isinstance(dialect, SqliteDialect):
@@ -41,7 +41,7 @@ def backup(url: str, target: Path) -> None:
         with closing(dialect.connect("ro")) as source, closing(sqlite3.connect(temporary)) as copy:
             source.backup(copy, pages=4096, sleep=0.01)
             copy.execute("PRAGMA journal_mode=DELETE")
-            with copy:  # the store goes on, and so may the copy: the same number would be two changes
+            with copy:  # both may continue, so one number could mean two changes: the copy gets an epoch of its own
                 copy.execute("UPDATE properties SET value = ? WHERE name = ?", (uuid.uuid4().hex, EPOCH))
             _check(copy, target)
         temporary.replace(target)
@@ -58,7 +58,7 @@ def _check(copy: sqlite3.Connection, target: Path) -> None:
 
 
 def check(database: Database) -> str:
-    """Return "ok", or what is wrong with the store's file; PostgreSQL looks after itself."""
+    """Return "ok", or what is wrong with the store's file. PostgreSQL is not checked."""
     if not isinstance(database.dialect, SqliteDialect):
         return "ok"
     return str(database.read(lambda tx: tx.conn.execute(text("PRAGMA integrity_check(1)")).scalar_one()))
@@ -69,7 +69,7 @@ def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progres
 
     Raises:
         StorageError: one of them cannot be used, or the target is not empty.
-        StoreHeldError: another process of this machine holds the source: what it does now would be lost (SQLite).
+        StoreHeldError: another process of this machine uses the source, so its work would be lost (SQLite).
     """
     source, held = open_database(source_url, clock, create=False, readonly=False, use_clock=False)
     try:
@@ -89,7 +89,7 @@ def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progres
 
 
 def _copy(source: Transaction, target: Transaction, progress: Progress | None) -> Mapping[str, int]:
-    target.run(delete(properties))  # the epoch comes with the changes
+    target.run(delete(properties))  # the epoch is copied with the changes
     for table in metadata.sorted_tables:
         if target.first(select(func.count()).select_from(table.select().limit(1).subquery())) != (0,):
             raise StorageError(f"{target.dialect.place}: the store is not empty; copy into a new one")
@@ -118,7 +118,7 @@ def _parts(source: Transaction, query: Executable) -> Iterator[Sequence[RowMappi
 
 
 def _move_sequence(target: Transaction, table: Table) -> None:
-    """Let the next id come after those that were copied."""
+    """Set the next id to follow the copied ones."""
     column: Any = table.autoincrement_column
     if column is None:
         return

@@ -1,4 +1,4 @@
-"""Opening a store: is it there, is it ours, is its schema the one we know, who else holds it."""
+"""Open a store. Check that it exists, belongs to this program, has our schema, and may be upgraded if it is older."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from aggregator.store.lifecycle.upgrading import convert_records, upgrade_schema
 
 logger = logging.getLogger(__name__)
 
-_INDEXED_AT_ONCE = 500  # texts a transaction
+_INDEXED_AT_ONCE = 500  # texts per transaction
 
 
 def open_database(
     url: str, clock: Clock, *, create: bool, readonly: bool, use_clock: bool
 ) -> tuple[Database, ProcessLock | None]:
-    """Return the store's engines and, on SQLite, our lock file; see `open_store`."""
+    """Return the store's database and, on SQLite, the lock file of this process; see `open_store`."""
     dialect = dialect_of(url, readonly=readonly)
     lock = None
     if isinstance(dialect, SqliteDialect):
@@ -60,10 +60,10 @@ def _check_file(path: Path, *, create: bool) -> None:
 
 
 def check_version(dialect: SqliteDialect) -> None:
-    """Refuse what is no store of ours, or one of a newer version; an older one may be.
+    """Refuse a file that is no store of this program, or one of a newer version. An older schema is accepted.
 
     Raises:
-        StorageError: it is refused, or there is none.
+        StorageError: the file is refused, or there is none.
     """
     _check_file(dialect.path, create=False)
     engine = dialect.reader()
@@ -76,7 +76,7 @@ def check_version(dialect: SqliteDialect) -> None:
 
 
 def lock_folder(path: Path) -> Path:
-    """Return where the processes that hold a SQLite store keep their lock files."""
+    """Return the folder with the lock files of the processes that use a SQLite store."""
     return path.with_name(f"{path.name}.locks")
 
 
@@ -90,10 +90,10 @@ def _process_lock(dialect: SqliteDialect) -> ProcessLock:
 
 
 def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, readonly: bool) -> None:
-    """Make the tables where there are none, bring old ones up where nobody else holds the store.
+    """Create the tables if they are missing. Upgrade old ones if no other process uses the store.
 
     Raises:
-        StorageError: no tables, and we may not make them; or old ones that only `db upgrade` may touch.
+        StorageError: tables are missing and may not be created, or old and only `db upgrade` may upgrade them.
         StoreHeldError: another process holds a store with an old schema.
     """
     version = _version(database, may_write=not readonly)
@@ -111,16 +111,16 @@ def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, rea
 
 
 def _finish_index(database: Database) -> None:
-    """Index texts that a migration took out of the search index; a process that ended half-way is continued."""
+    """Index texts that a migration took out of the search index. An interrupted run is continued."""
     if database.read(lambda tx: read_property(tx, REINDEXED)) is None:
         return
-    logger.info("making the search index anew")
+    logger.info("building the search index again")
     while not database.write(lambda tx: index_again(tx, _INDEXED_AT_ONCE)):
         pass
 
 
 def _version(database: Database, *, may_write: bool) -> str | None:
-    """Read the version; on a new SQLite file by the writer, which makes it."""
+    """Return the version. If the SQLite file is missing, the writing connection creates it."""
     dialect = database.dialect
     if may_write and isinstance(dialect, SqliteDialect) and not dialect.path.exists():
         return database.write(lambda tx: version_of(tx.conn))
@@ -128,7 +128,7 @@ def _version(database: Database, *, may_write: bool) -> str | None:
 
 
 def _upgrade(tx: Transaction) -> str | None:
-    """Migrate; another process may have done it since we looked."""
+    """Upgrade the schema, unless another process has just done it. Return the version before."""
     tx.dialect.lock_upgrade(tx.conn)
     before = version_of(tx.conn)
     if before != HEAD:
@@ -137,7 +137,7 @@ def _upgrade(tx: Transaction) -> str | None:
 
 
 def upgrade(url: str, clock: Clock) -> tuple[str | None, str]:
-    """Bring a store to our schema (`db upgrade`), made where there is none; return the versions before and after.
+    """Upgrade a store to our schema (`db upgrade`), or create it. Return the versions before and after.
 
     Raises:
         StorageError: it cannot be used.

@@ -1,8 +1,8 @@
-"""Who holds a lease: a lock file for every living process on a SQLite store; nothing here knows SQL.
+"""One lock file for each living process on a SQLite store, to find leases of dead processes. Knows no SQL.
 
-A process holds `flock` on `<store>.locks/<uuid>` as long as it lives, however it ends. A lease names its owner as
-`<machine>:<uuid>`, so another process of the same machine can tell at once that the owner is dead. A missing file or
-one of another machine proves nothing.
+A process holds `flock` on `<store>.locks/<uuid>` until it ends, in whatever way. A lease names its owner as
+`<machine>:<uuid>`. Another process of the same machine can lock the file of a dead owner, so it knows at once. A
+missing file, or an owner on another machine, proves nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MACHINE_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
 def machine_id() -> str:
-    """Return what tells this machine from others."""
+    """Return a name for this machine that no other machine has."""
     for file in _MACHINE_FILES:
         try:
             text = file.read_text(encoding="ascii").strip()
@@ -34,7 +34,7 @@ def machine_id() -> str:
 
 
 class ProcessLock:
-    """The lock file of this process; held until `close`."""
+    """The lock file of this process. It is locked until `close`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,7 +51,7 @@ class ProcessLock:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # somebody took the empty file for one of a dead process
+            except OSError:  # another process locked the new file, as that of a dead process
                 os.close(self._descriptor)
                 continue
             if self.is_ours():
@@ -60,38 +60,38 @@ class ProcessLock:
             os.close(self._descriptor)
 
     def is_ours(self) -> bool:
-        """Tell whether the file is still the one that we lock."""
+        """Return whether the file at our path is still the one that we lock."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
         except OSError:
             return False
 
     def renew(self) -> None:
-        """Take a new name when the file was replaced; leases under the old one run out."""
+        """Lock a new file if ours was replaced. Leases under the old name run out."""
         if not self.is_ours():
             os.close(self._descriptor)
             self._take()
 
     def is_dead(self, owner: str) -> bool:
-        """Tell whether `owner` was a process of this machine that lives no more."""
+        """Return whether `owner` was a process of this machine that has ended."""
         machine, _, name = owner.rpartition(":")
         if machine != self._machine or owner == self.owner or not _is_name(name):
             return False
         return _is_free(self._folder / name)
 
     def others_alive(self) -> bool:
-        """Tell whether another process of this machine holds the store open."""
+        """Return whether another process of this machine uses the store."""
         return any(_is_locked(file) for file in self._folder.iterdir() if _is_name(file.name) and file != self._path)
 
     def sweep(self, owners: Collection[str]) -> None:
-        """Remove the files of dead processes but of those that hold a lease: their file is how one knows."""
+        """Remove the files of dead processes. The files of `owners`, which hold leases, stay: `is_dead` needs them."""
         kept = {owner.rpartition(":")[2] for owner in owners}
         for file in self._folder.iterdir():
             if _is_name(file.name) and file != self._path and file.name not in kept:
                 _probe(file, remove=True)
 
     def close(self) -> None:
-        """Give the file up."""
+        """Unlock and remove the file."""
         if self._descriptor < 0:
             return
         if self.is_ours():
@@ -113,9 +113,9 @@ def _is_locked(file: Path) -> bool:
 
 
 def _probe(file: Path, *, remove: bool = False) -> bool | None:
-    """Return True when the file can be locked, False when another process holds it, None when it is gone.
+    """Return True if the file can be locked, False if another process locks it, None if it is gone.
 
-    It is removed while we hold it: a process that has just made it finds it locked and takes another name.
+    The file is removed while we lock it. A process that has just created it finds it locked and takes another name.
     """
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
@@ -134,7 +134,7 @@ def _probe(file: Path, *, remove: bool = False) -> bool | None:
 
 @contextmanager
 def file_lock(path: Path, wait: timedelta, clock: Clock) -> Iterator[bool]:
-    """Hold `flock` on `path`; enters with False when another process kept it for all of `wait`."""
+    """Hold `flock` on `path`. Enter with False if another process keeps it for all of `wait`."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = clock.monotonic() + wait.total_seconds()

@@ -1,7 +1,7 @@
-"""Leaves no byte of erased texts in the files of a store. It changes no row.
+"""Remove the bytes of erased texts from the files of a store. No row is changed.
 
-A deleted row stays in its file until something else is written there: SQLite and PostgreSQL both keep such remains. So
-the files are written again. What this cannot reach stands in docs/how-to/operate.md: archives of the log, backups.
+In SQLite and PostgreSQL a deleted row stays in its file until other data overwrites it. So the files are written
+again. Archives of the log and backups are not reached (docs/how-to/operate.md).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Final
 from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import SqliteDialect, translated
 
-# The tables of PostgreSQL with words of articles. Statistics of their columns hold samples of the values.
+# PostgreSQL's tables that hold words of articles. The statistics of their columns hold samples of these words.
 _TABLES: Final = ("revisions", "entries", "article_search")
 
 
 def scrub(database: Database, wait: timedelta) -> bool:
-    """Write the files again without what was deleted; return False where a reader kept remains in the log.
+    """Write the files again without deleted rows. Return False if a reader kept some of them in the log.
 
-    `wait` is how long readers of an older state are waited for (SQLite). Takes as long as a copy of the store, and its
-    room once more; writers wait meanwhile.
+    `wait` is the longest wait for readers of an older state (SQLite). This takes the time and the disk space of a copy
+    of the store. Writers wait until it is done.
 
     Raises:
-        StorageError: the database refused.
+        StorageError: the database reported an error.
     """
     with translated(database.dialect):
         if isinstance(database.dialect, SqliteDialect):
@@ -34,7 +34,7 @@ def scrub(database: Database, wait: timedelta) -> bool:
 
 
 def _scrub_sqlite(dialect: SqliteDialect, wait: timedelta) -> bool:
-    """Merge the search index, so that it drops words of deleted texts; then write file and log anew (VACUUM)."""
+    """Merge the search index, which drops the words of deleted texts. Then rewrite file and log (VACUUM)."""
     with closing(dialect.connect("rw")) as connection:
         connection.execute("INSERT INTO article_search (article_search) VALUES ('optimize')")
         connection.execute("VACUUM")
@@ -44,9 +44,9 @@ def _scrub_sqlite(dialect: SqliteDialect, wait: timedelta) -> bool:
 
 
 def _scrub_postgresql(database: Database) -> None:
-    """Write tables and indexes anew (VACUUM FULL), and the statistics of their columns."""
+    """Rewrite tables and indexes (VACUUM FULL), and the statistics of their columns."""
     with database.engine.connect() as plain:
         conn = plain.execution_options(isolation_level="AUTOCOMMIT")
         for name in _TABLES:
             conn.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {name}")
-        conn.exec_driver_sql("VACUUM FULL pg_catalog.pg_statistic")  # refused with a warning, unless it is our database
+        conn.exec_driver_sql("VACUUM FULL pg_catalog.pg_statistic")  # only a warning if we do not own it

@@ -1,4 +1,4 @@
-"""Locks that are shared by all processes of one store: for publishing, and for each output."""
+"""Locks between all processes of one store: one for publishing, and one for each output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which version of the schema a store has, and how it comes to ours."""
+"""The version of a store's schema, and the upgrade to ours."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")  # oldest fi
 
 
 def version_of(conn: Connection) -> str | None:
-    """Return the schema's version; None: there are no tables yet.
+    """Return the schema's version; None if there are no tables yet.
 
     Raises:
-        StorageError: these are tables of another program.
+        StorageError: the tables belong to another program.
         StoreVersionError: a newer version of this program has upgraded the store.
     """
     tables = set(inspect(conn).get_table_names())
@@ -37,9 +37,9 @@ def version_of(conn: Connection) -> str | None:
 
 
 def convert_records(database: Database, version: str | None) -> None:
-    """Convert records in the form before schema 0006, a batch a transaction, before the schema itself is upgraded.
+    """Convert records written before schema 0006, one batch per transaction. This comes before the schema's upgrade.
 
-    After a kill the next upgrade goes on with what is left: rows are found by their form.
+    If the process is killed, the next upgrade converts the rest: it finds rows in the old form.
     """
     position = Position() if version is not None and version < "0006" else None
     while position is not None:
@@ -47,8 +47,8 @@ def convert_records(database: Database, version: str | None) -> None:
 
 
 def upgrade_schema(tx: Transaction) -> None:
-    """Run the migrations that are missing, within the transaction."""
-    from alembic import command  # costs more than to open a store
+    """Run the missing migrations within the transaction."""
+    from alembic import command  # importing it takes longer than opening a store
     from alembic.config import Config
 
     config = Config(stdout=io.StringIO())

@@ -18,7 +18,7 @@ from aggregator.store.articles.rows import ArticleDraft
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import entries, feeds, pages
-from aggregator.store.identity.decisions import Said
+from aggregator.store.identity.decisions import SourceDecisions
 from aggregator.store.identity.partition import known_articles
 from aggregator.store.polls.matching import KNOWN, MatchedEntry, MatchedPoll, PollDraft, mark_renamed, recognise
 from aggregator.store.polls.shared_links import keep_apart
@@ -61,10 +61,12 @@ class PollWrite:
         return self.matched.draft.at
 
     @property
-    def decisions(self) -> Said:
+    def decisions(self) -> SourceDecisions:
         """The decisions about the addresses of its entries."""
         made = [one.sighting.decisions for one in self.matched.entries if not one.is_renamed]
-        return Said(f"feed {self.record.feed_id}", list(chain.from_iterable(made)), is_first=self.matched.is_first)
+        return SourceDecisions(
+            f"feed {self.record.feed_id}", list(chain.from_iterable(made)), is_first=self.matched.is_first
+        )
 
     def host_of(self, sighting: Sighting) -> str:
         """Return the host of an entry's page."""

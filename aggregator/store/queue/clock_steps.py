@@ -1,4 +1,4 @@
-"""A wall clock that was set back: the times that lie ahead move with it, or nothing would be due for as long."""
+"""Move due times back when the wall clock is set back. Otherwise nothing is due until the clock has caught up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, case, func
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import feeds, hosts, pages
 
-_NEVER_DUE: Final = datetime(9000, 1, 1, tzinfo=UTC)  # what is due later than this is due never
-_TOLERANCE: Final = timedelta(minutes=5)  # the clocks of a fleet differ, and are slewed
+_NEVER_DUE: Final = datetime(9000, 1, 1, tzinfo=UTC)  # a later due time means: never due
+_TOLERANCE: Final = timedelta(minutes=5)  # the clocks of a fleet differ a little, and are corrected in small steps
 
 _latest: Final = select(func.max(feeds.c.polled_at))
 _now: Final = bindparam("now", type_=feeds.c.polled_at.type)
@@ -20,7 +20,7 @@ _far: Final = bindparam("far", type_=feeds.c.polled_at.type)
 
 
 def clock_step(tx: Transaction) -> timedelta | None:
-    """Return how far the clock went back since the latest poll; None: it did not."""
+    """Return how far the clock went back since the latest poll; None if it did not."""
     latest: datetime | None = tx.run(_latest).scalar_one()
     if latest is None or latest - tx.now < _TOLERANCE:
         return None
@@ -28,7 +28,7 @@ def clock_step(tx: Transaction) -> timedelta | None:
 
 
 def shift_due_times(tx: Transaction) -> timedelta | None:
-    """Move what lies ahead of now back by the step; what is never due stays so."""
+    """Move all times after now back by the step, but those that mean "never". Return the step, or None."""
     step = clock_step(tx)
     if step is None:
         return None
@@ -38,7 +38,7 @@ def shift_due_times(tx: Transaction) -> timedelta | None:
 
 
 def _move(table: Table, *columns: str) -> Update:
-    """Return an UPDATE that moves the given times of the rows in which one of them is ahead."""
+    """Return an UPDATE that moves these columns back, in each row where one of them is later than now."""
     own = [table.c[name] for name in columns]
     ahead = [and_(column > _now, column < _far) for column in own]
     moved: dict[str, ColumnElement[Any]] = {
@@ -47,7 +47,7 @@ def _move(table: Table, *columns: str) -> Update:
     return update(table).where(or_(*ahead)).values(moved)
 
 
-# Leases too: those of this process end with their visits, those of others run out as far from now as they would have.
+# Leases move too. Those of this process end with their visits; those of other processes keep their remaining time.
 _MOVES: Final = (
     _move(feeds, "due_at", "polled_at", "succeeded_at", "not_before").where(
         or_(feeds.c.polled_at > _now, feeds.c.polled_at.is_(None))

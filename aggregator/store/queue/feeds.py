@@ -1,4 +1,4 @@
-"""Feeds: the list of the configuration, their state, what is due."""
+"""Feeds: the configured list, the state of each feed, and which feeds are due."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def list_feed_ids(tx: Transaction) -> tuple[FeedId, ...]:
 
 
 def list_feeds(tx: Transaction, enabled_only: bool, ids: Collection[FeedId] | None) -> tuple[Feed, ...]:
-    """Return the feeds in the order in which they were added; `ids`: those, disabled ones too."""
+    """Return the feeds in the order in which they were added; `ids`: only these, disabled ones too."""
     if ids is not None:
         return tuple(sorted((_feed(row) for row in tx.all_of(_named, ids)), key=lambda feed: feed.id))
     return tuple(_feed(row) for row in tx.all(_enabled_feeds if enabled_only else _all_feeds))
 
 
 def feeds_of(tx: Transaction, ids: Sequence[FeedId]) -> tuple[Feed, ...]:
-    """Return the feeds of these ids, in that order; what is not there is left out."""
+    """Return the feeds with these ids, in that order. Unknown ids are left out."""
     rows = {row.id: row for row in tx.all_of(_with_id, ids)}
     return tuple(_feed(rows[feed_id]) for feed_id in ids if feed_id in rows)
 
@@ -143,7 +143,7 @@ _raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).va
 
 
 def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
-    """Make feeds due at `at` at the latest; somebody asked for it, so their hosts come first and no back-off counts."""
+    """Make feeds due at `at` at the latest. An operator asked for it: their hosts come first, and our back-off ends."""
     found = tx.all_of(_hosts_of, feed_ids)
     if not found:
         return
@@ -164,7 +164,7 @@ _scope_fetched: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).whe
 
 
 def scope_due(tx: Transaction, at: datetime, feed_ids: Sequence[FeedId] | None) -> RunScope:
-    """Return what is due at `at`; with `feed_ids`, only these feeds and the pages that they announced first."""
+    """Return the work that is due at `at`. With `feed_ids`: these feeds and the pages that they announced first."""
     scope = RunScope()
     named = None if feed_ids is None else set(feed_ids)
     for row in tx.all(_scope_feeds, {"at": at}):
@@ -209,7 +209,7 @@ _titles: Final = select(feeds.c.url, feeds.c.title).where(any_of(feeds.c.url), f
 
 
 def titles_of(tx: Transaction, urls: Collection[str]) -> dict[str, str]:
-    """Return the own titles of feeds without a name in the configuration, by address."""
+    """Return the titles that feeds give themselves, by address, of feeds without a configured name."""
     return {row.url: row.title for row in tx.all_of(_titles, urls)}
 
 
@@ -221,7 +221,7 @@ def sync_feeds(
     *,
     decides: bool = False,
 ) -> SyncReport:
-    """Bring the feed table in line with the configuration; an older one adds feeds and changes nothing else."""
+    """Bring the feed table in line with the configuration. A configuration older than the last one only adds feeds."""
     last_hash, _, _ = (read_property(tx, _SYNCED) or "").partition(" ")
     if last_hash == config_hash:
         return SyncReport()
@@ -249,7 +249,7 @@ def preview_feeds(tx: Transaction, subscriptions: Sequence[Subscription], config
 def _refused(
     tx: Transaction, known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription], config_at: datetime
 ) -> SyncReport | None:
-    """Return what an older configuration would take back; None: it is not older than the one last synced."""
+    """Return which changes of an older configuration are refused; None if it is not older than the last one synced."""
     _, _, last_at = (read_property(tx, _SYNCED) or "").partition(" ")
     if not last_at or config_at >= datetime.fromisoformat(last_at):
         return None
@@ -309,7 +309,7 @@ def _settings(subscription: Subscription) -> dict[str, Any]:
 def _changes(
     known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription]
 ) -> list[tuple[Row[Any], Subscription]]:
-    """Return the known feeds that are listed with other settings."""
+    """Return the known feeds whose configured settings changed."""
     return [
         (known[url], listed)
         for url, listed in _by_url(subscriptions).items()
@@ -335,7 +335,7 @@ def _lines(changes: Iterable[tuple[Row[Any], Subscription]]) -> tuple[str, ...]:
 
 
 def _make_hosts_due(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
-    """Make the hosts of feeds due with them."""
+    """Make the hosts of these feeds due when the feeds are."""
     due: dict[HostId, datetime] = {}
     for row in rows:
         due[row.host_id] = min(row.due_at, due.get(row.host_id, row.due_at))

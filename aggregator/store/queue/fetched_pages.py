@@ -1,4 +1,4 @@
-"""Fetched pages on their way to extraction: claims of their own, fenced like those of hosts."""
+"""Fetched pages that wait for extraction. A worker claims pages; their leases are fenced like those of hosts."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from aggregator.store.queue.page_parts import drop_parts, with_parts
 from aggregator.store.queue.pages import has_changed
 from aggregator.store.queue.responses import load_raw
 
-_MAX_CLAIMS: Final = 4  # each of them ended with the process: a worker's end is recorded at once
-_SILENT: Final = timedelta(seconds=90)  # of a folder's workers, then its pages are fetched again
-_LOOK_AT: Final = 100  # rows that are read in one go
+_MAX_CLAIMS: Final = 4  # without a result: each time the process ended, for a worker's crash is recorded at once
+_SILENT: Final = timedelta(seconds=90)  # after this silence of a folder's workers its pages are fetched again
+_LOOK_AT: Final = 100  # rows per query
 _BEAT: Final = timedelta(seconds=20)
 
 _now: Final = bindparam("now", type_=pages.c.lease_until.type)
@@ -71,15 +71,15 @@ _take: Final = (
 def claim_fetched(
     tx: Transaction, limit: int, lease: timedelta, folder: str, scope: RunScope | None, batch: int
 ) -> tuple[FetchedPage, ...]:
-    """Claim fetched pages whose bytes lie in `folder`, or that need none, in the order in which they were announced.
+    """Claim fetched pages whose bytes are in `folder`, or that need no bytes, oldest announcement first.
 
-    They make `limit` tasks: a page each, or up to `batch` of those that are extracted together.
+    The claimed pages fill `limit` tasks. A task is one page, or up to `batch` pages that are extracted together.
     """
     _beat(tx, folder)
     rows = list(_for_tasks(_candidates(tx, limit * batch, folder, scope), limit, batch))
     crashed = [PageId(row.id) for row in rows if row.extract_attempts >= _MAX_CLAIMS]
     for page_id in crashed:
-        failed = PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the process ended with it several times")
+        failed = PageFailed(cause=Cause.EXTRACTION_CRASHED, detail="the process ended several times during extraction")
         _give_up(tx, page_id, failed, tx.now)
     ids = [row.id for row in rows if row.extract_attempts < _MAX_CLAIMS]
     if not ids:
@@ -110,7 +110,7 @@ def _candidates(tx: Transaction, limit: int, folder: str, scope: RunScope | None
 
 
 def _free_ids(tx: Transaction, parameters: dict[str, Any], scope: RunScope) -> Iterator[int]:
-    """Yield the free pages of `scope` in the order in which they were announced, a few rows at a time."""
+    """Yield the unclaimed pages of `scope` in the order of their announcement. Rows are read in small batches."""
     last = 0
     while rows := tx.all(_free_after, {**parameters, "last": last, "limit": _LOOK_AT}):
         yield from (row.id for row in rows if row.id in scope.pages or row.id in scope.deferred)
@@ -151,7 +151,7 @@ _columns: Final = (
 
 
 def select_pages(source: FromClause, raw_hash: ColumnElement[str]) -> Select[Any]:
-    """Return the query for fetched pages in `source` (pages, joined or not), each with its bytes of `raw_hash`."""
+    """Return the query for fetched pages in `source` (`pages`, perhaps joined), each with its response `raw_hash`."""
     return (
         select(*_columns)
         .select_from(source)
@@ -174,7 +174,7 @@ def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
     """Return the pages in rows of `select_pages`, each with its further parts and its first sighting.
 
-    If a page has no response, its sighting is the first one with a text, content or summary, if there is one.
+    A page without a response gets the first sighting that has content or a summary, if there is one.
     """
     ids = [row.id for row in rows]
     first = {row.page_id: entry_of(row) for row in tx.all_of(_entries, ids)}
@@ -233,7 +233,7 @@ _give_back: Final = (
 
 
 def renew_page(tx: Transaction, page: FetchedPage, lease: timedelta) -> bool:
-    """Start the lease of an extraction anew."""
+    """Renew the lease of an extraction. Return False if it is lost."""
     return tx.run(_renew, {"page": page.id, "held": page.token, "until": tx.now + lease}).rowcount == 1
 
 
@@ -269,7 +269,7 @@ _put: Final = (
 
 
 def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
-    """Extraction gave nothing: fetch again at `next_at`, or never."""
+    """Record that extraction gave no article. The page is fetched again at `next_at`; None: never."""
     row = tx.first(_row_held, {"page": page.id, "held": page.token})
     if row is None:
         return False
@@ -285,7 +285,7 @@ def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFa
 
 
 def _give_up(tx: Transaction, page_id: PageId, failed: PageFailed, at: datetime) -> None:
-    """No article comes of this fetch; after a revisit the one that there is stays."""
+    """End the work on this fetch without an article. If the page has an article already, that stays."""
     row = tx.run(_row, {"page": page_id}).one()
     values = {
         "page": page_id,
@@ -305,7 +305,7 @@ def _give_up(tx: Transaction, page_id: PageId, failed: PageFailed, at: datetime)
 def _fetch_again(
     tx: Transaction, page_id: PageId, host_id: HostId, failed: PageFailed, at: datetime, *, counts: bool
 ) -> None:
-    """The page is due again, without validators: its bytes are not here."""
+    """Make the page due again, without validators: the whole answer is needed, since its bytes are missing."""
     values = {
         "page": page_id,
         "new_state": "due",
@@ -337,7 +337,7 @@ _abandoned: Final = (
 
 
 def _beat(tx: Transaction, folder: str) -> None:
-    """Say that this folder has a worker, and now and then look for folders that have none any more."""
+    """Record that this folder has a worker. Now and then, make the pages of folders without workers due again."""
     row = tx.first(_seen, {"folder": folder})
     if row is not None and abs(tx.now - row.seen_at) < _BEAT:
         return

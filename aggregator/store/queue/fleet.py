@@ -1,4 +1,4 @@
-"""A fleet's queue in the store's own database: claims that become jobs in one transaction, and who is a member."""
+"""A fleet's queue in the store's database. Claims and their jobs are written in one transaction. Lists the members."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from aggregator.store.db.properties import write_property
 from aggregator.store.db.schema import properties
 from aggregator.store.queue.hosts import claim_hosts
 
-_MEMBER: Final = "worker "  # how its row in `properties` begins; then the name. The value: threads, until when
+_MEMBER: Final = "worker "  # prefix of a member's name in `properties`; the value: its threads, and until when
 _MEMBER_FOR: Final = timedelta(seconds=60)
-_QUEUED_AHEAD: Final = 2  # jobs for each thread of the fleet, those under way not counted
+_QUEUED_AHEAD: Final = 2  # waiting jobs for each thread of the fleet
 
 
 class VisitQueue(Protocol):
-    """Where visits wait as jobs. `connection` is the driver's own, within a transaction of the store."""
+    """The queue of visits, one job each. `connection` is the driver's, within a transaction of the store."""
 
     def set_up(self, connection: Any, *, migrate: bool) -> None:
-        """Make the queue's own tables where there are none; `migrate`: bring older ones up.
+        """Create the queue's own tables if they are missing; `migrate`: upgrade older ones.
 
         Raises:
-            StorageError: they are older, and may not be touched now, or newer than we know.
+            StorageError: the tables are older and may not be upgraded now, or newer than this program knows.
         """
         ...
 
     def waiting(self, connection: Any) -> int:
-        """Return how many visits wait."""
+        """Return how many visits are queued."""
         ...
 
     def put(self, connection: Any, claims: Sequence[Claim]) -> None:
-        """Add visits to claimed hosts."""
+        """Queue a visit to each claimed host."""
         ...
 
 
@@ -53,15 +53,15 @@ _forget: Final = delete(properties).where(properties.c.name == bindparam("gone")
 
 
 def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool) -> None:
-    """Make the queue ready, one process at a time."""
+    """Create or upgrade the queue's tables, one process at a time."""
     tx.dialect.lock_upgrade(tx.conn)
     queue.set_up(_driver(tx), migrate=migrate)
 
 
 def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelta, pages_too: bool) -> Filled:
-    """Claim due hosts and queue their visits, one process at a time: while another one does it, nothing happens.
+    """Claim due hosts and queue their visits. While another process does that, do nothing.
 
-    At most twice as many visits wait as the fleet has threads; `threads` are ours.
+    At most two visits are queued for each thread of the fleet. `threads` is this process's part of them.
     """
     members = _enrol(tx, threads)
     fleet = sum(size for size, until in members.values() if until > tx.now)
@@ -76,7 +76,7 @@ def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelt
 
 
 def _enrol(tx: Transaction, threads: int) -> dict[str, tuple[int, datetime]]:
-    """Return the members with their threads; our own row is written anew now and then."""
+    """Return each member's threads and the end of its membership. Renew the membership of this process when due."""
     members = {row.name: _member(row.value) for row in tx.all(_members)}
     own, until = f"{_MEMBER}{tx.owner}", tx.now + _MEMBER_FOR
     size, known_until = members.get(own, (0, tx.now))
@@ -97,5 +97,5 @@ def leave_fleet(tx: Transaction) -> None:
 
 
 def _driver(tx: Transaction) -> Any:
-    """Return the connection below SQLAlchemy's, psycopg's on PostgreSQL; it is in the same transaction."""
+    """Return the driver's connection (psycopg on PostgreSQL). It is in the same transaction."""
     return tx.conn.connection.driver_connection

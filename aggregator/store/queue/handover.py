@@ -1,4 +1,4 @@
-"""Pages whose address redirects: to a known article, to a page that waits itself, or elsewhere."""
+"""Redirected pages. The target is a known article, a page that is due itself, or an unknown address."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ _announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("hash
 
 
 def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: ArticleId) -> bool:
-    """Tell whether the known target may be a wall: it is fetched then, so that its text can be compared.
+    """Return whether the known target may be a wall. Such a target is fetched, and its text is compared.
 
-    No feed announces it, and other entries of the page's host, with other titles, led there.
+    It may be one if no feed announces it, and entries with other titles on the page's host redirected there too.
     """
     if target.key is not None and tx.first(_announced, {"hashed": key_hash(target.key)}) is not None:
         return False
@@ -79,9 +79,9 @@ _own_page: Final = select(pages.c.id).where(
 
 
 def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
-    """Tell whether a feed announced the target of a redirect, and its page is an article or is about to be fetched.
+    """Return whether a feed announced a redirect's target, and its page gave an article or will be fetched.
 
-    What no feed announced may be a wall: it is fetched, so that its text can be compared.
+    A target that no feed announced may be a wall. It is fetched, and its text is compared.
     """
     if target.key is None or target.key == page.key:
         return False
@@ -89,7 +89,7 @@ def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
 
 
 def _waiting_page(tx: Transaction, page: Page, target: Identity) -> Row[Any] | None:
-    """Return the page that stands for the target and was not fetched before."""
+    """Return the target's own page if it was not fetched yet."""
     if target.key is None or target.key == page.key:
         return None
     return tx.first(_waiting, {"hashed": key_hash(target.key), "page": page.id})
@@ -104,11 +104,11 @@ def record_handover(
     hops: tuple[Hop, ...],
     edges: tuple[Edge, ...],
 ) -> tuple[PageId, HostId] | None:
-    """The page redirects: make it due at the target, or done when the target is known already.
+    """Record that the page redirects. Make it due at the target, or done if the target is a known article.
 
-    It waits for a target that is a page of its own and was not fetched before.
+    If the target has a page of its own that was not fetched yet, this page waits for it.
 
-    An address that leads to a known article becomes one of those that mean it; its key too, if the evidence says so.
+    The page's address becomes an alias of a known article. Its key becomes one too if the evidence says so.
     """
     if edges:
         tx.dialect.lock_identity(tx.conn)

@@ -1,4 +1,4 @@
-"""Hosts: whose turn it is, claims and their leases."""
+"""Hosts: which is visited next, claims and their leases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _first_due: Final = case(
     (hosts.c.feeds_due_at < hosts.c.pages_due_at, hosts.c.feeds_due_at),
     else_=hosts.c.pages_due_at,
 )
-_pages_alone: Final = case((hosts.c.feeds_due_at <= _now, 0), else_=1)  # a heap of pages makes no feed late
+_pages_alone: Final = case((hosts.c.feeds_due_at <= _now, 0), else_=1)  # many due pages must not delay feeds
 _free_at: Final = case((hosts.c.not_before > hosts.c.lease_until, hosts.c.not_before), else_=hosts.c.lease_until)
 
 
@@ -48,7 +48,7 @@ _token: Final = select(hosts.c.token).where(hosts.c.id == bindparam("id")).with_
 
 
 def host_ids(tx: Transaction, names: Iterable[str]) -> dict[str, HostId]:
-    """Return the ids of hosts by name:port; new ones get a row."""
+    """Return the ids of hosts by name:port. Unknown hosts are added."""
     wanted = sorted(set(names))
     found = _host_ids(tx, wanted)
     missing = [name for name in wanted if name not in found]
@@ -59,7 +59,7 @@ def host_ids(tx: Transaction, names: Iterable[str]) -> dict[str, HostId]:
 
 
 def home_of(tx: Transaction, claim: Claim, page: Page) -> HostId:
-    """Return the host of the page's own address: the next visit starts there, wherever this one was handed over to."""
+    """Return the host of the page's own address. The next visit starts there, even if this one was redirected."""
     home = host_of(page.url)
     return claim.host_id if page.host == home else host_ids(tx, [home])[home]
 
@@ -74,7 +74,7 @@ def lock_hosts(tx: Transaction, ids: Iterable[HostId]) -> dict[HostId, int]:
 
 
 def is_current(tx: Transaction, claim: Claim) -> bool:
-    """Lock the claimed host and tell whether the claim still holds."""
+    """Lock the claimed host and return whether the claim still holds."""
     row = tx.first(_token, {"id": claim.host_id})
     return row is not None and row.token == claim.token
 
@@ -98,12 +98,12 @@ _lower_pages: Final = (
 
 
 def lower_feeds_due(tx: Transaction, host_id: HostId, at: datetime) -> None:
-    """Feeds of this host are due at `at` at the latest, leased or not."""
+    """Make the host due for feeds at `at` at the latest, even if it is leased."""
     tx.run(_lower_feeds, {"host": host_id, "at": at})
 
 
 def lower_pages_due(tx: Transaction, host_id: HostId, at: datetime) -> None:
-    """Pages of this host are due at `at` at the latest, leased or not."""
+    """Make the host due for pages at `at` at the latest, even if it is leased."""
     tx.run(_lower_pages, {"host": host_id, "at": at})
 
 
@@ -145,7 +145,7 @@ _take_over: Final = _take.where(hosts.c.token == bindparam("held"))
 def claim_hosts(
     tx: Transaction, limit: int, lease: timedelta, scope: RunScope | None, pages_too: bool
 ) -> tuple[Claim, ...]:
-    """Claim hosts with due work (of `scope`), by priority; those with due feeds first, then by due time."""
+    """Claim hosts with due work (of `scope`). Order: priority, hosts with due feeds before others, due time."""
     if scope is not None:
         return _claim_in_scope(tx, limit, lease, scope, pages_too)
     rows = tx.all(_claimable_some[pages_too], {"now": tx.now, "limit": limit})
@@ -155,7 +155,7 @@ def claim_hosts(
 def _claim_in_scope(
     tx: Transaction, limit: int, lease: timedelta, scope: RunScope, pages_too: bool
 ) -> tuple[Claim, ...]:
-    """The scope may be large and changes from claim to claim: it is looked through here, not sent along."""
+    """Claim hosts of `scope`. It may be large and changes between claims, so it is checked here and not in SQL."""
     claims: list[Claim] = []
     rows = tx.run(_claimable_any[pages_too], {"now": tx.now})
     while len(claims) < limit and (row := rows.fetchone()) is not None:
@@ -175,8 +175,8 @@ def _claim(tx: Transaction, host_id: HostId, lease: timedelta) -> Claim:
 def resume_claim(tx: Transaction, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
     """Take over a queued claim with a new token; return None if `token` is stale.
 
-    So of two that try only one goes on, and a claim that waited for longer than its lease is as good as any, unless
-    the host was claimed anew.
+    Of two processes that try, only one succeeds. A queued claim stays valid after its lease, until the host is
+    claimed again.
     """
     parameters = {"host": host_id, "held": token, "until": tx.now + lease, "owner": tx.owner}
     row = tx.run(_take_over, parameters).one_or_none()
@@ -206,12 +206,12 @@ _due_pages: Final = select(pages.c.id, pages.c.due_at).where(
 
 
 def _has_work(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bool) -> bool:
-    """Tell whether the host has due work of the scope."""
+    """Return whether the host has due work of the scope."""
     return next(_work_times(tx, host_id, scope, pages_too, tx.now), None) is not None
 
 
 def _work_times(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bool, at: datetime) -> Iterator[datetime]:
-    """Yield when the host's work of the scope is due that is due by `at`."""
+    """Yield the due times, up to `at`, of the host's work in the scope."""
     parameters = {"host": host_id, "at": at}
     if scope.feeds:
         yield from (row.due_at for row in tx.all(_due_feeds, parameters) if FeedId(row.id) in scope.feeds)
@@ -220,7 +220,7 @@ def _work_times(tx: Transaction, host_id: HostId, scope: RunScope, pages_too: bo
 
 
 def claim_host(tx: Transaction, host: str, lease: timedelta) -> Claim | None:
-    """Claim one host by name:port, due or not."""
+    """Claim one host by name:port, even if nothing is due. None: it is leased or backs off."""
     host_id = host_ids(tx, [host])[host]
     if tx.first(_claimable_one, {"id": host_id, "now": tx.now}) is None:
         return None
@@ -235,7 +235,7 @@ _renew: Final = (
 
 
 def renew(tx: Transaction, claim: Claim, lease: timedelta) -> bool:
-    """Start the lease anew."""
+    """Renew the lease. Return False if the claim is lost."""
     parameters = {"host": claim.host_id, "held": claim.token, "until": tx.now + lease}
     return tx.run(_renew, parameters).rowcount == 1
 
@@ -262,10 +262,10 @@ _let_go: Final = (
 def release(
     tx: Transaction, claim: Claim, not_before: datetime | None, failures: int, asked_until: datetime | None = None
 ) -> bool:
-    """End the claim. The row is locked first; only statements after that see all that was added meanwhile."""
+    """End the claim. The row is locked first, so that the due times include all work added during the visit."""
     if not is_current(tx, claim):
         return False
-    back = max(claim.now - tx.now, timedelta(0))  # the clock went back meanwhile: what the visit reckoned with too
+    back = max(claim.now - tx.now, timedelta(0))  # the clock went back during the visit: its times are too late
     parameters = {
         "host": claim.host_id,
         "feeds_at": tx.run(_next_feed, {"id": claim.host_id}).scalar_one(),
@@ -291,7 +291,7 @@ _end_back_off: Final = (
 
 
 def end_back_off(tx: Transaction, host_id: HostId, at: datetime) -> None:
-    """Let a host be asked at `at` that we leave alone by ourselves; what it asked for, and its pace, stay."""
+    """End our own back-off of the host at `at`. The host's Retry-After and its pace still hold."""
     tx.run(_end_back_off, {"host": host_id, "at": at})
 
 
@@ -312,12 +312,12 @@ _free_pages: Final = (
 
 
 def lease_owners(tx: Transaction) -> set[str]:
-    """Return who holds a lease."""
+    """Return the owners of all leases."""
     return {row.lease_owner for query in (_host_owners, _page_owners) for row in tx.all(query, {"now": tx.now})}
 
 
 def free_leases(tx: Transaction, is_dead: Callable[[str], bool]) -> int:
-    """Give back the leases of owners that are dead; return how many."""
+    """End the leases of dead owners; return how many."""
     freed = 0
     for owner in filter(is_dead, sorted(lease_owners(tx))):
         for statement in (_free_hosts, _free_pages):
@@ -328,12 +328,12 @@ def free_leases(tx: Transaction, is_dead: Callable[[str], bool]) -> int:
 # --- waiting ----------------------------------------------------------------------------------------------------------
 
 
-_SOON: Final = timedelta(seconds=30)  # ahead, that work of a scope is waited for: a gap's next request (`backfill`)
+_SOON: Final = timedelta(seconds=30)  # work of a scope counts so early: for the next request of a `backfill`
 _soon: Final = bindparam("soon", type_=hosts.c.not_before.type)
 
 
 def _waiting(at: ColumnElement[datetime], pages_too: bool) -> Any:
-    """Hosts with work due by `at`; one that backs off is none of them."""
+    """Return the query for hosts with work due by `at` that do not back off."""
     return (
         select(hosts.c.id, _free_at.label("free_at"))
         .where(_has_due(at, pages_too), or_(hosts.c.failures == 0, hosts.c.not_before <= _now))
@@ -346,9 +346,9 @@ _waiting_soon: Final = {pages_too: _waiting(_soon, pages_too) for pages_too in (
 
 
 def wait_until(tx: Transaction, scope: RunScope | None, pages_too: bool) -> datetime | None:
-    """Return when the next host with work that is due by now can be claimed; a back-off is not waited for.
+    """Return when the next host with due work can be claimed. Hosts that back off are left out.
 
-    Of a scope, work counts too that is due within the next half minute.
+    With a scope, work counts as due half a minute early.
     """
     if scope is None:
         row = tx.first(_waiting_first[pages_too], {"now": tx.now})
@@ -373,7 +373,7 @@ _robots: Final = (
 
 
 def record_robots(tx: Transaction, claim: Claim, robots: str, at: datetime) -> bool:
-    """Keep what robots.txt said."""
+    """Save the host's robots.txt record."""
     if not is_current(tx, claim):
         return False
     tx.run(_robots, {"host": claim.host_id, "rules": robots, "asked_at": at})

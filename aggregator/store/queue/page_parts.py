@@ -1,7 +1,7 @@
-"""Further pages of articles that are spread over several: which are here, which is asked for next.
+"""Parts: the further pages of an article on several pages. Which parts are stored, and which is fetched next.
 
-The parts hang on the answer that they go on from (`raw_hash`, that of the page itself): a changed page begins anew, and
-the parts of the text that an article has stay until another text has taken its place.
+The parts belong to one answer of the first page (`raw_hash`). If the first page changes, its parts are fetched again.
+The parts of the stored text stay until the article has another text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from aggregator.store.queue.hosts import home_of, host_ids, is_current, lower_pa
 from aggregator.store.queue.responses import load_raw
 from aggregator.urls import host_of
 
-_SILENT: Final = timedelta(seconds=90)  # of a folder's workers, then all is fetched again
+_SILENT: Final = timedelta(seconds=90)  # after this silence of a folder's workers the whole article is fetched again
 _LATER: Final = timedelta(seconds=5)
 
 # --- what is there ----------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def _load(row: Row[Any]) -> PagePart:
 
 
 def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[FetchedPage, ...]:
-    """Return the pages with their further parts so far, and how many their articles have."""
+    """Return the pages with their parts so far, and with the number of parts that their stored articles have."""
     ids = [page.id for page in fetched if page.raw is not None]
     rows = tx.all_of(_of_pages, ids)
     if not rows:
@@ -102,7 +102,7 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
 
 
 def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int, PagePart]:
-    """Return, of these rows of `pages`, at which part each is; those that begin with themselves are left out."""
+    """Return the next part to fetch for these rows of `pages`. Pages to be fetched themselves are left out."""
     begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
     return {
         row.page_id: _load(row)
@@ -112,7 +112,7 @@ def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int,
 
 
 def raw_parts_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, ...]:
-    """Return the responses of the further parts of an article, in order."""
+    """Return the responses of an article's parts, in order."""
     rows = tx.all(_of_article, {"article": article_id})
     return tuple(raw for row in rows if (raw := _load(row).raw) is not None)
 
@@ -151,17 +151,17 @@ _ask: Final = (
 
 
 def begin_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """The page itself has come: a part of it that failed before is asked for again."""
+    """Make a failed part fetchable again, since the page itself was fetched."""
     tx.run(_drop_failed, {"page": page_id, "first": raw_hash})
 
 
 def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Begin anew: bytes are gone."""
+    """Forget the parts of this answer, since bytes are gone. They are fetched again."""
     tx.run(_drop_from, {"page": page_id, "first": raw_hash, "from_number": 0})
 
 
 def record_next_page(tx: Transaction, page: FetchedPage, next_page: NextPage) -> HostId | None:
-    """The article goes on: the page is due with its next part; None: the claim is lost."""
+    """Make the page due with the next part of its article. None: the claim is lost."""
     row = tx.first(_held, {"page": page.id, "held": page.token})
     if row is None:
         return None
@@ -172,7 +172,7 @@ def record_next_page(tx: Transaction, page: FetchedPage, next_page: NextPage) ->
 
 
 def ask_for_part(tx: Transaction, page_id: PageId, url: str, at: datetime) -> HostId:
-    """Make a page due with one of its parts, at the host where that lies; return this host."""
+    """Make a page due with one of its parts, at the part's host; return this host."""
     name = host_of(url)
     host_id = host_ids(tx, [name])[name]
     tx.run(_ask, {"page": page_id, "its_host": host_id, "part_url": url, "at": at})
@@ -211,7 +211,7 @@ _to_extraction: Final = (
 
 
 def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: RawResponse) -> bool:
-    """The part's bytes are in the raw store: the page waits for extraction."""
+    """Record that the part's bytes are in the raw store. The page waits for extraction."""
     if not is_current(tx, claim):
         return False
     row = tx.first(_first, {"page": page.id})
@@ -226,7 +226,7 @@ def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: 
         "headers": dump(dict(raw.headers)),
         "fetched_at": raw.fetched_at,
     }
-    tx.add(raw_responses, [kept])  # what is there may be that of another part: the same bytes end the chain
+    tx.add(raw_responses, [kept])  # a row with this hash may belong to another part: equal bytes end the chain
     tx.run(_came, {"page": page.id, "first": row.raw_hash, "which": part.number, "hash": raw.content_hash})
     tx.run(_to_extraction, {"page": page.id, "home": home_of(tx, claim, page)})
     return True
@@ -235,7 +235,7 @@ def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: 
 def record_part_failure(
     tx: Transaction, claim: Claim, page: Page, part: PagePart, failed: PageFailed, counts: bool
 ) -> bool:
-    """The part did not come: the page waits for extraction with what is there."""
+    """Record that the part could not be fetched. The page waits for extraction with the parts before it."""
     if not is_current(tx, claim):
         return False
     row = tx.first(_first, {"page": page.id})
@@ -274,7 +274,7 @@ _anew: Final = (
 
 
 def leave_part(tx: Transaction, claim: Claim, page: Page) -> bool:
-    """Leave a part to the workers that can read the others; all is fetched again when there are none any more."""
+    """Leave a part to the workers that have the parts before it. If these are gone, fetch the whole article again."""
     if not is_current(tx, claim):
         return False
     folder, row = tx.first(_seen, {"folder": page.folder}), tx.first(_first, {"page": page.id})

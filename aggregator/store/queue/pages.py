@@ -1,4 +1,4 @@
-"""Pages within a visit: what is due, and what came of asking for it."""
+"""Pages within a visit: which are due, and the results of fetching them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from aggregator.store.queue.responses import keep_raw
 
 
 def has_changed() -> ColumnElement[bool]:
-    """Return a column of queries over `pages`: whether the page's article has revisions."""
+    """Return a column for queries over `pages`: whether the page's article has a second revision."""
     own = articles.alias("own_article")
     revision = select(own.c.revision).where(own.c.id == pages.c.article_id).scalar_subquery()
     return (func.coalesce(revision, 1) > 1).label("has_changed")
@@ -62,7 +62,7 @@ def _load(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[Page, ...]:
 
 
 def _at_part(page: Page, part: PagePart, row: Row[Any]) -> Page:
-    """Return the page as the one that asks for its next part."""
+    """Return the page, set to fetch its next part."""
     return replace(
         page,
         part=part,
@@ -100,7 +100,7 @@ _troubled: Final = (
 
 
 def failed_pages(tx: Transaction) -> tuple[tuple[str, Cause, str], ...]:
-    """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+    """Return the pages without an article, failed for good or to be retried: URL, cause, detail."""
     return tuple((row.url, Cause(row.cause), row.detail) for row in tx.all(_troubled))
 
 
@@ -113,7 +113,7 @@ _fetched: Final = (
     .values(
         state="fetched",
         host_id=bindparam("home"),
-        target=pages.c.url,  # the next visit starts where the first one did
+        target=pages.c.url,  # the next visit starts at the page's own address
         hops=bindparam("new_hops"),
         etag=bindparam("new_etag"),
         last_modified=bindparam("new_last_modified"),
@@ -141,7 +141,7 @@ def record_fetched(
     hops: tuple[Hop, ...],
     validators: Validators,
 ) -> bool:
-    """The page's bytes are in the raw store: it waits for extraction."""
+    """Record that the page's bytes are in the raw store. The page waits for extraction."""
     if page.part is not None:
         return record_part(tx, claim, page, page.part, raw)
     if not is_current(tx, claim):
@@ -187,7 +187,7 @@ _visited: Final = (
 def record_unchanged(
     tx: Transaction, claim: Claim, page: Page, validators: Validators, next_at: datetime | None
 ) -> bool:
-    """A revisit found the page unchanged; validators that the answer did not carry stay."""
+    """Record that a revisit found the page unchanged. Validators that the answer left out are kept."""
     if not is_current(tx, claim):
         return False
     now, home = tx.now, home_of(tx, claim, page)
@@ -232,9 +232,9 @@ _failed: Final = (
 def record_page_failure(
     tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, counts: bool
 ) -> bool:
-    """Try again at `next_at`; None: failed for good. The entry's own content, if it has any, stands in either way.
+    """Record a failure. The page is retried at `next_at`; None: never. If its entry has content, that is extracted.
 
-    Where a further part failed, the article is what came before it.
+    If a further part failed, the article ends before that part.
     """
     if page.part is not None:
         return record_part_failure(tx, claim, page, page.part, failed, counts)
@@ -260,13 +260,13 @@ def record_page_failure(
 
 def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
     if page.article_id is None and has_content(tx, page.id):
-        return "fetched"  # from the feed; then it is due again
+        return "fetched"  # the entry's content is extracted first; then the page is due again
     if next_at is not None:
         return "due"
-    return "failed" if page.article_id is None else "done"  # there is an article: it stays as it is
+    return "failed" if page.article_id is None else "done"  # an existing article stays as it is
 
 
 def has_content(tx: Transaction, page_id: PageId) -> bool:
-    """Tell whether a feed carries the article's text."""
+    """Return whether the content of an entry can be the article's text."""
     found = (load_entry(row.rest, entry_id="", link=None) for row in tx.all(_entries_of, {"page": page_id}))
     return any(can_stand_in(entry.content, entry.summary, entry.enclosures) for entry in found)

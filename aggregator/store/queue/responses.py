@@ -1,4 +1,4 @@
-"""What came with the bytes in the raw store: one row for each page and content."""
+"""The responses whose bytes are in the raw store: status, headers, addresses. One row per page and content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aggregator.store.db.schema import raw_responses
 
 
 def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
-    """Keep what came with the bytes; the last answer with the same bytes counts."""
+    """Save a response. A later response with the same bytes replaces it."""
     statement = insert(tx.dialect.name, raw_responses)
     kept = {name: statement.excluded[name] for name in ("url", "final_url", "status", "headers", "fetched_at")}
     keys = [raw_responses.c.content_hash, raw_responses.c.page_id]

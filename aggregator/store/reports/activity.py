@@ -1,4 +1,4 @@
-"""What happened lately, counted: for health, the status page and metrics. Looks at bounded stretches of tables."""
+"""Recent activity in numbers, for health, the status page and metrics. Each query reads a bounded part of a table."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles, entries, pages, polls
 
-_LATEST: Final = 50_000  # rows of entries and pages that are looked at: a day or more of any store
-_FLAGGED: Final = '%"date_flagged":true%'  # as `codec` writes it; in a text of the entry the quotes are escaped
+_LATEST: Final = 50_000  # newest rows of entries and pages that are read: at least a day's, in any store
+_FLAGGED: Final = '%"date_flagged":true%'  # as `codec` writes it; within an entry's text the quotes are escaped
 
 _last_entry: Final = select(func.max(entries.c.id).label("id"))
 _last_page: Final = select(func.max(pages.c.id).label("id"))
@@ -53,7 +53,7 @@ _failed_polls: Final = (
 
 
 def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
-    """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
+    """Return facts on each feed's latest entries, pages and articles, none older than `since`."""
     seen = {row.feed_id: row for row in tx.all(_entries, {"after": _floor(tx, _last_entry), "since": since})}
     polls_failed = {row.feed_id: row.failed for row in tx.all(_failed_polls)}
     kept: Counter[int] = Counter()
@@ -98,7 +98,7 @@ _articles_since: Final = select(func.count().label("articles")).where(
 )
 _first_entries: Final = select(entries.c.feed_id, func.min(entries.c.id).label("id")).group_by(entries.c.feed_id)
 _first, _firsts = entries.alias("first"), _first_entries.subquery("firsts")
-# What a feed's first poll found is as old as it is; it says nothing about our delay.
+# Entries of a feed's first poll are left out: they may be old, so they say nothing about the delay.
 _delays: Final = (
     select(entries.c.first_seen, entries.c.published_at)
     .join(_firsts, _firsts.c.feed_id == entries.c.feed_id)
@@ -116,7 +116,7 @@ _delays: Final = (
 
 
 def activity(tx: Transaction, since: datetime) -> Activity:
-    """Return what happened since then; polls as far as the history of each feed reaches."""
+    """Return the activity since then. Polls count as far back as each feed's history reaches."""
     counted = tx.all(_polls_since, {"since": since})[0]
     delays = tx.all(_delays, {"after": _floor(tx, _last_entry), "since": since})
     return Activity(
@@ -143,10 +143,10 @@ _entry_from: Final = (
 
 
 def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
-    """Return what came on each of the last `count` days (UTC), the day of `until` last.
+    """Return the new entries and articles on each of the last `count` days (UTC), the day of `until` last.
 
-    Entries are numbered in the order in which they come. So those of a day are counted by the first number of that day
-    and of the next, however many they are.
+    Entries are numbered in the order of their discovery. So a day's entries are the difference between the first
+    numbers of the next day and of that day: fast for any number of entries.
     """
     first = until.astimezone(UTC).date() - timedelta(days=count - 1)
     starts = [datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=n) for n in range(count + 1)]
@@ -164,7 +164,7 @@ def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
 
 
 def _first_number(tx: Transaction, at: datetime, last: int) -> int:
-    """Return the number of the first entry that came at `at` or later; one more than `last` if none did."""
+    """Return the number of the first entry seen at `at` or later; `last` + 1 if there is none."""
     low, high = 1, last + 1
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Which feeds are worth a look: among hundreds of thousands a query finds those that may be unwell."""
+"""Find the feeds that may have a finding, by one query, among hundreds of thousands of feeds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from aggregator.ports.readings import FeedScreen
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import feeds, hosts
 
-# Whether a feed is silent for longer than its rate explains; `rest` as `codec` writes it. All entries of a week may
-# come on one day of it: a silence of some days may lack those of seven times as many, and of eight more at most.
+# Whether a feed is silent for longer than its rate explains. `codec` writes `rest`. All entries of a week may appear on
+# one weekday. So a silence of d days may lack the entries of min(7 d, d + 8) mean days.
 _SILENT: Final = {
     "sqlite": """
         json_extract(rest, '$.stats.recent[#-1]') <= :silent_since
@@ -54,7 +54,7 @@ def _suspects(dialect: str) -> Select[tuple[int]]:
 
 
 def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
-    """Return the feeds whose own state may be a finding; what their entries and pages look like is not asked."""
+    """Return the feeds whose own state may be a finding. Their entries and pages are not checked."""
     entries, days = screen.prior
     rows = tx.all(
         _suspects(tx.dialect.name),
@@ -80,5 +80,5 @@ _answered: Final = (
 
 
 def hosts_answered(tx: Transaction, since: datetime) -> frozenset[str]:
-    """Return the hosts (name:port) at which a poll succeeded since then."""
+    """Return the hosts (name:port) on which a poll succeeded since then."""
     return frozenset(row.name for row in tx.all(_answered, {"since": since}))

@@ -25,7 +25,7 @@ _COUNTS: Final = {
 
 
 def count_all(tx: Transaction) -> Counts:
-    """Return what the store holds; pages that wait for a further visit of a known article are not counted as due."""
+    """Return the numbers of rows of each kind. A page that is due for a revisit does not count as due."""
     return Counts(
         **{name: tx.run(query).scalar_one() for name, query in _COUNTS.items()},
         schema_version=HEAD,

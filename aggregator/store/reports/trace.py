@@ -17,7 +17,7 @@ from aggregator.store.db.schema import aliases, article_urls, articles, entries,
 from aggregator.store.identity.decisions import list_decisions
 from aggregator.store.identity.partition import SKIPPED, WITHDRAWN
 
-_STANDING: Final = (None, WITHDRAWN, SKIPPED)  # in `merged_into` of an article that is merged into no other
+_STANDING: Final = (None, WITHDRAWN, SKIPPED)  # values of `merged_into` in an article that is not merged into another
 
 
 def _in(column: Any) -> Any:  # Any: a column and the expression made of it
@@ -55,7 +55,7 @@ _near: Final = (
 
 
 def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
-    """Return all that is known about these spellings of an address and its keys; unknown ones give an empty trace."""
+    """Return all that is known about these spellings of an address and its keys. The trace is empty if nothing is."""
     hashes = {key_hash(text) for text in (*urls, *keys)}
     hashes |= {row.key_hash for row in tx.all_of(_spellings, hashes) if row.key_hash is not None}
     found = _articles(tx, {row.article_id for row in tx.all_of(_alias_articles, hashes)})
@@ -74,7 +74,7 @@ def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
 
 
 def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
-    """Return the articles with what they were merged into and all that was merged into that."""
+    """Return the articles, the articles they were merged into, and all others merged into those."""
     survivors = {row.id if row.merged_into in _STANDING else row.merged_into for row in tx.all_of(_by_id, ids)}
     found = {row.id: row for query in (_by_id, _merged) for row in tx.all_of(query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))
@@ -132,5 +132,5 @@ def _edge(row: Row[Any]) -> TracedEvidence:
 
 
 def near_duplicates(tx: Transaction, article_id: ArticleId) -> tuple[ArticleId, ...]:
-    """Return the articles, a few at most, that were found to repeat this one nearly word for word."""
+    """Return up to 20 articles that repeat this one nearly word for word."""
     return tuple(ArticleId(row.id) for row in tx.all(_near, {"of": article_id}))

@@ -13,8 +13,8 @@ from aggregator.http.fetch import FetchLimits, HttpFetcher
 from aggregator.http.netguard import Lookup, parse_networks, system_lookup
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Hop, Redirected
 from aggregator.selftest import run_selftest
-from aggregator.selftest.politeness import MANNERS
-from aggregator.selftest.scenario import Lab
+from aggregator.selftest.politeness import POLITENESS
+from aggregator.selftest.scenario import ScenarioClient
 from tests.support.servers import FixedClock, Peer, Server, head, new_fetcher, serve_tls, tunnel
 
 FEED = b"<rss/>"
@@ -49,9 +49,9 @@ def here(host: str, port: int) -> list[str]:
     return ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("scenario", MANNERS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", POLITENESS, ids=lambda scenario: scenario.__name__)
 def test_manners(scenario) -> None:
-    assert scenario(Lab(new_fetcher)) == ""
+    assert scenario(ScenarioClient(new_fetcher)) == ""
 
 
 def test_the_selftest_scores_every_scenario() -> None:

@@ -16,22 +16,22 @@ from aggregator.http.fetch import FetchLimits, HttpFetcher
 from aggregator.http.netguard import AddressPolicy, check_address, literal_address, parse_networks, system_lookup
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected, Validators
 from aggregator.selftest.safety import SAFETY, bombs
-from aggregator.selftest.scenario import Lab
-from aggregator.selftest.tolerance import LENIENCY
+from aggregator.selftest.scenario import ScenarioClient
+from aggregator.selftest.tolerance import TOLERANCE
 from tests.support.servers import Peer, Server, head, new_fetcher
 
 RESULTS = (Fetched, NotModified, Redirected, FetchFailed)
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.parametrize("scenario", [*SAFETY, *LENIENCY], ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", [*SAFETY, *TOLERANCE], ids=lambda scenario: scenario.__name__)
 def test_hostile_servers(scenario) -> None:
-    assert scenario(Lab(new_fetcher)) == ""
+    assert scenario(ScenarioClient(new_fetcher)) == ""
 
 
 def test_bombs_stay_small() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert bombs(Lab(new_fetcher)) == ""
+    assert bombs(ScenarioClient(new_fetcher)) == ""
     assert (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
     )  # KiB, the making of the bombs included
