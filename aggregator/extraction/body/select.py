@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregator.extraction.body.blocks import Block, Place, letters_of
+from aggregator.extraction.body.boxes import box_around, box_of
 from aggregator.extraction.body.furniture import is_furniture, without_furniture
 from aggregator.extraction.body.votes import Opinions
 
@@ -30,12 +31,6 @@ _MAX_SCRAP_CHARS = 60
 _MAX_LEAD_CHARS = 70
 _SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
 _MIN_PROSE_CHARS = 80
-_PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
-    {"li", "ul", "ol", "dl", "dd", "dt", "table", "tbody", "thead", "tfoot", "tr", "td", "th", "blockquote", "figure"}
-    | {"pre", "h1", "h2", "h3", "h4", "h5", "h6", "p", "details", "summary", "caption"}
-)
-_WRAPPED = frozenset({"blockquote", "pre", "figure"})
-_WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a block is a row where the table is of data, not of a page's layout
 _ASIDE = frozenset({"form", "aside", "footer", "nav", "header"})
 
 
@@ -142,7 +137,7 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
     heads = _h1_subheads(blocks, boxes, title)
     start = _start_of_text(blocks, boxes, min(chosen), heads)
     grown = set(chosen)
-    for i in range(start, _end_of_text(boxes, chosen, sizes, size) + 1):
+    for i in range(start, _end_of_text(blocks, boxes, chosen, sizes, size) + 1):
         block = blocks[i]
         if i in chosen or (block.letters in known and len(block.letters) >= _MIN_CONTAINED):
             continue
@@ -166,27 +161,17 @@ def _start_of_text(blocks: Sequence[Block], boxes: Sequence[Place], first: int, 
     return first
 
 
-def box_of(block: Block) -> Place:
-    """Return the element whose text a block is part of: around its paragraph, its list, its table."""
-    place = block.place
-    wrapped = _WRAPPED_WITH_ROWS if block.tag == "tr" else _WRAPPED
-    while place.up is not None and (place.tag in _PARTS_OF_TEXT or _is_wrapper(place, wrapped)):
-        place = place.up
-    return place
+def _end_of_text(
+    blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], size: int
+) -> int:
+    """Return the last place that is filled up to: a list at the end of the text's own box belongs to it.
 
-
-def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Tell whether an element is only around one quotation, code, figure or table of data."""
-    parts = [child for child in place.element if child.tag not in ("script", "style")]
-    return len(parts) == 1 and parts[0].tag in wrapped and not (place.element.text or "").strip()
-
-
-def _end_of_text(boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], size: int) -> int:
-    """Return the last place that is filled up to: a list at the end of the text's own box belongs to it."""
+    What has a wrapper there does not: a table of the weather.
+    """
     last = max(chosen)
     if sizes[boxes[last].number] < _MIN_SHARE * size:
         return last
-    while last + 1 < len(boxes) and boxes[last + 1] is boxes[last]:
+    while last + 1 < len(boxes) and boxes[last + 1] is boxes[last] and box_around(blocks[last + 1]) is boxes[last]:
         last += 1
     return last
 

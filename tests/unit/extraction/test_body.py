@@ -214,6 +214,14 @@ def test_a_table_in_a_wrapper_of_its_own_stands_in_the_text() -> None:
     ]
 
 
+def test_a_table_in_a_wrapper_after_the_text_is_not_added() -> None:
+    table = "<table><tr><td>Today</td><td>14 degrees</td></tr><tr><td>Then</td><td>16 degrees</td></tr></table>"
+    asked = opinions([ONE, TWO])
+    for after, added in ((table, 2), (f"<div>{table}</div>", 0)):
+        blocks = page(f"<article>{paragraphs(ONE, TWO)}{after}</article>")
+        assert len(grow(blocks, {0, 1}, votes(blocks, asked), "")) == 2 + added
+
+
 def test_what_is_in_another_box_or_known_is_not_added() -> None:
     first, other, last = map(paragraphs, (ONE, EXTRA, TWO))
     beside = f"<div><div>{first}</div><div><span>x</span>{other}</div><div>{last}</div></div>"

@@ -1,0 +1,31 @@
+"""The box of a block: the element whose text it is a part of."""
+
+from __future__ import annotations
+
+from aggregator.extraction.body.blocks import Block, Place
+
+_PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
+    {"li", "ul", "ol", "dl", "dd", "dt", "table", "tbody", "thead", "tfoot", "tr", "td", "th", "blockquote", "figure"}
+    | {"pre", "h1", "h2", "h3", "h4", "h5", "h6", "p", "details", "summary", "caption"}
+)
+_WRAPPED = frozenset({"blockquote", "pre", "figure"})
+_WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a block is a row where the table is of data, not of a page's layout
+
+
+def box_of(block: Block) -> Place:
+    """Return the element whose text a block is part of: around its paragraph, its list, its table."""
+    return box_around(block, _WRAPPED_WITH_ROWS if block.tag == "tr" else _WRAPPED)
+
+
+def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
+    """Return the innermost element that is no part of a text and no wrapper around one of the `wrapped` tags."""
+    place = block.place
+    while place.up is not None and (place.tag in _PARTS_OF_TEXT or (wrapped and _is_wrapper(place, wrapped))):
+        place = place.up
+    return place
+
+
+def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
+    """Tell whether an element is only around one quotation, code, figure or table of data."""
+    parts = [child for child in place.element if child.tag not in ("script", "style")]
+    return len(parts) == 1 and parts[0].tag in wrapped and not (place.element.text or "").strip()
