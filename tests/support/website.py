@@ -1,0 +1,126 @@
+"""A web server on 127.0.0.1 over a store, with one session, for tests of its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import requests
+
+from aggregator.errors import StorageError
+from aggregator.models.articles import Article
+from aggregator.models.feeds import FeedStatus
+from aggregator.models.fetching import Cause
+from aggregator.monitoring.metrics import StoreMetrics
+from aggregator.ports.store import Store
+from aggregator.store import SqlStore
+from aggregator.web import RunningServer, create_app, listen, refresher, serve
+from aggregator.web.state import Lookout
+from tests.support.stores import (
+    START,
+    StandingClock,
+    article_record,
+    claim,
+    collect,
+    extraction,
+    fetch_due,
+    fetched_pages,
+    poll,
+    poll_record,
+    record_article,
+    sighting,
+    subscribe,
+)
+
+A, B = "http://a.example/feed", "http://b.example/feed"
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+class Site:
+    """A running server and one session with it; `ready` may be changed."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: StandingClock,
+        token: str | None,
+        *,
+        may_refresh: bool = True,
+        raw: Callable[[str], bytes | None] | None = None,
+        patience: float = 60,
+    ) -> None:
+        self.ready = True
+        self.metrics = StoreMetrics(store.counts, lambda: 0.0)
+        self.session = requests.Session()
+        self.session.trust_env = False
+        app = create_app(
+            store,
+            ready=lambda: self.ready,
+            metrics=self.metrics.render,
+            refresh=refresher(store) if may_refresh else None,
+            token=token,
+            raw=raw,
+            lookout=Lookout(store, clock.monotonic, patience),
+        )
+        self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
+        self.address = self.server.url.rstrip("/")
+
+    def get(self, path: str, status: int = 200, **options: Any) -> requests.Response:
+        return self.ask("GET", path, status, **options)
+
+    def ask(self, method: str, path: str, status: int, **options: Any) -> requests.Response:
+        answer = self.session.request(method, self.address + path, allow_redirects=False, timeout=10, **options)
+        assert answer.status_code == status, (path, answer.status_code, answer.text)
+        return answer
+
+    def close(self) -> None:
+        self.session.close()
+        self.server.stop()
+
+
+Open = Callable[..., Site]
+
+
+def fill(store: SqlStore, count: int = 3, title: str = "", **options: Any) -> tuple[Article, ...]:
+    """Announce, collect and publish some articles."""
+    (feed, *_) = store.feeds() or subscribe(store, A)
+    poll(store, feed, *(sighting(n, updated_at=START) for n in range(count)))
+    while collect(store, title=title, **options):
+        store.number_changes()
+    return store.latest(100)
+
+
+def revise(store: SqlStore, clock: StandingClock, body: str) -> None:
+    """Visit the first page again; its text is another one."""
+    (feed, *_) = store.feeds()
+    clock.pass_(timedelta(hours=7))
+    poll(store, feed, sighting(0, content_hash="2", updated_at=store.now()))
+    fetch_due(store)
+    for page in fetched_pages(store):
+        record = article_record(page)
+        assert record_article(store, page, replace(record, content=extraction("Article", body)))
+    store.number_changes()
+
+
+class Broken:
+    """A store whose disk is gone."""
+
+    def __getattr__(self, name: str) -> Any:
+        def fail(*args: object, **options: object) -> None:
+            raise StorageError("disk I/O error")
+
+        return fail
+
+
+def break_feed(store: SqlStore) -> None:
+    feed = store.feeds()[-1]
+    record = poll_record(feed, at=store.now())
+    state = replace(record.state, status=FeedStatus.FAILING, cause=Cause.NOT_FOUND, failing_since=START, detail=HOSTILE)
+    outcome = replace(record.outcome, outcome="failed", cause=Cause.NOT_FOUND, status=404, detail=HOSTILE)
+    held = claim(store, feed.host)
+    assert store.record_poll(held, replace(record, state=state, outcome=outcome))
+    store.release(held)
