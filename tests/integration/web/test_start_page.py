@@ -146,6 +146,7 @@ def test_the_status_page_names_what_is_broken_and_the_remedy(site: Site, store: 
 
 
 def test_the_state_is_looked_at_again_after_a_while(site: Site, store: SqlStore, clock: StandingClock) -> None:
+    site.get("/")  # waits for the first overview, which /feeds does not
     assert "0 feeds" in site.get("/feeds").text
     subscribe(store, A)
     assert "0 feeds" in site.get("/feeds").text
