@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -47,8 +48,9 @@ def page_settings(config: Config, daemon: str = "") -> web.PageSettings:
 class PageProcess:
     """The process that answers, and the listening socket that it inherits: an address is kept while one dies."""
 
-    def __init__(self, settings: web.PageSettings) -> None:
+    def __init__(self, settings: web.PageSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._monotonic = monotonic
         self._socket: socket.socket | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._applied: tuple[WebSettings, str | None] | None = None
@@ -108,7 +110,7 @@ class PageProcess:
     def leave(self) -> None:
         """Tell the process to end, and wait for nothing."""
         if self._child is not None and self._child.stdin is not None and not self._child.stdin.closed:
-            self._left_at = time.monotonic()
+            self._left_at = self._monotonic()
             with contextlib.suppress(OSError):
                 self._child.stdin.close()
 
@@ -118,7 +120,7 @@ class PageProcess:
         child, self._child = self._child, None
         if child is not None:
             try:
-                child.wait(max(self._left_at + _STOP_SECONDS - time.monotonic(), 0.1))
+                child.wait(max(self._left_at + _STOP_SECONDS - self._monotonic(), 0.1))
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -130,7 +132,7 @@ class PageProcess:
     def _launch(self) -> None:
         assert self._socket is not None
         descriptor = self._socket.fileno()
-        self._started_at = time.monotonic()
+        self._started_at = self._monotonic()
         with interrupts_blocked():  # Ctrl-C is the daemon's; one that loads would print a traceback
             self._child = child = subprocess.Popen(  # noqa: S603 - our own code; the settings go over the pipe
                 [sys.executable, "-c", _START.format(path=sys.path), "aggregator page", str(descriptor)],
@@ -149,7 +151,7 @@ class PageProcess:
         child = self._child
         if child is None or child.poll() is None:
             return
-        lived = time.monotonic() - self._started_at
+        lived = self._monotonic() - self._started_at
         if lived >= _STEADY:
             self._deaths = 0
         if lived < min(2.0**self._deaths - 1, _LONGEST_PAUSE):
