@@ -95,7 +95,7 @@ class App:
         return publish(self.store, self.sinks, wait=wait, stopping=stopping)
 
     def take_over(self) -> None:
-        """Give back what dead processes held; heed a clock that went back."""
+        """Release what dead processes held. If the clock went back, move due times back with it."""
         self.store.free_dead_leases()
         step = self.store.shift_due_times()
         if step is not None:

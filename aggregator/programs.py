@@ -35,7 +35,7 @@ class Command:
 
 
 class CommandFetcher:
-    """Answers the polls of some feeds, by their address, with what their programs print; `stop` kills those."""
+    """Answers polls of feeds that have a program with the program's output. `stop` kills running programs."""
 
     def __init__(self, fetcher: Fetcher, commands: Mapping[str, Command], clock: Clock, stop: threading.Event) -> None:
         self._fetcher = fetcher
@@ -73,7 +73,7 @@ class CommandFetcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What came of a program. Without a problem its exit status was 0 and `output` is whole.
+    """The result of running a program. Without a `problem`, the exit status is 0 and `output` is complete.
 
     `note` is the last line that it wrote to its standard error.
     """
@@ -113,7 +113,7 @@ def run_program(command: Sequence[str], *, timeout: timedelta, max_bytes: int, s
 
 
 def _watch(process: subprocess.Popen[bytes], until: float, max_bytes: int, stop: threading.Event) -> Ran:
-    """Read what a program says until it has ended, or has to."""
+    """Read a program's output until the program ends or must be killed."""
     assert process.stdout is not None
     assert process.stderr is not None
     output, note = bytearray(), bytearray()

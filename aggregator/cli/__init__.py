@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _prepare_streams() -> None:
     """Write UTF-8 whatever the locale; a lone surrogate becomes an escape, which is what JSON has for it."""
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever called us
+        if getattr(sys, name) is None:  # the parent process closed it
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115, PTH123 - until we exit
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Commands for whoever keeps an installation: config, db, selftest."""
+"""Commands for the operator of an installation: config, db, selftest."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _own_rules(loaded: Config) -> set[str]:
 
 
 def _say_what_is_refused(loaded: Config) -> None:
-    """Tell what a fleet refuses of this file, if its store can be asked."""
+    """Say what a fleet refuses of this file, if its store can be read."""
     from aggregator.subscriptions import refusal, subscriptions_of, written_at
 
     try:

@@ -81,7 +81,7 @@ def default_config(environ: Mapping[str, str], folder: Path) -> Config:
 def find_config(environ: Mapping[str, str]) -> Path | None:
     """Return the file that `load_config` reads when none is named; None: there is none.
 
-    `$AGGREGATOR_CONFIG` is returned even when it does not exist: whoever sets it means it.
+    `$AGGREGATOR_CONFIG` is returned even when the file does not exist, so that a wrong path is reported.
     """
     if environ.get("AGGREGATOR_CONFIG"):
         return Path(environ["AGGREGATOR_CONFIG"])
@@ -250,7 +250,7 @@ def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, .
 
 
 def _is_in_rule(loc: tuple[str | int, ...]) -> bool:
-    """Tell whether a place lies in a rule of `keep` or `skip`."""
+    """Return whether a place lies in a rule of `keep` or `skip`."""
     at = {"filter": 1, "feeds": 2}.get(str(loc[0]), len(loc))
     return len(loc) > at + 1 and loc[at] in ("keep", "skip")
 

@@ -21,7 +21,7 @@ _JOIN_SECONDS: Final = 1.0  # for all outputs together
 
 
 class Followers:
-    """The outputs of a daemon: `follow` sets which there are, `stop` ends them."""
+    """The outputs of a daemon: `follow` sets the list of outputs, `stop` ends their followers."""
 
     def __init__(self, store: Store, clock: Clock, waits: Waits = Waits()) -> None:  # noqa: B008 # frozen
         self._waits = waits
@@ -44,11 +44,11 @@ class Followers:
         self._threads = [*(thread for thread in self._threads if thread.is_alive()), *started]
 
     def leave(self) -> None:
-        """Let all end after the batch in hand, and wait for nothing."""
+        """Tell all followers to end after their current batch. Do not wait for them."""
         self._ended.set()
 
     def stop(self) -> None:
-        """End all; an output that hangs is left behind, and its batch is handed over again by the next process."""
+        """End all followers. One that hangs is abandoned; the next process delivers its batch again."""
         self.leave()
         ends_at = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
@@ -68,7 +68,7 @@ class Followers:
 
 
 def deliver_all(store: Store, clock: Clock, outputs: Sequence[Output], limit: timedelta) -> dict[str, str]:
-    """Bring outputs up to date, each in a thread of its own, for at most `limit`; return what kept which from it."""
+    """Bring outputs up to date within `limit`, each in its own thread. Return the problems, by output."""
     note_outputs(store, outputs)
     problems: dict[str, str] = {output.name: f"not done after {limit.total_seconds():g} s" for output in outputs}
 

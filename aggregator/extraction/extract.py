@@ -163,7 +163,7 @@ def _feed_article(content: str, url: str) -> _Article:
 
 
 def is_binary(text: str) -> bool:
-    """Tell whether what was decoded is no text: a PDF, or NUL at its beginning."""
+    """Return whether what was decoded is no text: a PDF, or NUL at its beginning."""
     head = text[:_BINARY_HEAD_CHARS]
     return head.lstrip().startswith("%PDF") or "\0" in head
 

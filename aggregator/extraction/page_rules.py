@@ -137,7 +137,7 @@ def _is_valid(selector: str) -> bool:
 
 
 def is_xpath(selector: str) -> bool:
-    """Tell whether a selector is XPath."""
+    """Return whether a selector is XPath."""
     return selector.startswith(("/", "./", "("))
 
 

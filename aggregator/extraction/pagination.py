@@ -109,7 +109,7 @@ def _next_link(page: ExtractInput, rules: PageRules) -> str:
 
 
 def is_part(link: str, first: str, numbers: KeyRules) -> bool:
-    """Tell whether `link` may be a further page of the article at `first`: not one that is another article's.
+    """Return whether `link` may be a further page of the article at `first`: not one that is another article's.
 
     >>> is_part("https://a.example/story?page=2", "https://a.example/story", KeyRules())
     True
@@ -130,7 +130,7 @@ def is_part(link: str, first: str, numbers: KeyRules) -> bool:
 
 
 def _lies_below(first: str, path: str) -> bool:
-    """Tell whether a path is the first one with a page's number, or below it.
+    """Return whether a path is the first one with a page's number, or below it.
 
     The first may be numbered itself, if what is before the number reads like an article: "/news/1" is one, no page.
     """
@@ -158,7 +158,7 @@ def _without_number(path: str) -> tuple[str, int] | None:
 
 
 def _has_page_number(first: str, query: str) -> bool | None:
-    """Tell whether a query differs from the first page's by a page's number; None: by more than that."""
+    """Return whether a query differs from the first page's by a page's number; None: by more than that."""
     own, other = dict(parse_qsl(first, keep_blank_values=True)), dict(parse_qsl(query, keep_blank_values=True))
     names = {name for name in own | other if own.get(name) != other.get(name)}
     for name in names:

@@ -104,7 +104,7 @@ def _settle(
 
 
 def _changed_fields(article: Article, new: Extraction) -> tuple[str, ...]:
-    """Return what differs, but for the extractor's own name and version."""
+    """Return the names of the fields that differ. The extractor's name and version do not count."""
     old = article.content
     new = replace(new, extractor_name=old.extractor_name, extractor_version=old.extractor_version)
     return tuple(name for name in Extraction.__slots__ if getattr(old, name) != getattr(new, name))

@@ -94,17 +94,17 @@ class Evidence:
 
     @property
     def is_short(self) -> bool:
-        """Tell whether the body is short enough for a wall."""
+        """Return whether the body is short enough for a wall."""
         return self.words < SHORT_WORDS
 
     @property
     def has_article(self) -> bool:
-        """Tell whether the page states an article in JSON-LD."""
+        """Return whether the page states an article in JSON-LD."""
         return bool(self.markup.json_ld.article.get("headline"))
 
 
 def says_enough(evidence: Evidence) -> bool:
-    """Tell whether the page has all that its own articleBody or word count announces; news in brief is short."""
+    """Return whether the page has all that its own articleBody or word count announces; news in brief is short."""
     article = evidence.markup.json_ld.article
     whole, count = letters_of(text_of(article.get("articleBody"))), str(article.get("wordCount") or "")
     if whole:
@@ -134,7 +134,7 @@ def _is_comment_form(evidence: Evidence) -> bool:
 
 
 def is_certain_wall(evidence: Evidence) -> bool:
-    """Tell whether the markup proves that there is no article: a bot check's own scripts around hardly any text."""
+    """Return whether the markup proves that there is no article: a bot check's own scripts around hardly any text."""
     return is_bot_check(evidence) and bool(_BOT_MARKUP.search(evidence.markup.text))
 
 

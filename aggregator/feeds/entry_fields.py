@@ -133,7 +133,7 @@ def _looks_like_address(text: str) -> bool:
 
 
 def is_permalink(tree: EntryTree) -> bool:
-    """Tell whether the guid is an address, as far as it says so (RSS 2.0: unless `isPermaLink` is false)."""
+    """Return whether the guid is an address, as far as it says so (RSS 2.0: unless `isPermaLink` is false)."""
     return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
 
 

@@ -45,7 +45,7 @@ WORKING_IDS = IdRule(rule="id", stand_in="link")
 
 
 def has_plain_ids(slices: Sequence[str]) -> bool:
-    """Tell quickly whether every slice (the XML of one entry) has an id, and no two share one: no rule is needed."""
+    """Return quickly whether every slice (the XML of one entry) has its own id. Then no rule is needed."""
     seen: set[str] = set()
     for piece in slices:
         match = _PLAIN_ID.search(piece) or _ID.search(piece)
@@ -72,7 +72,7 @@ def choose_rule(marks: Sequence[Mark]) -> IdRule:
 
 
 def _collides(pairs: Iterable[tuple[Hashable, Hashable]]) -> bool:
-    """Tell whether one name stands for two different things."""
+    """Return whether one name stands for two different things."""
     seen: dict[Hashable, Hashable] = {}
     return any(seen.setdefault(name, thing) != thing for name, thing in pairs)
 

@@ -137,7 +137,7 @@ def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
 
     xml = _BAD_SIGN.sub("", xml)
     for opening, closing in _OPENINGS:
-        # One that never ends would be looked for in vain by each of the patterns to come, and hides what follows it.
+        # One without an end hides what follows it, and each later pattern would search the whole rest for its end.
         end = xml.rfind(closing) + 1
         xml = xml[:end] + xml[end:].replace(opening, "")
     xml = _BARE_RUN.sub(lambda run: "&amp;" * (len(run.group()) - 1) + "&", xml)

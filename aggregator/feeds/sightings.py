@@ -89,6 +89,6 @@ def _without_page(entry: Entry, feed: Feed, content_hash: str, decisions: tuple[
 
 
 def _content_hash(entry: Entry) -> str:
-    addresses = (entry.link or "", entry.original_link or "", entry.content_id or "")  # evidence is heeded
+    addresses = (entry.link or "", entry.original_link or "", entry.content_id or "")  # a new address is evidence
     parts = (entry.title, *addresses, entry.content, entry.summary, str(entry.updated_at))
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -103,7 +103,7 @@ def words_of(normalised: str) -> list[str]:
 
 
 def is_unspaced(text: str) -> bool:
-    """Tell whether a text is in a script that does not separate words: more than a quarter of its characters are."""
+    """Return whether a text is in a script that does not separate words: more than a quarter of its characters are."""
     return not text.isascii() and 4 * len(_UNSPACED.findall(text)) > len(text)
 
 
@@ -114,7 +114,7 @@ def lasting(text: str) -> str:
 
 
 def is_passing(line: str) -> bool:
-    """Tell whether a line only says how old something is, when it was touched, or how much there is of it.
+    """Return whether a line only says how old something is, when it was touched, or how much there is of it.
 
     >>> [is_passing(line) for line in ("9 hours ago · 531 comments", "Updated 10:42", "Page 1 of 3", "It was 5 days.")]
     [True, True, True, False]

@@ -288,7 +288,7 @@ def _decode(code: str, decoding: Decoding) -> str | None:
 
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~,-]*)*/?")
 _SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/;]*", re.IGNORECASE)
-_LOST_QUERY = re.compile(r"&(?:amp;)?utm_.*", re.IGNORECASE | re.DOTALL)  # "?" forgotten by whoever appended it
+_LOST_QUERY = re.compile(r"&(?:amp;)?utm_.*", re.IGNORECASE | re.DOTALL)  # appended without the "?"
 _PAGE_ENDINGS = (".html", ".htm", ".shtml", "/index.php")
 _PAGE_ENDING = re.compile(r"(?<=[A-Za-z0-9_)])\.s?html?$")  # "/a.html" and its AMP form "/a.amp" or "/a/amp"
 _INDEX_FILE = re.compile(r"/index\.(?:html?|php)$")

@@ -1,7 +1,7 @@
-"""Is an address that of a home page or a section page, as far as an address tells? Pure; looks at keys alone.
+"""Guesses from an address whether its page is a home page or a section page. Pure; looks at keys alone.
 
-Wrong answers cost little on both sides: a listing taken for an article is stopped by the other guards of `evidence`, an
-article taken for a listing is only not joined with another one.
+Both wrong guesses cost little. If a listing is taken for an article, the other guards of `evidence` stop it. If an
+article is taken for a listing, it is not merged with its duplicates.
 """
 
 from __future__ import annotations

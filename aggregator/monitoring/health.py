@@ -92,7 +92,7 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return the limits for a query that selects the feeds for which `diagnose` may find something in their state."""
+    """Return the limits of a query for feeds that may have a finding. `diagnose` then looks at these feeds alone."""
     return FeedScreen(
         now=now,
         due_before=now - _OVERDUE,

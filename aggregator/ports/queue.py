@@ -235,5 +235,5 @@ class Queue(Protocol):
         ...
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
-        """Extraction gave nothing; `next_at`: fetch again then (low quality, missing bytes); None: for good."""
+        """Record that extraction gave no article. The page is fetched again at `next_at`; None: never."""
         ...

@@ -163,7 +163,7 @@ class Service:
             logger.warning(note)
 
     def _observe(self) -> None:
-        """Let every request and poll from now on be measured."""
+        """Measure every request and poll from now on."""
         context = self.app.visits.context
         fetcher = MeteredFetcher(context.fetcher, self._metrics)
         self.app.visits.context = replace(context, fetcher=fetcher, on_poll=self._on_poll)
@@ -193,7 +193,7 @@ class Service:
         )
 
     def _stop(self) -> None:
-        """End everything within ten seconds: what takes its time is told first and waited for last."""
+        """End all threads within ten seconds. The slow ones get the signal first and are joined last."""
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
         self._page.leave()
@@ -206,7 +206,7 @@ class Service:
         self._status.end()
 
     def _is_over(self) -> bool:
-        """Whether publishing ends with the batch in hand: at the stop it has a few seconds, the rest waits."""
+        """Return whether publishing ends after the current batch. It gets a few seconds after the signal to stop."""
         return self._ended.is_set() and time.monotonic() > self._stop_by
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -244,7 +244,7 @@ class Service:
             self._tell(WATCHDOG=1)
 
     def _look_after(self) -> None:
-        """Take over from dead processes now and then, and at once when the clock went back."""
+        """Release what dead processes held, every few ticks. If the clock went back, do it at once."""
         now = self.app.clock.now()
         if self._ticks % _TAKE_OVER_EVERY == 0 or now < self._latest:
             self.app.take_over()
@@ -252,7 +252,7 @@ class Service:
         self._latest = now
 
     def _check(self) -> None:
-        """Look whether visits may begin.
+        """Check that visits may begin.
 
         Raises:
             StorageError: the disk is nearly full, or a visit could not record what it had.
@@ -263,7 +263,7 @@ class Service:
         check_room(self.app.config)
 
     def _resume(self) -> None:
-        """The work goes on; say so after a pause."""
+        """End a pause, if there is one, and log it."""
         if self._pause_reason:
             self._pause_reason = ""
             logger.warning("polling resumes")
@@ -271,7 +271,7 @@ class Service:
             self._write_status()
 
     def _pause(self, problem: StorageError) -> None:
-        """Leave this tick's work undone, and say so once."""
+        """Skip the work of this tick. Log the reason once for each pause."""
         if not self._pause_reason:
             logger.warning("polling pauses", extra={"reason": str(problem)})
             self._tell(STATUS=f"paused: {problem}")
@@ -282,7 +282,7 @@ class Service:
             self._write_status()
 
     def _is_moving(self) -> bool:
-        """Whether visits end and pages are extracted: what the watchdog is told."""
+        """Return whether visits end and pages are extracted. If not, the watchdog restarts the daemon."""
         visits = self.app.visits
         visiting = visits.running == 0 or self.app.clock.monotonic() - visits.last_moved_at < _STUCK_AFTER
         return visiting and self._extraction.is_alive()
@@ -319,7 +319,7 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
-        """Bring stored keys in line with the rules, once nothing is in hand that knows older ones."""
+        """Compute stored keys again by the present rules, after the work that began under older rules has ended."""
         if time.monotonic() < self._rekey_from:
             return
         try:
@@ -358,7 +358,7 @@ class Service:
     # --- configuration -----------------------------------------------------------------------------------------------
 
     def _reload(self) -> None:
-        """Read the configuration and the rules again; what is wrong leaves the running settings in force."""
+        """Read the configuration and the rules again. If they have an error, the present settings stay in force."""
         self._tell(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
         self._files.note_read(self.app.config)
         try:
@@ -386,7 +386,7 @@ class Service:
         say_changes("changed", changes)
 
     def _close_later(self, fetcher: HttpFetcher) -> None:
-        """Close what visits under way may still use, once they have ended."""
+        """Close a replaced fetcher after the visits that may still use it have ended."""
         at = self.app.clock.now() + self.app.visits.context.policy.lease
         self._scheduler.add_job(fetcher.close, "date", run_date=at)
 

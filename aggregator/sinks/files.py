@@ -21,10 +21,10 @@ def write_durably(path: Path, data: bytes) -> None:
 def write_many_durably(files: Mapping[Path, bytes]) -> None:
     """Replace each path by its data: all are written, all synced, all renamed, then each folder is synced once.
 
-    A file system writes its log for the first of many syncs, and the others find their data there: several times the
-    files of one after the other. Each file is complete or absent; after a crash some may be there and others not.
-    One process at a time writes a folder in this way: its temporary names are the same for each, so that the next
-    delivery takes the place of what a crash left.
+    This is several times as fast as one file after the other: the first sync makes the file system commit its log, and
+    the later syncs have little left to do. After a crash each file is complete or absent; some may be there and others
+    not. Only one process at a time may write to a folder: temporary names are fixed, so that the next call overwrites
+    the temporary files that a crash left.
     """
     temporary = {path: path.with_name(f".{path.name}.tmp") for path in files}
     folders = sorted({path.parent for path in files})
@@ -47,7 +47,7 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that takes the place of `path` when the block ends well, and leaves no trace when it does not."""
+    """Yield a temporary file. It replaces `path` if the block succeeds, and is removed if the block fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -76,12 +76,12 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def is_known(folder: Path) -> bool:
-    """Tell whether an id is kept in `folder`."""
+    """Return whether an id is kept in `folder`."""
     return (folder / _FOLDER_ID).exists()
 
 
 def folder_id(folder: Path) -> str:
-    """Return the id kept in `folder`, made when it is not there yet: a new or emptied folder is another one."""
+    """Return the id stored in `folder`. A new or emptied folder gets a new id."""
     path = folder / _FOLDER_ID
     if path.exists():
         return path.read_text(encoding="ascii").strip()

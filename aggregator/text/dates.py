@@ -87,7 +87,7 @@ _FARTHEST = timedelta(hours=14)  # no place is farther from UTC
 
 
 def read_usual(raw: str) -> datetime | None:
-    """Return the time, in its own offset, that a date in one of the two usual forms means; None: it has another form.
+    """Return the time of a date in one of the two usual forms, in its own offset; None: it has another form.
 
     >>> read_usual("Fri, 11 Nov 2022 10:43:00 +0100").isoformat(), read_usual("11.11.2022")
     ('2022-11-11T10:43:00+01:00', None)
@@ -126,7 +126,7 @@ def parse_date(raw: str, now: datetime, language: str = "") -> datetime | None:
 
 
 def _search(raw: str, now: datetime, language: str) -> datetime | None:
-    """Return the time that a date in any other form means."""
+    """Return the time of a date that `read_usual` cannot read; None: it has no known form."""
     text = fold(raw) if len(raw) <= _MAX_CHARS else ""
     return (_read_epoch(text, now) or _read_compact(text) or _read(text, language)) if text else None
 
@@ -194,7 +194,7 @@ def _with_colons(match: re.Match[str]) -> str:
 
 
 def _has_zone_before_brackets(text: str) -> bool:
-    """Tell whether the brackets only explain an offset: `+0100 (CET)`, `+01:00[Europe/Berlin]`."""
+    """Return whether the brackets only explain an offset: `+0100 (CET)`, `+01:00[Europe/Berlin]`."""
     start = min((i for i in (text.find("("), text.find("[")) if i >= 0), default=-1)
     return start >= 0 and bool(re.search(r"(?:[+-]\d\d:?\d\d|\bgmt|\butc|z)\s?$", text[:start]))
 
@@ -205,7 +205,7 @@ def _zone_after_day(text: str) -> str:
 
 
 def _clock(time: re.Match[str] | None) -> timedelta:
-    """Return the time of day; 24:00 is the end of the day, a leap second the one before it."""
+    """Return the time of day. 24:00 is the end of the day; a leap second is read as the second before it."""
     if time is None:
         return timedelta(0)
     parts = time.groupdict()
@@ -225,7 +225,7 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date whose year stands behind the time, or that stands behind it as a whole; and what is left."""
+    """Read a date of which the year, or the whole, stands after the time. Return it and the rest of the text."""
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
         return _read_day(f"{before} {year.group()}", language, american=False), rest
@@ -259,7 +259,7 @@ def _read_numbered_day(match: re.Match[str], *, week: bool) -> datetime:
 
 
 def _is_only_date(match: re.Match[str], text: str) -> bool:
-    """Tell whether no other number stands around a date of numbers."""
+    """Return whether no other number stands around a date of numbers."""
     around = _TOKEN.findall(text[: match.start()] + " " + text[match.end() :])
     return not any(token.isdecimal() for token in around)
 
@@ -296,7 +296,7 @@ def _read_named_day(text: str, language: str) -> datetime | None:
 
 
 def _date(year: int, month: int, day: int) -> datetime:
-    """Return the midnight of a day; years of the Persian calendar and of the Buddhist era are told by their size."""
+    """Return the midnight of a day; years of the Persian calendar and the Buddhist era are recognised by their size."""
     if year in _PERSIAN_YEARS:
         return _persian_date(year, month, day)
     return datetime(year - _THAI_OFFSET if year in _THAI_YEARS else year, month, day)  # noqa: DTZ001  the zone follows

@@ -121,7 +121,7 @@ def xml_declaration(body: bytes) -> str:
 
 
 def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
-    """Tell whether `body` is UTF-8, but for single broken bytes.
+    """Return whether `body` is UTF-8, but for single broken bytes.
 
     Broken bytes are forgiven up to one in a hundred, and while well-formed sequences outnumber them: nearly every byte
     of an English cp1252 page is ASCII and so "valid", and that says nothing. With `claimed` (someone said UTF-8) as

@@ -74,7 +74,7 @@ def _language_by_script(text: str, stated: str) -> str:
 
 
 def is_nearer(text: str, language: str, other: str) -> bool:
-    """Tell whether a text, also a short one, is rather in `language` than in `other` (primary tags count)."""
+    """Return whether a text, also a short one, is rather in `language` than in `other` (primary tags count)."""
     first, second = (_SAME.get(tag, tag) for tag in (language.partition("-")[0], other.partition("-")[0]))
     if first == second or not text.strip():
         return False

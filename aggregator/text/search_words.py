@@ -2,7 +2,7 @@ r"""The words of a text as the search index holds them, and of a query: one func
 
 Scripts with blanks between words are indexed by whole words. Runs of Han, kana, Thai, Lao, Khmer and Burmese are
 indexed by overlapping pairs of characters, so every word in them is found, whatever a dictionary says. The words are
-stored in the index: whoever changes `index_words` makes a migration that indexes all texts again.
+stored in the index: a change of `index_words` needs a migration that indexes all texts again.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def parse(document: str) -> SeedDocument:
 
 
 def is_date(date: str) -> bool:
-    """Tell whether `date` is a day, month or year that exists, written as the envelope writes it.
+    """Return whether `date` is a day, month or year that exists, written as the envelope writes it.
 
     >>> is_date("2022-11"), is_date("2022-02-30"), is_date("11 Nov 2022")
     (True, False, False)

@@ -1,7 +1,7 @@
 """Durations and sizes as the configuration spells them: `"5m"`, `"8MiB"`. Pure; knows no key and no file.
 
-A text that cannot be read raises ValueError; its message says what is wrong and what to write, and leaves the value to
-whoever knows where it stands.
+A text that cannot be read raises ValueError; its message says what is wrong and what to write. The caller adds the
+value and its place.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Guard:
 
 
 def _is_ours(host: bytes) -> bool:
-    """Tell whether a Host header names this machine: as localhost, or by an address; none at all is no browser's."""
+    """Return whether a Host header names this machine: as localhost, or by an address; none at all is no browser's."""
     try:
         name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
         return not host or name == "localhost" or bool(ipaddress.ip_address(name))

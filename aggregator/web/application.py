@@ -27,7 +27,7 @@ from aggregator.web.etags import ETags
 from aggregator.web.pages.routes import pages_router
 from aggregator.web.pages.stream import stream_router
 from aggregator.web.pages.templating import render
-from aggregator.web.state import Lookout, Site
+from aggregator.web.state import CachedOverview, Site
 
 _HERE: Final = Path(__file__).parent
 _DESCRIPTION: Final = "The corpus, its feeds and their health. Read-only, but for `refresh`."
@@ -41,13 +41,13 @@ def create_app(
     refresh: Callable[[FeedId], bool] | None,
     token: str | None,
     raw: Callable[[str], bytes | None] | None = None,
-    lookout: Lookout | None = None,
+    cached_overview: CachedOverview | None = None,
 ) -> FastAPI:
     """Return the application over a store.
 
     `ready` is what /readyz asks beside the store, `metrics` what Prometheus is told. `refresh` makes a feed due,
     False: its server forbids it. With a `token` every request but /healthz and /readyz must carry it. `raw` gives the
-    raw page with a content hash, `lookout` makes the overviews.
+    raw page with a content hash, `cached_overview` makes the overviews.
     """
     site = Site(
         store=reader,
@@ -55,7 +55,7 @@ def create_app(
         metrics=metrics,
         refresh=refresh,
         raw=raw,
-        lookout=lookout or Lookout(reader, time.monotonic),
+        cached_overview=cached_overview or CachedOverview(reader, time.monotonic),
     )
     app = FastAPI(
         title="aggregator",

@@ -30,7 +30,7 @@ from aggregator.rawstore import FileRawStore
 from aggregator.store import open_store
 from aggregator.web.application import create_app
 from aggregator.web.server import RunningServer, refresher, serve
-from aggregator.web.state import Lookout
+from aggregator.web.state import CachedOverview
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
@@ -63,8 +63,8 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
     """Answer requests on a socket over a store, in threads; once `until` is set, /readyz says no."""
     raw = FileRawStore(Path(settings.raw_folder), SystemClock())
     ready, metrics = _views(settings.daemon, store)
-    lookout = Lookout(store, time.monotonic)
-    lookout.begin()
+    cached_overview = CachedOverview(store, time.monotonic)
+    cached_overview.begin()
     application = create_app(
         store,
         ready=lambda: not until.is_set() and ready(),
@@ -72,7 +72,7 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
         refresh=refresher(store),
         token=settings.token,
         raw=raw.get,
-        lookout=lookout,
+        cached_overview=cached_overview,
     )
     return serve(application, sock)
 

@@ -22,11 +22,11 @@ _PATIENCE: Final = 0.1  # seconds that a request waits for a newer overview
 _FIRST_PATIENCE: Final = 10.0  # seconds that it waits for the first one
 
 
-class Lookout:
-    """The state of the installation, shared by all requests and made in a thread beside them.
+class CachedOverview:
+    """The overview of the installation, cached for all requests. A thread of its own makes it.
 
-    Looking through hundreds of thousands of feeds takes seconds. A request that finds an old overview waits `patience`
-    seconds for a newer one and takes the old one then.
+    It takes seconds to read hundreds of thousands of feeds. A request that finds an old overview waits `patience`
+    seconds for a newer one. After that it gets the old one.
     """
 
     def __init__(self, store: Store, monotonic: Callable[[], float], patience: float = _PATIENCE) -> None:
@@ -39,7 +39,7 @@ class Lookout:
         self._under_way: _Making | None = None
 
     def begin(self) -> None:
-        """Begin to look, so that the first request finds an overview."""
+        """Start to make the first overview, so that the first request finds it."""
         self._newer()
 
     def look(self) -> Overview:
@@ -69,18 +69,18 @@ class Lookout:
 
     @property
     def known(self) -> Overview | None:
-        """What was seen last, however old; None: the first overview is still being made. It waits for nothing."""
+        """The latest overview, however old, without a wait; None: the first one is still being made."""
         if self._seen is None:
             self._newer()
         return self._seen
 
     def forget(self) -> None:
-        """Look anew the next time: something was changed here."""
+        """Expire the cached overview: this process changed the store."""
         with self._lock:
             self._old_at = 0.0
 
     def _newer(self) -> _Making | None:
-        """Return the overview that is being made; None: the one we have is good."""
+        """Return the overview that is being made; None: the cached one is fresh."""
         with self._lock:
             making = self._under_way
             if making is None:
@@ -122,7 +122,7 @@ class Site:
     metrics: Callable[[], bytes]
     refresh: Callable[[FeedId], bool] | None
     raw: Callable[[str], bytes | None] | None = None
-    lookout: Lookout = field(repr=False)
+    cached_overview: CachedOverview = field(repr=False)
 
     def diagnosis(self, feed_id: int) -> Diagnosis | None:
         """Return a feed with its findings; None: there is no such feed."""
@@ -130,8 +130,8 @@ class Site:
 
     def feed_ids(self) -> Sequence[FeedId]:
         """Return the feeds in the order in which they were added."""
-        seen = self.lookout.known
-        return self.store.feed_ids() if seen is None else self.lookout.look().feed_ids
+        seen = self.cached_overview.known
+        return self.store.feed_ids() if seen is None else self.cached_overview.look().feed_ids
 
     def diagnoses(self, feed_ids: Sequence[FeedId]) -> tuple[Diagnosis, ...]:
         """Return feeds with their findings, in this order; those that are gone are left out.
@@ -140,8 +140,8 @@ class Site:
         """
         feeds = {feed.id: feed for feed in self.store.feeds(ids=feed_ids)}
         found = [feeds[feed_id] for feed_id in feed_ids if feed_id in feeds]
-        if self.lookout.known is None:
+        if self.cached_overview.known is None:
             now = self.store.now()
             return tuple(Diagnosis(feed=feed, findings=diagnose(feed, (), now)) for feed in found)
-        unwell = self.lookout.look().unwell
+        unwell = self.cached_overview.look().unwell
         return tuple(Diagnosis(feed=feed, findings=unwell.get(feed.id, ())) for feed in found)

@@ -16,7 +16,7 @@ from aggregator.models.feeds import Subscription
 from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore, open_store
 from aggregator.web import create_app, listen, refresher, serve
-from aggregator.web.state import Lookout
+from aggregator.web.state import CachedOverview
 from tests.support.stores import START, StandingClock, collect, poll, sighting
 
 pytestmark = pytest.mark.interop(short=True)
@@ -50,7 +50,7 @@ def address(store: SqlStore, clock: StandingClock) -> Iterator[str]:
         refresh=refresher(store),
         token=None,
         raw=lambda content_hash: b"<p>raw",
-        lookout=Lookout(store, clock.monotonic, patience=60),
+        cached_overview=CachedOverview(store, clock.monotonic, patience=60),
     )
     with serve(app, listen("127.0.0.1", 0)) as server:
         yield server.url.rstrip("/")

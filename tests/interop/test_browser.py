@@ -24,7 +24,7 @@ from aggregator.monitoring.metrics import Metrics
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store import SqlStore, open_store
 from aggregator.web import create_app, listen, refresher, serve
-from aggregator.web.state import Lookout
+from aggregator.web.state import CachedOverview
 from tests.support.citizen import RSS, Site, item, rss
 from tests.support.daemon import wait_for
 from tests.support.stores import (
@@ -138,7 +138,7 @@ def page(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterato
         refresh=refresher(store),
         token=None,
         raw=lambda content_hash: f"<p>As it was fetched</p>{''.join(PAYLOADS)}".encode(),
-        lookout=Lookout(store, clock.monotonic, patience=60),
+        cached_overview=CachedOverview(store, clock.monotonic, patience=60),
     )
     with serve(app, listen("127.0.0.1", 0)) as server:
         lists = ("/", "/feeds", "/feeds?finding=failing&cause=not_found", "/articles", "/articles?q=storm")

@@ -17,7 +17,7 @@ from aggregator.monitoring.metrics import StoreMetrics
 from aggregator.ports.store import Store
 from aggregator.store import SqlStore
 from aggregator.web import RunningServer, create_app, listen, refresher, serve
-from aggregator.web.state import Lookout
+from aggregator.web.state import CachedOverview
 from tests.support.stores import (
     START,
     StandingClock,
@@ -64,7 +64,7 @@ class Site:
             refresh=refresher(store) if may_refresh else None,
             token=token,
             raw=raw,
-            lookout=Lookout(store, clock.monotonic, patience),
+            cached_overview=CachedOverview(store, clock.monotonic, patience),
         )
         self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
         self.address = self.server.url.rstrip("/")

@@ -106,17 +106,17 @@ class Block:
 
     @property
     def is_heading(self) -> bool:
-        """Tell whether it is a subhead (h2 to h6)."""
+        """Return whether it is a subhead (h2 to h6)."""
         return self.tag in ("h2", "h3", "h4", "h5", "h6")
 
     @property
     def is_code(self) -> bool:
-        """Tell whether its lines and blanks are kept."""
+        """Return whether its lines and blanks are kept."""
         return "pre" in self.inside
 
     @property
     def has_marks(self) -> bool:
-        """Tell whether some of its words are emphasised, code or a link."""
+        """Return whether some of its words are emphasised, code or a link."""
         return CLOSE in self.marked or any(mark in self.marked for mark in MARKS.values())
 
     @property
@@ -180,7 +180,7 @@ def text_in(element: Element) -> str:
 
 
 def is_data_table(table: Element) -> bool:
-    """Tell whether a table holds data: rows of several short cells. Pages were once laid out in tables, too."""
+    """Return whether a table holds data: rows of several short cells. Pages were once laid out in tables, too."""
     if next(islice(table.iter("table"), 1, 2), None) is not None:
         return False
     cells = list(islice(table.iter("td", "th"), _MAX_CELLS))
@@ -261,7 +261,7 @@ class _Collector:
         self._path.pop()
 
     def _is_inline(self, tag: str) -> bool:
-        """Tell whether a block's element is only a separator here: in a row of data, in preformatted text."""
+        """Return whether a block's element is only a separator here: in a row of data, in preformatted text."""
         if self._places["pre"]:
             return tag != "pre"
         return bool(self._rows) and self._rows[-1] and tag not in ("table", "tr", "caption", "thead", "tbody", "tfoot")

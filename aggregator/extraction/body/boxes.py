@@ -26,6 +26,6 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 
 
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Tell whether an element is only around one quotation, code, figure or table of data."""
+    """Return whether an element is only around one quotation, code, figure or table of data."""
     parts = [child for child in place.element if child.tag not in ("script", "style")]
     return len(parts) == 1 and parts[0].tag in wrapped and not (place.element.text or "").strip()

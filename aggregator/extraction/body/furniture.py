@@ -16,7 +16,7 @@ _LEVELS = 3  # the block's element and those around it that are looked at
 
 
 def is_furniture(block: Block) -> bool:
-    """Tell whether the names of a block's element, or of one around it, are those of furniture."""
+    """Return whether the names of a block's element, or of one around it, are those of furniture."""
     place = block.place
     for _ in range(_LEVELS):
         if names_furniture(place.names):
@@ -29,7 +29,7 @@ def is_furniture(block: Block) -> bool:
 
 @lru_cache(maxsize=10_000)
 def names_furniture(names: tuple[tuple[str, ...], ...]) -> bool:
-    """Tell whether one of the names, each in words, is that of furniture.
+    """Return whether one of the names, each in words, is that of furniture.
 
     >>> names_furniture((("share", "buttons"),)), names_furniture((("share", "price"),))
     (True, False)

@@ -115,7 +115,7 @@ def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
 
 
 def _is_read(pieces: Sequence[_Piece], first: int, last: int) -> bool:
-    """Tell whether CommonMark reads emphasis here (0.31, 6.2: left- and right-flanking runs)."""
+    """Return whether CommonMark reads emphasis here (0.31, 6.2: left- and right-flanking runs)."""
     if "close" in _marks_beside(pieces, first, -1) or "open" in _marks_beside(pieces, last, 1):
         return False
     before, after = _neighbour(pieces, first, -1), _neighbour(pieces, last, 1)

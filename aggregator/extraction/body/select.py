@@ -92,7 +92,7 @@ def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -
 
 
 def _stands_alone(block: Block) -> bool:
-    """Tell whether a block is text wherever it stands: a sentence, a subhead, a part of a list, a table, of code."""
+    """Return whether a block is text wherever it stands: a sentence, a subhead, a part of a list, a table, of code."""
     return _is_sentence(block) or block.is_heading or bool(block.inside & {"pre", "table", "li", "dl"})
 
 
@@ -105,7 +105,7 @@ def _may_be_text(block: Block) -> bool:
 
 
 def _is_linked_sentence(block: Block) -> bool:
-    """Tell whether a link is a paragraph: long, and it ends like a sentence. Headlines of other articles do not."""
+    """Return whether a link is a paragraph: long, and it ends like a sentence. Headlines of other articles do not."""
     return block.tag in ("p", "blockquote") and _is_sentence(block)
 
 
@@ -177,7 +177,7 @@ def _end_of_text(
 
 
 def _belongs(block: Block, votes: int, title: str) -> bool:
-    """Tell whether a block may be text where it stands among text."""
+    """Return whether a block may be text where it stands among text."""
     if block.inside & {"figcaption", "h1"} or block.letters == title:
         return False
     if not votes and block.inside & _ASIDE:
@@ -202,7 +202,7 @@ def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]
 
 
 def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
-    """Tell whether the next chosen block stands right under a heading; a link needs a paragraph under it."""
+    """Return whether the next chosen block stands right under a heading; a link needs a paragraph under it."""
     if blocks[heading].link_share < _LINK:
         return follower - heading <= 2
     below = blocks[follower]
@@ -232,14 +232,14 @@ def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions)
 
 
 def _is_pull_quote(block: Block, chosen: Mapping[int, str]) -> bool:
-    """Tell whether a sentence of the text is set large once more."""
+    """Return whether a sentence of the text is set large once more."""
     if len(block.letters) < _MIN_CONTAINED or not block.inside & {"aside", "blockquote", "figure"}:
         return False
     return any(block.letters in letters and len(block.letters) < len(letters) for letters in chosen.values())
 
 
 def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
-    """Tell whether a block holds most of the text once more, in one piece."""
+    """Return whether a block holds most of the text once more, in one piece."""
     own = blocks[place].letters
     if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
         return False
@@ -324,7 +324,7 @@ def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 
 
 def _may_lead(block: Block) -> bool:
-    """Tell whether a block is a subhead or a short line that is no complete sentence."""
+    """Return whether a block is a subhead or a short line that is no complete sentence."""
     if len(block.text) > _MAX_LEAD_CHARS:
         return False
     return block.is_heading or not block.text.endswith(_SENTENCE_ENDS) or block.text.endswith((":", "?"))
@@ -376,5 +376,5 @@ def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]
 
 
 def _is_one_of(letters: str, teasers: Sequence[str]) -> bool:
-    """Tell whether a description says the same: more of it, less of it, or the same and another end."""
+    """Return whether a description says the same: more of it, less of it, or the same and another end."""
     return any(letters in teaser or teaser in letters or letters[:40] == teaser[:40] for teaser in teasers if teaser)

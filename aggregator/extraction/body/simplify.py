@@ -92,7 +92,7 @@ def drop_hidden(tree: Element) -> None:
 
 
 def is_hidden(element: Element) -> bool:
-    """Tell whether the markup says that a reader does not see an element."""
+    """Return whether the markup says that a reader does not see an element."""
     if element.get("hidden") is not None:
         return element.get("hidden") != "until-found"
     if element.get("aria-hidden") == "true" or (element.tag == "dialog" and element.get("open") is None):
@@ -179,7 +179,7 @@ def unwrap_inline(tree: Element) -> None:
 
 
 def _is_question(element: Element) -> bool:
-    """Tell whether a button opens what follows it: the heading of an accordion, a question of a list of them."""
+    """Return whether a button opens what follows it: the heading of an accordion, a question of a list of them."""
     if element.tag != "button":
         return False
     parent = _parent_of(element)
@@ -194,7 +194,7 @@ def _is_question(element: Element) -> bool:
 
 
 def _is_in_text(element: Element) -> bool:
-    """Tell whether an element stands within the words of a block, and not among controls."""
+    """Return whether an element stands within the words of a block, and not among controls."""
     own = _chars(element)
     around = element.getparent()
     while around is not None and around.tag in _RUNNING_TAGS:

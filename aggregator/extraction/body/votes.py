@@ -35,12 +35,12 @@ class Opinion:
         return len(self._letters()[1])
 
     def has(self, letters: str) -> bool:
-        """Tell whether the text is in it: as a line, or, if it is long enough, as a part of its lines."""
+        """Return whether the text is in it: as a line, or, if it is long enough, as a part of its lines."""
         lines, whole = self._read or self._letters()
         return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
 
     def has_pieces(self, letters: str, pieces: Sequence[str]) -> bool:
-        """Tell whether most of a text is in it, piece by piece: extractors drop words of inline elements."""
+        """Return whether most of a text is in it, piece by piece: extractors drop words of inline elements."""
         whole = (self._read or self._letters())[1]
         return sum(len(piece) for piece in pieces if piece in whole) >= _PIECES_SHARE * len(letters)
 
@@ -73,7 +73,7 @@ class Opinions:
         return sum(_has(opinion, block) for opinion in (self.recall, self.readable, self.plain))
 
     def is_recalled(self, block: Block) -> bool:
-        """Tell whether trafilatura has a block."""
+        """Return whether trafilatura has a block."""
         return _has(self.recall, block)
 
 

@@ -60,12 +60,12 @@ def persons_of(statements: Iterable[str], publisher: str = "") -> tuple[str, ...
 
 
 def is_lead_in(text: str) -> bool:
-    """Tell whether a text is what stands before an author's name, alone: "Written by", "Text:"."""
+    """Return whether a text is what stands before an author's name, alone: "Written by", "Text:"."""
     return _LEAD_ALONE.fullmatch(text) is not None
 
 
 def is_led_in(text: str) -> bool:
-    """Tell whether a text begins as a byline does: with a lead-in, or with one after a word or two."""
+    """Return whether a text begins as a byline does: with a lead-in, or with one after a word or two."""
     return (_LED.match(text) or _LED_LATER.match(text)) is not None
 
 
@@ -99,13 +99,13 @@ def _split_commas(part: str) -> list[str]:
 
 
 def _is_list(text: str) -> bool:
-    """Tell whether an "and" stands between two names and not within one (Trinidad and Tobago Newsday)."""
+    """Return whether an "and" stands between two names and not within one (Trinidad and Tobago Newsday)."""
     parts = _AND.split(text)
     return len(parts) > 1 and all(looks_personal(part) for part in parts)
 
 
 def looks_personal(text: str) -> bool:
-    """Tell whether it could be a person's name: two to five words, capitals, no digits; or two to six Han or kana.
+    """Return whether it could be a person's name: two to five words, capitals, no digits; or two to six Han or kana.
 
     >>> looks_personal("Ada Lovelace"), looks_personal("dpa"), looks_personal("n-tv news")
     (True, False, False)

@@ -37,7 +37,7 @@ def near_headline(tree: Element) -> Iterator[tuple[Element, bool]]:
 
 
 def is_beside(element: Element) -> bool:
-    """Tell whether an element stands in navigation, in comments, among other articles."""
+    """Return whether an element stands in navigation, in comments, among other articles."""
     around: Element | None = element
     while around is not None and around.tag not in _LANDMARKS:
         if around.tag in _FRAME_TAGS:

@@ -53,7 +53,7 @@ def read_json_ld(page: str, url: str) -> JsonLd:
 
 
 def is_article(node: Node) -> bool:
-    """Tell whether the object's type is an article's."""
+    """Return whether the object's type is an article's."""
     return any(_ARTICLE.search(kind) for kind in types_of(node))
 
 

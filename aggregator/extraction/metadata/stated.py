@@ -170,7 +170,7 @@ def with_plain_zone(raw: str) -> str:
 
 
 def is_plausible(date: str, latest: datetime | None) -> bool:
-    """Tell whether a date as `read_date` gives it lies between 1995 and two days after `latest`."""
+    """Return whether a date as `read_date` gives it lies between 1995 and two days after `latest`."""
     if date[:4] < str(EARLIEST_AT.year):
         return False
     return latest is None or date[:10] <= (latest + LATEST_AHEAD).date().isoformat()
@@ -318,7 +318,7 @@ _WORDPRESS_POST = re.compile(r"(https?://.{1,500}?)/wp-json/wp/v2/posts/([0-9]{1
 
 
 def _is_for_phones(link: Element) -> bool:
-    """Tell whether an alternate is the same page for small screens (Google's and the W3C's mobile annotations)."""
+    """Return whether an alternate is the same page for small screens (Google's and the W3C's mobile annotations)."""
     media = "".join((link.get("media") or "").lower().split())
     return media.startswith("handheld") or media.startswith("onlyscreenand(max-width")
 

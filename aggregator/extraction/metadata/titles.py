@@ -119,7 +119,7 @@ def _lines(tree: Element, tag: str) -> Iterator[str]:
 
 
 def _is_head_and_more(title: str, head: str) -> bool:
-    """Tell whether a title is the heading with the site's name or a section after or before it."""
+    """Return whether a title is the heading with the site's name or a section after or before it."""
     if len(head) >= len(title):
         return False
     if title.startswith(head):
@@ -129,10 +129,10 @@ def _is_head_and_more(title: str, head: str) -> bool:
 
 
 def _is_told(title: str, head: str, headline: str) -> bool:
-    """Tell whether the title is the headline in the page's own data, which has a kicker before the heading."""
+    """Return whether the title is the headline in the page's own data, which has a kicker before the heading."""
     return title == headline and headline.endswith(head)
 
 
 def _is_cut(title: str, letters: str, whole: str) -> bool:
-    """Tell whether a title is the beginning of another one, cut off."""
+    """Return whether a title is the beginning of another one, cut off."""
     return _CUT.search(title) is not None and len(letters) >= _MIN_CUT_LETTERS and whole.startswith(letters)

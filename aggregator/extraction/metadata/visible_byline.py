@@ -95,7 +95,7 @@ def _is_named_for_author(classes: str, own_id: str) -> bool:
 
 
 def _names_author(words: Sequence[str]) -> bool:
-    """Tell whether a class name says that its element holds an author's name, and not the picture of one.
+    """Return whether a class name says that its element holds an author's name, and not the picture of one.
 
     >>> _names_author(("post", "author")), _names_author(("author", "avatar")), _names_author(("authority",))
     (True, False, False)
@@ -104,7 +104,7 @@ def _names_author(words: Sequence[str]) -> bool:
 
 
 def _leads_to_author(href: str) -> bool:
-    """Tell whether a link leads to the page of an author: /author/ada-lovelace."""
+    """Return whether a link leads to the page of an author: /author/ada-lovelace."""
     return not AUTHOR_PATHS.isdisjoint(_segments(href)[:-1])
 
 
@@ -178,7 +178,7 @@ def _runs(element: Element) -> Iterator[str]:
 
 
 def _is_named_in(href: str, names: Sequence[str]) -> bool:
-    """Tell whether the address of an author's page carries part of the name; "Log in" leads to /user/login."""
+    """Return whether the address of an author's page carries part of the name; "Log in" leads to /user/login."""
     letters = letters_of(_segments(href)[-1])
     parts = (letters_of(word) for name in names for word in name.split())
     return any(len(part) >= _MIN_SLUG_LETTERS and part in letters for part in parts)

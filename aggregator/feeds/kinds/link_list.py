@@ -113,7 +113,7 @@ def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, n
 
 
 def _marked(tree: HTMLTree, marks: Mapping[str, str]) -> Element:
-    """Return the page as lxml reads it, with what each selector means marked.
+    """Return the page as lxml parses it, with a mark on each element that a selector finds.
 
     Resiliparse looks up CSS. A slice of its list is a tuple; each access to the list itself is a look-up of its own.
     """
@@ -140,7 +140,7 @@ def _entry(address: str, title: str, raw_date: str, now: datetime) -> Entry:
 
 @dataclass(slots=True)
 class _Part:
-    """An element that is an entry, and the first link, title and date in it, but for those of entries within it."""
+    """The first link, title and date of an entry's element. Those of a nested entry do not count."""
 
     link: Element | None = None
     title: Element | None = None
@@ -185,7 +185,7 @@ def _text(element: Element | None, limit: int) -> str:
 
 
 def _selected(root: Element, base: str) -> list[tuple[str, str, str]]:
-    """Return address, title and date of what the operator's selectors find; an entry without a link is none."""
+    """Return address, title and date of the entries that the operator's selectors find. Each needs a link."""
     parts = [part for marks, _, part in _parts(root) if "entry" in marks and part is not None]
     addressed = ((part, absolute(base, part.link.get("href", ""))) for part in parts if part.link is not None)
     return [

@@ -91,8 +91,8 @@ def _lines(manifest: Manifest, gaps: Sequence[Gap], charts: dict[str, Chart]) ->
     yield "\n## Gaps\n"
     yield from _gaps(gaps)
     yield "\n## Rights\n"
-    yield "The texts belong to their publishers. This dataset grants no rights to them. Whoever uses or passes them on"
-    yield "needs a permission or an exception of the law that applies, such as text and data mining.\n"
+    yield "The texts belong to their publishers. This dataset grants no rights to them. To use them or pass them on,"
+    yield "you need a permission or an exception of the law that applies, such as text and data mining.\n"
     yield "What the pages said when they were fetched (`rights`, `licence`):\n"
     yield "| pages that | articles |\n|---|---:|"
     yield from (f"| {said} | {statistics.rights[said]} |" for said in RIGHTS)

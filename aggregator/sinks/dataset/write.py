@@ -50,7 +50,7 @@ class Corpus(Protocol):
         ...
 
     def state(self) -> Position:
-        """Return which state of the store this is; all else is of the same one."""
+        """Return the position of the store's state. All other methods read the same state."""
         ...
 
     def gaps(self) -> Sequence[Gap]:
@@ -82,7 +82,7 @@ class DatasetReport:
 def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
     """Write the dataset, or complete one that an earlier call left.
 
-    An earlier call is resumed only where request and store are what they were; else it is started again.
+    An earlier call is resumed only if request and store are unchanged. Otherwise the work starts again.
 
     Raises:
         OutputError: `folder` holds something already and may not be replaced.
@@ -140,7 +140,7 @@ def _write(corpus: Corpus, request: DatasetRequest, *, resumes: bool = True) -> 
 
 @dataclass(slots=True, kw_only=True)
 class _Contents:
-    """What is noted of the articles while they pass."""
+    """Statistics, hashes and digest, collected while the articles are written."""
 
     text: TextChoice
     statistics: Statistics = field(default_factory=Statistics)
@@ -221,7 +221,7 @@ class _Month:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """The folder that is being filled, and which months of it are complete: kept in a file beside it."""
+    """The folder that is being filled. A file beside it lists the months that are complete."""
 
     folder: Path
     fingerprint: str
@@ -229,7 +229,7 @@ class _Work:
 
     @classmethod
     def open(cls, folder: Path, fingerprint: str, *, resumes: bool) -> tuple[_Work, bool]:
-        """Take up what an earlier call left; True: it was left for another state or request, and is started again."""
+        """Resume the work of an earlier call, or start anew; True: the work of an earlier call was discarded."""
         state = _read_state(_state_path(folder))
         if resumes and folder.is_dir() and state.get("fingerprint") == fingerprint:
             work = cls(folder, fingerprint, _months_of(state))
@@ -249,7 +249,7 @@ class _Work:
         self.save()
 
     def remove_others(self) -> None:
-        """Remove what a killed call had begun."""
+        """Remove files of months that a killed call did not complete."""
         complete = {self.folder / file.path for month in self.months.values() for file in month.files}
         for path in sorted(self.folder.rglob("*"), reverse=True):  # a folder comes after what lies in it
             if path.is_file() and path not in complete:
@@ -314,7 +314,7 @@ def _put_in_place(folder: Path, partial: Path) -> None:
 
 
 def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | None:
-    """Complete what a call was doing when it was killed at its end; return its report if nothing is left to write."""
+    """Complete the last steps of a call that was killed in them. Return its report if nothing is left to write."""
     folder = request.folder
     partial, old = _partial_of(folder), folder.with_name(f".{folder.name}.old")
     if not folder.exists() and old.exists():  # the work of that call is still in the partial folder

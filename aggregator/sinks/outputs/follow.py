@@ -58,7 +58,7 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How an output stands after a look. `wait`: nothing is to be done before."""
+    """The state of an output after one `advance`. `wait`: the time until the next one is useful."""
 
     delivered: int = 0
     wait: timedelta | None = None
@@ -124,7 +124,7 @@ class Follower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputState:
-    """How an output stands: how many changes it does not have yet, and why it takes none ("" if it does)."""
+    """The state of an output: the number of changes it lacks, and why it takes none ("" if it does)."""
 
     name: str
     behind: int
@@ -132,7 +132,7 @@ class OutputState:
 
 
 def note_outputs(store: Store, outputs: Sequence[Output]) -> None:
-    """Note which outputs there are, for the page: a process that shows it knows no configuration."""
+    """Store the names and folders of the outputs. The process of the status page may have no configuration."""
     folders = {}
     for output in outputs:
         with suppress(DeliveryError):  # its follower will say so
@@ -141,7 +141,7 @@ def note_outputs(store: Store, outputs: Sequence[Output]) -> None:
 
 
 def output_states(store: Store) -> tuple[OutputState, ...]:
-    """Return how the outputs stand that a process noted last."""
+    """Return the state of the outputs that `note_outputs` stored last."""
     last = store.position().seq
     return tuple(
         OutputState(
@@ -152,5 +152,5 @@ def output_states(store: Store) -> tuple[OutputState, ...]:
 
 
 def fact_name(output: str) -> str:
-    """Return the name under which the store keeps why an output fails; "" is a working one."""
+    """Return the name of the stored fact that says why an output fails. The fact is "" if the output works."""
     return f"output {output}"

@@ -196,5 +196,5 @@ _file: Final = select(articles.c.id).where(
 
 
 def is_published(tx: Transaction, article_id: ArticleId, day: str, number: int) -> bool:
-    """Tell whether a file of this day and number belongs to the article."""
+    """Return whether a file of this day and number belongs to the article."""
     return tx.first(_file, {"article": article_id, "of_day": day, "nnn": number}) is not None

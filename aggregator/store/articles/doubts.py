@@ -74,7 +74,7 @@ def mark_doubtful(
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Tell whether the text replaces that of another page, whose entry has another title: both were led here."""
+    """Return whether the text replaces that of another page, whose entry has another title: both were led here."""
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
     page = _announced_page(tx, write)

@@ -247,13 +247,13 @@ _stand_again: Final = update(articles).where(articles.c.id == bindparam("article
 
 
 def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
-    """Tell whether the article was forgotten: its text never comes back."""
+    """Return whether the article was forgotten: its text never comes back."""
     row = article_row(tx, article)
     return row is not None and row.forgotten_at is not None
 
 
 def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
-    """Tell whether the words changed.
+    """Return whether the words changed.
 
     What another feed says never replaces what is there, and what stands in for a page never the text of that page.
     """
@@ -266,5 +266,5 @@ def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
 
 
 def _stands_in(quality: Sequence[str]) -> bool:
-    """Tell whether the feed's content is there because the page gave none."""
+    """Return whether the feed's content is there because the page gave none."""
     return any(reason.startswith("page_") for reason in quality)

@@ -117,7 +117,7 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
 
 
 def _has_other_facts(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Tell whether readers of changes have to learn of it: markdown made for the first time is no change."""
+    """Return whether readers of changes have to learn of it: markdown made for the first time is no change."""
     row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
     old, new = load_extraction(row.title, row.body, row.content), write.record.content
     quality = tx.run(_quality, {"article": own.id}).scalar_one()

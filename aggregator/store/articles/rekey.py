@@ -76,7 +76,7 @@ _drop_edge: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 
 
 def is_done(tx: Transaction, version: str) -> bool:
-    """Tell whether all keys are those of `version`."""
+    """Return whether all keys are those of `version`."""
     return read_property(tx, _PROPERTY) == f"{version} {_DONE}"
 
 

@@ -65,7 +65,7 @@ _last: Final = select(func.coalesce(func.max(articles.c.n), 0))
 
 
 def is_done(tx: Transaction) -> bool:
-    """Tell whether all articles were looked at."""
+    """Return whether all articles were looked at."""
     return read_property(tx, _PROPERTY) == _DONE
 
 

@@ -139,7 +139,7 @@ def _named(document: Document) -> dict[str, Any]:
 
 
 def _is_wall(tx: Transaction, document: Document) -> bool:
-    """Tell whether the document is a wall; an address that a feed announces may be an article that others became."""
+    """Return whether the document is a wall; an address that a feed announces may be an article that others became."""
     if tx.first(_is_announced, {"key_hash": document.hash}) is not None:
         return False
     titles: dict[int, set[str]] = defaultdict(set)

@@ -82,7 +82,7 @@ class Dialect(Protocol):
         ...
 
     def is_transient(self, error: DBAPIError) -> bool:
-        """Tell whether the same transaction may succeed when it is tried again."""
+        """Return whether the same transaction may succeed when it is tried again."""
         ...
 
     def describe(self, error: Exception) -> str:
@@ -149,7 +149,7 @@ class SqliteDialect:
         )
 
     def is_on_readonly_disk(self) -> bool:
-        """Tell whether the file lies on a file system that is mounted read-only."""
+        """Return whether the file lies on a file system that is mounted read-only."""
         try:
             return bool(os.statvfs(self.path).f_flag & os.ST_RDONLY)
         except OSError:  # it is not there yet

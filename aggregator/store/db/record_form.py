@@ -28,7 +28,7 @@ def _hops(values: Any) -> list[Any]:
 
 
 def convert_feed(kept: Json) -> Json:
-    """Return the rest of a feed's state in the present form."""
+    """Convert the column `rest` of a feed to the present form."""
     if isinstance(hops := kept.get("pending_hops"), str):
         kept["pending_hops"] = _hops(json.loads(hops))
     if filling := kept.get("filling"):
@@ -37,7 +37,7 @@ def convert_feed(kept: Json) -> Json:
 
 
 def convert_entry(kept: Json) -> Json:
-    """Return the rest of an entry in the present form."""
+    """Convert the column `rest` of an entry to the present form."""
     if "enclosures" in kept:
         names = ("url", "type", "length", "duration")
         kept["enclosures"] = [_named(one, *names[: len(one)]) for one in kept["enclosures"]]
@@ -45,7 +45,7 @@ def convert_entry(kept: Json) -> Json:
 
 
 def convert_extraction(kept: Json) -> Json:
-    """Return the rest of an extraction in the present form."""
+    """Convert the column `content` of a revision to the present form."""
     if "lead_image" in kept:
         kept["lead_image"] = _named(kept["lead_image"], "url", "caption", "alt", "credit")
     return convert_entry(kept)
@@ -53,7 +53,7 @@ def convert_extraction(kept: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column with records, how rows in the earlier form are found after a key, and how one is converted."""
+    """A column that holds records: the query for rows in the earlier form, and the conversion of one record."""
 
     keys: tuple[str, ...]
     find: TextClause
@@ -98,7 +98,7 @@ class Position:
 
 
 def convert_batch(conn: Connection, position: Position) -> Position | None:
-    """Convert the next rows in the earlier form; return where to go on, None at the end."""
+    """Convert the next rows in the earlier form. Return where to resume; None: all are converted."""
     column = _COLUMNS[position.column]
     rows = conn.execute(column.find, position.after or column.first).mappings().all()
     if rows:

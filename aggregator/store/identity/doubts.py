@@ -108,7 +108,7 @@ def _groups(
 def _is_doubtful(
     edge: Edge, announced: Row[Any], groups: Mapping[int, frozenset[int]], by_key: Mapping[Key, Row[Any]]
 ) -> bool:
-    """Tell whether an article that names an announced address may be another one; a redirect there is a move."""
+    """Return whether an article that names an announced address may be another one; a redirect there is a move."""
     if edge.kind is EvidenceKind.REDIRECT or edge.key not in by_key:
         return False
     return announced.n not in groups.get(by_key[edge.key].n, {announced.n})

@@ -120,7 +120,7 @@ def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
 
 
 def is_bare(claim: Claim, record: PollRecord) -> bool:
-    """Tell whether a poll changes its own feed and nothing else: not modified, or failed."""
+    """Return whether a poll changes its own feed and nothing else: not modified, or failed."""
     is_alone = record.gap is None and record.filled_since is None and record.is_poll
     return is_alone and not record.sightings and record.host == claim.host
 

@@ -1,8 +1,8 @@
 """Matches the entries of a poll with the entries that the store knows of the feed, also where ids do not hold.
 
-An entry under an unknown id is one of the feed's older entries when it leads to the same page, or, where the feed's own
-text is the article, when it has the same words or the same page and title; and only when that older entry is not in the
-document itself. So ids that change from poll to poll, or that the parser no longer trusts, make no entry new.
+An entry under an unknown id is matched with an older entry of the feed that leads to the same page. Where the feed's
+own text is the article, both must also have the same title, or the same words. The older entry must be missing from the
+document. So an entry is not new only because its id changed, or because the parser no longer trusts the feed's ids.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:
 
 @dataclass(frozen=True, slots=True)
 class MatchedEntry:
-    """An entry of the poll with the row of the entry that it is; `known` None: the entry is new."""
+    """An entry of the poll and the stored row that it was matched with; `known` None: the entry is new."""
 
     draft: EntryDraft
     entry_hash: bytes  # of the known entry, if that has another id
@@ -118,12 +118,12 @@ class MatchedEntry:
 
     @property
     def is_changed(self) -> bool:
-        """Tell whether the entry is known with other words."""
+        """Return whether the store has the entry with other words."""
         return self.known is not None and self.known.content_hash != self.sighting.content_hash
 
     @property
     def is_settled(self) -> bool:
-        """Tell whether the entry is known, unchanged, and has its page: nothing is written for it."""
+        """Return whether the entry is known, unchanged, and has its page. Nothing is written for such an entry."""
         if self.known is not None and self.is_renamed:
             return bool(self.known.updated_at == self.sighting.entry.updated_at)
         if self.known is None or self.is_changed or self.is_recognised:
@@ -133,7 +133,7 @@ class MatchedEntry:
 
 @dataclass(frozen=True, slots=True)
 class MatchedPoll:
-    """A poll whose entries are matched; `is_first`: nothing was recorded of the feed before."""
+    """A poll whose entries are matched; `is_first`: the store has no earlier poll of the feed."""
 
     draft: PollDraft
     entries: tuple[MatchedEntry, ...]
@@ -198,7 +198,7 @@ def _is_told_by_words(one: MatchedEntry) -> bool:
 
 
 def _may_be(one: MatchedEntry, row: Row[Any]) -> bool:
-    """Return whether an entry can be the older one in `row`: where the feed's text is the article, links are shared."""
+    """Return whether an entry may match `row`. The link is not enough where the feed's text is the article."""
     if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
         return True
     return bool(row.title) and row.title == one.sighting.entry.title
@@ -226,7 +226,8 @@ _words: Final = (
 def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry]) -> list[MatchedEntry]:
     """Mark known entries with the same title and text whose link differs in the value of a parameter alone.
 
-    Nothing is asked for them: some feeds give each poll a value of its own. If the page failed, the new link is tried.
+    Some feeds put another value into the link at each poll, so the page of such an entry is not fetched again. If the
+    page failed before, it is fetched at the new link.
     """
     likely = {
         one.entry_hash: one.sighting.entry
@@ -253,9 +254,9 @@ _led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages
 
 
 def edges_of_moved(tx: Transaction, matched: Iterable[MatchedEntry], feed_host: str) -> set[Edge]:
-    """Return the evidence of entries that lead elsewhere now, under their id and title: a slug was corrected.
+    """Return the evidence of entries that have a new link under the same id and title: a slug was corrected.
 
-    An id that stands for whatever is on top has a new title with each story.
+    The title must be the same, because some feeds give one id to each top story in turn.
     """
     moved = [
         (one, one.known.page_id)

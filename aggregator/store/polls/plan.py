@@ -190,7 +190,7 @@ def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[b
 
 
 def _can_collect(sighting: Sighting) -> bool:
-    """Tell whether there is anything to collect: an address, or the entry's own content."""
+    """Return whether there is anything to collect: an address, or the entry's own content."""
     if not sighting.from_feed:
         return sighting.url is not None
     return bool(sighting.entry.content or sighting.entry.summary)
@@ -219,7 +219,7 @@ def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | N
 
 
 def _stands_for_page(page: Row[Any]) -> bool:
-    """Tell whether a page was never asked for because a feed brought the content."""
+    """Return whether a page was never asked for because a feed brought the content."""
     if page.fetched_at is not None or page.cause is not None:
         return False
     return page.state == "fetched" or bool(page.state == "done" and page.article_id == article_id(Key(page.key)))

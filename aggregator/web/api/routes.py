@@ -70,7 +70,7 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
             raise HTTPException(503, "this process makes no feed due")
         if not site.refresh(FeedId(feed_id)):
             raise HTTPException(409, "not now: disabled, gone, or its server asked to be left alone")
-        site.lookout.forget()
+        site.cached_overview.forget()
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(f"/feeds/{feed_id}", status_code=303)
         return {"feed_id": feed_id, "due": True}
@@ -119,7 +119,7 @@ def _add_health(router: APIRouter, site: Site) -> None:
     @router.get("/health", response_model=schemas.Health, tags=["health"], responses=statuses(304))
     def health(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> Record:
         """List what is wrong with which feed, broken ones first; a Link header leads to further ones."""
-        seen = site.lookout.look()
+        seen = site.cached_overview.look()
         shown = site.diagnoses(list(islice(seen.unwell, start, start + limit + 1)))
         feeds = ({"findings": [finding_record(one.feed, finding) for finding in one.findings]} for one in shown)
         parts = part_of(request, response, feeds, start, limit)
@@ -138,7 +138,7 @@ def _add_health(router: APIRouter, site: Site) -> None:
     @router.get("/status", response_model=schemas.Status, tags=["health"], responses=statuses(304))
     def status() -> Record:
         """Return the state of the installation and what was done in the last 24 hours."""
-        seen = site.lookout.look()
+        seen = site.cached_overview.look()
         done = seen.activity
         return {
             "at": seen.at,

@@ -28,7 +28,7 @@ class Bar:
 
 
 def bars(days: Sequence[DayCounts]) -> tuple[Bar, ...]:
-    """Return two bars a day, articles and entries, on one scale; a day that brought something shows it.
+    """Return two bars a day, articles and entries, on one scale. The bar of a small count is still visible.
 
     >>> bars([DayCounts(day=date(2026, 11, 1), articles=0, entries=5)])[1].height
     160.0

@@ -47,7 +47,7 @@ def _add_status(router: APIRouter, site: Site) -> None:
     def status() -> Response:
         """Show what is done now, what came lately, what needs attention."""
         records, now = read_records(site.store), site.store.now()
-        seen = site.lookout.glance()
+        seen = site.cached_overview.glance()
         said, is_well = sentence(records, now)
         examples = () if seen is None else {feed_id for one in seen.groups for feed_id in one.feed_ids[:_EXAMPLES]}
         return render(
@@ -77,7 +77,9 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
         """List the feeds, or those with a finding (and cause)."""
         ids = site.feed_ids()
         if finding:
-            groups = (one for one in site.lookout.look().groups if one.kind == finding and (one.cause or "") == cause)
+            groups = (
+                one for one in site.cached_overview.look().groups if one.kind == finding and (one.cause or "") == cause
+            )
             ids = tuple(dict.fromkeys(feed_id for one in groups for feed_id in one.feed_ids))
         start = (page - 1) * _FEEDS_A_PAGE
         return render(

@@ -55,7 +55,7 @@ def test_a_temporary_redirect_is_never_kept(world: World) -> None:
 
 
 def tagged(body: bytes) -> Script:
-    """Answer under the same tag, whatever stands here; and with 304 whoever has it."""
+    """Answer every path under the same tag, and with 304 a request that has the tag."""
 
     def script(peer: Peer) -> None:
         known = peer.request.header("If-None-Match") == '"v1"'

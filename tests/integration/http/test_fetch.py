@@ -291,7 +291,7 @@ def test_the_next_address_is_tried_when_the_first_refuses() -> None:
 
 @contextmanager
 def swallowing(host: str, port: int) -> Iterator[None]:
-    """Listen with a full queue: whoever connects waits for an answer that never comes."""
+    """Listen with a full queue: a client that connects waits for an answer that never comes."""
     with socket.socket() as listener, ExitStack() as waiting:
         listener.bind((host, port))
         listener.listen(0)

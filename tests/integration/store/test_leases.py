@@ -102,7 +102,7 @@ def test_a_name_lost_on_the_way_frees_by_time(tmp_path: Path, clock: StandingClo
 
 
 def test_a_transaction_that_a_deadlock_stopped_is_done_again(postgres_url: str, clock: StandingClock) -> None:
-    """Another session locks two hosts in the wrong order; PostgreSQL stops whoever waited first: us."""
+    """Another session locks two hosts in the wrong order; PostgreSQL stops the one that waited first: us."""
     empty_postgres(postgres_url)
     store = open_store(postgres_url, clock, use_clock=True)
     urls = ("http://a.example/feed", "http://b.example/feed")

@@ -17,7 +17,7 @@ from aggregator.ports.store import Store
 from aggregator.sinks.outputs.command import CommandOutput
 from aggregator.sinks.outputs.files import FilesOutput
 from aggregator.store import SqlStore
-from aggregator.web.state import Lookout
+from aggregator.web.state import CachedOverview
 from tests.support.daemon import wait_for
 from tests.support.stores import START, StandingClock, claim, collect, poll, poll_record, sighting, subscribe
 from tests.support.website import A, B, Open, Site, break_feed, fill
@@ -93,16 +93,16 @@ def test_before_the_first_overview_feeds_are_shown_by_their_state(open_site: Ope
 def test_pages_do_not_wait_for_an_overview_that_takes_long(store: SqlStore, clock: StandingClock) -> None:
     subscribe(store, A)
     slow = Slow(store)
-    lookout = Lookout(cast(Store, slow), clock.monotonic, patience=0.0)
+    cached_overview = CachedOverview(cast(Store, slow), clock.monotonic, patience=0.0)
     slow.free.set()
-    first = lookout.look()
+    first = cached_overview.look()
     slow.free.clear()
     clock.pass_(timedelta(seconds=20))
-    assert lookout.look() is first, "it is old, and better than waiting"
+    assert cached_overview.look() is first, "it is old, and better than waiting"
     slow.free.set()
-    wait_for(lambda: lookout.look() is not first, "the newer one")
-    lookout.forget()
-    wait_for(lambda: lookout.look().at == store.now(), "the one after a change")
+    wait_for(lambda: cached_overview.look() is not first, "the newer one")
+    cached_overview.forget()
+    wait_for(lambda: cached_overview.look().at == store.now(), "the one after a change")
 
 
 def test_an_empty_store_has_pages_too(site: Site) -> None:
