@@ -31,6 +31,8 @@ def request_rules(config: Config, environ: Mapping[str, str]) -> RequestRules:
     Raises:
         ConfigError: a secret is not there, or no header can carry it; the message names feed or host, and key.
     """
+    if not config.hosts and not any(feed.has_request_keys for feed in config.feeds):
+        return make_rules([])
     folder = config.path.absolute().parent
     of_hosts = {
         name: _read(keys, f'{config.path}: hosts."{name}"', folder, environ) for name, keys in config.hosts.items()

@@ -56,6 +56,11 @@ class RequestSettings(Section):
             raise ValueError("has a bearer token and a password; a request carries one of them: remove the other")
         return self
 
+    @property
+    def has_request_keys(self) -> bool:
+        """Whether one of these keys is written."""
+        return not self.model_fields_set.isdisjoint(RequestSettings.model_fields)
+
     def references(self) -> Iterator[str]:
         """Yield the references to its secrets."""
         yield from (value for value in self.headers.values() if REFERENCE.fullmatch(value))
