@@ -45,7 +45,8 @@ def files_of(store_url: str) -> Iterator[Path]:
         return
     with closing(psycopg.connect(store_url, autocommit=True)) as conn:
         conn.execute("CHECKPOINT")
-        row = conn.execute("SELECT current_setting('data_directory') || '/base'").fetchone()
+        own = "SELECT oid FROM pg_database WHERE datname = current_database()"  # others hold the same words
+        row = conn.execute(f"SELECT current_setting('data_directory') || '/base/' || ({own})").fetchone()
     assert row is not None
     yield from (file for file in Path(row[0]).rglob("*") if file.is_file())
 
