@@ -78,7 +78,7 @@ def check_config(ctx: click.Context) -> None:
 
     loaded = load(ctx)
     rules = load_rules(loaded)
-    faults = (*rules.faults, *selector_faults_of(rules))
+    faults = (*rules.faults, *selector_faults_of(loaded, rules))
     for line in faults:
         say(line)
     if faults:

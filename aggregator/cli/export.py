@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from click.core import ParameterSource
 
 from aggregator.cli.articles import known_feed, open_store_of, read_time
 from aggregator.cli.framework import cli, load, number, print_json, say
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("txt", "md", "jsonl", "jsonl.zst", "parquet", "warc")
 _CHANGES_AT_ONCE = 200
+_WRITES = ("folder", "formats", "out", "replace")
+_SELECTS = ("since", "until", "feed", "tag", "language", "category", "free", "rights", "dedup", "quality")
 
 
 @cli.command(
@@ -99,6 +102,10 @@ def export(
     from aggregator.sinks.dataset.selection import Selection
 
     _check(folder, formats, out)
+    if since_cursor is not None:
+        _refuse(ctx, (*_WRITES, *_SELECTS, "diff"), "--since-cursor", "it prints every change as JSON lines")
+    elif diff is not None and folder is None:
+        _refuse(ctx, (*_WRITES, "text"), "--diff", "without FOLDER it only prints what differs")
     selection = Selection(
         since=read_time(since),
         until=read_time(until, "--until"),
@@ -139,6 +146,14 @@ def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> Non
         raise ConfigError("export --format md: needs a folder; write `aggregator export FOLDER --format md`")
     if folder is None and out is None and formats and formats[0] not in ("txt", "jsonl", "jsonl.zst"):
         raise ConfigError(f"export --format {formats[0]}: names no file; add --out PATH")
+
+
+def _refuse(ctx: click.Context, names: Sequence[str], option: str, reason: str) -> None:
+    """Refuse what would mean nothing beside an option; a format that the option writes anyway may stand."""
+    for parameter in ctx.command.params:
+        is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+        if parameter.name in names and is_given and ctx.params[parameter.name] != ("jsonl",):
+            raise ConfigError(f"export {option}: {reason}; leave out {parameter.get_error_hint(ctx)}")
 
 
 def _raw_store(config: Config) -> FileRawStore:

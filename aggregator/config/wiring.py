@@ -167,13 +167,13 @@ def publishers_of(config: Config) -> Publishers:
     return load_rules(config, strict=True).publishers
 
 
-def selector_faults_of(rules: Rules) -> tuple[str, ...]:
-    """Return the selectors of all rules that are not valid, each after the name of its rule."""
+def selector_faults_of(config: Config, rules: Rules) -> tuple[str, ...]:
+    """Return the selectors of all rules that are not valid, each after the name of its rule or the feed that has it."""
     from aggregator.extraction.page_rules import selector_faults
 
     named: list[tuple[str, PageRules]] = [(rule.name, rule) for rule in rules.publishers.rules]
     named += rules.site_configs.by_host.items()
-    named += ((f"feed {mask(url)}", rule) for url, rule in rules.feeds.items())
+    named += ((f"{config.path}: feed {mask(url)}", rule) for url, rule in rules.feeds.items())
     return tuple(f"{name}: {fault}" for name, rule in named for fault in selector_faults(rule))
 
 

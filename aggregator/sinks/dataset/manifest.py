@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aggregator import __version__
-from aggregator.errors import OutputError
+from aggregator.errors import ConfigError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Position
@@ -130,14 +130,17 @@ def read_hashes(path: Path) -> dict[str, str]:
     """Return the articles of a manifest: id to content hash.
 
     Raises:
-        OutputError: `path` is no manifest of a dataset.
+        ConfigError: `path` cannot be read, or is no manifest of a dataset.
     """
     try:
-        articles = json.loads(path.read_bytes())["articles"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{path}: no manifest of a dataset ({error})") from error
+        manifest = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        manifest = None
+    articles = manifest.get("articles") if isinstance(manifest, dict) else None
     if not isinstance(articles, dict):
-        raise OutputError(f"{path}: no manifest of a dataset (articles is no object)")
+        raise ConfigError(f"{path}: is no manifest of a dataset; name the manifest.json that an export wrote")
     return articles
 
 

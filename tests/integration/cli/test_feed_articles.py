@@ -136,7 +136,7 @@ def test_each_selector_is_tried(world: World, site: Site) -> None:
     world.follow(site.url(), content=["div.story", "div["], strip="//p[", name="Harbour")
     said = call("config", "check", "--config", world.write())
     assert said.status == 2
-    assert f"feed {site.url()}: content: 'div[' is not CSS; write a selector such as" in said.err
+    assert f"{world.write()}: feed {site.url()}: content: 'div[' is not CSS; write a selector such as" in said.err
     assert f"feed {site.url()}: strip: '//p[' is not XPath; write a selector such as" in said.err
 
 

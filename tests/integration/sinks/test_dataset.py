@@ -16,7 +16,7 @@ import pytest
 from warcio.archiveiterator import ArchiveIterator
 
 from aggregator.compression import zstd
-from aggregator.errors import OutputError
+from aggregator.errors import ConfigError, OutputError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.models.pages import RawResponse
@@ -274,8 +274,8 @@ def test_two_manifests_differ_in_what_came_changed_and_went() -> None:
     assert (diff.added, diff.changed, diff.removed) == (("d",), ("b",), ("a",))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"articles": []}', "{}"])
+@pytest.mark.parametrize("text", ["", "[]", '{"articles": []}', "{}", "\N{EN DASH}", "[" * 100_000])
 def test_what_is_no_manifest_is_an_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / "m.json").write_text(text)
-    with pytest.raises(OutputError, match="no manifest"):
+    (tmp_path / "m.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="no manifest"):
         read_hashes(tmp_path / "m.json")
