@@ -140,6 +140,8 @@ def export(
 def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> None:
     if folder is not None and out is not None:
         raise ConfigError(f"export: FOLDER {folder} and --out {out} exclude each other")
+    if folder is not None and not folder.resolve().name:
+        raise ConfigError(f"export: FOLDER {folder} has no name; name a folder in it")
     if folder is None and len(formats) > 1:
         raise ConfigError("export: several formats need a folder; write `aggregator export FOLDER --format …`")
     if folder is None and formats == ("md",):

@@ -217,8 +217,10 @@ def remove(ctx: click.Context, name_or_url: str) -> None:
     """
     from aggregator.config.editing import remove_feed
 
-    if not remove_feed(load(ctx).path, name_or_url):
-        say(f"no feed has the name or URL {name_or_url!r}; see `aggregator feeds list`")
+    config = load(ctx)
+    if not remove_feed(config.path, name_or_url):
+        remedy = "one that stands in [[lists]] is removed there" if config.lists else "see `aggregator feeds list`"
+        say(f"no feed has the name or URL {name_or_url!r}; {remedy}")
         ctx.exit(1)
     print(f"removed {name_or_url}")
 
@@ -241,8 +243,9 @@ def import_list(ctx: click.Context, file: str, dry_run: bool) -> None:
     from aggregator.feeds.opml import read_list
 
     config = load(ctx)
+    data = read_file(file)
     try:
-        found = read_list(read_file(file))
+        found = read_list(data)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
     for one in found.skipped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -47,7 +48,13 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a temporary file. It replaces `path` if the block succeeds, and is removed if the block fails."""
+    """Yield a temporary file. It replaces `path` if the block succeeds, and is removed if the block fails.
+
+    Raises:
+        IsADirectoryError: `path` is a folder; it may be one without a name, such as `.`.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -36,6 +36,8 @@ def backup(url: str, target: Path) -> None:
     if not isinstance(dialect, SqliteDialect):
         raise StorageError("the store is PostgreSQL; back it up with pg_dump")
     check_version(dialect)
+    if target.is_dir():
+        raise StorageError(f"{target}: is a folder; name a file")
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         with closing(dialect.connect("ro")) as source, closing(sqlite3.connect(temporary)) as copy:

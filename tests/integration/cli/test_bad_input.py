@@ -49,6 +49,7 @@ def config_in(folder: Path, text: str = "") -> Path:
         (("export", "--format", "md"), ("FOLDER",)),
         (("export", "--format", "txt", "--format", "jsonl"), ("FOLDER",)),
         (("export", "folder", "--out", "file"), ("exclude each other",)),
+        (("export", "/"), ("FOLDER / has no name",)),
         (("export", "--until", "soon"), ("--until",)),
         (("export", "folder", "--since-cursor", "0"), ("--since-cursor", "FOLDER")),
         (("export", "--out", "file", "--since-cursor", "0"), ("--since-cursor", "--out")),
@@ -68,6 +69,7 @@ def config_in(folder: Path, text: str = "") -> Path:
         (("check",), ("Missing argument",)),
         (("feeds", "add", "http://example.com/", "--interval", "5"), ("--interval", "unit")),
         (("feeds", "test", "nonsense"), ("no web address",)),
+        (("feeds", "import", "nonsense"), ("aggregator: nonsense: No such file",)),
         (("feeds", "discover", "nonsense"), ("no web address",)),
         (("db", "copy", "nonsense"), ("db copy", "names no store")),
     ],
@@ -303,12 +305,16 @@ def test_outputs_that_cannot_be_written(filled: Path, tmp_path: Path) -> None:
         ("--out", tmp_path / "file" / "x.jsonl"),
         ("--format", "txt", "--out", tmp_path / "file"),
         ("--format", "parquet", "--out", tmp_path),
+        ("--format", "warc", "--out", "."),
+        ("--out", "/"),
         ("--out", "/proc/x.jsonl"),
     ):
         assert_one_line(call("export", *arguments, "--config", filled), 3)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert_one_line(call("db", "backup", tmp_path / "file" / "x", "--config", filled), 3)
-    assert_one_line(call("db", "backup", tmp_path, "--config", filled), 3)
+    for place in (tmp_path, ".", "/"):
+        assert_one_line(call("db", "backup", place, "--config", filled), 3)
+        assert_one_line(call("feeds", "export", "--out", place, "--config", filled), 3)
 
 
 def test_an_extra_that_is_not_installed(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

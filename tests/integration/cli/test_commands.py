@@ -198,7 +198,9 @@ def test_feeds_add_and_remove_keep_comments(own: Path) -> None:
     assert "[[feeds]]" not in own.read_text(encoding="utf-8")
     gone = call("feeds", "remove", "DW", "--config", own)
     assert (gone.status, gone.out) == (1, "")
-    assert "no feed has the name or URL 'DW'" in gone.err
+    assert "no feed has the name or URL 'DW'; see `aggregator feeds list`" in gone.err
+    own.write_text(own.read_text(encoding="utf-8") + '[[lists]]\npath = "list.txt"\n', encoding="utf-8")
+    assert "one that stands in [[lists]] is removed there" in call("feeds", "remove", "DW", "--config", own).err
 
 
 def test_feeds_add_takes_the_feed_that_a_site_advertises(own: Path) -> None:
