@@ -42,12 +42,14 @@ class Gate:
 
 # A module that is hit by the signal where libraries import what they can do without.
 SIGNALLED = """
-import os, signal
+import os, signal, sys
 try:
     os.kill(os.getpid(), signal.SIGTERM)
 except BaseException:
     pass
-os._exit(99)
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules["feedparser"]
+import feedparser
 """
 
 
@@ -139,14 +141,17 @@ def test_a_signal_that_comes_early_ends_the_run_as_well(world: World, installed:
             assert ended(process) == 143
 
 
-@pytest.mark.parametrize("command", ["run-once", "run"])
-def test_a_signal_among_the_imports_is_not_lost(world: World, installed: Installation, command: str) -> None:
+@pytest.mark.parametrize(("command", "statuses"), [("run-once", {143}), ("run", {0, 143})])
+def test_a_signal_among_the_imports_is_not_lost(
+    world: World, installed: Installation, command: str, statuses: set[int]
+) -> None:
+    """A module swallows what the signal raises; the daemon may be about to serve when it comes again."""
     early = world.folder / "early"
     early.mkdir()
     (early / "feedparser.py").write_text(SIGNALLED)
     world.write()
     process = installed.start(command, PYTHONPATH=os.pathsep.join([str(early), *filter(None, sys.path)]))
-    assert ended(process) == 143
+    assert ended(process) in statuses
 
 
 def test_kill_9_while_the_feed_is_asked_for_loses_nothing(world: World, installed: Installation) -> None:
