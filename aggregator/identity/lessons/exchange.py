@@ -13,6 +13,7 @@ from aggregator.identity.parameters import NEVER_LEARNED
 
 _FIELDS: Final = ("site", "kind", "subject")
 _SITE = re.compile(r"[a-z0-9_.-]+(?::[0-9]+)?(?:/[@~][^/\s]+)?|\[[0-9a-f:.]+\](?::[0-9]+)?")
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls and halves of pairs, which no store keeps
 _FOLDER = r"/(?:[^/\s=]+/){0,2}"
 _SUBJECTS: Final = {
     LessonKind.PARAMETER: re.compile(r"\?[^&\s]+(?:&[^&\s]+){0,2}"),
@@ -59,9 +60,9 @@ def lesson_of(line: str) -> Lesson:
     site, kind, subject = map(str, values)
     if kind not in set(_SUBJECTS):
         raise ValueError(f"kind {kind!r} is none of {', '.join(_SUBJECTS)}")
-    if _SITE.fullmatch(site) is None:
+    if _SITE.fullmatch(site) is None or _NO_TEXT.search(site):
         raise ValueError(f"site {site!r} is no host")
-    if _SUBJECTS[LessonKind(kind)].fullmatch(subject) is None:
+    if _SUBJECTS[LessonKind(kind)].fullmatch(subject) is None or _NO_TEXT.search(subject):
         raise ValueError(f"subject {subject!r} is none of kind {kind}")
     lesson = Lesson(tenant=site, kind=LessonKind(kind), subject=subject)
     if lesson.kind is LessonKind.PARAMETER and (never := _never(subject[1:].lower().split("&"))):

@@ -136,6 +136,9 @@ LESSON = '{"site": "a.example", "kind": "parameter", "subject": "?from"}'
         ('{"site": "a.example", "kind": "colour", "subject": "?x"}', "kind 'colour' is none of parameter, folder"),
         ('{"site": "A b", "kind": "parameter", "subject": "?from"}', "site 'A b' is no host"),
         ('{"site": "a.example", "kind": "folder", "subject": "?from"}', "subject '?from' is none of kind folder"),
+        (r'{"site": "a.example", "kind": "parameter", "subject": "?a\u0000"}', r"subject '?a\x00' is none of kind"),
+        (r'{"site": "a.example", "kind": "number", "subject": "/\ud800#"}', r"subject '/\ud800#' is none of kind"),
+        (r'{"site": "a.example/@\ud800", "kind": "number", "subject": "/n/#"}', r"site 'a.example/@\ud800' is no host"),
         ('{"site": "a.example", "kind": "parameter", "subject": "?from&ID"}', "'id' addresses articles"),
     ],
 )
