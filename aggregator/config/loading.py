@@ -241,7 +241,8 @@ def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, .
     if error["type"] == "extra_forbidden":
         return f"{where}: {_unknown_key(loc)}"
     if error["type"] == "missing":
-        return f'{where}: is missing; write {loc[-1]} = "https://example.com/feed.xml"'
+        example = "jsonl" if loc[-1] == "type" else "https://example.com/feed.xml"
+        return f'{where}: is missing; write {loc[-1]} = "{example}"'
     shown = "***" if _SECRET_KEYS & set(map(str, loc)) else _shorten(mask(quote(error["input"])))
     if _is_in_rule(loc):
         file, colon, rest = where.rpartition(": ")

@@ -376,6 +376,7 @@ def test_impossible_name() -> None:
         ('[extraction]\nsite_config_dir = "nowhere"', "is not a folder"),
         ("[feeds]\nurl = 1", 'feeds: {"url": 1} is not a list of tables; write [[feeds]]'),
         ('feeds = ["x"]', 'feeds[0]: "x" is not a table; write [[feeds]]'),
+        ('[[outputs]]\npath = "x"', 'outputs[0].type: is missing; write type = "jsonl"'),
         ('[[feeds]]\nname = "x"', 'feeds[0].url: is missing; write url = "https://example.com/feed.xml"'),
         ('[[feeds]]\nurl = "https://a.b/c"\nintervall = "5m"', 'feeds[0].intervall: no such key; did you mean "interval"?'),
         ('[[feeds]]\nurl = "https://a.b/c"\ntags = "x"', 'feeds[0].tags: "x" is not a list'),
