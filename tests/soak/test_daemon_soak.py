@@ -250,6 +250,7 @@ def test_names_that_do_not_resolve_and_a_clock_that_is_set(tmp_path: Path, caplo
         with open_app(load_config(config, {}), clock=clock) as app:
             fetcher = HttpFetcher(fetch_limits(app.config), clock, lookup=lookup)  # type: ignore[arg-type]
             app = replace(app, fetcher=fetcher)
+            app.visits.context = replace(app.visits.context, fetcher=fetcher)
             service = Service(app, LocalEngine(app.visits), lambda: load_config(config, {}), {})
 
             def causes() -> dict[str, set[str]]:
