@@ -56,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         _drop_output()
         _match_log(arguments)
-        say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error)
+        say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error.strerror or error)
         return 3
     return status
 

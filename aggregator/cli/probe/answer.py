@@ -34,10 +34,12 @@ _SHOWN = (
 def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
     """Print the record, and what would be stored of the newest entry, if that was asked for."""
     for name, value in record.items():
-        if isinstance(value, list):
-            print(f"{name}:" if value else f"{name}: none")
-        for line in value if isinstance(value, list) else [f"{name.replace('_', ' '):<12}{_spell(value)}"]:
-            print(printable(f"  {line}" if isinstance(value, list) else line))
+        if not isinstance(value, list):
+            print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))
+            continue
+        print(f"{name}:" if value else f"{name}: none")
+        for one in value:
+            print(printable(f"  {'  '.join(filter(None, one.values()))}"))
     if not entry:
         return
     print("\nnewest entry")
@@ -78,9 +80,9 @@ def read_source(config: Config, url: str, page: bool) -> tuple[dict[str, object]
     return record, trial.page if page else {}
 
 
-def _shown(entry: Entry) -> str:
+def _shown(entry: Entry) -> dict[str, str | None]:
     at = entry.published_at or entry.updated_at
-    return "  ".join(part for part in (entry.link or "", entry.title, at.isoformat() if at else "") if part)
+    return {"link": entry.link, "title": entry.title, "date": at.isoformat() if at else None}
 
 
 def _tested(url: str, parsed: ParsedFeed) -> dict[str, object]:

@@ -123,6 +123,12 @@ def test_feeds_test_shows_what_is_found_as_the_configuration_says(world: World, 
     page = call("feeds", "test", site.url("/list"), "--config", world.config)
     assert page.status == 0
     assert f"  {site.url('/a/4')}  Story number 4 of the town\n" in page.out
+    (entry,) = [
+        one
+        for one in call("feeds", "test", site.url("/list"), "--json", "--config", world.config).record["found"]
+        if one["link"] == site.url("/a/4")
+    ]
+    assert entry == {"link": site.url("/a/4"), "title": "Story number 4 of the town", "date": None}
     printed = call("feeds", "test", site.url("/mine"), "--config", world.config)
     assert (printed.status, site.asked("/mine")) == (0, [])
     assert "found: none" in printed.out
