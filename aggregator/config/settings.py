@@ -31,6 +31,7 @@ from aggregator.config.filter_rules import FilterRule, FilterSettings
 from aggregator.config.request_settings import HostSettings, RequestSettings
 from aggregator.config.sources import ListSettings, SelectSettings, check_source
 from aggregator.config.values import (
+    BaseUrl,
     Budget,
     Delay,
     FeedUrl,
@@ -50,9 +51,9 @@ from aggregator.config.values import (
     StoreUrl,
     Timeout,
     is_loopback,
+    listen_address,
     spelled_default,
     split_http,
-    split_listen,
 )
 from aggregator.models.feeds import Subscription
 from aggregator.models.sources import Kind
@@ -173,24 +174,27 @@ class WebSettings(Section):
     """`[web]`: the status page and the API."""
 
     listen: Listen = "127.0.0.1:8642"
-    """host:port; "" is off. An address that others can reach needs token_file."""
+    """host:port, or "unix:/path"; "" is off. An address that others can reach needs token_file."""
     token_file: OptionalPath = spelled_default("")
     """A file whose content callers must send as bearer token; "" is none."""
+    base_url: BaseUrl = ""
+    """Name and path behind a proxy, as "https://corpus.example.org/agg"; "" is what callers ask for."""
 
     @field_validator("token_file")
     @classmethod
     def _guards_open_address(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         listen = info.data.get("listen")
-        if listen and value is None and not is_loopback(split_listen(listen)[0]):
+        address = listen_address(listen) if listen else None
+        if isinstance(address, tuple) and value is None and not is_loopback(address[0]):
             raise ValueError(
                 f'is missing, and listen "{listen}" can be reached by others; write the name of a token file'
             )
         return value
 
     @property
-    def address(self) -> tuple[str, int] | None:
-        """Host and port to listen on; None: off."""
-        return split_listen(self.listen) if self.listen else None
+    def address(self) -> tuple[str, int] | Path | None:
+        """Host and port to listen on, or the path of a socket; None: off."""
+        return listen_address(self.listen) if self.listen else None
 
 
 class _SubscriptionSettings(Section):

@@ -226,6 +226,9 @@ def _resolve_store(value: str, info: ValidationInfo) -> str:
     return f"sqlite:///{path.resolve() if '..' in path.parts else path}"
 
 
+_UNIX: Final = "unix:"
+
+
 def split_listen(value: str) -> tuple[str, int]:
     """Return host and port of `127.0.0.1:8642` or `[::1]:8642`; port 0 is any free one."""
     host, colon, port = value.rpartition(":")
@@ -236,10 +239,29 @@ def split_listen(value: str) -> tuple[str, int]:
     return bare, int(port)
 
 
+def listen_address(value: str) -> tuple[str, int] | Path:
+    """Return host and port, or the path of the socket in `unix:/path`."""
+    if not value.startswith(_UNIX):
+        return split_listen(value)
+    path = Path(value.removeprefix(_UNIX))
+    if not path.is_absolute():
+        raise ValueError('names no absolute path; write "unix:/run/aggregator/page.sock"')
+    return path
+
+
 def _check_listen(value: str) -> str:
     if value:
-        split_listen(value)
+        listen_address(value)
     return value
+
+
+def _check_base_url(value: str) -> str:
+    if not value:
+        return value
+    parts = split_http(value)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError('is more than name and path; write "https://corpus.example.org/agg"')
+    return value.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -308,6 +330,7 @@ StoreUrl = Annotated[StrictStr, AfterValidator(_resolve_store)]
 FeedUrl = Annotated[StrictStr, AfterValidator(_check_feed_url)]
 Proxy = Annotated[StrictStr, AfterValidator(_check_proxy)]
 Listen = Annotated[StrictStr, AfterValidator(_check_listen)]
+BaseUrl = Annotated[StrictStr, AfterValidator(_check_base_url)]
 Header = Annotated[StrictStr, AfterValidator(_check_header)]
 Headers = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_headers)]
 Cookies = Annotated[dict[StrictStr, StrictStr], AfterValidator(_check_cookies)]

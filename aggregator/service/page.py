@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from aggregator import log, web
@@ -82,8 +83,8 @@ class PageProcess:
         """
         token = web.read_token(settings.token_file)
         if settings.address is not None:
-            self._socket = web.listen(*settings.address)
-            self._settings = replace(self._settings, token=token)
+            self._socket = _open(settings.address)
+            self._settings = replace(self._settings, token=token, base_url=settings.base_url)
             self._launch()
         self._applied = (settings, token)
 
@@ -125,7 +126,7 @@ class PageProcess:
                 child.kill()
                 child.wait()
         if self._socket is not None:
-            self._socket.close()
+            web.close(self._socket)
         self._socket = self._applied = None
         self._deaths = 0
 
@@ -164,6 +165,10 @@ class PageProcess:
         self._launch()
 
 
+def _open(address: tuple[str, int] | Path) -> socket.socket:
+    return web.listen_at(address) if isinstance(address, Path) else web.listen(*address)
+
+
 def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None:
     """Serve page and API over a store until the event is set.
 
@@ -173,8 +178,12 @@ def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None
     """
     if config.web.address is None:
         raise ConfigError('[web] listen: is "", so there is nothing to serve; write "127.0.0.1:8642"')
-    settings = replace(page_settings(config), token=web.read_token(config.web.token_file))
-    with web.listen(*config.web.address) as sock, web.start_page(settings, store, sock, until):
+    token = web.read_token(config.web.token_file)
+    settings = replace(page_settings(config), token=token, base_url=config.web.base_url)
+    with contextlib.ExitStack() as stack:
+        sock = _open(config.web.address)
+        stack.callback(web.close, sock)
+        stack.enter_context(web.start_page(settings, store, sock.dup(), until))
         logger.info("serving", extra={"address": web.address_of(sock)})
         until.wait()
     logger.info("stopped")

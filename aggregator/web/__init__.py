@@ -2,14 +2,16 @@
 
 from aggregator.web.application import create_app
 from aggregator.web.process import PageSettings, start_page
-from aggregator.web.server import RunningServer, address_of, listen, read_token, refresher, serve
+from aggregator.web.server import RunningServer, address_of, close, listen, listen_at, read_token, refresher, serve
 
 __all__ = [
     "PageSettings",
     "RunningServer",
     "address_of",
+    "close",
     "create_app",
     "listen",
+    "listen_at",
     "read_token",
     "refresher",
     "serve",

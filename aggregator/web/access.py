@@ -42,8 +42,9 @@ class Guard:
     the password of Basic, with any user name.
     """
 
-    def __init__(self, app: Application, token: str | None) -> None:
+    def __init__(self, app: Application, token: str | None, public: str = "") -> None:
         self._app = app
+        self._public = public.encode("ascii")  # host and port of `[web] base_url`
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,15 +56,21 @@ class Guard:
         if not self._may_ask(scope["path"], headers):
             challenge = (b"www-authenticate", b'Bearer realm="aggregator", Basic realm="aggregator", charset="UTF-8"')
             await _refuse(scope, send, 401, b"A token is needed: [web] token_file of the configuration.\n", challenge)
-        elif self._token is None and scope["path"] not in _OPEN_TO_ALL and not _is_ours(headers.get(b"host", b"")):
+        elif self._token is None and scope["path"] not in _OPEN_TO_ALL and not self._is_for_us(scope, headers):
             await _refuse(
                 scope, send, 421, b"Without [web] token_file this answers to localhost and to addresses only.\n"
             )
-        elif scope["method"] not in _READING and _is_foreign(headers):
+        elif scope["method"] not in _READING and _is_foreign(headers, self._public):
             await _refuse(scope, send, 403, b"Another site asked for this.\n")
         else:
             read = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # the server drops the body
             await self._app(read, receive, _with_headers(send))
+
+    def _is_for_us(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        """Return whether a request names this machine or its public name. No browser reaches a socket at a path."""
+        host = headers.get(b"host", b"")
+        _, port = scope.get("server") or (None, None)
+        return port is None or (bool(self._public) and host == self._public) or _is_ours(host)
 
     def _may_ask(self, path: str, headers: dict[bytes, bytes]) -> bool:
         if self._token is None or path in _OPEN_TO_ALL:
@@ -89,7 +96,7 @@ def _is_ours(host: bytes) -> bool:
         return False
 
 
-def _is_foreign(headers: dict[bytes, bytes]) -> bool:
+def _is_foreign(headers: dict[bytes, bytes], public: bytes) -> bool:
     """Return whether a browser says that another site's page sent this request.
 
     Sec-Fetch-Site decides where it is sent (https and localhost alone): a page under `Referrer-Policy: no-referrer`
@@ -99,7 +106,7 @@ def _is_foreign(headers: dict[bytes, bytes]) -> bool:
     if site is not None:
         return site not in (b"none", b"same-origin")
     origin = headers.get(b"origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get(b"host", b"")
+    return origin is not None and urlsplit(origin).netloc not in {headers.get(b"host", b""), public or None}
 
 
 def _with_headers(send: Send) -> Send:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,6 +28,7 @@ from aggregator.web.etags import ETags
 from aggregator.web.pages.routes import pages_router
 from aggregator.web.pages.stream import stream_router
 from aggregator.web.pages.templating import render
+from aggregator.web.public_address import PublicAddress
 from aggregator.web.state import CachedOverview, Site
 
 _HERE: Final = Path(__file__).parent
@@ -42,12 +44,13 @@ def create_app(
     token: str | None,
     raw: Callable[[str], bytes | None] | None = None,
     cached_overview: CachedOverview | None = None,
+    base_url: str = "",
 ) -> FastAPI:
     """Return the application over a store.
 
     `ready` is what /readyz asks beside the store, `metrics` what Prometheus is told. `refresh` makes a feed due,
     False: its server forbids it. With a `token` every request but /healthz and /readyz must carry it. `raw` gives the
-    raw page with a content hash, `cached_overview` makes the overviews.
+    raw page with a content hash, `cached_overview` makes the overviews. `base_url` is the address behind a proxy.
     """
     site = Site(
         store=reader,
@@ -77,7 +80,8 @@ def create_app(
     app.add_exception_handler(StorageError, _on_storage_error)
     app.add_middleware(ETags)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(PublicAddress, base_url=base_url)
+    app.add_middleware(Guard, token=token, public=urlsplit(base_url).netloc)
     return app
 
 
@@ -109,7 +113,7 @@ def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _on_bad_request(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError) or not request.url.path.startswith("/api/"):
+    if not isinstance(error, RequestValidationError) or not _is_of_api(request):
         return _error(request, 404, "there is no such page")
     wrong = [
         {"where": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]} for one in error.errors()
@@ -121,7 +125,12 @@ def _on_storage_error(request: Request, error: Exception) -> Response:
     return _error(request, 503, f"the store cannot be read: {error}")
 
 
+def _is_of_api(request: Request) -> bool:
+    path: str = request.scope["path"]
+    return path.removeprefix(request.scope.get("root_path", "")).startswith("/api/")
+
+
 def _error(request: Request, status: int, detail: str) -> Response:
-    if request.url.path.startswith("/api/"):
+    if _is_of_api(request):
         return problem(status, detail)
     return render("error.html", status=status, detail=detail, code=status)

@@ -51,6 +51,7 @@ class PageSettings:
     raw_folder: str
     token: str | None
     daemon: str = ""
+    base_url: str = ""
     log_style: Literal["text", "json"] = "text"
     log_level: int = logging.WARNING
 
@@ -73,6 +74,7 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
         token=settings.token,
         raw=raw.get,
         cached_overview=cached_overview,
+        base_url=settings.base_url,
     )
     return serve(application, sock)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -54,6 +55,37 @@ def _listening(host: str, port: int) -> socket.socket:
     return sock
 
 
+def listen_at(path: Path) -> socket.socket:
+    """Return a socket that listens at a path, for this user and group; what a dead process left there goes.
+
+    Raises:
+        PortError: another process listens there, or the path cannot be used.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and sock.connect_ex(str(path)) == errno.ECONNREFUSED:
+            path.unlink()
+        sock.close()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(str(path))
+        path.chmod(0o660)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise PortError(
+            f'[web] listen: "unix:{path}" cannot be opened ({_reason(error)}); name another path'
+        ) from error
+    return sock
+
+
+def close(sock: socket.socket) -> None:
+    """Close a listening socket; its file goes, if it has one."""
+    path = Path(sock.getsockname()) if sock.family is socket.AF_UNIX else None
+    sock.close()
+    if path is not None:
+        path.unlink(missing_ok=True)
+
+
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error)
 
@@ -67,7 +99,7 @@ class RunningServer:
         sock: socket.socket,
         limits: ConnectionLimits | None = None,
     ) -> None:
-        self.address: tuple[str, int] = sock.getsockname()[:2]
+        self.address: tuple[str, int] = ("", 0) if sock.family is socket.AF_UNIX else sock.getsockname()[:2]
         self.url = address_of(sock)
         self._server = LimitedServer(application, limits or default_limits(), _STOP_SECONDS)
         self._socket = sock
@@ -96,7 +128,9 @@ class RunningServer:
 
 
 def address_of(sock: socket.socket) -> str:
-    """Return where to look with a browser for what a socket listens to."""
+    """Return where to look with a browser for what a socket listens to, or `unix:` and its path."""
+    if sock.family is socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 

@@ -158,9 +158,7 @@ def test_a_process_that_died_is_started_again_and_the_address_stays(
     address, first = page.address, page.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: not is_there(first), "its end")
-    page.follow(settings)
-    assert page.pid != first
+    wait_for(lambda: page.follow(settings) or page.pid != first, "the next start")
     assert (page.address, status(address)) == (address, 200)
     assert lines == [("status page died; started again", {"status": -signal.SIGKILL})]
     second = page.pid
@@ -170,8 +168,7 @@ def test_a_process_that_died_is_started_again_and_the_address_stays(
     page.follow(settings)
     assert page.pid == second, "the next start is a little later"
     standing.append(1.0)
-    page.follow(settings)
-    assert page.pid != second
+    wait_for(lambda: page.follow(settings) or page.pid != second, "the third start")
 
 
 def test_probes_and_metrics_are_those_of_the_daemon(page: PageProcess, installed: SqlStore) -> None:
@@ -280,3 +277,18 @@ def test_many_changes_are_cut_short(lines: list[tuple[str, dict[str, object]]]) 
     assert len(lines) == 21
     assert lines[-1] == ("changed", {"change": "and 10 more"})
     assert datetime.now(UTC) > START
+
+
+def test_a_socket_in_the_file_system_is_there_while_the_page_is(page: PageProcess, tmp_path: Path) -> None:
+    path = tmp_path / "page.sock"
+    page.start(WebSettings(listen=f"unix:{path}"))
+    assert (page.address, path.is_socket()) == (f"unix:{path}", True)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(60)
+        caller.connect(str(path))
+        caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: proxy.example\r\nConnection: close\r\n\r\n")
+        assert caller.recv(100).startswith(b"HTTP/1.1 200")
+    page.follow(WebSettings(listen=f"unix:{path}", base_url="https://corpus.example.org/agg"))
+    assert path.is_socket()
+    page.stop()
+    assert not path.exists()

@@ -52,6 +52,7 @@ class Site:
         may_refresh: bool = True,
         raw: Callable[[str], bytes | None] | None = None,
         patience: float = 60,
+        base_url: str = "",
     ) -> None:
         self.ready = True
         self.metrics = StoreMetrics(store.counts, lambda: 0.0)
@@ -65,6 +66,7 @@ class Site:
             token=token,
             raw=raw,
             cached_overview=CachedOverview(store, clock.monotonic, patience),
+            base_url=base_url,
         )
         self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
         self.address = self.server.url.rstrip("/")

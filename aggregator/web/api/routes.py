@@ -20,6 +20,7 @@ from aggregator.web.api import schemas
 from aggregator.web.api.articles import add_articles
 from aggregator.web.api.paging import Limit, Record, Start, part_of
 from aggregator.web.api.problems import refuse_unknown, statuses
+from aggregator.web.public_address import root
 from aggregator.web.state import LARGEST_ID, Site
 
 
@@ -72,7 +73,7 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
             raise HTTPException(409, "not now: disabled, gone, or its server asked to be left alone")
         site.cached_overview.forget()
         if "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse(f"/feeds/{feed_id}", status_code=303)
+            return RedirectResponse(f"{root()}/feeds/{feed_id}", status_code=303)
         return {"feed_id": feed_id, "due": True}
 
 

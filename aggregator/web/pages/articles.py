@@ -18,6 +18,7 @@ from aggregator.web.article_search import find, query_string, read_search
 from aggregator.web.pages.differences import compare_lines, differences
 from aggregator.web.pages.structure import structured
 from aggregator.web.pages.templating import render
+from aggregator.web.public_address import root
 from aggregator.web.state import Site
 
 _ARTICLES_A_PAGE: Final = 50
@@ -47,7 +48,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
         """Show an article: text, where it comes from, how it changed, what repeats it."""
         found = _article(site, article_id)
         if found.id != article_id:
-            return RedirectResponse(f"/articles/{found.id}", status_code=302)
+            return RedirectResponse(f"{root()}/articles/{found.id}", status_code=302)
         return _show(site, found)
 
     @router.get("/articles/{article_id}/text")

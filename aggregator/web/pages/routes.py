@@ -18,6 +18,7 @@ from aggregator.web.pages import filters as words
 from aggregator.web.pages.articles import add_articles
 from aggregator.web.pages.charts import HEIGHT, WIDTH, bars
 from aggregator.web.pages.templating import render
+from aggregator.web.public_address import root
 from aggregator.web.state import LARGEST_ID, Site
 
 _FEEDS_A_PAGE: Final = 200
@@ -90,7 +91,7 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
             more=len(ids) > start + _FEEDS_A_PAGE,
             finding=finding,
             cause=cause,
-            path=f"/feeds?{urlencode({'finding': finding, 'cause': cause})}&" if finding else "/feeds?",
+            path=root() + (f"/feeds?{urlencode({'finding': finding, 'cause': cause})}&" if finding else "/feeds?"),
             rate=_rate,
             due=_due,
         )

@@ -14,6 +14,7 @@ from aggregator.monitoring.overview import title_of
 from aggregator.redaction import mask_password
 from aggregator.web.pages import filters as words
 from aggregator.web.pages.sentences import why_doubtful, why_one
+from aggregator.web.public_address import root
 
 
 @cache
@@ -31,6 +32,7 @@ def environment() -> Environment:
     for filter_ in (*own, words.host, why_one, why_doubtful, title_of, mask_password):
         made.filters[filter_.__name__] = filter_
     made.globals["version"] = __version__
+    made.globals["root"] = root
     return made
 
 

@@ -173,9 +173,10 @@ def test_byte_order_mark_and_windows_lines(path: Path) -> None:
         ("localhost:80", ("localhost", 80)),
         ("[::1]:0", ("::1", 0)),
         ("127.0.0.2:65535", ("127.0.0.2", 65535)),
+        ("unix:/run/page.sock", Path("/run/page.sock")),
     ],
 )
-def test_listen(path: Path, listen: str, address: tuple[str, int] | None) -> None:
+def test_listen(path: Path, listen: str, address: tuple[str, int] | Path | None) -> None:
     assert load(path, f'[web]\nlisten = "{listen}"').web.address == address
 
 
@@ -638,3 +639,25 @@ def test_a_command_that_needs_no_feeds_reads_none(tmp_path: Path) -> None:
     assert (config.feeds, config.http.contact) == ((), "me")
     with pytest.raises(ConfigError):
         load_config(path, {})
+
+
+def test_base_url(path: Path) -> None:
+    assert (
+        load(path, '[web]\nbase_url = "https://corpus.example.org/agg/"').web.base_url
+        == "https://corpus.example.org/agg"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'listen = "unix:page.sock"',
+        'listen = "unix:"',
+        'base_url = "corpus.example.org"',
+        'base_url = "https://x.example/?q=1"',
+        'base_url = "https://me@x.example/"',
+    ],
+)
+def test_addresses_of_the_page_that_cannot_be(path: Path, line: str) -> None:
+    with pytest.raises(ConfigError, match="write"):
+        load(path, f"[web]\n{line}")
