@@ -102,21 +102,11 @@ class _Unit:
             return tuple(
                 page
                 for page in self.pages
-                if page.state == "skipped" or (page.state == "fetched" and self.was_never_asked(page))
+                if page.state == "skipped" or (page.state == "fetched" and _was_never_asked(page, self.entries))
             )
         return tuple(
             page for page in self.pages if page.state == "due" or (page.state == "done" and page.article_id is not None)
         )
-
-    def is_announced(self, page: Row[Any]) -> bool:
-        """Return whether a feed says that the text stands at the page's address."""
-        is_page = not page.key.startswith(OWN_CONTENT)
-        return is_page and any(row.full_text for row in self.entries if row.page_id == page.id)
-
-    def was_never_asked(self, page: Row[Any]) -> bool:
-        """Return whether the text stands at an address that was never asked for."""
-        is_untried = page.raw_hash is None and page.fetched_at is None and not page.attempts
-        return is_untried and self.is_announced(page)
 
     @property
     def moves_article(self) -> bool:
@@ -136,6 +126,18 @@ class _Unit:
             rule=self.verdict.rule,
             place=self.verdict.place,
         )
+
+
+def _is_announced(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
+    """Return whether a feed says that the text stands at the page's address."""
+    is_page = not page.key.startswith(OWN_CONTENT)
+    return is_page and any(row.full_text for row in named_by if row.page_id == page.id)
+
+
+def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
+    """Return whether the text stands at an address that was never asked for."""
+    is_untried = page.raw_hash is None and page.fetched_at is None and not page.attempts
+    return is_untried and _is_announced(page, named_by)
 
 
 def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterator[_Unit]:
@@ -163,9 +165,15 @@ def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterat
 def _verdict(
     filters: Filters, of_pages: Sequence[Row[Any]], named_by: Sequence[Row[Any]], content: Extraction | None
 ) -> Verdict:
-    """Return the verdict on pages, from the entries that named them. A text to be extracted again does not count."""
+    """Return the verdict on pages, from the entries that named them.
+
+    A text to be extracted again does not count, nor does a feed's own text for an address that was never asked for: the
+    page's text will replace it.
+    """
     urls = {page.id: page.url for page in of_pages}
-    is_pending = any(page.state == "fetched" for page in of_pages)
+    is_pending = any(page.state == "fetched" for page in of_pages) or (
+        content is not None and content.source == "feed" and any(_was_never_asked(page, named_by) for page in of_pages)
+    )
     verdicts = [
         decide(
             filters.sets_of(row.feed_url),
@@ -268,11 +276,15 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 
     What a feed says about an address never replaces the address itself: that is fetched, too.
     """
-    if unit.was_never_asked(page):
+    if _was_never_asked(page, unit.entries):
         return "due"
     if unit.content is not None:
         return "done"
-    return "fetched" if page.cause is None and (page.raw_hash is not None or not unit.is_announced(page)) else "due"
+    return (
+        "fetched"
+        if page.cause is None and (page.raw_hash is not None or not _is_announced(page, unit.entries))
+        else "due"
+    )
 
 
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:

@@ -184,8 +184,8 @@ def live(reused: ReusedStore, steps: Sequence[tuple[object, ...]], rules: Filter
     return store
 
 
-# An example takes half a second, so a failure is not shrunk; the examples are the same in each run.
-@at_most(40, phases=[Phase.explicit, Phase.generate], derandomize=True)
+# An example takes half a second, so a failure is not shrunk.
+@at_most(40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(steps=STEPS, rules=FILTERS)
 def test_the_corpus_is_as_if_the_rules_had_been_there_from_the_start(
     reused: ReusedStore, steps: list[tuple[object, ...]], rules: Filters
@@ -221,6 +221,14 @@ def extract_all(store: SqlStore, **options: str) -> None:
     fetch_due(store)
     for page in fetched_pages(store):
         record_article(store, page, article_record(page, **options))  # type: ignore[arg-type]
+
+
+def test_a_page_decides_for_itself_where_a_feed_of_texts_announced_it_first(reused: ReusedStore) -> None:
+    rules = filters(keep=(SHORT,))
+    steps = [("poll", 1, {3: "Sport today"}), ("collect",), ("poll", 0, {3: "Sport today"}), ("collect",)]
+    for from_start in (True, False):
+        ((_, _, _, _, (_, body, _, source), *_),) = corpus(live(reused, steps, rules, from_start=from_start))
+        assert (body, source) == (body_of("3"), "page")
 
 
 def test_a_dry_run_says_what_the_command_does_and_writes_nothing(store: SqlStore) -> None:
