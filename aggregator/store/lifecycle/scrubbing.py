@@ -6,9 +6,12 @@ again. Archives of the log and backups are not reached (docs/how-to/operate.md).
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from datetime import timedelta
 from typing import Final
+
+from sqlalchemy import text
 
 from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import SqliteDialect, translated
@@ -16,11 +19,13 @@ from aggregator.store.db.dialects import SqliteDialect, translated
 # PostgreSQL's tables that hold words of articles. The statistics of their columns hold samples of these words.
 _TABLES: Final = ("revisions", "entries", "article_search")
 
+_LOOK: Final = 0.05  # seconds between two looks at other transactions
+
 
 def scrub(database: Database, wait: timedelta) -> bool:
-    """Write the files again without deleted rows. Return False if a reader kept some of them in the log.
+    """Write the files again without deleted rows. Return False if a reader of an older state kept some of them.
 
-    `wait` is the longest wait for readers of an older state (SQLite). This takes the time and the disk space of a copy
+    `wait` is the longest wait for such readers. This takes the time and the disk space of a copy
     of the store. Writers wait until it is done.
 
     Raises:
@@ -29,8 +34,7 @@ def scrub(database: Database, wait: timedelta) -> bool:
     with translated(database.dialect):
         if isinstance(database.dialect, SqliteDialect):
             return _scrub_sqlite(database.dialect, wait)
-        _scrub_postgresql(database)
-        return True
+        return _scrub_postgresql(database, wait)
 
 
 def _scrub_sqlite(dialect: SqliteDialect, wait: timedelta) -> bool:
@@ -43,10 +47,23 @@ def _scrub_sqlite(dialect: SqliteDialect, wait: timedelta) -> bool:
     return not busy
 
 
-def _scrub_postgresql(database: Database) -> None:
-    """Rewrite tables and indexes (VACUUM FULL), and the statistics of their columns."""
+# Of all databases of the server: a row that one of these transactions may still see is not removed (PostgreSQL's
+# documentation, "Routine Vacuuming"). The launchers of the server itself have no snapshot for long.
+_OLDER: Final = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    " AND greatest(age(backend_xmin), age(backend_xid)) > age(CAST(:mark AS xid))"
+)
+
+
+def _scrub_postgresql(database: Database, wait: timedelta) -> bool:
+    """Rewrite tables, indexes and the statistics of their columns (VACUUM FULL), once no reader sees the old rows."""
+    until = time.monotonic() + wait.total_seconds()
     with database.engine.connect() as plain:
         conn = plain.execution_options(isolation_level="AUTOCOMMIT")
+        mark = conn.scalar(text("SELECT CAST(pg_current_xact_id() AS xid)"))
+        while (is_read := bool(conn.scalar(_OLDER, {"mark": str(mark)}))) and time.monotonic() < until:
+            time.sleep(_LOOK)
         for name in _TABLES:
             conn.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {name}")
         conn.exec_driver_sql("VACUUM FULL pg_catalog.pg_statistic")  # only a warning if we do not own it
+    return not is_read

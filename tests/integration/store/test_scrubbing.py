@@ -13,6 +13,7 @@ import pytest
 
 from aggregator.store import SqlStore
 from aggregator.store.db.dialects import SqliteDialect
+from tests.support.databases import empty_postgres
 from tests.support.stores import (
     URL,
     StandingClock,
@@ -126,6 +127,24 @@ def test_a_reader_that_holds_an_older_state_is_told_of(tmp_path: Path, clock: St
             assert not store.scrub(timedelta(milliseconds=10))
         assert store.scrub(WAIT)
         assert remains(url, f"q{SECRET}q") == []
+
+
+def test_a_transaction_that_sees_an_older_state_is_waited_for_and_told_of(
+    postgres_url: str, clock: StandingClock
+) -> None:
+    from aggregator.store import open_store
+
+    empty_postgres(postgres_url)
+    with closing(open_store(postgres_url, clock, use_clock=True)) as store:
+        fill(store, clock, 8)
+        with closing(psycopg.connect(postgres_url)) as reader:
+            reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            reader.execute("SELECT count(*) FROM properties")
+            store.forget([identity(URL.format(SECRET)).key], [])  # type: ignore[list-item]
+            assert not store.scrub(timedelta(milliseconds=10))
+            assert remains(postgres_url, f"q{SECRET}q")
+        assert store.scrub(WAIT)
+        assert remains(postgres_url, f"q{SECRET}q") == []
 
 
 @pytest.mark.parametrize("again", [1, 2])
