@@ -175,7 +175,7 @@ def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
             raw_store.delete(content_hash)
         publish_now(config, store)
         if not store.scrub(_READERS_WAIT):
-            say("another process reads an older state: words may be left in the files; call this again when it has ended")
+            say("a reader holds an older state: words may be left in the files; call this again when it has ended")
     if as_json:
         print_json({"articles": list(gone), "raw": list(hashes)})
     else:
