@@ -9,7 +9,7 @@ from aggregator.wakeup import PipeEvent
 
 
 class SystemClock:
-    """The machine's clocks. `wake` ends every sleep. `ahead` moves the wall clock, for the demo."""
+    """The machine's clocks. `wake` ends every sleep. `ahead` moves the wall clock, for the demo and for tests."""
 
     def __init__(self, ahead: timedelta = timedelta(0)) -> None:
         self._ahead = ahead

@@ -101,6 +101,12 @@ def test_the_demo_shows_what_this_is_for(demo: tuple[Called, Path]) -> None:
     assert shown.startswith("--- revision 1\n+++ revision 2\n@@ ")
 
 
+def test_the_kept_demo_holds_no_times_to_come(demo: tuple[Called, Path]) -> None:
+    troubles = call("health", "--json", "--config", demo[1] / "aggregator.toml").records
+    assert troubles
+    assert "own_clock" not in {trouble["kind"] for trouble in troubles}
+
+
 def test_the_quoted_text_is_what_the_demo_gives(demo: tuple[Called, Path]) -> None:
     (quoted,) = blocks(README, "text")
     given = iter(demo[0].out.splitlines())
