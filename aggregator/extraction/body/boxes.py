@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from aggregator.extraction.body.blocks import Block, Place
 
 _PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
@@ -26,6 +28,9 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 
 
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Return whether an element is only around one quotation, code, figure or table of data."""
-    parts = [child for child in place.element if child.tag not in ("script", "style")]
+    """Return whether an element is only around one quotation, code, figure or table of data.
+
+    Two children answer that: a page has thousands of them side by side, and each is asked.
+    """
+    parts = list(islice((child for child in place.element if child.tag not in ("script", "style")), 2))
     return len(parts) == 1 and parts[0].tag in wrapped and not (place.element.text or "").strip()

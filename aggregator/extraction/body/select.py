@@ -224,7 +224,7 @@ def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions)
     kept: set[int] = set()
     for letters, places in same.items():
         home = max((box_of(blocks[i]).number for i in places), key=weight.__getitem__)
-        own = [i for i in places if box_of(blocks[i]).number == home]
+        own = {i for i in places if box_of(blocks[i]).number == home}
         others = [i for i in places if i not in own]
         kept.update(own, others[: max(0, opinions.recall.count(letters) - len(own))])
     whole = {i: blocks[i].letters for i in kept}
