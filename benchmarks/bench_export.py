@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,8 +30,12 @@ def export(path: Path, folder: Path, layout: str) -> tuple[float, float]:
     """Return seconds of the command and MiB at most."""
     command = [sys.executable, "-m", "aggregator", "export", str(folder), "--format", layout, "--config", str(path)]
     started = time.perf_counter()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)  # RUSAGE_CHILDREN gives the maximum of all children so far
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"bench_export: {' '.join(command)}: exit {process.returncode}")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
 def bare(url: str, target: Path) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from aggregator import __version__
 from aggregator.errors import ConfigError
@@ -15,7 +17,7 @@ from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Position
 from aggregator.sinks.dataset.statistics import Statistics
-from aggregator.sinks.files import replaced_file, write_durably
+from aggregator.sinks.files import replaced_file
 
 SCHEMA_VERSION: Final = 1
 _MEDIA_TYPES: Final = {
@@ -69,7 +71,7 @@ def content_hash(article: Article) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json`, an article a line, so that a large one needs no memory."""
+    """Write `manifest.json`, a file and an article a line, so that a large one needs no memory."""
     head = {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": "aggregator", "version": __version__},
@@ -83,20 +85,25 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "first_seen": {"first": _iso(manifest.statistics.first), "last": _iso(manifest.statistics.last)},
         "count": manifest.statistics.articles,
         "counts": manifest.statistics.counts(),
-        "files": [asdict(file) for file in manifest.files],
     }
     with replaced_file(folder / "manifest.json") as stream:
-        stream.write(json.dumps(head, indent=1, ensure_ascii=False)[:-2].encode() + b',\n "articles": {')
-        for line in _article_lines(manifest.hashes):
-            stream.write(line)
+        stream.write(_open(head) + b',\n "files": [')
+        stream.writelines(_lines(map(to_json, manifest.files)))
+        stream.write(b'\n ],\n "articles": {')
+        stream.writelines(_lines(f'"{article}": "{digest}"'.encode() for article, digest in manifest.hashes.items()))
         stream.write(b"\n }\n}\n")
 
 
-def _article_lines(hashes: Mapping[ArticleId, str]) -> Iterator[bytes]:
-    separator = "\n"
-    for article_id, digest in hashes.items():
-        yield f'{separator}  "{article_id}": "{digest}"'.encode()
-        separator = ",\n"
+def _open(head: Mapping[str, object]) -> bytes:
+    """Return an object in JSON that more fields can follow."""
+    return json.dumps(head, indent=1, ensure_ascii=False)[:-2].encode()
+
+
+def _lines(values: Iterable[bytes]) -> Iterator[bytes]:
+    separator = b"\n  "
+    for value in values:
+        yield separator + value
+        separator = b",\n  "
 
 
 def _iso(at: Any) -> str | None:  # Any: a time or None
@@ -105,25 +112,25 @@ def _iso(at: Any) -> str | None:  # Any: a time or None
 
 def write_data_package(folder: Path, manifest: Manifest) -> None:
     """Write `datapackage.json` (specs.frictionlessdata.io/data-package, read 2026-11): each file with size and hash."""
-    package = {
-        "profile": "data-package",
-        "name": "news-corpus",
-        "title": "Articles collected from feeds",
-        "resources": [
-            {
-                "profile": "data-resource",
-                "type": "file",  # its bytes and hash are checked; the columns of the tables are in Parquet itself
-                "name": file.path.lower().replace("/", "-").replace("_", "-"),
-                "path": file.path,
-                "format": file.path.split("/", 1)[0],
-                "mediatype": _COMPRESSED.get(Path(file.path).suffix) or _MEDIA_TYPES[file.path.split("/", 1)[0]],
-                "bytes": file.size_bytes,
-                "hash": f"sha256:{file.sha256}",
-            }
-            for file in manifest.files
-        ],
+    head = {"profile": "data-package", "name": "news-corpus", "title": "Articles collected from feeds"}
+    with replaced_file(folder / "datapackage.json") as stream:
+        stream.write(_open(head) + b',\n "resources": [')
+        stream.writelines(_lines(to_json(_resource(file)) for file in manifest.files))
+        stream.write(b"\n ]\n}\n")
+
+
+def _resource(file: DataFile) -> dict[str, object]:
+    layout = file.path.split("/", 1)[0]
+    return {
+        "profile": "data-resource",
+        "type": "file",  # its bytes and hash are checked; the columns of the tables are in Parquet itself
+        "name": file.path.lower().replace("/", "-").replace("_", "-"),
+        "path": file.path,
+        "format": layout,
+        "mediatype": _COMPRESSED.get(Path(file.path).suffix) or _MEDIA_TYPES[layout],
+        "bytes": file.size_bytes,
+        "hash": f"sha256:{file.sha256}",
     }
-    write_durably(folder / "datapackage.json", json.dumps(package, indent=1).encode() + b"\n")
 
 
 def read_hashes(path: Path) -> dict[str, str]:

@@ -17,6 +17,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from pydantic_core import to_json
+
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
@@ -259,9 +261,7 @@ class _Work:
 
     def save(self) -> None:
         """Write down what is complete."""
-        months = {month: asdict(made) for month, made in self.months.items()}
-        state = {"fingerprint": self.fingerprint, "months": months}
-        write_durably(_state_path(self.folder), json.dumps(state).encode())
+        write_durably(_state_path(self.folder), to_json({"fingerprint": self.fingerprint, "months": self.months}))
 
 
 def _partial_of(folder: Path) -> Path:

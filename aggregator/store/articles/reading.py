@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
@@ -89,14 +90,18 @@ def _complete(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Article]:
     for row in sorted(sightings, key=lambda row: row.first):
         seen_in[part_of[row.article_id] or row.article_id].append(row.feed_id)
     wanted = {feed for found in seen_in.values() for feed in found}
-    named = {row.id: row for row in tx.all_of(_feed_names, wanted)}
+    named = {
+        row.id: (row.name or without_userinfo(row.url), load_strings(row.tags))
+        for row in tx.all_of(_feed_names, wanted)
+    }
     return [_article(row, urls[row.id], [named[feed] for feed in seen_in[row.id] if feed in named]) for row in rows]
 
 
-def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[Row[Any]]) -> Article:
+def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[tuple[str, tuple[str, ...]]]) -> Article:
+    """Return an article that was sighted by feeds with these names and tags."""
     content = load_extraction(row.title, row.body, row.content)
-    names = tuple(dict.fromkeys(feed.name or without_userinfo(feed.url) for feed in sighted_by))
-    tags = dict.fromkeys(tag for feed in sighted_by for tag in load_strings(feed.tags)) | dict.fromkeys(content.tags)
+    names = tuple(dict.fromkeys(name for name, _ in sighted_by))
+    tags = dict.fromkeys(chain(*(tags for _, tags in sighted_by), content.tags))
     return Article(
         id=ArticleId(row.id),
         key=Key(row.key),
