@@ -218,7 +218,7 @@ class _SubscriptionSettings(Section):
     """Entries of this feed that one of these rules fits are skipped."""
     kind: Kind = "feed"
     """What stands at `url`: a feed, a sitemap or index of sitemaps, an HTML page with links; command: see there."""
-    select: SelectSettings = Field(default_factory=SelectSettings)
+    select: SelectSettings = SelectSettings()
     """html: CSS selectors of its entries; sitemap: which of its addresses are entries."""
     command: tuple[StrictStr, ...] = ()
     """command: the program that prints the feed, and its arguments; no shell reads them. Links start from `url`."""

@@ -18,34 +18,36 @@ _RULES = ("*.toml", "*.txt")
 Signature = tuple[tuple[str, tuple[int, ...]], ...]  # of each file: device, inode, size, times of content and of state
 
 
-def signature(config: Config) -> Signature:
-    """Return what changes when a file changes that `config` was read from; links are followed."""
-    found = []
-    for path in (*_settings_files(config), *rule_files(config)):
-        try:
-            facts = path.stat()
-        except OSError:
-            continue
-        stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-        found.append((str(path), stamp))
-    return tuple(found)
-
-
 class FileWatch:
     """Tells when to read a configuration's files again."""
 
     def __init__(self, config: Config) -> None:
-        self._read = self._seen = signature(config)  # when they were last read; at the last look
+        self.note_read(config)
+        self._seen = self._read  # at the last look
 
     def note_read(self, config: Config) -> None:
         """Remember the files as they are now: they are being read."""
-        self._read = signature(config)
+        self._config = config
+        self._settings = tuple(_settings_files(config))  # each second to ask 10,000 feeds for theirs is 1 % of a core
+        self._read = self.look()
 
-    def is_changed(self, config: Config) -> bool:
+    def is_changed(self) -> bool:
         """Whether a file changed since it was read, and none since the last call: a file may be written in steps."""
-        now = signature(config)
+        now = self.look()
         settled, self._seen = now == self._seen, now
         return settled and now != self._read
+
+    def look(self) -> Signature:
+        """Return what changes when one of the files changes; links are followed, a folder of rules may appear."""
+        found = []
+        for path in (*self._settings, *rule_files(self._config)):
+            try:
+                facts = path.stat()
+            except OSError:
+                continue
+            stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+            found.append((str(path), stamp))
+        return tuple(found)
 
 
 def rules_digest(config: Config) -> str:

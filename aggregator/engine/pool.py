@@ -32,7 +32,8 @@ T = TypeVar("T")
 _TASKS_PER_WORKER = 500  # then the worker is replaced, so leaks in native parsers stay small
 _ADDRESS_SPACE = 2 * 2**30  # bytes; the libraries alone map 0.6 GiB
 _NICENESS = 5  # of 19: a worker gets a third of a core that the parent needs too
-_PRELOADED = ["aggregator.engine.feed_readers"]  # all that a worker needs; otherwise each worker loads it again
+# all that a worker needs; otherwise each worker loads it again
+_PRELOADED = ["aggregator.engine.feed_readers", "aggregator.extraction.extract"]
 
 
 class WorkerPool:

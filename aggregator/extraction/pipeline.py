@@ -12,7 +12,6 @@ from datetime import datetime
 from html import unescape
 from typing import Final, Literal
 
-from aggregator.extraction.extract import extract_entry, extract_page, with_feed_content
 from aggregator.extraction.feed_rules import FeedRules, RulesOf, announced_by, no_rules, ruled
 from aggregator.extraction.markup import Markup, read_markup
 from aggregator.extraction.metadata.stated import read_date
@@ -197,6 +196,8 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
 
 def _collect(job: ExtractJob) -> Collected | PageFailed:
+    from aggregator.extraction.extract import extract_entry  # late: 17 MiB that a daemon leaves to its workers
+
     if job.from_feed:
         return _assessed(extract_entry(job.page), ())
     outcome, reasons, joined, says = (job.off_target, (), 0, Resemblance.SAYS) if job.off_target else _read(job)
@@ -238,6 +239,8 @@ def _extract_parts(
     page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
 ) -> tuple[Extraction | PageFailed, int]:
     """Return the article and how many further parts are in it: those before the first that is nothing to read."""
+    from aggregator.extraction.extract import extract_page, with_feed_content
+
     if not further:
         return extract_page(page, job.rules, job.mode, markup), 0
     first = extract_page(replace(page, feed_html=""), job.rules, job.mode, markup)

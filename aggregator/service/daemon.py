@@ -224,7 +224,7 @@ class Service:
     def _tick(self) -> None:
         if self._ended.is_set():
             return
-        if self._files.is_changed(self.app.config):
+        if self._files.is_changed():
             self._reload_wanted.set()
         if self._reload_wanted.is_set():
             self._reload_wanted.clear()

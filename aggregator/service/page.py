@@ -18,12 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from aggregator import log, web
+from aggregator import log
 from aggregator.config.settings import Config, WebSettings
 from aggregator.config.wiring import raw_folder
 from aggregator.engine.pool import interrupts_blocked
 from aggregator.errors import AggregatorError, ConfigError
 from aggregator.store import SqlStore
+from aggregator.web.listening import PageSettings, address_of, close, listen, listen_at, read_token
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
@@ -33,10 +34,10 @@ _STEADY: Final = 60.0  # seconds after which a process counts as well
 _START: Final = "import sys; sys.path[:] = {path!r}; from aggregator.web.process import main; main()"
 
 
-def page_settings(config: Config, daemon: str = "") -> web.PageSettings:
+def page_settings(config: Config, daemon: str = "") -> PageSettings:
     """Return what the process of a configuration needs, without the token."""
     style, level = log.current()
-    return web.PageSettings(
+    return PageSettings(
         store_url=config.storage.url,
         raw_folder=str(raw_folder(config)),
         token=None,
@@ -49,7 +50,7 @@ def page_settings(config: Config, daemon: str = "") -> web.PageSettings:
 class PageProcess:
     """The process that answers, and the listening socket that it inherits: an address is kept while one dies."""
 
-    def __init__(self, settings: web.PageSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: PageSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._monotonic = monotonic
         self._socket: socket.socket | None = None
@@ -62,7 +63,7 @@ class PageProcess:
     @property
     def address(self) -> str:
         """Where to look with a browser; "": nowhere."""
-        return "" if self._socket is None else web.address_of(self._socket)
+        return "" if self._socket is None else address_of(self._socket)
 
     @property
     def pid(self) -> int | None:
@@ -81,7 +82,7 @@ class PageProcess:
             ConfigError: the token cannot be read.
             PortError: the address is taken.
         """
-        token = web.read_token(settings.token_file)
+        token = read_token(settings.token_file)
         if settings.address is not None:
             self._socket = _open(settings.address)
             self._settings = replace(self._settings, token=token, base_url=settings.base_url)
@@ -94,7 +95,7 @@ class PageProcess:
         An address that is taken is tried again at the next call; nothing is served then.
         """
         try:
-            if (settings, web.read_token(settings.token_file)) == self._applied:
+            if (settings, read_token(settings.token_file)) == self._applied:
                 self._revive()
                 return
             self.stop()
@@ -126,7 +127,7 @@ class PageProcess:
                 child.kill()
                 child.wait()
         if self._socket is not None:
-            web.close(self._socket)
+            close(self._socket)
         self._socket = self._applied = None
         self._deaths = 0
 
@@ -166,7 +167,7 @@ class PageProcess:
 
 
 def _open(address: tuple[str, int] | Path) -> socket.socket:
-    return web.listen_at(address) if isinstance(address, Path) else web.listen(*address)
+    return listen_at(address) if isinstance(address, Path) else listen(*address)
 
 
 def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None:
@@ -176,14 +177,16 @@ def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None
         ConfigError: `[web] listen` is off, or the token cannot be read.
         PortError: the address is taken.
     """
+    from aggregator.web.process import start_page  # late: it loads all that answers requests
+
     if config.web.address is None:
         raise ConfigError('[web] listen: is "", so there is nothing to serve; write "127.0.0.1:8642"')
-    token = web.read_token(config.web.token_file)
+    token = read_token(config.web.token_file)
     settings = replace(page_settings(config), token=token, base_url=config.web.base_url)
     with contextlib.ExitStack() as stack:
         sock = _open(config.web.address)
-        stack.callback(web.close, sock)
-        stack.enter_context(web.start_page(settings, store, sock.dup(), until))
-        logger.info("serving", extra={"address": web.address_of(sock)})
+        stack.callback(close, sock)
+        stack.enter_context(start_page(settings, store, sock.dup(), until))
+        logger.info("serving", extra={"address": address_of(sock)})
         until.wait()
     logger.info("stopped")

@@ -16,9 +16,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from aggregator import log
 from aggregator.clock import SystemClock
@@ -29,6 +28,7 @@ from aggregator.ports.store import Store
 from aggregator.rawstore import FileRawStore
 from aggregator.store import open_store
 from aggregator.web.application import create_app
+from aggregator.web.listening import PageSettings
 from aggregator.web.server import RunningServer, refresher, serve
 from aggregator.web.state import CachedOverview
 
@@ -38,26 +38,6 @@ NICE: Final = (
     12  # beside a poller that is busy on all cores: some 6 % of one core; 19 would be 1.5 %, too slow to start
 )
 _LAST_MOMENT: Final = 5.0  # seconds after which a child that shall end is ended
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageSettings:
-    """What the process needs; it travels over a pipe, for there are secrets in it.
-
-    `daemon` names the record of the daemon whose page this is; "": it is nobody's.
-    """
-
-    store_url: str
-    raw_folder: str
-    token: str | None
-    daemon: str = ""
-    base_url: str = ""
-    log_style: Literal["text", "json"] = "text"
-    log_level: int = logging.WARNING
-
-    def dump(self) -> bytes:
-        """Return the settings as a line."""
-        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 def start_page(settings: PageSettings, store: Store, sock: socket.socket, until: threading.Event) -> RunningServer:

@@ -18,7 +18,9 @@ from aggregator.config.loading import load_config
 from aggregator.monitoring.metrics import Metrics
 from aggregator.selftest.server import Peer
 from aggregator.store import open_store
-from aggregator.web import create_app, listen, serve
+from aggregator.web.application import create_app
+from aggregator.web.listening import listen
+from aggregator.web.server import serve
 from tests.support.citizen import Site, answering, item, rss
 from tests.support.command import Called, call
 from tests.support.pool import PoolHere

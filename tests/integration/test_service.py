@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -279,3 +281,10 @@ def test_upkeep_ends_at_a_stop(running: Running) -> None:
         app.keep_house(sweep=True)
         assert app.raw_store.get(name) is not None
         assert not app.renew_keys(timedelta(hours=1))
+
+
+def test_the_daemon_loads_nothing_that_its_other_processes_work_with() -> None:
+    """The page is served by one process, extraction done by others: each library here would stay in memory for ever."""
+    code = "import sys, aggregator.service; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"fastapi", "uvicorn", "jinja2", "trafilatura", "aggregator.extraction.extract"}.intersection(loaded)

@@ -27,7 +27,7 @@ from aggregator.service.activity import ActivityLog, say_changes
 from aggregator.service.page import PageProcess
 from aggregator.service.status import OutageWatch
 from aggregator.store import SqlStore, open_store
-from aggregator.web import PageSettings
+from aggregator.web.listening import PageSettings
 from aggregator.web.process import NICE
 from tests.support.daemon import wait_for
 from tests.support.stores import START, poll_record, subscribe

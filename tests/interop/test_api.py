@@ -15,7 +15,9 @@ from lxml import etree
 from aggregator.models.feeds import Subscription
 from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore, open_store
-from aggregator.web import create_app, listen, refresher, serve
+from aggregator.web.application import create_app
+from aggregator.web.listening import listen
+from aggregator.web.server import refresher, serve
 from aggregator.web.state import CachedOverview
 from tests.support.stores import START, StandingClock, collect, poll, sighting
 

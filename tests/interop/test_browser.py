@@ -23,7 +23,9 @@ from aggregator.monitoring.daemon_record import DaemonRecord, write_record
 from aggregator.monitoring.metrics import Metrics
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store import SqlStore, open_store
-from aggregator.web import create_app, listen, refresher, serve
+from aggregator.web.application import create_app
+from aggregator.web.listening import listen
+from aggregator.web.server import refresher, serve
 from aggregator.web.state import CachedOverview
 from tests.support.citizen import RSS, Site, item, rss
 from tests.support.daemon import wait_for

@@ -16,7 +16,9 @@ from aggregator.models.fetching import Cause
 from aggregator.monitoring.metrics import StoreMetrics
 from aggregator.ports.store import Store
 from aggregator.store import SqlStore
-from aggregator.web import RunningServer, create_app, listen, refresher, serve
+from aggregator.web.application import create_app
+from aggregator.web.listening import listen
+from aggregator.web.server import RunningServer, refresher, serve
 from aggregator.web.state import CachedOverview
 from tests.support.stores import (
     START,

@@ -12,7 +12,7 @@ from aggregator.app import open_app, reload_app
 from aggregator.config.initial import data_folder, initial_text
 from aggregator.config.loading import load_config
 from aggregator.config.settings import Config
-from aggregator.config.watching import FileWatch, signature
+from aggregator.config.watching import FileWatch
 from aggregator.errors import ConfigError
 from aggregator.subscriptions import sync_feeds
 from tests.support.command import call
@@ -171,10 +171,11 @@ def test_every_file_that_is_read_is_watched(tmp_path: Path) -> None:
     sites.mkdir()
     path.write_text("[extraction]\nsite_config_dir = 'sites'\n[web]\ntoken_file = 'token'\n")
     config = load_config(path, {})
-    seen = [signature(config)]
+    files = FileWatch(config)
+    seen = [files.look()]
 
     def changed() -> bool:
-        seen.append(signature(config))
+        seen.append(files.look())
         return seen[-1] != seen[-2]
 
     assert not changed()
@@ -294,10 +295,10 @@ def test_a_changed_file_is_read_once_it_stays_as_it_is(tmp_path: Path) -> None:
     path = write(tmp_path / "aggregator.toml", "a")
     config = load_config(path, {})
     files = FileWatch(config)
-    assert not files.is_changed(config)
+    assert not files.is_changed()
     for part in ("# first half", "# first half\n# and second\n"):
         path.with_name("feeds.toml").write_text(part)
-        assert not files.is_changed(config), "it is still being written"
-    assert files.is_changed(config)
+        assert not files.is_changed(), "it is still being written"
+    assert files.is_changed()
     files.note_read(config)
-    assert not files.is_changed(config)
+    assert not files.is_changed()

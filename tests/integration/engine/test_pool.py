@@ -17,6 +17,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.engine.pool import _PRELOADED, WorkerPool, _limit_worker, _lower_priority, failure_of, result_of
+from aggregator.extraction.extract import extract_page
 from aggregator.extraction.pipeline import run_jobs
 from aggregator.feeds.sightings import read_feed
 from aggregator.models.fetching import Cause
@@ -104,7 +105,7 @@ def test_all_that_a_worker_needs_is_loaded_before_it_is_there() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code, *_PRELOADED], capture_output=True, text=True, check=True
     ).stdout
-    wanted = {function.__module__ for function in (_limit_worker, read_feed, run_jobs)} | {"pebble"}
+    wanted = {function.__module__ for function in (_limit_worker, read_feed, run_jobs, extract_page)} | {"pebble"}
     assert wanted <= set(loaded.split())
 
 

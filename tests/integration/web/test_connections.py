@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from aggregator.web import RunningServer, listen, serve
 from aggregator.web.connections import ConnectionLimits, RareReport, default_limits
+from aggregator.web.listening import listen
+from aggregator.web.server import RunningServer, serve
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 LONG = 60.0

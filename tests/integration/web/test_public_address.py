@@ -12,7 +12,9 @@ import pytest
 from aggregator.errors import PortError
 from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore
-from aggregator.web import address_of, close, create_app, listen_at, serve
+from aggregator.web.application import create_app
+from aggregator.web.listening import address_of, close, listen_at
+from aggregator.web.server import serve
 from tests.support.website import Open, fill
 
 PUBLIC = "https://corpus.example.org/agg"

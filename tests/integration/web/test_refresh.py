@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.models.ids import FeedId
 from aggregator.store import SqlStore
-from aggregator.web import refresher
+from aggregator.web.server import refresher
 from tests.support.stores import claim, poll, poll_record, subscribe
 from tests.support.website import A, Open, Site, fill
 

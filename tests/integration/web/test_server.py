@@ -8,7 +8,9 @@ import requests
 from aggregator.errors import PortError
 from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore
-from aggregator.web import create_app, listen, serve
+from aggregator.web.application import create_app
+from aggregator.web.listening import listen
+from aggregator.web.server import serve
 from tests.support.website import Broken
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from aggregator.errors import ConfigError
 from aggregator.store import SqlStore
-from aggregator.web import read_token
 from aggregator.web.access import Guard
+from aggregator.web.listening import read_token
 from tests.support.stores import subscribe
 from tests.support.website import A, Open
 
