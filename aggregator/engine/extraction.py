@@ -20,7 +20,7 @@ from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import ArticleOutcome, Collected, NextPage
-from aggregator.schedule.due_times import next_page_attempt, revisit_at
+from aggregator.schedule.due_times import next_page_attempt, revisit_at, revisit_in_doubt_at
 from aggregator.visits.context import VisitContext
 from aggregator.wakeup import PipeEvent
 
@@ -227,6 +227,7 @@ class ExtractionLine:
                 if_changed=if_changed,
                 if_unchanged=if_unchanged,
                 if_wall=self._next_try(page, PageFailed(cause=Cause.WALL)),
+                if_doubtful=revisit_in_doubt_at(page, now=self.context.store.now()),
             )
 
     def _go_on(self, page: FetchedPage, next_page: NextPage, scope: RunScope | None) -> None:

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from aggregator.extraction.feed_rules import FeedRules, RulesOf, announced_by, no_rules, ruled
 from aggregator.extraction.markup import Markup, read_markup
 from aggregator.extraction.metadata.stated import read_date
+from aggregator.extraction.metadata.titles import stated_titles
 from aggregator.extraction.page_rules import PageRules
 from aggregator.extraction.pagination import MAX_PARTS, Chain, Part, chain_of, join, numbers_of
 from aggregator.extraction.quality import assess
@@ -34,7 +35,7 @@ from aggregator.identity.keys import KeyRules
 from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.identity.sites import site_of_url
-from aggregator.identity.walls import Resemblance, compare_title
+from aggregator.identity.walls import Resemblance, compare_title, states_title
 from aggregator.identity.wordpress import blog_of_page
 from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.models.feeds import Entry, Feed
@@ -216,7 +217,9 @@ def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup
     if isinstance(outcome, PageFailed) or outcome.source == "feed":
         return Resemblance.SAYS
     is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)
-    return compare_title(announced, outcome.title if is_own else "", outcome.body)
+    says = compare_title(announced, outcome.title if is_own else "", outcome.body)
+    is_stated = says is Resemblance.NOTHING and states_title(announced, stated_titles(markup.text))
+    return Resemblance.ECHOES if is_stated else says  # the headline may be the name of a show
 
 
 def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int, Resemblance]:

@@ -50,6 +50,11 @@ def compare_title(announced: str, title: str, body: str) -> Resemblance:
     return Resemblance.ECHOES if share >= _SHARE else Resemblance.NOTHING
 
 
+def states_title(announced: str, titles: Iterable[str]) -> bool:
+    """Say whether one of the titles that a page states anywhere says something of the announced one."""
+    return any(compare_title(announced, title, "") is not Resemblance.NOTHING for title in titles)
+
+
 @lru_cache(maxsize=1024)
 def are_versions(one: str, other: str) -> bool:
     """Say whether two titles are versions of one headline: most of their words are the same, and all numbers.

@@ -80,7 +80,8 @@ class ArticleRecord:
 class ArticleOutcome:
     """What extraction made of a page. The page is due again at `if_changed` or `if_unchanged`; None: never.
 
-    It is due at `if_wall` when what was extracted turns out to be a wall: no article, and tried again.
+    It is due at `if_wall` when what was extracted turns out to be a wall: no article, and tried again. It is due at
+    `if_doubtful`, if that is sooner, when the article may be a wall.
     `resumes` True: what is asked for then is the part of it that failed, not the page itself.
     """
 
@@ -89,6 +90,7 @@ class ArticleOutcome:
     if_changed: datetime | None = None
     if_unchanged: datetime | None = None
     if_wall: datetime | None = None
+    if_doubtful: datetime | None = None
     resumes: bool = False
 
 

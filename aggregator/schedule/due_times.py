@@ -351,6 +351,17 @@ def revisit_at(
     return now + revisit[done] - (revisit[done - 1] if done else timedelta(0))
 
 
+_IN_DOUBT: Final = (timedelta(hours=6), timedelta(hours=24), timedelta(hours=72), timedelta(days=7), timedelta(days=21))
+
+
+def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
+    """Return when a page is fetched again whose article is in doubt, whatever `revisit` says; None: never.
+
+    It may be a wall, and a wall may stand for weeks.
+    """
+    return revisit_at(page, changed=True, now=now, revisit=_IN_DOUBT)
+
+
 def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: datetime) -> datetime:
     """Return when a page is fetched again whose entry has a changed `updated`: soon, not within 6 hours of the last."""
     soon = max(now, fetched_at + timedelta(hours=6))

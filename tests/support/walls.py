@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -97,28 +97,37 @@ def feed_of_entries(count: int = len(TITLES)) -> bytes:
 HOST = "https://www.example.org"
 
 
+Shape = Callable[[int, int], tuple[bytes, str]]  # number of an entry, of a request: the page, and its redirect or ""
+
+
 @dataclass
 class PlayedSite:
     """Answers as a site does that has a wall in front of its entries while it `stands`; a fetcher without a network."""
 
-    text: str
-    declares: str
+    text: str = ""
+    declares: str = ""
     stands: bool = True
     shown: int = len(TITLES)  # entries in the feed
     echoes: bool = False  # the wall repeats the entry's title
+    shape: Shape | None = None  # a wall of another shape
     asked: list[str] = field(default_factory=list)  # articles that were given
+    requests: int = 0
 
     def fetch(self, request: FetchRequest) -> FetchResult:
         path = request.url.removeprefix(HOST)
         if path not in PATHS:
             return _answer(request.url, feed_of_entries(self.shown), "application/rss+xml")
         number = PATHS.index(path)
+        self.requests += 1
         if not self.stands:
             self.asked.append(path)
             return _answer(request.url, html_page(TITLES[number], story(TITLES[number])), "text/html")
-        target = redirect_of(self.declares, number)
-        wall = wall_page(self.text, self.declares, TITLES[number] if self.echoes else "")
+        wall, target = self._wall(number) if self.shape is None else self.shape(number, self.requests)
         return _answer(request.url, wall, "text/html", target and HOST + target)
+
+    def _wall(self, number: int) -> tuple[bytes, str]:
+        wall = wall_page(self.text, self.declares, TITLES[number] if self.echoes else "")
+        return wall, redirect_of(self.declares, number)
 
 
 def _answer(url: str, body: bytes, kind: str, target: str = "") -> Fetched:
@@ -161,7 +170,10 @@ class Spool:
 class PlayedRun:
     """Visits and extraction as a process does them, over a store and a site, in the time of a clock."""
 
-    def __init__(self, store: SqlStore, clock: StandingClock, site: PlayedSite) -> None:
+    def __init__(
+        self, store: SqlStore, clock: StandingClock, site: PlayedSite, revisit: tuple[timedelta, ...] | None = None
+    ) -> None:
+        revisit = _REVISIT if revisit is None else revisit
         self.store, self.clock = store, clock
         self._context = VisitContext(
             store=store,
@@ -172,14 +184,14 @@ class PlayedRun:
             publishers=shipped_publishers(),
             read=feed_reader(PoolHere(), shipped_publishers()),  # type: ignore[arg-type]  # has its methods
             policy=VisitPolicy(
-                lease=timedelta(seconds=90), per_host_interval=timedelta(), respect_robots=False, revisit=_REVISIT
+                lease=timedelta(seconds=90), per_host_interval=timedelta(), respect_robots=False, revisit=revisit
             ),
             polling=PollSettings(policy=PollPolicy(), max_bytes=1_000_000, deadline=timedelta(minutes=1)),
             pages=PageLimits(max_bytes=1_000_000, deadline=timedelta(minutes=1)),
             random=Random(15),
             recent=deque(maxlen=20),
         )
-        settings = ExtractionSettings(timeout=timedelta(seconds=20), mode="standard", keep_raw=True, revisit=_REVISIT)
+        settings = ExtractionSettings(timeout=timedelta(seconds=20), mode="standard", keep_raw=True, revisit=revisit)
         self._line = ExtractionLine(self._context, PoolHere(), settings)  # type: ignore[arg-type]
         store.sync_feeds([Subscription(url=f"{HOST}/feed", interval=timedelta(hours=1))], "1", START)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from html import unescape
 from itertools import islice
 from urllib.parse import urlsplit
 
@@ -22,6 +23,12 @@ _MIN_HEAD_CHARS = 8
 _MIN_CUT_LETTERS = 15
 _MAX_HEADS = 8
 _MAX_NAME_CHARS = 80
+_TITLE = re.compile(r"<title\b[^<>]*>([^<]{0,500})", re.IGNORECASE)
+_META = re.compile(r"<meta\b[^<>]{0,1500}>", re.IGNORECASE)
+_OF_TITLE = re.compile(
+    r"""\b(?:property|name|itemprop)\s*=\s*["']?[\w:.-]{0,40}(?:title|headline)["'\s/>]""", re.IGNORECASE
+)
+_CONTENT = re.compile(r"""\bcontent\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 _HOME = re.compile(r"(?:(?:https?:)?//(?:www\.)?([^/?#]+))?(?:/|/index\.html|/index\.php|/home)?", re.IGNORECASE)
 
 
@@ -47,6 +54,18 @@ def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, 
         if whole:
             votes[whole] += votes.pop(letters)
     return spelled[max(votes, key=votes.__getitem__)] if votes else ""
+
+
+def stated_titles(source: str) -> Iterator[str]:
+    """Yield the titles that a page's source states in its head, whichever of them its headline is.
+
+    >>> list(stated_titles("<title>On whales - The Show</title><meta property='og:title' content='On whales'>"))
+    ['On whales - The Show', 'On whales']
+    """
+    yield from (one_line(unescape(found)) for found in _TITLE.findall(source))
+    for meta in _META.findall(source):
+        if _OF_TITLE.search(meta) and (content := _CONTENT.search(meta)):
+            yield one_line(unescape(content[1] or content[2] or ""))
 
 
 def one_line(text: str) -> str:

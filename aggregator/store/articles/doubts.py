@@ -6,21 +6,23 @@ a text is no text of its own article. It stays, and says so by a reason.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, or_, select, update
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.identify import key_hash
 from aggregator.identity.walls import AnnouncedPage, Resemblance, compare_title, may_be_one, resemble
-from aggregator.models.ids import ArticleId, Key
+from aggregator.models.ids import ArticleId, HostId, Key, PageId
 from aggregator.store.articles.rows import ArticleWrite, add_change
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump, load_strings
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import articles, evidence
+from aggregator.store.db.schema import DUE, articles, evidence, pages
 from aggregator.store.identity.doubts import DOUBTED, announced_pages, announced_titles
+from aggregator.store.queue.hosts import lower_pages_due
 from aggregator.urls import host_of
 
 REASON: Final = "fragment"
@@ -69,8 +71,57 @@ def mark_doubtful(
     unmarked = [row for row in doubtful if REASON not in load_strings(row.quality)]
     marked = {row.id: dump((*load_strings(row.quality), REASON)) for row in unmarked}
     add_change(tx, [ArticleId(row.id) for row in unmarked], "updated", tx.now)
+    if write.if_doubtful is not None:
+        _ask_again(tx, {PageId(row.page_id): write.if_doubtful for row in unmarked if row.page_id is not None})
     marked[own] = dump(with_reason(write.record.quality))
     tx.run_all(_judged, [{"article": article, "new_quality": quality} for article, quality in marked.items()])
+
+
+_qualities: Final = (
+    select(pages.c.id, articles.c.quality).join(articles, articles.c.id == pages.c.article_id).where(any_of(pages.c.id))
+)
+_hosts_of: Final = select(pages.c.id, pages.c.host_id).where(any_of(pages.c.id))
+_is_sooner: Final = and_(pages.c.state == DUE, pages.c.due_at < bindparam("at"))
+_again: Final = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"), pages.c.state.in_((DUE, "done")))
+    .values(
+        state=DUE,
+        due_at=case((_is_sooner, pages.c.due_at), else_=bindparam("at")),
+        etag=None,  # the answer "not modified" would end no doubt
+        last_modified=None,
+    )
+)
+
+
+def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
+    """Ask again for pages whose articles are in doubt, and for short ones that say nothing of their title.
+
+    The latter may be a wall of which one address is known so far.
+    """
+    asked = {PageId(write.page.id): write for write in writes if write.if_doubtful is not None}
+    reasons = {row.id: load_strings(row.quality) for row in tx.all_of(_qualities, asked)}
+    doubtful = {
+        page: write.if_doubtful
+        for page, write in asked.items()
+        if write.if_doubtful is not None
+        if says_nothing(write) or (REASON in reasons.get(page, ()) and REASON not in write.record.quality)
+    }
+    _ask_again(tx, doubtful)
+
+
+def says_nothing(write: ArticleWrite) -> bool:
+    """Return whether a page is short and says nothing of its entry's title."""
+    record = write.record
+    is_short = record.content.source == "page" and write.draft.fingerprint.size < _SHORT
+    return is_short and record.says_title is Resemblance.NOTHING
+
+
+def _ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
+    """Make pages due at these times at the latest."""
+    tx.run_all(_again, [{"page": page, "at": at} for page, at in sorted(due.items())])
+    for row in tx.all_of(_hosts_of, due):
+        lower_pages_due(tx, HostId(row.host_id), due[row.id])
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:

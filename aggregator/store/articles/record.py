@@ -16,7 +16,7 @@ from aggregator.models.ids import ArticleId, HostId, Key, PageId
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecorded
 from aggregator.store.articles.batch_insert import insert_unconnected
-from aggregator.store.articles.doubts import mark_doubtful, replaces_other
+from aggregator.store.articles.doubts import mark_doubtful, replaces_other, revisit_doubtful
 from aggregator.store.articles.erasure import erase_page
 from aggregator.store.articles.filtering import filter_recorded
 from aggregator.store.articles.lessons.declarations import note_declared_pages
@@ -94,11 +94,12 @@ def record_articles(
         for one, draft in zip(outcomes, drafts, strict=True)
         if one.page.id in rows and rows[one.page.id].token == one.page.token
     ]
-    writes = {one.page.id: ArticleWrite(rows[one.page.id], draft, tx.now) for one, draft in held}
+    writes = {one.page.id: ArticleWrite(rows[one.page.id], draft, tx.now, one.if_doubtful) for one, draft in held}
     failed = fail_walls(tx, list(writes.values()), {one.page.id: one.if_wall for one, _ in held})
     withdraw_left(tx, [write for page, write in writes.items() if page not in failed])
     saved = _save_texts(tx, [write for page, write in writes.items() if page not in failed], are_new=False)
     _finish_pages(tx, [one for one, _ in held if one.page.id not in failed], saved)
+    revisit_doubtful(tx, [one.write for one in saved.values()])
     related = {page for page, write in writes.items() if write.page.has_variants}
     related |= note_declared_pages(tx, (one.write for one in saved.values()))
     if related:

@@ -76,11 +76,15 @@ def draft_of(record: ArticleRecord) -> ArticleDraft:
 
 @dataclass(frozen=True, slots=True)
 class ArticleWrite:
-    """A draft within its transaction: the row of its page, with `PAGE_COLUMNS` at least, and the store's time."""
+    """A draft within its transaction: the row of its page, with `PAGE_COLUMNS` at least, and the store's time.
+
+    `if_doubtful` is when the page is asked for again if the article is in doubt; None: never.
+    """
 
     page: Row[Any]
     draft: ArticleDraft
     at: datetime
+    if_doubtful: datetime | None = None
 
     @property
     def record(self) -> ArticleRecord:

@@ -241,6 +241,7 @@ def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[in
     return withdrawn
 
 
+_silent: Final = select(facts.c.page_id, facts.c.text_hash).where(any_of(facts.c.page_id), facts.c.says_nothing)
 _with_ids: Final = select(articles).where(
     any_of(articles.c.id), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None)
 )
@@ -249,13 +250,15 @@ _with_ids: Final = select(articles).where(
 def withdraw_left(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
     """Withdraw the articles in doubt that these pages gave until now, where they give one at another address now.
 
-    A page was led to a wall that repeated its title; the wall fell, or stands at another address.
+    A page was led to a wall that repeated its title, or was the only one at its wall; it fell, or stands elsewhere.
     """
     left = {write.page.article_id: key_hash(write.key) for write in writes if write.page.article_id is not None}
+    moved = [row for row in tx.all_of(_with_ids, left) if row.key_hash != left[row.id]]
+    silent = {(row.page_id, row.text_hash) for row in tx.all_of(_silent, [row.page_id for row in moved])}
     rows = [
         row
-        for row in tx.all_of(_with_ids, left)
-        if REASON in load_strings(row.quality) and row.key_hash != left[row.id]
+        for row in moved
+        if REASON in load_strings(row.quality) or (row.page_id, row.print_hash) in silent
         if tx.first(_is_announced, {"key_hash": row.key_hash}) is None
     ]
     touched: set[Key] = set()

@@ -392,6 +392,22 @@ def test_a_page_without_a_title_does_not_say_the_one_that_it_gets_from_the_feed(
     assert (made.content.title, made.says_title) == ("Festival opens", Resemblance.NOTHING)
 
 
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ("<title>Festival opens - The Show</title>", Resemblance.ECHOES),
+        ('<title>The Show</title><meta content="Festival opens" name="twitter:title">', Resemblance.ECHOES),
+        ('<title>The Show</title><meta name="title"><meta name="theme" content="Festival opens">', Resemblance.NOTHING),
+    ],
+)
+def test_a_page_may_state_its_title_in_its_head_alone(head: str, says: Resemblance) -> None:
+    """The headline of many podcasts is the name of the show."""
+    body = f"<html><head>{head}</head><body><article><h1>The Show</h1><p>{PARAGRAPH * 4}</p></article></body></html>"
+    made = collected(page(raw(), entry(title="Festival opens")), body.encode())
+    assert isinstance(made, Collected)
+    assert made.says_title is (Resemblance.SAYS if made.content.title == "Festival opens" else says)
+
+
 def test_the_feeds_own_content_says_its_title() -> None:
     made = collected(page(None, entry(title="Festival opens", content=f"<p>{PARAGRAPH * 5}</p>")), b"")
     assert isinstance(made, Collected)
