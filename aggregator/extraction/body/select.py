@@ -10,7 +10,7 @@ subheads. Phrase lists and removal of repeated lines were tried and do not help.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from aggregator.extraction.body.blocks import Block, Place, letters_of
@@ -135,7 +135,9 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
     size = _size(blocks, chosen)
     known = {blocks[i].letters for i in chosen}
     heads = _h1_subheads(blocks, boxes, title)
-    start = _start_of_text(blocks, boxes, min(chosen), heads)
+    linked = {i for i, block in enumerate(blocks) if votes[i] and _is_linked_sentence(block)}
+    openers = heads | linked | {i for i, block in enumerate(blocks) if block.is_heading}
+    start = _start_of_text(boxes, min(chosen), openers)
     grown = set(chosen)
     for i in range(start, _end_of_text(blocks, boxes, chosen, sizes, size) + 1):
         block = blocks[i]
@@ -154,9 +156,9 @@ def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) ->
     return frozenset(i for i in heads if looks[boxes[i].look] >= 2)
 
 
-def _start_of_text(blocks: Sequence[Block], boxes: Sequence[Place], first: int, heads: frozenset[int]) -> int:
-    """Return the place of the subheads right above the first paragraph, in its own box."""
-    while first and boxes[first - 1] is boxes[first] and (blocks[first - 1].is_heading or first - 1 in heads):
+def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int]) -> int:
+    """Return the place of the subheads and linked sentences right above the first paragraph, in its own box."""
+    while first and boxes[first - 1] is boxes[first] and first - 1 in openers:
         first -= 1
     return first
 

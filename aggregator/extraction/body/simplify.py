@@ -22,6 +22,7 @@ _FRAME_TAGS = frozenset({"nav", "footer", "header", "aside", "form", "dialog"})
 _LANDMARKS = ("h1", "article", "main")
 _MANY, _MOST = 0.3, 0.5  # of the words in paragraphs
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_STRUCK_STYLE = re.compile(r"text-decoration[a-z-]*\s*:[^;]*\bline-through", re.IGNORECASE)
 _HIDDEN_QUERY = etree.XPath("//body//*[@hidden or @aria-hidden='true' or @style or @class or self::dialog]")
 _RUNNING_TAGS = frozenset(
     {"p", "li", "dd", "dt", "td", "th", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "em", "strong", "b", "i"}
@@ -158,7 +159,8 @@ def drop_readings(tree: Element) -> None:
 def drop_struck(tree: Element) -> None:
     """Drop struck-out words within a text."""
     total = 0
-    for element in list(tree.iter("del", "s", "strike")):
+    styled = [element for element in tree.iter("span") if _STRUCK_STYLE.search(element.get("style") or "")]
+    for element in [*tree.iter("del", "s", "strike"), *styled]:
         total = total or _chars(tree)
         (remove if _chars(element) < _MANY * total else unwrap)(element)
     for element in list(tree.iter("ins")):

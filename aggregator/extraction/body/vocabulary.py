@@ -10,6 +10,7 @@ HIDDEN_CLASSES: frozenset[str] = frozenset(_TABLE["hidden"]["classes"])
 QUOTES: dict[str, tuple[str, str]] = {language: (marks[0], marks[1]) for language, marks in _TABLE["quotes"].items()}
 LEAD_INS: tuple[str, ...] = tuple(_TABLE["bylines"]["lead_ins"])
 LABELS: tuple[str, ...] = tuple(_TABLE["bylines"]["labels"])
+CONJUNCTIONS: tuple[str, ...] = tuple(_TABLE["bylines"]["conjunctions"])
 ROLES: tuple[str, ...] = tuple(_TABLE["bylines"]["roles"])
 FURNITURE: frozenset[str] = frozenset(_TABLE["furniture"]["names"])
 BOXES: frozenset[str] = frozenset(_TABLE["furniture"]["boxes"])

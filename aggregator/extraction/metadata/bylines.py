@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from aggregator.extraction.body.vocabulary import LABELS, LEAD_INS, ROLES
+from aggregator.extraction.body.vocabulary import CONJUNCTIONS, LABELS, LEAD_INS, ROLES
 
 _LEAD_IN = re.compile(
     r"^(?:(?:written|reported|posted|published|story|text|words|report|edited)\s+)?"
@@ -21,6 +21,7 @@ _BEGINNING = re.compile(
 _ROLES = "|".join(map(re.escape, sorted(ROLES, key=len, reverse=True)))
 _ROLE_BEFORE = re.compile(rf"(?:{_ROLES})(?:\s*[:：]\s*|\s+|(?=[\u4e00-\u9fff]{{2,4}}$))(?=\S)", re.IGNORECASE)
 _ROLE_AFTER = re.compile(rf"(?<=\S\s)(?:{_ROLES})$|(?<=[\uac00-\ud7af\u4e00-\u9fff]{{2}})(?:{_ROLES})$", re.IGNORECASE)
+_ROLE_ALONE = re.compile(rf"(?:{_ROLES})", re.IGNORECASE)
 _ALL_LEADS = "|".join(map(re.escape, sorted((*LEAD_INS, *LABELS), key=len, reverse=True)))
 _LEADS = "|".join(map(re.escape, sorted(LEAD_INS, key=len, reverse=True)))
 _LEAD_ALONE = re.compile(rf"\W*(?:{_ALL_LEADS})\s*[:：]?\s*", re.IGNORECASE)
@@ -29,7 +30,8 @@ _LED_LATER = re.compile(  # "Created by Ada Lovelace"; in "Ursula von der Leyen"
     rf"\W*(?:[^\W\d_]+\s+){{1,2}}?(?:{_LEADS})\s*[:：]?\s+(?=(?-i:[^\W\d_a-z])\S*\s+\S)", re.IGNORECASE
 )
 _HARD = re.compile(r"\s*(?:[;|•·／]|\s/\s|\n)\s*")
-_AND = re.compile(r"\s+(?:and|und|et|y|e|i|og|och|en|és|ve|и|та|with|mit|avec|con|&|\+)\s+", re.IGNORECASE)
+_AND = re.compile(r"\s+(?:" + "|".join(map(re.escape, CONJUNCTIONS)) + r")\s+", re.IGNORECASE)
+_ANY_LABEL = re.compile(r"[^\W\d_]+(?:\s[^\W\d_]+){0,2}\s?[:：]\s*")  # "Teksti: Aino Virtanen"
 _COMMA = re.compile(r"\s*[,、]\s*")
 _ADDRESS = re.compile(r"https?:|www\.|\S@\S|^@|\.(?:com|org|net)/", re.IGNORECASE)
 _ROLE = re.compile(r"\s*[(\[<][^()\[\]<>]{0,80}[)\]>]\s*$")
@@ -85,7 +87,8 @@ def _split(statement: str) -> list[str]:
         part = _LEAD_IN.sub("", _LABEL.sub("", " ".join(part.split())))
         for some in _split_commas(part):
             names += [_clean(name) for name in (_AND.split(some) if _is_list(some) else [some])]
-    return [name for name in names if _is_name(name)]
+    named = [name for name in names if _is_name(name)]
+    return named[:1] + [name for name in named[1:] if not _ROLE_ALONE.fullmatch(name)]
 
 
 def _split_commas(part: str) -> list[str]:
@@ -124,11 +127,17 @@ def _clean(name: str) -> str:
 
 
 def _without_role(name: str) -> str:
-    if found := _BEGINNING.match(name):
+    if found := _BEGINNING.match(name) or _label_of(name):
         name = name[found.end() :]
     if found := _ROLE_BEFORE.match(name):
         name = name[found.end() :]
-    return _ROLE_AFTER.sub("", name).strip(" \t.,:-–—*").strip()
+    return name if _ROLE_ALONE.fullmatch(name) else _ROLE_AFTER.sub("", name).strip(" \t.,:-–—*").strip()
+
+
+def _label_of(name: str) -> re.Match[str] | None:
+    """Return what stands before a person's name and a colon, whatever its language."""
+    found = _ANY_LABEL.match(name)
+    return found if found and looks_personal(name[found.end() :]) else None
 
 
 def _is_name(name: str) -> bool:

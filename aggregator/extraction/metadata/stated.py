@@ -47,7 +47,7 @@ _ISO = re.compile(
     re.ASCII,
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_CLOCK = re.compile(r"(?<![\d.])\d{1,2}[:hH.]\d\d(?!\.?\d)")  # not in 11.11.2022
+_CLOCK = re.compile(r"(?<![\d.])\d{1,2}[:hH.]\d\d(?!\.?\d)|^\d{9,}$")  # not in 11.11.2022; in seconds since 1970
 _LOOSE_ZONE = re.compile(r"(.*\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)(\s?)(?:GMT|UTC)?([+-])(\d{1,2})", re.ASCII)
 _NEGATIVE_YEAR = re.compile(r"-\d{4}-.*|.*[A-Za-z.]\s-\d{4}\s.*")
 _NAMED_ZONE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)\s?([A-Z]{2,4})", re.ASCII)
@@ -103,7 +103,7 @@ def read_metadata(
         authors=_authors_of(tree, persons, metas, stated, site),
         credited=persons_of([*organisations, *persons]) or persons_of(_values(metas, _AUTHOR_METAS)),
         published=_first_date(_published_of(tree, article, metas, stated, url), latest),
-        updated=_first_date([text_of(article.get("dateModified")), *_values(metas, _UPDATED_METAS)], latest),
+        updated=_first_date([_moment_of(article.get("dateModified")), *_values(metas, _UPDATED_METAS)], latest),
         language=_language_of(tree, article, metas),
         site=site,
         tags=_tags_of(article, metas),
@@ -220,13 +220,17 @@ def _authors_of(
     return in_metas or visible_authors(tree, site)
 
 
+def _moment_of(value: object) -> str:
+    return str(value) if isinstance(value, int) else text_of(value)  # a number: milliseconds since 1970
+
+
 def _published_of(
     tree: Element, article: Node, metas: Mapping[str, Sequence[str]], stated: Stated, url: str
 ) -> Iterator[str]:
     yield from stated.dates
-    yield text_of(article.get("datePublished"))
+    yield _moment_of(article.get("datePublished"))
     yield from _values(metas, _DATE_METAS)
-    yield text_of(article.get("dateCreated"))
+    yield _moment_of(article.get("dateCreated"))
     times = list(tree.iter("time"))
     own = [time for time in times if time.get("itemprop") == "datePublished" or time.get("pubdate") is not None]
     for time in own or [time for time in times if any(True for _ in time.iterancestors("article", "main"))][:1]:

@@ -162,6 +162,12 @@ def grown(markup: str, *sure: str, title: str = "") -> list[str]:
     return texts(blocks, grow(blocks, chosen, [2 if i in chosen else 0 for i in range(len(blocks))], title))
 
 
+def test_a_sentence_that_is_a_link_may_open_the_text_where_an_extractor_has_it() -> None:
+    blocks = page(f'<div><p><a href="/1">{ONE}</a></p>{paragraphs(TWO, THREE)}</div>')
+    assert texts(blocks, grow(blocks, {1, 2}, [1, 3, 3], "")) == [ONE, TWO, THREE]
+    assert texts(blocks, grow(blocks, {1, 2}, [0, 3, 3], "")) == [TWO, THREE]
+
+
 def test_what_stands_between_paragraphs_in_their_box_belongs_to_them() -> None:
     markup = (
         f"<div><h2>First</h2>{paragraphs(ONE)}<h3>Money</h3>{paragraphs(TWO)}<ul><li>bread</li><li>salt</li></ul>"

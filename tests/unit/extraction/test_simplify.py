@@ -118,6 +118,12 @@ def test_struck_out_words_go_but_not_the_whole_text() -> None:
     assert plain(f"<p>{LONG} It costs <del>45</del> <ins>38</ins> pounds, <s>not</s> more.</p>") == [
         f"{LONG} It costs 38 pounds, more."
     ]
+    assert plain(f'<p>{LONG} It costs <span style="text-decoration: line-through">45</span> 38 pounds.</p>') == [
+        f"{LONG} It costs 38 pounds."
+    ]
+    assert plain(f'<p>{LONG} It costs <span style="text-decoration: underline">45</span> pounds.</p>') == [
+        f"{LONG} It costs 45 pounds."
+    ]
     assert plain(f"<p><del>{LONG}</del></p>") == [LONG]
 
 

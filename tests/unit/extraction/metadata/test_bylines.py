@@ -35,6 +35,12 @@ from aggregator.extraction.metadata.bylines import persons_of
         (["Kirjoittaja: Aino Virtanen"], ("Aino Virtanen",)),
         (["Reporter Aino Virtanen"], ("Aino Virtanen",)),
         (["Aino Virtanen reporter"], ("Aino Virtanen",)),
+        (["Teksti: Aino Virtanen"], ("Aino Virtanen",)),
+        (["Tác giả: Nguyễn Thị Hoa"], ("Nguyễn Thị Hoa",)),
+        (["Fact check: who pays?"], ("Fact check: who pays?",)),
+        (["Aino Virtanen ja Matti Järvi"], ("Aino Virtanen", "Matti Järvi")),
+        (["Ayşe Yıldız | Muhabir"], ("Ayşe Yıldız",)),
+        (["Staff reporter"], ("Staff reporter",)),
     ],
 )
 def test_names(statements: list[str], names: tuple[str, ...]) -> None:

@@ -109,6 +109,7 @@ def test_a_reference_to_an_author_is_followed() -> None:
     [
         ("", "", '{"@type": "Article", "datePublished": "2024-05-01T23:30:00+0200"}', URL, "2024-05-01T23:30:00+02:00"),
         (meta("article:published_time", "2024-05-02T10:00:00Z"), "", "", URL, "2024-05-02T10:00:00+00:00"),
+        ("", "", '{"@type": "Article", "datePublished": 1715500800000}', URL, "2024-05-12T08:00:00+00:00"),
         ("", '<time itemprop="datePublished" datetime="2024-05-03">x</time>', "", URL, "2024-05-03"),
         ("", "<time>2024-04-01</time><article><time>2024-05-04</time></article>", "", URL, "2024-05-04"),
         ("", "", "", "https://example.org/2024/05/05/a", "2024-05-05"),
