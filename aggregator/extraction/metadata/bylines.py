@@ -30,7 +30,8 @@ _LED_LATER = re.compile(  # "Created by Ada Lovelace"; in "Ursula von der Leyen"
     rf"\W*(?:[^\W\d_]+\s+){{1,2}}?(?:{_LEADS})\s*[:：]?\s+(?=(?-i:[^\W\d_a-z])\S*\s+\S)", re.IGNORECASE
 )
 _HARD = re.compile(r"\s*(?:[;|•·／]|\s/\s|\n)\s*")
-_AND = re.compile(r"\s+(?:" + "|".join(map(re.escape, CONJUNCTIONS)) + r")\s+", re.IGNORECASE)
+_ANDS = "|".join(re.escape(word) if len(word) > 1 else f"(?-i:{re.escape(word)})" for word in CONJUNCTIONS)
+_AND = re.compile(rf"\s+(?:{_ANDS})\s+", re.IGNORECASE)
 _ANY_LABEL = re.compile(r"[^\W\d_]+(?:\s[^\W\d_]+){0,2}\s?[:：]\s*")  # "Teksti: Aino Virtanen"
 _COMMA = re.compile(r"\s*[,、]\s*")
 _ADDRESS = re.compile(r"https?:|www\.|\S@\S|^@|\.(?:com|org|net)/", re.IGNORECASE)

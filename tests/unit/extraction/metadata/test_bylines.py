@@ -39,6 +39,8 @@ from aggregator.extraction.metadata.bylines import persons_of
         (["Tác giả: Nguyễn Thị Hoa"], ("Nguyễn Thị Hoa",)),
         (["Fact check: who pays?"], ("Fact check: who pays?",)),
         (["Aino Virtanen ja Matti Järvi"], ("Aino Virtanen", "Matti Järvi")),
+        (["Jana Malá a Petr Velký"], ("Jana Malá", "Petr Velký")),
+        (["Known As A Professional"], ("Known As A Professional",)),
         (["Ayşe Yıldız | Muhabir"], ("Ayşe Yıldız",)),
         (["Staff reporter"], ("Staff reporter",)),
     ],
