@@ -109,6 +109,11 @@ def _is_linked_sentence(block: Block) -> bool:
     return block.tag in ("p", "blockquote") and _is_sentence(block)
 
 
+def _opens(block: Block, votes: int) -> bool:
+    """Return whether a block is a link that is a sentence and that an extractor has: the text may begin with it."""
+    return votes > 0 and block.link_share >= _LINK and _is_linked_sentence(block)
+
+
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     """Drop what stands in a further `article` element that begins with a headline of its own: endless pages."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
@@ -135,8 +140,7 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
     size = _size(blocks, chosen)
     known = {blocks[i].letters for i in chosen}
     heads = _h1_subheads(blocks, boxes, title)
-    linked = {i for i, block in enumerate(blocks) if votes[i] and _is_linked_sentence(block)}
-    openers = heads | linked | {i for i, block in enumerate(blocks) if block.is_heading}
+    openers = {i for i, block in enumerate(blocks) if i in heads or block.is_heading or _opens(block, votes[i])}
     start = _start_of_text(boxes, min(chosen), openers)
     grown = set(chosen)
     for i in range(start, _end_of_text(blocks, boxes, chosen, sizes, size) + 1):

@@ -166,6 +166,8 @@ def test_a_sentence_that_is_a_link_may_open_the_text_where_an_extractor_has_it()
     blocks = page(f'<div><p><a href="/1">{ONE}</a></p>{paragraphs(TWO, THREE)}</div>')
     assert texts(blocks, grow(blocks, {1, 2}, [1, 3, 3], "")) == [ONE, TWO, THREE]
     assert texts(blocks, grow(blocks, {1, 2}, [0, 3, 3], "")) == [TWO, THREE]
+    blocks = page(f"<div>{paragraphs(ONE, TWO, THREE)}</div>")
+    assert texts(blocks, grow(blocks, {1, 2}, [1, 3, 3], "")) == [TWO, THREE]
 
 
 def test_what_stands_between_paragraphs_in_their_box_belongs_to_them() -> None:
