@@ -154,7 +154,7 @@ def _feed_article(content: str, url: str) -> _Article:
     ends it at the next paragraph.
     """
     if not _NOT_PLAIN.search(content):
-        return _as_article(" ".join(content.split()) if letters_of(content) else "")
+        return _as_article(" ".join(content.split()) if any(map(str.isalnum, content)) else "")
     if _FOREIGN.search(content):
         content = nh3.clean(content, tags=nh3.ALLOWED_TAGS | _KEPT_TAGS)
     tree = _parse(content)

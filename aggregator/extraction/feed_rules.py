@@ -69,14 +69,22 @@ def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
 
 def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
     """Return the page with what its feed says about it, as the rules have it."""
+    if not _says_something(rules):
+        return page
     title = strip_title(page.feed_title, rules.title_strip)
     return replace(page, feed_title=title, feed_language=rules.language or page.feed_language)
 
 
 def ruled(content: Extraction, rules: FeedRules) -> Extraction:
     """Return the article with its title and language as the rules have them."""
+    if not _says_something(rules):
+        return content
     title = strip_title(content.title, rules.title_strip)
     return replace(content, title=title, language=rules.language or content.language)
+
+
+def _says_something(rules: FeedRules) -> bool:
+    return bool(rules.title_strip or rules.language)  # most rules do not: nothing is copied
 
 
 def strip_title(title: str, parts: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from html import unescape
 from typing import Final, Literal
 
@@ -40,7 +41,7 @@ from aggregator.identity.wordpress import blog_of_page
 from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.models.feeds import Entry, Feed
 from aggregator.models.fetching import Cause
-from aggregator.models.ids import NO_PAGE, OWN_CONTENT, Identity
+from aggregator.models.ids import OWN_CONTENT, Identity
 from aggregator.models.pages import FetchedPage, PageFailed, RawResponse
 from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, NextPage, Sighting
 from aggregator.urls import host_of
@@ -190,17 +191,10 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
     text is an article, with the reasons to doubt it; only a bot check that its own markup proves is none. What lies on
     further pages is joined to the first; where one is missing, the article is `truncated`.
     """
-    collected = _collect(job)
-    if isinstance(collected, PageFailed):
-        return collected
-    return replace(collected, content=ruled(collected.content, job.feed_rules))
-
-
-def _collect(job: ExtractJob) -> Collected | PageFailed:
     from aggregator.extraction.extract import extract_entry  # late: 17 MiB that a daemon leaves to its workers
 
     if job.from_feed:
-        return _assessed(extract_entry(job.page), ())
+        return _assessed(job.feed_rules, extract_entry(job.page), ())
     outcome, reasons, joined, says = (job.off_target, (), 0, Resemblance.SAYS) if job.off_target else _read(job)
     content = job.page.feed_html if job.page.feed_html != job.page.feed_summary else ""
     failed = outcome.cause if isinstance(outcome, PageFailed) else Cause.LOW_QUALITY
@@ -208,8 +202,8 @@ def _collect(job: ExtractJob) -> Collected | PageFailed:
     if is_doubtful and can_stand_in(content, job.page.feed_summary, job.page.feed_enclosures):
         stand_in = extract_entry(job.page)
         if isinstance(stand_in, Extraction):
-            return _assessed(stand_in, (f"page_{failed}",))
-    return _assessed(outcome, reasons, joined, says)
+            return _assessed(job.feed_rules, stand_in, (f"page_{failed}",))
+    return _assessed(job.feed_rules, outcome, reasons, joined, says)
 
 
 def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
@@ -272,6 +266,7 @@ def _without_feed(page: ExtractInput) -> ExtractInput:
 
 
 def _assessed(
+    rules: FeedRules,
     outcome: Extraction | PageFailed,
     reasons: tuple[str, ...],
     parts: int = 0,
@@ -280,7 +275,7 @@ def _assessed(
     if isinstance(outcome, PageFailed):
         return outcome
     return Collected(
-        content=outcome,
+        content=ruled(outcome, rules),
         quality=reasons,
         fingerprint=fingerprint(outcome.body),
         parts=parts,
@@ -298,34 +293,25 @@ def read_along(
 
     What gives no article is left to the extraction of its page, which says why.
     """
+    rules_of = cache(rules_of)  # most entries are of one host
     sightings = tuple(_read_along(one, feed, now, publishers, rules_of) for one in reading.sightings)
     return replace(reading, sightings=sightings)
 
 
 def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers, rules_of: RulesOf) -> Sighting:
+    from aggregator.extraction.extract import extract_entry  # late, as above
+
     entry, identity = sighting.entry, sighting.identity
     if not sighting.from_feed or identity is None or identity.key is None or not (entry.content or entry.summary):
         return sighting
-    page = FetchedPage(
-        id=NO_PAGE,
-        url=sighting.url or identity.url,
-        key=identity.key,
-        token=0,
-        raw=None,
-        failed=None,
-        hops=(),
-        article_id=None,
-        entry=entry,
-        feed_name=feed.name or feed.url,
-        feed_url=feed.url,
-        attempts=0,
-        visits=0,
-        first_seen=now,
-    )
-    collected = run_job(extraction_job(page, (), rules_of, "standard", publishers))
+    rules = rules_of(host_of(identity.url), feed.url).feed
+    page = announced_by(_with_entry(ExtractInput(url=identity.url, body=b"", first_seen=now), entry), rules)
+    collected = _assessed(rules, extract_entry(page), ())
     if isinstance(collected, PageFailed):
         return sighting
-    return replace(sighting, article=article_record(page, collected, publishers))
+    shown = without_idle_parameters(identity.url, publishers)
+    record = _record_of_entry(identity, shown, sighting.edges, feed.name or feed.url, collected)
+    return replace(sighting, article=record)
 
 
 # --- what to record ---------------------------------------------------------------------------------------------------
@@ -334,7 +320,8 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
     """Say which article was collected: identified again by the address that served it and by what it declares."""
     if page.key.startswith(OWN_CONTENT):
-        return _record_of_entry(page, collected)
+        own = Identity(url=page.url, key=page.key, rule="feed entry")
+        return _record_of_entry(own, page.url, (), page.feed_name, collected)
     final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
     identity = served = identify(final_url, publishers)
     if identity.key is None or is_home(identity.key) or (identity.key != page.key and is_listing(identity.key)):
@@ -367,20 +354,21 @@ def article_record(page: FetchedPage, collected: Collected, publishers: Publishe
     )
 
 
-def _record_of_entry(page: FetchedPage, collected: Collected) -> ArticleRecord:
-    """An entry without a page is an article of its own: its address is the feed's, as that of its neighbours is."""
-    identity = Identity(url=page.url, key=page.key, rule="feed entry")
-    decision = Decision(url=page.url, key=page.key, verdict="kept", rule=identity.rule, detail=page.feed_name)
+def _record_of_entry(
+    identity: Identity, url: str, edges: tuple[Edge, ...], feed_name: str, collected: Collected
+) -> ArticleRecord:
+    """Say which article an entry's own content is. No page was asked for, so there is one address and no redirect."""
+    decision = Decision(url=identity.url, key=identity.key, verdict="kept", rule=identity.rule, detail=feed_name)
     return ArticleRecord(
         identity=identity,
-        url=page.url,
+        url=url,
         urls=(identity,),
-        edges=(),
+        edges=edges,
         pointers=(),
         content=collected.content,
         quality=collected.quality,
         fingerprint=collected.fingerprint,
-        decisions=(decision,),
+        decisions=(decision, *_refused(edges)),
     )
 
 

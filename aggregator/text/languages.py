@@ -23,6 +23,7 @@ _SCRIPTS = (
     ("he", frozenset({"he", "iw", "yi"}), re.compile("[\u05d0-\u05ea]")),
     ("el", frozenset({"el", "grc"}), re.compile("[\u0370-\u03ff\u1f00-\u1fff]")),
 )
+_ANY_SCRIPT = re.compile("|".join(script.pattern for _, _, script in _SCRIPTS))
 _MIN_LETTERS = 40
 _SAME = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "bs": "hr", "sh": "hr"}
 
@@ -63,8 +64,7 @@ def language_of(text: str, stated: str) -> str:
 
 def _language_by_script(text: str, stated: str) -> str:
     """Return the language whose script most of a text is in, `""` if the script says nothing against `stated`."""
-    letters = sum(map(str.isalpha, text))
-    if letters < _MIN_LETTERS:
+    if not _ANY_SCRIPT.search(text) or (letters := sum(map(str.isalpha, text))) < _MIN_LETTERS:
         return ""
     for language, stated_ones, script in _SCRIPTS:
         share = len(script.findall(text)) / letters

@@ -131,7 +131,10 @@ def read_date(raw: str, latest: datetime | None = None) -> str:
     >>> read_date("2022-11-11T10:43:00.000+0100"), read_date("Fri, 11 Nov 2022 10:43:00 +0100"), read_date("2022-11")
     ('2022-11-11T10:43:00+01:00', '2022-11-11T10:43:00+01:00', '2022-11')
     """
-    raw = with_plain_zone(" ".join(raw[:100].split()))
+    raw = " ".join(raw[:100].split())
+    if (usual := read_usual(raw)) is not None:
+        return usual.isoformat()
+    raw = with_plain_zone(raw)
     if _NEGATIVE_YEAR.fullmatch(raw):
         return ""  # the zero date of an unset field: -0001-11-30
     if (usual := read_usual(raw)) is not None:

@@ -11,7 +11,6 @@ import zlib
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -100,8 +99,10 @@ def load_entry(rest: str, **columns: object) -> Entry:
 
 def dump_extraction_rest(content: Extraction) -> str:
     """Return the fields that no column of `revisions` holds; markdown is compressed by the body, which it repeats."""
-    packed = None if content.markdown is None else _pack(content.markdown, content.body)
-    return _dump(_extractions, replace(content, markdown=packed), EXTRACTION_COLUMNS)
+    kept = _kept(_extractions, content, EXTRACTION_COLUMNS | {"markdown"})
+    if content.markdown is not None:
+        kept["markdown"] = _pack(content.markdown, content.body)
+    return dump(kept)
 
 
 def load_extraction(title: str, body: str, rest: str) -> Extraction:
@@ -136,4 +137,9 @@ def _dictionary(known: str) -> bytes:
 
 def _dump(adapter: TypeAdapter[Any], record: object, columns: frozenset[str]) -> str:  # Any: the record's own type
     # Through Python's own encoder: texts from outside may hold lone surrogates, which pydantic's refuses.
-    return dump(adapter.dump_python(record, mode="json", exclude_defaults=True, exclude=set(columns)))
+    return dump(_kept(adapter, record, columns))
+
+
+def _kept(adapter: TypeAdapter[Any], record: object, columns: frozenset[str]) -> dict[str, Any]:  # Any: as above
+    kept: dict[str, Any] = adapter.dump_python(record, mode="json", exclude_defaults=True, exclude=set(columns))
+    return kept
