@@ -78,6 +78,7 @@ def pages_of(address: str) -> list[str]:
     words = sorted(set(re.findall(r"\w{2,}", body.casefold())), key=len)
     paths += [f"/articles/{article['id']}", f"/api/v1/articles/{article['id']}", f"/articles?feed={article['feed']}"]
     paths += [f"/articles?language={article['language']}&once=1", f"/articles?day={article['first_seen'][:10]}"]
+    paths += ["/articles?language=nn", "/feed.atom?language=nn"]  # no article is in it
     for query in (
         words[0],
         words[-1],

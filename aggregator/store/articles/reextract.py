@@ -64,7 +64,11 @@ _corrected: Final = (
     .values(content=bindparam("new_content"))
 )
 _quality: Final = select(articles.c.quality).where(articles.c.id == bindparam("article"))
-_judged: Final = update(articles).where(articles.c.id == bindparam("article")).values(quality=bindparam("new_quality"))
+_judged: Final = (
+    update(articles)
+    .where(articles.c.id == bindparam("article"))
+    .values(quality=bindparam("new_quality"), language=bindparam("new_language"))
+)
 _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.content).where(
     revisions.c.article_id == bindparam("article"), revisions.c.number == bindparam("current")
 )
@@ -109,7 +113,8 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
         changed = _has_other_facts(tx, own, write)
         content = dump_extraction_rest(record.content)
         tx.run(_corrected, {"article": own.id, "current": own.revision, "new_content": content})
-        tx.run(_judged, {"article": own.id, "new_quality": dump(write.record.quality)})
+        judged = {"new_quality": dump(write.record.quality), "new_language": write.draft.language}
+        tx.run(_judged, {"article": own.id, **judged})
         if not changed:
             return True
     add_change(tx, [own_id], "updated", tx.now)

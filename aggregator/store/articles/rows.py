@@ -60,6 +60,11 @@ class ArticleDraft:
     fingerprint: Fingerprint
     content: str  # the fields of the extraction that have no column in `revisions`
 
+    @property
+    def language(self) -> str:
+        """The language without script and region."""
+        return self.record.content.language.partition("-")[0]
+
 
 def draft_of(record: ArticleRecord) -> ArticleDraft:
     """Return the draft of an extracted article."""
@@ -140,6 +145,7 @@ def _values(write: ArticleWrite) -> dict[str, Any]:
         "print_size": write.draft.fingerprint.size,
         "sample": dump_sample(write.draft.fingerprint.hashes),
         "quality": dump(write.record.quality),
+        "language": write.draft.language,
         "raw_hash": write.page.raw_hash,
     }
 
@@ -201,6 +207,7 @@ _revised: Final = (
                 "print_size",
                 "sample",
                 "quality",
+                "language",
                 "raw_hash",
             )
         },

@@ -20,15 +20,14 @@ from sqlalchemy import (
     Subquery,
     and_,
     bindparam,
-    cast,
     column,
     exists,
+    false,
     func,
     or_,
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch
@@ -37,6 +36,7 @@ from aggregator.store.db.column_types import Text
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.properties import delete_property, read_property, write_property
 from aggregator.store.db.schema import articles, entries, feeds, pages, revisions
+from aggregator.text.languages import language_tag
 from aggregator.text.search_words import Query, Term, index_words
 
 REINDEXED: Final = "search_index"  # a property: the last article row whose text a migration's successor has indexed
@@ -232,16 +232,19 @@ def _conditions(tx: Transaction, wanted: ArticleSearch) -> Iterator[ColumnElemen
     if wanted.tag:
         yield _is_of_feed(tx, feeds.c.tags.contains(dump(wanted.tag), autoescape=True))
     if wanted.language:
+        yield from _speaks(wanted.language)
+
+
+def _speaks(raw: str) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that an article is in a language; `en` takes `en-GB`, too."""
+    tag = language_tag(raw)
+    yield articles.c.language == tag.partition("-")[0] if tag else false()
+    if "-" in tag:  # a quotation mark within a text is escaped in JSON: this is the field
         content = revisions.c.content
-        language: ColumnElement[Any] = (
-            func.json_extract(content, "$.language")
-            if tx.dialect.name == "sqlite"
-            else cast(content, JSONB)["language"].astext
-        )
         yield exists().where(
             revisions.c.article_id == articles.c.id,
             revisions.c.number == articles.c.revision,
-            or_(language == wanted.language, language.startswith(f"{wanted.language}-", autoescape=True)),
+            or_(content.contains(f'"language":"{tag}"'), content.contains(f'"language":"{tag}-')),
         )
 
 

@@ -33,7 +33,7 @@ from aggregator.store.db.lesson_tables import lessons as lessons  # part of the 
 from aggregator.store.db.lesson_tables import variants as variants
 from aggregator.store.db.metadata import metadata as metadata
 
-HEAD: Final = "0007"  # the newest migration that this program knows
+HEAD: Final = "0008"  # the newest migration that this program knows
 
 # States of a page: literals, because a partial index serves no parameter.
 DUE: Final = literal_column("'due'", String())
@@ -223,6 +223,7 @@ articles = Table(
     Column("title_hash", Hash, nullable=False),  # of the normalised title
     Column("body_hash", Hash, nullable=False),  # of the normalised body
     Column("site", Text, nullable=False),  # registrable domain
+    Column("language", Text, nullable=False, server_default=""),  # "pt" of "pt-BR": what filters look for
     Column("print_hash", Hash, nullable=False),  # of the words alone: see fingerprint
     Column("print_size", Integer, nullable=False),
     Column("sample", Bytes, nullable=False),  # the fingerprint's hashes, 8 bytes each
@@ -239,6 +240,8 @@ articles = Table(
     Index(None, "first_seen", "n"),
     Index(None, "change_seq"),
     Index(None, "recorded_at", "n"),
+    Index(None, "language", "first_seen", "n"),
+    Index(None, "language", "recorded_at", "n"),
     given_index("articles", "merged_into"),
     Index(None, "print_hash"),
     given_index("articles", "near_duplicate_of"),

@@ -161,6 +161,15 @@ def test_why_and_duplicates_and_search_are_as_before(upgraded: SqlStore, before:
     assert "dw:63723431" in found
 
 
+def test_articles_are_found_by_the_language_of_their_current_text(upgraded: SqlStore) -> None:
+    spoken = {one.id: one.content.language for one in upgraded.articles()}
+    assert any(spoken.values())
+    for tag in filter(None, spoken.values()):
+        main = tag.partition("-")[0]
+        found = {one.article.id for one in upgraded.search(ArticleSearch(language=main, limit=500)).found}
+        assert found == {one for one, its in spoken.items() if its.partition("-")[0] == main}
+
+
 def test_an_entry_with_every_field_is_read_as_before(upgraded: SqlStore, before: Json) -> None:
     assert len(fetch_due(upgraded)) >= len(before["entries"])
     entries = {page.entry.link: page.entry for page in fetched_pages(upgraded) if page.entry is not None}

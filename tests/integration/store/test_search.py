@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aggregator.models.feeds import Subscription
+from aggregator.models.ids import NO_PAGE
 from aggregator.ports.readings import ArticleSearch
 from aggregator.store import SqlStore, open_store, upgrade
 from aggregator.store.articles.search import REINDEXED
@@ -167,11 +168,22 @@ def test_filters_narrow_what_is_found(store: SqlStore, clock: StandingClock) -> 
             ({"language": "de"}, {"Two"}),
             ({"language": "de-AT"}, {"Two"}),
             ({"language": "en"}, {"One"}),
+            ({"language": "de-CH"}, set()),
+            ({"language": "DE_at"}, {"Two"}),
             ({"language": "e"}, set()),
+            ({"language": "fr"}, set()),
             ({"tag": "none"}, set()),
         ):
             page_ = store.search(ArticleSearch(query=asked, **options))
             assert {one.article.content.title for one in page_.found} == expected, (asked, options)
+
+
+def test_a_corrected_language_is_looked_for(store: SqlStore) -> None:
+    write(store, {"One": "storm"})
+    (page,) = store.stored_pages(NO_PAGE, 10)
+    record = article_record(page, title="One", body="storm")
+    assert store.record_reextracted(page, replace(record, content=replace(record.content, language="no")))
+    assert (titles(store, "", language="no"), titles(store, "", language="en")) == ({"One"}, set())
 
 
 def test_a_feed_s_tag_filters(store: SqlStore) -> None:
@@ -236,6 +248,9 @@ LATER = (  # what schemas after 0004 added
     "DROP INDEX ix_pages_family",
     "ALTER TABLE pages DROP COLUMN family",
     "ALTER TABLE pages DROP COLUMN has_variants",
+    "DROP INDEX ix_articles_language_first_seen_n",
+    "DROP INDEX ix_articles_language_recorded_at_n",
+    "ALTER TABLE articles DROP COLUMN language",
 )
 
 
@@ -251,6 +266,7 @@ def test_an_older_store_is_indexed_again(tmp_path: Path, clock: StandingClock) -
     upgrade(f"sqlite:///{file}", clock)
     store = open_store(f"sqlite:///{file}", clock, readonly=True)
     assert titles(store, "隧道") == {"山谷小火车重新开行"}
+    assert titles(store, "隧道", language="en") == {"山谷小火车重新开行"}
     store.close()
 
 
