@@ -1,4 +1,4 @@
-"""Put the components of a process together: settings in, what an engine works with out. Makes the only real clock."""
+"""Puts the components of a process together: settings in, components of an engine out. Makes the only real clock."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ class App:
     ending: threading.Event  # ends the programs that print feeds
 
     def request_stop(self) -> None:
-        """Let the work in hand end and nothing new begin; safe in a signal handler."""
+        """End all work after the current requests and pages; safe in a signal handler."""
         self.visits.request_stop()
         self.ending.set()
         self.clock.wake()
 
     def publish(self, wait: timedelta = timedelta(0), stopping: Callable[[], bool] = lambda: False) -> Published:
-        """Bring the outputs up to date, until `stopping` between two batches."""
+        """Bring the outputs up to date. `stopping` may end this between two batches."""
         return publish(self.store, self.sinks, wait=wait, stopping=stopping)
 
     def take_over(self) -> None:
-        """Release what dead processes held. If the clock went back, move due times back with it."""
+        """Release the claims of dead processes. If the clock was set back, move due times back with it."""
         self.store.free_dead_leases()
         step = self.store.shift_due_times()
         if step is not None:
@@ -106,13 +106,13 @@ class App:
         return read_lists(self.store, self.config, self.fetcher)
 
     def sync_feeds(self) -> tuple[str, ...]:
-        """Bring the stored feed list in line with configuration and lists; return what changed, as lines."""
+        """Bring the stored feed list in line with configuration and lists; return the changes, as lines."""
         return tuple(feed_changes(sync_feeds(self.store, self.config)))
 
     def renew_keys(self, share: timedelta) -> bool:
-        """Bring stored keys in line with the rules for as long as `share`; True once all are. The rest waits.
+        """Bring stored keys in line with the rules, for the time `share` at most; return True once all keys are.
 
-        After that, articles that an earlier version recorded are searched for walls, once.
+        Then search the articles of an earlier version for walls, once.
         """
         version, ends_at = key_version(self.rules.publishers), self.clock.monotonic() + share.total_seconds()
         while not self.visits.stopping:
@@ -127,7 +127,7 @@ class App:
         return False
 
     def keep_house(self, *, sweep: bool) -> None:
-        """Delete what retention lets go; `sweep`: also files of ours that belong to nothing any more, until a stop."""
+        """Delete texts and raw pages that are too old; `sweep`: also files of ours without an article or page."""
         now, storage = self.store.now(), self.config.storage
         gone: list[str] = []
         if storage.retention:
@@ -157,13 +157,13 @@ class App:
         force: bool = False,
         on_progress: Callable[[Counter[str]], None] | None = None,
     ) -> tuple[RunReport, Published]:
-        """Do the work due now and what it announces, then publish.
+        """Poll the feeds that are due, collect the pages that they announce, publish.
 
-        `feeds` are names or URLs; `force` takes every enabled feed that neither Retry-After nor a 410 forbids.
+        `feeds` are names or URLs. `force` polls every enabled feed, unless Retry-After or a 410 forbids that.
 
         Raises:
             ConfigError: a name fits no feed.
-            StorageError: the store failed, or the disk is too full to go on.
+            StorageError: the store failed, or the disk is too full.
         """
         check_room(self.config)
         self.take_over()
@@ -186,11 +186,11 @@ class App:
 
 @contextmanager
 def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPool | None = None) -> Iterator[App]:
-    """Open everything that work needs, with the feed list brought in line; close it at the end.
+    """Open the store and all other components, bring the feed list in line, and close everything at the end.
 
-    `pool` are worker processes to use and to leave open; without it the process has its own.
+    `pool` are worker processes of the caller, which stay open; without a pool the process makes its own.
 
-    A rule file that is refused does not hold: an error in the log.
+    A rule file that is refused has no effect. The log names it as an error.
 
     Raises:
         StorageError: the store cannot be used.
@@ -241,13 +241,13 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
 
 
 def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
-    """Apply a newer configuration to a running process; also return what changed, as lines.
+    """Apply a newer configuration to a running process; return the new App and the changes, as lines.
 
-    Nothing in flight is lost, no feed is polled twice for it. A rule file that is refused leaves the rules in force as
-    they are: an error in the log.
+    Work under way continues; no feed is polled twice because of the reload. If a rule file is refused, the earlier
+    rules stay in force. The log names the file as an error.
 
     Raises:
-        ConfigError: a setting changed that needs a restart, or the file lists no feed any more.
+        ConfigError: a changed setting needs a restart, or the file lists no feed any more.
     """
     if config.storage.url != app.config.storage.url or config.storage.raw_dir != app.config.storage.raw_dir:
         raise ConfigError(f"{config.path}: storage: url and raw_dir cannot change while running; restart for that")
@@ -286,7 +286,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
 
 
 def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
-    """Return what changed outside the feed list, as `http.timeout: 20s -> 30s`; of lists only that they changed."""
+    """Return the changes outside the feed list, as `http.timeout: 20s -> 30s`. The values of lists are left out."""
     apart = {"feeds", "hosts"}  # what changed of them is said by feed and host
     before, after = old.model_dump(mode="json", exclude=apart), new.model_dump(mode="json", exclude=apart)
     lines = []
@@ -353,7 +353,7 @@ def _extraction_settings(config: Config) -> ExtractionSettings:
 
 
 def check_room(config: Config) -> None:
-    """Refuse to poll on a disk that is nearly full.
+    """Raise an error if the disk is nearly full.
 
     Raises:
         StorageError: less than `[storage] min_free` is left.

@@ -1,6 +1,7 @@
-"""Bounded decompression: gzip, deflate (zlib and raw), br and zstd in small pieces, by urllib3's decoders.
+"""Bounded decompression, the gzip bomb limit: gzip, deflate (zlib and raw), br and zstd in pieces of 64 KiB.
 
-This is the only place that decompresses what others sent. `zstd` is the one library for HTTP and the raw store.
+All decompression of foreign bytes happens here, by urllib3's decoders. The callers stop at their limit:
+`http/content_coding.py` for answers, `feeds/repair.py` for feeds. `zstd` is the one library for HTTP and the raw store.
 """
 
 from __future__ import annotations
@@ -50,10 +51,9 @@ class DecompressionError(AggregatorError):
 
 
 def decompress(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """Yield what `chunks` carry under a coding of `CODINGS`, in pieces of 64 KiB at most.
+    """Yield the decompressed content of `chunks` under one of `CODINGS`, in pieces of 64 KiB at most.
 
-    Members of gzip and frames of zstd are joined. Bytes that follow the end of the other codings, or are no member of
-    gzip, are ignored.
+    Several gzip members or zstd frames are joined. Other bytes after the end of gzip, deflate and br are ignored.
 
     Raises:
         DecompressionError: the bytes are damaged or cut off.
@@ -85,7 +85,7 @@ def _pieces(decoder: ContentDecoder, chunk: bytes) -> Iterator[bytes]:
 
 
 def _saw_end(decoder: ContentDecoder) -> bool:
-    """Return whether the coding's end was reached. urllib3 does not tell; the decompressor that it uses does."""
+    """Return whether the coding's end was reached, as the decompressor inside urllib3's decoder knows."""
     match decoder:
         case BrotliDecoder():
             return bool(decoder._obj.is_finished())

@@ -6,7 +6,7 @@ from aggregator import DISTRIBUTION
 
 
 class AggregatorError(Exception):
-    """Root of everything we raise; its text is one clear line for the user."""
+    """Root of all errors that this package raises; its text is one clear line for the user."""
 
     exit_code = 1
 
@@ -28,7 +28,7 @@ class StorageError(AggregatorError):
 
 
 class PortError(AggregatorError):
-    """The address to listen on is taken, or is none of this machine's; it may be free after a restart."""
+    """The address to listen on is taken, or belongs to no interface of this machine; it may be free after a restart."""
 
     exit_code = 3
 
@@ -42,7 +42,7 @@ class StoreVersionError(StorageError):
 
 
 class OutputError(AggregatorError):
-    """A file or folder cannot be written to, or is not what it should be."""
+    """A file or folder cannot be written to, or has unexpected content."""
 
     exit_code = 3
 
@@ -54,7 +54,7 @@ class StoreHeldError(AggregatorError):
 
 
 class LeaseLostError(AggregatorError):
-    """A claim is no longer ours; whatever was done under it is discarded."""
+    """A claim is no longer ours; all work under it is discarded."""
 
 
 class MissingExtraError(AggregatorError):

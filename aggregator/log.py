@@ -1,4 +1,4 @@
-"""Logging set-up: one line per event, as text or JSON, on stderr, without passwords. Nothing else configures it."""
+"""Sets up logging: one line per event, as text or JSON, on stderr, without passwords. No other module does that."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def _facts(record: logging.LogRecord) -> dict[str, object]:
-    """Return what was handed over in `extra`."""
+    """Return the facts passed in `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 class TextFormatter(logging.Formatter):
-    """`2022-11-11 12:00:00 INFO aggregator.visits.visit: message fact='value'`; facts are shown by repr."""
+    """Lines of text: `2022-11-11 12:00:00 INFO aggregator.visits.visit: message fact='value'`; facts by repr."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line (more with a traceback)."""
+        """Return one line, or more with a traceback."""
         at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
         facts = "".join(f" {name}={value!r}" for name, value in _facts(record).items())
         line = f"{at} {record.levelname} {record.name}: {record.getMessage()}{facts}"
@@ -57,7 +57,7 @@ def configure(
 ) -> None:
     """Send the log to `stream` (stderr). `verbosity`: -1 errors, 0 warnings, 1 one line per job, 2 decisions.
 
-    With `is_service` level 0 also shows what the service as a whole does: start, reload, a line a minute, stop.
+    With `is_service`, level 0 also shows the service's own events: start, reload, a line a minute, stop.
     """
     level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
     configure_as(style, level, stream)
@@ -69,7 +69,7 @@ def configure(
 
 
 def configure_as(style: Literal["text", "json"], level: int, stream: TextIO | None = None) -> None:
-    """Send the log of our own package to `stream` (stderr), from this level on."""
+    """Send the log of this package to `stream` (stderr), from this level on."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logger = logging.getLogger("aggregator")
@@ -83,13 +83,13 @@ def configure_as(style: Literal["text", "json"], level: int, stream: TextIO | No
 
 
 def _log_exception(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """Log what nobody caught."""
+    """Log an uncaught exception."""
     found = (kind, error or kind(), trace)
     logging.getLogger("aggregator").critical("uncaught exception", exc_info=found)
 
 
 def line_for_user(message: str) -> str:
-    """Return what a command says beside the log, in the style of the log: nothing plain among lines of JSON."""
+    """Return a command's message in the style of the log, so that no plain line is among lines of JSON."""
     if current()[0] == "text":
         return f"aggregator: {message}"
     return JsonFormatter().format(
@@ -98,7 +98,7 @@ def line_for_user(message: str) -> str:
 
 
 def current() -> tuple[Literal["text", "json"], int]:
-    """Return style and level of this process, for a child that shall log alike."""
+    """Return style and level of this process, for a child process that will log in the same way."""
     logger = logging.getLogger("aggregator")
     is_json = any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers)
     return "json" if is_json else "text", logger.getEffectiveLevel()

@@ -1,7 +1,4 @@
-"""Feeds that a program of the operator prints: no shell, bounded time and output, an end for its whole process group.
-
-`CommandFetcher` runs the programs and leaves all other requests to the fetcher behind it.
-"""
+"""Feeds printed by a program of the operator: no shell, bounded time and output, the whole process group is ended."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _MAX_NOTE: Final = 4_096  # bytes of what the program says on its standard error
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """The program of a feed, and how long it may take; None is as long as a request."""
+    """The program of a feed and its time limit; None: the limit of a request."""
 
     arguments: tuple[str, ...]
     timeout: timedelta | None = None
@@ -85,10 +82,10 @@ class Ran:
 
 
 def run_program(command: Sequence[str], *, timeout: timedelta, max_bytes: int, stop: threading.Event) -> Ran:
-    """Run a program without input and return what it prints.
+    """Run a program without input and return its output.
 
     The program and its children are killed when it takes longer than `timeout`, prints more than `max_bytes`, or `stop`
-    is set; children that outlive it are killed, too.
+    is set. Children that are still alive after its end are killed, too.
     """
     until = time.monotonic() + timeout.total_seconds()
     try:

@@ -38,7 +38,7 @@ class FileRawStore:
         """Create the folder if it is missing.
 
         Raises:
-            StorageError: it cannot be created or read.
+            StorageError: the folder cannot be created or read.
         """
         self._folder = folder
         self._clock = clock

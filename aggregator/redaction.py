@@ -1,4 +1,4 @@
-"""Secrets in texts that are shown: messages, logs, listings."""
+"""Masks secrets in messages, logs and listings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mask(text: str) -> str:
 
 
 def mask_password(text: str) -> str:
-    """Return `text` with passwords in addresses replaced by `***`: so a feed is listed, whose query is its name.
+    """Return `text` with passwords in addresses replaced by `***`; queries stay, since they are part of a feed's name.
 
     >>> mask_password("https://me:pw@example.org/feed?key=7")
     'https://me:***@example.org/feed?key=7'

@@ -1,4 +1,4 @@
-"""The feed list in force: what the configuration lists, and what the lists say that it follows."""
+"""The feed list in force: the feeds of the configuration, and those of the lists that it follows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEASE_MARGIN = timedelta(seconds=30)
 
 
 def subscriptions_of(store: SqlStore, config: Config) -> tuple[Subscription, ...]:
-    """Return all feeds. One that also stands in the configuration is as it stands there."""
+    """Return all feeds. A feed of a list that is also in the configuration has the keys of the configuration."""
     own = config.subscriptions()
     known = {same_address(feed.url) for feed in own}
     followed = {same_address(feed.url): feed for feed in feeds_of(store, lists_of(config))}
@@ -52,9 +52,9 @@ def feed_changes(report: SyncReport) -> Iterator[str]:
 
 
 def sync_feeds(store: SqlStore, config: Config) -> SyncReport:
-    """Bring the stored feed list in line with the configuration; what is refused is a warning.
+    """Bring the stored feed list in line with the configuration; refused changes are warnings.
 
-    On one machine the file in hand decides. In a fleet the file that was edited last does.
+    On one machine the present file decides. In a fleet the file that was edited last decides.
     """
     is_alone = config.storage.sqlite_path is not None
     listed, state = subscriptions_of(store, config), config.config_hash
@@ -67,7 +67,7 @@ def sync_feeds(store: SqlStore, config: Config) -> SyncReport:
 
 
 def refusal(config: Config, report: SyncReport) -> str:
-    """Return what a fleet refuses of a configuration that is older than the one in force, and the remedy."""
+    """Return which changes a fleet refuses, since the configuration is older than the one in force, and the remedy."""
     shown = ", ".join(report.refused[:5]) + (f" and {len(report.refused) - 5} more" if len(report.refused) > 5 else "")
     return (
         f"{config.path}: is older than the feed list in force, which was written at "
@@ -76,7 +76,7 @@ def refusal(config: Config, report: SyncReport) -> str:
 
 
 def written_at(config: Config) -> datetime:
-    """Return when the configuration was last edited: in a fleet the newest one decides what is listed."""
+    """Return when the configuration was last edited; in a fleet the newest one decides about the feed list."""
     files = [path for path in (config.path, config.path.with_name(FEEDS_FILE)) if path.exists()]
     stamps = [path.stat().st_mtime for path in files]
     return datetime.fromtimestamp(max(stamps, default=0), UTC)

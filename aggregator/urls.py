@@ -1,6 +1,7 @@
 """URLs as strings: splitting, a normal form that is safe to fetch, relative links, hosts, registrable domains.
 
-This module does not decide what an address means (`identify` does) and uses no network. No function raises on a string.
+This module does not decide about the article of an address (`identify` does) and uses no network. No function raises on
+a string.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ _UNSAFE = re.compile(r"(?:%(?![0-9A-Fa-f]{2})|[^!#$%&'()*+,/:;=?@\[\]~A-Za-z0-9.
 
 
 class Split(NamedTuple):
-    """The parts of an http(s) URL. A tuple, as 100,000 are made in a second: `identify` begins with it.
+    """The parts of an http(s) URL. A tuple, since 100,000 are made in a second: `identify` begins with it.
 
     `scheme`, `host` are lower case, `host` is ASCII (IDNA) without a final dot, an IPv6 address in brackets; `port` is
-    the given or the default one; `path` begins with "/" or is empty; `query` and `fragment` are None when not there.
-    Path, query and fragment are unchanged, except for backslashes in the path.
+    the given or the default one; `path` begins with "/" or is empty; `query` and `fragment` are None if they are
+    missing. Path, query and fragment are unchanged, except for backslashes in the path.
     """
 
     scheme: str
@@ -76,15 +77,15 @@ def host_of(url: str) -> str:
 
 
 def is_http(url: str) -> bool:
-    """Say whether `url` is an absolute http or https URL with a usable host."""
+    """Return whether `url` is an absolute http or https URL with a usable host."""
     return split(url) is not None
 
 
 def absolute(base: str, link: str) -> str | None:
-    """Return `link` as it reads on the page `base`, with its fragment; None if that is no http(s) URL.
+    """Return `link` on the page `base` as an absolute address with its fragment; None if that is no http(s) URL.
 
-    Blanks and control characters around and line ends within the link are dropped, as browsers do. An empty link
-    names nothing.
+    Blanks and control characters around the link and line ends within it are dropped, as browsers do. The result for an
+    empty link is None.
 
     >>> absolute("https://www.dw.com/en/", " ../a-1#x ")
     'https://www.dw.com/a-1#x'
@@ -107,8 +108,8 @@ def absolute(base: str, link: str) -> str | None:
 def clean(raw_url: str) -> str | None:
     """Return `raw_url` in the form that is fetched, or None if it is no http(s) URL.
 
-    Illegal characters are percent-encoded, the host is in IDNA and lower case, a default port and the fragment go, an
-    empty path is "/"; everything else stays as it came. Every parser reads the result the same way.
+    Illegal characters are percent-encoded, the host is in IDNA and lower case, a default port and the fragment are
+    removed, an empty path is "/"; all other parts are unchanged. Every parser reads the result in the same way.
 
     >>> clean("http://Bücher.example:80/ä b?q=ü#top")
     'http://xn--bcher-kva.example/%C3%A4%20b?q=%C3%BC'
@@ -135,7 +136,7 @@ def without_userinfo(url: str) -> str:
 
 
 def quote_illegal(text: str) -> str:
-    """Percent-encode what may not stand in a URL (RFC 3986, 2), as UTF-8; what is encoded stays.
+    """Percent-encode characters that are illegal in a URL (RFC 3986, 2), as UTF-8; encoded ones stay.
 
     >>> quote_illegal("50% ü%C3%BC")
     '50%25%20%C3%BC%C3%BC'
@@ -165,7 +166,7 @@ def ascii_host(raw_host: str) -> str | None:
 def registrable_domain(host_or_url: str) -> str:
     """Return the domain that can be registered, by the public suffix list; an IP address is its own.
 
-    A name under no listed suffix counts by its last two labels, a suffix itself as it is; "" for what has no host.
+    A name under no listed suffix gives its last two labels, a suffix gives itself; "" if there is no host.
 
     >>> registrable_domain("https://www.bbc.co.uk:443/news"), registrable_domain("127.0.0.1:8080")
     ('bbc.co.uk', '127.0.0.1')
@@ -192,7 +193,7 @@ def _trim(raw_url: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _authority(raw: str) -> tuple[str | None, str | None, int | None]:
-    """Return user info, host and port: 0 for none given; None for what is not usable."""
+    """Return user info, host and port (0: none given); None if they are unusable."""
     match = _AUTHORITY.fullmatch(raw)
     if match is None:
         return None, None, None

@@ -29,7 +29,7 @@ class PipeEvent:
             os.write(self._writing_end, b"!")
 
     def clear(self) -> None:
-        """Let the next wait last again."""
+        """Reset the event, so that the next `wait` waits again."""
         with suppress(BlockingIOError):
             while os.read(self._reading_end, 4096):
                 pass

@@ -1,4 +1,4 @@
-"""The command line: parses arguments, prints results, gives exit codes. Everything heavy is imported late."""
+"""The command line: parses arguments, prints results, gives exit codes. Large packages are imported late."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepare_streams() -> None:
-    """Write UTF-8 whatever the locale; a lone surrogate becomes an escape, which is what JSON has for it."""
+    """Write UTF-8 in any locale; a lone surrogate becomes a JSON escape."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # the parent process closed it
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115, PTH123 - until we exit
@@ -62,7 +62,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _match_log(arguments: Sequence[str]) -> None:
-    """Let an error look like the log, also one in the call itself."""
+    """Print errors in the style of the log, even errors in the command line itself."""
     from aggregator import log
 
     is_json = "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments)
@@ -81,7 +81,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 
 def _drop_output() -> None:
-    """Throw away what stdout cannot take, or the interpreter would try again at its end."""
+    """Discard the rest of stdout, since the interpreter would try to write it at its end."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -89,7 +89,7 @@ def _drop_output() -> None:
 
 
 def _refuse(error: click.ClickException) -> int:
-    """Say what is wrong with the call; a group without a command shows its help instead."""
+    """Print the error of a call; a group without a command prints its help instead."""
     message = error.format_message()
     if message.startswith("Usage:"):
         print(message, file=sys.stderr)

@@ -22,9 +22,9 @@ _URL_OVERRIDE = "AGGREGATOR_STORAGE__URL"
 
 @cli.group()
 def config() -> None:
-    """The configuration: begin one, check it, show it, describe it to editors.
+    """The configuration: make a first one, check it, show it, describe it to editors.
 
-    Looked for in this order: --config FILE, $AGGREGATOR_CONFIG, ./config/aggregator.toml,
+    The file is looked for in this order: --config FILE, $AGGREGATOR_CONFIG, ./config/aggregator.toml,
     ~/.config/aggregator/aggregator.toml, /etc/aggregator/aggregator.toml. The environment overrides single keys:
     AGGREGATOR_HTTP__TIMEOUT=30s.
     """
@@ -40,10 +40,11 @@ def config() -> None:
 @click.option("--path", metavar="FILE", type=click.Path(path_type=Path), help="Where to; else your own configuration.")
 @click.pass_context
 def init_config(ctx: click.Context, path: Path | None) -> None:
-    """Write a commented file to start from.
+    """Write a commented configuration file to start from.
 
-    It has every key with its default, and absolute paths: below /etc the data goes to /var/lib/aggregator, else to your
-    own data folder, or beside a file that you name. An existing file is left alone.
+    The file has every key with its default, and absolute paths. If it is below /etc, the data goes to
+    /var/lib/aggregator. Otherwise the data goes to your own data folder, or beside a file that you name. An existing
+    file is left alone.
     """
     from os import environ
 
@@ -69,10 +70,10 @@ def init_config(ctx: click.Context, path: Path | None) -> None:
 @config.command("check", examples=("aggregator config check", "aggregator config check --config my.toml"))
 @click.pass_context
 def check_config(ctx: click.Context) -> None:
-    """Say whether configuration and publisher rules are valid.
+    """Check configuration and publisher rules.
 
-    Every selector is tried, of publisher rules and of site-config files. Each error names file, key and remedy; exit
-    status 2. Rules of yours that too few real pairs of addresses prove are named: they do not hold yet.
+    Every selector of publisher rules and of site-config files is tried. Each error names file, key and remedy; exit
+    status 2. Rules of yours that too few real pairs of addresses prove are named, since they have no effect yet.
     """
     from aggregator.config.wiring import contact_note, load_rules, selector_faults_of
 
@@ -103,7 +104,7 @@ def _own_rules(loaded: Config) -> set[str]:
 
 
 def _say_what_is_refused(loaded: Config) -> None:
-    """Say what a fleet refuses of this file, if its store can be read."""
+    """Print the changes that a fleet refuses, if its store can be read."""
     from aggregator.subscriptions import refusal, subscriptions_of, written_at
 
     try:
@@ -145,9 +146,9 @@ def db() -> None:
 @db.command("upgrade", examples=("aggregator db upgrade",))
 @click.pass_context
 def upgrade_db(ctx: click.Context) -> None:
-    """Bring the store to this version's schema.
+    """Upgrade the store to this version's schema.
 
-    Makes a store where there is none. Exit status 4 beside a running process; stop that first, and make a backup.
+    A missing store is created. Make a backup first. Exit status 4: another process uses the store; stop that first.
     """
     from aggregator.clock import SystemClock
     from aggregator.store import upgrade
@@ -171,8 +172,8 @@ def upgrade_db(ctx: click.Context) -> None:
 def backup_db(ctx: click.Context, file: Path) -> None:
     """Write a consistent copy of a SQLite store.
 
-    Also while the daemon runs. FILE is replaced once the copy is complete and checked. Raw pages are not in it; copy
-    `raw_dir` after it. A store of an older schema is copied as it is.
+    The daemon may run meanwhile. FILE is replaced once the copy is complete and checked. Copy `raw_dir` afterwards: raw
+    pages are not in the copy. A store of an older schema is copied as it is.
     """
     from aggregator.store import backup
 
@@ -188,7 +189,7 @@ def backup_db(ctx: click.Context, file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def stats(ctx: click.Context, as_json: bool) -> None:
-    """Say what the store holds."""
+    """Show how much the store holds."""
     with open_store_of(load(ctx)) as store:
         counts = asdict(store.counts())
     if as_json:
@@ -204,8 +205,8 @@ def stats(ctx: click.Context, as_json: bool) -> None:
 def copy_db(ctx: click.Context, url: str) -> None:
     """Copy the whole store to another database.
 
-    From SQLite to PostgreSQL, or any other way. The target must be empty; the store stays as it is. Then write URL
-    into [storage] url. Exit status 4 beside a running process.
+    Both may be SQLite or PostgreSQL. The target must be empty; the store stays as it is. Afterwards write URL into
+    [storage] url. Exit status 4: another process uses the store.
     """
     from aggregator.clock import SystemClock
     from aggregator.config.loading import load_config
@@ -229,8 +230,8 @@ def copy_db(ctx: click.Context, url: str) -> None:
 def selftest(ctx: click.Context, as_json: bool) -> None:
     """Score this installation against misbehaving servers.
 
-    They listen on 127.0.0.1 only: endless answers, decompression bombs, redirect loops, forbidden addresses, broken
-    headers. Needs no network and no store. Exit status 1 when one of them gets its way.
+    The servers listen on 127.0.0.1 only: endless answers, decompression bombs, redirect loops, forbidden addresses,
+    broken headers. No network and no store are needed. Exit status 1: the installation failed against one of them.
     """
     from aggregator.clock import SystemClock
     from aggregator.http.fetch import HttpFetcher

@@ -1,4 +1,4 @@
-"""Commands over what is stored: articles. What `export` shares with them stands here, too."""
+"""Commands that read stored articles: list, show, search. `export` uses some of their functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_store_of(config: Config, *, readonly: bool = True) -> Iterator[SqlStore
     """Open the store of a configuration for reading; nothing is created.
 
     Raises:
-        StorageError: there is none, or it cannot be used.
+        StorageError: there is no store, or the store cannot be used.
     """
     from aggregator.clock import SystemClock
     from aggregator.store import open_store
@@ -100,7 +100,7 @@ def show_article(
 ) -> None:
     """Show one article, by id or by any of its addresses.
 
-    Exit status 1: there is none.
+    Exit status 1: there is no such article.
     """
     from aggregator.config.wiring import publishers_of
     from aggregator.identity.identify import identify
@@ -161,8 +161,9 @@ def _diffs(store: SqlStore, article: Article) -> Iterator[str]:
 def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -> None:
     """Search titles and bodies, best match first.
 
-    All words must occur; "words in quotes" side by side; `begin*` stands for every word that begins so. Case and
-    accents do not matter. Words in scripts without blanks are found wherever their characters stand side by side.
+    All words must occur. "Words in quotes" must stand side by side; `begin*` stands for every word with this beginning.
+    Case and accents do not matter. In scripts without blanks a word is found wherever its characters stand side by
+    side.
     """
     from aggregator.ports.readings import ArticleSearch
     from aggregator.sinks.records import article_record
@@ -183,10 +184,10 @@ def _with_brackets(pieces: tuple[Piece, ...]) -> str:
 
 
 def known_feed(store: SqlStore, name: str) -> str:
-    """Return `name`, the name or URL of a feed that the store knows, or "".
+    """Return `name`, the name or URL of a feed in the store, or "".
 
     Raises:
-        ConfigError: it knows none of that name: an empty answer would look like an empty corpus.
+        ConfigError: no feed has this name; an empty answer would look like an empty corpus.
     """
     feeds = store.feeds(enabled_only=False) if name else ()
     if name and not any(name in (feed.name, feed.url) for feed in feeds):
@@ -195,10 +196,10 @@ def known_feed(store: SqlStore, name: str) -> str:
 
 
 def read_time(text: str | None, option: str = "--since") -> datetime | None:
-    """Return the aware time that `text` means, the value of `option`; a bare day begins at midnight UTC.
+    """Return the aware time that `text`, the value of `option`, names. A bare day begins at midnight UTC.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: `text` is no time and no day.
     """
     if text is None:
         return None

@@ -94,10 +94,10 @@ def export(
 ) -> None:
     """Write articles: a dataset in FOLDER, a file, or JSON lines on stdout.
 
-    A dataset has a manifest and a card. The folder is complete or absent: a call that was stopped is resumed by the
-    same call. The same store gives the same bytes.
+    A dataset has a manifest and a card. The folder is complete or absent. Repeat a call that was stopped: the same call
+    continues its work. The same store gives the same bytes.
 
-    `text` of a record is the seed format, with the page's furniture; `body` is the article alone.
+    `text` of a record is the seed format, with menus and footers of the page; `body` is the article alone.
     """
     from aggregator.sinks.dataset.corpus import StoredCorpus
     from aggregator.sinks.dataset.selection import Selection
@@ -153,7 +153,7 @@ def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> Non
 
 
 def _refuse(ctx: click.Context, names: Sequence[str], option: str, reason: str) -> None:
-    """Refuse what would mean nothing beside an option; a format that the option writes anyway may stand."""
+    """Refuse options that exclude each other; a format that another option implies is allowed."""
     for parameter in ctx.command.params:
         is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
         if parameter.name in names and is_given and ctx.params[parameter.name] != ("jsonl",):
@@ -225,7 +225,7 @@ def _write_file(
 
 
 def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
-    """Print the changes after a cursor, each with its article as it is now; a tombstone has none."""
+    """Print the changes after a cursor, each with the article's present state; a tombstone has none."""
     from aggregator.sinks.records import change_record
 
     state = store.position()

@@ -1,4 +1,4 @@
-"""The command extract: pages without a store, one or many."""
+"""The command extract: the text of pages without a store, one page or many."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What holds for all pages of one call."""
+    """The options of one call, for all its pages."""
 
     text: TextChoice
     date: str
@@ -69,8 +69,8 @@ def extract(
 ) -> None:
     """Extract one page, without a store, and print its text.
 
-    A file is raw bytes, gzip is recognised; `-` is stdin. Exit status 1: there is no article in it. With --jsonl a
-    record comes out for each line, in order; that of a page without an article has an `error`.
+    A file holds raw bytes, gzip or not; `-` is stdin. Exit status 1: the page has no article. With --jsonl each line
+    gives a record, in order; the record of a page without an article has an `error`.
     """
     if (source is None) == (jsonl is None):
         raise click.UsageError("name one page, or --jsonl IN", ctx)
@@ -92,10 +92,10 @@ def extract(
 
 
 def _wishes(config: Config, text: TextChoice, date: str) -> Wishes:
-    """Return what the call wants.
+    """Return the options of the call.
 
     Raises:
-        ConfigError: the date is none, or a rule is refused.
+        ConfigError: the date is invalid, or a rule is refused.
     """
     from aggregator.config.wiring import load_rules
 
@@ -117,7 +117,7 @@ def _check_date(date: str) -> None:
 
 
 def _write_text(text: str) -> None:
-    """Write a document as it is; on a terminal without what would steer it."""
+    """Write a document unchanged; on a terminal without control characters."""
     if sys.stdout.isatty():
         sys.stdout.write(printable(text))
     else:
@@ -139,7 +139,7 @@ def _job(
 
 
 def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Outcome:
-    """Return what the page gives, and the reasons to doubt it; runs in a worker process, too."""
+    """Return the extraction of a page, and the reasons to doubt it; runs in a worker process, too."""
     from aggregator.extraction.extract import extract_page
     from aggregator.extraction.markup import read_markup
     from aggregator.extraction.quality import assess
@@ -151,7 +151,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Out
 
 
 def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, object]:
-    """Return the record of `extract --json`: an article's fields, empty where only a store knows more."""
+    """Return the record of `extract --json`: an article's fields. Those that only a store knows are empty."""
     from aggregator.identity.identify import article_id, identify
     from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import content_fields
@@ -223,7 +223,7 @@ def _begin(
     wishes: Wishes,
     pool: WorkerPool,  # Any: a user's JSON
 ) -> Callable[[], Mapping[str, object]]:
-    """Hand a line's page to a worker; the function returned waits for its record."""
+    """Send a line's page to a worker; the returned function waits for its record."""
     if isinstance(row, BrokenLine):
         broken = _NOTHING | {"error": str(row)}
         return lambda: broken
@@ -246,7 +246,7 @@ def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  #
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
-    """Wait for a worker; one that hung or crashed cost its page only."""
+    """Wait for a worker's result. If the worker hung or crashed, only this page fails."""
     from aggregator.engine.pool import result_of
     from aggregator.models.fetching import Cause
     from aggregator.models.pages import PageFailed

@@ -1,4 +1,4 @@
-"""Commands over the subscriptions: they edit `feeds` in the configuration and keep its comments."""
+"""Commands for subscriptions. They edit `feeds` in the configuration and keep its comments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def feeds() -> None:
     """Subscriptions: list, add, remove, import, export, discover, test.
 
-    They stand as [[feeds]] in the configuration, or in feeds.toml beside it. `add`, `remove` and `import` edit that
+    Subscriptions are [[feeds]] in the configuration, or in feeds.toml beside it. `add`, `remove` and `import` edit that
     file and keep its comments; a running daemon reads it again.
     """
 
@@ -33,10 +33,7 @@ def feeds() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def list_feeds(ctx: click.Context, as_json: bool) -> None:
-    """List the feeds, with what the store knows about them.
-
-    Columns: name, address, status, cause of a failure, last poll, next poll.
-    """
+    """List the feeds and their state in the store."""
     from aggregator.cli.articles import open_store_of
     from aggregator.config.settings import same_address
     from aggregator.errors import NoStoreError
@@ -97,11 +94,12 @@ def add(
     tags: tuple[str, ...],
     no_full_text: bool,
 ) -> None:
-    """Add feeds, or what can be followed of sites.
+    """Add feeds, or sites that can be followed.
 
-    `-` reads addresses from stdin, one a line. Of a site: the feed that it advertises, a feed at a usual place, a
-    sitemap for news, a page with links to articles. Each address is asked once; what cannot be reached just now is
-    added all the same. Of several, those that are refused are named, the others added, and the exit status is 1.
+    `-` reads addresses from stdin, one a line. For a site this adds the feed that it advertises, else a feed at a usual
+    place, else a sitemap for news, else a page with links to articles. Each address is requested once. An address that
+    cannot be reached now is added, too. If some addresses are refused, they are named, the others are added, and the
+    exit status is 1.
     """
     from aggregator.cli.probe.proposals import finder
     from aggregator.text.units import parse_duration
@@ -135,7 +133,7 @@ def add(
 
 
 def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
-    """Return what is to be added, and how many lines of stdin are nothing of the kind; these are named."""
+    """Return the addresses to add, and the number of invalid lines of stdin; these are named."""
     from aggregator.feeds.opml import read_list
     from aggregator.models.feeds import Subscription
 
@@ -156,10 +154,10 @@ def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
 
 
 def _added(config: Config, asked: Finder, wanted: Subscription) -> str:
-    """Add a feed, or what can be followed of a site; return what to say.
+    """Add a feed, or a site that can be followed; return the message.
 
     Raises:
-        ConfigError: nothing can be followed there, or it is listed already.
+        ConfigError: the site cannot be followed, or the address is listed already.
     """
     from aggregator.config.editing import add_feed
 
@@ -170,12 +168,12 @@ def _added(config: Config, asked: Finder, wanted: Subscription) -> str:
 
 
 def _choose(asked: Finder, url: str) -> Proposal:
-    """Return what to add for an address: itself, or the best of what can be followed of its site.
+    """Return what to add for an address: itself, or the best proposal for its site.
 
-    An address that cannot be reached just now is added as it is: the daemon will say when it works.
+    An address that cannot be reached now is added unchanged: the daemon will report when it works.
 
     Raises:
-        ConfigError: nothing that could be followed is or was there.
+        ConfigError: there is nothing to follow, now or before.
     """
     from aggregator.cli.probe.proposals import Proposal
     from aggregator.models.fetching import Cause, Fetched, FetchFailed
@@ -200,7 +198,7 @@ def _choose(asked: Finder, url: str) -> Proposal:
 
 
 def _check_address(url: str) -> None:
-    """Refuse what is no web address before anything asks for it."""
+    """Refuse an invalid web address before a request."""
     from aggregator.urls import is_http
 
     if not is_http(url):
@@ -213,7 +211,7 @@ def _check_address(url: str) -> None:
 def remove(ctx: click.Context, name_or_url: str) -> None:
     """Take a feed out of the configuration.
 
-    What it brought stays. Exit status 1: there is no such feed.
+    Its stored articles stay. Exit status 1: there is no such feed.
     """
     from aggregator.config.editing import remove_feed
 
@@ -235,8 +233,8 @@ def remove(ctx: click.Context, name_or_url: str) -> None:
 def import_list(ctx: click.Context, file: str, dry_run: bool) -> None:
     """Add the feeds of an OPML file or a plain list.
 
-    Folders become tags; feeds that are there already stay as they are. `-` is stdin. Exit status 1: lines were skipped,
-    each of which is named, or there was no feed; the others are added.
+    Folders become tags. Feeds that are listed already stay as they are. `-` is stdin. Exit status 1: there was no feed,
+    or some lines were skipped. Skipped lines are named, and the others added.
     """
     from aggregator.config.editing import add_feeds
     from aggregator.config.settings import same_address
@@ -282,10 +280,10 @@ def export_opml(ctx: click.Context, out: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def discover(ctx: click.Context, url: str, as_json: bool) -> None:
-    """List what of a site can be followed, best first.
+    """List how a site can be followed, best first.
 
-    The feeds that the page advertises; where there are none, a feed at a usual place, a sitemap for news, the page
-    itself if it lists articles. Exit status 1: there is none.
+    The ways are the feeds that the page advertises, else a feed at a usual place, a sitemap for news, or the page
+    itself if it lists articles. Exit status 1: the site cannot be followed.
     """
     from aggregator.cli.probe.proposals import finder
     from aggregator.models.fetching import Fetched
@@ -319,10 +317,10 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @click.pass_context
 def try_feed(ctx: click.Context, url: str, page: bool, as_json: bool) -> None:
-    """Fetch a feed once and say what it is.
+    """Fetch a feed once and describe it.
 
-    Stores nothing. With --page its newest entry is collected as `run-once` would, by what the configuration says of
-    the feed. Exit status 1: it cannot be fetched, is no feed, or the entry gives no article.
+    Nothing is stored. With --page its newest entry is collected as `run-once` would do, under the feed's keys in the
+    configuration. Exit status 1: the answer is missing or no feed, or the entry gives no article.
     """
     from aggregator.cli.probe.answer import print_answer, read_plain, read_source
 

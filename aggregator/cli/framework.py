@@ -1,6 +1,6 @@
-"""What all commands share: the options that stand on each of them, the groups, printing of rows.
+"""The base of all commands: the options that every command has, the groups, printing of rows.
 
-Imports click and nothing else that is heavy: `aggregator --help` has to come at once.
+Of large packages it imports only click, so `aggregator --help` is fast.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 
 
 class Options:
-    """What was said by the options that stand on every command."""
+    """The values of the options that every command has."""
 
     def __init__(self) -> None:
         self.config: Path | None = None
@@ -96,7 +96,7 @@ def _common_options() -> list[click.Parameter]:
 class Command(click.Command):
     """A command with the common options and `examples` at the end of its help.
 
-    `is_service`: it runs until a signal comes, and its log tells of starts, reloads and stops without `-v`.
+    `is_service`: the command runs until a signal comes, and its log shows starts, reloads and stops without `-v`.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Command(click.Command):
         self.examples = tuple(examples)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, each on its line as it is."""
+        """Write the examples, each unchanged on a line of its own."""
         if self.examples:
             formatter.write_paragraph()
             formatter.write("Examples:\n" + "".join(f"  {line}\n" for line in self.examples))
@@ -124,7 +124,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group whose commands carry the common options, which may stand before the command's name, too."""
+    """A group whose commands have the common options; these may also stand before the command's name."""
 
     command_class = Command
 
@@ -139,7 +139,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command meant; an unknown one is an error that names the nearest."""
+        """Return the command with this name; the error for an unknown name suggests the nearest one."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
@@ -149,7 +149,7 @@ class Group(click.Group):
 
 
 class MainGroup(Group):
-    """`aggregator` itself: a command's module is imported when that command is wanted, for `--help` none."""
+    """`aggregator` itself. A command's module is imported when the command is called, but not for `--help`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, by subject."""
@@ -176,7 +176,7 @@ Group.group_class = Group
 @click.group(cls=MainGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="aggregator")
 def cli() -> None:
-    """Poll feeds, collect the articles they announce, keep their texts: clean, each one once.
+    """Poll feeds, collect the articles they announce, and keep one clean text of each.
 
     Start with `aggregator demo`: it needs no network and no configuration. Then call `aggregator config init`, list
     your feeds with `aggregator feeds add`, and call `aggregator run-once` or, for the daemon, `aggregator run`. Every
@@ -185,7 +185,7 @@ def cli() -> None:
 
 
 def load(ctx: click.Context, *, with_feeds: bool = True) -> Config:
-    """Return the checked configuration of this call; without its feeds where the command asks the store for them."""
+    """Return the checked configuration of this call; without its feeds if the command does not need them."""
     from os import environ
 
     from aggregator.config.loading import load_config
@@ -194,7 +194,7 @@ def load(ctx: click.Context, *, with_feeds: bool = True) -> Config:
 
 
 def load_or_default(ctx: click.Context) -> Config:
-    """Return the configuration, or the defaults where none is found and none was named."""
+    """Return the configuration, or the defaults if there is no file and none was named."""
     from os import environ
     from pathlib import Path
 
@@ -236,7 +236,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def one_line(value: object) -> str:
-    """Return `value` as text that stays on its line and in its cell."""
+    """Return `value` as text without line breaks and tabs, for one cell of a table."""
     return printable(" ".join(str(value).split()))
 
 
@@ -246,12 +246,12 @@ def number(count: int, thing: str, things: str = "") -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` without control characters: what comes in a feed must not steer a terminal."""
+    """Return `text` without control characters, since text of a feed must not control a terminal."""
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def say(what: object) -> None:
-    """Print a line for the user on stderr: results alone go to stdout."""
+    """Print a line for the user on stderr, since stdout is for results alone."""
     from aggregator import log
 
     print(log.line_for_user(one_line(what)), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What commands read: files, JSON lines, addresses. Every failure is one clear line."""
+"""Reads the input of commands: files, JSON lines, addresses. Every failure is one clear line."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class BrokenLine:
 
 
 def read_file(source: str | Path, *, keep_gzip: bool = False) -> bytes:
-    """Return the bytes of a file, `-` is stdin; gzip is recognised by its magic and undone.
+    """Return the bytes of a file, decompressed if they are gzip; `-` is stdin.
 
     Raises:
-        ConfigError: it cannot be read, or is too large to be what it should be.
+        ConfigError: the file cannot be read, or is too large.
     """
     if str(source) == "-":
         data = sys.stdin.buffer.read(_LARGEST_FILE + 1)
@@ -53,7 +53,7 @@ def open_file(source: str | Path) -> BinaryIO:
     """Open a file that a user named.
 
     Raises:
-        ConfigError: it cannot be opened.
+        ConfigError: the file cannot be opened.
     """
     try:
         path = Path(source)
@@ -67,7 +67,7 @@ def open_file(source: str | Path) -> BinaryIO:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Return what gzip holds, up to a bound. Bytes that only look like gzip stay as they are."""
+    """Return the content of gzip, up to a limit. Other bytes stay unchanged."""
     from aggregator.compression import DecompressionError, decompress
 
     whole = bytearray()
@@ -80,7 +80,7 @@ def _gunzip(data: bytes) -> bytes:
 
 
 def read_lines(path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: what a user's JSON holds
-    """Yield the objects of a JSON-lines file, `-` is stdin; a line that is none is said to be broken.
+    """Yield the objects of a JSON-lines file, `-` is stdin; a line without an object is a `BrokenLine`.
 
     Raises:
         ConfigError: the file cannot be opened.
@@ -105,10 +105,10 @@ def _objects(lines: BinaryIO, path: str) -> Iterator[dict[str, Any] | BrokenLine
 
 
 def file_of_line(name: str, lines: str) -> bytes:
-    """Return the bytes of a file named in a JSON-lines file: as it stands, else beside that file.
+    """Return the bytes of a file that a JSON line names; a relative path may also start from the JSON-lines file.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: the file cannot be read.
     """
     beside = name if lines == "-" else Path(lines).parent / name
     try:
@@ -118,7 +118,7 @@ def file_of_line(name: str, lines: str) -> bytes:
 
 
 def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
-    """Ask for an address once, under the limits of the configuration."""
+    """Request an address once, within the limits of the configuration."""
     from aggregator.clock import SystemClock
     from aggregator.config.request_keys import request_rules
     from aggregator.config.wiring import fetch_limits
@@ -136,7 +136,7 @@ def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") ->
 
 
 def failure_of(result: FetchResult) -> str:
-    """Say why there are no bytes."""
+    """Return why a fetch gave no bytes."""
     from aggregator.models.fetching import FetchFailed
 
     return f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
@@ -146,7 +146,7 @@ def read_input(source: str, config: Config, accept: Literal["feed", "page"]) -> 
     """Return bytes, address and headers of a file or URL; `-` is stdin.
 
     Raises:
-        AggregatorError: it cannot be read or fetched.
+        AggregatorError: the file cannot be read, or the URL cannot be fetched.
     """
     from aggregator.models.fetching import Fetched
     from aggregator.urls import is_http

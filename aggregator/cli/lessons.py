@@ -1,4 +1,4 @@
-"""Commands about what sites taught: lessons list, forget, export, import."""
+"""Commands about lessons: list, forget, export, import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lessons() -> None:
     """What sites taught about their addresses.
 
     After three pairs of fetched pages a tracking parameter, a second section, a second host or a bare number costs no
-    request for articles that are known. `aggregator why URL` names the lesson by which an address was taken as known.
+    request for known articles. `aggregator why URL` names the lesson by which an address counts as known.
     """
 
 
@@ -75,10 +75,10 @@ def _state(standing: Standing) -> str:
 @click.argument("subject", required=False)
 @click.pass_context
 def forget_lessons(ctx: click.Context, site: str, subject: str | None) -> None:
-    """Forget what a site taught: all, or one SUBJECT.
+    """Forget the lessons of a site: all, or one SUBJECT.
 
-    SUBJECT is written as `lessons list` shows it. Addresses that were taken as known articles because of
-    it come apart, and their pages are fetched. The site may teach it again. Exit status 1 when there is no such lesson.
+    SUBJECT is written as `lessons list` shows it. Addresses that the lesson joined with known articles are separated,
+    and their pages are fetched. The site may teach the lesson again. Exit status 1: there is no such lesson.
     """
     with open_store_of(load(ctx), readonly=False) as store:
         count, pages = store.lessons.forget(site, subject)
@@ -91,7 +91,7 @@ def forget_lessons(ctx: click.Context, site: str, subject: str | None) -> None:
 @lessons.command("export", examples=("aggregator lessons export > lessons.jsonl",))
 @click.pass_context
 def export_lessons(ctx: click.Context) -> None:
-    """Print the lessons that hold, a JSON object a line."""
+    """Print the proven lessons, one JSON object on each line."""
     from aggregator.identity.lessons.exchange import line_of
 
     with open_store_of(load(ctx)) as store:
@@ -105,10 +105,10 @@ def export_lessons(ctx: click.Context) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
 def import_lessons(ctx: click.Context, file: Path) -> None:
-    """Take over the lessons of another installation.
+    """Add the lessons of another installation.
 
-    They are hypotheses: each holds once one pair of pages has proven it here.
-    A file with a line that is no lesson imports nothing; the message names the line. Exit status 2.
+    Imported lessons are hypotheses: each is used once one pair of pages has proven it here. A file with an invalid line
+    imports nothing; the message names the line. Exit status 2.
     """
     learnt = _read(file)
     with open_store_of(load(ctx), readonly=False) as store:

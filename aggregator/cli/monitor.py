@@ -1,4 +1,7 @@
-"""Commands that look on: health, gaps, plan, why, serve."""
+"""Commands that only read the store: health, gaps, plan, why, serve.
+
+`why URL` prints the history of an address: its key, sightings, page, article, evidence and decisions.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each finding.")
 @click.pass_context
 def health(ctx: click.Context, as_json: bool) -> None:
-    """Show feeds that need attention: cause, since when, what to do; exit status 1 if any is broken."""
+    """Show feeds that need attention: cause, since when, remedy; exit status 1 if any is broken."""
     from aggregator.monitoring.health import Severity
     from aggregator.monitoring.installation import is_of_network, network_problem, problem_record
     from aggregator.monitoring.overview import finding_record, unwell
@@ -70,7 +73,7 @@ def health(ctx: click.Context, as_json: bool) -> None:
 
 
 def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
-    """Yield what is wrong with the installation as a whole."""
+    """Yield the problems of the installation as a whole."""
     from aggregator.config.sources import lists_of
     from aggregator.config.wiring import lack_of_room, load_rules
     from aggregator.engine.followed_lists import failing_lists
@@ -98,7 +101,7 @@ def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
 
 
 def print_health(feeds: int, unwell: list[Diagnosis]) -> None:
-    """Print what is wrong, feed by feed, and how many feeds there are."""
+    """Print the findings, feed by feed, and the number of feeds."""
     from aggregator.monitoring.overview import title_of
     from aggregator.redaction import mask_password
 
@@ -118,7 +121,7 @@ def print_health(feeds: int, unwell: list[Diagnosis]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def gaps(ctx: click.Context, as_json: bool) -> None:
-    """Show times in which a feed may have lost entries: between two polls more came than the feed shows."""
+    """Show times in which a feed may have lost entries: more entries came between two polls than the feed shows."""
     with open_store_of(load(ctx)) as store:
         found = store.gaps()
     if as_json:
@@ -151,8 +154,8 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
 def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> None:
     """Show what the schedule costs and buys: requests, bytes, delay of detection; now and at other budgets.
 
-    Without --budget: at the configured one, half and twice it. Feeds are listed for the budget that was asked for. Of
-    more than 5,000 feeds a sample is listed, drawn at random; the sums are those of all feeds.
+    Without --budget the budgets are the configured one, half of it and twice of it. Feeds are listed for the budget in
+    --budget. If there are more than 5,000 feeds, a random sample is listed; the sums are those of all feeds.
     """
     from aggregator.config.wiring import poll_policy
     from aggregator.monitoring.overview import histories
@@ -178,7 +181,7 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
 
 
 def print_plans(plans: list[Plan], chosen: Plan, *, sampled: int, of: int) -> None:
-    """Print a line for each plan, then the feeds as they are and as `chosen` would have them."""
+    """Print a line for each plan; then the feeds, now and under the plan `chosen`."""
     if sampled < of:
         print(f"A sample of {sampled} feeds, drawn at random, stands for {of}; the sums are those of all.")
     columns = ["budget", "requests/day", "MB/day", "delay p50", "delay p95"]
@@ -254,7 +257,7 @@ def _short(span: timedelta | None) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def why(ctx: click.Context, url: str, as_json: bool) -> None:
-    """Show everything decided about an address: sightings, key, merged into what, kept or not, by which rule, when."""
+    """Show everything decided about an address: sightings, key, merges, kept or skipped, by which rule, when."""
     from aggregator.config.wiring import load_rules
     from aggregator.identity.identify import identify
     from aggregator.redaction import mask_password
@@ -277,9 +280,9 @@ def _plain(value: object) -> str:
 
 
 def explain(identity: Identity, trace: Trace) -> Iterator[tuple[str, str]]:
-    """Yield lines under the names url, key, sightings, page, article, evidence, decisions.
+    """Yield the lines of `why`, under the names url, key, sightings, page, article, evidence, decisions.
 
-    A name stands at the first of its lines. Of an unknown address one line says that nothing is stored.
+    Only the first line under a name has the name. For an unknown address one line says that nothing is stored.
     """
     yield "url", identity.url
     yield "key", f"{identity.key or 'none: it cannot mean an article'} (rule {identity.rule})"

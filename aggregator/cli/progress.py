@@ -1,4 +1,4 @@
-"""How far the work is, on a terminal's stderr; elsewhere nothing is shown."""
+"""Shows the progress of work on stderr, if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SETTLED = tuple(f"articles_{kind}" for kind in ("new", "updated", "unchanged", 
 
 @contextmanager
 def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
-    """Give the function that a run tells what it has done: feeds, pages, rate, time left."""
+    """Return a function that shows the totals of a run: feeds, pages, rate, time left."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -39,7 +39,7 @@ def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
 
 
 def counted(things: Iterable[T], what: str) -> Iterator[T]:
-    """Hand `things` on and show how many there were so far; not where the results come out on the same terminal."""
+    """Yield `things` and show their number so far, unless the results are printed on the same terminal."""
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield from things
         return
@@ -52,7 +52,7 @@ def counted(things: Iterable[T], what: str) -> Iterator[T]:
 
 @contextmanager
 def steps(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Give the function that is called after each of `total` steps."""
+    """Return a function to be called after each of `total` steps."""
     if not sys.stderr.isatty():
         yield lambda: None
         return

@@ -1,4 +1,4 @@
-"""Commands that change what is stored already: reextract, filter, forget."""
+"""Commands that change stored articles: reextract, filter, forget."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _READERS_WAIT = timedelta(seconds=10)
 
 
 def publish_now(config: Config, store: SqlStore) -> None:
-    """Bring the outputs up to date; a process that holds them does it instead."""
+    """Bring the outputs up to date, unless a running daemon does that."""
     from aggregator.config.wiring import sinks_of
     from aggregator.sinks.publish import publish
 
@@ -42,9 +42,9 @@ def publish_now(config: Config, store: SqlStore) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each article that changes.")
 @click.pass_context
 def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
-    """Extract again from the raw pages that are kept, and report what changes.
+    """Extract again from the raw pages that are kept, and report the changes.
 
-    Asks no server. Old texts stay as revisions; a page that gives nothing now keeps the article it gave before.
+    No server is asked. Old texts stay as revisions. A page that gives no article now keeps its earlier article.
     """
     config = load(ctx)
     changed = failed = 0
@@ -113,10 +113,10 @@ def _line(difference: Difference) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each page that changes.")
 @click.pass_context
 def filter_stored(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
-    """Apply changed filters to what is stored.
+    """Apply changed filters to stored articles.
 
-    Asks no server. An article that is skipped leaves the corpus and the outputs; its text is kept, and comes back when
-    the rule goes. An entry without a text is fetched by the next run once it comes back.
+    No server is asked. An article that is skipped leaves the corpus and the outputs. Its text is kept, and comes back
+    when the rule is removed. An entry without a text is fetched by the next run once it comes back.
     """
     from aggregator.config.wiring import filters_of
 
@@ -158,9 +158,9 @@ def _filter_line(change: FilterChange) -> str:
 def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
     """Erase an article, or all articles of a host, for good.
 
-    Texts, revisions, raw pages and output files go, outputs get tombstones. The keys stay, so nothing of it comes back.
-    The files of the store are written again, so that no word is left in them: that takes the time and the room of a
-    copy. Exit status 1: nothing was known of it.
+    Texts, revisions, raw pages and output files are deleted; outputs get tombstones. The keys stay, so no erased
+    article comes back. The files of the store are written again, so that no word is left in them: this takes the time
+    and the disk space of a copy. Exit status 1: nothing is known about this address or host.
     """
     from aggregator.clock import SystemClock
     from aggregator.config.wiring import raw_folder
@@ -189,7 +189,7 @@ def _meant(url_or_host: str, config: Config) -> tuple[Sequence[Key], Sequence[st
     """Return the keys, or the hosts, to forget.
 
     Raises:
-        ConfigError: it is neither an address of an article nor a host.
+        ConfigError: the argument is neither an article's address nor a host.
     """
     from aggregator.config.wiring import publishers_of
     from aggregator.identity.identify import identify

@@ -1,4 +1,4 @@
-"""Commands that work through feeds: run-once, run, worker, demo."""
+"""Commands that poll feeds: run-once, run, worker, demo."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
 def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bool, as_json: bool) -> None:
-    """Take the work that is due and the pages it announces, write the outputs, exit.
+    """Poll the feeds that are due, collect the pages they announce, write the outputs, exit.
 
-    Waits out the pace of a host, never a back-off or a retry time. Says what was done, what failed, and when the next
-    feed is due; with -q only what failed. `[polling] max_pages_per_visit` pages of one host at most, the rest waits for
-    the next run. Safe beside `aggregator run`.
-    Exit status 0 even when single feeds failed; see --strict.
+    It waits for the pace of a host, never for a back-off or a retry time. It prints what was done, what failed, and
+    when the next feed is due; with -q only failures. One run collects at most `[polling] max_pages_per_visit` pages of
+    a host, the next run continues. It may run beside `aggregator run`.
+
+    The exit status is 0 even if single feeds failed; see --strict.
     """
     quiet = ctx.ensure_object(Options).verbosity < 0
     working: list[App] = []  # before there is one nothing is in hand, so that nothing has to be put in order
@@ -73,8 +74,8 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
 def run(ctx: click.Context) -> None:
     """Run the daemon in the foreground.
 
-    It polls what is due, collects, publishes, and serves the status page where `[web] listen` says. An edited
-    configuration is read again, as on SIGHUP. SIGTERM or SIGINT end it in order, a second one at once.
+    The daemon polls due feeds, collects pages, publishes, and serves the status page at `[web] listen`. It reads an
+    edited configuration again, as on SIGHUP. The first SIGTERM or SIGINT ends it in order, the second one at once.
     """
     from aggregator.app import open_app
     from aggregator.engine.local import LocalEngine
@@ -96,9 +97,9 @@ def run(ctx: click.Context) -> None:
 def worker(ctx: click.Context) -> None:
     """Work as one member of a fleet, in the foreground (PostgreSQL).
 
-    Start as many as you like, on as many machines: due hosts become jobs in the database, each worker visits those it
-    takes, extracts what its own folder of raw pages holds, and publishes. Needs the extra `postgresql`. Reload and
-    stop are those of `aggregator run`; status page and API come from `aggregator serve`.
+    Start as many workers as you like, on as many machines. Due hosts become jobs in the database. Each worker visits
+    the hosts of its jobs, extracts pages whose raw bytes are in its own folder, and publishes. Needs the extra
+    `postgresql`. Reload and stop work as in `aggregator run`; `aggregator serve` gives status page and API.
     """
     config = load(ctx)
     uri = fleet_uri(config)
@@ -115,7 +116,7 @@ def fleet_uri(config: Config) -> str:
     """Return the libpq URI of the fleet's database.
 
     Raises:
-        ConfigError: the store is a SQLite file.
+        ConfigError: the store is a SQLite file, which no fleet can share.
     """
     from aggregator.errors import ConfigError
     from aggregator.store.db.dialects import PostgresDialect, dialect_of
@@ -138,9 +139,10 @@ def fleet_uri(config: Config) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print the summaries as JSON objects, one a line.")
 @click.pass_context
 def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
-    """See it work: the main job against a bundled newsroom on 127.0.0.1.
+    """Run the main job against a bundled newsroom on 127.0.0.1.
 
-    Needs no network and no configuration. Shows what was polled, stored, merged and refused, and one article in full.
+    No network and no configuration are needed. Prints what was polled, stored, merged and refused, and one whole
+    article.
     """
     from aggregator.demo.show import run_demo
 

@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a command: end it in order, or tell it to end."""
+"""Handles SIGINT and SIGTERM: ends a command in order, or tells the command to end."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MOMENT = 0.02  # seconds
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """End a command at once, but in order: temporary files go, what was claimed is given back.
+    """Raise an exception at a signal, so that temporary files are removed and claims are given back.
 
-    Where the exception is lost (a library drops it, or the interpreter in a callback) the status still tells of it.
+    If a library swallows the exception, the exit status still names the signal.
     """
     caught: list[int] = []
 
@@ -39,7 +39,7 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def catch_signals(stop: Callable[[], object]) -> list[int]:
-    """Let the first SIGINT or SIGTERM stop in order and the second one at once; returns a list that fills with them."""
+    """End in order at the first SIGINT or SIGTERM and at once at the second; return the list of received signals."""
     caught: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -54,10 +54,10 @@ def catch_signals(stop: Callable[[], object]) -> list[int]:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """Raise where an exception goes its way, else send the signal again a moment later.
+    """Raise the exception now if it will get through, else send the signal again a moment later.
 
-    While a module is loaded it would not: libraries that try an import go on without it, the interpreter drops what is
-    raised in its callbacks, and a module in Rust panics.
+    It would not get through while a module is loaded: libraries catch failed imports, the interpreter drops exceptions
+    of its callbacks, and a module in Rust panics.
     """
     if not _is_importing(frame):
         raise SystemExit(128 + number)

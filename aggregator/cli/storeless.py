@@ -1,4 +1,4 @@
-"""Commands over single things, without a store: parse, identify, check (extract has a module of its own)."""
+"""Commands that need no store: parse, identify, check. `extract` has a module of its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def parse(ctx: click.Context, source: str | None, url: str, as_json: bool, jsonl: str | None) -> None:
     """Parse one feed, without a store: format, title, entries.
 
-    `-` is stdin. Exit status 1: it is no feed. With --jsonl a record comes out for each line, in order.
+    `-` is stdin. Exit status 1: the input is no feed. With --jsonl each line gives a record, in order.
     """
     if (source is None) == (jsonl is None):
         raise click.UsageError("name one feed, or --jsonl IN", ctx)
@@ -142,9 +142,9 @@ def _print_parsed(record: dict[str, Any]) -> None:  # Any: the record just made
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: url, key, rule.")
 @click.pass_context
 def identify_urls(ctx: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
-    """Print the identity key of each URL and the rule that gave it.
+    """Print the identity key of each URL and the rule that gave the key.
 
-    Two addresses with one key are one article. `-` reads URLs from stdin, one a line; bad input never aborts.
+    Two addresses with one key are one article. `-` reads URLs from stdin, one a line. Bad lines do not end the command.
     """
     from json import JSONEncoder
 
@@ -179,9 +179,9 @@ def _urls(arguments: tuple[str, ...]) -> Iterator[str]:
 @click.argument("files", nargs=-1, required=True)
 @click.pass_context
 def check(ctx: click.Context, files: tuple[str, ...]) -> None:
-    """Say whether files are in the seed format, and where they deviate.
+    """Check whether files are in the seed format, and print where they deviate.
 
-    Exit status 1 when one deviates, 2 when one cannot be read.
+    Exit status 1: a file deviates; 2: a file cannot be read.
     """
     from aggregator.text.seed_format import check as deviations_of
 

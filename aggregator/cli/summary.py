@@ -1,4 +1,4 @@
-"""What `run-once` says at its end: what was done, what failed, why a feed was not asked, when the next one is due."""
+"""The summary of `run-once`: work done, failures, feeds that were not polled and why, when the next feed is due."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def record(report: RunReport) -> dict[str, object]:
 
 
 def summary_lines(report: RunReport) -> Iterator[str]:
-    """Yield what was done and what waits."""
+    """Yield lines on the work that was done and the work that waits."""
     yield f"feeds     {report.feeds_polled} polled, {report.feeds_unchanged} unchanged, {report.feeds_failed} failed"
     yield f"entries   {report.entries_seen} seen, {report.entries_new} new"
     yield (
@@ -60,7 +60,7 @@ def summary_lines(report: RunReport) -> Iterator[str]:
 
 
 def failure_lines(feeds: Sequence[Feed], pages: Sequence[tuple[str, str, str]], since: datetime) -> Iterator[str]:
-    """Yield the feeds that failed since `since`, and the pages: the first of each, then how many more there are."""
+    """Yield the feeds that failed since `since`, then the first failed pages and the number of the others."""
     from aggregator.monitoring.overview import title_of
 
     failed = [
@@ -78,7 +78,7 @@ def failure_lines(feeds: Sequence[Feed], pages: Sequence[tuple[str, str, str]], 
 
 
 def next_due_line(feeds: Sequence[Feed], now: datetime) -> str:
-    """Return when the next feed is due; "": there is none."""
+    """Return when the next feed is due; "": no feed is."""
     due = min((feed.state.due_at for feed in feeds), default=None)
     if due is None:
         return ""
@@ -86,7 +86,7 @@ def next_due_line(feeds: Sequence[Feed], now: datetime) -> str:
 
 
 def reasons(feeds: Sequence[Feed], names: Sequence[str], since: datetime) -> Iterator[str]:
-    """Yield why feeds that were asked for by name were not polled since `since`."""
+    """Yield why feeds that were named on the command line were not polled since `since`."""
     from aggregator.models.feeds import FeedStatus
     from aggregator.monitoring.overview import title_of
 
@@ -116,7 +116,7 @@ def print_outcome(
     *,
     quiet: bool,
 ) -> None:
-    """Print the summary for people; with `quiet` only what failed."""
+    """Print the summary for people; with `quiet` only the failures."""
     from aggregator.cli.framework import printable
 
     feeds = store.feeds()

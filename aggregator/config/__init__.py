@@ -1,1 +1,1 @@
-"""The configuration: keys, loading, editing, and what the parts are given of it."""
+"""The configuration: its keys, loading, editing, and the records that other modules get from it."""

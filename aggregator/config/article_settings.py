@@ -1,4 +1,4 @@
-"""What `[[feeds]]` says about one feed's articles: titles, language, where things are on its pages. Reads no file."""
+"""The keys of `[[feeds]]` about the feed's articles: titles, language, selectors for its pages. Reads no file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aggregator.config.values import Language, Section, Texts, TitleParts
 
 
 class ArticleSettings(Section):
-    """What the articles of one feed are made of. Selectors are those of publisher rules, and go before them."""
+    """Keys for the articles of one feed. Its selectors are those of publisher rules, and take precedence."""
 
     title_strip: TitleParts = ()
     """What is taken out of titles: texts at their beginning or end, patterns after "re:"."""

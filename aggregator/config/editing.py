@@ -22,17 +22,17 @@ _MARK: Final = "\ufeff"  # some editors put it before UTF-8
 
 
 def add_feed(path: Path, subscription: Subscription) -> None:
-    """Append a feed to `feeds.toml` beside `path` if that exists, else to `path` itself.
+    """Append a feed to `feeds.toml` beside `path` if that file exists, else to `path` itself.
 
     Raises:
-        ConfigError: it is listed already, or the file cannot be edited; nothing was changed then.
+        ConfigError: the feed is listed already, or the file cannot be edited; nothing was changed then.
     """
     if not add_feeds(path, [subscription]):
         raise ConfigError(f"{path}: {mask(subscription.url)} is listed already; nothing to add")
 
 
 def add_feeds(path: Path, subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
-    """Append those feeds that are not yet listed, in their order, and return them.
+    """Append the feeds that are not listed yet, in their order, and return them.
 
     Raises:
         ConfigError: the file cannot be edited; nothing was changed then.
@@ -51,9 +51,9 @@ def add_feeds(path: Path, subscriptions: Sequence[Subscription]) -> tuple[Subscr
 
 
 def remove_feed(path: Path, name_or_url: str) -> bool:
-    """Remove the feed of that address, or of that name, from `path` or `feeds.toml` beside it; False: there is none.
+    """Remove the feed with this address or name from `path` or `feeds.toml` beside it; False: there is none.
 
-    Only the feed's own lines go; comments above it stay.
+    Only the feed's own lines are removed; comments above them stay.
 
     Raises:
         ConfigError: several feeds have that name, or the file cannot be edited; nothing was changed then.
@@ -175,7 +175,7 @@ def _last_table(table: Table) -> Table:
 
 
 def _cut_tail(table: Table) -> str:
-    """Take the comments and blank lines at the end of `table` out of it: they speak of what follows."""
+    """Cut the comments and blank lines at the end of `table`, since they belong to the next table."""
     body = _last_table(table).value.body
     start = len(body)
     while start and body[start - 1][0] is None:
@@ -191,14 +191,14 @@ def _add_tail(table: Table, text: str) -> None:
 
 
 def _replace_feeds(document: TOMLDocument, text: str) -> None:
-    """Put `text` where the feeds, of which none is left, stood."""
+    """Insert `text` at the place of the feeds, of which none is left."""
     index = next(index for index, (key, _) in enumerate(document.body) if key is not None and key.key == "feeds")
     document.remove("feeds")
     document.body[index] = (None, Whitespace(text))
 
 
 def _write(path: Path, text: str, expected: list[dict[str, Any]]) -> None:
-    """Replace the file by `text` if it says what was there before, with `expected` as its feeds."""
+    """Replace the file by `text`, if its content is that of before with `expected` as its feeds."""
     wanted = {**_parse(read_text(path), path), "feeds": expected}
     if {"feeds": [], **_parse(text, path)} != wanted:  # a fault of tomlkit must not cost an operator a setting
         raise ConfigError(f"{path}: the feeds are written in a way that cannot be edited here; edit the file by hand")

@@ -1,4 +1,4 @@
-"""The configuration files as bytes: read one, hold it against other editors, replace it and keep its permissions."""
+"""The configuration files as bytes: read a file, lock it against other editors, replace it and keep its permissions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FIXED_PLACE: Final = (errno.EBUSY, errno.EXDEV, errno.EPERM)  # a mount point, 
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a configuration file, byte order mark and line ends as they stand.
+    """Return the text of a configuration file with its byte order mark and line ends.
 
     Raises:
-        ConfigError: it cannot be read or is not UTF-8.
+        ConfigError: the file cannot be read or is not UTF-8.
     """
     try:
         return path.read_bytes().decode()
@@ -42,10 +42,10 @@ def read_text(path: Path) -> str:
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[Path]:
-    """Hold the real file behind `path` against other editors of ours; gives that file's path.
+    """Lock the real file behind `path` against other editors of this program; gives that file's path.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
     real = Path(os.path.realpath(path))
     while True:
@@ -57,7 +57,7 @@ def hold(path: Path) -> Iterator[Path]:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Return whether `path` still is the open file: another editor may have replaced it while we waited."""
+    """Return whether `path` is still the open file; another editor may have replaced it meanwhile."""
     held, there = os.fstat(descriptor), path.stat()
     return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
 
@@ -65,11 +65,11 @@ def _is_still(path: Path, descriptor: int) -> bool:
 def replace_bytes(path: Path, data: bytes) -> None:
     """Replace the content of an existing file in one step; its owner, group, mode and ACLs stay.
 
-    A file that cannot be replaced by a rename (it is mounted alone into a container, or its owner is somebody else) is
-    copied to NAME.bak first and then overwritten in place.
+    Some files cannot be replaced by a rename: a file that is mounted alone into a container, or that another user owns.
+    Such a file is copied to NAME.bak first and then overwritten in place.
 
     Raises:
-        ConfigError: it cannot be written; the file is as it was.
+        ConfigError: the file cannot be written, and was not changed.
     """
     try:
         try:
@@ -98,7 +98,7 @@ def _overwrite(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _written_beside(path: Path, name: str, data: bytes, *, owned: bool = True) -> Iterator[Path]:
-    """Give a synced file of that name beside `path` with its permissions; it is removed if it is still there."""
+    """Give a synced file of that name beside `path` with its permissions. It is removed if it is not renamed."""
     temporary = path.with_name(name)
     try:
         with temporary.open("wb") as handle:

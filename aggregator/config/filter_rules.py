@@ -1,4 +1,4 @@
-"""`keep` and `skip`: the keys of a rule, and the rules that they spell. Reads no file."""
+"""The configuration keys `keep` and `skip`, and the filter rules that they give. Reads no file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Test = Annotated[StrictStr, AfterValidator(_check_test)]
 
 
 class FilterRule(Section):
-    """A rule of `keep` or `skip`: all fields that it names must fit."""
+    """One rule of `keep` or `skip`. An entry fits if all fields of the rule fit."""
 
     name: Name = ""
     """What `why` calls it; "" is the rule itself."""
@@ -77,7 +77,7 @@ class FilterRule(Section):
         return {key: value for key, value in self.model_dump().items() if key != "name"}
 
     def rule(self, place: str) -> Rule:
-        """Return the rule as filters know it."""
+        """Return the rule as a record of `filters`."""
         written = self._written()
         return Rule(
             name=self.name or ", ".join(f"{key} = {quote(value)}" for key, value in written.items()),
@@ -98,7 +98,7 @@ class FilterSettings(Section):
 
 
 def rule_set(keep: Sequence[FilterRule], skip: Sequence[FilterRule], place: str) -> RuleSet | None:
-    """Return the rules that stand at `place`; None: there is none."""
+    """Return the rules written at `place`; None: there are none."""
     if not keep and not skip:
         return None
     return RuleSet(

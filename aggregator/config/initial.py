@@ -1,4 +1,4 @@
-"""The file that `config init` writes: every key with its default, commented, and absolute paths for its place."""
+"""Writes the file of `config init`: every key with its default, commented, with absolute paths."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _GROUP: Final = "aggregator"  # of the service: it reads the file and does not w
 
 
 def default_place(environ: Mapping[str, str]) -> Path:
-    """Return where a user's own configuration is looked for.
+    """Return the path of a user's own configuration.
 
     Raises:
-        ConfigError: the user has no home.
+        ConfigError: the user has no home folder.
     """
     if not environ.get("HOME"):
         raise ConfigError("$HOME is not set; name the file with --path FILE")
@@ -29,7 +29,7 @@ def default_place(environ: Mapping[str, str]) -> Path:
 
 
 def data_folder(path: Path, environ: Mapping[str, str]) -> Path:
-    """Return where the data of a configuration file goes: by its place the system's, the user's, or beside the file."""
+    """Return the data folder for a configuration file: the system's, the user's, or one beside the file."""
     path = path.absolute()
     if path.is_relative_to(_SYSTEM):
         return _SYSTEM_DATA
@@ -52,12 +52,12 @@ def initial_text(data: Path) -> str:
 
 
 def write_initial(path: Path, environ: Mapping[str, str]) -> Path:
-    """Write the file, which must not exist; return the folder of its data.
+    """Write the file and return its data folder.
 
-    Below /etc its group is that of the service, if there is one, and others cannot read it.
+    A file below /etc gets the group of the service, if there is one, and others cannot read it.
 
     Raises:
-        ConfigError: it exists, or cannot be written.
+        ConfigError: the file exists already, or cannot be written.
     """
     data = data_folder(path, environ)
     try:

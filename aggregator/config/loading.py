@@ -1,7 +1,7 @@
-"""Load the configuration: find the files, apply the environment, check everything, say clearly what is wrong.
+"""Loads the configuration: finds the files, applies the environment, checks every key, reports errors.
 
-Every error is one line that names file, key, value and remedy. Writes nothing (`editing` does); the keys themselves
-are in `settings`.
+Every error is one line that names file, key, value and remedy. This module writes nothing (`editing` does); the keys
+themselves are in `settings`.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _SECRET_KEYS: Final = frozenset({"secret", "password", "bearer", "headers", "coo
 def load_config(path: Path | None, environ: Mapping[str, str], *, with_feeds: bool = True) -> Config:
     """Read and check the configuration file, `feeds.toml` beside it, and the overrides in `environ`.
 
-    Without `with_feeds` the feeds are neither checked nor returned: hundreds of thousands take their time.
+    Without `with_feeds` the feeds are neither checked nor returned, since hundreds of thousands take seconds.
 
     Raises:
-        ConfigError: nothing was found or something is wrong; one line with file, key, value and remedy.
+        ConfigError: no file was found, or a key or value is wrong; one line with file, key, value and remedy.
     """
     found = find_config(environ) if path is None else path
     if found is None:
@@ -70,7 +70,7 @@ def load_config(path: Path | None, environ: Mapping[str, str], *, with_feeds: bo
 
 
 def default_config(environ: Mapping[str, str], folder: Path) -> Config:
-    """Return the settings that hold without any file, for commands that need none; paths start from `folder`.
+    """Return the default settings, for commands that need no file; relative paths start from `folder`.
 
     Raises:
         ConfigError: an override in `environ` is wrong.
@@ -79,9 +79,9 @@ def default_config(environ: Mapping[str, str], folder: Path) -> Config:
 
 
 def find_config(environ: Mapping[str, str]) -> Path | None:
-    """Return the file that `load_config` reads when none is named; None: there is none.
+    """Return the file that `load_config` reads if none is named; None: there is none.
 
-    `$AGGREGATOR_CONFIG` is returned even when the file does not exist, so that a wrong path is reported.
+    `$AGGREGATOR_CONFIG` is returned even if the file does not exist, so that a wrong path is reported.
     """
     if environ.get("AGGREGATOR_CONFIG"):
         return Path(environ["AGGREGATOR_CONFIG"])
@@ -114,7 +114,7 @@ def _syntax_error(message: str, text: str) -> str:
 
 
 def _feed_tables(settings: dict[str, Any], path: Path) -> list[tuple[Any, str]]:
-    """Take `feeds` out of `settings`; each table comes with where it stands, for messages."""
+    """Take `feeds` out of `settings`; each table comes with its place, for messages."""
     feeds = settings.pop("feeds", [])
     if not isinstance(feeds, list):
         raise ConfigError(f"{path}: feeds: {quote(feeds)} is not a list of tables; write [[feeds]] above each feed")
@@ -122,7 +122,7 @@ def _feed_tables(settings: dict[str, Any], path: Path) -> list[tuple[Any, str]]:
 
 
 def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, environ: Mapping[str, str]) -> Config:
-    """Return the checked configuration; `listed` are the feeds with the places they stand at."""
+    """Return the checked configuration; `listed` are the feeds with their places."""
     places: dict[tuple[str | int, ...], str] = {("feeds", index): place for index, (_, place) in enumerate(listed)}
     data = {**{section: {} for section in SECTIONS if section not in TABLE_LISTS}, **settings}
     for name, text in sorted(environ.items()):
@@ -171,7 +171,7 @@ def _check_override(name: str, section: str, key: str) -> None:
 
 
 def _read_override(section: str, key: str, text: str) -> object:
-    """Return the value that `text` stands for: a text where the key takes texts, else as TOML has it."""
+    """Return the value in `text`: a text if the key takes texts, else a TOML value."""
     default = SECTIONS[section].model_fields[key].default
     if isinstance(default, str):
         return text
@@ -182,7 +182,7 @@ def _read_override(section: str, key: str, text: str) -> object:
 
 
 def _check_duplicates(feeds: Sequence[FeedSettings], places: Sequence[str]) -> None:
-    """Refuse an address that is listed twice with different settings; twice alike does no harm."""
+    """Refuse an address that is listed twice with different settings; equal settings are allowed."""
     first: dict[str, int] = {}
     for index, feed in enumerate(feeds):
         before = first.setdefault(same_address(feed.url), index)
@@ -194,7 +194,7 @@ def _check_duplicates(feeds: Sequence[FeedSettings], places: Sequence[str]) -> N
 
 
 def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ...], str]) -> None:
-    """Refuse files that the operator named and that are not there; folders of our own are made when needed."""
+    """Refuse missing files that the operator named; folders of ours are made when needed."""
     token, site_configs = config.web.token_file, config.extraction.site_config_dir
     if token is not None:
         place = places.get(("web", "token_file"), f"{path}: web.token_file")
@@ -210,7 +210,7 @@ def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ..
 
 
 def _check_outputs(config: Config, path: Path, environ: Mapping[str, str]) -> None:
-    """Refuse a secret that is not there, and two outputs that would share a cursor."""
+    """Refuse a missing secret, and two outputs with the same cursor."""
     labels: set[str] = set()
     for index, output in enumerate(config.outputs):
         place = f"{path}: outputs[{index}]"
@@ -232,7 +232,7 @@ def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, ...], str]) -> str:
-    """Return the line for one error of pydantic: place, value, what is wrong, what to write."""
+    """Return the line for one error of pydantic: place, value, error, remedy."""
     loc = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]  # the name of a table
     depth = next((depth for depth in (len(loc), 2, 1) if loc[:depth] in places), 0)
     place = places[loc[:depth]] if depth else f"{path}:"
@@ -281,7 +281,7 @@ def _unknown_key(loc: tuple[str | int, ...]) -> str:
 
 
 def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
-    """Return what is wrong with the value and what to write instead."""
+    """Return the error of a value, and the remedy."""
     context = error.get("ctx", {})
     match error["type"]:
         case "value_error":

@@ -1,4 +1,4 @@
-"""From the request keys of feeds and hosts to what requests carry: references become secrets, shown nowhere."""
+"""Turns the request keys of feeds and hosts into headers and credentials. Secrets are read here and shown nowhere."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _PLAIN: Final = ("user_agent", "timeout", "proxy", "insecure_tls", "respect_robo
 
 
 def request_rules(config: Config, environ: Mapping[str, str]) -> RequestRules:
-    """Return the keys of all feeds, and the pace and manners of hosts.
+    """Return the request keys of all feeds, and the pace and robots.txt settings of hosts.
 
     Raises:
-        ConfigError: a secret is not there, or no header can carry it; the message names feed or host, and key.
+        ConfigError: a secret is missing, or cannot be sent in a header; the message names feed or host, and key.
     """
     if not config.hosts and not any(feed.has_request_keys for feed in config.feeds):
         return make_rules([])
@@ -80,7 +80,7 @@ def _longest(intervals: list[tuple[str, timedelta | None]]) -> dict[str, timedel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Written:
-    """The keys that stand at one place. `credential` None: there is none, that of the host holds."""
+    """The keys written at one place. `credential` None: that of the host is used."""
 
     headers: Mapping[str, str]
     cookies: Mapping[str, str]

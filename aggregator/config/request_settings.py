@@ -1,4 +1,4 @@
-"""The request keys of the configuration: what `[[feeds]]` and `[hosts."NAME"]` say about requests. Reads no file."""
+"""The request keys in `[[feeds]]` and `[hosts."NAME"]`. Reads no file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFERENCE: Final = re.compile(r"(?:env|file):.+")  # of a secret, in a header th
 
 
 class RequestSettings(Section):
-    """How requests are made. What a feed says goes over what its host says."""
+    """How requests are made. The keys of a feed override those of its host."""
 
     headers: Headers = spelled_default({})
     """Headers of its requests; one that holds a secret as "env:NAME" or "file:path"."""
@@ -58,11 +58,11 @@ class RequestSettings(Section):
 
     @property
     def has_request_keys(self) -> bool:
-        """Whether one of these keys is written."""
+        """Whether the configuration has one of these keys."""
         return not self.model_fields_set.isdisjoint(RequestSettings.model_fields)
 
     def references(self) -> Iterator[str]:
-        """Yield the references to its secrets."""
+        """Yield the references (`env:NAME`, `file:path`) to secrets."""
         yield from (value for value in self.headers.values() if REFERENCE.fullmatch(value))
         yield from (value for value in (self.password, self.bearer, *self.cookies.values()) if value)
 

@@ -1,4 +1,4 @@
-"""Secrets by reference: the configuration names where they are kept, and holds none."""
+"""Secrets by reference: the configuration names where a secret is kept, and holds none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def read_secret(reference: str, folder: Path, environ: Mapping[str, str], place:
     """Return the secret that `env:NAME` or `file:path` refers to; "" for "". Relative paths start from `folder`.
 
     Raises:
-        ConfigError: it is not there, or empty; the message begins with `place` and shows no secret.
+        ConfigError: the secret is missing or empty; the message begins with `place` and shows no secret.
     """
     if not reference:
         return ""

@@ -1,6 +1,6 @@
 """The configuration's keys: pydantic models of the sections, their defaults and checks. Reads no file.
 
-A value that cannot be used raises ValueError inside pydantic; its message says what is wrong and what to write.
+An invalid value raises ValueError inside pydantic; the message names the error and the remedy.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from aggregator.text.units import format_duration
 
 
 class StorageSettings(Section):
-    """`[storage]`: where things are kept, and for how long."""
+    """`[storage]`: the paths of all data, and how long data is kept."""
 
     url: StoreUrl = "sqlite:///data/aggregator.db"
     """The store: sqlite:/// and a path relative to this file (four: absolute), or any postgresql:// URI of libpq."""
@@ -83,7 +83,7 @@ class StorageSettings(Section):
 
 
 class HttpSettings(Section):
-    """`[http]`: how we ask."""
+    """`[http]`: how requests are made."""
 
     user_agent: Header = ""
     """The whole User-Agent header; "" names version and contact."""
@@ -112,7 +112,7 @@ class HttpSettings(Section):
 
 
 class PollingSettings(Section):
-    """`[polling]`: when we ask."""
+    """`[polling]`: when feeds and hosts are asked."""
 
     min_interval: Interval = spelled_default("5m")
     """No feed is polled more often."""
@@ -147,7 +147,7 @@ class PollingSettings(Section):
 
 
 class ExtractionSettings(Section):
-    """`[extraction]`: how pages become texts."""
+    """`[extraction]`: how articles are extracted from pages."""
 
     workers: Annotated[StrictInt, Field(ge=0, le=256)] = 0
     """Processes; 0 is one for each core."""
@@ -265,7 +265,7 @@ class OutputSettings(Section):
 
     @property
     def label(self) -> str:
-        """The name, or one made of type and target."""
+        """The output's name, or else its type and target."""
         target = {"files": self.path, "jsonl": self.path, "webhook": self.url, "command": " ".join(self.command)}
         return self.name or f"{self.type} {target[self.type]}"
 
@@ -307,12 +307,12 @@ class Config(Section):
 
     @property
     def path(self) -> Path:
-        """The file this was read from; `feeds.toml` may stand beside it."""
+        """The path of the main file; `feeds.toml` may stand beside it."""
         return self._path
 
     @property
     def lists_feeds(self) -> bool:
-        """Whether `feeds` stands in the files, were it an empty list; an emptied file pauses no feed."""
+        """Whether the files have the key `feeds`, even as an empty list. A file without the key pauses no feed."""
         return self._lists_feeds
 
     @property
@@ -322,7 +322,7 @@ class Config(Section):
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """Return the feeds in the order of the files; one that is listed twice alike comes once."""
+        """Return the feeds in the order of the files. A feed that is listed twice with equal keys comes once."""
         listed = (
             Subscription(**{field.name: getattr(feed, field.name) for field in fields(Subscription)})
             for feed in self.feeds
@@ -334,7 +334,7 @@ class Config(Section):
 
 
 def same_address(url: str) -> str:
-    """Return what two spellings of one feed address share: case of scheme and host, default port, fragment.
+    """Return one form for all spellings of a feed's address: no default port, no fragment, lower-case host.
 
     >>> same_address("HTTP://Example.com:80/Feed#top") == same_address("http://example.com/Feed")
     True

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SelectSettings(Section):
-    """`select`: where the entries of a page are, or which addresses of a sitemap are wanted."""
+    """`select`: the CSS selectors of a page's entries, or the patterns of wanted addresses of a sitemap."""
 
     entry: StrictStr = ""
     """html: CSS of each entry; "" is that of the link. sitemap: which sitemaps of an index, a text or "re:"."""
@@ -30,15 +30,15 @@ class SelectSettings(Section):
     """html: CSS of the date in it; "" is its first "time"."""
 
     def to_record(self) -> Select:
-        """Return the record that the core knows."""
+        """Return these settings as a record of `models`."""
         return Select(entry=self.entry, link=self.link, title=self.title, date=self.date)
 
 
 def check_source(kind: Kind, select: SelectSettings, command: tuple[str, ...]) -> None:
-    """Refuse keys that do not go together, selectors and patterns that are not valid.
+    """Refuse keys that exclude each other, and invalid selectors and patterns.
 
     Raises:
-        ValueError: why; the message is the remedy.
+        ValueError: a key is refused; the message is the remedy.
     """
     from aggregator.feeds.kinds import link_list, sitemap
 
@@ -58,7 +58,7 @@ def check_source(kind: Kind, select: SelectSettings, command: tuple[str, ...]) -
 
 
 def source_rules(config: Config) -> Mapping[str, SourceRule]:
-    """Return how the feeds that are no plain feeds are read, by address."""
+    """Return the rules for reading sources that are no plain feeds, by address."""
     return {
         feed.url: SourceRule(kind=feed.kind, select=feed.select.to_record())
         for feed in config.feeds
@@ -78,7 +78,7 @@ def commands_of(config: Config) -> Mapping[str, Command]:
 
 
 def changed_sources(old: Config, new: Config) -> tuple[str, ...]:
-    """Return which feeds are read in another way, as lines."""
+    """Return the feeds whose rule for reading changed, as lines."""
     before = {feed.url: _source(feed) for feed in old.feeds}
     changed = (feed.url for feed in new.feeds if before.get(feed.url, _source(feed)) != _source(feed))
     return tuple(f"source of {mask(url)}" for url in changed)
@@ -89,7 +89,7 @@ def _source(feed: FeedSettings) -> tuple[object, ...]:
 
 
 def longest_command(config: Config) -> timedelta:
-    """Return how long a program may take, 0 if there is none."""
+    """Return the longest time that a program may take; 0 if no feed has a program."""
     return max((one.timeout or config.http.total_timeout for one in commands_of(config).values()), default=timedelta(0))
 
 
@@ -97,7 +97,7 @@ def longest_command(config: Config) -> timedelta:
 
 
 class ListSettings(Section):
-    """`[[lists]]`: feeds that are listed elsewhere, as OPML or one address a line."""
+    """`[[lists]]`: lists of feeds elsewhere, as OPML or one address a line."""
 
     url: StrictStr = ""
     """Address of the list, http or https."""
@@ -117,11 +117,11 @@ class ListSettings(Section):
         return self
 
     def to_record(self) -> FollowedList:
-        """Return the record that the engine knows."""
+        """Return these settings as a record of `models`."""
         place = self.url or str(self.path)
         return FollowedList(place=place, is_file=not self.url, tags=self.tags, interval=self.interval)
 
 
 def lists_of(config: Config) -> tuple[FollowedList, ...]:
-    """Return the lists that are followed, each place once."""
+    """Return the followed lists, each address or path once."""
     return tuple({one.place: one for one in (listed.to_record() for listed in config.lists)}.values())

@@ -1,6 +1,6 @@
-"""The types of values in the configuration: how each is written, read, checked and shown. Reads no file.
+"""The types of configuration values: how each is written, read, checked and shown. Reads no file.
 
-A value that cannot be used raises ValueError inside pydantic; its message says what is wrong and what to write.
+An invalid value raises ValueError inside pydantic; the message names the error and the remedy.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from aggregator.urls import split
 
 
 class Section(BaseModel):
-    """What all sections share: unknown keys are refused, nothing changes after loading, defaults are checked too."""
+    """The base of all sections: unknown keys are refused, values do not change after loading, defaults are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
 
 def quote(value: object) -> str:
-    """Return `value` on one line, as TOML would have it."""
+    """Return `value` on one line, in TOML syntax."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -77,7 +77,7 @@ def split_http(value: str, example: str = "https://example.com/feed.xml") -> Spl
     """Return the parts of an http(s) address.
 
     Raises:
-        ValueError: it is none; the message is the remedy.
+        ValueError: `value` is no http(s) address; the message is the remedy.
     """
     if re.search(r"[\s\x00-\x1f\x7f]", value):
         raise ValueError('has a blank or control character in it; write it as "%20" or remove it')
@@ -265,7 +265,7 @@ def _check_base_url(value: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches the host."""
+    """Return whether only this machine reaches the host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -348,5 +348,5 @@ HostName = Annotated[StrictStr, AfterValidator(_check_host)]
 
 
 def spelled_default(spelled: object) -> Any:
-    """Return the default of a field as the operator would spell it; validation turns it into the field's type."""
+    """Return the default of a field as the operator would spell it; validation turns this into the field's type."""
     return Field(default=spelled)

@@ -1,6 +1,7 @@
-"""Which files a running process reads, and how to notice that one of them changed: by asking the file system.
+"""Watches the files that a running process has read. It asks the file system once a second.
 
-A stat a second sees what notifications miss: a folder that is made later, a link that is switched, another file system.
+Notifications of the operating system miss some changes: a folder that is created later, a link that is switched, a
+network file system.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class FileWatch:
         self._read = self.look()
 
     def is_changed(self) -> bool:
-        """Whether a file changed since it was read, and none since the last call: a file may be written in steps."""
+        """Return whether a file changed since it was read. A file that changed since the last call counts later."""
         now = self.look()
         settled, self._seen = now == self._seen, now
         return settled and now != self._read

@@ -1,4 +1,4 @@
-"""Turn settings into the records and components of other modules; each function imports only what it fills."""
+"""Turns settings into the records and components of other modules. Each function imports only those that it makes."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 
 def user_agent(config: Config) -> str:
-    """Return the User-Agent header: version and somebody to turn to (RFC 9110, 10.1.5)."""
+    """Return the User-Agent header: version and contact address (RFC 9110, 10.1.5)."""
     return config.http.user_agent or f"aggregator/{__version__} (+{config.http.contact or DISTRIBUTION})"
 
 
 def contact_note(config: Config) -> str | None:
-    """Return what to say where publishers find nobody to turn to."""
+    """Return a warning if no contact address is configured."""
     if config.http.contact or config.http.user_agent:
         return None
     return "[http] contact: is empty; write an address or page of yours, so that a publisher can reach you"
 
 
 def fetch_limits(config: Config) -> FetchLimits:
-    """Return what bounds every request."""
+    """Return the limits of every request."""
     from aggregator.http.fetch import FetchLimits
 
     http = config.http
@@ -58,7 +58,7 @@ def fetch_limits(config: Config) -> FetchLimits:
 
 
 def poll_policy(config: Config) -> PollPolicy:
-    """Return how often feeds are asked."""
+    """Return the settings for the times of polls."""
     from aggregator.schedule.due_times import PollPolicy, threshold_for
 
     polling = config.polling
@@ -72,9 +72,9 @@ def poll_policy(config: Config) -> PollPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules in force: the shipped ones, the operator's over them, site-config files, and those of feeds by address.
+    """The rules in force: shipped publisher rules, the operator's, site-config files, and those of feeds by address.
 
-    `faults`: what was refused.
+    The operator's rules replace shipped ones of the same name. `faults` are the reasons for refused files.
     """
 
     publishers: Publishers
@@ -84,20 +84,20 @@ class Rules:
     feeds: Mapping[str, FeedRules] = field(default_factory=dict)
 
     def of_article(self, host: str, feed: str) -> ArticleRules:
-        """Return what holds for an article on a page of a host (name:port) that a feed announced first."""
+        """Return the rules for an article on a page of a host (name:port), announced first by this feed."""
         from aggregator.extraction.feed_rules import FeedRules, article_rules
 
         return article_rules(self.feeds.get(feed, FeedRules()), self.of_pages(host))
 
     def name_of(self, host: str) -> str:
-        """Return whose rule holds for the pages of a host: the publisher's name, else "site-config"."""
+        """Return the name of the rule for pages of a host: the publisher's name, else "site-config"."""
         from aggregator.identity.publisher_rules import publisher_of
 
         publisher = publisher_of(self.publishers, host)
         return publisher.name if publisher is not None and self.of_pages(host) is publisher else "site-config"
 
     def of_pages(self, host: str) -> PageRules | None:
-        """Return what holds for the pages of a host (name:port): the publisher's rule, else the site-config's."""
+        """Return the rules for pages of a host (name:port): the publisher's, else the site-config file's."""
         from aggregator.extraction.page_rules import rules_in_force
         from aggregator.identity.publisher_rules import publisher_of
 
@@ -105,10 +105,10 @@ class Rules:
 
 
 def load_rules(config: Config, *, strict: bool = False) -> Rules:
-    """Read the operator's rules; a file that is refused does not hold and is one of the faults.
+    """Read the operator's rules. A refused file has no effect and is one of the faults.
 
     Raises:
-        RuleError: a file is refused, and `strict` asks for all of them.
+        RuleError: `strict` is set and a file is refused.
     """
     from aggregator.config.watching import rules_digest
     from aggregator.extraction.site_config import SiteConfigs, load_site_configs
@@ -141,7 +141,7 @@ def load_rules(config: Config, *, strict: bool = False) -> Rules:
 
 
 def feed_rules_of(config: Config) -> dict[str, FeedRules]:
-    """Return what the feeds' own tables say about their articles, by address."""
+    """Return the rules in the feeds' own tables about their articles, by address."""
     from aggregator.config.article_settings import ArticleSettings
     from aggregator.extraction.feed_rules import FeedRules
 
@@ -153,13 +153,13 @@ def feed_rules_of(config: Config) -> dict[str, FeedRules]:
 
 
 def changed_feed_rules(old: Rules, new: Rules) -> tuple[str, ...]:
-    """Return the feeds about whose articles something else is said now."""
+    """Return the feeds whose rules about articles changed."""
     urls = dict.fromkeys((*old.feeds, *new.feeds))
     return tuple(f"articles of {mask(url)}" for url in urls if old.feeds.get(url) != new.feeds.get(url))
 
 
 def publishers_of(config: Config) -> Publishers:
-    """Return the shipped rules with the operator's over them.
+    """Return the shipped rules and the operator's, which replace shipped ones of the same name.
 
     Raises:
         RuleError: one of the operator's is refused.
@@ -168,7 +168,7 @@ def publishers_of(config: Config) -> Publishers:
 
 
 def selector_faults_of(config: Config, rules: Rules) -> tuple[str, ...]:
-    """Return the selectors of all rules that are not valid, each after the name of its rule or the feed that has it."""
+    """Return the invalid selectors of all rules, each after the name of its rule or feed."""
     from aggregator.extraction.page_rules import selector_faults
 
     named: list[tuple[str, PageRules]] = [(rule.name, rule) for rule in rules.publishers.rules]
@@ -192,7 +192,7 @@ def filters_of(config: Config) -> Filters:
 
 
 def sinks_of(config: Config) -> tuple[Sink, ...]:
-    """Return the places where articles are written."""
+    """Return the sinks that write articles."""
     from aggregator.sinks.seed_files import SeedFiles
 
     folder = config.storage.articles_dir
@@ -203,7 +203,7 @@ def outputs_of(config: Config, clock: Clock, poster: Poster, environ: Mapping[st
     """Return the outputs that follow the corpus.
 
     Raises:
-        ConfigError: a secret is not there.
+        ConfigError: a secret is missing.
     """
     return tuple(_output(output, config, clock, poster, environ) for output in config.outputs)
 
@@ -230,7 +230,7 @@ def _output(output: OutputSettings, config: Config, clock: Clock, poster: Poster
 
 
 def lack_of_room(config: Config) -> str | None:
-    """Return why polling pauses: less than `[storage] min_free` is left on the disk; None: there is room."""
+    """Return why polling pauses: less than `[storage] min_free` is free on the disk; None: there is room."""
     folder = raw_folder(config)
     while not folder.exists():
         folder = folder.parent
@@ -241,7 +241,7 @@ def lack_of_room(config: Config) -> str | None:
 
 
 def raw_folder(config: Config, environ: Mapping[str, str] | None = None) -> Path:
-    """Return where responses lie: `raw_dir`, or a spool that is emptied after extraction."""
+    """Return the folder of raw responses: `raw_dir`, or a spool that is emptied after extraction."""
     if config.storage.raw_dir is not None:
         return config.storage.raw_dir
     if config.storage.sqlite_path is not None:

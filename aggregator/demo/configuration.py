@@ -11,7 +11,7 @@ from aggregator.demo.newsroom import Newsroom
 
 
 def demo_config(directory: Path, newsroom: Newsroom) -> str:
-    """Return a TOML configuration that reads the newsroom and stores everything below `directory`."""
+    """Return a TOML configuration that reads the newsroom and stores all data below `directory`."""
     directory = directory.absolute()
     document = tomlkit.document()
     document.add(tomlkit.comment("Made by `aggregator demo`: every request goes to a newsroom on 127.0.0.1."))

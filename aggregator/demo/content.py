@@ -1,6 +1,6 @@
-"""The table behind the newsroom: publishers, their articles and their feeds, read from `sites/*.toml`.
+"""The publishers of the newsroom, their articles and feeds, read from `sites/*.toml`.
 
-Reads package data and checks it; how it looks as HTML or XML is the business of `pages`.
+This module reads and checks package data; `pages` makes HTML and XML of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Row(BaseModel):
 
 
 class Revision(_Row):
-    """What an article says in the second state; empty fields stay as they were."""
+    """The text of an article in the second state; empty fields stay as they were."""
 
     updated: datetime
     title: str = ""
@@ -40,10 +40,10 @@ class Variant(_Row):
 
 
 class Article(_Row):
-    """One article; `name` is what feeds call it.
+    """One article; `name` is how feeds refer to it.
 
-    `text` has paragraphs separated by blank lines, `## ` opens a subhead. `file` is a finished page instead.
-    `status` other than 200 is what its address answers.
+    `text` has paragraphs separated by blank lines; `## ` begins a subhead. `file` is a finished page instead. `status`
+    is the status of the page's answer.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Article(_Row):
 
     @property
     def updated(self) -> datetime:
-        """When the article last changed in the state it is in."""
+        """When the article last changed, in its present state."""
         return self.second.updated if self.second else self.published
 
 
@@ -96,10 +96,10 @@ class FeedEntry(_Row):
 
 
 class FeedTable(_Row):
-    """One feed. `validators` is how its answers are marked for conditional requests.
+    """One feed. `validators` says which validators its answers carry for conditional requests.
 
-    `broken` feeds answer with a page or with an error. `listed` feeds stand in the demo's configuration, under the
-    address they moved from (which redirects here for good) if there is one.
+    A `broken` feed answers with a page or with an error. A `listed` feed stands in the demo's configuration; if it has
+    an earlier address, that one is listed, and redirects here for good.
     """
 
     url: str
@@ -117,7 +117,7 @@ class FeedTable(_Row):
 
 
 class Redirect(_Row):
-    """An address that only points elsewhere."""
+    """An address that redirects to another one."""
 
     url: str
     target: str
@@ -143,7 +143,7 @@ class Publication(_Row):
 
 
 def in_state(article: Article, state: int) -> Article:
-    """Return the article as it stands in that state of the newsroom."""
+    """Return the article in that state of the newsroom."""
     if article.second is None or state < LAST_STATE:
         return article.model_copy(update={"second": None})
     changed = article.second.model_dump(include={"title", "teaser", "text"}, exclude_defaults=True)

@@ -1,6 +1,6 @@
-"""A real HTTP server on 127.0.0.1 that plays the press: as the proxy of the demo, and by Host header.
+"""An HTTP server on 127.0.0.1 with the sites of invented publishers: as the proxy of the demo, and by Host header.
 
-Speaks HTTP/1.1 with keep-alive, conditional requests and gzip; no TLS. What it says is made in `pages`.
+It speaks HTTP/1.1 with keep-alive, conditional requests and gzip; no TLS. `pages` makes its answers.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class LoggedRequest:
 
 
 class Newsroom:
-    """The press of the demo, from `__enter__` to `__exit__`.
+    """The publishers' server, from `__enter__` to `__exit__`.
 
-    It has two states: `advance` changes an article, adds entries to feeds and leaves the rest alone.
+    It has two states: `advance` changes an article and adds entries to feeds.
     """
 
     def __init__(self) -> None:
@@ -59,14 +59,14 @@ class Newsroom:
 
     @property
     def port(self) -> int:
-        """The port on 127.0.0.1 where it listens."""
+        """The port of the server on 127.0.0.1."""
         if self._server is None:
             raise RuntimeError("the newsroom is closed; use it in a with statement")
         return self._server.server_port
 
     @property
     def proxy_url(self) -> str:
-        """What belongs in `[http] proxy`."""
+        """The value for `[http] proxy`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -75,11 +75,11 @@ class Newsroom:
         return tuple(self._requests)
 
     def advance(self) -> None:
-        """Go on to the second state: some hours later at every publisher. Stays there when called again."""
+        """Change to the second state: some hours later at every publisher. A further call changes nothing."""
         self._state = LAST_STATE
 
     def reply_to(self, place: Place) -> Reply | None:
-        """Return what that host and path say now; `None` if there is no such host."""
+        """Return the present answer for that host and path; `None` if there is no such host."""
         replies = self._states[self._state]
         if (place[0], "/robots.txt") not in replies:
             return None
@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply, status, with_body=with_body and not unchanged)
 
     def _find(self) -> tuple[str, Reply]:
-        """Return the address that was asked for and its answer, in absolute form (RFC 9112, 3.2.2) or by Host."""
+        """Return the requested address and its answer, in absolute form (RFC 9112, 3.2.2) or by Host."""
         host = self.headers.get("Host", "")
         target = urlsplit(self.path)
         path = target._replace(scheme="", netloc="").geturl()

@@ -1,4 +1,4 @@
-"""What the newsroom answers: every address of one state with its status, headers and bytes. No sockets."""
+"""The answers of the newsroom: every address of one state with its status, headers and bytes. No sockets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Announced:
 
 
 def render_newsroom(publications: Sequence[Publication], state: int) -> Mapping[Place, Reply]:
-    """Return the answer of every address as the newsroom stands in that state."""
+    """Return the answer of every address in that state of the newsroom."""
     articles = {a.name: in_state(a, state) for publication in publications for a in publication.articles}
     environment = _environment()
     replies: dict[Place, Reply] = {}
@@ -51,7 +51,7 @@ def render_newsroom(publications: Sequence[Publication], state: int) -> Mapping[
 
 
 def place_of(url: str) -> Place:
-    """Return host and path of an address; scheme, port, query and fragment do not matter here.
+    """Return host and path of an address; scheme, port, query and fragment are ignored.
 
     >>> place_of("http://WWW.DW.com:80/en?maca=x")
     ('www.dw.com', '/en')

@@ -1,4 +1,4 @@
-"""`aggregator demo`: the main job against the newsroom, twice, and what came of it, printed for a newcomer."""
+"""`aggregator demo`: runs the main job against the newsroom, twice, and prints the results for a newcomer."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ OnProgress = Callable[[Counter[str]], None] | None
 
 
 def run_demo(keep: Path | None, on_progress: OnProgress, out: TextIO) -> tuple[RunReport, RunReport]:
-    """Poll the newsroom, let seven hours pass there, poll again; print what was stored, merged and refused.
+    """Poll the newsroom, advance it by seven hours, poll again; print the articles stored, merged and refused.
 
-    The first run is dated seven hours ago, so that a store that is kept holds no times to come.
+    The first run is dated seven hours ago, so that a kept store contains no future times.
     """
 
     def say(line: str = "") -> None:
@@ -78,7 +78,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 def _export(app: App, folder: Path) -> None:
-    """Write what was stored as a dataset."""
+    """Write the stored articles as a dataset."""
     request = DatasetRequest(folder=folder, formats=("jsonl", "md"), replace=True, config_hash=app.config.config_hash)
     with app.store.snapshot() as snapshot:
         write_dataset(StoredCorpus(snapshot=snapshot, raw=app.raw_store), request)

@@ -1,1 +1,1 @@
-"""What drives the work: claims hosts, runs visits, feeds the extraction. Decides nothing about feeds or pages."""
+"""Drives the work: claims hosts, runs visits, sends pages to extraction. Decides nothing about feeds or pages."""

@@ -1,4 +1,4 @@
-"""Read a feed's answer: in the visit's thread, or in a worker process if it is large. A worker can be ended."""
+"""Reads a feed's answer: in the visit's thread, or in a worker process if it is large. A worker can be ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SLOWER = 2  # times the limit for a page; 10,000 entries (4 s of CPU) took over
 
 
 def longest_parse(timeout: timedelta) -> timedelta:
-    """Return how long reading an answer may take, where `timeout` is the limit for a page."""
+    """Return how long reading an answer may take; `timeout` is the limit for a page."""
     return timeout * (1 + _SLOWER)
 
 
@@ -39,9 +39,9 @@ def feed_reader(
     rules: Mapping[str, SourceRule] = _NO_RULES,
     rules_of: RulesOf = no_rules,
 ) -> FeedReader:
-    """Return the engine's `FeedReader`; `rules` are those of feeds that are no plain feeds, by address.
+    """Return the engine's `FeedReader`; `rules` are those of sources that are no plain feeds, by address.
 
-    An answer that hangs or crashes a worker makes its feed unreadable, no more.
+    If an answer hangs or crashes a worker, only its own feed is unreadable.
     """
     return partial(_read, pool, publishers, rules, rules_of)
 

@@ -1,6 +1,6 @@
-"""Follow lists of feeds that are kept elsewhere: fetch them, keep what they say in the store.
+"""Follows lists of feeds that are kept elsewhere: fetches them, keeps their feeds in the store.
 
-The feeds of the last answer that could be read hold. A list that cannot be read, is cut off or empty changes nothing.
+The last readable answer is in force. A list that is unreadable, cut off or empty changes nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _END_OF_OPML: Final = b"</opml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListState:
-    """What is remembered of a list. `stamp` tells whether a file is the one that was read; `problem` "" is none."""
+    """The stored state of a list. `stamp` identifies the version of a file that was read; `problem` "" is none."""
 
     next_at: datetime | None = None
     validators: Validators = Validators()  # noqa: RUF009 - frozen
@@ -53,7 +53,7 @@ class ListState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTerms:
-    """What bounds the request for a list; `pace` is that of its host afterwards."""
+    """The limits of the request for a list; `pace` is the pause afterwards before the next request to its host."""
 
     max_bytes: int
     deadline: timedelta
@@ -65,13 +65,13 @@ _states: Final = TypeAdapter(ListState)
 
 
 def read_state(store: Store, place: str) -> ListState:
-    """Return what is remembered of the list at an address or path."""
+    """Return the stored state of the list at an address or path."""
     text = store.read_fact(_PREFIX + place)
     return ListState() if text is None else _states.validate_json(text)
 
 
 def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription, ...]:
-    """Return the feeds of lists with the tags of their lists; one that stands in several has the tags of all."""
+    """Return the feeds of lists with the tags of their lists. A feed in several lists has the tags of all."""
     found: dict[str, Subscription] = {}
     for one in lists:
         for feed in read_state(store, one.place).feeds:
@@ -82,13 +82,13 @@ def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription,
 
 
 def failing_lists(store: Store, lists: Iterable[FollowedList]) -> tuple[tuple[str, datetime | None], ...]:
-    """Return what is wrong with which list, and since when."""
+    """Return the lists that fail, with the problem and its start."""
     states = ((one, read_state(store, one.place)) for one in lists)
     return tuple((mask(f"{one.place}: {state.problem}"), state.since) for one, state in states if state.problem)
 
 
 def follow(store: Store, fetcher: Fetcher, one: FollowedList, terms: ListTerms) -> bool:
-    """Read a list that is due; return whether its feeds changed. While another visit holds its host, it waits."""
+    """Read a list that is due; return whether its feeds changed. A list waits while another visit holds its host."""
     state, now = read_state(store, one.place), store.now()
     if one.is_file:
         return _follow_file(store, one, state, now)

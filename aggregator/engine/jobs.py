@@ -59,8 +59,8 @@ class JobQueue:
         """Create Procrastinate's tables if they are missing; `migrate`: upgrade older ones.
 
         Raises:
-            StorageError: they are older and may not be upgraded now, or they belong to another program.
-            StoreVersionError: a newer version made them.
+            StorageError: the tables are older and may not be upgraded now, or they belong to another program.
+            StoreVersionError: a newer version made the tables.
         """
         with _translated():
             there, known = connection.execute(_VERSION).fetchone()

@@ -21,7 +21,7 @@ _LONGEST_PACE = timedelta(seconds=30)  # the longest pace that `run-once` waits 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What one `run-once` did. The names are those of its `--json` (docs/reference/records.md)."""
+    """The counts of one `run-once`. The names are those of its `--json` (docs/reference/records.md)."""
 
     feeds_polled: int
     feeds_unchanged: int
@@ -40,7 +40,7 @@ class RunReport:
 
 
 class LocalEngine:
-    """Threads that run visits, each until no host is due."""
+    """Threads for visits. Each runs visits until no host is due."""
 
     share = 1.0
 
@@ -130,8 +130,6 @@ class LocalEngine:
 
     def run_once(self, scope: RunScope, on_progress: Callable[[Counter[str]], None] | None = None) -> RunReport:
         """Do the work of `scope` and of what its own polls announce. Wait for the pace of a host, never for a back-off.
-
-        `on_progress` gets the totals, with `feeds_left` and `pages_known`.
 
         Raises:
             StorageError: the store failed while the run was under way.

@@ -1,4 +1,4 @@
-"""How a process takes memory: few heaps for many threads."""
+"""Memory of a process: few heaps for many threads."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _start_fork_server() -> None:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread: a process that is started meanwhile has it blocked from its first moment on."""
+    """Block SIGINT in this thread, so that a process started meanwhile has it blocked from the first moment on."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -156,7 +156,7 @@ def _limit_worker() -> None:
 
 
 def result_of(future: Future[T]) -> T | PageFailed | None:
-    """Wait for a task and return its result; None: it was cancelled, so nothing is known about it."""
+    """Wait for a task and return its result; None: the task was cancelled, so its outcome is unknown."""
     try:
         error = future.exception()
     except CancelledError as cancelled:
@@ -165,7 +165,7 @@ def result_of(future: Future[T]) -> T | PageFailed | None:
 
 
 def failure_of(error: BaseException) -> PageFailed | None:
-    """Return what a future's exception means for its page; None: it was cancelled, so nothing is known about it."""
+    """Return the cause for a page whose future failed; None: the task was cancelled, so its outcome is unknown."""
     match error:
         case CancelledError() | BrokenProcessPool():
             return None

@@ -27,7 +27,7 @@ _STOP_PATIENCE = 4.0  # seconds that a stop waits for the current requests
 
 
 class Engine(Protocol):
-    """What starts visits in a process. The daemon calls `fill` each second, or `rest`."""
+    """Starts the visits of a process. The daemon calls `fill` each second, or `rest`."""
 
     @property
     def share(self) -> float:

@@ -1,1 +1,4 @@
-"""A page to its article: text, body, metadata, quality."""
+"""From a page to its article: text, body, metadata, quality. A byline is cleaned in `metadata/bylines.py`.
+
+The link to the next page of an article is found and checked in `pagination.py`.
+"""

@@ -1,8 +1,8 @@
-"""A page to its article: seed text, body, metadata. The only user of the extraction libraries; never raises.
+"""From a page to its article: seed text, body, metadata. The only user of the extraction libraries; never raises.
 
-Resiliparse gives `text`, to the byte. `body` is chosen from the page's blocks by three opinions (`aggregator.body`):
-trafilatura in its fast, recall-oriented mode, the port of readability inside trafilatura, Resiliparse. The page is
-parsed once for each library.
+Resiliparse gives `text`, to the byte. `body` is chosen from the page's blocks by three votes
+(`aggregator.extraction.body`): trafilatura in its fast, recall-oriented mode, the port of readability inside
+trafilatura, Resiliparse. The page is parsed once for each library.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def extract_page(
     mode: Mode = "standard",
     markup: Markup | None = None,
 ) -> Extraction | PageFailed:
-    """Return what the page says; the feed's own content where that is clearly more, or why there is nothing.
+    """Return the article of a page; the feed's own content if that is clearly longer; or why there is none.
 
-    `markup` is what `read_markup` gave, if the caller has it.
+    `markup` is the result of `read_markup`, if the caller has it.
     """
     read = markup or read_markup(page)
     media_type = page.headers.get("content-type", "").lower()
@@ -98,7 +98,7 @@ def extract_page(
 
 
 def extract_entry(page: ExtractInput) -> Extraction | PageFailed:
-    """Return what the feed's entry says alone; `source` is "feed"."""
+    """Return the article of a feed's entry alone, without a page; `source` is "feed"."""
     result = _guarded(page, lambda: _extract_entry(page))
     if isinstance(result, Extraction) and not result.body:
         return PageFailed(cause=Cause.NO_TEXT, detail="the entry has no content")
@@ -106,7 +106,7 @@ def extract_entry(page: ExtractInput) -> Extraction | PageFailed:
 
 
 def _guarded(page: ExtractInput, extract: Callable[[], Extraction]) -> Extraction | PageFailed:
-    """Run foreign parsers: whatever they raise costs this page only."""
+    """Run foreign parsers. An exception fails only this page."""
     try:
         return extract()
     except Exception as error:  # noqa: BLE001 - parsers of three libraries, on pages of anyone
@@ -120,13 +120,13 @@ def _extract_entry(page: ExtractInput) -> Extraction:
 
 
 def feed_text(title: str, content: str) -> str:
-    """Return the seed format's text of an entry: title, blank line, content (docs/reference/seed-format.md)."""
+    """Return the text of an entry in the seed format: title, blank line, content (docs/reference/seed-format.md)."""
     plain = _plain_text(content, main_content=False)
     return f"{title}\n\n{plain}" if title else plain
 
 
 def _plain_text(page_html: str, *, main_content: bool) -> str:
-    """Return what Resiliparse gives in the seed format's layout."""
+    """Return Resiliparse's text in the layout of the seed format."""
     return str(
         extract_plain_text(
             page_html,
@@ -137,14 +137,6 @@ def _plain_text(page_html: str, *, main_content: bool) -> str:
             links=False,
         )
     )
-
-
-def feed_body(content: str) -> str:
-    """Return the paragraphs of an entry's content.
-
-    Without markup there is one, if any.
-    """
-    return _feed_article(content, "").body
 
 
 def _feed_article(content: str, url: str) -> _Article:
@@ -163,7 +155,7 @@ def _feed_article(content: str, url: str) -> _Article:
 
 
 def is_binary(text: str) -> bool:
-    """Return whether what was decoded is no text: a PDF, or NUL at its beginning."""
+    """Return whether decoded bytes are no text: a PDF, or a NUL near the beginning."""
     head = text[:_BINARY_HEAD_CHARS]
     return head.lstrip().startswith("%PDF") or "\0" in head
 
@@ -197,7 +189,7 @@ class _Article(NamedTuple):
 
 
 def _article_by_rule(content: Iterable[Element], url: str) -> _Article:
-    """Return the text where the publisher's rule says that it is; nobody needs to be asked."""
+    """Return the text that the publisher's rule selects, without votes."""
     return _join([block for element in content for block in blocks_of(element) if _is_text(block)], url)
 
 
@@ -219,7 +211,7 @@ def _article_of(tree: Element, text: str, guide: Guide, language: str, url: str)
 
 
 def _parse(page_html: str) -> Element:
-    """Parse for lxml; what is only a fragment becomes a whole page, as the extractors expect."""
+    """Parse for lxml; a fragment becomes a whole page, as the extractors expect."""
     if not _BODY.search(page_html):
         page_html = f"<html><body>{page_html}</body></html>"
     tree = document_fromstring(page_html.replace("\0", "\ufffd").encode("utf-8", "replace"), parser=_PARSER)
@@ -228,7 +220,7 @@ def _parse(page_html: str) -> Element:
 
 
 def _give_body(tree: Element) -> None:
-    """Put what a page without a body has in its head into a body: an unknown element holds it there."""
+    """Move the content of a head into a body, if the page has none: an unknown element keeps it in the head."""
     head = tree.find("head")
     if head is None or tree.find("body") is not None:
         return
@@ -237,9 +229,9 @@ def _give_body(tree: Element) -> None:
 
 
 def _strip(tree: Element) -> None:
-    """Drop what nobody takes for the article, so that no extractor copies and searches it.
+    """Drop elements that never belong to an article, so that no extractor copies and searches them.
 
-    A frame of navigation around all paragraphs is the page itself. What tells trafilatura of a forum stays.
+    A frame of navigation around all paragraphs is the page itself and stays. Signs of a forum stay for trafilatura.
     """
     forums = [script.text for script in tree.iter("script") if "DiscussionForumPosting" in (script.text or "")]
     has_text_outside = any(next(paragraph.iterancestors(*_FRAME_TAGS), None) is None for paragraph in tree.iter("p"))
@@ -283,7 +275,7 @@ def _readable_lines(tree: Element) -> Iterator[str]:
 
 
 def _ask_others(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
-    """Fill the fields that the page does not state by what trafilatura and htmldate find in its markup."""
+    """Fill the fields that the page does not state from trafilatura and htmldate."""
     title = metadata.title or " ".join((extract_title(tree) or "").split())
     authors = metadata.authors or metadata.credited
     if not authors:
@@ -337,7 +329,7 @@ def _combine(
 
 
 def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]:
-    """Return the date and who said it: the page, else the feed, else the day when it was first seen (UTC)."""
+    """Return the date and its source: the page, else the feed, else the day of the first sighting (UTC)."""
     if metadata.published:
         return metadata.published, DateSource.PAGE
     announced = read_date(page.feed_published, page.first_seen)
@@ -349,7 +341,7 @@ def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]
 
 
 def with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
-    """Take the feed's own text where it clearly has more than the page: a stub behind a paywall, a failed template."""
+    """Take the feed's own text if it is clearly longer than the page's: a paywall stub, a failed template."""
     entry = extract_entry(page) if page.feed_html else None
     if not isinstance(entry, Extraction):
         return extraction

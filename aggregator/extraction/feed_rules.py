@@ -1,4 +1,4 @@
-"""What a feed's table in the configuration says about its articles: titles, language, where things are on its pages.
+"""The rules of a feed's table in the configuration about its articles: titles, language, selectors for its pages.
 
 Pure. It reads no configuration and no page.
 """
@@ -19,7 +19,7 @@ PATTERN: Final = "re:"  # what begins a pattern; any other text is plain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedRules:
-    """What is said of one feed's articles. Selectors are as in `PageRules`; "" and () say nothing."""
+    """Rules for one feed's articles. Selectors are as in `PageRules`; "" and () are no rule."""
 
     title_strip: tuple[str, ...] = ()  # plain texts, and patterns of RE2 after "re:"
     language: str = ""
@@ -32,7 +32,7 @@ class FeedRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleRules:
-    """What holds for one article: where things are on its page, and what is said of its feed."""
+    """The rules for one article: the selectors for its page, and the rules of its feed."""
 
     pages: PageRules | None = None
     feed: FeedRules = FeedRules()
@@ -42,14 +42,14 @@ RulesOf = Callable[[str, str], ArticleRules]  # of the page's host (name:port) a
 
 
 def no_rules(host: str, feed: str) -> ArticleRules:
-    """Return that nothing is known."""
+    """Return an empty set of rules."""
     return ArticleRules()
 
 
 def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
-    """Return the rules of a feed over those of the publisher or the site-config file.
+    """Return the rules of a feed joined with those of the publisher or the site-config file.
 
-    Its selectors go before theirs; all of `strip` hold.
+    The feed's selectors come first; all of `strip` are used.
     """
     own = (feed.content, feed.strip, feed.author, feed.date)
     if not any(own):
@@ -88,9 +88,9 @@ def _says_something(rules: FeedRules) -> bool:
 
 
 def strip_title(title: str, parts: tuple[str, ...]) -> str:
-    r"""Return a title without what stands at its beginning or end, or fits a pattern; a title is never emptied.
+    r"""Return a title without the given texts at its beginning or end, and without matches of the given patterns.
 
-    The separator beside a plain text goes with it. Case does not count.
+    A title is never emptied. The separator beside a plain text is removed, too. Case does not count.
 
     >>> strip_title("[12] Ferry late | The Harbour", ("the harbour", r"re:^\[[0-9]+\]"))
     'Ferry late'

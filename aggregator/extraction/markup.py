@@ -1,4 +1,4 @@
-"""A page's bytes, read once for all who look at its source: its text and what it says of itself in JSON-LD."""
+"""A page's source, decoded once for all readers, with its JSON-LD."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aggregator.text.encoding import decode, html_declaration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Markup:
-    """The decoded source and the object of its article."""
+    """The decoded source and the article's object in JSON-LD."""
 
     text: str
     json_ld: JsonLd

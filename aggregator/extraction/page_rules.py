@@ -1,7 +1,7 @@
-"""What a publisher's rule or a site-config file says about pages, applied to a page: selectors to elements.
+"""Applies the selectors of a publisher's rule or a site-config file to a page.
 
-Selectors are CSS, or XPath when they begin with "/", "./" or "(". CSS is looked up by Resiliparse, which marks the
-elements in the text that lxml then parses: one place less where CSS is read.
+Selectors are CSS, or XPath when they begin with "/", "./" or "(". Resiliparse finds the elements of CSS selectors and
+marks them in the text that lxml then parses. So only one library reads CSS.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ _NAMES = ("content", "strip", "author", "date", "next_page")
 
 
 class PageRules(Protocol):
-    """Where things are on a site's pages; each a list of selectors. All of `strip` hold, of the others the first that
-    finds anything (to join several: "," in CSS, "|" in XPath).
+    """The selectors for a site's pages, a list for each kind.
+
+    All of `strip` are used; of the other kinds, the first selector that finds an element. To join several selectors,
+    use "," in CSS and "|" in XPath.
     """
 
     @property
@@ -37,37 +39,37 @@ class PageRules(Protocol):
 
     @property
     def strip(self) -> tuple[str, ...]:
-        """Elements that are no part of it."""
+        """Elements that do not belong to the article."""
 
     @property
     def author(self) -> tuple[str, ...]:
-        """Elements or attributes that name who wrote it."""
+        """Elements or attributes with the author's name."""
 
     @property
     def date(self) -> tuple[str, ...]:
-        """Elements or attributes that say when it was published."""
+        """Elements or attributes with the date of publication."""
 
     @property
     def next_page(self) -> tuple[str, ...]:
-        """Links to its next page."""
+        """Links to the article's next page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What rules found on a page: statements, and the elements that hold the article (none: look for it)."""
+    """The results of rules on a page: statements, and the elements of the article (none: look for them)."""
 
     stated: Stated
     content: tuple[Element, ...]
 
 
 def rules_in_force(publisher: PageRules | None, site_config: PageRules | None) -> PageRules | None:
-    """Return the publisher's rule if it says anything about pages, else the site-config's."""
+    """Return the publisher's rule if it has selectors for pages, else the site-config file's."""
     says = publisher is not None and any(getattr(publisher, name) for name in _NAMES)
     return publisher if says else site_config
 
 
 def mark_css(page_html: str, rules: PageRules) -> str:
-    """Return the page with what the CSS selectors mean marked; unchanged if there are none."""
+    """Return the page with marks at the elements that the CSS selectors find; unchanged if there are none."""
     wanted = [(name, css) for name in _NAMES for css in getattr(rules, name) if not is_xpath(css)]
     if not wanted:
         return page_html
@@ -79,7 +81,7 @@ def mark_css(page_html: str, rules: PageRules) -> str:
 
 
 def apply_rules(tree: Element, rules: PageRules) -> Applied:
-    """Find what the rules mean and take what they strip out of the tree."""
+    """Find the elements of the rules, and remove those of `strip` from the tree."""
     dates = _first_found(tree, "date", rules.date)
     authors = _first_found(tree, "author", rules.author)
     next_page = find_next_page(tree, rules)
@@ -98,7 +100,7 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
 
 
 def acting_rules(page_html: str, rules: PageRules) -> tuple[tuple[str, str], ...]:
-    """Return the selectors that find anything on a page, each with its key: all of `strip`, else the first of a key."""
+    """Return the selectors that find an element, each with its key: all of `strip`, of other keys the first."""
     parser = HTMLParser(encoding="utf-8")
     tree = document_fromstring((mark_css(page_html, rules) or "<p>").encode("utf-8", "replace"), parser=parser)
     acting = []
@@ -109,12 +111,12 @@ def acting_rules(page_html: str, rules: PageRules) -> tuple[tuple[str, str], ...
 
 
 def find_next_page(tree: Element, rules: PageRules) -> str:
-    """Return the link to the next page as it stands there; "" if the rules find none."""
+    """Return the link to the next page, as written on the page; "" if the rules find none."""
     return next((_value_of(found, "href") for found in _first_found(tree, "next_page", rules.next_page)), "")
 
 
 def selector_faults(rules: PageRules) -> tuple[str, ...]:
-    """Return the selectors that no page can match because they are not valid, each with its key."""
+    """Return the invalid selectors, each with its key."""
     return tuple(
         f"{name}: {selector!r} is not {'XPath' if is_xpath(selector) else 'CSS'}; {_REMEDY}"
         for name in _NAMES
@@ -137,7 +139,7 @@ def _is_valid(selector: str) -> bool:
 
 
 def is_xpath(selector: str) -> bool:
-    """Return whether a selector is XPath."""
+    """Return whether a selector is XPath, not CSS."""
     return selector.startswith(("/", "./", "("))
 
 

@@ -1,7 +1,7 @@
-"""An article on several pages: where it goes on, and its parts joined into one. Pure: asks for nothing, stores nothing.
+"""Articles on several pages: finds the link to the next page, and joins the pages. Pure: no request, no store.
 
-A publisher's rule, or a site-config file, names the link to the next page. It is followed only to an address that is
-that of the first page with a page's number, or below it: the link to the next *article* often looks the same.
+A publisher's rule, or a site-config file, names the link to the next page. The link is followed only if its address is
+that of the first page with a page number, or below it: the link to the next *article* often looks the same.
 `pipeline.next_page_of` says which page is missing; `store.queue.page_parts` makes it due.
 """
 
@@ -38,7 +38,7 @@ _PAGE_PARAMS = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A page of an article: the address that was asked for, and what came."""
+    """A page of an article: the requested address, and its answer."""
 
     url: str
     page: ExtractInput
@@ -46,7 +46,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """The further parts that the rules lead to, in order, and the address that is missing; None: it ends there."""
+    """The further pages found by the rules, in order, and the address that is missing; None: none is."""
 
     parts: tuple[Part, ...]
     missing: str | None
@@ -56,7 +56,7 @@ class Chain:
 
 
 def numbers_of(host: str, publishers: Publishers) -> KeyRules:
-    """Return what the rules say about the numbers of articles at this host (name:port), and nothing else."""
+    """Return only the rules for article numbers at this host (name:port)."""
     publisher = publisher_of(publishers, host)
     if publisher is None:
         return KeyRules()
@@ -68,9 +68,9 @@ def numbers_of(host: str, publishers: Publishers) -> KeyRules:
 
 
 def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: KeyRules) -> Chain:
-    """Follow the links from the first page through what was fetched.
+    """Follow the links from the first page through the pages that were fetched.
 
-    The chain ends where there is no link, and where an address or the bytes come a second time.
+    The chain ends at a page without a link, and at an address or bytes that came before.
     """
     parts = [first]
     while (link := _link(parts, rules, numbers)) is not None and len(parts) <= len(further):
@@ -85,7 +85,7 @@ def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: Ke
 
 
 def _link(parts: Sequence[Part], rules: PageRules, numbers: KeyRules) -> str | None:
-    """Return where the last of the parts says that the article goes on."""
+    """Return the link to the next page in the last of the parts."""
     first, last = parts[0].page.url, parts[-1].page
     found = absolute(last.url, _next_link(last, rules))
     link = None if found is None else clean(found)
@@ -109,7 +109,7 @@ def _next_link(page: ExtractInput, rules: PageRules) -> str:
 
 
 def is_part(link: str, first: str, numbers: KeyRules) -> bool:
-    """Return whether `link` may be a further page of the article at `first`: not one that is another article's.
+    """Return whether `link` may be a further page of the article at `first`, and not of another article.
 
     >>> is_part("https://a.example/story?page=2", "https://a.example/story", KeyRules())
     True
@@ -132,7 +132,8 @@ def is_part(link: str, first: str, numbers: KeyRules) -> bool:
 def _lies_below(first: str, path: str) -> bool:
     """Return whether a path is the first one with a page's number, or below it.
 
-    The first may be numbered itself, if what is before the number reads like an article: "/news/1" is one, no page.
+    The first may be numbered itself, if the path before the number reads like an article: "/news/1" is an article, no
+    page.
     """
     own, other = _SUFFIX.sub("", first), _SUFFIX.sub("", path)
     if len(own) > 1 and path.startswith((own + "/", first.rstrip("/") + "/")):
@@ -145,7 +146,7 @@ def _lies_below(first: str, path: str) -> bool:
 
 
 def _without_number(path: str) -> tuple[str, int] | None:
-    """Return what comes before a page's number at the end of a path, and the number.
+    """Return the path before a page's number at its end, and the number.
 
     >>> _without_number("/story/page-2"), _without_number("/story")
     (('/story', 2), None)
@@ -172,10 +173,9 @@ def _has_page_number(first: str, query: str) -> bool | None:
 
 
 def join(parts: Sequence[Extraction]) -> Extraction:
-    """Return one article: the first page's facts, the texts of all parts in order.
+    """Return one article: the metadata of the first page, the texts of all parts in order.
 
-    A paragraph of `body` that stands at the same place in each part, at its head (headline, teaser) or its end, is
-    there once.
+    A paragraph of `body` that is at the head (headline, teaser) or the end of each part is kept once.
     """
     heads = [_paragraphs(parts[0].body)]
     heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]
@@ -202,6 +202,6 @@ def _paragraphs(body: str) -> list[str]:
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return how many paragraphs both begin with."""
+    """Return with how many equal paragraphs both begin."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

@@ -1,7 +1,6 @@
 """From a fetched page to the record of its article: extract, judge, fingerprint, identify again. Pure.
 
-`run_job` runs in a worker process; the rest beside the store. Both the extraction of new pages and that of kept ones
-(`reprocess`) go this way.
+`run_job` runs in a worker process; the other functions run beside the store. New and kept pages go the same way.
 """
 
 from __future__ import annotations
@@ -26,8 +25,6 @@ from aggregator.identity.evidence import (
     edges_of_entry,
     edges_of_page,
     edges_of_parts,
-    is_home,
-    is_listing,
     refusal_alone,
 )
 from aggregator.identity.fingerprint import fingerprint
@@ -35,6 +32,7 @@ from aggregator.identity.identify import identify, without_idle_parameters
 from aggregator.identity.keys import KeyRules
 from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.publisher_rules import Publishers
+from aggregator.identity.section_pages import is_home, is_listing
 from aggregator.identity.sites import site_of_url
 from aggregator.identity.walls import Resemblance, compare_title, states_title
 from aggregator.identity.wordpress import blog_of_page
@@ -51,11 +49,11 @@ _WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reas
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractJob:
-    """What a worker process gets. `from_feed` True: the entry's content is all there is.
+    """The input of a worker process. `from_feed` True: the entry's content is the only text.
 
-    `is_foreign` True: the feed is of another site than the page. What it says never goes over what the page says.
-    `url` is the address that was asked for; `parts` are the further pages so far, `ends` True: no more will come.
-    `off_target` says why the answer cannot be the article, where its address alone shows that.
+    `is_foreign` True: the feed is of another site than the page, so the page's own statements take precedence. `url` is
+    the requested address; `parts` are the further pages so far, `ends` True: there will be no more. `off_target` says
+    why the address of the answer alone proves that the answer is not the article.
     """
 
     page: ExtractInput
@@ -78,7 +76,7 @@ def extraction_job(
     mode: Literal["standard", "thorough"],
     publishers: Publishers,
 ) -> ExtractJob:
-    """Put together what the extraction of `page` needs; `bodies` are its bytes and those of its parts, if any."""
+    """Return the job for `page`; `bodies` are its bytes and those of its parts, if any."""
     url = page.url if page.raw is None else page.raw.final_url
     blank = (
         _input(page, page.raw, bodies[0])
@@ -107,7 +105,7 @@ def extraction_job(
 
 
 def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
-    """Return why the answer is no article if redirects ended at no address of one: a home page, a list."""
+    """Return why the answer is no article, if redirects ended at a home page or a list."""
     final_url = page.url if page.raw is None else page.raw.final_url
     if final_url == page.url:
         return None
@@ -122,7 +120,7 @@ def _input(page: FetchedPage, raw: RawResponse, body: bytes) -> ExtractInput:
 
 
 def bodies_of(page: FetchedPage, read: Callable[[str], bytes | None]) -> tuple[bytes, ...] | None:
-    """Return the page's bytes and those of its parts; none where there never were any; None: some are gone."""
+    """Return the bytes of the page and of its parts; empty if it was never fetched; None: some bytes are gone."""
     raws = () if page.raw is None else (page.raw, *(part.raw for part in page.parts if part.failed is None))
     bodies = tuple(read(raw.content_hash) if raw is not None else None for raw in raws)
     found = tuple(body for body in bodies if body is not None)
@@ -130,12 +128,12 @@ def bodies_of(page: FetchedPage, read: Callable[[str], bytes | None]) -> tuple[b
 
 
 def failed_part(page: FetchedPage) -> PageFailed | None:
-    """Return why no more of the article came, if a part of it failed."""
+    """Return why the article ends early, if a part of it failed."""
     return next((part.failed for part in page.parts if part.failed is not None), None)
 
 
 def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
-    """Add what the feed says about the article."""
+    """Add the feed's statements about the article."""
     return replace(
         page,
         feed_title=entry.title,
@@ -150,9 +148,9 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
 
 
 def _announced(entry: Entry) -> str:
-    """Return when the feed says it was published: in the publisher's own offset, or the bare day if he says no more.
+    """Return the feed's time of publication in the publisher's own offset, or the bare day.
 
-    Where his words mean another time to a plain reader than to the feed's (a zone that is a name), it is that in UTC.
+    If a plain reader would read another time (a zone that is a name), the time is in UTC.
     """
     at = entry.published_at or entry.updated_at
     if at is None:
@@ -163,15 +161,12 @@ def _announced(entry: Entry) -> str:
 
 
 def run_jobs(jobs: Sequence[ExtractJob]) -> tuple[Collected | NextPage | PageFailed, ...]:
-    """Return the result of each job, in order; runs in a worker process.
-
-    The result is a `NextPage` if a further page of the article has to be fetched first.
-    """
+    """Return the result of each job, in order; a `NextPage` if a further page must be fetched first. For workers."""
     return tuple([next_page_of(job) or run_job(job) for job in jobs])
 
 
 def next_page_of(job: ExtractJob) -> NextPage | None:
-    """Return which further page has to be fetched before this can be extracted; None: all is here that will come."""
+    """Return the next page of the article, to be fetched first; None: the article is complete or ends early."""
     chain = _chain(job)
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
         return None
@@ -185,11 +180,11 @@ def _chain(job: ExtractJob) -> Chain:
 
 
 def run_job(job: ExtractJob) -> Collected | PageFailed:
-    """Extract, judge and fingerprint; runs in a worker process.
+    """Extract, judge and fingerprint a page; runs in a worker process.
 
-    The feed's own content stands in when the page gives nothing or looks like a wall; a teaser never does. A page with
-    text is an article, with the reasons to doubt it; only a bot check that its own markup proves is none. What lies on
-    further pages is joined to the first; where one is missing, the article is `truncated`.
+    The feed's own content is used if the page gives no text or looks like a wall; a teaser is never used. A page with
+    text is an article, with the reasons to doubt it. Only a bot check proven by its own markup is no article. Further
+    pages are joined to the first; if one is missing, the article is `truncated`.
     """
     from aggregator.extraction.extract import extract_entry  # late: 17 MiB that a daemon leaves to its workers
 
@@ -207,7 +202,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
 
 def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
-    """Return how much of the title in the feed the page itself says; where the feed's content stands in, all of it."""
+    """Return how much of the feed's title is in the page; all of it if the feed's content is used."""
     if isinstance(outcome, PageFailed) or outcome.source == "feed":
         return Resemblance.SAYS
     is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)
@@ -217,7 +212,7 @@ def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup
 
 
 def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int, Resemblance]:
-    """Return what the page gives, what is wrong with it, how many further parts are in it, and if it says its title."""
+    """Return the page's text, the reasons to doubt it, the number of parts in it, and how much of its title it has."""
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
     chain = _chain(job)
@@ -289,9 +284,9 @@ def _assessed(
 def read_along(
     reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers, rules_of: RulesOf = no_rules
 ) -> FeedReading:
-    """Read the articles that the entries of a feed bring along; runs in a worker process.
+    """Return the articles of entries whose own content is the article; runs in a worker process.
 
-    What gives no article is left to the extraction of its page, which says why.
+    An entry without an article is left to the extraction of its page, which records the reason.
     """
     rules_of = cache(rules_of)  # most entries are of one host
     sightings = tuple(_read_along(one, feed, now, publishers, rules_of) for one in reading.sightings)
@@ -318,7 +313,7 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
 
 
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
-    """Say which article was collected: identified again by the address that served it and by what it declares."""
+    """Return the record of a collected article, identified again by its final address and its declarations."""
     if page.key.startswith(OWN_CONTENT):
         own = Identity(url=page.url, key=page.key, rule="feed entry")
         return _record_of_entry(own, page.url, (), page.feed_name, collected)
@@ -373,7 +368,7 @@ def _record_of_entry(
 
 
 def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
-    """Say what the page or the feed claimed and nobody believes."""
+    """Return decisions about statements of the page or the feed that were not believed."""
     for edge in edges:
         refusal = refusal_alone(edge)
         if refusal is not None:
@@ -382,10 +377,7 @@ def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
 
 
 def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:
-    """Return the page's own canonical address where it means the same article, else the address that served it.
-
-    Parameters that the key drops are left out.
-    """
+    """Return the page's canonical address if it means the same article, else the final one; without idle parameters."""
     declared = content.declared.canonical or content.declared.og_url
     shown = declared if declared and identify(declared, publishers).key == identity.key else final_url
     return without_idle_parameters(shown, publishers)

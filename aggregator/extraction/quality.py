@@ -1,6 +1,6 @@
-"""Is this text an article? Reasons to doubt it, not only a verdict. It changes nothing and extracts nothing.
+"""Returns the reasons to doubt that a text is an article. It changes nothing and extracts nothing.
 
-An empty answer is good. Pages with reasons are retried or kept flagged, never silently taken for articles.
+No reason means a good article. Pages with reasons are retried or kept flagged, never taken for articles without a flag.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _FRAGMENT_SHARE = 3.0
 
 
 def assess(content: Extraction, page: ExtractInput, markup: Markup | None = None) -> tuple[Reason, ...]:
-    """Return the reasons to doubt that this is an article, in a fixed order; none is good.
+    """Return the reasons to doubt that this is an article, in a fixed order; empty: there are none.
 
-    `markup` is what `read_markup` gave, if the caller has it. Content of the feed is judged by its date alone.
+    `markup` is the result of `read_markup`, if the caller has it. Content of the feed is judged by its date alone.
     """
     evidence = Evidence(content=content, page=page, markup=markup or read_markup(page))
     checks = _CHECKS if content.source == "page" else _CHECKS_OF_FEED_CONTENT
@@ -76,7 +76,7 @@ def _day(stated: str) -> date | None:
 
 
 def _is_listing(evidence: Evidence) -> bool:
-    """Many short lines, hardly a sentence, a good part of them links, and no word of an article."""
+    """Return whether the page is a list: many short lines, hardly a sentence, many links, no word of an article."""
     paragraphs = [line for line in evidence.content.body.split("\n\n") if line.strip()]
     if len(paragraphs) < 8 or evidence.has_article:
         return False
@@ -90,7 +90,7 @@ def _is_listing(evidence: Evidence) -> bool:
 
 
 def _is_truncated(evidence: Evidence) -> bool:
-    """The page's own word count, its articleBody or the feed announces at least twice as much."""
+    """Return whether the page's own word count, its articleBody or the feed announces at least twice as much."""
     body = evidence.content.body
     words = evidence.words + count_unspaced(body)  # some count characters
     article = evidence.markup.json_ld.article
@@ -109,7 +109,7 @@ def _is_truncated(evidence: Evidence) -> bool:
 
 
 def _is_fragment(evidence: Evidence) -> bool:
-    """The page's text has several times as much prose as the body."""
+    """Return whether the page's text has several times as much prose as the body."""
     body = letters_of(evidence.content.body)
     lines = (line for line in evidence.content.text.splitlines() if count_words(line) >= _LONG_LINE_WORDS)
     outside = sum(len(letters) for letters in map(letters_of, lines) if letters not in body)
@@ -117,9 +117,9 @@ def _is_fragment(evidence: Evidence) -> bool:
 
 
 def _is_wrong_language(evidence: Evidence) -> bool:
-    """The text is clearly in another language than the feed: a translation, a wall, spam.
+    """Return whether the text is clearly in another language than the feed: a translation, a wall, spam.
 
-    Many feeds state the default language of their software: what the feed itself is written in goes before it.
+    Many feeds state the default language of their software, so the language of the feed's own text comes first.
     """
     announced = language_tag(evidence.page.feed_language)
     if not announced:
@@ -130,7 +130,7 @@ def _is_wrong_language(evidence: Evidence) -> bool:
 
 
 def _has_implausible_date(evidence: Evidence) -> bool:
-    """A day before the web, after the page was seen, or a year away from what the feed says."""
+    """Return whether the date is before the web, after the sighting, or a year away from the feed's."""
     content, seen = evidence.content, evidence.page.first_seen
     if content.date_source in (DateSource.NONE, DateSource.FIRST_SEEN):
         return False

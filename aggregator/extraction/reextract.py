@@ -1,4 +1,4 @@
-"""Extract again from the raw responses that are kept: what would change, and, if wanted, the change itself."""
+"""Extracts again from the raw responses that are kept; reports the changes, and stores them if wanted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Submit = Callable[[Callable[[ExtractJob], Collected | PageFailed], ExtractJob], 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What another extraction would make of a page. `similarity` is that of the bodies, 0 to 1."""
+    """A change by another extraction of a page. `similarity` is that of the bodies, 0 to 1."""
 
     article_id: ArticleId | None  # None: the page gave no article so far
     url: str
@@ -47,9 +47,9 @@ def reextract(
     mode: Literal["standard", "thorough"],
     dry_run: bool,
 ) -> Iterator[Difference]:
-    """Extract every page whose bytes are kept again and yield what differs from the store, page by page.
+    """Extract all pages with kept bytes again, and yield the differences from the store, page by page.
 
-    Old texts stay as revisions. A page that gives nothing now keeps the article that it gave before.
+    Old texts stay as revisions. A page that gives no article now keeps its earlier article.
     """
     waiting: deque[tuple[FetchedPage, Future[Collected | PageFailed]]] = deque()
     for page in _stored_pages(store):

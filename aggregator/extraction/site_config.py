@@ -1,8 +1,8 @@
 """Site-config files of FiveFilters, read as rules about pages: https://github.com/fivefilters/ftr-site-config.
 
-One text file per host (`example.org.txt`; `.example.org.txt` holds for every host below it), lines of
-`directive: value`. Taken are `body`, `strip`, `strip_id_or_class`, `strip_image_src`, `author`, `date` and
-`next_page_link`; the others concern another program's fetching and rewriting and are passed over.
+One text file per host (`example.org.txt`; `.example.org.txt` holds for every host below it), with lines of `directive:
+value`. These directives are used: `body`, `strip`, `strip_id_or_class`, `strip_image_src`, `author`, `date` and
+`next_page_link`. The others concern another program's fetching and rewriting and are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FIELDS = {"body": "content", "strip": "strip", "author": "author", "date": "dat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """What one file says about pages; all selectors are XPath."""
+    """The rules of one file; all selectors are XPath."""
 
     content: tuple[str, ...] = ()
     strip: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class SiteConfigs:
     by_host: Mapping[str, SiteConfig] = field(default_factory=dict)
 
     def of(self, host: str) -> SiteConfig | None:
-        """Return what holds for a host: its own file, else that for all hosts below a domain around it."""
+        """Return the rules for a host: its own file, else the file for all hosts below a parent domain."""
         host = host.lower().removeprefix("www.")
         if own := self.by_host.get(host):
             return own
@@ -46,7 +46,7 @@ class SiteConfigs:
 
 
 def read_site_config(text: str) -> SiteConfig:
-    """Read one file; lines that are no directive, comments and unknown directives are passed over.
+    """Read one file. Comments, unknown directives and other lines are ignored.
 
     >>> read_site_config("strip_id_or_class: promo").strip
     ("//*[contains(@class, 'promo') or contains(@id, 'promo')]",)
@@ -67,7 +67,7 @@ def read_site_config(text: str) -> SiteConfig:
 
 
 def load_site_configs(directory: Path) -> SiteConfigs:
-    """Read all files of a directory; a file that is not UTF-8 is read as far as it is."""
+    """Read all files of a directory; bytes that are not UTF-8 are replaced."""
     configs = {}
     for path in sorted(directory.glob("*.txt")):
         config = read_site_config(path.read_text(encoding="utf-8", errors="replace"))

@@ -1,7 +1,7 @@
-"""Does a page stand in place of an article: an error, a bot check, a question for consent, a login, a paywall?
+"""Recognises pages that are no article: errors, bot checks, questions for consent, logins, paywalls.
 
 Each answer needs evidence of two kinds: the words of such pages (`publishers/tables/wall_words.toml`), and markup, size
-or place. A word alone says nothing: news speak of cookies, robots and road number 404.
+or place. Words alone prove nothing: news mention cookies, robots and road number 404.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _NOISE = re.compile(
 
 
 def folded(text: str) -> str:
-    """Return a text in small letters, single blanks, without punctuation, to be compared with the tables."""
+    """Return a text in small letters, with single blanks and without punctuation, to compare it with the tables."""
     return " ".join(re.sub(r"[^\w\s]", "", re.sub(r"[-–—/]", " ", text)).casefold().split())
 
 
 def _pattern(phrases: list[str], *, stems: bool = False) -> re.Pattern[str]:
-    """Return what finds any of the phrases as words, or, for `stems`, as beginnings of words."""
+    """Return a pattern that finds any of the phrases as words or, for `stems`, as beginnings of words."""
     ends = "" if stems else r"(?!\w)"
     parts = [(re.escape(folded(one)), count_unspaced(one) > 0 or bool(_HANGUL.search(one))) for one in phrases]
     return re.compile("|".join(part if unspaced else rf"(?<!\w){part}{ends}" for part, unspaced in parts))
@@ -70,7 +70,7 @@ _PAYWALL_CLASSES = _pattern(_WORDS["paywall"]["classes"])
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All that the single checks look at."""
+    """The facts of a page that the single checks use."""
 
     content: Extraction
     page: ExtractInput
@@ -88,7 +88,7 @@ class Evidence:
 
     @cached_property
     def title_parts(self) -> frozenset[str]:
-        """The parts of the title and the whole of it, as letters, without a code before them."""
+        """The title and its parts, as letters, without a status code at the beginning."""
         parts = [*_TITLE_PARTS.split(self.content.title), self.content.title]
         return frozenset(letters_of(_NOISE.sub("", part)) or letters_of(part) for part in parts) - {""}
 
@@ -104,7 +104,7 @@ class Evidence:
 
 
 def says_enough(evidence: Evidence) -> bool:
-    """Return whether the page has all that its own articleBody or word count announces; news in brief is short."""
+    """Return whether the page has as many words as its own articleBody or word count; news in brief is short."""
     article = evidence.markup.json_ld.article
     whole, count = letters_of(text_of(article.get("articleBody"))), str(article.get("wordCount") or "")
     if whole:
@@ -113,7 +113,7 @@ def says_enough(evidence: Evidence) -> bool:
 
 
 def is_bot_check(evidence: Evidence) -> bool:
-    """The markup of a check and its words; or its whole headline over hardly any text."""
+    """Return whether the page is a bot check: by its markup and words, or by its headline over hardly any text."""
     if evidence.words >= _TINY_WORDS or evidence.has_article:
         return False
     is_titled = not _BOT_TITLES.isdisjoint(evidence.title_parts)
@@ -134,12 +134,15 @@ def _is_comment_form(evidence: Evidence) -> bool:
 
 
 def is_certain_wall(evidence: Evidence) -> bool:
-    """Return whether the markup proves that there is no article: a bot check's own scripts around hardly any text."""
+    """Return whether the markup proves a bot check: its own scripts around hardly any text."""
     return is_bot_check(evidence) and bool(_BOT_MARKUP.search(evidence.markup.text))
 
 
 def is_consent_wall(evidence: Evidence) -> bool:
-    """A short text of cookies, of data or partners, and of a choice, that takes the headline or has the buttons."""
+    """Return whether the page asks for consent.
+
+    Its short text speaks of cookies or data, and of a choice. Its headline or its buttons do, too.
+    """
     if not evidence.is_short or evidence.has_article:
         return False
     cookies = len(_COOKIES.findall(evidence.said))
@@ -158,7 +161,7 @@ def is_consent_wall(evidence: Evidence) -> bool:
 
 
 def is_error_page(evidence: Evidence) -> bool:
-    """The whole headline, or a part that a separator cuts off, says so, over a short text; or there is a bare code."""
+    """Return whether the page is an error page: its headline or a part of that says so, and the text is short."""
     if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
         return False
     if not _ERROR_TITLES.isdisjoint(evidence.title_parts):
@@ -169,7 +172,7 @@ def is_error_page(evidence: Evidence) -> bool:
 
 
 def is_login(evidence: Evidence) -> bool:
-    """A field for a password, and a headline or a line that belongs to it."""
+    """Return whether the page is a login: a password field, with a headline or line of a login."""
     if not evidence.is_short or not _PASSWORD.search(evidence.markup.text):
         return False
     title = folded(evidence.content.title)
@@ -177,7 +180,7 @@ def is_login(evidence: Evidence) -> bool:
 
 
 def is_paywall_stub(evidence: Evidence) -> bool:
-    """A short text that names itself not free, or that breaks off where the page asks for a subscription."""
+    """Return whether the page is a paywall's stub: a short text that says so, or ends at an offer to subscribe."""
     if not evidence.is_short or says_enough(evidence):
         return False
     free = evidence.markup.json_ld.article.get("isAccessibleForFree")
@@ -196,7 +199,7 @@ def _class_words(names: str) -> str:
 
 
 def _asks_for_subscription(evidence: Evidence) -> int:
-    """Return how many different requests stand in short lines at the end of the text, or below it."""
+    """Return the number of different requests in short lines at the end of the text, or below it."""
     body = evidence.content.body.split("\n\n")
     end = [line for line in body[-2:] if count_words(line) <= 40 and line is not body[0]]
     known = letters_of(evidence.content.body)

@@ -1,4 +1,4 @@
-"""The feeds that a page advertises, and the usual places. It reads text and asks no network."""
+"""Finds the feeds that a page advertises, and lists the usual places of feeds. It reads text and uses no network."""
 
 from __future__ import annotations
 

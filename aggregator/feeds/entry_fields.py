@@ -1,7 +1,7 @@
-"""What one entry of an XML feed says: id, link, dates, authors and attachments, read from its own elements.
+"""The fields of one entry of an XML feed: id, link, dates, authors and attachments, read from its own elements.
 
-feedparser mixes these up (a date of Dublin Core with that of an update, an id with a link) or resolves them; here they
-are the raw values. Text and HTML are not read here.
+feedparser confuses some of these (a Dublin Core date with an update's, an id with a link) or resolves them. This module
+returns the raw values. It reads no text and no HTML.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class EntryTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryDates:
-    """Both dates of an entry; `flagged`: something was there that could not be believed."""
+    """Both dates of an entry; `flagged`: the entry has a date that is not plausible."""
 
     published_at: datetime | None
     updated_at: datetime | None
@@ -85,7 +85,7 @@ def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree
 
 
 def base_of(element: etree._Element, base: str) -> str:
-    """Return the address that links in `element` are relative to (XML Base), `base` being that around it."""
+    """Return the address that links in `element` are relative to (XML Base); `base` is that of its parent."""
     own = element.get(XML + "base")
     if not own:
         return base
@@ -97,7 +97,7 @@ def _first(tree: EntryTree, names: tuple[str, ...]) -> list[etree._Element]:
 
 
 def read_id(tree: EntryTree) -> str:
-    """Return the id as it stands; `""` if there is none."""
+    """Return the entry's id (guid), unchanged; `""` if there is none."""
     for child in _first(tree, _IDS):
         if text := text_of(child):
             return text
@@ -105,9 +105,9 @@ def read_id(tree: EntryTree) -> str:
 
 
 def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
-    """Return the address of the entry, absolute; `None` if it has none.
+    """Return the absolute address of the entry; `None` if there is none.
 
-    The alternate link, HTML before other types; the id where it says or looks as if it were the address.
+    The order is: the alternate link, HTML before other types, then an id that is an address.
     """
     candidates: list[tuple[int, str, str]] = []
     for child in _first(tree, _LINKS):
@@ -133,12 +133,12 @@ def _looks_like_address(text: str) -> bool:
 
 
 def is_permalink(tree: EntryTree) -> bool:
-    """Return whether the guid is an address, as far as it says so (RSS 2.0: unless `isPermaLink` is false)."""
+    """Return whether the guid claims to be an address (RSS 2.0: unless `isPermaLink` is false)."""
     return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
 
 
 def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates:
-    """Return the dates that can be believed, each from the first kind of element that has one."""
+    """Return the plausible dates, each from the first kind of element that has one."""
     published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now, language)
     updated_at, _, other_doubt = _read_date(tree, _UPDATED, now, language)
     if updated_at is None and (changed := attribute(tree.element, "lastmod")):
@@ -153,7 +153,7 @@ def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates
 
 
 def read_raw_date(tree: EntryTree) -> str:
-    """Return the first date as it stands."""
+    """Return the first date, unchanged."""
     return next((raw for child in _first(tree, _PUBLISHED + _UPDATED) if (raw := text_of(child))), "")
 
 
@@ -173,7 +173,7 @@ def _read_date(
 
 
 def read_authors(tree: EntryTree) -> tuple[str, ...]:
-    """Return the names of all authors, each once, in order; those of `itunes:author` only without others."""
+    """Return the names of all authors, each once, in order; those in `itunes:author` only if there are no others."""
     names: dict[str, None] = {}
     for kind in _AUTHORS:
         if kind == "itunes:author" and names:
@@ -205,7 +205,7 @@ def person_name(text: str) -> str:
 
 
 def read_enclosures(tree: EntryTree) -> tuple[Enclosure, ...]:
-    """Return the files that the entry carries, each address once; pictures that only announce them come last."""
+    """Return the entry's attachments, each address once; preview pictures come last."""
     found: dict[str, Enclosure] = {}
     running_time = _seconds(read_text(tree, "itunes:duration"))  # that of the episode: of its first file
     for child in _first(tree, _FILES):
@@ -251,5 +251,5 @@ def read_categories(tree: EntryTree) -> tuple[str, ...]:
 
 
 def read_text(tree: EntryTree, name: str) -> str:
-    """Return the text of the first child of that name that has any."""
+    """Return the text of the first child with that name and a text."""
     return next((text for child in tree.children.get(name, ()) if (text := text_of(child))), "")

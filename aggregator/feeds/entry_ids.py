@@ -1,7 +1,7 @@
-"""Which entry of a feed is which: its id (guid) where the feed's ids work, a stable stand-in where they do not.
+"""The guid rule: which entry of a feed is which, by its id (guid) or, if the feed's ids are broken, by a stand-in.
 
-Pure arithmetic on a few strings of each entry; it uses no XML parser. The rule is the feed's, not the entry's, so that
-an entry does not change its name because its neighbour is broken.
+Pure functions of a few strings of each entry; no XML parser. One rule applies to the whole feed, so that an entry's
+name does not depend on a broken neighbour.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ID = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What tells an entry from its neighbours; `""` is missing."""
+    """The strings that distinguish an entry from others; `""` is missing."""
 
     id: str
     link: str
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdRule:
-    """How the entries of a feed are named; `stand_in` goes for those without an id."""
+    """How the entries of a feed are named; `stand_in` is used for those without an id."""
 
     rule: Rule
     stand_in: Rule
@@ -56,9 +56,9 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 
 
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
-    """Return the rule under which the entries of one document are told apart.
+    """Return the rule by which the entries of one document are named.
 
-    Ids are broken when one stands for two links. An entry that stands there twice is no collision.
+    Ids are broken if two entries with different links have one id. The same entry twice is no collision.
     """
     with_id = [mark for mark in marks if mark.id]
     works = bool(with_id) and not _collides((mark.id, mark.link) for mark in with_id)
@@ -72,7 +72,7 @@ def choose_rule(marks: Sequence[Mark]) -> IdRule:
 
 
 def _collides(pairs: Iterable[tuple[Hashable, Hashable]]) -> bool:
-    """Return whether one name stands for two different things."""
+    """Return whether two different values have one name."""
     seen: dict[Hashable, Hashable] = {}
     return any(seen.setdefault(name, thing) != thing for name, thing in pairs)
 

@@ -1,7 +1,7 @@
 """Title, summary and content of entries; the only user of feedparser, which reads summaries and contents.
 
-feedparser is given a small document of ours that holds nothing but these texts. It knows the modes and types of eight
-dialects. It never fetches: it is given a stream.
+feedparser gets a small document of ours with these texts alone. It knows the modes and types of eight dialects. It gets
+a stream, so it never fetches.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _Source = tuple[str, etree._Element]  # the name for feedparser, and the element
 
 
 def read_texts(trees: Sequence[EntryTree | None], *, is_atom: bool) -> list[EntryTexts]:
-    """Return the texts of each entry, in order; those of no entry are empty."""
+    """Return the texts of each entry, in order; those of an unreadable entry are empty."""
     sources = [_sources(tree) if tree is not None else [] for tree in trees]
     found = iter(_run_feedparser([one for one in sources if one], is_atom=is_atom))
     return [

@@ -1,6 +1,6 @@
-"""What an XML feed says about itself: title, link, language, authors, when to ask again, where it moved on.
+"""The fields of an XML feed itself: title, link, language, authors, hints when to poll, its new address.
 
-It reads the tree of the head (the feed without its entries) and nothing else.
+It reads only the head's tree (the feed without its entries).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _HTML_TYPES = frozenset({"html", "text/html", "application/xhtml+xml"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A feed's own fields, and what its entries inherit."""
+    """A feed's own fields, and those that its entries inherit."""
 
     title: str
     link: str | None
@@ -78,9 +78,9 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
 
 
 def _shared_authors(tree: EntryTree, context: Context) -> tuple[str, ...]:
-    """Return whom entries without an author inherit: the feed's author (RFC 4287, 4.2.1), the channel's creator.
+    """Return the authors for entries without any: the feed's (RFC 4287, 4.2.1), or the channel's creator.
 
-    The other people of an RSS channel (`managingEditor`, `webMaster`) are named for letters, not for what they wrote.
+    The other people of an RSS channel (`managingEditor`, `webMaster`) are named for letters, and are no authors.
     """
     if context.is_atom:
         return read_authors(tree)
@@ -88,7 +88,7 @@ def _shared_authors(tree: EntryTree, context: Context) -> tuple[str, ...]:
 
 
 def _generator(tree: EntryTree) -> str:
-    """Return what made the feed: name and address, one after the other (RSS 2.0, Atom; RSS 1.0: mod_admin)."""
+    """Return the program that made the feed: name and address (RSS 2.0, Atom; RSS 1.0: mod_admin)."""
     parts = [
         part
         for name in ("generator", "atom:generator", "admin:generatoragent")
@@ -115,7 +115,7 @@ def _title(tree: EntryTree) -> str:
 
 
 def title_text(element: etree._Element) -> str:
-    """Return a title as plain text on one line; what its type calls HTML, or looks like it, is unwrapped."""
+    """Return a title as plain text on one line; markup is removed if its type or its look says HTML."""
     if len(element):
         return one_line("".join(_visible_texts(element)))[:_MAX_TITLE_CHARS]
     text, kind = text_of(element)[:_MAX_TITLE_CHARS], attribute(element, "type").lower()
@@ -186,7 +186,7 @@ def _update_interval(tree: EntryTree) -> timedelta | None:
 
 
 def _minutes(text: str) -> int:
-    """Return how many they are, a year at most: a number of any length means that the feed hardly ever changes."""
+    """Return the number of minutes, a year at most: a number of any length means that the feed hardly ever changes."""
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     return min(int(digits[:9] or 0), _YEAR)
 

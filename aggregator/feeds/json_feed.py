@@ -1,6 +1,6 @@
-"""JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/, read 2025-11-20) to records, odd values forgiven.
+"""JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/, read 2025-11-20) to records; wrong types are tolerated.
 
-It knows the format alone; ids that stand in for missing ones are given by `parse`.
+It knows the format alone; `parse` gives stand-ins for missing ids.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 
 
 def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str] = ()) -> ParsedFeed:
-    """Return the feed that `text` holds, without the entries whose hash is `known`; `kind` None if it is none."""
+    """Return the feed in `text`, without entries whose hash is `known`; `kind` None if `text` is no feed."""
     try:
         document, complete = read_json(text)
     except (ValueError, RecursionError) as error:

@@ -1,6 +1,6 @@
-"""JSON with junk around or in it to a value: warnings before it, comments, commas too many, a missing end.
+"""Reads broken JSON: warnings before it, comments, surplus commas, a missing end.
 
-It knows no feed format. A text that is JSON is read by the standard library alone.
+It knows no feed format. Valid JSON is read by the standard library alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COMPLETE_DEPTH = 2  # members of the document, and items of its lists
 
 
 def find_json(text: str, *, end: int | None = None) -> int | None:
-    r"""Return where a JSON document starts before `end`, behind what a server printed; None: there is none.
+    r"""Return the start of a JSON document before `end`, after any output of the server; None: there is none.
 
     >>> find_json(')]}\',\n{"version": "1"}'), find_json("<rss>")
     (6, None)
@@ -40,11 +40,11 @@ def find_json(text: str, *, end: int | None = None) -> int | None:
 
 
 def read_json(text: str) -> tuple[object, bool]:
-    """Return the value at the start of `text`, whatever follows it, and whether it was complete.
+    """Return the value at the start of `text`, and whether it was complete. Text after the value is ignored.
 
     Raises:
         ValueError: no value can be read, even after repairs.
-        RecursionError: it is nested too deeply.
+        RecursionError: the value is nested too deeply.
     """
     try:
         return json.JSONDecoder(strict=False).raw_decode(text)[0], True
@@ -54,12 +54,12 @@ def read_json(text: str) -> tuple[object, bool]:
 
 
 def _as_json(match: re.Match[str]) -> str:
-    """Return an escape as it is, or the sign that one of another language stands for."""
+    """Return an escape unchanged, or the character for an escape of another language."""
     return match[0] if match[1] is None else match[1]
 
 
 def _repair(text: str) -> tuple[str, bool]:
-    """Return `text` without comments and commas too many, closed behind its last complete member or item."""
+    """Return `text` without comments and surplus commas, closed after its last complete member or item."""
     out: list[str] = []
     open_signs: list[str] = []
     safe, safe_signs = 0, list[str]()

@@ -1,4 +1,4 @@
-"""Between HTML and plain text: titles become plain, plain texts become HTML. Short, pure functions; no parser."""
+"""Conversions between HTML and plain text: titles to plain text, plain text to HTML. Pure functions; no parser."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def one_line(text: str) -> str:
 
 
 def plain_text(html: str) -> str:
-    """Return the text of a short piece of HTML, such as a title, on one line; a block is parted by a blank.
+    """Return the text of a short piece of HTML, such as a title, on one line; blocks are separated by a blank.
 
     >>> plain_text("Tom &amp; <b>Jer</b>ry<br>at sea")
     'Tom & Jerry at sea'
@@ -67,7 +67,7 @@ def looks_like_html(text: str) -> bool:
 
 
 def has_active_markup(text: str) -> bool:
-    """Return whether markup that runs code is in a text: no title means that as words.
+    """Return whether a text contains markup that runs code; no title has that as plain words.
 
     >>> has_active_markup("<svg/onload=alert(1)>Storm"), has_active_markup("How <script> works: 1 < 2")
     (True, False)
@@ -81,19 +81,19 @@ def has_tags(text: str) -> bool:
 
 
 def escape_text(text: str) -> str:
-    """Return plain text as HTML that shows the same signs."""
+    """Return plain text as HTML that shows the same characters."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def without_soft_hyphens(html: str) -> str:
-    """Return HTML without soft hyphens, however they are written: they are hints for the setting of lines."""
+    """Return HTML without soft hyphens in any spelling, since they are only hints for line breaks."""
     return _SOFT_HYPHENS.sub("", html)
 
 
 def lines_to_html(text: str, *, wrapped: bool = False) -> str:
-    r"""Return escaped plain text as HTML in which its paragraphs and lines are kept; one line stays as it is.
+    r"""Return escaped plain text as HTML that keeps its paragraphs and lines; one line is unchanged.
 
-    `wrapped`: the text may have been wrapped or indented by a program; such line ends are blanks.
+    `wrapped`: a program may have wrapped or indented the text; such line ends become blanks.
 
     >>> lines_to_html("Dear all!\n\nThe ferry\nis back.")
     '<p>Dear all!</p><p>The ferry<br>is back.</p>'

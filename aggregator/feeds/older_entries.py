@@ -1,4 +1,4 @@
-"""Where the older entries of a feed may be found: its own pages, its site's news sitemap. Pure; it asks nobody."""
+"""Finds places with older entries of a feed: its own pages, its site's news sitemap. Pure; no requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOCATION: Final = re.compile(rb"<(?:[\w.-]{1,30}:)?loc[^<>]{0,100}>\s{0,99}([^<
 
 
 def older_page(parsed: ParsedFeed, url: str) -> str | None:
-    """Return the page of the feed before `url`: the one it names (RFC 5005), else WordPress' next `paged`."""
+    """Return the older page that the feed at `url` names (RFC 5005), else the next `paged` of WordPress."""
     if parsed.previous_url is not None:
         return parsed.previous_url
     if "wordpress" not in parsed.generator.lower() or not parsed.raw_hashes:
@@ -45,19 +45,19 @@ def next_paged(url: str) -> str:
 
 
 def sources_of(parsed: ParsedFeed, url: str, entry_urls: Sequence[str]) -> tuple[Source, ...]:
-    """Return where to look, in order; `entry_urls` are the addresses of the entries that the feed shows."""
+    """Return the places to search, in order; `entry_urls` are the addresses of the entries that the feed shows."""
     page = older_page(parsed, url)
     pages = () if page is None or page == url else (Source(kind="page", url=page),)
     return (*pages, *(Source(kind="site", url=entry_url) for entry_url in entry_urls[:1]))
 
 
 def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
-    """Return the sections in which the entries lie."""
+    """Return the sections that contain the entries."""
     return tuple(sorted({section_of(url) for url in entry_urls})[:_MAX_SECTIONS])
 
 
 def section_of(url: str) -> str:
-    """Return host and first folder: a site's sitemap holds more than the feed of one of its sections or languages.
+    """Return host and first folder of an address. They limit the search: a sitemap covers more than one feed.
 
     >>> section_of("https://a.example/en/culture/a-1"), section_of("https://a.example/a-1")
     ('a.example:443/en', 'a.example:443/')
@@ -67,18 +67,18 @@ def section_of(url: str) -> str:
 
 
 def choose_sitemaps(named: Sequence[str]) -> tuple[Source, ...]:
-    """Return those that a site names for news; without any the first one, which may be an index of others."""
+    """Return the news sitemaps of a site; without any the first sitemap, which may be an index."""
     news = [url for url in named if "news" in urlsplit(url).path.lower()]
     return tuple(Source(kind="sitemap", url=url) for url in (news or list(named[:1]))[:_MAX_SITEMAPS])
 
 
 def is_index(body: bytes) -> bool:
-    """Say whether this is a sitemap that only names others."""
+    """Return whether a sitemap is an index of other sitemaps."""
     return _INDEX.search(body[:_INDEX_START]) is not None
 
 
 def named_in_index(body: bytes, url: str) -> tuple[str, ...]:
-    """Return the news sitemaps that an index names, in its order."""
+    """Return the news sitemaps in an index, in its order."""
     found = (unescape(match.decode("utf-8", "replace")) for match in _LOCATION.findall(body[:_MAX_INDEX]))
     addresses = (absolute(url, location) for location in found)
     return tuple(address for address in addresses if address and "news" in urlsplit(address).path.lower())

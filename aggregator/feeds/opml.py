@@ -1,4 +1,4 @@
-"""Subscription lists in and out: OPML of any state, and plain lists. It reads bytes and asks no network.
+"""Reads and writes subscription lists: OPML, even broken, and plain lists. It reads bytes and uses no network.
 
 Good lines are read; each bad one is named with its line and its reason.
 """
@@ -47,7 +47,7 @@ class SkippedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionList:
-    """What a list says: its feeds, each address once, and what was left out."""
+    """The content of a list: its feeds, each address once, and the lines that were left out."""
 
     feeds: tuple[Subscription, ...]
     skipped: tuple[SkippedLine, ...] = ()
@@ -57,7 +57,7 @@ def read_list(data: bytes) -> SubscriptionList:
     """Return the feeds of an OPML file or of a plain list of addresses, one a line.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: `body` is neither.
     """
     text = decode(data, declared=xml_declaration(data[:500].lstrip())).text
     start = _OPML_START.search(text, 0, _MAX_JUNK_CHARS)
@@ -103,7 +103,7 @@ def _read_opml(text: str, start: int) -> SubscriptionList:
 
 
 def _outlines(parent: etree._Element, folders: tuple[str, ...]) -> Iterator[tuple[etree._Element, tuple[str, ...]]]:
-    """Yield the outlines of feeds, wherever they stand, with the names of the folders around them."""
+    """Yield the outlines of feeds, at any depth, with the names of the folders around them."""
     waiting = [(parent, folders)]
     while waiting:
         element, around = waiting.pop()
@@ -150,7 +150,7 @@ def _read_plain(text: str) -> SubscriptionList:
 
 
 def _named(url: str, rest: str) -> Subscription:
-    """Return a feed with what stands behind its address: its name, or the tags and "~Name" of Newsboat in quotes."""
+    """Return a feed with the text after its address: its name, or the tags and "~Name" of Newsboat in quotes."""
     if '"' not in rest:
         return Subscription(url=url, name=" ".join(rest.split()))
     words = [" ".join((quoted or bare).split()) for quoted, bare in _WORD.findall(rest)]
@@ -163,7 +163,7 @@ def _named(url: str, rest: str) -> Subscription:
 
 
 def read_address(raw_url: str) -> tuple[str | None, str]:
-    """Return the address of a feed as it can be asked for, or why there is none.
+    """Return the normal address of a feed, or the reason why there is none.
 
     >>> read_address("feed://a.example/rss")[0], read_address("a.example/rss")[0], read_address("query:Unread")[1]
     ('http://a.example/rss', 'https://a.example/rss', 'a query of a reader, no feed')
@@ -192,7 +192,7 @@ def _as_http(match: re.Match[str]) -> str:
 
 
 def write_opml(subscriptions: Iterable[Subscription]) -> bytes:
-    """Return an OPML 2.0 file; the tags of a feed are its categories, none is lost and no feed stands twice."""
+    """Return an OPML 2.0 file. The tags of a feed are its categories; each feed occurs once."""
     root = etree.Element("opml", version="2.0")
     etree.SubElement(etree.SubElement(root, "head"), "title").text = "Subscriptions of aggregator"
     body = etree.SubElement(root, "body")

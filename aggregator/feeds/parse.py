@@ -1,7 +1,7 @@
-"""Bytes of a feed to `ParsedFeed`. It never raises, fetches nothing and cleans no HTML.
+"""Parses the bytes of a feed to a `ParsedFeed`. It never raises, fetches nothing and cleans no HTML.
 
-Each entry is cut out, made well-formed and read alone: one broken entry spoils no other, and an entry that is parsed
-later reads the same as with all others.
+Each entry is cut out, made well-formed and read alone. So a broken entry does not affect others, and an entry gives the
+same record whether it is read alone or with others.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _MAX_NAMESPACES = 60
 
 
 def parse_feed(body: bytes, *, url: str = "", headers: Mapping[str, str] = NO_HEADERS, now: datetime) -> ParsedFeed:
-    """Return everything a feed's bytes say; `kind` says what they are.
+    """Return the content of a feed's bytes; `kind` is the format.
 
-    `url` is where they came from (links are relative to it), `headers` those of the answer.
+    `url` is the address of the answer (links are relative to it), `headers` are those of the answer.
     """
     return parse_new(body, url=url, headers=headers, now=now, known=frozenset())
 
@@ -54,7 +54,7 @@ def parse_feed(body: bytes, *, url: str = "", headers: Mapping[str, str] = NO_HE
 def parse_new(
     body: bytes, *, url: str, headers: Mapping[str, str] = NO_HEADERS, now: datetime, known: Collection[str]
 ) -> ParsedFeed:
-    """Return the feed with those entries only whose `raw_hash` is not `known`; each is what `parse_feed` gives."""
+    """Return the feed with only the entries whose `raw_hash` is not `known`; each as `parse_feed` gives it."""
     base = absolute(url, _header(headers, "content-location")) or url
     text = read_feed_text(body, headers)
     if text.too_large:

@@ -1,6 +1,7 @@
-"""The bytes of a feed to text that an XML parser can be given: inflated, decoded, without junk, DTD and bare `&`.
+"""From the bytes of a feed to text for an XML parser: decompressed, decoded, without junk, DTD and bare `&`.
 
-It repairs signs, not structure, and knows no element.
+It repairs characters, not structure, and knows no element. `MAX_INFLATED_BYTES` is the gzip bomb limit for bytes that
+no fetch has decompressed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _QUOTES = re.compile("[\"']")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedText:
-    """The text of a feed. `body` starts at the first tag; `entities` are the plain ones of its DTD."""
+    """The text of a feed. `body` starts at the first tag; `entities` are the text entities of its DTD."""
 
     body: str
     entities: Mapping[str, str]
@@ -52,7 +53,7 @@ class FeedText:
 
 
 def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
-    """Return the text of a feed's bytes, whatever they are."""
+    """Return the text of any bytes."""
     inflated, complete = inflate(body)
     if len(inflated) > MAX_INFLATED_BYTES:
         return FeedText(body="", entities={}, complete=False, too_large=True)
@@ -93,7 +94,7 @@ def _inflate(body: bytes, coding: str) -> tuple[bytes, bool]:
 
 
 def _read_entities(text: str) -> dict[str, str]:
-    """Return the entities that stand for mere text; external ones and those made of others are not known here."""
+    """Return the entities for plain text; external ones and those made of others are left out."""
     if text.find("<!ENTITY", 0, _MAX_DTD_CHARS) < 0:
         return {}
     found = _ENTITY.findall(text, 0, _MAX_DTD_CHARS)
@@ -101,7 +102,7 @@ def _read_entities(text: str) -> dict[str, str]:
 
 
 def _skip_junk(text: str) -> int:
-    """Return where the document starts behind blanks, marks and what a server printed before it."""
+    """Return the start of the document, after blanks, marks and output of a server."""
     position = len(text) - len(text.lstrip(_BLANK))
     if text[position : position + 1] in ("<", "{", "["):
         return position
@@ -111,9 +112,9 @@ def _skip_junk(text: str) -> int:
 
 
 def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
-    """Return `xml` without control characters and with every reference one that XML knows.
+    """Return `xml` without control characters and with valid references only.
 
-    HTML names and those of the DTD become their signs; an `&` that starts no reference becomes `&amp;`.
+    HTML names and those of the DTD become characters; an `&` that starts no reference becomes `&amp;`.
 
     >>> repair_signs("<a>Q&A caf&eacute;&#2;</a>", {})
     '<a>Q&amp;A café</a>'
@@ -157,7 +158,7 @@ def _quote_attributes(xml: str) -> str:
 
 
 def cut_long_tags(xml: str) -> str:
-    """Return `xml` without the attributes beyond what an honest tag has: parsers need quadratic time for them."""
+    """Return `xml` with attributes removed from very long tags, for which parsers need quadratic time."""
     if len(xml) < _LONG_TAG_CHARS or xml.count('"') + xml.count("'") <= _MAX_QUOTES:
         return xml
 

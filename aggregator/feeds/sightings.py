@@ -1,4 +1,4 @@
-"""From an answer to the sightings of its entries: which article each means, whether there is a page to fetch. Pure."""
+"""From an answer to the sightings of its entries: the key of each, and whether there is a page to fetch. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Collection
 from datetime import datetime
 
 from aggregator.feeds.kinds.read import parse_by_kind
-from aggregator.identity.evidence import edges_of_entry, is_home
+from aggregator.identity.evidence import edges_of_entry
 from aggregator.identity.identify import identify
 from aggregator.identity.own_entries import own_identity
 from aggregator.identity.publisher_rules import Publishers
+from aggregator.identity.section_pages import is_home
 from aggregator.models.feeds import Entry, Feed, ParsedFeed
 from aggregator.models.fetching import Fetched
 from aggregator.models.ids import Identity
@@ -27,7 +28,7 @@ def read_feed(
     publishers: Publishers,
     rule: SourceRule = PLAIN_FEED,
 ) -> FeedReading:
-    """Read an answer of `feed` by its rule; entries whose raw hash is `known` are left out."""
+    """Parse an answer of `feed` by its rule; entries whose raw hash is `known` are left out."""
     url, headers = fetched.final_url, dict(fetched.headers)
     parsed = parse_by_kind(fetched.body, rule, publishers, url=url, headers=headers, now=now, known=known)
     return identify_entries(parsed, feed, publishers)
@@ -39,7 +40,7 @@ def identify_entries(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> 
 
 
 def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
-    """Say which article an entry means and whether a page is to be fetched for it."""
+    """Return the key of an entry, and whether a page is fetched for the entry."""
     link = entry.original_link or entry.link or (entry.id if entry.is_permalink else None)
     cleaned = clean(link) if link else None
     url = without_userinfo(cleaned) if cleaned else None

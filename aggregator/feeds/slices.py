@@ -1,6 +1,6 @@
 """Cuts the text of an XML feed into its head and the slices of its entries, without parsing it.
 
-The ladder stands on it: a slice whose hash is known is not parsed again. It is aware of CDATA and comments.
+A slice is the text of one entry. A slice whose hash is known is not parsed again. CDATA and comments are recognised.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _TAG_END = re.compile(r"(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """What a document is, by its first known element; `start` is where that stands."""
+    """The kind of a document, by its first known element; `start` is that element's position."""
 
     kind: Kind
     name: str  # as written, with its prefix
@@ -131,7 +131,7 @@ def split(text: str, root: Root) -> Sliced:
 
 
 def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
-    """Return the pattern of what the splitter stops at; patterns are few and kept by `re`."""
+    """Return the pattern of all tokens for the splitter; `re` caches the few patterns."""
     prefix = r"(?:[A-Za-z][\w.-]{0,30}:)?"
     return re.compile(
         rf"<!\[CDATA\[|<!--|</?{prefix}{entry_name}(?=[\s/>])|</{re.escape(root_name)}(?=[\s>])", re.IGNORECASE
@@ -139,11 +139,11 @@ def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
 
 
 def hash_slice(text: str, salt: bytes) -> str:
-    """Return the hash (32 hex) of a slice in its context: the same slice under other namespaces is another."""
+    """Return the hash (32 hex) of a slice and `salt`, so that a change of namespaces changes the hash."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, salt=salt[:16]).hexdigest()
 
 
 def salt_of(head: str) -> bytes:
-    """Return what of the head changes the meaning of every slice: the start tag of the root."""
+    """Return the part of the head that affects every slice: the start tag of the root."""
     end = _TAG_END.match(head, 1)
     return blake2b(head[: end.end() if end else 200].encode("utf-8", "surrogatepass"), digest_size=16).digest()

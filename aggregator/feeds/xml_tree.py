@@ -1,4 +1,4 @@
-"""One entry, or the head, of an XML feed as a tree: read with lxml, repaired where broken, cut where hostile.
+"""Reads one entry, or the head, of an XML feed as a tree: with lxml, repaired if broken, cut if hostile.
 
 Elements are known by short names: `title`, `dc:date`, `media:content`. The feed's own vocabulary has no prefix.
 """
@@ -90,9 +90,9 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the head gives to every entry: namespaces in scope, entities, and the feed's own format.
+    """The parts of the head that apply to every entry: namespaces in scope, entities, and the feed's own format.
 
-    `default` is a namespace, lower case, whose elements count as the format's own if they have no prefix.
+    Elements without a prefix in the namespace `default`, in lower case, count as the format's own.
     """
 
     namespaces: Mapping[str | None, str] = field(default_factory=dict)
@@ -111,7 +111,7 @@ _STRICT, _LENIENT = _parser(recover=False), _parser(recover=True)
 
 
 def read_slice(text: str, context: Context) -> etree._Element | None:
-    """Return the element that `text` holds, in the namespaces of its feed; `None` if nothing can be read."""
+    """Return the element in `text`, in the namespaces of its feed; `None` if `text` is unreadable."""
     text = cut_long_tags(text)
     declared = "".join(
         f' xmlns{":" + prefix if prefix else ""}="{_quoted(uri)}"' for prefix, uri in context.namespaces.items()
@@ -132,7 +132,7 @@ def read_slice(text: str, context: Context) -> etree._Element | None:
 
 
 def read_head(text: str, entities: Mapping[str, str]) -> etree._Element | None:
-    """Return the root of a feed without its entries, however it ends."""
+    """Return the root of a feed without its entries; a missing end is tolerated."""
     text = cut_long_tags(text)
     root = _parse(text, _STRICT)
     if root is None:
@@ -165,7 +165,7 @@ def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
 
 
 def _prune(top: etree._Element) -> None:
-    """Drop attributes and children beyond what an honest entry has."""
+    """Drop attributes and children beyond the limits of an honest entry."""
     for element in top.iter():
         if len(element.attrib) > _MAX_ATTRIBUTES:
             kept = list(islice(element.attrib.items(), _MAX_ATTRIBUTES))
@@ -176,7 +176,7 @@ def _prune(top: etree._Element) -> None:
 
 
 def context_of(element: etree._Element, context: Context) -> Context:
-    """Return the context of an entry: a default namespace that it declares itself is that of its own elements."""
+    """Return the context of an entry. A default namespace that the entry declares counts for its own elements."""
     uri = str(element.tag).rpartition("}")[0][1:].lower()
     is_own = not element.prefix and uri not in CORE and uri != context.default
     return replace(context, default=uri) if is_own else context
@@ -204,13 +204,13 @@ def _short_name(tag: str, prefix: str, is_atom: bool, default: str) -> str:
 
 
 def text_of(element: etree._Element) -> str:
-    """Return all text of an element without the blanks around it."""
+    """Return all text of an element, stripped of blanks."""
     text = element.text if len(element) == 0 else "".join(map(str, element.itertext()))
     return unwrap_cdata((text or "").strip())
 
 
 def unwrap_cdata(text: str) -> str:
-    """Return what is in a CDATA section that was escaped, or put into another one, as if it were text.
+    """Return the content of a CDATA section that was escaped, or nested in another one, as if it were text.
 
     >>> unwrap_cdata("<![CDATA[Ferry late]]>"), unwrap_cdata("How <![CDATA[ works")
     ('Ferry late', 'How <![CDATA[ works')
@@ -222,7 +222,7 @@ def unwrap_cdata(text: str) -> str:
 
 
 def inner_html(element: etree._Element) -> str:
-    """Return what is in an element as HTML, without the `div` that Atom puts around it; empties the element."""
+    """Return the content of an element as HTML, without the `div` that Atom puts around it; empties the element."""
     holder = etree.Element("div")
     holder.text = element.text
     holder.extend(element)  # moves the elements out of the feed's namespaces
@@ -238,7 +238,7 @@ def inner_html(element: etree._Element) -> str:
 
 
 def attribute(element: etree._Element, name: str) -> str:
-    """Return an attribute by its local name in any case and namespace, without the blanks around it."""
+    """Return an attribute by its local name in any case and namespace, stripped of blanks."""
     value = element.get(name)
     if value is None:
         for key, other in element.attrib.items():

@@ -1,1 +1,1 @@
-"""Which entries are kept and which are skipped: the operator's rules, and the decision by them."""
+"""Decides which entries are kept and which are skipped, by the operator's rules."""

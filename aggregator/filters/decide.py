@@ -1,4 +1,4 @@
-"""The decision about an entry, by the rules for all feeds and those of its own feed. Pure."""
+"""Decides about an entry, by the rules for all feeds and those of its own feed. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_RULE: Final = "no rule of keep fits"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """The rules of one place: `[filter]`, or a feed. `place` is what stands before `keep` and `skip` there."""
+    """The rules of `[filter]` or of one feed. `place` is the prefix of their keys `keep` and `skip`."""
 
     place: str
     keep: tuple[Rule, ...] = ()
@@ -23,9 +23,9 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What rules say of an entry: by the rule `rule` at `place`; "": no rule had to fit.
+    """The decision about an entry, by the rule `rule` at `place`; "": by no single rule.
 
-    `open`: only its article will tell.
+    `open` True: only the article can decide.
     """
 
     kind: Literal["kept", "skipped", "open"]
@@ -35,14 +35,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """All rules in force. `digest` tells whether they are those that were applied last; "": there is none."""
+    """All rules in force. `digest` is compared with that of the rules applied last; "": there are no rules."""
 
     everywhere: RuleSet | None = None
     of_feeds: Mapping[str, RuleSet] = field(default_factory=dict)  # by the address in the configuration
     digest: str = ""
 
     def sets_of(self, feed_url: str) -> tuple[RuleSet, ...]:
-        """Return the rules that are asked about the entries of a feed."""
+        """Return the rules for the entries of a feed."""
         return tuple(one for one in (self.everywhere, self.of_feeds.get(feed_url)) if one is not None)
 
 
@@ -50,9 +50,9 @@ NO_FILTERS: Final = Filters()
 
 
 def decide(rules: tuple[RuleSet, ...], facts: Facts) -> Verdict:
-    """Return what the rules say.
+    """Return the decision of the rules.
 
-    An entry is skipped if a rule of `skip` fits in any place, or if a place has rules of `keep` and none fits.
+    An entry is skipped if a rule of `skip` fits, or if a place has rules of `keep` and none of them fits.
     """
     kept, is_open = Verdict(kind="kept"), False
     for place in rules:

@@ -1,4 +1,4 @@
-"""What rules ask of an entry and of its article. Pure; knows no rule."""
+"""The facts about an entry and its article that rules test. Pure; knows no rule."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TEXT_FIELDS: Final[tuple[TextField, ...]] = get_args(TextField)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of an entry: the values of each field, none of them empty.
+    """The known facts about an entry: the values of each field, none of them empty.
 
-    `is_whole` False: there is no article yet, so what has no value may still get one.
+    `is_whole` False: there is no article yet, so missing values may still come.
     """
 
     texts: Mapping[TextField, tuple[str, ...]]
@@ -32,10 +32,10 @@ class Facts:
 def facts_of(
     entry: Entry, *, feed: Sequence[str], url: str, first_seen: datetime, content: Extraction | None = None
 ) -> Facts:
-    """Return what is known of an entry, and of its article where there is one.
+    """Return the facts about an entry, and about its article if there is one.
 
-    `feed` is the feed's name and address. Where the entry has no title, author, category or date, those of the article
-    count. The age is that of the entry when it was first seen, so a decision does not change as time goes by.
+    `feed` is the feed's name and address. If the entry has no title, author, category or date, those of the article
+    count. The age is that of the entry when it was first seen, so a decision does not change with time.
     """
     texts: dict[TextField, tuple[str, ...]] = {
         "title": (entry.title,),

@@ -1,4 +1,4 @@
-"""Rules of `keep` and `skip`, and how each of their fields fits. Pure; time is linear in the length of the text."""
+"""Rules of `keep` and `skip`, and the test of each field. Pure; time is linear in the length of the text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Words that stand in a text one after the other, in any case."""
+    """Words that must follow one another in a text, in any case."""
 
     folded: str
 
     def is_in(self, text: str) -> bool:
-        """Return whether the words stand in the text, as whole words where their script has blanks."""
+        """Return whether the words are in the text, as whole words if their script has blanks."""
         folded = _fold(text)
         at = folded.find(self.folded)
         while at >= 0:
@@ -38,36 +38,36 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Substring:
-    """Signs that stand in an address, in any case."""
+    """Characters that must be in an address, in any case."""
 
     folded: str
 
     def is_in(self, text: str) -> bool:
-        """Return whether the signs stand in the text."""
+        """Return whether the characters are in the text."""
         return self.folded in _fold(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language; one without a region is any region's."""
+    """A language; one without a region covers all regions."""
 
     code: str
 
     def is_in(self, text: str) -> bool:
-        """Return whether the text is a code of the language."""
+        """Return whether the text is a tag of the language."""
         code = text.lower()
         return code == self.code or code.startswith(f"{self.code}-")
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`<` or `>` with a number: of words, or the seconds of an age."""
+    """`<` or `>` with a number: of words, or of seconds."""
 
     is_below: bool
     limit: float
 
     def is_met(self, value: float) -> bool:
-        """Return whether the value lies on the wanted side of the limit."""
+        """Return whether the value is on the wanted side of the limit."""
         return value < self.limit if self.is_below else value > self.limit
 
 
@@ -76,7 +76,7 @@ TextTest = Words | Substring | Language | Pattern
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: all its fields must fit. `name` is what listings call it, `place` where it stands."""
+    """One rule, which fits if all its fields fit. `name` is shown in listings, `place` is where it is written."""
 
     name: str
     place: str
@@ -85,7 +85,7 @@ class Rule:
     age: Bound | None = None
 
     def fits(self, facts: Facts) -> bool | None:
-        """Return whether the rule fits; None: that cannot be known before there is an article."""
+        """Return whether the rule fits; None: the article must be fetched first."""
         answers = [_fits_text(test, facts.texts.get(field, ()), facts) for field, test in self.texts]
         answers += [
             _fits_bound(bound, value, facts)
@@ -111,10 +111,10 @@ def _fits_bound(bound: Bound, value: float | None, facts: Facts) -> bool | None:
 
 
 def read_test(field: TextField, written: str) -> TextTest:
-    """Return the test that a field of a rule asks for: `re:` and a pattern, or plain words.
+    """Return the test of a rule's field, written as `re:` and a pattern, or as plain words.
 
     Raises:
-        ValueError: nothing can fit it; the message is the remedy.
+        ValueError: no text can fit `value`; the message is the remedy.
     """
     if written.startswith(PATTERN):
         return compile_search(written.removeprefix(PATTERN))
@@ -131,10 +131,10 @@ def read_test(field: TextField, written: str) -> TextTest:
 
 
 def read_words(written: str) -> Bound:
-    """Return the bound that `words` asks for.
+    """Return the bound on the number of words.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `value` is no bound.
     """
     found = re.fullmatch(r"([<>])\s*([0-9]{1,9})", written.strip())
     if found is None:
@@ -143,10 +143,10 @@ def read_words(written: str) -> Bound:
 
 
 def read_age(written: str) -> Bound:
-    """Return the bound that `age` asks for.
+    """Return the bound on the age, in seconds.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `value` is no bound.
     """
     found = re.fullmatch(r"([<>])\s*(\S+)", written.strip())
     if found is None:

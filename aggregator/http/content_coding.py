@@ -1,7 +1,7 @@
-"""The content codings of an answer (RFC 9110, 8.4), undone under a cap: what is declared, what was applied, causes.
+"""Decompresses answers (Content-Encoding, RFC 9110, 8.4) within a limit: the gzip bomb limit.
 
-A bomb costs no more memory than its cap: each coding is undone in small pieces, and the cap holds for each of them.
-The caps are `[http] max_feed_size` and `max_page_size`.
+A decompression bomb costs no more memory than the limit: each coding is decompressed in small pieces, each under the
+limit. The limits are `[http] max_feed_size` and `max_page_size`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class InflateError(AggregatorError):
 
 
 def inflate(chunks: Iterable[bytes], content_encoding: str, max_bytes: int, *, cut: bool = False) -> bytes:
-    """Return the body that `chunks` carry under `content_encoding` (RFC 9110, 8.4), never more than `max_bytes`.
+    """Return `chunks` decompressed by `content_encoding` (RFC 9110, 8.4), never more than `max_bytes`.
 
     A coding that was declared but not applied is tolerated, and so is gzip that was applied but not declared. With
     `cut` a longer body is no error: its first `max_bytes` are returned.

@@ -1,7 +1,4 @@
-"""The parts of a URL that a request needs: scheme, host, port, target, credentials. They are checked and sent as one.
-
-Nothing here connects or resolves.
-"""
+"""The parts of a URL for a request: scheme, host, port, target, credentials. The checked parts are the ones sent."""
 
 from __future__ import annotations
 
@@ -56,7 +53,7 @@ def parse_endpoint(raw_url: str) -> Endpoint | None:
 def join_location(base: Endpoint, location: str) -> Endpoint | None:
     r"""Return the target of a Location header, whose bytes are read as latin-1; None if it cannot be requested.
 
-    Raw UTF-8 is understood as such, other raw bytes as latin-1. Credentials in it are not taken.
+    Raw UTF-8 is decoded as such, other raw bytes as latin-1. Credentials in the header are ignored.
 
     >>> join_location(parse_endpoint("http://a.example/x/y"), "../\xc3\xbc?1").url
     'http://a.example/%C3%BC?1'
@@ -71,7 +68,7 @@ def join_location(base: Endpoint, location: str) -> Endpoint | None:
 
 
 def is_same_host(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether both have one host: the same name, and the same port or the default port of each scheme.
+    """Return whether two targets have the same host name, and the same port or both the default port.
 
     >>> is_same_host(parse_endpoint("http://a.example/"), parse_endpoint("https://a.example/x"))
     True
@@ -84,7 +81,7 @@ def is_same_host(one: Endpoint, other: Endpoint) -> bool:
 
 
 def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether both have the same host and path. The query may differ: signed addresses change it each time.
+    """Return whether two targets have the same host and path. Signed addresses change the query each time.
 
     >>> is_same_resource(parse_endpoint("http://a.example/f?sign=1"), parse_endpoint("https://a.example/f?sign=2"))
     True
@@ -93,5 +90,5 @@ def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
 
 
 def may_keep_credentials(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether credentials for `one` may be sent to `other`: the same host, and no plain HTTP after TLS."""
+    """Return whether credentials for `one` may be sent to `other`: the same host, never HTTP after HTTPS."""
     return is_same_host(one, other) and not (one.scheme == "https" and other.scheme == "http")

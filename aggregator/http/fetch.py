@@ -1,6 +1,6 @@
-"""One bounded, conditional GET: its redirects, its limits, and what its answer means (docs/politeness.md).
+"""One bounded, conditional GET: its redirects, its limits, and the meaning of its answer (docs/politeness.md).
 
-Everything that a server or a URL can do ends as a record with a cause; nothing is raised. Knows nothing of feeds.
+Every fault of a server or URL gives a record with a cause; nothing is raised. This module knows nothing of feeds.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class HttpFetcher:
         self._lock = threading.Lock()
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return the result of `request`. Whatever the server does, nothing is raised."""
+        """Return the result of `request`. Nothing is raised."""
         started = self._clock.monotonic()
         endpoint = parse_endpoint(request.url)
         if endpoint is None:

@@ -1,4 +1,4 @@
-"""What an exception of the HTTP libraries means: its cause, and a line that says what happened. Sends nothing."""
+"""Translates exceptions of the HTTP libraries into a cause and a line for operators. Sends nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueEr
 
 
 def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
-    """Return the cause of an error that a library (`FOREIGN`) raised before the body."""
+    """Return the cause of a library's error (one of `FOREIGN`) before the body of the answer."""
     chain = tuple(_chain(error))
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
@@ -35,7 +35,7 @@ def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
 
 
 def translate_read(error: Exception) -> NetworkError:
-    """Return the cause of an error that a library raised while the body was read."""
+    """Return the cause of a library's error while the body was read."""
     chain = tuple(_chain(error))
     if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
         return NetworkError(Cause.TIMEOUT, "the body stopped coming")

@@ -58,7 +58,7 @@ class AddressPolicy:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
-    """Return the CIDRs as networks; host bits are cut off.
+    """Return the CIDRs as networks; host bits are set to zero.
 
     >>> parse_networks(["127.0.0.1/8", "fd00::/8"])
     (IPv4Network('127.0.0.0/8'), IPv6Network('fd00::/8'))
@@ -92,7 +92,7 @@ def check_address(ip: str, policy: AddressPolicy) -> bool:
 
 
 def literal_address(host: str) -> str | None:
-    """Return the address that `host` spells itself, in any form a resolver takes; None for a name.
+    """Return the address that `host` spells, in any form that resolvers accept; None for a name.
 
     >>> literal_address("0x7f.1"), literal_address("2130706433"), literal_address("[::1]"), literal_address("a.example")
     ('127.0.0.1', '127.0.0.1', '::1', None)
@@ -143,7 +143,7 @@ class Resolver:
     """Look-ups in a few threads of their own, because `getaddrinfo` has no time limit.
 
     The threads are daemons, so a look-up that hangs does not delay the end of the process. They start when they are
-    needed. Callers that ask for the same name at the same time share one look-up.
+    first needed. Callers that ask for the same name at the same time share one look-up.
     """
 
     def __init__(self, lookup: Lookup = system_lookup, threads: int = _LOOKUP_THREADS) -> None:
@@ -159,9 +159,9 @@ class Resolver:
     def resolve(self, host: str, port: int, policy: AddressPolicy, timeout: float) -> tuple[str, ...]:
         """Return the checked addresses of `host`, in the resolver's order, within `timeout` seconds.
 
-        The one that took a connection last comes first: an address that swallows what is sent costs its wait once.
+        The address of the last connection comes first, so that an address that never answers delays only one request.
 
-        One forbidden address condemns them all: a name that means both a public and a private host is an attack.
+        If one address is forbidden, all are refused: a name with a public and a private address is an attack.
 
         Raises:
             NetworkError: the name does not resolve in time, or an address is forbidden.

@@ -34,7 +34,7 @@ class HttpPoster:
         self._transport = Transport(route, pool_hosts=4, ca_file=ca_file)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
-        """Return what came of it; nothing is raised, whatever the server does."""
+        """Return the result of the POST. Nothing is raised."""
         endpoint = parse_endpoint(url)
         if endpoint is None:
             return Posted(problem=f"{url}: not an http or https URL")
@@ -67,6 +67,6 @@ class HttpPoster:
         )
 
     def close(self) -> None:
-        """End what is under way in other threads, and close the connections."""
+        """End the requests of other threads, and close the connections."""
         self._transport.close()
         self._resolver.close()

@@ -1,7 +1,7 @@
-"""What the requests of one feed carry beside what all carry: headers, credentials, proxy, patience. Pure records.
+"""The request settings of single feeds and hosts: headers, credentials, proxy, timeout, pace. Pure records.
 
-Keys belong to one origin. They are never sent to another host, port or scheme, whatever redirects there. The pace
-belongs to a host: all feeds and pages of the host share it.
+Keys belong to one origin. They are never sent to another host, port or scheme, even after a redirect. The pace belongs
+to a host: all feeds and pages of the host share it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Origin = tuple[str, str, int]  # scheme, host, port
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKeys:
-    """The keys of one feed; `headers` hold its secrets and are shown nowhere. None is the setting of all requests."""
+    """The keys of one feed; `headers` hold its secrets and are shown nowhere. None: the general setting is used."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     user_agent: str = ""
@@ -32,7 +32,7 @@ class RequestKeys:
 
     @property
     def pool(self) -> tuple[object, ...]:
-        """Which connections may be shared: those of the same proxy, trust and credentials."""
+        """The group of connections to share: those with the same proxy, trust and credentials."""
         return self.proxy, self.insecure_tls, tuple(sorted(self.headers.items()))
 
 
@@ -41,10 +41,10 @@ NO_KEYS: Final = RequestKeys()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRules:
-    """The keys of all feeds: by the address of the feed, and by origin for requests that are made for no feed.
+    """The keys of all feeds: by the feed's address, and by origin for requests without a feed.
 
-    `of_host` holds the keys of hosts, for feeds that are listed elsewhere: by name, or name and port.
-    `intervals` and `robots` are by host, with or without port: the pace, and whether robots.txt is obeyed.
+    `of_host` holds the keys of hosts, for feeds that are listed elsewhere: by name, or name and port. `intervals` and
+    `robots` are by host, with or without port: the pace, and whether robots.txt is obeyed.
     """
 
     of_feed: Mapping[str, tuple[Origin, RequestKeys]] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class RequestRules:
     robots: Mapping[str, bool] = field(default_factory=dict)
 
     def keys_for(self, feed: str | None, endpoint: Endpoint) -> RequestKeys:
-        """Return what a request to `endpoint` carries; `feed` is as in `FetchRequest`."""
+        """Return the keys for a request to `endpoint`; `feed` is as in `FetchRequest`."""
         origin = origin_of(endpoint)
         if feed is None:
             return self.of_origin.get(origin, NO_KEYS)
@@ -68,12 +68,12 @@ class RequestRules:
         return origin_of(endpoint), self.of_host.get(host, self.of_host.get(_bare(host), NO_KEYS))
 
     def interval_of(self, host: str, usual: timedelta) -> timedelta:
-        """Return the pause between two requests to a host (name:port): of several the longest, of none `usual`."""
+        """Return the longest configured pause between two requests to a host (name:port), or else `usual`."""
         said = [self.intervals[name] for name in (host, _bare(host)) if name in self.intervals]
         return max(said, default=usual)
 
     def respects_robots(self, feed: str, url: str, usual: bool) -> bool:
-        """Return whether robots.txt is obeyed for a page of `feed`: as the feed says, else its host, else `usual`."""
+        """Return whether robots.txt is obeyed for a page of `feed`: by the feed's key, its host's, or `usual`."""
         endpoint = parse_endpoint(url)
         if endpoint is None:
             return usual
@@ -102,7 +102,8 @@ def make_rules(
 ) -> RequestRules:
     """Return the rules for feeds and their keys.
 
-    A request for no feed, as that for robots.txt, has the keys of its origin's feeds; where these differ, it has none.
+    A request without a feed, such as for robots.txt, gets the keys of its origin's feeds; if these differ, it gets
+    none.
     """
     of_feed: dict[str, tuple[Origin, RequestKeys]] = {}
     of_origin: dict[Origin, RequestKeys] = {}
@@ -117,7 +118,7 @@ def make_rules(
 
 
 def changed_rules(old: RequestRules, new: RequestRules) -> Iterator[str]:
-    """Yield what differs, by feed and host; never a key's value."""
+    """Yield the feeds and hosts whose keys changed; never a key's value."""
     for url in dict.fromkeys((*old.of_feed, *new.of_feed)):
         before, after = old.of_feed.get(url), new.of_feed.get(url)
         if before is not None and after is not None and before != after:

@@ -1,4 +1,4 @@
-"""The head of an HTTP answer, read as browsers read it. http.client takes one bad line for the end of the head.
+"""Reads the head of an HTTP answer as browsers do. http.client would end the head at one bad line.
 
 Knows no connection and no meaning of a header.
 """
@@ -26,7 +26,7 @@ class LenientResponse(http.client.HTTPResponse):
     """An answer whose head may hold informational answers and broken lines. They are skipped, up to a limit."""
 
     def begin(self) -> None:
-        """Read the head of the answer and what it says about the body's length (RFC 9112, 6.3).
+        """Read the head of the answer and the length of its body (RFC 9112, 6.3).
 
         The method of the base class uses the parser for e-mail, which takes a tenth of a poll's time.
         """
@@ -80,9 +80,9 @@ def read_head(stream: io.BufferedReader) -> list[bytes]:
     """Return status line and headers of the final answer, well-formed (RFC 9112, 2.2 and 5; RFC 9110, 15.2).
 
     Raises:
-        RemoteDisconnected: there was nothing at all.
-        IncompleteRead: it is cut off.
-        HTTPException: it is too large, never final, or not HTTP.
+        RemoteDisconnected: the connection ended without an answer.
+        IncompleteRead: the head is cut off.
+        HTTPException: the head is too large, never final, or not HTTP.
     """
     left = _MAX_HEAD_BYTES
     for _ in range(_MAX_INFORMATIONAL):

@@ -1,4 +1,4 @@
-"""What a host's robots.txt allows (RFC 9309). Protego parses it; this module decides what a missing one means.
+"""The permissions in a host's robots.txt (RFC 9309). Protego parses it; this module decides about a missing one.
 
 Pure functions. The visit fetches robots.txt, and the store keeps it.
 """
@@ -48,7 +48,7 @@ _ABSENT = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotsRule:
-    """What is known of a host's robots.txt: its text, its absence, or since when the host gives no answer."""
+    """The record of a host's robots.txt: its text, its absence, or since when the host gives no answer."""
 
     kind: Literal["rules", "absent", "unreachable"]
     body: str = ""
@@ -87,7 +87,7 @@ def robots_url(url: str) -> str:
 
 
 def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: datetime | None = None) -> RobotsRule:
-    """Return what the answer to the request for robots.txt means.
+    """Return the record for an answer to the request for robots.txt.
 
     4xx and more than five redirects mean that there is none, so all is allowed. 429, 5xx and no answer forbid all
     requests (RFC 9309, 2.3.1.4), for a day at most. `previous` and `now` tell how long this has lasted.
@@ -109,13 +109,8 @@ def max_age(rule: RobotsRule) -> timedelta:
     return UNREACHABLE_AGE if is_unanswered else MAX_AGE
 
 
-def is_allowed(rule: RobotsRule, url: str, user_agent: str) -> bool:
-    """Return whether `url` may be fetched by `user_agent` (a product token, or a User-Agent that begins with it)."""
-    return refusal(rule, url, user_agent) is None
-
-
 def refusal(rule: RobotsRule, url: str, user_agent: str) -> PageFailed | None:
-    """Return why `url` may not be fetched, None if it may."""
+    """Return why robots.txt forbids `url`; None: `url` may be fetched."""
     if rule.kind == "unreachable":
         return PageFailed(cause=Cause.ROBOTS_UNREACHABLE, detail="robots.txt gives no answer, so nothing is asked for")
     token, cleaned = _token(user_agent), urls.clean(url)
@@ -125,7 +120,7 @@ def refusal(rule: RobotsRule, url: str, user_agent: str) -> PageFailed | None:
 
 
 def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
-    """Return the pause between two requests that robots.txt asks for, None if it asks for none."""
+    """Return the pause between two requests that robots.txt asks for; None: it names none."""
     if rule.kind != "rules":
         return None
     token = _token(user_agent)
@@ -134,13 +129,13 @@ def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
 
 
 def sitemaps(rule: RobotsRule, url: str) -> tuple[str, ...]:
-    """Return the sitemaps that the robots.txt for `url` names (sitemaps.org), in its order."""
+    """Return the sitemaps in the robots.txt for `url` (sitemaps.org), in its order."""
     named = (urls.absolute(robots_url(url), match[1]) for match in _SITEMAP_LINE.finditer(rule.body))
     return tuple(dict.fromkeys(address for address in named if address))
 
 
 def parse_robots(body: bytes) -> RobotsRule:
-    """Return the rules in the first 500 KiB of `body`. Lines that are no rules are ignored later."""
+    """Return the rules in the first 500 KiB of `body`. Invalid lines are ignored later."""
     text = body[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     return RobotsRule(kind="rules", body="\n".join(line for line in text.splitlines() if len(line) <= _MAX_LINE))
 

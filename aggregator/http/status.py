@@ -1,4 +1,4 @@
-"""What the status of an answer without a usable body means: a cause for the schedule, a line for operators."""
+"""The meaning of a status without a usable body: a cause for the schedule, a line for operators."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Connections with a checked address, one deadline for each exchange and a limited number of bytes.
 
 requests gives its adapter (headers for a proxy) and its certificates; urllib3 gives pools, TLS, SNI and proxies. The
-classes here decide where a connection goes, how long each read may take, and how a head is read. Redirects, content
-codings and the meaning of an answer belong to `fetch`.
+classes here decide about the address of a connection, the time of each read, and how a head is read. `fetch` handles
+redirects, content codings and the meaning of an answer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _UNGUARDED = AddressPolicy(unguarded=True)
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
-    """The request that a thread works at: its limits of time, and the bytes that came in so far."""
+    """The request of one thread: its time limits, and the number of bytes received so far."""
 
     monotonic: Callable[[], float]
     deadline: float  # of `monotonic`
@@ -64,10 +64,10 @@ class Exchange:
         return min(left, self.patience)
 
     def count(self, number: int) -> int:
-        """Add bytes that came in.
+        """Add received bytes.
 
         Raises:
-            NetworkError: too many of them are no content. The reader of the body limits the content.
+            NetworkError: too many of the bytes are no content. (The reader of the body limits the content.)
         """
         self.wire_bytes += number
         if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
@@ -85,7 +85,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way to the network: which addresses are allowed, and which proxy is used (an http or https URL, or "")."""
+    """The way to the network: the allowed addresses, and the proxy (an http or https URL, or "")."""
 
     policy: AddressPolicy
     resolver: Resolver

@@ -26,8 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aggregator.identity.publisher_rules import Publishers, publisher_of
-from aggregator.identity.section_pages import is_home as is_home  # part of what this module offers
-from aggregator.identity.section_pages import is_listing as is_listing
+from aggregator.identity.section_pages import is_listing
 from aggregator.identity.sites import End, end_of, site_of_url
 from aggregator.identity.wordpress import Blog, is_short_key, parse_wordpress_shortlink, post_url
 from aggregator.models.feeds import Entry
@@ -50,9 +49,9 @@ _STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # models lis
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Edge:
-    """Somebody says that `key` and `other` are one article; where it has a direction, `other` is what is named.
+    """A statement that `key` and `other` are one article; if it has a direction, `other` is the named key.
 
-    Sites are registrable domains; `witness` is that of the feed or page that says so.
+    Sites are registrable domains; `witness` is the site of the feed or page that makes the statement.
     """
 
     key: Key
@@ -65,7 +64,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFacts:
-    """What is known about the article under a key: hashes of its text and title, the sample of its fingerprint."""
+    """The known facts about the article under a key: hashes of its text and title, the sample of its fingerprint."""
 
     text_hash: bytes | None = None
     title_hash: bytes | None = None
@@ -104,7 +103,7 @@ def partition(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> tuple[f
 def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
     """Decide which keys at the edges, or in `facts`, are one article, and which edges do not count.
 
-    The result does not depend on the order of `edges` nor on repetitions.
+    The result does not depend on the order of `edges`, nor on repetitions.
     """
     ordered = sorted(set(edges), key=lambda edge: (_STRENGTH[edge.kind], edge))
     refused: list[tuple[Edge, Refusal]] = []
@@ -142,9 +141,9 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join what names one address, or is it, and has one text or nearly so; return the edges that joined nothing.
+    """Join keys that name one address, or are its key, and have nearly one text; return the other edges.
 
-    Templates that name a wrong address are common, so an address whose text nobody has seen is not taken for known.
+    Templates that name a wrong address are common, so an address whose text was never fetched is not believed.
     """
     named: dict[Key, list[Edge]] = defaultdict(list)
     for edge in bare:
@@ -170,7 +169,7 @@ def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: 
 
 
 def _are_alike(edge: Edge, facts: Mapping[Key, KeyFacts]) -> bool:
-    """Say whether a page names the other's address and has nearly the same text."""
+    """Return whether a page names the other's address and has nearly the same text."""
     if edge.kind is not EvidenceKind.BARE_CANONICAL:
         return False
     one, other = facts.get(edge.key), facts.get(edge.other)
@@ -182,7 +181,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return why the edge counts under no circumstances, or None; looks at nothing else."""
+    """Return why the edge never counts, whatever other edges there are; None: it may count."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None
@@ -195,13 +194,13 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Say whether `key` is a folder in which `other` lies, as sections are; a folder that is a number is an article."""
+    """Return whether `key` is a section's folder that contains `other`; a folder that is a number is an article."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 
 
 def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
-    """Return what is named by too many different articles: error pages, sections, broken templates and guids."""
+    """Return the keys named by too many different articles: error pages, sections, broken templates and guids."""
     sources: dict[tuple[EvidenceKind, Key], set[Key]] = defaultdict(set)
     for edge in edges:
         sources[edge.kind, edge.other].add(edge.key)
@@ -213,7 +212,7 @@ def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set
 
 
 def _contested(edges: Iterable[Edge]) -> set[Key]:
-    """Return the wp.me links that pages of several sites claim: they are nobody's."""
+    """Return the wp.me links that pages of several sites claim: they count for none."""
     sites: dict[Key, set[str]] = defaultdict(set)
     for edge in edges:
         if edge.site != edge.other_site:
@@ -222,7 +221,7 @@ def _contested(edges: Iterable[Edge]) -> set[Key]:
 
 
 def _count_articles(keys: Iterable[Key], facts: Mapping[Key, KeyFacts], *, strict: bool) -> int:
-    """Count different articles; with `strict` only what is known to differ, else all that is not known to be equal."""
+    """Count different articles; with `strict` only those proven different, else all not proven equal."""
     found: list[KeyFacts] = []
     for key in sorted(keys):
         known = facts.get(key, KeyFacts())
@@ -244,9 +243,9 @@ def _refusal_of_join(left: frozenset[Key], right: frozenset[Key], facts: Mapping
 
 
 def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
-    """Say whether two articles are different; None if neither texts nor titles are known for both.
+    """Return whether two articles are different; None if neither texts nor titles are known for both.
 
-    Texts that share half of the smaller sample are one text: the telephone's page is shorter, an update is longer.
+    Texts that share half of the smaller sample count as one text: a mobile page is shorter, an update is longer.
     """
     if one.text_hash is not None and other.text_hash is not None:
         if one.text_hash == other.text_hash:
@@ -261,7 +260,7 @@ def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 
 def resemblance(one: KeyFacts, other: KeyFacts) -> float:
-    """Return which share of two texts' samples is in both; 1 for one text, 0 where a sample says too little."""
+    """Return the share of two texts' samples that is in both; 1 for one text, 0 if a sample is too small."""
     if one.text_hash is not None and one.text_hash == other.text_hash:
         return 1.0
     either = one.sample | other.sample
@@ -272,7 +271,7 @@ def resemblance(one: KeyFacts, other: KeyFacts) -> float:
 
 
 def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
-    """Return what an entry says: its link, feedburner:origLink, permalink guid and content id are one article."""
+    """Return the edges of an entry: its link, feedburner:origLink, permalink guid and content id are one article."""
     is_address = entry.is_permalink or _is_post_of(entry.id, entry.link or "")
     addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if is_address else None))
     if sum(1 for address in addresses if address and is_http(address)) < 2 and not entry.content_id:
@@ -285,7 +284,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
 
 
 def _is_post_of(guid: str, link: str) -> bool:
-    """Say whether a guid that is no permalink is the number of the linked post: WordPress, Medium.
+    """Return whether a guid that is no permalink is the number of the linked post: WordPress, Medium.
 
     >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
     True
@@ -302,10 +301,10 @@ def _is_post_of(guid: str, link: str) -> bool:
 def edges_of_page(
     page_url: str, hops: Sequence[Hop], declared: DeclaredUrls, publishers: Publishers
 ) -> tuple[Edge, ...]:
-    """Return what our fetch of a page showed: its redirects, and what the page at `page_url`, their end, declares.
+    """Return the edges of a fetched page: its redirects, and the declarations of the page at `page_url`, their end.
 
-    `rel=canonical` counts when `og:url` means the same, alone only between equal texts; JSON-LD never does. A wp.me
-    short link also stands for the blog's "?p=" address.
+    `rel=canonical` counts if `og:url` means the same. Alone it counts only between equal texts; JSON-LD never counts. A
+    wp.me short link also means the blog's "?p=" address.
     """
     if not hops and declared == _DECLARED_NOTHING:
         return ()
@@ -332,7 +331,7 @@ def edges_of_page(
 
 
 def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishers) -> tuple[Edge, ...]:
-    """Return that the further pages of an article, which were joined to the one at `page_url`, are no other article."""
+    """Return the edges between an article at `page_url` and its further pages, which were joined to it."""
     if not part_urls:
         return ()
     ends = [end for url in (page_url, *part_urls) if (end := end_of(url, publishers)) is not None]
@@ -358,7 +357,7 @@ _DECLARED_NOTHING = DeclaredUrls()
 
 
 def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End | None:
-    """Return the key that a content id means in the feed of a publisher with one number space."""
+    """Return the key of a content id in the feed of a publisher with one number space."""
     publisher = publisher_of(publishers, host_of(feed_url))
     if publisher is None or publisher.site.per_host or not publisher.site.ids or not _CONTENT_ID.fullmatch(content_id):
         return None

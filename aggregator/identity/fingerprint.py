@@ -1,8 +1,8 @@
 """Near duplicates: the same text under another address, with another byline, cut, corrected or extended.
 
 A fingerprint is a sample of the text's word 4-grams (character 5-grams where words are not separated): those whose hash
-is divisible by 16, so equal passages give equal samples in any text. What a store has to know beside the samples, how
-many documents hold a hash, comes as a number. Nothing here deletes anything or knows a store.
+is divisible by 16, so equal passages give equal samples in any text. The store counts how many documents have each
+hash. Nothing here deletes anything or knows a store.
 """
 
 from __future__ import annotations
@@ -52,11 +52,10 @@ _SENTENCE_ENDS = (".", "!", "?", "…", "。", ":")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """What is stored of a text: `hashes` fit a signed 64-bit column; `size` counts all grams, sampled or not.
+    """The stored fingerprint of a text. `hashes` fit a signed 64-bit column; `size` counts all grams.
 
-    `text_hash` (16 bytes) is that of the normalised text: equal for texts that differ in case, blanks, punctuation,
-    and in lines that tell an age or count something.
-    For texts too short to be compared `hashes` is empty and `size` 0.
+    `text_hash` (16 bytes) is that of the normalised text: equal for texts that differ only in case, blanks,
+    punctuation, and lines with an age or a count. For texts too short to be compared `hashes` is empty and `size` 0.
     """
 
     hashes: frozenset[int]
@@ -66,7 +65,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
-    """How much two samples share: `containment` of the smaller in the larger, `resemblance` of their union."""
+    """The similarity of two samples: `containment` of the smaller in the larger, `resemblance` of their union."""
 
     common: int
     containment: float
@@ -75,7 +74,7 @@ class Similarity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashUse:
-    """In how many documents a hash stands, and in how many of the candidate's site."""
+    """The number of documents with a hash: in all, and in the candidate's site."""
 
     documents: int
     site_documents: int = 0
@@ -103,18 +102,18 @@ def words_of(normalised: str) -> list[str]:
 
 
 def is_unspaced(text: str) -> bool:
-    """Return whether a text is in a script that does not separate words: more than a quarter of its characters are."""
+    """Return whether over a quarter of a text's characters are of scripts that do not separate words."""
     return not text.isascii() and 4 * len(_UNSPACED.findall(text)) > len(text)
 
 
 def lasting(text: str) -> str:
-    """Return a text without the lines that change while it stays the same; a text of nothing else as it is."""
+    """Return a text without its lines of ages and counts; unchanged if it has no other lines."""
     kept = "\n".join(line for line in text.split("\n") if not is_passing(line))
     return kept if kept.strip() else text
 
 
 def is_passing(line: str) -> bool:
-    """Return whether a line only says how old something is, when it was touched, or how much there is of it.
+    """Return whether a line only tells the age of an article, its last change, or a count.
 
     >>> [is_passing(line) for line in ("9 hours ago · 531 comments", "Updated 10:42", "Page 1 of 3", "It was 5 days.")]
     [True, True, True, False]
@@ -124,7 +123,7 @@ def is_passing(line: str) -> bool:
 
 
 def compare(one: Set[int], other: Set[int]) -> Similarity:
-    """Compare two samples, boilerplate taken away."""
+    """Compare two samples without their boilerplate."""
     common = len(one & other)
     smaller, union = min(len(one), len(other)), len(one) + len(other) - common
     return Similarity(
@@ -135,7 +134,7 @@ def compare(one: Set[int], other: Set[int]) -> Similarity:
 
 
 def is_near_duplicate(similarity: Similarity) -> bool:
-    """Say whether two samples are of one text; the thresholds are measured by benchmarks/bench_near_duplicates.py."""
+    """Return whether two samples are of one text; the thresholds come from benchmarks/bench_near_duplicates.py."""
     return (
         similarity.common >= MIN_COMMON
         and similarity.containment >= MIN_CONTAINMENT
@@ -144,15 +143,15 @@ def is_near_duplicate(similarity: Similarity) -> bool:
 
 
 def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site_size: int = 0) -> frozenset[int]:
-    """Return the hashes that count: not those that stand in many documents, or in many of one site of `site_size`.
+    """Return the hashes without those in many documents, or in many of one site of `site_size`.
 
-    A hash that `uses` does not have stands in no other document.
+    A hash that is not in `uses` is in no other document.
     """
     return frozenset(h for h in hashes if h not in uses or not is_boilerplate(uses[h], site_size))
 
 
 def is_boilerplate(use: HashUse, site_size: int = 0) -> bool:
-    """Say whether a hash is that of a phrase, not of an article."""
+    """Return whether a hash is that of a repeated phrase, by the number of documents with it."""
     if use.documents > MAX_DOCUMENTS:
         return True
     return site_size >= MIN_SITE_DOCUMENTS and use.site_documents > MAX_SITE_SHARE * site_size
@@ -164,10 +163,10 @@ def best_match(
     uses: Mapping[int, HashUse],
     site_size: int = 0,
 ) -> tuple[ArticleId, Similarity] | None:
-    """Return the candidate of which `own` is a near duplicate, the closest one, or None.
+    """Return the candidate of which `own` is a near duplicate, the closest one; None: there is none.
 
-    The same normalised text comes first. Candidates are the articles that share a hash or the text hash with `own`;
-    among equals the smallest id wins.
+    A candidate with the same normalised text comes first. Candidates are the articles that share a hash or the text
+    hash with `own`; among equals the smallest id wins.
     """
     if own.size == 0:
         return None

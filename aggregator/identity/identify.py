@@ -1,7 +1,7 @@
-"""URL to key: which article an address means. Pure, without network; never raises on any string.
+"""From a URL to its key: which article an address means. Pure, without network; never raises on any string.
 
-The steps and their order are those of `keys`; the rules come from `rules`. Keys of different `key_version` must not be
-compared: recompute them from the stored addresses.
+The steps and their order are those of `keys`; the rules come from `publisher_rules`. Keys of different `key_version`
+must not be compared: recompute them from the stored addresses.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _STEPS_VERSION = 2  # raised when `keys` or `unwrap` give another key for any ad
 def identify(url: str, publishers: Publishers) -> Identity:
     """Return the key of `url` and the rules that gave it, e.g. "generic", "dw", "google>generic".
 
-    The key is None, and the rule "no-url", for what is no http(s) URL with a usable host. Pass the address as the feed
-    has it, fragment included: some applications address articles there.
+    If `url` is no http(s) URL with a usable host, the key is None and the rule "no-url". Pass the address as written in
+    the feed, with its fragment, since some applications address articles by the fragment.
     """
     key, rule = make_key(url, publishers.key_rules)
     return Identity(url=url, key=None if key is None else Key(key), rule=rule)
 
 
 def without_idle_parameters(url: str, publishers: Publishers) -> str:
-    """Return an address without the parameters that make no difference to its key: tracking, mostly."""
+    """Return an address without the parameters that do not affect its key, such as tracking."""
     address, hash_mark, fragment = url.partition("#")
     path, _, query = address.partition("?")
     items = query.split("&")
@@ -46,17 +46,17 @@ def without_idle_parameters(url: str, publishers: Publishers) -> str:
 
 
 def key_version(publishers: Publishers) -> str:
-    """Return the version of the keys: that of the steps and a hash of the active rules."""
+    """Return the version of the keys: the number of the steps' version, and a hash of the active rules."""
     return f"{_STEPS_VERSION}-{publishers.key_rules.digest}"
 
 
 @lru_cache(maxsize=4096)  # on its way into the store an address is hashed ten times
 def key_hash(text: str) -> bytes:
-    """Return the 16 bytes under which a key, or an address seen, stands in the aliases."""
+    """Return the 16-byte hash of a key or an address, as stored in the aliases."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @lru_cache(maxsize=4096)
 def article_id(key: Key) -> ArticleId:
-    """Return the id of an article that is first known by `key`: 16 hexadecimal digits."""
+    """Return the id of an article with `key` as its first key: 16 hexadecimal digits."""
     return ArticleId(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest())

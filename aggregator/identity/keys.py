@@ -1,7 +1,7 @@
-"""How an address becomes a key: one normal form for all addresses of an article, or a publisher's own number.
+"""From an address to its key: one normal form for all addresses of an article, or a publisher's own number.
 
-Pure and offline. The rules come as records; `rules` reads them, `identify` is what the rest of the house calls. The
-order of the steps is a promise (docs/identity.md): unwrap, host, path, query, fragment, publisher.
+Pure and offline. The rules come as records from `publisher_rules`; other packages call `identify`. The order of the
+steps is a promise (docs/identity.md): unwrap, host, path, query, fragment, publisher.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _ALPHABETS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdPattern:
-    """Where a publisher's addresses carry the number of the article.
+    """The place of the article's number in a publisher's addresses.
 
-    `path` and the patterns of `params` must match the whole folded path and the parameter's whole value; exactly one
-    of them has the group "id". `hosts` narrows it to some of the publisher's hosts.
+    `path` and the patterns of `params` must match the whole folded path and the parameter's whole value; exactly one of
+    them has the group "id". `hosts` limits the pattern to some of the publisher's hosts.
     """
 
     path: Pattern
@@ -52,7 +52,7 @@ class IdPattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRule:
-    """The part of a publisher's rule that decides keys. A host "*.example.org" stands for every name under it."""
+    """The part of a publisher's rule that decides keys. A host "*.example.org" covers every name under it."""
 
     name: str
     hosts: tuple[str, ...]
@@ -64,7 +64,7 @@ class SiteRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """What holds for every site: publishers/tables/*.toml."""
+    """The rules for all sites: publishers/tables/*.toml."""
 
     host_prefixes: frozenset[str] = frozenset()
     host_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class KeyRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the rules say about one host."""
+    """The rules for one host."""
 
     host: str  # folded, as it stands in keys
     rule: SiteRule | None
@@ -101,7 +101,7 @@ def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
     """Return the key of `url` and the names of the rules that gave it; None and the reason if it has no key.
 
     A generic key looks like an address ("https://", folded host, path, query); it is never fetched. A publisher's key
-    is "name:id", or "name:host:id" where numbers are unique within a host only.
+    is "name:id", or "name:host:id" if numbers are unique within a host only.
     """
     parts = split(url)
     if parts is None:
@@ -121,7 +121,7 @@ def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
 
 @lru_cache(maxsize=16_384)
 def site_of(host: str, rules: KeyRules) -> Site:
-    """Return what the rules say about the host name `host` (ASCII, lower case)."""
+    """Return the rules for the host name `host` (ASCII, lower case)."""
     folded = fold_host(host, rules.tables)
     names = [folded, *_parents(folded)]
     rule = next((rules.sites[name] for name in names if name in rules.sites), None)
@@ -130,7 +130,7 @@ def site_of(host: str, rules: KeyRules) -> Site:
 
 
 def fold_host(host: str, tables: Tables) -> str:
-    """Return the one name of a site that has several: without "www." and the like, aliases followed.
+    """Return one name for all hosts of a site: without "www." and the like, aliases replaced.
 
     >>> fold_host("www.m.example.org", Tables(host_prefixes=frozenset({"www", "m"})))
     'example.org'
@@ -151,9 +151,9 @@ def fold_host(host: str, tables: Tables) -> str:
 
 
 def fold_path(path: str, *, amp: bool = True) -> str:
-    """Return the path in normal form, "/" if nothing is left.
+    """Return the path in normal form; "/" if nothing is left.
 
-    It has no final or doubled slash, no dot segments, no ".html", no AMP form.
+    The path has no final or doubled slash, no dot segments, no ".html", no AMP form.
 
     >>> fold_path("/News//2020/%C3%A9t%C3%A9.html/amp/")
     '/News/2020/%C3%A9t%C3%A9'
@@ -179,7 +179,7 @@ def fold_path(path: str, *, amp: bool = True) -> str:
 def decode_base62(code: str, decoding: Decoding = "base62_upper") -> int:
     """Return the number that `code` spells with the digits 0-9A-Za-z (`base62_lower`: 0-9a-zA-Z, `hex`: 0-9a-f).
 
-    Deutsche Welle short links carry the content id this way (seen 2022-11-11 on p.dw.com/p/4JNNH).
+    Deutsche Welle short links carry the content id in this way (seen 2022-11-11 on p.dw.com/p/4JNNH).
 
     >>> decode_base62("4JNNH")
     63723431
@@ -215,7 +215,7 @@ def _parents(host: str) -> list[str]:
 
 
 def _is_suffix(labels: list[str]) -> bool:
-    """Say whether nobody registers this name but names under it; enough of the public suffix list for "m.co.uk"."""
+    """Return whether only names under this one can be registered; enough of the public suffix list for "m.co.uk"."""
     return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL
 
 
@@ -313,7 +313,7 @@ def _fold_odd_path(path: str) -> str:
 
 
 def _strip_amp(path: str) -> str:
-    """Remove what only says "as AMP"; a path of nothing else is a page of its own (https://example.org/amp)."""
+    """Remove parts that only mark AMP; a path of nothing else is a page of its own (https://example.org/amp)."""
     stripped = _AMP_AFFIX.sub("", _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path).rstrip("/")))
     return stripped or path
 
@@ -322,7 +322,7 @@ _ARTICLE_SEGMENT = re.compile(r"[0-9]{5}|(?:[^\W_]+[-_]){3}[^\W_]")
 
 
 def _strip_print(path: str) -> str:
-    """Remove what asks for the view for printing of an article: WP-Print, Discourse, the Printable module of Drupal.
+    """Remove parts that ask for an article's print view: WP-Print, Discourse, the Printable module of Drupal.
 
     >>> _strip_print("/node/12/printable/print"), _strip_print("/services/print")
     ('/node/12', '/services/print')
@@ -339,9 +339,9 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
 
 
 def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list[tuple[str, str]], str]:
-    """Return names and values that stay, sorted by name, and the value of `_escaped_fragment_`.
+    """Return the significant names and values, sorted by name, and the value of `_escaped_fragment_`.
 
-    That parameter stands for "#!" (https://developers.google.com/search/docs/ajax-crawling, retired 2015).
+    That parameter means "#!" (https://developers.google.com/search/docs/ajax-crawling, retired 2015).
     """
     plain = _PLAIN_QUERY.fullmatch(query) is not None
     items: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Entries whose own content is the article: which they are, and their identity, which depends on no link."""
+"""Entries whose own content is the article: which entries they are, and their identity, which depends on no link."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _FULL_SUMMARY_CHARS = 500  # a summary of this length is a text of its own
 
 
 def can_stand_in(content: str, summary: str, enclosures: Iterable[Enclosure] = ()) -> bool:
-    """Return whether an entry's text can be the article where the page has none; a teaser cannot.
+    """Return whether an entry's text can be the article if the page gives none; a teaser cannot.
 
-    The description of an episode can: sound and pictures are what the page is about.
+    The description of an episode can, since sound and pictures are the page's main content.
 
     >>> can_stand_in("<p>All of it.</p>", ""), can_stand_in("", "A teaser.")
     (True, False)
@@ -24,12 +24,12 @@ def can_stand_in(content: str, summary: str, enclosures: Iterable[Enclosure] = (
 
 
 def is_episode(enclosures: Iterable[Enclosure]) -> bool:
-    """Return whether an entry carries sound or moving pictures."""
+    """Return whether an entry has audio or video attachments."""
     return any(file.type.startswith(("audio/", "video/")) for file in enclosures)
 
 
 def own_identity(feed_url: str, entry_id: str, address: str) -> Identity:
-    """Return the identity; `address` is where the entry can be looked up, the feed's or the one it links to.
+    """Return the identity of an entry by its feed and id; `address` leads readers to the entry.
 
     >>> own_identity("https://a.example/feed", "n1", "https://a.example/notes").url.partition("#")[0]
     'https://a.example/notes'

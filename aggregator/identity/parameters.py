@@ -1,4 +1,4 @@
-"""Query parameters of addresses: which of them can never be without a meaning. Pure; looks at addresses alone."""
+"""Query parameters of addresses: which of them may be without meaning. Pure; looks at addresses alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def without_query(url: str) -> str:
 
 
 def differ_in_values(one: str, other: str) -> bool:
-    """Say whether two addresses differ in nothing but the values of parameters that need have no meaning.
+    """Return whether two addresses differ only in values of parameters that may be without meaning.
 
     >>> differ_in_values("https://example.org/a?from=rss1", "https://example.org/a?from=rss2")
     True

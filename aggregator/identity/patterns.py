@@ -1,6 +1,6 @@
-"""Regular expressions that operators write. RE2 runs them: its time is linear in the length of the text.
+"""Regular expressions of operators. RE2 runs them: its time is linear in the length of the text.
 
-So no address of a stranger can keep a process busy, whatever the pattern. The module knows no rule and no file.
+So no pattern can keep a process busy, whatever address it is matched with. This module knows no rule and no file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CONSTRUCTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern, of a whole text or of a part of it. It is sent to other processes as its text."""
+    """A pattern for a whole text or for a part. Other processes receive its text."""
 
     text: str
 
@@ -39,21 +39,21 @@ class Pattern:
         return tuple(_compiled(self.text).groupindex)
 
     def groups_of(self, text: str) -> dict[str, str] | None:
-        """Return what the named groups match, None where the pattern does not fit."""
+        """Return the matches of the named groups; None if the pattern does not fit."""
         found = _compiled(self.text).fullmatch(text)
         return None if found is None else found.groupdict()
 
     def is_in(self, text: str) -> bool:
-        """Return whether the pattern fits somewhere in the text."""
+        """Return whether the pattern fits a part of the text."""
         return _compiled(self.text).search(text) is not None
 
     def without(self, text: str) -> str:
-        """Return the text without all that the pattern fits."""
+        """Return the text without all matches of the pattern."""
         return str(_compiled(self.text).sub("", text))
 
 
 def compile_search(text: str) -> Pattern:
-    r"""Return a pattern that may fit anywhere in a text.
+    r"""Return a pattern that may fit any part of a text.
 
     >>> compile_search(r"\bsport\b").is_in("all sport today")
     True
@@ -61,7 +61,7 @@ def compile_search(text: str) -> Pattern:
     'the vote'
 
     Raises:
-        ValueError: it is no regular expression, or needs what RE2 cannot do; the text says which.
+        ValueError: `text` is no regular expression, or needs features that RE2 has not; the message names them.
     """
     if not text:
         raise ValueError("is empty, so it would fit everything")
@@ -72,13 +72,14 @@ def compile_search(text: str) -> Pattern:
 
 
 def compile_pattern(text: str) -> Pattern:
-    r"""Return the pattern; it must say the whole text, from "^" to "$".
+    r"""Return a pattern for a whole text; it must be written from "^" to "$".
 
     >>> compile_pattern(r"^/story/(?P<id>\d+)$").groups_of("/story/17")
     {'id': '17'}
 
     Raises:
-        ValueError: it is no regular expression, is not anchored, or needs what RE2 cannot do; the text says which.
+        ValueError: `text` is no regular expression, is not anchored, or needs features that RE2 has not; the message
+            names them.
     """
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"has {len(text)} characters; {MAX_PATTERN_LENGTH} are the most")

@@ -1,8 +1,8 @@
-"""Publisher rules: reading, checking, finding the one for a host. Rules are data, one TOML file per publisher.
+"""Publisher rules: reads them, checks them, finds the one for a host. Rules are data, one TOML file per publisher.
 
-The shipped files lie in `aggregator/publishers/`, an operator's directory goes over them (same names, his win). A rule
-that is not proven, that fails one of its own examples or that has an unsafe pattern never takes effect. The format is
-described in docs/how-to/write-a-publisher-rule.md.
+The shipped files are in `aggregator/publishers/`. An operator's file replaces the shipped one of the same name. A rule
+has no effect if it is not proven, fails one of its own examples or has an unsafe pattern. The format is described in
+docs/how-to/write-a-publisher-rule.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Document = Mapping[str, Any]  # parsed TOML: any value may stand there until it 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
-    """What we know about one publisher. Selectors are CSS, or XPath when they begin with "/", "./" or "("."""
+    """The rule for one publisher. Selectors are CSS, or XPath when they begin with "/", "./" or "("."""
 
     name: str
     hosts: tuple[str, ...]  # folded; "*.example.org" is every name under it
@@ -70,7 +70,7 @@ def publisher_of(publishers: Publishers, host: str) -> Publisher | None:
 
 @lru_cache(maxsize=4)
 def shipped_publishers(provisional: bool = False) -> Publishers:
-    """Return the rules that come with the package, read once per process; `provisional` adds the unproven ones."""
+    """Return the rules of the package, read once per process; `provisional` adds the unproven ones."""
     return load_publishers(SHIPPED, None, provisional)
 
 
@@ -90,12 +90,12 @@ def load_publishers(
 ) -> Publishers:
     """Read, check and join the rules of both directories; with `provisional` the unproven ones, too.
 
-    A file of the operator replaces the shipped one of the same name; `enabled = false` in it removes the rule.
-    Without `shipped` only the operator's rules hold, and the tables for every site. `on_fault` is told of each file
-    that is refused; where it does not raise, the other files hold.
+    A file of the operator replaces the shipped one of the same name; `enabled = false` in it removes the rule. Without
+    `shipped` only the operator's rules and the tables for all sites are used. `on_fault` is called for each file that
+    is refused; if it does not raise, the other files are used.
 
     Raises:
-        RuleError: a file cannot be read, or a rule is refused; names file, key and remedy.
+        RuleError: a file cannot be read, or a rule is refused; the message names file, key and remedy.
     """
     tables = load_tables((SHIPPED if shipped is None else shipped) / "tables")
     documents: dict[str, tuple[str, Document]] = {}
@@ -130,7 +130,7 @@ def load_publishers(
 
 
 def load_tables(directory: Traversable | Path) -> Tables:
-    """Read the tables that hold for every site.
+    """Read the tables for all sites.
 
     Raises:
         RuleError: a table is missing or broken.
@@ -263,7 +263,7 @@ def _publisher(name: str, document: Document, where: str, tables: Tables) -> Pub
 
 
 def _is_provisional(document: Document, site: SiteRule, where: str) -> bool:
-    """Say whether too few real pairs prove what the rule says about identity; selectors need no proof."""
+    """Return whether too few real pairs prove the rule about identity; selectors need no proof."""
     same = document.get("same", [])
     proof = document.get("proven_by", len(same) if isinstance(same, list) else 0)
     if not isinstance(proof, int) or isinstance(proof, bool) or proof < 0:

@@ -1,7 +1,7 @@
-"""Addresses that carry another address: search engines' redirects, AMP caches and viewers, old Google News ids.
+"""Addresses that contain another address: search engines' redirects, AMP caches and viewers, old Google News ids.
 
-What leads where is data (`publishers/tables/redirectors.toml`); nothing is fetched. Short links that need the network
-to be resolved are not the business of this module.
+The hosts and forms are data (`publishers/tables/redirectors.toml`); nothing is fetched. Short links, which only a
+request can resolve, are left alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NEWS_HEADER = b"\x08\x13\x22"  # field 1 = 19, then field 4, a string: the addr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirector:
-    """One kind of address with its target inside; `paths` are whole paths or, for `path` and `news`, beginnings."""
+    """One kind of address that contains its target; `paths` are whole paths or, for `path` and `news`, prefixes."""
 
     name: str
     form: Literal["param", "base64", "path", "query", "news"]
@@ -27,9 +27,9 @@ class Redirector:
 
 
 def unwrap(redirector: Redirector, path: str, query: str | None) -> str | None:
-    """Return the target that the address carries, or None; whether that is a usable URL is for the caller to see.
+    """Return the target in the address; None: there is none. The caller checks whether the target is a usable URL.
 
-    `path` is without a final slash and in normal form, `query` as it came.
+    `path` is without a final slash and in normal form, `query` as received.
 
     >>> amp = Redirector(name="amp", form="path", hosts=("cdn.ampproject.org",), paths=("/c/",))
     >>> unwrap(amp, "/c/s/example.org/a", "x=1")
@@ -54,7 +54,7 @@ def unwrap(redirector: Redirector, path: str, query: str | None) -> str | None:
 
 
 def decode_news_id(code: str) -> str | None:
-    """Return the address in an old Google News id ("CBMi..."), None for the newer ones that do not carry it.
+    """Return the address in an old Google News id ("CBMi..."); None: newer ids contain no address.
 
     >>> decode_news_id("CBMiFWh0dHBzOi8vZXhhbXBsZS5vcmcvYQ")
     'https://example.org/a'

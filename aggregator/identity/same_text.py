@@ -1,7 +1,7 @@
-"""Two addresses of one site that serve one text: when that makes them one article. Pure.
+"""Two addresses of one site with the same text: when this makes them one article. Pure.
 
-It is the weakest evidence but one. Nothing but two fetched pages gives it: equal text, equal title, and feeds that
-announce both under one title.
+This is the second weakest evidence. It needs two fetched pages with equal text and equal title, and feeds that announce
+both under one title.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OWNER = ("@", "~")  # how the first folder of a person's pages begins on hosts 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedText:
-    """What stood at an address when it was fetched."""
+    """The text found at an address when it was fetched."""
 
     key: Key
     site: str
@@ -39,7 +39,7 @@ class ServedText:
 
 
 def is_long_enough(text: str) -> bool:
-    """Say whether a text is long enough to be an article's own: 60 words, or 240 characters without blanks."""
+    """Return whether a text is long enough to prove anything: 60 words, or 240 characters without blanks."""
     words = words_of(text)
     if is_unspaced("".join(words)):
         return sum(map(len, words)) >= MIN_CHARACTERS
@@ -47,7 +47,7 @@ def is_long_enough(text: str) -> bool:
 
 
 def edge_of_same_text(one: ServedText, other: ServedText) -> Edge | None:
-    """Return that two addresses are one article, or None where the texts do not prove it."""
+    """Return the edge between two addresses; None if their texts do not prove that they are one article."""
     first, second = sorted((one, other), key=lambda served: served.key)
     equal = (first.text_hash, first.title_hash, first.language) == (
         second.text_hash,
@@ -71,7 +71,7 @@ def edge_of_same_text(one: ServedText, other: ServedText) -> Edge | None:
 
 
 def tenant(key: Key) -> str | None:
-    """Return whose address this is: the host, or the person's folder on it; None for a key of a publisher's rule.
+    """Return the owner of an address: its host, or a person's folder there; None for a key of a publisher's rule.
 
     >>> tenant(Key("https://example.org/a/b")), tenant(Key("https://blogs.example/@ann/post"))
     ('example.org', 'blogs.example/@ann')
@@ -84,7 +84,7 @@ def tenant(key: Key) -> str | None:
 
 
 def _says_otherwise(one: Key, other: Key) -> bool:
-    """Say whether the addresses speak against one article: sections, another language, another day, a page below."""
+    """Return whether the addresses differ as different articles do: sections, language, day, a page below."""
     if is_listing(one) or is_listing(other) or is_above(one, other) or is_above(other, one):
         return True
     return _languages(one) != _languages(other) or len({tuple(_DATE.findall(key)) for key in (one, other)} - {()}) > 1
@@ -95,6 +95,6 @@ def _languages(key: Key) -> set[str]:
 
 
 def _share_title(ones: Collection[str], others: Collection[str]) -> bool:
-    """Say whether a title of the one is one of the other, or stands within it."""
+    """Return whether a title of one is, or contains, a title of the other."""
     left, right = ([" ".join(words_of(title.casefold())) for title in titles] for titles in (ones, others))
     return any(a and b and (f" {a} " in f" {b} " or f" {b} " in f" {a} ") for a in left for b in right)

@@ -43,7 +43,7 @@ _ID = re.compile(r"[0-9]{5}")
 
 
 def is_listing(key: Key) -> bool:
-    """Say whether a key means a home page or a section page, as far as an address tells.
+    """Return whether the address in a key looks like a home page or a section page.
 
     >>> is_listing(Key("https://example.org/news")), is_listing(Key("https://example.org/news/storm-kills-two"))
     (True, False)
@@ -69,19 +69,19 @@ def is_listing(key: Key) -> bool:
 
 
 def is_language(segment: str) -> bool:
-    """Say whether a segment of a path is the code of a language."""
+    """Return whether a segment of a path is the code of a language."""
     return _LANGUAGE.fullmatch(segment) is not None
 
 
 def _ends_as_article(segment: str) -> bool:
-    """Say whether a last segment is a headline or an article's number; the name of a folder is neither."""
+    """Return whether a last segment is a headline or an article's number, not the name of a folder."""
     if segment in _LISTING_WORDS:
         return False
     return _ID.search(segment) is not None or len(_WORDS.findall(unquote(segment))) >= _MIN_WORDS
 
 
 def is_home(key: Key) -> bool:
-    """Say whether a key means a site's home page, whatever a feed appends to it.
+    """Return whether a key means a site's home page, with or without parameters that feeds append.
 
     >>> is_home(Key("https://example.org/?t=1")), is_home(Key("https://example.org/?p=1"))
     (True, False)

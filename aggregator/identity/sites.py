@@ -1,4 +1,4 @@
-"""Which site an address or a key belongs to, and how evidence names an address: by its key and its site. Pure."""
+"""The site of an address or a key, and the key and site by which evidence names an address. Pure."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def end_of(url: str, publishers: Publishers) -> End | None:
 
 @lru_cache(maxsize=1024)  # see urls.split
 def site_of_url(url: str, publishers: Publishers) -> str:
-    """Return the site that a URL belongs to: its registrable domain, or the first one of its publisher.
+    """Return the site of a URL: its registrable domain, or the first domain of its publisher.
 
-    An IP address and a name without a dot have no such domain; there each port is a site.
+    An IP address or a name without a dot has no such domain; each of its ports is a site.
     """
     host = host_of(url)
     publisher = publisher_of(publishers, host)
@@ -38,7 +38,7 @@ def site_of_url(url: str, publishers: Publishers) -> str:
 
 
 def _site_of_key(key: str, publishers: Publishers) -> str:
-    """Return the site of the address that a key stands for, which is not that of a redirector before it."""
+    """Return the site of a key's address, not that of a redirector before it."""
     if _GENERIC.fullmatch(key):
         return site_of_url(key, publishers)
     name, *host, _ = key.split(":")

@@ -1,8 +1,8 @@
-"""Pages that answer many addresses with one document: a subscription wall, a bot check, a holding page. Pure.
+"""Walls: one document at many addresses, such as a subscription wall, a bot check, a holding page. Pure.
 
-A feed gives every entry its title, and that title comes from another document than the page. So a page that says
-nothing of its entry's title is in doubt, and a text (or the target of a redirect, or a canonical address) that stands
-at two such addresses with different titles is a wall. A page that says the title is never one, whatever else it says.
+A feed gives every entry its title, and that title does not come from the page. So a page without its entry's title is
+in doubt. A text (or the target of a redirect, or a canonical address) at two such addresses with different titles is a
+wall. A page with its entry's title is never a wall.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHARE = 0.5  # of a title's long words: a text with as many may be about the sa
 
 
 class Resemblance(StrEnum):
-    """How much of its entry's title a page says."""
+    """How much of its entry's title is in a page."""
 
     SAYS = "says"  # the title itself, or another version of the headline
     ECHOES = "echoes"  # half of its words or more
@@ -31,7 +31,7 @@ class Resemblance(StrEnum):
 
 
 def compare_title(announced: str, title: str, body: str) -> Resemblance:
-    """Return how much of the announced title a page with this title and body says; of an empty one it says all.
+    """Return how much of the announced title is in a page with this title and body; all of an empty one.
 
     >>> compare_title("Council votes on bridge", "Council votes on harbour bridge", "").value
     'says'
@@ -51,13 +51,13 @@ def compare_title(announced: str, title: str, body: str) -> Resemblance:
 
 
 def states_title(announced: str, titles: Iterable[str]) -> bool:
-    """Say whether one of the titles that a page states anywhere says something of the announced one."""
+    """Return whether a title that the page states anywhere contains some of the announced title."""
     return any(compare_title(announced, title, "") is not Resemblance.NOTHING for title in titles)
 
 
 @lru_cache(maxsize=1024)
 def are_versions(one: str, other: str) -> bool:
-    """Say whether two titles are versions of one headline: most of their words are the same, and all numbers.
+    """Return whether two titles are versions of one headline: most of their words are equal, and all numbers.
 
     >>> are_versions("Storm kills two", "Storm kills three"), are_versions("Storm kills two", "Parliament votes")
     (True, False)
@@ -71,10 +71,10 @@ def are_versions(one: str, other: str) -> bool:
 
 
 def is_wall(announced: Iterable[Collection[str]]) -> bool:
-    """Say whether one document at several addresses is a wall; given are the titles announced for each address.
+    """Return whether one document at several addresses is a wall. The titles announced for each address are given.
 
-    The addresses are no wall as long as their titles lead from one to the next as versions of one headline. An address
-    without a title says nothing.
+    The document is no wall if the titles are connected by versions of one headline. An address without a title proves
+    nothing.
     """
     groups: list[list[str]] = []
     for titles in sorted({tuple(sorted({title for title in titles if _tokens(title)})) for titles in announced}):
@@ -88,7 +88,7 @@ def is_wall(announced: Iterable[Collection[str]]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnouncedPage:
-    """What stands at an address, and the titles under which feeds announced it."""
+    """A page at an address, and the titles under which feeds announced the address."""
 
     announced: frozenset[str]
     title: str
@@ -96,10 +96,10 @@ class AnnouncedPage:
 
 
 def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
-    """Say whether two pages may be one article, as far as their titles tell; False: only a wall may have joined them.
+    """Return whether the titles of two pages allow them to be one article; False: only a wall may have joined them.
 
-    They may be one under one title, when a page says the title of the other's entry, or when they have one title and
-    were announced by versions of one headline of which the page says something.
+    They do if both pages have one announced title, or if a page contains the title of the other's entry. They also do
+    if the pages have one title, feeds announced versions of one headline, and the page contains some of it.
     """
     left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
     if not left or not right or left & right:
@@ -118,7 +118,7 @@ def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
 
 
 def resemble(one: str, other: str) -> bool:
-    """Say whether two texts are one but for a few words: most words of the shorter one stand in the other as often.
+    """Return whether two texts differ in a few words only: most words of the shorter one are in the other as often.
 
     >>> resemble(
     ...     "Subscribe to read: Storm. It is easy and cheap, and helps us.",
@@ -145,7 +145,7 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 
 def _long_words(tokens: Sequence[str]) -> tuple[str, ...]:
-    """Return the words that say what a title is about; all of them where there is no long one."""
+    """Return the long words of a title; all words if there are none."""
     return tuple(t for t in tokens if len(t) >= _LONG or t.isdigit()) or tuple(tokens)
 
 

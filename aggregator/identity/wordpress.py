@@ -1,8 +1,7 @@
 """WordPress: its short links, and the "?p=" address of a post. Pure.
 
 A short link is https://wp.me/p<blog>-<post>, both in base 62 with small letters first
-(https://wordpress.com/support/shortlinks, read 2026-11). The number of a blog says nothing about its host: a fetched
-page has to.
+(https://wordpress.com/support/shortlinks, read 2026-11). Only a fetched page can tell the host of a blog's number.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def parse_wordpress_shortlink(url: str) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blog:
-    """A WordPress blog's number in short links, and where it is: host (with a port that is not usual) and site."""
+    """A WordPress blog: its number in short links, its host (with a port that is not usual), its site."""
 
     number: int
     host: str
@@ -47,7 +46,7 @@ class Blog:
 
 
 def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) -> Blog | None:
-    """Return which blog lives at a page's host, learnt from the short link that the fetched page declares, or None."""
+    """Return the blog at a page's host, from the short link that the fetched page declares; None: there is none."""
     post = parse_wordpress_shortlink(declared.shortlink or "")
     end = None if post is None else end_of(post_url(page_url, post[1]), publishers)
     match = None if end is None else _POST.fullmatch(end[0])
@@ -72,5 +71,5 @@ def post_url(page_url: str, post: int) -> str:
 
 
 def is_short_key(key: Key) -> bool:
-    """Say whether `key` is that of a wp.me short link."""
+    """Return whether `key` is that of a wp.me short link."""
     return _SHORT_KEY.fullmatch(key) is not None

@@ -1,4 +1,4 @@
-"""An article: what extraction takes, what it gives, what the store gives out.
+"""Records of articles: the input and the result of extraction, and the article as the store returns it.
 
 Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
 URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
@@ -14,11 +14,11 @@ from typing import Literal
 
 from aggregator.models.feeds import Enclosure
 from aggregator.models.ids import ArticleId, Key
-from aggregator.models.pages import DeclaredUrls, LeadImage, PageFacts, PageFailed
+from aggregator.models.pages import DeclaredUrls, LeadImage, PageFacts
 
 
 class DateSource(StrEnum):
-    """Who said the date of an article."""
+    """The source of an article's date."""
 
     PAGE = "page"
     FEED = "feed"
@@ -28,10 +28,10 @@ class DateSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractInput:
-    """What `extract` needs; crosses the border to a worker process.
+    """The input of extraction; sent to a worker process.
 
-    `body` is raw bytes, as fetched. `feed_published` is used when the page has no date, `first_seen` when the feed has
-    none either.
+    `body` is raw bytes, as fetched. `feed_published` is used if the page has no date, `first_seen` if the feed has none
+    either.
     """
 
     url: str
@@ -50,12 +50,12 @@ class ExtractInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """What a page, or an entry's content, says.
+    """The text and metadata of a page, or of an entry's content.
 
-    `text` is the text of the seed format without envelope and final LF (`seedformat` writes those); `body` is the
-    article alone: clean paragraphs separated by a blank line; `markdown` is the body with its structure, None where an
-    earlier version extracted it. `published` is ISO 8601 in the publisher's own offset,
-    or the bare day (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
+    `text` is the text of the seed format without envelope and final LF (`text/seed_format.py` writes those). `body` is
+    the article alone: clean paragraphs separated by a blank line. `markdown` is the body with its structure; None if an
+    earlier version extracted it. `published` is ISO 8601 in the publisher's own offset, or the bare day (`YYYY-MM-DD`,
+    `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
     """
 
     title: str
@@ -79,12 +79,9 @@ class Extraction:
     facts: PageFacts | None = None  # None: the page was not asked for them
 
 
-ExtractResult = Extraction | PageFailed
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """An article as the store gives it out; the record of `export` (docs/reference/records.md)."""
+    """An article in the store; the record of `export` (docs/reference/records.md)."""
 
     id: ArticleId
     key: Key

@@ -1,4 +1,4 @@
-"""A feed: how it is configured, what its bytes say, what is remembered from one poll to the next.
+"""Records of feeds: the configuration of a feed, its parsed content, its state between polls.
 
 Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
 URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
@@ -31,7 +31,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedHints:
-    """What a feed says about when to ask again (RSS 2.0 ttl, skipHours, skipDays; RSS 1.0 syndication module)."""
+    """A feed's hints for the time of the next poll (RSS 2.0 ttl, skipHours, skipDays; RSS 1.0 syndication module)."""
 
     ttl: timedelta | None = None
     skip_hours: tuple[int, ...] = ()  # UTC, 0-23
@@ -41,7 +41,7 @@ class FeedHints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enclosure:
-    """A file that an entry carries."""
+    """A file attached to an entry."""
 
     url: str
     type: str = ""  # media type, `image/*` where only that it is a picture is known
@@ -53,10 +53,10 @@ class Enclosure:
 class Entry:
     """One entry of a feed.
 
-    `id` is the raw guid or id as it stands, `""` if there is none. `entry_id` is never empty: the id, or the stable
-    stand-in for a missing or broken one (the feed's fall-back: link, link and date, title and date).
-    `summary` and `content` are HTML as it stands in the feed, not yet cleaned. `raw_hash` is that of the entry's own
-    bytes (hex), `""` when the entry has no slice of its own.
+    `id` is the raw guid or id, unchanged, `""` if there is none. `entry_id` is never empty: the id, or the stand-in for
+    a missing or broken one (link, link and date, or title and date; one kind for the whole feed). `summary` and
+    `content` are HTML, not yet cleaned. `raw_hash` is the hash of the entry's own bytes (hex), `""` if the entry has no
+    slice of its own.
     """
 
     id: str
@@ -81,9 +81,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedFeed:
-    """What bytes said. `kind` None: neither a feed nor a page.
+    """The parsed content of an answer. `kind` None: neither a feed nor a page.
 
-    `entries` stand in the feed's order. `complete` False: cut off, the complete entries were taken.
+    `entries` are in the feed's order. `complete` False: the answer is cut off; its complete entries are here.
     """
 
     kind: Literal["feed", "html"] | None
@@ -106,7 +106,7 @@ class ParsedFeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicationStats:
-    """How often and when a feed publishes; the memory of `schedule`, decayed to `at`.
+    """Statistics of a feed's publications, for `schedule`; decayed to the time `at`.
 
     `weight` is the decayed number of entries, `exposure_days` the decayed time in which they came; `hours` (24),
     `weekdays` (7, Monday first) and `minutes` (12 times five of an hour) are their decayed distribution in UTC,
@@ -125,7 +125,7 @@ class PublicationStats:
 
 
 class FeedStatus(StrEnum):
-    """What the last polls of a feed amount to."""
+    """The state of a feed according to its last polls."""
 
     NEW = "new"
     OK = "ok"
@@ -135,7 +135,7 @@ class FeedStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where older entries may be: a page of the feed, a news sitemap, or a site whose robots.txt may name one."""
+    """A place with older entries: a page of the feed, a news sitemap, or a site whose robots.txt may name one."""
 
     kind: Literal["page", "site", "sitemap"]
     url: str
@@ -143,9 +143,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFill:
-    """A gap that is being filled, page by page. What was seen at `since` or before closes it.
+    """A gap that is being filled, page by page. An entry first seen at `since` or before ends the search.
 
-    `sections` are where the feed's entries lie on their site: only these are taken from a sitemap.
+    `sections` are the sections of the feed's entries: only addresses in these are taken from a sitemap.
     """
 
     since: datetime
@@ -159,7 +159,7 @@ class GapFill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """What we remember about a feed from one poll to the next."""
+    """The state of a feed between two polls."""
 
     due_at: datetime
     status: FeedStatus = FeedStatus.NEW

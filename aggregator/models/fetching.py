@@ -1,4 +1,4 @@
-"""What is asked of a server and what comes of it: records that are frozen, without behaviour, without I/O."""
+"""Records of requests and their results: frozen, without behaviour, without I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 
 class Cause(StrEnum):
-    """Why something did not succeed; schedule, health and metrics decide by it, never by a message."""
+    """The reason of a failure. Schedule, health and metrics decide by the cause, never by a message."""
 
     # the network
     DNS = "dns"
@@ -58,7 +58,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One redirect that was answered: `url` said `status` and named the next address."""
+    """One redirect that was answered: `url` answered with `status` and named `target`."""
 
     url: str
     status: int
@@ -67,7 +67,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validators:
-    """What goes back in a conditional request, byte for byte (RFC 9110, 13.1)."""
+    """The validators for a conditional request, byte for byte (RFC 9110, 13.1)."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -77,13 +77,12 @@ class Validators:
 class FetchRequest:
     """One bounded, conditional GET.
 
-    `hops` are those already followed for this request (their number and addresses count against the limits).
-    With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`; so does one to an address of
-    which `ends_at` is true.
-    `validators` go to the address that gave them, `validators_of`, alone; None: to every hop.
-    `feed` is the address of the feed it is made for, as listed: its request keys go to its own origin alone. "" is no
-    feed and no keys; None is whichever feed has the origin (robots.txt, an address that the operator names).
-    `deadline` is the whole time allowed, name resolution to last byte.
+    `hops` are the redirects already followed for this request (their number and addresses count against the limits).
+    With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`; so does a redirect to an
+    address for which `ends_at` returns true. `validators` are sent only to `validators_of`, the address that gave them;
+    None: with every hop. `feed` is the address, as listed, of the feed that needs the request: its request keys are
+    sent to its own origin only. "" means no feed and no keys; None means the keys of the origin (robots.txt, an address
+    that the operator names). `deadline` is the whole time allowed, name resolution to last byte.
     """
 
     url: str
@@ -100,7 +99,7 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A complete 200 answer, inflated. Header names are lower case; repeated ones are joined by a comma."""
+    """A complete 200 answer, decompressed. Header names are lower case; repeated ones are joined by a comma."""
 
     url: str
     final_url: str
@@ -116,7 +115,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """A 304; `validators` holds only those that it carried."""
+    """A 304; `validators` are only those in this answer."""
 
     url: str
     final_url: str
@@ -139,7 +138,7 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailed:
-    """No usable answer. `retry_after` is the server's own wish (RFC 9110, 10.2.3)."""
+    """No usable answer. `retry_after` is the wait that the server asks for (RFC 9110, 10.2.3)."""
 
     url: str
     final_url: str
@@ -157,7 +156,7 @@ FetchResult = Fetched | NotModified | Redirected | FetchFailed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """What came of a POST; `problem` "" means that the answer's status was 2xx."""
+    """The result of a POST; `problem` "" means that the answer's status was 2xx."""
 
     problem: str = ""
     retry_after: timedelta | None = None

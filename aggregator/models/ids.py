@@ -1,4 +1,4 @@
-"""What names an article, a feed, a page and a host; why two names are taken for one article.
+"""Records that identify an article, a feed, a page and a host, and the kinds of evidence that two keys are one article.
 
 Records are frozen, without behaviour, without I/O.
 """
@@ -21,7 +21,7 @@ OWN_CONTENT: Final = "entry:"  # how the keys of entries without a page begin: t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Which article a URL means and which rule said so; `key` None: it cannot mean an article."""
+    """The key of a URL and the rule that gave it; `key` None: the URL cannot mean an article."""
 
     url: str
     key: Key | None
@@ -29,7 +29,7 @@ class Identity:
 
 
 class EvidenceKind(StrEnum):
-    """Why two keys are taken for one article, strongest first."""
+    """The kinds of evidence that two keys are one article, strongest first."""
 
     REDIRECT = "redirect"  # chain of our own fetch within one registrable domain
     PART = "part"  # a further page of the article, which we fetched and joined to its first

@@ -1,4 +1,4 @@
-"""A page: when it is to be fetched, what was fetched, what it says beside its article.
+"""Records of pages: when a page is due, its answer, its facts beside the article.
 
 Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
 URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
@@ -17,7 +17,7 @@ from aggregator.models.ids import ArticleId, Key, PageId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawResponse:
-    """A stored response: its bytes lie in the raw store under `content_hash` (hex)."""
+    """A stored response: its bytes are in the raw store under `content_hash` (hex)."""
 
     content_hash: str
     url: str
@@ -37,9 +37,9 @@ class PageFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagePart:
-    """A further page of an article that is spread over several; `number` counts from 2.
+    """A further page of an article on several pages; `number` counts from 2.
 
-    `raw` None: it is still to be fetched, or the fetch failed (`failed`), or its bytes are gone.
+    `raw` None: the part is not fetched yet, or its fetch failed (`failed`), or its bytes are gone.
     """
 
     number: int
@@ -51,10 +51,10 @@ class PagePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """An article URL that waits to be collected. `url` is fetched as it came; `key` is never fetched.
+    """An article URL that waits to be collected. `url` is fetched as received; `key` is never fetched.
 
-    With `part`, the page itself is fetched already, and that part of it is asked for next; `attempts`, `hops` and
-    `validators` are then those of the part, and `folder` is where the bytes of the others lie.
+    With `part`, the page itself is fetched already, and this part is fetched next; `attempts`, `hops` and `validators`
+    are then those of the part, and `folder` is where the bytes of the other parts are.
     """
 
     id: PageId
@@ -80,8 +80,8 @@ class Page:
 class FetchedPage:
     """A page that waits for extraction, claimed under `token`; `entry` is its first sighting.
 
-    `raw` None: there are no bytes, the entry's own content is all there is, because the feed is kept as it is
-    (`failed` None) or because the page failed for good (`failed`).
+    `raw` None: there are no bytes, only the entry's own content: the feed has `full_text = false` (`failed` None), or
+    the page failed for good (`failed`).
     """
 
     id: PageId
@@ -116,7 +116,7 @@ class LeadImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What a page reserves, as its headers and `meta` elements said when it was fetched; None: it says nothing."""
+    """The rights that a page reserved in its headers and `meta` elements when it was fetched; None: no statement."""
 
     robots: str | None = None  # <meta name="robots">
     x_robots_tag: str | None = None  # the header
@@ -127,7 +127,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFacts:
-    """What a page says beside its article's text; None: it was never looked at, or the page says nothing."""
+    """Facts that a page states beside its article's text; None: unknown, or not stated."""
 
     description: str | None = None
     section: str | None = None

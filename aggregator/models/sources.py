@@ -1,4 +1,4 @@
-"""How the answer of a feed is read, and what is remembered of a sitemap index. Records without behaviour or I/O."""
+"""How the answer of a feed is read, and the stored state of a sitemap index. Records without behaviour or I/O."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Select:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRule:
-    """How the configuration says that an answer is read."""
+    """The configured rule for reading an answer."""
 
     kind: Kind = "feed"
     select: Select = Select()
@@ -34,7 +34,7 @@ PLAIN_FEED: Final = SourceRule()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedSitemap:
-    """A sitemap that an index names; `lastmod` as it stands there."""
+    """A sitemap that an index names; `lastmod` as written there."""
 
     url: str
     lastmod: str = ""
@@ -42,7 +42,10 @@ class NamedSitemap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSitemap:
-    """A sitemap of an index; `parent` names the index within the index, "" is none. `is_read`: as `lastmod` says."""
+    """A sitemap of an index. `parent` names the index within the index, "" is none.
+
+    `is_read`: the sitemap was read in the state that `lastmod` names.
+    """
 
     url: str
     lastmod: str = ""
@@ -56,8 +59,8 @@ class KnownSitemap:
 class IndexWalk:
     """The sitemaps of an index, and the round of requests for those that may have changed.
 
-    `pending` are still to be asked; the index itself is due at `resume_at`. `cause` and `detail`
-    tell of the last failure in this round.
+    `pending` sitemaps are not requested yet; the index itself is due at `resume_at`. `cause` and `detail` are those of
+    the last failure in this round.
     """
 
     sitemaps: tuple[KnownSitemap, ...]

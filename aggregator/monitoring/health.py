@@ -1,7 +1,8 @@
-"""What is wrong with a feed, since when, and what to do about it. Pure: findings follow from stored facts alone.
+"""What is wrong with a feed, since when, and the remedy. Pure: findings follow from stored facts alone.
 
 `broken`: the feed gives nothing until an operator acts or the server recovers. `attention`: the feed works, but an
-operator should check something (docs/how-to/monitor.md).
+operator should check something (docs/how-to/monitor.md). Why a host is backed off: `schedule/due_times.py`,
+`HOST_CAUSES`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Problem:
 
     @property
     def remedy(self) -> str:
-        """What to do."""
+        """What an operator can do about the problem."""
         return REMEDIES[self.kind]
 
 
@@ -78,10 +78,10 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
 
 
 def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
-    """Return one problem if the names of many hosts stopped resolving at the same time.
+    """Return a problem if our own network seems to be down: the names of half of the hosts do not resolve.
 
-    Our own network is at fault if half of the hosts polled since then do not resolve. `hosts_answered` returns the
-    hosts that answered since a time.
+    Only hosts polled since the first of these failures count. `hosts_answered` returns the hosts that answered since a
+    time.
     """
     unresolved = [
         (feed.state.failing_since, feed.host)

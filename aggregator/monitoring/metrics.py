@@ -113,7 +113,7 @@ class Metrics:
 
 
 class StoreMetrics:
-    """The contents of the store, counted at most once in 15 seconds. The process that serves /metrics has it."""
+    """Counts of the store's rows, read at most once in 15 seconds, in the process that serves /metrics."""
 
     def __init__(self, count: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()

@@ -42,8 +42,8 @@ class Diagnosis:
 class Overview:
     """The state of an installation at `at`. `activity` covers the 24 hours before, `days` 30 days, the latest last.
 
-    There may be hundreds of thousands of feeds, so it holds ids in the order in which feeds were added. Only feeds
-    with findings are held in full, broken ones first.
+    It holds only the ids of feeds, in the order in which they were added, since there may be hundreds of thousands.
+    Feeds with findings are held in full, broken ones first.
     """
 
     at: datetime

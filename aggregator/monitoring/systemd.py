@@ -1,4 +1,4 @@
-"""Messages to systemd (sd_notify(3)): READY, RELOADING, STOPPING, STATUS, WATCHDOG. Not sent where nobody listens."""
+"""Messages to systemd (sd_notify(3)): READY, RELOADING, STOPPING, STATUS, WATCHDOG; none if systemd does not listen."""
 
 from __future__ import annotations
 

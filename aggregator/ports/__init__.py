@@ -1,1 +1,1 @@
-"""What use cases ask for: protocols, and the records that cross the border of the store."""
+"""The protocols that use cases need, and the records that pass between them and the store."""

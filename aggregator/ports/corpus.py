@@ -30,11 +30,11 @@ class Corpus(Protocol):
     """The articles: publishing them, reading them, extracting them again, erasing them."""
 
     def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
-        """Hold the right to publish; enters with False when another process kept it for all of `wait`."""
+        """Hold the right to publish; enter with False if another process kept it for all of `wait`."""
         ...
 
     def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
-        """Hold the right to deliver to an output; enters with False when another process kept it for all of `wait`."""
+        """Hold the right to deliver to an output; enter with False if another process kept it for all of `wait`."""
         ...
 
     def number_changes(self) -> int:
@@ -42,7 +42,7 @@ class Corpus(Protocol):
         ...
 
     def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
-        """Return numbered changes after `seq`, each with its article as it is now."""
+        """Return numbered changes after `seq`, each with the article's present state."""
         ...
 
     def position(self) -> Position:
@@ -50,7 +50,7 @@ class Corpus(Protocol):
         ...
 
     def delivered(self, sink: str, folder: str) -> int:
-        """Return the last change that the sink has."""
+        """Return the number of the last change that the sink has."""
         ...
 
     def set_delivered(self, sink: str, folder: str, seq: int) -> None:
@@ -58,7 +58,7 @@ class Corpus(Protocol):
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Give the present state, for several questions about it."""
+        """Give one state of the store, for several queries."""
         ...
 
     def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 - frozen
@@ -66,7 +66,7 @@ class Corpus(Protocol):
         ...
 
     def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
-        """Return one article by id, by any of its addresses, or by key; merged ones lead to the survivor."""
+        """Return one article by id, by any of its addresses, or by key; a merged one leads to the remaining article."""
         ...
 
     def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
@@ -77,7 +77,7 @@ class Corpus(Protocol):
         """Return a page of articles that match, best first.
 
         Raises:
-            ValueError: `after` is no place that a page gave.
+            ValueError: `after` was not returned by an earlier page.
         """
         ...
 
@@ -86,43 +86,43 @@ class Corpus(Protocol):
         ...
 
     def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
-        """Return the articles, a few at most, that were found to repeat this one nearly word for word."""
+        """Return a few articles at most that repeat this one nearly word for word."""
         ...
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
+        """Return the raw responses of an article, then those of its parts in order; empty if they are gone."""
         ...
 
     def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
-        """Return pages after `after` whose response is kept and that gave an article, or failed for good."""
+        """Return pages after `after` whose response is kept, and that gave an article or failed for good."""
         ...
 
     def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
-        """Save what another extraction gave: other words are a new revision, other facts correct the current one."""
+        """Save another extraction: new words make a new revision, new facts correct the current one."""
         ...
 
     def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
-        """Bring the next `limit` keys of stored addresses in line with the rules; call it again until it says True.
+        """Bring the next `limit` keys of stored addresses in line with the rules; True: all of them are.
 
-        `version` is `identify.key_version`; a call with the one that is done costs one look. Where two articles get one
-        key, they are merged if their texts agree.
+        `version` is `identify.key_version`; a call with the version that is done costs one query. If two articles get
+        one key, they are merged if their texts agree.
         """
         ...
 
     def search_walls(self) -> bool:
-        """Look through some articles of an earlier version for walls; call it again until it says True."""
+        """Search some articles of an earlier version for walls; True: all were searched."""
         ...
 
     def use_filters(self, filters: Filters) -> None:
-        """Decide by these rules from now on. What waits or was skipped is decided again if the rules are others."""
+        """Decide by these rules from now on. If the rules changed, decide again about waiting and skipped pages."""
         ...
 
     def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
-        """Apply the rules to all that is stored; yield what goes and what comes back."""
+        """Apply the rules to all stored articles; yield those that are skipped now, and those that come back."""
         ...
 
     def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-        """Erase texts; keys stay. Returns the articles and the content hashes that nothing refers to any more."""
+        """Erase texts; keys stay. Return the articles, and the content hashes that nothing refers to any more."""
         ...
 
     def scrub(self, wait: timedelta) -> bool:

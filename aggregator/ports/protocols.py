@@ -1,4 +1,4 @@
-"""The ports but for the store: what use cases ask of the outside. Protocols only; adapters implement them."""
+"""The ports except the store: clock, requests, raw store, sinks. Protocols only; adapters implement them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aggregator.ports.readings import ArticleFilter, Change, Gap, Position
 
 
 class Clock(Protocol):
-    """Time, passed in so that tests can stand it still."""
+    """The clock, passed as an argument so that tests can stop it."""
 
     def now(self) -> datetime:
         """Return the wall clock, aware, in UTC."""
@@ -33,7 +33,7 @@ class Fetcher(Protocol):
     """One bounded, conditional GET."""
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return what came of it; ordinary failures are values, nothing is raised."""
+        """Return the result; ordinary failures are values, nothing is raised."""
         ...
 
 
@@ -41,7 +41,7 @@ class Poster(Protocol):
     """One bounded POST."""
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
-        """Return what came of it; ordinary failures are values, nothing is raised."""
+        """Return the result; ordinary failures are values, nothing is raised."""
         ...
 
 
@@ -50,19 +50,19 @@ class RawStore(Protocol):
 
     @property
     def folder(self) -> str:
-        """The id of the folder, kept in a file in it: which machine can read a page's bytes."""
+        """The id of the folder, kept in a file there: so the store knows which machine has a page's bytes."""
         ...
 
     def put(self, body: bytes) -> str:
-        """Store durably (fsync) and return the content hash, hexadecimal; a file already there is touched."""
+        """Store durably (fsync) and return the content hash, hexadecimal; an existing file gets a new time."""
         ...
 
     def get(self, content_hash: str) -> bytes | None:
-        """Return the bytes, or None when they are gone or damaged."""
+        """Return the bytes; None: they are gone or damaged."""
         ...
 
     def delete(self, content_hash: str) -> None:
-        """Remove the bytes; nothing happens when they are gone."""
+        """Remove the bytes, if they exist."""
         ...
 
     def names(self) -> Iterator[tuple[str, datetime]]:
@@ -93,7 +93,7 @@ class Sink(Protocol):
         now: datetime,
         stopping: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Remove what is ours, old, and belongs to no article (id, day, number), until `stopping`; return how many."""
+        """Remove our old files that belong to no article (id, day, number), until `stopping`; return how many."""
         ...
 
 
@@ -101,15 +101,15 @@ class Snapshot(Protocol):
     """One state of a store."""
 
     def position(self) -> Position:
-        """Return which state this is."""
+        """Return the position of this state."""
         ...
 
     def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
-        """Yield articles that are not merged away or forgotten, by first sighting; as often as it is asked for."""
+        """Yield articles that are not merged away or forgotten, by first sighting. Call it as often as needed."""
         ...
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
+        """Return the raw responses of an article, then those of its parts in order; empty if they are gone."""
         ...
 
     def gaps(self) -> tuple[Gap, ...]:

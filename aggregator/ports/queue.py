@@ -1,7 +1,7 @@
-"""The store's port for visits and the engine: what is due, claims, and what visits and extractions gave.
+"""The store's port for visits and the engine: due work, claims, and the results of visits and extractions.
 
-Every `record_...` is one transaction. What is recorded under a claim that is no longer current is discarded: the
-method answers `None` or `False`, and the caller stops (docs/architecture.md, "Every lease is fenced").
+Every `record_...` is one transaction. Results under a claim that is no longer current are discarded: the method returns
+`None` or `False`, and the caller stops (docs/architecture.md, "Every lease is fenced").
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from aggregator.ports.store_records import (
 
 
 class Queue(Protocol):
-    """What is due, claims, and the outcomes of visits and extractions."""
+    """Due work, claims, and the results of visits and extractions."""
 
     def now(self) -> datetime:
         """Return the store's clock."""
@@ -42,7 +42,7 @@ class Queue(Protocol):
         ...
 
     def read_fact(self, name: str) -> str | None:
-        """Return the fact kept under this name; None: there is none."""
+        """Return the fact with this name; None: there is none."""
         ...
 
     def read_facts(self, prefix: str) -> Mapping[str, str]:
@@ -50,17 +50,18 @@ class Queue(Protocol):
         ...
 
     def delete_fact(self, name: str) -> None:
-        """Keep a fact no longer."""
+        """Delete a fact."""
         ...
 
     def write_fact(self, name: str, value: str) -> None:
-        """Keep a small fact for the next start."""
+        """Store a small fact for the next start."""
         ...
 
     def shift_due_times(self) -> timedelta | None:
-        """Move times ahead of now back with the clock, if it went back since they were set; return how far it went.
+        """If the clock was set back, move due times back with it; return by how much.
 
-        What is due would else wait until the clock is where it was. A poll ahead of now tells.
+        Otherwise nothing would be due until the clock has caught up. A poll in the future shows that the clock was set
+        back.
         """
         ...
 
@@ -69,9 +70,9 @@ class Queue(Protocol):
     ) -> SyncReport:
         """Bring the feed table in line with the configuration.
 
-        New feeds are due at once. Feeds that are no longer listed are disabled. A feed that is listed again goes on
-        where it was. A configuration that is older (`config_at`) than the one last synced is a stale member's in a
-        fleet: it adds feeds, the report names what was refused. `decides`: this one holds whatever its age.
+        New feeds are due at once. Feeds that are no longer listed are disabled. A feed that is listed again keeps its
+        state. In a fleet, a configuration older (`config_at`) than the one last synced only adds feeds; the report
+        names the refused changes. `decides`: this configuration is used even if it is older.
         """
         ...
 
@@ -80,7 +81,7 @@ class Queue(Protocol):
         ...
 
     def feeds(self, *, enabled_only: bool = True, ids: Collection[FeedId] | None = None) -> tuple[Feed, ...]:
-        """Return the feeds in the order in which they were added; `ids`: those of them, disabled ones too."""
+        """Return the feeds in the order in which they were added; `ids`: only these, disabled ones too."""
         ...
 
     def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
@@ -94,14 +95,14 @@ class Queue(Protocol):
     def claim_hosts(
         self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages: bool = True
     ) -> tuple[Claim, ...]:
-        """Claim hosts with due work (of `scope`), by priority; those with due feeds first, then by due time.
+        """Claim hosts with due work (of `scope`). Order: priority, hosts with due feeds before others, due time.
 
-        `pages` False counts feeds alone.
+        `pages` False: only due feeds count.
         """
         ...
 
     def claim_host(self, host: str, lease: timedelta) -> Claim | None:
-        """Claim one host by name:port, due or not; None when it is leased or must be left alone for now."""
+        """Claim one host by name:port, even if nothing is due; None: it is leased or backs off."""
         ...
 
     def renew(self, claim: Claim, lease: timedelta) -> bool:
@@ -116,20 +117,20 @@ class Queue(Protocol):
         failures: int = 0,
         asked_until: datetime | None = None,
     ) -> None:
-        """End the claim: set pace and failures, recompute both due times from what is there now.
+        """End the claim: set pace and failures, and compute both due times from the present rows.
 
-        `asked_until`: the host itself asks for quiet until then (Retry-After), which `make_due` respects.
+        `asked_until` is the host's own Retry-After, which `make_due` respects.
         """
         ...
 
     def free_dead_leases(self) -> int:
-        """Give back leases of processes of this machine that are no longer alive (SQLite); return how many."""
+        """End the leases of dead processes of this machine (SQLite); return how many."""
         ...
 
     def wait_until(self, scope: RunScope | None = None, *, pages: bool = True) -> datetime | None:
-        """Return when the next host (of `scope`) can be claimed, for work due by now; None: there is none.
+        """Return when the next host (of `scope`) with due work can be claimed; None: there is none.
 
-        A host that backs off is not waited for. Work of a scope counts too that is due within half a minute.
+        Hosts that back off are left out. With a scope, work counts as due half a minute early.
         """
         ...
 
@@ -140,7 +141,7 @@ class Queue(Protocol):
         ...
 
     def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-        """Return when this feed first showed each entry, or another one of the same page; None: never."""
+        """Return when this feed first showed each entry, or another entry with the same page; None: never."""
         ...
 
     def due_pages(
@@ -156,29 +157,29 @@ class Queue(Protocol):
     def record_fetched(
         self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators
     ) -> bool:
-        """The page's bytes are in the raw store: it waits for extraction."""
+        """Record that the page's bytes are in the raw store. The page waits for extraction."""
         ...
 
     def leave_part(self, claim: Claim, page: Page) -> bool:
-        """Put off a part whose others lie in a folder of other workers; begin anew when these are gone."""
+        """Leave a part to the workers that have the parts before it. If these are gone, fetch the article again."""
         ...
 
     def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
-        """A revisit found the page unchanged."""
+        """Record that a revisit found the page unchanged."""
         ...
 
     def record_page_failure(
         self, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
     ) -> bool:
-        """Try again at `next_at`; None: failed for good. `counts` False: no attempt was made (robots.txt, pace).
+        """Record a failure. Retry at `next_at`; None: never. `counts` False: no attempt was made (robots.txt, pace).
 
-        A page that failed for good and whose entry has content waits for extraction from that content; one of which a
-        further part failed (`page.part`) with the parts before.
+        A page that failed for good waits for extraction from its entry's content, if there is any. If a further part
+        failed (`page.part`), the page waits for extraction with the parts before.
         """
         ...
 
     def is_known_target(self, page: Page, target: Identity) -> bool:
-        """Return whether a feed announced a redirect's target, and it is an article or was not fetched before."""
+        """Return whether a feed announced a redirect's target, and the target gave an article or will be fetched."""
         ...
 
     def record_handover(
@@ -190,9 +191,9 @@ class Queue(Protocol):
         hops: tuple[Hop, ...],
         edges: tuple[Edge, ...] = (),
     ) -> tuple[PageId, HostId] | None:
-        """The page redirects: make it due at the target, or done when the target is known already.
+        """Record that the page redirects: make it due at the target, or done if the target is a known article.
 
-        Returns the page to fetch next and its host (see `RunScope`). None: there is no such page, or claim lost.
+        Return the page to fetch next and its host (see `RunScope`). None: there is no such page, or the claim is lost.
         """
         ...
 
@@ -201,16 +202,16 @@ class Queue(Protocol):
         ...
 
     def waiting_for_extraction(self) -> int:
-        """Return how many fetched pages wait."""
+        """Return how many fetched pages wait for extraction."""
         ...
 
     def claim_fetched(
         self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
-        """Claim fetched pages whose bytes lie in `folder`, or that have none, for `limit` tasks.
+        """Claim fetched pages whose bytes are in `folder`, or that have none, for `limit` tasks.
 
-        A page is a task; up to `batch` pages that have no bytes and were not claimed before make one together.
-        Each claim counts as an attempt. A fifth one is not given out: the page failed (`extraction_crashed`).
+        A task is one page, or up to `batch` pages that have no bytes and were not claimed before. Each claim counts as
+        an attempt. After four attempts the page has failed (`extraction_crashed`).
         """
         ...
 
@@ -225,13 +226,14 @@ class Queue(Protocol):
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         """Save several articles in one transaction, each with aliases, evidence, fingerprint and decisions.
 
-        None: the claim of that page is lost. The same normalised title and body as before is `unchanged`. A page is due
-        again at `if_changed` when its article is new or updated, else at `if_unchanged`; None: never.
+        None: the claim of that page is lost. An article with the same normalised title and body as before is
+        `unchanged`. A page is due again at `if_changed` if its article is new or updated, else at `if_unchanged`; None:
+        never.
         """
         ...
 
     def record_next_page(self, page: FetchedPage, next_page: NextPage) -> HostId | None:
-        """Make the page due with its next part; return its host for a `RunScope`. None: the claim is lost."""
+        """Make the page due with its next part; return the part's host; None: the claim is lost."""
         ...
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:

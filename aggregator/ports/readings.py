@@ -1,4 +1,4 @@
-"""What is read from the store: articles, changes, reports and traces; records that are frozen, without behaviour."""
+"""Records that the store returns: articles, changes, reports and traces. They are frozen, without behaviour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aggregator.text.search_words import Piece
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A time in which a feed may have lost entries; `filled_at` None: what was lost was not found elsewhere."""
+    """A time in which a feed may have lost entries; `filled_at` None: the lost entries were not found elsewhere."""
 
     feed_id: FeedId
     feed: str  # name, else URL
@@ -27,7 +27,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """What a feed list changed, as lines for the log and names."""
+    """The changes of the feed list: as lines for the log, and as names."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterChange:
-    """What changed filters mean for a page and its article: it is skipped from now on, or it comes back."""
+    """An effect of changed filters on a page and its article: skipped from now on, or back again."""
 
     url: str
     title: str
@@ -50,7 +50,7 @@ class FilterChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A numbered change; `article` is its state as read now, None for a tombstone."""
+    """A numbered change; `article` is the article's present state, None for a tombstone."""
 
     seq: int
     kind: Literal["new", "updated", "merged", "split", "forgotten", "withdrawn"]
@@ -63,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far the changes of a store go. A number of another epoch is another store's: followers start again."""
+    """The number of the last change of a store. Another epoch means another store: followers start again."""
 
     epoch: str
     seq: int  # of the last change; 0: none
@@ -72,7 +72,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleFilter:
-    """Which articles to read; empty fields do not filter."""
+    """The articles to read; empty fields do not filter."""
 
     since: datetime | None = None  # first seen at or after
     until: datetime | None = None  # first seen before
@@ -84,9 +84,9 @@ class ArticleFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleSearch:
-    """Which articles to show, and in which order; empty fields do not filter.
+    """The articles to show, and their order; empty fields do not filter.
 
-    Without a query "best" is the order of `first_seen`. `recorded` is the time at which the current text came.
+    Without a query "best" is the order of `first_seen`. `recorded` is the time when the current text was recorded.
     """
 
     query: str = ""
@@ -103,7 +103,7 @@ class ArticleSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An article that matches: its title and a stretch of its body, with the matches."""
+    """An article that matches: its title and a part of its body, with the matches."""
 
     article: Article
     recorded_at: datetime  # when its current text came
@@ -122,7 +122,7 @@ class FoundPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """An earlier or the current text of an article."""
+    """One text of an article, an earlier or the current one."""
 
     number: int
     recorded_at: datetime
@@ -131,7 +131,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What a store holds."""
+    """The numbers of rows in a store."""
 
     feeds: int
     entries: int
@@ -159,7 +159,7 @@ class PollSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedScreen:
-    """What makes a feed worth a look by `diagnose`, roughly: none that it finds fault with may be missed."""
+    """Limits for a query that finds all feeds for which `diagnose` might have a finding, and some others."""
 
     now: datetime
     due_before: datetime  # overdue since
@@ -171,7 +171,7 @@ class FeedScreen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSigns:
-    """What the latest entries, pages and articles that a feed announced first look like."""
+    """Facts about the latest entries, pages and articles that a feed announced first."""
 
     entries: int = 0
     dates_flagged: int = 0  # entries with a date that cannot be right
@@ -183,13 +183,13 @@ class FeedSigns:
 
     @property
     def tells(self) -> bool:
-        """Whether one of them may be a finding."""
+        """Whether one of the facts may be a finding."""
         return bool(self.dates_flagged or self.articles_doubtful or self.pages_failed or self.polls_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What happened since a time; `delays` are those between publication and discovery, ascending."""
+    """The activity since a time; `delays` are those between publication and discovery, ascending."""
 
     since: datetime
     polls: int
@@ -202,7 +202,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayCounts:
-    """What came on a day (UTC). Articles count on the day of their first sighting, even if they were merged later."""
+    """The numbers of a day (UTC). Articles count on the day of their first sighting, even if they were merged later."""
 
     day: date
     articles: int
@@ -211,7 +211,7 @@ class DayCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedPage:
-    """A page as it stands: waiting, fetched, done or failed."""
+    """A page's present state: waiting, fetched, done or failed."""
 
     id: PageId
     url: str
@@ -243,7 +243,7 @@ class TracedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedArticle:
-    """An article's row, merged away and forgotten ones too."""
+    """An article's row, also if it was merged or forgotten."""
 
     id: ArticleId
     key: Key
@@ -259,7 +259,7 @@ class TracedArticle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedEvidence:
-    """Why two keys are taken for one article: what is said, by which site, since when."""
+    """Evidence that two keys are one article: the statement, the site that made it, and its time."""
 
     key: Key
     other: Key
@@ -270,7 +270,7 @@ class TracedEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """All that the store knows about an address; every part may be empty. Each part is oldest first."""
+    """All facts in the store about an address, as `aggregator why` prints them; each part is oldest first or empty."""
 
     entries: tuple[TracedEntry, ...] = ()
     pages: tuple[TracedPage, ...] = ()

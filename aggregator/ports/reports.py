@@ -26,18 +26,18 @@ from aggregator.ports.store_records import (
 
 
 class Reports(Protocol):
-    """What happened and why, for operators."""
+    """Past activity and its reasons, for operators."""
 
     def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
-        """Return the own titles of feeds without a name in the configuration, by address."""
+        """Return the titles that feeds give themselves, by address, of feeds without a configured name."""
         ...
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
-        """Return what was decided about these addresses and keys, oldest first."""
+        """Return the decisions about these addresses and keys, oldest first."""
         ...
 
     def poll_histories(self, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
-        """Return how many feeds are polled, and at most `limit` of them, a fair sample, with their polls summed up."""
+        """Return the number of polled feeds, and the histories of at most `limit` of them, a random sample."""
         ...
 
     def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
@@ -45,15 +45,15 @@ class Reports(Protocol):
         ...
 
     def gaps(self, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
-        """Return times in which a feed may have lost entries, oldest first; of them `limit` after the first `start`."""
+        """Return times in which a feed may have lost entries, oldest first; `limit` of them after the first `start`."""
         ...
 
     def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
-        """Return the pages that gave no article, for good or so far: URL, cause, detail."""
+        """Return the pages without an article, failed for good or to be retried: URL, cause, detail."""
         ...
 
     def counts(self) -> Counts:
-        """Return what the store holds."""
+        """Return the numbers of rows in the store."""
         ...
 
     def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
@@ -61,21 +61,21 @@ class Reports(Protocol):
         ...
 
     def hosts_answered(self, since: datetime) -> frozenset[str]:
-        """Return the hosts (name:port) at which a poll succeeded since then."""
+        """Return the hosts (name:port) on which a poll succeeded since then."""
         ...
 
     def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
-        """Return what the latest entries, pages and articles of each feed look like, none older than `since`."""
+        """Return facts about the latest entries, pages and articles of each feed, none older than `since`."""
         ...
 
     def activity(self, since: datetime) -> Activity:
-        """Return what happened since then."""
+        """Return the activity since then."""
         ...
 
     def days(self, until: datetime, count: int) -> tuple[DayCounts, ...]:
-        """Return what came on each of the last `count` days (UTC), the day of `until` last."""
+        """Return the numbers of each of the last `count` days (UTC), the day of `until` last."""
         ...
 
     def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
-        """Return all that is known about these spellings of an address and its keys."""
+        """Return all stored facts about these spellings of an address and its keys, for `aggregator why`."""
         ...

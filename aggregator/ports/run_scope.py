@@ -12,8 +12,8 @@ from aggregator.models.ids import FeedId, HostId, PageId
 class RunScope:
     """Hosts, feeds and pages of one `run-once`. The run's own polls add to it.
 
-    `deferred` pages are fetched by a later run; the content that their feed entry carries may be extracted now.
-    `waited` is the time that slow requests to a host took. `hops` is the time that redirects to an address took.
+    `deferred` pages are fetched by a later run; the content of their entries may be extracted now. `waited` is the time
+    of slow requests by host. `hops` is the time of redirects by address.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class RunScope:
             self.additions += 1
 
     def defer_page(self, page: PageId) -> None:
-        """Leave a page to a later run. The content that its entry carries may still be extracted in this one."""
+        """Leave a page to a later run. The content of its entry may still be extracted in this one."""
         with self._lock:
             self.pages.discard(page)
             self.deferred.add(page)
@@ -48,7 +48,7 @@ class RunScope:
             self.waited[host] = self.waited.get(host, timedelta(0)) + span
 
     def drop_host(self, host: HostId, seen: int | None = None) -> None:
-        """Leave a host out from now on, unless something was added since `additions` was `seen`."""
+        """Leave a host out from now on, unless `additions` is above `seen`: then work was added meanwhile."""
         with self._lock:
             if seen is None or seen == self.additions:
                 self.hosts.discard(host)

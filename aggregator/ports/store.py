@@ -1,4 +1,4 @@
-"""The whole port of the store. Its methods stand by who uses them: queue, corpus, reports."""
+"""The whole port of the store. Its methods are grouped by their users: queue, corpus, reports."""
 
 from typing import Protocol
 
@@ -8,4 +8,4 @@ from aggregator.ports.reports import Reports
 
 
 class Store(Queue, Corpus, Reports, Protocol):
-    """The only queue and the only memory."""
+    """The queue of all work and the memory of all results."""

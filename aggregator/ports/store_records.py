@@ -1,6 +1,6 @@
-"""The ledger: what is claimed, what is recorded, what is read; the records that cross the store's border.
+"""Records that are passed to the store, or returned by claims: claims, decisions, articles, polls.
 
-All of them are frozen. No behaviour, no I/O.
+All records are frozen. No behaviour, no I/O.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aggregator.models.pages import FetchedPage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A host that is ours until the lease runs out. `now` is the store's clock at the claim."""
+    """A claimed host, until the lease runs out. `now` is the store's clock at the claim."""
 
     host_id: HostId
     host: str  # name:port
@@ -42,7 +42,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided about a URL, by which rule; kept only when the answer changes."""
+    """A decision about a URL and its rule; stored only when the answer changes."""
 
     url: str
     key: Key | None
@@ -55,12 +55,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleRecord:
-    """An extracted article on its way into the store.
+    """An extracted article to be recorded.
 
-    `identity` is that of the address that served it (the final URL); `urls` are all addresses seen on the way with
-    their identities (page, hops, entry links), `edges` what they and the page itself say about being one.
+    `identity` is that of the address that served it (the final URL). `urls` are all addresses on the way with their
+    identities (page, hops, entry links). `edges` are the statements of these and of the page about being one article.
     `pointers` are exact addresses that lead here without being the article's own (a redirector of another domain).
-    `says_title` tells how much of the title that its feed announced the page says: what says nothing may be a wall.
+    `says_title` tells how much of its announced title is in the page: a page without any of it may be a wall.
     """
 
     identity: Identity
@@ -78,7 +78,7 @@ class ArticleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleOutcome:
-    """What extraction made of a page. The page is due again at `if_changed` or `if_unchanged`; None: never.
+    """The result of extracting a page. The page is due again at `if_changed` or `if_unchanged`; None: never.
 
     It is due at `if_wall` when what was extracted turns out to be a wall: no article, and tried again. It is due at
     `if_doubtful`, if that is sooner, when the article may be a wall.
@@ -96,7 +96,7 @@ class ArticleOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleRecorded:
-    """What became of an `ArticleRecord`."""
+    """The result of recording an `ArticleRecord`."""
 
     article_id: ArticleId
     kind: Literal["new", "updated", "unchanged", "duplicate", "wall", "skipped"]  # "wall": the page failed
@@ -104,12 +104,11 @@ class ArticleRecorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One entry of one poll.
+    """One entry in one poll.
 
-    `identity` tells which article its `url` (the address to fetch) means; None: nothing to fetch.
-    `edges` come from the entry's several links. `from_feed` True: the entry's own content is the article
-    (`full_text = false`, or an entry without a link), so its page waits for extraction at once, without bytes; unless
-    it was read along with the feed: then `article` is what came of it.
+    `identity` tells which article its `url` (the address to fetch) means; None: nothing to fetch. `edges` come from the
+    entry's several links. `from_feed` True: the entry's own content is the article (`full_text = false`, or an entry
+    without a link). Its page then waits for extraction without bytes, unless `article` has the result already.
     """
 
     entry: Entry
@@ -125,7 +124,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedReading:
-    """What an answer says: the feed, and what each of its new entries means, in order."""
+    """The parsed answer: the feed, and a sighting for each of its new entries, in order."""
 
     parsed: ParsedFeed
     sightings: tuple[Sighting, ...] = ()
@@ -172,7 +171,7 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRecorded:
-    """What the store made of a poll: `new_pages` and their hosts enlarge a `RunScope`; the feed is due at `host_id`."""
+    """The result of recording a poll: `new_pages` and their hosts extend a `RunScope`; the feed is due at `host_id`."""
 
     entries_new: int
     entries_changed: int
@@ -187,7 +186,7 @@ class PollRecorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What a worker process makes of one page; crosses the border between processes."""
+    """A worker process's result for one page; sent between processes."""
 
     content: Extraction
     quality: tuple[str, ...]
@@ -198,7 +197,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextPage:
-    """What a worker process answers while the article goes on elsewhere: which part has to be fetched next."""
+    """A worker process's answer if the article continues on another page, which must be fetched next."""
 
     number: int
     url: str

@@ -1,7 +1,8 @@
-"""When to ask again: feeds, pages and hosts, after success and after failure. Pure; reads no clock.
+"""The times of the next requests to feeds, pages and hosts, after success and after failure. Pure; reads no clock.
 
-`publication_rate` tells how often a feed publishes. This module adds the server's wishes and the classes of failures
-(docs/schedule.md).
+Why a host is backed off: `HOST_CAUSES` are the failures that concern the whole host, and `host_not_before` gives the
+end of its back-off. `publication_rate` tells how often a feed publishes. This module adds the server's wishes and the
+classes of failures (docs/schedule.md).
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """What the operator decided about polling.
+    """The operator's settings for polling.
 
-    `threshold` is what `budget` sets: the waiting time (entries x seconds) that may accumulate at a busy feed before it
+    `threshold` follows from `budget`: the waiting time (entries x seconds) that may accumulate at a busy feed before it
     is polled. `jitter` is the share by which our own interval varies.
     """
 
@@ -53,8 +54,8 @@ def next_poll_at(
 ) -> datetime:
     """Return the time of the next poll after a successful one at `now`: our own interval or the server's, if later.
 
-    Only our own interval is varied and bounded by the policy; the server's wishes are lower bounds that
-    `max_interval` does not shorten (up to seven days each). `rhythm` is that of the feed, where it is known already.
+    Only our own interval is varied and bounded by the policy. The server's wishes are lower bounds, up to seven days
+    each, even beyond `max_interval`. `rhythm` is that of the feed, if it is known already.
     """
     wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
     if feed.interval is None:
@@ -63,7 +64,7 @@ def next_poll_at(
 
 
 def after_success(state: FeedState, *, now: datetime) -> FeedState:
-    """Return `state` after an answer that could be used; `due_at` is still to be set by `next_poll_at`."""
+    """Return `state` after a usable answer; the caller sets `due_at` by `next_poll_at`."""
     return replace(
         state,
         status=FeedStatus.OK,
@@ -80,9 +81,9 @@ def after_success(state: FeedState, *, now: datetime) -> FeedState:
 def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
     """Return `state` with a bound on the next intervals: entries were lost since the last answer (`feed.state`).
 
-    Half of the interval that was too long, and half of the time that the feed's window covers (None: not known). The
-    bound doubles each day; `min_interval`, a fixed interval and the server's wishes stand. A fixed interval is not to
-    blame where we did not ask for much longer than that.
+    The bound is half of the interval that was too long, and half of the time that the feed's window covers (None: not
+    known). It doubles each day. `min_interval`, a fixed interval and the server's wishes stay in force. `state` is
+    unchanged if the last poll came much later than a fixed interval says.
     """
     before = feed.state
     last = before.succeeded_at or now
@@ -94,7 +95,7 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
 
 
 def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
-    """Return what the last gap still allows."""
+    """Return the longest interval that the last gap still allows."""
     if state.gap_at is None or state.gap_interval is None:
         return timedelta.max
     growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
@@ -112,10 +113,11 @@ def after_failure(
 ) -> FeedState:
     """Return the feed's state after a failed poll, `due_at` included.
 
-    The wait doubles with each hard failure in a row, with two soft or four temporary ones; it is never shorter than
-    without the failure, nor than after the failure before, and no feed is given up: after 24 hours (its own interval,
-    if that is longer) it is asked again. A feed that never answered starts at `min_interval`.
-    410 Gone pauses the feed until an operator acts. With `own_network` the failure is ours and counts nothing.
+    The wait doubles with each hard failure in a row, with two soft or four temporary ones. It is never shorter than
+    without the failure, nor than after the failure before. No feed is given up: it is asked again after 24 hours, or
+    after its own interval if that is longer. A feed that never answered starts at `min_interval`.
+
+    410 Gone pauses the feed until an operator acts. With `own_network` the failure is ours and does not count.
     """
     state = replace(
         feed.state,
@@ -147,13 +149,8 @@ def _wait_before(state: FeedState) -> timedelta:
 
 
 def forced_due(state: FeedState, now: datetime) -> bool:
-    """Say whether `run-once --all` may poll now: neither Retry-After nor 410 forbids it."""
+    """Return whether `run-once --all` may poll now: neither Retry-After nor 410 forbids it."""
     return state.status is not FeedStatus.GONE and (state.not_before is None or state.not_before <= now)
-
-
-def first_poll_at(count: int, *, now: datetime, random: Random) -> datetime:
-    """Return when one of `count` feeds added at once is polled first: within seconds, twenty a second."""
-    return now + timedelta(seconds=random.uniform(0, count / 20))
 
 
 def _own_interval(feed: Feed, now: datetime, policy: PollPolicy, rhythm: Rhythm | None = None) -> timedelta:
@@ -202,7 +199,7 @@ def _after_skips(hints: FeedHints, due_at: datetime) -> datetime:
 
 
 def is_skipped(hints: FeedHints, now: datetime) -> bool:
-    """Say whether the feed asks to be left alone in this hour (RSS 2.0: skipHours, skipDays)."""
+    """Return whether the feed asks for no polls in this hour (RSS 2.0: skipHours, skipDays)."""
     return _after_skips(hints, now) != now
 
 
@@ -254,10 +251,10 @@ _ENOUGH_HOSTS: Final = 3
 
 
 def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
-    """Say whether our own network is to blame: the latest requests reached nobody, at three hosts or more.
+    """Return whether our own network is down: the latest requests reached no host, at three hosts or more.
 
-    `outcomes` are host and cause (None: an answer) of the latest requests of all visits, some twenty, in any order.
-    Whatever a server answered, even an error, proves that the network is there.
+    `outcomes` are host and cause (None: an answer) of the latest requests of all visits, some twenty, in any order. Any
+    answer of a server, even an error, proves that the network works.
     """
     hosts = {host for host, _ in outcomes}
     return len(hosts) >= _ENOUGH_HOSTS and all(cause in _NETWORK for _, cause in outcomes)
@@ -267,11 +264,11 @@ def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
 
 
 def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random: Random) -> datetime:
-    """Return until when the whole host is left alone after a failure with one of `HOST_CAUSES`, or several timeouts.
+    """Return the end of a host's back-off after a failure with one of `HOST_CAUSES`, or several timeouts.
 
-    `failures` are the back-offs of the host before this one, 0 if our own network is down. The server's Retry-After
-    counts, at most seven days. Without one the wait doubles from five minutes up to a day (429, 503), or from one
-    minute up to an hour (no connection: asking costs the host nothing, and feeds and pages back off by themselves).
+    `failures` are the back-offs of the host before this one, 0 if our own network is down. The server's Retry-After is
+    used, up to seven days. Without it the wait doubles: from five minutes up to a day after 429 or 503, and from one
+    minute up to an hour if there was no connection. (A request without a connection costs the host nothing.)
     """
     if failed.retry_after is not None:
         return now + _bounded(failed.retry_after)
@@ -325,10 +322,11 @@ _RETRIES: Final[dict[Cause, _Retry]] = {
 def next_page_attempt(
     attempts: int, cause: Cause, retry_after: timedelta | None, *, now: datetime, random: Random
 ) -> datetime | None:
-    """Return when a page is tried again after `attempts` tries, this one included; None: it failed for good.
+    """Return when a page is retried after `attempts` tries, this one included; None: it failed for good.
 
-    410, refused addresses, what is no text or too large, and failed extractions get one try, 404 a second one an hour
-    or more later; where robots.txt forbids it we look again after a day; temporary causes are tried longest.
+    410, refused addresses, answers that are no text or too large, and failed extractions get one try; 404 gets a second
+    one an hour or more later. A page that robots.txt forbids is checked again after a day. Temporary causes get most
+    tries.
     """
     retry = _RETRIES.get(cause, _ONCE)
     if attempts >= retry.tries:
@@ -343,7 +341,7 @@ def revisit_at(
     """Return when a page fetched at `now` is fetched again; None: never.
 
     `revisit` counts from the first fetch, ascending. The first revisit is always made, the later ones only if this one
-    (`changed`) or an earlier one showed a change. A `Page` does not count the fetch of now yet, a `FetchedPage` does.
+    (`changed`) or an earlier one showed a change. A `Page` does not count the present fetch yet, a `FetchedPage` does.
     """
     done = max(page.visits - (0 if isinstance(page, Page) else 1), 0)
     if done >= len(revisit) or (done and not changed and not page.has_changed):
@@ -363,7 +361,7 @@ def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
 
 
 def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: datetime) -> datetime:
-    """Return when a page is fetched again whose entry has a changed `updated`: soon, not within 6 hours of the last."""
+    """Return when a page is fetched again after its entry's `updated` changed: 6 hours or more after the last time."""
     soon = max(now, fetched_at + timedelta(hours=6))
     return soon if due_at is None else min(soon, max(due_at, now))
 
@@ -375,7 +373,7 @@ _THRESHOLDS: Final = (0.01, 1e8)
 
 
 def threshold_for(budget: float) -> float:
-    """Return the threshold to begin with for a budget: polls fall with its square root."""
+    """Return the first threshold for a budget: polls fall with the threshold's square root."""
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 

@@ -1,8 +1,8 @@
-"""What the schedule costs and buys: requests, bytes and delay, now and at other budgets. Pure.
+"""Computes the cost and the benefit of the schedule: requests, bytes and delay, now and at other budgets. Pure.
 
-The present figures come from the history of polls. Those of a budget come from a replay: each feed is polled again
-over its stored publication times. The daemon's own function decides when (`next_poll_at`), without jitter. The delay
-of an entry is the time from the publisher's date to the poll that finds it.
+The present figures come from the history of polls. Those of a budget come from a replay: each feed is polled again over
+its stored publication times. The daemon's own function decides when (`next_poll_at`), without jitter. The delay of an
+entry is the time from the publisher's date to the poll that finds it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class FeedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The figures of all feeds, per day. `budget` None: as measured. `feeds` is empty unless it was asked for."""
+    """The figures of all feeds, per day. `budget` None: as measured. `feeds` is empty unless requested."""
 
     budget: float | None
     threshold: float | None
@@ -99,7 +99,7 @@ def planned(
     of: int = 0,
     listed: bool = True,
 ) -> Plan:
-    """Return what a budget (polls per feed and day, in the mean) would cost and buy.
+    """Return the cost and the delay under a budget (polls per feed and day, in the mean).
 
     The threshold is the one that the daemon's controller approaches: with it the adaptive feeds together meet the
     budget, within fixed intervals, Retry-After and the bounds of the policy. Without `listed`, the sums are estimated

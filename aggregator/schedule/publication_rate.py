@@ -185,18 +185,13 @@ def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
     )
 
 
-def adaptive_interval(stats: PublicationStats, threshold: float, longest: timedelta, now: datetime) -> timedelta:
+def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datetime) -> timedelta:
     """Return the wait until the next poll, at most `longest`.
 
     `threshold` is the waiting time (entries x seconds) that may accumulate. Each feed counts for .35 entries a day
     more than it publishes, so that a quiet feed is polled every few hours too (docs/schedule.md). The wait is shorter
     if half of the feed's window is expected to be new before.
     """
-    return interval_of(rhythm_of(stats, now), threshold, longest, now)
-
-
-def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datetime) -> timedelta:
-    """Return what `adaptive_interval` returns, for a known rhythm."""
     limit = threshold * rhythm.rate / (rhythm.rate + _FEED_WORTH)
     known, minutes, room = rhythm.known_at, rhythm.minutes, rhythm.room
     excess = _activity(rhythm) - 1

@@ -61,14 +61,14 @@ def request(url: str, **wishes: Any) -> FetchRequest:  # Any: fields of the requ
 
 
 def expect_cause(result: FetchResult, *causes: Cause) -> str:
-    """Return "" if the fetch failed for one of `causes`, else what it gave instead."""
+    """Return "" if the fetch failed for one of `causes`, else a description of its result."""
     if isinstance(result, FetchFailed) and result.cause in causes:
         return ""
     return f"expected {' or '.join(causes)}, got {describe(result)}"
 
 
 def expect_body(result: FetchResult, body: bytes = FEED) -> str:
-    """Return "" if the fetch gave `body`, else what it gave instead."""
+    """Return "" if the fetch gave `body`, else a description of its result."""
     if isinstance(result, Fetched) and result.body == body:
         return ""
     return f"expected a body of {len(body)} bytes, got {describe(result)}"
@@ -80,7 +80,7 @@ def expect(condition: bool, complaint: str) -> str:
 
 
 def describe(result: FetchResult) -> str:
-    """Return one line on a result."""
+    """Return one line that describes a result."""
     match result:
         case FetchFailed():
             return f"{result.cause} ({result.detail})"

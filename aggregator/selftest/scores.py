@@ -17,7 +17,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """The result of one scenario. `name` says what must hold. `detail` says what went wrong; "" if nothing did."""
+    """The result of one scenario. `name` is its requirement. `detail` says why it failed; "" if it did not."""
 
     name: str
     passed: bool

@@ -1,4 +1,4 @@
-"""The daemon: ticks, visits, extraction, publishing, reload, status page, and a stop in order."""
+"""The daemon: ticks, visits, extraction, publishing, reload, status page, orderly stop."""
 
 from aggregator.service.daemon import Service, Timings
 from aggregator.service.page import serve_alone

@@ -1,4 +1,4 @@
-"""What the daemon says at its default level: feeds that begin or end failing, and one line a minute."""
+"""The daemon's log at its default level: feeds that begin or end failing, and one line a minute."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TOTALS = {
 
 
 class ActivityLog:
-    """Remembers what was said in this minute. For any thread."""
+    """Collects the activity of the present minute. For any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,7 +36,7 @@ class ActivityLog:
         self._unlogged = Counter[str]()
 
     def note_poll(self, feed: Feed, record: PollRecord) -> None:
-        """Say when a feed begins or ends to fail."""
+        """Log when a feed begins or ends to fail."""
         was, state = feed.state, record.state
         begins = state.failures > 0 and was.failures == 0
         ends = state.failures == 0 and was.failures > 0 and state.status is FeedStatus.OK
@@ -56,7 +56,7 @@ class ActivityLog:
             logger.info("feed works again", extra={"feed": name, "failing_since": since})
 
     def say_minute(self, totals: Mapping[str, int], published: int) -> None:
-        """Say what was done since the last call; nothing if nothing was."""
+        """Log the work since the last call; nothing if there was none."""
         with self._lock:
             now = Counter({name: totals.get(total, 0) for name, total in _TOTALS.items()} | {"published": published})
             done = (now - self._before) + self._unlogged
@@ -66,7 +66,7 @@ class ActivityLog:
 
 
 def say_changes(message: str, changes: Iterable[str]) -> None:
-    """Write each change on a line of its own, many of them cut short."""
+    """Log each change on a line of its own; of very many only the first."""
     lines = tuple(changes)
     for line in lines[:_SHOWN]:
         logger.info(message, extra={"change": line})

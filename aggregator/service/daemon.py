@@ -46,7 +46,7 @@ _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """How often the daemon does what."""
+    """The intervals of the daemon's tasks."""
 
     tick: timedelta = timedelta(seconds=1)
     publish: timedelta = timedelta(seconds=5)
@@ -111,7 +111,7 @@ class Service:
     # --- life --------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Work until a signal comes; then finish or give back what is in hand, publish, return."""
+        """Work until a signal comes; then finish or give back the work under way, publish, return."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
@@ -244,7 +244,7 @@ class Service:
             self._tell(WATCHDOG=1)
 
     def _look_after(self) -> None:
-        """Release what dead processes held, every few ticks. If the clock went back, do it at once."""
+        """Release the claims of dead processes, every few ticks; at once if the clock went back."""
         now = self.app.clock.now()
         if self._ticks % _TAKE_OVER_EVERY == 0 or now < self._latest:
             self.app.take_over()
@@ -255,7 +255,7 @@ class Service:
         """Check that visits may begin.
 
         Raises:
-            StorageError: the disk is nearly full, or a visit could not record what it had.
+            StorageError: the disk is nearly full, or a visit could not record its results.
         """
         error = self.app.visits.take_error()
         if error is not None:

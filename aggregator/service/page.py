@@ -1,6 +1,7 @@
-"""Page and API of a running daemon: a process of its own at a low priority, so that they cost the poller nothing.
+"""Page and API of a running daemon: a process of its own at a low priority, so that requests do not delay polls.
 
-It follows `[web] listen` and the token, is started again when it dies, and is never open once a token is set.
+The daemon restarts the process after a change of `[web] listen` or the token, and when it dies. Once a token is set, no
+request is answered without it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def page_settings(config: Config, daemon: str = "") -> PageSettings:
 
 
 class PageProcess:
-    """The process that answers, and the listening socket that it inherits: an address is kept while one dies."""
+    """The page's process, and its listening socket. The daemon keeps the socket when the process dies."""
 
     def __init__(self, settings: PageSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -67,16 +68,16 @@ class PageProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process that answers; None: there is none."""
+        """The id of the process; None: there is none."""
         return None if self._child is None else self._child.pid
 
     @property
     def complaint(self) -> str:
-        """Why nothing is served although it should be; "": it is."""
+        """Why the page is missing although it is configured; "": it is served."""
         return self._complaint
 
     def start(self, settings: WebSettings) -> None:
-        """Serve as the settings say.
+        """Start to serve under these settings.
 
         Raises:
             ConfigError: the token cannot be read.
@@ -90,9 +91,9 @@ class PageProcess:
         self._applied = (settings, token)
 
     def follow(self, settings: WebSettings) -> None:
-        """Serve by newer settings, and start a process that died again.
+        """Apply newer settings, and restart a process that died.
 
-        An address that is taken is tried again at the next call; nothing is served then.
+        If the address is taken, nothing is served and the next call tries again.
         """
         try:
             if (settings, read_token(settings.token_file)) == self._applied:
@@ -110,14 +111,14 @@ class PageProcess:
             logger.info("status page", extra={"address": self.address or "off"})
 
     def leave(self) -> None:
-        """Tell the process to end, and wait for nothing."""
+        """Tell the process to end, without waiting."""
         if self._child is not None and self._child.stdin is not None and not self._child.stdin.closed:
             self._left_at = self._monotonic()
             with contextlib.suppress(OSError):
                 self._child.stdin.close()
 
     def stop(self) -> None:
-        """End the answers under way, the process, the address: within seconds of `leave`, if that was called before."""
+        """End answers, process and address, within seconds of `leave` if that was called before."""
         self.leave()
         child, self._child = self._child, None
         if child is not None:

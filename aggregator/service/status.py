@@ -1,4 +1,4 @@
-"""Writes the daemon's record: what page, probes and metrics know of this process."""
+"""Writes the daemon's record: the state of this process, for page, probes and metrics."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DaemonStatus:
     def write(
         self, visits: VisitRunner, *, ticked_at: float, paused: str, page_fault: str = "", config_fault: str = ""
     ) -> None:
-        """Write what is done now; `ticked_at` in seconds of the monotonic clock."""
+        """Write the present state; `ticked_at` is in seconds of the monotonic clock."""
         monotonic, totals = time.monotonic(), visits.totals
         hosts = visits.hosts
         try:
@@ -64,11 +64,11 @@ class DaemonStatus:
             logger.debug("status not written", extra={"reason": str(error)})
 
     def begin(self) -> None:
-        """Remove what dead daemons left."""
+        """Remove the records of dead daemons."""
         self._forget("")
 
     def end(self) -> None:
-        """Remove the record: nobody works here any more."""
+        """Remove the record, since this process ends."""
         self._forget(self.name)
 
     def _forget(self, name: str) -> None:
@@ -79,7 +79,7 @@ class DaemonStatus:
 
 
 class OutageWatch:
-    """Tells an outage of our own network from hosts that fail: then nearly all of them do."""
+    """Recognises an outage of our own network: nearly all hosts fail at the same time."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int, int]] = deque()

@@ -15,10 +15,10 @@ from aggregator.sinks.records import TextChoice, article_record, document, json_
 
 
 class ByteStream(Protocol):
-    """What lines are written to."""
+    """A binary stream for output."""
 
     def write(self, data: bytes, /) -> object:
-        """Take bytes."""
+        """Write bytes."""
         ...
 
 
@@ -35,7 +35,7 @@ def write_jsonl(articles: Iterable[Article], stream: ByteStream, text: TextChoic
 
 
 def write_compressed_jsonl(articles: Iterable[Article], stream: BinaryIO, text: TextChoice = "seed") -> int:
-    """Write what `write_jsonl` writes as one zstd frame (RFC 8878)."""
+    """Write the lines of `write_jsonl` as one zstd frame (RFC 8878)."""
     with zstd.open(stream, "wb") as lines:
         return write_jsonl(articles, lines, text)
 
@@ -43,7 +43,7 @@ def write_compressed_jsonl(articles: Iterable[Article], stream: BinaryIO, text: 
 def write_text_files(
     articles: Iterable[Article], folder: Path, text: TextChoice = "seed", *, replace: bool = False
 ) -> int:
-    """Write `NNN_<id>.txt`, NNN counting through the whole export; return how many.
+    """Write each document as `NNN_<id>.txt`, NNN counting through the whole export; return how many.
 
     Raises:
         OutputError: files of another export lie in `folder`, and `replace` is not set.
@@ -72,5 +72,5 @@ def write_text(articles: Iterable[Article], stream: BinaryIO, text: TextChoice =
 
 
 def file_bytes(article: Article, text: TextChoice) -> bytes:
-    """Return a document as a file holds it: UTF-8, with the LF that ends it."""
+    """Return the bytes of a document's file: UTF-8, with a final LF."""
     return (document(article.content, text) + "\n").encode("utf-8", "replace")

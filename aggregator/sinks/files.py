@@ -14,18 +14,18 @@ _FOLDER_ID = ".folder-id"
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step that survives a crash; folders are made."""
+    """Replace `path` by `data` in one step that survives a crash; missing folders are made."""
     with replaced_file(path) as file:
         file.write(data)
 
 
 def write_many_durably(files: Mapping[Path, bytes]) -> None:
-    """Replace each path by its data: all are written, all synced, all renamed, then each folder is synced once.
+    """Replace each path by its data: write all, sync all, rename all, then sync each folder once.
 
     This is several times as fast as one file after the other: the first sync makes the file system commit its log, and
-    the later syncs have little left to do. After a crash each file is complete or absent; some may be there and others
-    not. Only one process at a time may write to a folder: temporary names are fixed, so that the next call overwrites
-    the temporary files that a crash left.
+    the later syncs have little left to do. After a crash each file is complete or absent, but some may be missing. Only
+    one process at a time may write to a folder: temporary names are fixed, so that the next call overwrites the
+    temporary files of a crash.
     """
     temporary = {path: path.with_name(f".{path.name}.tmp") for path in files}
     folders = sorted({path.parent for path in files})
@@ -51,7 +51,7 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a temporary file. It replaces `path` if the block succeeds, and is removed if the block fails.
 
     Raises:
-        IsADirectoryError: `path` is a folder; it may be one without a name, such as `.`.
+        IsADirectoryError: `path` is a folder, even one without a name, such as `.`.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -51,7 +51,7 @@ def write_parquet(articles: Iterable[Article], path: Path, text: TextChoice = "s
 
 @contextmanager
 def parquet_file(path: Path) -> Iterator[ParquetRows]:
-    """Give the writer of a file that is complete, or absent when the block fails.
+    """Give the writer of a Parquet file. The file is complete, or absent if the block fails.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -89,23 +89,23 @@ class ParquetRows:
                 self.flush()
 
     def flush(self) -> None:
-        """Begin to write what was collected as one group of rows."""
+        """Begin to write the collected records as one group of rows."""
         if self._rows:
             self.wait()
             self._written = self._thread.submit(self._write, self._rows)
             self._rows = []
 
     def wait(self) -> None:
-        """Wait until the group that was begun is written."""
+        """Wait until the last group is written."""
         if self._written is not None:
             self._written.result()
 
 
 def typed(record: Record) -> Record:
-    """Return a record with times and days as such.
+    """Return a record with times and days as Python objects instead of strings.
 
-    `date` is null where the publisher states no day (`published` keeps the month or year). A bare day becomes midnight
-    UTC in `published_at` and `updated`.
+    `date` is null if the publisher states no day (`published` keeps the month or year). A bare day becomes midnight UTC
+    in `published_at` and `updated`.
     """
     return {
         **record,

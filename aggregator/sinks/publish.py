@@ -1,4 +1,4 @@
-"""Numbers the changes and hands them to the sinks, one process at a time. Knows no format and no SQL."""
+"""Numbers the changes and delivers them to the sinks, one process at a time. Knows no format and no SQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCH = 200  # changes per delivery: what a crash repeats at most
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What one publishing did. `held` False: another process was publishing for all of the waiting time."""
+    """The result of one publishing. `held` False: another process was publishing for all of `wait`."""
 
     held: bool
     numbered: int = 0
@@ -31,13 +31,13 @@ def publish(
     wait: timedelta = timedelta(0),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Published:
-    """Number what is new and bring each sink up to date.
+    """Number the new changes and bring each sink up to date.
 
-    The cursor of a sink moves after its files are durable, so a crash repeats a delivery and never skips one. Between
-    two batches `stopping` may end it: the rest is delivered the next time.
+    The cursor of a sink moves after its files are durable, so a crash repeats a delivery and never skips one.
+    `stopping` may end the work between two batches; the next call delivers the others.
 
     Raises:
-        OSError: a sink could not be written; its cursor stays where it was.
+        OSError: a sink could not be written; its cursor stays.
     """
     with store.publishing(wait) as held:
         if not held:

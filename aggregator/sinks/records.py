@@ -1,4 +1,4 @@
-"""Articles as JSON records (docs/reference/records.md): the one place that knows their field names."""
+"""Articles as JSON records (docs/reference/records.md). Only this module knows their field names."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def change_record(change: Change, text: TextChoice = "seed") -> Record:
 
 
 def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
-    """Return the fields that extraction alone knows."""
+    """Return the fields that come from extraction alone."""
     return {
         "title": content.title,
         "authors": list(content.authors),
@@ -82,7 +82,7 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
 
 
 def document(content: Extraction, text: TextChoice) -> str:
-    """Return the whole document in the wanted layout, without the LF that ends a file."""
+    """Return the whole document in the given layout, without the final LF of a file."""
     if text == "body":
         return render_body(content.title, content.body, content.date)
     if text == "markdown":
@@ -93,7 +93,7 @@ def document(content: Extraction, text: TextChoice) -> str:
 
 
 def _in_utc(time: str) -> str:
-    """Return a time that names its offset in UTC; anything else, such as a bare day, as it is."""
+    """Return a time with an offset in UTC; other values, such as a bare day, unchanged."""
     try:
         at = datetime.fromisoformat(time)
         return at.astimezone(UTC).isoformat() if at.tzinfo is not None else time
@@ -108,7 +108,7 @@ def _image_fields(image: LeadImage | None) -> Mapping[str, str] | None:
 
 
 def _facts_fields(facts: PageFacts | None) -> Record:
-    """Return what the page says beside its text; all null where it was not asked for it."""
+    """Return the page's facts; all null if they are unknown."""
     known = facts or PageFacts()
     return {
         "description": known.description,
@@ -135,12 +135,12 @@ def _enclosure_fields(file: Enclosure) -> Mapping[str, object]:
 
 
 def json_line(record: Mapping[str, object]) -> str:
-    """Return a record as one line of JSON that is UTF-8 and one line for every reader, whatever a page contained."""
+    """Return a record as one line of JSON that is valid UTF-8, without line separators, whatever a page contained."""
     return json_bytes(record).decode()
 
 
 def json_bytes(record: Mapping[str, object]) -> bytes:
-    """Return a record as `json_line` does, in UTF-8."""
+    """Return the line of `json_line` in UTF-8."""
     try:
         line = to_json(record)  # ten times as fast as `json`; refuses lone surrogates
     except PydanticSerializationError:
@@ -156,7 +156,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 
 def escape_line(line: str) -> str:
-    r"""Return a line of JSON with escapes for what would break it somewhere.
+    r"""Return a line of JSON with escapes for characters that some readers take for line ends.
 
     >>> escape_line('"a\u2028b"')
     '"a\\u2028b"'

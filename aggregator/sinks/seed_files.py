@@ -1,4 +1,4 @@
-"""Articles as seed-format files: `YYYY/MM/DD/NNN_<id>.txt`, day first seen. Writes no other names, deletes no other."""
+"""Articles as seed-format files: `YYYY/MM/DD/NNN_<id>.txt`, by day first seen. Writes and deletes only such names."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class SeedFiles:
 
     @cached_property
     def folder(self) -> str:
-        """The id kept in the folder: an emptied folder is filled again."""
+        """The id in the folder. An emptied folder gets all articles again."""
         return folder_id(self._root)
 
     def deliver(self, changes: Sequence[Change]) -> None:
-        """Write each article as it is now; remove the files of tombstones.
+        """Write each article in its present state; remove the files of tombstones.
 
-        Several changes of one article lead to one file, so only its last one is acted on.
+        Several changes of one article concern one file, so only the last of them is used.
         """
         files: dict[Path, bytes] = {}
         for change in {change.article_id: change for change in changes}.values():
@@ -53,7 +53,7 @@ class SeedFiles:
         write_many_durably(files)
 
     def path_of(self, day: str, number: int, article_id: ArticleId) -> Path:
-        """Return where an article's file lies; names come from our ids alone."""
+        """Return the path of an article's file; the name is made of our ids alone."""
         return self._root / day / f"{number:03d}_{article_id}.txt"
 
     def sweep(
@@ -64,7 +64,7 @@ class SeedFiles:
     ) -> int:
         """Remove our files older than a day that belong to no article (id, day, number), or that a crash left.
 
-        It ends when `stopping` says so, and returns how many were removed.
+        `stopping` may end the sweep early. Returns how many files were removed.
         """
         oldest, removed = (now - _SWEEP_AGE).timestamp(), 0
         found = chain(self._root.glob(f"{_DAY_FOLDERS}/.*.txt*.tmp"), self._root.glob(f"{_DAY_FOLDERS}/*.txt"))
@@ -81,5 +81,5 @@ class SeedFiles:
 
 
 def known_folder(root: Path) -> str | None:
-    """Return the id kept in a folder; None: nothing was written there yet."""
+    """Return the id in a folder; None: nothing was written there yet."""
     return folder_id(root) if is_known(root) else None

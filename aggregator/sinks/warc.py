@@ -26,7 +26,7 @@ _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of a file's first record, 
 def write_warc(
     found: Iterable[tuple[Article, Sequence[RawResponse]]], read: Callable[[str], bytes | None], stream: BinaryIO
 ) -> int:
-    """Write a `response` record for each page of an article that is kept; return how many."""
+    """Write a `response` record for each kept page of each article; return how many."""
     writer = warc_file(stream, "aggregator.warc.gz")
     for article, responses in found:
         kept = [(raw, body) for raw in responses if (body := read(raw.content_hash)) is not None]
@@ -51,7 +51,7 @@ class WarcFile:
 
 
 def warc_file(stream: BinaryIO, name: str) -> WarcFile:
-    """Begin a WARC file. Ids and times come from what is stored: the same pages give the same bytes."""
+    """Begin a WARC file. Ids and times come from the stored responses: the same pages give the same bytes."""
     writer = WARCWriter(stream, gzip=True, warc_version="WARC/1.1")
     software = {"software": f"aggregator/{__version__}", "format": "WARC File Format 1.1"}
     record = writer.create_warcinfo_record(name, software)

@@ -1,4 +1,4 @@
-"""The store: the only queue and the only memory, on SQLite or PostgreSQL. Here it is opened."""
+"""The store on SQLite or PostgreSQL: the queue of all work and the memory of all results. Opens a store."""
 
 from aggregator.ports.protocols import Clock
 from aggregator.store.lifecycle.copying import backup, copy_store
@@ -11,14 +11,14 @@ __all__ = ["SqlStore", "backup", "copy_store", "open_store", "upgrade"]
 def open_store(
     url: str, clock: Clock, *, create: bool = True, readonly: bool = False, use_clock: bool = False
 ) -> SqlStore:
-    """Open the store at a `[storage] url`. Make it if there is none; upgrade it if its schema is old.
+    """Open the store at a `[storage] url`. Create a missing store; upgrade an older schema.
 
-    `readonly` changes nothing at all. `use_clock` makes `clock` the store's time even where the database has its own.
+    `readonly` changes nothing at all. `use_clock` makes `clock` the store's time even if the database has its own.
 
     Raises:
-        StorageError: there is no store, or it cannot be used; one line says why and what to do.
-        StoreVersionError: it was written by a newer version.
-        StoreHeldError: its schema is old, and another process holds it.
+        StorageError: there is no store, or it cannot be used; the message names reason and remedy in one line.
+        StoreVersionError: the store was written by a newer version.
+        StoreHeldError: the schema is old, and another process uses the store.
     """
     database, lock = open_database(url, clock, create=create, readonly=readonly, use_clock=use_clock)
     return SqlStore(database, lock, clock)

@@ -1,4 +1,4 @@
-"""One state of a store, for readers that ask more than once: all answers come from one transaction."""
+"""One state of a store, for readers with several queries: all answers come from one transaction."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from aggregator.store.polls import history
 
 
 class SqlSnapshot:
-    """The port `Snapshot` over a transaction."""
+    """The port `Snapshot` over one transaction."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
     def position(self) -> Position:
-        """Return which state this is."""
+        """Return the position of this state."""
         return changes.position(self._tx)
 
     def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
@@ -39,6 +39,6 @@ class SqlSnapshot:
 
 @contextmanager
 def open_snapshot(database: Database) -> Iterator[SqlSnapshot]:
-    """Give the present state of a store."""
+    """Give one state of a store."""
     with database.snapshot() as tx:
         yield SqlSnapshot(tx)

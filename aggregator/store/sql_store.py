@@ -1,4 +1,4 @@
-"""The port `Store` on SQLite or PostgreSQL. Each method is one transaction, written in the room of its subject."""
+"""The port `Store` on SQLite or PostgreSQL. Each method is one transaction; modules of `store/` contain the queries."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ from aggregator.store.snapshot import SqlSnapshot, open_snapshot
 
 
 class SqlStore(Store):
-    """Holds the connections and, on SQLite, this process's lock file. The port says what each method does."""
+    """Holds the connections and, on SQLite, this process's lock file. The port describes the methods."""
 
     def __init__(self, database: Database, lock: ProcessLock | None, clock: Clock) -> None:
         self._db = database
@@ -183,13 +183,13 @@ class SqlStore(Store):
     # --- a fleet's queue ----------------------------------------------------------------------------------------------
 
     def set_up_queue(self, queue: fleet.VisitQueue, *, migrate: bool = False) -> None:
-        """Make the queue's own tables where there are none; `migrate`: bring older ones up."""
+        """Create the queue's own tables if they are missing; `migrate`: upgrade older ones."""
         self._db.write(lambda tx: fleet.set_up_queue(tx, queue, migrate=migrate))
 
     def fill_queue(
         self, queue: fleet.VisitQueue, threads: int, lease: timedelta, *, pages: bool = True
     ) -> fleet.Filled:
-        """Claim due hosts and queue their visits in one transaction; `threads` is what we add to the fleet."""
+        """Claim due hosts and queue their visits in one transaction; `threads` is our part of the fleet's threads."""
         return self._db.write(lambda tx: fleet.fill_queue(tx, queue, threads, lease, pages))
 
     def leave_fleet(self) -> None:
@@ -372,15 +372,15 @@ class SqlStore(Store):
         return LessonList(self._db)
 
     def expire(self, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-        """Erase the texts of articles first seen before then; keys stay. Returns what `forget` does."""
+        """Erase the texts of articles first seen before then; keys stay. Return the same as `forget`."""
         return self._db.write(lambda tx: erasure.expire(tx, before), durable=True)
 
     def expire_raw(self, before: datetime) -> tuple[str, ...]:
-        """Drop extracted responses fetched before then; return the content hashes that nothing refers to any more."""
+        """Delete extracted responses fetched before then; return the content hashes that nothing refers to."""
         return self._db.write(lambda tx: erasure.expire_raw(tx, before), durable=True)
 
     def referenced_raw(self, content_hashes: Collection[str]) -> frozenset[str]:
-        """Return those of the content hashes that something refers to: the others may be swept."""
+        """Return those of the content hashes that are still referred to; the others may be deleted."""
         return self._db.read(lambda tx: erasure.referenced_raw(tx, content_hashes))
 
     def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:

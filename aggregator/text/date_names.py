@@ -1,4 +1,4 @@
-"""Names of months and days in the languages of CLDR, folded for look-up. It reads its two tables once, and no dates."""
+"""Names of months and days in the languages of CLDR, folded for look-up. It reads two tables, and no dates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNS |= {0x064A: "\u06cc", 0x0649: "\u06cc", 0x0643: "\u06a9"}  # Arabic yeh a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateNames:
-    """Folded names, words parted by one blank. A name that means two months in two languages is not among them."""
+    """Folded names with single blanks. A name that means two months in two languages is left out."""
 
     months: Mapping[str, int]  # of languages in which much is published
     rare_months: Mapping[str, int]  # of all others; they count where none of the former is named

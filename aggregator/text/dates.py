@@ -1,8 +1,8 @@
-"""Dates as feeds write them: the raw string to an aware UTC time, or nothing. Never a guess between two readings.
+"""Parses dates as feeds write them: from the raw string to an aware UTC time. It never guesses between two readings.
 
 It knows ISO 8601 in its variants, RFC 822 and asctime, month names of all languages of CLDR, the Persian calendar, the
-Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC. What cannot be read, can be read in
-two ways or is not plausible gives `None`: the caller flags it.
+Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC. The result is `None` for a date that
+is unreadable, ambiguous or not plausible; the caller flags it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _FARTHEST = timedelta(hours=14)  # no place is farther from UTC
 
 
 def read_usual(raw: str) -> datetime | None:
-    """Return the time of a date in one of the two usual forms, in its own offset; None: it has another form.
+    """Return the time of a date in one of the two usual forms, in its own offset; None: the form is another.
 
     >>> read_usual("Fri, 11 Nov 2022 10:43:00 +0100").isoformat(), read_usual("11.11.2022")
     ('2022-11-11T10:43:00+01:00', None)
@@ -106,7 +106,7 @@ def read_usual(raw: str) -> datetime | None:
 
 
 def parse_date(raw: str, now: datetime, language: str = "") -> datetime | None:
-    """Return the time that `raw` means; `None` if it cannot be read without doubt or is not plausible.
+    """Return the time in `raw`; `None` if `raw` is unreadable, ambiguous or not plausible.
 
     `language` is the publisher's, as a tag: "listopada" is November in Polish and October in Croatian. Plausible is the
     time from the first page of the Web (1991) up to two days after `now`.
@@ -225,7 +225,7 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date of which the year, or the whole, stands after the time. Return it and the rest of the text."""
+    """Read a date with its year, or all of it, after the time. Return it and the rest of the text."""
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
         return _read_day(f"{before} {year.group()}", language, american=False), rest
@@ -259,7 +259,7 @@ def _read_numbered_day(match: re.Match[str], *, week: bool) -> datetime:
 
 
 def _is_only_date(match: re.Match[str], text: str) -> bool:
-    """Return whether no other number stands around a date of numbers."""
+    """Return whether there is no other number around a date of numbers."""
     around = _TOKEN.findall(text[: match.start()] + " " + text[match.end() :])
     return not any(token.isdecimal() for token in around)
 

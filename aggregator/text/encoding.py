@@ -1,8 +1,8 @@
-"""Bytes to text, for pages and feeds; decides the encoding and never raises. It parses nothing but declarations.
+"""Decodes the bytes of pages and feeds; decides the encoding and never raises. It parses only declarations.
 
-The order is: byte order mark, then the bytes themselves (what is valid UTF-8, is UTF-8, whatever is said about it),
-then the header, then the document's own declaration, then detection. Labels mean what browsers take them for
-(WHATWG Encoding Standard, 4.2): `latin-1` is cp1252, `gb2312` is gb18030.
+The order is: byte order mark, then the bytes themselves (valid UTF-8 is UTF-8, whatever is declared), then the header,
+then the document's own declaration, then detection. Labels mean the encodings that browsers use for them (WHATWG
+Encoding Standard, 4.2): `latin-1` is cp1252, `gb2312` is gb18030.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _GOOD_SIGN = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """Text without byte order mark, the (Python) name of its encoding, and who decided it."""
+    """Text without byte order mark, the (Python) name of its encoding, and the source of that decision."""
 
     text: str
     encoding: str
@@ -61,10 +61,10 @@ class Decoded:
 
 
 def decode(body: bytes, *, content_type: str = "", declared: str = "") -> Decoded:
-    """Return the text of `body`; what cannot be decoded is U+FFFD.
+    """Return the text of `body`; undecodable bytes become U+FFFD.
 
-    `content_type` is the header's value, `declared` the label that the document itself states
-    (`html_declaration`, `xml_declaration`).
+    `content_type` is the header's value, `declared` the label in the document itself (`html_declaration`,
+    `xml_declaration`).
     """
     for mark, encoding in _BOMS:
         if body.startswith(mark):
@@ -83,7 +83,7 @@ def decode(body: bytes, *, content_type: str = "", declared: str = "") -> Decode
 
 
 def codec_of(label: str) -> str:
-    """Return the Python codec that a charset label means, `""` for an unknown or unsafe one.
+    """Return the Python codec for a charset label, `""` for an unknown or unsafe one.
 
     >>> codec_of("ISO-8859-1"), codec_of("x-sjis"), codec_of("utf-7")
     ('cp1252', 'cp932', '')
@@ -98,7 +98,7 @@ def codec_of(label: str) -> str:
 
 
 def html_declaration(body: bytes) -> str:
-    """Return the charset that a page's `meta` states, `""` if none.
+    """Return the charset in a page's `meta`, `""` if there is none.
 
     >>> html_declaration(b'<meta http-equiv="content-type" content="text/html; charset=koi8-r">')
     'koi8-r'
@@ -111,7 +111,7 @@ def html_declaration(body: bytes) -> str:
 
 
 def xml_declaration(body: bytes) -> str:
-    """Return the encoding that an XML declaration states, `""` if none.
+    """Return the encoding in an XML declaration, `""` if there is none.
 
     >>> xml_declaration(b'<?xml version="1.0" encoding="windows-1251"?>')
     'windows-1251'
@@ -121,11 +121,11 @@ def xml_declaration(body: bytes) -> str:
 
 
 def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
-    """Return whether `body` is UTF-8, but for single broken bytes.
+    """Return whether `body` is UTF-8, except for a few broken bytes.
 
-    Broken bytes are forgiven up to one in a hundred, and while well-formed sequences outnumber them: nearly every byte
-    of an English cp1252 page is ASCII and so "valid", and that says nothing. With `claimed` (someone said UTF-8) as
-    many broken bytes as well-formed sequences are forgiven.
+    One broken byte in a hundred is tolerated, if well-formed sequences are more frequent: almost all bytes of an
+    English cp1252 page are ASCII, and that proves nothing. With `claimed` (UTF-8 was declared) as many broken bytes as
+    well-formed sequences are tolerated.
     """
     try:
         body.decode("utf-8")
@@ -137,7 +137,7 @@ def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
 
 
 def _legacy(body: bytes, header: str, document: str) -> Decoded:
-    """Decode bytes that are not UTF-8 by what is said about them, as far as that is possible."""
+    """Decode bytes that are not UTF-8 by their declarations, if possible."""
     detected = ""
     if header == "cp1252" and document not in ("", "utf-8", header):
         # A server's default, set for all its files; believed unless document and bytes agree on another.
@@ -154,11 +154,10 @@ def _legacy(body: bytes, header: str, document: str) -> Decoded:
 
 
 def detect(body: bytes) -> str:
-    """Return the likeliest legacy encoding of `body`; cp1252 when nothing speaks for another.
+    """Return the likeliest legacy encoding of `body`; cp1252 if no other is likely.
 
-    Two detectors, each where it is right: uchardet (in Resiliparse) for alphabets, charset-normalizer for the
-    encodings of East Asia, where uchardet takes Big5 for GB 18030 and EUC-KR for UTF-8. A text that is mostly ASCII
-    is in none of those.
+    uchardet (in Resiliparse) detects alphabets. charset-normalizer detects the encodings of East Asia, where uchardet
+    takes Big5 for GB 18030 and EUC-KR for UTF-8. A text that is mostly ASCII has none of those.
     """
     sample = _foreign_text(body)
     foreign = len(sample.translate(None, _ASCII))

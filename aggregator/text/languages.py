@@ -1,4 +1,4 @@
-"""Which language a text is in: tags in their usual spelling, and whether the text contradicts a stated one."""
+"""The language of a text: tags in their usual spelling, and whether the text contradicts a stated tag."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAME = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "bs": "hr", "sh": "hr"}
 
 
 def language_tag(raw: str) -> str:
-    """Return a language tag in its usual spelling (RFC 5646, 2.1.1), `""` if it is none.
+    """Return a language tag in its usual spelling (RFC 5646, 2.1.1), `""` if it is invalid.
 
     >>> language_tag("EN_us"), language_tag("zh-hant"), language_tag("English")
     ('en-US', 'zh-Hant', '')
@@ -42,9 +42,9 @@ def language_tag(raw: str) -> str:
 
 
 def language_of(text: str, stated: str) -> str:
-    """Return the language of `text`: the stated tag, unless nothing is stated or the text is clearly in another one.
+    """Return the language of `text`: the stated tag, unless none is stated or the text is clearly in another one.
 
-    Templates state the wrong language often, detectors guess wrong on short texts: neither is believed alone.
+    Templates often state the wrong language, and detectors are often wrong about short texts. So neither decides alone.
     """
     tag = language_tag(stated)
     primary = _SAME.get(tag.partition("-")[0], tag.partition("-")[0])
@@ -74,7 +74,7 @@ def _language_by_script(text: str, stated: str) -> str:
 
 
 def is_nearer(text: str, language: str, other: str) -> bool:
-    """Return whether a text, also a short one, is rather in `language` than in `other` (primary tags count)."""
+    """Return whether a text, even a short one, is more likely in `language` than in `other` (primary tags count)."""
     first, second = (_SAME.get(tag, tag) for tag in (language.partition("-")[0], other.partition("-")[0]))
     if first == second or not text.strip():
         return False

@@ -1,4 +1,4 @@
-"""Which month the words of a date name: in full, shortened, or with a particle attached. It reads no numbers."""
+"""Finds months in the words of a date: in full, shortened, or with a particle attached. It reads no numbers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MonthOf = Callable[[str], "int | None"]
 
 
 def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict[int, int], int]:
-    """Return the months by the place where they are named, and how many words are neither month nor weekday.
+    """Return the months by their positions, and the number of words that are neither month nor weekday.
 
-    A name that means two months in two languages counts in the publisher's `language` alone.
+    A name that means two months in two languages is read in the publisher's `language` only.
     """
     names = date_names()
     own = names.by_language.get(language.partition("-")[0].lower(), {})
@@ -47,7 +47,7 @@ def _attached(months: Mapping[str, int], run: str) -> int | None:
 def _look_up(
     words: list[str], month_of: MonthOf, days: Collection[str], most_words: int
 ) -> tuple[dict[int, int], list[int]]:
-    """Return the months by their place, and the places of words that nobody knows."""
+    """Return the months by their positions, and the positions of unknown words."""
     found, strange, place = dict[int, int](), list[int](), 0
     while place < len(words):
         runs = (" ".join(words[place : place + length]) for length in range(most_words, 0, -1))

@@ -1,8 +1,8 @@
-r"""The words of a text as the search index holds them, and of a query: one function for every database.
+r"""The words of a text in the search index, and of a query: one function for every database.
 
 Scripts with blanks between words are indexed by whole words. Runs of Han, kana, Thai, Lao, Khmer and Burmese are
-indexed by overlapping pairs of characters, so every word in them is found, whatever a dictionary says. The words are
-stored in the index: a change of `index_words` needs a migration that indexes all texts again.
+indexed by overlapping pairs of characters, so every word in them is found without a dictionary. The words are stored in
+the index: a change of `index_words` needs a migration that indexes all texts again.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ def _words() -> re.Pattern[str]:
 
 @cache
 def _raw_words() -> re.Pattern[str]:
-    """What may stand within a word before it is folded."""
+    """Return a pattern of the characters that may be in a word before folding."""
     return re.compile(rf"[\w{_marks(folded=False)}{_IGNORED.pattern[1:-1]}]+")
 
 
 def fold(text: str) -> str:
-    r"""Return `text` as it is compared: without case, diacritics, width and characters that nobody sees.
+    r"""Return `text` in the form for comparison: without case, diacritics, width and invisible characters.
 
     >>> fold("\u00dcnter\u00adneh\u200bmen"), fold("\uff76\uff9e"), fold("Stra\u00dfe")
     ('unternehmen', '\u30ac', 'strasse')
@@ -88,7 +88,7 @@ def fold(text: str) -> str:
 def index_words(text: str) -> list[str]:
     r"""Return the words of `text` in their order, as they are indexed.
 
-    The last character of an unspaced run stands alone once more, so that each single character begins a word.
+    The last character of an unspaced run is also a word of its own, so that each single character begins a word.
 
     >>> index_words("The iPhone\u624b\u673a, d\u00e9j\u00e0 vu")
     ['the', 'iphone', '\u624b\u673a', '\u673a', 'deja', 'vu']
@@ -117,7 +117,7 @@ def _words_of_run(run: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """Words that must stand side by side; with `is_prefix` the last one may go on."""
+    """Words that must stand side by side; with `is_prefix` the last one is the beginning of a word."""
 
     words: tuple[str, ...]
     is_prefix: bool = False
@@ -125,7 +125,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is searched: all terms must occur. `pieces` and `beginnings` of words are what is marked, folded."""
+    """A parsed query: all terms must occur. `pieces` and `beginnings` of words, folded, are marked in results."""
 
     terms: tuple[Term, ...]
     pieces: frozenset[str] = frozenset()
@@ -133,7 +133,7 @@ class Query:
 
 
 def read_query(query: str) -> Query:
-    r"""Return what a query asks for: words, "words side by side", begin* of words; nothing else has a meaning.
+    r"""Return the parsed query: words, "words side by side", begin* of words; there is no other syntax.
 
     >>> [term.words for term in read_query('Storm "north sea" \u96a7\u9053\u53e3').terms]
     [('storm',), ('north', 'sea'), ('\u96a7\u9053', '\u9053\u53e3')]
@@ -182,7 +182,7 @@ Piece = tuple[str, bool]  # a stretch of a text, and whether it matches
 
 
 def find_places(text: str, query: Query) -> list[tuple[int, int]]:
-    """Return where in `text` words of the query stand, in order, as start and end."""
+    """Return the places in `text` with words of the query, in order, as start and end."""
     places: list[tuple[int, int]] = []
     for found in _raw_words().finditer(text):
         run, start = found.group(), found.start()
@@ -200,7 +200,7 @@ def _matches(word: str, query: Query) -> bool:
 
 
 def _places_in_run(run: str, query: Query) -> list[tuple[int, int]]:
-    """Return the places in a run with unspaced characters; each folded character knows where it comes from."""
+    """Return the places in a run with unspaced characters, mapped back from folded characters."""
     folded = ""
     origins: list[int] = []
     for position, character in enumerate(run):
@@ -230,7 +230,7 @@ def _united(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def mark(text: str, query: Query) -> tuple[Piece, ...]:
-    """Return `text` in stretches that match and that do not."""
+    """Return `text` in parts that match and parts that do not."""
     pieces: list[Piece] = []
     at = 0
     for start, end in find_places(text, query):
@@ -240,7 +240,7 @@ def mark(text: str, query: Query) -> tuple[Piece, ...]:
 
 
 def snippet(text: str, query: Query, length: int = 240) -> tuple[Piece, ...]:
-    """Return the stretch of `text` around the first match, its beginning without one, on one line.
+    """Return the part of `text` around the first match, or its beginning if there is none, on one line.
 
     >>> snippet("One. Two three.", read_query("three"))
     (('One. Two ', False), ('three', True), ('.', False))

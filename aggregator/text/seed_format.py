@@ -1,10 +1,10 @@
-"""The text format of `seeds/`: envelope and text, both ways, and what deviates from it. It extracts nothing.
+"""The text format of `seeds/`: writes, parses and checks envelope and text. It extracts nothing.
 
     file      = envelope text LF
     envelope  = SP "date" SP date SP
     date      = YYYY-MM-DD | YYYY-MM | YYYY
 
-The text stands as it is, stripped at neither end. A document whose date nobody knows has no envelope.
+The text is not stripped at either end. A document without a known date has no envelope.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedDocument:
-    """A parsed document; `date` is `""` where there is no envelope."""
+    """A parsed document; `date` is `""` if there is no envelope."""
 
     date: str
     text: str
 
 
 class Deviation(NamedTuple):
-    """Where a file is not in the seed format (line and column from 1, columns in characters), and how."""
+    """A deviation from the seed format: its place (line and column from 1, columns in characters) and its kind."""
 
     line: int
     column: int
@@ -44,11 +44,6 @@ def render(text: str, date: str) -> str:
     return f" date {date} {text}" if date else text
 
 
-def render_file(text: str, date: str) -> str:
-    """Return what a seed file holds."""
-    return render(text, date) + "\n"
-
-
 def render_body(title: str, body: str, date: str) -> str:
     """Return the document in the body layout: envelope, title, blank line, body; without the LF that ends a file."""
     return render(f"{title}\n\n{body}" if title else body, date)
@@ -60,10 +55,10 @@ def render_markdown(title: str, markdown: str, date: str) -> str:
 
 
 def parse(document: str) -> SeedDocument:
-    """Take a document apart; the inverse of `render`.
+    """Parse a document; the inverse of `render`.
 
-    A final LF belongs to the text: take it off a file first. (Undated text that begins like an envelope cannot be told
-    from a dated one.)
+    A final LF belongs to the text: remove the LF of a file first. (Undated text that begins like an envelope cannot be
+    distinguished from a dated one.)
     """
     envelope = _ENVELOPE.match(document)
     if envelope is None or not is_date(envelope.group(1)):
@@ -72,7 +67,7 @@ def parse(document: str) -> SeedDocument:
 
 
 def is_date(date: str) -> bool:
-    """Return whether `date` is a day, month or year that exists, written as the envelope writes it.
+    """Return whether `date` is an existing day, month or year in the spelling of the envelope.
 
     >>> is_date("2022-11"), is_date("2022-02-30"), is_date("11 Nov 2022")
     (True, False, False)
@@ -87,7 +82,7 @@ def is_date(date: str) -> bool:
 
 
 def check(data: bytes) -> tuple[Deviation, ...]:
-    """Return what keeps the bytes of a file from being a document of the seed format, in the file's order."""
+    """Return the deviations of a file's bytes from the seed format, in the file's order."""
     try:
         document = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
-"""Durations and sizes as the configuration spells them: `"5m"`, `"8MiB"`. Pure; knows no key and no file.
+"""Durations and sizes in the spelling of the configuration: `"5m"`, `"8MiB"`. Pure; knows no key and no file.
 
-A text that cannot be read raises ValueError; its message says what is wrong and what to write. The caller adds the
-value and its place.
+An unreadable text raises ValueError; the message names the error and the remedy. The caller adds the value and its
+place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LONGEST: Final = timedelta(days=36_500)
 
 
 def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
-    """Return how many of the smallest unit `value` means; `unit` is proposed where one is missing."""
+    """Return the number of smallest units in `value`; the message proposes `unit` if none is given."""
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
     match = _NUMBER_AND_UNIT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -47,7 +47,7 @@ def _nearest_unit(spelled: str, units: dict[str, int], unit: str) -> str:
 
 
 def parse_duration(value: object, unit: str = "s") -> timedelta:
-    """Return the time that `value` spells: a number and ms, s, m, h or d; a bare 0 needs no unit.
+    """Return the time in `value`: a number and ms, s, m, h or d; a bare 0 needs no unit.
 
     >>> parse_duration("300ms")
     datetime.timedelta(microseconds=300000)
@@ -67,7 +67,7 @@ def parse_duration(value: object, unit: str = "s") -> timedelta:
 
 
 def parse_size(value: object, unit: str = "MiB") -> int:
-    """Return the bytes that `value` spells: a number and B, KiB, MiB, GiB, TiB (or kB, MB, GB, TB).
+    """Return the number of bytes in `value`: a number and B, KiB, MiB, GiB, TiB (or kB, MB, GB, TB).
 
     >>> parse_size("8MiB")
     8388608
@@ -79,7 +79,7 @@ def parse_size(value: object, unit: str = "MiB") -> int:
 
 
 def format_duration(span: timedelta) -> str:
-    """Return `span` in the largest unit that leaves no fraction; `parse_duration` gives it back to the millisecond.
+    """Return `span` in the largest unit without a fraction; `parse_duration` reads it back to the millisecond.
 
     >>> format_duration(timedelta(minutes=90)), format_duration(timedelta(0))
     ('90m', '0s')
@@ -92,7 +92,7 @@ def format_duration(span: timedelta) -> str:
 
 
 def format_size(size_bytes: int) -> str:
-    """Return `size_bytes` in the largest binary unit that leaves no fraction; `parse_size` gives it back.
+    """Return `size_bytes` in the largest binary unit without a fraction; `parse_size` reads it back.
 
     >>> format_size(16 * 2**20), format_size(1500)
     ('16MiB', '1500B')

@@ -1,4 +1,4 @@
-"""How many words a text has, in any script. Pure."""
+"""Counts the words of a text, in any script. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STARTS: Final = (b" w", b" .w", b"..w")  # where a word begins
 def count_words(text: str) -> int:
     """Return the number of words: runs of letters and digits, with inner apostrophes, full stops and hyphens.
 
-    In scripts without blanks two signs count as one word.
+    In scripts without blanks two characters count as one word.
 
     >>> count_words("It isn't 3.5 o'clock."), count_words("我们今天去学校。")
     (4, 4)
@@ -44,5 +44,5 @@ def count_words(text: str) -> int:
 
 
 def count_unspaced(text: str) -> int:
-    """Return how many signs of scripts without blanks between words a text has."""
+    """Return the number of characters of scripts without blanks between words."""
     return len(_WITHOUT_BLANKS.findall(text))

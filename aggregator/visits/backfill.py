@@ -57,10 +57,10 @@ def request_of(feed: Feed, source: Source, settings: PollSettings) -> FetchReque
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContent:
-    """What a source showed. `decide` needs to know when each of the `candidates` was first seen.
+    """The content of a source. `decide` needs the time when each of the `candidates` was first seen.
 
-    `entries_seen` None: it is neither a feed nor a news sitemap. `instead` are the sources that it names: the next page
-    of the feed, the sitemaps of an index.
+    `entries_seen` None: the answer is neither a feed nor a news sitemap. `instead` are the sources that it names: the
+    next page of the feed, the sitemaps of an index.
     """
 
     entries_seen: int | None = None
@@ -99,7 +99,7 @@ def decide(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Return what to record after a request to the first source; `first_seen` has a time for each candidate."""
+    """Return the record of a request to the first source; `first_seen` has a time for each candidate."""
     asked = replace(fill, asked=(*fill.asked, fill.sources[0].url))
     match result:
         case Fetched() if content.entries_seen is not None:
@@ -161,7 +161,7 @@ def _next_state(state: FeedState, fill: GapFill, instead: Sequence[Source], now:
 
 
 def _record(feed: Feed, state: FeedState, now: datetime) -> PollRecord:
-    """A step without entries: nothing was asked of the feed itself."""
+    """Return the record of a step without entries: the feed itself was not requested."""
     nothing = PollOutcome(
         at=now, outcome="unchanged", status=None, cause=None, detail="", elapsed=timedelta(0), wire_bytes=0
     )

@@ -1,4 +1,4 @@
-"""What every visit works with: the ports, the settings, and what the visits of one process share. No behaviour."""
+"""The ports, the settings and the shared state for all visits of a process. No behaviour."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aggregator.visits.poll import FeedReader, PollSettings
 class VisitPolicy:
     """How long a visit may take and how fast it may send requests. `lease` is longer than the longest request.
 
-    `waiting` is how long one host may keep one `run-once` waiting.
+    `waiting` is the waiting time that one host may use up in one `run-once`.
     """
 
     lease: timedelta
@@ -42,8 +42,8 @@ class VisitContext:
     """The ports and settings of visits. The threads of all visits share it.
 
     `recent` are host and cause (None: an answer) of the latest requests of all visits. `timeouts` counts the timeouts
-    in a row by host. `on_poll` is called after each recorded poll.
-    `rules` tell how feeds that are no plain feeds are read, by address.
+    in a row by host. `on_poll` is called after each recorded poll. `rules` say how sources that are no plain feeds are
+    read, by address.
     """
 
     store: Store

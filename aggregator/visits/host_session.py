@@ -1,6 +1,7 @@
 """The session with one claimed host: its claim, lease, pace, back-off and time.
 
-`RedirectClaims` holds the hosts of redirects. This module polls and collects nothing; `HostVisit` does that.
+`HOST_CAUSES` (`schedule/due_times.py`) are the failures for which the host is backed off. `RedirectClaims` holds the
+hosts of redirects. This module polls and collects nothing; `HostVisit` does that.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class HostSession:
 
     @contextmanager
     def at_other_host(self, url: str) -> Iterator[HostSession | None]:
-        """Give a short session at the host of `url` (this one, if it is the same); None: it cannot be claimed now."""
+        """Give a short session with the host of `url` (this one, if it is the same); None: no claim is possible now."""
         context, host = self._context, host_of(url)
         if host == self.claim.host:
             yield self
@@ -141,7 +142,7 @@ class HostSession:
     def note_request(self, url: str, took: timedelta, failed: FetchFailed | None) -> None:
         """Note that a request for `url` has just ended: the pause before the next one begins.
 
-        The host backs off when it asks for that or cannot be reached. An answer resets its count of failures.
+        The host is backed off if it asks for that or cannot be reached. An answer resets its count of failures.
         """
         host = self.claim.host
         self._context.recent.append((host, None if failed is None else failed.cause))
@@ -209,7 +210,7 @@ class HostSession:
 
 
 class RedirectClaims:
-    """The other hosts that the redirects of one poll lead to. They are claimed until its answer is there."""
+    """Claims on the other hosts to which one poll is redirected. They are held until the poll has its answer."""
 
     def __init__(self, session: HostSession, context: VisitContext) -> None:
         self._host, self._context = session.claim.host, context
@@ -227,7 +228,7 @@ class RedirectClaims:
         return claim is not None
 
     def note_failure(self, failed: FetchFailed | None) -> None:
-        """Note that a claimed host asked for fewer requests. The host that redirected there is not concerned."""
+        """Note that a claimed host asked for fewer requests. The host that redirected is not affected."""
         claim = None if failed is None else self._claims.get(host_of(failed.final_url))
         if failed is not None and claim is not None and asks_for_quiet(failed, failed.final_url, self._context):
             self._failed = claim, failed
@@ -247,6 +248,6 @@ class RedirectClaims:
 
 
 def asks_for_quiet(failed: FetchFailed, url: str, context: VisitContext) -> bool:
-    """Return whether the failure concerns the whole host, by its status and by the publisher's rule."""
+    """Return whether a failure concerns the whole host, by its status and by the publisher's rule."""
     publisher = publisher_of(context.publishers, host_of(url))
     return failed.cause in _QUIET and not (publisher is not None and publisher.retry_after == "feed")

@@ -1,7 +1,7 @@
-"""Read the sitemaps of an index, one request at a time, at the host's pace. Knows neither the store nor the lease.
+"""Reads the sitemaps of an index, one request at a time, at the host's pace. Knows neither the store nor the lease.
 
-A poll of the index begins a round. It asks for the sitemaps that are new, that the index says have changed, and those
-of which it says nothing. An index within the index is opened; one within that is not. So every round ends.
+A poll of the index begins a round of requests: for new sitemaps, for those that changed according to the index, and for
+those without such a date. An index within the index is opened; one within that is not. So every round ends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _KNOWN_ENTRIES: Final = 20_000  # hashes of entries that are not read again
 def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord) -> PollRecord:
     """Return the record of a poll with the round that it begins, if the feed is an index.
 
-    While sitemaps are pending, the feed is due at once and what is known of its failures stands.
+    While sitemaps are pending, the feed is due at once, and its recorded failure stays.
     """
     before, state = answer.feed.state, record.state
     reading = None if content is None else content.reading
@@ -58,7 +58,7 @@ def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord)
 
 
 def _known(walk: IndexWalk | None, named: Sequence[NamedSitemap]) -> tuple[KnownSitemap, ...]:
-    """Return the sitemaps named now with what is known of them, and those that lie in an index among them."""
+    """Return the sitemaps of the present index with their stored state, and those of an index among them."""
     earlier = walk.sitemaps if walk is not None else ()
     by_url = {one.url: one for one in earlier}
     urls = {one.url for one in named}
@@ -91,14 +91,14 @@ def request_of(feed: Feed, walk: IndexWalk, settings: PollSettings) -> FetchRequ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitemapContent:
-    """What the answer for a sitemap says. `reading` None: nothing new."""
+    """The content of the answer for a sitemap. `reading` None: nothing new."""
 
     body_hash: str = ""
     reading: FeedReading | None = None
 
 
 def read_sitemap(feed: Feed, walk: IndexWalk, result: FetchResult, read: FeedReader, now: datetime) -> SitemapContent:
-    """Read the body of a 200, unless it is that of the last answer."""
+    """Read the body of a 200, unless it equals the last answer."""
     if not isinstance(result, Fetched):
         return SitemapContent()
     body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()
@@ -117,7 +117,7 @@ def decide(
     now: datetime,
     random: Random,
 ) -> PollRecord:
-    """Return what to record of a sitemap. The last one ends the round."""
+    """Return the record for a sitemap. The last one ends the round."""
     reading, state = content.reading, feed.state
     failed = _failure_of(result, reading)
     walk = _after(feed, walk, result, content, failed)

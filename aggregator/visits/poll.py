@@ -1,7 +1,7 @@
-"""Poll one feed: fetch its answer, read it, decide what to record. Knows neither the store nor the lease.
+"""Polls one feed: fetches its answer, reads it, decides which record to save. Knows neither the store nor the lease.
 
-`read_answer` and `decide` are pure. Between the two, the visit looks up in the store when the feed first showed each
-of the entries, if `AnswerContent.needs_first_seen`.
+`read_answer` and `decide` are pure. Between the two, the visit looks up in the store when the feed first showed each of
+the entries, if `AnswerContent.needs_first_seen`. `store/polls/record.py` turns the record into rows.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _ADOPTION_FAILURES = 3.0  # so many failures of an adopted address bring the con
 
 
 class FeedReader(Protocol):
-    """Bytes to records. The engine decides whether this happens here or in a worker process."""
+    """Parses a feed. The engine decides whether this happens here or in a worker process."""
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Return what an answer of the feed says; entries whose raw hash is in `known` are left out."""
+        """Return the parsed answer; entries whose raw hash is in `known` are left out."""
         ...
 
 
@@ -83,9 +83,9 @@ class FeedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerContent:
-    """What the body of a 200 says. `reading` None: the bytes are those of the last answer.
+    """The content of a 200. `reading` None: the bytes equal those of the last answer.
 
-    `no_overlap`: none of the entries stood in the last answer, so there may be a gap between the two.
+    `no_overlap`: none of the entries was in the last answer, so there may be a gap between the two.
     """
 
     body_hash: str
@@ -96,7 +96,7 @@ class AnswerContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Terms:
-    """What a decision depends on beside the answer."""
+    """The inputs of a decision beside the answer."""
 
     settings: PollSettings
     now: datetime
@@ -116,8 +116,8 @@ def fetch_feed(
 ) -> FeedAnswer:
     """Fetch the feed, which is read by `rule`.
 
-    `may_follow` is called before a redirect to another host is followed. Where it says no, the answer is `Redirected`:
-    the poll continues there later, and the first host gets no second request.
+    `may_follow` is called before a redirect to another host is followed. If it returns False, the answer is
+    `Redirected`: the poll continues there later, and the first host gets no second request.
     """
     feed = replace(feed, state=read_under(end_distrust(feed.state, now), rule))
     state = feed.state
@@ -143,7 +143,7 @@ def fetch_feed(
 
 
 def read_answer(answer: FeedAnswer, read: FeedReader, now: datetime) -> AnswerContent | None:
-    """Read the body of a 200, unless it is that of the last answer; None: the answer has none."""
+    """Read the body of a 200, unless it equals the last answer; None: the answer has no body."""
     result, state = answer.result, answer.feed.state
     if not isinstance(result, Fetched):
         return None
@@ -173,7 +173,7 @@ def decide(
     random: Random,
     own_network: bool = False,
 ) -> PollRecord:
-    """Return what to record of a poll.
+    """Return the record of a poll.
 
     `first_seen` has a time (None: never before) for each sighting if the content needs it. `own_network` True: our own
     network is down, so the feed is not to blame for a failure.
@@ -224,7 +224,7 @@ def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool
 
 
 def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
-    """A 304 keeps the validators, updates those it carries, and carries freshness (RFC 9111, 4.3.4)."""
+    """Record a 304: it keeps the validators, updates those it carries, and carries freshness (RFC 9111, 4.3.4)."""
     before = feed.state.validators
     validators = Validators(
         etag=result.validators.etag or before.etag,
@@ -247,7 +247,7 @@ def _fetched(
     first_seen: Sequence[datetime | None],
     terms: _Terms,
 ) -> PollRecord:
-    """A complete 200 replaces both validators, once the body has proved to be a feed (RFC 9111, 3.3)."""
+    """Record a complete 200: it replaces both validators, if its body is a feed (RFC 9111, 3.3)."""
     feed, now = answer.feed, terms.now
     state = replace(
         adopt(end_redirect(feed.state), feed, result.hops, now),
@@ -279,9 +279,9 @@ def _fetched(
 
 
 def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedFeed, now: datetime) -> FeedState:
-    """Keep what a feed says about itself. An empty window is not kept: the next one could not be compared with it.
+    """Store the feed's own fields. An empty window is not stored: the next one could not be compared with it.
 
-    The validators of a document that was cut off are not kept. If the same bytes come again, they are all there is.
+    The validators of a document that was cut off are not stored. If the same bytes come again, they are complete.
     """
     window = len(parsed.raw_hashes) or len(parsed.entries)
     return replace(
@@ -322,7 +322,7 @@ def _covered(parsed: ParsedFeed, now: datetime) -> timedelta | None:
 def _gap_fill(
     feed: Feed, parsed: ParsedFeed, result: Fetched, sightings: Sequence[Sighting], gap: tuple[datetime, datetime]
 ) -> GapFill | None:
-    """Return where to look for lost entries. An earlier gap that is still open is included from its beginning."""
+    """Return the sources of lost entries. An earlier gap that is still open is included from its beginning."""
     entry_urls = [one.url for one in sightings if one.url is not None and not one.from_feed]
     sources = sources_of(parsed, result.final_url, entry_urls)
     earlier = feed.state.filling
@@ -339,7 +339,7 @@ def _gap_fill(
 
 
 def _no_feed(feed: Feed, result: Fetched, parsed: ParsedFeed, terms: _Terms) -> PollRecord:
-    """A 200 that is no feed keeps validators and entries. The feeds that an HTML page advertises are reported."""
+    """Record a 200 that is no feed: validators and entries stay, and the feeds that a page advertises are reported."""
     if not result.body.strip():
         cause, detail = Cause.EMPTY, "the answer is empty"
     elif parsed.format == "html":

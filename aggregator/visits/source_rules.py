@@ -1,4 +1,4 @@
-"""What a changed rule for reading a feed does to the feed's state. Pure."""
+"""The effect of a changed rule for reading a feed on the feed's state. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aggregator.models.sources import SourceRule
 
 
 def read_under(state: FeedState, rule: SourceRule) -> FeedState:
-    """Forget the last answer if it was read by another rule: the same bytes may say something else now."""
+    """Forget the last answer if it was read by another rule: the same bytes may have another content now."""
     read_as = _hash(rule)
     if state.read_as == read_as:
         return state
@@ -19,7 +19,7 @@ def read_under(state: FeedState, rule: SourceRule) -> FeedState:
 
 
 def _hash(rule: SourceRule) -> str:
-    """Return what tells rules apart; "" for a plain feed, which a program may print, too."""
+    """Return a hash of the rule; "" for a plain feed, even of a program."""
     if rule.kind in ("feed", "command"):
         return ""
     select = rule.select

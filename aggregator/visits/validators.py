@@ -51,7 +51,7 @@ def end_distrust(state: FeedState, now: datetime) -> FeedState:
 def judge(
     state: FeedState, before: FeedState, new: Sequence[Sighting], validators: Validators, now: datetime
 ) -> FeedState:
-    """Judge the validators we had by an answer that came without them and brought `new` entries.
+    """Judge our validators by an answer to a request without them, which brought `new` entries.
 
     `validators` are those of the answer.
     """
@@ -65,7 +65,7 @@ def judge(
 
 
 def confirm(state: FeedState) -> FeedState:
-    """Trust the validators: an answer without them brought nothing new. It proves nothing during distrust."""
+    """Trust the validators, since an answer without them brought nothing new. During distrust this proves nothing."""
     if state.revalidation == "distrusted":
         return state
     return replace(state, revalidation="checked", distrusted_at=None)

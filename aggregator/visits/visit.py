@@ -1,7 +1,7 @@
-"""Poll the due feeds and collect the due pages of one claimed host, at its pace, under its lease.
+"""Polls the due feeds and collects the due pages of one claimed host, at its pace, under its lease.
 
-The visit is where use cases meet the store. It never sleeps for longer than a visit may last. A longer pause between
-two requests is kept in the store as the host's `not_before`, so it blocks no thread.
+Visits connect the pure steps with the store. A visit never sleeps longer than its own time limit. A longer pause
+between two requests is kept in the store as the host's `not_before`, so it blocks no thread.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LONG_PARSE_BYTES = 1_000_000  # beyond it a parse may take as long as a request
 class HostVisit:
     """The work of one visit: its session with the host, its report, its context.
 
-    `max_pages` limits the pages that are requested. `scope` is extended by what the visit's own polls announce.
+    `max_pages` limits the requested pages. `scope` is extended by the pages that the visit's own polls announce.
     `others_due` tells whether another host waits for this thread, `stopping` whether the process is to end.
     """
 
@@ -209,7 +209,7 @@ class HostVisit:
         return due_at
 
     def _fill_step(self, feed: Feed, fill: GapFill, session: HostSession | None) -> PollRecord | None:
-        """Return what to record; None: the visit is over."""
+        """Return the record of one request for lost entries; None: the visit is over."""
         context, source = self._context, fill.sources[0]
         if session is None:
             return backfill.retry_later(feed, fill, self._store.now())
@@ -366,7 +366,7 @@ class HostVisit:
 
 
 def _extend(scope: RunScope, record: PollRecord, recorded: PollRecorded) -> None:
-    """Add what a poll announced. The feed itself is done unless it moved, has sitemaps to read or a gap to fill."""
+    """Add the announced pages. The feed is done, unless it moved, or has sitemaps to read or a gap to fill."""
     if record.outcome.outcome == "moving":
         scope.add(recorded.host_id)
     elif index_walk.is_over(record.state) and (

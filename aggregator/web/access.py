@@ -1,4 +1,4 @@
-"""Stands before every request: who may ask, what a browser may do with the answer. Knows no page."""
+"""Checks every request: the token, the browser's origin; adds security headers. Knows no page."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _HEADERS: Final = (
 class Guard:
     """ASGI middleware: the token, requests that another site made a browser send, security headers.
 
-    Without a token the name asked for must be ours: a site whose name comes to mean this machine (DNS rebinding) is of
-    the same origin to a browser, and could read all. The token comes as `Authorization: Bearer`, or from a browser as
-    the password of Basic, with any user name.
+    Without a token the Host header must name this machine. Otherwise another site's name could be pointed to this
+    machine (DNS rebinding), and its scripts could read everything. The token comes as `Authorization: Bearer`, or from
+    a browser as the password of Basic, with any user name.
     """
 
     def __init__(self, app: Application, token: str | None, public: str = "") -> None:
@@ -48,7 +48,7 @@ class Guard:
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or hand on one request."""
+        """Answer or pass on one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -88,7 +88,7 @@ class Guard:
 
 
 def _is_ours(host: bytes) -> bool:
-    """Return whether a Host header names this machine: as localhost, or by an address; none at all is no browser's."""
+    """Return whether a Host header names this machine: as localhost, or by an address. Browsers always send one."""
     try:
         name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
         return not host or name == "localhost" or bool(ipaddress.ip_address(name))
@@ -99,8 +99,8 @@ def _is_ours(host: bytes) -> bool:
 def _is_foreign(headers: dict[bytes, bytes], public: bytes) -> bool:
     """Return whether a browser says that another site's page sent this request.
 
-    Sec-Fetch-Site decides where it is sent (https and localhost alone): a page under `Referrer-Policy: no-referrer`
-    sends `Origin: null` even to its own site. Without it Origin decides (RFC 6454); scripts send neither.
+    Sec-Fetch-Site decides if it is sent (https and localhost alone): a page under `Referrer-Policy: no-referrer` sends
+    `Origin: null` even to its own site. Otherwise Origin decides (RFC 6454); scripts send neither.
     """
     site = headers.get(b"sec-fetch-site")
     if site is not None:

@@ -1,4 +1,4 @@
-"""Puts the web application together: routes, templates, static files, the guard before all of them."""
+"""Composes the web application: routes, templates, static files, and the guard before all of them."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ def create_app(
 ) -> FastAPI:
     """Return the application over a store.
 
-    `ready` is what /readyz asks beside the store, `metrics` what Prometheus is told. `refresh` makes a feed due,
-    False: its server forbids it. With a `token` every request but /healthz and /readyz must carry it. `raw` gives the
-    raw page with a content hash, `cached_overview` makes the overviews. `base_url` is the address behind a proxy.
+    /readyz asks `ready` beside the store; `metrics` gives the text for Prometheus. `refresh` makes a feed due, or
+    returns False if its server forbids that. With a `token` every request but /healthz and /readyz must carry it. `raw`
+    returns the raw page with a content hash, `cached_overview` makes the overviews. `base_url` is the address behind a
+    proxy.
     """
     site = Site(
         store=reader,

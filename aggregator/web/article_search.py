@@ -1,4 +1,4 @@
-"""The parameters that choose articles: the same on the page, in the API and in the Atom stream."""
+"""The parameters that select articles: the same on the page, in the API and in the Atom stream."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_search(
     once: Annotated[bool, Query(description="each story once: no near duplicates of earlier articles")] = False,
     after: Annotated[str, Query(max_length=100, description="`next` of the answer before")] = "",
 ) -> ArticleSearch:
-    """Return what is asked for."""
+    """Return the parameters of a request as a record."""
     return ArticleSearch(
         query=_without_nul(q),
         feed=_without_nul(feed),
@@ -44,7 +44,7 @@ def read_search(
 
 
 def _without_nul(text: str) -> str:
-    """Return `text` without what no database takes: the zero character, halves of surrogate pairs."""
+    """Return `text` without characters that databases refuse: NUL, halves of surrogate pairs."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
@@ -58,10 +58,10 @@ def _day(text: str) -> datetime | None:
 
 
 def find(site: Site, wanted: ArticleSearch) -> FoundPage:
-    """Return the page of articles that is asked for.
+    """Return the page of articles for these parameters.
 
     Raises:
-        HTTPException: `after` is no place of this order.
+        HTTPException: `after` was not returned by a page in this order.
     """
     try:
         return site.store.search(wanted)
@@ -70,7 +70,7 @@ def find(site: Site, wanted: ArticleSearch) -> FoundPage:
 
 
 def query_string(wanted: ArticleSearch, **changed: str) -> str:
-    """Return the parameters of a page, with others in their place; it begins with "?" unless it is empty."""
+    """Return the parameters with some of them replaced; the text begins with "?" unless it is empty."""
     quality = "" if wanted.doubtful is None else "doubtful" if wanted.doubtful else "good"
     parameters = {
         "q": wanted.query,

@@ -1,6 +1,6 @@
-"""Connections of the web server: their number is limited, each wait has an end, strangers cannot fill the log.
+"""Connections of the web server: their number is limited, each wait ends, foreign requests cannot fill the log.
 
-Knows no page. A descriptor that a silent client holds is one that the poller cannot have.
+Knows no page. A descriptor held by a silent client is missing for polls.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class LimitedProtocol(H11Protocol):
 
 
 class LimitedServer(uvicorn.Server):
-    """uvicorn's server with limited connections and a log that cannot be flooded."""
+    """uvicorn's server with limited connections and a limited log."""
 
     def __init__(self, application: Any, limits: ConnectionLimits, stop_seconds: int) -> None:  # Any: an ASGI app
         kind = type("Connection", (LimitedProtocol,), {"limits": limits})
@@ -155,7 +155,7 @@ class LimitedServer(uvicorn.Server):
 
 
 class RareReport:
-    """Logs trouble of the event loop, such as "no descriptor left", once a minute."""
+    """Logs errors of the event loop, such as "no descriptor left", once a minute."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic

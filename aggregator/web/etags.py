@@ -1,4 +1,4 @@
-"""An ETag for every answer (RFC 9110, 8.8.3): what has not changed is not sent again. ASGI middleware."""
+"""Adds an ETag to every answer (RFC 9110, 8.8.3): unchanged content is not sent again. ASGI middleware."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from aggregator.web.access import Application, Message, Receive, Scope, Send
 
 
 class ETags:
-    """Compares the body of a complete answer with what the client has.
+    """Compares the body of a complete answer with the client's copy.
 
-    The tag is weak: a compressed body has the same. An answer in several parts passes as it is.
+    The tag is weak, since a compressed body has the same. An answer in several parts is passed on unchanged.
     """
 
     def __init__(self, app: Application) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or hand on one request."""
+        """Answer or pass on one request."""
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return

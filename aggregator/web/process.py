@@ -1,7 +1,7 @@
-"""Page and API over a store until they shall end: what `serve` does, and the process beside a daemon.
+"""Page and API over a store in a process: that of `serve`, or a child of a daemon.
 
-The daemon opens the address and starts this as a child with `main`. The child ends with the daemon, however that ends:
-the pipe between them closes then.
+The daemon opens the address and starts this as a child with `main`. If the daemon ends in any way, the pipe between
+them closes and the child ends, too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LAST_MOMENT: Final = 5.0  # seconds after which a child that shall end is ended
 
 
 def start_page(settings: PageSettings, store: Store, sock: socket.socket, until: threading.Event) -> RunningServer:
-    """Answer requests on a socket over a store, in threads; once `until` is set, /readyz says no."""
+    """Answer requests on a socket over a store, in threads. Once `until` is set, /readyz answers no."""
     raw = FileRawStore(Path(settings.raw_folder), SystemClock())
     ready, metrics = _views(settings.daemon, store)
     cached_overview = CachedOverview(store, time.monotonic)
@@ -60,7 +60,7 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
 
 
 def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], bytes]]:
-    """Return what tells whether the daemon ticks, and what Prometheus is told."""
+    """Return the functions for readiness (does the daemon tick) and for the metrics."""
     stored = StoreMetrics(store.counts)
     if not daemon:
         of_process = Metrics()

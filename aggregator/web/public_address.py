@@ -1,4 +1,4 @@
-"""Where callers reach the pages behind a proxy: `[web] base_url`. Links begin with its path."""
+"""The address of the pages behind a proxy: `[web] base_url`. Links begin with its path."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _ROOT: Final[ContextVar[str]] = ContextVar("root", default="")
 
 
 def root() -> str:
-    """Return what stands before the path of each link, for the request in hand: "/agg" or ""."""
+    """Return the prefix of each link's path, for the present request: "/agg" or ""."""
     return _ROOT.get()
 
 
 class PublicAddress:
-    """ASGI middleware: requests look as if they had come to the public address, whether the proxy cuts its path off."""
+    """ASGI middleware: makes requests look as if sent to the public address, with or without its path removed."""
 
     def __init__(self, app: Application, base_url: str) -> None:
         parts = urlsplit(base_url)
@@ -25,7 +25,7 @@ class PublicAddress:
         self._scheme, self._netloc, self._root = parts.scheme, parts.netloc, parts.path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on one request."""
+        """Pass on one request."""
         if not self._netloc or scope["type"] != "http":
             await self._app(scope, receive, send)
             return

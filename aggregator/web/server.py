@@ -18,7 +18,7 @@ _STOP_SECONDS: Final = 2  # what a stop leaves to the answers under way
 
 
 class RunningServer:
-    """A server at work; `stop` ends it, leaving a moment to the answers under way."""
+    """A running server; `stop` ends it, and gives answers under way a moment to end."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class RunningServer:
 
 
 def refresher(store: Store) -> Callable[[FeedId], bool]:
-    """Return the `refresh` of an application over `store`: the daemon's next tick, or a worker, finds the feed due."""
+    """Return the `refresh` of an application over `store`: makes a feed due for the daemon's next tick, or a worker."""
 
     def refresh(feed_id: FeedId) -> bool:
         now = store.now()

@@ -1,4 +1,4 @@
-"""What all routes work with: the store, what the process offers, the state of the installation as of a moment ago."""
+"""The state that all routes share: the store, the functions of the process, the cached overview."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CachedOverview:
         self._newer()
 
     def look(self) -> Overview:
-        """Return the state of the installation; of a small store it is at most 15 seconds old.
+        """Return the overview; that of a small store is at most 15 seconds old.
 
         Raises:
             StorageError: the store cannot be read.
@@ -55,7 +55,7 @@ class CachedOverview:
         return seen
 
     def glance(self) -> Overview | None:
-        """Return what `look` does; None: the first overview is still being made.
+        """Return the same as `look`; None: the first overview is still being made.
 
         Raises:
             StorageError: the store cannot be read.
@@ -69,7 +69,7 @@ class CachedOverview:
 
     @property
     def known(self) -> Overview | None:
-        """The latest overview, however old, without a wait; None: the first one is still being made."""
+        """The latest overview, however old, without waiting; None: the first one is still being made."""
         if self._seen is None:
             self._newer()
         return self._seen
@@ -115,7 +115,7 @@ class _Making:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the routes work with. `refresh` None: this process makes no feed due; `raw` None: it has no raw pages."""
+    """The shared state of the routes. `refresh` None: no feed can be made due; `raw` None: there are no raw pages."""
 
     store: Store
     ready: Callable[[], bool]
@@ -134,9 +134,9 @@ class Site:
         return self.store.feed_ids() if seen is None else self.cached_overview.look().feed_ids
 
     def diagnoses(self, feed_ids: Sequence[FeedId]) -> tuple[Diagnosis, ...]:
-        """Return feeds with their findings, in this order; those that are gone are left out.
+        """Return feeds with their findings, in this order; deleted feeds are left out.
 
-        Before the first overview they are what the state of each feed tells, without its entries and articles.
+        Before the first overview, the findings come from the state of each feed, without its entries and articles.
         """
         feeds = {feed.id: feed for feed in self.store.feeds(ids=feed_ids)}
         found = [feeds[feed_id] for feed_id in feed_ids if feed_id in feeds]

@@ -1,1 +1,1 @@
-"""A site or feed that is asked once, before it is listed: what can be followed, what it is, what would be stored."""
+"""Requests to a site or feed before it is added: how it can be followed, its format, its newest entry's article."""

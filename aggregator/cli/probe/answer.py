@@ -1,4 +1,4 @@
-"""What an answer is: the record of `feeds test`, and how it is shown."""
+"""The record of `feeds test`: one answer of a feed described, and how this is printed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN = (
 
 
 def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
-    """Print the record, and what would be stored of the newest entry, if that was asked for."""
+    """Print the record, and the record of the newest entry, if there is one."""
     for name, value in record.items():
         if not isinstance(value, list):
             print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))
@@ -53,7 +53,7 @@ def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
 
 
 def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """Ask a feed once; return what it says, and what would be stored of its newest entry if `page` wants that."""
+    """Request a feed once; return its description and, with `page`, the record of its newest entry."""
     result = fetch(config, url)
     if not isinstance(result, Fetched):
         return {"url": url, "ok": False, "error": failure_of(result)}, {}
@@ -70,7 +70,7 @@ def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object],
 
 
 def read_source(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """The same of a source that the configuration says is no plain feed: a sitemap, a page with links, a program."""
+    """Do the same for a source without a feed: a sitemap, a page with links, a program."""
     trial = try_feed(config, url, with_page=page)
     if trial.parsed is None or trial.parsed.kind != "feed":
         error = trial.failed or "gives no entries"

@@ -1,4 +1,4 @@
-"""What would be stored of a feed's newest entry: a `run-once` of that entry alone, over a store that is thrown away."""
+"""A preview of a feed's newest entry: a `run-once` of that entry alone, in a temporary store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What came of a trial: the feed as it was read (None: there was no answer), and the record of its newest entry."""
+    """The result of a trial: the feed as it was read (None: no answer), and the record of its newest entry."""
 
     parsed: ParsedFeed | None
     failed: str
@@ -39,10 +39,10 @@ class Trial:
 
 
 def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_page: bool = True) -> Trial:
-    """Poll one feed, by its table in the configuration if it has one, and collect its newest entry (`with_page`).
+    """Poll one feed, under its keys in the configuration if it has some, and collect its newest entry (`with_page`).
 
-    `answer` is what the feed's address gave, if it was asked already. The page's record is that of the article, with
-    the `rules` that acted; `error` says why there is none.
+    `answer` is the answer of the feed's address, if there is one already. The page's record has the fields of an
+    article and the `rules` that were used; `error` says why there is no article.
     """
     with TemporaryDirectory(prefix="aggregator-") as folder, open_app(_trial(config, url, Path(folder))) as app:
         context = app.visits.context
@@ -132,7 +132,7 @@ def _failure(trace: Trace, sighting: Sighting) -> str:
 
 
 def _acting(app: App, article: Article, feed: str) -> Iterator[str]:
-    """Yield what was said about pages and titles and had an effect, with who said it."""
+    """Yield the rules about pages and titles that had an effect, with their sources."""
     page = next(iter(app.store.stored_pages(PageId(0), 1)), None)
     body = None if page is None or page.raw is None else app.raw_store.get(page.raw.content_hash)
     own = app.rules.of_article("", feed).feed

@@ -1,4 +1,4 @@
-"""What of a site can be followed, in the order of proposal: feed, usual places, news sitemap, list of links."""
+"""How a site can be followed, best first: its feed, feeds at usual places, its news sitemap, a list of links."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_SITEMAPS: Final = 3  # for news, of those that robots.txt names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Something that can be followed; `type` says how it was found."""
+    """An address that can be followed; `type` says how it was found."""
 
     url: str
     kind: Kind = "feed"
@@ -42,7 +42,7 @@ class Proposal:
 
 
 class Finder:
-    """Asks sites, each host at its pace."""
+    """Requests addresses of sites, each host at its pace."""
 
     def __init__(self, config: Config, fetcher: HttpFetcher) -> None:
         self._config = config
@@ -51,7 +51,7 @@ class Finder:
         self._free_at: dict[str, float] = {}
 
     def fetch(self, url: str, accept: Literal["feed", "page", "robots"] = "feed") -> FetchResult:
-        """Ask for an address."""
+        """Request an address."""
         http, host = self._config.http, host_of(url)
         wait = self._free_at.get(host, 0.0) - self._clock.monotonic()
         if wait > 0:
@@ -64,7 +64,7 @@ class Finder:
         return result
 
     def proposals(self, result: Fetched) -> tuple[Proposal, ...]:
-        """Return what can be followed of the site that gave this answer: the first kind of which there is anything."""
+        """Return proposals for the site that gave this answer, all of one kind: the best kind that the site has."""
         parsed = self._parse(result)
         if self._is_sitemap(result, parsed):
             return (Proposal(url=result.final_url, kind="sitemap", type="the address itself"),)
@@ -119,7 +119,7 @@ class Finder:
 
 @contextmanager
 def finder(config: Config) -> Iterator[Finder]:
-    """Give a finder under the limits of the configuration."""
+    """Return a finder within the limits of the configuration."""
     fetcher = HttpFetcher(fetch_limits(config), SystemClock(), rules=request_rules(config, os.environ))
     try:
         yield Finder(config, fetcher)

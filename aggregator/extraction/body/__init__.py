@@ -1,1 +1,1 @@
-"""A page's tree to the text of its article: simplify, cut into blocks, let extractors vote, choose, write markdown."""
+"""From a page's tree to its article's text: simplify, cut into blocks, let extractors vote, choose, write markdown."""

@@ -1,6 +1,6 @@
-"""A page cut into blocks: paragraphs, headings, list entries, rows, each with where it stands. It chooses nothing.
+"""Cuts a page into blocks: paragraphs, headings, list entries, table rows, each with its place. It chooses nothing.
 
-The walk visits the parsed tree once, without recursion: a page nested a thousand deep costs no more than a flat one.
+The walk visits the parsed tree once, without recursion, so deep nesting costs nothing extra.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _WORD = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 
 
 class Place:
-    """An element on the way down to a block; what it looks like is read when somebody asks."""
+    """An element around a block. Its tag and names are read when they are first asked for."""
 
     __slots__ = ("_look", "_words", "element", "number", "tag", "up")
 
@@ -60,16 +60,16 @@ class Place:
 
     @property
     def look(self) -> str:
-        """Return how it is made: tag, class and id."""
+        """Return tag, class and id as one key, to compare elements."""
         if self._look is None:
             self._look = f"{self.tag}.{self.element.get('class') or ''}#{self.element.get('id') or ''}"
         return self._look
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
-        """Return its class names and its id, each as its words in small letters: "relatedLinks" is two.
+        """Return the class names and the id, each as its words in small letters: "relatedLinks" is two words.
 
-        An id that was made from a heading ("sharing-the-costs") is the author's word, not the template's.
+        An id that was made from a heading ("sharing-the-costs") is left out, since an author wrote it.
         """
         if self._words is None:
             own_id = self.element.get("id") or ""
@@ -79,7 +79,7 @@ class Place:
         return self._words
 
     def around(self) -> Iterator[Place]:
-        """Yield this element and those around it, outwards."""
+        """Yield this element and those around it, from the inside outwards."""
         place: Place | None = self
         while place is not None:
             yield place
@@ -88,10 +88,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One block of text; `text` has single blanks, and LF where the page breaks a line.
+    """One block of text; `text` has single blanks, and LF for each line break of the page.
 
-    `letters` is what is compared: small letters and digits alone. `marked` is the text with marks for emphasis, code
-    and links; `links` are the addresses of the latter. `article` numbers the innermost `article` element (0: none).
+    `letters` are the small letters and digits alone, for comparisons. `marked` is the text with marks for emphasis,
+    code and links; `links` are the addresses of the links. `article` numbers the innermost `article` element (0: none).
     """
 
     text: str
@@ -106,32 +106,32 @@ class Block:
 
     @property
     def is_heading(self) -> bool:
-        """Return whether it is a subhead (h2 to h6)."""
+        """Return whether the block is a subhead (h2 to h6)."""
         return self.tag in ("h2", "h3", "h4", "h5", "h6")
 
     @property
     def is_code(self) -> bool:
-        """Return whether its lines and blanks are kept."""
+        """Return whether the block keeps its line breaks and blanks."""
         return "pre" in self.inside
 
     @property
     def has_marks(self) -> bool:
-        """Return whether some of its words are emphasised, code or a link."""
+        """Return whether some words of the block are emphasised, code or a link."""
         return CLOSE in self.marked or any(mark in self.marked for mark in MARKS.values())
 
     @property
     def parent(self) -> int:
-        """Return the number of the element around its own."""
+        """Return the number of the element around the block's own element."""
         return self.place.up.number if self.place.up is not None else 0
 
     @property
     def style(self) -> tuple[str, str]:
-        """Return how its own element and the one around it are made."""
+        """Return the looks of the block's own element and of the one around it."""
         return self.place.look, self.place.up.look if self.place.up is not None else ""
 
 
 def letters_of(text: str) -> str:
-    """Return the letters and digits of `text`, small, without anything between.
+    """Return the letters and digits of `text` in small letters, joined.
 
     >>> letters_of("“More to follow…”, he said.")
     'moretofollowhesaid'
@@ -150,7 +150,7 @@ def words_of_name(name: str) -> tuple[str, ...]:
 
 
 def without_hints(text: str) -> str:
-    """Return a text without the characters that only say where a word may break (soft hyphens and the like)."""
+    """Return a text without invisible hints for line breaks (soft hyphens and the like)."""
     return text.translate(_UNSEEN)
 
 
@@ -180,7 +180,7 @@ def text_in(element: Element) -> str:
 
 
 def is_data_table(table: Element) -> bool:
-    """Return whether a table holds data: rows of several short cells. Pages were once laid out in tables, too."""
+    """Return whether a table holds data: rows of several short cells. Old pages use tables for layout, too."""
     if next(islice(table.iter("table"), 1, 2), None) is not None:
         return False
     cells = list(islice(table.iter("td", "th"), _MAX_CELLS))

@@ -1,4 +1,4 @@
-"""The box of a block: the element whose text it is a part of."""
+"""The box of a block: the element with the text that the block is part of."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a block is a row where the table is
 
 
 def box_of(block: Block) -> Place:
-    """Return the element whose text a block is part of: around its paragraph, its list, its table."""
+    """Return the element with the text that a block is part of: the one around its paragraph, list or table."""
     return box_around(block, _WRAPPED_WITH_ROWS if block.tag == "tr" else _WRAPPED)
 
 
 def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
-    """Return the innermost element that is no part of a text and no wrapper around one of the `wrapped` tags."""
+    """Return the innermost element that belongs to no text and wraps none of the `wrapped` tags."""
     place = block.place
     while place.up is not None and (place.tag in _PARTS_OF_TEXT or (wrapped and _is_wrapper(place, wrapped))):
         place = place.up

@@ -1,7 +1,7 @@
-"""What stands beside an article, told by the names of its elements: captions, share bars, newsletters, comments.
+"""Recognises text beside the article by names of elements: captions, share bars, newsletters, comments ("furniture").
 
-A name is read in whole words: "unrelated" and "shareholders" say nothing. It counts by its last word, without those
-that only say what kind of box it is ("share-buttons", "c-newsletter__title"): a "share-price" is a price.
+Names are compared as whole words: "unrelated" and "shareholders" do not match. The last word counts; words for kinds of
+boxes are skipped first. So "share-buttons" and "c-newsletter__title" are furniture, and "share-price" is not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LEVELS = 3  # the block's element and those around it that are looked at
 
 
 def is_furniture(block: Block) -> bool:
-    """Return whether the names of a block's element, or of one around it, are those of furniture."""
+    """Return whether the block's element, or one around it, has a name of furniture."""
     place = block.place
     for _ in range(_LEVELS):
         if names_furniture(place.names):
@@ -29,7 +29,7 @@ def is_furniture(block: Block) -> bool:
 
 @lru_cache(maxsize=10_000)
 def names_furniture(names: tuple[tuple[str, ...], ...]) -> bool:
-    """Return whether one of the names, each in words, is that of furniture.
+    """Return whether one of the names, each given in words, is a name of furniture.
 
     >>> names_furniture((("share", "buttons"),)), names_furniture((("share", "price"),))
     (True, False)
@@ -43,7 +43,7 @@ def _core(words: tuple[str, ...]) -> str:
 
 
 def without_furniture(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop what is named as furniture, unless a good part of the text is ("article has-share-bar")."""
+    """Drop blocks named as furniture, unless they hold a good part of the text ("article has-share-bar")."""
     furniture = {i for i in chosen if is_furniture(blocks[i])}
     size = sum(len(blocks[i].letters) for i in chosen)
     return chosen - furniture if 3 * sum(len(blocks[i].letters) for i in furniture) <= size else chosen

@@ -1,6 +1,6 @@
-"""The words of one block with their marks, as CommonMark: emphasis, code, links.
+"""Writes the words of one block with their marks as CommonMark: emphasis, code, links.
 
-A mark is written only where CommonMark reads it as one: emphasis has to touch its words the right way.
+A mark is written only if CommonMark would read it as a mark: emphasis must touch its words on the right side.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class _Piece:
 
 
 def inline(marked: str, links: Iterator[str]) -> str:
-    """Return marked words as CommonMark; `links` gives the address for each mark of a link, in order."""
+    """Return marked words as CommonMark; `links` are the addresses of the links, in order."""
     pieces = _folded(marked, links)
     written = _written(pieces, _pairs_of(pieces))
     return "  \n".join(map(_escape_start, written.split("\n")))
 
 
 def escape_lines(text: str) -> str:
-    """Return plain lines escaped."""
+    """Return plain lines with characters escaped that CommonMark would read as marks."""
     return "  \n".join(_escape_start(_SPECIAL.sub(r"\\\g<0>", line)) for line in text.split("\n"))
 
 
 def _escape_start(line: str) -> str:
-    """Escape what would make a line a heading, a list entry, a quotation or a rule."""
+    """Escape a beginning that would make the line a heading, a list entry, a quotation or a rule."""
     if number := _NUMBER_START.match(line):
         return f"{number.group()}\\{line[number.end() :]}"
     return f"\\{line}" if _LINE_START.match(line) else line
@@ -80,7 +80,7 @@ def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
 
 
 def _gap(before: str, blanks: str) -> str:
-    """Return what `blanks` after another gap are: LF where a line breaks, a blank, or nothing."""
+    """Return the gap for `blanks` after another gap: LF for a line break, a blank, or nothing."""
     if not blanks:
         return before
     return "\n" if LINE_BREAK in blanks or before == "\n" else " "
@@ -93,7 +93,7 @@ def _single_gaps(words: str) -> str:
 
 
 def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return which pieces open and close the marks that are written; crossing and doubled ones are not."""
+    """Return the pieces that open and close the marks to be written; crossing and doubled ones are left out."""
     stack: list[int] = []
     pairs: dict[int, int] = {}
     for i, piece in enumerate(pieces):

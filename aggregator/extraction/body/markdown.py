@@ -1,6 +1,6 @@
-"""The blocks of an article as markdown: CommonMark and tables. Without its marks it is the body, word for word.
+"""Writes the blocks of an article as markdown: CommonMark and tables. Without its marks, markdown equals the body.
 
-A mark that CommonMark would not read at its place is left out; what only looks like a mark is escaped.
+A mark that CommonMark would not read at its place is left out. Text that looks like a mark is escaped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def markdown_of_text(body: str) -> str:
 
 
 def _placed(block: Block, url: str, begun: set[int]) -> str:
-    """Return a block with what its place puts before it: heading, list entry, quotation."""
+    """Return a block with the prefix of its place: heading, list entry, quotation."""
     if block.is_code:
         fence = "`" * max([3, *(len(ticks) + 1 for ticks in _TICKS.findall(block.text))])
         text = f"{fence}\n{block.text}\n{fence}"

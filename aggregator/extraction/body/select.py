@@ -1,10 +1,10 @@
-"""Which blocks of a page are its article: votes of the extractors, what the page says of itself, and structure.
+"""Chooses the blocks of an article: by votes of the extractors, by statements of the page, and by structure.
 
 Every step is a function from blocks to blocks. It parses no page and calls no extractor: `extract` does.
 
-A block that two of three extractors have is the article's, unless its place speaks against it (headline, caption, bare
-link, furniture). What stands between such blocks in the same box is filled up: extractors lose lists, tables, code,
-subheads. Phrase lists and removal of repeated lines were tried and do not help.
+A block with two of three votes belongs to the article, unless its place speaks against it (headline, caption, bare
+link, furniture). Blocks between such blocks in the same box are added: extractors lose lists, tables, code, subheads.
+Phrase lists and removal of repeated lines were tried and do not help.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ASIDE = frozenset({"form", "aside", "footer", "nav", "header"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guide:
-    """What the page says of itself: `article` is JSON-LD's articleBody, `teasers` its descriptions, as plain text."""
+    """Statements of the page as plain text: `article` is JSON-LD's articleBody, `teasers` its descriptions."""
 
     title: str = ""
     article: str = ""
@@ -66,16 +66,17 @@ def _size(blocks: Sequence[Block], chosen: set[int]) -> int:
 
 
 def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
-    """Return the blocks that two extractors have and whose place does not speak against them."""
+    """Return the blocks with two votes or more whose place does not speak against them."""
     confirmed = {i for i, block in enumerate(blocks) if votes[i] >= 2 and _may_be_text(block)}
     return without_furniture(blocks, confirmed)
 
 
 def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Drop what trafilatura leaves out and what is no sentence, where it stands in a box without other text.
+    """Drop blocks that trafilatura leaves out and that are no sentence, if their box has no other text.
 
-    Captions, credits and counters in a box of their own: readability and Resiliparse keep them. Where trafilatura has
-    only a part of the text, its silence says nothing. It loses rows, entries, code and subheads: those stay.
+    These are captions, credits and counters in a box of their own, which readability and Resiliparse keep. If
+    trafilatura has only a part of the text, nothing is dropped. Rows, list entries, code and subheads stay, since
+    trafilatura often loses them.
     """
     recalled = {i for i in chosen if opinions.is_recalled(blocks[i])}
     size = _size(blocks, recalled)
@@ -92,7 +93,7 @@ def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -
 
 
 def _stands_alone(block: Block) -> bool:
-    """Return whether a block is text wherever it stands: a sentence, a subhead, a part of a list, a table, of code."""
+    """Return whether a block is text at any place: a sentence, a subhead, a part of a list, a table, of code."""
     return _is_sentence(block) or block.is_heading or bool(block.inside & {"pre", "table", "li", "dl"})
 
 
@@ -115,7 +116,7 @@ def _opens(block: Block, votes: int) -> bool:
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop what stands in a further `article` element that begins with a headline of its own: endless pages."""
+    """Drop the blocks in a further `article` element with a headline of its own (endless pages)."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not _is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):
@@ -128,7 +129,7 @@ def _is_within(block: Block, article: int) -> bool:
 
 
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
-    """Add what stands between the chosen blocks in the same box: lists, rows, code, subheads, quotations."""
+    """Add blocks between the chosen ones in the same box: lists, rows, code, subheads, quotations."""
     if not chosen:
         return chosen
     boxes = [box_of(block) for block in blocks]
@@ -170,9 +171,9 @@ def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int]) -> int
 def _end_of_text(
     blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], size: int
 ) -> int:
-    """Return the last place that is filled up to: a list at the end of the text's own box belongs to it.
+    """Return the last place for added blocks: a list at the end of the text's own box belongs to the text.
 
-    What has a wrapper there does not: a table of the weather.
+    A block with a wrapper there does not belong to it: a table of the weather.
     """
     last = max(chosen)
     if sizes[boxes[last].number] < _MIN_SHARE * size:
@@ -183,7 +184,7 @@ def _end_of_text(
 
 
 def _belongs(block: Block, votes: int, title: str) -> bool:
-    """Return whether a block may be text where it stands among text."""
+    """Return whether a block may be text at its place among text."""
     if block.inside & {"figcaption", "h1"} or block.letters == title:
         return False
     if not votes and block.inside & _ASIDE:
@@ -208,7 +209,7 @@ def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]
 
 
 def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
-    """Return whether the next chosen block stands right under a heading; a link needs a paragraph under it."""
+    """Return whether the next chosen block is right under a heading; a link needs a paragraph under it."""
     if blocks[heading].link_share < _LINK:
         return follower - heading <= 2
     below = blocks[follower]
@@ -216,11 +217,10 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 
 
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Drop blocks whose words are there twice.
+    """Drop blocks with words that occur twice.
 
-    Of equal blocks, those in the box with most of the chosen text stay, and others as often as an extractor has them.
-
-    Pages carry their text again for telephones, printers and players; a refrain stays.
+    Of equal blocks, those in the box with most of the chosen text stay. Others stay as often as an extractor has them.
+    Pages carry their text again for telephones, printers and players. A refrain stays.
     """
     weight: Counter[int] = Counter()
     same: defaultdict[str, list[int]] = defaultdict(list)
@@ -254,10 +254,10 @@ def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bo
 
 
 def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add the paragraphs that look like the chosen ones, where an extractor has them too.
+    """Add paragraphs that look like the chosen ones, if an extractor has them, too.
 
-    Long articles come in pieces, and an extractor may take the first for all. A further article on the page, below its
-    own headline or in its own `article` element, is not filled up.
+    Long articles come in pieces, and an extractor may have taken the first piece alone. A further article on the page,
+    below its own headline or in its own `article` element, is not added.
     """
     if not chosen:
         return chosen
@@ -283,9 +283,9 @@ def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set
 
 
 def follow_guide(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], article: str) -> set[int]:
-    """Take what JSON-LD's articleBody confirms, if it is this text and is on the page; else leave the choice alone.
+    """Take the blocks that JSON-LD's articleBody confirms, if it is this text; else leave the choice unchanged.
 
-    Subheads, lists, tables and code are seldom in it and stay where they stand within the text.
+    articleBody seldom has subheads, lists, tables and code, so they stay within the text.
     """
     if len(article) < 300 or not chosen:
         return chosen
@@ -307,7 +307,7 @@ def _is_often_left_out(block: Block) -> bool:
 
 
 def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]:
-    """Drop the lines up to the one that equals the headline, if most of the text comes after it."""
+    """Drop the lines up to the one that equals the headline, if most of the text follows."""
     if not title:
         return chosen
     heads = [i for i in sorted(chosen)[:10] if blocks[i].letters == title]
@@ -319,7 +319,7 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
 
 
 def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the lines that lead to links which are not chosen ("Also read:"): two links below, or one at the end."""
+    """Drop lines before links that are not chosen ("Also read:"): with two links below, or one at the end."""
     last = max(chosen, default=-1)
     return {
         i
@@ -341,9 +341,9 @@ def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
 
 
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop what is no sentence, short, and does not stand among the text: an age line, a counter, a place.
+    """Drop short blocks that are no sentence and not among the text: an age line, a counter, a place.
 
-    They change while the article stays the same.
+    Such lines change while the article stays the same.
     """
     weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
     for i in chosen:
@@ -364,7 +364,7 @@ def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
-    """Add the paragraph between headline and text that the page also gives as its description."""
+    """Add the paragraph between headline and text if the page also has it as its description."""
     first = next((i for i in sorted(chosen) if len(blocks[i].text) >= _MIN_PROSE_CHARS), None)
     if first is None or not teasers:
         return chosen

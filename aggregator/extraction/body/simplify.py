@@ -1,6 +1,6 @@
-"""A page's tree made plain for everybody who reads it: rescued, without hidden words, inline elements as text.
+"""Simplifies a page's tree for all later steps: broken markup repaired, hidden words removed, inline elements as text.
 
-The extractors drop a whole paragraph for one `time`, `math` or `button` in it. After these steps they see text there.
+The extractors drop a whole paragraph for one `time`, `math` or `button` inside; these steps make text of such elements.
 The steps change the tree; they choose nothing.
 """
 
@@ -36,7 +36,7 @@ _OPENING_QUOTES = "\"'“„«‹‘‚「『《〈”»›"
 
 
 def simplify(tree: Element, language: str = "") -> None:
-    """Make a page's tree plain: what a reader sees, as text in blocks. Changes `tree`."""
+    """Reduce a page's tree to visible text in blocks. Changes `tree`."""
     rescue_swallowed(tree)
     keep_formulas(tree)
     drop_hidden(tree)
@@ -51,10 +51,10 @@ def simplify(tree: Element, language: str = "") -> None:
 
 
 def rescue_swallowed(tree: Element) -> None:
-    """Open an element that holds the page because it was never closed: `<button><div>…<div></button>`.
+    """Open an element that contains the page since it was never closed: `<button><div>…<div></button>`.
 
-    libxml2 keeps such an element open to the end of the page. It is opened where it has a headline, `article` or
-    `main` and a good part of the words, or most words and is no frame of navigation.
+    libxml2 keeps such an element open to the end of the page. This function opens an element with a headline, `article`
+    or `main` and a good part of the words, or one with most words that is no navigation.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):
@@ -74,7 +74,7 @@ def _paragraph_chars(element: Element) -> int:
 
 
 def drop_hidden(tree: Element) -> None:
-    """Drop what the page hides, unless it holds most of the page's words: then a script shows it later.
+    """Drop hidden elements, unless they hold most of the page's words: then a script shows them later.
 
     Pages that are sent in parts hide each part: together they count as one.
     """
@@ -93,7 +93,7 @@ def drop_hidden(tree: Element) -> None:
 
 
 def is_hidden(element: Element) -> bool:
-    """Return whether the markup says that a reader does not see an element."""
+    """Return whether the markup hides an element from readers."""
     if element.get("hidden") is not None:
         return element.get("hidden") != "until-found"
     if element.get("aria-hidden") == "true" or (element.tag == "dialog" and element.get("open") is None):
@@ -115,7 +115,7 @@ def _chars(element: Element) -> int:
 
 
 def keep_formulas(tree: Element) -> None:
-    """Leave each formula once, as text: the sources of KaTeX and MathJax go where their visible half is there."""
+    """Keep each formula once, as text: KaTeX and MathJax sources go if their visible half is there."""
     for formula in list(tree.iter("math")):
         visible = _visible_half(formula)
         if visible is not None:
@@ -149,7 +149,7 @@ def _visible_half(formula: Element) -> Element | None:
 
 
 def drop_readings(tree: Element) -> None:
-    """Drop the readings above the characters (ruby), which run into the text without their place."""
+    """Drop the readings above characters (ruby), since they would run into the text."""
     for reading in list(tree.iter("rt", "rp", "rtc")):
         remove(reading)
     for element in list(tree.iter("ruby", "rb")):
@@ -171,7 +171,7 @@ def drop_struck(tree: Element) -> None:
 
 
 def unwrap_inline(tree: Element) -> None:
-    """Make `time`, `label`, `button` and the like text where they stand within a text; elsewhere they are controls."""
+    """Turn `time`, `label`, `button` and the like into text if they stand within a text; others are controls."""
     for element in list(tree.iter("time", "data", "output", "label", "button", "meter", "mjx-container", "acronym")):
         if _is_question(element):
             element.tag = "h4" if _parent_of(element).tag not in _HEADINGS else "span"
@@ -181,7 +181,7 @@ def unwrap_inline(tree: Element) -> None:
 
 
 def _is_question(element: Element) -> bool:
-    """Return whether a button opens what follows it: the heading of an accordion, a question of a list of them."""
+    """Return whether a button opens the element after it: the heading of an accordion, a question in a list."""
     if element.tag != "button":
         return False
     parent = _parent_of(element)
@@ -196,7 +196,7 @@ def _is_question(element: Element) -> bool:
 
 
 def _is_in_text(element: Element) -> bool:
-    """Return whether an element stands within the words of a block, and not among controls."""
+    """Return whether an element is within the words of a block, and not among controls."""
     own = _chars(element)
     around = element.getparent()
     while around is not None and around.tag in _RUNNING_TAGS:
@@ -220,7 +220,7 @@ def _parent_of(element: Element) -> Element:
 
 
 def raise_figures(tree: Element) -> None:
-    """Write raised figures as a reader reads them: powers as 10⁹; the numbers of notes go."""
+    """Write superscript numbers as characters: powers as 10⁹. Numbers of footnotes are removed."""
     for element in list(tree.iter("sup")):
         words = words_in(element).strip()
         before = _text_before(element)
@@ -253,7 +253,7 @@ def _text_before(element: Element) -> str:
 
 
 def quote_words(tree: Element, language: str) -> None:
-    """Put the quotation marks around `q` that a browser puts there."""
+    """Put quotation marks around `q`, as a browser does."""
     opening, closing = QUOTES.get(language[:2].lower(), QUOTES[""])
     for element in list(tree.iter("q")):
         words = words_in(element).strip()
@@ -281,7 +281,7 @@ def remove(element: Element) -> None:
 
 
 def unwrap(element: Element) -> None:
-    """Put the content of an element in its place."""
+    """Replace an element by its content."""
     parent = element.getparent()
     if parent is None:
         return
@@ -297,7 +297,7 @@ def unwrap(element: Element) -> None:
 
 
 def words_in(element: Element) -> str:
-    """Return the text of an element as it stands."""
+    """Return the text of an element, unchanged."""
     return "".join(map(str, element.itertext()))
 
 

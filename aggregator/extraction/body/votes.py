@@ -1,4 +1,4 @@
-"""What each extractor takes for the article, to be asked about a block. The text of a block is never theirs."""
+"""The votes of the extractors on each block. The text of a block is never taken from an extractor."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
 
 
 class Opinion:
-    """What one extractor takes for the article.
+    """The text that one extractor takes for the article.
 
-    `lines` are read when the opinion is first asked: an extractor that nobody needs does not run.
+    The extractor runs when its opinion is first asked for, since some pages do not need all three.
     """
 
     __slots__ = ("_read", "_source")
@@ -31,16 +31,16 @@ class Opinion:
 
     @property
     def size(self) -> int:
-        """How many letters it has."""
+        """How many letters the extractor's text has."""
         return len(self._letters()[1])
 
     def has(self, letters: str) -> bool:
-        """Return whether the text is in it: as a line, or, if it is long enough, as a part of its lines."""
+        """Return whether the extractor has a text: as a line or, if the text is long enough, as a part of its lines."""
         lines, whole = self._read or self._letters()
         return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
 
     def has_pieces(self, letters: str, pieces: Sequence[str]) -> bool:
-        """Return whether most of a text is in it, piece by piece: extractors drop words of inline elements."""
+        """Return whether the extractor has most pieces of a text, since extractors drop words of inline elements."""
         whole = (self._read or self._letters())[1]
         return sum(len(piece) for piece in pieces if piece in whole) >= _PIECES_SHARE * len(letters)
 
@@ -57,7 +57,7 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinions:
-    """The extractors: trafilatura (set to rather take too much), readability, Resiliparse."""
+    """The three extractors: trafilatura (set to take too much rather than too little), readability, Resiliparse."""
 
     recall: Opinion
     readable: Opinion
@@ -65,11 +65,11 @@ class Opinions:
 
     @property
     def size(self) -> int:
-        """How many letters the larger of the proposals has that are made of articles alone."""
+        """How many letters the larger of the two proposals without menus has."""
         return max(self.recall.size, self.readable.size)
 
     def votes_for(self, block: Block) -> int:
-        """Return how many of the three have a block, 0 to 3."""
+        """Return how many of the three extractors have a block, 0 to 3."""
         return sum(_has(opinion, block) for opinion in (self.recall, self.readable, self.plain))
 
     def is_recalled(self, block: Block) -> bool:

@@ -1,1 +1,1 @@
-"""What a page says about its article: title, authors, dates, images, rights."""
+"""A page's metadata: title, authors (a byline is cleaned in `bylines.py`), dates, images, rights."""

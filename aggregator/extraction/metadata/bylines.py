@@ -1,4 +1,4 @@
-"""Who wrote it: names out of bylines and author fields, as persons. It looks at strings, never at a page."""
+"""Cleans bylines and author fields: names of persons, without lead-ins ("By"). It looks at strings, never at a page."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _MAX_NAME_CHARS = 80
 
 
 def persons_of(statements: Iterable[str], publisher: str = "") -> tuple[str, ...]:
-    """Return the names that author fields state, each once, in their order; without what is no name.
+    """Return the names in author fields, each once, in their order; other texts are left out.
 
-    Statements may list several names and carry a "By"; addresses go, and so does the publisher's own name.
+    A field may list several names and carry a "By". Addresses and the publisher's own name are removed.
 
     >>> persons_of(["By Ada Lovelace and Charles Babbage", "https://example.org/ada"])
     ('Ada Lovelace', 'Charles Babbage')
@@ -63,17 +63,17 @@ def persons_of(statements: Iterable[str], publisher: str = "") -> tuple[str, ...
 
 
 def is_lead_in(text: str) -> bool:
-    """Return whether a text is what stands before an author's name, alone: "Written by", "Text:"."""
+    """Return whether a text is only a lead-in to an author's name: "Written by", "Text:"."""
     return _LEAD_ALONE.fullmatch(text) is not None
 
 
 def is_led_in(text: str) -> bool:
-    """Return whether a text begins as a byline does: with a lead-in, or with one after a word or two."""
+    """Return whether a text begins with a lead-in, or with a word or two before one."""
     return (_LED.match(text) or _LED_LATER.match(text)) is not None
 
 
 def without_lead_in(text: str) -> str:
-    """Return a byline without what stands before the name.
+    """Return a byline without the lead-in before the name.
 
     >>> without_lead_in("von Redaktion"), without_lead_in("Created by Ada Lovelace"), without_lead_in("Ada Lovelace")
     ('Redaktion', 'Ada Lovelace', 'Ada Lovelace')
@@ -93,7 +93,7 @@ def _split(statement: str) -> list[str]:
 
 
 def _split_commas(part: str) -> list[str]:
-    """Split at commas between names; what follows a name and is none ("professor of law, Vilnius") goes."""
+    """Split at commas between names. Other text after a name is removed ("professor of law, Vilnius")."""
     pieces = [piece for piece in _COMMA.split(part) if piece]
     if len(pieces) < 2 or all(looks_personal(piece) or _is_list(piece) for piece in pieces):
         return pieces
@@ -103,13 +103,13 @@ def _split_commas(part: str) -> list[str]:
 
 
 def _is_list(text: str) -> bool:
-    """Return whether an "and" stands between two names and not within one (Trinidad and Tobago Newsday)."""
+    """Return whether an "and" is between two names and not within one (Trinidad and Tobago Newsday)."""
     parts = _AND.split(text)
     return len(parts) > 1 and all(looks_personal(part) for part in parts)
 
 
 def looks_personal(text: str) -> bool:
-    """Return whether it could be a person's name: two to five words, capitals, no digits; or two to six Han or kana.
+    """Return whether `name` may be a person's: two to five capitalised words, no digits; or two to six Han or kana.
 
     >>> looks_personal("Ada Lovelace"), looks_personal("dpa"), looks_personal("n-tv news")
     (True, False, False)

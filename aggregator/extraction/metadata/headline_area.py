@@ -1,4 +1,4 @@
-"""The part of a page around its headline, where it shows author and date."""
+"""The part of a page around its headline, with author and date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_LONG = 1
 def near_headline(tree: Element) -> Iterator[tuple[Element, bool]]:
     """Yield the page's elements up to the second long paragraph, and whether each is below the first headline.
 
-    Below it stand comments, other articles, and what people in the text are called.
+    Later elements are left out: comments, other articles, persons in the text.
     """
     body = tree.find("body")
     is_below, long_paragraphs = False, 0
@@ -37,7 +37,7 @@ def near_headline(tree: Element) -> Iterator[tuple[Element, bool]]:
 
 
 def is_beside(element: Element) -> bool:
-    """Return whether an element stands in navigation, in comments, among other articles."""
+    """Return whether an element stands in navigation, in comments or among other articles."""
     around: Element | None = element
     while around is not None and around.tag not in _LANDMARKS:
         if around.tag in _FRAME_TAGS:

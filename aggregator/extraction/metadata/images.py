@@ -31,9 +31,9 @@ _MAX_IMAGES = 100
 
 
 def lead_image_of(tree: Element, addresses: Sequence[str], url: str) -> LeadImage | None:
-    """Return the article's picture: the one at `addresses` (the page's own statements), else that of its first figure.
+    """Return the article's picture: one at `addresses` (the page's own statements), else that of its first figure.
 
-    None without any address. `addresses` are absolute, best first.
+    `addresses` are absolute, best first. None: there is no picture.
     """
     shown = _find(tree, addresses)
     if shown is None:
@@ -50,7 +50,7 @@ def lead_image_of(tree: Element, addresses: Sequence[str], url: str) -> LeadImag
 def images_of(tree: Element, url: str) -> tuple[LeadImage, ...]:
     """Return the pictures in the article, in their order, each once: those within `article` or `main`.
 
-    A page without either gives those that stand in a figure.
+    If the page has neither element, the pictures in its figures are returned.
     """
     pictures = [image for image in tree.iter("img") if _is_picture(image)]
     inner = [image for image in pictures if any(True for _ in image.iterancestors("article", "main"))]
@@ -66,7 +66,7 @@ def images_of(tree: Element, url: str) -> tuple[LeadImage, ...]:
 
 
 def split_credit(caption: str) -> tuple[str, str]:
-    """Split a caption into what it shows and who made it.
+    """Split a caption into its description and its credit.
 
     >>> split_credit("Settlements in the Kherson region (Image: C. Arce/NurPhoto)")
     ('Settlements in the Kherson region', 'C. Arce/NurPhoto')
@@ -99,7 +99,7 @@ def _is_picture(image: Element) -> bool:
 
 
 def _frame_of(image: Element) -> Element | None:
-    """Return what holds the picture and its caption."""
+    """Return the element around the picture and its caption."""
     figure = next(image.iterancestors("figure"), None)
     if figure is not None:
         return figure

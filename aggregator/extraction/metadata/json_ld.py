@@ -1,7 +1,7 @@
-"""What a page says of itself in JSON-LD (schema.org): the object of its article. Reads text, parses no HTML.
+"""Reads the JSON-LD of a page (schema.org): the object of its article. Reads text, parses no HTML.
 
-Written by hand and by template engines, such blocks are often not JSON to the letter: raw line ends, comments, commas
-too many. Those are forgiven; a block that still cannot be read is left out.
+Many blocks are not valid JSON: raw line ends, comments, surplus commas. Those faults are repaired. A block that still
+cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class JsonLd:
 
 
 def read_json_ld(page: str, url: str) -> JsonLd:
-    """Read all blocks of a page; of several articles the one at `url`, else the first with a headline."""
+    """Read all blocks of a page. Of several articles take the one at `url`, else the first with a headline."""
     nodes = [node for block in _blocks(page) for node in _nodes(block)]
     by_id: dict[str, Node] = {}
     for node in nodes:
@@ -53,7 +53,7 @@ def read_json_ld(page: str, url: str) -> JsonLd:
 
 
 def is_article(node: Node) -> bool:
-    """Return whether the object's type is an article's."""
+    """Return whether the object has a type of article."""
     return any(_ARTICLE.search(kind) for kind in types_of(node))
 
 
@@ -64,7 +64,7 @@ def types_of(node: Node) -> list[str]:
 
 
 def text_of(value: object) -> str:
-    """Return a value as one line of plain text, `""` if it is none; the first of a list.
+    """Return a value as one line of plain text, the first of a list; `""` if it is no text.
 
     >>> text_of("Fish &amp; <b>chips</b>")
     'Fish & chips'
@@ -105,7 +105,7 @@ def _parse(block: str) -> object:
 
 
 def _nodes(block: object) -> Iterator[Node]:
-    """Return the objects of a block: itself, members of lists and graphs, what it is mainly about."""
+    """Return the objects of a block: itself, members of lists and graphs, its main entity."""
     waiting: list[object] = [block]
     for _ in range(_MAX_NODES):
         if not waiting:

@@ -1,4 +1,4 @@
-"""What a page says beside its article: description, section, access, licence, rights. Chooses no text."""
+"""Facts of a page beside its article: description, section, access, licence, rights. Chooses no text."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def read_facts(
     url: str,
     images: Sequence[LeadImage] = (),
 ) -> PageFacts:
-    """Return what the page states.
+    """Return the facts that the page states.
 
-    `metas` are its `meta` elements by name, `article` its object in JSON-LD, `headers` those of the answer in small
-    letters.
+    `metas` are its `meta` elements by name, `article` its object in JSON-LD, `headers` those of the answer, with names
+    in small letters.
     """
     licence_url = _licence_url(tree, article, url)
     return PageFacts(
@@ -64,7 +64,7 @@ def _is_free(metas: Mapping[str, Sequence[str]], article: Node) -> bool | None:
 
 
 def _licence_url(tree: Element, article: Node, url: str) -> str | None:
-    """Return where the licence stands: `rel="license"` of a link in the head or of the text, else JSON-LD's."""
+    """Return the licence: `rel="license"` of a link in the head or of the text, else JSON-LD's."""
     for link in tree.iter("link", "a"):
         if "license" in (link.get("rel") or "").lower().split() and (href := (link.get("href") or "").strip()):
             return _absolute(url, href)
@@ -80,7 +80,7 @@ def _absolute(url: str, href: str) -> str | None:
 
 
 def _rights(metas: Mapping[str, Sequence[str]], headers: Mapping[str, str], licence_url: str | None) -> Rights:
-    """Return what is reserved. `noai` is a convention of DeviantArt's (2022), spoken in either place."""
+    """Return the reserved rights. `noai` is a convention of DeviantArt's (2022), used in headers and `meta`."""
     robots, header = ", ".join(metas.get("robots", ())), headers.get("x-robots-tag", "")
     words = {word.strip().rpartition(":")[2].strip().casefold() for word in f"{robots},{header}".split(",")} - {""}
     reservation = headers.get("tdm-reservation", "") or _first(metas, ("tdm-reservation",))

@@ -1,7 +1,7 @@
-"""What a page says about its article: title, authors, dates, language, addresses. It chooses no text.
+"""A page's statements about its article: title, authors, dates, language, addresses. It chooses no text.
 
-Field by field: publisher rule, JSON-LD, Open Graph and meta, then the page's own markup. (JSON-LD first gains an eighth
-on titles; the other order gains nothing.) What stays empty, `extract` asks trafilatura for.
+The order for each field is: publisher rule, JSON-LD, Open Graph and meta, then the page's own markup. (JSON-LD first is
+right for an eighth more titles.) For fields that stay empty, `extract` asks trafilatura.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _URL_DAY = re.compile(r"/((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What a page states. Dates are ISO 8601 in the page's own offset or bare days; `""` is unknown."""
+    """A page's statements. Dates are ISO 8601 in the page's own offset or bare days; `""` is unknown."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """What publisher rules found on this page, to be believed before all else."""
+    """Values that publisher rules found on this page. They take precedence over all others."""
 
     authors: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
@@ -91,9 +91,9 @@ class Stated:
 def read_metadata(
     tree: Element, json_ld: JsonLd, url: str, stated: Stated, latest: datetime | None, announced: str = ""
 ) -> Metadata:
-    """Return what the page states; `announced` is the title in the feed, one more witness.
+    """Return the page's statements; `announced` is the title in the feed, which has one vote.
 
-    Dates after `latest` (the time it was seen) by more than two days are not taken.
+    Dates more than two days after `latest`, the time of the first sighting, are ignored.
     """
     metas, article = metas_of(tree), json_ld.article
     site = _site_of(metas, json_ld)
@@ -126,7 +126,7 @@ def metas_of(tree: Element) -> dict[str, list[str]]:
 
 
 def read_date(raw: str, latest: datetime | None = None) -> str:
-    """Return a date as ISO 8601 in its own offset, as precise as it is; `""` if it cannot be read.
+    """Return a date as ISO 8601 in its own offset, as precise as the text; `""` if it cannot be read.
 
     >>> read_date("2022-11-11T10:43:00.000+0100"), read_date("Fri, 11 Nov 2022 10:43:00 +0100"), read_date("2022-11")
     ('2022-11-11T10:43:00+01:00', '2022-11-11T10:43:00+01:00', '2022-11')
@@ -154,7 +154,7 @@ def read_date(raw: str, latest: datetime | None = None) -> str:
 
 
 def with_plain_zone(raw: str) -> str:
-    """Return a date that begins in ISO 8601 with its zone as an offset of hours and minutes, and no hour 24.
+    """Return an ISO 8601 date with its zone as hours and minutes, and without the hour 24.
 
     >>> with_plain_zone("2024-05-25T10:00:00+01"), with_plain_zone("2024-05-25 22:00 EST")
     ('2024-05-25T10:00:00+01:00', '2024-05-25 22:00-05:00')
@@ -173,7 +173,7 @@ def with_plain_zone(raw: str) -> str:
 
 
 def is_plausible(date: str, latest: datetime | None) -> bool:
-    """Return whether a date as `read_date` gives it lies between 1995 and two days after `latest`."""
+    """Return whether a date from `read_date` lies between 1995 and two days after `latest`."""
     if date[:4] < str(EARLIEST_AT.year):
         return False
     return latest is None or date[:10] <= (latest + LATEST_AHEAD).date().isoformat()

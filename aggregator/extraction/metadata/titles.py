@@ -1,4 +1,4 @@
-"""Which headline a page has: its statements vote, its headings are looked at, the name of the site goes."""
+"""Chooses a page's headline: its statements vote, its headings are compared, the name of the site is removed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _HOME = re.compile(r"(?:(?:https?:)?//(?:www\.)?([^/?#]+))?(?:/|/index\.html|/in
 def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, url: str) -> str:
     """Return the title that most of the page's statements (with their weights, best first) agree on, as one line.
 
-    Some headlines in JSON-LD are for search engines, and `og:title` for networks; the page shows its own. The first h1
-    of many pages is the name of the blog: a heading counts that a statement has, too.
+    JSON-LD may have a headline for search engines, and `og:title` one for networks. A heading counts only if a
+    statement agrees, since the first h1 of many pages is the name of the blog.
     """
     names = site_names(tree, site, url)
-    cleaned = [(_without_names(one_line(text), names), weight) for text, weight in statements]
+    cleaned = [(without_names(one_line(text), names), weight) for text, weight in statements]
     head, weight_of_head = _head_of(tree, [letters_of(text) for text, _ in cleaned], names)
     votes: defaultdict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
@@ -74,7 +74,7 @@ def one_line(text: str) -> str:
 
 
 def site_names(tree: Element, site: str, url: str) -> frozenset[str]:
-    """Return what the site is called, as letters: by its own statement, its host, and the links to its home page."""
+    """Return the names of the site, as letters: from its own statement, its host, and the links to its home page."""
     host = (urlsplit(url).hostname or "").removeprefix("www.")
     homes = islice((link for link in tree.iter("a") if _is_home(link.get("href") or "", host)), 10)
     linked = (text_in(link) for link in homes)
@@ -82,25 +82,20 @@ def site_names(tree: Element, site: str, url: str) -> frozenset[str]:
     return frozenset(map(letters_of, names)) - {""}
 
 
-def without_site(title: str, site: str, url: str) -> str:
-    """Return a title without the name of the site at its end.
-
-    >>> without_site("All is well | The Times", "The Times", "")
-    'All is well'
-    """
-    host = (urlsplit(url).hostname or "").removeprefix("www.")
-    return _without_names(title, frozenset(map(letters_of, (site, host, host.rpartition(".")[0]))) - {""})
-
-
 def _is_home(href: str, host: str) -> bool:
     found = _HOME.fullmatch(href.strip())
     return found is not None and bool(found.group()) and found.group(1) in (None, host)
 
 
-def _without_names(title: str, names: frozenset[str]) -> str:
+def without_names(title: str, names: frozenset[str]) -> str:
+    """Return a title without one of the site's names (as letters) at its end or beginning.
+
+    >>> without_names("All is well | The Times", frozenset({"thetimes"}))
+    'All is well'
+    """
     for separator in reversed(list(_SEPARATOR.finditer(title))):
         if separator.start() > 0 and letters_of(title[separator.end() :]) in names:
-            return _without_names(title[: separator.start()].rstrip(), names)
+            return without_names(title[: separator.start()].rstrip(), names)
     first = _SEPARATOR.search(title)
     if first and letters_of(title[: first.start()]) in names and letters_of(title[first.end() :]):
         return title[first.end() :]

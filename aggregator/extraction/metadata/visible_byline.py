@@ -1,4 +1,4 @@
-"""Who a page shows as its author: read around the headline, by how elements are named, linked and worded."""
+"""Finds the visible author of a page: near the headline, by names of elements, links and words."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class _Found:
 
 
 def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
-    """Return the names in the page's byline, those of persons before a nickname; none if it shows no byline.
+    """Return the names in the page's byline, persons before nicknames; empty if no byline is visible.
 
-    `site` is the site's own name, which is no author.
+    `site` is the site's own name, which is left out.
     """
     best: _Found | None = None
     for element, kind, is_below in islice(_candidates(tree), _MAX_CANDIDATES):
@@ -64,7 +64,7 @@ def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
 
 
 def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
-    """Yield elements that may hold a byline, how they tell, and whether they stand below the first headline."""
+    """Yield elements that may hold a byline, their kind of sign, and whether they are below the first headline."""
     for element, is_below in near_headline(tree):
         kind = _kind_of(element)
         if kind in _SURE or (kind and is_below):
@@ -163,7 +163,7 @@ def _is_of_date(word: str) -> bool:
 
 
 def _runs(element: Element) -> Iterator[str]:
-    """Yield the texts under an element, one for each place where they stand; names often have one of their own."""
+    """Yield the texts under an element, one for each inner element; names often have one of their own."""
     waiting: list[Element | str | None] = [element]
     while waiting:
         part = waiting.pop()

@@ -1,4 +1,4 @@
-"""The day that a page shows around its headline, for pages that state none."""
+"""Finds the visible date around the headline of pages that state none."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MIN_CHARS, _MAX_CHARS = 6, 60  # of a line with a date
 
 
 def shown_dates(tree: Element) -> Iterator[str]:
-    """Yield the lines that may be the page's date: those below the headline first, in the page's order.
+    """Yield lines that may be the page's date: those below the headline first, in the page's order.
 
-    A date has two numbers at least: a bare year or month is no day of publication.
+    A date has two numbers at least, since a bare year or month is no day of publication.
     """
     above: list[str] = []
     for element, is_below in near_headline(tree):

@@ -1,1 +1,1 @@
-"""Sources without a feed, read as one: lists of links in HTML pages, sitemaps and their indexes."""
+"""Sources without a feed, read as feeds: lists of links in HTML pages, sitemaps and their indexes."""

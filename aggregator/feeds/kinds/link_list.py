@@ -1,4 +1,4 @@
-"""An HTML page whose links are entries: by the operator's CSS selectors, or those that look like articles. Pure."""
+"""HTML pages whose links are entries: links by the operator's CSS selectors, or links to likely articles. Pure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read_link_list(
 ) -> ParsedFeed:
     """Return the links of a page as entries, in its order, each address once.
 
-    A page in which nothing is found is no feed: its form may have changed. `format` tells it from other pages.
+    A page without such links gives no feed, since its markup may have changed; `format` is "html" even then.
     """
     content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
     text = decode(body, content_type=content_type, declared=html_declaration(body)).text
@@ -74,10 +74,10 @@ def read_link_list(
 
 
 def check_select(select: Select) -> None:
-    """Refuse a selector that is no CSS.
+    """Refuse an invalid CSS selector.
 
     Raises:
-        ValueError: which.
+        ValueError: the selector is invalid; the message names it.
     """
     document = HTMLTree.parse("<p>a</p>").document
     assert document is not None
@@ -168,7 +168,7 @@ def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | Non
 
 
 def _date_of(element: Element | None) -> str:
-    """Return what an element says about the time: for machines, else for readers."""
+    """Return the time in an element: its machine-readable one, else its text."""
     stated = "" if element is None else element.get("datetime") or element.get("content") or ""
     return stated.strip()[:_MAX_DATE_CHARS] or _text(element, _MAX_DATE_CHARS)
 
@@ -198,7 +198,7 @@ def _selected(root: Element, base: str) -> list[tuple[str, str, str]]:
 def _likely(root: Element, base: str, url: str, publishers: Publishers) -> Iterator[tuple[str, str, str]]:
     """Yield the links that look like articles: to the same site, no section page, with words like a headline's.
 
-    A link that stands several times has the longest of its texts, and the time of the list item around that.
+    A repeated link has the longest of its texts, and the time of the list item around that.
     """
     best: dict[str, tuple[str, _Part | None]] = {}
     for marks, element, part in _parts(root):

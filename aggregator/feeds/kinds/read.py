@@ -1,4 +1,4 @@
-"""An answer to `ParsedFeed`, by the kind of source that the configuration names. Never raises, fetches nothing."""
+"""Parses an answer by the kind of source that the configuration names. Never raises, fetches nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parse_by_kind(
     now: datetime,
     known: Collection[str],
 ) -> ParsedFeed:
-    """Return what an answer says, read as `rule` says; entries whose raw hash is in `known` are left out."""
+    """Return the content of an answer, parsed by `rule`; entries whose raw hash is in `known` are left out."""
     if rule.kind == "html":
         return read_link_list(body, rule.select, publishers, url=url, headers=headers, now=now, known=known)
     if rule.kind != "sitemap":

@@ -1,6 +1,6 @@
-"""Sitemap indexes and the patterns of a `kind = "sitemap"`. Pure; it asks nobody.
+"""Sitemap indexes, and the patterns of a `kind = "sitemap"`. Pure; no requests.
 
-A pattern is `re:` and a regular expression (RE2, anywhere in the address), or a text that stands in the address.
+A pattern is `re:` and a regular expression (RE2, anywhere in the address), or a part of the address.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OLDEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def named_sitemaps(body: bytes, url: str, headers: Mapping[str, str]) -> tuple[NamedSitemap, ...] | None:
-    """Return the sitemaps that an index names, in its order, each once; None: the body is no index.
+    """Return the sitemaps in an index, in its order, each once; None: the body is no index.
 
     A `lastmod` belongs to the `loc` before it.
     """
@@ -53,7 +53,8 @@ def named_sitemaps(body: bytes, url: str, headers: Mapping[str, str]) -> tuple[N
 def choose_sitemaps(named: Sequence[NamedSitemap], url: str, pattern: str, now: datetime) -> tuple[NamedSitemap, ...]:
     """Return the sitemaps to read: those that fit the pattern, on the host of the index, the latest first.
 
-    Without a pattern those for news, if any has "news" in its path. Those without `lastmod` come last, as they stand.
+    Without a pattern they are those with "news" in the path, or all if there are none. Those without `lastmod` come
+    last, in their order.
     """
     own = [one for one in named if host_of(one.url) == host_of(url) and one.url != url and fits(pattern, one.url)]
     news = [] if pattern else [one for one in own if "news" in urlsplit(one.url).path.lower()]
@@ -73,10 +74,10 @@ def fits(pattern: str, url: str) -> bool:
 
 
 def check_select(select: Select) -> None:
-    """Refuse a pattern that is no regular expression.
+    """Refuse an invalid regular expression.
 
     Raises:
-        ValueError: which, and why.
+        ValueError: the pattern is invalid; the message names it and the reason.
     """
     for name, pattern in (("entry", select.entry), ("link", select.link)):
         if pattern.startswith(_EXPRESSION):

@@ -1,1 +1,1 @@
-"""What sites teach about their addresses: that two forms of an address are one article there."""
+"""Lessons from sites about their addresses: that two forms of an address are one article there."""

@@ -1,4 +1,4 @@
-"""Lessons as lines of JSON, to be handed to another installation. Pure; a lesson from outside is checked."""
+"""Lessons as lines of JSON, for other installations. Pure; an imported lesson is checked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SUBJECTS: Final = {
 
 
 def line_of(standing: Standing) -> str:
-    """Return the line of a lesson.
+    """Return a lesson as a line of JSON.
 
     >>> lesson = Lesson(tenant="courier.example", kind=LessonKind.PARAMETER, subject="?srnd")
     >>> line_of(Standing(lesson=lesson, paths={}))
@@ -39,13 +39,13 @@ def line_of(standing: Standing) -> str:
 
 
 def lesson_of(line: str) -> Lesson:
-    """Return the lesson in a line; fields that are not known are ignored.
+    """Return the lesson in a line; unknown fields are ignored.
 
     >>> lesson_of('{"site": "courier.example", "kind": "parameter", "subject": "?srnd"}').claim
     '?srnd is tracking at courier.example'
 
     Raises:
-        ValueError: it holds none; one line says why.
+        ValueError: the line holds no lesson; the message is one line with the reason.
     """
     try:
         read = json.loads(line)

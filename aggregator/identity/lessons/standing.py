@@ -1,7 +1,7 @@
-"""Whether a lesson holds at a site: what was fetched at pairs of addresses proves or disproves it. Pure.
+"""Decides whether a lesson is true at a site: fetched pairs of addresses prove or disprove it. Pure.
 
-It is a function of the set of pairs, never of their order: three paths at which two fetched addresses were one article,
-and none at which they were two. A lesson of another installation needs one path.
+The result is a function of the set of pairs, never of their order: three paths at which two fetched addresses were one
+article, and none at which they were two. A lesson of another installation needs one path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHECK_EVERY: Final = 50  # uses
 
 
 class Verdict(StrEnum):
-    """What two addresses turned out to be."""
+    """The result of fetching two addresses."""
 
     OPEN = "open"  # not both were fetched
     ONE = "one"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is known about a lesson: paths by verdict, uses, the last check."""
+    """The known facts about a lesson: paths by verdict, uses, the last check."""
 
     lesson: Lesson
     paths: Mapping[Verdict, int]
@@ -42,17 +42,17 @@ class Standing:
 
     @property
     def proofs(self) -> int:
-        """The paths that proved it."""
+        """The number of paths that proved the lesson."""
         return self.paths.get(Verdict.ONE, 0)
 
     @property
     def contradictions(self) -> int:
-        """The paths that disproved it."""
+        """The number of paths that disproved the lesson."""
         return self.paths.get(Verdict.DIFFERENT, 0)
 
     @property
     def needed(self) -> int:
-        """How many paths have to prove it."""
+        """The number of paths that must prove the lesson."""
         return PROOFS_OF_IMPORTED if self.imported else PROOFS
 
     @property
@@ -74,7 +74,7 @@ class Standing:
         return self.is_open and self.probes >= self.needed
 
     def is_check(self, now: datetime) -> bool:
-        """Say whether the next use is fetched all the same: every 50th, and the first of a day (UTC)."""
+        """Return whether the next use is fetched all the same: every 50th, and the first of a day (UTC)."""
         if self.lesson.kind is LessonKind.REDIRECT:
             return False
         if (self.uses + 1) % CHECK_EVERY == 0:
@@ -82,15 +82,15 @@ class Standing:
         return self.checked_at is None or self.checked_at.date() < now.date()
 
     def used(self, checked_at: datetime | None) -> Standing:
-        """Return what is known after one more use; `checked_at`: when this one is fetched all the same."""
+        """Return the facts after one more use; `checked_at`: the time, if the use is fetched all the same."""
         return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
 
     def probed(self) -> Standing:
-        """Return what is known after one more pair is going to be fetched."""
+        """Return the facts after one more pair that will be fetched."""
         return replace(self, probes=self.probes + 1)
 
     def sentence(self) -> str:
-        """Return what is known as one line.
+        """Return the facts as one line.
 
         >>> from aggregator.identity.lessons.variants import LessonKind
         >>> lesson = Lesson(tenant="courier.example", kind=LessonKind.PARAMETER, subject="?srnd")
@@ -104,7 +104,7 @@ class Standing:
 
 
 def compare(one: KeyFacts, other: KeyFacts, *, are_one: bool) -> Verdict:
-    """Return what two fetched texts show; `are_one`: the addresses mean one article by now."""
+    """Return the verdict on two fetched texts. `are_one`: other evidence has joined their addresses already."""
     if are_one and resemblance(one, other) >= LIKE:
         return Verdict.ONE
     if not are_one and differ(one, other) is True:

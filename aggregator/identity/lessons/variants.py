@@ -1,7 +1,7 @@
-"""Two addresses of a site that may be one article, and what would have to be true of the site. Pure; looks at keys.
+"""Pairs of addresses of a site that may be one article, and the lesson that would join them. Pure; looks at keys.
 
-A lesson names the one thing in which two addresses differ: parameters, folders, the host, or that one is a number
-alone. Whether it holds at a site decides what was fetched there (`standing`).
+A lesson names the only difference between two addresses: parameters, folders, the host, or a bare number. `standing`
+decides whether it is true at a site.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_NAMES = 3
 
 
 class LessonKind(StrEnum):
-    """In what two addresses differ."""
+    """The kind of difference between two addresses."""
 
     PARAMETER = "parameter"
     FOLDER = "folder"
@@ -41,7 +41,7 @@ class LessonKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Lesson:
-    """What a site may teach: at `tenant` addresses that differ in `subject` alone are one article."""
+    """A statement about a site: at `tenant`, addresses that differ in `subject` alone are one article."""
 
     tenant: str
     kind: LessonKind
@@ -49,7 +49,7 @@ class Lesson:
 
     @property
     def hash(self) -> bytes:
-        """The 16 bytes under which it is stored."""
+        """The 16-byte hash under which the lesson is stored."""
         return blake2b(
             f"{self.tenant}\n{self.kind}\n{self.subject}".encode("utf-8", "surrogatepass"), digest_size=16
         ).digest()
@@ -88,7 +88,7 @@ def _parse(key: Key) -> _Address | None:
 
 
 def family_of(key: Key) -> bytes | None:
-    """Return what a key has in common with all keys that a lesson may join with it; None: no lesson speaks of it.
+    """Return a name for all keys that a lesson may join with this key; None: no lesson fits.
 
     >>> plain = family_of(Key("https://example.org/news/storm-kills-two-on-coast"))
     >>> plain == family_of(Key("https://m.example.org/sp/storm-kills-two-on-coast?ref=x"))
@@ -121,7 +121,7 @@ def _numbers(address: _Address) -> list[str]:
 
 
 def lesson_between(one: Key, other: Key) -> Lesson | None:
-    """Return what would make two addresses one article, or None: nothing that can be learned.
+    """Return the lesson that would make two addresses one article; None: nothing can be learned.
 
     >>> lesson_between(Key("https://example.org/a"), Key("https://example.org/a?maca=en-rss")).claim
     '?maca is tracking at example.org'
@@ -140,7 +140,7 @@ def lesson_between(one: Key, other: Key) -> Lesson | None:
 
 
 def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
-    """Return that what the page of an article declares is that article, or None: nothing that can be learned.
+    """Return the lesson that addresses declared by an article's page are that article; None: no lesson fits.
 
     >>> lesson_of_declaration(Key("https://example.org/a"), Key("https://example.org/node/7")).subject
     'declarations'
@@ -160,7 +160,7 @@ def _parameter_lesson(key: Key, first: _Address, second: _Address) -> Lesson | N
 
 
 def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
-    """Return that two hosts of a domain have the same articles; those of languages never have."""
+    """Return the lesson that two hosts of a domain have the same articles; never for hosts of languages."""
     domain = registrable_domain(first.host)
     labels = {label for host in (first.host, second.host) for label in host.removesuffix(domain).split(".")}
     if domain != registrable_domain(second.host) or any(map(is_language, labels)):
@@ -172,7 +172,7 @@ def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
 
 
 def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
-    """Return that two folders hold the same articles, which the last segment names; never languages, years, numbers."""
+    """Return the lesson that two folders have the same articles; never for languages, years, numbers."""
     left, right, owner = first.segments, second.segments, tenant(key)
     if first.query != second.query or left[-1] != right[-1] or not _is_strong(first) or owner is None:
         return None
@@ -188,7 +188,7 @@ def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
-    """Return that an address of nothing but a number is the article whose address carries it."""
+    """Return the lesson that an address with only a number is the article whose address contains that number."""
     owner, shapes = tenant(key), (_shape(first), _shape(second))
     if owner is None or (shapes[0] is None) == (shapes[1] is None):
         return None
@@ -213,7 +213,7 @@ def _shape(address: _Address) -> str | None:
 
 
 def _is_strong(address: _Address) -> bool:
-    """Say whether the last segment names one article: a headline of four words, or a number."""
+    """Return whether the last segment names one article: a headline of four words, or a number."""
     last = address.segments[-1]
     return _NUMBER.search(last) is not None or len(_WORDS.findall(unquote(last))) >= _MIN_WORDS
 

@@ -1,4 +1,4 @@
-"""The articles of a store that a selection takes, with their raw pages: what datasets and other exports are made of."""
+"""The selected articles of a store, with their raw pages: the content of datasets and other exports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Progress = Callable[[Iterable[Article]], Iterator[Article]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCorpus:
-    """A view of one state of a store; `progress` is handed each article that is given out."""
+    """One state of a store; `progress` is called with each article."""
 
     snapshot: Snapshot
     raw: RawStore
@@ -29,14 +29,14 @@ class StoredCorpus:
         return self.progress(select(lambda: self.snapshot.articles(wanted), self.selection))
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
-        """Yield the responses that an article was made of, as far as they are kept."""
+        """Yield the responses of an article that are still kept."""
         for response in self.snapshot.raw_of(article.id):
             body = self.raw.get(response.content_hash)
             if body is not None:
                 yield response, body
 
     def state(self) -> Position:
-        """Return which state of the store this is."""
+        """Return the position of this state."""
         return self.snapshot.position()
 
     def gaps(self) -> tuple[Gap, ...]:

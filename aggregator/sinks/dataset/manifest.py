@@ -1,4 +1,4 @@
-"""What a dataset says of itself to programs: `manifest.json`, and `datapackage.json` (Data Package 1)."""
+"""The description of a dataset for programs: `manifest.json`, and `datapackage.json` (Data Package 1)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COMPRESSED: Final = {".zst": "application/zstd", ".gz": "application/gzip"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
-    """A file of the dataset; `path` is relative to its folder, `articles` is how many it holds."""
+    """A file of the dataset; `path` is relative to its folder, `articles` is their number."""
 
     path: str
     size_bytes: int
@@ -42,7 +42,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What is in the folder, and which state of which store it shows."""
+    """The content of a dataset's folder, and the state of the store that it shows."""
 
     state: Position
     formats: tuple[str, ...]
@@ -56,7 +56,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestDiff:
-    """What a dataset has that an older one had not, ids in the order of the dataset."""
+    """The articles that a dataset has and an older one had not; ids in the order of the dataset."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -64,14 +64,14 @@ class ManifestDiff:
 
 
 def content_hash(article: Article) -> str:
-    """Return a hash of what an article says: 32 hexadecimal digits of SHA-256 over title, date, text and body."""
+    """Return a hash of an article's content: 32 hexadecimal digits of SHA-256 over title, date, text and body."""
     content = article.content
     parts = (content.title, content.date, content.text, content.body)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json`, a file and an article a line, so that a large one needs no memory."""
+    """Write `manifest.json`, one file or article on each line, so that a large one needs no memory."""
     head = {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": "aggregator", "version": __version__},
@@ -134,7 +134,7 @@ def _resource(file: DataFile) -> dict[str, object]:
 
 
 def read_hashes(path: Path) -> dict[str, str]:
-    """Return the articles of a manifest: id to content hash.
+    """Return the content hashes of the articles in a manifest, by id.
 
     Raises:
         ConfigError: `path` cannot be read, or is no manifest of a dataset.
@@ -152,7 +152,7 @@ def read_hashes(path: Path) -> dict[str, str]:
 
 
 def compare(old: Mapping[str, str], new: Mapping[str, str]) -> ManifestDiff:
-    """Return which articles came, changed and went between two manifests."""
+    """Return the articles that were added, changed and removed between two manifests."""
     return ManifestDiff(
         added=tuple(name for name in new if name not in old),
         changed=tuple(name for name, digest in new.items() if old.get(name, digest) != digest),

@@ -45,9 +45,9 @@ def writers_of(
 
 
 def markdown_file(article: Article, record: Record) -> bytes:
-    """Return an article as Markdown with front matter: the record's fields but its texts, each value in JSON.
+    """Return an article as Markdown with front matter: all fields of its record except texts, each value in JSON.
 
-    JSON is YAML (yaml.org/spec/1.2.2, 1.3), so every reader of front matter takes it.
+    JSON is YAML (yaml.org/spec/1.2.2, 1.3), so every reader of front matter reads it.
     """
     texts = ("text", "body", "markdown")
     facts = "".join(f"{name}: {json_line({'': value})[4:-1]}\n" for name, value in record.items() if name not in texts)

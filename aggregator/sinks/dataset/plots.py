@@ -19,7 +19,7 @@ _STYLE: Final = (
 
 
 def bar_chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
-    """Return a chart of horizontal bars, a row each, as an SVG document that follows the reader's colour scheme."""
+    """Return a chart of horizontal bars, one for each row, as SVG in the reader's colour scheme."""
     height = (len(rows) + 1) * _ROW + 8
     largest = max((value for _, value in rows), default=0) or 1
     space = _WIDTH - _LABELS - _NUMBERS
@@ -35,7 +35,7 @@ def bar_chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
 
 
 def column_chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
-    """Return a chart of vertical columns in a row, named at both ends: for many counts along a time."""
+    """Return a chart of vertical columns, labelled at both ends, for many counts over time."""
     largest = max((value for _, value in rows), default=0) or 1
     width = _WIDTH / max(1, len(rows))
     bottom = _ROW + 14 + _COLUMN_HEIGHT

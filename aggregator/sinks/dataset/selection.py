@@ -1,4 +1,4 @@
-"""Which articles an export holds. Pure: it decides about records, and reads none."""
+"""Selects the articles of an export. Pure: it tests records, and reads none."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Selection:
 
 
 def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator[Article]:
-    """Yield those that `wanted` takes, in the order in which `read` gives them: by first sighting.
+    """Yield the articles that `wanted` selects, in the order of `read`: by first sighting.
 
-    The longest of near duplicates is known at the end alone: so for these `read` is called twice.
+    For the longest of near duplicates, `read` is called twice: the longest one is known only at the end.
     """
 
     def taken() -> Iterator[Article]:
@@ -66,7 +66,7 @@ def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator
 
 
 def is_selected(article: Article, wanted: Selection) -> bool:
-    """Return whether one article passes the filters; near duplicates need a look at all."""
+    """Return whether one article passes the filters, except the one for near duplicates, which compares all."""
     facts = article.content.facts
     return (
         (wanted.since is None or article.first_seen >= wanted.since)
@@ -86,7 +86,7 @@ def is_reserved(facts: PageFacts | None) -> bool:
 
 
 def speaks(language: str, wanted: str) -> bool:
-    """Return whether a language tag lies within the wanted range (RFC 4647, 3.3.1).
+    """Return whether a language tag is in the wanted range (RFC 4647, 3.3.1).
 
     >>> speaks("en-GB", "en"), speaks("en", "en-GB"), speaks("", "en")
     (True, False, False)
@@ -95,13 +95,13 @@ def speaks(language: str, wanted: str) -> bool:
 
 
 class Clusters:
-    """Groups of articles that repeat one another nearly word for word; articles come by first sighting."""
+    """Groups of articles that repeat one another nearly word for word. Add articles by first sighting."""
 
     def __init__(self) -> None:
         self._groups: dict[ArticleId, ArticleId] = {}
 
     def group_of(self, article: Article) -> ArticleId:
-        """Return the id that stands for the group of an article."""
+        """Return the id that identifies an article's group."""
         near = article.near_duplicate_of
         if near is None:
             return article.id
@@ -110,7 +110,7 @@ class Clusters:
 
 
 def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
-    """Leave out each article that repeats one that was already yielded."""
+    """Yield articles without those that repeat an earlier one."""
     clusters = Clusters()
     given: set[ArticleId] = set()
     for article in articles:
@@ -121,7 +121,7 @@ def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
 
 
 def longest_of_each_cluster(read: Callable[[], Iterable[Article]]) -> Iterator[Article]:
-    """Yield of each cluster the article with the longest body; the earliest of several."""
+    """Yield the article with the longest body of each cluster; the earliest of several."""
     clusters = Clusters()
     longest: dict[ArticleId, tuple[int, ArticleId]] = {}
     for article in read():

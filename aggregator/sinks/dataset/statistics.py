@@ -1,4 +1,4 @@
-"""What a dataset consists of, counted while it is written. Knows records, writes nothing."""
+"""Statistics of a dataset, counted while it is written. Knows records, writes nothing."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _said_rights(facts: PageFacts | None) -> Iterator[str]:
 
 
 def length_class(words: int) -> str:
-    """Return the class of a length.
+    """Return the name of the class of a number of words.
 
     >>> length_class(49), length_class(50), length_class(5000)
     ('under 50', '50 to 99', '3200 and more')
@@ -95,5 +95,5 @@ def length_class(words: int) -> str:
 
 
 def length_classes() -> tuple[str, ...]:
-    """Return all classes of length, the shortest first."""
+    """Return the names of all classes of length, the shortest first."""
     return tuple(length_class(words) for words in (0, *LENGTHS))

@@ -1,7 +1,7 @@
 """A dataset: articles in a folder, in files of one month each, with a manifest and a card.
 
-The folder is complete or absent. The work goes on in `.NAME.partial` beside it, and a later call resumes there. All
-times come from the store, none from the clock: the same store gives the same bytes. Asks no store itself.
+The folder is complete or absent. Files are written to `.NAME.partial` beside it, and a later call resumes there. All
+times come from the store, none from the clock: the same store gives the same bytes. The caller passes the store's data.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ Format = Literal["txt", "md", "jsonl", "jsonl.zst", "parquet", "warc"]
 
 
 class Corpus(Protocol):
-    """What a dataset is made of."""
+    """The data for a dataset."""
 
     @property
     def selection(self) -> Selection:
-        """Which articles it holds."""
+        """The filters that selected the articles."""
         ...
 
     def selected(self) -> Iterator[Article]:
@@ -48,7 +48,7 @@ class Corpus(Protocol):
         ...
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
-        """Yield the responses that an article was made of, with their bytes."""
+        """Yield the responses of an article that are kept, with their bytes."""
         ...
 
     def state(self) -> Position:
@@ -62,7 +62,7 @@ class Corpus(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRequest:
-    """What to write where."""
+    """The options of a dataset."""
 
     folder: Path
     formats: tuple[Format, ...]
@@ -73,7 +73,7 @@ class DatasetRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetReport:
-    """What was written; `resumed` counts the months that an earlier call had completed."""
+    """The result of a call; `resumed` counts the months that an earlier call had completed."""
 
     articles: int
     files: int
@@ -82,14 +82,14 @@ class DatasetReport:
 
 
 def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
-    """Write the dataset, or complete one that an earlier call left.
+    """Write the dataset, or complete the one of an earlier call.
 
     An earlier call is resumed only if request and store are unchanged. Otherwise the work starts again.
 
     Raises:
-        OutputError: `folder` holds something already and may not be replaced.
+        OutputError: `folder` is not empty and may not be replaced.
         MissingExtraError: a format needs a package that is not installed.
-        OSError: a file could not be written; what is complete stays for the next call.
+        OSError: a file could not be written; complete files stay for the next call.
     """
     if (finished := _finish_killed(corpus, request)) is not None:
         return finished
@@ -260,7 +260,7 @@ class _Work:
                 path.rmdir()
 
     def save(self) -> None:
-        """Write down what is complete."""
+        """Write the list of complete months."""
         write_durably(_state_path(self.folder), to_json({"fingerprint": self.fingerprint, "months": self.months}))
 
 

@@ -1,1 +1,1 @@
-"""Outputs that follow the corpus by a cursor of their own: append to files, post, run a program."""
+"""Outputs that follow the corpus, each by its own cursor: append to files, post to an address, run a program."""

@@ -1,4 +1,4 @@
-"""The output that hands changes to a program on its standard input. Starts no shell."""
+"""The output that passes changes to a program on its standard input. Starts no shell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aggregator.sinks.records import TextChoice
 
 
 class CommandOutput:
-    """Runs the operator's program for each batch: lines of JSON in, exit status 0 means that it took them all."""
+    """Runs the operator's program for each batch: lines of JSON in; exit status 0 means that all were taken."""
 
     folder = ""
 
@@ -30,8 +30,9 @@ class CommandOutput:
         """Run the program once.
 
         Raises:
-            DeliveryError: it cannot be started, runs longer than its time (then it is killed with its children), or
-                ends with another status than 0.
+            DeliveryError: the program cannot be started, exceeds its time limit (then it is killed with its children),
+                or ends
+            with another status than 0.
         """
         lines = change_lines(changes, epoch, self._text)
         program = self._command[0]

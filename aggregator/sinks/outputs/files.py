@@ -21,14 +21,14 @@ class FilesOutput:
 
     @property
     def folder(self) -> str:
-        """The id kept in the folder: a new or emptied folder is filled from the beginning."""
+        """The id in the folder. A new or emptied folder gets all articles again."""
         try:
             return self._files.folder
         except OSError as error:
             raise DeliveryError(f"{self._root}: {error.strerror or error}") from error
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Write each article as it is now.
+        """Write each article in its present state.
 
         Raises:
             DeliveryError: a file cannot be written.

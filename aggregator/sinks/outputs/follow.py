@@ -1,4 +1,4 @@
-"""Brings one output up to date: in order, at least once, never with a gap. Knows no format."""
+"""Delivers changes to one output: in order, at least once, never with a gap. Knows no format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OUTPUTS: Final = "outputs"  # a fact of the store: name and folder of each
 
 
 class DeliveryError(AggregatorError):
-    """An output did not take a batch; `retry_after` is the earliest time that it asks for."""
+    """An output did not take a batch; `retry_after` is its earliest time for the next attempt."""
 
     def __init__(self, detail: str, retry_after: timedelta = timedelta(0)) -> None:
         super().__init__(detail)
@@ -31,16 +31,16 @@ class DeliveryError(AggregatorError):
 
 
 class Output(Protocol):
-    """A place that takes changes."""
+    """An output: a receiver of changes."""
 
     @property
     def name(self) -> str:
-        """The name under which its cursor is kept."""
+        """The name of the output's cursor."""
         ...
 
     @property
     def folder(self) -> str:
-        """What else its cursor belongs to: the id of the folder that it fills; "" for other outputs.
+        """The id of the folder that the output fills, since the cursor belongs to this folder; "" for other outputs.
 
         Raises:
             DeliveryError: the folder cannot be used.
@@ -48,10 +48,10 @@ class Output(Protocol):
         ...
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Take all of the changes, in order; durable at return.
+        """Take all changes, in order, and return when they are durable.
 
         Raises:
-            DeliveryError: it took none, or some; all of them are handed over again.
+            DeliveryError: some or all changes were not taken; all of them are delivered again.
         """
         ...
 
@@ -67,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """How long a follower waits: after a first failure, at most, and for new changes where all is delivered."""
+    """The waits of a follower: after a first failure, the longest, and for new changes."""
 
     first: timedelta = timedelta(seconds=5)
     longest: timedelta = timedelta(hours=1)
@@ -86,7 +86,7 @@ class Follower:
         self._not_before = 0.0  # by the monotonic clock
 
     def advance(self) -> Progress:
-        """Hand over one batch, unless the output backs off or another process follows it just now."""
+        """Deliver one batch, unless the output backs off or another process delivers to it now."""
         left = self._not_before - self._clock.monotonic()
         if left > 0:
             return Progress(wait=timedelta(seconds=left))

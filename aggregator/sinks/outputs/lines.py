@@ -14,7 +14,7 @@ from aggregator.sinks.records import TextChoice, change_record, json_bytes
 
 
 def change_lines(changes: Sequence[Change], epoch: str, text: TextChoice) -> bytes:
-    """Return each change as one line of JSON, with the epoch that its number belongs to."""
+    """Return each change as one line of JSON, with the epoch of its number."""
     return b"".join(json_bytes({**change_record(change, text), "epoch": epoch}) + b"\n" for change in changes)
 
 

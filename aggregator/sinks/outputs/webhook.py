@@ -1,4 +1,4 @@
-"""The output that posts changes to an address. Knows no HTTP library: `app` hands in the port that posts."""
+"""The output that posts changes to an address. Knows no HTTP library: `app` passes the port that posts."""
 
 from __future__ import annotations
 

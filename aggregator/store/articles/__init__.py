@@ -1,1 +1,1 @@
-"""The corpus: recording, reading, erasing, publishing."""
+"""The articles in the store: recording, reading, erasing, publishing."""

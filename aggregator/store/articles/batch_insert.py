@@ -1,8 +1,8 @@
-"""Batch insert: new articles that nothing connects with another are inserted together, also a single one.
+"""Batch insert: new articles without connection to others are inserted together, even a single one.
 
-The others go through the partition one by one. The result is the same as if each went through it. Which articles are
-unconnected is decided before anything is written. Evidence that never counts alone (a canonical address on another
-site) is kept and connects nothing.
+The others go through the partition one by one. The result is the same as if each went through the partition. Which
+articles are unconnected is decided before anything is written. Evidence that never counts alone (a canonical address on
+another site) is stored and connects nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
 def _choose(
     tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
 ) -> dict[ArticleId, ArticleWrite]:
-    """Return those of `some` whose keys are unknown, that no evidence touches and that share no key with another."""
+    """Return those with unknown keys that no evidence touches and that share no key with another."""
     shared = Counter(article_id(write.key) for write in writes)
     alone = {
         wanted: write
@@ -87,7 +87,7 @@ def _choose(
 
 
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
-    """Return the texts that stand at several addresses, and which of them do so under one title."""
+    """Return the texts at several addresses, and those of them that have one title."""
     pages = (write.draft for write in writes if write.record.content.source == "page")
     titled = Counter((draft.fingerprint.text_hash, draft.title_hash) for draft in pages)
     titled.update(titled_texts(tx, {text for text, _ in titled}))

@@ -1,4 +1,4 @@
-"""Changes get their numbers here and nowhere else; sinks follow them by cursor."""
+"""Numbers the changes; no other module does. Sinks follow the changes by a cursor."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _next_numbers: Final = select(days).where(any_of(days.c.day))
 
 
 def number_changes(tx: Transaction) -> int:
-    """Number what was committed by now; give articles without one their day and number. The caller holds the lock.
+    """Number the changes committed by now; give new articles their day and number. The caller holds the lock.
 
     Numbers within the day are in the order of the changes; a number is never given twice.
     """
@@ -112,7 +112,7 @@ _after: Final = (
 
 
 def changes_after(tx: Transaction, seq: int, limit: int) -> tuple[Change, ...]:
-    """Return numbered changes after `seq`, each with its article as it is now."""
+    """Return numbered changes after `seq`, each with the article's present state."""
     rows = tx.all(_after, {"seq": seq, "limit": limit})
     loaded = load_articles(tx, [row.article_id for row in rows])
     return tuple(_change(row, loaded) for row in rows)
@@ -148,7 +148,7 @@ _delivered: Final = select(deliveries.c.change_seq).where(
 
 
 def delivered(tx: Transaction, sink: str, folder: str) -> int:
-    """Return the last change that the sink has."""
+    """Return the number of the last change that the sink has."""
     return tx.run(_delivered, {"to": sink, "at_folder": folder}).scalar() or 0
 
 
@@ -166,10 +166,10 @@ def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
 
 @contextmanager
 def advisory_lock(dialect: Dialect, engine: Engine, number: int, wait: timedelta, clock: Clock) -> Iterator[bool]:
-    """Hold a session lock of PostgreSQL; enters with False when another process kept it for all of `wait`.
+    """Hold a session lock of PostgreSQL; enter with False if another process kept it for all of `wait`.
 
     Raises:
-        StorageError: the database refused.
+        StorageError: the database reported an error.
     """
     with translated(dialect), engine.connect() as plain:
         conn = plain.execution_options(isolation_level="AUTOCOMMIT")

@@ -1,7 +1,7 @@
-"""Articles that may be a wall: the text stands at other addresses whose entries have other titles.
+"""Articles that may be a wall: their text is also at other addresses whose entries have other titles.
 
-A wall that repeats the title it was asked for, and a description that all episodes of a podcast share, look alike. Such
-a text is no text of its own article. It stays, and says so by a reason.
+A wall that repeats the title of the entry, and a description that all episodes of a podcast share, look alike. Such a
+text is not proven to be the article's own. The article stays, with a reason to doubt it.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def mark_doubtful(
     *,
     is_known: bool = False,
 ) -> None:
-    """Give this article and others with its text the reason, where the text may be a wall; not those that are `later`.
+    """Add the reason to this article and others with its text, if the text may be a wall.
 
-    Theirs is found when it is their turn. `is_known`: this one is in doubt in any case.
+    Articles in `later` are left out: a later call handles them. `is_known`: this one is in doubt anyway.
     """
     doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
     if not doubtful and not is_known:
@@ -125,7 +125,7 @@ def _ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether the text replaces that of another page, whose entry has another title: both were led here."""
+    """Return whether the text replaces that of another page with another title: both led to one article."""
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
     page = _announced_page(tx, write)
@@ -140,12 +140,15 @@ def _announced_page(tx: Transaction, write: ArticleWrite) -> AnnouncedPage:
 
 
 def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the reasons of an article with that of doubt."""
+    """Return the article's reasons with the reason of doubt added."""
     return tuple(dict.fromkeys((*quality, REASON)))
 
 
 def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
-    """Return the articles of the host that have this text, or nearly and one target, and cannot be this article."""
+    """Return the articles of the host with the same text that cannot be this article.
+
+    Nearly the same text counts, too, if both pages have one target.
+    """
     if write.record.content.source != "page":
         return []
     own, host = key_hash(write.key), host_of(write.record.url)
@@ -168,7 +171,7 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
 
 
 def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
-    """Return the articles that name an address which this one names, or are it."""
+    """Return the articles that name an address which this one names, or that have that address."""
     edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
     targets: set[Key] = {edge.other for edge in edges}
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()

@@ -1,4 +1,4 @@
-"""Erasing texts, by wish or by age, and what then is no longer referred to. Keys and addresses stay for ever."""
+"""Erases texts, on request or by age, and finds raw bytes without references. Keys and addresses stay for ever."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ _pages_of_articles: Final = select(pages.c.id).where(any_of(pages.c.article_id))
 def forget(
     tx: Transaction, keys: Sequence[Key], host_names: Sequence[str]
 ) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-    """Erase what these keys mean and all that came from these hosts (with the hosts below them).
+    """Erase the articles of these keys and all articles of these hosts (with the hosts below them).
 
-    Returns the articles, and the content hashes that nothing refers to any more.
+    Return the articles, and the content hashes that nothing refers to any more.
     """
     tx.dialect.lock_identity(tx.conn)
     hashes = [key_hash(key) for key in keys]
@@ -69,7 +69,7 @@ def forget(
 
 
 def expire(tx: Transaction, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-    """Erase the texts of articles that were first seen before then; what they return is as in `forget`."""
+    """Erase the texts of articles first seen before then; return the same as `forget`."""
     tx.dialect.lock_identity(tx.conn)
     return _erase(tx, _with_merged(tx, {ArticleId(row.id) for row in tx.all(_older, {"before": before})}), ())
 
@@ -160,18 +160,18 @@ _forgotten: Final = (
 
 
 def forgotten_pages(tx: Transaction, page_ids: Collection[int]) -> frozenset[int]:
-    """Return those of the pages whose article was erased: what feeds still say of it is not kept."""
+    """Return those of the pages whose article was erased; the content of their entries is not stored again."""
     return frozenset(row.id for row in tx.all_of(_forgotten, page_ids))
 
 
 def erase_page(tx: Transaction, page_id: int) -> None:
-    """Erase what came from another address of an erased article. The file of its bytes is swept within a day."""
+    """Erase the answer of another address of an erased article. The file of its bytes is swept within a day."""
     for statement in (_blank_entries, _drop_raw_of_pages, _drop_parts):
         tx.run(statement, {"page": page_id})
 
 
 def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
-    """Return those of the content hashes that something refers to."""
+    """Return those of the content hashes that are still referred to."""
     return frozenset(row.content_hash for row in tx.all_of(_still_there, content_hashes))
 
 
@@ -186,7 +186,7 @@ _drop_old_raw: Final = delete(raw_responses).where(raw_responses.c.fetched_at < 
 
 
 def expire_raw(tx: Transaction, before: datetime) -> tuple[str, ...]:
-    """Drop raw responses that were fetched before then and extracted; return the hashes without any reference left."""
+    """Delete extracted raw responses fetched before then; return the hashes without any reference left."""
     found = {row.content_hash for row in tx.all(_old_raw, {"before": before})}
     if found:
         tx.run(_drop_old_raw, {"before": before})

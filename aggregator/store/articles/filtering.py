@@ -1,7 +1,7 @@
-"""The operator's filters over what is stored: which pages are fetched, and which articles are in the corpus.
+"""The operator's filters in the store: which pages are fetched, and which articles are in the corpus.
 
-The decision depends on nothing but what is stored: the entries that announced a page, its article, and the rules. So it
-is the same whether the rules were there from the start or came later. A page is kept if one of its entries is.
+The decision depends only on the entries that announced a page, its article, and the rules. So a rule that comes later
+gives the same result. A page is kept if one of its entries is kept.
 """
 
 from __future__ import annotations
@@ -129,19 +129,19 @@ class _Unit:
 
 
 def _is_announced(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether a feed says that the text stands at the page's address."""
+    """Return whether a feed announced the text at the page's address."""
     is_page = not page.key.startswith(OWN_CONTENT)
     return is_page and any(row.full_text for row in named_by if row.page_id == page.id)
 
 
 def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether the text stands at an address that was never asked for."""
+    """Return whether the text's address was never requested."""
     is_untried = page.raw_hash is None and page.fetched_at is None and not page.attempts
     return is_untried and _is_announced(page, named_by)
 
 
 def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterator[_Unit]:
-    """Yield what the rules say of these pages, each with the other pages of its article."""
+    """Yield the verdict of the rules on these pages, each with the other pages of its article."""
     found = {row.id: row for row in tx.all_of(_pages, page_ids)}
     ids = {row.article_id for row in found.values() if row.article_id is not None}
     found |= {row.id: row for row in tx.all_of(_pages_of, ids)}
@@ -165,10 +165,10 @@ def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterat
 def _verdict(
     filters: Filters, of_pages: Sequence[Row[Any]], named_by: Sequence[Row[Any]], content: Extraction | None
 ) -> Verdict:
-    """Return the verdict on pages, from the entries that named them.
+    """Return the verdict on pages, from their entries.
 
-    A text to be extracted again does not count, nor does a feed's own text for an address that was never asked for: the
-    page's text will replace it.
+    A text that will be extracted again does not count, nor does a feed's own text for an address that was never
+    requested: the page's text will replace it.
     """
     urls = {page.id: page.url for page in of_pages}
     is_pending = any(page.state == "fetched" for page in of_pages) or (
@@ -211,7 +211,7 @@ _move: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What the filters made of pages: those that they skip, those that wait all the same or again, what changed."""
+    """The effects of the filters on pages: those that they skip, those that wait, and the changes."""
 
     skipped: frozenset[PageId] = frozenset()
     waiting: Mapping[PageId, HostId] = field(default_factory=dict)
@@ -219,7 +219,7 @@ class Settled:
 
 
 def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
-    """Apply the rules, if there are any, to pages for which something was just recorded."""
+    """Apply the rules, if there are any, to pages for which entries or articles were just recorded."""
     if not filters.digest:
         return Settled()
     tx.dialect.lock_identity(tx.conn)
@@ -272,9 +272,9 @@ def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
 
 
 def _state_of(page: Row[Any], unit: _Unit) -> str:
-    """Return the state of a page that comes back. What is here is extracted; only what never was is fetched.
+    """Return the state of a page that comes back: fetched pages are extracted, others are fetched.
 
-    What a feed says about an address never replaces the address itself: that is fetched, too.
+    An address that was never requested is fetched, even if the feed's text is there.
     """
     if _was_never_asked(page, unit.entries):
         return "due"
@@ -288,7 +288,7 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 
 
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:
-    """Make the page due with its next part, unless the rules skip it; return its host, None where nothing is due."""
+    """Make the page due with its next part, unless the rules skip it; return its host; None: nothing is due."""
     host_id = page_parts.record_next_page(tx, page, next_page)
     return None if page.id in filter_recorded(tx, filters, [page.id]).skipped else host_id
 
@@ -296,7 +296,7 @@ def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_
 def record_extraction_failure(
     tx: Transaction, filters: Filters, page: FetchedPage, failed: PageFailed, next_at: datetime | None
 ) -> bool:
-    """Extraction gave nothing: fetch again at `next_at`, or never; never what the rules skip."""
+    """Record a failed extraction. Fetch the page again at `next_at`; None: never. Skipped pages are not fetched."""
     is_held = fetched_pages.record_extraction_failure(tx, page, failed, next_at)
     filter_recorded(tx, filters, [page.id])
     return is_held
@@ -311,9 +311,9 @@ _waiting_after: Final = _after.where(
 
 
 def decide_waiting(db: Database, filters: Filters) -> None:
-    """Decide again about pages that wait and about what was skipped, unless these rules did so before.
+    """Decide again about waiting and skipped pages, unless these rules have done so already.
 
-    An article that is in the corpus stays there: `apply_to_all` withdraws it.
+    An article in the corpus stays there; only `apply_to_all` withdraws it.
     """
     if (db.read(lambda tx: read_property(tx, _APPLIED)) or "") == filters.digest:
         return
@@ -324,7 +324,7 @@ def decide_waiting(db: Database, filters: Filters) -> None:
 
 
 def apply_to_all(db: Database, filters: Filters, *, dry_run: bool) -> Iterator[FilterChange]:
-    """Apply the rules to all that is stored, some pages at a time; yield what goes and what comes back.
+    """Apply the rules to all pages, in batches; yield the articles that are skipped now, and those that come back.
 
     With `dry_run` nothing is written.
     """

@@ -1,4 +1,4 @@
-"""Near duplicates: fingerprints in, the closest older article out."""
+"""Near duplicates: stores fingerprints, finds the closest older article."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _lists: Final[dict[str, FromClause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """An article row's number, with the text that it has now."""
+    """The number of an article's row, with the article's present text."""
 
     number: int
     site: str
@@ -73,10 +73,10 @@ class Printed:
 def keep_fingerprints(
     tx: Transaction, texts: Sequence[Printed], *, replace: bool = False
 ) -> dict[int, tuple[ArticleId, float]]:
-    """Keep under which hashes these articles are found; `replace`: instead of earlier ones.
+    """Store the hashes by which these articles are found; `replace`: delete their earlier hashes.
 
-    `texts` come in the order of their numbers; each is compared with those before it, too. Returns, by number, the
-    older article that a text repeats, with the resemblance.
+    `texts` come in the order of their numbers; each is compared with those before, too. Return the older article that a
+    text repeats, with the resemblance, by the text's number.
     """
     if replace:
         tx.run_all(_drop, [{"article": text.number} for text in texts])
@@ -110,14 +110,14 @@ def keep_fingerprints(
 
 @cache
 def _add(dialect: str) -> Insert:
-    """Return the statement that keeps a list of hashes for an article; those that are there already stay."""
+    """Return the statement that stores a list of hashes for an article; existing ones stay."""
     listed = _lists[dialect].c.value
     rows = select(cast(listed, BigInteger), bindparam("article", type_=BigInteger)).where(listed.is_not(None))
     return insert_new(dialect, fingerprints).from_select(["hash", "article_n"], rows)
 
 
 def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, list[int]], dict[int, str]]:
-    """Return which other articles hold a hash of these texts, by hash, and the sites of those articles."""
+    """Return the other articles with a hash of these texts, by hash, and the sites of those articles."""
     own = {text.number for text in texts}
     hashes = {hashed for text in texts for hashed in text.fingerprint.hashes}
     held = [row for row in tx.all_of(_holders, hashes) if row.article_n not in own]
@@ -130,7 +130,7 @@ def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, li
 
 
 def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
-    """Return which of these texts an older article has."""
+    """Return those of these texts that an older article has."""
     below = min((text.number for text in texts), default=0)
     return {
         row.print_hash for row in tx.all_of(_texts, (text.fingerprint.text_hash for text in texts), {"below": below})

@@ -1,4 +1,4 @@
-"""Articles as they are given out."""
+"""Reads articles."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ _feed_names: Final = select(feeds.c.id, feeds.c.name, feeds.c.url, feeds.c.tags)
 
 
 def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, Article]:
-    """Return those of the articles that are there to be read, in no order."""
+    """Return those of the articles that are not merged or forgotten, in no order."""
     return {article.id: article for article in _complete(tx, tx.all_of(_by_ids, ids))}
 
 
 def _complete(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Article]:
-    """Add what stands in other tables: all addresses, all feeds."""
+    """Add the fields of other tables: all addresses, all feeds."""
     ids = [row.id for row in rows]
     urls: dict[str, list[str]] = defaultdict(list)
     for row in tx.all_of(_urls, ids):
@@ -192,7 +192,7 @@ _survivor: Final = select(articles.c.id, articles.c.merged_into).where(articles.
 
 
 def read_article(tx: Transaction, id_or_url: str, keys: Sequence[Key]) -> Article | None:
-    """Return one article by id, by any of its addresses, or by key; merged ones lead to the survivor."""
+    """Return one article by id, by any of its addresses, or by key; a merged one leads to the remaining article."""
     found: ArticleId | None = ArticleId(id_or_url) if _ID.fullmatch(id_or_url) else None
     if found is None:
         hashes = [key_hash(text) for text in (id_or_url, *keys)]
@@ -260,6 +260,6 @@ _raw: Final = (
 
 
 def raw_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, ...]:
-    """Return the responses an article was extracted from, those of its parts in order; none if they are gone."""
+    """Return the raw responses of an article, then those of its parts in order; empty if they are gone."""
     row = tx.first(_raw, {"article": article_id})
     return () if row is None else (load_raw(row), *raw_parts_of(tx, article_id))

@@ -72,7 +72,7 @@ _finish: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """An article that was written: under its own id, and which article it is by now."""
+    """A saved article: its own id, and the article that its key means by now."""
 
     write: ArticleWrite
     own_id: ArticleId
@@ -83,9 +83,9 @@ class _Saved:
 def record_articles(
     tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft], filters: Filters = NO_FILTERS
 ) -> tuple[ArticleRecorded | None, ...]:
-    """Save what was extracted from pages, with the draft of each; None: the claim is lost, nothing of it was saved.
+    """Save the articles extracted from pages, with a draft of each; None: the claim is lost, nothing was saved.
 
-    Articles that nothing connects with any other are saved first and together, the others after them one by one.
+    Articles without connection to any other are saved first and together, then the others one by one.
     """
     tx.dialect.lock_identity(tx.conn)
     rows = {row.id: row for row in tx.all_of(_pages, (outcome.page.id for outcome in outcomes))}
@@ -112,7 +112,10 @@ def record_articles(
 
 
 def record_with_poll(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[PageId, ArticleRecorded]:
-    """Save articles that a feed brought whole; the caller holds the identity lock and added the pages as done."""
+    """Save articles whose whole text came with a feed.
+
+    The caller holds the identity lock and has added their pages as done.
+    """
     saved = _save_texts(tx, writes, are_new=True)
     others = {page: one.own_id for page, one in saved.items() if one.write.page.article_id != one.own_id}
     tx.run_all(_finish, [_finished(page, "done", tx.now, article) for page, article in others.items()])
@@ -141,7 +144,7 @@ def _save_texts(tx: Transaction, writes: Sequence[ArticleWrite], *, are_new: boo
 
 
 def _save_one(tx: Transaction, write: ArticleWrite) -> _Saved:
-    """Save one article with all that is known about its addresses."""
+    """Save one article with all facts about its addresses."""
     record = write.record
     own_id, own = find_article(tx, write.key)
     owners = note_urls(tx, write.identities, write.at)
@@ -153,7 +156,7 @@ def _save_one(tx: Transaction, write: ArticleWrite) -> _Saved:
 
 
 def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
-    """Keep the short links that were seen and the host of their blog; join the articles that this connects."""
+    """Store the short links and the host of their blog; join the articles that they connect."""
     record = write.record
     seen = [one.key for one in (record.identity, *record.urls, *record.pointers)]
     seen += [key for edge in record.edges for key in (edge.key, edge.other)]
@@ -196,9 +199,10 @@ def _finished(page: PageId, state: str, at: datetime, article: ArticleId) -> dic
 def save_text(
     tx: Transaction, write: ArticleWrite, own_id: ArticleId, own: Row[Any] | None, meant: ArticleId | None
 ) -> tuple[_Kind, ArticleId]:
-    """Save the text if it is new and repartition; return what came of it and which article it is.
+    """Save the text if it is new, and repartition; return the result and the article.
 
-    `own_id` and `own` are what `find_article` gives for its key, `meant` is the article that the key means so far.
+    `own_id` and `own` are the results of `find_article` for its key; `meant` is the article that the key has meant so
+    far.
     """
     keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:
@@ -236,7 +240,7 @@ def save_text(
 
 
 def _note_same_texts(tx: Transaction, write: ArticleWrite) -> set[Key]:
-    """Keep the evidence of other addresses that serve the text of a page; return the keys that this concerns."""
+    """Store evidence of other addresses with the text of a page; return the keys concerned."""
     if write.record.content.source != "page" or not is_long_enough(write.record.content.body):
         return set()
     edges, keys = edges_of_text(tx, write.draft.fingerprint.text_hash)
@@ -256,7 +260,7 @@ def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
 def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
     """Return whether the words changed.
 
-    What another feed says never replaces what is there, and what stands in for a page never the text of that page.
+    Another feed's content never replaces a text, and an entry's content never replaces the text of a page.
     """
     if (own.title_hash, own.body_hash) == (write.draft.title_hash, write.draft.body_hash):
         return False
@@ -267,5 +271,5 @@ def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
 
 
 def _stands_in(quality: Sequence[str]) -> bool:
-    """Return whether the feed's content is there because the page gave none."""
+    """Return whether the feed's content is used because the page gave none."""
     return any(reason.startswith("page_") for reason in quality)

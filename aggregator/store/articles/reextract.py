@@ -1,4 +1,4 @@
-"""Pages whose bytes are kept, extracted once more: what they are, and what another extraction made of them."""
+"""Pages with kept bytes, for another extraction: lists them, and records the results."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.conten
 def record_reextracted(
     tx: Transaction, page: FetchedPage, record: ArticleRecord, filters: Filters = NO_FILTERS
 ) -> bool:
-    """Save what another extraction of kept bytes gave; False: the article is merged, forgotten, or another one by now.
+    """Save another extraction of kept bytes; False: the article is merged, forgotten, or another one by now.
 
-    Another title, text or body is a new revision, the old one stays; other facts are corrected in the current one.
-    The rules decide about the new text.
+    Another title, text or body is a new revision; the old one stays. Other facts are corrected in the current one. The
+    filters decide about the new text.
     """
     is_current = _record(tx, page, record)
     filter_recorded(tx, filters, [page.id])
@@ -122,7 +122,7 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
 
 
 def _has_other_facts(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether readers of changes have to learn of it: markdown made for the first time is no change."""
+    """Return whether followers must be told: markdown made for the first time is no change."""
     row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
     old, new = load_extraction(row.title, row.body, row.content), write.record.content
     quality = tx.run(_quality, {"article": own.id}).scalar_one()

@@ -1,6 +1,6 @@
-"""New keys for stored addresses after the rules changed: a few keys at a time, so it runs beside the work and resumes.
+"""Computes the keys of stored addresses again after the rules changed: in batches, beside other work, resumable.
 
-An article keeps its id and an address keeps its article; what changes is by which key both are found from now on.
+An article keeps its id and an address keeps its article; only the key of both changes.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], li
 
 
 def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Give the addresses of one key their new ones, and what stands under it; return the keys that this touches."""
+    """Give the addresses and articles of one key their new keys; return the keys that this affects."""
     if key.startswith(OWN_CONTENT):  # not made of an address
         return set()
     rows = tx.all(_urls, {"hashed": key_hash(key)})
@@ -122,7 +122,7 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 
 
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Do the same for a key that only evidence names; where the old rules gave it, it reads like the address."""
+    """Do the same for a key known from evidence alone. If the old rules gave it, it reads like the address."""
     heir = identify(key).key or key
     if heir == key or tx.all_of(_own_articles, [key_hash(key)]):
         return set()
@@ -131,7 +131,7 @@ def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity])
 
 
 def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
-    """Return the articles that the old rules put under one key, the oldest first, and take their bridges away."""
+    """Return the articles with one key under the old rules, the oldest first, and delete their evidence of that."""
     bridges = tx.all(_bridges, {"hashed": key_hash(key), "said_by": RULES})
     for bridge in bridges:
         tx.run(_drop_edge, {"edge": bridge.id})
@@ -141,10 +141,10 @@ def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
 
 
 def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identity]) -> set[Key]:
-    """Give an article the key that its address has now, with its evidence; return the keys that this touches.
+    """Give an article the present key of its address, with its evidence; return the keys that this affects.
 
-    Where another article has that key already, each keeps its own, and evidence says that they are one: if their texts
-    agree, they will be. That evidence goes when the rules do, so that they part again.
+    If another article has that key already, each keeps its own, and evidence says that they are one. They are joined if
+    their texts agree. A later change of rules removes that evidence, so that they are separated again.
     """
     key = Key(article.key)
     heir = identify(article.url).key or key

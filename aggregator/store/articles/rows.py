@@ -51,7 +51,7 @@ PAGE_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ArticleDraft:
-    """An extracted article with everything that can be computed before the transaction, while nobody waits."""
+    """An extracted article with all values that can be computed before the transaction."""
 
     record: ArticleRecord
     site: str
@@ -103,7 +103,7 @@ class ArticleWrite:
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        """The addresses that lead to the article, with their keys; the address to show has the article's own key."""
+        """The addresses of the article with their keys; the address to show has the article's own key."""
         record = self.record
         shown = Identity(url=record.url, key=self.key, rule=record.identity.rule)
         return (record.identity, *record.urls, *record.pointers, shown)
@@ -115,7 +115,7 @@ def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
 
 
 def find_article(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
-    """Return id and row of the article with this key; without one a free id and None.
+    """Return id and row of the article with this key; if there is none, a free id and None.
 
     Articles keep their ids when the rules of a publisher change.
     """
@@ -216,7 +216,7 @@ _revised: Final = (
 
 
 def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
-    """Give the article another text; the one before stays as a revision."""
+    """Give the article another text; the earlier one stays as a revision."""
     number = own.revision + 1
     forget_text(tx, own.n)
     values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(write).items()}
@@ -226,7 +226,7 @@ def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
 
 
 def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed: Fingerprint) -> None:
-    """Make an earlier revision the current text again; the caller removed the later ones."""
+    """Make an earlier revision the current text again; the caller has removed the later ones."""
     values = {
         "page_id": own.page_id,
         "url": own.url,

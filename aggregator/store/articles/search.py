@@ -1,7 +1,7 @@
-"""Full-text search: FTS5 of SQLite, tsvector of PostgreSQL; the one place where their SQL differs.
+"""Full-text search by FTS5 of SQLite or tsvector of PostgreSQL. Only this module knows the difference.
 
-Both are given the words that `text.search_words` makes, in their order, and split nothing themselves. The index of
-SQLite holds no texts: to take one out it must be told the words that were put in.
+Both get the words of `text.search_words`, in their order, and split nothing themselves. The index of SQLite holds no
+texts, so removing an entry from it needs the same words again.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ _texts_after: Final = text("SELECT n, title, body FROM article_texts WHERE n > :
 
 
 def index_texts(tx: Transaction, texts: Iterable[tuple[int, str, str]]) -> None:
-    """Make texts findable: number of the article row, title, body."""
+    """Add texts to the index: number of the article row, title, body."""
     row_of = _words_row if tx.dialect.name == "sqlite" else _vector_row
     tx.run_all(_ADD[tx.dialect.name], [row_of(n, title, body) for n, title, body in texts])
 
 
 def forget_text(tx: Transaction, number: int) -> None:
-    """Make the current text of an article row no longer findable, before it is replaced."""
+    """Remove the current text of an article row from the index, before the text is replaced."""
     if tx.dialect.name != "sqlite":
         tx.run_all(_REMOVE[tx.dialect.name], [{"n": number}])
         return
@@ -137,7 +137,7 @@ _MATCHES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Articles that match, in order, with the time of their current text; how many match in all; the next page."""
+    """Articles that match, in order, with the time of their current text; the number of all; the next page."""
 
     recorded_at: Mapping[ArticleId, datetime]
     count: int | None
@@ -145,10 +145,10 @@ class Matches:
 
 
 def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
-    """Return a page of the articles in which all terms of `query` occur, or of all where nothing is asked for.
+    """Return a page of the articles in which all terms of `query` occur; without a query, of all articles.
 
     Raises:
-        ValueError: `wanted.after` is no place that a page of this order gave.
+        ValueError: `wanted.after` was not returned by a page in this order.
     """
     if not query.terms and wanted.query.strip():
         return Matches({}, 0, "")

@@ -1,4 +1,4 @@
-"""Articles that the operator's filters skip: taken out of the corpus with their text kept, and put back."""
+"""Articles that the operator's filters skip: withdrawn from the corpus with their text kept, and put back."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _state: Final = select(articles.c.merged_into).where(articles.c.n == bindparam("
 
 
 def withdraw(tx: Transaction, row: Row[Any]) -> None:
-    """Take an article out of the corpus. Articles that were merged into it stand again.
+    """Withdraw an article from the corpus. Articles that were merged into it are separate again.
 
-    Followers get a tombstone, unless they never heard of the article.
+    Followers get a tombstone, unless the article was never published.
     """
     tx.run(_stand, {"number_": row.n, "into": SKIPPED})
     if row.merged_into is None and row.change_seq is None:
@@ -52,7 +52,7 @@ def withdraw(tx: Transaction, row: Row[Any]) -> None:
 
 
 def put_back(tx: Transaction, row: Row[Any]) -> None:
-    """Put an article back into the corpus, with the text that it has."""
+    """Put an article back into the corpus, with its text."""
     own = ArticleId(row.id)
     tx.run(_stand, {"number_": row.n, "into": None})
     repartition(tx, [Key(row.key)], tx.now, unannounced=own)

@@ -1,9 +1,9 @@
-"""Search for walls among the articles that an earlier version recorded: some of them at a time, once.
+"""Searches the articles of an earlier version for walls, in batches, once.
 
-What walls that repeat titles joined comes apart, too.
+Articles that were joined by walls are separated, too.
 
-That version did not keep what pages say of their titles. It is computed here for articles that share a text, or that
-several pages led to; others can be no wall.
+The earlier version did not store how much of its entry's title a page contains. This is computed here for articles that
+share a text, or that have several pages; others can be no wall.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ _last: Final = select(func.coalesce(func.max(articles.c.n), 0))
 
 
 def is_done(tx: Transaction) -> bool:
-    """Return whether all articles were looked at."""
+    """Return whether all articles were checked."""
     return read_property(tx, _PROPERTY) == _DONE
 
 
 def search_walls(tx: Transaction) -> bool:
-    """Look at the next articles, withdraw what walls gave; True once all were looked at."""
+    """Check the next articles and withdraw those of walls; True: all were checked."""
     at = read_property(tx, _PROPERTY) or "0"
     if at == _DONE:
         return True
@@ -85,7 +85,7 @@ def search_walls(tx: Transaction) -> bool:
 
 
 def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
-    """Keep what stands at the pages of these articles that do not say their titles."""
+    """Store the documents at pages of these articles without their titles."""
     by_id = {row.id: row for row in suspects}
     titles: dict[int, list[str]] = defaultdict(list)
     at: dict[int, Row[Any]] = {}
@@ -113,6 +113,6 @@ def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
 
 
 def _says(titles: list[str], text: Row[Any]) -> Resemblance:
-    """Return how much the page says of the title that it says most of."""
+    """Return how much of its announced titles is in the page: of the title that it has most of."""
     found = {compare_title(title, text.title, text.body) for title in titles}
     return next(one for one in Resemblance if one in found)

@@ -1,8 +1,7 @@
-"""Walls in the store: documents that stand at addresses which feeds announced as different articles.
+"""Walls in the store: one document at addresses that feeds announced as different articles.
 
-What pages answered without saying their entry's title is kept for ever, so that the order in which they came does not
-matter. A document that turns out to be a wall is no article at any of these addresses: what was recorded of it is
-withdrawn, and the pages are due again.
+Documents without their entry's title are stored for ever, so that their order does not matter. A document that turns
+out to be a wall is no article at any of these addresses: its articles are withdrawn, and the pages are due again.
 """
 
 from __future__ import annotations
@@ -46,14 +45,14 @@ _DETAIL: Final = "the same document stands at addresses whose entries have other
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What stands at several addresses of a host: a text, or the target of a redirect or of a canonical link."""
+    """A document at several addresses of a host: a text, or the target of a redirect or of a canonical link."""
 
     host: str
     hash: bytes
 
 
 def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Keep what stands at pages that do not say their title; return it."""
+    """Store the documents of pages that do not contain their title; return them."""
     rows = []
     for text in texts:
         record = text.record
@@ -109,15 +108,15 @@ _rows: Final = (
 
 
 def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[PageId, datetime | None]) -> set[PageId]:
-    """Withdraw what walls gave; return those pages of `texts` that are no articles. They have failed by then.
+    """Withdraw the articles of walls; return those pages of `texts` that have failed, as no articles.
 
-    `due` tells when each page of `texts` is asked for again; None: never. Other pages at a wall are due with the first.
+    `due` tells when each page of `texts` is fetched again; None: never. Other pages of a wall are due with the first.
     """
     return end_walls(tx, note_documents(tx, texts), due)
 
 
 def end_walls(tx: Transaction, documents: Collection[Document], due: Mapping[PageId, datetime | None]) -> set[PageId]:
-    """Withdraw what the walls among these documents gave; return which of the pages in `due` have failed by it."""
+    """Withdraw the articles of walls among these documents; return the pages in `due` that have failed."""
     walls = [one for one in sorted(documents, key=lambda one: (one.host, one.hash)) if _is_wall(tx, one)]
     if not walls:
         return set()
@@ -139,7 +138,7 @@ def _named(document: Document) -> dict[str, Any]:
 
 
 def _is_wall(tx: Transaction, document: Document) -> bool:
-    """Return whether the document is a wall; an address that a feed announces may be an article that others became."""
+    """Return whether the document is a wall. An announced address may also be an article that others became."""
     if tx.first(_is_announced, {"key_hash": document.hash}) is not None:
         return False
     titles: dict[int, set[str]] = defaultdict(set)
@@ -181,7 +180,7 @@ _failed: Final = (
 
 
 def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
-    """The page is asked for again at `at`; until then the entry's own content stands in, if it has any."""
+    """Record that the page failed. It is fetched again at `at`; until then its entry's content is extracted, if any."""
     state = "due" if at is not None else "failed" if article is None else "done"
     if article is None and has_content(tx, PageId(page.id)):
         state = "fetched"
@@ -213,9 +212,9 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 
 
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
-    """Take the walls' text from articles: back to the text before, or withdrawn. Returns which have no text left.
+    """Remove the walls' text from articles: restore the text before, or withdraw; return those without any text.
 
-    What the wall said of its address is dropped with it.
+    The wall's statements about its address are deleted, too.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
@@ -248,7 +247,7 @@ _with_ids: Final = select(articles).where(
 
 
 def withdraw_left(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Withdraw the articles in doubt that these pages gave until now, where they give one at another address now.
+    """Withdraw doubtful earlier articles of these pages, if the pages now have an article at another address.
 
     A page was led to a wall that repeated its title, or was the only one at its wall; it fell, or stands elsewhere.
     """
@@ -278,7 +277,7 @@ def _print(revision: Row[Any]) -> Fingerprint:
 
 
 def _drop_claims(tx: Transaction, row: Row[Any], since: datetime) -> set[Key]:
-    """Drop the evidence that came with the texts of an article since then; return the keys at its ends."""
+    """Delete the evidence that came with an article's texts since then; return the keys at its ends."""
     claims = tx.all_of(_claims, [row.key_hash], {"since": since})
     tx.run_all(_drop, [{"edge": claim.id} for claim in claims])
     return {Key(end) for claim in claims for end in (claim.key, claim.other)}

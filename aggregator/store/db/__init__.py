@@ -1,1 +1,1 @@
-"""What all queries stand on: tables, dialects, transactions."""
+"""The base of all queries: tables, dialects, transactions."""

@@ -19,7 +19,7 @@ def any_of(column: ColumnElement[Any], parameter: str = VALUES) -> ColumnElement
 
 
 def batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
-    """Yield the distinct values in lists of a few sizes; the last list repeats its last value to fill up."""
+    """Yield the distinct values in lists of a few sizes; the last list repeats its last value to reach its size."""
     distinct = list(dict.fromkeys(values))
     largest = _SIZES[-1]
     for start in range(0, len(distinct), largest):

@@ -1,7 +1,7 @@
-"""Records as JSON text and back, by pydantic: what is stored must be readable by later versions. Pure.
+"""Converts records to JSON text and back, by pydantic. Later versions must be able to read stored texts. Pure.
 
-A field that has its default is left out, an unknown field is ignored: so a field can come and go without a migration.
-Dates are ISO 8601, spans ISO 8601 durations. `record_form` converts texts that were stored in an earlier form.
+A field with its default value is left out, and an unknown field is ignored. So fields can come and go without a
+migration. Dates are ISO 8601, spans ISO 8601 durations. `record_form` converts texts stored in an earlier form.
 """
 
 from __future__ import annotations

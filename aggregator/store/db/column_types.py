@@ -16,13 +16,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Moment(TypeDecorator[datetime]):
-    """A time as whole microseconds since the epoch: compares and adds alike in every engine."""
+    """A time as whole microseconds since the epoch, so that every database compares and adds it alike."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: SqlDialect) -> int | None:
-        """Return what is stored."""
+        """Return the stored value."""
         return None if value is None else (value - NEVER) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: SqlDialect) -> datetime | None:
@@ -37,7 +37,7 @@ class Span(TypeDecorator[timedelta]):
     cache_ok = True
 
     def process_bind_param(self, value: timedelta | None, dialect: SqlDialect) -> int | None:
-        """Return what is stored."""
+        """Return the stored value."""
         return None if value is None else value // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: SqlDialect) -> timedelta | None:
@@ -46,23 +46,23 @@ class Span(TypeDecorator[timedelta]):
 
 
 class Text(TypeDecorator[str]):
-    """Text from outside: without what an engine refuses (NUL in PostgreSQL, lone surrogates everywhere)."""
+    """Text from outside, without characters that a database refuses (NUL in PostgreSQL, lone surrogates everywhere)."""
 
     impl = PlainText
     cache_ok = True
 
     def bind_processor(self, dialect: SqlDialect) -> Callable[[str | None], str | None]:
-        """Return what makes a value that can be stored."""
+        """Return the function that makes a value storable."""
         return storable_or_none
 
 
 def storable_or_none(value: str | None) -> str | None:
-    """Return `value` as both engines can keep it."""
+    """Return `value` in a form that both databases can store."""
     return None if value is None else storable(value)
 
 
 def storable(value: str) -> str:
-    r"""Return `value` as both engines can keep it.
+    r"""Return `value` in a form that both databases can store.
 
     >>> storable("a\0b\ud800c")
     'a\ufffdb\ufffdc'
@@ -79,13 +79,13 @@ def storable(value: str) -> str:
 
 
 class Bytes(LargeBinary):
-    """Bytes as the drivers take and give them; wrapping each costs a tenth of a first fill."""
+    """Bytes as the drivers take and return them. Wrapping each value would cost a tenth of a first fill."""
 
     def bind_processor(self, dialect: SqlDialect) -> None:
-        """Leave them as they are."""
+        """Return no function: values stay unchanged."""
 
     def result_processor(self, dialect: SqlDialect, coltype: object) -> None:
-        """Leave them as they are."""
+        """Return no function: values stay unchanged."""
 
 
 Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite makes ids for INTEGER alone
@@ -98,7 +98,7 @@ def partial_index(condition: str, name: str, *columns: str) -> Index:
 
 
 def given_index(table: str, column: str) -> Index:
-    """Return an index of the rows that have a value; an index of the others would mislead the planner."""
+    """Return an index of the rows with a value; an index of all rows would mislead the planner."""
     return partial_index(f"{column} IS NOT NULL", f"ix_{table}_{column}", column)
 
 

@@ -30,7 +30,7 @@ _ATTEMPTS = 8  # of a transaction that other transactions keep stopping
 
 @dataclass(slots=True)
 class Transaction:
-    """What a query works with: a connection within a transaction, and who we are."""
+    """A connection within a transaction, and the names of this process for leases; the base of all queries."""
 
     conn: Connection
     dialect: Dialect
@@ -41,7 +41,7 @@ class Transaction:
 
     @property
     def now(self) -> datetime:
-        """The store's clock, read once a transaction: the database's, or the process's where it has none."""
+        """The store's clock, read once for each transaction: the database's, or else the process's."""
         if self._now is None:
             self._now = (None if self._use_clock else self.dialect.now(self.conn)) or self._clock.now()
         return self._now
@@ -51,7 +51,7 @@ class Transaction:
         return self.conn.execute(statement, parameters)
 
     def run_all(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute for each row; each row has the names of the first."""
+        """Execute for each row; all rows have the names of the first."""
         if rows:
             self.conn.execute(statement, rows)
 
@@ -62,7 +62,7 @@ class Transaction:
     def all_of(
         self, statement: Executable, values: Iterable[Any], parameters: Mapping[str, Any] = MappingProxyType({})
     ) -> list[Row[Any]]:
-        """Return all rows for a list of values of any length; `statement` has `any_of` in it."""
+        """Return all rows for a list of values of any length; `statement` contains `any_of`."""
         return [row for batch in batches(values) for row in self.all(statement, {**parameters, VALUES: batch})]
 
     def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
@@ -70,13 +70,13 @@ class Transaction:
         return self.conn.execute(statement, parameters).first()
 
     def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows; those that are there already stay as they are."""
+        """Insert rows; existing rows stay unchanged."""
         self.run_all(insert_new(self.dialect.name, table), rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What to run on the items of as many threads as asked for the same, and whether it has to be synced."""
+    """A function for the items of several threads, and whether its commit must be synced."""
 
     run: Callable[[Transaction, Sequence[Any]], Sequence[Any]]
     item: Any = None  # Any: what `run` takes
@@ -106,22 +106,22 @@ class Database:
         self._group: GroupCommit[_Work] = GroupCommit(self._write_together)
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
-        """Run `work` in one transaction, again when another transaction stopped it; `durable`: synced at the end.
+        """Run `work` in one transaction, again if another transaction stopped it; `durable`: synced at the end.
 
         On SQLite the works of several threads may share a transaction: all of them are committed, or each is run again
         on its own. So `work` may run more than once and must change nothing but the store.
 
         Raises:
-            StorageError: the database refused.
+            StorageError: the database reported an error.
         """
         result: T = self._write(_Work(lambda tx, _: (work(tx),), durable=durable))
         return result
 
     def write_each(self, work: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
-        """Write as `write` does; what several threads ask of the same `work` at once is one call, with a result each.
+        """Write as `write` does; requests of several threads for the same `work` become one call, with a result each.
 
         Raises:
-            StorageError: the database refused.
+            StorageError: the database reported an error.
         """
         result: T = self._write(_Work(work, item))
         return result
@@ -189,16 +189,16 @@ class Database:
         """Run `work` on one snapshot.
 
         Raises:
-            StorageError: the database refused.
+            StorageError: the database reported an error.
         """
         with self.snapshot() as tx:
             return work(tx)
 
     def stream(self, work: Callable[[Transaction], Iterator[T]]) -> Iterator[T]:
-        """Yield what `work` yields, all from one snapshot.
+        """Yield the items of `work`, all from one snapshot.
 
         Raises:
-            StorageError: the database refused.
+            StorageError: the database reported an error.
         """
         with self.snapshot() as tx:
             yield from work(tx)
@@ -208,7 +208,7 @@ class Database:
         """Give a transaction that reads one state.
 
         Raises:
-            StorageError: the database refused.
+            StorageError: the database reported an error.
         """
         with translated(self.dialect), self._reader.begin() as conn:
             yield self._transaction(conn)

@@ -1,4 +1,4 @@
-"""All that differs between SQLite and PostgreSQL; the queries know only this interface."""
+"""All differences between SQLite and PostgreSQL; the queries use only this interface."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ Insert = sqlite.Insert | postgresql.Insert
 
 @cache
 def insert(dialect: str, table: Table) -> Insert:
-    """Return an INSERT that knows ON CONFLICT and returns nothing, for a dialect's name."""
+    """Return an INSERT statement of the dialect, which supports ON CONFLICT and returns no rows."""
     return (sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)).inline()
 
 
 @cache
 def insert_new(dialect: str, table: Table) -> Insert:
-    """Return an INSERT that leaves rows alone which are there already."""
+    """Return an INSERT that leaves existing rows unchanged."""
     return insert(dialect, table).on_conflict_do_nothing()
 
 
 class Dialect(Protocol):
-    """What the queries ask of an engine."""
+    """The operations of a database that queries need."""
 
     @property
     def name(self) -> str:
@@ -50,19 +50,19 @@ class Dialect(Protocol):
 
     @property
     def place(self) -> str:
-        """What to call the store in a message: a path, or a URL without its password."""
+        """The name of the store for messages: a path, or a URL without its password."""
         ...
 
     def writer(self) -> Engine:
-        """Return an engine whose transactions write."""
+        """Return an engine for transactions that write."""
         ...
 
     def reader(self) -> Engine:
-        """Return an engine whose transactions read from one snapshot."""
+        """Return an engine for transactions that read from one snapshot."""
         ...
 
     def now(self, conn: Connection) -> datetime | None:
-        """Return the database's clock; None: it has none of its own."""
+        """Return the database's clock; None: it has no clock of its own."""
         ...
 
     def lock_identity(self, conn: Connection) -> None:
@@ -82,27 +82,27 @@ class Dialect(Protocol):
         ...
 
     def is_transient(self, error: DBAPIError) -> bool:
-        """Return whether the same transaction may succeed when it is tried again."""
+        """Return whether the same transaction may succeed if it is repeated."""
         ...
 
     def describe(self, error: Exception) -> str:
-        """Return one line for the user, with a remedy where there is one."""
+        """Return an error as one line for the user, with a remedy if there is one."""
         ...
 
     def size_bytes(self, conn: Connection) -> int:
-        """Return how much room the store takes."""
+        """Return the size of the store."""
         ...
 
 
 class SqliteDialect:
     """One file in WAL mode.
 
-    The writer takes the write lock at BEGIN: with a plain BEGIN, two transactions that read first and write then fail
-    each other at once, whatever the timeout.
+    The writer takes the write lock at BEGIN. With a plain BEGIN, two transactions that read first and write then would
+    both fail at once, whatever the timeout.
 
-    Commits are not synced one by one (`synchronous = NORMAL`): a power cut may take the last of them, each whole, and
-    what they recorded is done again. Before a number is published and before bytes are deleted (forget, retention)
-    the commit is synced (`FULL`), and with it all commits before it.
+    Commits are not synced one by one (`synchronous = NORMAL`). A power cut may undo the last commits, each as a whole;
+    their work is done again. Before a number is published and before bytes are deleted (forget, retention) the commit
+    is synced (`FULL`), and with it all commits before.
     """
 
     name = "sqlite"
@@ -117,7 +117,7 @@ class SqliteDialect:
         return str(self.path)
 
     def writer(self) -> Engine:
-        """One connection for all threads; the caller holds a lock around each transaction."""
+        """Return an engine with one connection for all threads; the caller locks each transaction."""
         _refuse_writing(self)
         engine = self._engine("rwc", StaticPool)
         event.listen(engine, "connect", _set_up_writer)
@@ -125,7 +125,7 @@ class SqliteDialect:
         return engine
 
     def reader(self) -> Engine:
-        """A few connections that cannot write."""
+        """Return an engine with a few connections that cannot write."""
         pool = NullPool if self.is_on_readonly_disk() else QueuePool
         engine = self._engine("ro" if self.readonly else "rw", pool)
         event.listen(engine, "connect", _set_up_reader)
@@ -156,17 +156,17 @@ class SqliteDialect:
             return False
 
     def now(self, conn: Connection) -> datetime | None:
-        """The process's clock is the store's."""
+        """Return None: the process's clock is the store's."""
         return None
 
     def lock_identity(self, conn: Connection) -> None:
-        """BEGIN IMMEDIATE has locked everything."""
+        """Do nothing: BEGIN IMMEDIATE has locked everything."""
 
     def lock_upgrade(self, conn: Connection) -> None:
-        """BEGIN IMMEDIATE has locked everything."""
+        """Do nothing: BEGIN IMMEDIATE has locked everything."""
 
     def try_lock_queue(self, conn: Connection) -> bool:
-        """BEGIN IMMEDIATE has locked everything."""
+        """Return True: BEGIN IMMEDIATE has locked everything."""
         return True
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
@@ -175,11 +175,11 @@ class SqliteDialect:
         driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
     def is_transient(self, error: DBAPIError) -> bool:
-        """The busy timeout has waited already."""
+        """Return False: the busy timeout has waited already."""
         return False
 
     def describe(self, error: Exception) -> str:
-        """Say it by SQLite's own error name."""
+        """Return the line for SQLite's own error name."""
         origin = error.orig if isinstance(error, DBAPIError) else error
         name = getattr(origin, "sqlite_errorname", "")
         for prefix, words in _SQLITE_WORDS.items():
@@ -188,7 +188,7 @@ class SqliteDialect:
         return f"{self.path}: {_first_line(origin or error)}"
 
     def size_bytes(self, conn: Connection) -> int:
-        """The file and its log."""
+        """Return the size of the file and of its log."""
         files = [self.path, self.path.with_name(self.path.name + "-wal")]
         return sum(file.stat().st_size for file in files if file.exists())
 
@@ -254,12 +254,12 @@ class PostgresDialect:
         return f"{scheme}://{user}{at}{address.partition('?')[0]}"
 
     def writer(self) -> Engine:
-        """Read committed: what a statement sees is what is committed when it starts."""
+        """Return an engine of level read committed: a statement sees all commits before its start."""
         _refuse_writing(self)
         return self._engine("READ COMMITTED")
 
     def reader(self) -> Engine:
-        """Repeatable read: one snapshot."""
+        """Return an engine of level repeatable read: one snapshot."""
         return self._engine("REPEATABLE READ", postgresql_readonly=True)
 
     def _engine(self, isolation: str, **options: bool) -> Engine:
@@ -277,31 +277,31 @@ class PostgresDialect:
         return engine.execution_options(isolation_level=isolation, **options)
 
     def now(self, conn: Connection) -> datetime | None:
-        """The server's clock: the same for a whole fleet."""
+        """Return the server's clock, the same for a whole fleet."""
         at: datetime = conn.execute(_CLOCK).scalar_one()
         return at
 
     def lock_identity(self, conn: Connection) -> None:
-        """An advisory lock of the transaction."""
+        """Take an advisory lock of the transaction."""
         conn.execute(select(func.pg_advisory_xact_lock(_IDENTITY_LOCK)))
 
     def lock_upgrade(self, conn: Connection) -> None:
-        """An advisory lock of the transaction."""
+        """Take an advisory lock of the transaction."""
         conn.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
 
     def try_lock_queue(self, conn: Connection) -> bool:
-        """An advisory lock of the transaction; nobody waits for it."""
+        """Try to take an advisory lock of the transaction, without waiting."""
         return bool(conn.execute(select(func.pg_try_advisory_xact_lock(_QUEUE_LOCK))).scalar_one())
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
-        """Nothing: the server syncs by its own settings."""
+        """Do nothing: the server syncs by its own settings."""
 
     def is_transient(self, error: DBAPIError) -> bool:
-        """Deadlocks and serialisation failures."""
+        """Return whether the error is a deadlock or a serialisation failure."""
         return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 
     def describe(self, error: Exception) -> str:
-        """The server's own first line."""
+        """Return the first line of the server's message."""
         origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         words = _POSTGRES_WORDS.get(getattr(origin, "sqlstate", None) or "", "")
         remedy = f" ({words})" if words else ""
@@ -310,7 +310,7 @@ class PostgresDialect:
         return f"{self.place}: {_first_line(origin)}{remedy}"
 
     def size_bytes(self, conn: Connection) -> int:
-        """The whole database."""
+        """Return the size of the whole database."""
         return int(conn.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
 
 
@@ -337,10 +337,10 @@ def _refuse_writing(dialect: SqliteDialect | PostgresDialect) -> None:
 
 
 def dialect_of(url: str, *, readonly: bool = False) -> SqliteDialect | PostgresDialect:
-    """Return the dialect of a `[storage] url`; a SQLite path in it is taken as it stands.
+    """Return the dialect of a `[storage] url`; a SQLite path stays as written.
 
     Raises:
-        StorageError: the URL names no store that we know.
+        StorageError: the URL names no supported store.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -357,7 +357,7 @@ def dialect_of(url: str, *, readonly: bool = False) -> SqliteDialect | PostgresD
 
 @contextmanager
 def translated(dialect: Dialect) -> Iterator[None]:
-    """Turn the database's errors into ours: the border of the store."""
+    """Translate the database's errors into those of this package."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:

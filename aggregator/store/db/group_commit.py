@@ -24,7 +24,7 @@ class Pending(Generic[W]):
 
 
 class GroupCommit(Generic[W]):
-    """Lets one thread at a time, the leader, carry out the writes of all waiting threads.
+    """Lets one thread at a time, the leader, run the writes of all waiting threads.
 
     With one writer behind a lock every transaction of 32 threads pays for its own BEGIN, COMMIT and change of thread;
     together they pay once (measured on unchanged polls: docs/performance.md).
@@ -38,11 +38,11 @@ class GroupCommit(Generic[W]):
 
     @property
     def waiting(self) -> int:
-        """How many writes no leader has taken yet."""
+        """The number of writes that no leader has taken yet."""
         return len(self._waiting)
 
     def run(self, work: W) -> object:
-        """Return the result of `work` once a leader has carried it out; raise what it raised."""
+        """Return the result of `work` when a leader has run it; raise its exception."""
         pending = Pending(work)
         with self._lock:
             self._waiting.append(pending)

@@ -11,7 +11,7 @@ def entry_hash(entry_id: str) -> bytes:
 
 
 def text_hash(text: str) -> bytes:
-    """Return the hash of the words of a title or a body: case and white space do not count."""
+    """Return the hash of the words of a title or a body, without case and white space."""
     return _hash(" ".join(text.split()).casefold(), b"text")
 
 

@@ -1,4 +1,4 @@
-"""What all tables are registered in."""
+"""The SQLAlchemy registry of all tables."""
 
 from __future__ import annotations
 

@@ -18,18 +18,18 @@ _forget_property: Final = delete(properties).where(properties.c.name == bindpara
 
 
 def read_property(tx: Transaction, name: str) -> str | None:
-    """Return a small fact."""
+    """Return the fact with this name."""
     row = tx.first(_property, {"of": name})
     return None if row is None else str(row.value)
 
 
 def read_properties(tx: Transaction, prefix: str) -> dict[str, str]:
-    """Return the facts whose names begin with `prefix`, which holds neither % nor _."""
+    """Return the facts whose names begin with `prefix`, which contains neither % nor _."""
     return {row.name: str(row.value) for row in tx.all(_properties, {"pattern": f"{prefix}%"})}
 
 
 def write_property(tx: Transaction, name: str, value: str) -> None:
-    """Keep a small fact."""
+    """Store a small fact."""
     statement = insert(tx.dialect.name, properties)
     upsert = statement.on_conflict_do_update(
         index_elements=[properties.c.name], set_={"value": statement.excluded.value}
@@ -38,5 +38,5 @@ def write_property(tx: Transaction, name: str, value: str) -> None:
 
 
 def delete_property(tx: Transaction, name: str) -> None:
-    """Keep a small fact no longer."""
+    """Delete a fact."""
     tx.run(_forget_property, {"of": name})

@@ -19,7 +19,7 @@ Json = dict[str, Any]  # Any: a record as it was stored
 
 
 def _named(values: Any, *names: str) -> Any:
-    """Return a positional list as an object; what is an object already stays."""
+    """Return a positional list as an object; an object stays unchanged."""
     return dict(zip(names, values, strict=True)) if isinstance(values, list) else values
 
 

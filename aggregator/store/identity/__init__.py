@@ -1,1 +1,1 @@
-"""Which article an address means, as the tables say it."""
+"""The identity of articles in the tables: addresses, evidence, aliases, lessons, decisions."""

@@ -1,4 +1,4 @@
-"""What was decided about which address: a row only when the answer changes."""
+"""The decisions about each address. A row is added only when the answer changes."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _urls_of: Final = (
 def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
     """Return the decisions about these addresses and keys, oldest first.
 
-    Those about the articles that they lead to, and about all addresses of these, are included.
+    Decisions about the articles of these, and about all addresses of those articles, are included.
     """
     of_urls, of_keys = [key_hash(url) for url in urls], [key_hash(key) for key in keys]
     found = {row.article_id for row in tx.all_of(_articles_of, of_urls + of_keys)}

@@ -1,6 +1,6 @@
-"""Addresses that may be joined by a wall alone: entries with other titles, and pages that do not say each other's.
+"""Addresses that may be joined only by a wall: their entries have other titles, which their pages do not contain.
 
-What such pages declare joins nothing, and an article that has its text from one carries a reason to doubt it.
+Declarations of such pages join nothing. An article whose text comes from such a page has a reason to doubt it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def announced_titles(tx: Transaction, page_ids: Iterable[int]) -> dict[int, set[
 def announced_pages(
     tx: Transaction, rows: Collection[Row[Any]], more: Collection[str] = ()
 ) -> dict[int, AnnouncedPage]:
-    """Return what stands at the pages of these articles (`n`, `page_id`), by `n`.
+    """Return the pages of these articles (`n`, `page_id`) with their announced titles, by `n`.
 
-    It is empty where all of them, and a page announced as `more`, have the same titles.
+    The result is empty if all of them, and a page announced as `more`, have the same titles.
     """
     titles = announced_titles(tx, {row.page_id for row in rows if row.page_id is not None})
     if len({frozenset(titles[row.page_id]) for row in rows} | ({frozenset(more)} if more else set())) < 2:
@@ -61,12 +61,12 @@ def announced_pages(
 
 
 def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
-    """Return which of these keys have evidence that depends on the titles in feeds."""
+    """Return the keys with evidence that depends on titles in feeds."""
     return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
 
 
 def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges to addresses that several articles name which may not be one."""
+    """Return the edges to addresses that several articles name, if these may not be one article."""
     naming: dict[Key, list[Edge]] = defaultdict(list)
     for edge in edges:
         if edge.kind in DOUBTED and edge.site == edge.other_site and refusal_alone(edge) is None:
@@ -92,9 +92,9 @@ def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, 
 def _groups(
     rows: Iterable[Row[Any]], stand: Mapping[int, AnnouncedPage], announced: Row[Any] | None
 ) -> dict[int, frozenset[int]]:
-    """Return for each article those that it leads to, from one to the next, as pages that may be one.
+    """Return for each article those that may be one with it, directly or through others.
 
-    `announced` is the article at the address that all name, where a feed announces that address, too.
+    `announced` is the article at the address that all name, if a feed announces that address, too.
     """
     groups = {row.n: frozenset({row.n}) for row in rows if row.n in stand}
     same = {row.n for row in rows if announced is not None and _texts(row) == _texts(announced)}

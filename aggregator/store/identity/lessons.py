@@ -1,6 +1,6 @@
-"""What sites taught about their addresses, as the tables say it: lessons, their standing, and the evidence of each use.
+"""Lessons of sites in the tables: lessons, their known facts, and the evidence of each use.
 
-A use is an edge of evidence like any other: it goes when the lesson falls.
+A use is an edge of evidence like any other. It is removed when the lesson is disproved.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def load_lesson(row: Row[Any]) -> Lesson:
 
 
 def standings(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, Standing]:
-    """Return what is known about lessons, by hash; unknown ones are left out."""
+    """Return the known facts about lessons, by hash; unknown ones are left out."""
     rows = tx.all_of(_lessons, hashes)
     paths: dict[bytes, dict[Verdict, int]] = defaultdict(lambda: defaultdict(int))
     probes: dict[bytes, int] = defaultdict(int)
@@ -73,7 +73,7 @@ def standings(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, Standing]
 
 
 def add_lessons(tx: Transaction, learnt: Iterable[Lesson], *, imported: bool = False) -> None:
-    """Keep lessons; those that are there already stay as they are."""
+    """Store lessons; existing ones stay unchanged."""
     rows = [
         {"hash": one.hash, "tenant": one.tenant, "kind": one.kind.value, "subject": one.subject, "imported": imported}
         for one in sorted(set(learnt))
@@ -89,7 +89,7 @@ _used: Final = (
 
 
 def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
-    """Keep how often lessons were used, and when a use was last fetched all the same."""
+    """Store how often lessons were used, and when a use was last fetched all the same."""
     tx.run_all(
         _used,
         [{"lesson": one.lesson.hash, "new_uses": one.uses, "new_checked_at": one.checked_at} for one in used],
@@ -101,7 +101,7 @@ def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A page that is not fetched, since by a lesson its address means the article of the other."""
+    """A page that is not fetched, since by a lesson its address means the article of the page `other`."""
 
     page_id: PageId
     url: str
@@ -123,7 +123,7 @@ _use: Final = (
 
 
 def take(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
-    """Join addresses with known articles and end the wait of their pages; return which articles they mean."""
+    """Join addresses with known articles and end the wait of their pages; return their articles."""
     if not uses:
         return {}
     note_edges(tx, [_edge_of(use) for use in uses], tx.now)
@@ -142,7 +142,7 @@ def take(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
 
 
 def pair_up(tx: Transaction, page: PageId, other: PageId, lesson: Lesson, path: bytes, use: str) -> None:
-    """Keep that a lesson speaks of two pages; `use` `HELD`: the first waits for the other."""
+    """Store that a lesson concerns two pages; `use` `HELD`: the first waits for the other."""
     add_lessons(tx, [lesson])
     pair = {"page_id": page, "other_id": other, "lesson": lesson.hash, "path": path}
     tx.add(variants, [{**pair, "verdict": Verdict.OPEN.value, "use": use}])
@@ -155,12 +155,12 @@ _flag: Final = (
 
 
 def flag(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Note that pages have variants: their extraction decides about lessons."""
+    """Mark pages as having variants: their extraction decides about lessons."""
     tx.run_all(_flag, [{"page": page} for page in sorted(set(page_ids))])
 
 
 def mark(tx: Transaction, pairs: Iterable[tuple[PageId, Lesson]], use: str) -> None:
-    """Keep what is done with pages because of lessons: held, taken, or nothing ("")."""
+    """Store how lessons treat pages: held, taken, or neither ("")."""
     tx.run_all(_use, [{"page": page, "of_lesson": lesson.hash, "new_use": use} for page, lesson in pairs])
 
 
@@ -218,7 +218,7 @@ _drop: Final = delete(evidence).where(
 
 
 def part(tx: Transaction, uses: Collection[Use]) -> None:
-    """Drop the evidence of uses; an address that nothing else makes part of an article means none."""
+    """Delete the evidence of uses; an address without other evidence for an article has none then."""
     tx.run_all(
         _drop,
         [

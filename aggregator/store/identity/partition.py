@@ -1,7 +1,7 @@
 """Which article an address means: addresses seen, evidence, aliases, and the partition that follows from them.
 
-What is one article is decided by `aggregator.evidence` alone, from all the edges of a component; this module loads the
-component and makes the tables say the same. Repeating that changes nothing.
+`aggregator.identity.evidence` alone decides what is one article, from all the edges of a component. This module loads
+the component and writes the result to the tables. Repeating that changes nothing.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _alias_rows: Final = select(aliases).where(any_of(aliases.c.hash))
 
 
 def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
-    """Return those hashes of keys and addresses for which there is nothing to fetch, each with its article's page.
+    """Return those hashes of keys and addresses that need no fetch, each with its article's page.
 
-    A key that only evidence makes part of an article is not among them: its own text has to agree, so that a wrong
-    link in a feed or a page loses no article. An address that our own requests went through is.
+    A key that belongs to an article only by evidence is left out. Its own text must agree first, so that a wrong link
+    in a feed or a page loses no article. An address on the way of our own requests is included.
     """
     return {
         row.hash: row.page_id
@@ -59,14 +59,14 @@ def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]
 
 
 def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
-    """Return which articles these hashes of keys and addresses mean."""
+    """Return the articles of these hashes of keys and addresses."""
     return {row.hash: ArticleId(row.article_id) for row in tx.all_of(_alias_rows, hashes)}
 
 
 def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
-    """Keep addresses with their keys; where the key means an article by now, so does the address.
+    """Store addresses with their keys. If the key means an article already, the address means it, too.
 
-    Returns which articles the keys mean, by hash.
+    Return the articles of the keys, by hash.
     """
     rows = keep_urls(tx, [identities], at)
     owners = resolve(tx, (row["key_hash"] for row in rows))
@@ -97,7 +97,7 @@ def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime)
 
 
 def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
-    """Make hashes mean articles; without `move`, those that mean one already stay."""
+    """Make hashes mean articles; without `move`, hashes that mean an article already stay."""
     rows = [{"hash": hashed, "article_id": article_id} for hashed, article_id in wanted.items()]
     if not rows:
         return
@@ -111,7 +111,7 @@ _drop_aliases: Final = delete(aliases).where(aliases.c.article_id == bindparam("
 
 
 def drop_aliases(tx: Transaction, article: ArticleId) -> None:
-    """Make no key and no address mean this article any more."""
+    """Delete all keys and addresses of this article from the aliases."""
     tx.run(_drop_aliases, {"withdrawn": article})
 
 
@@ -129,7 +129,7 @@ def _pointing(dialect: str) -> Insert:
 
 
 def note_edges(tx: Transaction, edges: Collection[Edge], at: datetime) -> None:
-    """Keep what feeds and pages say; saying it again changes nothing."""
+    """Store statements of feeds and pages; repeating one changes nothing."""
     rows = [
         {
             "key_hash": key_hash(edge.key),
@@ -168,7 +168,7 @@ def load_edge(row: Row[Any]) -> Edge:
 def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge]]:
     """Return the keys that evidence connects with `keys`, and all edges that touch them.
 
-    An edge that counts under no circumstances is returned and not walked through.
+    An edge that never counts is returned, but connects nothing.
     """
     found: set[Key] = set(keys)
     edges: set[Edge] = set()
@@ -183,7 +183,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
 
 
 def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return which of these keys evidence touches, or may touch without being written down (wp.me links)."""
+    """Return those of the keys that evidence touches, or may touch without being stored (wp.me links)."""
     hashes = {key_hash(key): key for key in keys}
     touched = {
         hashes[hashed]
@@ -229,13 +229,12 @@ def repartition(
 ) -> Mapping[bytes, ArticleId]:
     """Make articles and aliases follow the evidence around `keys`.
 
-    Each group of keys is one article: the one that was recorded first among those whose own keys are in it, one of a
-    further page last: it has a part of the text. The others are merged into it; their rows and texts stay, so that a
-    split can restore them. `unannounced` is an article of
-    this very transaction: nobody has heard of it, so its merging is no change. With `keep_urls` addresses and keys
-    that no article owns any more still mean the article that they meant.
+    Each group of keys is one article: the oldest article whose own key is in the group. Articles made from a later page
+    of a multi-page article come last. The others are merged into the oldest; their rows and texts stay, so that a split
+    can restore them. `unannounced` is an article of this transaction, which nobody has read, so its merging is no
+    change. With `keep_urls`, addresses and keys that no article owns any more still mean their earlier article.
 
-    Returns which articles the keys mean now, by hash; those that mean none are left out.
+    Return the articles of the keys, by hash; keys without an article are left out.
     """
     found, edges = _component(tx, keys)
     by_key = {Key(row.key): row for row in tx.all_of(_owners, map(key_hash, found))}
@@ -266,7 +265,7 @@ def repartition(
 
 
 def record_refused(tx: Transaction, refused: Iterable[tuple[Edge, Refusal]], at: datetime) -> None:
-    """Keep which evidence does not count, and why."""
+    """Store which evidence does not count, and why."""
     made = [
         Decision(
             url=edge.key, key=edge.key, verdict="refused", rule=reason.value, detail=f"{edge.kind.value} {edge.other}"
@@ -277,7 +276,7 @@ def record_refused(tx: Transaction, refused: Iterable[tuple[Edge, Refusal]], at:
 
 
 def _facts(by_key: Mapping[Key, Row[Any]]) -> dict[Key, KeyFacts]:
-    """Return what is known about the texts; of a forgotten one nothing is."""
+    """Return the known facts about the texts; a forgotten text has none."""
     return {
         key: KeyFacts(text_hash=row.print_hash, title_hash=row.title_hash, sample=load_sample(row.sample))
         for key, row in by_key.items()
@@ -293,7 +292,7 @@ def _settle(
     by_key: Mapping[Key, Row[Any]],
     unannounced: ArticleId | None,
 ) -> None:
-    """Write the differences between what the tables say and what is wanted (key hash → article)."""
+    """Write the differences between the tables and the wanted result (key hash → article)."""
     new_changes: list[dict[str, Any]] = []
     for row in sorted(by_key.values(), key=lambda row: row.n):
         survivor = wanted[row.key_hash]

@@ -1,4 +1,4 @@
-"""Equal texts at several addresses of a site, as the store finds them; what that means says `identity/same_text`."""
+"""Finds equal texts at several addresses of a site; `identity/same_text` decides what they prove."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _titles: Final = select(articles.c.print_hash, articles.c.title_hash, articles.c
 
 
 def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return text and title of each article that was fetched and has one of these texts."""
+    """Return text and title of each fetched article with one of these texts."""
     return [(row.print_hash, row.title_hash) for row in tx.all_of(_titles, hashes)]
 
 
 def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key]]:
-    """Return the evidence that follows from all addresses of a text, and their keys."""
+    """Return the evidence from all addresses of a text, and their keys."""
     rows = tx.all_of(_served, [text_hash])
     if len(rows) < 2:
         return set(), set()
@@ -62,7 +62,7 @@ def _served_text(row: Row[Any], titles: Collection[str]) -> ServedText:
 
 
 def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the evidence of equal texts that stand at a further address of the host under another title."""
+    """Return evidence of equal texts that are also at a further address of the host, under another title."""
     learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
     at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}
     titles: dict[tuple[bytes, str | None], set[bytes]] = defaultdict(set)

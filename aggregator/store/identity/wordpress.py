@@ -1,6 +1,6 @@
-"""WordPress short links (wp.me): where a blog lives, learnt from its pages, and the evidence that follows from it.
+"""WordPress short links (wp.me): the host of each blog, learnt from its pages, and the evidence that follows.
 
-The evidence is not kept: it follows from the blogs and the links that are, so it goes when a second host claims a blog.
+This evidence is not stored. It follows from the stored blogs and links, so it ends when a second host claims a blog.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def is_short_link(key: Key) -> bool:
 
 
 def is_wordpress(key: Key) -> bool:
-    """Return whether a key may have evidence that is not kept: a short link's, or that of a post's number."""
+    """Return whether a key may have evidence that is not stored: a short link's, or that of a post's number."""
     return key.startswith(_PREFIX) or post_of_key(key) is not None
 
 
 def note_short_links(tx: Transaction, keys: Iterable[Key | None]) -> set[Key]:
-    """Keep the short links among these keys; return those that were not known before."""
+    """Store the short links among these keys; return the new ones."""
     seen = {key for key in keys if key is not None and key.startswith(_PREFIX)}
     posts = {key: post for key in seen if (post := parse_wordpress_shortlink(key)) is not None}
     known = {row.key_hash for row in tx.all_of(_known, map(key_hash, posts))}
@@ -50,7 +50,7 @@ def note_short_links(tx: Transaction, keys: Iterable[Key | None]) -> set[Key]:
 
 
 def learn_blog(tx: Transaction, blog: Blog) -> set[Key]:
-    """Keep where a blog lives, as a page says; return the keys whose evidence that changes."""
+    """Store the host of a blog, as its page states it; return the keys whose evidence changes."""
     places = _at(tx, blog.number)
     if blog in places or len(places) > 1:  # more claims change nothing
         return set()
@@ -61,7 +61,7 @@ def learn_blog(tx: Transaction, blog: Blog) -> set[Key]:
 
 
 def wordpress_edges(tx: Transaction, keys: Iterable[Key]) -> set[Edge]:
-    """Return the evidence that touches these keys, links and "?p=" addresses."""
+    """Return the evidence that touches these keys: wp.me links and "?p=" addresses."""
     edges: set[Edge] = set()
     for key in keys:
         if key.startswith(_PREFIX) and (post := parse_wordpress_shortlink(key)) is not None:

@@ -1,1 +1,1 @@
-"""Opening, upgrading, copying a store."""
+"""Opens, upgrades and copies a store; locks, and removal of erased bytes."""

@@ -70,7 +70,7 @@ def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progres
     """Copy everything into an empty store of another place or engine; return the rows of each table.
 
     Raises:
-        StorageError: one of them cannot be used, or the target is not empty.
+        StorageError: a store cannot be used, or the target is not empty.
         StoreHeldError: another process of this machine uses the source, so its work would be lost (SQLite).
     """
     source, held = open_database(source_url, clock, create=False, readonly=False, use_clock=False)

@@ -140,8 +140,8 @@ def upgrade(url: str, clock: Clock) -> tuple[str | None, str]:
     """Upgrade a store to our schema (`db upgrade`), or create it. Return the versions before and after.
 
     Raises:
-        StorageError: it cannot be used.
-        StoreHeldError: another process of this machine holds it (SQLite).
+        StorageError: the store cannot be used.
+        StoreHeldError: another process of this machine uses the store (SQLite).
     """
     dialect = dialect_of(url)
     lock = None

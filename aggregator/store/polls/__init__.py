@@ -1,1 +1,1 @@
-"""The outcome of polls, recorded."""
+"""Records polls: a poll becomes rows in `record.py`; `plan.py` decides which rows."""

@@ -75,7 +75,7 @@ def _add_to_history(dialect: str) -> Insert:
 
 
 def save_feeds(tx: Transaction, saved: Sequence[tuple[PollRecord, HostId, int]]) -> None:
-    """Save states and rows of history (record, host, new entries); a feed that is gone from the store stays gone."""
+    """Save states and rows of history (record, host, new entries). A feed that was deleted stays deleted."""
     tx.run_all(_save_states, [_state(record, host_id) for record, host_id, _ in saved])
     with_gaps = [record for record, _, _ in saved if record.gap is not None or record.filled_since is not None]
     there = {row.id for row in tx.all_of(_there, (one.feed_id for one in with_gaps))}
@@ -120,15 +120,15 @@ def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
 
 
 def is_bare(claim: Claim, record: PollRecord) -> bool:
-    """Return whether a poll changes its own feed and nothing else: not modified, or failed."""
+    """Return whether a poll changes only its own feed: not modified, or failed."""
     is_alone = record.gap is None and record.filled_since is None and record.is_poll
     return is_alone and not record.sightings and record.host == claim.host
 
 
 def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]]) -> tuple[PollRecorded | None, ...]:
-    """Save unchanged and failed polls of any hosts in as many statements as one of them: the path of most polls.
+    """Save unchanged and failed polls of any hosts together; most polls go this way.
 
-    None: that claim is lost. `record_polls` would give the same.
+    None: that claim is lost. `record_polls` would give the same result.
     """
     tokens = lock_hosts(tx, (claim.host_id for claim, _ in bare))
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]
@@ -178,7 +178,7 @@ def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
 
 
 def list_gaps(tx: Transaction, start: int, limit: int | None) -> tuple[Gap, ...]:
-    """Return times in which a feed may have lost entries, oldest first; of them `limit` after the first `start`."""
+    """Return times in which a feed may have lost entries, oldest first; `limit` of them after the first `start`."""
     return tuple(
         Gap(feed_id=FeedId(row.feed_id), feed=row.name, since=row.since, until=row.until, filled_at=row.filled_at)
         for row in tx.all(_gaps.limit(limit).offset(start))

@@ -36,7 +36,7 @@ from aggregator.urls import registrable_domain
 
 @dataclass(frozen=True, slots=True)
 class EntryDraft:
-    """A sighting with everything that can be computed before the transaction."""
+    """A sighting with all values that can be computed before the transaction."""
 
     sighting: Sighting
     entry_hash: bytes
@@ -53,7 +53,7 @@ class EntryDraft:
 
 @dataclass(frozen=True, slots=True)
 class PollDraft:
-    """A poll with everything that can be computed before the transaction, while nobody waits."""
+    """A poll with all values that can be computed before the transaction."""
 
     claim: Claim
     record: PollRecord
@@ -103,12 +103,12 @@ class MatchedEntry:
 
     @property
     def sighting(self) -> Sighting:
-        """What the poll saw."""
+        """The entry in this poll."""
         return self.draft.sighting
 
     @property
     def key(self) -> Key | None:
-        """The key that its address means."""
+        """The key of its address."""
         return self.draft.key
 
     @property
@@ -118,7 +118,7 @@ class MatchedEntry:
 
     @property
     def is_changed(self) -> bool:
-        """Return whether the store has the entry with other words."""
+        """Return whether the stored entry has other words."""
         return self.known is not None and self.known.content_hash != self.sighting.content_hash
 
     @property
@@ -167,7 +167,7 @@ _of_words: Final = (
 
 
 def recognise(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], at: datetime) -> list[MatchedEntry]:
-    """Match entries under unknown ids with older entries of the feed, and note that in the decisions."""
+    """Match entries under unknown ids with older entries of the feed, and add that to the decisions."""
     unknown = [one for one in matched if one.known is None]
     paged = {one.entry_hash for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
     shown = {one.entry_hash for one in matched}
@@ -254,7 +254,7 @@ _led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages
 
 
 def edges_of_moved(tx: Transaction, matched: Iterable[MatchedEntry], feed_host: str) -> set[Edge]:
-    """Return the evidence of entries that have a new link under the same id and title: a slug was corrected.
+    """Return the evidence of entries with a new link under the same id and title: a slug was corrected.
 
     The title must be the same, because some feeds give one id to each top story in turn.
     """
@@ -298,7 +298,7 @@ _pages_seen: Final = (
 
 
 def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-    """Return when the feed first showed each entry, or another one of the same page; None: never."""
+    """Return when the feed first showed each entry, or another entry with the same page; None: never."""
     ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
     keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
     by_id = _first_seen(tx, _entries_seen, feed_id, ids)

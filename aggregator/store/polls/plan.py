@@ -1,4 +1,4 @@
-"""Decides what polls change, before the first lock is taken: entries, new pages, and work on pages that are known."""
+"""Decides which rows a poll becomes, before the first lock: entries, new pages, and work on known pages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aggregator.store.polls.shared_links import keep_apart
 
 @dataclass(frozen=True, slots=True)
 class PageWork:
-    """What is done with a page that is known: visit it at `at`, extract it again, or fetch it after all."""
+    """The work on a known page: visit it at `at`, extract it again, or fetch it after all."""
 
     kind: Literal["revisit", "extract", "fetch"]
     page_id: int
@@ -36,7 +36,7 @@ class PageWork:
 
 @dataclass(frozen=True, slots=True)
 class PollWrite:
-    """A matched poll and everything that is written for it."""
+    """A matched poll with all rows that are written for it."""
 
     matched: MatchedPoll
     page_ids: Mapping[bytes, int | None]  # of unsettled entries, by entry hash; new pages are not among them
@@ -76,7 +76,7 @@ class PollWrite:
 def split_disjoint(drafts: Sequence[PollDraft], numbers: Sequence[int]) -> tuple[list[int], list[int]]:
     """Split the numbers of drafts into those that share no address with an earlier one, and the others.
 
-    Only the first polls of many feeds at once gain by it: the law of the tests compares it with one poll at a time.
+    Only the first polls of many feeds at once need this.
     """
     taken: set[object] = set()
     disjoint: list[int] = []
@@ -96,7 +96,7 @@ _polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polle
 
 
 def match_entries(tx: Transaction, drafts: Sequence[PollDraft]) -> list[MatchedPoll]:
-    """Find for each entry what the store knows of it; a feed that was never polled has no known entries."""
+    """Find the stored rows of each entry; a feed that was never polled has none."""
     with_entries = [draft.record.feed_id for draft in drafts if draft.entries]
     never_polled = {row.id for row in tx.all_of(_polled_before, with_entries) if not row.polled}
     return [_match_poll(tx, draft, is_first=draft.record.feed_id in never_polled) for draft in drafts]
@@ -131,7 +131,7 @@ _pages_by_id: Final = _pages.where(any_of(pages.c.id))
 
 
 def plan_polls(tx: Transaction, polls: Sequence[MatchedPoll]) -> list[PollWrite]:
-    """Return what each poll writes.
+    """Return the rows to write for each poll.
 
     An entry leads to a known article, to a known page, or to a new page. An entry without a key leads to no page.
     """
@@ -177,9 +177,9 @@ def _plan_poll(
 
 
 def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[bytes, ArticleDraft]:
-    """Return the articles that the feed brought whole.
+    """Return the articles whose whole text came with the feed.
 
-    Where an entry that was known before leads to the same page, that entry is the article: it came first.
+    If an earlier entry leads to the same page, that entry is the article.
     """
     before = {one.key_hash for one in poll.entries if one.known is not None}
     return {
@@ -190,18 +190,18 @@ def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[b
 
 
 def _can_collect(sighting: Sighting) -> bool:
-    """Return whether there is anything to collect: an address, or the entry's own content."""
+    """Return whether there is a page to fetch, or the entry's own content."""
     if not sighting.from_feed:
         return sighting.url is not None
     return bool(sighting.entry.content or sighting.entry.summary)
 
 
 def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | None:
-    """Return what is done with a known page; None: nothing.
+    """Return the work on a known page; None: there is none.
 
-    An entry that is the article and has changed is extracted again. An entry with a later `updated` brings a visit
-    forward. A page that only another feed's content stands for is fetched when this feed's articles are: what a feed
-    says about an address never replaces the address itself.
+    An entry that is the article and has changed is extracted again. A later `updated` of an entry brings a visit
+    forward. A page covered only by another feed's content is fetched if this feed's articles are: a feed's content
+    never replaces the page itself.
     """
     record = poll.record
     if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):
@@ -219,7 +219,7 @@ def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | N
 
 
 def _stands_for_page(page: Row[Any]) -> bool:
-    """Return whether a page was never asked for because a feed brought the content."""
+    """Return whether a page was never requested because a feed brought the content."""
     if page.fetched_at is not None or page.cause is not None:
         return False
     return page.state == "fetched" or bool(page.state == "done" and page.article_id == article_id(Key(page.key)))

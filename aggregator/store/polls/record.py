@@ -1,4 +1,4 @@
-"""Records the outcome of polls: feed state, history, entries and new pages, in one transaction."""
+"""Turns a poll into rows: feed state, history, entries and new pages, in one transaction."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from aggregator.store.queue.hosts import host_ids, lock_hosts, lower_feeds_due, 
 
 
 def record_polls(tx: Transaction, drafts: Sequence[PollDraft]) -> Sequence[PollRecorded]:
-    """Save the whole outcome of each poll; the result is the same as of one after the other.
+    """Save the whole outcome of each poll, with the same result as one poll after the other.
 
-    Polls that have no address in common are saved in as many statements as one of them.
+    Polls that have no address in common share their statements.
 
     Raises:
         LeaseLostError: a claim is lost; the transaction must not be committed.
@@ -91,7 +91,7 @@ def _record(tx: Transaction, drafts: Sequence[PollDraft]) -> list[PollRecorded]:
 def _record_articles(
     tx: Transaction, polls: Sequence[PollWrite], added: Mapping[bytes, Row[Any]]
 ) -> dict[PageId, ArticleRecorded]:
-    """Record the articles that the feeds brought whole, of pages that no other feed added first."""
+    """Record the articles whose whole text came with the feeds, unless another feed added their page first."""
     writes = [
         ArticleWrite(added[hashed], draft, tx.now)
         for poll in polls
@@ -115,7 +115,7 @@ def _note_addresses(
     articles: Mapping[PageId, ArticleRecorded],
     at: datetime,
 ) -> None:
-    """Keep the addresses of entries, except those that were kept with an article just now."""
+    """Store the addresses of entries, except those stored with an article just now."""
     identities = [
         one.sighting.identity
         for poll in polls
@@ -162,7 +162,7 @@ def _recorded(
 
 
 def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
-    """Return key and address of new pages that are going to be fetched, where sites may teach."""
+    """Return key and address of new pages that will be fetched, if their feeds may learn lessons."""
     return {
         hashed: (one.key, one.sighting.url)
         for poll in polls
@@ -173,7 +173,7 @@ def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
 
 
 def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> set[Key]:
-    """Keep what the entries say about their addresses; return the keys whose evidence depends on their titles."""
+    """Store the entries' evidence about addresses; return the keys whose evidence depends on titles."""
     unsettled = [one for poll in polls for one in poll.unsettled]
     edges = {edge for one in unsettled for edge in one.sighting.edges}
     for poll in polls:
@@ -232,7 +232,7 @@ _fetch_after_all: Final = (
 
 
 def _work_on_pages(tx: Transaction, polls: Sequence[PollWrite]) -> None:
-    """Make known pages due again, by what is done with them."""
+    """Make known pages due again, according to the work on them."""
     work = [one for poll in polls for one in poll.work]
     tx.run_all(_revisit, [{"page": one.page_id, "at": one.at} for one in work if one.kind == "revisit"])
     tx.run_all(_extract_again, [{"page": one.page_id} for one in work if one.kind == "extract"])

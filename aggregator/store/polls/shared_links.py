@@ -1,7 +1,7 @@
 """Entries of one feed that link to one page and are articles of their own: warnings, change logs, notes.
 
-It concerns feeds whose own text is the article. The first entry has the address of the page; each other entry that
-says something else gets a key of its own. Entries with the same title or the same text are one article.
+This concerns feeds whose own text is the article. The first entry has the address of the page. Each other entry with
+another text gets a key of its own. Entries with the same title or the same text are one article.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHARED: Final = "shared link"
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What tells an entry from one with the same link."""
+    """The words that distinguish an entry from others with the same link."""
 
     title: str
     text: str
@@ -54,7 +54,7 @@ def keep_apart(
 ) -> list[MatchedEntry]:
     """Return the entries in order. One that shares only its link with another entry gets a key of its own.
 
-    `is_known`: some entries of the feed are stored, so those are looked up, too.
+    `is_known`: the feed has stored entries, which are compared, too.
     """
     sharing = [one for one in matched if _may_share(one)]
     if not sharing or (not is_known and len({one.key_hash for one in sharing}) == len(sharing)):
@@ -86,7 +86,7 @@ def _may_share(one: MatchedEntry) -> bool:
 
 
 def _rows_of(tx: Transaction, feed_id: FeedId, sharing: Sequence[MatchedEntry]) -> list[Row[Any]]:
-    """Return the feed's entries on the pages of `sharing`, by their links or by what they led to before."""
+    """Return the feed's stored entries on the pages of `sharing`, by their present or earlier links."""
     known = {one.known.page_id for one in sharing if one.known is not None and one.known.page_id is not None}
     rows = tx.all_of(_of_links, {one.key_hash for one in sharing}, {"feed": feed_id})
     rows += tx.all_of(_of_pages, known, {"feed": feed_id})

@@ -1,4 +1,4 @@
-"""Feeds with their polls summed up, for `plan`: all of them, or as many as are asked for, drawn at random."""
+"""Feeds with the sums of their polls, for `plan`: all feeds, or a random sample."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ _found: Final = (
 
 
 def poll_histories(tx: Transaction, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
-    """Return how many feeds are polled, and `limit` of them at most with their polls, in the order of their ids.
+    """Return the number of polled feeds, and `limit` of them at most with their polls, in the order of their ids.
 
-    The same store gives the same sample: each feed is as likely to be in it as any other.
+    The same store gives the same sample. Each feed is equally likely to be in it.
     """
     ids = [row.id for row in tx.all(_polled)]
     drawn = sorted(Random(0).sample(ids, limit)) if len(ids) > limit else ids  # noqa: S311 - guards nothing
@@ -58,7 +58,7 @@ def poll_histories(tx: Transaction, limit: int) -> tuple[int, tuple[tuple[Feed, 
 
 
 def _poll_sums(row: Row[Any], found_at: Sequence[datetime]) -> PollSums:
-    """A poll that found something is as long as any other where none is remembered."""
+    """Return the query for sums of polls. If no length is stored, a poll with entries counts as long as any other."""
     bytes_else = float(row.bytes_else or 0)
     return PollSums(
         first_at=row.first_at,

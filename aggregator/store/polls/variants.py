@@ -1,6 +1,6 @@
-"""New pages whose address may be another form of one that is known: fetched, held back, or taken for that article.
+"""New pages whose address may be a variant of a known one: fetched, held back, or joined to that article.
 
-Decided before the pages are inserted. What comes of the pages that are fetched decides about lessons, in
+This is decided before the pages are inserted. The pages that are fetched prove or disprove lessons, in
 `articles/lessons/settling`.
 """
 
@@ -59,7 +59,7 @@ class _Pair:
 
 @dataclass(slots=True)
 class VariantPlan:
-    """What is done with new pages, by the hashes of their keys; pages that are not in it are fetched."""
+    """The treatment of new pages, by the hashes of their keys; pages that are not in it are fetched."""
 
     families: dict[bytes, bytes] = field(default_factory=dict)
     pairs: list[_Pair] = field(default_factory=list)
@@ -67,18 +67,18 @@ class VariantPlan:
     used: set[bytes] = field(default_factory=set)  # lessons
 
     def uses(self) -> dict[bytes, str]:
-        """Return what is done with the pages that have variants: held, taken, or nothing ("")."""
+        """Return how the pages with variants are treated: held, taken, or neither ("")."""
         found = {pair.hashed: "" for pair in self.pairs}
         return found | {pair.hashed: pair.use for pair in self.pairs if pair.use}
 
     @property
     def takes(self) -> bool:
-        """Whether some address is taken for a known article."""
+        """Whether some address is joined to a known article."""
         return any(pair.use == TAKEN for pair in self.pairs)
 
 
 def plan_variants(tx: Transaction, new: Mapping[bytes, tuple[Key, str]], now: datetime) -> VariantPlan:
-    """Return what is done with new pages, given by the hash of their key, with key and address."""
+    """Return the treatment of new pages; these are given by the hash of their key, with key and address."""
     plan = VariantPlan()
     families = {hashed: family for hashed, (key, _) in new.items() if (family := family_of(key)) is not None}
     members: dict[bytes, list[_Member]] = defaultdict(list)
@@ -112,7 +112,7 @@ _declaring: Final = (
 
 
 def _declared(tx: Transaction, new: Iterable[bytes]) -> dict[bytes, list[tuple[_Member, Lesson]]]:
-    """Return the pages of articles that declare new addresses as theirs."""
+    """Return the pages of articles that declare new addresses as their own."""
     found: dict[bytes, list[tuple[_Member, Lesson]]] = defaultdict(list)
     for row in tx.all_of(_declaring, new):
         edge = load_edge(row)
@@ -154,7 +154,7 @@ def _decide(
 def _uses(
     plan: VariantPlan, related: Sequence[tuple[_Member, Lesson]], *, is_one: bool, now: datetime
 ) -> list[tuple[_Member, Lesson, str]]:
-    """Return the pairs of a new page that are kept, with the use of each."""
+    """Return the stored pairs of a new page, with the use of each."""
     for one, lesson in related:
         standing = plan.standings[lesson.hash]
         if not standing.holds or one.article is None or not is_one:
@@ -174,7 +174,7 @@ def _uses(
 
 
 def save_variants(tx: Transaction, plan: VariantPlan, page_ids: Mapping[bytes, PageId]) -> None:
-    """Keep the pairs of new pages, which are inserted by now, and join those that are taken for known articles."""
+    """Store the pairs of new pages, which are inserted by now, and join the taken ones to known articles."""
     if not plan.pairs:
         return
     add_lessons(tx, {pair.lesson for pair in plan.pairs})

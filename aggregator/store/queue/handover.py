@@ -79,7 +79,7 @@ _own_page: Final = select(pages.c.id).where(
 
 
 def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
-    """Return whether a feed announced a redirect's target, and its page gave an article or will be fetched.
+    """Return whether a feed announced a redirect's target, and the target gave an article or will be fetched.
 
     A target that no feed announced may be a wall. It is fetched, and its text is compared.
     """

@@ -1,1 +1,1 @@
-"""Counts and traces, for people."""
+"""Counts for operators, and the history of one address: the data of `aggregator why` (`trace.py`)."""

@@ -1,4 +1,4 @@
-"""What a store holds, in numbers."""
+"""The numbers of rows in a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything known about an address: which entries named it, its page, its article, the evidence, the decisions."""
+"""The data of `aggregator why`: entries with an address, its page, its article, the evidence, the decisions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _near: Final = (
 
 
 def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
-    """Return all that is known about these spellings of an address and its keys. The trace is empty if nothing is."""
+    """Return all stored facts about these spellings of an address and its keys; empty if there are none."""
     hashes = {key_hash(text) for text in (*urls, *keys)}
     hashes |= {row.key_hash for row in tx.all_of(_spellings, hashes) if row.key_hash is not None}
     found = _articles(tx, {row.article_id for row in tx.all_of(_alias_articles, hashes)})

@@ -1,1 +1,1 @@
-"""`/api/v1`: records in, records out, and what its OpenAPI description tells."""
+"""`/api/v1`: records in, records out, and their OpenAPI description."""

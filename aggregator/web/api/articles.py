@@ -1,4 +1,4 @@
-"""The part of the API that followers of the corpus use: changes after a cursor, articles, search, why."""
+"""The API for followers of the corpus: changes after a cursor, articles, search, why."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OTHER_STORE: Final = (
 
 
 def add_articles(router: APIRouter, site: Site) -> None:
-    """Add the routes of articles."""
+    """Add the API routes of articles."""
     _add_changes(router, site)
     _add_one(router, site)
     _add_search(router, site)
@@ -84,7 +84,7 @@ def _add_changes(router: APIRouter, site: Site) -> None:
 
 
 async def _wait_for_change(request: Request, site: Site, after: int, seconds: int) -> None:
-    """Return when there is a change after the cursor, when the time is over, or when nobody waits any more."""
+    """Return when there is a change after the cursor, when the time is over, or when the client has gone."""
     until = time.monotonic() + seconds
     while (await run_in_threadpool(site.store.position)).seq == after and time.monotonic() < until:
         if await request.is_disconnected():

@@ -1,4 +1,4 @@
-"""Completes the OpenAPI description: how callers show who they are, and an example of each record."""
+"""Adds to the OpenAPI description: how callers authenticate, and an example of each record."""
 
 from __future__ import annotations
 

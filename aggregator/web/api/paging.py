@@ -17,9 +17,10 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="at most; fewer where re
 
 
 def part_of(request: Request, response: Response, records: Iterable[Record], start: int, limit: int) -> list[Record]:
-    """Return `limit` of the records that begin at `start`, fewer where they are long.
+    """Return `limit` of the records from `start` on, fewer if they are long.
 
-    `records` has one more than that where there are more. A Link header then leads to the next part (RFC 8288).
+    If there are more records, `records` has one more than `limit`. A Link header then leads to the next part (RFC
+    8288).
     """
     given: list[Record] = []
     size = 0

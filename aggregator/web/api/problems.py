@@ -1,4 +1,4 @@
-"""What is refused, as programs read it (RFC 9457), and the statuses that the API's description names."""
+"""Refusals in a form for programs (RFC 9457), and the statuses in the API's description."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class Fault(BaseModel):
-    """One thing that is wrong with a request; what was given is not repeated."""
+    """One fault of a request; the given value is not repeated."""
 
     where: str = Field(description="the parameter, as in `query.limit`")
     problem: str
 
 
 class Problem(BaseModel):
-    """Why there is no answer (RFC 9457)."""
+    """The reason why a request was refused (RFC 9457)."""
 
     type: str = "about:blank"
     title: str = Field(description="the status in words")
@@ -33,12 +33,12 @@ class Problem(BaseModel):
 
 
 def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
-    """Return the answer of a request that is refused."""
+    """Return the answer to a refused request."""
     return Response(problem_body(status, detail, errors), status, media_type=MEDIA_TYPE)
 
 
 def problem_body(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> bytes:
-    """Return the body of such an answer."""
+    """Return the body of the answer to a refused request."""
     facts: dict[str, object] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     facts["detail"] = detail
     if errors:
@@ -59,7 +59,7 @@ _DESCRIBED: Final = {
 
 
 def statuses(*more: int) -> dict[int | str, dict[str, Any]]:  # Any: OpenAPI
-    """Return the description of the statuses of a route: those of every route, and `more`."""
+    """Return the description of a route's statuses: those of every route, and `more`."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schema["properties"]["errors"]["items"] = schema.pop("$defs")["Fault"]
     return {
@@ -70,10 +70,10 @@ def statuses(*more: int) -> dict[int | str, dict[str, Any]]:  # Any: OpenAPI
 
 
 def refuse_unknown(request: Request) -> None:
-    """Refuse a parameter that the route does not have: a misspelt filter must not mean "all".
+    """Refuse parameters that the route does not have, since a misspelt filter must not mean "all".
 
     Raises:
-        HTTPException: there is one.
+        HTTPException: there is such a parameter.
     """
     route = request.scope["route"]
     known = set(_parameters(route.dependant)) if isinstance(route, APIRoute) else set()

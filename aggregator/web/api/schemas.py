@@ -1,4 +1,4 @@
-"""The records of the API as its OpenAPI description tells them. Names are those of docs/reference/records.md."""
+"""The records of the API for its OpenAPI description. Names are those of docs/reference/records.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 
 class Rights(BaseModel):
-    """What the page reserved when it was fetched; null: it says nothing."""
+    """The rights that the page reserved when it was fetched; null: no statement."""
 
     robots: str | None
     x_robots_tag: str | None
@@ -28,7 +28,7 @@ class LeadImage(BaseModel):
 
 
 class Enclosure(BaseModel):
-    """A file that an entry carries."""
+    """A file attached to an entry."""
 
     url: str
     type: str = Field(description="media type; may be empty")
@@ -37,7 +37,7 @@ class Enclosure(BaseModel):
 
 
 class Extractor(BaseModel):
-    """What extracted a text."""
+    """The program that extracted a text."""
 
     name: str
     version: str
@@ -95,7 +95,7 @@ class Change(BaseModel):
 
 
 class Changes(BaseModel):
-    """A stretch of the corpus."""
+    """A part of the corpus's changes."""
 
     changes: list[Change]
     cursor: int = Field(description="ask for what comes after this the next time")
@@ -104,7 +104,7 @@ class Changes(BaseModel):
 
 
 class Found(BaseModel):
-    """An article that matches, with the place."""
+    """An article that matches, with the place of the match."""
 
     id: str
     url: str
@@ -134,7 +134,7 @@ class Revision(BaseModel):
 
 
 class Why(BaseModel):
-    """All that was seen and decided about an address; each part is oldest first."""
+    """All sightings, evidence and decisions about an address; each part is oldest first."""
 
     url: str
     entries: list[dict[str, Any]] = Field(description="entries of feeds that led to it")
@@ -194,14 +194,14 @@ class Poll(BaseModel):
 
 
 class FeedDetail(Feed):
-    """A feed with its last 50 polls and what is wrong with it."""
+    """A feed with its last 50 polls and its findings."""
 
     polls: list[Poll]
     findings: list[Finding]
 
 
 class Health(BaseModel):
-    """What is wrong with all feeds."""
+    """The findings about all feeds."""
 
     feeds: int
     broken: int
@@ -219,7 +219,7 @@ class Gap(BaseModel):
 
 
 class Status(BaseModel):
-    """The state of the installation; what was done is that of the last 24 hours."""
+    """The state of the installation, and its activity in the last 24 hours."""
 
     at: datetime
     feeds: int

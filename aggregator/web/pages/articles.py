@@ -1,4 +1,4 @@
-"""The pages of articles: the list, one article as a document of evidence, two beside each other, the raw page."""
+"""The pages of articles: the list, one article with its evidence, a comparison of two, the raw page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bars of a chart, as places in an SVG image. Pure; a template draws them."""
+"""The bars of a chart, as positions in an SVG image. Pure; a template draws them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GAP: Final = 4  # between two days
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A bar: its upper left corner, its size, what it stands for."""
+    """A bar: its upper left corner, its size, its label."""
 
     kind: str
     day: date

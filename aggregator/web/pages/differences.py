@@ -1,4 +1,4 @@
-"""What a text changed against another one, line by line and word by word. Pure."""
+"""The differences between two texts, line by line and word by word. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Kind = Literal["added", "removed", "same", "place"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffPart:
-    """A stretch of a line."""
+    """A part of a line."""
 
     kind: Literal["added", "removed", "same"]
     text: str
@@ -32,20 +32,20 @@ class DiffPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffLine:
-    """A line of a comparison; `place` stands where lines that are the same are left out."""
+    """A line of a comparison; `place` is set where equal lines are left out."""
 
     kind: Literal["added", "removed", "changed", "same", "place"]
     parts: tuple[DiffPart, ...]
 
     @property
     def text(self) -> str:
-        """The words of the line, those that went too."""
+        """The words of the line, removed ones included."""
         return "".join(part.text for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What a revision changed."""
+    """The changes of a revision."""
 
     number: int
     recorded_at: datetime
@@ -53,7 +53,7 @@ class Difference:
 
 
 def differences(revisions: Sequence[Revision]) -> tuple[Difference, ...]:
-    """Return what each revision changed against the one before, newest first."""
+    """Return the changes of each revision against the one before, newest first."""
     return tuple(
         Difference(number=new.number, recorded_at=new.recorded_at, lines=tuple(compare_lines(_lines(old), _lines(new))))
         for old, new in reversed(list(pairwise(revisions)))
@@ -65,7 +65,7 @@ def _lines(revision: Revision) -> list[str]:
 
 
 def compare_lines(old: Sequence[str], new: Sequence[str], *, context: int = 1) -> Iterator[DiffLine]:
-    """Yield the lines of two texts; of those that are the same only `context` beside a change."""
+    """Yield the lines of two texts; of equal lines only `context` beside a change."""
     if max(len(old), len(new)) > _MOST_LINES:
         yield _whole("place", "too long to be compared here: `aggregator articles show --revisions` does it")
         return
@@ -95,7 +95,7 @@ def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
 
 
 def compare_words(old: str, new: str) -> tuple[DiffPart, ...] | None:
-    """Return one line with the words that went and those that came; None: the lines have too little in common.
+    """Return one line with removed and added words; None: the lines have too little in common.
 
     >>> [(part.kind, part.text) for part in compare_words("six people hurt", "seven people hurt") or ()]
     [('removed', 'six'), ('added', 'seven'), ('same', ' people hurt')]

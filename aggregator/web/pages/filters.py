@@ -1,4 +1,4 @@
-"""How pages spell times, sizes and texts. Pure; registered as filters of the templates."""
+"""Formats times, sizes and texts for pages. Pure; registered as filters of the templates."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def size(count: float) -> str:
 
 
 def weblink(url: str | None) -> str:
-    """Return an address that may stand in a link: http(s) only, anything else leads nowhere.
+    """Return an address for a link if it is http(s), else "#".
 
     >>> weblink("https://a.example/"), weblink("javascript:alert(1)")
     ('https://a.example/', '#')
@@ -78,7 +78,7 @@ def host(url: str) -> str:
 
 
 def paragraphs(body: str) -> Markup:
-    r"""Return a body as HTML paragraphs, each in its own direction; what looks like HTML in it stays text.
+    r"""Return a body as HTML paragraphs, each with its own text direction; markup in it stays text.
 
     >>> paragraphs("One <b>\n\nTwo")
     Markup('<p dir="auto">One &lt;b&gt;</p>\n<p dir="auto">Two</p>')
@@ -88,10 +88,10 @@ def paragraphs(body: str) -> Markup:
 
 
 def without_bidi_controls(value: object) -> object:
-    r"""Return a text without the characters that reorder what stands beside them (UAX #9: X1 to X8).
+    r"""Return a text without the characters that reorder neighbouring text (UAX #9: X1 to X8).
 
-    A title with one of them turns the whole line around, or shows a name that it has not. The marks LRM, RLM and ALM
-    stay: they have no effect beyond their place. Escaped markup and other values stay as they are.
+    A title with such a character turns the whole line around, or shows a false name. The marks LRM, RLM and ALM stay:
+    they affect only their own place. Escaped markup and other values stay unchanged.
 
     >>> without_bidi_controls("photo\u202egnp.exe")
     'photognp.exe'
@@ -102,12 +102,12 @@ def without_bidi_controls(value: object) -> object:
 
 
 def strip_bidi_controls(text: str) -> str:
-    """Return a text without the characters that reorder what stands beside them."""
+    """Return a text without the characters that reorder neighbouring text."""
     return _BIDI_CONTROLS.sub("", text)
 
 
 def line_of_xml(text: str) -> str:
-    r"""Return a title or name for Atom: without what XML cannot hold and without bidi controls.
+    r"""Return a title or name for Atom: without characters that XML forbids, and without bidi controls.
 
     >>> line_of_xml("a\x00b\u2067c")
     'abc'
@@ -116,7 +116,7 @@ def line_of_xml(text: str) -> str:
 
 
 def xml_text(text: str) -> str:
-    r"""Return `text` without what XML 1.0 cannot hold.
+    r"""Return `text` without characters that XML 1.0 forbids.
 
     >>> xml_text("a\x00b\tc")
     'ab\tc'

@@ -1,4 +1,4 @@
-"""The pages for people: status and feeds; those of articles stand beside. Templates escape all; nothing is scripted."""
+"""The status page and the pages of feeds; those of articles are in `articles.py`. Templates escape all; no scripts."""
 
 from __future__ import annotations
 

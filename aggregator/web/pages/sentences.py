@@ -1,4 +1,4 @@
-"""Why addresses are one article and why an article is doubtful, in sentences. Pure; a table each."""
+"""Sentences for pages: why addresses are one article, and why an article is doubtful. Pure; a table each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _QUALITY: Final[Mapping[str, str]] = {
 
 
 def why_one(evidence: TracedEvidence) -> str:
-    """Return why two keys are one article, as the end of a sentence; a kind of another version by its name."""
+    """Return why two keys are one article, as the end of a sentence; for an unknown kind its name."""
     said = _EVIDENCE.get(evidence.kind)
     if said is None:
         return f"{evidence.kind.replace('_', ' ')}, says {evidence.witness}"
@@ -43,7 +43,7 @@ def why_one(evidence: TracedEvidence) -> str:
 
 
 def why_doubtful(reason: str) -> str:
-    """Return what a reason to doubt an article means.
+    """Return the meaning of a reason to doubt an article.
 
     >>> why_doubtful("listing")
     'The page lists other articles and has no text of its own.'

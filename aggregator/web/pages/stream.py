@@ -51,7 +51,7 @@ def stream_router(site: Site) -> APIRouter:
 def _entry(found: Found) -> dict[str, Any]:  # Any: what the template takes
     """Return the entry of an article; ids never change, even when its address does.
 
-    `updated` is the time at which the current text came: it moves with each revision, whatever the publisher says.
+    `updated` is the time when the current text was recorded, so it changes with each revision.
     """
     article, content = found.article, found.article.content
     published = _aware(content.published)
@@ -73,7 +73,7 @@ def _utc(at: datetime) -> str:
 
 
 def _aware(text: str) -> datetime | None:
-    """Return a full time with offset; a bare day is none."""
+    """Return a full time with offset; None for a bare day."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

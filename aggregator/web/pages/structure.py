@@ -1,4 +1,4 @@
-"""The body of an article as HTML, by the structure that its markdown keeps. What looks like HTML in it stays text."""
+"""The body of an article as HTML, structured by its markdown. Markup in the text stays text."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _OWN_DIRECTION: Final = frozenset({"paragraph_open", "heading_open", "list_item_
 
 
 def structured(content: Extraction) -> Markup:
-    """Return the body as HTML: headings, lists, quotations, tables, links; no picture, nothing from elsewhere.
+    """Return the body as HTML: headings, lists, quotations, tables, links; no pictures, no foreign content.
 
-    Each block has its own direction. An article that an earlier version extracted is shown as paragraphs.
+    Each block has its own text direction. An article of an earlier version is shown as paragraphs.
     """
     source = content.markdown
     if source is None or len(source) > _LARGEST:

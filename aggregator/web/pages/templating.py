@@ -1,4 +1,4 @@
-"""The templates: everything is escaped, a name that is not given is an error."""
+"""The templates: all values are escaped, and a missing name is an error."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def environment() -> Environment:
 
 
 def render(template: str, *, code: int = 200, **facts: Any) -> Response:  # Any: whatever the template shows
-    """Return a page made of a template."""
+    """Return a page made from a template."""
     return HTMLResponse(environment().get_template(template).render(**facts), code)

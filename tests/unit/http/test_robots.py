@@ -12,7 +12,6 @@ from aggregator.http.robots import (
     UNREACHABLE_AGE,
     RobotsRule,
     crawl_delay,
-    is_allowed,
     max_age,
     parse_robots,
     refusal,
@@ -25,6 +24,10 @@ from tests.support import answers
 
 AGENT = "aggregator/0.1 (+https://example.org/)"
 SITE = "https://a.example"
+
+
+def is_allowed(rule: RobotsRule, url: str, agent: str) -> bool:
+    return refusal(rule, url, agent) is None
 
 
 def allowed(text: str, path: str, agent: str = AGENT) -> bool:

@@ -23,7 +23,6 @@ from aggregator.schedule.due_times import (
     after_gap,
     after_success,
     expected_rate,
-    first_poll_at,
     forced_due,
     host_not_before,
     is_skipped,
@@ -35,7 +34,7 @@ from aggregator.schedule.due_times import (
     threshold_for,
     update_stats,
 )
-from aggregator.schedule.publication_rate import adaptive_interval
+from aggregator.schedule.publication_rate import interval_of, rhythm_of
 
 NOW = datetime(2022, 11, 9, 12, 30, tzinfo=UTC)  # a Wednesday
 POLICY = PollPolicy()
@@ -148,7 +147,7 @@ def test_stats_stay_sound(
     stats = update_stats(stats, second, window=window, polled_at=now, now=now + later)
     assert expected_rate(stats, now + later) > 0
     assert list(stats.recent) == sorted(stats.recent)
-    wait = adaptive_interval(stats, 200, DAY, now + later)
+    wait = interval_of(rhythm_of(stats, now + later), 200, DAY, now + later)
     assert timedelta(0) <= wait <= DAY
 
 
@@ -156,7 +155,7 @@ def test_stats_stay_sound(
 
 
 def wait_of(stats: PublicationStats, threshold: float = 200, now: datetime = NOW) -> timedelta:
-    return adaptive_interval(stats, threshold, DAY, now)
+    return interval_of(rhythm_of(stats, now), threshold, DAY, now)
 
 
 def test_busier_feeds_are_asked_sooner() -> None:
@@ -480,7 +479,7 @@ def test_never_faster_after_an_error_and_never_given_up(causes: list[Cause], see
     random, now, before = Random(seed), NOW, timedelta(0)
     feed = a_feed(stats=every(20 * MINUTE, 40))
     for cause in causes:
-        own = adaptive_interval(feed.state.stats, POLICY.threshold, POLICY.max_interval, now)
+        own = interval_of(rhythm_of(feed.state.stats, now), POLICY.threshold, POLICY.max_interval, now)
         state = after_failure(feed, failed(cause), now=now, policy=POLICY, random=random)
         wait = state.due_at - now
         assert max(min(before, DAY), own) <= wait <= DAY
@@ -519,13 +518,6 @@ def test_forced_poll_overrides_everything_else() -> None:
     state = fails(a_feed(failures=9.0, hints=FeedHints(ttl=DAY), fresh_for=DAY), failed(Cause.NOT_FOUND))
     assert state.due_at > NOW
     assert forced_due(state, NOW)
-
-
-def test_many_feeds_at_once_are_spread() -> None:
-    assert first_poll_at(1, now=NOW, random=Random(1)) - NOW < SECOND
-    waits = [first_poll_at(2000, now=NOW, random=Random(seed)) - NOW for seed in range(20)]
-    assert max(waits) <= 100 * SECOND
-    assert max(waits) - min(waits) > 50 * SECOND
 
 
 # --- our own network --------------------------------------------------------------------------------------------------
@@ -569,7 +561,10 @@ def test_after_three_days_without_network_all_feeds_are_back_within_one_interval
         )
         feeds[number] = replace(feeds[number], state=state)
     for feed in feeds:
-        own = max(adaptive_interval(feed.state.stats, POLICY.threshold, POLICY.max_interval, end), POLICY.min_interval)
+        own = max(
+            interval_of(rhythm_of(feed.state.stats, end), POLICY.threshold, POLICY.max_interval, end),
+            POLICY.min_interval,
+        )
         assert feed.state.due_at - end <= 1.1 * own + HOUR
     assert sum(feed.state.failures > 0 for feed in feeds) <= 20
 

@@ -16,7 +16,6 @@ from aggregator.text.seed_format import (
     parse,
     render,
     render_body,
-    render_file,
     render_markdown,
 )
 
@@ -28,7 +27,6 @@ dates = st.dates().map(str) | st.dates().map(lambda day: str(day)[:7]) | st.date
 @given(st.text(), dates)
 def test_parse_is_the_inverse_of_render(text: str, date: str) -> None:
     assert parse(render(text, date)) == SeedDocument(date=date, text=text)
-    assert render_file(text, date) == render(text, date) + "\n"
 
 
 @given(st.text())
@@ -121,7 +119,7 @@ def test_check_never_raises(data: bytes) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=["C"])).filter(str.strip), dates)
 def test_what_is_rendered_is_in_the_format(text: str, date: str) -> None:
-    assert check(render_file(text, date).encode()) == ()
+    assert check(f"{render(text, date)}\n".encode()) == ()
 
 
 def test_the_markdown_layout_has_the_title_as_a_heading() -> None:

@@ -1,1 +1,1 @@
-"""What fetched pages say about lessons, and the lessons of all sites."""
+"""Lessons in the store: proofs by fetched pages, and the lists of all sites."""

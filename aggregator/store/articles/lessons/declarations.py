@@ -1,4 +1,4 @@
-"""Pages that wait to be fetched while the page of an article declares their address: a lesson may be about them."""
+"""Waiting pages whose address is declared by the page of an article: they may prove a lesson."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _put_off: Final = (
 
 
 def note_declared_pages(tx: Transaction, writes: Iterable[ArticleWrite]) -> set[PageId]:
-    """Keep the pairs of these pages with pages that they declare and that wait; return the pages that have one.
+    """Save pairs of these pages with waiting pages that they declare; return the pages that have one.
 
-    While the lesson holds or is being proven, the declared page waits.
+    While the lesson is proven or being proven, the declared page waits.
     """
     named = {
         key_hash(edge.other): (PageId(write.page.id), edge, lesson)

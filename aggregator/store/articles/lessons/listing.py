@@ -1,4 +1,4 @@
-"""The lessons of all sites: listed, forgotten, taken over from another installation."""
+"""Lessons of all sites: list them, forget them, import them from another installation."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class LessonList:
         self._db = database
 
     def all(self) -> tuple[Standing, ...]:
-        """Return what is known about all lessons, by site."""
+        """Return the known facts about all lessons, by site."""
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Forget the lessons of a site, or one; what they joined comes apart and is fetched.
+        """Forget the lessons of a site, or one; the addresses that they joined are separated and fetched.
 
-        Returns how many lessons and pages that were.
+        Return the numbers of these lessons and pages.
         """
         return self._db.write(lambda tx: _forget_all(tx, site, subject))
 
     def add(self, learnt: Collection[Lesson]) -> int:
-        """Keep lessons of another installation as hypotheses; return how many were not known."""
+        """Store lessons of another installation as hypotheses; return how many are new."""
         return self._db.write(lambda tx: _import(tx, learnt))
 
 

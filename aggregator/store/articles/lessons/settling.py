@@ -1,6 +1,6 @@
-"""What fetched pages say about lessons, and what follows: waiting pages are taken or fetched, uses end.
+"""Applies fetched pages to lessons: waiting pages are joined to articles or fetched, and uses of disproved lessons end.
 
-Verdicts are about pairs of pages; the standing of a lesson follows from the set of its pairs. Doing this again changes
+Verdicts are about pairs of pages; the facts of a lesson follow from the set of its pairs. Repeating this changes
 nothing.
 """
 
@@ -50,7 +50,7 @@ _decide: Final = (
 
 
 def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Judge the pairs of pages that were extracted, or withdrawn, just now; bring the uses of their lessons in line."""
+    """Judge the pairs of pages extracted or withdrawn just now; bring the uses of their lessons in line."""
     rows = {(row.page_id, row.other_id): row for row in tx.all_of(_touching, page_ids)}
     if not rows:
         return
@@ -77,7 +77,7 @@ def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def _bring_in_line(tx: Transaction, standing: Standing) -> None:
-    """Take what waits for a lesson that holds; give back what was taken by one that does not."""
+    """Join addresses that waited for a proven lesson; separate those that a disproved one had joined."""
     if standing.holds:
         _take_waiting(tx, standing, None)
         return
@@ -154,7 +154,7 @@ _fetch: Final = (
 
 
 def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | None) -> None:
-    """Take the addresses that waited for this lesson, where the other one is a known article by now."""
+    """Join the addresses that waited for this lesson, if the other one is a known article by now."""
     waiting = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": HELD})
     ready = [row for row in waiting if row.article is not None and (among is None or row.page_id in among)]
     checked, uses = [], []
@@ -171,7 +171,7 @@ def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | 
 
 
 def end_uses(tx: Transaction, standing: Standing, use: str) -> int:
-    """Fetch the pages that were held back or taken because of a lesson; return how many."""
+    """Fetch the pages that waited, or were joined, because of a lesson; return how many."""
     rows = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": use})
     if use == TAKEN and rows:
         part(tx, [_use_of(row, standing) for row in rows])
