@@ -37,8 +37,8 @@ _MARK_OF = {"em": "em", "i": "em", "cite": "em", "strong": "strong", "b": "stron
     "tt": "code",
     "a": "a",
 }
-_NO_MARKS = str.maketrans("", "", "".join(MARKS.values()) + CLOSE)
-_UNSEEN = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")  # line-breaking hints: no part of a word
+_ANY_MARK = re.compile(f"[{''.join(MARKS.values())}{CLOSE}]+")
+_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")  # line-breaking hints: no part of a word
 _MAX_CELL_CHARS = 200
 _MAX_CELLS = 4000
 _GUTTER = re.compile(r"[\d\s]+")
@@ -130,6 +130,7 @@ class Block:
         return self.place.look, self.place.up.look if self.place.up is not None else ""
 
 
+@lru_cache(maxsize=2048)  # the extractors of a page have most of its lines in common
 def letters_of(text: str) -> str:
     """Return the letters and digits of `text` in small letters, joined.
 
@@ -151,7 +152,7 @@ def words_of_name(name: str) -> tuple[str, ...]:
 
 def without_hints(text: str) -> str:
     """Return a text without invisible hints for line breaks (soft hyphens and the like)."""
-    return text.translate(_UNSEEN)
+    return _UNSEEN.sub("", text)
 
 
 def blocks_of(root: Element) -> list[Block]:
@@ -294,17 +295,16 @@ class _Collector:
 
     def _finish(self) -> None:
         """Make a block of the text since the last one; the marks that are open go on in the next."""
-        raw = "".join(self._texts).translate(_UNSEEN)
-        plain = raw.translate(_NO_MARKS)
-        if letters := letters_of(plain):
-            if self._places["pre"]:
-                text = "\n".join(line.rstrip() for line in plain.split("\n")).strip("\n")
-                is_gutter = _GUTTER.fullmatch(text) is not None
-            else:
-                cells = (_lines(cell) for cell in plain.split(CELL_BREAK))
-                text, is_gutter = "\t".join(cell for cell in cells if cell), False
-            if not is_gutter:
-                self.blocks.append(self._block(text, letters, raw))
+        raw = _UNSEEN.sub("", "".join(self._texts))
+        plain = _ANY_MARK.sub("", raw)
+        if self._places["pre"]:
+            text = "\n".join(line.rstrip() for line in plain.split("\n")).strip("\n")
+            is_gutter = _GUTTER.fullmatch(text) is not None
+        else:
+            cells = (_lines(cell) for cell in plain.split(CELL_BREAK))
+            text, is_gutter = "\t".join(cell for cell in cells if cell), False
+        if not is_gutter and (letters := letters_of(text)):
+            self.blocks.append(self._block(text, letters, raw))
         self._texts.clear()
         self._links = self._links[-1:] if self._places["a"] else []
         if self._places["a"]:

@@ -14,7 +14,27 @@ _MIN_CONTAINED = 25  # letters from which a text may be part of a longer line; s
 _MIN_TOLERANT = 60  # letters from which a block may be found in pieces
 _MIN_PIECE = 20
 _PIECES_SHARE = 0.7  # of a block's letters that its pieces have to make up
+_GRAM = 8  # letters
+_STEP = _MIN_PIECE - _GRAM + 1  # between two grams: any text of _MIN_PIECE letters holds one
 _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
+
+
+class _Letters:
+    """The letters of all lines, to search in. A text that is searched for has `_MIN_PIECE` letters or more.
+
+    Most of a page's texts are not there, and a search without success is the slowest. So grams are compared first:
+    short pieces at regular distances, of which whatever is there has one.
+    """
+
+    __slots__ = ("_grams", "whole")
+
+    def __init__(self, whole: str) -> None:
+        self.whole = whole
+        self._grams = {whole[at : at + _GRAM] for at in range(0, len(whole), _STEP)}
+
+    def __contains__(self, letters: str) -> bool:
+        grams = [letters[at : at + _GRAM] for at in range(_STEP)]
+        return not self._grams.isdisjoint(grams) and letters in self.whole
 
 
 class Opinion:
@@ -27,12 +47,12 @@ class Opinion:
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._source = lines
-        self._read: tuple[Counter[str], str] | None = None
+        self._read: tuple[Counter[str], _Letters] | None = None
 
     @property
     def size(self) -> int:
         """How many letters the extractor's text has."""
-        return len(self._letters()[1])
+        return len(self._letters()[1].whole)
 
     def has(self, letters: str) -> bool:
         """Return whether the extractor has a text: as a line or, if the text is long enough, as a part of its lines."""
@@ -48,10 +68,10 @@ class Opinion:
         """Return how many lines are exactly this text."""
         return self._letters()[0][letters]
 
-    def _letters(self) -> tuple[Counter[str], str]:
+    def _letters(self) -> tuple[Counter[str], _Letters]:
         if self._read is None:
             folded = [letters_of(line) for line in self._source]
-            self._read = Counter(folded), "".join(folded)
+            self._read = Counter(folded), _Letters("".join(folded))
         return self._read
 
 
