@@ -35,7 +35,7 @@ from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.feed_readers import feed_reader, longest_parse
 from aggregator.engine.followers import deliver_all
 from aggregator.engine.local import LocalEngine, RunReport
-from aggregator.engine.memory import share_heaps
+from aggregator.engine.memory import collect_seldom, share_heaps
 from aggregator.engine.poll_budget import restore_threshold
 from aggregator.engine.pool import WorkerPool
 from aggregator.engine.visit_runner import VisitRunner
@@ -196,6 +196,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         StorageError: the store cannot be used.
     """
     share_heaps()
+    collect_seldom()
     clock, ending = clock or SystemClock(), threading.Event()
     rules = load_rules(config)
     for fault in rules.faults:

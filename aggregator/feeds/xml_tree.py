@@ -241,7 +241,7 @@ def attribute(element: etree._Element, name: str) -> str:
     """Return an attribute by its local name in any case and namespace, stripped of blanks."""
     value = element.get(name)
     if value is None:
-        for key, other in element.attrib.items():
+        for key in element.keys():  # noqa: SIM118 - an element iterates over its children
             if str(key).rpartition("}")[2].rpartition(":")[2].lower() == name:
-                return str(other).strip()
+                return str(element.get(key)).strip()
     return str(value or "").strip()

@@ -58,7 +58,9 @@ class Text(TypeDecorator[str]):
 
 def storable_or_none(value: str | None) -> str | None:
     """Return `value` in a form that both databases can store."""
-    return None if value is None else storable(value)
+    if value is None or (value.isascii() and "\0" not in value):  # most texts: one call
+        return value
+    return storable(value)
 
 
 def storable(value: str) -> str:

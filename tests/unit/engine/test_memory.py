@@ -1,15 +1,16 @@
-"""Threads share heaps, so that many of them fit a limit of addresses."""
+"""Threads share heaps, so that many of them fit a limit of addresses; cycles of garbage are looked for seldom."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aggregator.engine.memory import share_heaps
+from aggregator.engine.memory import collect_seldom, share_heaps
 
 
 def addresses() -> int:
@@ -48,3 +49,14 @@ def test_threads_reserve_no_heaps_of_their_own(threads: list[threading.Thread]) 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not share_heaps()
+
+
+def test_cycles_are_looked_for_after_many_new_objects_and_still_found() -> None:
+    before = gc.get_threshold()
+    try:
+        collect_seldom()
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_threshold()[1:] == before[1:]
+    finally:
+        gc.set_threshold(*before)
