@@ -6,9 +6,9 @@ import logging
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice, takewhile
@@ -16,6 +16,7 @@ from random import Random
 
 from aggregator.clock import SystemClock
 from aggregator.config.request_keys import request_rules
+from aggregator.config.secrets import read_secret
 from aggregator.config.settings import Config
 from aggregator.config.sources import changed_sources, commands_of, longest_command, source_rules
 from aggregator.config.wiring import (
@@ -57,6 +58,7 @@ from aggregator.subscriptions import feed_changes, read_lists, sync_feeds
 from aggregator.visits.collect import PageLimits
 from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
+from aggregator.web.listening import read_token
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class App:
     poster: HttpPoster
     outputs: tuple[Output, ...]
     ending: threading.Event  # ends the programs that print feeds
+    secrets: Mapping[str, str] = field(repr=False)  # of page and outputs, by what has them
 
     def request_stop(self) -> None:
         """End all work after the current requests and pages; safe in a signal handler."""
@@ -231,6 +234,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
                 poster=poster,
                 outputs=outputs_of(config, clock, poster, os.environ),
                 ending=ending,
+                secrets=_secrets(config),
             )
         finally:
             ending.set()
@@ -260,7 +264,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     rules = replace(app.rules, feeds=rules.feeds) if rules.faults else rules
     report = sync_feeds(app.store, config)
     app.store.use_filters(filters_of(config))
-    keys, fetcher = request_rules(config, os.environ), app.fetcher
+    keys, fetcher, secrets = request_rules(config, os.environ), app.fetcher, _secrets(config)
     if config.http != app.config.http or keys != fetcher.rules:
         fetcher = HttpFetcher(fetch_limits(config), app.clock, rules=keys)
     context = _visit_context(config, app.clock, app.store, app.raw_store, rules, fetcher, app.pool, app.ending)
@@ -274,6 +278,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
         *feed_changes(report),
         *changed_sources(app.config, config),
         *(("publisher rules",) if rules.digest != app.rules.digest else ()),
+        *(f"secret of {name}" for name, secret in secrets.items() if secret != app.secrets.get(name, secret)),
     )
     newer = replace(
         app,
@@ -282,6 +287,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
         fetcher=fetcher,
         sinks=sinks_of(config),
         outputs=outputs_of(config, app.clock, app.poster, os.environ),
+        secrets=secrets,
     )
     return newer, changes
 
@@ -299,6 +305,20 @@ def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
         elif before[section] != settings:
             lines.append(section)
     return tuple(lines)
+
+
+def _secrets(config: Config) -> dict[str, str]:
+    """Return the secrets that no request to a publisher carries, by what has them.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    folder = config.path.absolute().parent
+    of_outputs = {
+        f"output {output.label}": read_secret(output.secret, folder, os.environ, f"{config.path}: outputs.secret")
+        for output in config.outputs
+    }
+    return {**of_outputs, "[web] token_file": read_token(config.web.token_file) or ""}
 
 
 def _visit_context(

@@ -25,6 +25,8 @@ _LEASE_MARGIN = timedelta(seconds=30)
 def subscriptions_of(store: SqlStore, config: Config) -> tuple[Subscription, ...]:
     """Return all feeds. A feed of a list that is also in the configuration has the keys of the configuration."""
     own = config.subscriptions()
+    if not config.lists:
+        return own
     known = {same_address(feed.url) for feed in own}
     followed = {same_address(feed.url): feed for feed in feeds_of(store, lists_of(config))}
     return (*own, *(feed for address, feed in followed.items() if address not in known))

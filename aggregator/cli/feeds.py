@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,8 @@ from aggregator.errors import ConfigError
 if TYPE_CHECKING:
     from aggregator.cli.probe.proposals import Finder, Proposal
     from aggregator.config.settings import Config
-    from aggregator.models.feeds import Feed, Subscription
+    from aggregator.models.feeds import Subscription
+    from aggregator.ports.readings import FeedLine
 
 
 @cli.group()
@@ -41,26 +41,27 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
     from aggregator.subscriptions import subscriptions_of
 
     config = load(ctx)
-    known: dict[str, Feed] = {}
-    subscriptions = config.subscriptions()
-    with suppress(NoStoreError), open_store_of(config) as store:  # without one nothing was polled yet
-        subscriptions = subscriptions_of(store, config)
-        known = {same_address(feed.url): feed for feed in store.feeds(enabled_only=False)}
+    known: dict[str, FeedLine] = {}
+    try:
+        with open_store_of(config) as store:
+            subscriptions = subscriptions_of(store, config)
+            known = {same_address(line.url): line for line in store.feed_lines()}
+    except NoStoreError:  # nothing was polled yet
+        subscriptions = config.subscriptions()
     rows = []
     for listed in subscriptions:
-        feed = known.get(same_address(listed.url))
-        state = feed.state if feed is not None else None
+        line = known.get(same_address(listed.url))
         rows.append(
             {
                 "url": mask_password(listed.url),
-                "name": listed.name or (state.title if state is not None else ""),
+                "name": listed.name or (line.title if line is not None else ""),
                 "enabled": listed.enabled,
                 "tags": list(listed.tags),
-                "status": state.status.value if state is not None else "new",
-                "cause": state.cause.value if state is not None and state.cause is not None else None,
-                "polled_at": state.polled_at.isoformat() if state is not None and state.polled_at else None,
-                "due_at": state.due_at.isoformat() if state is not None else None,
-                "moved_to": state.adopted_url if state is not None else None,
+                "status": line.status if line is not None else "new",
+                "cause": line.cause if line is not None else None,
+                "polled_at": line.polled_at.isoformat() if line is not None and line.polled_at else None,
+                "due_at": line.due_at.isoformat() if line is not None else None,
+                "moved_to": line.moved_to if line is not None else None,
             }
         )
     if as_json:

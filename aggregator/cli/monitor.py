@@ -65,7 +65,7 @@ def health(ctx: click.Context, as_json: bool) -> None:
         for problem in problems:
             since = f" since {_spell(problem.since)}" if problem.since is not None else ""
             print(printable(f"{problem.kind}: {problem.detail}{since}\n  {problem.remedy}"))
-        print_health(count, unwell_feeds)
+        print_health(count, unwell_feeds, [one.kind for one in problems if one.severity is Severity.BROKEN])
     is_broken = any(problem.severity is Severity.BROKEN for problem in problems)
     if is_broken or any(one.is_broken for one in unwell_feeds):
         sys.stdout.flush()
@@ -100,8 +100,8 @@ def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
             yield waiting
 
 
-def print_health(feeds: int, unwell: list[Diagnosis]) -> None:
-    """Print the findings, feed by feed, and the number of feeds."""
+def print_health(feeds: int, unwell: list[Diagnosis], broken_parts: list[str]) -> None:
+    """Print the findings, feed by feed; the last line tells the number of feeds and names what else is broken."""
     from aggregator.monitoring.overview import title_of
     from aggregator.redaction import mask_password
 
@@ -114,7 +114,8 @@ def print_health(feeds: int, unwell: list[Diagnosis]) -> None:
             print(printable(f"  {finding.severity.value}: {finding.kind.value}{cause}{since}{detail}"))
             print(printable(f"    {finding.remedy}"))
     broken = sum(one.is_broken for one in unwell)
-    print(f"{number(feeds, 'feed')}: {broken} broken, {len(unwell) - broken} need attention")
+    others = f"; also broken: {', '.join(dict.fromkeys(broken_parts))}" if broken_parts else ""
+    print(f"{number(feeds, 'feed')}: {broken} broken, {len(unwell) - broken} need attention{others}")
 
 
 @cli.command()

@@ -186,7 +186,7 @@ def _check_duplicates(feeds: Sequence[FeedSettings], places: Sequence[str]) -> N
     first: dict[str, int] = {}
     for index, feed in enumerate(feeds):
         before = first.setdefault(same_address(feed.url), index)
-        if feed.model_copy(update={"url": feeds[before].url}) != feeds[before]:
+        if before != index and feed.model_copy(update={"url": feeds[before].url}) != feeds[before]:
             shown = quote(mask(feed.url))
             raise ConfigError(
                 f"{places[index]}.url: {shown} stands already at {places[before]}, with other settings; remove one"

@@ -51,6 +51,7 @@ from aggregator.config.values import (
     StoreUrl,
     Timeout,
     is_loopback,
+    is_plain_url,
     listen_address,
     spelled_default,
     split_http,
@@ -225,7 +226,8 @@ class _SubscriptionSettings(Section):
 
     @model_validator(mode="after")
     def _has_its_source(self) -> Self:
-        check_source(self.kind, self.select, self.command)
+        if not self.model_fields_set.isdisjoint(("kind", "select", "command")):
+            check_source(self.kind, self.select, self.command)
         return self
 
 
@@ -270,6 +272,7 @@ class OutputSettings(Section):
         return self.name or f"{self.type} {target[self.type]}"
 
 
+_SUBSCRIPTION_KEYS: Final = tuple(field.name for field in fields(Subscription))
 TABLE_LISTS: Final = frozenset({"feeds", "lists", "outputs"})  # sections that may stand many times: [[feeds]]
 NAMED_TABLES: Final = frozenset({"hosts"})  # sections that hold tables: [hosts."NAME"]
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
@@ -323,10 +326,7 @@ class Config(Section):
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Return the feeds in the order of the files. A feed that is listed twice with equal keys comes once."""
-        listed = (
-            Subscription(**{field.name: getattr(feed, field.name) for field in fields(Subscription)})
-            for feed in self.feeds
-        )
+        listed = (Subscription(**{name: getattr(feed, name) for name in _SUBSCRIPTION_KEYS}) for feed in self.feeds)
         first: dict[str, Subscription] = {}
         for feed in listed:
             first.setdefault(same_address(feed.url), feed)
@@ -339,6 +339,8 @@ def same_address(url: str) -> str:
     >>> same_address("HTTP://Example.com:80/Feed#top") == same_address("http://example.com/Feed")
     True
     """
+    if is_plain_url(url):
+        return url
     parts = urlsplit(url.strip())
     host = parts.netloc.rpartition("@")[2].lower()
     host = host.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))

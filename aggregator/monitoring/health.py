@@ -101,6 +101,7 @@ def screen(now: datetime) -> FeedScreen:
         silent_since=now - _SILENT_AT_LEAST,
         silent_entries=_SILENT_ENTRIES,
         prior=CAUTION,
+        silent_gaps=_SILENT_GAPS,
     )
 
 

@@ -22,7 +22,7 @@ _DAY = timedelta(days=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE = 1000  # feeds per query
 _DAYS_SHOWN = 30
-_WORTH_READING = 3  # with fewer failed polls the history of a feed is not read
+_WORTH_READING = 3  # with fewer failed polls, and while it fails, the history of a feed is not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,8 @@ def _diagnoses(store: Store, now: datetime, feed_ids: Sequence[FeedId] | None) -
     for start in range(0, len(feed_ids), _AT_ONCE):
         for feed in store.feeds(ids=feed_ids[start : start + _AT_ONCE]):
             sign = signs.get(feed.id, FeedSigns())
-            polls = store.polls(feed.id) if sign.polls_failed >= _WORTH_READING else ()
+            is_unsteady = sign.polls_failed >= _WORTH_READING and feed.state.cause is None
+            polls = store.polls(feed.id) if is_unsteady else ()
             yield Diagnosis(feed=feed, findings=diagnose(feed, polls, now, sign))
 
 

@@ -167,6 +167,20 @@ class FeedScreen:
     silent_since: datetime
     silent_entries: float  # that a silent feed should have brought meanwhile, whatever the day of the week
     prior: tuple[float, float]  # entries and days that are added to what is known of its rate
+    silent_gaps: float  # as a multiple of its longest recent pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedLine:
+    """What a listing says of a feed. `cause` None: its last poll did not fail; `moved_to` as in `FeedState`."""
+
+    url: str
+    title: str
+    status: str
+    cause: str | None
+    polled_at: datetime | None
+    due_at: datetime
+    moved_to: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,12 +38,20 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
             _sync(temporary[path], os.O_RDONLY)
         for path in files:
             temporary[path].replace(path)
-    except BaseException:
-        for path in files:
-            temporary[path].unlink(missing_ok=True)
+    except BaseException as error:
+        _drop(error, temporary)
         raise
     for folder in folders:
         sync_folder(folder)
+
+
+def _drop(error: BaseException, temporary: Mapping[Path, Path]) -> None:
+    """Remove the temporary files of paths. An error that names one of them names the path instead."""
+    for path, made in temporary.items():
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (made, str(made)):
+            error.filename, error.filename2 = str(path), None
 
 
 @contextmanager
@@ -63,8 +71,8 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        _drop(error, {path: temporary})
         raise
     sync_folder(path.parent)
 

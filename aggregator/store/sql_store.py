@@ -23,6 +23,7 @@ from aggregator.ports.readings import (
     Change,
     Counts,
     DayCounts,
+    FeedLine,
     FeedScreen,
     FeedSigns,
     FilterChange,
@@ -118,6 +119,10 @@ class SqlStore(Store):
 
     def feeds(self, *, enabled_only: bool = True, ids: Collection[FeedId] | None = None) -> tuple[Feed, ...]:
         return self._db.read(lambda tx: feeds.list_feeds(tx, enabled_only, ids))
+
+    def feed_lines(self) -> tuple[FeedLine, ...]:
+        """Return what a listing says of all feeds."""
+        return self._db.read(lambda tx: tuple(feeds.list_lines(tx)))
 
     def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
         return self._db.read(lambda tx: feeds.titles_of(tx, urls))

@@ -196,6 +196,28 @@ def test_a_changed_secret_is_used_without_a_restart(running: Running, caplog: py
     assert sent[:2] == ["Bearer first", "Bearer second"]
 
 
+def test_another_token_and_another_key_of_an_output_are_said(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    token, key = running.folder / "token", running.folder / "key"
+    token.write_text("first", encoding="utf-8")
+    key.write_text("first", encoding="utf-8")
+    output = '[[outputs]]\ntype = "webhook"\nname = "hook"\nurl = "http://127.0.0.1:9/"\nsecret = "file:key"\n'
+    running.write(more=f'token_file = "token"\n{output}')
+
+    def changes() -> list[str]:
+        return [record.change for record in caplog.records if hasattr(record, "change")]
+
+    def script() -> None:
+        token.write_text("second", encoding="utf-8")
+        wait_for(lambda: changes() == ["secret of [web] token_file"], "the new token in the log")
+        key.write_text("second", encoding="utf-8")
+        wait_for(lambda: changes()[1:] == ["secret of output hook"], "the new key in the log")
+
+    running.run(script)
+    assert "nothing changed" not in caplog.text
+
+
 def test_a_full_disk_pauses_and_room_resumes(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     with Site() as site:
         running.write(site.url(), min_free="900TiB")

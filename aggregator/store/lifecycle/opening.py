@@ -41,7 +41,7 @@ def open_database(
     except BaseException:
         database.close()
         if lock is not None:
-            lock.close()
+            lock.withdraw()
         raise
     return database, lock
 
@@ -159,4 +159,4 @@ def upgrade(url: str, clock: Clock) -> tuple[str | None, str]:
     finally:
         database.close()
         if lock is not None:
-            lock.close()
+            lock.withdraw()

@@ -12,7 +12,7 @@ import os
 import socket
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -44,11 +44,14 @@ class ProcessLock:
         self._take()
 
     def _take(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         while True:
+            self._folder.mkdir(parents=True, exist_ok=True)
             name = uuid.uuid4().hex
             self._path = self._folder / name
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            try:
+                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            except FileNotFoundError:  # another process has just removed the folder, as `withdraw` does
+                continue
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:  # another process locked the new file, as that of a dead process
@@ -98,6 +101,12 @@ class ProcessLock:
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
         self._descriptor = -1
+
+    def withdraw(self) -> None:
+        """Close, and remove the folder if nothing else is in it: what it lies beside is no store of ours."""
+        self.close()
+        with suppress(OSError):
+            self._folder.rmdir()
 
 
 def _is_name(name: str) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, case, select, update
 
 from aggregator.models.feeds import Feed, FeedState, FeedStatus, Subscription
 from aggregator.models.fetching import Cause, Validators
 from aggregator.models.ids import FeedId, HostId, PageId
-from aggregator.ports.readings import SyncReport
+from aggregator.ports.readings import FeedLine, SyncReport
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim
 from aggregator.store.db.any_of import any_of
@@ -101,6 +102,32 @@ def list_feeds(tx: Transaction, enabled_only: bool, ids: Collection[FeedId] | No
     if ids is not None:
         return tuple(sorted((_feed(row) for row in tx.all_of(_named, ids)), key=lambda feed: feed.id))
     return tuple(_feed(row) for row in tx.all(_enabled_feeds if enabled_only else _all_feeds))
+
+
+_lines: Final = select(
+    feeds.c.url,
+    feeds.c.title,
+    feeds.c.status,
+    feeds.c.cause,
+    feeds.c.polled_at,
+    feeds.c.due_at,
+    case((feeds.c.rest.contains('"adopted_url":'), feeds.c.rest)).label("rest"),
+)
+
+
+def list_lines(tx: Transaction) -> Iterator[FeedLine]:
+    """Yield what a listing says of all feeds. To read all that is known of each takes twenty times as long."""
+    for row in tx.all(_lines):
+        moved_to = None if row.rest is None else json.loads(row.rest).get("adopted_url")
+        yield FeedLine(
+            url=row.url,
+            title=row.title,
+            status=row.status,
+            cause=row.cause,
+            polled_at=row.polled_at,
+            due_at=row.due_at,
+            moved_to=moved_to,
+        )
 
 
 def feeds_of(tx: Transaction, ids: Sequence[FeedId]) -> tuple[Feed, ...]:
@@ -237,7 +264,7 @@ def sync_feeds(
     if gone:
         tx.run_all(_disable, [{"feed": row.id} for row in gone])
     write_property(tx, _SYNCED, f"{config_hash} {min(config_at, tx.now).isoformat()}")
-    return SyncReport(added=added, removed=_names(gone), changed=_lines(changes))
+    return SyncReport(added=added, removed=_names(gone), changed=_change_lines(changes))
 
 
 def preview_feeds(tx: Transaction, subscriptions: Sequence[Subscription], config_at: datetime) -> SyncReport:
@@ -255,7 +282,7 @@ def _refused(
         return None
     lines = (
         *(f"- {name}" for name in _names(_unlisted(known, subscriptions))),
-        *_lines(_changes(known, subscriptions)),
+        *_change_lines(_changes(known, subscriptions)),
     )
     return SyncReport(refused=lines, newer_at=datetime.fromisoformat(last_at))
 
@@ -321,7 +348,7 @@ def _new_values(subscription: Subscription) -> dict[str, Any]:
     return {f"new_{name}": value for name, value in _settings(subscription).items()}
 
 
-def _lines(changes: Iterable[tuple[Row[Any], Subscription]]) -> tuple[str, ...]:
+def _change_lines(changes: Iterable[tuple[Row[Any], Subscription]]) -> tuple[str, ...]:
     """Return the changes for the log: `"DW English": interval 30m -> 10m`."""
     lines = []
     for row, listed in changes:

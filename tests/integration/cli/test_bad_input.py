@@ -269,6 +269,12 @@ def test_a_store_that_is_no_database(tmp_path: Path, command: tuple[str, ...]) -
     assert store.read_bytes() == b"my diary, not a database" * 100
 
 
+def test_a_file_that_cannot_be_written_is_named_as_the_user_named_it(tmp_path: Path) -> None:
+    out = tmp_path / ("x" * 255)  # no temporary name can be made of it
+    config = config_in(tmp_path, FEED_OF.format("http://example.com/feed"))
+    assert_one_line(call("feeds", "export", "--out", out, "--config", config), 3, f"{out}: File name too long")
+
+
 def test_a_store_that_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "data" / "aggregator.db").mkdir(parents=True)
     for command in ("run-once", "export"):

@@ -31,6 +31,7 @@ from aggregator.models.ids import EvidenceKind
 from aggregator.models.pages import PageFailed
 from aggregator.monitoring.daemon_record import DaemonRecord, write_record
 from aggregator.schedule.plan import measured
+from aggregator.sinks.outputs.follow import fact_name
 from aggregator.store import SqlStore, open_store
 from tests.support.command import call
 from tests.support.databases import new_database
@@ -180,7 +181,20 @@ def test_health_names_what_keeps_the_daemon_from_its_page_and_its_new_settings(r
     said = run("health", status=1).stdout
     assert "page: [web] listen: taken\n  Stop the other program" in said
     assert "configuration: restart\n" in said
+    assert said.endswith("0 feeds: 0 broken, 0 need attention; also broken: page, configuration\n")
     assert [row["kind"] for row in rows(run("health", "--json", status=1))] == ["page", "configuration"]
+
+
+def test_the_last_line_of_health_names_an_output_and_a_list_that_are_broken(
+    run: Run, store: SqlStore, config: Path
+) -> None:
+    with config.open("a", encoding="utf-8") as file:
+        file.write('[[outputs]]\ntype = "jsonl"\nname = "copy"\npath = "copy"\n[[lists]]\npath = "none.opml"\n')
+    store.write_fact(fact_name("copy"), "it is full")
+    store.write_fact(f"list {config.parent / 'none.opml'}", '{"problem": "cannot be read"}')
+    said = run("health", status=1).stdout
+    assert "output: copy: it is full\n" in said
+    assert said.endswith("0 feeds: 0 broken, 0 need attention; also broken: output, list\n")
 
 
 def test_health_tells_an_outage_of_our_network_once(run: Run, store: SqlStore) -> None:
@@ -193,7 +207,7 @@ def test_health_tells_an_outage_of_our_network_once(run: Run, store: SqlStore) -
         assert store.record_poll(claim(store, feed.host), replace(failed, state=state))
     said = run("health", status=1).stdout
     assert "network: the names of 20 hosts do not resolve since 20" in said
-    assert "20 feeds: 0 broken, 0 need attention" in said
+    assert said.endswith("20 feeds: 0 broken, 0 need attention; also broken: network\n")
     (row,) = rows(run("health", "--json", status=1))
     assert (row["kind"], row["cause"], row["feed"]) == ("network", "dns", None)
 

@@ -139,6 +139,9 @@ def test_what_is_no_store_of_ours(tmp_path: Path, clock: StandingClock) -> None:
         conn.execute("CREATE TABLE customers (id)")
     with pytest.raises(StorageError, match="another program"):
         open_store(url_of(other), clock)
+    with pytest.raises(StorageError, match="another program"):
+        upgrade(url_of(other), clock)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.db", "b.db"], "nothing of ours is left beside them"
 
 
 def test_a_damaged_store_says_so(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> None:
