@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import pytest
 
+from aggregator.ports.readings import TracedArticle, TracedEntry, TracedEvidence, TracedPage
+from aggregator.ports.store_records import Decision
 from aggregator.web.api import schemas
 from aggregator.web.api.describe import EXAMPLES
 
@@ -13,3 +18,18 @@ def test_each_example_is_such_a_record(name: str) -> None:
     model = getattr(schemas, name)
     assert set(EXAMPLES[name]) == set(model.model_fields)
     model.model_validate(EXAMPLES[name])
+
+
+@pytest.mark.parametrize(
+    ("part", "record"),
+    [
+        ("entries", TracedEntry),
+        ("pages", TracedPage),
+        ("articles", TracedArticle),
+        ("evidence", TracedEvidence),
+        ("decisions", Decision),
+    ],
+)
+def test_each_part_of_a_trace_is_such_a_record(part: str, record: Any) -> None:  # Any: a class of records
+    (example,) = EXAMPLES["Why"][part]
+    assert set(example) == {field.name for field in fields(record)}
