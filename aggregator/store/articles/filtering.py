@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,7 @@ from sqlalchemy import Row, Select, and_, bindparam, or_, select, update
 from aggregator.filters.decide import Filters, Verdict, decide
 from aggregator.filters.facts import facts_of
 from aggregator.models.articles import Extraction
+from aggregator.models.feeds import Entry
 from aggregator.models.ids import NO_PAGE, OWN_CONTENT, ArticleId, HostId, Key, PageId
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.readings import FilterChange
@@ -62,30 +63,32 @@ _entries: Final = (
     .where(any_of(entries.c.page_id))
     .order_by(entries.c.id)
 )
-_texts: Final = (
-    select(articles.c.id, articles.c.merged_into, revisions.c.title, revisions.c.body, revisions.c.content)
+_articles: Final = (
+    select(articles.c.id, articles.c.merged_into, revisions.c.title)
     .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
     .where(any_of(articles.c.id))
 )
+_texts: Final = _articles.add_columns(revisions.c.body, revisions.c.content)
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """The pages of one article, or one page without an article; the entries that announced them; the verdict.
-
-    `is_out`: the article is there and filters took it out.
-    """
+    """The pages of one article, or one page without an article; the entries that announced them; the verdict."""
 
     pages: tuple[Row[Any], ...]
     entries: tuple[Row[Any], ...]
-    content: Extraction | None
-    is_out: bool
+    found: Row[Any] | None  # the article, where there is one
     verdict: Verdict
 
     @property
     def article(self) -> ArticleId | None:
         """The article of the pages, where there is one."""
-        return None if self.content is None else ArticleId(self.pages[0].article_id)
+        return None if self.found is None else ArticleId(self.found.id)
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the article is there and filters took it out."""
+        return self.found is not None and self.found.merged_into == OUT
 
     @property
     def is_skipped(self) -> bool:
@@ -112,7 +115,7 @@ class _Unit:
     def moves_article(self) -> bool:
         """Whether the article goes or comes back. Before it is extracted again, that may be open."""
         if self.is_skipped:
-            return self.content is not None and not self.is_out
+            return self.found is not None and not self.is_out
         return self.is_out and self.verdict.kind == "kept"
 
     def change(self) -> FilterChange:
@@ -120,7 +123,7 @@ class _Unit:
         title = self.entries[0].title if self.entries else ""
         return FilterChange(
             url=self.pages[0].url,
-            title=title or (self.content.title if self.content is not None else ""),
+            title=title or (self.found.title if self.found is not None else ""),
             article_id=self.article,
             is_skipped=self.is_skipped,
             rule=self.verdict.rule,
@@ -141,7 +144,10 @@ def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
 
 
 def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterator[_Unit]:
-    """Yield the verdict of the rules on these pages, each with the other pages of its article."""
+    """Yield the verdict of the rules on these pages, each with the other pages of its article.
+
+    A text is loaded only where the entries leave the answer open: no text reverses what they decide.
+    """
     found = {row.id: row for row in tx.all_of(_pages, page_ids)}
     ids = {row.article_id for row in found.values() if row.article_id is not None}
     found |= {row.id: row for row in tx.all_of(_pages_of, ids)}
@@ -151,21 +157,37 @@ def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterat
     announced: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in tx.all_of(_entries, found):
         announced[row.page_id].append(row)
-    texts = {row.id: row for row in tx.all_of(_texts, ids)}
-    for rows in grouped.values():
-        text = texts.get(rows[0].article_id)
-        if rows[0].article_id is not None and text is None:
-            continue  # its text is forgotten: nothing of it can go or come back
-        content = None if text is None else load_extraction(text.title, text.body, text.content)
-        named_by = tuple(row for page in rows for row in announced[page.id])
-        verdict = _verdict(filters, rows, named_by, content)
-        yield _Unit(tuple(rows), named_by, content, text is not None and text.merged_into == OUT, verdict)
+    known = {row.id: row for row in tx.all_of(_articles, ids)}
+    told = {row.id: entry_of(row) for rows in announced.values() for row in rows}
+    units = [
+        _Unit(
+            tuple(rows),
+            named_by := tuple(row for page in rows for row in announced[page.id]),
+            known.get(rows[0].article_id),
+            _verdict(filters, rows, named_by, told, None),
+        )
+        for rows in grouped.values()
+        if rows[0].article_id is None or rows[0].article_id in known  # else its text is forgotten: nothing can go
+    ]
+    asked = [unit.article for unit in units if unit.article is not None and unit.verdict.kind == "open"]
+    texts = {row.id: load_extraction(row.title, row.body, row.content) for row in tx.all_of(_texts, asked)}
+    for unit in units:
+        content = texts.get(unit.article)
+        yield (
+            unit
+            if content is None
+            else replace(unit, verdict=_verdict(filters, unit.pages, unit.entries, told, content))
+        )
 
 
 def _verdict(
-    filters: Filters, of_pages: Sequence[Row[Any]], named_by: Sequence[Row[Any]], content: Extraction | None
+    filters: Filters,
+    of_pages: Sequence[Row[Any]],
+    named_by: Sequence[Row[Any]],
+    told: Mapping[int, Entry],
+    content: Extraction | None,
 ) -> Verdict:
-    """Return the verdict on pages, from their entries.
+    """Return the verdict on pages, from their entries (`told`: by the id of their row).
 
     A text that will be extracted again does not count, nor does a feed's own text for an address that was never
     requested: the page's text will replace it.
@@ -178,7 +200,7 @@ def _verdict(
         decide(
             filters.sets_of(row.feed_url),
             facts_of(
-                entry_of(row),
+                told[row.id],
                 feed=(row.feed_name, row.feed_url),
                 url=urls[row.page_id],
                 first_seen=row.first_seen,
@@ -278,7 +300,7 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
     """
     if _was_never_asked(page, unit.entries):
         return "due"
-    if unit.content is not None:
+    if unit.found is not None:
         return "done"
     return (
         "fetched"
