@@ -32,3 +32,16 @@ class PoolHere:
 
     def close(self) -> None:
         """Nothing is left to end."""
+
+
+_KNOWN: dict[str, Future[Any]] = {}
+
+
+class RememberingPool(PoolHere):
+    """Does a task once in the whole process: tasks are pure functions, and hundreds of tests extract the same pages."""
+
+    def submit_within(self, timeout: timedelta, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        task = repr((function, args, kwargs))  # of records: all that is in them
+        if task not in _KNOWN:
+            _KNOWN[task] = super().submit_within(timeout, function, *args, **kwargs)
+        return _KNOWN[task]

@@ -22,7 +22,7 @@ from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
 from aggregator.visits.visit import HostVisit
 from tests.support.citizen import html_page, item, rss, story
-from tests.support.pool import PoolHere
+from tests.support.pool import PoolHere, RememberingPool
 from tests.support.stores import FOLDER, START, StandingClock
 
 TITLES = (
@@ -192,7 +192,7 @@ class PlayedRun:
             recent=deque(maxlen=20),
         )
         settings = ExtractionSettings(timeout=timedelta(seconds=20), mode="standard", keep_raw=True, revisit=revisit)
-        self._line = ExtractionLine(self._context, PoolHere(), settings)  # type: ignore[arg-type]
+        self._line = ExtractionLine(self._context, RememberingPool(), settings)  # type: ignore[arg-type]
         store.sync_feeds([Subscription(url=f"{HOST}/feed", interval=timedelta(hours=1))], "1", START)
 
     def run(self, *, after: timedelta = timedelta()) -> None:
