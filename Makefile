@@ -44,8 +44,8 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: $(STAMP)  ## all tests but the long ones
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
+test: $(STAMP)  ## unit and integration tests, with fewer examples of each law than CI tries
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=dev tests/unit tests/integration aggregator $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(STAMP)  ## the pure functions, for the edit loop
@@ -65,18 +65,15 @@ coverage: $(STAMP)  ## unit and integration tests with branch coverage: 95 % of 
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(subst $(space),$(comma),$(CORE:%=aggregator/%))"
 
-# The longest come first and are handed out one at a time: what begins last is waited for.
+# The longest come first and are handed out one at a time: what begins last is waited for. The soak tests wait most.
 .PHONY: end-to-end
-end-to-end: $(STAMP)  ## the command as a process, and sites that misbehave
-	$(BIN)/python -m pytest -q -n 4 --dist load --maxschedchunk=1 --hypothesis-profile=ci tests/end_to_end tests/fuzz $(ARGS)
+end-to-end: $(STAMP)  ## the command as a process, sites that misbehave, a short form of the soak tests
+	$(BIN)/python -m pytest -q -n 5 --dist load --maxschedchunk=1 --hypothesis-profile=ci \
+	  -m "not interop and (not soak or soak(short=True))" tests/soak tests/end_to_end tests/fuzz $(ARGS)
 
 .PHONY: soak
 soak: $(STAMP)  ## minutes of faults, large numbers
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m soak $(ARGS)
-
-.PHONY: soak-short
-soak-short: $(STAMP)  ## two minutes of it
-	$(BIN)/python -m pytest -q -n 3 --dist load --maxschedchunk=1 -m "soak(short=True)" $(ARGS)
 
 # Other people's large programs: an environment of their own.
 INTEROP := .venv-interop
@@ -94,14 +91,19 @@ interop: $(INTEROP_STAMP)  ## what we export opens in DuckDB, pandas, Polars, da
 
 .PHONY: interop-short
 interop-short: $(INTEROP_STAMP)  ## the same with a thousand articles
-	$(INTEROP)/bin/python -m pytest -q -m "interop(short=True)" tests/interop $(ARGS)
+	$(INTEROP)/bin/python -m pytest -q -n 2 --dist worksteal -m "interop(short=True)" tests/interop $(ARGS)
 
 .PHONY: licences
 licences: $(STAMP)  ## the licence of every dependency
 	$(BIN)/pip-licenses --from=mixed --order=license
 
+# Types are checked on one processor, and a browser is waited for: those stages run side by side.
 .PHONY: check
-check: lint licences coverage end-to-end soak-short interop-short  ## everything that CI runs
+check: $(STAMP) $(INTEROP_STAMP)  ## everything that CI runs, and how long each stage takes
+	@set -e; for stages in "lint licences interop-short" coverage end-to-end; do \
+	  begin=$$SECONDS; $(MAKE) --no-print-directory --jobs=2 --output-sync=target $$stages; \
+	  echo "== $$stages: $$((SECONDS - begin)) s"; \
+	done
 
 .PHONY: bench
 bench: $(STAMP)  ## speed as ratios within one run; DATA=folder of the evaluation data for those that need it

@@ -206,7 +206,7 @@ def feeds(count: int, hosts: int | None = None, **options: object) -> list[Subsc
 
 
 @pytest.mark.parametrize(
-    ("hosts", "workers"), [(150, 2), pytest.param(5000, 32, marks=pytest.mark.soak)], ids=["small", "full"]
+    ("hosts", "workers"), [(60, 2), pytest.param(5000, 32, marks=pytest.mark.soak)], ids=["small", "full"]
 )
 def test_a_heap_of_pages_makes_no_poll_late(
     new_store: SqlStore, clock: StandingClock, hosts: int, workers: int
