@@ -65,10 +65,10 @@ coverage: $(STAMP)  ## unit and integration tests with branch coverage: 95 % of 
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(subst $(space),$(comma),$(CORE:%=aggregator/%))"
 
-# The longest come first and are handed out one at a time: what begins last is waited for. The soak tests wait most.
+# The files with the longest tests come first: what begins last is waited for. Tables of sites are met once for a file.
 .PHONY: end-to-end
 end-to-end: $(STAMP)  ## the command as a process, sites that misbehave, a short form of the soak tests
-	$(BIN)/python -m pytest -q -n 5 --dist load --maxschedchunk=1 --hypothesis-profile=ci \
+	$(BIN)/python -m pytest -q -n 5 --dist loadfile --no-loadscope-reorder --hypothesis-profile=ci \
 	  -m "not interop and (not soak or soak(short=True))" tests/soak tests/end_to_end tests/fuzz $(ARGS)
 
 .PHONY: soak

@@ -16,6 +16,11 @@ from tests.support.citizen import World
 from tests.support.installation import Installation, end_all, started
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest: those that start processes."""
+    items.sort(key=lambda item: "sites" in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left() -> Iterator[None]:
     """End what a test that failed has left: a daemon goes on for ever."""
