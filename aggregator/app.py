@@ -160,7 +160,7 @@ class App:
         force: bool = False,
         on_progress: Callable[[Counter[str]], None] | None = None,
     ) -> tuple[RunReport, Published]:
-        """Poll the feeds that are due, collect the pages that they announce, publish.
+        """Poll the due feeds, collect the pages that they announce, publish.
 
         `feeds` are names or URLs. `force` polls every enabled feed, unless Retry-After or a 410 forbids that.
 

@@ -63,7 +63,7 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def replace_bytes(path: Path, data: bytes) -> None:
-    """Replace the content of an existing file in one step; its owner, group, mode and ACLs stay.
+    """Replace the content of an existing file in one step. Owner, group, mode and ACLs stay.
 
     Some files cannot be replaced by a rename: a file that is mounted alone into a container, or that another user owns.
     Such a file is copied to NAME.bak first and then overwritten in place.

@@ -1,7 +1,4 @@
-"""The configuration's keys: pydantic models of the sections, their defaults and checks. Reads no file.
-
-An invalid value raises ValueError inside pydantic; the message names the error and the remedy.
-"""
+"""The configuration's keys: pydantic models of the sections, defaults and checks (see `values`). Reads no file."""
 
 from __future__ import annotations
 

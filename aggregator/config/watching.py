@@ -27,7 +27,7 @@ class FileWatch:
         self._seen = self._read  # at the last look
 
     def note_read(self, config: Config) -> None:
-        """Remember the files as they are now: they are being read."""
+        """Remember the present state of the files, since they are being read."""
         self._config = config
         self._settings = tuple(_settings_files(config))  # each second to ask 10,000 feeds for theirs is 1 % of a core
         self._read = self.look()

@@ -68,7 +68,7 @@ def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
 
 
 def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
-    """Return the page with what its feed says about it, as the rules have it."""
+    """Return the page with the statements of its feed about it, changed by the rules."""
     if not _says_something(rules):
         return page
     title = strip_title(page.feed_title, rules.title_strip)
@@ -76,7 +76,7 @@ def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
 
 
 def ruled(content: Extraction, rules: FeedRules) -> Extraction:
-    """Return the article with its title and language as the rules have them."""
+    """Return the article with title and language changed by the rules."""
     if not _says_something(rules):
         return content
     title = strip_title(content.title, rules.title_strip)

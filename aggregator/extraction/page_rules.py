@@ -56,7 +56,7 @@ class PageRules(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The results of rules on a page: statements, and the elements of the article (none: look for them)."""
+    """The results of rules on a page: statements, and the elements of the article (empty: no rule found any)."""
 
     stated: Stated
     content: tuple[Element, ...]

@@ -230,7 +230,7 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
 def _extract_parts(
     page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
 ) -> tuple[Extraction | PageFailed, int]:
-    """Return the article and how many further parts are in it: those before the first that is nothing to read."""
+    """Return the article and the number of its further parts: those before the first unreadable one."""
     from aggregator.extraction.extract import extract_page, with_feed_content
 
     if not further:
@@ -352,7 +352,7 @@ def article_record(page: FetchedPage, collected: Collected, publishers: Publishe
 def _record_of_entry(
     identity: Identity, url: str, edges: tuple[Edge, ...], feed_name: str, collected: Collected
 ) -> ArticleRecord:
-    """Say which article an entry's own content is. No page was asked for, so there is one address and no redirect."""
+    """Return the record of an entry whose own content is the article: one address and no redirect."""
     decision = Decision(url=identity.url, key=identity.key, verdict="kept", rule=identity.rule, detail=feed_name)
     return ArticleRecord(
         identity=identity,

@@ -161,7 +161,7 @@ def is_consent_wall(evidence: Evidence) -> bool:
 
 
 def is_error_page(evidence: Evidence) -> bool:
-    """Return whether the page is an error page: its headline or a part of that says so, and the text is short."""
+    """Return whether the page is an error page: its headline, or a part of the headline, says so over a short text."""
     if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
         return False
     if not _ERROR_TITLES.isdisjoint(evidence.title_parts):

@@ -64,9 +64,9 @@ def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
 
 
 def inflate(body: bytes) -> tuple[bytes, bool]:
-    """Return `body` without gzip or deflate compression, and whether it was whole.
+    """Return `body` without gzip or deflate compression, and whether it was complete.
 
-    The magic bytes decide, never a header. The result is a little longer than `MAX_INFLATED_BYTES` at most.
+    The magic bytes decide, never a header. The result has at most `MAX_INFLATED_BYTES` and a little more.
     """
     if body.startswith(_GZIP):
         return _inflate(body, "gzip")

@@ -1,8 +1,4 @@
-"""Records of articles: the input and the result of extraction, and the article as the store returns it.
-
-Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
-URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
-"""
+"""Records of articles: the input and the result of extraction, and the article as the store returns it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Records of feeds: the configuration of a feed, its parsed content, its state between polls.
-
-Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
-URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
-"""
+"""Records of feeds: the configuration of a feed, its parsed content, its state between polls."""
 
 from __future__ import annotations
 

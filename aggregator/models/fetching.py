@@ -1,4 +1,4 @@
-"""Records of requests and their results: frozen, without behaviour, without I/O."""
+"""Records of requests and their results."""
 
 from __future__ import annotations
 

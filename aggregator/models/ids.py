@@ -1,7 +1,4 @@
-"""Records that identify an article, a feed, a page and a host, and the kinds of evidence that two keys are one article.
-
-Records are frozen, without behaviour, without I/O.
-"""
+"""Records that identify an article, a feed, a page and a host, and the kinds of evidence for one article."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Records of pages: when a page is due, its answer, its facts beside the article.
-
-Records are frozen, without behaviour, without I/O. Times are aware UTC datetimes (`..._at`), spans are `timedelta`,
-URLs are absolute strings. A field that may be unknown is `None`, a text that may be empty is `""`.
-"""
+"""Records of pages: when a page is due, its answer, its facts beside the article."""
 
 from __future__ import annotations
 

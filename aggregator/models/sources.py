@@ -1,4 +1,4 @@
-"""How the answer of a feed is read, and the stored state of a sitemap index. Records without behaviour or I/O."""
+"""Records of how the answer of a feed is read, and of the stored state of a sitemap index."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _START: Final = "import sys; sys.path[:] = {path!r}; from aggregator.web.process
 
 
 def page_settings(config: Config, daemon: str = "") -> PageSettings:
-    """Return what the process of a configuration needs, without the token."""
+    """Return the settings of the page's process, without the token."""
     style, level = log.current()
     return PageSettings(
         store_url=config.storage.url,
@@ -63,7 +63,7 @@ class PageProcess:
 
     @property
     def address(self) -> str:
-        """Where to look with a browser; "": nowhere."""
+        """The address for a browser; "": none."""
         return "" if self._socket is None else address_of(self._socket)
 
     @property

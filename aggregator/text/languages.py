@@ -63,7 +63,7 @@ def language_of(text: str, stated: str) -> str:
 
 
 def _language_by_script(text: str, stated: str) -> str:
-    """Return the language whose script most of a text is in, `""` if the script says nothing against `stated`."""
+    """Return the language of a text's main script, `""` if the script does not contradict `stated`."""
     if not _ANY_SCRIPT.search(text) or (letters := sum(map(str.isalpha, text))) < _MIN_LETTERS:
         return ""
     for language, stated_ones, script in _SCRIPTS:

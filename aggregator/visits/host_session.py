@@ -177,7 +177,7 @@ class HostSession:
         self._not_before = max(until, self._not_before or until)
 
     def note_redirect(self, source: str, target: str, took: timedelta) -> None:
-        """Note a redirect to another host: the time it took counts for the request of `target`."""
+        """Note a redirect to another host: its time counts for the request of `target`."""
         if self.scope is not None:
             self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
 

@@ -51,7 +51,7 @@ def end_distrust(state: FeedState, now: datetime) -> FeedState:
 def judge(
     state: FeedState, before: FeedState, new: Sequence[Sighting], validators: Validators, now: datetime
 ) -> FeedState:
-    """Judge our validators by an answer to a request without them, which brought `new` entries.
+    """Judge our validators by an answer to a request without them, with `new` entries.
 
     `validators` are those of the answer.
     """

@@ -1,1 +1,1 @@
-"""Status page, API and metrics over HTTP. Reads the store; the only thing it changes is when a feed is due."""
+"""Status page, API and metrics over HTTP. They read the store, and change only when a feed is due."""

@@ -21,9 +21,9 @@ _BACKLOG: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSettings:
-    """What the process needs; it travels over a pipe, for there are secrets in it.
+    """The settings of the process. They are sent over a pipe, since they contain secrets.
 
-    `daemon` names the record of the daemon whose page this is; "": it is nobody's.
+    `daemon` is the name of the daemon's record; "": the page belongs to no daemon.
     """
 
     store_url: str
@@ -74,7 +74,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def listen_at(path: Path) -> socket.socket:
-    """Return a socket that listens at a path, for this user and group; what a dead process left there goes.
+    """Return a socket that listens at a path, for this user and group; a dead process's file is replaced.
 
     Raises:
         PortError: another process listens there, or the path cannot be used.
@@ -97,7 +97,7 @@ def listen_at(path: Path) -> socket.socket:
 
 
 def close(sock: socket.socket) -> None:
-    """Close a listening socket; its file goes, if it has one."""
+    """Close a listening socket and remove its file, if it has one."""
     path = Path(sock.getsockname()) if sock.family is socket.AF_UNIX else None
     sock.close()
     if path is not None:
@@ -109,7 +109,7 @@ def _reason(error: OSError) -> str:
 
 
 def address_of(sock: socket.socket) -> str:
-    """Return where to look with a browser for what a socket listens to, or `unix:` and its path."""
+    """Return the address for a browser of a listening socket, or `unix:` and its path."""
     if sock.family is socket.AF_UNIX:
         return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
@@ -117,7 +117,7 @@ def address_of(sock: socket.socket) -> str:
 
 
 def read_token(path: Path | None) -> str | None:
-    """Return what `[web] token_file` holds, without white space around it; None: no token is wanted.
+    """Return the token in `[web] token_file`, stripped of white space; None: no token is configured.
 
     Raises:
         ConfigError: the file is empty or cannot be read.

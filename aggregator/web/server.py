@@ -1,4 +1,4 @@
-"""Runs an application in a thread of this process, on a socket that is open before (`listening`)."""
+"""Runs an application in a thread of this process, on a socket that `listening` opened before."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _size(blocks: Sequence[Block], chosen: set[int]) -> int:
 
 
 def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
-    """Return the blocks with two votes or more whose place does not speak against them."""
+    """Return the blocks with two votes or more, except those at a place for other content."""
     confirmed = {i for i, block in enumerate(blocks) if votes[i] >= 2 and _may_be_text(block)}
     return without_furniture(blocks, confirmed)
 
@@ -283,7 +283,7 @@ def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set
 
 
 def follow_guide(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], article: str) -> set[int]:
-    """Take the blocks that JSON-LD's articleBody confirms, if it is this text; else leave the choice unchanged.
+    """Take the blocks that JSON-LD's articleBody confirms, if articleBody is this text; else change nothing.
 
     articleBody seldom has subheads, lists, tables and code, so they stay within the text.
     """

@@ -57,7 +57,7 @@ def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, 
 
 
 def stated_titles(source: str) -> Iterator[str]:
-    """Yield the titles that a page's source states in its head, whichever of them its headline is.
+    """Yield the titles that a page's source states in its head.
 
     >>> list(stated_titles("<title>On whales - The Show</title><meta property='og:title' content='On whales'>"))
     ['On whales - The Show', 'On whales']

@@ -84,7 +84,10 @@ class _Work:
 
 
 class Database:
-    """The engines of one store. SQLite has one writing connection for all threads, behind a lock."""
+    """The engines of one store. SQLite has one writing connection for all threads, behind a lock.
+
+    Each method raises StorageError when the database reports an error.
+    """
 
     def __init__(
         self,
@@ -110,19 +113,12 @@ class Database:
 
         On SQLite the works of several threads may share a transaction: all of them are committed, or each is run again
         on its own. So `work` may run more than once and must change nothing but the store.
-
-        Raises:
-            StorageError: the database reported an error.
         """
         result: T = self._write(_Work(lambda tx, _: (work(tx),), durable=durable))
         return result
 
     def write_each(self, work: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
-        """Write as `write` does; requests of several threads for the same `work` become one call, with a result each.
-
-        Raises:
-            StorageError: the database reported an error.
-        """
+        """Write as `write` does; calls of several threads with the same `work` become one, with a result each."""
         result: T = self._write(_Work(work, item))
         return result
 
@@ -186,30 +182,18 @@ class Database:
                 yield self._connection
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` on one snapshot.
-
-        Raises:
-            StorageError: the database reported an error.
-        """
+        """Run `work` on one snapshot."""
         with self.snapshot() as tx:
             return work(tx)
 
     def stream(self, work: Callable[[Transaction], Iterator[T]]) -> Iterator[T]:
-        """Yield the items of `work`, all from one snapshot.
-
-        Raises:
-            StorageError: the database reported an error.
-        """
+        """Yield the items of `work`, all from one snapshot."""
         with self.snapshot() as tx:
             yield from work(tx)
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
-        """Give a transaction that reads one state.
-
-        Raises:
-            StorageError: the database reported an error.
-        """
+        """Give a transaction that reads one state."""
         with translated(self.dialect), self._reader.begin() as conn:
             yield self._transaction(conn)
 

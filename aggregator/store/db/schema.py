@@ -42,7 +42,6 @@ DONE: Final = literal_column("'done'", String())
 FAILED: Final = literal_column("'failed'", String())
 SKIPPED: Final = literal_column("'skipped'", String())  # by the operator's filters
 
-
 # Small facts: the configuration last synced, the key version, the epoch.
 properties = Table(
     "properties", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)

@@ -170,7 +170,7 @@ _raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).va
 
 
 def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
-    """Make feeds due at `at` at the latest. An operator asked for it: their hosts come first, and our back-off ends."""
+    """Make feeds due at `at` at the latest, at an operator's request: their hosts come first, our back-off ends."""
     found = tx.all_of(_hosts_of, feed_ids)
     if not found:
         return
