@@ -185,21 +185,22 @@ class HttpFetcher:
         Raises:
             NetworkError: there is no usable answer.
         """
-        exchange = self._new_exchange(trail)
+        keys = self._keys(trail)
+        exchange = self._new_exchange(trail, keys)
         try:
-            return self._exchange(trail, exchange)
+            return self._exchange(trail, keys, exchange)
         except NetworkError as error:
             if not exchange.reused or exchange.wire_bytes or error.cause not in _CLOSED:
                 raise
-        exchange = self._new_exchange(trail)
+        exchange = self._new_exchange(trail, keys)
         exchange.fresh = True
-        return self._exchange(trail, exchange)
+        return self._exchange(trail, keys, exchange)
 
-    def _new_exchange(self, trail: _Trail) -> Exchange:
+    def _new_exchange(self, trail: _Trail, keys: RequestKeys) -> Exchange:
         return Exchange(
             monotonic=self._clock.monotonic,
             deadline=trail.deadline,
-            patience=(self._keys(trail).timeout or self._limits.timeout).total_seconds(),
+            patience=(keys.timeout or self._limits.timeout).total_seconds(),
         )
 
     def _keys(self, trail: _Trail) -> RequestKeys:
@@ -213,11 +214,11 @@ class HttpFetcher:
         ours = self._limits.max_feed_bytes if request.accept == "feed" else self._limits.max_page_bytes
         return min(request.max_bytes, ours)
 
-    def _exchange(self, trail: _Trail, exchange: Exchange) -> _Answer:
-        transport = self._transport_of(self._keys(trail))
+    def _exchange(self, trail: _Trail, keys: RequestKeys, exchange: Exchange) -> _Answer:
+        transport = self._transport_of(keys)
         with transport.exchange(exchange):
             try:
-                response = transport.open(trail.endpoint, self._headers(trail))
+                response = transport.open(trail.endpoint, self._headers(trail, keys))
             except FOREIGN as error:
                 raise translate_open(error, trail.endpoint) from error
             try:
@@ -228,8 +229,7 @@ class HttpFetcher:
                 response.close()
                 response.release_conn()
 
-    def _headers(self, trail: _Trail) -> dict[str, str]:
-        keys = self._keys(trail)
+    def _headers(self, trail: _Trail, keys: RequestKeys) -> dict[str, str]:
         headers = {
             "User-Agent": keys.user_agent or self._limits.user_agent,
             "Accept": _ACCEPT[trail.request.accept],

@@ -62,9 +62,10 @@ class RequestRules:
         return keys if own == origin else NO_KEYS
 
     def _of_its_host(self, feed: str) -> tuple[Origin | None, RequestKeys]:
-        endpoint, host = parse_endpoint(feed), host_of(feed)
+        endpoint = parse_endpoint(feed) if self.of_host else None
         if endpoint is None:
             return None, NO_KEYS
+        host = host_of(feed)
         return origin_of(endpoint), self.of_host.get(host, self.of_host.get(_bare(host), NO_KEYS))
 
     def interval_of(self, host: str, usual: timedelta) -> timedelta:

@@ -84,7 +84,7 @@ def dump_feed_rest(state: FeedState) -> str:
 
 def load_feed_state(rest: str, **columns: object) -> FeedState:
     """Return a feed's state from its columns and the rest."""
-    return _states.validate_python(json.loads(rest) | columns)
+    return _states.validate_python(_loads(rest) | columns)
 
 
 def dump_entry_rest(entry: Entry) -> str:
@@ -94,7 +94,7 @@ def dump_entry_rest(entry: Entry) -> str:
 
 def load_entry(rest: str, **columns: object) -> Entry:
     """Return an entry from its columns and the rest."""
-    return _entries.validate_python({"id": "", **json.loads(rest), **columns})  # an empty id was once left out
+    return _entries.validate_python({"id": "", **_loads(rest), **columns})  # an empty id was once left out
 
 
 def dump_extraction_rest(content: Extraction) -> str:
