@@ -87,6 +87,7 @@ def pages_of(address: str) -> list[str]:
         f'"{words[1]} {words[2]}"',
     ):
         paths.append(f"/articles?q={query}")
+    paths.append(f"/articles?q={words[0]}&language={article['language']}")
     return paths
 
 

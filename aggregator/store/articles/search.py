@@ -232,13 +232,18 @@ def _conditions(tx: Transaction, wanted: ArticleSearch) -> Iterator[ColumnElemen
     if wanted.tag:
         yield _is_of_feed(tx, feeds.c.tags.contains(dump(wanted.tag), autoescape=True))
     if wanted.language:
-        yield from _speaks(wanted.language)
+        yield from _speaks(wanted.language, by_words=bool(wanted.query.strip()))
 
 
-def _speaks(raw: str) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions that an article is in a language; `en` takes `en-GB`, too."""
+def _speaks(raw: str, *, by_words: bool) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that an article is in a language; `en` takes `en-GB`, too.
+
+    With `by_words`, SQLite must not look up each article of the language in the index of words: this takes 30 times as
+    long as the other way round. An expression hides the index of languages.
+    """
     tag = language_tag(raw)
-    yield articles.c.language == tag.partition("-")[0] if tag else false()
+    language = func.coalesce(articles.c.language, "") if by_words else articles.c.language
+    yield language == tag.partition("-")[0] if tag else false()
     if "-" in tag:  # a quotation mark within a text is escaped in JSON: this is the field
         content = revisions.c.content
         yield exists().where(
