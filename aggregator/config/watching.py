@@ -33,7 +33,7 @@ class FileWatch:
         self._read = self.look()
 
     def is_changed(self) -> bool:
-        """Return whether a file changed since it was read. A file that changed since the last call counts later."""
+        """Return whether a file changed since it was read, but not since the last call: it may be written in steps."""
         now = self.look()
         settled, self._seen = now == self._seen, now
         return settled and now != self._read

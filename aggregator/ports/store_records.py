@@ -80,9 +80,9 @@ class ArticleRecord:
 class ArticleOutcome:
     """The result of extracting a page. The page is due again at `if_changed` or `if_unchanged`; None: never.
 
-    It is due at `if_wall` when what was extracted turns out to be a wall: no article, and tried again. It is due at
-    `if_doubtful`, if that is sooner, when the article may be a wall.
-    `resumes` True: what is asked for then is the part of it that failed, not the page itself.
+    If the text turns out to be a wall, there is no article, and the page is due at `if_wall`. If the article may be a
+    wall, the page is due at `if_doubtful`, if that is sooner. `resumes` True: the part that failed is fetched then, not
+    the page itself.
     """
 
     page: FetchedPage

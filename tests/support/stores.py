@@ -62,6 +62,12 @@ def identity(url: str, key: str = "") -> Identity:
     return Identity(url=url, key=Key(name), rule="test")
 
 
+def key_of(number: int | str) -> Key:
+    key = identity(URL.format(number)).key
+    assert key is not None
+    return key
+
+
 def entry(entry_id: str, link: str | None = None, *, content: str = "", updated_at: datetime | None = None) -> Entry:
     return Entry(
         id=entry_id,

@@ -29,6 +29,7 @@ from tests.support.stores import (
     fetched_pages,
     identity,
     ids,
+    key_of,
     poll,
     poll_record,
     raw,
@@ -39,12 +40,6 @@ from tests.support.stores import (
 )
 
 A, B = "http://a.example/feed", "http://b.example/feed"
-
-
-def key_of(number: int | str) -> Key:
-    key = identity(URL.format(number)).key
-    assert key is not None
-    return key
 
 
 def edge(

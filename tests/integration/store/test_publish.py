@@ -10,7 +10,6 @@ import pytest
 
 from aggregator.identity.identify import article_id
 from aggregator.models.feeds import Subscription
-from aggregator.models.ids import Key
 from aggregator.models.pages import FetchedPage
 from aggregator.ports.readings import ArticleFilter, ArticleSearch
 from aggregator.ports.store_records import ArticleRecorded
@@ -31,6 +30,7 @@ from tests.support.stores import (
     fetched_pages,
     identity,
     ids,
+    key_of,
     poll,
     poll_record,
     record_article,
@@ -40,12 +40,6 @@ from tests.support.stores import (
 )
 
 A, B = "http://a.example/feed", "http://b.example/feed"
-
-
-def key_of(number: int | str) -> Key:
-    key = identity(URL.format(number)).key
-    assert key is not None
-    return key
 
 
 def fill(store: SqlStore, *numbers: int, feed_url: str = A) -> None:
