@@ -39,6 +39,7 @@ _MARK_OF = {"em": "em", "i": "em", "cite": "em", "strong": "strong", "b": "stron
 }
 _ANY_MARK = re.compile(f"[{''.join(MARKS.values())}{CLOSE}]+")
 _UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")  # line-breaking hints: no part of a word
+_SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
 _MAX_CELL_CHARS = 200
 _MAX_CELLS = 4000
 _GUTTER = re.compile(r"[\d\s]+")
@@ -113,6 +114,11 @@ class Block:
     def is_code(self) -> bool:
         """Return whether the block keeps its line breaks and blanks."""
         return "pre" in self.inside
+
+    @property
+    def ends_sentence(self) -> bool:
+        """Return whether its last sign ends a sentence, or says that something follows."""
+        return self.text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
 
     @property
     def has_marks(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+from lxml.etree import _Element as Element
+
 from aggregator.extraction.body.blocks import Block, Place
 
 _PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
@@ -11,6 +13,7 @@ _PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
     | {"pre", "h1", "h2", "h3", "h4", "h5", "h6", "p", "details", "summary", "caption"}
 )
 _WRAPPED = frozenset({"blockquote", "pre", "figure"})
+_MAX_WRAPPERS, _MAX_CHILDREN = 4, 20  # of an element that is only around one thing
 _WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a block is a row where the table is of data, not of a page's layout
 
 
@@ -28,9 +31,24 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 
 
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Return whether an element is only around one quotation, code, figure or table of data.
+    """Return whether an element, with wrappers of its own, is only around one quotation, code, figure or table of data.
 
-    Two children answer that: a page has thousands of them side by side, and each is asked.
+    Elements without text beside it say nothing: a shadow, a button to scroll. Only the first children are asked: a page
+    has thousands of them side by side.
     """
-    parts = list(islice((child for child in place.element if child.tag not in ("script", "style")), 2))
-    return len(parts) == 1 and parts[0].tag in wrapped and not (place.element.text or "").strip()
+    element = place.element
+    for _ in range(_MAX_WRAPPERS):
+        children = list(islice(element, _MAX_CHILDREN + 1))
+        if len(children) > _MAX_CHILDREN or (element.text or "").strip():
+            return False
+        parts = list(islice((child for child in children if child.tag in wrapped or _has_text(child)), 2))
+        if len(parts) != 1:
+            return False
+        element = parts[0]
+        if element.tag in wrapped:
+            return True
+    return False
+
+
+def _has_text(element: Element) -> bool:
+    return element.tag not in ("script", "style") and any(not text.isspace() for text in element.itertext())

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 
-from aggregator.extraction.body.blocks import Block
+from aggregator.extraction.body.blocks import Block, Place
 from aggregator.extraction.body.vocabulary import BOXES, FURNITURE
 
 _LEVELS = 3  # the block's element and those around it that are looked at
@@ -17,14 +18,12 @@ _LEVELS = 3  # the block's element and those around it that are looked at
 
 def is_furniture(block: Block) -> bool:
     """Return whether the block's element, or one around it, has a name of furniture."""
-    place = block.place
-    for _ in range(_LEVELS):
-        if names_furniture(place.names):
-            return True
-        if place.up is None:
-            return False
-        place = place.up
-    return False
+    return furniture_around(block) is not None
+
+
+def furniture_around(block: Block) -> Place | None:
+    """Return the element with a name of furniture that the block stands in, if any."""
+    return next((place for place in islice(block.place.around(), _LEVELS) if names_furniture(place.names)), None)
 
 
 @lru_cache(maxsize=10_000)

@@ -13,9 +13,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from aggregator.extraction.body.beside import LINK, drop_beside
 from aggregator.extraction.body.blocks import Block, Place, letters_of
 from aggregator.extraction.body.boxes import box_around, box_of
-from aggregator.extraction.body.furniture import is_furniture, without_furniture
+from aggregator.extraction.body.furniture import furniture_around, is_furniture, without_furniture
 from aggregator.extraction.body.votes import Opinions
 
 _MIN_CONTAINED = 25
@@ -23,13 +24,10 @@ _MIN_SHARE = 0.5
 _MIN_RECALLED = 0.7  # of the confirmed text that trafilatura has to have, if what it leaves out is to mean anything
 _MIN_FOUND = 0.3  # of the larger proposal must be found again in the page's blocks, else the proposal is taken as it is
 _MIN_BOX_SHARE, _MIN_LOOK_SHARE = 0.03, 0.06  # of the text that a box, or boxes of one look, must hold to be filled up
-_LINK = 0.8  # share of links from which a block is a link
 _MIN_SENTENCE = 60  # letters from which a link that ends like a sentence is a paragraph
+_MANY = 3  # times as much prose as what is chosen
 _MIN_REPEATED = 400
 _MIN_TEASER_CHARS = 40
-_MAX_SCRAP_CHARS = 60
-_MAX_LEAD_CHARS = 70
-_SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
 _MIN_PROSE_CHARS = 80
 _ASIDE = frozenset({"form", "aside", "footer", "nav", "header"})
 
@@ -48,6 +46,7 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
     votes = [opinions.votes_for(block) for block in blocks]
     title = letters_of(guide.title)
     chosen = drop_strays(blocks, confirm(blocks, votes), opinions)
+    chosen |= prose_of_one(blocks, votes, chosen, opinions)
     if _size(blocks, chosen) < _MIN_FOUND * opinions.size:
         return None
     chosen = drop_next_article(blocks, chosen)
@@ -56,7 +55,7 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
     chosen = fill(blocks, chosen, votes)
     chosen = follow_guide(blocks, chosen, votes, letters_of(guide.article))
     chosen = drop_head(blocks, chosen, title)
-    chosen = drop_scraps(blocks, drop_leads_to_links(blocks, chosen))
+    chosen = drop_beside(blocks, chosen)
     chosen = add_teaser(blocks, chosen, [letters_of(teaser) for teaser in guide.teasers])
     return [blocks[i] for i in sorted(chosen)]
 
@@ -69,6 +68,26 @@ def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
     """Return the blocks with two votes or more, except those at a place for other content."""
     confirmed = {i for i, block in enumerate(blocks) if votes[i] >= 2 and _may_be_text(block)}
     return without_furniture(blocks, confirmed)
+
+
+def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int], opinions: Opinions) -> set[int]:
+    """Return the prose that Resiliparse alone has, where it is several times what two agree on.
+
+    The others look for one box full of paragraphs: of a recipe, of a list of products they find the introduction.
+    """
+    lone = {i for i, block in enumerate(blocks) if votes[i] == 1 and _is_prose(block)}
+    enough = _MANY * _size(blocks, chosen)
+    if _size(blocks, lone) <= enough:
+        return set()
+    prose = {i for i in lone if opinions.is_plain(blocks[i])}
+    return prose if _size(blocks, prose) > enough else set()
+
+
+def _is_prose(block: Block) -> bool:
+    """Return whether a block is a sentence in a place for text."""
+    return (
+        _is_sentence(block) and block.link_share < _MIN_SHARE and not block.inside & _ASIDE and not is_furniture(block)
+    )
 
 
 def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
@@ -98,11 +117,11 @@ def _stands_alone(block: Block) -> bool:
 
 
 def _is_sentence(block: Block) -> bool:
-    return len(block.letters) >= _MIN_SENTENCE and block.text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
+    return len(block.letters) >= _MIN_SENTENCE and block.ends_sentence
 
 
 def _may_be_text(block: Block) -> bool:
-    return not block.inside & {"h1", "figcaption"} and (block.link_share < _LINK or _is_linked_sentence(block))
+    return not block.inside & {"h1", "figcaption"} and (block.link_share < LINK or _is_linked_sentence(block))
 
 
 def _is_linked_sentence(block: Block) -> bool:
@@ -112,7 +131,7 @@ def _is_linked_sentence(block: Block) -> bool:
 
 def _opens(block: Block, votes: int) -> bool:
     """Return whether a block is a link that is a sentence and that an extractor has: the text may begin with it."""
-    return votes > 0 and block.link_share >= _LINK and _is_linked_sentence(block)
+    return votes > 0 and block.link_share >= LINK and _is_linked_sentence(block)
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
@@ -143,13 +162,14 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
     heads = _h1_subheads(blocks, boxes, title)
     openers = {i for i, block in enumerate(blocks) if i in heads or block.is_heading or _opens(block, votes[i])}
     start = _start_of_text(boxes, min(chosen), openers)
+    named = {furniture_around(blocks[i]) for i in chosen}  # what the text itself stands in is none, whatever its name
     grown = set(chosen)
-    for i in range(start, _end_of_text(blocks, boxes, chosen, sizes, size) + 1):
+    for i in range(start, _end_of_text(blocks, boxes, chosen, sizes, votes) + 1):
         block = blocks[i]
         if i in chosen or (block.letters in known and len(block.letters) >= _MIN_CONTAINED):
             continue
         is_home = sizes[boxes[i].number] >= _MIN_BOX_SHARE * size or looks[boxes[i].look] >= _MIN_LOOK_SHARE * size
-        if is_home and (i in heads or _belongs(block, votes[i], title)) and not is_furniture(block):
+        if is_home and (i in heads or _belongs(block, votes[i], title)) and furniture_around(block) in named | {None}:
             grown.add(i)
     return _without_lone_heads(blocks, grown, chosen)
 
@@ -169,16 +189,17 @@ def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int]) -> int
 
 
 def _end_of_text(
-    blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], size: int
+    blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], votes: Sequence[int]
 ) -> int:
     """Return the last place for added blocks: a list at the end of the text's own box belongs to the text.
 
-    A block with a wrapper there does not belong to it: a table of the weather.
+    A block with a wrapper there, and no vote, does not belong to it: a table of the weather.
     """
     last = max(chosen)
-    if sizes[boxes[last].number] < _MIN_SHARE * size:
+    box = boxes[last]
+    if sizes[box.number] < _MIN_SHARE * _size(blocks, chosen):
         return last
-    while last + 1 < len(boxes) and boxes[last + 1] is boxes[last] and box_around(blocks[last + 1]) is boxes[last]:
+    while last + 1 < len(boxes) and boxes[last + 1] is box and (votes[last + 1] or box_around(blocks[last + 1]) is box):
         last += 1
     return last
 
@@ -189,7 +210,7 @@ def _belongs(block: Block, votes: int, title: str) -> bool:
         return False
     if not votes and block.inside & _ASIDE:
         return False
-    if block.link_share < _LINK or _is_linked_sentence(block):
+    if block.link_share < LINK or _is_linked_sentence(block):
         return True
     return block.is_heading and "h1" not in block.inside
 
@@ -210,7 +231,7 @@ def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]
 
 def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
     """Return whether the next chosen block is right under a heading; a link needs a paragraph under it."""
-    if blocks[heading].link_share < _LINK:
+    if blocks[heading].link_share < LINK:
         return follower - heading <= 2
     below = blocks[follower]
     return follower - heading == 1 and (len(below.letters) >= _MIN_SENTENCE or below.tag in ("li", "tr", "pre"))
@@ -316,51 +337,6 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
     rest = {i for i in chosen if i > heads[-1]}
     size = sum(len(blocks[i].letters) for i in chosen)
     return rest if sum(len(blocks[i].letters) for i in rest) >= _MIN_SHARE * size else chosen
-
-
-def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop lines before links that are not chosen ("Also read:"): with two links below, or one at the end."""
-    last = max(chosen, default=-1)
-    return {
-        i
-        for i in chosen
-        if not (_may_lead(blocks[i]) and _is_link(blocks, chosen, i + 1))
-        or not (i == last or _is_link(blocks, chosen, i + 2))
-    }
-
-
-def _may_lead(block: Block) -> bool:
-    """Return whether a block is a subhead or a short line that is no complete sentence."""
-    if len(block.text) > _MAX_LEAD_CHARS:
-        return False
-    return block.is_heading or not block.text.endswith(_SENTENCE_ENDS) or block.text.endswith((":", "?"))
-
-
-def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
-    return place < len(blocks) and place not in chosen and blocks[place].link_share >= _LINK
-
-
-def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop short blocks that are no sentence and not among the text: an age line, a counter, a place.
-
-    Such lines change while the article stays the same.
-    """
-    weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
-    for i in chosen:
-        weight[blocks[i].style[1]] += len(blocks[i].letters)
-    enough = 0.2 * weight.total()
-    kept = {
-        i
-        for i in chosen
-        if weight[blocks[i].style[1]] >= enough
-        or blocks[i].is_heading
-        or blocks[i].tag not in ("p", "div")
-        or len(blocks[i].text) > _MAX_SCRAP_CHARS
-        or blocks[i].text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
-    }
-    while kept and blocks[max(kept)].is_heading:  # of comments, of more to read
-        kept.remove(max(kept))
-    return kept
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:

@@ -96,6 +96,10 @@ class Opinions:
         """Return whether trafilatura has a block."""
         return _has(self.recall, block)
 
+    def is_plain(self, block: Block) -> bool:
+        """Return whether Resiliparse has a block."""
+        return _has(self.plain, block)
+
 
 def _has(opinion: Opinion, block: Block) -> bool:
     if opinion.has(block.letters):

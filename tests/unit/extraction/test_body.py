@@ -11,14 +11,13 @@ from aggregator.extraction.body.select import (
     add_teaser,
     confirm,
     drop_head,
-    drop_leads_to_links,
     drop_next_article,
     drop_repeated,
-    drop_scraps,
     drop_strays,
     fill,
     follow_guide,
     grow,
+    prose_of_one,
     select_body,
 )
 from aggregator.extraction.body.votes import Opinion, Opinions
@@ -116,28 +115,6 @@ def test_what_trafilatura_leaves_out_of_a_box_of_its_own_goes_unless_it_is_text_
     assert drop_strays(blocks, every(blocks), opinions([ONE])) == every(blocks)
 
 
-@pytest.mark.parametrize(
-    ("after", "is_dropped"),
-    [
-        ('<h3>Also read</h3><a href="/x">One more</a>', True),
-        (
-            '<h3>Also read</h3><p><a href="/x">One more</a></p><p><a href="/y">Another</a></p><p class="t">End.</p>',
-            True,
-        ),
-        ('<h3>Also read</h3><p><a href="/x">One more</a></p><p class="t">End.</p>', False),
-        ("<h3>The end</h3><p class='t'>End.</p>", False),
-        ('<p>It was late in the night.</p><a href="/x">One more</a>', False),
-        (f'<p>{TWO[:-1]}</p><a href="/x">One more</a>', False),
-        ("<p>Also read:</p>", False),
-    ],
-)
-def test_a_line_that_leads_to_links_goes_with_them(after: str, is_dropped: bool) -> None:
-    blocks = page(paragraphs(ONE) + after)
-    chosen = {i for i, block in enumerate(blocks) if block.link_share < 1}
-    assert (drop_leads_to_links(blocks, chosen) != chosen) == is_dropped
-    assert drop_leads_to_links(blocks, set()) == set()
-
-
 def test_a_link_that_is_a_sentence_is_a_paragraph_and_a_headline_is_none() -> None:
     blocks = page(f'<p><a href="/a">{ONE}</a></p><p><a href="/b">{ONE[:-1]}</a></p><p><a href="/c">More.</a></p>')
     assert confirmed(blocks, opinions([ONE, "More."])) == {0}
@@ -151,6 +128,18 @@ def test_a_block_is_found_in_pieces_where_an_extractor_has_dropped_a_word() -> N
     longer = page(paragraphs(f"{TWO} {ONE} {THREE} {FOUR}"))
     assert votes(longer, opinions([f"{TWO} {dropped} {THREE} {FOUR}"], readable=[], plain=[])) == [1]
     assert votes(longer, opinions([TWO], readable=[], plain=[])) == [0]
+
+
+def test_prose_of_resiliparse_alone_counts_where_the_others_have_a_fragment() -> None:
+    intro = "A bread."
+    blocks = page(f'<p>{intro}</p><div class="steps">{paragraphs(ONE, TWO)}</div><form>{paragraphs(EXTRA)}</form>')
+    fragment = opinions([intro], plain=[ONE, TWO, EXTRA])
+    assert texts(blocks, prose_of_one(blocks, votes(blocks, fragment), {0}, fragment)) == [ONE, TWO]
+    another = opinions([intro, ONE, TWO], readable=[intro], plain=[intro])
+    assert prose_of_one(blocks, votes(blocks, another), {0}, another) == set()  # trafilatura's alone is too much of it
+    whole = page(paragraphs(ONE, TWO, THREE))
+    asked = opinions([ONE], plain=[ONE, TWO, THREE])
+    assert prose_of_one(whole, votes(whole, asked), {0}, asked) == set()
 
 
 # --- grow -------------------------------------------------------------------------------------------------------------
@@ -200,6 +189,19 @@ def test_what_nobody_has_in_a_form_or_an_aside_does_not() -> None:
     assert grown(f"<form>{paragraphs(ONE, EXTRA, TWO)}</form>", ONE, TWO) == [ONE, TWO]
 
 
+def test_an_opinion_piece_named_comment_keeps_its_list_and_comments_below_an_article_go() -> None:
+    asked = opinions([ONE, TWO, THREE])
+    opinion = page(
+        f'<div class="kommentar">{paragraphs(ONE)}<ul><li>Rust</li><li>Money</li></ul>{paragraphs(TWO)}</div>'
+    )
+    chosen = confirmed(opinion, asked)
+    assert texts(opinion, grow(opinion, chosen, votes(opinion, asked), "")) == [ONE, "Rust", "Money", TWO]
+    below = page(
+        f'<div>{paragraphs(ONE, TWO)}</div><section class="kommentare">{paragraphs("No comments yet.")}</section>'
+    )
+    assert texts(below, confirmed(below, opinions([ONE, TWO, "No comments yet."]))) == [ONE, TWO]
+
+
 def test_several_h1_are_subheads_and_one_is_the_headline() -> None:
     several = f"<div><h1>The bridge</h1><h1>Closed</h1>{paragraphs(ONE)}<h1>Money</h1>{paragraphs(TWO)}</div>"
     assert grown(several, ONE, TWO, title="thebridge") == ["Closed", ONE, "Money", TWO]
@@ -213,7 +215,7 @@ def test_a_quotation_in_a_wrapper_of_its_own_stands_in_the_text() -> None:
 
 def test_a_table_in_a_wrapper_of_its_own_stands_in_the_text() -> None:
     rows = "<tr><td>Adult</td><td>5</td></tr><tr><td>Child</td><td>2</td></tr>"
-    table = f"<div class='scroll'><table>{rows}</table></div>"
+    table = f"<div class='scroll'><div><table>{rows}</table></div><div class='shadow'> </div><script>1</script></div>"
     assert grown(f"<div>{paragraphs(ONE)}{table}{paragraphs(TWO)}</div>", ONE, TWO) == [
         ONE,
         "Adult\t5",
@@ -228,6 +230,19 @@ def test_a_table_in_a_wrapper_after_the_text_is_not_added() -> None:
     for after, added in ((table, 2), (f"<div>{table}</div>", 0)):
         blocks = page(f"<article>{paragraphs(ONE, TWO)}{after}</article>")
         assert len(grow(blocks, {0, 1}, votes(blocks, asked), "")) == 2 + added
+
+
+def test_a_table_in_a_wrapper_after_the_text_that_an_extractor_has_is_added() -> None:
+    table = "<table><tr><td>Easy runs</td><td>30 minutes</td></tr><tr><td>Long runs</td><td>2 hours</td></tr></table>"
+    blocks = page(f"<article>{paragraphs(ONE, TWO)}<div>{table}</div></article>")
+    asked = opinions([ONE, TWO, "Easy runs | 30 minutes", "Long runs | 2 hours"], readable=[ONE, TWO], plain=[ONE, TWO])
+    assert len(grow(blocks, {0, 1}, votes(blocks, asked), "")) == 4
+
+
+def test_what_has_words_beside_the_table_is_no_wrapper_of_it() -> None:
+    table = "<table><tr><td>Today</td><td>14 degrees</td></tr><tr><td>Then</td><td>16 degrees</td></tr></table>"
+    for box in (f"<div>The weather {table}</div>", f"<div><b>The weather</b>{table}</div>"):
+        assert grown(f"<section>{paragraphs(ONE)}{box}{paragraphs(TWO)}</section>", ONE, TWO) == [ONE, TWO]
 
 
 def test_what_is_in_another_box_or_known_is_not_added() -> None:
@@ -354,23 +369,6 @@ def test_lines_up_to_the_headline_go() -> None:
 def test_a_headline_at_the_end_takes_no_text_with_it() -> None:
     blocks = page(paragraphs(ONE, TWO, "The Bridge", THREE))
     assert drop_head(blocks, every(blocks), letters_of("The Bridge")) == every(blocks)
-
-
-def test_scraps_beside_the_text_go_and_short_paragraphs_within_stay() -> None:
-    story = f'<div class="story">{paragraphs(ONE, "Really", TWO)}<h2>Money</h2>{paragraphs(THREE)}</div>'
-    blocks = page(f'<div class="head">{paragraphs("29 minutes ago", "It was late.")}</div>{story}<p>Page 1 of 3</p>')
-    assert texts(blocks, drop_scraps(blocks, every(blocks))) == ["It was late.", ONE, "Really", TWO, "Money", THREE]
-
-
-def test_a_last_heading_has_no_text_below_it() -> None:
-    blocks = page(f"<div>{paragraphs(ONE, TWO)}<h3>Comments</h3><h3>More</h3></div>")
-    assert texts(blocks, drop_scraps(blocks, every(blocks))) == [ONE, TWO]
-    assert drop_scraps(blocks, {2, 3}) == set()
-
-
-def test_list_entries_are_no_scraps() -> None:
-    blocks = page(f"<div>{paragraphs(ONE, TWO, THREE)}</div><ul><li>Flour</li></ul>")
-    assert drop_scraps(blocks, every(blocks)) == every(blocks)
 
 
 TEASER = "Two years without a bridge over the river: what that means for the trade on both banks."

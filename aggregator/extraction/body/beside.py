@@ -1,0 +1,164 @@
+"""What stands in a text's own box and is none of it: told by links, emphasis, signs and place, not by words.
+
+Lines that lead elsewhere, credits, what is set after the end. Every step is a function from blocks to blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+
+from aggregator.extraction.body.blocks import CLOSE, MARKS, Block, letters_of, text_in
+from aggregator.extraction.body.vocabulary import NETWORKS
+from aggregator.text.words import count_words
+from aggregator.urls import registrable_domain
+
+LINK = 0.8  # share of links from which a block is a link
+_MAX_SCRAP_CHARS = 60
+_MAX_LEAD_CHARS = 70
+_MAX_NOTE_CHARS = 300
+_MAX_LABEL_WORDS = 6
+_MIN_HEADLINE_WORDS = 4
+_MIN_NETWORKS = 2
+_MAX_WRAPPERS = 4  # around a picture and its caption
+_MIN_LEFT = 3  # blocks that an article keeps
+_MAX_ENDING_SHARE = 0.2  # of the letters that may be set after the end
+_NOT_PROSE = frozenset({"li", "dl", "table", "pre", "blockquote"})
+_LEADER = re.compile(f"[^{MARKS['a']}]*[:：]\\s*{MARKS['a']}([^{MARKS['a']}]+){MARKS['a']}\\W*")
+_OTHER_MARKS = re.compile(f"[{MARKS['em']}{MARKS['strong']}{MARKS['code']}]{CLOSE}?")
+_EMPHASISED = re.compile(f"{MARKS['em']}[^{MARKS['em']}]*{MARKS['em']}{CLOSE}")
+
+
+def drop_beside(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop what stands among the text or after it and is none of it."""
+    kept = {i for i in chosen if not (is_credit(blocks[i]) or is_pointer(blocks[i]) or is_caption(blocks[i]))}
+    return drop_scraps(blocks, drop_ending(blocks, drop_leads_to_links(blocks, kept)))
+
+
+def is_credit(block: Block) -> bool:
+    """Return whether a block says whose a text or a picture is: it begins with ©, or has one and is no sentence."""
+    if "©" not in block.text or block.inside & {"li", "dl", "pre"} or len(block.text) > _MAX_NOTE_CHARS:
+        return False
+    return block.text.startswith("©") or not block.ends_sentence
+
+
+def is_caption(block: Block) -> bool:
+    """Return whether a block is all the text of an element with a picture: of a `figure`, or of a box and no sentence.
+
+    A paragraph with a picture in it is text, and so is a post that is a picture and a sentence.
+    """
+    if block.is_heading or block.inside & _NOT_PROSE or len(block.text) > _MAX_NOTE_CHARS:
+        return False
+    if block.ends_sentence and "figure" not in block.inside:
+        return False
+    for place in islice(block.place.around(), _MAX_WRAPPERS):
+        if place.tag in ("body", "article", "main") or letters_of(text_in(place.element)) != block.letters:
+            return False
+        if next(place.element.iter("img"), None) is not None:
+            return place.tag != "p" and (place.tag == "figure" or not block.ends_sentence)
+    return False
+
+
+def is_pointer(block: Block) -> bool:
+    """Return whether a block is a few words, a colon and the headline of something else: "Also read: …".
+
+    An address, a name or a number after the colon is a fact, an entry of a list is one of the text's.
+    """
+    if not block.links or block.inside & _NOT_PROSE:
+        return False
+    found = _LEADER.fullmatch(_OTHER_MARKS.sub("", block.marked))
+    if found is None or block.ends_sentence:
+        return False
+    headline = found.group(1)
+    return count_words(headline) >= _MIN_HEADLINE_WORDS and count_words(block.text) <= (
+        _MAX_LABEL_WORDS + count_words(headline)
+    )
+
+
+def drop_ending(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop the last paragraphs that lead away: each ends in a link and not like a sentence, or is one note in italics.
+
+    Calls to follow and to write, biographies, where the text stood first. Not in a language without marks at the end
+    of sentences, and not where much of the text is so.
+    """
+    order = sorted(chosen)
+    prose = [i for i in order if _is_prose(blocks[i])]
+    if 2 * sum(blocks[i].ends_sentence for i in prose) < len(prose):
+        return chosen
+    end = len(order)
+    while end > _MIN_LEFT and _leads_away(blocks[order[end - 1]]):
+        end -= 1
+    dropped = sum(len(blocks[i].letters) for i in order[end:])
+    whole = sum(len(blocks[i].letters) for i in order)
+    return set(order[:end]) if dropped <= _MAX_ENDING_SHARE * whole else chosen
+
+
+def _is_prose(block: Block) -> bool:
+    return block.tag in ("p", "div") and not block.inside & _NOT_PROSE
+
+
+def _leads_away(block: Block) -> bool:
+    if not block.links or not _is_prose(block):
+        return False
+    if len(block.text) <= _MAX_NOTE_CHARS and len(_networks_of(block.links)) >= _MIN_NETWORKS:
+        return True
+    marked = _OTHER_MARKS.sub("", block.marked).rstrip()
+    if marked.endswith(MARKS["a"] + CLOSE) and letters_of(marked.split(MARKS["a"])[-2]):
+        return not block.ends_sentence
+    return not letters_of(_EMPHASISED.sub("", block.marked))
+
+
+def _networks_of(links: Sequence[str]) -> set[str]:
+    """Return in which networks a paragraph names a place to follow or to write to; electronic mail is one of them."""
+    return {
+        "mail" if link.startswith("mailto:") else registrable_domain(link)
+        for link in links
+        if link.startswith("mailto:") or registrable_domain(link) in NETWORKS
+    }
+
+
+def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop lines before links that are not chosen ("Also read:"): with two links below, one at the end, or a colon."""
+    last = max(chosen, default=-1)
+    return {
+        i
+        for i in chosen
+        if not (_may_lead(blocks[i]) and _is_link(blocks, chosen, i + 1))
+        or not (i == last or _is_link(blocks, chosen, i + 2) or blocks[i].text.endswith((":", "：")))
+    }
+
+
+def _may_lead(block: Block) -> bool:
+    """Return whether a block is a subhead or a short line that is no complete sentence."""
+    if len(block.text) > _MAX_LEAD_CHARS:
+        return False
+    return block.is_heading or not block.ends_sentence or block.text.endswith((":", "?"))
+
+
+def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
+    return place < len(blocks) and place not in chosen and blocks[place].link_share >= LINK
+
+
+def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
+    """Drop short blocks that are no sentence and not among the text: an age line, a counter, a place.
+
+    Such lines change while the article stays the same.
+    """
+    weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
+    for i in chosen:
+        weight[blocks[i].style[1]] += len(blocks[i].letters)
+    enough = 0.2 * weight.total()
+    kept = {
+        i
+        for i in chosen
+        if weight[blocks[i].style[1]] >= enough
+        or blocks[i].is_heading
+        or blocks[i].tag not in ("p", "div")
+        or len(blocks[i].text) > _MAX_SCRAP_CHARS
+        or blocks[i].ends_sentence
+    }
+    while kept and blocks[max(kept)].is_heading and not blocks[max(kept)].text.endswith((".", "。")):
+        kept.remove(max(kept))  # of comments, of more to read; the sentences below pictures are headings, too
+    return kept
