@@ -32,6 +32,8 @@ _MEDIA_TEXT = "media:description"  # speaks of a file; it is the entry's text wh
 TITLES = ("title", "atom:title", "dc:title", "news:title", "media:title", "itunes:title")
 _MAX_TEXTS = 5  # of one name in an entry
 _MAX_TEXT_CHARS = 1_000_000
+# expat on every machine; feedparser prefers a driver of libxml2, and would search all of the path for it at each call.
+feedparser.api.PREFERRED_XML_PARSERS.clear()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

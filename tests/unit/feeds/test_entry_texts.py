@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
+from types import ModuleType
 
 import pytest
 
@@ -119,3 +121,19 @@ def test_a_prefixed_atom_feed_may_have_another_default() -> None:
         "<a:title>Title</a:title><title>Other</title></a:entry></a:feed>"
     )
     assert parse_feed(body.encode(), now=NOW).entries[0].title == "Title"
+
+
+# --- the parser -------------------------------------------------------------------------------------------------------
+
+
+class _OtherParser(ModuleType):
+    """A driver of another XML parser, as feedparser looks for it."""
+
+    @staticmethod
+    def create_parser() -> None:
+        pytest.fail("asked for a parser")
+
+
+def test_texts_are_read_by_expat_whatever_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "drv_libxml2", _OtherParser("drv_libxml2"))
+    assert rss("<description>Words</description>").entries[0].summary == "Words"
