@@ -155,13 +155,16 @@ class ExtractionLine:
         self._event.set()
 
     def _gather(self) -> list[_Done]:
-        """Return the finished tasks, and those that finish within a moment unless a visit brings pages."""
+        """Return the finished tasks, and those that finish within a moment.
+
+        When a visit brings pages and a worker is idle, nothing is waited for.
+        """
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
         while 0 < len(done) < self._tasks and self._event.wait(until - clock.monotonic()):
             self._event.clear()
             more = list(self._at_hand())
-            if not more:  # a visit brought pages
+            if not more and self._tasks - len(done) < self._pool.workers:
                 break
             done += more
         return done

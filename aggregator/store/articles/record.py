@@ -41,7 +41,7 @@ from aggregator.store.identity.decisions import SourceDecisions, record_all_deci
 from aggregator.store.identity.partition import SKIPPED, WITHDRAWN, note_edges, note_urls, point, repartition
 from aggregator.store.identity.same_text import edges_of_text
 from aggregator.store.identity.wordpress import learn_blog, note_short_links
-from aggregator.store.queue.hosts import lower_pages_due
+from aggregator.store.queue.hosts import lower_all_pages_due
 from aggregator.store.queue.page_parts import ask_for_part
 
 _Kind = Literal["new", "updated", "unchanged", "duplicate"]
@@ -183,8 +183,7 @@ def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mappin
             if outcome.resumes:
                 resumed.append((page, at))
     tx.run_all(_finish, finished)
-    for host_id, earliest in sorted(due.items()):
-        lower_pages_due(tx, host_id, earliest)
+    lower_all_pages_due(tx, due)
     for page, at in resumed:
         ask_for_part(tx, page.id, page.parts[-1].url, at)
 

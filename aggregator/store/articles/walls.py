@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, case, delete, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, delete, func, or_, select, update
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.fingerprint import Fingerprint, fingerprint
@@ -86,6 +86,12 @@ _announced: Final = (
     .order_by(facts.c.page_id)
     .limit(_MOST)
 )
+_at_several_pages: Final = (
+    select(facts.c.host, facts.c.hash)
+    .where(any_of(facts.c.hash), facts.c.says_nothing)
+    .group_by(facts.c.host, facts.c.hash)
+    .having(func.count() > 1)
+)
 _is_announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("key_hash"))
 _pages_of: Final = select(facts.c.page_id).where(
     facts.c.host == bindparam("at_host"),
@@ -117,7 +123,8 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
 
 def end_walls(tx: Transaction, documents: Collection[Document], due: Mapping[PageId, datetime | None]) -> set[PageId]:
     """Withdraw the articles of walls among these documents; return the pages in `due` that have failed."""
-    walls = [one for one in sorted(documents, key=lambda one: (one.host, one.hash)) if _is_wall(tx, one)]
+    several = {Document(row.host, row.hash) for row in tx.all_of(_at_several_pages, {one.hash for one in documents})}
+    walls = [one for one in sorted(several & set(documents), key=lambda one: (one.host, one.hash)) if _is_wall(tx, one)]
     if not walls:
         return set()
     failed = {page for wall in walls for page in _pages_at(tx, wall, due)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -104,7 +104,12 @@ def lower_feeds_due(tx: Transaction, host_id: HostId, at: datetime) -> None:
 
 def lower_pages_due(tx: Transaction, host_id: HostId, at: datetime) -> None:
     """Make the host due for pages at `at` at the latest, even if it is leased."""
-    tx.run(_lower_pages, {"host": host_id, "at": at})
+    lower_all_pages_due(tx, {host_id: at})
+
+
+def lower_all_pages_due(tx: Transaction, due: Mapping[HostId, datetime]) -> None:
+    """Make each host due for pages at its time at the latest, even if it is leased."""
+    tx.run_all(_lower_pages, [{"host": host_id, "at": at} for host_id, at in sorted(due.items())])
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
