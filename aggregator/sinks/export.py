@@ -46,8 +46,10 @@ def write_text_files(
     """Write each document as `NNN_<id>.txt`, NNN counting through the whole export; return how many.
 
     Raises:
-        OutputError: files of another export lie in `folder`, and `replace` is not set.
+        OutputError: a dataset lies in `folder`; or files of another export do, and `replace` is not set.
     """
+    if (folder / "manifest.json").exists():
+        raise OutputError(f"{folder}: a dataset is there; name another folder")
     others = [path for path in folder.glob("*.txt") if _OUR_NAME.fullmatch(path.name)]
     if others and not replace:
         raise OutputError(

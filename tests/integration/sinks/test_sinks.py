@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
+from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.models.pages import RawResponse
@@ -145,6 +146,17 @@ def test_the_body_layout_has_title_and_body(tmp_path: Path) -> None:
     assert stream.getvalue() == b" date 2026-11-22 Title\n\nText\n"
     assert write_text_files([article(), article(ArticleId("f" * 16))], tmp_path / "out", "body") == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"000_{ID}.txt", f"001_{'f' * 16}.txt"]
+
+
+def test_texts_are_not_written_among_the_files_of_another_export(tmp_path: Path) -> None:
+    write_text_files([article()], tmp_path)
+    with pytest.raises(OutputError, match="add --replace"):
+        write_text_files([article(ArticleId("f" * 16))], tmp_path)
+    assert write_text_files([article(ArticleId("f" * 16))], tmp_path, replace=True) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [f"000_{'f' * 16}.txt"]
+    (tmp_path / "manifest.json").touch()
+    with pytest.raises(OutputError, match="a dataset is there; name another folder"):
+        write_text_files([article()], tmp_path, replace=True)
 
 
 def test_parquet_holds_what_the_records_hold(tmp_path: Path) -> None:
