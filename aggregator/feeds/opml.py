@@ -57,7 +57,7 @@ def read_list(data: bytes) -> SubscriptionList:
     """Return the feeds of an OPML file or of a plain list of addresses, one a line.
 
     Raises:
-        ConfigError: `body` is neither.
+        ConfigError: `data` is neither.
     """
     text = decode(data, declared=xml_declaration(data[:500].lstrip())).text
     start = _OPML_START.search(text, 0, _MAX_JUNK_CHARS)

@@ -114,7 +114,7 @@ def read_test(field: TextField, written: str) -> TextTest:
     """Return the test of a rule's field, written as `re:` and a pattern, or as plain words.
 
     Raises:
-        ValueError: no text can fit `value`; the message is the remedy.
+        ValueError: no text can fit `written`; the message is the remedy.
     """
     if written.startswith(PATTERN):
         return compile_search(written.removeprefix(PATTERN))
@@ -134,7 +134,7 @@ def read_words(written: str) -> Bound:
     """Return the bound on the number of words.
 
     Raises:
-        ValueError: `value` is no bound.
+        ValueError: `written` is no bound.
     """
     found = re.fullmatch(r"([<>])\s*([0-9]{1,9})", written.strip())
     if found is None:
@@ -146,7 +146,7 @@ def read_age(written: str) -> Bound:
     """Return the bound on the age, in seconds.
 
     Raises:
-        ValueError: `value` is no bound.
+        ValueError: `written` is no bound.
     """
     found = re.fullmatch(r"([<>])\s*(\S+)", written.strip())
     if found is None:

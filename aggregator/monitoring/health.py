@@ -21,6 +21,7 @@ from aggregator.monitoring.remedies import PAGE_REMEDIES, REMEDIES
 from aggregator.ports.readings import FeedScreen, FeedSigns
 from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
+from aggregator.schedule.due_times import TEMPORARY_CAUSES
 from aggregator.schedule.publication_rate import CAUTION, expected_rate
 
 _DAY: Final = timedelta(days=1)
@@ -108,17 +109,6 @@ def screen(now: datetime) -> FeedScreen:
 # --- polls ------------------------------------------------------------------------------------------------------------
 
 _BLOCKING: Final = frozenset({Cause.UNAUTHORIZED, Cause.FORBIDDEN, Cause.ROBOTS})
-_PASSING: Final = frozenset(  # temporary causes: broken only if they last
-    {
-        Cause.CONNECT,
-        Cause.TIMEOUT,
-        Cause.PROXY,
-        Cause.TRUNCATED,
-        Cause.RATE_LIMITED,
-        Cause.UNAVAILABLE,
-        Cause.ROBOTS_UNREACHABLE,
-    }
-)
 _BROKEN_AFTER: Final = 1.0  # weighted failures in a row: four temporary ones (schedule)
 _LASTING: Final = timedelta(hours=6)
 
@@ -139,7 +129,7 @@ def _poll_failure(state: FeedState, now: datetime) -> Finding | None:
                 f"The page advertises {', '.join(state.advertised[:3])}: take that as `url` if it is the same feed."
             )
     is_passing = (
-        cause in _PASSING
+        cause in TEMPORARY_CAUSES
         and state.succeeded_at is not None
         and state.failures < _BROKEN_AFTER
         and now - (state.failing_since or now) < _LASTING

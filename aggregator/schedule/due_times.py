@@ -213,6 +213,17 @@ _HARD: Final = 1.0  # the answer is a decision: it rarely changes by itself
 _SOFT: Final = 0.5  # something is broken; somebody has to repair it
 _TEMPORARY: Final = 0.25  # a bad moment
 
+TEMPORARY_CAUSES: Final = frozenset(
+    {
+        Cause.CONNECT,
+        Cause.TIMEOUT,
+        Cause.PROXY,
+        Cause.TRUNCATED,
+        Cause.RATE_LIMITED,
+        Cause.UNAVAILABLE,
+        Cause.ROBOTS_UNREACHABLE,
+    }
+)
 _STEPS: Final[dict[Cause, float]] = {
     **dict.fromkeys(Cause, _HARD),
     **dict.fromkeys(
@@ -232,18 +243,7 @@ _STEPS: Final[dict[Cause, float]] = {
         ),
         _SOFT,
     ),
-    **dict.fromkeys(
-        (
-            Cause.CONNECT,
-            Cause.TIMEOUT,
-            Cause.PROXY,
-            Cause.TRUNCATED,
-            Cause.RATE_LIMITED,
-            Cause.UNAVAILABLE,
-            Cause.ROBOTS_UNREACHABLE,
-        ),
-        _TEMPORARY,
-    ),
+    **dict.fromkeys(TEMPORARY_CAUSES, _TEMPORARY),
 }
 
 _NETWORK: Final = frozenset({Cause.DNS, Cause.CONNECT, Cause.TIMEOUT, Cause.PROXY})

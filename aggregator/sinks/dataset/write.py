@@ -87,7 +87,7 @@ def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
     An earlier call is resumed only if request and store are unchanged. Otherwise the work starts again.
 
     Raises:
-        OutputError: `folder` is not empty and may not be replaced.
+        OutputError: the folder is not empty and may not be replaced.
         MissingExtraError: a format needs a package that is not installed.
         OSError: a file could not be written; complete files stay for the next call.
     """

@@ -23,7 +23,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import aliases, article_urls, articles, entries, feeds, pages, raw_responses, revisions
 from aggregator.store.identity.partition import resolve
 from aggregator.store.queue.page_parts import raw_parts_of
-from aggregator.store.queue.responses import load_raw
+from aggregator.store.queue.responses import RAW_COLUMNS, load_raw
 from aggregator.text.search_words import Query, mark, read_query, snippet
 from aggregator.urls import without_userinfo
 
@@ -243,14 +243,7 @@ def _found(article: Article, recorded_at: datetime, query: Query) -> Found:
 
 
 _raw: Final = (
-    select(
-        raw_responses.c.content_hash,
-        raw_responses.c.url.label("raw_url"),
-        raw_responses.c.final_url,
-        raw_responses.c.status,
-        raw_responses.c.headers,
-        raw_responses.c.fetched_at.label("raw_fetched_at"),
-    )
+    select(*RAW_COLUMNS)
     .join(
         articles,
         (articles.c.page_id == raw_responses.c.page_id) & (articles.c.raw_hash == raw_responses.c.content_hash),

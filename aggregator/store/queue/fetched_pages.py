@@ -25,7 +25,7 @@ from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import lock_hosts, lower_pages_due
 from aggregator.store.queue.page_parts import drop_parts, with_parts
 from aggregator.store.queue.pages import has_changed
-from aggregator.store.queue.responses import load_raw
+from aggregator.store.queue.responses import RAW_COLUMNS, load_raw
 
 _MAX_CLAIMS: Final = 4  # without a result: each time the process ended, for a worker's crash is recorded at once
 _SILENT: Final = timedelta(seconds=90)  # after this silence of a folder's workers its pages are fetched again
@@ -141,12 +141,7 @@ _columns: Final = (
     has_changed(),
     feeds.c.name.label("feed_name"),
     feeds.c.url.label("feed_url"),
-    raw_responses.c.content_hash,
-    raw_responses.c.url.label("raw_url"),
-    raw_responses.c.final_url,
-    raw_responses.c.status,
-    raw_responses.c.headers,
-    raw_responses.c.fetched_at.label("raw_fetched_at"),
+    *RAW_COLUMNS,
 )
 
 

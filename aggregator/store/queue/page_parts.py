@@ -24,7 +24,7 @@ from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DUE, FETCHED, articles, folders, page_parts, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lower_pages_due
-from aggregator.store.queue.responses import load_raw
+from aggregator.store.queue.responses import RAW_COLUMNS, load_raw
 from aggregator.urls import host_of
 
 _SILENT: Final = timedelta(seconds=90)  # after this silence of a folder's workers the whole article is fetched again
@@ -42,12 +42,7 @@ _parts: Final = (
         page_parts.c.cause,
         page_parts.c.detail,
         page_parts.c.tries,
-        raw_responses.c.content_hash,
-        raw_responses.c.url.label("raw_url"),
-        raw_responses.c.final_url,
-        raw_responses.c.status,
-        raw_responses.c.headers,
-        raw_responses.c.fetched_at.label("raw_fetched_at"),
+        *RAW_COLUMNS,
     )
     .outerjoin(
         raw_responses,

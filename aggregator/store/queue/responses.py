@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 
@@ -12,6 +12,15 @@ from aggregator.store.db.codec import dump, load_mapping
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
 from aggregator.store.db.schema import raw_responses
+
+RAW_COLUMNS: Final = (  # for `load_raw`
+    raw_responses.c.content_hash,
+    raw_responses.c.url.label("raw_url"),
+    raw_responses.c.final_url,
+    raw_responses.c.status,
+    raw_responses.c.headers,
+    raw_responses.c.fetched_at.label("raw_fetched_at"),
+)
 
 
 def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
@@ -32,7 +41,7 @@ def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
 
 
 def load_raw(row: Row[Any]) -> RawResponse:
-    """Return a response from columns of `raw_responses`."""
+    """Return a response from a row with `RAW_COLUMNS`."""
     return RawResponse(
         content_hash=row.content_hash,
         url=row.raw_url,
