@@ -145,12 +145,31 @@ def _legacy(body: bytes, header: str, document: str) -> Decoded:
         if detected == document:
             return _decoded(body, document, "declared")
     claims: tuple[tuple[str, Source], ...] = ((header, "header"), (document, "declared"))
+    doubtful = []
     for encoding, source in claims:
         if encoding and encoding != "utf-8" and not encoding.startswith("utf-16"):
             decoded = _decoded(body, encoding, source)
-            if encoding in _SINGLE_BYTE or decoded.text.count("\ufffd") * 100 <= len(decoded.text):
+            if encoding in _SINGLE_BYTE or _broken(decoded) * 100 <= len(decoded.text):
                 return decoded
-    return _decoded(body, detected or detect(body), "detected")
+            doubtful.append(decoded)
+    found = _decoded(body, detected or detect(body), "detected")
+    return next((claim for claim in doubtful if _is_likelier(claim, found)), found)
+
+
+def _is_likelier(claim: Decoded, found: Decoded) -> bool:
+    """Return whether a declared encoding of East Asia is likelier than the detected one, for bytes that break it.
+
+    A few stray bytes in a short text are many of its bytes. A text in an alphabet breaks more than one sign in eight.
+    An encoding of single bytes has no broken sign, which proves nothing; another one of East Asia must have fewer.
+    """
+    broken = _broken(claim)
+    if broken * 8 > len(_GOOD_SIGN.findall(claim.text)) - broken:
+        return False
+    return found.encoding in _SINGLE_BYTE or _broken(found) >= broken
+
+
+def _broken(decoded: Decoded) -> int:
+    return decoded.text.count("\ufffd")
 
 
 def detect(body: bytes) -> str:

@@ -102,6 +102,31 @@ def test_single_broken_bytes_do_not_cost_the_page_its_encoding() -> None:
     assert decode(body).encoding == "utf-8"
 
 
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("gbk", "市议会周二决定，河上的大桥将从明年春天起关闭两年。"),
+        ("big5", "市議會週二決定，河上的大橋將從明年春天起關閉兩年。"),
+        ("shift_jis", "市議会は火曜日、橋を来春から二年間閉鎖することを決めた。"),
+        ("euc-jp", "市議会は火曜日、橋を来春から二年間閉鎖することを決めた。"),
+        ("euc-kr", "시의회는 화요일에 다리를 내년 봄부터 이 년 동안 폐쇄하기로 했다."),
+        ("windows-1251", RUSSIAN),
+    ],
+)
+def test_two_stray_bytes_in_a_short_text_do_not_cost_it_its_declared_encoding(label: str, text: str) -> None:
+    body = b"<p>\xff</p>" + text.encode(label) + b"<p>\xff</p>"
+    for decoded in (decode(body, declared=label), decode(body, content_type=f"text/html; charset={label}")):
+        assert decoded.encoding == codec_of(label)
+        assert text in decoded.text
+
+
+def test_a_declaration_that_the_bytes_break_yields_to_an_encoding_that_they_do_not() -> None:
+    chinese = "市议会周二决定，河上的大桥将从明年春天起关闭两年。两岸的商人担心失去顾客，渡船还没有来。" * 20
+    for label in ("euc-jp", "big5"):
+        assert decode(chinese.encode("gbk"), declared=label).text == chinese
+    assert decode(RUSSIAN.encode("cp1251"), declared="gbk").text == RUSSIAN
+
+
 def test_bytes_that_are_mostly_ascii_are_not_utf8_for_that() -> None:
     text = ("The ministry said nothing. " * 50) + "It’s over, the café is closed."
     assert decode(text.encode("cp1252")).text == text
