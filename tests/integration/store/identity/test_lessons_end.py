@@ -21,32 +21,33 @@ from tests.support.stores import StandingClock, words
 FORMS = ("/news/a-{}", "/news/a-{}?maca=en-rss", "/news/a-{0}?wtx=v{0}", "/s/a-{}")
 
 
-def contradicted(url: str) -> str:
-    return one_text(url) if "?" not in url or "-1049?" not in url else words("another", 200)
-
-
 def test_a_contradiction_after_a_thousand_uses_takes_all_back_and_fetches_it(
-    store: SqlStore, clock: StandingClock
+    store: SqlStore, store_url: str, clock: StandingClock
 ) -> None:
-    plain, tracked = both("/news/a-{}", "/news/a-{}?maca=en-rss", 1060)
+    uses = 1049 if store_url.startswith("sqlite") else 349  # on both, a statement takes 256 values
+
+    def contradicted(url: str) -> str:
+        return one_text(url) if f"-{uses}?" not in url else words("another", 200)
+
+    plain, tracked = both("/news/a-{}", "/news/a-{}?maca=en-rss", uses + 11)
     poll(store, 0, *plain)
     run(store, contradicted, batch=50)
     poll(store, 1, *tracked[:3])
     run(store, contradicted)
-    for start in range(3, 1049, 200):
-        poll(store, 1, *tracked[start : min(start + 200, 1049)])
+    for start in range(3, uses, 200):
+        poll(store, 1, *tracked[start : min(start + 200, uses)])
         run(store, contradicted, batch=50)
-    assert len(articles(store)) == 1060
+    assert len(articles(store)) == uses + 11
     before = len(tails([url for urls in articles(store).values() for url in urls], "maca"))
-    assert before == 1049
+    assert before == uses
     clock.pass_(timedelta(days=1))  # the first use of a day is fetched
-    poll(store, 1, *tracked[1049:])
+    poll(store, 1, *tracked[uses:])
     asked = run(store, contradicted, batch=50)
-    assert len(tails(asked, "maca")) == 1060 - 3 - 20
+    assert len(tails(asked, "maca")) == uses + 11 - 3 - (uses - 3) // 50  # every fiftieth use was fetched before
     found = articles(store)
-    assert found["/news/a-1049"] == {"/news/a-1049"}
-    assert found["/news/a-1049?maca=en-rss"] == {"/news/a-1049?maca=en-rss"}
-    assert len(found) == 1061
+    assert found[f"/news/a-{uses}"] == {f"/news/a-{uses}"}
+    assert found[f"/news/a-{uses}?maca=en-rss"] == {f"/news/a-{uses}?maca=en-rss"}
+    assert len(found) == uses + 12
     trace = store.trace([f"{SITE}/news/a-77?maca=en-rss"], [Key("https://courier.example/news/a-77?maca=en-rss")])
     told = [(one.verdict, one.rule) for one in trace.decisions if "maca" in one.url]
     assert ("known", "lesson") in told
