@@ -58,7 +58,7 @@ def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord)
 
 
 def _known(walk: IndexWalk | None, named: Sequence[NamedSitemap]) -> tuple[KnownSitemap, ...]:
-    """Return the sitemaps of the present index with their stored state, and those of an index among them."""
+    """Return the sitemaps of the present index, and of an index in it, with their stored state."""
     earlier = walk.sitemaps if walk is not None else ()
     by_url = {one.url: one for one in earlier}
     urls = {one.url for one in named}

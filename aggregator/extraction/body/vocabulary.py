@@ -1,4 +1,4 @@
-"""The words of pages that extraction knows: `publishers/tables/page_words.toml`, read once."""
+"""Reads the words that extraction looks for in pages: `publishers/tables/page_words.toml`, read once."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _head_of(tree: Element, witnesses: Sequence[str], names: frozenset[str]) -> 
 
 
 def _share(head: str, witness: str) -> float:
-    """Return which part of the longer one a heading and a statement have in common, 0 if neither holds the other."""
+    """Return the length of the shorter of two texts as a share of the longer; 0 if neither contains the other."""
     if not head or not witness or (head != witness and len(head) < _MIN_HEAD_CHARS):
         return 0.0
     return min(len(head), len(witness)) / max(len(head), len(witness)) if head in witness or witness in head else 0.0

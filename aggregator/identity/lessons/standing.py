@@ -86,7 +86,7 @@ class Standing:
         return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
 
     def probed(self) -> Standing:
-        """Return the facts after one more pair that will be fetched."""
+        """Return the facts after one more pair of addresses, which will be fetched."""
         return replace(self, probes=self.probes + 1)
 
     def sentence(self) -> str:

@@ -200,7 +200,7 @@ def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _shape(address: _Address) -> str | None:
-    """Return an address that is only a number with "#" for it, e.g. "/node/#", "/?p=#"; None: it says more."""
+    """Return the address with "#" in place of its number, e.g. "/node/#", "/?p=#"; None: it has more than a number."""
     numbers = _numbers(address)
     if not numbers:
         return None

@@ -66,7 +66,7 @@ def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator
 
 
 def is_selected(article: Article, wanted: Selection) -> bool:
-    """Return whether one article passes the filters, except the one for near duplicates, which compares all."""
+    """Return whether one article passes all filters but that of near duplicates, which compares all articles."""
     facts = article.content.facts
     return (
         (wanted.since is None or article.first_seen >= wanted.since)

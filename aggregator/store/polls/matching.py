@@ -167,7 +167,7 @@ _of_words: Final = (
 
 
 def recognise(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], at: datetime) -> list[MatchedEntry]:
-    """Match entries under unknown ids with older entries of the feed, and add that to the decisions."""
+    """Match entries under unknown ids with older entries of the feed, and add a decision about each match."""
     unknown = [one for one in matched if one.known is None]
     paged = {one.entry_hash for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
     shown = {one.entry_hash for one in matched}

@@ -160,7 +160,7 @@ def claim_hosts(
 def _claim_in_scope(
     tx: Transaction, limit: int, lease: timedelta, scope: RunScope, pages_too: bool
 ) -> tuple[Claim, ...]:
-    """Claim hosts of `scope`. It may be large and changes between claims, so it is checked here and not in SQL."""
+    """Claim hosts of `scope`. A scope may be large and changes between claims, so no SQL checks it."""
     claims: list[Claim] = []
     rows = tx.run(_claimable_any[pages_too], {"now": tx.now})
     while len(claims) < limit and (row := rows.fetchone()) is not None:
