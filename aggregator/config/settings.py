@@ -98,7 +98,7 @@ class HttpSettings(Section):
     per_host_interval: Pause = spelled_default("1s")
     """The pause between two requests to one host."""
     per_host_connections: Annotated[StrictInt, Field(ge=1, le=2)] = 1
-    """Connections to one host at a time."""
+    """Has no effect: a host gets one request at a time, whatever stands here."""
     respect_robots: StrictBool = True
     """Obey robots.txt for pages."""
     allow_private_networks: tuple[Network, ...] = ()
