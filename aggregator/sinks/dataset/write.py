@@ -111,7 +111,7 @@ def _write(corpus: Corpus, request: DatasetRequest, *, resumes: bool = True) -> 
     work, started_again = _Work.open(partial, _fingerprint(corpus, request, state), resumes=resumes)
     resumed = len(work.months)
     contents = _Contents(text=request.text)
-    for month, records in groupby(contents.of(corpus.selected()), lambda one: f"{one[1].first_seen:%Y-%m}"):
+    for month, records in groupby(contents.of(corpus.selected()), lambda one: str(one[2]["first_seen"])[:7]):
         if month in work.months:
             for _ in records:  # an earlier call wrote them; they are counted all the same
                 pass
@@ -157,7 +157,9 @@ class _Contents:
             self.statistics.add(article, words if isinstance(words, int) else 0)
             digest = self.hashes[article.id] = content_hash(article)
             self.digest.update(digest.encode())
-            self.digest.update(json_bytes({**record, "text": "", "body": ""}))
+            markdown = article.content.markdown
+            self.digest.update((markdown or "").encode("utf-8", "replace"))  # texts need no escapes here
+            self.digest.update(json_bytes({**record, "text": "", "body": "", "markdown": markdown is None}))
             yield number, article, record
 
     def end_month(self) -> str:
