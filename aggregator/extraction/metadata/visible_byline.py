@@ -66,22 +66,29 @@ def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
 def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
     """Yield elements that may hold a byline, their kind of sign, and whether they are below the first headline."""
     for element, is_below in near_headline(tree):
-        kind = _kind_of(element)
-        if kind in _SURE or (kind and is_below):
+        kind = _stated_kind(element) or (_worded_kind(element) if is_below else None)
+        if kind:
             yield element, kind, is_below
 
 
-def _kind_of(element: Element) -> Kind | None:
+def _stated_kind(element: Element) -> Kind | None:
+    """Return how the markup itself says that an element names an author."""
     attributes = element.attrib
-    if attributes:
-        if {"author", "creator"} & set((attributes.get("itemprop") or "").split()):
-            return "item"
-        if "author" in (attributes.get("rel") or "").split():
-            return "rel"
-        if _is_named_for_author(attributes.get("class") or "", attributes.get("id") or ""):
-            return "class"
-        if element.tag == "a" and _leads_to_author(attributes.get("href") or ""):
-            return "link"
+    if not attributes:
+        return None
+    if {"author", "creator"} & set((attributes.get("itemprop") or "").split()):
+        return "item"
+    if "author" in (attributes.get("rel") or "").split():
+        return "rel"
+    if _is_named_for_author(attributes.get("class") or "", attributes.get("id") or ""):
+        return "class"
+    return None
+
+
+def _worded_kind(element: Element) -> Kind | None:
+    """Return how the address or the words of an element say that it names an author."""
+    if element.tag == "a" and _leads_to_author(element.get("href") or ""):
+        return "link"
     if element.tag in _LINE_TAGS and (text := (element.text or "").strip()) and len(text) <= _MAX_LINE_CHARS:
         is_alone = is_lead_in(text) and sum(map(len, element.itertext())) <= _MAX_LINE_CHARS
         if is_alone or is_led_in(text):
