@@ -10,11 +10,13 @@ _CAUSES = {
     204: Cause.EMPTY,
     205: Cause.EMPTY,
     401: Cause.UNAUTHORIZED,
+    402: Cause.UNAUTHORIZED,  # a subscription
     403: Cause.FORBIDDEN,
     404: Cause.NOT_FOUND,
     407: Cause.PROXY,
     410: Cause.GONE,
     429: Cause.RATE_LIMITED,
+    451: Cause.FORBIDDEN,
     503: Cause.UNAVAILABLE,
 }
 

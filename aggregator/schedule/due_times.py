@@ -306,8 +306,8 @@ _RETRIES: Final[dict[Cause, _Retry]] = {
     Cause.SERVER_ERROR: _Retry(8),
     Cause.PROTOCOL: _Retry(5),
     Cause.BAD_ENCODING: _Retry(3, _HOUR),
-    Cause.UNAUTHORIZED: _Retry(3, _HOUR, 6.0),
-    Cause.FORBIDDEN: _Retry(3, _HOUR, 6.0),
+    Cause.UNAUTHORIZED: _Retry(10, _HOUR, 6.0),  # a week: a wall may answer so, and may stand so long
+    Cause.FORBIDDEN: _Retry(10, _HOUR, 6.0),
     Cause.CLIENT_ERROR: _Retry(2, _HOUR),
     Cause.TOO_MANY_REDIRECTS: _Retry(3, _HOUR),
     Cause.REDIRECT_LOOP: _Retry(3, _HOUR),

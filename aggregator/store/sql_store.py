@@ -49,10 +49,11 @@ from aggregator.ports.store_records import (
     PollRecorded,
     Sighting,
 )
-from aggregator.store.articles import changes, erasure, filtering, reading, reextract, rekey, wall_search
+from aggregator.store.articles import changes, erasure, filtering, reading, reextract, rekey
 from aggregator.store.articles.lessons.listing import LessonList
 from aggregator.store.articles.record import record_articles
 from aggregator.store.articles.rows import draft_of
+from aggregator.store.articles.walls import search as walls
 from aggregator.store.db import properties
 from aggregator.store.db.database import Database
 from aggregator.store.identity import decisions
@@ -394,7 +395,7 @@ class SqlStore(Store):
         return self._db.write(lambda tx: rekey.rekey(tx, version, identify, limit))
 
     def search_walls(self) -> bool:
-        return self._db.read(wall_search.is_done) or self._db.write(wall_search.search_walls)
+        return self._db.read(walls.is_done) or self._db.write(walls.search_walls)
 
     def check(self) -> str:
         return copying.check(self._db)

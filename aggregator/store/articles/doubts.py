@@ -72,7 +72,7 @@ def mark_doubtful(
     marked = {row.id: dump((*load_strings(row.quality), REASON)) for row in unmarked}
     add_change(tx, [ArticleId(row.id) for row in unmarked], "updated", tx.now)
     if write.if_doubtful is not None:
-        _ask_again(tx, {PageId(row.page_id): write.if_doubtful for row in unmarked if row.page_id is not None})
+        ask_again(tx, {PageId(row.page_id): write.if_doubtful for row in unmarked if row.page_id is not None})
     marked[own] = dump(with_reason(write.record.quality))
     tx.run_all(_judged, [{"article": article, "new_quality": quality} for article, quality in marked.items()])
 
@@ -95,29 +95,41 @@ _again: Final = (
 
 
 def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Ask again for pages whose articles are in doubt, and for short ones that say nothing of their title.
+    """Fetch pages again whose articles are in doubt, and short ones that may be a wall that is not known yet.
 
-    The latter may be a wall of which one address is known so far.
+    These say nothing of their title, or name another address while their entry has no title.
     """
     asked = {PageId(write.page.id): write for write in writes if write.if_doubtful is not None}
     reasons = {row.id: load_strings(row.quality) for row in tx.all_of(_qualities, asked)}
+    elsewhere = [page for page, write in asked.items() if _names_other(write)]
+    titles = announced_titles(tx, elsewhere)
+    untitled = {page for page in elsewhere if not any(title.strip() for title in titles[page])}
     doubtful = {
         page: write.if_doubtful
         for page, write in asked.items()
         if write.if_doubtful is not None
-        if says_nothing(write) or (REASON in reasons.get(page, ()) and REASON not in write.record.quality)
+        if says_nothing(write)
+        or page in untitled
+        or (REASON in reasons.get(page, ()) and REASON not in write.record.quality)
     }
-    _ask_again(tx, doubtful)
+    ask_again(tx, doubtful)
 
 
 def says_nothing(write: ArticleWrite) -> bool:
     """Return whether a page is short and says nothing of its entry's title."""
-    record = write.record
-    is_short = record.content.source == "page" and write.draft.fingerprint.size < _SHORT
-    return is_short and record.says_title is Resemblance.NOTHING
+    return write.record.says_title is Resemblance.NOTHING and _is_short(write)
 
 
-def _ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
+def _names_other(write: ArticleWrite) -> bool:
+    """Return whether a short page was redirected to another address than its own, or declares one."""
+    return _is_short(write) and any(edge.kind in DOUBTED for edge in write.record.edges)
+
+
+def _is_short(write: ArticleWrite) -> bool:
+    return write.record.content.source == "page" and write.draft.fingerprint.size < _SHORT
+
+
+def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
     """Make pages due at these times at the latest."""
     tx.run_all(_again, [{"page": page, "at": at} for page, at in sorted(due.items())])
     for row in tx.all_of(_hosts_of, due):
@@ -128,12 +140,13 @@ def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
     """Return whether the text replaces that of another page with another title: both led to one article."""
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
-    page = _announced_page(tx, write)
+    page = announced_page(tx, write)
     stand = announced_pages(tx, [own], page.announced)
     return own.n in stand and not may_be_one(page, stand[own.n])
 
 
-def _announced_page(tx: Transaction, write: ArticleWrite) -> AnnouncedPage:
+def announced_page(tx: Transaction, write: ArticleWrite) -> AnnouncedPage:
+    """Return what stands at the page of an article, and the titles under which feeds announced it."""
     announced = announced_titles(tx, [write.page.id])[write.page.id]
     content = write.record.content
     return AnnouncedPage(announced=frozenset(announced), title=content.title, body=content.body)
@@ -159,14 +172,14 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
     others = [row for row in rows.values() if row.key_hash != own and host_of(row.url) == host]
     if not others:
         return []
-    page = _announced_page(tx, write)
+    page = announced_page(tx, write)
     stand = announced_pages(tx, others, page.announced)
     return [
         row
         for row in others
         if row.n in stand and not may_be_one(page, stand[row.n])
         if (row.n in named and resemble(page.body, stand[row.n].body))
-        or (row.n in equal and (printed.size < _SHORT or not _say_their_titles(page, stand[row.n])))
+        or (row.n in equal and (printed.size < _SHORT or not (says_own_title(page) and says_own_title(stand[row.n]))))
     ]
 
 
@@ -177,8 +190,6 @@ def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()
 
 
-def _say_their_titles(*pages: AnnouncedPage) -> bool:
-    return all(
-        any(compare_title(title, page.title, page.body) is Resemblance.SAYS for title in page.announced)
-        for page in pages
-    )
+def says_own_title(page: AnnouncedPage) -> bool:
+    """Return whether a page says a title under which a feed announced it."""
+    return any(compare_title(title, page.title, page.body) is Resemblance.SAYS for title in page.announced)

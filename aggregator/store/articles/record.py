@@ -31,7 +31,7 @@ from aggregator.store.articles.rows import (
     insert_articles,
     revise,
 )
-from aggregator.store.articles.walls import fail_walls, withdraw_left
+from aggregator.store.articles.walls.ending import fail_walls, withdraw_left
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.column_types import NEVER

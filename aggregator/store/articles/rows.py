@@ -17,7 +17,7 @@ from aggregator.ports.store_records import ArticleRecord
 from aggregator.store.articles.near_duplicates import Printed, keep_fingerprints
 from aggregator.store.articles.search import forget_text, index_texts
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import dump, dump_extraction_rest, dump_sample
+from aggregator.store.db.codec import dump, dump_extraction_rest, dump_sample, load_extraction
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.hashes import text_hash
 from aggregator.store.db.schema import articles, changes, evidence, pages, revisions
@@ -227,6 +227,7 @@ def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
 
 def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed: Fingerprint) -> None:
     """Make an earlier revision the current text again; the caller has removed the later ones."""
+    content = load_extraction(revision.title, revision.body, revision.content)
     values = {
         "page_id": own.page_id,
         "url": own.url,
@@ -237,6 +238,7 @@ def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed
         "print_size": printed.size,
         "sample": dump_sample(printed.hashes),
         "quality": dump(()),
+        "language": content.language.partition("-")[0],
         "raw_hash": revision.raw_hash,
     }
     new = {f"new_{name}": value for name, value in values.items()}

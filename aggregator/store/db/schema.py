@@ -249,7 +249,7 @@ articles = Table(
 )
 
 # What stands at pages that do not say the title of their entry: a text, or the key of the address that the page
-# redirected to or names as its own. Kept for ever: see articles/walls.
+# redirected to or names as its own. Kept for ever: see articles/walls/documents.
 unnamed_texts = Table(
     "unnamed_texts",
     metadata,

@@ -44,7 +44,7 @@ _settle: Final = (
 
 
 _led_there: Final = (
-    select(pages.c.id, pages.c.url, entries.c.title)
+    select(pages.c.id, entries.c.title)
     .join(entries, entries.c.page_id == pages.c.id)
     .where(or_(pages.c.id == bindparam("page"), pages.c.article_id == bindparam("article")))
     .order_by(pages.c.id)
@@ -56,14 +56,13 @@ _announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("hash
 def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: ArticleId) -> bool:
     """Return whether the known target may be a wall. Such a target is fetched, and its text is compared.
 
-    It may be one if no feed announces it, and entries with other titles on the page's host redirected there too.
+    It may be one if no feed announces it, and entries with other titles redirected there too.
     """
     if target.key is not None and tx.first(_announced, {"hashed": key_hash(target.key)}) is not None:
         return False
     titles: dict[int, set[str]] = defaultdict(set)
     for row in tx.all(_led_there, {"page": page.id, "article": article}):
-        if host_of(row.url) == host_of(page.url):
-            titles[row.id].add(row.title)
+        titles[row.id].add(row.title)
     return is_wall(titles.values())
 
 

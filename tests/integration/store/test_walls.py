@@ -153,6 +153,35 @@ def test_an_article_that_a_wall_replaced_gets_its_text_back(store: SqlStore, clo
     assert record(store, *((page, article_record(page, title=page.key)) for page in again)) == ["unchanged"] * 2
 
 
+def test_a_page_that_gives_its_article_stays_while_others_are_walls(store: SqlStore, clock: StandingClock) -> None:
+    """They are recorded together; both stood at the wall before."""
+    record(store, *((page, walled(page)) for page in ready(store)))
+    clock.pass_(BACK_OFF)
+    first, *others = fetched(store)
+    made = [(first, article_record(first, title=TITLES[0])), *((page, walled(page)) for page in others)]
+    assert record(store, *made) == ["new", "wall", "wall"]
+    assert titles(store) == [TITLES[0]]
+
+
+@pytest.mark.parametrize("kind", [EvidenceKind.CANONICAL, EvidenceKind.REDIRECT])
+def test_pages_of_entries_without_a_title_that_name_one_address_are_asked_again(
+    store: SqlStore, clock: StandingClock, kind: EvidenceKind
+) -> None:
+    """Nothing tells such a wall from an article. While it stands its pages are one; then they are articles."""
+    (feed,) = subscribe(store, "https://www.example.org/feed")
+    untitled = [replace(one, entry=replace(one.entry, title="")) for one in map(announced, range(3))]
+    poll(store, feed, *untitled)
+    again = store.now() + BACK_OFF
+    for page in fetched(store):
+        made = article_record(page, title="Subscribe", body=WALL, edges=names(page, kind))
+        store.record_articles([ArticleOutcome(page=page, record=made, if_doubtful=again)])
+    assert len(titles(store)) == 1
+    clock.pass_(BACK_OFF)
+    pages = fetched(store)
+    assert record(store, *((page, article_record(page, title=page.key)) for page in pages)) == ["updated"] * 3
+    assert titles(store) == sorted(page.key for page in pages)
+
+
 def test_the_feeds_text_stands_in_meanwhile(store: SqlStore) -> None:
     (feed,) = subscribe(store, "https://www.example.org/feed")
     content = f"<p>{words('feed', 200)}</p>"
@@ -257,9 +286,7 @@ def test_pages_that_one_redirect_led_to_one_article_come_apart(store: SqlStore) 
     pages = ready(store)
     for page in pages:
         served = identity("https://www.example.org/subscribe", TARGET)
-        made = article_record(
-            page, title="Subscribe", body=WALL, served=served, edges=names(page, EvidenceKind.REDIRECT)
-        )
+        made = article_record(page, title="Subscribe", body=WALL, served=served, edges=names(page))
         store.record_articles([ArticleOutcome(page=page, record=made)])
     assert len(titles(store)) == 1
     assert store.search_walls()

@@ -623,7 +623,15 @@ def test_robots_are_asked_again_after_a_day() -> None:
 def test_temporary_causes_are_tried_for_days() -> None:
     waits = tries(Cause.CONNECT)
     assert sum(waits, timedelta(0)) > 2 * DAY
-    assert sum(waits, timedelta(0)) > 2 * sum(tries(Cause.FORBIDDEN), timedelta(0))
+    assert sum(waits, timedelta(0)) > 2 * sum(tries(Cause.CLIENT_ERROR), timedelta(0))
+
+
+@pytest.mark.parametrize("cause", [Cause.UNAUTHORIZED, Cause.FORBIDDEN, Cause.LOW_QUALITY, Cause.WALL])
+def test_what_a_wall_answers_is_tried_for_a_week_and_once_a_day_at_most(cause: Cause) -> None:
+    waits = tries(cause)
+    assert sum(waits, timedelta(0)) > 7 * DAY
+    assert max(waits) >= DAY
+    assert len(waits) <= 24
 
 
 @pytest.mark.parametrize("cause", list(Cause))

@@ -17,7 +17,8 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.walls import Resemblance, compare_title
 from aggregator.models.ids import Key
-from aggregator.store.articles.walls import NAMING, Document, end_walls
+from aggregator.store.articles.walls.documents import NAMING, Document
+from aggregator.store.articles.walls.ending import end_walls
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.properties import read_property, write_property

@@ -1,103 +1,61 @@
-"""Walls in the store: one document at addresses that feeds announced as different articles.
+"""Ends walls: a document at addresses that feeds announced as different articles is no article at any of them.
 
-Documents without their entry's title are stored for ever, so that their order does not matter. A document that turns
-out to be a wall is no article at any of these addresses: its articles are withdrawn, and the pages are due again.
+What was recorded of it is withdrawn, and the pages are due again.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, delete, or_, select, update
 
-from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.fingerprint import Fingerprint, fingerprint
 from aggregator.identity.identify import key_hash
-from aggregator.identity.walls import Resemblance, is_wall
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import ArticleId, EvidenceKind, HostId, Key, PageId
 from aggregator.ports.store_records import Decision
-from aggregator.store.articles.doubts import REASON
+from aggregator.store.articles.doubts import REASON, ask_again, says_nothing, says_own_title
 from aggregator.store.articles.lessons.settling import settle_lessons
 from aggregator.store.articles.rows import ArticleWrite, restore_revision
 from aggregator.store.articles.search import forget_text
+from aggregator.store.articles.walls.documents import (
+    NAMING,
+    Document,
+    PageText,
+    is_announced,
+    note_alike,
+    note_documents,
+    note_led,
+    texts_at,
+    walls_among,
+)
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import FETCHED, SKIPPED, articles, changes, entries, evidence, pages, revisions
+from aggregator.store.db.schema import FETCHED, SKIPPED, articles, changes, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
+from aggregator.store.identity.doubts import announced_pages
 from aggregator.store.identity.partition import WITHDRAWN, drop_aliases, repartition
 from aggregator.store.queue.hosts import lower_pages_due
 from aggregator.store.queue.pages import has_content
-from aggregator.urls import host_of
 
-_MOST: Final = 50  # addresses that are looked at to tell whether their document is a wall
-NAMING: Final = frozenset({EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL})
 _OF_PAGES: Final = (*sorted(NAMING), EvidenceKind.DECLARED)
-_DETAIL: Final = "the same document stands at addresses whose entries have other titles"
+_DETAIL: Final = "it says nothing of its title; the same stands at other entries, or its article stood here before"
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A document at several addresses of a host: a text, or the target of a redirect or of a canonical link."""
+class Answer:
+    """What a page gave just now: the hash of its text, and when the page is asked for again if it is a wall."""
 
-    host: str
-    hash: bytes
-
-
-def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Store the documents of pages that do not contain their title; return them."""
-    rows = []
-    for text in texts:
-        record = text.record
-        if record.says_title is Resemblance.SAYS or record.content.source != "page":
-            continue
-        host, own = host_of(text.page.url), text.draft.fingerprint.text_hash
-        rows += [
-            {
-                "hash": document,
-                "page_id": text.page.id,
-                "text_hash": own,
-                "host": host,
-                "says_nothing": record.says_title is Resemblance.NOTHING,
-            }
-            for document in {own, *(key_hash(target) for target in _targets(text))}
-        ]
-    tx.add(facts, rows)
-    return {Document(row["host"], row["hash"]) for row in rows}
+    text_hash: bytes
+    if_wall: datetime | None
 
 
-def _targets(text: ArticleWrite) -> set[Key]:
-    """Return the addresses that the page redirected to or names as its own, other than the one that was announced."""
-    edges = (edge for edge in text.record.edges if edge.kind in NAMING and refusal_alone(edge) is None)
-    return {edge.other for edge in edges} - {Key(text.page.key)}
-
-
-_announced: Final = (
-    select(facts.c.page_id, entries.c.title)
-    .join(entries, entries.c.page_id == facts.c.page_id)
-    .where(facts.c.hash == bindparam("document"), facts.c.host == bindparam("at_host"), facts.c.says_nothing)
-    .order_by(facts.c.page_id)
-    .limit(_MOST)
-)
-_at_several_pages: Final = (
-    select(facts.c.host, facts.c.hash)
-    .where(any_of(facts.c.hash), facts.c.says_nothing)
-    .group_by(facts.c.host, facts.c.hash)
-    .having(func.count() > 1)
-)
-_is_announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("key_hash"))
-_pages_of: Final = select(facts.c.page_id).where(
-    facts.c.host == bindparam("at_host"),
-    facts.c.hash == bindparam("document"),
-    any_of(facts.c.page_id),
-)
 _standing: Final = (  # articles whose current text is that of the wall, and at which page
     select(articles, pages.c.id.label("of_page"))
     .select_from(facts)
@@ -106,6 +64,13 @@ _standing: Final = (  # articles whose current text is that of the wall, and at 
     .where(facts.c.hash == bindparam("document"), facts.c.host == bindparam("at_host"))
     .order_by(articles.c.n, pages.c.id)
 )
+_given_by: Final = (
+    select(articles, pages.c.id.label("of_page"))
+    .join(pages, pages.c.article_id == articles.c.id)
+    .where(any_of(pages.c.id))
+    .order_by(articles.c.n, pages.c.id)
+)
+_led: Final = select(pages.c.id).where(any_of(pages.c.article_id))
 _rows: Final = (
     select(pages.c.id, pages.c.host_id, pages.c.url, pages.c.key, pages.c.article_id, pages.c.has_variants)
     .where(any_of(pages.c.id))
@@ -118,44 +83,56 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
 
     `due` tells when each page of `texts` is fetched again; None: never. Other pages of a wall are due with the first.
     """
-    return end_walls(tx, note_documents(tx, texts), due)
+    answers = {
+        PageId(text.page.id): Answer(text.draft.fingerprint.text_hash, due[PageId(text.page.id)]) for text in texts
+    }
+    documents = note_led(tx, texts) | note_documents(tx, texts)
+    return end_walls(tx, documents, answers, note_alike(tx, texts) | _in_front(tx, texts))
 
 
-def end_walls(tx: Transaction, documents: Collection[Document], due: Mapping[PageId, datetime | None]) -> set[PageId]:
-    """Withdraw the articles of walls among these documents; return the pages in `due` that have failed."""
-    several = {Document(row.host, row.hash) for row in tx.all_of(_at_several_pages, {one.hash for one in documents})}
-    walls = [one for one in sorted(several & set(documents), key=lambda one: (one.host, one.hash)) if _is_wall(tx, one)]
-    if not walls:
+def _in_front(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
+    """Return short texts that say nothing of their title, at pages whose articles say it: nothing replaces these."""
+    silent = {text.page.article_id: text for text in texts if text.page.article_id and says_nothing(text)}
+    rows = [row for row in tx.all_of(_with_ids, silent) if row.page_id == silent[row.id].page.id]
+    stand = announced_pages(tx, rows, [""])
+    said = (row.id for row in rows if row.n in stand and says_own_title(stand[row.n]))
+    return {(PageId(text.page.id), text.draft.fingerprint.text_hash) for text in map(silent.__getitem__, said)}
+
+
+def end_walls(
+    tx: Transaction,
+    documents: Collection[Document],
+    answers: Mapping[PageId, Answer],
+    alike: Collection[PageText] = (),
+) -> set[PageId]:
+    """Withdraw what the walls among these documents gave; return which of the pages that answered have failed by it.
+
+    `alike` are pages that have walls of their own words.
+    """
+    walls = walls_among(tx, documents)
+    if not walls and not alike:
         return set()
-    failed = {page for wall in walls for page in _pages_at(tx, wall, due)}
-    first = min((at for page in failed if (at := due[page]) is not None), default=tx.now)
-    standing = [row for wall in walls for row in tx.all(_standing, _named(wall))]
+    at_wall = {one for wall in walls for one in texts_at(tx, wall, answers)} | set(alike)
+    failed = {page for page, text in at_wall if page in answers and answers[page].text_hash == text}
+    first = min((at for page in failed if (at := answers[page].if_wall) is not None), default=tx.now)
+    standing = [row for wall in walls for row in tx.all(_standing, wall.named)]
+    standing += [
+        row for row in tx.all_of(_given_by, {page for page, _ in alike}) if (row.of_page, row.print_hash) in alike
+    ]
     withdrawn = _withdraw(tx, {row.n: row for row in standing}.values(), {row.of_page for row in standing} | failed)
-    at_walls = tx.all_of(_rows, sorted({PageId(row.of_page) for row in standing} | failed))
+    left = ({PageId(row.of_page) for row in standing} | _led_to(tx, withdrawn)) - answers.keys()
+    at_walls = tx.all_of(_rows, sorted(left | failed))
     for page in at_walls:
         article = None if page.article_id in withdrawn else page.article_id
-        _fail(tx, page, article, due.get(PageId(page.id), first))
+        _fail(tx, page, article, answers[page.id].if_wall if page.id in answers else first)
     record_all_decisions(tx, [SourceDecisions(f"page {page.id}", [_decision(page)]) for page in at_walls], tx.now)
     settle_lessons(tx, [PageId(page.id) for page in at_walls if page.has_variants])
     return failed
 
 
-def _named(document: Document) -> dict[str, Any]:
-    return {"document": document.hash, "at_host": document.host}
-
-
-def _is_wall(tx: Transaction, document: Document) -> bool:
-    """Return whether the document is a wall. An announced address may also be an article that others became."""
-    if tx.first(_is_announced, {"key_hash": document.hash}) is not None:
-        return False
-    titles: dict[int, set[str]] = defaultdict(set)
-    for row in tx.all(_announced, _named(document)):
-        titles[row.page_id].add(row.title)
-    return is_wall(titles.values())
-
-
-def _pages_at(tx: Transaction, wall: Document, wanted: Collection[PageId]) -> set[PageId]:
-    return {PageId(row.page_id) for row in tx.all_of(_pages_of, wanted, _named(wall))}
+def _led_to(tx: Transaction, withdrawn: Collection[str]) -> set[PageId]:
+    """Return the pages of these articles, also those that were joined to them without a request."""
+    return {PageId(row.id) for row in tx.all_of(_led, sorted(withdrawn))}
 
 
 def _decision(page: Row[Any]) -> Decision:
@@ -258,14 +235,18 @@ def withdraw_left(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
 
     A page was led to a wall that repeated its title, or was the only one at its wall; it fell, or stands elsewhere.
     """
-    left = {write.page.article_id: key_hash(write.key) for write in writes if write.page.article_id is not None}
+    left, given = {}, set()
+    for write in writes:
+        given.add(PageId(write.page.id))
+        if write.page.article_id is not None:
+            left[write.page.article_id] = key_hash(write.key)
     moved = [row for row in tx.all_of(_with_ids, left) if row.key_hash != left[row.id]]
     silent = {(row.page_id, row.text_hash) for row in tx.all_of(_silent, [row.page_id for row in moved])}
     rows = [
         row
         for row in moved
         if REASON in load_strings(row.quality) or (row.page_id, row.print_hash) in silent
-        if tx.first(_is_announced, {"key_hash": row.key_hash}) is None
+        if not is_announced(tx, row.key_hash)
     ]
     touched: set[Key] = set()
     for row in rows:
@@ -275,6 +256,7 @@ def withdraw_left(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
         tx.run(_withdraw_row, {"number_": row.n})
         drop_aliases(tx, ArticleId(row.id))
     tx.add(changes, [{"article_id": row.id, "kind": "withdrawn", "merged_into": None, "at": tx.now} for row in rows])
+    ask_again(tx, dict.fromkeys(_led_to(tx, {row.id for row in rows}) - given, tx.now))
     if touched:
         repartition(tx, touched, tx.now)
 

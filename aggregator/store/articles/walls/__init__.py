@@ -1,0 +1,1 @@
+"""Walls: documents that stand at addresses which feeds announced as different articles."""
