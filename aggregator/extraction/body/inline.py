@@ -16,7 +16,7 @@ _NAMES = {sign: name for name, sign in MARKS.items()}
 _TOKEN = re.compile(f"([{''.join(MARKS.values())}]{CLOSE}?)")
 _SIGNS = {"em": "*", "strong": "**"}
 # Each branch begins with a character of its own: so `re` skips the others fast.
-_SPECIAL = re.compile(r"\\|`|\*|\[|\]|<|_(?:(?<!\w_)|(?!\w))|&(?=#?\w+;)|~(?=[~\s]|$)")
+_SPECIAL = re.compile(r"\\|`|\*|\[|\]|<|_(?:(?<![^\W_]_)|(?![^\W_]))|&(?=#?\w+;)|~(?=[~\s]|$)")
 _LINE_START = re.compile(r"#{1,6}(?=\s|$)|>|[+-](?=\s|$)|[=:|\s-]+$")
 _NUMBER_START = re.compile(r"\d{1,9}(?=[.)](?:\s|$))")
 _TICKS = re.compile(r"`+")
@@ -156,13 +156,18 @@ def _is_punctuation(char: str) -> bool:
 def _written(pieces: Sequence[_Piece], pairs: dict[int, int]) -> str:
     ends = {last: first for first, last in pairs.items()}
     texts: list[str] = []
-    code_ends = -1
+    code_ends, code, code_place = -1, "", -1
     for i, piece in enumerate(pieces):
         if i <= code_ends:
             continue
         if i in pairs and piece.value == "code":
             code_ends = pairs[i]
-            texts.append(_code("".join(part.value for part in pieces[i:code_ends] if part.kind in ("words", "gap"))))
+            words = "".join(part.value for part in pieces[i:code_ends] if part.kind in ("words", "gap"))
+            if texts and code_place == len(texts) - 1:  # two spans that touch would be read as one with other ticks
+                words = code + words
+                texts.pop()
+            texts.append(_code(words))
+            code, code_place = words, len(texts) - 1
         elif i in pairs:
             if piece.value == "a" and texts and texts[-1].endswith("!"):
                 texts[-1] = texts[-1][:-1] + "\\!"

@@ -193,13 +193,17 @@ def _end_of_text(
 ) -> int:
     """Return the last place for added blocks: a list at the end of the text's own box belongs to the text.
 
-    A block with a wrapper there, and no vote, does not belong to it: a table of the weather.
+    A block with a wrapper there belongs to it only under a subhead of the text, and if an extractor has it: a table of
+    the weather does not.
     """
     last = max(chosen)
     box = boxes[last]
     if sizes[box.number] < _MIN_SHARE * _size(blocks, chosen):
         return last
-    while last + 1 < len(boxes) and boxes[last + 1] is box and (votes[last + 1] or box_around(blocks[last + 1]) is box):
+    while last + 1 < len(boxes) and boxes[last + 1] is box:
+        is_below = votes[last + 1] > 0 and (blocks[last].is_heading or blocks[last].tag == "tr")
+        if not is_below and box_around(blocks[last + 1]) is not box:
+            break
         last += 1
     return last
 

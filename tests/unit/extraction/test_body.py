@@ -232,16 +232,22 @@ def test_a_table_in_a_wrapper_after_the_text_is_not_added() -> None:
         assert len(grow(blocks, {0, 1}, votes(blocks, asked), "")) == 2 + added
 
 
-def test_a_table_in_a_wrapper_after_the_text_that_an_extractor_has_is_added() -> None:
+def test_a_table_in_a_wrapper_under_a_last_subhead_is_added_if_an_extractor_has_it() -> None:
     table = "<table><tr><td>Easy runs</td><td>30 minutes</td></tr><tr><td>Long runs</td><td>2 hours</td></tr></table>"
-    blocks = page(f"<article>{paragraphs(ONE, TWO)}<div>{table}</div></article>")
     asked = opinions([ONE, TWO, "Easy runs | 30 minutes", "Long runs | 2 hours"], readable=[ONE, TWO], plain=[ONE, TWO])
-    assert len(grow(blocks, {0, 1}, votes(blocks, asked), "")) == 4
+    for subhead, known, added in (
+        ("<h3>Plan</h3>", asked, 3),
+        ("", asked, 0),
+        ("<h3>Plan</h3>", opinions([ONE, TWO]), 0),
+    ):
+        blocks = page(f"<article>{paragraphs(ONE, TWO)}{subhead}<div>{table}</div></article>")
+        assert len(grow(blocks, {0, 1}, votes(blocks, known), "")) == 2 + added
 
 
 def test_what_has_words_beside_the_table_is_no_wrapper_of_it() -> None:
     table = "<table><tr><td>Today</td><td>14 degrees</td></tr><tr><td>Then</td><td>16 degrees</td></tr></table>"
-    for box in (f"<div>The weather {table}</div>", f"<div><b>The weather</b>{table}</div>"):
+    deep = f"<div><div><div><div><div>{table}</div></div></div></div></div>"
+    for box in (f"<div>The weather {table}</div>", f"<div><b>The weather</b>{table}</div>", deep):
         assert grown(f"<section>{paragraphs(ONE)}{box}{paragraphs(TWO)}</section>", ONE, TWO) == [ONE, TWO]
 
 

@@ -38,6 +38,8 @@ def without_marks(markdown: str) -> str:
         ("<p>a <em>b<br>c</em> d<br>e</p>", "a *b  \nc* d  \ne"),
         ("<p>a<br>b <em>c</em></p>", "a  \nb *c*"),
         ("<p>5~ and 6~</p>", "5\\~ and 6\\~"),
+        ("<p>Name: ____, a snake_case</p>", r"Name: \_\_\_\_, a snake_case"),
+        ("<p><code>a</code><code>b</code> <code>c</code> d</p>", "`ab` `c` d"),
         ("<h1>Head</h1><h3>Sub</h3><p>Text</p>", "## Head\n\n### Sub\n\nText"),
         ("<p>A <b>bold</b> and <em> fine </em>word</p>", "A **bold** and *fine* word"),
         ('<p><a href="../c">Link</a> and <a href="#x">none</a></p>', "[Link](<https://example.org/c>) and none"),
