@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from dataclasses import dataclass, field
 
 import pytest
 
 from aggregator.selftest.server import Peer
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, rss, story
+from tests.support.installation import Installation
 from tests.support.walls import TEXTS, TITLES, feed_of_entries, redirect_of, wall_page
 
 
@@ -19,6 +23,8 @@ class WalledSite:
     declares: str
     stands: bool = True
     asked: list[str] = field(default_factory=list)
+    met: list[int] = field(default_factory=list)  # at which entries the wall stood
+    is_far: threading.Event = field(default_factory=threading.Event)  # half of the entries were asked for
 
     def site(self) -> Site:
         site = Site(feed_of_entries())
@@ -32,7 +38,11 @@ class WalledSite:
         if not self.stands:
             self.asked.append(title)
             peer.answer(200, html_page(title, story(title)), (HTML,))
-        elif target := redirect_of(self.declares, n):
+            return
+        self.met.append(n)
+        if len(self.met) == len(TITLES) // 2:
+            self.is_far.set()
+        if target := redirect_of(self.declares, n):
             peer.redirect(target, status=302)
         else:
             self._wall(peer)
@@ -86,6 +96,31 @@ def test_a_wall_that_stands_for_a_week_loses_nothing(world: World, text: str, de
         assert collected(world) == sorted(TITLES)
 
 
+@pytest.mark.parametrize(
+    ("command", "number", "text", "declares"),
+    [("run-once", signal.SIGKILL, *REPRESENTATIVE[0]), ("run", signal.SIGTERM, *REPRESENTATIVE[2])],
+)
+def test_processes_that_end_before_a_wall_leave_nothing_of_it(
+    world: World, command: str, number: signal.Signals, text: str, declares: str
+) -> None:
+    """One is killed, or told to end, half-way; the next run goes on, and what stood behind the wall is collected."""
+    installed, wall = Installation(world.folder), WalledSite(text, declares)
+    with wall.site() as site:
+        world.follow(site.url())
+        world.write()
+        process = installed.start(command)
+        assert wall.is_far.wait(60)
+        os.killpg(process.pid, number)
+        process.communicate(timeout=60)
+        installed.run("run-once")
+        assert installed.articles() == []
+        assert set(wall.met) == set(range(len(TITLES)))
+        wall.stands = False
+        world.run(after=8)
+        assert collected(world) == sorted(TITLES)
+        assert len(list(world.folder.glob("**/*.txt"))) == len(TITLES)
+
+
 def test_what_the_first_page_of_a_wall_gave_is_withdrawn_with_the_second(world: World) -> None:
     """The feed announces one entry, then all: the first was published as an article before anybody could know."""
     wall = WalledSite("subscription", "redirect")
@@ -132,6 +167,27 @@ def test_a_wall_on_another_host_is_no_article_either(world: World) -> None:
             site.paths[link] = answering(html_page(titles[n], story(link)), HTML)
         world.run(after=8)
         assert collected(world) == sorted(titles)
+
+
+@pytest.mark.parametrize("titles", [(TITLES[0], TITLES[10]), (TITLES[0], TITLES[0])], ids=["two titles", "one title"])
+def test_two_sites_with_one_wall_on_a_third_lose_nothing(world: World, titles: tuple[str, str]) -> None:
+    """What the first site's page gave is a known article when the second site's pages are led there."""
+    head, text = TEXTS["subscription"]
+    named = {"/a/1": titles[1], "/a/2": TITLES[1], "/a/3": TITLES[2]}
+    with Site() as one, Site() as other, Site(host="127.0.0.3") as login:
+        login.paths["/login-page"] = answering(html_page(head, f"<p>{text}</p>"), HTML)
+        one.feed = answering(rss(item("/a/0", title=titles[0])))
+        other.feed = answering(rss(*(item(link, title=title) for link, title in named.items())))
+        one.paths["/a/0"] = lambda peer: peer.redirect(login.url("/login-page"))
+        other.paths |= dict.fromkeys(named, one.paths["/a/0"])
+        world.follow(one.url())
+        world.run()
+        world.follow(other.url())
+        world.run()
+        assert world.articles == []
+        one.paths, other.paths = {}, {}
+        world.run(after=8)
+        assert {article.url for article in world.articles} == {one.url("/a/0"), *map(other.url, named)}
 
 
 # --- no walls ---------------------------------------------------------------------------------------------------------
