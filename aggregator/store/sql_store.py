@@ -390,9 +390,8 @@ class SqlStore(Store):
         return self._db.read(lambda tx: erasure.referenced_raw(tx, content_hashes))
 
     def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
-        if self._db.read(lambda tx: rekey.is_done(tx, version)):
-            return True
-        return self._db.write(lambda tx: rekey.rekey(tx, version, identify, limit))
+        is_done = self._db.read(lambda tx: rekey.is_done(tx, version))
+        return is_done or self._db.write(lambda tx: rekey.rekey(tx, version, identify, limit))
 
     def search_walls(self) -> bool:
         return self._db.read(walls.is_done) or self._db.write(walls.search_walls)
