@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, or_, select, tuple_
 
 from aggregator.identity.identify import key_hash
 from aggregator.models.articles import Article
@@ -134,8 +134,7 @@ def stream_articles(tx: Transaction, wanted: ArticleFilter) -> Iterator[Article]
     while left is None or left > 0:
         page = query.limit(_AT_ONCE if left is None else min(left, _AT_ONCE))
         if last is not None:
-            later = articles.c.first_seen > last.first_seen
-            page = page.where(or_(later, and_(articles.c.first_seen == last.first_seen, articles.c.n > last.n)))
+            page = page.where(tuple_(articles.c.first_seen, articles.c.n) > (last.first_seen, last.n))
         rows = tx.all(page)
         if not rows:
             return
