@@ -26,7 +26,7 @@ PORT = 18642
 WORKERS = 32
 ENTRIES = 20
 ROUNDS = 3
-GOAL = 0.6  # of bare requests
+GOAL = 0.65  # of bare requests
 GOAL_READER, GOAL_FILL = 1.5, 1.2  # times reader
 READER = os.environ.get("READER_PYTHON", sys.executable)
 
