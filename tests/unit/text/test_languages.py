@@ -57,6 +57,10 @@ def test_a_script_refutes_what_a_template_states(stated: str, language: str) -> 
     assert language_of(CHINESE, stated) == language
 
 
+def test_a_few_letters_of_a_script_refute_nothing() -> None:
+    assert language_of("Тест", "en") == "en"
+
+
 def test_the_nearer_of_two_languages() -> None:
     assert is_nearer(ENGLISH, "en", "de")
     assert not is_nearer(ENGLISH, "de", "en-GB")
