@@ -57,8 +57,9 @@ def test_a_script_refutes_what_a_template_states(stated: str, language: str) -> 
     assert language_of(CHINESE, stated) == language
 
 
-def test_a_few_letters_of_a_script_refute_nothing() -> None:
-    assert language_of("Тест", "en") == "en"
+@pytest.mark.parametrize("text", ["橋", f"{ENGLISH} 橋"])
+def test_a_few_letters_of_a_script_refute_nothing(text: str) -> None:
+    assert language_of(text, "en") == "en"
 
 
 def test_the_nearer_of_two_languages() -> None:
