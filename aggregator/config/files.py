@@ -98,7 +98,10 @@ def _overwrite(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _written_beside(path: Path, name: str, data: bytes, *, owned: bool = True) -> Iterator[Path]:
-    """Give a synced file of that name beside `path` with its permissions. It is removed if it is not renamed."""
+    """Give a synced file of that name beside `path` with its permissions. It is removed if the block fails.
+
+    After a rename the name may be the next editor's already.
+    """
     temporary = path.with_name(name)
     try:
         with temporary.open("wb") as handle:
@@ -107,9 +110,10 @@ def _written_beside(path: Path, name: str, data: bytes, *, owned: bool = True) -
             handle.flush()
             os.fsync(handle.fileno())
         yield temporary
-    finally:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
 
 
 def _copy_permissions(path: Path, descriptor: int, *, owned: bool) -> None:
