@@ -29,7 +29,6 @@ _CODE_ALONE = re.compile(
 )
 _PASSWORD = re.compile(r"<input\b[^<>]{0,300}type\s*=\s*[\"']?password", re.IGNORECASE)
 _CONTROL = re.compile(r"<button\b|<input\b[^<>]{0,300}type\s*=\s*[\"']?(?:submit|button|checkbox)", re.IGNORECASE)
-_PARAGRAPH = re.compile(r"<p[\s>]", re.IGNORECASE)
 _CLASS = re.compile(r"\b(?:class|id)\s*=\s*[\"']([^\"'<>]{1,300})", re.IGNORECASE)
 _NOINDEX = re.compile(r"<meta\b[^<>]{0,200}\bnoindex\b", re.IGNORECASE)
 _PARTNERS = re.compile(r"\b[1-9]\d{1,3}\b")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 
-_START = re.compile(r"[{\[]")
 _COMMENT = r"/\*(?:[^*]|\*(?!/)){0,1000}\*/|//[^\n]{0,1000}\n"
 _OBJECT = re.compile(rf"\{{(?:\s++|{_COMMENT}){{0,20}}+(?:\}}|\"[^\"\\\n]{{1,100}}\"\s{{0,100}}:)")
 _EMPTY_FIRST = re.compile(r"\s{0,100}\{\s{0,10}\}\s{0,10}&&\s{0,100}")  # against inclusion as a script
