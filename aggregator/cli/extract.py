@@ -81,14 +81,24 @@ def extract(
     assert source is not None
     body, final_url, headers = read_input(source, config, "page")
     job = _job(url or final_url, body, headers, date, wishes)
-    record = extract_record(job[0].url, extract_here(*job), wishes)
+    outcome = extract_here(*job)
+    record = extract_record(job[0].url, outcome, wishes)
     if as_json:
         print_json(record)
-    elif not record["error"]:
-        _write_text(str(record["text"]) + "\n")
     if record["error"]:
         say(f"{source}: {record['error']}")
         ctx.exit(1)
+    if not as_json:
+        _print_document(outcome, text)
+
+
+def _print_document(outcome: Outcome, text: TextChoice) -> None:
+    from aggregator.models.pages import PageFailed
+    from aggregator.sinks.records import document
+
+    content, _ = outcome
+    if not isinstance(content, PageFailed):
+        _write_text(document(content, text) + "\n")
 
 
 def _wishes(config: Config, text: TextChoice, date: str) -> Wishes:
@@ -151,10 +161,14 @@ def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Out
 
 
 def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, object]:
-    """Return the record of `extract --json`: an article's fields. Those that only a store knows are empty."""
+    """Return the record of `extract --json`: an article's fields. Those that only a store knows are empty.
+
+    In the seed layout `text` is what Resiliparse gives, even if that is blank.
+    """
     from aggregator.identity.identify import article_id, identify
     from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import content_fields
+    from aggregator.text.seed_format import render
 
     content, quality = outcome
     key = identify(url, wishes.publishers).key
@@ -168,7 +182,8 @@ def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, obje
     }
     if isinstance(content, PageFailed):
         return _NOTHING | known | {"error": f"{content.cause}: {content.detail}"}
-    return _NOTHING | known | content_fields(content, wishes.text)
+    as_given = {"text": render(content.text, content.date)} if wishes.text == "seed" else {}
+    return _NOTHING | known | content_fields(content, wishes.text) | as_given
 
 
 _NOTHING: dict[str, object] = (

@@ -20,7 +20,7 @@ from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
 from aggregator.sinks.dataset.corpus import StoredCorpus
 from aggregator.sinks.dataset.write import DatasetRequest, write_dataset
-from aggregator.text.seed_format import render
+from aggregator.sinks.records import document
 
 _LATER = timedelta(hours=7)  # between the two runs: long enough for a fresh article to be looked at again
 _SEED_KEY = "dw:63723431"
@@ -122,5 +122,5 @@ def _say_article(app: App, say: Callable[[str], None]) -> None:
         return
     say(f"\nOne article in full, as its file {article.day}/{article.number:03d}_{article.id}.txt holds it")
     say("-" * 100)
-    say(render(article.content.text, article.content.date))
+    say(document(article.content, "seed"))
     say("-" * 100)

@@ -166,8 +166,8 @@ def is_binary(text: str) -> bool:
 def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: Mode) -> Extraction:
     page_html = markup.text
     text = _plain_text(page_html, main_content=True)
-    if not text.strip():  # no part of the page looks like the main one to it: a document is never empty
-        text = _plain_text(page_html, main_content=False)
+    # Where no part of the page looks like the main one to it, all its text is its opinion about the body.
+    vote = text if text.strip() else _plain_text(page_html, main_content=False)
     tree = _parse(page_html if rules is None else mark_css(page_html, rules))
     drop_readings(tree)
     applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
@@ -177,7 +177,7 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: 
     facts = read_facts(tree, metas_of(tree), markup.json_ld.article, page.headers, page.url, images_of(tree, page.url))
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
     ruled = _article_by_rule(applied.content, page.url)
-    article = ruled if ruled.body else _article_of(tree, text, guide, metadata.language, page.url)
+    article = ruled if ruled.body else _article_of(tree, vote, guide, metadata.language, page.url)
     return replace(_combine(page, metadata, text, article, image), facts=facts)
 
 
@@ -193,20 +193,20 @@ def _article_by_rule(content: Iterable[Element], url: str) -> _Article:
     return _join([block for element in content for block in blocks_of(element) if _is_text(block)], url)
 
 
-def _article_of(tree: Element, text: str, guide: Guide, language: str, url: str) -> _Article:
+def _article_of(tree: Element, plain: str, guide: Guide, language: str, url: str) -> _Article:
     simplify(tree, language)
     _strip(tree)
     recall = _trafilatura_lines(tree)
     opinions = Opinions(
         recall=_opinion(recall),
         readable=_opinion(_readable_lines(tree)),
-        plain=_opinion(_lines(text)),
+        plain=_opinion(_lines(plain)),
     )
     root = tree.find("body")
     chosen = select_body(blocks_of(tree if root is None else root), opinions, guide)
     if chosen:
         return _join(chosen, url)
-    lines = recall or list(_readable_lines(tree)) or text.splitlines()
+    lines = recall or list(_readable_lines(tree)) or plain.splitlines()
     return _as_article("\n\n".join(without_hints(line).strip() for line in lines if line.strip()))
 
 

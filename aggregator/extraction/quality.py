@@ -142,8 +142,6 @@ def _has_implausible_date(evidence: Evidence) -> bool:
 
 
 def _is_too_short(evidence: Evidence) -> bool:
-    if not evidence.content.text.strip():
-        return True  # the seed text is empty
     body = evidence.content.body.strip()
     return len(body) < _TINY_CHARS and evidence.words < _TINY_WORDS and not says_enough(evidence)
 

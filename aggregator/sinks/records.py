@@ -82,13 +82,17 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
 
 
 def document(content: Extraction, text: TextChoice) -> str:
-    """Return the whole document in the given layout, without the final LF of a file."""
-    if text == "body":
-        return render_body(content.title, content.body, content.date)
+    """Return the whole document in the given layout, without the final LF of a file.
+
+    Where Resiliparse finds no main content, `text` is blank. Then the seed layout gives the document of the body: no
+    document is empty.
+    """
     if text == "markdown":
         return render_markdown(
             content.title, content.body if content.markdown is None else content.markdown, content.date
         )
+    if text == "body" or not content.text.strip():
+        return render_body(content.title, content.body, content.date)
     return render(content.text, content.date)
 
 

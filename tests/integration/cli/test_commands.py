@@ -542,6 +542,15 @@ def test_extract_and_parse_fetch_an_address(filled: Path) -> None:
     assert all(UTC_TIME.fullmatch(entry["date"]) for entry in feed["entries"])
 
 
+def test_extract_tells_what_resiliparse_gives_and_prints_no_empty_document(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<title>The bridge</title><body><aside><p>It is closed.</p></aside></body>")
+    called = ("extract", tmp_path / "page.html", "--date", "2026-11-23")
+    record = call(*called, "--json", folder=tmp_path).record
+    assert (record["text"], record["body"]) == (" date 2026-11-23 ", "It is closed.")
+    assert call(*called, "--text", "body", "--json", folder=tmp_path).record["text"].endswith("bridge\n\nIt is closed.")
+    assert call(*called, folder=tmp_path).raw == b" date 2026-11-23 The bridge\n\nIt is closed.\n"
+
+
 def test_check(tmp_path: Path) -> None:
     wrong, absent = tmp_path / "wrong.txt", tmp_path / "absent.txt"
     wrong.write_bytes(b"no envelope\r\n")

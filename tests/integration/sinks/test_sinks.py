@@ -24,6 +24,7 @@ from aggregator.sinks.parquet import typed, write_parquet
 from aggregator.sinks.records import article_record, change_record
 from aggregator.sinks.seed_files import SeedFiles
 from aggregator.sinks.warc import write_warc
+from aggregator.text.seed_format import check
 from tests.support.articles import ID, NOW, article, content
 
 
@@ -146,6 +147,17 @@ def test_the_body_layout_has_title_and_body(tmp_path: Path) -> None:
     assert stream.getvalue() == b" date 2026-11-22 Title\n\nText\n"
     assert write_text_files([article(), article(ArticleId("f" * 16))], tmp_path / "out", "body") == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"000_{ID}.txt", f"001_{'f' * 16}.txt"]
+
+
+@pytest.mark.parametrize("blank", ["", " \n\u00a0"])
+def test_no_document_is_empty(blank: str, tmp_path: Path) -> None:
+    one = article(content=content(text=blank))
+    SeedFiles(tmp_path).deliver([change(one)])
+    data = (tmp_path / "2026/11/23" / f"007_{ID}.txt").read_bytes()
+    assert data == b" date 2026-11-22 Title\n\nText\n"
+    assert check(data) == ()
+    assert article_record(one)["text"] == data.decode()[:-1]
+    assert article_record(one, "markdown")["text"] == article_record(article(), "markdown")["text"]
 
 
 def test_texts_are_not_written_among_the_files_of_another_export(tmp_path: Path) -> None:

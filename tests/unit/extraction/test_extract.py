@@ -93,6 +93,14 @@ def test_the_age_line_does_not_change_the_body() -> None:
     assert extracted(later).body == extracted(GOLDEN).body
 
 
+@pytest.mark.parametrize("frame", ["aside", "footer", "nav"])
+def test_a_page_without_main_content_has_a_body_and_a_blank_text(frame: str) -> None:
+    paragraphs = "".join(f"<p>{one}</p>" for one in PARAGRAPHS)
+    found = extracted(f"<title>The bridge</title><body><{frame}>{paragraphs}</{frame}></body>".encode())
+    assert found.text == ""
+    assert found.body == "\n\n".join(PARAGRAPHS)
+
+
 def test_navigation_around_the_whole_page_is_the_page() -> None:
     paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS * 3)
     page = f"<html><body><nav><div><h1>The bridge</h1>{paragraphs}</div></nav></body></html>".encode()

@@ -211,9 +211,13 @@ def test_never_raises(body: str, title: str) -> None:
         assess(replace(found, title=title), page)
 
 
-def test_an_article_without_seed_text_is_too_short() -> None:
-    page = ExtractInput(url="https://example.org/a", body=f"<html><body>{LONG}</body></html>".encode(), first_seen=SEEN)
+def test_a_page_without_main_content_is_judged_by_its_body() -> None:
+    page = ExtractInput(
+        url="https://example.org/a", body=f"<body><aside>{LONG}</aside></body>".encode(), first_seen=SEEN
+    )
     found = extract_page(page)
     assert isinstance(found, Extraction)
+    assert found.text == ""
+    assert found.body
     assert "too_short" not in assess(found, page)
-    assert "too_short" in assess(replace(found, text=" "), page)
+    assert "too_short" in assess(replace(found, body="All closed."), page)
