@@ -113,7 +113,7 @@ class App:
         return tuple(feed_changes(sync_feeds(self.store, self.config)))
 
     def renew_keys(self, share: timedelta) -> bool:
-        """Bring stored keys in line with the rules, for the time `share` at most; return True once all keys are.
+        """Recompute stored keys by the present rules for at most the time `share`; return True once all are done.
 
         Then search the articles of an earlier version for walls, once.
         """
@@ -130,7 +130,7 @@ class App:
         return False
 
     def keep_house(self, *, sweep: bool) -> None:
-        """Delete texts and raw pages that are too old; `sweep`: also files of ours without an article or page."""
+        """Delete texts and raw pages that are too old. `sweep`: also delete our files without an article or page."""
         now, storage = self.store.now(), self.config.storage
         gone: list[str] = []
         if storage.retention:

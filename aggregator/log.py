@@ -89,7 +89,7 @@ def _log_exception(kind: type[BaseException], error: BaseException | None, trace
 
 
 def line_for_user(message: str) -> str:
-    """Return a command's message in the style of the log, so that no plain line is among lines of JSON."""
+    """Return a command's message in the style of the log, so that a JSON log has no plain lines."""
     if current()[0] == "text":
         return f"aggregator: {message}"
     return JsonFormatter().format(

@@ -73,7 +73,8 @@ def check_config(ctx: click.Context) -> None:
     """Check configuration and publisher rules.
 
     Every selector of publisher rules and of site-config files is tried. Each error names file, key and remedy; exit
-    status 2. Rules of yours that too few real pairs of addresses prove are named, since they have no effect yet.
+    status 2. The command also names your rules that have no effect yet, because too few real pairs of addresses prove
+    them.
     """
     from aggregator.config.wiring import contact_note, load_rules, selector_faults_of
 

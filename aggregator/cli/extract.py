@@ -161,7 +161,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Out
 
 
 def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, object]:
-    """Return the record of `extract --json`: an article's fields. Those that only a store knows are empty.
+    """Return the record of `extract --json`: an article's fields. Fields that only a store knows are empty.
 
     In the seed layout `text` is what Resiliparse gives, even if that is blank.
     """

@@ -116,7 +116,7 @@ def filter_stored(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     """Apply changed filters to stored articles.
 
     No server is asked. An article that is skipped leaves the corpus and the outputs. Its text is kept, and comes back
-    when the rule is removed. An entry without a text is fetched by the next run once it comes back.
+    when the rule is removed. If an entry without a text comes back, the next run fetches it.
     """
     from aggregator.config.wiring import filters_of
 

@@ -39,7 +39,7 @@ def data_folder(path: Path, environ: Mapping[str, str]) -> Path:
 
 
 def initial_text(data: Path) -> str:
-    """Return the sample with absolute paths into `data`, and without its feed."""
+    """Return the sample file with absolute paths into `data`. The feed in the sample is left out."""
     text = (files("aggregator.config") / "sample.toml").read_text(encoding="utf-8")
     paths = {"url": f"sqlite:///{data}/aggregator.db", "articles_dir": f"{data}/articles", "raw_dir": f"{data}/raw"}
     for key, value in paths.items():

@@ -98,9 +98,9 @@ _PLAIN_URL: Final = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+/[!-\"$-~]*
 
 
 def is_plain_url(value: str) -> bool:
-    """Return whether an http(s) address is as most are: no user, port, capitals or fragment, plain ASCII, with a path.
+    """Return whether an http(s) address has the usual form: a path; no user, port, capitals or fragment; plain ASCII.
 
-    One look instead of taking it apart: of a hundred thousand feeds that is a quarter of the time to read them.
+    This check is faster than splitting the address. Splitting took a quarter of the time to load 100,000 feeds.
 
     >>> is_plain_url("https://example.com/feed?a=1"), is_plain_url("https://Example.com:443/feed")
     (True, False)

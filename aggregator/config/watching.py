@@ -33,13 +33,16 @@ class FileWatch:
         self._read = self.look()
 
     def is_changed(self) -> bool:
-        """Return whether a file changed since it was read, but not since the last call: it may be written in steps."""
+        """Return whether a file changed since it was read, and did not change since the last call.
+
+        An editor may write a file in steps, so the first call after a change returns False.
+        """
         now = self.look()
         settled, self._seen = now == self._seen, now
         return settled and now != self._read
 
     def look(self) -> Signature:
-        """Return what changes when one of the files changes; links are followed, a folder of rules may appear."""
+        """Return the present state of the files, to compare it with a later one. Links are followed."""
         found = []
         for path in (*self._settings, *rule_files(self._config)):
             try:

@@ -84,7 +84,7 @@ class Rules:
     feeds: Mapping[str, FeedRules] = field(default_factory=dict)
 
     def of_article(self, host: str, feed: str) -> ArticleRules:
-        """Return the rules for an article on a page of a host (name:port), announced first by this feed."""
+        """Return the rules for an article: its page is at `host` (name:port), and `feed` announced it first."""
         from aggregator.extraction.feed_rules import FeedRules, article_rules
 
         return article_rules(self.feeds.get(feed, FeedRules()), self.of_pages(host))

@@ -98,8 +98,8 @@ class FeedEntry(_Row):
 class FeedTable(_Row):
     """One feed. `validators` says which validators its answers carry for conditional requests.
 
-    A `broken` feed answers with a page or with an error. A `listed` feed stands in the demo's configuration; if it has
-    an earlier address, that one is listed, and redirects here for good.
+    A `broken` feed answers with a page or with an error. A `listed` feed stands in the demo's configuration; if the
+    feed has an earlier address, the configuration lists that address, which redirects permanently.
     """
 
     url: str

@@ -29,7 +29,7 @@ class FleetStore(Protocol):
         ...
 
     def fill_queue(self, queue: VisitQueue, threads: int, lease: timedelta, *, pages: bool = True) -> Filled:
-        """Claim due hosts and queue their visits in one transaction; `threads` is our part of the fleet's threads."""
+        """Claim due hosts and queue their visits in one transaction; `threads` is the number of our threads."""
         ...
 
     def leave_fleet(self) -> None:

@@ -129,7 +129,9 @@ class LocalEngine:
     # --- run-once ----------------------------------------------------------------------------------------------------
 
     def run_once(self, scope: RunScope, on_progress: Callable[[Counter[str]], None] | None = None) -> RunReport:
-        """Do the work of `scope` and of what its own polls announce. Wait for the pace of a host, never for a back-off.
+        """Do the work in `scope`, and collect the pages that its polls announce.
+
+        The run waits for the pace of a host, never for the end of a back-off.
 
         Raises:
             StorageError: the store failed while the run was under way.

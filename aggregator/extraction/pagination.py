@@ -1,8 +1,9 @@
 """Articles on several pages: finds the link to the next page, and joins the pages. Pure: no request, no store.
 
-A publisher's rule, or a site-config file, names the link to the next page. The link is followed only if its address is
-that of the first page with a page number, or below it: the link to the next *article* often looks the same.
-`pipeline.next_page_of` says which page is missing; `store.queue.page_parts` makes it due.
+A publisher's rule, or a site-config file, names the link to the next page. `page_rules.find_next_page` reads this link.
+`is_part` accepts it only if it is the first page's address with a page number, or an address below it: a link to the
+next *article* often looks the same. `pipeline.next_page_of` returns the page that is missing, and
+`store/queue/page_parts.py` makes it due.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """The further pages found by the rules, in order, and the address that is missing; None: none is."""
+    """The further pages that the rules found, in order; `missing` is the address to fetch next (None: none)."""
 
     parts: tuple[Part, ...]
     missing: str | None

@@ -52,8 +52,8 @@ class ExtractJob:
     """The input of a worker process. `from_feed` True: the entry's content is the only text.
 
     `is_foreign` True: the feed is of another site than the page, so the page's own statements take precedence. `url` is
-    the requested address; `parts` are the further pages so far, `ends` True: there will be no more. `off_target` says
-    why the address of the answer alone proves that the answer is not the article.
+    the requested address; `parts` are the further pages so far, `ends` True: there will be no more. `off_target` is set
+    if the answer's address alone proves that the answer is not the article: it is the reason.
     """
 
     page: ExtractInput

@@ -103,7 +103,7 @@ class Evidence:
 
 
 def says_enough(evidence: Evidence) -> bool:
-    """Return whether the page has as many words as its own articleBody or word count; news in brief is short."""
+    """Return whether the text is as long as the page itself says, by articleBody or wordCount. News may be short."""
     article = evidence.markup.json_ld.article
     whole, count = letters_of(text_of(article.get("articleBody"))), str(article.get("wordCount") or "")
     if whole:

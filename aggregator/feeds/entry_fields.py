@@ -1,7 +1,7 @@
 """The fields of one entry of an XML feed: id, link, dates, authors and attachments, read from its own elements.
 
-feedparser confuses some of these (a Dublin Core date with an update's, an id with a link) or resolves them. This module
-returns the raw values. It reads no text and no HTML.
+feedparser confuses some of these fields: a Dublin Core date with an update's date, an id with a link. It also makes
+links absolute. This module returns the raw values. It reads no text and no HTML.
 """
 
 from __future__ import annotations

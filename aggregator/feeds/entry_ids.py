@@ -1,7 +1,7 @@
-"""The guid rule: which entry of a feed is which, by its id (guid) or, if the feed's ids are broken, by a stand-in.
+"""The guid rule: an entry is identified by its id (guid) or, if the feed's ids are broken, by a stand-in.
 
-Pure functions of a few strings of each entry; no XML parser. One rule applies to the whole feed, so that an entry's
-name does not depend on a broken neighbour.
+Pure functions of a few strings of each entry; no XML parser. One rule applies to the whole feed, so a broken entry does
+not change the ids of others. Ids that change from one poll to the next are the subject of `store/polls/matching.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdRule:
-    """How the entries of a feed are named; `stand_in` is used for those without an id."""
+    """How the entries of a feed are identified; `stand_in` replaces a missing id."""
 
     rule: Rule
     stand_in: Rule
@@ -56,7 +56,7 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 
 
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
-    """Return the rule by which the entries of one document are named.
+    """Return the rule that identifies the entries of one document.
 
     Ids are broken if two entries with different links have one id. The same entry twice is no collision.
     """
@@ -78,7 +78,7 @@ def _collides(pairs: Iterable[tuple[Hashable, Hashable]]) -> bool:
 
 
 def entry_id_of(mark: Mark, rule: IdRule) -> str:
-    """Return the name of an entry, never empty.
+    """Return the id that identifies an entry in its feed, never empty.
 
     >>> entry_id_of(Mark(id="", link="https://dw.com/a-1", date="", title=""), WORKING_IDS)
     'https://dw.com/a-1'

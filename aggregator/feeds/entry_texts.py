@@ -1,7 +1,7 @@
 """Title, summary and content of entries; the only user of feedparser, which reads summaries and contents.
 
-feedparser gets a small document of ours with these texts alone. It knows the modes and types of eight dialects. It gets
-a stream, so it never fetches.
+feedparser reads a small document that contains these texts alone. It knows the modes and types of eight dialects. The
+document is passed as a stream, so feedparser never fetches.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def looks_like_html(text: str) -> bool:
 
 
 def has_active_markup(text: str) -> bool:
-    """Return whether a text contains markup that runs code; no title has that as plain words.
+    """Return whether a text contains markup that runs code. Such markup is never meant as plain words of a title.
 
     >>> has_active_markup("<svg/onload=alert(1)>Storm"), has_active_markup("How <script> works: 1 < 2")
     (True, False)

@@ -1,4 +1,4 @@
-"""From the bytes of a feed to text for an XML parser: decompressed, decoded, without junk, DTD and bare `&`.
+"""Turns a feed's bytes into text for an XML parser: decompressed, decoded, without junk, DTD and bare `&`.
 
 It repairs characters, not structure, and knows no element. `MAX_INFLATED_BYTES` is the gzip bomb limit for bytes that
 no fetch has decompressed.

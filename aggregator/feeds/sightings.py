@@ -40,7 +40,7 @@ def identify_entries(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> 
 
 
 def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
-    """Return the key of an entry, and whether a page is fetched for the entry."""
+    """Return the sighting of an entry: its key, and whether its page is fetched."""
     link = entry.original_link or entry.link or (entry.id if entry.is_permalink else None)
     cleaned = clean(link) if link else None
     url = without_userinfo(cleaned) if cleaned else None

@@ -23,7 +23,7 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The decision about an entry, by the rule `rule` at `place`; "": by no single rule.
+    """The decision about an entry. `rule` at `place` decided; "" if no single rule did.
 
     `open` True: only the article can decide.
     """
@@ -52,7 +52,8 @@ NO_FILTERS: Final = Filters()
 def decide(rules: tuple[RuleSet, ...], facts: Facts) -> Verdict:
     """Return the decision of the rules.
 
-    An entry is skipped if a rule of `skip` fits, or if a place has rules of `keep` and none of them fits.
+    An entry is skipped if a rule of `skip` fits. It is also skipped if one of `rules` has `keep` and no rule of that
+    `keep` fits.
     """
     kept, is_open = Verdict(kind="kept"), False
     for place in rules:

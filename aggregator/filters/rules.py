@@ -76,7 +76,7 @@ TextTest = Words | Substring | Language | Pattern
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule, which fits if all its fields fit. `name` is shown in listings, `place` is where it is written."""
+    """One rule. It fits if all its fields fit. `name` is shown in listings, `place` is where it is written."""
 
     name: str
     place: str

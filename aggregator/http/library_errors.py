@@ -16,7 +16,7 @@ FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueEr
 
 
 def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
-    """Return the cause of a library's error (one of `FOREIGN`) before the body of the answer."""
+    """Return the cause of a library's error (one of `FOREIGN`) that occurred before the answer's body was read."""
     chain = tuple(_chain(error))
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):

@@ -41,7 +41,7 @@ NO_KEYS: Final = RequestKeys()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRules:
-    """The keys of all feeds: by the feed's address, and by origin for requests without a feed.
+    """The keys of all feeds, by the feed's address; and by origin, for requests without a feed.
 
     `of_host` holds the keys of hosts, for feeds that are listed elsewhere: by name, or name and port. `intervals` and
     `robots` are by host, with or without port: the pace, and whether robots.txt is obeyed.

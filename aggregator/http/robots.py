@@ -48,7 +48,7 @@ _ABSENT = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotsRule:
-    """The record of a host's robots.txt: its text, its absence, or since when the host gives no answer."""
+    """The record of a host's robots.txt: its text, or that it is missing, or since when the host does not answer."""
 
     kind: Literal["rules", "absent", "unreachable"]
     body: str = ""

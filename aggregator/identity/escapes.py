@@ -1,8 +1,8 @@
-"""One spelling of each character in an address: characters that must be percent-encoded are, and no others. Pure.
+"""Spells each character of an address in one way: only characters that must be percent-encoded are encoded. Pure.
 
-Text is decoded to characters, composed (NFC) and encoded again. A reserved character must stay encoded, so meanwhile a
-lone surrogate (U+DC00 + character) takes its place. Bytes that are not UTF-8 are read as Latin-1, as old servers write
-them ("%FC" is "%C3%BC"). Bytes of any other encoding stay distinct.
+Text is decoded to characters, composed (NFC) and encoded again. A reserved character must stay encoded. A lone
+surrogate (U+DC00 + character) stands for it until then. Bytes that are not UTF-8 are read as Latin-1, as old servers
+write them ("%FC" is "%C3%BC"). Bytes of any other encoding stay distinct.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DECODED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 
 def fold_escapes(text: str, safe: str) -> str:
-    """Return `text` with all characters percent-encoded that are not in `safe`, and no others."""
+    """Return `text` with exactly those characters percent-encoded that are not in `safe`."""
     if not text.isascii():
         text = _SURROGATE.sub("\ufffd", text)
     if "%" in text:

@@ -1,9 +1,9 @@
-"""Which keys are one article: evidence as edges, judged together. Pure; the store keeps the edges, this decides.
+"""Decides which keys are one article, from evidence as edges. Pure; the store keeps the edges.
 
 **The partition is a function of the set of edges (and of what is known about the keys), never of their order.** The
-edges are tried from the strongest kind to the weakest, within a kind in the order of their keys; each joins the groups
-at its ends unless a guard forbids it. So the same set always gives the same groups, a new edge can only change the
-connected component that it touches, and taking edges or texts away splits what they held together.
+edges are tried from the strongest kind to the weakest. Edges of one kind are tried in the order of their keys. An edge
+joins the groups at its ends unless a guard forbids it. So the same set always gives the same groups. A new edge changes
+only its connected component. Without an edge or a text, the groups that it joined are separate again.
 
 A store therefore never loads more than one component. After new edges or a new text at a key it
 
@@ -13,8 +13,8 @@ A store therefore never loads more than one component. After new edges or a new 
 3. gives every group one article: the oldest that owns one of its keys; other articles in the group are merged into it
    (a tombstone each), and a key that left an article's group gets an article of its own.
 
-Doing this again changes nothing. Refused edges stay stored, with their reason in the decision log: what refuses them
-may go away.
+Repeating these steps changes nothing. Refused edges stay stored, because the reason of a refusal may end. The decision
+log has the reason.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # models lis
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Edge:
-    """A statement that `key` and `other` are one article; if it has a direction, `other` is the named key.
+    """A statement that `key` and `other` are one article. If one of them names the other, `other` is the named key.
 
     Sites are registrable domains; `witness` is the site of the feed or page that makes the statement.
     """
@@ -181,7 +181,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return why the edge never counts, whatever other edges there are; None: it may count."""
+    """Return why the edge never counts, even without other edges; None: it may count."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None
@@ -194,7 +194,7 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Return whether `key` is a section's folder that contains `other`; a folder that is a number is an article."""
+    """Return whether `key` is a section that contains `other` in its path. A path with a number at its end is none."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 
@@ -243,7 +243,7 @@ def _refusal_of_join(left: frozenset[Key], right: frozenset[Key], facts: Mapping
 
 
 def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
-    """Return whether two articles are different; None if neither texts nor titles are known for both.
+    """Return whether two articles are different; None if they cannot be compared: no text or title is known for both.
 
     Texts that share half of the smaller sample count as one text: a mobile page is shorter, an update is longer.
     """
@@ -260,7 +260,7 @@ def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 
 def resemblance(one: KeyFacts, other: KeyFacts) -> float:
-    """Return the share of two texts' samples that is in both; 1 for one text, 0 if a sample is too small."""
+    """Return which part of two texts' samples both have, 0 to 1. It is 1 for equal texts, 0 for too small samples."""
     if one.text_hash is not None and one.text_hash == other.text_hash:
         return 1.0
     either = one.sample | other.sample
@@ -301,7 +301,7 @@ def _is_post_of(guid: str, link: str) -> bool:
 def edges_of_page(
     page_url: str, hops: Sequence[Hop], declared: DeclaredUrls, publishers: Publishers
 ) -> tuple[Edge, ...]:
-    """Return the edges of a fetched page: its redirects, and the declarations of the page at `page_url`, their end.
+    """Return the edges of a fetched page: its redirects, which end at `page_url`, and the declarations of the page.
 
     `rel=canonical` counts if `og:url` means the same. Alone it counts only between equal texts; JSON-LD never counts. A
     wp.me short link also means the blog's "?p=" address.

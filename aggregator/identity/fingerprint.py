@@ -1,7 +1,7 @@
 """Near duplicates: the same text under another address, with another byline, cut, corrected or extended.
 
-A fingerprint is a sample of the text's word 4-grams (character 5-grams where words are not separated): those whose hash
-is divisible by 16, so equal passages give equal samples in any text. The store counts how many documents have each
+A fingerprint is a sample of the text's word 4-grams (character 5-grams where words are not separated): the grams whose
+hash is divisible by 16. So equal passages give equal samples in any text. The store counts how many documents have each
 hash. Nothing here deletes anything or knows a store.
 """
 
@@ -74,7 +74,7 @@ class Similarity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashUse:
-    """The number of documents with a hash: in all, and in the candidate's site."""
+    """How many documents have a hash: in all sites, and in the candidate's site."""
 
     documents: int
     site_documents: int = 0
@@ -107,7 +107,7 @@ def is_unspaced(text: str) -> bool:
 
 
 def lasting(text: str) -> str:
-    """Return a text without its lines of ages and counts; unchanged if it has no other lines."""
+    """Return a text without lines that only tell an age or a count; unchanged if all its lines do."""
     kept = "\n".join(line for line in text.split("\n") if not is_passing(line))
     return kept if kept.strip() else text
 
@@ -143,7 +143,7 @@ def is_near_duplicate(similarity: Similarity) -> bool:
 
 
 def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site_size: int = 0) -> frozenset[int]:
-    """Return the hashes without those in many documents, or in many of one site of `site_size`.
+    """Return the hashes without boilerplate: hashes in many documents, or in many of a site with `site_size` documents.
 
     A hash that is not in `uses` is in no other document.
     """
@@ -151,7 +151,7 @@ def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site
 
 
 def is_boilerplate(use: HashUse, site_size: int = 0) -> bool:
-    """Return whether a hash is that of a repeated phrase, by the number of documents with it."""
+    """Return whether a hash belongs to a repeated phrase: many documents have it."""
     if use.documents > MAX_DOCUMENTS:
         return True
     return site_size >= MIN_SITE_DOCUMENTS and use.site_documents > MAX_SITE_SHARE * site_size
@@ -163,7 +163,7 @@ def best_match(
     uses: Mapping[int, HashUse],
     site_size: int = 0,
 ) -> tuple[ArticleId, Similarity] | None:
-    """Return the candidate of which `own` is a near duplicate, the closest one; None: there is none.
+    """Return the closest candidate that `own` nearly repeats; None: there is none.
 
     A candidate with the same normalised text comes first. Candidates are the articles that share a hash or the text
     hash with `own`; among equals the smallest id wins.

@@ -23,7 +23,7 @@ def identify(url: str, publishers: Publishers) -> Identity:
     """Return the key of `url` and the rules that gave it, e.g. "generic", "dw", "google>generic".
 
     If `url` is no http(s) URL with a usable host, the key is None and the rule "no-url". Pass the address as written in
-    the feed, with its fragment, since some applications address articles by the fragment.
+    the feed, with its fragment: some applications address articles by the fragment.
     """
     key, rule = make_key(url, publishers.key_rules)
     return Identity(url=url, key=None if key is None else Key(key), rule=rule)

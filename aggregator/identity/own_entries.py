@@ -1,4 +1,4 @@
-"""Entries whose own content is the article: which entries they are, and their identity, which depends on no link."""
+"""Recognises entries whose own content is the article, and gives them an identity that depends on no link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FULL_SUMMARY_CHARS = 500  # a summary of this length is a text of its own
 def can_stand_in(content: str, summary: str, enclosures: Iterable[Enclosure] = ()) -> bool:
     """Return whether an entry's text can be the article if the page gives none; a teaser cannot.
 
-    The description of an episode can, since sound and pictures are the page's main content.
+    The description of an episode can: sound and pictures are the main content of its page.
 
     >>> can_stand_in("<p>All of it.</p>", ""), can_stand_in("", "A teaser.")
     (True, False)

@@ -1,4 +1,4 @@
-"""Query parameters of addresses: which of them may be without meaning. Pure; looks at addresses alone."""
+"""Tells which query parameters of an address may be without meaning. Pure; looks at addresses alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEVER_LEARNED: Final = frozenset({
 
 
 def parameters(url: str) -> tuple[tuple[str, str], ...]:
-    """Return names and values of an address's query, sorted.
+    """Return the names and values in the query of an address, sorted.
 
     >>> parameters("https://example.org/a?b=2&a=1")
     (('a', '1'), ('b', '2'))

@@ -1,6 +1,6 @@
 """Regular expressions of operators. RE2 runs them: its time is linear in the length of the text.
 
-So no pattern can keep a process busy, whatever address it is matched with. This module knows no rule and no file.
+So no pattern can keep a process busy with any address. This module knows no rule and no file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CONSTRUCTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern for a whole text or for a part. Other processes receive its text."""
+    """A pattern for a whole text or for a part of one. It is sent to other processes as text."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""Two addresses of one site with the same text: when this makes them one article. Pure.
+"""Decides whether two addresses of one site with the same text are one article. Pure.
 
 This is the second weakest evidence. It needs two fetched pages with equal text and equal title, and feeds that announce
 both under one title.

@@ -1,4 +1,4 @@
-"""The site of an address or a key, and the key and site by which evidence names an address. Pure."""
+"""Finds the site of an address or a key. Evidence names an address by its key and site (`end_of`). Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def end_of(url: str, publishers: Publishers) -> End | None:
 
 @lru_cache(maxsize=1024)  # see urls.split
 def site_of_url(url: str, publishers: Publishers) -> str:
-    """Return the site of a URL: its registrable domain, or the first domain of its publisher.
+    """Return the site of a URL: the first domain of its publisher's rule, or else its registrable domain.
 
     An IP address or a name without a dot has no such domain; each of its ports is a site.
     """

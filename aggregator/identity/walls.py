@@ -1,8 +1,8 @@
 """Walls: one document at many addresses, such as a subscription wall, a bot check, a holding page. Pure.
 
 A feed gives every entry its title, and that title does not come from the page. So a page without its entry's title is
-in doubt. A text (or the target of a redirect, or a canonical address) at two such addresses with different titles is a
-wall. A page with its entry's title is never a wall.
+in doubt. If two such addresses have different titles and the same text, the text is a wall. The same holds for the
+target of a redirect and for a canonical address. A page with its entry's title is never a wall.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Resemblance(StrEnum):
 
 
 def compare_title(announced: str, title: str, body: str) -> Resemblance:
-    """Return how much of the announced title is in a page with this title and body; all of an empty one.
+    """Return how much of the announced title is in a page with this title and body. An empty title is always in it.
 
     >>> compare_title("Council votes on bridge", "Council votes on harbour bridge", "").value
     'says'
@@ -102,10 +102,11 @@ class AnnouncedPage:
 
 
 def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
-    """Return whether the titles of two pages allow them to be one article; False: only a wall may have joined them.
+    """Return whether two pages can be one article, by their titles; False: only a wall can have joined them.
 
-    They do if both pages have one announced title, or if a page contains the title of the other's entry. They also do
-    if the pages have one title, feeds announced versions of one headline, and the page contains some of it.
+    They can if both pages have the same announced title, or if a page contains the title of the other's entry. They
+    also can if three things hold: the pages have the same title, feeds announced versions of one headline, and the page
+    contains some of it.
     """
     left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
     if not left or not right or left & right:
@@ -124,7 +125,9 @@ def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
 
 
 def resemble(one: str, other: str) -> bool:
-    """Return whether two texts differ in a few words only: most words of the shorter one are in the other as often.
+    """Return whether two texts differ in a few words only.
+
+    Most words of the shorter text must occur in the other text at least as often.
 
     >>> resemble(
     ...     "Subscribe to read: Storm. It is easy and cheap, and helps us.",
@@ -137,10 +140,12 @@ def resemble(one: str, other: str) -> bool:
 
 
 def sketch_of(text: str) -> frozenset[bytes]:
-    """Return hashes of a text of which another text has as many as the two have pairs of words in common.
+    """Return a sample of a text: hashes of pairs of neighbouring words.
 
-    So texts can be compared that are not kept: a counter, a time or a number of the visit changes few pairs. Each hash
-    is that of the pair that comes first in an order of its own (A. Broder, On the resemblance and containment of
+    The more pairs of words two texts have in common, the more hashes their samples have in common.
+
+    So a text can be compared that is not stored. A counter or a time in it changes few pairs. Each hash uses an order
+    of its own, and is the hash of the first pair in that order (A. Broder, On the resemblance and containment of
     documents, 1997).
 
     >>> wall = "Read without limits, today and every day. You have {} articles left; then subscribe, as many have done."

@@ -38,7 +38,7 @@ def parse_wordpress_shortlink(url: str) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blog:
-    """A WordPress blog: its number in short links, its host (with a port that is not usual), its site."""
+    """A WordPress blog: its number in short links, its host (with the port, unless it is the default one), its site."""
 
     number: int
     host: str
@@ -56,7 +56,7 @@ def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) 
 
 
 def post_of_key(key: Key) -> tuple[str, int] | None:
-    """Return host and number of a WordPress post, if `key` is that of its "?p=" address.
+    """Return host and number of a WordPress post if `key` belongs to its "?p=" address; else None.
 
     >>> post_of_key(Key("https://blog.example.org/?p=74"))
     ('blog.example.org', 74)

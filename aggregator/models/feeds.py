@@ -102,11 +102,11 @@ class ParsedFeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicationStats:
-    """Statistics of a feed's publications, for `schedule`; decayed to the time `at`.
+    """Statistics of a feed's publications, for `schedule`. Older entries count less: numbers are decayed to `at`.
 
-    `weight` is the decayed number of entries, `exposure_days` the decayed time in which they came; `hours` (24),
-    `weekdays` (7, Monday first) and `minutes` (12 times five of an hour) are their decayed distribution in UTC,
-    `recent` the latest publication times, oldest first.
+    `weight` is the number of entries, `exposure_days` the time in which they came. `hours` (24), `weekdays` (7, Monday
+    first) and `minutes` (12 spans of five minutes in the hour) are counts of entries by UTC time. `recent` are the
+    latest publication times, oldest first.
     """
 
     since: datetime | None = None  # the first answer; None also in stores that did not keep it
@@ -139,7 +139,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFill:
-    """A gap that is being filled, page by page. An entry first seen at `since` or before ends the search.
+    """A gap that is being filled, page by page. The search ends at an entry that was first seen at `since` or before.
 
     `sections` are the sections of the feed's entries: only addresses in these are taken from a sitemap.
     """

@@ -10,7 +10,7 @@ from typing import Literal
 
 
 class Cause(StrEnum):
-    """The reason of a failure. Schedule, health and metrics decide by the cause, never by a message."""
+    """The cause of a failure. Schedule, health and metrics decide by the cause, never by a message."""
 
     # the network
     DNS = "dns"

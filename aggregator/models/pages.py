@@ -49,8 +49,8 @@ class PagePart:
 class Page:
     """An article URL that waits to be collected. `url` is fetched as received; `key` is never fetched.
 
-    With `part`, the page itself is fetched already, and this part is fetched next; `attempts`, `hops` and `validators`
-    are then those of the part, and `folder` is where the bytes of the other parts are.
+    If `part` is set, the page itself is fetched already, and this part is fetched next. Then `attempts`, `hops` and
+    `validators` concern the part, and `folder` contains the bytes of the other parts.
     """
 
     id: PageId
@@ -76,8 +76,8 @@ class Page:
 class FetchedPage:
     """A page that waits for extraction, claimed under `token`; `entry` is its first sighting.
 
-    `raw` None: there are no bytes, only the entry's own content: the feed has `full_text = false` (`failed` None), or
-    the page failed for good (`failed`).
+    `raw` None: there are no bytes, only the entry's own content. Either the feed has `full_text = false` (`failed` is
+    None), or the page failed for good (`failed` is its failure).
     """
 
     id: PageId

@@ -44,7 +44,7 @@ class NamedSitemap:
 class KnownSitemap:
     """A sitemap of an index. `parent` names the index within the index, "" is none.
 
-    `is_read`: the sitemap was read in the state that `lastmod` names.
+    `is_read`: the sitemap was read, and `lastmod` has not changed since.
     """
 
     url: str

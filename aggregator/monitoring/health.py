@@ -94,7 +94,7 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return the limits of a query for feeds that may have a finding. `diagnose` then looks at these feeds alone."""
+    """Return the limits of a query for feeds that may have a finding. `diagnose` then reads these feeds alone."""
     return FeedScreen(
         now=now,
         due_before=now - _OVERDUE,

@@ -78,7 +78,7 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
 
 
 def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
-    """Return a problem if our own network seems to be down: the names of half of the hosts do not resolve.
+    """Return a problem if our own network seems to be down: half of the host names do not resolve.
 
     Only hosts polled since the first of these failures count. `hosts_answered` returns the hosts that answered since a
     time.

@@ -84,8 +84,8 @@ class Metrics:
     def observe_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
         """Observe how late new entries were found. `feed` is as it was before the poll.
 
-        Entries of a feed's first poll are left out, since they may be old. The sightings published last are taken for
-        the new entries.
+        Entries of a feed's first poll are left out, since they may be old. If a poll brought N new entries, the N
+        entries published last count as the new ones.
         """
         if feed.state.succeeded_at is None or not recorded.entries_new:
             return

@@ -98,14 +98,14 @@ class Corpus(Protocol):
         ...
 
     def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
-        """Save another extraction: new words make a new revision, new facts correct the current one."""
+        """Save a new extraction: new words make a new revision, other new facts correct the current revision."""
         ...
 
     def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
-        """Bring the next `limit` keys of stored addresses in line with the rules; True: all of them are.
+        """Recompute the next `limit` keys of stored addresses by the present rules; True: all are done.
 
-        `version` is `identify.key_version`; a call with the version that is done costs one query. If two articles get
-        one key, they are merged if their texts agree.
+        `version` is `identify.key_version`. A call costs one query once this version is done. Two articles that get the
+        same key are merged if their texts agree.
         """
         ...
 
@@ -126,5 +126,5 @@ class Corpus(Protocol):
         ...
 
     def scrub(self, wait: timedelta) -> bool:
-        """Write the store's files again without erased bytes; False: a reader kept some of them for all of `wait`."""
+        """Write the store's files again without erased bytes; False: a reader needed some of them for all of `wait`."""
         ...

@@ -50,7 +50,7 @@ class RawStore(Protocol):
 
     @property
     def folder(self) -> str:
-        """The id of the folder, kept in a file there: so the store knows which machine has a page's bytes."""
+        """The id of the folder, kept in a file there. By it the store knows which machine has the bytes of a page."""
         ...
 
     def put(self, body: bytes) -> str:
@@ -66,7 +66,7 @@ class RawStore(Protocol):
         ...
 
     def names(self) -> Iterator[tuple[str, datetime]]:
-        """Yield each stored content hash with the time it was last written or touched."""
+        """Yield each stored content hash with the time of its last `put`."""
         ...
 
 

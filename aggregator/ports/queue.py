@@ -89,13 +89,13 @@ class Queue(Protocol):
         ...
 
     def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
-        """Return the work due at `at`: feeds (of those named), pages, pages to extract; and their hosts."""
+        """Return the work due at `at`: feeds (of `feed_ids`), pages to fetch, pages to extract, and their hosts."""
         ...
 
     def claim_hosts(
         self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages: bool = True
     ) -> tuple[Claim, ...]:
-        """Claim hosts with due work (of `scope`). Order: priority, hosts with due feeds before others, due time.
+        """Claim hosts with due work (in `scope`). Order: priority, hosts with due feeds first, due time.
 
         `pages` False: only due feeds count.
         """
@@ -128,7 +128,7 @@ class Queue(Protocol):
         ...
 
     def wait_until(self, scope: RunScope | None = None, *, pages: bool = True) -> datetime | None:
-        """Return when the next host (of `scope`) with due work can be claimed; None: there is none.
+        """Return when the next host with due work can be claimed; None: there is none. `scope` limits the work.
 
         Hosts that back off are left out. With a scope, work counts as due half a minute early.
         """
@@ -161,7 +161,7 @@ class Queue(Protocol):
         ...
 
     def leave_part(self, claim: Claim, page: Page) -> bool:
-        """Leave a part to the workers that have the parts before it. If these are gone, fetch the article again."""
+        """Leave a part to the workers that have the earlier parts. If no worker has them, fetch the article again."""
         ...
 
     def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:

@@ -103,7 +103,7 @@ class ArticleSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An article that matches: its title and a part of its body, with the matches."""
+    """An article that matches a search. Its title and a part of its body are split at the matches."""
 
     article: Article
     recorded_at: datetime  # when its current text came
@@ -147,7 +147,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollSums:
-    """The remembered polls of a feed, summed up; the bytes are means."""
+    """Sums over the stored polls of a feed; the numbers of bytes are means."""
 
     first_at: datetime | None = None  # None: there is no poll
     count: int = 0
@@ -172,7 +172,7 @@ class FeedScreen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedLine:
-    """What a listing says of a feed. `cause` None: its last poll did not fail; `moved_to` as in `FeedState`."""
+    """The facts about a feed for a listing. `cause` None: its last poll did not fail; `moved_to` as in `FeedState`."""
 
     url: str
     title: str
@@ -197,13 +197,13 @@ class FeedSigns:
 
     @property
     def tells(self) -> bool:
-        """Whether one of the facts may be a finding."""
+        """Whether one of the facts may lead to a finding."""
         return bool(self.dates_flagged or self.articles_doubtful or self.pages_failed or self.polls_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """The activity since a time; `delays` are those between publication and discovery, ascending."""
+    """The activity since a time; `delays` are the times from publication to discovery, ascending."""
 
     since: datetime
     polls: int

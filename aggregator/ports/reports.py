@@ -29,7 +29,7 @@ class Reports(Protocol):
     """Past activity and its reasons, for operators."""
 
     def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
-        """Return the titles that feeds give themselves, by address, of feeds without a configured name."""
+        """Return the own titles of feeds that have no configured name, by the feed's address."""
         ...
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
@@ -57,7 +57,7 @@ class Reports(Protocol):
         ...
 
     def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
-        """Return the feeds whose own state may be a finding."""
+        """Return the feeds whose own state may lead to a finding."""
         ...
 
     def hosts_answered(self, since: datetime) -> frozenset[str]:

@@ -13,7 +13,7 @@ class RunScope:
     """Hosts, feeds and pages of one `run-once`. The run's own polls add to it.
 
     `deferred` pages are fetched by a later run; the content of their entries may be extracted now. `waited` is the time
-    of slow requests by host. `hops` is the time of redirects by address.
+    that slow requests took, by host. `hops` is the time that redirects took, by address.
     """
 
     def __init__(

@@ -58,9 +58,9 @@ class ArticleRecord:
     """An extracted article to be recorded.
 
     `identity` is that of the address that served it (the final URL). `urls` are all addresses on the way with their
-    identities (page, hops, entry links). `edges` are the statements of these and of the page about being one article.
-    `pointers` are exact addresses that lead here without being the article's own (a redirector of another domain).
-    `says_title` tells how much of its announced title is in the page: a page without any of it may be a wall.
+    identities (page, hops, entry links). `edges` are the statements of these addresses and of the page that they are
+    one article. `pointers` are exact addresses that lead here without being the article's own (a redirector of another
+    domain). `says_title` tells how much of its announced title is in the page: a page without any of it may be a wall.
     """
 
     identity: Identity
@@ -78,7 +78,7 @@ class ArticleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleOutcome:
-    """The result of extracting a page. The page is due again at `if_changed` or `if_unchanged`; None: never.
+    """The result of extracting a page. The page is due again at `if_changed` or at `if_unchanged`; None: never.
 
     If the text turns out to be a wall, there is no article, and the page is due at `if_wall`. If the article may be a
     wall, the page is due at `if_doubtful`, if that is sooner. `resumes` True: the part that failed is fetched then, not
@@ -151,8 +151,8 @@ class PollRecord:
     """The whole outcome of one poll, saved in one transaction.
 
     `host` is the name:port where the feed is due next (it changes when an address was adopted or a hop is pending).
-    `gap` is a time in which entries may have been lost; with `filled_since` all gaps of the feed that began then or
-    later are filled. `is_poll` False: the feed was not asked, so there is no row of history. `revisits` False: pages
+    `gap` is a time in which entries may have been lost. If `filled_since` is set, all gaps of the feed that began then
+    or later are filled. `is_poll` False: the feed was not asked, so there is no row of history. `revisits` False: pages
     are never visited again, not even when an entry's `updated` changed. `learns` False: every new page is fetched,
     whatever its site taught about such addresses.
     """
@@ -186,7 +186,7 @@ class PollRecorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """A worker process's result for one page; sent between processes."""
+    """The result of a worker process for one page; sent between processes."""
 
     content: Extraction
     quality: tuple[str, ...]
@@ -197,7 +197,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextPage:
-    """A worker process's answer if the article continues on another page, which must be fetched next."""
+    """The result of a worker process if the article continues on another page. That page must be fetched first."""
 
     number: int
     url: str

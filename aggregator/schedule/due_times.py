@@ -1,8 +1,8 @@
 """The times of the next requests to feeds, pages and hosts, after success and after failure. Pure; reads no clock.
 
-Why a host is backed off: `HOST_CAUSES` are the failures that concern the whole host, and `host_not_before` gives the
-end of its back-off. `publication_rate` tells how often a feed publishes. This module adds the server's wishes and the
-classes of failures (docs/schedule.md).
+Why a host is backed off: a request failed with one of `HOST_CAUSES`, or several requests in a row timed out (counted in
+`visits/host_session.py`). `host_not_before` gives the end of the back-off. `publication_rate` tells how often a feed
+publishes. This module adds the server's wishes and the classes of failures (docs/schedule.md).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class PollPolicy:
 def next_poll_at(
     feed: Feed, *, now: datetime, policy: PollPolicy, random: Random, rhythm: Rhythm | None = None
 ) -> datetime:
-    """Return the time of the next poll after a successful one at `now`: our own interval or the server's, if later.
+    """Return the time of the next poll after a successful one at `now`: the later of our interval and the server's.
 
     Only our own interval is varied and bounded by the policy. The server's wishes are lower bounds, up to seven days
     each, even beyond `max_interval`. `rhythm` is that of the feed, if it is known already.
@@ -81,9 +81,9 @@ def after_success(state: FeedState, *, now: datetime) -> FeedState:
 def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
     """Return `state` with a bound on the next intervals: entries were lost since the last answer (`feed.state`).
 
-    The bound is half of the interval that was too long, and half of the time that the feed's window covers (None: not
-    known). It doubles each day. `min_interval`, a fixed interval and the server's wishes stay in force. `state` is
-    unchanged if the last poll came much later than a fixed interval says.
+    The bound is the shorter of two times: half of the interval that was too long, and half of the time that the feed's
+    window covers (None: not known). It doubles each day. `min_interval`, a fixed interval and the server's wishes stay
+    in force. `state` is unchanged if the last poll came much later than a fixed interval says.
     """
     before = feed.state
     last = before.succeeded_at or now
@@ -113,9 +113,9 @@ def after_failure(
 ) -> FeedState:
     """Return the feed's state after a failed poll, `due_at` included.
 
-    The wait doubles with each hard failure in a row, with two soft or four temporary ones. It is never shorter than
-    without the failure, nor than after the failure before. No feed is given up: it is asked again after 24 hours, or
-    after its own interval if that is longer. A feed that never answered starts at `min_interval`.
+    The wait doubles with each hard failure in a row, with two soft or four temporary ones. It is never shorter than the
+    wait after a success, nor than the wait after the failure before. A feed is always polled again: after 24 hours at
+    the latest, or after its own interval if that is longer. A feed that never answered starts at `min_interval`.
 
     410 Gone pauses the feed until an operator acts. With `own_network` the failure is ours and does not count.
     """
@@ -353,15 +353,15 @@ _IN_DOUBT: Final = (timedelta(hours=6), timedelta(hours=24), timedelta(hours=72)
 
 
 def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
-    """Return when a page is fetched again whose article is in doubt, whatever `revisit` says; None: never.
+    """Return when a page in doubt is fetched again; None: never. The setting `revisit` does not count here.
 
-    It may be a wall, and a wall may stand for weeks.
+    The page may be a wall, and a wall may last for weeks.
     """
     return revisit_at(page, changed=True, now=now, revisit=_IN_DOUBT)
 
 
 def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: datetime) -> datetime:
-    """Return when a page is fetched again after its entry's `updated` changed: 6 hours or more after the last time."""
+    """Return when a page is fetched again after its entry's `updated` changed: 6 hours or more after the last fetch."""
     soon = max(now, fetched_at + timedelta(hours=6))
     return soon if due_at is None else min(soon, max(due_at, now))
 
@@ -373,16 +373,16 @@ _THRESHOLDS: Final = (0.01, 1e8)
 
 
 def threshold_for(budget: float) -> float:
-    """Return the first threshold for a budget: polls fall with the threshold's square root."""
+    """Return the first threshold for a budget. The number of polls falls with the square root of the threshold."""
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 
 def adjust_threshold(threshold: float, *, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> float:
     """Return a threshold that brings the polls of adaptive feeds closer to `budget` (per feed and day).
 
-    `polls` were made of `feed_days` worth of feeds (ten feeds for half a day are five) in `elapsed`, the time since
-    the last call. The change is a tenth of the way for each day and a factor of two at most, so one busy day changes
-    little.
+    `polls` were made in `elapsed`, the time since the last call. `feed_days` is the number of feeds times the days: ten
+    feeds for half a day are five. The change is a tenth of the way for each day and a factor of two at most, so one
+    busy day changes little.
     """
     if feed_days <= 0:
         return threshold

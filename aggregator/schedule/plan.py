@@ -1,4 +1,4 @@
-"""Computes the cost and the benefit of the schedule: requests, bytes and delay, now and at other budgets. Pure.
+"""Computes what the schedule costs (requests, bytes) and what it gains (delay), now and at other budgets. Pure.
 
 The present figures come from the history of polls. Those of a budget come from a replay: each feed is polled again over
 its stored publication times. The daemon's own function decides when (`next_poll_at`), without jitter. The delay of an
@@ -56,7 +56,7 @@ class FeedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The figures of all feeds, per day. `budget` None: as measured. `feeds` is empty unless requested."""
+    """The figures of all feeds, per day. `budget` None: measured figures. `feeds` is empty unless requested."""
 
     budget: float | None
     threshold: float | None
@@ -101,9 +101,9 @@ def planned(
 ) -> Plan:
     """Return the cost and the delay under a budget (polls per feed and day, in the mean).
 
-    The threshold is the one that the daemon's controller approaches: with it the adaptive feeds together meet the
-    budget, within fixed intervals, Retry-After and the bounds of the policy. Without `listed`, the sums are estimated
-    from a sample of the feeds.
+    The threshold is the one that the daemon's controller approaches. With it the adaptive feeds together meet the
+    budget. Fixed intervals, Retry-After and the bounds of the policy stay in force. Without `listed`, the sums are
+    estimated from a sample of the feeds.
     """
     count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)

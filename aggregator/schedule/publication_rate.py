@@ -57,8 +57,8 @@ def update_stats(
 ) -> PublicationStats:
     """Return the statistics after a poll. `published`: times of its new or changed entries; `window`: all its entries.
 
-    A changed entry does not count: its time is known, or more than 36 hours before the last poll (`polled_at`). On
-    the first poll all entries count, and the oldest marks the start of the observation.
+    A changed entry does not count. An entry is changed if its time is known already, or is more than 36 hours before
+    the last poll (`polled_at`). On the first poll all entries count, and the oldest marks the start of the observation.
     """
     fresh = _fresh(stats, published, polled_at, now)
     if stats.at is None:

@@ -118,7 +118,7 @@ def kept_connection(client: ScenarioClient) -> str:
 
 
 def validators_returned(client: ScenarioClient) -> str:
-    """ETag and Last-Modified are sent back byte for byte, even odd ones."""
+    """ETag and Last-Modified are sent back byte for byte, even if they are malformed."""
 
     def script(peer: Peer) -> None:
         if peer.request.has_header("If-None-Match") or peer.request.has_header("If-Modified-Since"):

@@ -33,7 +33,7 @@ _RESERVED = (
 
 
 def own_machine(client: ScenarioClient) -> str:
-    """A feed on this machine, in seventeen spellings, is refused before a connection is made."""
+    """The address of this machine, in seventeen spellings, is refused before a connection is made."""
     with Server(lambda peer: peer.answer(body=FEED)) as server:
         for host in _SPELLINGS:
             result = client.ask(server.url(host=host), limits={"allow_private_networks": ()})

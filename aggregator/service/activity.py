@@ -1,4 +1,4 @@
-"""The daemon's log at its default level: feeds that begin or end failing, and one line a minute."""
+"""The daemon's log at its default level: feeds that begin to fail or work again, and one line a minute."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ActivityLog:
         self._unlogged = Counter[str]()
 
     def note_poll(self, feed: Feed, record: PollRecord) -> None:
-        """Log when a feed begins or ends to fail."""
+        """Log when a feed begins to fail, and when it works again."""
         was, state = feed.state, record.state
         begins = state.failures > 0 and was.failures == 0
         ends = state.failures == 0 and was.failures > 0 and state.status is FeedStatus.OK
@@ -66,7 +66,7 @@ class ActivityLog:
 
 
 def say_changes(message: str, changes: Iterable[str]) -> None:
-    """Log each change on a line of its own; of very many only the first."""
+    """Log each change on a line of its own. If there are very many, log only the first ones."""
     lines = tuple(changes)
     for line in lines[:_SHOWN]:
         logger.info(message, extra={"change": line})

@@ -73,7 +73,7 @@ class PageProcess:
 
     @property
     def complaint(self) -> str:
-        """Why the page is missing although it is configured; "": it is served."""
+        """Why the page is configured but not served; "": it is served."""
         return self._complaint
 
     def start(self, settings: WebSettings) -> None:
@@ -118,7 +118,7 @@ class PageProcess:
                 self._child.stdin.close()
 
     def stop(self) -> None:
-        """End answers, process and address, within seconds of `leave` if that was called before."""
+        """End the answers, the process and the address. If `leave` was called before, this takes seconds."""
         self.leave()
         child, self._child = self._child, None
         if child is not None:

@@ -17,7 +17,7 @@ _BATCH = 200  # changes per delivery: what a crash repeats at most
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The result of one publishing. `held` False: another process was publishing for all of `wait`."""
+    """The result of one publishing. `held` False: another process published for all of `wait`, so nothing was done."""
 
     held: bool
     numbered: int = 0

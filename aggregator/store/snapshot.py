@@ -1,4 +1,4 @@
-"""One state of a store, for readers with several queries: all answers come from one transaction."""
+"""One state of a store for several queries: all answers come from one transaction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SqlSnapshot:
         return reading.stream_articles(self._tx, wanted)
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        """Return the responses an article was extracted from."""
+        """Return the responses from which an article was extracted."""
         return reading.raw_of(self._tx, article_id)
 
     def gaps(self) -> tuple[Gap, ...]:

@@ -122,7 +122,7 @@ class SqlStore(Store):
         return self._db.read(lambda tx: feeds.list_feeds(tx, enabled_only, ids))
 
     def feed_lines(self) -> tuple[FeedLine, ...]:
-        """Return what a listing says of all feeds."""
+        """Return the facts about all feeds for a listing."""
         return self._db.read(lambda tx: tuple(feeds.list_lines(tx)))
 
     def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
@@ -195,7 +195,7 @@ class SqlStore(Store):
     def fill_queue(
         self, queue: fleet.VisitQueue, threads: int, lease: timedelta, *, pages: bool = True
     ) -> fleet.Filled:
-        """Claim due hosts and queue their visits in one transaction; `threads` is our part of the fleet's threads."""
+        """Claim due hosts and queue their visits in one transaction; `threads` is the number of our threads."""
         return self._db.write(lambda tx: fleet.fill_queue(tx, queue, threads, lease, pages))
 
     def leave_fleet(self) -> None:
@@ -386,7 +386,7 @@ class SqlStore(Store):
         return self._db.write(lambda tx: erasure.expire_raw(tx, before), durable=True)
 
     def referenced_raw(self, content_hashes: Collection[str]) -> frozenset[str]:
-        """Return those of the content hashes that are still referred to; the others may be deleted."""
+        """Return the content hashes among these that some row refers to. The others may be deleted."""
         return self._db.read(lambda tx: erasure.referenced_raw(tx, content_hashes))
 
     def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:

@@ -1,4 +1,4 @@
-"""Parses dates as feeds write them: from the raw string to an aware UTC time. It never guesses between two readings.
+"""Parses dates as feeds write them: from the raw string to an aware UTC time. It never guesses.
 
 It knows ISO 8601 in its variants, RFC 822 and asctime, month names of all languages of CLDR, the Persian calendar, the
 Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC. The result is `None` for a date that

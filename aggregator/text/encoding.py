@@ -53,7 +53,7 @@ _GOOD_SIGN = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """Text without byte order mark, the (Python) name of its encoding, and the source of that decision."""
+    """A decoded text without byte order mark, the Python name of its encoding, and what decided about the encoding."""
 
     text: str
     encoding: str
@@ -123,8 +123,8 @@ def xml_declaration(body: bytes) -> str:
 def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
     """Return whether `body` is UTF-8, except for a few broken bytes.
 
-    One broken byte in a hundred is tolerated, if well-formed sequences are more frequent: almost all bytes of an
-    English cp1252 page are ASCII, and that proves nothing. With `claimed` (UTF-8 was declared) as many broken bytes as
+    One broken byte in a hundred is tolerated if well-formed sequences are more frequent. ASCII bytes do not count: they
+    prove nothing about an English page in cp1252. With `claimed` (UTF-8 was declared) as many broken bytes as
     well-formed sequences are tolerated.
     """
     try:

@@ -42,7 +42,7 @@ def language_tag(raw: str) -> str:
 
 
 def language_of(text: str, stated: str) -> str:
-    """Return the language of `text`: the stated tag, unless none is stated or the text is clearly in another one.
+    """Return the language of `text`: the stated tag, unless it is missing or the text is clearly in another language.
 
     Templates often state the wrong language, and detectors are often wrong about short texts. So neither decides alone.
     """
@@ -74,7 +74,7 @@ def _language_by_script(text: str, stated: str) -> str:
 
 
 def is_nearer(text: str, language: str, other: str) -> bool:
-    """Return whether a text, even a short one, is more likely in `language` than in `other` (primary tags count)."""
+    """Return whether a text, even a short one, is more likely in `language` than in `other`. Regions are ignored."""
     first, second = (_SAME.get(tag, tag) for tag in (language.partition("-")[0], other.partition("-")[0]))
     if first == second or not text.strip():
         return False

@@ -15,7 +15,7 @@ MonthOf = Callable[[str], "int | None"]
 
 
 def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict[int, int], int]:
-    """Return the months by their positions, and the number of words that are neither month nor weekday.
+    """Return the months by the position of their word, and how many words are neither months nor weekdays.
 
     A name that means two months in two languages is read in the publisher's `language` only.
     """

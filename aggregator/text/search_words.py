@@ -2,7 +2,7 @@ r"""The words of a text in the search index, and of a query: one function for ev
 
 Scripts with blanks between words are indexed by whole words. Runs of Han, kana, Thai, Lao, Khmer and Burmese are
 indexed by overlapping pairs of characters, so every word in them is found without a dictionary. The words are stored in
-the index: a change of `index_words` needs a migration that indexes all texts again.
+the index. So a change of `index_words` needs a migration that indexes all texts again.
 """
 
 from __future__ import annotations

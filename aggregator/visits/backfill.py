@@ -99,7 +99,7 @@ def decide(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Return the record of a request to the first source; `first_seen` has a time for each candidate."""
+    """Return the record of a request to the first source. `first_seen` has a time for each of the candidates."""
     asked = replace(fill, asked=(*fill.asked, fill.sources[0].url))
     match result:
         case Fetched() if content.entries_seen is not None:
@@ -111,12 +111,12 @@ def decide(
 
 
 def postpone(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Leave the rest until after the feed's next poll, since a request failed. Counts as a request."""
+    """Continue the search after the feed's next poll, since a request failed. This counts as a request."""
     return _wait(feed, replace(fill, waits=True), fill.resume_at, now)
 
 
 def retry_later(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Retry in a few seconds, since another visit holds that host. Counts as a request, so the search always ends."""
+    """Retry in a few seconds, since another visit holds that host. It counts as a request, so every search ends."""
     times = fill.asked.count(fill.sources[0].url)
     return _wait(feed, fill, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), fill.resume_at), now)
 

@@ -1,4 +1,4 @@
-"""Which address of a feed the next poll asks: the configured one, a pending redirect, or an adopted one. Pure."""
+"""Chooses the address for a feed's next poll: the configured one, a pending redirect, or an adopted one. Pure."""
 
 from __future__ import annotations
 

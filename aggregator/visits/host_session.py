@@ -57,12 +57,12 @@ class HostSession:
         self._free_at = self._started
 
     def now(self) -> datetime:
-        """Return the store's time: the time of the claim plus what has passed since on our monotonic clock."""
+        """Return the store's time: the time of the claim plus the time passed since, by our monotonic clock."""
         return self.claim.now + timedelta(seconds=self._context.clock.monotonic() - self._started)
 
     @contextmanager
     def at_other_host(self, url: str) -> Iterator[HostSession | None]:
-        """Give a short session with the host of `url` (this one, if it is the same); None: no claim is possible now."""
+        """Give a short session with the host of `url`, or this session if it is the same; None: no claim now."""
         context, host = self._context, host_of(url)
         if host == self.claim.host:
             yield self
@@ -110,8 +110,8 @@ class HostSession:
         """Return how long the request for `url` may take.
 
         After a timeout the deadline is short until the host backs off. A host that hangs would otherwise take the whole
-        time for each of its feeds and pages. In a `run-once`, all slow requests to a host share the time of one
-        request, and so do the redirects to one address.
+        time for each of its feeds and pages. In a `run-once` all slow requests to a host together get the time of one
+        request. The redirects to one address do, too.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)
@@ -125,7 +125,7 @@ class HostSession:
         return nothing if self.scope is None else self.scope.waited.get(self.claim.host_id, nothing)
 
     def renew_lease(self, *, whole: bool = False) -> None:
-        """Renew the lease when less than half of it is left; `whole`: at once, before something that takes long.
+        """Renew the lease when less than half of it is left. `whole`: renew it now, because a long task follows.
 
         Raises:
             LeaseLostError: another process holds the host by now.
@@ -182,7 +182,10 @@ class HostSession:
             self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
 
     def apply_robots(self, robots: RobotsRule) -> None:
-        """Use the Crawl-delay of robots.txt from the next request on. The feed's own poll does not delay a page."""
+        """Use the Crawl-delay of robots.txt from the next request on.
+
+        The first page after a feed's poll is not delayed by it.
+        """
         self.robots = robots
         self._pace = max(self._pace, crawl_delay(robots, self._context.policy.user_agent) or self._pace)
 

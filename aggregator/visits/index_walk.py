@@ -1,7 +1,8 @@
 """Reads the sitemaps of an index, one request at a time, at the host's pace. Knows neither the store nor the lease.
 
-A poll of the index begins a round of requests: for new sitemaps, for those that changed according to the index, and for
-those without such a date. An index within the index is opened; one within that is not. So every round ends.
+A poll of the index begins a round of requests. They are for new sitemaps, for sitemaps that changed according to the
+index, and for sitemaps without a date. An index within the index is read; an index within that one is not. So every
+round ends.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def decide(
 
 
 def skip(feed: Feed, walk: IndexWalk, now: datetime) -> PollRecord:
-    """Leave the rest of the round to the next poll: another visit holds the host."""
+    """Leave the rest of the round to the next poll, since another visit holds the host."""
     state = replace(feed.state, index=replace(walk, pending=()), due_at=walk.resume_at or now)
     nothing = PollOutcome(
         at=now, outcome="unchanged", status=None, cause=None, detail="", elapsed=timedelta(0), wire_bytes=0

@@ -1,7 +1,7 @@
-"""Polls one feed: fetches its answer, reads it, decides which record to save. Knows neither the store nor the lease.
+"""Polls one feed: fetches its answer, reads it, makes the record of the poll. Knows neither the store nor the lease.
 
 `read_answer` and `decide` are pure. Between the two, the visit looks up in the store when the feed first showed each of
-the entries, if `AnswerContent.needs_first_seen`. `store/polls/record.py` turns the record into rows.
+the entries, if `AnswerContent.needs_first_seen`. A poll becomes rows in `store/polls/record.py`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from aggregator.ports.store_records import PollRecord, PollRecorded
 
 @dataclass(slots=True, kw_only=True)
 class VisitReport:
-    """The counts of a visit. `articles` counts the results for entries whose own content was read with their feed.
+    """The counts of a visit. `articles` counts results for entries whose content came with the feed.
 
     `host_done` True: the host gets no further visit in this run, since it backs off or used up its waiting time.
     `more_to_fill` True: the search for the lost entries of a gap continues, at once or in seconds.

@@ -1,4 +1,4 @@
-"""The effect of a changed rule for reading a feed on the feed's state. Pure."""
+"""Changes a feed's state if the rule for reading the feed changed. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aggregator.models.sources import SourceRule
 
 
 def read_under(state: FeedState, rule: SourceRule) -> FeedState:
-    """Forget the last answer if it was read by another rule: the same bytes may have another content now."""
+    """Forget the last answer if it was read by another rule: the same bytes may give other entries now."""
     read_as = _hash(rule)
     if state.read_as == read_as:
         return state

@@ -1,7 +1,7 @@
-"""Whether a feed's validators (ETag, Last-Modified) can be trusted. Pure.
+"""Decides whether a feed's validators (ETag, Last-Modified) can be trusted. Pure.
 
-Some servers answer 304 although there are new entries. After a time of nothing but 304 a poll leaves the validators
-out; its answer shows whether entries were hidden.
+Some servers answer 304 although there are new entries. After many 304 in a row a poll leaves the validators out. Its
+answer shows whether entries were hidden.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _patience(state: FeedState) -> timedelta:
 
 
 def end_distrust(state: FeedState, now: datetime) -> FeedState:
-    """Trust validators again that were distrusted for a week."""
+    """Trust the validators again if they were distrusted for a week."""
     is_over = state.distrusted_at is None or now - state.distrusted_at >= _DISTRUST_FOR
     return replace(state, revalidation="") if state.revalidation == "distrusted" and is_over else state
 

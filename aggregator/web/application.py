@@ -48,10 +48,10 @@ def create_app(
 ) -> FastAPI:
     """Return the application over a store.
 
-    /readyz asks `ready` beside the store; `metrics` gives the text for Prometheus. `refresh` makes a feed due, or
+    /readyz checks the store and asks `ready`; `metrics` gives the text for Prometheus. `refresh` makes a feed due, or
     returns False if its server forbids that. With a `token` every request but /healthz and /readyz must carry it. `raw`
-    returns the raw page with a content hash, `cached_overview` makes the overviews. `base_url` is the address behind a
-    proxy.
+    returns the raw page with a content hash. `cached_overview` returns the overview of the installation. `base_url` is
+    the public address behind a proxy.
     """
     site = Site(
         store=reader,

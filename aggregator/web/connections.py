@@ -1,6 +1,6 @@
 """Connections of the web server: their number is limited, each wait ends, foreign requests cannot fill the log.
 
-Knows no page. A descriptor held by a silent client is missing for polls.
+Knows no page. A silent client holds a descriptor that polls may need.
 """
 
 from __future__ import annotations

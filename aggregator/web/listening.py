@@ -1,6 +1,6 @@
-"""The address of the page, and who may ask there: what is needed to start the process that serves it.
+"""The settings of the process that serves page and API: its socket and its token.
 
-Imports no web library: a daemon that loaded them would hold 20 MiB for what another process does.
+Imports no web library. The daemon imports this module, and web libraries would cost it 20 MiB.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class RunningServer:
         return len(self._server.server_state.connections)
 
     def stop(self) -> None:
-        """Take no more requests, let those under way end, close the socket."""
+        """Take no more requests, wait until those under way end, close the socket."""
         self._server.should_exit = True
         self._thread.join(timeout=_STOP_SECONDS + 1)
         self._socket.close()

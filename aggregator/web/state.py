@@ -25,8 +25,8 @@ _FIRST_PATIENCE: Final = 10.0  # seconds that it waits for the first one
 class CachedOverview:
     """The overview of the installation, cached for all requests. A thread of its own makes it.
 
-    It takes seconds to read hundreds of thousands of feeds. A request that finds an old overview waits `patience`
-    seconds for a newer one. After that it gets the old one.
+    It takes seconds to read hundreds of thousands of feeds. If the overview is old, a request waits `patience` seconds
+    for a newer one. After that the request gets the old one.
     """
 
     def __init__(self, store: Store, monotonic: Callable[[], float], patience: float = _PATIENCE) -> None:

@@ -39,7 +39,7 @@ class Trial:
 
 
 def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_page: bool = True) -> Trial:
-    """Poll one feed, under its keys in the configuration if it has some, and collect its newest entry (`with_page`).
+    """Poll one feed with its keys in the configuration. `with_page`: also collect its newest entry.
 
     `answer` is the answer of the feed's address, if there is one already. The page's record has the fields of an
     article and the `rules` that were used; `error` says why there is no article.

@@ -1,6 +1,7 @@
-"""What stands in a text's own box and is none of it: told by links, emphasis, signs and place, not by words.
+"""Drops blocks that are in the article's box and not part of its text: credits, pointers, notes after the end.
 
-Lines that lead elsewhere, credits, what is set after the end. Every step is a function from blocks to blocks.
+Such blocks are recognised by links, emphasis, punctuation and place, not by words. Every step is a function from blocks
+to blocks.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ _EMPHASISED = re.compile(f"{MARKS['em']}[^{MARKS['em']}]*{MARKS['em']}{CLOSE}")
 
 
 def drop_beside(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop what stands among the text or after it and is none of it."""
+    """Drop the blocks among and after the text that are not part of it."""
     kept = {i for i in chosen if not (is_credit(blocks[i]) or is_pointer(blocks[i]) or is_caption(blocks[i]))}
     return drop_scraps(blocks, drop_ending(blocks, drop_leads_to_links(blocks, kept)))
 
 
 def is_credit(block: Block) -> bool:
-    """Return whether a block says whose a text or a picture is: it begins with ©, or has one and is no sentence."""
+    """Return whether a block is a credit: it begins with ©, or it contains © and is no sentence."""
     if "©" not in block.text or block.inside & {"li", "dl", "pre"} or len(block.text) > _MAX_NOTE_CHARS:
         return False
     return block.text.startswith("©") or not block.ends_sentence
 
 
 def is_caption(block: Block) -> bool:
-    """Return whether a block is all the text of an element with a picture: of a `figure`, or of a box and no sentence.
+    """Return whether a block is a caption: the only text of a `figure`, or all text beside a picture and no sentence.
 
-    A paragraph with a picture in it is text, and so is a post that is a picture and a sentence.
+    A paragraph that contains a picture is text. A post of one picture and one sentence is text, too.
     """
     if block.is_heading or block.inside & _NOT_PROSE or len(block.text) > _MAX_NOTE_CHARS:
         return False
@@ -64,7 +65,8 @@ def is_caption(block: Block) -> bool:
 def is_pointer(block: Block) -> bool:
     """Return whether a block is a few words, a colon and the headline of something else: "Also read: …".
 
-    An address, a name or a number after the colon is a fact, an entry of a list is one of the text's.
+    A block with an address, a name or a number after the colon states a fact, so it is no pointer. An entry of a list
+    is no pointer either.
     """
     if not block.links or block.inside & _NOT_PROSE:
         return False
@@ -78,10 +80,10 @@ def is_pointer(block: Block) -> bool:
 
 
 def drop_ending(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the last paragraphs that lead away: each ends in a link and not like a sentence, or is one note in italics.
+    """Drop the last paragraphs that are not part of the text: each ends in a link, not as a sentence, or is in italics.
 
-    Calls to follow and to write, biographies, where the text stood first. Not in a language without marks at the end
-    of sentences, and not where much of the text is so.
+    These are invitations to follow or to write, biographies, and notes on where the text first appeared. Nothing is
+    dropped if the language does not mark the end of a sentence, or if much of the text looks like this.
     """
     order = sorted(chosen)
     prose = [i for i in order if _is_prose(blocks[i])]
@@ -120,7 +122,10 @@ def _networks_of(links: Sequence[str]) -> set[str]:
 
 
 def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop lines before links that are not chosen ("Also read:"): with two links below, one at the end, or a colon."""
+    """Drop lines before links that are not chosen: "Also read:".
+
+    Such a line has two links below it, has one link below it at the end, or ends with a colon.
+    """
     last = max(chosen, default=-1)
     return {
         i
@@ -142,7 +147,7 @@ def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
 
 
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop short blocks that are no sentence and not among the text: an age line, a counter, a place.
+    """Drop short blocks that are no sentence and stand apart from the text: an age line, a counter, a place.
 
     Such lines change while the article stays the same.
     """

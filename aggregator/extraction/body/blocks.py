@@ -117,7 +117,7 @@ class Block:
 
     @property
     def ends_sentence(self) -> bool:
-        """Return whether its last sign ends a sentence, or says that something follows."""
+        """Return whether the block ends with punctuation that ends a sentence or announces more, such as a colon."""
         return self.text.rstrip("\"'”’»)“").endswith(_SENTENCE_ENDS)
 
     @property
@@ -132,7 +132,7 @@ class Block:
 
     @property
     def style(self) -> tuple[str, str]:
-        """Return the looks of the block's own element and of the one around it."""
+        """Return the `Place.look` of the block's own element and of the element around it."""
         return self.place.look, self.place.up.look if self.place.up is not None else ""
 
 

@@ -71,9 +71,10 @@ def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
 
 
 def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Return the prose that Resiliparse alone has, where it is several times what two agree on.
+    """Return the prose that only Resiliparse has, if it is several times longer than the text with two votes.
 
-    The others look for one box full of paragraphs: of a recipe, of a list of products they find the introduction.
+    The other extractors look for one box full of paragraphs. In a recipe or a list of products they find only the
+    introduction.
     """
     lone = {i for i, block in enumerate(blocks) if votes[i] == 1 and _is_prose(block)}
     enough = _MANY * _size(blocks, chosen)
@@ -242,10 +243,10 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 
 
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Drop blocks with words that occur twice.
+    """Drop blocks that repeat the text of another block.
 
-    Of equal blocks, those in the box with most of the chosen text stay. Others stay as often as an extractor has them.
-    Pages carry their text again for telephones, printers and players. A refrain stays.
+    Of equal blocks, those in the box with most of the chosen text stay. Other blocks stay as often as an extractor has
+    them, so a refrain stays. Pages contain their text again for telephones, printers and players.
     """
     weight: Counter[int] = Counter()
     same: defaultdict[str, list[int]] = defaultdict(list)
@@ -308,9 +309,9 @@ def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set
 
 
 def follow_guide(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], article: str) -> set[int]:
-    """Take the blocks that JSON-LD's articleBody confirms, if articleBody is this text; else change nothing.
+    """Take the blocks that JSON-LD's articleBody confirms. If articleBody is another text, change nothing.
 
-    articleBody seldom has subheads, lists, tables and code, so they stay within the text.
+    articleBody seldom has subheads, lists, tables and code. Such blocks stay if they are within the text.
     """
     if len(article) < 300 or not chosen:
         return chosen

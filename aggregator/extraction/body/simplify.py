@@ -51,10 +51,10 @@ def simplify(tree: Element, language: str = "") -> None:
 
 
 def rescue_swallowed(tree: Element) -> None:
-    """Open an element that contains the page since it was never closed: `<button><div>…<div></button>`.
+    """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
-    libxml2 keeps such an element open to the end of the page. This function opens an element with a headline, `article`
-    or `main` and a good part of the words, or one with most words that is no navigation.
+    libxml2 keeps such an element open to the end of the page. Two kinds of elements are treated: an element with a
+    headline, `article` or `main` and a good part of the words; an element with most of the words that is no navigation.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):
@@ -76,7 +76,7 @@ def _paragraph_chars(element: Element) -> int:
 def drop_hidden(tree: Element) -> None:
     """Drop hidden elements, unless they hold most of the page's words: then a script shows them later.
 
-    Pages that are sent in parts hide each part: together they count as one.
+    Some pages are sent in hidden parts. All parts together count as one element.
     """
     found = _HIDDEN_QUERY(tree)
     assert isinstance(found, list)

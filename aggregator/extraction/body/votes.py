@@ -85,19 +85,19 @@ class Opinions:
 
     @property
     def size(self) -> int:
-        """How many letters the larger of the two proposals without menus has."""
+        """The number of letters in the longer text of trafilatura and readability, which both leave out menus."""
         return max(self.recall.size, self.readable.size)
 
     def votes_for(self, block: Block) -> int:
-        """Return how many of the three extractors have a block, 0 to 3."""
+        """Return how many of the three extractors' texts contain a block, 0 to 3."""
         return sum(_has(opinion, block) for opinion in (self.recall, self.readable, self.plain))
 
     def is_recalled(self, block: Block) -> bool:
-        """Return whether trafilatura has a block."""
+        """Return whether trafilatura's text contains a block."""
         return _has(self.recall, block)
 
     def is_plain(self, block: Block) -> bool:
-        """Return whether Resiliparse has a block."""
+        """Return whether Resiliparse's text contains a block."""
         return _has(self.plain, block)
 
 

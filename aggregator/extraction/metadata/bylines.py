@@ -1,4 +1,4 @@
-"""Cleans bylines and author fields: names of persons, without lead-ins ("By"). It looks at strings, never at a page."""
+"""Cleans bylines and author fields (`persons_of`): names of persons, without lead-ins ("By"). It reads no page."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def is_lead_in(text: str) -> bool:
 
 
 def is_led_in(text: str) -> bool:
-    """Return whether a text begins with a lead-in, or with a word or two before one."""
+    """Return whether a text begins with a lead-in, or has a lead-in after its first or second word."""
     return (_LED.match(text) or _LED_LATER.match(text)) is not None
 
 
@@ -109,7 +109,7 @@ def _is_list(text: str) -> bool:
 
 
 def looks_personal(text: str) -> bool:
-    """Return whether `name` may be a person's: two to five capitalised words, no digits; or two to six Han or kana.
+    """Return whether `text` may be a person's name: two to five capitalised words, no digits; two to six Han or kana.
 
     >>> looks_personal("Ada Lovelace"), looks_personal("dpa"), looks_personal("n-tv news")
     (True, False, False)

@@ -1,7 +1,7 @@
 """A page's statements about its article: title, authors, dates, language, addresses. It chooses no text.
 
-The order for each field is: publisher rule, JSON-LD, Open Graph and meta, then the page's own markup. (JSON-LD first is
-right for an eighth more titles.) For fields that stay empty, `extract` asks trafilatura.
+The order for each field is: publisher rule, JSON-LD, Open Graph and meta, then the page's own markup. (With JSON-LD
+first, an eighth more titles were right.) For fields that stay empty, `extract` asks trafilatura.
 """
 
 from __future__ import annotations

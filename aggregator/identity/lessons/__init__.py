@@ -1,1 +1,1 @@
-"""Lessons from sites about their addresses: that two forms of an address are one article there."""
+"""Lessons about the addresses of a site. A lesson says that two forms of an address are one article at this site."""

@@ -1,7 +1,7 @@
 """Decides whether a lesson is true at a site: fetched pairs of addresses prove or disprove it. Pure.
 
-The result is a function of the set of pairs, never of their order: three paths at which two fetched addresses were one
-article, and none at which they were two. A lesson of another installation needs one path.
+The result is a function of the set of pairs, never of their order. A lesson is true if at three paths two fetched
+addresses were one article, and at no path they were two. An imported lesson needs one path.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ class Standing:
 
     @property
     def holds_back(self) -> bool:
-        """Whether further addresses wait until the first ones are extracted."""
+        """Whether further addresses wait until the first pairs are extracted."""
         return self.is_open and self.probes >= self.needed
 
     def is_check(self, now: datetime) -> bool:
-        """Return whether the next use is fetched all the same: every 50th, and the first of a day (UTC)."""
+        """Return whether the next use is fetched as a check: every 50th use, and the first use of a day (UTC)."""
         if self.lesson.kind is LessonKind.REDIRECT:
             return False
         if (self.uses + 1) % CHECK_EVERY == 0:
@@ -82,7 +82,7 @@ class Standing:
         return self.checked_at is None or self.checked_at.date() < now.date()
 
     def used(self, checked_at: datetime | None) -> Standing:
-        """Return the facts after one more use; `checked_at`: the time, if the use is fetched all the same."""
+        """Return the facts after one more use. `checked_at` is the time if this use is fetched as a check."""
         return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
 
     def probed(self) -> Standing:

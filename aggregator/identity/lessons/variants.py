@@ -56,7 +56,7 @@ class Lesson:
 
     @property
     def claim(self) -> str:
-        """The lesson as the beginning of a sentence."""
+        """What the lesson claims, as the beginning of a sentence."""
         means = {
             LessonKind.PARAMETER: f"{self.subject} is tracking",
             LessonKind.FOLDER: f"{self.subject} is one folder",
@@ -88,7 +88,7 @@ def _parse(key: Key) -> _Address | None:
 
 
 def family_of(key: Key) -> bytes | None:
-    """Return a name for all keys that a lesson may join with this key; None: no lesson fits.
+    """Return the name of the family of a key: all keys that a lesson may join with it; None: no lesson fits.
 
     >>> plain = family_of(Key("https://example.org/news/storm-kills-two-on-coast"))
     >>> plain == family_of(Key("https://m.example.org/sp/storm-kills-two-on-coast?ref=x"))
@@ -140,7 +140,7 @@ def lesson_between(one: Key, other: Key) -> Lesson | None:
 
 
 def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
-    """Return the lesson that addresses declared by an article's page are that article; None: no lesson fits.
+    """Return the lesson "the addresses that an article's page declares are that article"; None: no lesson fits.
 
     >>> lesson_of_declaration(Key("https://example.org/a"), Key("https://example.org/node/7")).subject
     'declarations'

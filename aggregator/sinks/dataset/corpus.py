@@ -36,7 +36,7 @@ class StoredCorpus:
                 yield response, body
 
     def state(self) -> Position:
-        """Return the position of this state."""
+        """Return the position of the store's state."""
         return self.snapshot.position()
 
     def gaps(self) -> tuple[Gap, ...]:

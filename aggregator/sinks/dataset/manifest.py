@@ -42,7 +42,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The content of a dataset's folder, and the state of the store that it shows."""
+    """The content of a dataset's folder, and the store's state from which it was written."""
 
     state: Position
     formats: tuple[str, ...]
@@ -56,7 +56,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestDiff:
-    """The articles that a dataset has and an older one had not; ids in the order of the dataset."""
+    """The articles that were added, changed and removed since an older dataset, as ids in the order of the dataset."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -71,7 +71,7 @@ def content_hash(article: Article) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json`, one file or article on each line, so that a large one needs no memory."""
+    """Write `manifest.json` with one file or article on each line, so that a large manifest needs little memory."""
     head = {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": "aggregator", "version": __version__},

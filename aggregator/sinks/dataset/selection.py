@@ -66,7 +66,7 @@ def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator
 
 
 def is_selected(article: Article, wanted: Selection) -> bool:
-    """Return whether one article passes all filters but that of near duplicates, which compares all articles."""
+    """Return whether an article passes all filters except the one for near duplicates, which compares all articles."""
     facts = article.content.facts
     return (
         (wanted.since is None or article.first_seen >= wanted.since)
@@ -121,7 +121,7 @@ def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
 
 
 def longest_of_each_cluster(read: Callable[[], Iterable[Article]]) -> Iterator[Article]:
-    """Yield the article with the longest body of each cluster; the earliest of several."""
+    """Yield the article with the longest body of each cluster. Of several such articles the earliest is taken."""
     clusters = Clusters()
     longest: dict[ArticleId, tuple[int, ArticleId]] = {}
     for article in read():

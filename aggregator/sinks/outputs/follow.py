@@ -58,7 +58,7 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The state of an output after one `advance`. `wait`: the time until the next one is useful."""
+    """The state of an output after one `advance`. `wait` is the time until the next `advance` is useful."""
 
     delivered: int = 0
     wait: timedelta | None = None
@@ -67,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """The waits of a follower: after a first failure, the longest, and for new changes."""
+    """The waits of a follower: after the first failure, at most after further failures, and for new changes."""
 
     first: timedelta = timedelta(seconds=5)
     longest: timedelta = timedelta(hours=1)
@@ -124,7 +124,7 @@ class Follower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputState:
-    """The state of an output: the number of changes it lacks, and why it takes none ("" if it does)."""
+    """The state of an output: the number of changes it lacks, and the reason why it takes none ("": it takes them)."""
 
     name: str
     behind: int

@@ -1,8 +1,8 @@
-"""Batch insert: new articles without connection to others are inserted together, even a single one.
+"""Inserts new articles without connection to others in one batch.
 
-The others go through the partition one by one. The result is the same as if each went through the partition. Which
-articles are unconnected is decided before anything is written. Evidence that never counts alone (a canonical address on
-another site) is stored and connects nothing.
+All other articles go through the partition one by one. The result is the same as if every article went through the
+partition. The unconnected articles are chosen before anything is written. Evidence that never counts alone (a canonical
+address on another site) is stored and connects nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(artic
 
 
 def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mapping[ArticleId, ArticleWrite]:
-    """Insert those articles that are new and unconnected; return them by id."""
+    """Insert the articles that are new and unconnected; return these articles by id."""
     repeated, under_one_title = _repeated_texts(tx, writes)
     chosen = _choose(
         tx, [write for write in writes if write.draft.fingerprint.text_hash not in under_one_title], writes

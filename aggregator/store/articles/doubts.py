@@ -1,7 +1,7 @@
 """Articles that may be a wall: their text is also at other addresses whose entries have other titles.
 
-A wall that repeats the title of the entry, and a description that all episodes of a podcast share, look alike. Such a
-text is not proven to be the article's own. The article stays, with a reason to doubt it.
+Two cases look the same: a wall that repeats the title of the entry, and a description that all episodes of a podcast
+share. So the text is not proven to be the article's own. The article stays, with a reason to doubt it.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def mark_doubtful(
     *,
     is_known: bool = False,
 ) -> None:
-    """Add the reason to this article and others with its text, if the text may be a wall.
+    """Add the reason to doubt to this article and to others with its text, if the text may be a wall.
 
-    Articles in `later` are left out: a later call handles them. `is_known`: this one is in doubt anyway.
+    Articles in `later` are left out: a later call handles them. `is_known`: this article is known to be in doubt.
     """
     doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
     if not doubtful and not is_known:
@@ -95,9 +95,10 @@ _again: Final = (
 
 
 def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Fetch pages again whose articles are in doubt, and short ones that may be a wall that is not known yet.
+    """Make pages due again whose articles are in doubt, and short pages that may be an unknown wall.
 
-    These say nothing of their title, or name another address while their entry has no title.
+    Such a short page contains nothing of its entry's title. Or its entry has no title, and the page names another
+    address.
     """
     asked = {PageId(write.page.id): write for write in writes if write.if_doubtful is not None}
     reasons = {row.id: load_strings(row.quality) for row in tx.all_of(_qualities, asked)}
@@ -116,7 +117,7 @@ def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
 
 
 def says_nothing(write: ArticleWrite) -> bool:
-    """Return whether a page is short and says nothing of its entry's title."""
+    """Return whether a page is short and contains nothing of its entry's title."""
     return write.record.says_title is Resemblance.NOTHING and _is_short(write)
 
 
@@ -137,7 +138,10 @@ def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether the text replaces that of another page with another title: both led to one article."""
+    """Return whether the text would replace the text of another page.
+
+    Both pages led to one article, but their titles say that they are two articles.
+    """
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
     page = announced_page(tx, write)
@@ -146,21 +150,21 @@ def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
 
 
 def announced_page(tx: Transaction, write: ArticleWrite) -> AnnouncedPage:
-    """Return what stands at the page of an article, and the titles under which feeds announced it."""
+    """Return the title and text of an article's page, and the titles under which feeds announced it."""
     announced = announced_titles(tx, [write.page.id])[write.page.id]
     content = write.record.content
     return AnnouncedPage(announced=frozenset(announced), title=content.title, body=content.body)
 
 
 def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the article's reasons with the reason of doubt added."""
+    """Return the reasons to doubt an article, with `REASON` added."""
     return tuple(dict.fromkeys((*quality, REASON)))
 
 
 def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
-    """Return the articles of the host with the same text that cannot be this article.
+    """Return other articles of the host that have the same text and cannot be the same article.
 
-    Nearly the same text counts, too, if both pages have one target.
+    Nearly the same text counts, too, if both pages name one address.
     """
     if write.record.content.source != "page":
         return []
@@ -191,5 +195,5 @@ def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
 
 
 def says_own_title(page: AnnouncedPage) -> bool:
-    """Return whether a page says a title under which a feed announced it."""
+    """Return whether a page contains a title under which a feed announced it."""
     return any(compare_title(title, page.title, page.body) is Resemblance.SAYS for title in page.announced)

@@ -160,7 +160,7 @@ _forgotten: Final = (
 
 
 def forgotten_pages(tx: Transaction, page_ids: Collection[int]) -> frozenset[int]:
-    """Return those of the pages whose article was erased; the content of their entries is not stored again."""
+    """Return the pages among these whose article was erased. The content of their entries is not stored again."""
     return frozenset(row.id for row in tx.all_of(_forgotten, page_ids))
 
 
@@ -171,7 +171,7 @@ def erase_page(tx: Transaction, page_id: int) -> None:
 
 
 def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
-    """Return those of the content hashes that are still referred to."""
+    """Return the content hashes among these that some row refers to."""
     return frozenset(row.content_hash for row in tx.all_of(_still_there, content_hashes))
 
 

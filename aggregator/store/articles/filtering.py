@@ -233,7 +233,7 @@ _move: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The effects of the filters on pages: those that they skip, those that wait, and the changes."""
+    """The effects of the filters on pages: the skipped pages, the waiting pages, and the changes."""
 
     skipped: frozenset[PageId] = frozenset()
     waiting: Mapping[PageId, HostId] = field(default_factory=dict)

@@ -63,7 +63,7 @@ _lists: Final[dict[str, FromClause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The number of an article's row, with the article's present text."""
+    """The present text of an article, with the number of the article's row."""
 
     number: int
     site: str
@@ -73,10 +73,12 @@ class Printed:
 def keep_fingerprints(
     tx: Transaction, texts: Sequence[Printed], *, replace: bool = False
 ) -> dict[int, tuple[ArticleId, float]]:
-    """Store the hashes by which these articles are found; `replace`: delete their earlier hashes.
+    """Store the fingerprints of articles, and find the older article that each nearly repeats.
 
-    `texts` come in the order of their numbers; each is compared with those before, too. Return the older article that a
-    text repeats, with the resemblance, by the text's number.
+    `replace`: delete the earlier fingerprints of these articles first.
+
+    `texts` are sorted by their numbers, and each is also compared with the texts before it. The result has the older
+    article and the resemblance, under the number of the text. Texts that repeat no article are left out.
     """
     if replace:
         tx.run_all(_drop, [{"article": text.number} for text in texts])

@@ -83,7 +83,7 @@ class _Saved:
 def record_articles(
     tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft], filters: Filters = NO_FILTERS
 ) -> tuple[ArticleRecorded | None, ...]:
-    """Save the articles extracted from pages, with a draft of each; None: the claim is lost, nothing was saved.
+    """Save the articles extracted from pages; each has its draft. Result None: its claim was lost, nothing was saved.
 
     Articles without connection to any other are saved first and together, then the others one by one.
     """

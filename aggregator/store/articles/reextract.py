@@ -1,4 +1,4 @@
-"""Pages with kept bytes, for another extraction: lists them, and records the results."""
+"""Lists pages whose bytes are kept, and records the results of extracting them again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ _kept: Final = (
 def stored_pages(tx: Transaction, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
     """Return up to `limit` pages with ids above `after`, in order of id.
 
-    The response of each is kept. Each has an article that is neither merged nor forgotten, or failed for good.
+    The response of each page is kept. The page has an article that is neither merged nor forgotten, or it failed for
+    good.
     """
     return with_entries(tx, tx.all(_kept, {"last": after, "limit": limit}))
 
@@ -77,7 +78,7 @@ _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.conten
 def record_reextracted(
     tx: Transaction, page: FetchedPage, record: ArticleRecord, filters: Filters = NO_FILTERS
 ) -> bool:
-    """Save another extraction of kept bytes; False: the article is merged, forgotten, or another one by now.
+    """Save a new extraction of kept bytes; False: the article was merged, forgotten or replaced meanwhile.
 
     Another title, text or body is a new revision; the old one stays. Other facts are corrected in the current one. The
     filters decide about the new text.

@@ -81,7 +81,7 @@ def is_done(tx: Transaction, version: str) -> bool:
 
 
 def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], limit: int) -> bool:
-    """Bring the next `limit` keys in line with `version` of the rules; True once all of them are."""
+    """Recompute the next `limit` keys by `version` of the rules; True once all are done."""
     known, _, at = (read_property(tx, _PROPERTY) or "").rpartition(" ")
     if is_done(tx, version):
         return True

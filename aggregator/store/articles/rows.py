@@ -81,9 +81,9 @@ def draft_of(record: ArticleRecord) -> ArticleDraft:
 
 @dataclass(frozen=True, slots=True)
 class ArticleWrite:
-    """A draft within its transaction: the row of its page, with `PAGE_COLUMNS` at least, and the store's time.
+    """A draft within its transaction, with the row of its page (at least `PAGE_COLUMNS`) and the store's time.
 
-    `if_doubtful` is when the page is asked for again if the article is in doubt; None: never.
+    `if_doubtful` is when the page is fetched again if the article is in doubt; None: never.
     """
 
     page: Row[Any]
@@ -98,12 +98,12 @@ class ArticleWrite:
 
     @property
     def key(self) -> Key:
-        """The article's key: that of the address that served it, else that of its page."""
+        """The article's key: the key of the address that served it, or else the key of its page."""
         return self.record.identity.key or Key(self.page.key)
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        """The addresses of the article with their keys; the address to show has the article's own key."""
+        """The addresses of the article with their keys. The address that is shown has the article's own key."""
         record = self.record
         shown = Identity(url=record.url, key=self.key, rule=record.identity.rule)
         return (record.identity, *record.urls, *record.pointers, shown)

@@ -1,4 +1,4 @@
-"""`column IN (...)` for a list of any length: one condition, and lists cut into batches of a few sizes."""
+"""`column IN (...)` for a list of any length: one condition, and the list split into batches of a few fixed sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def any_of(column: ColumnElement[Any], parameter: str = VALUES) -> ColumnElement
 
 
 def batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
-    """Yield the distinct values in lists of a few sizes; the last list repeats its last value to reach its size."""
+    """Yield the distinct values in lists of a few fixed sizes. The last list is filled with its last value."""
     distinct = list(dict.fromkeys(values))
     largest = _SIZES[-1]
     for start in range(0, len(distinct), largest):

@@ -98,7 +98,7 @@ def load_entry(rest: str, **columns: object) -> Entry:
 
 
 def dump_extraction_rest(content: Extraction) -> str:
-    """Return the fields that no column of `revisions` holds; markdown is compressed by the body, which it repeats."""
+    """Return the fields that no column of `revisions` holds. Markdown is compressed with the body as dictionary."""
     kept = _kept(_extractions, content, EXTRACTION_COLUMNS | {"markdown"})
     if content.markdown is not None:
         kept["markdown"] = _pack(content.markdown, content.body)

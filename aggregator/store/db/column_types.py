@@ -100,10 +100,10 @@ def partial_index(condition: str, name: str, *columns: str) -> Index:
 
 
 def given_index(table: str, column: str) -> Index:
-    """Return an index of the rows with a value; an index of all rows would mislead the planner."""
+    """Return an index of the rows that have a value in the column. An index of all rows would mislead the planner."""
     return partial_index(f"{column} IS NOT NULL", f"ix_{table}_{column}", column)
 
 
 def id_column() -> Column[int]:
-    """Return the column of an id that the database gives."""
+    """Return a column for ids that the database generates."""
     return Column("id", Id, primary_key=True)

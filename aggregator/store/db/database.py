@@ -30,7 +30,7 @@ _ATTEMPTS = 8  # of a transaction that other transactions keep stopping
 
 @dataclass(slots=True)
 class Transaction:
-    """A connection within a transaction, and the names of this process for leases; the base of all queries."""
+    """A connection within a transaction, with the name of this process for leases. All queries use it."""
 
     conn: Connection
     dialect: Dialect
@@ -109,16 +109,16 @@ class Database:
         self._group: GroupCommit[_Work] = GroupCommit(self._write_together)
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
-        """Run `work` in one transaction, again if another transaction stopped it; `durable`: synced at the end.
+        """Run `work` in one transaction. Repeat it if another transaction stopped it. `durable`: sync the commit.
 
-        On SQLite the works of several threads may share a transaction: all of them are committed, or each is run again
-        on its own. So `work` may run more than once and must change nothing but the store.
+        On SQLite the writes of several threads may share a transaction. All of them are committed, or each is run again
+        on its own. So `work` may run more than once, and must change nothing except the store.
         """
         result: T = self._write(_Work(lambda tx, _: (work(tx),), durable=durable))
         return result
 
     def write_each(self, work: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
-        """Write as `write` does; calls of several threads with the same `work` become one, with a result each."""
+        """Write `item` as `write` does. Calls of several threads with the same `work` are joined."""
         result: T = self._write(_Work(work, item))
         return result
 

@@ -26,8 +26,8 @@ class Pending(Generic[W]):
 class GroupCommit(Generic[W]):
     """Lets one thread at a time, the leader, run the writes of all waiting threads.
 
-    With one writer behind a lock every transaction of 32 threads pays for its own BEGIN, COMMIT and change of thread;
-    together they pay once (measured on unchanged polls: docs/performance.md).
+    With one writer behind a lock, each of 32 threads needs a BEGIN, a COMMIT and a change of thread. In a group they
+    need one of each (measured on unchanged polls: docs/performance.md).
     """
 
     def __init__(self, perform: Callable[[Sequence[Pending[W]]], None]) -> None:

@@ -1,7 +1,8 @@
 """Converts records that were stored before schema 0006: positional lists become objects with names.
 
-Enclosures, hops, lead images and the sources of a gap were lists (`["http://…","audio/mpeg",0]`). Rows are found by
-that form, in batches; so converting may stop after any batch and go on later, and converting twice changes nothing.
+Enclosures, hops, lead images and the sources of a gap were lists (`["http://…","audio/mpeg",0]`). A row in the earlier
+form is recognised by that form. Rows are converted in batches. So the conversion may stop after any batch and resume
+later, and converting twice changes nothing.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a conversion has come: a column, and the last key that was converted."""
+    """The progress of a conversion: the column, and the last key that was converted."""
 
     column: int = 0
     after: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Addresses that may be joined only by a wall: their entries have other titles, which their pages do not contain.
+"""Finds addresses that only a wall may have joined: their entries have different titles, and their pages lack these.
 
 Declarations of such pages join nothing. An article whose text comes from such a page has a reason to doubt it.
 """
@@ -45,9 +45,10 @@ def announced_titles(tx: Transaction, page_ids: Iterable[int]) -> dict[int, set[
 def announced_pages(
     tx: Transaction, rows: Collection[Row[Any]], more: Collection[str] = ()
 ) -> dict[int, AnnouncedPage]:
-    """Return the pages of these articles (`n`, `page_id`) with their announced titles, by `n`.
+    """Return the page of each article, with the titles under which feeds announced it, by the article's number.
 
-    The result is empty if all of them, and a page announced as `more`, have the same titles.
+    `rows` have the columns `n` (the number) and `page_id`. `more` are the titles of one further page. If all these
+    pages have the same titles, the result is empty.
     """
     titles = announced_titles(tx, {row.page_id for row in rows if row.page_id is not None})
     if len({frozenset(titles[row.page_id]) for row in rows} | ({frozenset(more)} if more else set())) < 2:
@@ -61,12 +62,12 @@ def announced_pages(
 
 
 def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
-    """Return the keys with evidence that depends on titles in feeds."""
+    """Return the keys among these whose evidence depends on titles in feeds."""
     return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
 
 
 def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges to addresses that several articles name, if these may not be one article."""
+    """Return the edges to an address that several articles name although they cannot be one article."""
     naming: dict[Key, list[Edge]] = defaultdict(list)
     for edge in edges:
         if edge.kind in DOUBTED and edge.site == edge.other_site and refusal_alone(edge) is None:

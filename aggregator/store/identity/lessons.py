@@ -89,7 +89,7 @@ _used: Final = (
 
 
 def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
-    """Store how often lessons were used, and when a use was last fetched all the same."""
+    """Store how often lessons were used, and when a use was last fetched as a check."""
     tx.run_all(
         _used,
         [{"lesson": one.lesson.hash, "new_uses": one.uses, "new_checked_at": one.checked_at} for one in used],
@@ -101,7 +101,7 @@ def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A page that is not fetched, since by a lesson its address means the article of the page `other`."""
+    """A page that is not fetched: by a lesson its address means the article of the page `other`."""
 
     page_id: PageId
     url: str
@@ -142,7 +142,7 @@ def take(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
 
 
 def pair_up(tx: Transaction, page: PageId, other: PageId, lesson: Lesson, path: bytes, use: str) -> None:
-    """Store that a lesson concerns two pages; `use` `HELD`: the first waits for the other."""
+    """Store that a lesson concerns two pages. If `use` is `HELD`, `page` waits for `other`."""
     add_lessons(tx, [lesson])
     pair = {"page_id": page, "other_id": other, "lesson": lesson.hash, "path": path}
     tx.add(variants, [{**pair, "verdict": Verdict.OPEN.value, "use": use}])
@@ -218,7 +218,7 @@ _drop: Final = delete(evidence).where(
 
 
 def part(tx: Transaction, uses: Collection[Use]) -> None:
-    """Delete the evidence of uses; an address without other evidence for an article has none then."""
+    """Delete the evidence of uses. An address without other evidence has no article then."""
     tx.run_all(
         _drop,
         [

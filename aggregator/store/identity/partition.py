@@ -1,4 +1,4 @@
-"""Which article an address means: addresses seen, evidence, aliases, and the partition that follows from them.
+"""Stores which article an address means: addresses, evidence, aliases, and the partition that follows from them.
 
 `aggregator.identity.evidence` alone decides what is one article, from all the edges of a component. This module loads
 the component and writes the result to the tables. Repeating that changes nothing.
@@ -46,10 +46,10 @@ _alias_rows: Final = select(aliases).where(any_of(aliases.c.hash))
 
 
 def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
-    """Return those hashes of keys and addresses that need no fetch, each with its article's page.
+    """Return the hashes of keys and addresses that need no fetch, each with the page of its article.
 
-    A key that belongs to an article only by evidence is left out. Its own text must agree first, so that a wrong link
-    in a feed or a page loses no article. An address on the way of our own requests is included.
+    A key that belongs to an article only by evidence is left out. Its own text must agree first: a wrong link in a feed
+    or a page must not lose an article. An address that one of our own requests passed is included.
     """
     return {
         row.hash: row.page_id
@@ -64,7 +64,7 @@ def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
 
 
 def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> dict[bytes, ArticleId]:
-    """Store addresses with their keys. If the key means an article already, the address means it, too.
+    """Store addresses with their keys. If a key already means an article, its address means this article, too.
 
     Return the articles of the keys, by hash.
     """
@@ -77,7 +77,7 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
 def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime) -> list[dict[str, Any]]:
     """Insert addresses with their keys; return the rows.
 
-    Each item of `seen` holds the identities of one text; those without a key are left out.
+    Each item of `seen` holds the identities of one text. Identities without a key are left out.
     """
     rows = [
         {
@@ -97,7 +97,7 @@ def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime)
 
 
 def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
-    """Make hashes mean articles; without `move`, hashes that mean an article already stay."""
+    """Store which articles hashes mean. Without `move`, hashes that already mean an article stay unchanged."""
     rows = [{"hash": hashed, "article_id": article_id} for hashed, article_id in wanted.items()]
     if not rows:
         return
@@ -183,7 +183,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
 
 
 def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return those of the keys that evidence touches, or may touch without being stored (wp.me links)."""
+    """Return the keys among these that have evidence, stored or not: the evidence of wp.me links is not stored."""
     hashes = {key_hash(key): key for key in keys}
     touched = {
         hashes[hashed]
@@ -231,8 +231,8 @@ def repartition(
 
     Each group of keys is one article: the oldest article whose own key is in the group. Articles made from a later page
     of a multi-page article come last. The others are merged into the oldest; their rows and texts stay, so that a split
-    can restore them. `unannounced` is an article of this transaction, which nobody has read, so its merging is no
-    change. With `keep_urls`, addresses and keys that no article owns any more still mean their earlier article.
+    can restore them. `unannounced` is an article that this transaction inserted. No reader knows it, so merging it is
+    no change. With `keep_urls`, addresses and keys that no article owns any more still mean their earlier article.
 
     Return the articles of the keys, by hash; keys without an article are left out.
     """
@@ -310,7 +310,7 @@ def _settle(
 
 
 def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
-    """Make keys and their addresses mean articles, by key hash; those of `orphans` mean none any more."""
+    """Store which article each key (by its hash) and its addresses mean. The keys in `orphans` mean none any more."""
     urls = {row.url_hash: row.key_hash for row in tx.all_of(_urls_of_keys, [*wanted, *orphans])}
     point(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
     lost = resolve(tx, orphans).keys()  # an address that only leads elsewhere stays known

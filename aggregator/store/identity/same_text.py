@@ -1,4 +1,4 @@
-"""Finds equal texts at several addresses of a site; `identity/same_text` decides what they prove."""
+"""Finds equal texts at several addresses of a site. `identity/same_text.py` decides whether they are one article."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[tuple[bytes, 
 
 
 def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key]]:
-    """Return the evidence from all addresses of a text, and their keys."""
+    """Return the evidence that an equal text at several addresses gives, and the keys of these addresses."""
     rows = tx.all_of(_served, [text_hash])
     if len(rows) < 2:
         return set(), set()
@@ -62,7 +62,7 @@ def _served_text(row: Row[Any], titles: Collection[str]) -> ServedText:
 
 
 def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return evidence of equal texts that are also at a further address of the host, under another title."""
+    """Return the edges of equal texts whose text is also at a third address of the host, under another title."""
     learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
     at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}
     titles: dict[tuple[bytes, str | None], set[bytes]] = defaultdict(set)

@@ -29,12 +29,12 @@ _known: Final = select(short_links.c.key_hash).where(any_of(short_links.c.key_ha
 
 
 def is_short_link(key: Key) -> bool:
-    """Return whether a key is that of a wp.me short link to a post."""
+    """Return whether a key belongs to a wp.me short link to a post."""
     return key.startswith(_PREFIX) and parse_wordpress_shortlink(key) is not None
 
 
 def is_wordpress(key: Key) -> bool:
-    """Return whether a key may have evidence that is not stored: a short link's, or that of a post's number."""
+    """Return whether a key may have evidence that is not stored: it belongs to a short link or a "?p=" address."""
     return key.startswith(_PREFIX) or post_of_key(key) is not None
 
 

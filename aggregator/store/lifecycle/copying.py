@@ -67,7 +67,7 @@ def check(database: Database) -> str:
 
 
 def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progress | None = None) -> Mapping[str, int]:
-    """Copy everything into an empty store of another place or engine; return the rows of each table.
+    """Copy everything into an empty store at another place or of another engine; return the number of rows by table.
 
     Raises:
         StorageError: a store cannot be used, or the target is not empty.

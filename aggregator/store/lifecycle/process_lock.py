@@ -1,8 +1,8 @@
 """One lock file for each living process on a SQLite store, to find leases of dead processes. Knows no SQL.
 
 A process holds `flock` on `<store>.locks/<uuid>` until it ends, in whatever way. A lease names its owner as
-`<machine>:<uuid>`. Another process of the same machine can lock the file of a dead owner, so it knows at once. A
-missing file, or an owner on another machine, proves nothing.
+`<machine>:<uuid>`. Another process of the same machine can lock the file of a dead owner. So it knows at once that the
+owner is dead. A missing file proves nothing, and neither does an owner on another machine.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class ProcessLock:
         return any(_is_locked(file) for file in self._folder.iterdir() if _is_name(file.name) and file != self._path)
 
     def sweep(self, owners: Collection[str]) -> None:
-        """Remove the files of dead processes. The files of `owners`, which hold leases, stay: `is_dead` needs them."""
+        """Remove the files of dead processes. The files of `owners` stay: they hold leases."""
         kept = {owner.rpartition(":")[2] for owner in owners}
         for file in self._folder.iterdir():
             if _is_name(file.name) and file != self._path and file.name not in kept:
@@ -103,7 +103,7 @@ class ProcessLock:
         self._descriptor = -1
 
     def withdraw(self) -> None:
-        """Close, and remove the folder if nothing else is in it: what it lies beside is no store of ours."""
+        """Close, and remove the folder if it is empty, since the file beside it is no store of this program."""
         self.close()
         with suppress(OSError):
             self._folder.rmdir()

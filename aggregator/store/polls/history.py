@@ -75,7 +75,7 @@ def _add_to_history(dialect: str) -> Insert:
 
 
 def save_feeds(tx: Transaction, saved: Sequence[tuple[PollRecord, HostId, int]]) -> None:
-    """Save states and rows of history (record, host, new entries). A feed that was deleted stays deleted."""
+    """Save feed states and rows of history (from record, host, new entries). A deleted feed stays deleted."""
     tx.run_all(_save_states, [_state(record, host_id) for record, host_id, _ in saved])
     with_gaps = [record for record, _, _ in saved if record.gap is not None or record.filled_since is not None]
     there = {row.id for row in tx.all_of(_there, (one.feed_id for one in with_gaps))}
@@ -126,7 +126,7 @@ def is_bare(claim: Claim, record: PollRecord) -> bool:
 
 
 def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]]) -> tuple[PollRecorded | None, ...]:
-    """Save unchanged and failed polls of any hosts together; most polls go this way.
+    """Save polls without entries (not modified, or failed) of any hosts together. Most polls are of this kind.
 
     None: that claim is lost. `record_polls` would give the same result.
     """

@@ -1,8 +1,9 @@
-"""Matches the entries of a poll with the entries that the store knows of the feed, also where ids do not hold.
+"""Matches the entries of a poll with the stored entries of the feed, even if their ids changed.
 
-An entry under an unknown id is matched with an older entry of the feed that leads to the same page. Where the feed's
-own text is the article, both must also have the same title, or the same words. The older entry must be missing from the
-document. So an entry is not new only because its id changed, or because the parser no longer trusts the feed's ids.
+An entry under an unknown id is matched with an older entry of the feed that leads to the same page. If the feed's own
+text is the article, both must also have the same title or the same words. The older entry must be missing from the
+document. So a changed id alone does not make an entry new. The ids also change when the parser no longer trusts those
+of the feed.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def entry_draft(hashed: bytes, sighting: Sighting) -> EntryDraft:
 
 @dataclass(frozen=True, slots=True)
 class MatchedEntry:
-    """An entry of the poll and the stored row that it was matched with; `known` None: the entry is new."""
+    """An entry of the poll and the stored entry that it was matched with; `known` None: the entry is new."""
 
     draft: EntryDraft
     entry_hash: bytes  # of the known entry, if that has another id
@@ -224,7 +225,7 @@ _words: Final = (
 
 
 def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry]) -> list[MatchedEntry]:
-    """Mark known entries with the same title and text whose link differs in the value of a parameter alone.
+    """Mark known entries with the same title and text whose link differs only in the value of a parameter.
 
     Some feeds put another value into the link at each poll, so the page of such an entry is not fetched again. If the
     page failed before, it is fetched at the new link.
@@ -254,7 +255,7 @@ _led_to: Final = select(pages.c.id, pages.c.key, pages.c.url).where(any_of(pages
 
 
 def edges_of_moved(tx: Transaction, matched: Iterable[MatchedEntry], feed_host: str) -> set[Edge]:
-    """Return the evidence of entries with a new link under the same id and title: a slug was corrected.
+    """Return the evidence from entries with a new link under the same id and title, such as a corrected slug.
 
     The title must be the same, because some feeds give one id to each top story in turn.
     """
@@ -298,7 +299,7 @@ _pages_seen: Final = (
 
 
 def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-    """Return when the feed first showed each entry, or another entry with the same page; None: never."""
+    """Return when the feed first showed each entry or another entry with the same page; None: never."""
     ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
     keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
     by_id = _first_seen(tx, _entries_seen, feed_id, ids)

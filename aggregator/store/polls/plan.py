@@ -26,7 +26,7 @@ from aggregator.store.polls.shared_links import keep_apart
 
 @dataclass(frozen=True, slots=True)
 class PageWork:
-    """The work on a known page: visit it at `at`, extract it again, or fetch it after all."""
+    """The work on a known page: fetch it again at `at`, extract it again, or fetch it although it was skipped."""
 
     kind: Literal["revisit", "extract", "fetch"]
     page_id: int
@@ -74,7 +74,7 @@ class PollWrite:
 
 
 def split_disjoint(drafts: Sequence[PollDraft], numbers: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Split the numbers of drafts into those that share no address with an earlier one, and the others.
+    """Split the numbers of drafts in two: drafts that share no address with an earlier one, and the others.
 
     Only the first polls of many feeds at once need this.
     """

@@ -36,7 +36,7 @@ from aggregator.store.queue.hosts import host_ids, lock_hosts, lower_feeds_due, 
 
 
 def record_polls(tx: Transaction, drafts: Sequence[PollDraft]) -> Sequence[PollRecorded]:
-    """Save the whole outcome of each poll, with the same result as one poll after the other.
+    """Save the whole outcome of several polls. The result is the same as if each poll was saved alone.
 
     Polls that have no address in common share their statements.
 

@@ -1,4 +1,4 @@
-"""Entries of one feed that link to one page and are articles of their own: warnings, change logs, notes.
+"""Separates entries of one feed that link to one page and are articles of their own: warnings, change logs, notes.
 
 This concerns feeds whose own text is the article. The first entry has the address of the page. Each other entry with
 another text gets a key of its own. Entries with the same title or the same text are one article.
@@ -52,7 +52,7 @@ _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 def keep_apart(
     tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], *, is_known: bool
 ) -> list[MatchedEntry]:
-    """Return the entries in order. One that shares only its link with another entry gets a key of its own.
+    """Return the entries in order. An entry that shares only its link with another one gets a key of its own.
 
     `is_known`: the feed has stored entries, which are compared, too.
     """

@@ -1,4 +1,4 @@
-"""Feeds with the sums of their polls, for `plan`: all feeds, or a random sample."""
+"""Sums of the polls of each feed, for `aggregator plan`: of all feeds, or of a random sample."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _found: Final = (
 
 
 def poll_histories(tx: Transaction, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
-    """Return the number of polled feeds, and `limit` of them at most with their polls, in the order of their ids.
+    """Return the number of polled feeds, and the sums of at most `limit` of them in the order of their ids.
 
     The same store gives the same sample. Each feed is equally likely to be in it.
     """

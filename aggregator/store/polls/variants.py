@@ -1,7 +1,7 @@
-"""New pages whose address may be a variant of a known one: fetched, held back, or joined to that article.
+"""Decides about new pages whose address may be a variant of a known one: fetch, hold back, or join to that article.
 
-This is decided before the pages are inserted. The pages that are fetched prove or disprove lessons, in
-`articles/lessons/settling`.
+The decision is made before the pages are inserted. The fetched pages prove or disprove lessons:
+`articles/lessons/settling.py`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class VariantPlan:
 
 
 def plan_variants(tx: Transaction, new: Mapping[bytes, tuple[Key, str]], now: datetime) -> VariantPlan:
-    """Return the treatment of new pages; these are given by the hash of their key, with key and address."""
+    """Return the treatment of new pages. `new` has the key and the address of each page, under the hash of the key."""
     plan = VariantPlan()
     families = {hashed: family for hashed, (key, _) in new.items() if (family := family_of(key)) is not None}
     members: dict[bytes, list[_Member]] = defaultdict(list)
@@ -174,7 +174,7 @@ def _uses(
 
 
 def save_variants(tx: Transaction, plan: VariantPlan, page_ids: Mapping[bytes, PageId]) -> None:
-    """Store the pairs of new pages, which are inserted by now, and join the taken ones to known articles."""
+    """Store the pairs of new pages, and join pages to known articles as planned. The pages are in the store already."""
     if not plan.pairs:
         return
     add_lessons(tx, {pair.lesson for pair in plan.pairs})

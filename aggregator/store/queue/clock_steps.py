@@ -20,7 +20,7 @@ _far: Final = bindparam("far", type_=feeds.c.polled_at.type)
 
 
 def clock_step(tx: Transaction) -> timedelta | None:
-    """Return how far the clock went back since the latest poll; None if it did not."""
+    """Return how far the clock was set back since the latest poll; None if it was not."""
     latest: datetime | None = tx.run(_latest).scalar_one()
     if latest is None or latest - tx.now < _TOLERANCE:
         return None
@@ -28,7 +28,7 @@ def clock_step(tx: Transaction) -> timedelta | None:
 
 
 def shift_due_times(tx: Transaction) -> timedelta | None:
-    """Move all times after now back by the step, but those that mean "never". Return the step, or None."""
+    """Move all times after now back by `clock_step`, except times that mean "never". Return the step, or None."""
     step = clock_step(tx)
     if step is None:
         return None

@@ -116,7 +116,7 @@ _lines: Final = select(
 
 
 def list_lines(tx: Transaction) -> Iterator[FeedLine]:
-    """Yield what a listing says of all feeds. To read all that is known of each takes twenty times as long."""
+    """Yield the facts about all feeds for a listing. To read everything about each feed takes twenty times as long."""
     for row in tx.all(_lines):
         moved_to = None if row.rest is None else json.loads(row.rest).get("adopted_url")
         yield FeedLine(
@@ -170,7 +170,7 @@ _raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).va
 
 
 def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
-    """Make feeds due at `at` at the latest, at an operator's request: their hosts come first, our back-off ends."""
+    """Make feeds due at `at` at the latest, for an operator. Their hosts get priority, and their back-off ends."""
     found = tx.all_of(_hosts_of, feed_ids)
     if not found:
         return
@@ -236,7 +236,7 @@ _titles: Final = select(feeds.c.url, feeds.c.title).where(any_of(feeds.c.url), f
 
 
 def titles_of(tx: Transaction, urls: Collection[str]) -> dict[str, str]:
-    """Return the titles that feeds give themselves, by address, of feeds without a configured name."""
+    """Return the own titles of feeds that have no configured name, by the feed's address."""
     return {row.url: row.title for row in tx.all_of(_titles, urls)}
 
 

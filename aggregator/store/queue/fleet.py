@@ -61,7 +61,7 @@ def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool) -> None:
 def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelta, pages_too: bool) -> Filled:
     """Claim due hosts and queue their visits. While another process does that, do nothing.
 
-    At most two visits are queued for each thread of the fleet. `threads` is this process's part of them.
+    At most two visits are queued for each thread of the fleet. `threads` is the number of threads of this process.
     """
     members = _enrol(tx, threads)
     fleet = sum(size for size, until in members.values() if until > tx.now)

@@ -1,4 +1,4 @@
-"""Hosts: which one is visited next, claims, leases, and the time until which a host is backed off."""
+"""Hosts: the order of visits, claims, leases, and the time until which a host is backed off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts: the further pages of an article on several pages. Which parts are stored, and which is fetched next.
+"""Parts: the further pages of an article on several pages. Stores them and makes the next one due.
 
 The parts belong to one answer of the first page (`raw_hash`). If the first page changes, its parts are fetched again.
 The parts of the stored text stay until the article has another text.
@@ -75,7 +75,7 @@ def _load(row: Row[Any]) -> PagePart:
 
 
 def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[FetchedPage, ...]:
-    """Return the pages with their parts so far, and with the number of parts that their stored articles have."""
+    """Return the pages with the parts fetched so far, and with the number of parts of their stored articles."""
     ids = [page.id for page in fetched if page.raw is not None]
     rows = tx.all_of(_of_pages, ids)
     if not rows:
@@ -97,7 +97,7 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
 
 
 def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int, PagePart]:
-    """Return the next part to fetch for these rows of `pages`. Pages to be fetched themselves are left out."""
+    """Return the next part to fetch for these rows of `pages`. Pages whose first page must be fetched are left out."""
     begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
     return {
         row.page_id: _load(row)
@@ -151,7 +151,7 @@ def begin_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
 
 
 def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Forget the parts of this answer, since bytes are gone. They are fetched again."""
+    """Delete the parts of this answer, since their bytes are gone. They are fetched again."""
     tx.run(_drop_from, {"page": page_id, "first": raw_hash, "from_number": 0})
 
 
@@ -269,7 +269,7 @@ _anew: Final = (
 
 
 def leave_part(tx: Transaction, claim: Claim, page: Page) -> bool:
-    """Leave a part to the workers that have the parts before it. If these are gone, fetch the whole article again."""
+    """Leave a part to the workers that have the earlier parts. If no worker has them, fetch the whole article again."""
     if not is_current(tx, claim):
         return False
     folder, row = tx.first(_seen, {"folder": page.folder}), tx.first(_first, {"page": page.id})

@@ -29,7 +29,7 @@ from aggregator.store.queue.responses import keep_raw
 
 
 def has_changed() -> ColumnElement[bool]:
-    """Return a column for queries over `pages`: whether the page's article has a second revision."""
+    """Return a column for queries over `pages`: true if the page's article has a second revision."""
     own = articles.alias("own_article")
     revision = select(own.c.revision).where(own.c.id == pages.c.article_id).scalar_subquery()
     return (func.coalesce(revision, 1) > 1).label("has_changed")

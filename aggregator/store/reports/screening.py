@@ -69,7 +69,7 @@ def _suspects(dialect: str) -> Select[Any]:
 
 
 def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
-    """Return the feeds whose own state may be a finding. Their entries and pages are not checked."""
+    """Return the feeds whose own state may lead to a finding. Their entries and pages are not checked."""
     entries, days = screen.prior
     rows = tx.all(
         _suspects(tx.dialect.name),

@@ -1,4 +1,4 @@
-"""The data of `aggregator why`: entries with an address, its page, its article, the evidence, the decisions."""
+"""The data of `aggregator why`: the entries that lead to an address, its page, article, evidence and decisions."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def _lines(revision: Revision) -> list[str]:
 
 
 def compare_lines(old: Sequence[str], new: Sequence[str], *, context: int = 1) -> Iterator[DiffLine]:
-    """Yield the lines of two texts; of equal lines only `context` beside a change."""
+    """Yield the lines of two texts. Equal lines are left out, except `context` lines before and after a change."""
     if max(len(old), len(new)) > _MOST_LINES:
         yield _whole("place", "too long to be compared here: `aggregator articles show --revisions` does it")
         return

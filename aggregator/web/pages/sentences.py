@@ -1,4 +1,4 @@
-"""Sentences for pages: why addresses are one article, and why an article is doubtful. Pure; a table each."""
+"""Sentences for pages: why addresses are one article, and why an article is doubtful. Pure; two tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Atom stream (RFC 4287), in pages (RFC 5005, section 3): the articles whose text came last, each story once."""
+"""The Atom stream (RFC 4287), in pages (RFC 5005, section 3): the articles with the newest texts, each story once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EMPTY: Final = "1970-01-01T00:00:00+00:00"
 
 
 def stream_router(site: Site) -> APIRouter:
-    """Return the route of the stream."""
+    """Return the route of the Atom stream."""
     router = APIRouter()
 
     @router.get("/feed.atom")

@@ -1,4 +1,4 @@
-"""Waiting pages whose address is declared by the page of an article: they may prove a lesson."""
+"""Finds waiting pages whose address an article's page declares. Fetching such a page may prove a lesson."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _put_off: Final = (
 
 
 def note_declared_pages(tx: Transaction, writes: Iterable[ArticleWrite]) -> set[PageId]:
-    """Save pairs of these pages with waiting pages that they declare; return the pages that have one.
+    """Save pairs of these pages and the waiting pages whose addresses they declare. Return the pages with a pair.
 
-    While the lesson is proven or being proven, the declared page waits.
+    The declared page waits while the lesson is true or may still be proven.
     """
     named = {
         key_hash(edge.other): (PageId(write.page.id), edge, lesson)

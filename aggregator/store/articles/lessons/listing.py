@@ -37,7 +37,7 @@ class LessonList:
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Forget the lessons of a site, or one; the addresses that they joined are separated and fetched.
+        """Forget all lessons of a site, or one lesson. The addresses that they joined are separated and fetched.
 
         Return the numbers of these lessons and pages.
         """

@@ -1,7 +1,6 @@
 """Applies fetched pages to lessons: waiting pages are joined to articles or fetched, and uses of disproved lessons end.
 
-Verdicts are about pairs of pages; the facts of a lesson follow from the set of its pairs. Repeating this changes
-nothing.
+A verdict concerns a pair of pages. The facts about a lesson follow from its pairs. Repeating this changes nothing.
 """
 
 from __future__ import annotations

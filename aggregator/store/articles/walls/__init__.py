@@ -1,1 +1,1 @@
-"""Walls: documents that stand at addresses which feeds announced as different articles."""
+"""Walls: documents at several addresses that feeds announced as different articles."""

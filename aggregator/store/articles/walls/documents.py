@@ -1,6 +1,6 @@
-"""What stands at pages: texts, targets of redirects and of canonical links, and which of them are walls.
+"""Stores the documents of pages (texts, targets of redirects and canonical links) and finds the walls among them.
 
-What pages answered without saying their entry's title is kept for ever, so that the order in which they came does not
+The document of a page without its entry's title is kept for ever. So the order in which pages are fetched does not
 matter.
 """
 
@@ -34,19 +34,19 @@ PageText = tuple[PageId, bytes]  # a page, and the hash of the text that stood t
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What stands at several addresses of a host: a text, or the target of a redirect or of a canonical link."""
+    """A document that several addresses of a host may have: a text, or the target of a redirect or canonical link."""
 
     host: str
     hash: bytes
 
     @property
     def named(self) -> dict[str, Any]:
-        """The parameters of a query for it."""
+        """The document as parameters of a query."""
         return {"document": self.hash, "at_host": self.host}
 
 
 def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Keep what stands at pages that do not say their title; return it."""
+    """Store the documents of pages that do not contain their entry's title; return these documents."""
     rows = [
         _fact(text, document, is_silent=text.record.says_title is Resemblance.NOTHING)
         for text in texts
@@ -95,12 +95,15 @@ _of_address: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("has
 
 
 def is_announced(tx: Transaction, hashed: bytes) -> bool:
-    """Return whether a feed announced the address with this hash of its key."""
+    """Return whether a feed announced an address whose key has the hash `hashed`."""
     return tx.first(_of_address, {"hashed": hashed}) is not None
 
 
 def stands_as_wall(tx: Transaction, document: Document) -> bool:
-    """Return whether the document is a wall; an address that a feed announces may be an article that others became."""
+    """Return whether the document is a wall.
+
+    An address that a feed announced is no wall: it may be an article to which other addresses moved.
+    """
     if is_announced(tx, document.hash):
         return False
     titles: dict[int, set[str]] = defaultdict(set)
@@ -110,7 +113,7 @@ def stands_as_wall(tx: Transaction, document: Document) -> bool:
 
 
 def walls_among(tx: Transaction, documents: Collection[Document]) -> list[Document]:
-    """Return which of the documents are walls, in one order."""
+    """Return the walls among the documents, in a fixed order."""
     several = {Document(row.host, row.hash) for row in tx.all_of(_at_several_pages, {one.hash for one in documents})}
     return [
         one
@@ -120,7 +123,7 @@ def walls_among(tx: Transaction, documents: Collection[Document]) -> list[Docume
 
 
 def texts_at(tx: Transaction, wall: Document, wanted: Iterable[PageId]) -> set[PageText]:
-    """Return which of the pages stood at the wall, with the hashes of their texts."""
+    """Return the pages in `wanted` that had the wall as a document, with the hashes of their texts."""
     return {(PageId(row.page_id), row.text_hash) for row in tx.all_of(_pages_of, wanted, wall.named)}
 
 
@@ -137,7 +140,10 @@ _alike: Final = (
 
 
 def note_alike(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Keep sketches of short texts that say nothing of their title; return those that are walls but for a few words."""
+    """Store samples of short texts that contain nothing of their entry's title; return the walls among them.
+
+    A text is a wall if it equals the text of another page except for a few words, and the titles of the two differ.
+    """
     sketches = [(text, sorted(sketch_of(text.record.content.body))) for text in texts if says_nothing(text)]
     tx.add(facts, [_fact(text, one, is_silent=True) for text, sketch in sketches for one in sketch])
     walls: set[PageText] = set()
@@ -168,9 +174,10 @@ _is_silent: Final = (
 
 
 def note_led(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Keep redirects to one address that showed other articles each; return these addresses.
+    """Store addresses that showed another article after each redirect to them; return these addresses.
 
-    An address has one article: what shows others is a wall that repeats the title it was asked for.
+    An address has one article. An address that shows several is a wall: it repeats the title of the page that
+    redirected to it.
     """
     led: dict[Document, list[ArticleWrite]] = defaultdict(list)
     for text in filter(_was_led, texts):

@@ -1,6 +1,6 @@
 """Ends walls: a document at addresses that feeds announced as different articles is no article at any of them.
 
-What was recorded of it is withdrawn, and the pages are due again.
+The articles recorded from a wall are withdrawn, and the pages are due again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _DETAIL: Final = "it says nothing of its title; the same stands at other entries
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a page gave just now: the hash of its text, and when the page is asked for again if it is a wall."""
+    """The present answer of a page: the hash of its text, and when the page is fetched again if it is a wall."""
 
     text_hash: bytes
     if_wall: datetime | None
@@ -79,9 +79,10 @@ _rows: Final = (
 
 
 def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[PageId, datetime | None]) -> set[PageId]:
-    """Withdraw the articles of walls; return those pages of `texts` that have failed, as no articles.
+    """Withdraw the articles of walls; return the pages of `texts` that have failed because they are walls.
 
-    `due` tells when each page of `texts` is fetched again; None: never. Other pages of a wall are due with the first.
+    `due` tells when each page of `texts` is fetched again; None: never. Other pages of a wall are due at the earliest
+    of these times.
     """
     answers = {
         PageId(text.page.id): Answer(text.draft.fingerprint.text_hash, due[PageId(text.page.id)]) for text in texts
@@ -105,9 +106,9 @@ def end_walls(
     answers: Mapping[PageId, Answer],
     alike: Collection[PageText] = (),
 ) -> set[PageId]:
-    """Withdraw what the walls among these documents gave; return which of the pages that answered have failed by it.
+    """Withdraw the articles of the walls among these documents; return the pages in `answers` that have failed.
 
-    `alike` are pages that have walls of their own words.
+    `alike` are pages that are known to be walls by their own text.
     """
     walls = walls_among(tx, documents)
     if not walls and not alike:
@@ -233,7 +234,7 @@ _with_ids: Final = select(articles).where(
 def withdraw_left(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
     """Withdraw doubtful earlier articles of these pages, if the pages now have an article at another address.
 
-    A page was led to a wall that repeated its title, or was the only one at its wall; it fell, or stands elsewhere.
+    The earlier article may have come from a wall: it repeated the page's title, or no other page had it yet.
     """
     left, given = {}, set()
     for write in writes:

@@ -2,8 +2,8 @@
 
 Articles that were joined by walls are separated, too.
 
-The earlier version did not store how much of its entry's title a page contains. This is computed here for articles that
-share a text, or that have several pages; others can be no wall.
+The earlier version did not store how much of its entry's title a page contains. It is computed here for articles that
+share a text or have several pages. Other articles cannot be walls.
 """
 
 from __future__ import annotations
