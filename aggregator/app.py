@@ -115,13 +115,14 @@ class App:
     def renew_keys(self, share: timedelta) -> bool:
         """Recompute stored keys by the present rules for at most the time `share`; return True once all are done.
 
-        Then search the articles of an earlier version for walls, once.
+        Then search the articles of an earlier version for walls, and fetch the pages that it refused, both once.
         """
         version, ends_at = key_version(self.rules.publishers), self.clock.monotonic() + share.total_seconds()
         while not self.visits.stopping:
             if (
                 self.store.rekey(version, partial(identify, publishers=self.rules.publishers))
                 and self.store.search_walls()
+                and self.store.ask_refused_again(self.raw_store)
             ):
                 return True
             if self.clock.monotonic() >= ends_at:

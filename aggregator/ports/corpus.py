@@ -11,7 +11,7 @@ from aggregator.filters.decide import Filters
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId, Identity, Key, PageId
 from aggregator.models.pages import FetchedPage, RawResponse
-from aggregator.ports.protocols import Snapshot
+from aggregator.ports.protocols import RawStore, Snapshot
 from aggregator.ports.readings import (
     ArticleFilter,
     ArticleSearch,
@@ -111,6 +111,10 @@ class Corpus(Protocol):
 
     def search_walls(self) -> bool:
         """Search some articles of an earlier version for walls; True: all were searched."""
+        ...
+
+    def ask_refused_again(self, raw_store: RawStore) -> bool:
+        """Make some pages due, once, that an earlier version refused and whose bytes are gone; True: all were asked."""
         ...
 
     def use_filters(self, filters: Filters) -> None:

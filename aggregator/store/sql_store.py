@@ -15,7 +15,7 @@ from aggregator.models.feeds import Feed, Subscription
 from aggregator.models.fetching import Cause, Hop, Validators
 from aggregator.models.ids import ArticleId, FeedId, HostId, Identity, Key, PageId
 from aggregator.models.pages import FetchedPage, Page, PageFailed, RawResponse
-from aggregator.ports.protocols import Clock
+from aggregator.ports.protocols import Clock, RawStore
 from aggregator.ports.readings import (
     Activity,
     ArticleFilter,
@@ -63,6 +63,7 @@ from aggregator.store.lifecycle.shared_lock import output_lock, publish_lock
 from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
 from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, handover, hosts, page_parts, pages
+from aggregator.store.queue.refused_pages import ask_refused_again
 from aggregator.store.reports import activity, screening, statistics, trace
 from aggregator.store.snapshot import SqlSnapshot, open_snapshot
 
@@ -71,9 +72,7 @@ class SqlStore(Store):
     """Holds the connections and, on SQLite, this process's lock file. The port describes the methods."""
 
     def __init__(self, database: Database, lock: ProcessLock | None, clock: Clock) -> None:
-        self._db = database
-        self._lock = lock
-        self._clock = clock
+        self._db, self._lock, self._clock = database, lock, clock
         self._closing = threading.Lock()
         self._filters = NO_FILTERS
 
@@ -100,9 +99,7 @@ class SqlStore(Store):
         self._db.write(lambda tx: properties.write_property(tx, name, value))
 
     def shift_due_times(self) -> timedelta | None:
-        if self._db.read(clock_steps.clock_step) is None:
-            return None
-        return self._db.write(clock_steps.shift_due_times)
+        return self._db.read(clock_steps.clock_step) and self._db.write(clock_steps.shift_due_times)
 
     # --- feeds and claims ---------------------------------------------------------------------------------------------
 
@@ -395,6 +392,9 @@ class SqlStore(Store):
 
     def search_walls(self) -> bool:
         return self._db.read(walls.is_done) or self._db.write(walls.search_walls)
+
+    def ask_refused_again(self, raw_store: RawStore) -> bool:
+        return ask_refused_again(self._db, raw_store)
 
     def check(self) -> str:
         return copying.check(self._db)

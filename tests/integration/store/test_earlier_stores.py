@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from aggregator.app import App, open_app
 from aggregator.config.loading import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
+from aggregator.models.fetching import Cause
+from aggregator.models.pages import PageFailed
 from aggregator.ports.readings import ArticleSearch
+from aggregator.rawstore import FileRawStore
 from aggregator.store import SqlStore, backup, open_store, upgrade
 from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import dialect_of
@@ -204,3 +207,20 @@ def test_the_next_run_brings_nothing_twice(app: App, before: Json) -> None:
     assert {one.id for one in app.store.articles() if one.url not in was_waiting} == {
         one["id"] for one in before["articles"]
     }
+
+
+def test_a_page_that_was_refused_for_a_word_is_fetched_once_more(old_url: str, before: Json, tmp_path: Path) -> None:
+    (refused,) = (url for url, cause, _ in before["failed_pages"] if cause == "low_quality")
+    clock = StandingClock(at=LATER)
+    upgrade(old_url, clock)
+    with closing(open_store(old_url, clock, use_clock=True)) as store:
+        raw_store = FileRawStore(tmp_path / "raw", clock)  # without any bytes
+        assert refused not in {page.url for page in fetch_due(store)}
+        assert store.ask_refused_again(raw_store)
+        clock.pass_(timedelta(days=7))
+        assert [page.url for page in fetch_due(store)].count(refused) == 1
+        (page,) = (page for page in fetched_pages(store) if page.url == refused)
+        assert store.record_extraction_failure(page, PageFailed(cause=Cause.NO_TEXT), None)
+        assert store.ask_refused_again(raw_store)
+        clock.pass_(timedelta(days=7))
+        assert refused not in {page.url for page in fetch_due(store)}
