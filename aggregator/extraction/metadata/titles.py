@@ -11,18 +11,14 @@ from urllib.parse import urlsplit
 
 from lxml.etree import _Element as Element
 
-from aggregator.extraction.body.blocks import blocks_of, letters_of, text_in, without_hints
+from aggregator.extraction.body.blocks import letters_of, text_in
+from aggregator.extraction.metadata.headings import SEPARATOR, head_of, is_head_and_more, one_line
 
-_SEPARATOR = re.compile(r"\s+[|–—·•:»«›‹~ㅣ-]+\s+|\s*[|｜ㅣ]\s*|:\s+|\s+::\s+|\s*[‹›»]\s+")
 _CUT = re.compile(r"\s*(?:\.\.\.|…)$")
-_HEAD_WEIGHT = 1.45  # what readers see goes before one statement, not before two that agree
-_LONE_HEAD_WEIGHT = 0.9
-_MOST = 0.5  # of a statement that an h1 has to be, else a smaller heading may be the headline
-_MAX_CHARS = 500
-_MIN_HEAD_CHARS = 8
 _MIN_CUT_LETTERS = 15
-_MAX_HEADS = 8
 _MAX_NAME_CHARS = 80
+_MIN_LABEL_CHARS = 5
+_MAX_LABEL_WORDS = 3
 _TITLE = re.compile(r"<title\b[^<>]*>([^<]{0,500})", re.IGNORECASE)
 _META = re.compile(r"<meta\b[^<>]{0,1500}>", re.IGNORECASE)
 _OF_TITLE = re.compile(
@@ -35,16 +31,19 @@ _HOME = re.compile(r"(?:(?:https?:)?//(?:www\.)?([^/?#]+))?(?:/|/index\.html|/in
 def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, url: str) -> str:
     """Return the title that most of the page's statements (with their weights, best first) agree on, as one line.
 
-    JSON-LD may have a headline for search engines, and `og:title` one for networks. A heading counts only if a
-    statement agrees, since the first h1 of many pages is the name of the blog.
+    The first statement is JSON-LD's, which may be for search engines; the last one is the `title` element's, those
+    between are for networks or of the feed. A heading counts fully only if a statement resembles it, since the first
+    h1 of many pages is the name of the blog.
     """
-    names = site_names(tree, site, url)
-    cleaned = [(without_names(one_line(text), names), weight) for text, weight in statements]
-    head, weight_of_head = _head_of(tree, [letters_of(text) for text, _ in cleaned], names)
+    names, labels = site_names(tree, site, url), _labels_of(url)
+    cleaned = [(without_names(one_line(text), names, labels), weight) for text, weight in statements]
+    texts = [text for text, _ in cleaned]
+    head = head_of(tree, texts, names)
     votes: defaultdict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
-    for text, weight in [*cleaned[:2], (head, weight_of_head), *cleaned[2:]]:
-        title = head if head and _is_head_and_more(text, head) and not _is_told(text, head, cleaned[0][0]) else text
+    for text, weight in [*cleaned[:2], head, *cleaned[2:]]:
+        is_more = is_head_and_more(text, head.text) and not _is_told(text, head.text, texts[0])
+        title = head.text if is_more else text
         letters = letters_of(title)
         if letters and letters not in names:
             votes[letters] += weight
@@ -68,11 +67,6 @@ def stated_titles(source: str) -> Iterator[str]:
             yield one_line(unescape(content[1] or content[2] or ""))
 
 
-def one_line(text: str) -> str:
-    """Return a title as one line, without hints for line breaks."""
-    return " ".join(without_hints(text[:_MAX_CHARS]).split())
-
-
 def site_names(tree: Element, site: str, url: str) -> frozenset[str]:
     """Return the names of the site, as letters: from its own statement, its host, and the links to its home page."""
     host = (urlsplit(url).hostname or "").removeprefix("www.")
@@ -87,59 +81,35 @@ def _is_home(href: str, host: str) -> bool:
     return found is not None and bool(found.group()) and found.group(1) in (None, host)
 
 
-def without_names(title: str, names: frozenset[str]) -> str:
+def _labels_of(url: str) -> tuple[str, ...]:
+    """Return the longer parts of a host, as letters: with one of them many names of sites begin."""
+    parts = (urlsplit(url).hostname or "").split(".")[:-1]
+    return tuple(letters for letters in map(letters_of, parts) if len(letters) >= _MIN_LABEL_CHARS)
+
+
+def without_names(title: str, names: frozenset[str], labels: tuple[str, ...] = ()) -> str:
     """Return a title without one of the site's names (as letters) at its end or beginning.
+
+    A short last part that begins with one of the `labels` is a name, too.
 
     >>> without_names("All is well | The Times", frozenset({"thetimes"}))
     'All is well'
+    >>> without_names("A long way to the river - Rowers' Forum", frozenset(), ("rowers",))
+    'A long way to the river'
     """
-    for separator in reversed(list(_SEPARATOR.finditer(title))):
-        if separator.start() > 0 and letters_of(title[separator.end() :]) in names:
-            return without_names(title[: separator.start()].rstrip(), names)
-    first = _SEPARATOR.search(title)
+    for separator in reversed(list(SEPARATOR.finditer(title))):
+        before, last = title[: separator.start()].rstrip(), title[separator.end() :]
+        if before and (letters_of(last) in names or _is_labelled(before, last, labels)):
+            return without_names(before, names, labels)
+    first = SEPARATOR.search(title)
     if first and letters_of(title[: first.start()]) in names and letters_of(title[first.end() :]):
         return title[first.end() :]
     return title
 
 
-def _head_of(tree: Element, witnesses: Sequence[str], names: frozenset[str]) -> tuple[str, float]:
-    """Return the page's heading and its weight: an h1 that a statement has, else a smaller one, else any h1."""
-    tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
-    agreed = max((_share(letters_of(head), witness), head) for head in (*tops, "") for witness in (*witnesses, ""))
-    if agreed[0] < _MOST:
-        for head in (*_lines(tree, "h2"), *_lines(tree, "h3")):
-            letters = letters_of(head)
-            is_end = len(letters) >= _MIN_HEAD_CHARS and any(one.endswith(letters) for one in witnesses)
-            is_first = len(letters) >= _MIN_HEAD_CHARS and any(one.startswith(letters) for one in witnesses)
-            if letters not in names and (is_end or is_first) and len(letters) > len(letters_of(agreed[1])):
-                return head, _HEAD_WEIGHT
-    if agreed[0]:
-        return agreed[1], _HEAD_WEIGHT
-    return next((head for head in tops if len(head) >= _MIN_HEAD_CHARS), ""), _LONE_HEAD_WEIGHT
-
-
-def _share(head: str, witness: str) -> float:
-    """Return the length of the shorter of two texts as a share of the longer; 0 if neither contains the other."""
-    if not head or not witness or (head != witness and len(head) < _MIN_HEAD_CHARS):
-        return 0.0
-    return min(len(head), len(witness)) / max(len(head), len(witness)) if head in witness or witness in head else 0.0
-
-
-def _lines(tree: Element, tag: str) -> Iterator[str]:
-    """Yield the headings of a tag as lines; a kicker in a block of its own is a word of its own."""
-    for head in islice(tree.iter(tag), _MAX_HEADS):
-        if line := one_line(" ".join(block.text for block in blocks_of(head))):
-            yield line
-
-
-def _is_head_and_more(title: str, head: str) -> bool:
-    """Return whether a title is the heading with the site's name or a section after or before it."""
-    if len(head) >= len(title):
-        return False
-    if title.startswith(head):
-        return _SEPARATOR.match(title, len(head)) is not None
-    before = next((found for found in _SEPARATOR.finditer(title) if title[found.end() :] == head), None)
-    return before is not None
+def _is_labelled(before: str, last: str, labels: tuple[str, ...]) -> bool:
+    is_short = len(last.split()) <= _MAX_LABEL_WORDS and len(last) < len(before)
+    return is_short and bool(labels) and letters_of(last).startswith(labels)
 
 
 def _is_told(title: str, head: str, headline: str) -> bool:

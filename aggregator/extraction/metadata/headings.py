@@ -1,0 +1,166 @@
+"""Finds the heading that readers see as a page's headline; the page's statements are witnesses. Removes no names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile, islice, pairwise
+from typing import Final, NamedTuple
+
+from lxml.etree import _Element as Element
+
+from aggregator.extraction.body.blocks import blocks_of, letters_of, text_in, without_hints
+from aggregator.text.words import count_unspaced
+
+SEPARATOR: Final = re.compile(r"\s+[|–—·•:»«›‹~ㅣ-]+\s+|\s*[|｜ㅣ：]\s*|:\s+|\s+::\s+|\s*[‹›»]\s+")
+_BEFORE_A_NAME: Final = re.compile(r"\s+[|–—·•-]\s+|\s*[|｜]\s*")  # what stands between a page's title and its book's
+_SHOWN_WEIGHT: Final = 3.0  # above all that a page states for machines: its software fills that from one field
+_HEAD_WEIGHT: Final = 1.45  # what readers see goes before one statement, not before two that agree
+_LONE_WEIGHT: Final = 0.9
+_MOST: Final = 0.5  # of a statement that an h1 has to be, else a smaller heading may be the headline
+_KICKER_MOST: Final = 0.7  # of an h1
+_ALIKE: Final = 0.4  # of the groups of letters of the shorter of two titles
+_MIN_CHARS: Final = 8
+_MIN_SHOWN_LETTERS: Final = 15
+_MAX_HEADS: Final = 8
+_MAX_CHARS: Final = 500
+
+
+class Head(NamedTuple):
+    """A page's headline among its headings, and the weight of its vote."""
+
+    text: str
+    weight: float
+
+
+def head_of(tree: Element, statements: Sequence[str], names: frozenset[str]) -> Head:
+    """Return the page's headline; `statements` are JSON-LD's, those for networks and feeds, and that of `title`.
+
+    An h1 that a statement has or resembles, else a smaller heading that a statement has, else any h1. Several
+    newsrooms have an h1 for search engines, and show another headline as h2: it is that of og:title.
+    """
+    tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
+    lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
+    witnesses = [(letters_of(text), text) for text in statements if letters_of(text)]
+    if shown := _shown_below(tree, statements[1:-1]):
+        return Head(shown, _SHOWN_WEIGHT)
+    share, head = max(((_share(head, text), head) for head in tops for _, text in witnesses), default=(0.0, ""))
+    if share < _MOST:
+        lower += [head for head in _lines(tree, "h3") if letters_of(head) not in names]
+        ends = [one for one in lower if _is_end(letters_of(one), [letters for letters, _ in witnesses])]
+        longest = max(ends, key=len, default="")
+        if len(letters_of(longest)) > len(letters_of(head)):
+            return Head(longest, _HEAD_WEIGHT)
+    if share:
+        first = _first_part(tree, head, statements[-1])
+        return Head(first or _without_kicker(head, witnesses), _HEAD_WEIGHT)
+    alike, _, head = max(
+        ((alikeness(head, letters), -place, head) for place, head in enumerate(tops) for letters, _ in witnesses),
+        default=(0.0, 0, ""),
+    )
+    if alike >= _ALIKE:
+        return Head(head, _SHOWN_WEIGHT)
+    return Head(next((one for one in tops if len(one) >= _MIN_CHARS), ""), _LONE_WEIGHT)
+
+
+def one_line(text: str) -> str:
+    """Return a title as one line, without hints for line breaks."""
+    return " ".join(without_hints(text[:_MAX_CHARS]).split())
+
+
+def is_head_and_more(title: str, head: str) -> bool:
+    """Return whether a title is the heading with the site's name or a section after or before it.
+
+    >>> is_head_and_more("It won't rain | The Mill", "It won’t rain")
+    True
+    """
+    letters = letters_of(head)
+    parts = ((title[: found.start()], title[found.end() :]) for found in SEPARATOR.finditer(title))
+    return bool(letters) and any(letters in (letters_of(before), letters_of(after)) for before, after in parts)
+
+
+def alikeness(head: str, letters: str) -> float:
+    """Return the share of the groups of letters of the shorter title that the other one has, too.
+
+    A group is three letters, in scripts without blanks two. `letters` is the other title's. Short headings are like
+    nothing.
+
+    >>> round(alikeness("Old bridge is open again", "theoldbridgeopensagain"), 2), alikeness("Notes", "notesonabridge")
+    (0.67, 0.0)
+    """
+    if len(head) < _MIN_CHARS:
+        return 0.0
+    size = 2 if 2 * count_unspaced(head) > len(head) else 3
+    ours, theirs = _groups(letters_of(head), size), _groups(letters, size)
+    return len(ours & theirs) / min(len(ours), len(theirs)) if ours and theirs else 0.0
+
+
+def _groups(letters: str, size: int) -> set[str]:
+    return {letters[start : start + size] for start in range(len(letters) - size + 1)}
+
+
+def _lines(tree: Element, *tags: str) -> Iterator[str]:
+    """Yield the first headings of the tags as lines."""
+    for head in islice(tree.iter(*tags), _MAX_HEADS * len(tags)):
+        if line := _line(head):
+            yield line
+
+
+def _line(head: Element) -> str:
+    """Return a heading as a line without the sign of its link to itself; a kicker in a block of its own is a word."""
+    line = one_line(" ".join(block.text for block in blocks_of(head)))
+    for link in head.iter("a"):
+        sign = text_in(link)
+        if (link.get("href") or "").startswith("#") and not letters_of(sign):
+            line = line.removesuffix(sign).rstrip()
+    return line
+
+
+def _shown_below(tree: Element, statements: Sequence[str]) -> str:
+    """Return a statement for networks or of the feed that the h2 next to an h1 shows, perhaps with a kicker."""
+    heads = [(head.tag, letters_of(_line(head))) for head in islice(tree.iter("h1", "h2"), 2 * _MAX_HEADS)]
+    shown = [below for (over, _), (tag, below) in pairwise(heads) if over == "h1" and tag == "h2"]
+    tops = {letters for tag, letters in heads if tag == "h1"}
+    for text in statements:
+        letters = letters_of(text)
+        ends = any(one.endswith(letters) and len(letters) >= _MOST * len(one) for one in shown)
+        if ends and len(letters) >= _MIN_SHOWN_LETTERS and letters not in tops:
+            return text
+    return ""
+
+
+def _share(head: str, text: str) -> float:
+    """Return the length of the shorter of two titles as a share of the longer; 0 if neither contains the other.
+
+    A short heading counts only as the first part of a title: "Fields - The Manual".
+    """
+    ours, theirs = letters_of(head), letters_of(text)
+    if len(ours) < _MIN_CHARS and ours != theirs:
+        first = SEPARATOR.search(text)
+        if first is None or letters_of(text[: first.start()]) != ours:
+            return 0.0
+    return min(len(ours), len(theirs)) / max(len(ours), len(theirs)) if ours in theirs or theirs in ours else 0.0
+
+
+def _is_end(letters: str, witnesses: Sequence[str]) -> bool:
+    """Return whether a heading is the beginning or the end of a statement."""
+    return len(letters) >= _MIN_CHARS and any(one.startswith(letters) or one.endswith(letters) for one in witnesses)
+
+
+def _first_part(tree: Element, head: str, title: str) -> str:
+    """Return the heading that the title begins with, if the chosen h1, above it, is the rest: the name of the book."""
+    found = list(_BEFORE_A_NAME.finditer(title))
+    if not found or letters_of(title[found[-1].end() :]) != letters_of(head):
+        return ""
+    first = letters_of(title[: found[-1].start()])
+    below = dropwhile(lambda line: line != head, _lines(tree, "h1", "h2"))
+    return next((line for line in below if letters_of(line) == first), "")
+
+
+def _without_kicker(head: str, witnesses: Sequence[tuple[str, str]]) -> str:
+    """Return the statement that an h1 ends with, if no statement has the words before it."""
+    letters = letters_of(head)
+    if any(letters in one for one, _ in witnesses):
+        return head
+    ends = [text for one, text in witnesses if letters.endswith(one) and len(one) >= (1 - _KICKER_MOST) * len(letters)]
+    return max(ends, key=len, default=head)
