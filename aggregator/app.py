@@ -66,7 +66,7 @@ _LEASE_MARGIN = timedelta(seconds=30)
 _SWEEP_AGE = timedelta(days=1)
 _SWEEP_BATCH = 500
 _PUBLISH_WAIT = timedelta(seconds=60)
-_REKEY_SHARE = timedelta(seconds=5)  # of a run
+_REKEY_SHARE = timedelta(seconds=5)  # the progress of a run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class App:
     poster: HttpPoster
     outputs: tuple[Output, ...]
     ending: threading.Event  # ends the programs that print feeds
-    secrets: Mapping[str, str] = field(repr=False)  # of page and outputs, by what has them
+    secrets: Mapping[str, str] = field(repr=False)  # secrets of page and outputs, by the part that has them
 
     def request_stop(self) -> None:
         """End all work after the current requests and pages; safe in a signal handler."""
@@ -179,7 +179,7 @@ class App:
         if force:
             self.store.make_due([feed.id for feed in chosen if forced_due(feed.state, now)], now)
         scope = self.store.scope_due(now, [feed.id for feed in chosen] if feeds else None)
-        if not force:  # a feed may have been due before the hour began that it wants to be skipped
+        if not force:  # skipHours may have begun after the feed was due
             scope.feeds -= {feed.id for feed in chosen if is_skipped(feed.state.hints, now)}
         report = LocalEngine(self.visits).run_once(scope, on_progress)
         published = self.publish(_PUBLISH_WAIT)
@@ -295,7 +295,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
 
 def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
     """Return the changes outside the feed list, as `http.timeout: 20s -> 30s`. The values of lists are left out."""
-    apart = {"feeds", "hosts"}  # what changed of them is said by feed and host
+    apart = {"feeds", "hosts"}  # their changes are named by feed and host
     before, after = old.model_dump(mode="json", exclude=apart), new.model_dump(mode="json", exclude=apart)
     lines = []
     for section, settings in after.items():
@@ -309,10 +309,10 @@ def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
 
 
 def _secrets(config: Config) -> dict[str, str]:
-    """Return the secrets that no request to a publisher carries, by what has them.
+    """Return the secrets that no request to a publisher carries, by the part that has them.
 
     Raises:
-        ConfigError: one is not there.
+        ConfigError: a secret is missing.
     """
     folder = config.path.absolute().parent
     of_outputs = {

@@ -1,6 +1,6 @@
-"""Bounded decompression, the gzip bomb limit: gzip, deflate (zlib and raw), br and zstd in pieces of 64 KiB.
+"""Decompresses in pieces of 64 KiB, so that a caller can stop: gzip, deflate (zlib and raw), br and zstd.
 
-All decompression of foreign bytes happens here, by urllib3's decoders. The callers stop at their limit:
+All decompression of foreign bytes happens here, by urllib3's decoders. The gzip bomb limit is the caller's:
 `http/content_coding.py` for answers, `feeds/repair.py` for feeds. `zstd` is the one library for HTTP and the raw store.
 """
 
@@ -90,7 +90,7 @@ def _saw_end(decoder: ContentDecoder) -> bool:
         case BrotliDecoder():
             return bool(decoder._obj.is_finished())
         case GzipDecoder() if decoder._state == GzipDecoderState.SWALLOW_DATA:
-            return True  # the bytes behind the last member are no member
+            return True  # the bytes after the last member are no gzip
         case GzipDecoder() | DeflateDecoder() | ZstdDecoder():
             return decoder._obj.eof
         case _:

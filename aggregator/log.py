@@ -64,7 +64,7 @@ def configure(
     logging.getLogger("aggregator.service").setLevel(logging.INFO if is_service and verbosity == 0 else logging.NOTSET)
     for talker in ("apscheduler", "urllib3"):
         logging.getLogger(talker).setLevel(logging.ERROR)
-    for talker in ("procrastinate", "psycopg.pool"):  # when the database is gone we say so ourselves, in one line
+    for talker in ("procrastinate", "psycopg.pool"):  # if the database is gone, our own log has one line about it
         logging.getLogger(talker).setLevel(logging.CRITICAL)
 
 

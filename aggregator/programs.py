@@ -20,7 +20,7 @@ from aggregator.redaction import mask
 
 _PIECE: Final = 65_536  # bytes
 _LOOK: Final = 0.2  # seconds between two looks at the program and at `stop`
-_MAX_NOTE: Final = 4_096  # bytes of what the program says on its standard error: the last ones
+_MAX_NOTE: Final = 4_096  # the last bytes of its standard error that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def _watch(process: subprocess.Popen[bytes], until: float, max_bytes: int, stop:
                 return Ran(problem="stopped", detail="the service stops")
             if left <= 0:
                 return Ran(problem="time", note=_last_line(note))
-            if not selector.get_map():  # it has closed both, and may work on
+            if not selector.get_map():  # the program has closed both, and may still run
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(min(left, _LOOK))
             events = selector.select(min(left, _LOOK)) if selector.get_map() else []

@@ -48,7 +48,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         _drop_output()
-        return 0  # the reader has seen enough: nothing more to say
+        return 0  # the reader has closed the pipe
     except AggregatorError as error:
         _match_log(arguments)
         say(error)

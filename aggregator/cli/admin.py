@@ -215,7 +215,7 @@ def copy_db(ctx: click.Context, url: str) -> None:
     from aggregator.store import copy_store
 
     loaded = load(ctx)
-    try:  # checked as it will be in the file, and relative to it
+    try:  # checked as if it stood in the file: a path is relative to the file
         target = load_config(loaded.path, {_URL_OVERRIDE: url}).storage.url
     except ConfigError as error:
         raise ConfigError(str(error).replace(_URL_OVERRIDE, "db copy")) from None

@@ -169,7 +169,7 @@ def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -
     from aggregator.sinks.records import article_record
 
     with open_store_of(load(ctx)) as store:
-        wanted = ArticleSearch(query=query.encode("utf-8", "replace").decode(), limit=limit)  # stray bytes may be in it
+        wanted = ArticleSearch(query=query.encode("utf-8", "replace").decode(), limit=limit)  # of stray bytes
         found = store.search(wanted).found
     if as_json:
         for one in found:

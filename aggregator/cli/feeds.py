@@ -134,7 +134,7 @@ def add(
 
 
 def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
-    """Return the addresses to add, and the number of invalid lines of stdin; these are named."""
+    """Return the addresses to add, and the number of invalid lines of stdin. Invalid lines are printed."""
     from aggregator.feeds.opml import read_list
     from aggregator.models.feeds import Subscription
 
@@ -174,7 +174,7 @@ def _choose(asked: Finder, url: str) -> Proposal:
     An address that cannot be reached now is added unchanged: the daemon will report when it works.
 
     Raises:
-        ConfigError: there is nothing to follow, now or before.
+        ConfigError: there is nothing to follow, or all proposals are listed already.
     """
     from aggregator.cli.probe.proposals import Proposal
     from aggregator.models.fetching import Cause, Fetched, FetchFailed

@@ -62,7 +62,7 @@ def open_file(source: str | Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise ConfigError(f"{source}: {error.strerror or error}") from error
-    except ValueError as error:  # a NUL in the name
+    except ValueError as error:  # the name contains a NUL
         raise ConfigError(f"{str(source)!r}: is not a file name") from error
 
 

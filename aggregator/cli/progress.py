@@ -71,7 +71,7 @@ def _bar() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        redirect_stdout=sys.stdout.isatty(),  # else results would go where the bar goes
+        redirect_stdout=sys.stdout.isatty(),  # otherwise results and bar would share the terminal
     )
 
 

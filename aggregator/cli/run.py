@@ -43,7 +43,7 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
     The exit status is 0 even if single feeds failed; see --strict.
     """
     quiet = ctx.ensure_object(Options).verbosity < 0
-    working: list[App] = []  # before there is one nothing is in hand, so that nothing has to be put in order
+    working: list[App] = []  # before that no work has begun, so nothing must be finished
     caught = catch_signals(lambda: working[0].request_stop() if working else os._exit(128 + caught[0]))
     from aggregator.app import open_app
 

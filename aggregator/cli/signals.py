@@ -27,7 +27,7 @@ def ended_by_signals() -> Iterator[None]:
 
     before = {number: signal.getsignal(number) for number in _STOPS}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as `nohup` and a shell's background have it
+        if handler is not signal.SIG_IGN:  # as `nohup` and background jobs of a shell set it
             signal.signal(number, end)
     try:
         yield

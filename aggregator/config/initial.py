@@ -14,7 +14,7 @@ from aggregator.errors import ConfigError
 
 _SYSTEM: Final = Path("/etc/aggregator")
 _SYSTEM_DATA: Final = Path("/var/lib/aggregator")
-_GROUP: Final = "aggregator"  # of the service: it reads the file and does not write it
+_GROUP: Final = "aggregator"  # the group of the service, which reads the file and does not write it
 
 
 def default_place(environ: Mapping[str, str]) -> Path:

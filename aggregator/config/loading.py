@@ -31,7 +31,7 @@ from aggregator.redaction import mask
 _ENVIRONMENT_NAME: Final = re.compile(r"AGGREGATOR_(?P<section>[A-Z]+(?:_[A-Z]+)*?)__(?P<key>\w+)")
 
 
-_SECRET_KEYS: Final = frozenset({"secret", "password", "bearer", "headers", "cookies"})  # a secret may stand there
+_SECRET_KEYS: Final = frozenset({"secret", "password", "bearer", "headers", "cookies"})  # it may contain a secret
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
     _check_duplicates(config.feeds, [place for _, place in listed])
     _check_files(config, path, places)
     _check_outputs(config, path, environ)
-    request_rules(config, environ)  # refuses a secret that is not there
+    request_rules(config, environ)  # refuses a missing secret
     return config
 
 

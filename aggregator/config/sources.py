@@ -97,7 +97,7 @@ def longest_command(config: Config) -> timedelta:
 
 
 class ListSettings(Section):
-    """`[[lists]]`: lists of feeds elsewhere, as OPML or one address a line."""
+    """`[[lists]]`: lists of feeds that are kept elsewhere, as OPML or one address on each line."""
 
     url: StrictStr = ""
     """Address of the list, http or https."""

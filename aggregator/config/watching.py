@@ -16,7 +16,7 @@ from aggregator.config.settings import Config
 
 _RULES = ("*.toml", "*.txt")
 
-Signature = tuple[tuple[str, tuple[int, ...]], ...]  # of each file: device, inode, size, times of content and of state
+Signature = tuple[tuple[str, tuple[int, ...]], ...]  # of each file: device, inode, size, mtime, ctime
 
 
 class FileWatch:
@@ -24,12 +24,12 @@ class FileWatch:
 
     def __init__(self, config: Config) -> None:
         self.note_read(config)
-        self._seen = self._read  # at the last look
+        self._seen = self._read  # at the last call
 
     def note_read(self, config: Config) -> None:
         """Remember the present state of the files, since they are being read."""
         self._config = config
-        self._settings = tuple(_settings_files(config))  # each second to ask 10,000 feeds for theirs is 1 % of a core
+        self._settings = tuple(_settings_files(config))  # to ask 10,000 feeds each second costs 1 % of a core
         self._read = self.look()
 
     def is_changed(self) -> bool:

@@ -79,7 +79,7 @@ class Rules:
 
     publishers: Publishers
     site_configs: SiteConfigs
-    digest: str  # of the operator's files
+    digest: str  # reasons for refused files of the operator
     faults: tuple[str, ...] = ()
     feeds: Mapping[str, FeedRules] = field(default_factory=dict)
 

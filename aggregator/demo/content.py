@@ -54,7 +54,7 @@ class Article(_Row):
     text: str = ""
     file: str = ""
     status: int = 200
-    design: str = ""  # "" = that of the publication
+    design: str = ""  # "": that of the publication
     authors: tuple[str, ...] = ()
     section: str = ""
     tags: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class FeedEntry(_Row):
     """One entry: an article by name, the address under which this feed announces it, the state it appears in."""
 
     article: str
-    link: str = ""  # "" = the article's own address
+    link: str = ""  # "": the article's own address
     state: int = FIRST_STATE
     original_link: str = ""
 
@@ -109,7 +109,7 @@ class FeedTable(_Row):
     format: Literal["rss", "atom", "rdf"] = "rss"
     validators: Literal["strong", "weak", "odd", "date", "none"] = "strong"
     broken: Literal["", "html", "500"] = ""
-    content: bool = False  # carries the whole text
+    content: bool = False  # the feed carries the whole text
     full_text: bool = True
     listed: bool = True
     tags: tuple[str, ...] = ()

@@ -115,7 +115,7 @@ class _Server(ThreadingHTTPServer):
     def hang_up(self) -> None:
         """Wake the threads that wait on an idle connection."""
         for connection in tuple(self._open):
-            with suppress(OSError):  # the client was faster
+            with suppress(OSError):  # the client has left
                 connection.shutdown(socket.SHUT_RDWR)
 
 

@@ -22,7 +22,7 @@ from aggregator.sinks.dataset.corpus import StoredCorpus
 from aggregator.sinks.dataset.write import DatasetRequest, write_dataset
 from aggregator.sinks.records import document
 
-_LATER = timedelta(hours=7)  # between the two runs: long enough for a fresh article to be looked at again
+_LATER = timedelta(hours=7)  # between the two runs: long enough for the revisit of a fresh article
 _SEED_KEY = "dw:63723431"
 
 OnProgress = Callable[[Counter[str]], None] | None

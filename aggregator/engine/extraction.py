@@ -20,7 +20,7 @@ from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import ArticleOutcome, Collected, NextPage
-from aggregator.schedule.due_times import next_page_attempt, revisit_at, revisit_in_doubt_at
+from aggregator.schedule.due_times import page_retry_at, revisit_at, revisit_in_doubt_at
 from aggregator.visits.context import VisitContext
 from aggregator.wakeup import PipeEvent
 
@@ -214,7 +214,7 @@ class ExtractionLine:
                 continue
             failed = failed_part(page)
             if failed is not None and isinstance(result, Collected) and result.parts < page.parts_before:
-                self._fail(page, failed, again=True)  # the stored article has more text
+                self._fail(page, failed, again=True)  # the stored article has more text than this shortened one
                 continue
             if isinstance(result, PageFailed):
                 self._fail(page, result)
@@ -255,7 +255,7 @@ class ExtractionLine:
         if failed is None:
             return None
         now, random = self.context.store.now(), self.context.random
-        return next_page_attempt(page.attempts, failed.cause, None, now=now, random=random)
+        return page_retry_at(page.attempts, failed.cause, None, now=now, random=random)
 
     def _next_try_of_part(self, page: FetchedPage) -> datetime | None:
         """Return when the failed part is fetched again."""
@@ -263,7 +263,7 @@ class ExtractionLine:
         if part.failed is None:
             return None
         now, random = self.context.store.now(), self.context.random
-        return next_page_attempt(part.tries, part.failed.cause, None, now=now, random=random)
+        return page_retry_at(part.tries, part.failed.cause, None, now=now, random=random)
 
     def _keep(self, outcomes: Sequence[ArticleOutcome]) -> None:
         """Record articles in one transaction, or one by one if that fails.

@@ -24,7 +24,7 @@ from aggregator.visits.poll import FeedReader
 logger = logging.getLogger(__name__)
 
 _NO_RULES: Mapping[str, SourceRule] = MappingProxyType({})
-_LARGE_BYTES = 1_000_000  # beyond it reading all entries may take seconds; below it, a third of a second at most
+_LARGE_BYTES = 1_000_000  # a larger feed may take seconds to read; a smaller one a third of a second
 _SLOWER = 2  # times the limit for a page; 10,000 entries (4 s of CPU) took over 20 s on a busy machine
 
 

@@ -17,7 +17,7 @@ from aggregator.store.queue.fleet import Filled, VisitQueue
 
 logger = logging.getLogger(__name__)
 
-_LENGTH = timedelta(seconds=30)  # of a visit: a job costs more than a claim
+_LENGTH = timedelta(seconds=30)  # the length of a visit: a job costs more than a claim
 _PATIENCE = 2.0  # seconds to wait for the queue at the end
 
 

@@ -32,10 +32,10 @@ from aggregator.ports.store import Store
 from aggregator.redaction import mask
 from aggregator.urls import host_of
 
-logger = logging.getLogger("aggregator.service")  # what changed in a list is shown at the default level
+logger = logging.getLogger("aggregator.service")  # changes of a list are logged at the default level
 
-_PREFIX: Final = "list "  # of the facts in the store
-_RETRY: Final = timedelta(hours=1)  # at most, after a failure
+_PREFIX: Final = "list "  # the prefix of the facts in the store
+_RETRY: Final = timedelta(hours=1)  # the longest wait after a failure
 _END_OF_OPML: Final = b"</opml"
 
 

@@ -123,7 +123,7 @@ class LocalEngine:
         if report.host_done:
             scope.drop_host(host)
         elif with_pages and (report.is_empty or (full and not report.feeds_polled)):
-            scope.drop_host(host, seen)  # the host has no work of this run left, or its limit of pages is used up
+            scope.drop_host(host, seen)  # the host has no more work of this run, or has used up its limit of pages
         return True
 
     # --- run-once ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 
-_M_ARENA_MAX = -8  # malloc.h of glibc
+_M_ARENA_MAX = -8  # from malloc.h of glibc
 _ARENAS = 4
 _NEW_OBJECTS = 20_000  # our records have no cycles: they are freed without the collector
 

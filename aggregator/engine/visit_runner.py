@@ -22,7 +22,7 @@ from aggregator.wakeup import PipeEvent
 
 logger = logging.getLogger(__name__)
 
-_BACK_PRESSURE = 500  # fetched pages that may wait for extraction before visits collect no more
+_BACK_PRESSURE = 500  # if more fetched pages wait for extraction, visits collect no pages
 _STOP_PATIENCE = 4.0  # seconds that a stop waits for the current requests
 
 

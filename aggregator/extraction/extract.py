@@ -47,10 +47,10 @@ from aggregator.text.languages import language_of
 logger = logging.getLogger(__name__)
 
 _FOREIGN = re.compile(r"<(?:svg|math)\b", re.IGNORECASE)
-_NOT_PLAIN = re.compile(  # markup, and what HTML does not have
+_NOT_PLAIN = re.compile(  # markup, and characters that HTML does not have
     "[<&\\u00ad\\u200b\\u2060\\u2028\\ufeff\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]"
 )
-_KEPT_TAGS = {"main", "section", "form", "fieldset"}  # beside nh3's own
+_KEPT_TAGS = {"main", "section", "form", "fieldset"}  # in addition to nh3's own
 
 EXTRACTOR_NAME = "aggregator"
 EXTRACTOR_VERSION = f"2+trafilatura-{version('trafilatura')}+resiliparse-{version('resiliparse')}"
@@ -72,7 +72,7 @@ _INLINE = frozenset(
 _USELESS_TAGS = (*sorted(NO_TEXT_TAGS - {"math"}), "link", "picture")  # trafilatura reads formulas
 _FRAME_TAGS = ("footer", "nav")
 _HEAD_TAGS = frozenset({"base", "link", "meta", "noscript", "script", "style", "template", "title"})
-_MORE_IN_FEED = 1.3  # how much longer than the page's body the feed's own content has to be to be preferred
+_MORE_IN_FEED = 1.3  # the feed's content is preferred if it is so many times longer than the page's body
 
 
 def extract_page(
@@ -288,7 +288,7 @@ def _ask_others(tree: Element, metadata: Metadata, page: ExtractInput) -> Metada
 def _guessed_date(tree: Element, page: ExtractInput) -> str:
     latest = page.first_seen and (page.first_seen + LATEST_AHEAD).date().isoformat()
     found = None
-    with suppress(Exception):  # what it stumbles over costs no page
+    with suppress(Exception):  # an error in it must not fail the page
         found = find_date(tree, original_date=True, url=page.url, max_date=latest)
     date = read_date(found or "", page.first_seen)
     return date if is_plausible(date, page.first_seen) else ""

@@ -24,7 +24,7 @@ from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.text.encoding import decode, html_declaration
 from aggregator.urls import absolute, clean, host_of, split
 
-MAX_PARTS = 20  # of one article, its first page included
+MAX_PARTS = 20  # pages of one article, the first one included
 
 _PARSER = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
 _SUFFIX = re.compile(r"(?:\.(?:html?|shtml|php|aspx?|jsp))?/*$", re.IGNORECASE)
@@ -203,6 +203,6 @@ def _paragraphs(body: str) -> list[str]:
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return with how many equal paragraphs both begin."""
+    """Return how many equal paragraphs stand at the beginning of both."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

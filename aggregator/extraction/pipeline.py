@@ -44,7 +44,7 @@ from aggregator.models.pages import FetchedPage, PageFailed, RawResponse
 from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, NextPage, Sighting
 from aggregator.urls import host_of
 
-_WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that say: perhaps no article at all
+_WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that mean: perhaps no article
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +186,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
     text is an article, with the reasons to doubt it. Only a bot check proven by its own markup is no article. Further
     pages are joined to the first; if one is missing, the article is `truncated`.
     """
-    from aggregator.extraction.extract import extract_entry  # late: 17 MiB that a daemon leaves to its workers
+    from aggregator.extraction.extract import extract_entry  # imported late: only workers need these 17 MiB
 
     if job.from_feed:
         return _assessed(job.feed_rules, extract_entry(job.page), ())
@@ -294,7 +294,7 @@ def read_along(
 
 
 def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers, rules_of: RulesOf) -> Sighting:
-    from aggregator.extraction.extract import extract_entry  # late, as above
+    from aggregator.extraction.extract import extract_entry  # imported late, as above
 
     entry, identity = sighting.entry, sighting.identity
     if not sighting.from_feed or identity is None or identity.key is None or not (entry.content or entry.summary):

@@ -48,9 +48,9 @@ _LINK = re.compile(r"<a\b[^<>]{0,2000}>(.{0,600}?)</a\s*>", re.IGNORECASE | re.D
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _TINY_CHARS = 140
 _TINY_WORDS = 25
-_FEW_WORDS_SHARE = 0.5  # of what the page or the feed announce
+_FEW_WORDS_SHARE = 0.5  # the share of the length that page or feed announce
 _LONG_LINE_WORDS = 18
-_MIN_ELSEWHERE = 1000  # letters of prose outside the body that make it a fragment
+_MIN_ELSEWHERE = 1000  # with so many letters of prose outside it, the body is a fragment
 _FRAGMENT_SHARE = 3.0
 
 
@@ -76,7 +76,7 @@ def _day(stated: str) -> date | None:
 
 
 def _is_listing(evidence: Evidence) -> bool:
-    """Return whether the page is a list: many short lines, hardly a sentence, many links, no word of an article."""
+    """Return whether the page is a list: many short lines and links, few sentences, no statement of an article."""
     paragraphs = [line for line in evidence.content.body.split("\n\n") if line.strip()]
     if len(paragraphs) < 8 or evidence.has_article:
         return False

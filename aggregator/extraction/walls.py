@@ -19,9 +19,9 @@ from aggregator.text.words import count_unspaced, count_words
 
 _WORDS = read_table("wall_words")
 
-SHORT_WORDS = 200  # beyond it a text is an article whatever it says of cookies
+SHORT_WORDS = 200  # a longer text is an article even if it is about cookies
 _TINY_WORDS = 110
-_FEW_WORDS, _DENSE = 60, 0.12  # a notice of hardly anything but these words
+_FEW_WORDS, _DENSE = 60, 0.12  # the whole text is little more than these words
 _TITLE_PARTS = re.compile(r"\s+[|–—·•:»«›-]+\s+|\s*[|｜]\s*|(?<=[!?…])\s+")
 _CODE = re.compile(r"(?<!\d)(?:40[0-9]|410|429|451|50[0-4]|52[0-6])(?!\d)")
 _CODE_ALONE = re.compile(
@@ -112,7 +112,7 @@ def says_enough(evidence: Evidence) -> bool:
 
 
 def is_bot_check(evidence: Evidence) -> bool:
-    """Return whether the page is a bot check: by its markup and words, or by its headline over hardly any text."""
+    """Return whether the page is a bot check: by its markup and words, or by its headline with little text."""
     if evidence.words >= _TINY_WORDS or evidence.has_article:
         return False
     is_titled = not _BOT_TITLES.isdisjoint(evidence.title_parts)
@@ -133,7 +133,7 @@ def _is_comment_form(evidence: Evidence) -> bool:
 
 
 def is_certain_wall(evidence: Evidence) -> bool:
-    """Return whether the markup proves a bot check: its own scripts around hardly any text."""
+    """Return whether the markup proves a bot check: a page with its scripts and little text."""
     return is_bot_check(evidence) and bool(_BOT_MARKUP.search(evidence.markup.text))
 
 
@@ -160,7 +160,7 @@ def is_consent_wall(evidence: Evidence) -> bool:
 
 
 def is_error_page(evidence: Evidence) -> bool:
-    """Return whether the page is an error page: its headline, or a part of the headline, says so over a short text."""
+    """Return whether the page is an error page: a short text, and a headline (or part of it) of an error."""
     if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
         return False
     if not _ERROR_TITLES.isdisjoint(evidence.title_parts):

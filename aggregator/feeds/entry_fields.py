@@ -162,7 +162,7 @@ def _read_date(
 ) -> tuple[datetime | None, str, bool]:
     doubt, first_raw = False, ""
     for name in names if tree.children else ():
-        for child in reversed(tree.children.get(name, ())):  # of several the last one, as feedparser has it
+        for child in reversed(tree.children.get(name, ())):  # the last one of several, as feedparser does
             raw = text_of(child)
             if not raw:
                 continue
@@ -207,7 +207,7 @@ def person_name(text: str) -> str:
 def read_enclosures(tree: EntryTree) -> tuple[Enclosure, ...]:
     """Return the entry's attachments, each address once; preview pictures come last."""
     found: dict[str, Enclosure] = {}
-    running_time = _seconds(read_text(tree, "itunes:duration"))  # that of the episode: of its first file
+    running_time = _seconds(read_text(tree, "itunes:duration"))  # belongs to the first file
     for child in _first(tree, _FILES):
         name = str(child.tag).rpartition("}")[2].lower()
         if name == "link" and attribute(child, "rel").lower() != "enclosure":

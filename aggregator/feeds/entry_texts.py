@@ -28,9 +28,9 @@ _TEXTS: Mapping[str, str] = MappingProxyType(
     | {"xhtml:body": f"{{{NAMESPACES['xhtml']}}}body", "dc:description": f"{{{NAMESPACES['dc']}}}description"}
     | {"itunes:summary": f"{{{NAMESPACES['itunes']}}}summary"}
 )
-_MEDIA_TEXT = "media:description"  # speaks of a file; it is the entry's text where the entry has no other
+_MEDIA_TEXT = "media:description"  # the description of a file; used if the entry has no other text
 TITLES = ("title", "atom:title", "dc:title", "news:title", "media:title", "itunes:title")
-_MAX_TEXTS = 5  # of one name in an entry
+_MAX_TEXTS = 5  # elements of one name in an entry
 _MAX_TEXT_CHARS = 1_000_000
 # expat on every machine; feedparser prefers a driver of libxml2, and would search all of the path for it at each call.
 feedparser.api.PREFERRED_XML_PARSERS.clear()

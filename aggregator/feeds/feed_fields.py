@@ -54,7 +54,7 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
     holder = _channel(root, context)
     tree = read_tree(holder, context, outer)
     links = _links(tree)
-    if not url and not tree.base:  # a file: the feed's own addresses are the next best base
+    if not url and not tree.base:  # a file has no address; the feed's own ones are the next best base
         tree = replace(tree, base=links.get("self") or links.get("alternate") or "")
     language = (
         read_text(tree, "language")
@@ -115,7 +115,7 @@ def _title(tree: EntryTree) -> str:
 
 
 def title_text(element: etree._Element) -> str:
-    """Return a title as plain text on one line; markup is removed if its type or its look says HTML."""
+    """Return a title as plain text on one line; markup is removed if its type is HTML or it looks like HTML."""
     if len(element):
         return one_line("".join(_visible_texts(element)))[:_MAX_TITLE_CHARS]
     text, kind = text_of(element)[:_MAX_TITLE_CHARS], attribute(element, "type").lower()
@@ -186,7 +186,7 @@ def _update_interval(tree: EntryTree) -> timedelta | None:
 
 
 def _minutes(text: str) -> int:
-    """Return the number of minutes, a year at most: a number of any length means that the feed hardly ever changes."""
+    """Return the number of minutes, a year at most: a larger number means that the feed rarely changes."""
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     return min(int(digits[:9] or 0), _YEAR)
 

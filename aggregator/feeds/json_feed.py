@@ -33,7 +33,7 @@ def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str
     except (ValueError, RecursionError) as error:
         document, complete = f"broken JSON: {type(error).__name__}", False
     if not complete:
-        document = max(document, _whole_items(text), key=_size)  # of equal ones the first
+        document = max(document, _whole_items(text), key=_size)  # the first of equal ones
     if isinstance(document, str) and not complete:
         return ParsedFeed(kind=None, format=None, error=document)
     if not isinstance(document, dict) or not (
@@ -88,7 +88,7 @@ def _whole_items(text: str) -> Json | None:
         except (ValueError, RecursionError):
             broken, at = broken + 1, begin.end()
             continue
-        if _ITEM_KEYS & set(item) and "mime_type" not in item:  # no author, no attachment of a broken one
+        if _ITEM_KEYS & set(item) and "mime_type" not in item:  # a broken author or attachment is left out
             items.append(item)
     return {**(head if isinstance(head, dict) else {}), "items": items}
 

@@ -71,7 +71,7 @@ def _read_opml(text: str, start: int) -> SubscriptionList:
     blank_lines = text[:start].count("\n")
     body = _DECLARATION.sub("", repair_signs(text[start:], {}), count=1)
     if (end := _OPML_END.search(body)) and "<" in body[end.end() :]:
-        body = f"{_OPML_END.sub('', body)}</opml>"  # outlines behind the end
+        body = f"{_OPML_END.sub('', body)}</opml>"  # outlines after the end
     root: etree._Element | None = etree.fromstring(body.encode("utf-8", "replace"), _PARSER)
     if root is None or _local(root) != "opml":
         line = blank_lines + (1 if root is None else _line_of(root))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-MAX_ENTRIES = 20_000  # of one document; no honest feed has as many
+MAX_ENTRIES = 20_000  # entries of one document; no honest feed has more
 
 Kind = Literal["rss", "rdf", "atom", "cdf", "sitemap", "html"]
 
@@ -36,7 +36,7 @@ _ANY_TAG = re.compile(r"<([A-Za-z][\w.:-]{0,60})")
 _CDF_SIGN = re.compile(
     r"<channel\b[^>]{0,1000}\b(?:href|base|lastmod)\s?=|<item\b[^>]{0,1000}\bhref\s?=", re.IGNORECASE
 )
-_START_CHARS = 200_000  # in which a root must appear; a page before it is a page
+_START_CHARS = 200_000  # characters in which the root must appear; an HTML tag before it means a page
 # The rest of a start tag; the quantifiers are possessive, so a broken tag costs linear time.
 _TAG_END = re.compile(r"(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>")
 
@@ -103,7 +103,7 @@ def split(text: str, root: Root) -> Sliced:
             end = -1 if closing in no_more else text.find(closing, position)
             if end >= 0:
                 position = end + 3
-            else:  # one that never ends is taken for text: what follows it is not lost
+            else:  # a section without an end counts as text, so that the entries after it are not lost
                 no_more.add(closing)
         elif token[1] == "/" and entry_start >= 0 and token[2:].lower() == name:
             if end := text.find(">", position) + 1:

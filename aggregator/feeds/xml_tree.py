@@ -79,9 +79,9 @@ _PREFIXES = {uri.lower(): prefix for prefix, uri in NAMESPACES.items()} | {
     "http://prismstandard.org/namespaces/1.2/basic/": "prism",
 }
 
-MAX_CHILDREN = 500  # of an element; what is beyond is dropped
+MAX_CHILDREN = 500  # children of an element; further ones are dropped
 _MAX_ATTRIBUTES = 60
-_PLAIN_TAGS = 40  # a slice with fewer is not searched for too much of anything
+_PLAIN_TAGS = 40  # a smaller slice need not be checked against the limits
 _HTML_NAMESPACES = frozenset({"http://www.w3.org/1999/xhtml", "http://www.w3.org/2005/Atom"})
 _PREFIX_IN_USE = re.compile(r"[<\s/]([A-Za-z_][\w.-]{0,40}):[A-Za-z_]")
 _CDATA = "<![CDATA["

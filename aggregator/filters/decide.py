@@ -38,7 +38,7 @@ class Filters:
     """All rules in force. `digest` is compared with that of the rules applied last; "": there are no rules."""
 
     everywhere: RuleSet | None = None
-    of_feeds: Mapping[str, RuleSet] = field(default_factory=dict)  # by the address in the configuration
+    of_feeds: Mapping[str, RuleSet] = field(default_factory=dict)  # rules of feeds, by the address in the configuration
     digest: str = ""
 
     def sets_of(self, feed_url: str) -> tuple[RuleSet, ...]:

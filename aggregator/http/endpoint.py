@@ -81,7 +81,7 @@ def is_same_host(one: Endpoint, other: Endpoint) -> bool:
 
 
 def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether two targets have the same host and path. Signed addresses change the query each time.
+    """Return whether two targets have the same host and path. The query may differ, since signed addresses change it.
 
     >>> is_same_resource(parse_endpoint("http://a.example/f?sign=1"), parse_endpoint("https://a.example/f?sign=2"))
     True

@@ -41,10 +41,10 @@ NO_KEYS: Final = RequestKeys()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRules:
-    """The keys of all feeds, by the feed's address; and by origin, for requests without a feed.
+    """The keys of all feeds. They are found by the feed's address, or by origin for requests without a feed.
 
-    `of_host` holds the keys of hosts, for feeds that are listed elsewhere: by name, or name and port. `intervals` and
-    `robots` are by host, with or without port: the pace, and whether robots.txt is obeyed.
+    `of_host` holds the keys of hosts, for feeds in followed lists. `intervals` is the pace of each host. `robots` tells
+    for each host whether robots.txt is obeyed. A host is a name, or a name and port.
     """
 
     of_feed: Mapping[str, tuple[Origin, RequestKeys]] = field(default_factory=dict)

@@ -10,7 +10,7 @@ _CAUSES = {
     204: Cause.EMPTY,
     205: Cause.EMPTY,
     401: Cause.UNAUTHORIZED,
-    402: Cause.UNAUTHORIZED,  # a subscription
+    402: Cause.UNAUTHORIZED,  # the page needs a subscription
     403: Cause.FORBIDDEN,
     404: Cause.NOT_FOUND,
     407: Cause.PROXY,

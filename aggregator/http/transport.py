@@ -31,7 +31,7 @@ from aggregator.models.fetching import Cause
 _MAX_ADDRESSES = 6  # tried for one name
 _POOL_SIZE = 16  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
-_MAX_FRAMING_BYTES = 1 << 19  # of heads and chunk sizes, beside as much as the content; one-byte chunks cost seconds
+_MAX_FRAMING_BYTES = 1 << 19  # heads and chunk sizes beyond the content's size; one-byte chunks cost seconds
 _MAX_IDLE_SECONDS = 55.0  # a gateway may drop a quiet connection after this time without notice
 _SHORTEST_SHARE = 0.01  # seconds for an address that is tried when the time is over
 _UNGUARDED = AddressPolicy(unguarded=True)
@@ -48,7 +48,7 @@ class Exchange:
     target: str = field(default="", init=False)  # of the request line, unchanged: urllib3 would rewrite escapes
     reused: bool = field(default=False, init=False)
     wire_bytes: int = field(default=0, init=False)
-    body_bytes: int = field(default=0, init=False)  # of these, the content
+    body_bytes: int = field(default=0, init=False)  # bytes of the content among these
     socket: socket.socket | None = field(default=None, init=False)
     stopped: bool = field(default=False, init=False)
 
@@ -106,7 +106,7 @@ class Transport:
 
     def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None, insecure: bool = False) -> None:
         self._route = route
-        if insecure:  # what the operator wrote for a feed needs no warning at each request
+        if insecure:  # the operator asked for it, so no warning at each request
             disable_warnings(InsecureRequestWarning)
         self._adapter = _GuardedAdapter(pool_hosts, _trust(ca_file, insecure=insecure))
         self._exchanges: set[Exchange] = set()

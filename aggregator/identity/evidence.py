@@ -36,12 +36,12 @@ from aggregator.models.pages import DeclaredUrls
 from aggregator.urls import host_of, is_http, registrable_domain
 
 MAX_ALIASES = 32  # keys of one article
-MAX_SHARED = 2  # different articles that may name one target; a third makes it a page that names itself everywhere
-LIKE = 0.8  # resemblance of two texts of which one names the other's address
-MIN_SAMPLE = 4  # hashes; below, two texts are compared by their titles
+MAX_SHARED = 2  # different articles that may name one target; a target that more name proves nothing
+LIKE = 0.8  # the least resemblance of two texts if one names the other's address
+MIN_SAMPLE = 4  # hashes; with smaller samples two texts are compared by their titles
 _WEAK = frozenset({EvidenceKind.BARE_CANONICAL, EvidenceKind.SAME_ENTRY})  # join nothing but equal texts
-_OF_OURS = frozenset({EvidenceKind.REDIRECT, EvidenceKind.LESSON})  # what a page says is doubted sooner
-_STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # models lists the strongest first
+_OF_OURS = frozenset({EvidenceKind.REDIRECT, EvidenceKind.LESSON})  # statements of a page are doubted sooner
+_STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # the strongest kind is the first in `models.ids`
 
 
 # --- records ----------------------------------------------------------------------------------------------------------

@@ -23,16 +23,16 @@ MIN_COMMON = 4
 MIN_CONTAINMENT = 0.5
 MIN_RESEMBLANCE = 0.25
 MAX_DOCUMENTS = 20  # a hash in more documents is boilerplate
-MAX_SITE_SHARE = 0.05  # so is one on more of one site's documents
-MIN_SITE_DOCUMENTS = 40  # before a site has so many its share says nothing
+MAX_SITE_SHARE = 0.05  # a hash in a larger share of one site's documents is boilerplate, too
+MIN_SITE_DOCUMENTS = 40  # with fewer documents the share of a site means nothing
 _CHARACTERS_PER_GRAM = 5
 
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(  # scripts that do not separate words: Thai, Lao, Khmer, Burmese, kana, Han
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-# Short lines that change while the text stays the same: ages, counters, "updated" lines. They are no part of what is
-# compared for a revision.
+# Short lines that change while the text stays the same: ages, counters, "updated" lines. They are left out when texts
+# are compared for a revision.
 _MAX_PASSING_CHARS = 80
 _UNITS = (
     r"sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|h|days?|weeks?|months?|comments?|replies|shares?|likes?|views?|reads?"

@@ -15,7 +15,7 @@ from aggregator.models.ids import ArticleId, Identity, Key
 
 __all__ = ["article_id", "decode_base62", "identify", "key_hash", "key_version", "without_idle_parameters"]
 
-_MOST_PARAMETERS = 40  # each costs a look
+_MOST_PARAMETERS = 40  # each further one costs a look-up
 _STEPS_VERSION = 2  # raised when `keys` or `unwrap` give another key for any address
 
 
@@ -50,7 +50,7 @@ def key_version(publishers: Publishers) -> str:
     return f"{_STEPS_VERSION}-{publishers.key_rules.digest}"
 
 
-@lru_cache(maxsize=4096)  # on its way into the store an address is hashed ten times
+@lru_cache(maxsize=4096)  # an address is hashed ten times between its entry and the store
 def key_hash(text: str) -> bytes:
     """Return the 16-byte hash of a key or an address, as stored in the aliases."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

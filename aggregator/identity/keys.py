@@ -88,7 +88,7 @@ class KeyRules:
 class Site:
     """The rules for one host."""
 
-    host: str  # folded, as it stands in keys
+    host: str  # folded, as in keys
     rule: SiteRule | None
     redirectors: tuple[Redirector, ...]
 
@@ -109,7 +109,7 @@ def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
     via: list[str] = []
     here, site = parts, site_of(parts.host, rules)
     while site.redirectors and (inner := _unwrap(here, site.redirectors)) is not None:
-        if len(via) == MAX_HOPS:  # endless: taken as it stands, or the key of its key would be another one
+        if len(via) == MAX_HOPS:  # too many: the address is used as it is, since the key of a key must be the same key
             here, site, via = parts, site_of(parts.host, rules), []
             break
         here, name = inner
@@ -135,7 +135,7 @@ def fold_host(host: str, tables: Tables) -> str:
     >>> fold_host("www.m.example.org", Tables(host_prefixes=frozenset({"www", "m"})))
     'example.org'
     """
-    for _ in range(8):  # aliases of aliases end; a table with a circle does too
+    for _ in range(8):  # ends even if the table has a circle of aliases
         alias = tables.host_aliases.get(host) or _suffix_alias(host, tables.host_suffixes)
         if alias is not None:
             host = alias
@@ -165,7 +165,7 @@ def fold_path(path: str, *, amp: bool = True) -> str:
             path = _strip_amp(path)
         if path.startswith("/m/"):
             path = _MOBILE_PATH.sub("", path)
-        if path.startswith("/index.php/"):  # WordPress, Joomla and MediaWiki, where the server rewrites nothing
+        if path.startswith("/index.php/"):  # WordPress, Joomla and MediaWiki without rewritten addresses
             path = path[10:]
         if path.endswith("/print"):
             path = _strip_print(path)
@@ -249,7 +249,7 @@ def _key_of(parts: Split, site: Site, tables: Tables) -> tuple[str, str]:
     key = f"https://{site.host}{port}{path}"
     if items:
         key += "?" + "&".join(f"{name}={value}" if value else name for name, value in items)
-    if len(fragment) > 1 and fragment[0] in "!/":  # an application's own address; everything else is a place on a page
+    if len(fragment) > 1 and fragment[0] in "!/":  # an application's address; others are places on a page
         key += "#" + fold_escapes(fragment, FRAGMENT_SAFE)
     return key, "generic" if rule is None else rule.name
 
@@ -280,7 +280,7 @@ def _decode(code: str, decoding: Decoding) -> str | None:
         return code
     try:
         return str(decode_base62(code, decoding))
-    except ValueError:  # the pattern lets signs through that are no digits
+    except ValueError:  # the pattern matched characters that are no digits
         return None
 
 
@@ -307,7 +307,7 @@ def _fold_odd_path(path: str) -> str:
     for segment in fold_escapes(path, PATH_SAFE).split("/"):
         if segment == "..":
             del folded[-1:]
-        elif segment not in ("", ".", "-"):  # "-" holds the place that "amp" or a section takes in other forms
+        elif segment not in ("", ".", "-"):  # "-" stands where other forms have "amp" or a section
             folded.append(segment)
     return "".join(f"/{segment}" for segment in folded)
 

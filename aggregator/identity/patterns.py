@@ -12,7 +12,7 @@ from typing import Any, Final
 import re2
 
 MAX_PATTERN_LENGTH: Final = 300
-MAX_SEARCH_LENGTH: Final = 2000  # a list of names is long
+MAX_SEARCH_LENGTH: Final = 2000  # characters of a pattern: a list of names may be long
 _CONSTRUCTS: Final = {
     "invalid perl operator: (?=": "a look-ahead",
     "invalid perl operator: (?!": "a look-ahead",

@@ -63,7 +63,7 @@ def decode_news_id(code: str) -> str | None:
     if data is None or not data.startswith(_NEWS_HEADER) or len(data) < 5:
         return None
     length, start = data[3], 4
-    if length >= 0x80:  # a variable-length number of two bytes; no address is longer
+    if length >= 0x80:  # a length of two bytes; no address is longer
         length, start = (length & 0x7F) | data[4] << 7, 5
     target = data[start : start + length]
     if len(target) < length or not target.startswith(b"http"):

@@ -22,7 +22,7 @@ WITHIN: Final = timedelta(days=14)  # between the times when the two were first 
 
 _GENERIC = re.compile(r"https://([^/?#]+)(/[^?#]*)?", re.DOTALL)
 _DATE = re.compile(r"(?:19|20)[0-9]{2}[-/_.]?(?:0[1-9]|1[0-2])[-/_.]?(?:0[1-9]|[12][0-9]|3[01])(?![0-9])")
-_OWNER = ("@", "~")  # how the first folder of a person's pages begins on hosts of many
+_OWNER = ("@", "~")  # the first folder of a person's pages begins like this on shared hosts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

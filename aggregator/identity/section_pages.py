@@ -18,7 +18,7 @@ _LANGUAGE = re.compile(
     r"|vi|zh)(?:-[a-z]{2})?",
     re.IGNORECASE,
 )
-# What front pages of rubrics are called; an address of nothing else is no article.
+# Names of front pages and rubrics. An address that consists only of these is no article.
 _SECTION_NAMES = frozenset({
     "home", "index", "start", "startseite", "news", "nachrichten", "noticias", "actualites", "nyheter", "top",
     "latest", "aktuell", "world", "welt", "monde", "mundo", "international", "ausland", "national", "inland",
@@ -31,14 +31,14 @@ _SECTION_NAMES = frozenset({
     "europe", "europa", "deutschland", "us",
 })  # fmt: skip
 _DATE_ARCHIVE = re.compile(r"/(?:199|20[0-9])[0-9](?:/[0-9]{1,2}){0,2}")
-# A folder of this name anywhere makes a listing, unless the address ends like that of an article.
+# An address with such a folder is a listing, unless it ends like that of an article.
 _LISTING_WORDS = frozenset({
     "tag", "tags", "category", "categories", "kategorie", "thema", "themen", "topic", "topics", "author", "authors",
     "autor", "autoren", "search", "suche", "archive", "archiv", "rubrik", "feed", "rss", "login", "signin",
     "register", "newsletter", "newsletters",
 })  # fmt: skip
 _WORDS = re.compile(r"[^\W_]+")
-_MIN_WORDS = 4  # of a headline in an address; the names of rubrics and topics are shorter
+_MIN_WORDS = 4  # words of a headline in an address; the names of rubrics and topics are shorter
 _ID = re.compile(r"[0-9]{5}")
 
 

@@ -19,11 +19,11 @@ from itertools import pairwise
 from aggregator.identity.fingerprint import is_unspaced, words_of
 
 _LONG = 4  # letters; shorter words stand in every text
-_STEM = 5  # letters; an ending changes with the sentence
-_ONE_TEXT = 0.75  # of the words of the shorter text
-_SHARE = 0.5  # of a title's long words: a text with as many may be about the same thing
-_SKETCH = 16  # hashes in the sketch of a text
-MOST_OF_SKETCH = 9  # as many equal hashes: three fifths of the pairs of words are the same, or more
+_STEM = 5  # letters of a word that are compared; its ending changes with the sentence
+_ONE_TEXT = 0.75  # the share of the words of the shorter text
+_SHARE = 0.5  # the share of a title's long words that a text of the same subject has
+_SKETCH = 16  # hashes in the sample of a text
+MOST_OF_SKETCH = 9  # with so many equal hashes, at least three fifths of the pairs of words are the same
 _FEWEST_PAIRS = 16  # captions are shorter
 _BITS = (1 << 64) - 1
 

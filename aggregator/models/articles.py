@@ -72,7 +72,7 @@ class Extraction:
     extractor_version: str = ""
     enclosures: tuple[Enclosure, ...] = ()  # the files of the feed's entry
     markdown: str | None = None
-    facts: PageFacts | None = None  # None: the page was not asked for them
+    facts: PageFacts | None = None  # None: the page was not searched for them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ class Enclosure:
     """A file attached to an entry."""
 
     url: str
-    type: str = ""  # media type, `image/*` where only that it is a picture is known
+    type: str = ""  # media type; `image/*`: a picture of an unknown type
     length: int | None = None  # bytes
     duration: int | None = None  # seconds
 
@@ -61,8 +61,8 @@ class Entry:
     title: str = ""
     published_at: datetime | None = None
     updated_at: datetime | None = None
-    published_raw: str = ""  # as the publisher wrote it, for its day in his own offset
-    date_flagged: bool = False  # a date was there and not believable
+    published_raw: str = ""  # as the publisher wrote it; it has the day in the publisher's own offset
+    date_flagged: bool = False  # the entry has a date that is not plausible
     authors: tuple[str, ...] = ()
     summary: str = ""
     content: str = ""
@@ -92,11 +92,11 @@ class ParsedFeed:
     hub: str | None = None  # WebSub
     self_url: str | None = None
     previous_url: str | None = None  # older entries: RFC 5005 prev-archive or next page
-    generator: str = ""  # what made it, as it says itself
+    generator: str = ""  # the program that made the feed, as the feed states
     complete: bool = True
-    raw_hashes: tuple[str, ...] = ()  # of all entries in the document, in order, those not given here too
+    raw_hashes: tuple[str, ...] = ()  # hashes of all entries in the document, in order, the omitted ones included
     entry_id_rule: Literal["id", "link", "link+date", "title+date"] = "id"
-    sitemaps: tuple[NamedSitemap, ...] = ()  # to be read instead: an index has no entries
+    sitemaps: tuple[NamedSitemap, ...] = ()  # sitemaps to read instead: an index has no entries
     error: str = ""
 
 
@@ -109,7 +109,7 @@ class PublicationStats:
     latest publication times, oldest first.
     """
 
-    since: datetime | None = None  # the first answer; None also in stores that did not keep it
+    since: datetime | None = None  # time of the first answer; None also in stores of an earlier version
     at: datetime | None = None
     weight: float = 0.0
     exposure_days: float = 0.0
@@ -117,7 +117,7 @@ class PublicationStats:
     weekdays: tuple[float, ...] = (0.0,) * 7
     minutes: tuple[float, ...] = (0.0,) * 12
     recent: tuple[datetime, ...] = ()
-    window: int = 0  # entries that the feed showed at the last poll
+    window: int = 0  # number of entries at the last poll
 
 
 class FeedStatus(StrEnum):
@@ -147,10 +147,10 @@ class GapFill:
     since: datetime
     until: datetime
     resume_at: datetime  # when the feed itself is due
-    sources: tuple[Source, ...]  # still to be asked, in order
+    sources: tuple[Source, ...]  # sources not requested yet, in order
     sections: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
-    waits: bool = False  # for the feed's next poll, when that may come
+    waits: bool = False  # the search waits for the feed's next poll, due at this time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +167,9 @@ class FeedState:
     succeeded_at: datetime | None = None
     not_before: datetime | None = None  # the server's own wish: Retry-After
     validators: Validators = field(default_factory=Validators)
-    validators_of: str | None = None  # the address that gave them; None in stores that did not keep it
+    validators_of: str | None = None  # the address that gave them; None in stores of an earlier version
     body_hash: str = ""
-    raw_hashes: tuple[str, ...] = ()  # of the entries in the last body, for the ladder
+    raw_hashes: tuple[str, ...] = ()  # hashes of the entries in the last answer, for the ladder
     title: str = ""
     format: str = ""
     hints: FeedHints = FeedHints()
@@ -177,17 +177,17 @@ class FeedState:
     stats: PublicationStats = PublicationStats()
     adopted_url: str | None = None  # the address behind permanent redirects that served a valid feed
     adopted_at: datetime | None = None
-    pending_target: str | None = None  # a hop to a host that could not be claimed
+    pending_target: str | None = None  # a redirect to a host that could not be claimed
     pending_hops: tuple[Hop, ...] = ()
-    advertised: tuple[str, ...] = ()  # feeds that the page now standing here advertises
+    advertised: tuple[str, ...] = ()  # feeds advertised by the page that answers now
     hub: str | None = None
     revalidation: str = ""  # what is known about stuck validators: "", "checked", "distrusted"
-    unconditional_at: datetime | None = None  # the last complete answer: since then nothing but 304 came
-    distrusted_at: datetime | None = None  # since when the validators are, or were last, distrusted
+    unconditional_at: datetime | None = None  # time of the last complete answer; all later answers were 304
+    distrusted_at: datetime | None = None  # when the validators were distrusted last
     gap_at: datetime | None = None  # when entries were lost last
     gap_interval: timedelta | None = None  # the longest interval then allowed; it doubles each day
     filling: GapFill | None = None
-    entry_ids: str = ""  # what tells entries apart when the feed's own ids change, e.g. "link"
+    entry_ids: str = ""  # the rule that replaces broken ids, e.g. "link"
     read_as: str = ""  # a hash of the rule by which the last answer was read; "" is a plain feed
     index: IndexWalk | None = None  # of a sitemap index
 
@@ -198,7 +198,7 @@ class Feed:
 
     id: FeedId
     url: str
-    host: str  # name:port of the address that is asked next
+    host: str  # name:port of the address for the next poll
     name: str
     interval: timedelta | None
     tags: tuple[str, ...]

@@ -43,10 +43,10 @@ class Cause(StrEnum):
     NOT_A_FEED = "not_a_feed"  # HTML or anything else instead of a feed
     NO_LINKS = "no_links"  # an HTML page in which no link is an entry
     PROGRAM = "program"  # the program that makes the feed cannot be started, or ends with another status than 0
-    UNREADABLE = "unreadable"  # meant as a feed, and nothing could be read
+    UNREADABLE = "unreadable"  # the document is a feed, but nothing could be read
     NOT_TEXT = "not_text"  # a page that is no text
     NO_TEXT = "no_text"  # a page without an article
-    LOW_QUALITY = "low_quality"  # a consent wall, an error page, a listing ...
+    LOW_QUALITY = "low_quality"  # the page is a consent wall, an error page, a listing ...
     WALL = "wall"  # one document at several addresses that a feed announced as different articles
     # the extraction
     EXTRACTION_TIMEOUT = "extraction_timeout"

@@ -12,8 +12,8 @@ FeedId = NewType("FeedId", int)
 PageId = NewType("PageId", int)
 HostId = NewType("HostId", int)
 
-NO_PAGE: Final = PageId(0)  # of a page that the store has not seen
-OWN_CONTENT: Final = "entry:"  # how the keys of entries without a page begin: their text is the feed's own
+NO_PAGE: Final = PageId(0)  # the id of a page that is not in the store yet
+OWN_CONTENT: Final = "entry:"  # keys of entries without a page begin like this; their text is the feed's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class EvidenceKind(StrEnum):
     FEED_LINK = "feed_link"  # link, origLink, permalink guid, content id of one entry
     CANONICAL = "canonical"  # canonical and og:url of the page agree, same site
     DECLARED = "declared"  # amphtml or shortlink of the page
-    BARE_CANONICAL = "bare_canonical"  # canonical that og:url does not confirm: joins nothing but equal texts
+    BARE_CANONICAL = "bare_canonical"  # canonical that og:url does not confirm: joins only equal texts
     SAME_TEXT = "same_text"  # two addresses of one site that served one text under one title
-    LESSON = "lesson"  # what the site taught about such addresses; holds as long as the lesson does
-    SAME_ENTRY = "same_entry"  # an entry that leads elsewhere now, under its title: joins nothing but equal texts
+    LESSON = "lesson"  # a lesson of the site; the evidence holds as long as the lesson does
+    SAME_ENTRY = "same_entry"  # an entry with the same title has a new link now: joins only equal texts

@@ -57,7 +57,7 @@ class Page:
     url: str
     key: Key
     host: str  # name:port of `target`
-    target: str  # the address to ask next: `url`, or where its redirects led so far
+    target: str  # the next address to request: `url`, or the target of its redirects so far
     hops: tuple[Hop, ...]
     attempts: int
     due_at: datetime
@@ -94,10 +94,10 @@ class FetchedPage:
     attempts: int  # fetches so far
     visits: int  # successful fetches so far: 1 is the first
     first_seen: datetime
-    claims: int = 1  # of this extraction, this one included: more than 1 if a process ended with the page in hand
+    claims: int = 1  # tries of this extraction, this one included; more than 1 if a process ended during an earlier try
     has_changed: bool = False  # its article has revisions
     parts: tuple[PagePart, ...] = ()  # further pages of it so far, in order; the last one may have failed
-    parts_before: int = 0  # how many of them the article has by now
+    parts_before: int = 0  # how many of them the stored article has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,7 +230,7 @@ def _expected_entries(stats: PublicationStats, since: datetime, until: datetime)
 
 # --- address, clock, validators ---------------------------------------------------------------------------------------
 
-_SETTLED: Final = timedelta(days=7)  # an edit is proposed after the new address worked this long
+_SETTLED: Final = timedelta(days=7)  # health proposes an edit after the new address has worked for this time
 
 
 def _moved(feed: Feed, now: datetime) -> Finding | None:

@@ -90,7 +90,7 @@ def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], 
     ]
     if len({host for _, host in unresolved}) < _FEWEST_HOSTS:
         return None
-    middle = sorted(unresolved)[len(unresolved) // 2][0]  # the median: names that died long before do not move it
+    middle = sorted(unresolved)[len(unresolved) // 2][0]  # the median: names that failed long before do not change it
     since = min(at for at, _ in unresolved if at >= middle - _SAME_OUTAGE)
     silent = {host for at, host in unresolved if at >= since}
     if len(silent) < max(len({*hosts_answered(since)} - silent), _FEWEST_HOSTS):

@@ -22,7 +22,7 @@ _DAY = timedelta(days=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE = 1000  # feeds per query
 _DAYS_SHOWN = 30
-_WORTH_READING = 3  # with fewer failed polls, and while it fails, the history of a feed is not read
+_WORTH_READING = 3  # the history of a feed with fewer failed polls is not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

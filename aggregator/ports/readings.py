@@ -33,7 +33,7 @@ class SyncReport:
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()  # `"DW English": interval 30m -> 10m`
     refused: tuple[str, ...] = ()  # what an older list would have removed or changed
-    newer_at: datetime | None = None  # when the list in force was written, where this one is older
+    newer_at: datetime | None = None  # when the newer list in force was written; None: this one is the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class FoundPage:
     """A page of articles that match; `next` is empty on the last one."""
 
     found: tuple[Found, ...]
-    count: int | None  # of all pages; None: not counted, for nothing is searched
+    count: int | None  # number of all matches; None: not counted, since there is no query
     next: str
 
 
@@ -163,10 +163,10 @@ class FeedScreen:
 
     now: datetime
     due_before: datetime  # overdue since
-    polled_after: datetime  # a poll that lies ahead
+    polled_after: datetime  # the time of a poll in the future
     silent_since: datetime
-    silent_entries: float  # that a silent feed should have brought meanwhile, whatever the day of the week
-    prior: tuple[float, float]  # entries and days that are added to what is known of its rate
+    silent_entries: float  # entries that were expected during the silence, on any days of the week
+    prior: tuple[float, float]  # entries and days of the prior for its rate
     silent_gaps: float  # as a multiple of its longest recent pause
 
 
@@ -193,7 +193,7 @@ class FeedSigns:
     articles_doubtful: int = 0  # with reasons to doubt
     reasons: Mapping[str, int] = field(default_factory=dict)  # these reasons, counted
     pages_failed: Mapping[Cause, int] = field(default_factory=dict)
-    polls_failed: int = 0  # of those that are remembered
+    polls_failed: int = 0  # of the stored polls
 
     @property
     def tells(self) -> bool:

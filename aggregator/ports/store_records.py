@@ -31,10 +31,10 @@ class Claim:
     token: int
     now: datetime
     lease: timedelta
-    failures: int  # of connection, DNS, TLS or 429/503, in a row
+    failures: int  # failures in a row: connection, DNS, TLS, 429, 503
     robots: str  # what `robots` keeps, as text; "" if never asked
     robots_at: datetime | None
-    priority: int  # 1: someone asked for it
+    priority: int  # 1: an operator asked for a poll
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class ArticleRecord:
     quality: tuple[str, ...]
     fingerprint: Fingerprint | None
     decisions: tuple[Decision, ...] = ()
-    blog: Blog | None = None  # learnt from the page: whose short links are of its host
+    blog: Blog | None = None  # the blog to which short links of this host belong, as the page states
     says_title: Resemblance = Resemblance.SAYS
 
 
@@ -178,7 +178,7 @@ class PollRecorded:
     new_pages: tuple[tuple[PageId, HostId], ...]
     host_id: HostId
     known: int  # sightings of articles and pages that were known already
-    articles: tuple[ArticleRecorded, ...] = ()  # of entries that were read along with the feed
+    articles: tuple[ArticleRecorded, ...] = ()  # articles of entries whose content was read with the feed
 
 
 # --- what a worker makes ----------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Collected:
     content: Extraction
     quality: tuple[str, ...]
     fingerprint: Fingerprint | None
-    parts: int = 0  # how many further pages are in it
+    parts: int = 0  # number of further pages in the text
     says_title: Resemblance = Resemblance.SAYS  # how much of the title that its feed announced
 
 

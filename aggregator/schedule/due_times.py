@@ -21,12 +21,12 @@ from aggregator.schedule.publication_rate import expected_rate as expected_rate
 from aggregator.schedule.publication_rate import update_stats as update_stats
 
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # when a feed that is gone is due
-# After one of these the whole host is left alone; for timeouts see `HostSession`.
+# One failure with such a cause backs the whole host off. Timeouts: see `HostSession`.
 HOST_CAUSES: Final = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE, Cause.CONNECT, Cause.DNS, Cause.TLS})
-_LONGEST_WISH: Final = timedelta(days=7)  # of a server: freshness, Retry-After, ttl, sy:update* (docs/politeness.md)
+_LONGEST_WISH: Final = timedelta(days=7)  # a server's freshness, Retry-After, ttl, sy:update* (docs/politeness.md)
 _BACK_OFF_CAP: Final = timedelta(hours=24)
-_NEWCOMER: Final = timedelta(hours=6)  # how long a feed is new, from its first answer on
-_NEWCOMER_WAIT: Final = timedelta(minutes=50)  # with its jitter less than an hour: a timer each hour finds it due
+_NEWCOMER: Final = timedelta(hours=6)  # a feed is new for this time after its first answer
+_NEWCOMER_WAIT: Final = timedelta(minutes=50)  # with jitter under an hour: an hourly timer finds the feed due
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 
@@ -209,9 +209,9 @@ def _bounded(wish: timedelta) -> timedelta:
 
 # --- classes of failure -----------------------------------------------------------------------------------------------
 
-_HARD: Final = 1.0  # the answer is a decision: it rarely changes by itself
-_SOFT: Final = 0.5  # something is broken; somebody has to repair it
-_TEMPORARY: Final = 0.25  # a bad moment
+_HARD: Final = 1.0  # a decision of the publisher rarely changes
+_SOFT: Final = 0.5  # a fault that somebody has to repair
+_TEMPORARY: Final = 0.25  # a temporary failure
 
 TEMPORARY_CAUSES: Final = frozenset(
     {
@@ -294,7 +294,7 @@ _TEMPORARY_PAGE: Final = _Retry(10)  # 10 minutes ... 24 hours: about three days
 _RETRIES: Final[dict[Cause, _Retry]] = {
     Cause.ROBOTS: _Retry(30, _DAY, 1.0),
     Cause.ROBOTS_UNREACHABLE: _Retry(30, timedelta(minutes=30), 1.0),  # when robots.txt is asked for again
-    Cause.NOT_FOUND: _Retry(2, _HOUR),  # content networks lag
+    Cause.NOT_FOUND: _Retry(2, _HOUR),  # a content network may not have the page yet
     Cause.DNS: _TEMPORARY_PAGE,
     Cause.CONNECT: _TEMPORARY_PAGE,
     Cause.TLS: _TEMPORARY_PAGE,
@@ -306,20 +306,20 @@ _RETRIES: Final[dict[Cause, _Retry]] = {
     Cause.SERVER_ERROR: _Retry(8),
     Cause.PROTOCOL: _Retry(5),
     Cause.BAD_ENCODING: _Retry(3, _HOUR),
-    Cause.UNAUTHORIZED: _Retry(10, _HOUR, 6.0),  # a week: a wall may answer so, and may stand so long
+    Cause.UNAUTHORIZED: _Retry(10, _HOUR, 6.0),  # a week: a wall may answer like this, and may last so long
     Cause.FORBIDDEN: _Retry(10, _HOUR, 6.0),
     Cause.CLIENT_ERROR: _Retry(2, _HOUR),
     Cause.TOO_MANY_REDIRECTS: _Retry(3, _HOUR),
     Cause.REDIRECT_LOOP: _Retry(3, _HOUR),
     Cause.EMPTY: _Retry(3, _HOUR),
     Cause.NO_TEXT: _Retry(2, timedelta(hours=6)),
-    Cause.LOW_QUALITY: _Retry(12, timedelta(hours=6)),  # ten days: a wall or a maintenance page may stand a week
+    Cause.LOW_QUALITY: _Retry(12, timedelta(hours=6)),  # ten days: a wall or a maintenance page may last a week
     Cause.WALL: _Retry(24, _HOUR),  # three weeks
     Cause.RAW_MISSING: _Retry(3, timedelta(0)),
 }
 
 
-def next_page_attempt(
+def page_retry_at(
     attempts: int, cause: Cause, retry_after: timedelta | None, *, now: datetime, random: Random
 ) -> datetime | None:
     """Return when a page is retried after `attempts` tries, this one included; None: it failed for good.

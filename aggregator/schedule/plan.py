@@ -168,7 +168,7 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: 
 
 
 def _telling(recent: Sequence[datetime]) -> list[datetime]:
-    """Return the times without bare days, which have no time of the day."""
+    """Return the times without bare days. A bare day has no time of the day."""
     return [at for at in recent if at.hour or at.minute or at.second]
 
 

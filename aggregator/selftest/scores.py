@@ -35,6 +35,6 @@ def _score(scenario: Callable[[ScenarioClient], str], client: ScenarioClient) ->
     name = (scenario.__doc__ or scenario.__name__).strip()
     try:
         detail = scenario(client)
-    except OSError as error:  # of the scripted server: no free port, no loopback
+    except OSError as error:  # the scripted server failed: no free port, no loopback
         detail = f"could not be tried: {error}"
     return Score(name=name, passed=not detail, detail=detail)

@@ -12,7 +12,7 @@ from aggregator.ports.store_records import PollRecord
 
 logger = logging.getLogger("aggregator.service")
 
-_LINES_A_MINUTE = 20  # of feeds; the rest is counted: an outage of our own network concerns them all
+_LINES_A_MINUTE = 20  # lines about feeds per minute; further feeds are counted, as in an outage of our own network
 _SHOWN = 20  # changes of one reload
 _TOTALS = {
     "polled": "feeds_polled",

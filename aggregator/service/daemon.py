@@ -288,7 +288,7 @@ class Service:
         return visiting and self._extraction.is_alive()
 
     def _publish(self) -> None:
-        with self._publishing:  # at the stop a publishing under way ends first
+        with self._publishing:  # when the daemon stops, the present publishing ends first
             self._publish_now()
 
     def _publish_now(self) -> None:
@@ -304,7 +304,7 @@ class Service:
         """Read the lists of feeds that are due."""
         try:
             if self.app.read_lists():
-                with self._applying:  # a list may be in hand while the configuration is read again
+                with self._applying:  # the configuration may be read again while a list is being read
                     say_changes("list read", self.app.sync_feeds())
         except AggregatorError as error:
             logger.warning("lists not read; tried again in a few seconds", extra={"reason": str(error)})

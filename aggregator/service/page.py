@@ -31,7 +31,7 @@ logger = logging.getLogger("aggregator.service")  # its lines are shown at the d
 
 _STOP_SECONDS: Final = 4.0
 _LONGEST_PAUSE: Final = 60.0  # seconds between two starts of a process that dies at once
-_STEADY: Final = 60.0  # seconds after which a process counts as well
+_STEADY: Final = 60.0  # a process that ran for so many seconds counts as healthy
 _START: Final = "import sys; sys.path[:] = {path!r}; from aggregator.web.process import main; main()"
 
 
@@ -136,7 +136,7 @@ class PageProcess:
         assert self._socket is not None
         descriptor = self._socket.fileno()
         self._started_at = self._monotonic()
-        with interrupts_blocked():  # Ctrl-C is the daemon's; one that loads would print a traceback
+        with interrupts_blocked():  # Ctrl-C is for the daemon; a child that is loading would print a traceback
             self._child = child = subprocess.Popen(  # noqa: S603 - our own code; the settings go over the pipe
                 [sys.executable, "-c", _START.format(path=sys.path), "aggregator page", str(descriptor)],
                 stdin=subprocess.PIPE,

@@ -21,8 +21,8 @@ from aggregator.ports.store import Store
 logger = logging.getLogger(__name__)
 
 _SHOWN: Final = 50  # hosts being visited
-_WINDOW: Final = 300.0  # seconds in which requests are looked at for an outage of our network
-_FEWEST: Final = 5  # requests that tell something
+_WINDOW: Final = 300.0  # requests of so many seconds are checked for an outage of our network
+_FEWEST: Final = 5  # with fewer requests no outage is reported
 _SHARE: Final = 0.9
 _UNREACHABLE: Final = ("cause_dns", "cause_connect", "cause_timeout")
 

@@ -12,7 +12,7 @@ from aggregator.ports.store import Store
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 200  # changes per delivery: what a crash repeats at most
+_BATCH = 200  # changes per delivery; a crash repeats no more than these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from aggregator.models.pages import RawResponse
 
 logger = logging.getLogger(__name__)
 
-# True of the transfer, not of the stored bytes: these are inflated.
+# These headers describe the transfer. The stored bytes are decompressed.
 _BODY_HEADERS: Final = frozenset({"content-encoding", "transfer-encoding", "content-length"})
-_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of a file's first record, which speaks of no response
+_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # the first record of a file belongs to no response
 
 
 def write_warc(

@@ -22,7 +22,7 @@ class DateNames:
 
     months: Mapping[str, int]  # of languages in which much is published
     rare_months: Mapping[str, int]  # of all others; they count where none of the former is named
-    starts: Mapping[str, int]  # three letters or more that begin the names of one month alone
+    starts: Mapping[str, int]  # beginnings of names, three letters or more, that fit one month only
     persian: Mapping[str, int]  # months of the Solar Hijri calendar
     by_language: Mapping[str, Mapping[str, int]]  # primary tag to those that it has of its own
     days: frozenset[str]

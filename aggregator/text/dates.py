@@ -83,7 +83,7 @@ _RFC_3339 = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:
 _RFC_822 = re.compile(
     r"(?:[A-Z][a-z]{2}, )?\d\d? [A-Z][a-z]{2} (?:19|20)\d\d \d\d:\d\d:\d\d (?:GMT|[+-]\d\d[0-5]\d)", re.ASCII
 )
-_FARTHEST = timedelta(hours=14)  # no place is farther from UTC
+_FARTHEST = timedelta(hours=14)  # no zone is farther from UTC
 
 
 def read_usual(raw: str) -> datetime | None:

@@ -182,7 +182,7 @@ def detect(body: bytes) -> str:
     foreign = len(sample.translate(None, _ASCII))
     is_sparse = foreign * 4 < len(sample)
     if foreign < 2 or (is_sparse and foreign < 4):
-        return "cp1252"  # a word or two with an accent, "It's" alone in a title: any detector guesses
+        return "cp1252"  # a word or two with an accent, or one "It's" in a title: every detector guesses
     guess = codec_of(detect_encoding(sample) or "")
     if guess in _SINGLE_BYTE:
         return guess

@@ -12,7 +12,7 @@ _MAX_CHARS = 5000
 # Resiliparse's out-of-place measure: above it a detection is a guess, and above the second one it refutes nothing.
 _MAX_DISTANCE = 600
 _MAX_REFUTING = 350
-_MIN_GAP = 100  # what a stated language must be further away; neighbours (Ukrainian and Russian) lie nearer together
+_MIN_GAP = 100  # how much further away a stated language must be; related languages (Ukrainian, Russian) are closer
 _KNOWN = frozenset(supported_langs())
 # Scripts that hardly more than one language writes: which, and whose stated tags they do not refute.
 _SCRIPTS = (

@@ -23,7 +23,7 @@ from aggregator.visits.context import VisitContext
 
 _QUIET = frozenset({Cause.RATE_LIMITED, Cause.UNAVAILABLE})  # the host asks for fewer requests
 _TIMEOUTS = 3  # in a row at one host, in any number of visits; after them the host backs off
-_PATIENCE = timedelta(milliseconds=100)  # the longest wait for the pace while another host is due
+_PATIENCE = timedelta(milliseconds=100)  # the longest wait for the pace if another host is due
 _PROBE = timedelta(seconds=5)  # the time for a request to a host whose last request timed out
 _SLOW = timedelta(seconds=3)  # a request that takes this long counts as waiting time of the run
 _LAST_PROBE = timedelta(seconds=2)  # the time for a request to a host that has used up its waiting time

@@ -47,7 +47,7 @@ def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord)
     if record.outcome.outcome in ("failed", "moving") or not (named or before.index):
         return record
     if reading is not None and not named:
-        return replace(record, state=replace(state, index=None))  # a sitemap stands where the index was
+        return replace(record, state=replace(state, index=None))  # the address has a sitemap now, and no index
     sitemaps = _known(before.index, named) if named else before.index.sitemaps if before.index else ()
     pending = tuple(one.url for one in sitemaps if not (one.is_read and one.lastmod))
     if not pending:

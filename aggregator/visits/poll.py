@@ -42,8 +42,8 @@ from aggregator.visits.feed_address import adopt, end_redirect, host_of_feed
 from aggregator.visits.source_rules import read_under
 from aggregator.visits.validators import confirm, end_distrust, is_unconditional, judge
 
-_SHORTEST_DEADLINE = timedelta(milliseconds=10)  # of a redirect after the poll's time is over
-_ADOPTION_FAILURES = 3.0  # so many failures of an adopted address bring the configured one back
+_SHORTEST_DEADLINE = timedelta(milliseconds=10)  # the time for a redirect after the poll's deadline
+_ADOPTION_FAILURES = 3.0  # after so many failures of an adopted address the configured one is used again
 
 
 class FeedReader(Protocol):
@@ -62,7 +62,7 @@ class PollSettings:
     max_bytes: int
     deadline: timedelta
     fill_gaps: bool = False
-    learns: bool = True  # use what sites taught about their addresses
+    learns: bool = True  # use the lessons of sites about their addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from aggregator.models.fetching import Validators
 from aggregator.ports.store_records import Sighting
 from aggregator.schedule.due_times import expected_rate
 
-_EXPECTED_ENTRIES = 3.0  # a doubt needs a time in which so many entries were expected
+_EXPECTED_ENTRIES = 3.0  # a doubt needs so many expected entries
 _DOUBT_AFTER = timedelta(days=1)  # the shortest time of nothing but 304 that raises a doubt
 _DOUBT_AGAIN_AFTER = timedelta(days=7)  # ... when a poll without validators proved them right
 _DOUBT_SOON_AFTER = timedelta(hours=1)  # ... when they were distrusted before
@@ -31,7 +31,7 @@ def is_unconditional(state: FeedState) -> bool:
         return True
     if state.unconditional_at is None or state.succeeded_at is None:
         return False
-    quiet = state.succeeded_at - state.unconditional_at  # time without a poll hides nothing
+    quiet = state.succeeded_at - state.unconditional_at  # no entry is hidden while there is no poll
     expected = expected_rate(state.stats, state.unconditional_at) * (quiet / timedelta(days=1))
     return quiet >= _patience(state) and expected >= _EXPECTED_ENTRIES
 

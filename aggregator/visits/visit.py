@@ -21,7 +21,7 @@ from aggregator.models.pages import Page, PageFailed, RawResponse
 from aggregator.models.sources import PLAIN_FEED, IndexWalk
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, FeedReading, PollRecord, PollRecorded
-from aggregator.schedule.due_times import next_page_attempt, own_network_is_down, revisit_at
+from aggregator.schedule.due_times import own_network_is_down, page_retry_at, revisit_at
 from aggregator.urls import host_of
 from aggregator.visits import backfill, index_walk, poll
 from aggregator.visits.collect import fetch_page, page_failure_of
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 _FEEDS = 50  # asked of the store at once
 _PAGES = 20  # asked of the store at once
-_FIRST_PAGES = 2  # most visits end after one page, since another host is due during the pause
-_LONG_PARSE_BYTES = 1_000_000  # beyond it a parse may take as long as a request
+_FIRST_PAGES = 2  # pages per query: most visits end after one page, since another host is due
+_LONG_PARSE_BYTES = 1_000_000  # bytes; parsing more may take as long as a request
 
 
 class HostVisit:
@@ -348,7 +348,7 @@ class HostVisit:
     def _record_refusal(self, page: Page, failed: PageFailed) -> None:
         """Record that robots.txt forbids the page. This does not count as an attempt."""
         session = self._session
-        next_at = next_page_attempt(page.attempts, failed.cause, None, now=session.now(), random=self._context.random)
+        next_at = page_retry_at(page.attempts, failed.cause, None, now=session.now(), random=self._context.random)
         if not self._store.record_page_failure(session.claim, page, failed, next_at, counts=False):
             raise LeaseLostError(self._host)
         session.defer(page.id, next_at)
@@ -359,7 +359,7 @@ class HostVisit:
         session, random = self._session, self._context.random
         counts = not own_network_is_down(list(self._context.recent))
         attempts = page.attempts + 1 if counts else 1
-        next_at = next_page_attempt(attempts, failed.cause, retry_after, now=session.now(), random=random)
+        next_at = page_retry_at(attempts, failed.cause, retry_after, now=session.now(), random=random)
         session.defer(page.id, next_at)
         self.report.count_page_failure(failed.cause)
         return self._store.record_page_failure(session.claim, page, failed, next_at, counts=counts)

@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})  # say nothing but yes or no
+_OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})  # they answer only yes or no
 _READING: Final = frozenset({"GET", "HEAD"})
 _POLICY: Final = (
     "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; "

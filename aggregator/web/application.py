@@ -118,7 +118,7 @@ def _on_bad_request(request: Request, error: Exception) -> Response:
         return _error(request, 404, "there is no such page")
     wrong = [
         {"where": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]} for one in error.errors()
-    ]  # without the input: what was asked is not repeated
+    ]  # the input is not repeated
     return problem(422, "; ".join(f"{one['where']}: {one['problem']}" for one in wrong), wrong)
 
 

@@ -1,4 +1,4 @@
-"""Connections of the web server: their number is limited, each wait ends, foreign requests cannot fill the log.
+"""Connections of the web server: their number and each wait are limited, and bad requests cannot fill the log.
 
 Knows no page. A silent client holds a descriptor that polls may need.
 """
@@ -46,7 +46,7 @@ def default_limits() -> ConnectionLimits:
 
 
 class LimitedProtocol(H11Protocol):
-    """One connection. A new one takes the place of the longest silent one; without a silent one it is refused."""
+    """One connection. If there are too many, a new one replaces the longest silent one, or is refused."""
 
     limits: ConnectionLimits
 
@@ -137,7 +137,7 @@ class LimitedServer(uvicorn.Server):
                 lifespan="off",
                 access_log=False,
                 log_config=None,
-                log_level="error",  # a malformed request is the client's matter
+                log_level="error",  # a malformed request is no fault of ours
                 proxy_headers=False,
                 server_header=False,
                 backlog=_ACCEPTED_AT_ONCE,

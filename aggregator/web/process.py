@@ -34,9 +34,7 @@ from aggregator.web.state import CachedOverview
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
-NICE: Final = (
-    12  # beside a poller that is busy on all cores: some 6 % of one core; 19 would be 1.5 %, too slow to start
-)
+NICE: Final = 12  # 6 % of one core beside a poller that uses all cores; 19 would give 1.5 %, too slow to start
 _LAST_MOMENT: Final = 5.0  # seconds after which a child that shall end is ended
 
 

@@ -16,8 +16,8 @@ from aggregator.monitoring.overview import Diagnosis, Overview, overview
 from aggregator.ports.store import Store
 
 LARGEST_ID: Final = 2**63 - 1  # no id is larger
-_FRESH_SECONDS: Final = 15.0  # nobody reads faster than that
-_SHARE: Final = 0.05  # of the time is spent at most on looking through all feeds
+_FRESH_SECONDS: Final = 15.0  # seconds; nobody reads faster
+_SHARE: Final = 0.05  # the largest share of the time that is spent on reading all feeds
 _PATIENCE: Final = 0.1  # seconds that a request waits for a newer overview
 _FIRST_PATIENCE: Final = 10.0  # seconds that it waits for the first one
 

@@ -115,11 +115,29 @@ def test_the_nine_steps_of_an_entry_name_functions_that_exist() -> None:
             assert re.search(rf"^ *(?:def|class) {name}\b", source, re.MULTILINE), f"{path}: {name}"
 
 
-def test_the_architecture_names_every_folder() -> None:
+def test_the_picture_of_the_house_shows_the_layers_of_the_contracts() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers, store = (
+        [set(re.findall(r"(?:aggregator\.)?(\w+)", floor)) - {"aggregator"} for floor in contract["layers"]]
+        for contract in settings["contracts"]
+        if contract["type"] == "layers"
+    )
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    house = text.partition("## The house")[2].partition("\n## ")[0]
-    folders = {path.parent.name for path in (ROOT / "aggregator").glob("*/__init__.py")}
-    assert {name for name in folders if not re.search(rf"\b{name}\b", house)} == set()
+    house = text.partition("## The house")[2].partition("```text\n")[2].partition("```")[0]
+    drawn = [
+        {cell.strip() for cell in re.split(r" {3,}|\n", floor) if cell.strip() and " " not in cell.strip()}
+        for floor in re.split(r"^ *─+$", house, flags=re.MULTILINE)
+    ]
+    assert [{name.removesuffix(".py") for name in floor} for floor in drawn] == layers
+    assert {name for floor in drawn for name in floor} == {
+        path.name
+        for path in (ROOT / "aggregator").iterdir()
+        if (path.suffix == ".py" and not path.name.startswith("__")) or (path / "__init__.py").exists()
+    } - {"publishers"}
+    within = text.partition("Within the store: ")[2].partition("\n")[0]
+    assert set(re.findall(r"`(\w+)`", within)) == set().union(*store)
+    for contract in settings["contracts"]:
+        assert f"| {contract['name'].partition(' (')[0]} |" in text
 
 
 SOURCES = [file for folder in ("aggregator", "tests", "benchmarks") for file in (ROOT / folder).rglob("*.py")]

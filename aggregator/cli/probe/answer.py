@@ -48,7 +48,7 @@ def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
         lines = value if isinstance(value, list) else [value]
         for index, line in enumerate(lines or [None]):
             print(printable(f"{'' if index else name.replace('_', ' '):<12}{_spell(line)}"))
-    if entry.get("body"):  # the rules act on it; the text of the seed format is the whole page's
+    if entry.get("body"):  # the rules select the body; the seed format has the text of the whole page
         print(printable(f"\n{entry['body']}"))
 
 

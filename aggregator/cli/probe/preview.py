@@ -31,7 +31,7 @@ _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The result of a trial: the feed as it was read (None: no answer), and the record of its newest entry."""
+    """The result of a preview: the feed as it was read (None: no answer), and the record of its newest entry."""
 
     parsed: ParsedFeed | None
     failed: str
@@ -71,7 +71,7 @@ def _trial(config: Config, url: str, folder: Path) -> Config:
 
 
 class _Newest:
-    """A reader of feeds that keeps the newest entry of the first answer with entries; of several the first."""
+    """A reader of feeds that keeps the newest entry of the first answer with entries. Of equal dates the first one."""
 
     def __init__(self, read: FeedReader, with_page: bool) -> None:
         self.parsed: ParsedFeed | None = None

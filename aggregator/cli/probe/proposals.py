@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from aggregator.config.settings import Config
     from aggregator.models.feeds import ParsedFeed
 
-_FEWEST_LINKS: Final = 5  # that look like articles: a page with fewer is no list
-_MAX_SITEMAPS: Final = 3  # for news, of those that robots.txt names
+_FEWEST_LINKS: Final = 5  # links that look like articles: a page with fewer is no list
+_MAX_SITEMAPS: Final = 3  # sitemaps for news that are requested, of those in robots.txt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,16 +16,16 @@ from aggregator.extraction.body.vocabulary import NETWORKS
 from aggregator.text.words import count_words
 from aggregator.urls import registrable_domain
 
-LINK = 0.8  # share of links from which a block is a link
+LINK = 0.8  # a block with this share of linked letters is a link
 _MAX_SCRAP_CHARS = 60
 _MAX_LEAD_CHARS = 70
 _MAX_NOTE_CHARS = 300
 _MAX_LABEL_WORDS = 6
 _MIN_HEADLINE_WORDS = 4
 _MIN_NETWORKS = 2
-_MAX_WRAPPERS = 4  # around a picture and its caption
+_MAX_WRAPPERS = 4  # elements around a picture and its caption
 _MIN_LEFT = 3  # blocks that an article keeps
-_MAX_ENDING_SHARE = 0.2  # of the letters that may be set after the end
+_MAX_ENDING_SHARE = 0.2  # the share of the letters that may stand after the end
 _NOT_PROSE = frozenset({"li", "dl", "table", "pre", "blockquote"})
 _LEADER = re.compile(f"[^{MARKS['a']}]*[:：]\\s*{MARKS['a']}([^{MARKS['a']}]+){MARKS['a']}\\W*")
 _OTHER_MARKS = re.compile(f"[{MARKS['em']}{MARKS['strong']}{MARKS['code']}]{CLOSE}?")
@@ -165,5 +165,5 @@ def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
         or blocks[i].ends_sentence
     }
     while kept and blocks[max(kept)].is_heading and not blocks[max(kept)].text.endswith((".", "。")):
-        kept.remove(max(kept))  # of comments, of more to read; the sentences below pictures are headings, too
+        kept.remove(max(kept))  # headings above comments or further links; some captions are headings, too
     return kept

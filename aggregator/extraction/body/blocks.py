@@ -28,7 +28,7 @@ _PLACE_TAGS = frozenset(
     {"a", "article", "aside", "blockquote", "dl", "figcaption", "figure", "footer", "form", "h1", "header", "li", "nav"}
     | {"pre", "table"}
 )
-LINE_BREAK = "\u2028"  # what `br` is while a block is collected
+LINE_BREAK = "\u2028"  # stands for `br` while a block is collected
 CELL_BREAK = "\ufdd0"
 MARKS = {"em": "\ufdd1", "strong": "\ufdd2", "code": "\ufdd3", "a": "\ufdd4"}  # open; the same with "\ufdde": close
 CLOSE = "\ufdde"
@@ -38,7 +38,7 @@ _MARK_OF = {"em": "em", "i": "em", "cite": "em", "strong": "strong", "b": "stron
     "a": "a",
 }
 _ANY_MARK = re.compile(f"[{''.join(MARKS.values())}{CLOSE}]+")
-_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")  # line-breaking hints: no part of a word
+_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]+")  # hints for line breaks: not part of a word
 _SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？", "」", "।", "؟")
 _MAX_CELL_CHARS = 200
 _MAX_CELLS = 4000
@@ -101,7 +101,7 @@ class Block:
     place: Place
     article: int
     link_share: float
-    inside: frozenset[str]  # of the elements in _PLACE_TAGS those it stands in
+    inside: frozenset[str]  # the elements around it that are in _PLACE_TAGS
     marked: str
     links: tuple[str, ...]
 
@@ -213,12 +213,12 @@ class _Collector:
         self._path = [nowhere]
         self._block_places: list[Place] = [nowhere]
         self._places: dict[str, list[int]] = {tag: [] for tag in _PLACE_TAGS}
-        self._inside: frozenset[str] = frozenset()  # the places that are open
+        self._inside: frozenset[str] = frozenset()  # the open places
         self._texts: list[str] = []
         self._links: list[str] = []
         self._link_chars = 0
         self._count = 0
-        self._rows: list[bool] = []  # of the open tables: whether each is of data
+        self._rows: list[bool] = []  # for each open table: does it hold data?
 
     def open(self, element: Element) -> None:
         tag = element.tag
@@ -284,7 +284,7 @@ class _Collector:
 
     def add(self, text: str) -> None:
         if not self._texts and text.isspace() and not self._places["pre"]:
-            return  # what is between two blocks: most of a page's texts
+            return  # blanks between two blocks: most texts of a page
         self._texts.append(text)
         if self._places["a"]:
             self._link_chars += len(text.strip())
@@ -300,7 +300,7 @@ class _Collector:
             self._texts.append(LINE_BREAK)
 
     def _finish(self) -> None:
-        """Make a block of the text since the last one; the marks that are open go on in the next."""
+        """Make a block of the text since the last one. Open marks continue in the next block."""
         raw = _UNSEEN.sub("", "".join(self._texts))
         plain = _ANY_MARK.sub("", raw)
         if self._places["pre"]:

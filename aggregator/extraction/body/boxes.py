@@ -8,13 +8,13 @@ from lxml.etree import _Element as Element
 
 from aggregator.extraction.body.blocks import Block, Place
 
-_PARTS_OF_TEXT = frozenset(  # elements that a text's own box holds
+_PARTS_OF_TEXT = frozenset(  # elements that the box of a text contains
     {"li", "ul", "ol", "dl", "dd", "dt", "table", "tbody", "thead", "tfoot", "tr", "td", "th", "blockquote", "figure"}
     | {"pre", "h1", "h2", "h3", "h4", "h5", "h6", "p", "details", "summary", "caption"}
 )
 _WRAPPED = frozenset({"blockquote", "pre", "figure"})
 _MAX_WRAPPERS, _MAX_CHILDREN = 4, 20  # of an element that is only around one thing
-_WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a block is a row where the table is of data, not of a page's layout
+_WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a row of a data table is a block; a row of a layout table is not
 
 
 def box_of(block: Block) -> Place:

@@ -13,7 +13,7 @@ from itertools import islice
 from aggregator.extraction.body.blocks import Block, Place
 from aggregator.extraction.body.vocabulary import BOXES, FURNITURE
 
-_LEVELS = 3  # the block's element and those around it that are looked at
+_LEVELS = 3  # how many elements around a block are checked, its own included
 
 
 def is_furniture(block: Block) -> bool:
@@ -37,7 +37,7 @@ def names_furniture(names: tuple[tuple[str, ...], ...]) -> bool:
 
 
 def _core(words: tuple[str, ...]) -> str:
-    """Return the last word of a name that is not merely a kind of box."""
+    """Return the last word of a name, without words for kinds of boxes."""
     return next((word for word in reversed(words) if word not in BOXES), "")
 
 

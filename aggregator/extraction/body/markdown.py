@@ -22,7 +22,7 @@ _MAX_START = 9  # digits
 def markdown_of(blocks: Sequence[Block], url: str = "") -> str:
     """Return the blocks as markdown; links are made absolute by `url`, the address of the page."""
     parts: list[str] = []
-    begun: set[int] = set()  # list entries that have their marker
+    begun: set[int] = set()  # list entries whose marker is written
     number = 0
     while number < len(blocks):
         rows = _rows_from(blocks, number)

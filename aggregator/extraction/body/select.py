@@ -21,11 +21,11 @@ from aggregator.extraction.body.votes import Opinions
 
 _MIN_CONTAINED = 25
 _MIN_SHARE = 0.5
-_MIN_RECALLED = 0.7  # of the confirmed text that trafilatura has to have, if what it leaves out is to mean anything
-_MIN_FOUND = 0.3  # of the larger proposal must be found again in the page's blocks, else the proposal is taken as it is
-_MIN_BOX_SHARE, _MIN_LOOK_SHARE = 0.03, 0.06  # of the text that a box, or boxes of one look, must hold to be filled up
-_MIN_SENTENCE = 60  # letters from which a link that ends like a sentence is a paragraph
-_MANY = 3  # times as much prose as what is chosen
+_MIN_RECALLED = 0.7  # the share of the confirmed text that trafilatura needs, so that blocks it leaves out count
+_MIN_FOUND = 0.3  # the share of the larger proposal that must be in the blocks; otherwise the proposal is used as it is
+_MIN_BOX_SHARE, _MIN_LOOK_SHARE = 0.03, 0.06  # of the text: what a box, or boxes of one look, need to be filled
+_MIN_SENTENCE = 60  # a link that ends as a sentence and has so many letters is a paragraph
+_MANY = 3  # how many times more prose than the chosen text
 _MIN_REPEATED = 400
 _MIN_TEASER_CHARS = 40
 _MIN_PROSE_CHARS = 80
@@ -65,7 +65,7 @@ def _size(blocks: Sequence[Block], chosen: set[int]) -> int:
 
 
 def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
-    """Return the blocks with two votes or more, except those at a place for other content."""
+    """Return the blocks with two votes or more, except headlines, captions, bare links and furniture."""
     confirmed = {i for i, block in enumerate(blocks) if votes[i] >= 2 and _may_be_text(block)}
     return without_furniture(blocks, confirmed)
 
@@ -163,7 +163,7 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
     heads = _h1_subheads(blocks, boxes, title)
     openers = {i for i, block in enumerate(blocks) if i in heads or block.is_heading or _opens(block, votes[i])}
     start = _start_of_text(boxes, min(chosen), openers)
-    named = {furniture_around(blocks[i]) for i in chosen}  # what the text itself stands in is none, whatever its name
+    named = {furniture_around(blocks[i]) for i in chosen}  # an element around the text is no furniture
     grown = set(chosen)
     for i in range(start, _end_of_text(blocks, boxes, chosen, sizes, votes) + 1):
         block = blocks[i]
@@ -221,7 +221,7 @@ def _belongs(block: Block, votes: int, title: str) -> bool:
 
 
 def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]) -> set[int]:
-    """Drop added headings that are links or h1 and over nothing: of links to more, of the next article."""
+    """Drop added headings, links or h1, without text below them: they belong to further links or another article."""
     kept = set(grown)
     follower: int | None = None
     for i in sorted(grown, reverse=True):
@@ -264,14 +264,14 @@ def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions)
 
 
 def _is_pull_quote(block: Block, chosen: Mapping[int, str]) -> bool:
-    """Return whether a sentence of the text is set large once more."""
+    """Return whether a block repeats a sentence of the text as a pull quote."""
     if len(block.letters) < _MIN_CONTAINED or not block.inside & {"aside", "blockquote", "figure"}:
         return False
     return any(block.letters in letters and len(block.letters) < len(letters) for letters in chosen.values())
 
 
 def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
-    """Return whether a block holds most of the text once more, in one piece."""
+    """Return whether a block repeats most of the text in one piece."""
     own = blocks[place].letters
     if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
         return False
@@ -363,5 +363,5 @@ def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]
 
 
 def _is_one_of(letters: str, teasers: Sequence[str]) -> bool:
-    """Return whether a description says the same: more of it, less of it, or the same and another end."""
+    """Return whether a description equals one of the texts, is the beginning of it, or differs only at the end."""
     return any(letters in teaser or teaser in letters or letters[:40] == teaser[:40] for teaser in teasers if teaser)

@@ -1,4 +1,4 @@
-"""Simplifies a page's tree for all later steps: broken markup repaired, hidden words removed, inline elements as text.
+"""Simplifies a page's tree for all later steps: repairs markup, removes hidden words, makes text of inline elements.
 
 The extractors drop a whole paragraph for one `time`, `math` or `button` inside; these steps make text of such elements.
 The steps change the tree; they choose nothing.
@@ -20,7 +20,7 @@ _SWALLOWING_TAGS = (
 )
 _FRAME_TAGS = frozenset({"nav", "footer", "header", "aside", "form", "dialog"})
 _LANDMARKS = ("h1", "article", "main")
-_MANY, _MOST = 0.3, 0.5  # of the words in paragraphs
+_MANY, _MOST = 0.3, 0.5  # the share of the words in paragraphs
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _STRUCK_STYLE = re.compile(r"text-decoration[a-z-]*\s*:[^;]*\bline-through", re.IGNORECASE)
 _HIDDEN_QUERY = etree.XPath("//body//*[@hidden or @aria-hidden='true' or @style or @class or self::dialog]")
@@ -115,7 +115,7 @@ def _chars(element: Element) -> int:
 
 
 def keep_formulas(tree: Element) -> None:
-    """Keep each formula once, as text: KaTeX and MathJax sources go if their visible half is there."""
+    """Keep each formula once, as text. KaTeX and MathJax sources are removed if the visible half is there."""
     for formula in list(tree.iter("math")):
         visible = _visible_half(formula)
         if visible is not None:

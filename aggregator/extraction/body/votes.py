@@ -10,10 +10,10 @@ from functools import lru_cache
 
 from aggregator.extraction.body.blocks import Block, letters_of
 
-_MIN_CONTAINED = 25  # letters from which a text may be part of a longer line; shorter ones must be a line
-_MIN_TOLERANT = 60  # letters from which a block may be found in pieces
+_MIN_CONTAINED = 25  # a text with so many letters may be part of a line; a shorter one must be a whole line
+_MIN_TOLERANT = 60  # a block with so many letters may be found in pieces
 _MIN_PIECE = 20
-_PIECES_SHARE = 0.7  # of a block's letters that its pieces have to make up
+_PIECES_SHARE = 0.7  # the share of a block's letters that its found pieces must have
 _GRAM = 8  # letters
 _STEP = _MIN_PIECE - _GRAM + 1  # between two grams: any text of _MIN_PIECE letters holds one
 _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")

@@ -13,13 +13,15 @@ from aggregator.extraction.body.blocks import blocks_of, letters_of, text_in, wi
 from aggregator.text.words import count_unspaced
 
 SEPARATOR: Final = re.compile(r"\s+[|–—·•:»«›‹~ㅣ-]+\s+|\s*[|｜ㅣ：]\s*|:\s+|\s+::\s+|\s*[‹›»]\s+")
-_BEFORE_A_NAME: Final = re.compile(r"\s+[|–—·•-]\s+|\s*[|｜]\s*")  # what stands between a page's title and its book's
-_SHOWN_WEIGHT: Final = 3.0  # above all that a page states for machines: its software fills that from one field
-_HEAD_WEIGHT: Final = 1.45  # what readers see goes before one statement, not before two that agree
+_BEFORE_A_NAME: Final = re.compile(
+    r"\s+[|–—·•-]\s+|\s*[|｜]\s*"
+)  # between the title of a page and the title of its book
+_SHOWN_WEIGHT: Final = 3.0  # more than all statements for machines together, since software fills these from one field
+_HEAD_WEIGHT: Final = 1.45  # a visible heading outweighs one statement, not two that agree
 _LONE_WEIGHT: Final = 0.9
-_MOST: Final = 0.5  # of a statement that an h1 has to be, else a smaller heading may be the headline
-_KICKER_MOST: Final = 0.7  # of an h1
-_ALIKE: Final = 0.4  # of the groups of letters of the shorter of two titles
+_MOST: Final = 0.5  # the share of a statement that an h1 must have; otherwise a smaller heading may win
+_KICKER_MOST: Final = 0.7  # the share of an h1
+_ALIKE: Final = 0.4  # the share of the groups of letters of the shorter title
 _MIN_CHARS: Final = 8
 _MIN_SHOWN_LETTERS: Final = 15
 _MAX_HEADS: Final = 8

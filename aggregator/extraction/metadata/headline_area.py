@@ -15,7 +15,7 @@ SILENT_TAGS = frozenset(
 )
 _LANDMARKS = frozenset({"article", "main", "body"})
 _FRAME_TAGS = frozenset({"nav", "footer", "aside", "form"})
-_LONG_CHARS = 150  # of a paragraph's own text
+_LONG_CHARS = 150  # letters in a paragraph's own text
 _MOST_LONG = 1
 
 

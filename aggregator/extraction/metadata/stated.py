@@ -66,7 +66,7 @@ class Metadata:
 
     title: str = ""
     authors: tuple[str, ...] = ()
-    credited: tuple[str, ...] = ()  # organisations and departments named in the place of authors
+    credited: tuple[str, ...] = ()  # organisations and departments that are named as authors
     published: str = ""
     updated: str = ""
     language: str = ""

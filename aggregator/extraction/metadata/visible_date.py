@@ -10,7 +10,7 @@ from lxml.etree import _Element as Element
 from aggregator.extraction.metadata.headline_area import SILENT_TAGS, is_beside, near_headline
 
 _NUMBER = re.compile(r"\d+")
-_MIN_CHARS, _MAX_CHARS = 6, 60  # of a line with a date
+_MIN_CHARS, _MAX_CHARS = 6, 60  # characters of a line with a date
 
 
 def shown_dates(tree: Element) -> Iterator[str]:

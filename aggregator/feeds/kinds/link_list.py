@@ -24,13 +24,13 @@ from aggregator.text.dates import parse_date
 from aggregator.text.encoding import decode, html_declaration
 from aggregator.urls import absolute
 
-MAX_ENTRIES: Final = 1_000  # of one page; no list for readers has as many
-_MAX_MARKED: Final = 20_000  # elements that one selector may mean
+MAX_ENTRIES: Final = 1_000  # links of one page; no list for readers has more
+_MAX_MARKED: Final = 20_000  # elements that one selector may find
 _MAX_PAGE_CHARS: Final = 4_000_000
 _MAX_TITLE_CHARS: Final = 500
 _MAX_DATE_CHARS: Final = 100
 _SALT: Final = b"html"
-_SEEN: Final = 4  # times the limit of a text that is read, blanks included
+_SEEN: Final = 4  # characters that are read for one of text, since blanks are dropped later
 _MARK: Final = "data-aggregator-part"  # an attribute that no page has
 _LINKS: Final = "a[href]"
 _LISTED: Final = "article, li"
@@ -38,8 +38,8 @@ _TIMES: Final = "time"
 # Links in these lead around the site.
 _AROUND: Final = "nav a, footer a, aside a, [role=navigation] a"
 _HEADINGS: Final = "h1, h2, h3, h4, h5, h6"
-_MIN_WORDS: Final = 4  # of a headline; rubrics and topics have shorter names
-_MIN_SIGNS: Final = 12  # of a headline in a script without blanks
+_MIN_WORDS: Final = 4  # words of a headline; names of rubrics and topics are shorter
+_MIN_SIGNS: Final = 12  # characters of a headline in a script without blanks
 
 
 def read_link_list(

@@ -13,7 +13,7 @@ from aggregator.identity.parameters import NEVER_LEARNED
 
 _FIELDS: Final = ("site", "kind", "subject")
 _SITE = re.compile(r"[a-z0-9_.-]+(?::[0-9]+)?(?:/[@~][^/\s]+)?|\[[0-9a-f:.]+\](?::[0-9]+)?")
-_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls and halves of pairs, which no store keeps
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters and lone surrogates
 _FOLDER = r"/(?:[^/\s=]+/){0,2}"
 _SUBJECTS: Final = {
     LessonKind.PARAMETER: re.compile(r"\?[^&\s]+(?:&[^&\s]+){0,2}"),

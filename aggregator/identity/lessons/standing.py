@@ -21,7 +21,7 @@ CHECK_EVERY: Final = 50  # uses
 
 
 class Verdict(StrEnum):
-    """The result of fetching two addresses."""
+    """The result of comparing two fetched addresses."""
 
     OPEN = "open"  # not both were fetched
     ONE = "one"

@@ -113,7 +113,7 @@ def _front_matter(manifest: Manifest) -> Iterator[str]:
     yield f"size_categories: [{json.dumps(_size(statistics.articles))}]"
     yield 'task_categories: ["text-generation"]'
     loadable = [name for name in ("parquet", "jsonl", "jsonl.zst") if name in manifest.formats]
-    if loadable:  # one: `datasets` reads all configurations of a folder by the same loader
+    if loadable:  # one format: `datasets` reads all configurations of a folder with the same loader
         name = loadable[0]
         yield f"configs:\n- config_name: default\n  data_files: {FOLDERS.get(name, name)}/*.{name}"
     yield "---"

@@ -32,7 +32,7 @@ _COMPRESSED: Final = {".zst": "application/zstd", ".gz": "application/gzip"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
-    """A file of the dataset; `path` is relative to its folder, `articles` is their number."""
+    """A file of the dataset; `path` is relative to the dataset's folder, `articles` is the number of articles in it."""
 
     path: str
     size_bytes: int

@@ -25,8 +25,8 @@ class Selection:
     tag: str = ""
     language: str = ""  # a code such as "en"; "en" takes "en-GB", too
     category: str = ""
-    free: bool = False  # only what everybody may read, as the page states
-    rights: bool = False  # leave out what reserves mining or forbids AI use
+    free: bool = False  # only articles that everybody may read, as the page states
+    rights: bool = False  # leave out articles that reserve mining or forbid AI use
     dedup: Dedup = "none"
     quality: QualityChoice = "any"
 

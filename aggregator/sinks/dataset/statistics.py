@@ -81,7 +81,7 @@ def _said_rights(facts: PageFacts | None) -> Iterator[str]:
 
 
 def length_class(words: int) -> str:
-    """Return the name of the class of a number of words.
+    """Return the name of the length class to which a number of words belongs.
 
     >>> length_class(49), length_class(50), length_class(5000)
     ('under 50', '50 to 99', '3200 and more')
@@ -95,5 +95,5 @@ def length_class(words: int) -> str:
 
 
 def length_classes() -> tuple[str, ...]:
-    """Return the names of all classes of length, the shortest first."""
+    """Return the names of all length classes, the shortest first."""
     return tuple(length_class(words) for words in (0, *LENGTHS))

@@ -255,7 +255,7 @@ class _Work:
     def remove_others(self) -> None:
         """Remove files of months that a killed call did not complete."""
         complete = {self.folder / file.path for month in self.months.values() for file in month.files}
-        for path in sorted(self.folder.rglob("*"), reverse=True):  # a folder comes after what lies in it
+        for path in sorted(self.folder.rglob("*"), reverse=True):  # a folder is synced after its files
             if path.is_file() and path not in complete:
                 path.unlink()
             elif path.is_dir() and not any(path.iterdir()):

@@ -17,7 +17,7 @@ from aggregator.ports.store import Store
 
 logger = logging.getLogger(__name__)
 
-_BATCH: Final = 100  # changes handed over at once: what a crash repeats at most
+_BATCH: Final = 100  # changes per delivery; a crash repeats no more than these
 _LOCK_WAIT: Final = timedelta(0)
 _OUTPUTS: Final = "outputs"  # a fact of the store: name and folder of each
 
@@ -135,7 +135,7 @@ def note_outputs(store: Store, outputs: Sequence[Output]) -> None:
     """Store the names and folders of the outputs. The process of the status page may have no configuration."""
     folders = {}
     for output in outputs:
-        with suppress(DeliveryError):  # its follower will say so
+        with suppress(DeliveryError):  # its follower reports the error
             folders[output.name] = output.folder
     store.write_fact(_OUTPUTS, json.dumps([[output.name, folders.get(output.name, "")] for output in outputs]))
 

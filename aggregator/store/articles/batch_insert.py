@@ -54,7 +54,7 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
     add_change(tx, chosen, "new", at)
     pointers = [(key_hash(one.url), article) for article, write in chosen.items() for one in write.record.pointers]
     point(tx, dict(reversed(pointers)), move=False)  # the first one counts
-    later = set(chosen)  # as if they came one by one
+    later = set(chosen)  # the same result as one by one
     for article, write in chosen.items():
         later.discard(article)
         if write.draft.fingerprint.text_hash in repeated:

@@ -28,8 +28,8 @@ from aggregator.store.db.dialects import Insert, insert_new
 from aggregator.store.db.schema import articles, fingerprints
 from aggregator.store.identity.partition import SKIPPED
 
-_KEPT: Final = MAX_DOCUMENTS + 2  # rows of one hash: enough to know it for boilerplate
-_ENOUGH: Final = int(MAX_DOCUMENTS / MAX_SITE_SHARE) + 1  # articles of a site, beyond which its share cannot matter
+_KEPT: Final = MAX_DOCUMENTS + 2  # rows per hash: enough to recognise boilerplate
+_ENOUGH: Final = int(MAX_DOCUMENTS / MAX_SITE_SHARE) + 1  # articles of a site; with more, its share cannot matter
 
 _holders: Final = select(fingerprints.c.hash, fingerprints.c.article_n).where(any_of(fingerprints.c.hash))
 _sites: Final = select(articles.c.n, articles.c.site).where(any_of(articles.c.n), articles.c.merged_into.is_(None))

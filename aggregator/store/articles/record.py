@@ -63,7 +63,7 @@ _finish: Final = (
         lease_until=NEVER,
         lease_owner="",
         extract_attempts=0,
-        attempts=case((pages.c.raw_hash.is_(None), pages.c.attempts), else_=0),  # a stand-in ends no series of tries
+        attempts=case((pages.c.raw_hash.is_(None), pages.c.attempts), else_=0),  # the feed's content does not reset it
         cause=None,
         detail="",
     )

@@ -67,7 +67,7 @@ _edges: Final = select(evidence).where(
 _bridges: Final = select(evidence.c.id, evidence.c.key_hash).where(
     evidence.c.other_hash == bindparam("hashed"), evidence.c.witness == bindparam("said_by")
 )
-_end_visits: Final = (  # of two pages under one key the first is looked at again
+_end_visits: Final = (  # if two pages get one key, the first one is used
     update(pages)
     .where(pages.c.key_hash == bindparam("hashed"), pages.c.state == DUE, pages.c.article_id.is_not(None))
     .values(state=DONE)
@@ -100,7 +100,7 @@ def rekey(tx: Transaction, version: str, identify: Callable[[str], Identity], li
 
 def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
     """Give the addresses and articles of one key their new keys; return the keys that this affects."""
-    if key.startswith(OWN_CONTENT):  # not made of an address
+    if key.startswith(OWN_CONTENT):  # the key was not made from an address
         return set()
     rows = tx.all(_urls, {"hashed": key_hash(key)})
     if not rows:

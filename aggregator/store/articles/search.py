@@ -45,7 +45,7 @@ _LAST_POSITION: Final = 16_383  # PostgreSQL counts no further
 _PLACE_IN_TIME: Final = "%Y%m%dT%H%M%S.%f"
 _LONGEST_NUMBER: Final = 18  # digits of a row
 _FEW_ENTRIES: Final = 2000
-_TITLE_GAP: Final = 10  # positions between title and body: no phrase goes across
+_TITLE_GAP: Final = 10  # positions between title and body, so that no phrase matches across both
 
 # --- what is indexed --------------------------------------------------------------------------------------------------
 

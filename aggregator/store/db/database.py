@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-_ATTEMPTS = 8  # of a transaction that other transactions keep stopping
+_ATTEMPTS = 8  # attempts of a transaction that others stop again and again
 
 
 @dataclass(slots=True)

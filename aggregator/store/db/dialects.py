@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool, StaticPool
 from aggregator.errors import MissingExtraError, StorageError
 
 _BUSY_TIMEOUT = 60.0  # seconds that a write waits for other processes; none of ours takes one
-_IDENTITY_LOCK: Final = 0x61677265_6964  # advisory locks of PostgreSQL: who decides what is one article
+_IDENTITY_LOCK: Final = 0x61677265_6964  # advisory locks of PostgreSQL
 _UPGRADE_LOCK: Final = 0x61677265_7570
 _QUEUE_LOCK: Final = 0x61677265_7175
 PUBLISH_LOCK: Final = 0x61677265_7075
@@ -211,7 +211,7 @@ def _escape(path: str) -> str:
 
 def _set_up_writer(connection: sqlite3.Connection, record: object) -> None:
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-    if mode != "wal":  # a file system without shared memory: slower, and as safe
+    if mode != "wal":  # a file system without shared memory: slower, equally safe
         connection.execute("PRAGMA journal_mode=DELETE")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA cache_size=-16384")

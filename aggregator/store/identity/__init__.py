@@ -1,1 +1,1 @@
-"""The identity of articles in the tables: addresses, evidence, aliases, lessons, decisions."""
+"""The tables about the identity of articles: addresses, evidence, aliases, lessons, decisions."""

@@ -20,7 +20,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles, entries, evidence, pages, revisions
 
-DOUBTED: Final = frozenset(  # what a page says of its address; what a feed says, no wall can fake
+DOUBTED: Final = frozenset(  # statements of a page about its address; a wall cannot fake statements of a feed
     {EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL, EvidenceKind.DECLARED}
 )
 

@@ -27,9 +27,9 @@ from aggregator.store.identity.doubts import doubtful_edges
 from aggregator.store.identity.same_text import contested
 from aggregator.store.identity.wordpress import is_short_link, is_wordpress, wordpress_edges
 
-RULES: Final = "rules"  # the witness that two articles got one key by a change of the rules; no site is called so
-WITHDRAWN: Final = "withdrawn"  # stands in `merged_into` of an article that turned out to be a wall: it means nothing
-SKIPPED: Final = "skipped"  # stands in `merged_into` of an article that a filter took out; its text is kept
+RULES: Final = "rules"  # the witness if two articles got one key by a change of the rules; no site has this name
+WITHDRAWN: Final = "withdrawn"  # value of `merged_into` in an article that was a wall
+SKIPPED: Final = "skipped"  # value of `merged_into` in an article that a filter skips; its text is kept
 _OUT: Final = (WITHDRAWN, SKIPPED)
 
 # --- addresses and aliases --------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def repartition(
     """
     found, edges = _component(tx, keys)
     by_key = {Key(row.key): row for row in tx.all_of(_owners, map(key_hash, found))}
-    if not edges:  # no evidence: each key is on its own
+    if not edges:  # no evidence: each key is an article of its own
         unowned = [key_hash(key) for key in found - by_key.keys() if is_short_link(key)]  # two hosts claim the blog
         own = {row.key_hash: ArticleId(row.id) for row in by_key.values()}
         _settle(tx, own, unowned, at, by_key, unannounced)

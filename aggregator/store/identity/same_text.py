@@ -17,7 +17,7 @@ from aggregator.store.db.codec import load_extraction
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import articles, entries, revisions
 
-_MOST: Final = 40  # addresses of one text; more are no article's
+_MOST: Final = 40  # addresses of one text; a text at more addresses is no article
 _served: Final = (
     select(articles, revisions.c.title, revisions.c.body, revisions.c.content)
     .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))

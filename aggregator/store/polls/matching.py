@@ -146,7 +146,7 @@ class MatchedPoll:
         return [one for one in self.entries if not one.is_settled]
 
 
-KNOWN: Final = (  # what is asked of entries that are known
+KNOWN: Final = (  # the columns read of known entries
     entries.c.entry_hash,
     entries.c.content_hash,
     entries.c.updated_at,

@@ -1,4 +1,4 @@
-"""Decides which rows a poll becomes, before the first lock: entries, new pages, and work on known pages."""
+"""Plans the rows of a poll before the first lock: entries, new pages, work on known pages. `record.py` writes them."""
 
 from __future__ import annotations
 

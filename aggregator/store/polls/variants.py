@@ -24,7 +24,7 @@ from aggregator.store.db.schema import evidence, pages, variants
 from aggregator.store.identity.lessons import HELD, TAKEN, Use, add_lessons, flag, save_uses, standings, take
 from aggregator.store.identity.partition import load_edge, resolve
 
-_MOST: Final = 20  # pages of one family; more are not told apart by what they have in common
+_MOST: Final = 20  # pages of one family; in a larger family nothing is learned
 _PAIRS: Final = 3  # of a new page
 
 _relatives: Final = (

@@ -34,7 +34,7 @@ _first_due: Final = case(
     (hosts.c.feeds_due_at < hosts.c.pages_due_at, hosts.c.feeds_due_at),
     else_=hosts.c.pages_due_at,
 )
-_pages_alone: Final = case((hosts.c.feeds_due_at <= _now, 0), else_=1)  # many due pages must not delay feeds
+_pages_alone: Final = case((hosts.c.feeds_due_at <= _now, 0), else_=1)  # hosts with due pages must not delay feeds
 _free_at: Final = case((hosts.c.not_before > hosts.c.lease_until, hosts.c.not_before), else_=hosts.c.lease_until)
 
 

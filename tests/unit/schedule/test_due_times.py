@@ -26,9 +26,9 @@ from aggregator.schedule.due_times import (
     forced_due,
     host_not_before,
     is_skipped,
-    next_page_attempt,
     next_poll_at,
     own_network_is_down,
+    page_retry_at,
     revisit_after_update,
     revisit_at,
     threshold_for,
@@ -597,7 +597,7 @@ def test_host_that_asks_for_quiet_gets_it() -> None:
 def tries(cause: Cause) -> list[timedelta]:
     """Return the waits between the tries of a page that always fails alike."""
     waits: list[timedelta] = []
-    while (at := next_page_attempt(len(waits) + 1, cause, None, now=NOW, random=Random(1))) is not None:
+    while (at := page_retry_at(len(waits) + 1, cause, None, now=NOW, random=Random(1))) is not None:
         waits.append(at - NOW)
     return waits
 
@@ -615,7 +615,7 @@ def test_not_found_is_tried_once_more_after_an_hour() -> None:
 def test_robots_are_asked_again_after_a_day() -> None:
     waits = tries(Cause.ROBOTS)
     assert all(DAY <= wait <= 1.2 * DAY for wait in waits)
-    refused_before_a_try = next_page_attempt(0, Cause.ROBOTS, None, now=NOW, random=Random(1))
+    refused_before_a_try = page_retry_at(0, Cause.ROBOTS, None, now=NOW, random=Random(1))
     assert refused_before_a_try is not None
     assert refused_before_a_try >= NOW + DAY
 
@@ -642,9 +642,9 @@ def test_every_page_comes_to_an_end(cause: Cause) -> None:
 
 
 def test_pages_heed_retry_after() -> None:
-    asked = next_page_attempt(1, Cause.RATE_LIMITED, 3 * DAY, now=NOW, random=Random(1))
+    asked = page_retry_at(1, Cause.RATE_LIMITED, 3 * DAY, now=NOW, random=Random(1))
     assert asked == NOW + 3 * DAY
-    assert next_page_attempt(1, Cause.RATE_LIMITED, 300 * DAY, now=NOW, random=Random(1)) == NOW + 7 * DAY
+    assert page_retry_at(1, Cause.RATE_LIMITED, 300 * DAY, now=NOW, random=Random(1)) == NOW + 7 * DAY
 
 
 def a_page(visits: int) -> Page:

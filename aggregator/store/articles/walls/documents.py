@@ -26,10 +26,10 @@ from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.doubts import announced_pages, announced_titles
 from aggregator.urls import host_of
 
-_MOST: Final = 50  # addresses that are looked at to tell whether their document is a wall
+_MOST: Final = 50  # addresses of a document that are checked
 NAMING: Final = frozenset({EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL})
 
-PageText = tuple[PageId, bytes]  # a page, and the hash of the text that stood there
+PageText = tuple[PageId, bytes]  # a page, and the hash of its text
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ _failed: Final = (
         article_id=bindparam("article"),
         cause=Cause.WALL,
         detail=_DETAIL,
-        etag=None,  # it is that of the wall
+        etag=None,  # the page's article is the wall's
         last_modified=None,
         raw_hash=case((bindparam("new_state") == FETCHED, None), else_=pages.c.raw_hash),
         token=pages.c.token + 1,

@@ -1,4 +1,4 @@
-"""A search index of our own words; the texts are indexed again afterwards, in many transactions."""
+"""The search index holds words that this program splits. All texts are indexed again in many transactions."""
 
 from __future__ import annotations
 
