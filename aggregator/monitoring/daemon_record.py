@@ -18,6 +18,7 @@ from aggregator.ports.store import Store
 PREFIX: Final = "daemon:"  # prefix of the names of the facts that hold records
 _ALIVE: Final = timedelta(seconds=60)  # if the record is older, the daemon ended or hangs
 _TICKS: Final = timedelta(seconds=30)
+_BUSY: Final = 0.3  # of a core; polls at a steady rate of 6 a second take 0.06
 _FORGOTTEN: Final = timedelta(hours=1)  # records of dead daemons are removed after this time
 
 
@@ -34,6 +35,7 @@ class DaemonRecord:
     hosts: tuple[str, ...] = ()  # some of these hosts, the longest visited first
     extracting: int = 0  # pages being extracted
     requests: int = 0  # since it started
+    cores: float = 0.0  # CPU of its main process since the record before
     page_fault: str = ""  # why page and API are not served
     config_fault: str = ""  # why the present configuration file is not in force
     metrics: str = ""  # for Prometheus
@@ -45,6 +47,10 @@ class DaemonRecord:
     def is_alive(self, now: datetime) -> bool:
         """Return whether the daemon wrote this within the last minute."""
         return abs(now - self.at) < _ALIVE
+
+    def is_busy(self, now: datetime) -> bool:
+        """Return whether the daemon's work is bound by CPU: a first fill, a backlog."""
+        return self.is_alive(now) and self.cores > _BUSY
 
 
 def write_record(store: Store, name: str, record: DaemonRecord) -> None:

@@ -8,7 +8,7 @@ import socket
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -36,6 +36,7 @@ class DaemonStatus:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._started_at = store.now()
         self._outages = OutageWatch()
+        self._cpu = CpuShare(time.monotonic, time.process_time)
 
     def write(
         self, visits: VisitRunner, *, ticked_at: float, paused: str, page_fault: str = "", config_fault: str = ""
@@ -55,6 +56,7 @@ class DaemonStatus:
                 hosts=hosts[:_SHOWN],
                 extracting=visits.line.in_hand,
                 requests=totals["requests"],
+                cores=self._cpu.lately(),
                 page_fault=page_fault,
                 config_fault=config_fault,
                 metrics=self._metrics.render().decode(),
@@ -76,6 +78,21 @@ class DaemonStatus:
             forget_records(self._store, self._store.now(), name)
         except StorageError as error:
             logger.debug("status not removed", extra={"reason": str(error)})
+
+
+class CpuShare:
+    """Measures the CPU that this process takes."""
+
+    def __init__(self, monotonic: Callable[[], float], cpu: Callable[[], float]) -> None:
+        self._monotonic, self._cpu = monotonic, cpu
+        self._at, self._used = monotonic(), cpu()
+
+    def lately(self) -> float:
+        """Return how many cores the process used on average since the last call."""
+        at, used = self._monotonic(), self._cpu()
+        seconds, taken = at - self._at, used - self._used
+        self._at, self._used = at, used
+        return taken / seconds if seconds > 0 else 0.0
 
 
 class OutageWatch:

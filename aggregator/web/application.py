@@ -25,6 +25,7 @@ from aggregator.web.api.describe import describe
 from aggregator.web.api.problems import problem
 from aggregator.web.api.routes import api_router
 from aggregator.web.etags import ETags
+from aggregator.web.pace import CpuBudget, Pace
 from aggregator.web.pages.routes import pages_router
 from aggregator.web.pages.stream import stream_router
 from aggregator.web.pages.templating import render
@@ -45,13 +46,14 @@ def create_app(
     raw: Callable[[str], bytes | None] | None = None,
     cached_overview: CachedOverview | None = None,
     base_url: str = "",
+    is_busy: Callable[[], bool] | None = None,
 ) -> FastAPI:
     """Return the application over a store.
 
     /readyz checks the store and asks `ready`; `metrics` gives the text for Prometheus. `refresh` makes a feed due, or
     returns False if its server forbids that. With a `token` every request but /healthz and /readyz must carry it. `raw`
     returns the raw page with a content hash. `cached_overview` returns the overview of the installation. `base_url` is
-    the public address behind a proxy.
+    the public address behind a proxy. While `is_busy` says that the daemon needs the CPU, requests wait.
     """
     site = Site(
         store=reader,
@@ -81,6 +83,8 @@ def create_app(
     app.add_exception_handler(StorageError, _on_storage_error)
     app.add_middleware(ETags)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    if is_busy is not None:
+        app.add_middleware(Pace, is_busy=is_busy, budget=CpuBudget())
     app.add_middleware(PublicAddress, base_url=base_url)
     app.add_middleware(Guard, token=token, public=urlsplit(base_url).netloc)
     return app

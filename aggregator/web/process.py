@@ -21,7 +21,7 @@ from typing import Final
 
 from aggregator import log
 from aggregator.clock import SystemClock
-from aggregator.errors import AggregatorError
+from aggregator.errors import AggregatorError, StorageError
 from aggregator.monitoring.daemon_record import read_record
 from aggregator.monitoring.metrics import Metrics, StoreMetrics
 from aggregator.ports.store import Store
@@ -53,6 +53,7 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
         raw=raw.get,
         cached_overview=cached_overview,
         base_url=settings.base_url,
+        is_busy=busy_check(settings.daemon, store) if settings.daemon else None,
     )
     return serve(application, sock)
 
@@ -73,6 +74,19 @@ def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], 
         return (b"" if record is None else record.metrics.encode()) + stored.render()
 
     return ready, metrics
+
+
+def busy_check(daemon: str, store: Store) -> Callable[[], bool]:
+    """Return the function that tells whether the daemon needs the CPU more than requests do."""
+
+    def is_busy() -> bool:
+        try:
+            record = read_record(store, daemon)
+        except StorageError:
+            return False  # the page says so
+        return record is not None and record.is_busy(store.now())
+
+    return is_busy
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -25,12 +26,13 @@ from aggregator.monitoring.daemon_record import DaemonRecord, read_records, writ
 from aggregator.ports.store_records import PollRecord
 from aggregator.service.activity import ActivityLog, say_changes
 from aggregator.service.page import PageProcess
-from aggregator.service.status import OutageWatch
+from aggregator.service.status import CpuShare, OutageWatch
 from aggregator.store import SqlStore, open_store
 from aggregator.web.listening import PageSettings
-from aggregator.web.process import NICE
+from aggregator.web.process import NICE, busy_check
 from tests.support.daemon import wait_for
 from tests.support.stores import START, poll_record, subscribe
+from tests.support.website import Broken
 
 A = "http://a.example/f"
 
@@ -190,6 +192,19 @@ def test_probes_and_metrics_are_those_of_the_daemon(page: PageProcess, installed
     assert get("healthz").status_code == 200
 
 
+def test_the_record_tells_whether_the_daemon_needs_the_cpu(installed: SqlStore) -> None:
+    is_busy = busy_check("this", installed)
+    assert not is_busy(), "there is no record"
+    now = installed.now()
+    record = DaemonRecord(at=now, started_at=now, ticked_at=now, cores=0.9)
+    write_record(installed, "this", record)
+    assert is_busy()
+    write_record(installed, "this", replace(record, cores=0.1))
+    assert not is_busy()
+    broken: Any = Broken()
+    assert not busy_check("this", broken)(), "the page says what is wrong"
+
+
 def test_a_page_whose_store_is_gone_says_why_and_ends(page: PageProcess, tmp_path: Path) -> None:
     (tmp_path / "page.db").rename(tmp_path / "moved.db")
     page.start(WebSettings(listen="127.0.0.1:0"))
@@ -205,6 +220,12 @@ def test_nine_requests_in_ten_that_reach_no_host_are_an_outage() -> None:
     assert watch.is_offline(20.0, {"requests": 110, "cause_dns": 6, "cause_connect": 4})
     assert not watch.is_offline(30.0, {"requests": 120, "cause_dns": 6, "cause_connect": 4})
     assert watch.is_offline(331.0, {"requests": 126, "cause_dns": 6, "cause_timeout": 6, "cause_connect": 4})
+
+
+def test_the_share_of_cpu_is_that_since_the_last_look() -> None:
+    times, used = iter((0.0, 3.0, 6.0, 6.0)), iter((10.0, 11.5, 14.5, 14.5))
+    share = CpuShare(times.__next__, used.__next__)
+    assert [share.lately(), share.lately(), share.lately()] == [0.5, 1.0, 0.0]
 
 
 def test_records_are_those_of_all_daemons_without_their_metrics(installed: SqlStore) -> None:
