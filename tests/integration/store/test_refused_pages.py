@@ -18,7 +18,7 @@ from aggregator.models.fetching import Cause, Validators
 from aggregator.models.pages import Page, PageFailed
 from aggregator.ports.store_records import Collected
 from aggregator.rawstore import FileRawStore
-from aggregator.schedule.due_times import next_page_attempt
+from aggregator.schedule.due_times import page_retry_at
 from aggregator.store import SqlStore
 from tests.support.stores import (
     LEASE,
@@ -89,7 +89,7 @@ def test_each_is_due_once_within_a_week_and_that_is_its_last_try(
     assert {first.key, second.key} == {key_of(0), key_of(1)}, "neither what is no text nor an article"
     assert store.decisions([URL.format(0)], [])[-1].verdict == "due again"
     for cause in Cause:
-        assert next_page_attempt(first.attempts + 1, cause, None, now=store.now(), random=Random(0)) is None
+        assert page_retry_at(first.attempts + 1, cause, None, now=store.now(), random=Random(0)) is None
     for page in (first, second):
         fail(store, page, PageFailed(cause=Cause.LOW_QUALITY, detail="redirected"))
     assert store.ask_refused_again(raw_store)
