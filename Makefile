@@ -30,6 +30,7 @@ setup: $(STAMP)  ## own .venv with the locked versions
 .PHONY: demo
 demo: $(STAMP)  ## the main job against the bundled newsroom, offline
 	$(BIN)/aggregator demo
+	@echo 'The command is $(BIN)/aggregator.'
 
 .PHONY: format
 format: $(STAMP)  ## write the standard format

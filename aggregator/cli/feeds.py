@@ -100,7 +100,7 @@ def add(
     `-` reads addresses from stdin, one a line. For a site this adds the feed that it advertises, else a feed at a usual
     place, else a sitemap for news, else a page with links to articles. Each address is requested once. An address that
     cannot be reached now is added, too. If some addresses are refused, they are named, the others are added, and the
-    exit status is 1.
+    exit status is 1 (2 if only one address was given).
     """
     from aggregator.cli.probe.proposals import finder
     from aggregator.text.units import parse_duration
@@ -181,7 +181,8 @@ def _choose(asked: Finder, url: str) -> Proposal:
 
     result = asked.fetch(url)
     if isinstance(result, FetchFailed) and result.cause in (Cause.NOT_FOUND, Cause.GONE, Cause.FORBIDDEN_ADDRESS):
-        raise ConfigError(f"{url}: {failure_of(result)}; see `aggregator feeds discover`")
+        advice = "" if result.cause is Cause.FORBIDDEN_ADDRESS else "; see `aggregator feeds discover`"
+        raise ConfigError(f"{url}: {failure_of(result)}{advice}")
     if not isinstance(result, Fetched):
         say(f"{url}: not reached just now ({failure_of(result)}); added all the same")
         return Proposal(url=url)

@@ -135,7 +135,7 @@ def fleet_uri(config: Config) -> str:
         "aggregator demo --keep trial   # then: aggregator articles list --config trial/aggregator.toml",
     )
 )
-@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep what was stored in this folder.")
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep what was stored in this new folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summaries as JSON objects, one a line.")
 @click.pass_context
 def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:

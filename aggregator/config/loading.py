@@ -110,7 +110,17 @@ def _syntax_error(message: str, text: str) -> str:
     number = int(place[1]) if place and place[1] else len(lines)
     said = message[: place.start()] if place else message.partition(";")[0]
     shown = _shorten(mask(lines[min(number, len(lines)) - 1].strip()))
-    return f'line {number}: {shown or "(empty)"}: {said}; write key = value, texts in quotes: key = "text"'
+    return f"line {number}: {shown or '(empty)'}: {said}; {_syntax_remedy(said, shown)}"
+
+
+def _syntax_remedy(said: str, line: str) -> str:
+    if any(word in said for word in ("twice", "overwrite", "mutate", "immutable")):
+        return "keep one, and write the keys of one section below one heading"
+    if "\\" in line and '"' in line:
+        return "write a text that has a backslash in single quotes: key = 'C:\\folder'"
+    if re.search(r"=\s*(?i:true|false)\b", line):
+        return "write true or false in small letters"
+    return 'write key = value, texts in quotes: key = "text"'
 
 
 def _feed_tables(settings: dict[str, Any], path: Path) -> list[tuple[Any, str]]:
@@ -227,6 +237,13 @@ def _keys() -> dict[str, tuple[str, ...]]:
     return {section: tuple(SECTIONS[section].model_fields) for section in SECTIONS}
 
 
+def _heading(section: str) -> str:
+    """Return the heading as a file has it."""
+    if section in TABLE_LISTS:
+        return f"[[{section}]]"
+    return f'[{section}."NAME"]' if section in NAMED_TABLES else f"[{section}]"
+
+
 def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
     return difflib.get_close_matches(name, list(names), n=1, cutoff=0)[0]
 
@@ -267,6 +284,9 @@ def _line_of(value: object, path: Path) -> str:
 
 
 def _unknown_key(loc: tuple[str | int, ...]) -> str:
+    homes = " or ".join(_heading(other) for other, keys in _keys().items() if loc[-1] in keys)
+    if len(loc) == 1 and homes:
+        return f"no such section; it is a key of {homes}: write it below that heading"
     if len(loc) == 1:
         return f"no such section; did you mean [{_nearest(str(loc[0]), _keys())}]?"
     section, key = str(loc[0]), str(loc[-1])
@@ -274,9 +294,8 @@ def _unknown_key(loc: tuple[str | int, ...]) -> str:
         return f'no such field of a rule; did you mean "{_nearest(key, FilterRule.model_fields)}"?'
     if "select" in loc:
         return f'no such key; did you mean "{_nearest(key, tuple(SelectSettings.model_fields))}"?'
-    homes = [f"[{other}]" for other, keys in _keys().items() if key in keys]
     if homes:
-        return f"no such key in this section; it belongs to {' or '.join(homes)}"
+        return f"no such key in this section; it belongs to {homes}"
     return f'no such key; did you mean "{_nearest(key, _keys()[section])}"?'
 
 

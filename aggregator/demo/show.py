@@ -16,6 +16,7 @@ from aggregator.config.loading import load_config
 from aggregator.demo.configuration import demo_config
 from aggregator.demo.newsroom import Newsroom
 from aggregator.engine.local import RunReport
+from aggregator.errors import ConfigError
 from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
 from aggregator.sinks.dataset.corpus import StoredCorpus
@@ -32,6 +33,9 @@ def run_demo(keep: Path | None, on_progress: OnProgress, out: TextIO) -> tuple[R
     """Poll the newsroom, advance it by seven hours, poll again; print the articles stored, merged and refused.
 
     The first run is dated seven hours ago, so that a kept store contains no future times.
+
+    Raises:
+        ConfigError: the folder to keep has files already.
     """
 
     def say(line: str = "") -> None:
@@ -70,6 +74,8 @@ def run_demo(keep: Path | None, on_progress: OnProgress, out: TextIO) -> tuple[R
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
+        if keep.is_dir() and any(keep.iterdir()):
+            raise ConfigError(f"{keep}: is not empty; name a new folder")
         keep.mkdir(parents=True, exist_ok=True)
         yield keep.absolute()
         return

@@ -172,9 +172,8 @@ class Resolver:
             raise NetworkError(Cause.DNS, f"{host}: has no address")
         for address in addresses:
             if not check_address(address, policy):
-                raise NetworkError(
-                    Cause.FORBIDDEN_ADDRESS, f"{host}: {address} is not public; see allow_private_networks"
-                )
+                allow = f'"{address}" in [http] allow_private_networks allows it'
+                raise NetworkError(Cause.FORBIDDEN_ADDRESS, f"{host}: {address} is not public; {allow}")
         living = self._living.get(host)
         return tuple(sorted(addresses, key=lambda address: address != living))
 
