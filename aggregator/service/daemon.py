@@ -364,6 +364,11 @@ class Service:
         try:
             self._apply(self._load())
             self._config_fault = ""
+        except StorageError as error:
+            self._reload_wanted.set()  # with the next tick
+            if self._config_fault != str(error):
+                logger.warning("configuration waits for the store; tried again", extra={"reason": str(error)})
+            self._config_fault = str(error)
         except AggregatorError as error:
             self._config_fault = str(error)
             logger.error("configuration refused; the running settings stay", extra={"reason": str(error)})

@@ -150,6 +150,25 @@ def test_an_edit_is_taken_up_and_a_bad_one_changes_nothing(running: Running, cap
     assert "configuration reloaded" in caplog.text
 
 
+def test_an_edit_waits_for_a_store_that_takes_nothing(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with Site() as site, Site() as other:
+        running.write(site.url())
+
+        def script() -> None:
+            wait_for(lambda: running.files, "a file")
+            with closing(sqlite3.connect(running.folder / "data" / "aggregator.db")) as store:
+                store.execute("CREATE TRIGGER no_room BEFORE INSERT ON feeds BEGIN SELECT RAISE(ABORT, 'no room'); END")
+                running.write(site.url(), other.url())
+                wait_for(lambda: "waits for the store" in caplog.text, "the reload")
+                wait_for(lambda: running.systemd.heard("RELOADING=1") >= 3, "another try")
+                store.execute("DROP TRIGGER no_room")
+            wait_for(other.asked, "the new feed")
+            wait_for(lambda: running.records[0].config_fault == "", "the end of it")
+
+        running.run(script)
+    assert caplog.text.count("waits for the store") == 1
+
+
 def test_a_reload_without_a_change_goes_on_observing(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     with Site(one_by_one(answering(rss(item("/a/1"))), answering(b"", status=500))) as site:
         running.write(site.url())

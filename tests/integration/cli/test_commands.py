@@ -640,9 +640,9 @@ def test_demo_takes_no_folder_that_has_files(tmp_path: Path) -> None:
 
 def test_feeds_add_says_how_to_allow_an_address_of_your_own_network(tmp_path: Path) -> None:
     call("config", "init", "--path", tmp_path / "own.toml")
-    called = call("feeds", "add", "http://127.0.0.9/", "--config", tmp_path / "own.toml")
-    refusal = 'http://127.0.0.9/: forbidden_address: 127.0.0.9: 127.0.0.9 is not public; "127.0.0.9" in [http]'
+    called = call("feeds", "add", "http://127.0.0.3:9/", "--config", tmp_path / "own.toml")
+    refusal = 'http://127.0.0.3:9/: forbidden_address: 127.0.0.3: 127.0.0.3 is not public; "127.0.0.3" in [http]'
     assert (called.status, called.err) == (2, f"aggregator: {refusal} allow_private_networks allows it\n")
     settings = (tmp_path / "own.toml").read_text()
-    (tmp_path / "own.toml").write_text(settings.replace("networks = []", 'networks = ["127.0.0.9"]'))
-    assert "added all the same" in call("feeds", "add", "http://127.0.0.9/", "--config", tmp_path / "own.toml").err
+    (tmp_path / "own.toml").write_text(settings.replace("networks = []", 'networks = ["127.0.0.3"]'))
+    assert "added all the same" in call("feeds", "add", "http://127.0.0.3:9/", "--config", tmp_path / "own.toml").err
