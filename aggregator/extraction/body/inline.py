@@ -33,7 +33,7 @@ class _Piece:
 
 def inline(marked: str, links: Iterator[str]) -> str:
     """Return marked words as CommonMark; `links` are the addresses of the links, in order."""
-    pieces = _folded(marked, links)
+    pieces = _without_idle(_folded(marked, links))
     written = _written(pieces, _pairs_of(pieces))
     return "  \n".join(map(_escape_start, written.split("\n")))
 
@@ -92,8 +92,41 @@ def _single_gaps(words: str) -> str:
     return "\n".join(line for line in (" ".join(part.split()) for part in words.split(LINE_BREAK)) if line)
 
 
+def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """Leave out marks that mean nothing: crossing or doubled ones, those in code, links without an address."""
+    kept: dict[int, int] = {}
+    for first, last in _matched(pieces).items():
+        piece = pieces[first]
+        around = {pieces[i].value for i, end in kept.items() if end > last}
+        if not around & {"code", piece.value} and (piece.value != "a" or piece.link):
+            kept[first] = last
+    places = {*kept, *kept.values()}
+    return [piece for i, piece in enumerate(pieces) if piece.kind in ("words", "gap") or i in places]
+
+
 def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return the pieces that open and close the marks to be written; crossing and doubled ones are left out."""
+    """Return the pieces that open and close the marks to be written.
+
+    Emphasis in emphasis touches it at both ends or at none: `***a** b**c***` would be read in another way.
+    """
+    kept: dict[int, int] = {}
+    for first, last in _matched(pieces).items():
+        if pieces[first].value in _SIGNS:
+            around = [(i, end) for i, end in kept.items() if end > last and pieces[i].value in _SIGNS]
+            if not _is_read(pieces, first, last) or any(
+                _touch(pieces[i:first]) != _touch(pieces[last:end]) for i, end in around
+            ):
+                continue
+        kept[first] = last
+    return kept
+
+
+def _touch(between: Sequence[_Piece]) -> bool:
+    return all(piece.value in _SIGNS and piece.kind != "words" for piece in between)
+
+
+def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
+    """Return the pieces that open and close marks, in order; of crossing marks one is left out."""
     stack: list[int] = []
     pairs: dict[int, int] = {}
     for i, piece in enumerate(pieces):
@@ -104,15 +137,7 @@ def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
             if begun is not None:
                 del stack[stack.index(begun) :]
                 pairs[begun] = i
-    kept: dict[int, int] = {}
-    for first, last in sorted(pairs.items()):
-        around = [pieces[i].value for i, end in kept.items() if i < first and end > last]
-        piece = pieces[first]
-        if "code" in around or piece.value in around or (piece.value == "a" and not piece.link):
-            continue
-        if piece.value not in _SIGNS or _is_read(pieces, first, last):
-            kept[first] = last
-    return kept
+    return dict(sorted(pairs.items()))
 
 
 def _is_read(pieces: Sequence[_Piece], first: int, last: int) -> bool:

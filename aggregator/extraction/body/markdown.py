@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import urljoin
 
-from aggregator.extraction.body.blocks import CELL_BREAK, Block, Place
+from aggregator.extraction.body.blocks import CELL_BREAK, CLOSE, LINE_BREAK, MARKS, Block, Place
 from aggregator.extraction.body.inline import escape_lines, inline
 
 _TICKS = re.compile(r"`+")
 _HEADING = re.compile("h[1-6]")
 _CLOSING = re.compile(r"(?<= )(#+)$")  # would end a heading and not be read (CommonMark 0.31, 4.2)
+_NO_WORDS = re.compile(rf"[{''.join(MARKS.values())}{CLOSE}{LINE_BREAK}\s]*")
 _MAX_START = 9  # digits
 
 
@@ -27,10 +28,10 @@ def markdown_of(blocks: Sequence[Block], url: str = "") -> str:
     while number < len(blocks):
         rows = _rows_from(blocks, number)
         if len(rows) > 1:
-            parts.append(_table(rows, url))
+            parts.append(_placed(_table(rows, url), rows[0], begun))
             number += len(rows)
         else:
-            parts.append(_placed(blocks[number], url, begun))
+            parts.append(_placed(_text_of(blocks[number], url), blocks[number], begun))
             number += 1
     return "\n\n".join(parts)
 
@@ -40,15 +41,19 @@ def markdown_of_text(body: str) -> str:
     return "\n\n".join(escape_lines(paragraph) for paragraph in body.split("\n\n"))
 
 
-def _placed(block: Block, url: str, begun: set[int]) -> str:
-    """Return a block with the prefix of its place: heading, list entry, quotation."""
+def _text_of(block: Block, url: str) -> str:
+    """Return the words of a block as code, heading or paragraph."""
     if block.is_code:
         fence = "`" * max([3, *(len(ticks) + 1 for ticks in _TICKS.findall(block.text))])
-        text = f"{fence}\n{block.text}\n{fence}"
-    else:
-        text = _words(block, url)
+        return f"{fence}\n{block.text}\n{fence}"
+    text = _words(block, url)
     if level := _level(block):
-        text = f"{'#' * level} " + _CLOSING.sub(r"\\\1", " ".join(text.split()))
+        return f"{'#' * level} " + _CLOSING.sub(r"\\\1", " ".join(text.split()))
+    return text
+
+
+def _placed(text: str, block: Block, begun: set[int]) -> str:
+    """Return the text of a block with the prefix of its place: list entry, quotation."""
     items = [place for place in block.place.around() if place.tag == "li"]
     if items:
         return _in_list(text, items, begun)
@@ -130,5 +135,8 @@ def _table(rows: Sequence[Block], url: str) -> str:
 def _cells(row: Block, url: str) -> list[str]:
     links = _links_of(row, url)
     before, *parts = row.marked.split(CELL_BREAK)
-    raws = [before + parts[0], *parts[1:]]
-    return [" ".join(inline(raw, links).replace("|", "\\|").split()) for raw in raws]
+    if _NO_WORDS.fullmatch(before):
+        parts[0] = before + parts[0]
+    else:  # an empty line has cut the row within a cell
+        parts.insert(0, before)
+    return [" ".join(inline(raw, links).replace("|", "\\|").split()) for raw in parts]

@@ -64,6 +64,16 @@ def without_marks(markdown: str) -> str:
         ("<p><b>one<br><br>two</b></p>", "one\n\ntwo"),
         ("<p>The <b><code>word</code></b> counts</p>", "The **`word`** counts"),
         ('<p><a href="/a<b>c">x</a> <a href="http://[">y</a></p>', "[x](<https://example.org/a%3Cb%3Ec>) y"),
+        ("<p>a<b><a>!b</a></b>c <b><a>d</a>!</b>e</p>", "a!bc d!e"),
+        ("<p><b><i>a</i> b <i>c</i> d <i>e</i></b></p>", "**a b *c* d e**"),
+        (
+            "<ul><li>a<table><tr><td>1</td><td>2</td></tr><tr><td>3</td><td>4</td></tr></table><p>b</p></li></ul>",
+            "- a\n\n  | 1 | 2 |\n  | --- | --- |\n  | 3 | 4 |\n\n  b",
+        ),
+        (
+            "<table><tr><td>1</td><td>2</td></tr><tr><td>a<br><br>b</td><td>c</td></tr></table>",
+            "| 1 | 2 |\n| --- | --- |\n| a |  |\n| b | c |",
+        ),
         ('<p>Wow!<a href="https://x.example/">link</a></p>', "Wow\\![link](<https://x.example/>)"),
     ],
 )
