@@ -23,4 +23,4 @@ def mask_password(text: str) -> str:
     >>> mask_password("https://me:pw@example.org/feed?key=7")
     'https://me:***@example.org/feed?key=7'
     """
-    return _PASSWORD.sub(r"\1:***@", text)
+    return _PASSWORD.sub(r"\1:***@", text) if "@" in text else text

@@ -35,9 +35,7 @@ def feeds() -> None:
 def list_feeds(ctx: click.Context, as_json: bool) -> None:
     """List the feeds and their state in the store."""
     from aggregator.cli.articles import open_store_of
-    from aggregator.config.settings import same_address
     from aggregator.errors import NoStoreError
-    from aggregator.redaction import mask_password
     from aggregator.subscriptions import subscriptions_of
 
     config = load(ctx)
@@ -45,31 +43,33 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
     try:
         with open_store_of(config) as store:
             subscriptions = subscriptions_of(store, config)
-            known = {same_address(line.url): line for line in store.feed_lines()}
+            known = {line.url: line for line in store.feed_lines()}
     except NoStoreError:  # nothing was polled yet
         subscriptions = config.subscriptions()
-    rows = []
-    for listed in subscriptions:
-        line = known.get(same_address(listed.url))
-        rows.append(
-            {
-                "url": mask_password(listed.url),
-                "name": listed.name or (line.title if line is not None else ""),
-                "enabled": listed.enabled,
-                "tags": list(listed.tags),
-                "status": line.status if line is not None else "new",
-                "cause": line.cause if line is not None else None,
-                "polled_at": line.polled_at.isoformat() if line is not None and line.polled_at else None,
-                "due_at": line.due_at.isoformat() if line is not None else None,
-                "moved_to": line.moved_to if line is not None else None,
-            }
-        )
+    rows = (_listing(feed, known.get(feed.url)) for feed in subscriptions)
     if as_json:
         for row in rows:
             print_json(row)
     else:
         columns = ("name", "url", "status", "cause", "polled_at", "due_at")
         print_table(columns, ([row[name] or "" for name in columns] for row in rows))
+
+
+def _listing(feed: Subscription, line: FeedLine | None) -> dict[str, object]:
+    """Return what a listing says of a feed; `line` None: it is not in the store yet."""
+    from aggregator.redaction import mask_password
+
+    return {
+        "url": mask_password(feed.url),
+        "name": feed.name or (line.title if line is not None else ""),
+        "enabled": feed.enabled,
+        "tags": list(feed.tags),
+        "status": line.status if line is not None else "new",
+        "cause": line.cause if line is not None else None,
+        "polled_at": line.polled_at.isoformat() if line is not None and line.polled_at else None,
+        "due_at": line.due_at.isoformat() if line is not None else None,
+        "moved_to": line.moved_to if line is not None else None,
+    }
 
 
 @feeds.command(

@@ -5,6 +5,7 @@ Of large packages it imports only click, so `aggregator --help` is fast.
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +57,8 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "db": ("admin", "The store: upgrade, backup, stats, copy."),
     },
 }
+
+_NEW_OBJECTS: Final = 1_000_000  # our records have no cycles: to look for some is a third of a long listing's time
 
 
 class Options:
@@ -117,6 +120,7 @@ class Command(click.Command):
         """Configure logging, then run."""
         from aggregator import log
 
+        gc.set_threshold(_NEW_OBJECTS)
         options = ctx.ensure_object(Options)
         style: Literal["json", "text"] = "json" if options.log_format == "json" else "text"
         log.configure(style=style, verbosity=options.verbosity, is_service=self.is_service)
@@ -221,7 +225,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     """Print a table on a terminal, tab-separated lines elsewhere."""
     if not sys.stdout.isatty():
         for row in rows:
-            print(*(one_line(cell) for cell in row), sep="\t")
+            print("\t".join(one_line(cell) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -237,7 +241,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 def one_line(value: object) -> str:
     """Return `value` as text without line breaks and tabs, for one cell of a table."""
-    return printable(" ".join(str(value).split()))
+    text = str(value)
+    if text.isprintable() and "  " not in text:  # as most are
+        return text.strip()
+    return printable(" ".join(text.split()))
 
 
 def number(count: int, thing: str, things: str = "") -> str:

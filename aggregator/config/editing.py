@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,7 @@ import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.items import AoT, Array, Table, Whitespace
 
-from aggregator.config.files import FEEDS_FILE, hold, read_text, replace_bytes
+from aggregator.config.files import FEEDS_FILE, hold, parse_toml, read_text, replace_bytes
 from aggregator.config.settings import same_address
 from aggregator.errors import ConfigError
 from aggregator.models.feeds import Subscription
@@ -79,7 +78,7 @@ def _files(path: Path) -> tuple[Path, ...]:
 
 def _parse(text: str, path: Path) -> dict[str, Any]:  # Any: what TOML holds
     try:
-        return tomllib.loads(text.removeprefix(_MARK))
+        return parse_toml(text.removeprefix(_MARK))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be edited: {error}; run `aggregator config check`") from None
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ import tomlkit
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from aggregator.config.files import FEEDS_FILE, read_text
+from aggregator.config.files import FEEDS_FILE, parse_toml, read_text
 from aggregator.config.filter_rules import FilterRule
 from aggregator.config.request_keys import request_rules
 from aggregator.config.secrets import read_secret
@@ -56,14 +56,14 @@ def load_config(path: Path | None, environ: Mapping[str, str], *, with_feeds: bo
     if not with_feeds:
         settings.pop("feeds", None)
     lists_feeds = "feeds" in settings
-    listed = _feed_tables(settings, found)
+    listed = {found: _feed_tables(settings, found)}
     beside = found.with_name(FEEDS_FILE)
     if with_feeds and found.name != FEEDS_FILE and beside.exists():
         more = _read_toml(beside)
         for key in more.keys() - {"feeds"}:
             raise ConfigError(f"{beside}: {key}: only [[feeds]] may stand in this file; move it to {found}")
         lists_feeds = lists_feeds or "feeds" in more
-        listed += _feed_tables(more, beside)
+        listed[beside] = _feed_tables(more, beside)
     config = _check(settings, listed, found, environ)
     config._lists_feeds = lists_feeds
     return config
@@ -75,7 +75,7 @@ def default_config(environ: Mapping[str, str], folder: Path) -> Config:
     Raises:
         ConfigError: an override in `environ` is wrong.
     """
-    return _check({}, [], folder / "aggregator.toml", environ)
+    return _check({}, {}, folder / "aggregator.toml", environ)
 
 
 def find_config(environ: Mapping[str, str]) -> Path | None:
@@ -96,7 +96,7 @@ def _search_order(environ: Mapping[str, str]) -> tuple[Path, ...]:
 def _read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds is checked by the models
     text = read_text(path).removeprefix("\ufeff")
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply; write tables and lists as the reference shows them") from None
     except ValueError as error:
@@ -104,7 +104,7 @@ def _read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds is checked
 
 
 def _syntax_error(message: str, text: str) -> str:
-    """Return tomllib's message with the line in front, that line itself, and the usual remedy."""
+    """Return the parser's message with the line in front, that line itself, and the usual remedy."""
     lines = text.removesuffix("\n").split("\n")
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
     number = int(place[1]) if place and place[1] else len(lines)
@@ -123,17 +123,24 @@ def _syntax_remedy(said: str, line: str) -> str:
     return 'write key = value, texts in quotes: key = "text"'
 
 
-def _feed_tables(settings: dict[str, Any], path: Path) -> list[tuple[Any, str]]:
-    """Take `feeds` out of `settings`; each table comes with its place, for messages."""
+def _feed_tables(settings: dict[str, Any], path: Path) -> list[Any]:
+    """Take `feeds` out of `settings`."""
     feeds = settings.pop("feeds", [])
     if not isinstance(feeds, list):
         raise ConfigError(f"{path}: feeds: {quote(feeds)} is not a list of tables; write [[feeds]] above each feed")
-    return [(feed, f"{path}: feeds[{index}]") for index, feed in enumerate(feeds)]
+    return feeds
 
 
-def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, environ: Mapping[str, str]) -> Config:
-    """Return the checked configuration; `listed` are the feeds with their places."""
-    places: dict[tuple[str | int, ...], str] = {("feeds", index): place for index, (_, place) in enumerate(listed)}
+def _places(listed: Mapping[Path, list[Any]]) -> list[str]:
+    """Return the place of each feed, for messages."""
+    return [f"{path}: feeds[{index}]" for path, feeds in listed.items() for index in range(len(feeds))]
+
+
+def _check(
+    settings: dict[str, Any], listed: Mapping[Path, list[Any]], path: Path, environ: Mapping[str, str]
+) -> Config:
+    """Return the checked configuration; `listed` are the feeds of each file."""
+    places: dict[tuple[str | int, ...], str] = {}
     data = {**{section: {} for section in SECTIONS if section not in TABLE_LISTS}, **settings}
     for name, text in sorted(environ.items()):
         override = _ENVIRONMENT_NAME.fullmatch(name)
@@ -147,11 +154,12 @@ def _check(settings: dict[str, Any], listed: list[tuple[Any, str]], path: Path, 
             places[section, key] = name
     try:
         folder = path.absolute().parent
-        config = Config.model_validate({**data, "feeds": [feed for feed, _ in listed]}, context={"folder": folder})
+        config = Config.model_validate({**data, "feeds": list(chain(*listed.values()))}, context={"folder": folder})
     except ValidationError as error:
+        places |= {("feeds", index): place for index, place in enumerate(_places(listed))}
         raise ConfigError(_one_line(_explain(error.errors()[0], path, places))) from None
     config._path = path
-    _check_duplicates(config.feeds, [place for _, place in listed])
+    _check_duplicates(config.feeds, listed)
     _check_files(config, path, places)
     _check_outputs(config, path, environ)
     request_rules(config, environ)  # refuses a missing secret
@@ -186,18 +194,18 @@ def _read_override(section: str, key: str, text: str) -> object:
     if isinstance(default, str):
         return text
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return parse_toml(f"value = {text}")["value"]
     except ValueError:
         return [part.strip() for part in text.split(",") if part.strip()] if isinstance(default, tuple) else text
 
 
-def _check_duplicates(feeds: Sequence[FeedSettings], places: Sequence[str]) -> None:
+def _check_duplicates(feeds: Sequence[FeedSettings], listed: Mapping[Path, list[Any]]) -> None:
     """Refuse an address that is listed twice with different settings; equal settings are allowed."""
     first: dict[str, int] = {}
     for index, feed in enumerate(feeds):
         before = first.setdefault(same_address(feed.url), index)
         if before != index and feed.model_copy(update={"url": feeds[before].url}) != feeds[before]:
-            shown = quote(mask(feed.url))
+            shown, places = quote(mask(feed.url)), _places(listed)
             raise ConfigError(
                 f"{places[index]}.url: {shown} stands already at {places[before]}, with other settings; remove one"
             )

@@ -9,6 +9,7 @@ from typing import Final, Self
 from pydantic import StrictBool, model_validator
 
 from aggregator.config.values import (
+    NO_ENTRIES,
     Cookies,
     Header,
     Headers,
@@ -18,7 +19,6 @@ from aggregator.config.values import (
     Reference,
     Section,
     Timeout,
-    spelled_default,
 )
 
 REFERENCE: Final = re.compile(r"(?:env|file):.+")  # of a secret, in a header that may also hold plain text
@@ -27,7 +27,7 @@ REFERENCE: Final = re.compile(r"(?:env|file):.+")  # of a secret, in a header th
 class RequestSettings(Section):
     """How requests are made. The keys of a feed override those of its host."""
 
-    headers: Headers = spelled_default({})
+    headers: Headers = NO_ENTRIES
     """Headers of its requests; one that holds a secret as "env:NAME" or "file:path"."""
     user_agent: Header = ""
     """The User-Agent header of its requests; "" is that of [http]."""
@@ -37,7 +37,7 @@ class RequestSettings(Section):
     """Password for HTTP Basic authentication, as "env:NAME" or "file:path"."""
     bearer: Reference = ""
     """Bearer token, as "env:NAME" or "file:path"."""
-    cookies: Cookies = spelled_default({})
+    cookies: Cookies = NO_ENTRIES
     """Cookies of its requests, each as "env:NAME" or "file:path"."""
     timeout: Timeout | None = None
     """To connect, and between two bytes; absent: that of [http]."""
@@ -59,12 +59,15 @@ class RequestSettings(Section):
     @property
     def has_request_keys(self) -> bool:
         """Whether the configuration has one of these keys."""
-        return not self.model_fields_set.isdisjoint(RequestSettings.model_fields)
+        return not self.model_fields_set.isdisjoint(_REQUEST_KEYS)
 
     def references(self) -> Iterator[str]:
         """Yield the references (`env:NAME`, `file:path`) to secrets."""
         yield from (value for value in self.headers.values() if REFERENCE.fullmatch(value))
         yield from (value for value in (self.password, self.bearer, *self.cookies.values()) if value)
+
+
+_REQUEST_KEYS: Final = frozenset(RequestSettings.model_fields)
 
 
 class HostSettings(RequestSettings):

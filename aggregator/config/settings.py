@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    ConfigDict,
     Field,
     PrivateAttr,
     StrictBool,
@@ -231,6 +231,8 @@ class _SubscriptionSettings(Section):
 class FeedSettings(RequestSettings, ArticleSettings, _SubscriptionSettings):
     """`[[feeds]]`: one subscription."""
 
+    model_config = ConfigDict(validate_default=False)  # they are valid; to look costs half of the time for many feeds
+
 
 class OutputSettings(Section):
     """`[[outputs]]`: a follower of the corpus, with a cursor of its own."""
@@ -317,9 +319,8 @@ class Config(Section):
 
     @property
     def config_hash(self) -> str:
-        """A hash of the effective settings: equal hashes mean nothing changed."""
-        settings = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(settings.encode()).hexdigest()
+        """A hash of the settings that differ from their defaults: equal hashes mean nothing changed."""
+        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Return the feeds in the order of the files. A feed that is listed twice with equal keys comes once."""

@@ -362,6 +362,9 @@ Language = Annotated[StrictStr, AfterValidator(_check_language)]
 HostName = Annotated[StrictStr, AfterValidator(_check_host)]
 
 
+NO_ENTRIES: Final[Any] = Field(default_factory=dict, json_schema_extra={"default": {}})  # the default of a table
+
+
 def spelled_default(spelled: object) -> Any:
     """Return the default of a field as the operator would spell it; validation turns this into the field's type."""
     return Field(default=spelled)

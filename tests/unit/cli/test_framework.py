@@ -174,3 +174,8 @@ def test_json_is_one_line_of_utf_8_for_everybody(row: dict[str, str]) -> None:
 def test_number() -> None:
     assert [number(count, "page") for count in (0, 1, 2)] == ["0 pages", "1 page", "2 pages"]
     assert number(2, "entry", "entries") == "2 entries"
+
+
+@given(st.text() | st.lists(st.sampled_from(["a", "Über", " ", "\t", "\n", "\u202e", "\u00a0", "\x1b"])).map("".join))
+def test_a_cell_is_one_line_that_controls_no_terminal(text: str) -> None:
+    assert one_line(text) == printable(" ".join(text.split()))

@@ -22,6 +22,7 @@ from aggregator.config.settings import (
     SECTIONS,
     TABLE_LISTS,
     Config,
+    FeedSettings,
     HttpSettings,
     StorageSettings,
     same_address,
@@ -499,7 +500,22 @@ def test_show_masks_secrets(path: Path) -> None:
     assert "https://u:***@a.example/f?token=***&x=1" in shown
 
 
+def test_defaults_of_a_feed_are_as_validation_returns_them() -> None:
+    """`FeedSettings` does not validate them again."""
+    feed = FeedSettings(url="https://a.example/f")
+    stated = FeedSettings.model_validate(
+        {name: getattr(feed, name) for name in FeedSettings.model_fields if getattr(feed, name) is not None}
+    )
+    assert {name: (type(value), value) for name, value in stated} == {
+        name: (type(value), value) for name, value in feed
+    }
+
+
 def test_hash_follows_the_settings(path: Path) -> None:
+    assert (
+        load(path, feeds("https://a.example/f")).config_hash
+        == load(path, feeds("https://a.example/f") + "name = ''\nenabled = true").config_hash
+    )
     assert load(path, "").config_hash == load(path, "# a comment").config_hash
     assert load(path, "").config_hash != load(path, feeds("https://a.example/f")).config_hash
 
