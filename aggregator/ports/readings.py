@@ -86,7 +86,8 @@ class ArticleFilter:
 class ArticleSearch:
     """The articles to show, and their order; empty fields do not filter.
 
-    Without a query "best" is the order of `first_seen`. `recorded` is the time when the current text was recorded.
+    Without a query "best" is the order of `first_seen`; so it is for a query that more than `most_weighed` articles
+    match. `recorded` is the time when the current text was recorded.
     """
 
     query: str = ""
@@ -99,6 +100,8 @@ class ArticleSearch:
     after: str = ""  # `next` of the page before
     limit: int = 20
     order: Literal["best", "first_seen", "recorded"] = "best"  # the latest first
+    marked: bool = True  # count the matches of a query, and split titles and texts at them
+    most_weighed: int = 10_000  # a word of so many articles tells little, and to weigh each of them takes long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +119,9 @@ class FoundPage:
     """A page of articles that match; `next` is empty on the last one."""
 
     found: tuple[Found, ...]
-    count: int | None  # number of all matches; None: not counted, since there is no query
+    count: int | None  # number of all matches; None: there is no query, or it is not `marked`
     next: str
+    is_weighed: bool  # the best match comes first; False: the latest article
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

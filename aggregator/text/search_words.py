@@ -156,6 +156,22 @@ def read_query(query: str) -> Query:
     return Query(terms=tuple(terms), pieces=frozenset(pieces), beginnings=tuple(beginnings))
 
 
+def is_vague(query: Query) -> bool:
+    """Return whether a term is the beginning of nearly every text's words: one letter with two cases, or one digit.
+
+    A database merges all words with that beginning first. A syllable (Hangul, Ethiopic) begins fewer words.
+
+    >>> [is_vague(read_query(query)) for query in ("e*", "storm 2*", "en*", "e", "\ud55c*")]
+    [True, True, False, False, False]
+    """
+    return any(
+        term.is_prefix
+        and len(term.words[-1]) == 1
+        and (term.words[-1].isdecimal() or term.words[-1].upper() != term.words[-1])
+        for term in query.terms
+    )
+
+
 def _segments(text: str) -> list[str]:
     return [found.group() for run in _words().findall(fold(text)) for found in _SEGMENT.finditer(run)]
 

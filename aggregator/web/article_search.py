@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import HTTPException, Query
 
 from aggregator.ports.readings import ArticleSearch, FoundPage
+from aggregator.text.search_words import is_vague, read_query
 from aggregator.web.state import Site
 
 _FEED: Final = "name or address of a feed that announced it"
@@ -30,7 +31,13 @@ def read_search(
     once: Annotated[bool, Query(description="each story once: no near duplicates of earlier articles")] = False,
     after: Annotated[str, Query(max_length=100, description="`next` of the answer before")] = "",
 ) -> ArticleSearch:
-    """Return the parameters of a request as a record."""
+    """Return the parameters of a request as a record.
+
+    Raises:
+        HTTPException: `day` is no day, or `q` has a beginning of words that says too little.
+    """
+    if is_vague(read_query(q)):
+        raise HTTPException(422, "q: a beginning of words needs two letters or digits at least, such as en*")
     return ArticleSearch(
         query=_without_nul(q),
         feed=_without_nul(feed),

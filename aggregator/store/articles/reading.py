@@ -224,15 +224,19 @@ def search_articles(tx: Transaction, wanted: ArticleSearch) -> FoundPage:
     query = read_query(wanted.query)
     matches = find(tx, query, wanted)
     loaded = load_articles(tx, matches.recorded_at)
+    shown = query if wanted.marked else None
     return FoundPage(
-        found=tuple(_found(loaded[one], at, query) for one, at in matches.recorded_at.items() if one in loaded),
+        found=tuple(_found(loaded[one], at, shown) for one, at in matches.recorded_at.items() if one in loaded),
         count=matches.count,
         next=matches.next,
+        is_weighed=matches.is_weighed,
     )
 
 
-def _found(article: Article, recorded_at: datetime, query: Query) -> Found:
+def _found(article: Article, recorded_at: datetime, query: Query | None) -> Found:
     content = article.content
+    if query is None:
+        return Found(article=article, recorded_at=recorded_at, title=((content.title, False),), snippet=())
     return Found(
         article=article,
         recorded_at=recorded_at,

@@ -42,7 +42,8 @@ from aggregator.text.search_words import Query, Term, index_words
 REINDEXED: Final = "search_index"  # a property: the last article row whose text a migration's successor has indexed
 _LARGEST_VECTOR: Final = 900_000  # bytes; PostgreSQL holds 1 MiB of words for a text
 _LAST_POSITION: Final = 16_383  # PostgreSQL counts no further
-_PLACE_IN_TIME: Final = "%Y%m%dT%H%M%S.%f"
+_TIME: Final = "T"
+_PLACE_IN_TIME: Final = f"%Y%m%d{_TIME}%H%M%S.%f"
 _LONGEST_NUMBER: Final = 18  # digits of a row
 _FEW_ENTRIES: Final = 2000
 _TITLE_GAP: Final = 10  # positions between title and body, so that no phrase matches across both
@@ -124,6 +125,10 @@ def _vector(title: list[str], body: list[str]) -> str:
 # --- what is found ----------------------------------------------------------------------------------------------------
 
 _MATCHES: Final = {
+    "sqlite": text("SELECT rowid AS n FROM article_search WHERE article_search MATCH :query"),
+    "postgresql": text("SELECT n FROM article_search WHERE document @@ CAST(:query AS tsquery)"),
+}
+_WEIGHED: Final = {
     "sqlite": text(
         "SELECT rowid AS n, bm25(article_search, 4.0, 1.0) AS score FROM article_search "
         "WHERE article_search MATCH :query"
@@ -142,6 +147,7 @@ class Matches:
     recorded_at: Mapping[ArticleId, datetime]
     count: int | None
     next: str
+    is_weighed: bool = False
 
 
 def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
@@ -156,13 +162,16 @@ def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
     conditions = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None), *_conditions(tx, wanted))
     found: Select[Any] = select(articles.c.n, articles.c.id, articles.c.first_seen, articles.c.recorded_at)
     parameters: dict[str, Any] = {}
+    is_weighed = False
     if query.terms:
-        matches = _MATCHES[dialect].columns(column("n", Integer), column("score", Double)).subquery("matches")
-        found = found.add_columns(matches.c.score, func.count().over().label("total"))
-        found = found.join(matches, matches.c.n == articles.c.n)
         parameters["query"] = (
             " AND ".join(map(_fts5, query.terms)) if dialect == "sqlite" else " & ".join(map(_tsquery, query.terms))
         )
+        is_weighed = wanted.order == "best" and _is_weighed(tx, wanted, parameters)
+        matches = _matches(dialect, is_weighed=is_weighed)
+        found = found.add_columns(*((matches.c.score,) if is_weighed else ()))
+        found = found.add_columns(*((func.count().over().label("total"),) if wanted.marked else ()))
+        found = found.join(matches, matches.c.n == articles.c.n)
     all_found = found.where(*conditions).subquery("found")
     order = _Order.of(wanted, all_found)
     page = select(all_found).order_by(*order.by).limit(wanted.limit + 1)
@@ -172,9 +181,29 @@ def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
     given = rows[: wanted.limit]
     return Matches(
         recorded_at={ArticleId(row.id): row.recorded_at for row in given},
-        count=(rows[0].total if rows else 0) if query.terms else None,
+        count=(rows[0].total if rows else 0) if query.terms and wanted.marked else None,
         next=order.place(given[-1]) if len(rows) > wanted.limit else "",
+        is_weighed=is_weighed,
     )
+
+
+def _matches(dialect: str, *, is_weighed: bool) -> Subquery:
+    number = column("n", Integer)
+    if is_weighed:
+        return _WEIGHED[dialect].columns(number, column("score", Double)).subquery("matches")
+    return _MATCHES[dialect].columns(number).subquery("matches")
+
+
+def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str, Any]) -> bool:
+    """Return whether the best matches come first. The pages after the first one keep its order.
+
+    To weigh a match reads all places of its words: PostgreSQL reads the whole text's words.
+    """
+    if wanted.after:
+        return _TIME not in wanted.after
+    matches = _matches(tx.dialect.name, is_weighed=False)
+    some = select(matches.c.n).limit(wanted.most_weighed + 1).subquery("some")
+    return bool(tx.run(select(func.count()).select_from(some), parameters).scalar_one() <= wanted.most_weighed)
 
 
 @dataclass(frozen=True, slots=True)

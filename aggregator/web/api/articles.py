@@ -28,7 +28,7 @@ from aggregator.web.state import Site
 _LARGEST: Final = 2**63 - 1  # a cursor beyond it is no number of the store
 _LARGEST_ANSWER: Final = 800_000  # characters of an answer's changes; one change may be longer
 _READ_AT_ONCE: Final = 50  # changes
-_LOOKED_THROUGH: Final = 2000  # changes that one request with a filter reads
+_LOOKED_THROUGH: Final = 1000  # changes that one request with a filter reads: .13 s
 _LOOK_EVERY: Final = 1.0  # second, while a request waits
 _MOST_WAITING: Final = 8  # requests; further ones are answered at once
 _OTHER_STORE: Final = (
@@ -195,7 +195,7 @@ def _add_search(router: APIRouter, site: Site) -> None:
     def search(
         wanted: Annotated[ArticleSearch, Depends(read_search)], limit: Annotated[int, Query(ge=1, le=200)] = 20
     ) -> Record:
-        """Search titles and bodies, best match first; without `q`: those first seen last."""
+        """Search titles and bodies, best match first; without `q`, and for over 10,000 matches: first seen last."""
         page = find(site, replace(wanted, limit=limit))
         return {"found": [_match(one) for one in page.found], "count": page.count, "next": page.next or None}
 

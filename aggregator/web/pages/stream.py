@@ -26,7 +26,7 @@ def stream_router(site: Site) -> APIRouter:
     @router.get("/feed.atom")
     def stream(request: Request, wanted: Annotated[ArticleSearch, Depends(read_search)]) -> Response:
         """Give out articles, near duplicates left out, the last changed first."""
-        wanted = replace(wanted, once=True, order="recorded", limit=_ENTRIES)
+        wanted = replace(wanted, once=True, order="recorded", limit=_ENTRIES, marked=False)
         page = find(site, wanted)
         address = f"{request.base_url}feed.atom"
         own = replace(wanted, once=False)  # every stream has each story once: no parameter says so

@@ -133,6 +133,30 @@ def test_pages_lead_to_the_end_in_each_order(store: SqlStore, clock: StandingClo
             assert (len(set(seen)), sizes) == (7, [3, 3, 1])
 
 
+def test_a_query_that_many_articles_match_gives_the_newest_first_on_every_page(store: SqlStore) -> None:
+    write(store, {f"Storm {number}": "storm " * (number % 3 + 1) for number in range(7)})
+    wanted = ArticleSearch(query="storm", limit=3, most_weighed=6)
+    newest = [one.article.id for one in store.search(replace(wanted, limit=7, order="first_seen")).found]
+    first = store.search(wanted)
+    assert (first.count, first.is_weighed) == (7, False)
+    second = store.search(replace(wanted, after=first.next, most_weighed=7))
+    assert not second.is_weighed, "fewer match by now; the order of the first page stays"
+    assert [one.article.id for one in (*first.found, *second.found)] == newest[:6]
+    weighed = store.search(replace(wanted, most_weighed=7))
+    assert (weighed.count, weighed.is_weighed) == (7, True)
+
+
+def test_what_is_not_marked_is_found_alike(store: SqlStore) -> None:
+    write(store, BODIES)
+    wanted = ArticleSearch(query="storm", order="recorded")
+    plain, page = store.search(replace(wanted, marked=False)), store.search(wanted)
+    assert [one.article for one in plain.found] == [one.article for one in page.found]
+    assert (plain.count, page.count) == (None, 2)
+    assert [(one.title, one.snippet) for one in plain.found] == [
+        (((one.article.content.title, False),), ()) for one in page.found
+    ]
+
+
 @pytest.mark.parametrize("after", ["x", "1.5_x", "_", "1.5_-3", "1.5_" + "9" * 30, "20260301T120000.000000_x"])
 def test_a_place_that_no_page_gave_is_refused(store: SqlStore, after: str) -> None:
     write(store, {"Storm": "storm"})

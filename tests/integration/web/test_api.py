@@ -72,6 +72,13 @@ def test_search_gives_the_place(site: Site, store: SqlStore) -> None:
     assert site.get("/api/v1/search").json()["found"][0]["snippet"] == ""
 
 
+@pytest.mark.parametrize("path", ["/articles", "/feed.atom", "/api/v1/search"])
+def test_one_letter_begins_too_many_words(site: Site, store: SqlStore, path: str) -> None:
+    fill(store, 1, body="A storm hit the coast on Monday.")
+    assert "two letters or digits" in site.get(f"{path}?q=coast+s*", 422).text
+    site.get(f"{path}?q=coast+st*")
+
+
 def test_search_goes_on_to_the_end(site: Site, store: SqlStore) -> None:
     fill(store, 5, body="storm")
     seen, after = [], ""
