@@ -12,7 +12,7 @@ import click
 
 from aggregator.cli.articles import open_store_of
 from aggregator.cli.framework import Options, cli, load, load_or_default, number, print_json, printable, say
-from aggregator.errors import ConfigError, StorageError
+from aggregator.errors import ConfigError, NoStoreError, StorageError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
@@ -111,6 +111,8 @@ def _say_what_is_refused(loaded: Config) -> None:
     try:
         with open_store_of(loaded) as store:
             report = store.preview_feeds(subscriptions_of(store, loaded), written_at(loaded))
+    except NoStoreError:
+        return  # so there is no list in force
     except StorageError as error:
         say(f"{error}; whether a newer feed list is in force is not known")
         return

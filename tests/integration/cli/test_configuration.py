@@ -75,6 +75,12 @@ def test_a_store_that_is_away_does_not_make_a_configuration_wrong(tmp_path: Path
     assert "is in force is not known" in called.err
 
 
+def test_a_database_without_a_store_has_no_newer_list(tmp_path: Path, postgres_url: str) -> None:
+    path = write(tmp_path / "aggregator.toml", "a", url=postgres_url)
+    called = call("config", "check", "--config", path)
+    assert (called.status, "there is no store" in called.err, "is not known" in called.err) == (0, False, False)
+
+
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 RULE = """\

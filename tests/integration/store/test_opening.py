@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -339,6 +340,13 @@ def test_postgresql_is_backed_up_by_its_own_tool(postgres_url: str, tmp_path: Pa
     with pytest.raises(StorageError, match="pg_dump"):
         backup(postgres_url, tmp_path / "b")
     assert store.check() == "ok"
+    before = store.position()
+    operate = (Path(__file__).parents[3] / "docs" / "how-to" / "operate.md").read_text(encoding="utf-8")
+    (statement,) = re.findall('"(UPDATE properties .*)"', operate)  # after a restore, so that followers start again
+    with psycopg.connect(postgres_url) as conn:
+        conn.execute(statement)
+    after = store.position()
+    assert (after.seq, len(after.epoch), after.epoch != before.epoch) == (before.seq, 32, True)
     store.close()
 
 
