@@ -19,6 +19,7 @@ from aggregator.urls import registrable_domain
 LINK = 0.8  # a block with this share of linked letters is a link
 _MAX_SCRAP_CHARS = 60
 _MAX_LEAD_CHARS = 70
+_MIN_BREAKS = 2  # of a stanza
 _MAX_NOTE_CHARS = 300
 _MAX_LABEL_WORDS = 6
 _MIN_HEADLINE_WORDS = 4
@@ -163,6 +164,7 @@ def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
         or blocks[i].tag not in ("p", "div")
         or len(blocks[i].text) > _MAX_SCRAP_CHARS
         or blocks[i].ends_sentence
+        or blocks[i].text.count("\n") >= _MIN_BREAKS
     }
     while kept and blocks[max(kept)].is_heading and not blocks[max(kept)].text.endswith((".", "。")):
         kept.remove(max(kept))  # headings above comments or further links; some captions are headings, too

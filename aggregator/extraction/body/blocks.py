@@ -22,7 +22,7 @@ _BLOCK_TAGS = frozenset(
 )
 NO_TEXT_TAGS = frozenset(
     {"audio", "button", "canvas", "datalist", "head", "iframe", "input", "math", "noscript", "object", "option"}
-    | {"script", "select", "style", "svg", "template", "textarea", "video"}
+    | {"progress", "script", "select", "style", "svg", "template", "textarea", "video"}
 )
 _PLACE_TAGS = frozenset(
     {"a", "article", "aside", "blockquote", "dl", "figcaption", "figure", "footer", "form", "h1", "header", "li", "nav"}

@@ -16,20 +16,27 @@ from dataclasses import dataclass
 from aggregator.extraction.body.beside import LINK, drop_beside
 from aggregator.extraction.body.blocks import Block, Place, letters_of
 from aggregator.extraction.body.boxes import box_around, box_of
-from aggregator.extraction.body.furniture import furniture_around, is_furniture, without_furniture
+from aggregator.extraction.body.furniture import furniture_around, without_furniture
 from aggregator.extraction.body.votes import Opinions
+from aggregator.extraction.body.wrapped import (
+    ASIDE,
+    MIN_SENTENCE,
+    add_enclosed,
+    heads_of_items,
+    is_prose,
+    is_sentence,
+    is_within,
+)
 
 _MIN_CONTAINED = 25
 _MIN_SHARE = 0.5
 _MIN_RECALLED = 0.7  # the share of the confirmed text that trafilatura needs, so that blocks it leaves out count
 _MIN_FOUND = 0.3  # the share of the larger proposal that must be in the blocks; otherwise the proposal is used as it is
 _MIN_BOX_SHARE, _MIN_LOOK_SHARE = 0.03, 0.06  # of the text: what a box, or boxes of one look, need to be filled
-_MIN_SENTENCE = 60  # a link that ends as a sentence and has so many letters is a paragraph
 _MANY = 3  # how many times more prose than the chosen text
 _MIN_REPEATED = 400
 _MIN_TEASER_CHARS = 40
 _MIN_PROSE_CHARS = 80
-_ASIDE = frozenset({"form", "aside", "footer", "nav", "header"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,7 @@ def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> li
         return None
     chosen = drop_next_article(blocks, chosen)
     chosen = grow(blocks, chosen, votes, title)
+    chosen = add_enclosed(blocks, chosen, votes)
     chosen = drop_repeated(blocks, chosen, opinions)
     chosen = fill(blocks, chosen, votes)
     chosen = follow_guide(blocks, chosen, votes, letters_of(guide.article))
@@ -76,19 +84,12 @@ def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int]
     The other extractors look for one box full of paragraphs. In a recipe or a list of products they find only the
     introduction.
     """
-    lone = {i for i, block in enumerate(blocks) if votes[i] == 1 and _is_prose(block)}
+    lone = {i for i, block in enumerate(blocks) if votes[i] == 1 and is_prose(block)}
     enough = _MANY * _size(blocks, chosen)
     if _size(blocks, lone) <= enough:
         return set()
     prose = {i for i in lone if opinions.is_plain(blocks[i])}
     return prose if _size(blocks, prose) > enough else set()
-
-
-def _is_prose(block: Block) -> bool:
-    """Return whether a block is a sentence in a place for text."""
-    return (
-        _is_sentence(block) and block.link_share < _MIN_SHARE and not block.inside & _ASIDE and not is_furniture(block)
-    )
 
 
 def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
@@ -114,11 +115,7 @@ def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -
 
 def _stands_alone(block: Block) -> bool:
     """Return whether a block is text at any place: a sentence, a subhead, a part of a list, a table, of code."""
-    return _is_sentence(block) or block.is_heading or bool(block.inside & {"pre", "table", "li", "dl"})
-
-
-def _is_sentence(block: Block) -> bool:
-    return len(block.letters) >= _MIN_SENTENCE and block.ends_sentence
+    return is_sentence(block) or block.is_heading or bool(block.inside & {"pre", "table", "li", "dl"})
 
 
 def _may_be_text(block: Block) -> bool:
@@ -127,7 +124,7 @@ def _may_be_text(block: Block) -> bool:
 
 def _is_linked_sentence(block: Block) -> bool:
     """Return whether a link is a paragraph: long, and it ends like a sentence. Headlines of other articles do not."""
-    return block.tag in ("p", "blockquote") and _is_sentence(block)
+    return block.tag in ("p", "blockquote") and is_sentence(block)
 
 
 def _opens(block: Block, votes: int) -> bool:
@@ -138,14 +135,10 @@ def _opens(block: Block, votes: int) -> bool:
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     """Drop the blocks in a further `article` element with a headline of its own (endless pages)."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
-    others = [i for i in heads[1:] if not _is_within(blocks[i], blocks[heads[0]].article)]
+    others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):
         return chosen
     return {i for i in chosen if i < others[0]}
-
-
-def _is_within(block: Block, article: int) -> bool:
-    return any(place.number == article for place in block.place.around())
 
 
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
@@ -162,7 +155,8 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
     known = {blocks[i].letters for i in chosen}
     heads = _h1_subheads(blocks, boxes, title)
     openers = {i for i, block in enumerate(blocks) if i in heads or block.is_heading or _opens(block, votes[i])}
-    start = _start_of_text(boxes, min(chosen), openers)
+    questions = heads_of_items(blocks, boxes, chosen)
+    start = _start_of_text(boxes, min(chosen), openers, questions)
     named = {furniture_around(blocks[i]) for i in chosen}  # an element around the text is no furniture
     grown = set(chosen)
     for i in range(start, _end_of_text(blocks, boxes, chosen, sizes, votes) + 1):
@@ -170,7 +164,8 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
         if i in chosen or (block.letters in known and len(block.letters) >= _MIN_CONTAINED):
             continue
         is_home = sizes[boxes[i].number] >= _MIN_BOX_SHARE * size or looks[boxes[i].look] >= _MIN_LOOK_SHARE * size
-        if is_home and (i in heads or _belongs(block, votes[i], title)) and furniture_around(block) in named | {None}:
+        may_stay = i in questions or (is_home and (i in heads or _belongs(block, votes[i], title)))
+        if may_stay and furniture_around(block) in named | {None}:
             grown.add(i)
     return _without_lone_heads(blocks, grown, chosen)
 
@@ -182,9 +177,9 @@ def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) ->
     return frozenset(i for i in heads if looks[boxes[i].look] >= 2)
 
 
-def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int]) -> int:
-    """Return the place of the subheads and linked sentences right above the first paragraph, in its own box."""
-    while first and boxes[first - 1] is boxes[first] and first - 1 in openers:
+def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads: Set[int]) -> int:
+    """Return the place of the headings and linked sentences right above the first paragraph, in its own box."""
+    while first and (first - 1 in heads or (boxes[first - 1] is boxes[first] and first - 1 in openers)):
         first -= 1
     return first
 
@@ -213,7 +208,7 @@ def _belongs(block: Block, votes: int, title: str) -> bool:
     """Return whether a block may be text at its place among text."""
     if block.inside & {"figcaption", "h1"} or block.letters == title:
         return False
-    if not votes and block.inside & _ASIDE:
+    if not votes and block.inside & ASIDE:
         return False
     if block.link_share < LINK or _is_linked_sentence(block):
         return True
@@ -239,7 +234,7 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
     if blocks[heading].link_share < LINK:
         return follower - heading <= 2
     below = blocks[follower]
-    return follower - heading == 1 and (len(below.letters) >= _MIN_SENTENCE or below.tag in ("li", "tr", "pre"))
+    return follower - heading == 1 and (len(below.letters) >= MIN_SENTENCE or below.tag in ("li", "tr", "pre"))
 
 
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:

@@ -19,11 +19,16 @@ _SWALLOWING_TAGS = (
     *("video", "audio", "nav", "footer", "header", "aside", "form", "dialog"),
 )
 _FRAME_TAGS = frozenset({"nav", "footer", "header", "aside", "form", "dialog"})
+_CLOSED_TAGS = frozenset({"footer", "form", "dialog"})
 _LANDMARKS = ("h1", "article", "main")
 _MANY, _MOST = 0.3, 0.5  # the share of the words in paragraphs
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_HIDDEN_STYLE = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden"
+    r"|(?:left|right|top|text-indent)\s*:\s*-(?:[5-9]\d{3}|\d{5,})(?:\.\d+)?px|clip\s*:\s*rect\(\s*[01](?:px)?[\s,]+[01]",
+    re.IGNORECASE,
+)
 _STRUCK_STYLE = re.compile(r"text-decoration[a-z-]*\s*:[^;]*\bline-through", re.IGNORECASE)
-_HIDDEN_QUERY = etree.XPath("//body//*[@hidden or @aria-hidden='true' or @style or @class or self::dialog]")
+_HIDDEN_QUERY = etree.XPath("//body//*[@hidden or @popover or @aria-hidden='true' or @style or @class or self::dialog]")
 _RUNNING_TAGS = frozenset(
     {"p", "li", "dd", "dt", "td", "th", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "em", "strong", "b", "i"}
     | {"span", "a", "q", "cite", "summary", "figcaption", "caption", "legend"}
@@ -54,7 +59,8 @@ def rescue_swallowed(tree: Element) -> None:
     """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
     libxml2 keeps such an element open to the end of the page. Two kinds of elements are treated: an element with a
-    headline, `article` or `main` and a good part of the words; an element with most of the words that is no navigation.
+    headline, `article` or `main` and a good part of the words; an element with most of the words in paragraphs, or with
+    paragraphs that are most of the page if it is `nav`, `header` or `aside`.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):
@@ -62,7 +68,10 @@ def rescue_swallowed(tree: Element) -> None:
         if own < _MANY * total or not own:
             continue
         has_landmark = next(element.iter(*_LANDMARKS), None) is not None
-        if has_landmark or (own >= _MOST * total and element.tag not in _FRAME_TAGS):
+        has_most = element.tag not in _CLOSED_TAGS and own >= _MOST * (
+            _chars(tree) if element.tag in _FRAME_TAGS else total
+        )
+        if has_landmark or has_most:
             unwrap(element)
 
 
@@ -96,7 +105,11 @@ def is_hidden(element: Element) -> bool:
     """Return whether the markup hides an element from readers."""
     if element.get("hidden") is not None:
         return element.get("hidden") != "until-found"
-    if element.get("aria-hidden") == "true" or (element.tag == "dialog" and element.get("open") is None):
+    if (
+        element.get("aria-hidden") == "true"
+        or element.get("popover") is not None
+        or (element.tag == "dialog" and element.get("open") is None)
+    ):
         return True
     if (style := element.get("style")) and _HIDDEN_STYLE.search(style):
         return True
@@ -181,8 +194,13 @@ def unwrap_inline(tree: Element) -> None:
 
 
 def _is_question(element: Element) -> bool:
-    """Return whether a button opens the element after it: the heading of an accordion, a question in a list."""
-    if element.tag != "button":
+    """Return whether a button opens the element after it: the heading of an accordion, a question in a list.
+
+    The label of a box to tick does the same where style alone opens the element.
+    """
+    previous = element.getprevious()
+    is_switch = element.tag == "label" and previous is not None and previous.get("type") in ("checkbox", "radio")
+    if element.tag != "button" and not is_switch:
         return False
     parent = _parent_of(element)
     if parent.tag in _HEADINGS:
@@ -191,7 +209,7 @@ def _is_question(element: Element) -> bool:
     follows = element.getnext()
     if follows is None or (element.tail or "").strip() or (parent.text or "").strip():
         return False
-    opens = element.get("aria-controls") is not None or words.endswith(("?", "？", "؟", ";"))
+    opens = is_switch or element.get("aria-controls") is not None or words.endswith(("?", "？", "؟", ";"))
     return opens and follows.tag in ("div", "p", "section", "ul", "ol") and _chars(follows) > len(words)
 
 

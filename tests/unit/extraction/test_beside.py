@@ -180,6 +180,12 @@ def test_scraps_beside_the_text_go_and_short_paragraphs_within_stay() -> None:
     assert texts(blocks, drop_scraps(blocks, every(blocks))) == ["It was late.", ONE, "Really", TWO, "Money", THREE]
 
 
+def test_a_stanza_in_a_box_of_its_own_is_text() -> None:
+    poem = "<div class='poem'><p>On the bridge<br>in the rain<br>we met</p></div>"
+    blocks = page(f"<div>{paragraphs(ONE, TWO)}{poem}{paragraphs(THREE)}</div>")
+    assert drop_scraps(blocks, every(blocks)) == every(blocks)
+
+
 def test_a_last_heading_has_no_text_below_it() -> None:
     blocks = page(f"<div>{paragraphs(ONE, TWO)}<h3>Comments</h3><h3>More</h3></div>")
     assert texts(blocks, drop_scraps(blocks, every(blocks))) == [ONE, TWO]

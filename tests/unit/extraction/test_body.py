@@ -21,11 +21,14 @@ from aggregator.extraction.body.select import (
     select_body,
 )
 from aggregator.extraction.body.votes import Opinion, Opinions
+from aggregator.extraction.body.wrapped import add_enclosed
 
 ONE = "The council decided on Tuesday that the bridge over the river will be closed for two years, from next spring."
 TWO = "Traders on both banks fear for their customers, and the ferry that is promised to them does not exist yet."
 THREE = "The mayor said that there was no other way: inspectors had found rust in places where none had looked before."
 FOUR = "A vote on the money for the new bridge, which will have four lanes, will be held in the autumn of this year."
+CHINESE = "城南的老茶馆从下个月起，每个星期六下午请孩子们上台讲故事，听众只要带一把椅子。"
+HINDI = "गाँव की पुरानी बावड़ी पंद्रह साल बाद फिर पानी से भर गई है, यह सरपंच ने सोमवार को बताया।"
 EXTRA = "Every morning the most important news from the region in your mailbox, chosen and explained by our editors."
 
 
@@ -170,6 +173,26 @@ def test_what_stands_between_paragraphs_in_their_box_belongs_to_them() -> None:
 
 
 @pytest.mark.parametrize(
+    "item",
+    [
+        "<div class='item' id='{0}'><h3>{0}</h3><div><p>{1}</p></div></div>",
+        "<section class='item is-{0}'><div class='head'><h3>{0}</h3></div><div><p>{1}</p></div></section>",
+        "<article><header><h3>{0}</h3></header><p>{1}</p></article>",
+        "<div class='item'><div><h4><a href='#{0}'>{0}</a></h4></div><div id='{0}'><p>{1}</p></div></div>",
+    ],
+)
+def test_headings_of_items_of_one_look_belong_to_the_text_below_them(item: str) -> None:
+    items = item.format("Costs", ONE) + item.format("Ferry", TWO)
+    assert grown(f"<main>{items}</main>", ONE, TWO) == ["Costs", ONE, "Ferry", TWO]
+    lone = "<div class='box'><h3>Read more</h3><div><p>{}</p></div></div>"
+    assert grown(f"<main>{paragraphs(ONE)}{lone.format(TWO)}</main>", ONE, TWO) == [ONE, TWO]
+    other = "<div class='item'><h3><a href='/{0}'>{0}</a></h3><div><p>{1}</p></div></div>"
+    assert grown(f"<main>{other.format('Costs', ONE)}{other.format('Ferry', TWO)}</main>", ONE, TWO) == [ONE, TWO]
+    bare = f"<h3>Costs</h3><div>{paragraphs(ONE)}</div><h3>Ferry</h3><div>{paragraphs(TWO)}</div>"
+    assert grown(bare, ONE, TWO) == [ONE, TWO]
+
+
+@pytest.mark.parametrize(
     "between",
     [
         f'<div class="newsletter"><p>{EXTRA}</p></div>',
@@ -249,6 +272,29 @@ def test_what_has_words_beside_the_table_is_no_wrapper_of_it() -> None:
     deep = f"<div><div><div><div><div>{table}</div></div></div></div></div>"
     for box in (f"<div>The weather {table}</div>", f"<div><b>The weather</b>{table}</div>", deep):
         assert grown(f"<section>{paragraphs(ONE)}{box}{paragraphs(TWO)}</section>", ONE, TWO) == [ONE, TWO]
+
+
+@pytest.mark.parametrize(
+    ("inner", "is_added"),
+    [
+        (f"<div class='commentary'><p>{EXTRA}</p></div>", True),
+        (f"<div class='no-sidebar'><div>{paragraphs(EXTRA, EXTRA)}</div></div>", True),
+        (f"<div class='menu-of-the-day'><p>{CHINESE}</p></div>", True),
+        (f"<div class='sidebarred'><p>{HINDI}</p></div>", True),
+        ("<div class='commentary'><p>Not long.</p></div>", False),
+        (f"<div class='newsletter'><p>{EXTRA}</p></div>", False),
+        (f"<div class='box'><p>{EXTRA}</p><p>Subscribe</p></div>", False),
+        (f"<div class='box'><p><a href='/x'>Bridge:</a> {EXTRA}</p></div>", False),
+        (f"<div class='box'><img src='a.jpg'><p>{EXTRA}</p></div>", False),
+        (f"<aside class='box'><p>{EXTRA}</p></aside>", False),
+    ],
+)
+def test_sentences_in_a_wrapper_between_paragraphs_are_added_whatever_its_name(inner: str, *, is_added: bool) -> None:
+    blocks = page(f"<main>{paragraphs(ONE)}{inner}{paragraphs(TWO)}</main><div><p>{EXTRA}</p></div>")
+    known = {0, len(blocks) - 2}
+    added = add_enclosed(blocks, known, [3 if i in known else 0 for i in range(len(blocks))])
+    assert (added == set(range(len(blocks) - 1))) == is_added
+    assert is_added or added == known
 
 
 def test_what_is_in_another_box_or_known_is_not_added() -> None:
