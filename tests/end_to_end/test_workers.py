@@ -18,7 +18,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.citizen import HTML, RSS, Peer, Site, World, html_page, item, rss, story
+from aggregator.selftest.server import Peer
+from tests.support.citizen import HTML, RSS, Site, World, html_page, item, rss, story
 from tests.support.command import call
 from tests.support.daemon import Systemd, wait_for
 from tests.support.installation import Installation

@@ -16,7 +16,7 @@ from aggregator.app import open_app, reload_app
 from aggregator.clock import SystemClock
 from aggregator.config.loading import load_config
 from aggregator.monitoring.metrics import Metrics
-from aggregator.selftest.server import Peer
+from aggregator.selftest.server import Peer, Script, Server, head
 from aggregator.store import open_store
 from aggregator.web.application import create_app
 from aggregator.web.listening import listen
@@ -24,7 +24,7 @@ from aggregator.web.server import serve
 from tests.support.citizen import Site, answering, item, rss
 from tests.support.command import Called, call
 from tests.support.pool import PoolHere
-from tests.support.servers import Script, Server, head, serve_tls
+from tests.support.servers import serve_tls
 
 SECRET = "s3cr3t-of-the-feed"
 FEED = (

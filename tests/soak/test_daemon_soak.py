@@ -30,8 +30,9 @@ from aggregator.http.fetch import HttpFetcher
 from aggregator.http.netguard import system_lookup
 from aggregator.models.fetching import Cause
 from aggregator.monitoring.overview import finding_record, survey
+from aggregator.selftest.server import Peer
 from aggregator.service import Service
-from tests.support.citizen import RSS, Peer, Site, item, rss
+from tests.support.citizen import RSS, Site, item, rss
 from tests.support.daemon import MovableClock, wait_for
 
 pytestmark = pytest.mark.soak

@@ -22,20 +22,6 @@ from aggregator.models.feeds import Feed, FeedState
 from aggregator.selftest.server import Peer, Request, Script, Server
 from tests.support.pool import PoolHere
 
-__all__ = [
-    "Peer",
-    "Request",
-    "Site",
-    "World",
-    "answering",
-    "html_page",
-    "item",
-    "one_by_one",
-    "rss",
-    "story",
-    "street",
-]
-
 T = TypeVar("T")
 RSS = "Content-Type: application/rss+xml; charset=utf-8"
 HTML = "Content-Type: text/html; charset=utf-8"

@@ -1,4 +1,4 @@
-"""The scripted server of `aggregator selftest`, and what only tests need: a clock, TLS, a forward proxy."""
+"""Beside the scripted server of `aggregator selftest`: a fixed clock, a fetcher, TLS, a forward proxy."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ import trustme
 
 from aggregator.http.fetch import FetchLimits, HttpFetcher
 from aggregator.http.netguard import Lookup
-from aggregator.selftest.server import Peer, Request, Script, Server, head
-
-__all__ = ["NOW", "FixedClock", "Peer", "Request", "Script", "Server", "head", "new_fetcher", "serve_tls", "tunnel"]
+from aggregator.selftest.server import Peer
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 

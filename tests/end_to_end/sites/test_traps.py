@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from aggregator.models.articles import Article
-from tests.support.citizen import HTML, Peer, Site, World, html_page, item, rss
+from aggregator.selftest.server import Peer
+from tests.support.citizen import HTML, Site, World, html_page, item, rss
 from tests.support.traps import TRAPS, Answer, Trap
 
 

@@ -9,21 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from aggregator.models.fetching import Cause
-from aggregator.selftest.server import Peer, Script, head
-from tests.support.citizen import (
-    HTML,
-    RSS,
-    Request,
-    Site,
-    World,
-    answering,
-    html_page,
-    item,
-    one_by_one,
-    rss,
-    story,
-    street,
-)
+from aggregator.selftest.server import Peer, Request, Script, head
+from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story, street
 
 DATE = "Wed, 01 Nov 2023 10:00:00 GMT"
 OLD = rss(item("/a/1"))

@@ -26,8 +26,9 @@ from aggregator.engine.pool import WorkerPool
 from aggregator.engine.visit_runner import Engine
 from aggregator.errors import StorageError, StoreVersionError
 from aggregator.ports.store_records import Claim
+from aggregator.selftest.server import Peer
 from aggregator.store import SqlStore, open_store
-from tests.support.citizen import Peer, Site, World, item, rss
+from tests.support.citizen import Site, World, item, rss
 from tests.support.command import call
 from tests.support.stores import LEASE, StandingClock, subscribe
 

@@ -15,7 +15,8 @@ from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest
 from aggregator.selftest import run_selftest
 from aggregator.selftest.politeness import POLITENESS
 from aggregator.selftest.scenario import ScenarioClient
-from tests.support.servers import FixedClock, Peer, Server, head, new_fetcher, serve_tls, tunnel
+from aggregator.selftest.server import Peer, Server, head
+from tests.support.servers import FixedClock, new_fetcher, serve_tls, tunnel
 
 FEED = b"<rss/>"
 LOOPBACK = parse_networks(["127.0.0.0/8"])

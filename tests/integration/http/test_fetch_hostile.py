@@ -17,8 +17,9 @@ from aggregator.http.netguard import AddressPolicy, check_address, literal_addre
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, NotModified, Redirected, Validators
 from aggregator.selftest.safety import SAFETY, bombs
 from aggregator.selftest.scenario import ScenarioClient
+from aggregator.selftest.server import Peer, Server, head
 from aggregator.selftest.tolerance import TOLERANCE
-from tests.support.servers import Peer, Server, head, new_fetcher
+from tests.support.servers import new_fetcher
 
 RESULTS = (Fetched, NotModified, Redirected, FetchFailed)
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
