@@ -27,6 +27,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_statements() -> None:
+    from tests.support.statements import share_compiled_statements
+
+    share_compiled_statements()
+
+
 @pytest.fixture
 def clock() -> StandingClock:
     from tests.support.stores import StandingClock
