@@ -36,15 +36,16 @@ class Head(NamedTuple):
 
 
 def head_of(tree: Element, statements: Sequence[str], names: frozenset[str]) -> Head:
-    """Return the page's headline; `statements` are JSON-LD's, those for networks and feeds, and that of `title`.
+    """Return the page's headline; `statements` are JSON-LD's, og:title, the feed's, further ones, that of `title`.
 
     An h1 that a statement has or resembles, else a smaller heading that a statement has, else any h1. Several
-    newsrooms have an h1 for search engines, and show another headline as h2: it is that of og:title.
+    newsrooms have an h1 for search engines, and show another headline as h2: it is that of og:title. The feed of a
+    live blog names its posts: what the feed says is no reason to take an h2 below an h1.
     """
     tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
     lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
     witnesses = [(letters_of(text), text) for text in statements if letters_of(text)]
-    if shown := _shown_below(tree, statements[1:-1]):
+    if shown := _shown_below(tree, (*statements[1:2], *statements[3:-1])):
         return Head(shown, _SHOWN_WEIGHT)
     share, head = max(((_share(head, text), head) for head in tops for _, text in witnesses), default=(0.0, ""))
     if share < _MOST:
@@ -119,7 +120,7 @@ def _line(head: Element) -> str:
 
 
 def _shown_below(tree: Element, statements: Sequence[str]) -> str:
-    """Return a statement for networks or of the feed that the h2 next to an h1 shows, perhaps with a kicker."""
+    """Return a statement for networks that the h2 next to an h1 shows, perhaps with a kicker."""
     heads = [(head.tag, letters_of(_line(head))) for head in islice(tree.iter("h1", "h2"), 2 * _MAX_HEADS)]
     shown = [below for (over, _), (tag, below) in pairwise(heads) if over == "h1" and tag == "h2"]
     tops = {letters for tag, letters in heads if tag == "h1"}

@@ -50,6 +50,11 @@ def test_the_headline_of_networks_that_an_h2_shows_goes_before_an_h1_for_search_
     assert title(body, json_ld=SEARCHED, network=OTHER, element=SEARCHED) == OTHER
 
 
+def test_the_newest_post_of_a_live_blog_is_not_its_headline() -> None:
+    body = f"<h1>{SEARCHED}</h1><h2>{OTHER}</h2><p>Text</p>"
+    assert title(body, feed=OTHER, element=SEARCHED) == SEARCHED
+
+
 def test_an_h2_that_shows_another_statement_in_part_changes_nothing() -> None:
     assert title(f"<h1>{SEARCHED}</h1><h2>Winter</h2>", SEARCHED, "Winter", element=SEARCHED) == SEARCHED
     whole = f"All that the council said this week, at some length, and: {OTHER}"
