@@ -61,9 +61,7 @@ def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_pa
 def _trial(config: Config, url: str, folder: Path) -> Config:
     """Return the configuration with this feed alone, and with a store and no outputs of its own."""
     listed = next((feed for feed in config.feeds if feed.url == url), FeedSettings(url=url))
-    storage = StorageSettings(
-        url=f"sqlite:///{folder}/trial.db", articles_dir=None, raw_dir=folder / "raw", min_free=config.storage.min_free
-    )
+    storage = StorageSettings(url=f"sqlite:///{folder}/trial.db", articles_dir=None, raw_dir=folder / "raw", min_free=0)
     feed = listed.model_copy(update={"enabled": True})
     extraction = config.extraction.model_copy(update={"workers": 1})
     without = {"outputs": (), "lists": ()}

@@ -48,6 +48,13 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+@pytest.mark.parametrize("min_free", ["1MiB", "1000TiB"])
+def test_a_page_is_tried_whatever_room_the_store_needs(world: World, site: Site, min_free: str) -> None:
+    world.storage["min_free"] = min_free
+    called = shown_page(world, site)
+    assert (called.status, "Ferry late" in called.out) == (0, True), called.err
+
+
 def test_the_table_of_a_feed_says_what_its_articles_are(world: World, site: Site) -> None:
     world.follow(site.url(), **RULES)
     world.run()
