@@ -68,7 +68,7 @@ def _add_changes(router: APIRouter, site: Site) -> None:
         seconds = int(wait[:-1])
         if seconds and waiting.acquire(blocking=False):
             try:
-                await _wait_for_change(request, site, after, seconds)
+                await _wait_for_change(request, site, after, epoch, seconds)
             finally:
                 waiting.release()
         since_ = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
@@ -83,11 +83,15 @@ def _add_changes(router: APIRouter, site: Site) -> None:
         return await run_in_threadpool(_changes, site, after, epoch, limit, text, url.replace("\0", ""), is_wanted)
 
 
-async def _wait_for_change(request: Request, site: Site, after: int, seconds: int) -> None:
-    """Return when there is a change after the cursor, when the time is over, or when the client has gone."""
+async def _wait_for_change(request: Request, site: Site, after: int, epoch: str, seconds: int) -> None:
+    """Return when there is a change after the cursor, when the time is over, or when the client has gone.
+
+    A cursor of another epoch will be refused, so it does not wait.
+    """
     until = time.monotonic() + seconds
-    while (await run_in_threadpool(site.store.position)).seq == after and time.monotonic() < until:
-        if await request.is_disconnected():
+    while time.monotonic() < until:
+        position = await run_in_threadpool(site.store.position)
+        if position.seq != after or epoch not in ("", position.epoch) or await request.is_disconnected():
             return
         await asyncio.sleep(min(_LOOK_EVERY, max(until - time.monotonic(), 0.0)))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +43,23 @@ def test_a_cursor_of_another_store_leads_back_to_the_beginning(site: Site, store
     for query in (f"after={given['cursor']}&epoch=0123", f"after={given['cursor'] + 1}&epoch={given['epoch']}"):
         refused = site.get(f"/api/v1/articles?{query}", 409).json()["detail"]
         assert f"start again with after=0 and epoch={given['epoch']}" in refused
+
+
+def test_the_follower_in_the_reference_keeps_a_copy(site: Site, store: SqlStore) -> None:
+    fill(store, 3)
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "web.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^copy, place = ", page, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    names["API"], follow = f"{site.address}/api/v1/articles", names["follow"]
+    copy: dict[str, Any] = {}
+    place = follow(copy, {"after": 0})
+    assert sorted(copy) == sorted(one.id for one in store.articles())
+    (gone,), _ = store.forget([next(iter(store.articles())).key], [])
+    store.number_changes()
+    place = follow(copy, place)
+    assert (len(copy), gone in copy) == (2, False)
+    assert (follow(copy, {**place, "epoch": "0" * 32}), copy) == ({"after": 0}, {})
 
 
 def test_an_article_of_the_api_is_the_record_of_the_export(site: Site, store: SqlStore) -> None:
@@ -172,6 +191,7 @@ def test_long_texts_come_in_several_answers(site: Site, store: SqlStore) -> None
 def test_a_waiting_request_is_answered_by_the_next_change(site: Site, store: SqlStore, clock: StandingClock) -> None:
     fill(store, 1)
     after = store.position().seq
+    site.get(f"/api/v1/articles?after={after}&epoch=0123&wait=60s", 409)
     assert site.get(f"/api/v1/articles?after={after}&wait=1s").json()["changes"] == []
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(site.get, f"/api/v1/articles?after={after}&wait=60s")
