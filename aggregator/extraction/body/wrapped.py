@@ -45,13 +45,15 @@ def is_within(block: Block, number: int) -> bool:
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
     """Return the headings of items of one look, each over chosen text in its item: questions, entries of a live blog.
 
-    A heading may have a wrapper of its own in the item. A heading that leads to another page is another article's.
+    A heading may have a wrapper of its own in the item. A heading that leads to another page is another article's, and
+    one that comes again is that of a player or of an offer.
     """
+    again = Counter(block.letters for block in blocks if block.is_heading)
     filled = Counter(box.number for box in boxes)
     items: dict[int, Place] = {}
     for i in range(len(blocks) - 1):
         item = boxes[i]
-        is_own = blocks[i].is_heading and all(link.startswith("#") for link in blocks[i].links)
+        is_own = again[blocks[i].letters] == 1 and all(link.startswith("#") for link in blocks[i].links)
         if is_own and i + 1 in chosen and i not in chosen:
             if filled[item.number] == 1 and not is_within(blocks[i + 1], item.number):
                 item = item.up or item

@@ -14,7 +14,7 @@ _LEAD_IN = re.compile(
 )
 _LABEL = re.compile(r"^(?:author|autor(?:in|en)?|auteur|autore|text|by|von|par|por)\s*[:：]\s*", re.IGNORECASE)
 _BEGINNING = re.compile(
-    "(?:" + "|".join(map(re.escape, sorted((*LEAD_INS, *LABELS), key=len, reverse=True))) + r")\s*[:：/]\s*"
+    "(?:" + "|".join(map(re.escape, sorted((*LEAD_INS, *LABELS), key=len, reverse=True))) + r")\s*[:：/＝]\s*"
     "|(?:" + "|".join(map(re.escape, sorted(LEAD_INS, key=len, reverse=True))) + r")\s+(?=\S+\s+\S)",
     re.IGNORECASE,
 )
@@ -24,8 +24,11 @@ _ROLE_AFTER = re.compile(rf"(?<=\S\s)(?:{_ROLES})$|(?<=[\uac00-\ud7af\u4e00-\u9f
 _ROLE_ALONE = re.compile(rf"(?:{_ROLES})", re.IGNORECASE)
 _ALL_LEADS = "|".join(map(re.escape, sorted((*LEAD_INS, *LABELS), key=len, reverse=True)))
 _LEADS = "|".join(map(re.escape, sorted(LEAD_INS, key=len, reverse=True)))
-_LEAD_ALONE = re.compile(rf"\W*(?:{_ALL_LEADS})\s*[:：]?\s*", re.IGNORECASE)
-_LED = re.compile(rf"\W*(?:{_LEADS})\s*[:：]?\s+(?=\S)|\W*(?:{_ALL_LEADS})\s*[:：]\s*(?=\S)", re.IGNORECASE)
+_LEAD_ALONE = re.compile(rf"\W*(?:{_ALL_LEADS})\s*[:：＝]?\s*", re.IGNORECASE)
+_LED = re.compile(
+    rf"\W*(?:{_LEADS})\s*[:：]?\s+(?=\S)|\W*(?:{_ALL_LEADS})\s*[:：＝]\s*(?=\S)|(?:本[报報])?[记記]者\s+(?=[\u4e00-\u9fff]{{2,4}}$)",
+    re.IGNORECASE,
+)
 _LED_LATER = re.compile(  # "Created by Ada Lovelace"; in "Ursula von der Leyen" no name of its own follows
     rf"\W*(?:[^\W\d_]+\s+){{1,2}}?(?:{_LEADS})\s*[:：]?\s+(?=(?-i:[^\W\d_a-z])\S*\s+\S)", re.IGNORECASE
 )

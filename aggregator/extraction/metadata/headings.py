@@ -16,6 +16,7 @@ SEPARATOR: Final = re.compile(r"\s+[|–—·•:»«›‹~ㅣ-]+\s+|\s*[|｜�
 _BEFORE_A_NAME: Final = re.compile(
     r"\s+[|–—·•-]\s+|\s*[|｜]\s*"
 )  # between the title of a page and the title of its book
+_COUNT: Final = re.compile(r"\d{1,3}")
 _SHOWN_WEIGHT: Final = 3.0  # more than all statements for machines together, since software fills these from one field
 _HEAD_WEIGHT: Final = 1.45  # a visible heading outweighs one statement, not two that agree
 _LONE_WEIGHT: Final = 0.9
@@ -161,9 +162,13 @@ def _first_part(tree: Element, head: str, title: str) -> str:
 
 
 def _without_kicker(head: str, witnesses: Sequence[tuple[str, str]]) -> str:
-    """Return the statement that an h1 ends with, if no statement has the words before it."""
+    """Return the statement that an h1 ends with, if no statement has the words before it; the same of a count after it.
+
+    The count is that of the comments: "Old bridge opens 12".
+    """
     letters = letters_of(head)
     if any(letters in one for one, _ in witnesses):
         return head
     ends = [text for one, text in witnesses if letters.endswith(one) and len(one) >= (1 - _KICKER_MOST) * len(letters)]
+    ends += [text for one, text in witnesses if letters.startswith(one) and _COUNT.fullmatch(letters, len(one))]
     return max(ends, key=len, default=head)

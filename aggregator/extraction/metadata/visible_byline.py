@@ -23,7 +23,8 @@ _LINE_TAGS = frozenset(
     | {"span", "strong", "td"}
 )
 _NUMBER = re.compile(r"(?<!\w)\d")
-_JOINER = re.compile(r"\W*(?:\w{1,3}\W+)?|\W*\w{1,3}\W*")
+_SHORT = r"(?:[^\W\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,3}|\w)"  # names of East Asia have two or three characters
+_JOINER = re.compile(rf"\W*(?:{_SHORT}\W+)?|\W*{_SHORT}\W*")
 _MAX_CANDIDATES = 100
 _MAX_RUNS = 30
 _MAX_LINES = 6

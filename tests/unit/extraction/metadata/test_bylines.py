@@ -36,6 +36,8 @@ from aggregator.extraction.metadata.bylines import persons_of
         (["Reporter Aino Virtanen"], ("Aino Virtanen",)),
         (["Aino Virtanen reporter"], ("Aino Virtanen",)),
         (["Teksti: Aino Virtanen"], ("Aino Virtanen",)),
+        (["文＝小林春子"], ("小林春子",)),
+        (["Napisała Zofia Wrzosek"], ("Zofia Wrzosek",)),
         (["Tác giả: Nguyễn Thị Hoa"], ("Nguyễn Thị Hoa",)),
         (["Fact check: who pays?"], ("Fact check: who pays?",)),
         (["Aino Virtanen ja Matti Järvi"], ("Aino Virtanen", "Matti Järvi")),

@@ -67,6 +67,13 @@ def test_a_kicker_in_the_heading_goes_if_no_statement_has_it() -> None:
     assert title(body, network=f"Winter: {SHOWN}", element=f"Winter: {SHOWN}") == f"Winter: {SHOWN}"
 
 
+def test_a_count_after_the_heading_goes_if_no_statement_has_it() -> None:
+    body = f"<h1>{SHOWN} <a href='#comments'>12</a></h1>"
+    assert title(body, network=SHOWN) == SHOWN
+    assert title(body, network=f"{SHOWN} 12") == f"{SHOWN} 12"
+    assert title(f"<h1>{SHOWN} 2024</h1>", network=SHOWN) == f"{SHOWN} 2024"
+
+
 @pytest.mark.parametrize("sign", ["¶", "#", "🔗"])
 def test_the_sign_of_a_link_to_the_heading_is_no_part_of_it(sign: str) -> None:
     body = f"<h1>Reading fields<a class='headerlink' href='#reading'>{sign}</a></h1>"

@@ -39,9 +39,26 @@ def test_a_byline_below_the_headline_is_read_in_every_usual_form(byline: str) ->
 
 
 @pytest.mark.parametrize(
+    ("byline", "name"),
+    [
+        ('<span class="author">李长河</span>', "李长河"),
+        ("<p><span>记者 李长河</span> | <span>2024年5月12日</span></p>", "李长河"),
+        ("<p>本报记者 李长河</p>", "李长河"),
+        ('<span class="byline">김민수</span>', "김민수"),
+        ("<p>文＝小林春子</p>", "小林春子"),
+        ("<p>Tác giả: Nguyễn Thị Hoa</p>", "Nguyễn Thị Hoa"),
+        ("<p>Teksti: Aino Virtanen</p>", "Aino Virtanen"),
+    ],
+)
+def test_a_byline_is_read_in_other_languages(byline: str, name: str) -> None:
+    assert authors_in(f"<h1>All is well</h1>{byline}{LONG}") == (name,)
+
+
+@pytest.mark.parametrize(
     "byline",
     [
         '<span class="authority">Royal Society</span>',
+        "<p>记者说这件事还没有结束</p>",
         '<span class="author-avatar">Photo Credit</span>',
         '<p><a href="/user/login">Log In</a></p>',
         '<p><a href="/people/all">Our People</a></p>',
