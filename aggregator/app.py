@@ -368,7 +368,6 @@ def _visit_context(
 def _extraction_settings(config: Config) -> ExtractionSettings:
     return ExtractionSettings(
         timeout=config.extraction.timeout,
-        mode=config.extraction.mode,
         keep_raw=config.storage.raw_dir is not None,
         revisit=config.polling.revisit,
     )

@@ -23,7 +23,7 @@ from aggregator.extraction.extract import extract_page
 from aggregator.models.articles import ExtractInput
 
 ROUNDS = 3
-LIMITS = {"standard": 1.25, "thorough": 2.0}
+LIMITS = {"extract": 1.25}
 
 
 def baseline(page: ExtractInput) -> None:
@@ -34,8 +34,7 @@ def baseline(page: ExtractInput) -> None:
 
 WAYS: dict[str, Callable[[ExtractInput], object]] = {
     "baseline": baseline,
-    "standard": lambda page: extract_page(page, None, "standard"),
-    "thorough": lambda page: extract_page(page, None, "thorough"),
+    "extract": extract_page,
 }
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _AHEAD = 4  # pages handed to each worker before the first result is waited for
 
-Mode = Literal["standard", "thorough"]
 TextChoice = Literal["seed", "body", "markdown"]
 Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
 
@@ -38,7 +37,6 @@ class Wishes:
 
     text: TextChoice
     date: str
-    mode: Mode
     publishers: Publishers
     rules_of: Callable[[str], PageRules | None]
 
@@ -111,7 +109,7 @@ def _wishes(config: Config, text: TextChoice, date: str) -> Wishes:
 
     _check_date(date)
     rules = load_rules(config, strict=True)
-    return Wishes(text, date, config.extraction.mode, rules.publishers, rules.of_pages)
+    return Wishes(text, date, rules.publishers, rules.of_pages)
 
 
 def _check_date(date: str) -> None:
@@ -139,16 +137,16 @@ def _write_text(text: str) -> None:
 
 def _job(
     url: str, body: bytes, headers: Mapping[str, str], date: str, wishes: Wishes
-) -> tuple[ExtractInput, PageRules | None, Mode]:
+) -> tuple[ExtractInput, PageRules | None]:
     """Return the arguments of `extract_here`."""
     from aggregator.models.articles import ExtractInput
     from aggregator.urls import host_of
 
     page = ExtractInput(url=url, body=body, headers=headers, feed_published=date)
-    return page, wishes.rules_of(host_of(url)), wishes.mode
+    return page, wishes.rules_of(host_of(url))
 
 
-def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Outcome:
+def extract_here(page: ExtractInput, rules: PageRules | None) -> Outcome:
     """Return the extraction of a page, and the reasons to doubt it; runs in a worker process, too."""
     from aggregator.extraction.extract import extract_page
     from aggregator.extraction.markup import read_markup
@@ -156,7 +154,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None, mode: Mode) -> Out
     from aggregator.models.pages import PageFailed
 
     markup = read_markup(page)
-    outcome = extract_page(page, rules, mode, markup)
+    outcome = extract_page(page, rules, markup)
     return outcome, () if isinstance(outcome, PageFailed) else assess(outcome, page, markup)
 
 

@@ -83,7 +83,6 @@ def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[
             rules.of_article,
             pool.submit,
             result_of,
-            mode=config.extraction.mode,
             dry_run=dry_run,
         )
     finally:

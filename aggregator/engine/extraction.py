@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from aggregator.engine.counters import Counters
 from aggregator.engine.pool import WorkerPool, result_of
@@ -42,7 +42,6 @@ class ExtractionSettings:
     """How pages are extracted. `keep_raw` False: the bytes are deleted when the result is recorded."""
 
     timeout: timedelta
-    mode: Literal["standard", "thorough"]
     keep_raw: bool
     revisit: tuple[timedelta, ...]
 
@@ -141,9 +140,7 @@ class ExtractionLine:
             if bodies is None:
                 self._fail(page, PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone"))
                 continue
-            jobs.append(
-                extraction_job(page, bodies, self.context.rules_of, self.settings.mode, self.context.publishers)
-            )
+            jobs.append(extraction_job(page, bodies, self.context.rules_of, self.context.publishers))
             held.append(page)
         if held:
             self._tasks += 1

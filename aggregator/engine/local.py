@@ -35,7 +35,6 @@ class RunReport:
     articles_updated: int
     articles_duplicate: int
     seconds: float
-    interrupted: bool
     feeds_waiting: int
 
 
@@ -186,5 +185,4 @@ class LocalEngine:
             articles_updated=totals["articles_updated"],
             articles_duplicate=totals["articles_duplicate"],
             seconds=round(seconds, 3),
-            interrupted=self.visits.stopping,
         )

@@ -55,7 +55,6 @@ _KEPT_TAGS = {"main", "section", "form", "fieldset"}  # in addition to nh3's own
 EXTRACTOR_NAME = "aggregator"
 EXTRACTOR_VERSION = f"2+trafilatura-{version('trafilatura')}+resiliparse-{version('resiliparse')}"
 
-Mode = Literal["standard", "thorough"]
 
 _NOT_TEXT_TYPES = ("image/", "video/", "audio/", "font/", "application/pdf", "application/zip", "application/octet")
 _PARSER = etree.HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -76,10 +75,7 @@ _MORE_IN_FEED = 1.3  # the feed's content is preferred if it is so many times lo
 
 
 def extract_page(
-    page: ExtractInput,
-    publisher: PageRules | None = None,
-    mode: Mode = "standard",
-    markup: Markup | None = None,
+    page: ExtractInput, publisher: PageRules | None = None, markup: Markup | None = None
 ) -> Extraction | PageFailed:
     """Return the article of a page; the feed's own content if that is clearly longer; or why there is none.
 
@@ -89,7 +85,7 @@ def extract_page(
     media_type = page.headers.get("content-type", "").lower()
     if media_type.startswith(_NOT_TEXT_TYPES) or is_binary(read.text):
         return PageFailed(cause=Cause.NOT_TEXT, detail="the content is no text")
-    result = _guarded(page, lambda: _extract(read, page, publisher, mode))
+    result = _guarded(page, lambda: _extract(read, page, publisher))
     if isinstance(result, PageFailed):
         return result
     if not result.text.strip() and not result.body:
@@ -163,7 +159,7 @@ def is_binary(text: str) -> bool:
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None, mode: Mode) -> Extraction:
+def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None) -> Extraction:
     page_html = markup.text
     text = _plain_text(page_html, main_content=True)
     # Where no part of the page looks like the main one to it, all its text is its opinion about the body.

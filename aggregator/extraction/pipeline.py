@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from html import unescape
-from typing import Final, Literal
+from typing import Final
 
 from aggregator.extraction.feed_rules import FeedRules, RulesOf, announced_by, no_rules, ruled
 from aggregator.extraction.markup import Markup, read_markup
@@ -60,7 +60,6 @@ class ExtractJob:
     from_feed: bool
     is_foreign: bool
     rules: PageRules | None
-    mode: Literal["standard", "thorough"]
     url: str
     feed_rules: FeedRules = FeedRules()  # noqa: RUF009 - frozen
     parts: tuple[Part, ...] = ()
@@ -73,7 +72,6 @@ def extraction_job(
     page: FetchedPage,
     bodies: Sequence[bytes],
     rules_of: RulesOf,
-    mode: Literal["standard", "thorough"],
     publishers: Publishers,
 ) -> ExtractJob:
     """Return the job for `page`; `bodies` are its bytes and those of its parts, if any."""
@@ -91,7 +89,6 @@ def extraction_job(
         from_feed=not bodies,
         is_foreign=bool(bodies and page.feed_url) and _site(page.feed_url) != _site(url),
         rules=rules,
-        mode=mode,
         url=page.url,
         parts=tuple(
             Part(url=part.url, page=_input(page, part.raw, body))
@@ -234,14 +231,14 @@ def _extract_parts(
     from aggregator.extraction.extract import extract_page, with_feed_content
 
     if not further:
-        return extract_page(page, job.rules, job.mode, markup), 0
-    first = extract_page(replace(page, feed_html=""), job.rules, job.mode, markup)
+        return extract_page(page, job.rules, markup), 0
+    first = extract_page(replace(page, feed_html=""), job.rules, markup)
     if isinstance(first, PageFailed):
         return first, 0
     parts = [first]
     for one in further:
         own = read_markup(one.page)
-        part = extract_page(one.page, job.rules, job.mode, own)
+        part = extract_page(one.page, job.rules, own)
         if isinstance(part, PageFailed) or _WALLS.intersection(assess(part, one.page, own)):
             break
         parts.append(part)

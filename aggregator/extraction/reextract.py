@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from aggregator.extraction.feed_rules import RulesOf
 from aggregator.extraction.pipeline import ExtractJob, article_record, bodies_of, extraction_job, run_job
@@ -44,7 +43,6 @@ def reextract(
     submit: Submit,
     result_of: Callable[[Future[Collected | PageFailed]], Collected | PageFailed | None],
     *,
-    mode: Literal["standard", "thorough"],
     dry_run: bool,
 ) -> Iterator[Difference]:
     """Extract all pages with kept bytes again, and yield the differences from the store, page by page.
@@ -56,7 +54,7 @@ def reextract(
         bodies = bodies_of(page, raw_store.get)
         if not bodies:
             continue
-        waiting.append((page, submit(run_job, extraction_job(page, bodies, rules_of, mode, publishers))))
+        waiting.append((page, submit(run_job, extraction_job(page, bodies, rules_of, publishers))))
         if len(waiting) > _AHEAD:
             yield from _settle(store, publishers, *waiting.popleft(), result_of, dry_run)
     while waiting:

@@ -33,7 +33,6 @@ class DaemonRecord:
     is_offline: bool = False  # nearly all recent requests failed to reach a host
     visiting: int = 0  # hosts being visited
     hosts: tuple[str, ...] = ()  # some of these hosts, the longest visited first
-    extracting: int = 0  # pages being extracted
     requests: int = 0  # since it started
     cores: float = 0.0  # CPU of its main process since the record before
     page_fault: str = ""  # why page and API are not served

@@ -58,9 +58,9 @@ class Finding:
     """One thing that is wrong. `since` None: the start is unknown. `cause` None: no request or page failed."""
 
     kind: Kind
-    severity: Severity
-    since: datetime | None
-    cause: Cause | None
+    severity: Severity = Severity.ATTENTION
+    since: datetime | None = None
+    cause: Cause | None = None
     detail: str
     remedy: str
 
@@ -153,9 +153,7 @@ def _overdue(state: FeedState, now: datetime) -> Finding | None:
         return None
     return Finding(
         kind=Kind.OVERDUE,
-        severity=Severity.ATTENTION,
         since=due_at,
-        cause=None,
         detail=f"due {_ago(now - due_at)} ago and not polled since",
         remedy="Is the daemon (or the timer) running? If it is, the feed's host asked to be left alone, or every "
         "worker is busy: see /readyz and raise `[polling] workers`.",
@@ -174,7 +172,6 @@ def _unsteady(state: FeedState, polls: Sequence[PollOutcome]) -> Finding | None:
     cause = causes.most_common(1)[0][0] if causes else None
     return Finding(
         kind=Kind.UNSTEADY,
-        severity=Severity.ATTENTION,
         since=failed[-1].at,
         cause=cause,
         detail=f"{len(failed)} of the last {len(polls)} polls failed: {_spell(causes)}",
@@ -206,9 +203,7 @@ def _silent(state: FeedState, now: datetime) -> Finding | None:
         return None
     return Finding(
         kind=Kind.SILENT,
-        severity=Severity.ATTENTION,
         since=last,
-        cause=None,
         detail=f"answers, and published nothing for {_ago(silence)}; about {expected:.0f} entries were to be expected",
         remedy="Compare with the publisher's site: if it goes on there, the feed was replaced; "
         "`aggregator feeds discover <site>` finds the new one.",
@@ -239,9 +234,7 @@ def _moved(feed: Feed, now: datetime) -> Finding | None:
         return None
     return Finding(
         kind=Kind.MOVED,
-        severity=Severity.ATTENTION,
         since=state.adopted_at,
-        cause=None,
         detail=f"permanently redirected to {state.adopted_url}, which is used since then",
         remedy=f'In the configuration write url = "{state.adopted_url}" instead of "{mask_password(feed.url)}".',
     )
@@ -256,9 +249,6 @@ def _own_clock(state: FeedState, now: datetime) -> Finding | None:
         return None
     return Finding(
         kind=Kind.OWN_CLOCK,
-        severity=Severity.ATTENTION,
-        since=None,
-        cause=None,
         detail=f"the last poll is dated {state.polled_at:%Y-%m-%d %H:%M} UTC: {_ago(state.polled_at - now)} from now",
         remedy="This machine's clock was moved back: check that it is set by NTP.",
     )
@@ -269,9 +259,6 @@ def _feed_clock(signs: FeedSigns) -> Finding | None:
         return None
     return Finding(
         kind=Kind.CLOCK,
-        severity=Severity.ATTENTION,
-        since=None,
-        cause=None,
         detail=f"{signs.dates_flagged} of its {signs.entries} latest entries bear a date that cannot be right",
         remedy="Nothing is lost: such dates are not used, the time of discovery is. Tell the publisher "
         "(a wrong clock or time zone).",
@@ -283,9 +270,7 @@ def _stuck_validators(state: FeedState) -> Finding | None:
         return None
     return Finding(
         kind=Kind.STUCK_VALIDATORS,
-        severity=Severity.ATTENTION,
         since=state.distrusted_at,
-        cause=None,
         detail="the server answered 304 Not Modified although there were new entries; it is asked without validators",
         remedy="Nothing to do here; tell the publisher that ETag or Last-Modified do not change with the feed.",
     )
@@ -297,9 +282,6 @@ def _broken_ids(state: FeedState) -> Finding | None:
     instead = state.entry_ids.replace("+", " and ")
     return Finding(
         kind=Kind.ENTRY_IDS,
-        severity=Severity.ATTENTION,
-        since=None,
-        cause=None,
         detail=f"one guid stands for several links; its entries are told apart by {instead}",
         remedy="Nothing is lost: entries and articles stay what they are. Tell the publisher that each entry needs "
         "a guid of its own.",
@@ -313,9 +295,7 @@ def _lost_entries(feed: Feed, now: datetime) -> Finding | None:
         return None
     return Finding(
         kind=Kind.LOST_ENTRIES,
-        severity=Severity.ATTENTION,
         since=gap_at,
-        cause=None,
         detail=f"between two polls, every {_ago(feed.interval)}, all entries were replaced: some may be lost",
         remedy="Write a shorter `interval`, or none: then the feed's own rhythm decides. `aggregator gaps` lists when.",
     )
@@ -347,8 +327,6 @@ def _pages_finding(kind: Kind, failed: Mapping[Cause, int], signs: FeedSigns, ve
     cause = max(failed, key=lambda one: failed[one])
     return Finding(
         kind=kind,
-        severity=Severity.ATTENTION,
-        since=None,
         cause=cause,
         detail=f"{count} of its {all_pages} latest pages {verb}: {_spell(failed)}",
         remedy=PAGE_REMEDIES[cause],
@@ -361,9 +339,6 @@ def _doubtful_articles(signs: FeedSigns) -> Finding | None:
     reasons = f": {_spell(signs.reasons)}" if signs.reasons else ""
     return Finding(
         kind=Kind.QUALITY,
-        severity=Severity.ATTENTION,
-        since=None,
-        cause=None,
         detail=f"{signs.articles_doubtful} of its {signs.articles} latest articles are doubtful{reasons}",
         remedy="Look at some with `aggregator articles list --quality`; a publisher rule or `full_text = false` "
         "may help.",

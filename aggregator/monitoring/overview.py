@@ -78,27 +78,19 @@ def is_broken(findings: Iterable[Finding]) -> bool:
     return any(finding.severity is Severity.BROKEN for finding in findings)
 
 
-def survey(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
-    """Return the findings about each enabled feed, in the order in which feeds were added."""
-    diagnoses = tuple(_diagnoses(store, now, store.feed_ids()))
-    last = max(diagnoses, key=lambda one: one.feed.state.polled_at or _NEVER, default=None)
-    return tuple(one if one is last else _of_feed_alone(one) for one in diagnoses)
-
-
 def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
     """Return the feeds with findings, in the order in which they were added. Only feeds that may have some are read."""
-    found = tuple(one for one in _diagnoses(store, now, None) if one.findings)
+    found = tuple(one for one in _diagnoses(store, now) if one.findings)
     last = max(found, key=lambda one: one.feed.state.polled_at or _NEVER, default=None)
     alone = (one if one is last else _of_feed_alone(one) for one in found)
     return tuple(one for one in alone if one.findings)
 
 
-def _diagnoses(store: Store, now: datetime, feed_ids: Sequence[FeedId] | None) -> Iterator[Diagnosis]:
-    """Yield the findings about each of these feeds, a thousand at a time. `feed_ids` None: feeds that may have some."""
+def _diagnoses(store: Store, now: datetime) -> Iterator[Diagnosis]:
+    """Yield the diagnosis of each feed that may have findings. Feeds are read a thousand at a time."""
     signs = store.signs(now - _LOOKED_AT)
-    if feed_ids is None:
-        telling = (feed_id for feed_id, sign in signs.items() if sign.tells)
-        feed_ids = sorted({*store.suspect_ids(screen(now)), *telling})
+    telling = (feed_id for feed_id, sign in signs.items() if sign.tells)
+    feed_ids = sorted({*store.suspect_ids(screen(now)), *telling})
     for start in range(0, len(feed_ids), _AT_ONCE):
         for feed in store.feeds(ids=feed_ids[start : start + _AT_ONCE]):
             sign = signs.get(feed.id, FeedSigns())
@@ -123,7 +115,7 @@ def overview(store: Store) -> Overview:
     feed_ids = store.feed_ids()
     unwell: dict[FeedId, tuple[Finding, ...]] = {}
     last_id, last_at = None, _NEVER
-    for one in _diagnoses(store, now, None):
+    for one in _diagnoses(store, now):
         if one.findings:
             unwell[one.feed.id] = one.findings
         polled_at = one.feed.state.polled_at

@@ -54,7 +54,6 @@ class DaemonStatus:
                 is_offline=self._outages.is_offline(monotonic, totals),
                 visiting=len(hosts),
                 hosts=hosts[:_SHOWN],
-                extracting=visits.line.in_hand,
                 requests=totals["requests"],
                 cores=self._cpu.lately(),
                 page_fault=page_fault,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ from aggregator.engine.local import LocalEngine
 from aggregator.http.fetch import HttpFetcher
 from aggregator.http.netguard import system_lookup
 from aggregator.models.fetching import Cause
-from aggregator.monitoring.overview import finding_record, survey
+from aggregator.monitoring.overview import finding_record, unwell
 from aggregator.selftest.server import Peer
 from aggregator.service import Service
 from tests.support.citizen import RSS, Site, item, rss
@@ -255,8 +255,8 @@ def test_names_that_do_not_resolve_and_a_clock_that_is_set(tmp_path: Path, caplo
             service = Service(app, LocalEngine(app.visits), lambda: load_config(config, {}), {})
 
             def causes() -> dict[str, set[str]]:
-                found: dict[str, set[str]] = {}
-                for one in survey(app.store, clock.now()):
+                found: dict[str, set[str]] = defaultdict(set)
+                for one in unwell(app.store, clock.now()):
                     records = [finding_record(one.feed, finding) for finding in one.findings]
                     found[one.feed.url] = {str(record["cause"] or record["kind"]) for record in records}
                 return found

@@ -191,7 +191,7 @@ class PlayedRun:
             random=Random(15),
             recent=deque(maxlen=20),
         )
-        settings = ExtractionSettings(timeout=timedelta(seconds=20), mode="standard", keep_raw=True, revisit=revisit)
+        settings = ExtractionSettings(timeout=timedelta(seconds=20), keep_raw=True, revisit=revisit)
         self._line = ExtractionLine(self._context, RememberingPool(), settings)  # type: ignore[arg-type]
         store.sync_feeds([Subscription(url=f"{HOST}/feed", interval=timedelta(hours=1))], "1", START)
 

@@ -26,10 +26,9 @@ from aggregator.ports.store_records import Decision, NextPage
 from aggregator.store.articles.skipped import ROWS, put_back, withdraw
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction
-from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.properties import read_property, write_property
-from aggregator.store.db.schema import DUE, SKIPPED, articles, entries, feeds, pages, revisions
+from aggregator.store.db.schema import CLAIM_ENDS, DUE, SKIPPED, articles, entries, feeds, pages, revisions
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.identity.partition import SKIPPED as OUT
 from aggregator.store.queue import fetched_pages, page_parts
@@ -223,10 +222,7 @@ _move: Final = (
     .values(
         state=bindparam("new_state"),
         due_at=bindparam("at"),
-        token=pages.c.token + 1,
-        lease_until=NEVER,
-        lease_owner="",
-        extract_attempts=0,
+        **CLAIM_ENDS,
     )
 )
 

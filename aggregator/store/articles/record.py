@@ -34,9 +34,8 @@ from aggregator.store.articles.rows import (
 from aggregator.store.articles.walls.ending import fail_walls, withdraw_left
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
-from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import FETCHED, articles, pages
+from aggregator.store.db.schema import CLAIM_ENDS, FETCHED, articles, pages
 from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
 from aggregator.store.identity.partition import SKIPPED, WITHDRAWN, note_edges, note_urls, point, repartition
 from aggregator.store.identity.same_text import edges_of_text
@@ -59,10 +58,7 @@ _finish: Final = (
         state=bindparam("new_state"),
         due_at=bindparam("at"),
         article_id=bindparam("article"),
-        token=pages.c.token + 1,
-        lease_until=NEVER,
-        lease_owner="",
-        extract_attempts=0,
+        **CLAIM_ENDS,
         attempts=case((pages.c.raw_hash.is_(None), pages.c.attempts), else_=0),  # the feed's content does not reset it
         cause=None,
         detail="",

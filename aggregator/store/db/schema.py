@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 )
 
 from aggregator.store.db.column_types import (
+    NEVER,
     Bytes,
     Hash,
     Id,
@@ -174,6 +176,14 @@ pages = Table(
     given_index("pages", "family"),
     sqlite_autoincrement=True,
 )
+
+# The values of a page's row when a claim on it ends: the claim's token is stale from then on. Any: columns and values.
+CLAIM_ENDS: Final[Mapping[str, Any]] = {
+    "token": pages.c.token + 1,
+    "lease_until": NEVER,
+    "lease_owner": "",
+    "extract_attempts": 0,
+}
 
 # The folders of raw responses and when a worker that can read them was last seen.
 folders = Table("folders", metadata, Column("id", Text, primary_key=True), Column("seen_at", Moment, nullable=False))

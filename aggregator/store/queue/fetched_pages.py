@@ -20,7 +20,7 @@ from aggregator.store.db.codec import load_entry, load_hops
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import insert
-from aggregator.store.db.schema import FETCHED, entries, feeds, folders, pages, raw_responses
+from aggregator.store.db.schema import CLAIM_ENDS, FETCHED, entries, feeds, folders, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import lock_hosts, lower_pages_due
 from aggregator.store.queue.page_parts import drop_parts, with_parts
@@ -251,10 +251,7 @@ _put: Final = (
         due_at=bindparam("at"),
         cause=bindparam("new_cause"),
         detail=bindparam("new_detail"),
-        token=pages.c.token + 1,
-        lease_until=NEVER,
-        lease_owner="",
-        extract_attempts=0,
+        **CLAIM_ENDS,
         attempts=pages.c.attempts + bindparam("more"),
         visits=case((pages.c.visits > 0, pages.c.visits - 1), else_=0),
         etag=bindparam("new_etag"),

@@ -18,13 +18,11 @@ from aggregator.models.ids import ArticleId, HostId, PageId
 from aggregator.models.pages import FetchedPage, Page, PageFailed, PagePart, RawResponse
 from aggregator.ports.store_records import Claim, Decision, NextPage
 from aggregator.store.db.any_of import any_of
-from aggregator.store.db.codec import dump
-from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, FETCHED, articles, folders, page_parts, pages, raw_responses
+from aggregator.store.db.schema import CLAIM_ENDS, DUE, FETCHED, articles, folders, page_parts, pages, raw_responses
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import home_of, host_ids, is_current, lower_pages_due
-from aggregator.store.queue.responses import RAW_COLUMNS, load_raw
+from aggregator.store.queue.responses import RAW_COLUMNS, load_raw, raw_row
 from aggregator.urls import host_of
 
 _SILENT: Final = timedelta(seconds=90)  # after this silence of a folder's workers the whole article is fetched again
@@ -137,10 +135,7 @@ _ask: Final = (
         host_id=bindparam("its_host"),
         target=bindparam("part_url"),
         due_at=bindparam("at"),
-        token=pages.c.token + 1,
-        lease_until=NEVER,
-        lease_owner="",
-        extract_attempts=0,
+        **CLAIM_ENDS,
     )
 )
 
@@ -197,10 +192,7 @@ _to_extraction: Final = (
         state=FETCHED,
         host_id=bindparam("home"),
         target=pages.c.url,
-        token=pages.c.token + 1,
-        lease_until=NEVER,
-        lease_owner="",
-        extract_attempts=0,
+        **CLAIM_ENDS,
     )
 )
 
@@ -212,16 +204,7 @@ def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: 
     row = tx.first(_first, {"page": page.id})
     if row is None:
         return True
-    kept = {
-        "content_hash": raw.content_hash,
-        "page_id": page.id,
-        "url": raw.url,
-        "final_url": raw.final_url,
-        "status": raw.status,
-        "headers": dump(dict(raw.headers)),
-        "fetched_at": raw.fetched_at,
-    }
-    tx.add(raw_responses, [kept])  # a row with this hash may belong to another part: equal bytes end the chain
+    tx.add(raw_responses, [raw_row(page.id, raw)])  # the same bytes may be another part: the chain ends there
     tx.run(_came, {"page": page.id, "first": row.raw_hash, "which": part.number, "hash": raw.content_hash})
     tx.run(_to_extraction, {"page": page.id, "home": home_of(tx, claim, page)})
     return True

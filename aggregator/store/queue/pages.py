@@ -17,9 +17,8 @@ from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, Decision
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump_hops, load_entry, load_hops
-from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, articles, entries, feeds, folders, hosts, pages
+from aggregator.store.db.schema import CLAIM_ENDS, DUE, articles, entries, feeds, folders, hosts, pages
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.queue.hosts import home_of, is_current, lower_pages_due
 from aggregator.store.queue.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
@@ -122,10 +121,7 @@ _fetched: Final = (
         raw_folder=bindparam("folder"),
         attempts=pages.c.attempts + 1,
         visits=pages.c.visits + 1,
-        extract_attempts=0,
-        token=pages.c.token + 1,
-        lease_until=NEVER,
-        lease_owner="",
+        **CLAIM_ENDS,
         cause=None,
         detail="",
     )

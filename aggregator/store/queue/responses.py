@@ -28,7 +28,12 @@ def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
     statement = insert(tx.dialect.name, raw_responses)
     kept = {name: statement.excluded[name] for name in ("url", "final_url", "status", "headers", "fetched_at")}
     keys = [raw_responses.c.content_hash, raw_responses.c.page_id]
-    row = {
+    tx.run(statement.on_conflict_do_update(index_elements=keys, set_=kept), raw_row(page_id, raw))
+
+
+def raw_row(page_id: PageId, raw: RawResponse) -> dict[str, Any]:
+    """Return the row of a response to a request for this page."""
+    return {
         "content_hash": raw.content_hash,
         "page_id": page_id,
         "url": raw.url,
@@ -37,7 +42,6 @@ def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
         "headers": dump(dict(raw.headers)),
         "fetched_at": raw.fetched_at,
     }
-    tx.run(statement.on_conflict_do_update(index_elements=keys, set_=kept), row)
 
 
 def load_raw(row: Row[Any]) -> RawResponse:

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from aggregator.monitoring.overview import survey
+from aggregator.monitoring.overview import unwell
 from aggregator.ports.readings import Gap
 from aggregator.selftest.server import Peer, Script
 from tests.support.citizen import RSS, Site, World, answering, html_page, item, one_by_one, rss
@@ -309,7 +309,7 @@ def follow_stubborn(world: World, feed: Stubborn, site: Site, hours: int) -> lis
 
 
 def findings(world: World) -> list[str]:
-    return world.use(lambda app: [str(one.kind) for d in survey(app.store, app.store.now()) for one in d.findings])
+    return world.use(lambda app: [str(one.kind) for d in unwell(app.store, app.store.now()) for one in d.findings])
 
 
 @pytest.mark.soak

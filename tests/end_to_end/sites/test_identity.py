@@ -10,7 +10,7 @@ import pytest
 
 from aggregator.app import App
 from aggregator.models.articles import Article
-from aggregator.monitoring.overview import survey
+from aggregator.monitoring.overview import unwell
 from aggregator.selftest.server import Script
 from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
 
@@ -77,7 +77,7 @@ def test_guids_that_do_not_hold_are_shown(world: World, name: str, kinds: list[s
     with Site(changing(GUIDS[name])) as site:
         world.follow(site.url())
         world.runs(2)
-        diagnoses = world.use(lambda app: survey(app.store, app.store.now()))
+        diagnoses = world.use(lambda app: unwell(app.store, app.store.now()))
         found = [finding.kind.value for one in diagnoses for finding in one.findings]
         assert found == kinds
 

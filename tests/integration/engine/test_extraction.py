@@ -79,7 +79,7 @@ def line(store: SqlStore, clock: StandingClock, pool: PlayedPool, folder: Path) 
         random=Random(1),
         recent=deque(maxlen=20),
     )
-    settings = ExtractionSettings(timeout=timedelta(seconds=20), mode="standard", keep_raw=True, revisit=())
+    settings = ExtractionSettings(timeout=timedelta(seconds=20), keep_raw=True, revisit=())
     return ExtractionLine(context, pool, settings)  # type: ignore[arg-type]
 
 

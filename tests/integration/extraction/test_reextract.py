@@ -42,7 +42,6 @@ def again(
             no_rules,
             PoolHere().submit,
             result_of,
-            mode="standard",
             dry_run=False,
         )
     )

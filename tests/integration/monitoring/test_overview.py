@@ -10,8 +10,8 @@ from aggregator.models.feeds import FeedStatus, PublicationStats, Subscription
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import PageFailed
-from aggregator.monitoring.health import Kind, screen
-from aggregator.monitoring.overview import finding_record, histories, overview, survey, title_of, unwell
+from aggregator.monitoring.health import Kind, diagnose, screen
+from aggregator.monitoring.overview import finding_record, histories, overview, title_of, unwell
 from aggregator.ports.readings import PollSums
 from aggregator.ports.store_records import PollOutcome
 from aggregator.store import SqlStore
@@ -135,15 +135,14 @@ def test_nothing_happened_in_an_empty_store(store: SqlStore) -> None:
     assert overview(store).delay_p50 is None
 
 
-# --- survey -----------------------------------------------------------------------------------------------------------
+# --- unwell -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_survey_reads_the_history_of_feeds_that_failed_often(store: SqlStore) -> None:
+def test_the_history_of_feeds_that_failed_often_is_read(store: SqlStore) -> None:
     good, bad = subscribe(store, A, B)
     poll(store, good)
     fail_polls(store, B, [Cause.TIMEOUT] * 10)
-    first, second = survey(store, store.now())
-    assert first.findings == ()
+    (second,) = unwell(store, store.now())
     assert [finding.kind for finding in second.findings] == [Kind.UNSTEADY]
     assert not second.is_broken
     assert finding_record(second.feed, second.findings[0]) == {
@@ -163,7 +162,7 @@ def test_our_own_clock_is_named_once_for_all_feeds(store: SqlStore, clock: Stand
     for feed in subscribe(store, A, B):
         poll(store, feed)
     clock.at -= timedelta(hours=5)
-    kinds = [finding.kind for one in survey(store, store.now()) for finding in one.findings]
+    kinds = [finding.kind for one in unwell(store, store.now()) for finding in one.findings]
     assert kinds == [Kind.OWN_CLOCK]
 
 
@@ -263,7 +262,9 @@ def test_the_feeds_that_are_read_for_their_health_are_all_that_are_unwell(
         full = replace(record.state, **{"due_at": due_at, "status": FeedStatus.OK, "succeeded_at": now, **state})  # type: ignore[arg-type]
         assert store.record_poll(claim(store, feed.host), replace(record, state=full))
     found = {one.feed.url: one.findings for one in unwell(store, now)}
-    assert found == {one.feed.url: one.findings for one in survey(store, now) if one.findings}
+    signs = store.signs(now - week)
+    all_findings = {one.url: diagnose(one, store.polls(one.id), now, signs.get(one.id)) for one in store.feeds()}
+    assert found == {url: findings for url, findings in all_findings.items() if findings}
     assert {kind for findings in found.values() for kind in [one.kind for one in findings]} == {
         *(Kind.FAILING, Kind.GONE, Kind.OVERDUE, Kind.OWN_CLOCK, Kind.SILENT, Kind.MOVED, Kind.STUCK_VALIDATORS),
         *(Kind.ENTRY_IDS, Kind.LOST_ENTRIES),

@@ -162,4 +162,4 @@ def reextract_all(store: SqlStore, raw_store: FileRawStore) -> list[Difference]:
         return done
 
     rules = Publishers()
-    return list(reextract(store, raw_store, rules, no_rules, submit, Future.result, mode="standard", dry_run=False))
+    return list(reextract(store, raw_store, rules, no_rules, submit, Future.result, dry_run=False))

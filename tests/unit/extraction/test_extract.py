@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hypothesis import assume, example, given
@@ -61,9 +60,8 @@ def rule(**selectors: tuple[str, ...]) -> Publisher:
 # --- the seed ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["standard", "thorough"])
-def test_the_seed_page_renders_to_the_seed(mode: Literal["standard", "thorough"]) -> None:
-    found = extract_page(ExtractInput(url=GOLDEN_URL, body=GOLDEN), None, mode)
+def test_the_seed_page_renders_to_the_seed() -> None:
+    found = extract_page(ExtractInput(url=GOLDEN_URL, body=GOLDEN))
     assert isinstance(found, Extraction)
     assert f"{render(found.text, found.date)}\n".encode() == SEED
     assert parse(render(found.text, found.date)).text == found.text
@@ -124,9 +122,8 @@ def test_posts_of_a_forum_are_no_comments() -> None:
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["standard", "thorough"])
-def test_the_body_is_the_article_and_nothing_else(mode: Literal["standard", "thorough"]) -> None:
-    found = extract_page(ExtractInput(url="https://example.org/a", body=article()), None, mode)
+def test_the_body_is_the_article_and_nothing_else() -> None:
+    found = extract_page(ExtractInput(url="https://example.org/a", body=article()))
     assert isinstance(found, Extraction)
     assert found.body == "\n\n".join(PARAGRAPHS)
     assert "The bridge" in found.text

@@ -72,7 +72,7 @@ def page(raw_: RawResponse | None, one: Entry | None = None, url: str = URL, hop
 
 
 def collected(one: FetchedPage, body: bytes | None) -> Collected | PageFailed:
-    return run_job(extraction_job(one, () if body is None else (body,), no_rules, "standard", shipped_publishers()))
+    return run_job(extraction_job(one, () if body is None else (body,), no_rules, shipped_publishers()))
 
 
 def answer(body: bytes = HTML, content_type: str = "text/html; charset=utf-8") -> Fetched:
@@ -255,7 +255,7 @@ def test_an_article_that_came_from_a_home_page_keeps_the_key_of_its_entry() -> N
 
 
 def test_a_feed_of_another_site_lends_its_page_nothing() -> None:
-    job = extraction_job(page(raw(), entry()), (HTML,), no_rules, "standard", shipped_publishers())
+    job = extraction_job(page(raw(), entry()), (HTML,), no_rules, shipped_publishers())
     lending = replace(job.page, feed_authors=("Ann Writer",))
     lent, own = (run_job(replace(job, page=lending, is_foreign=foreign)) for foreign in (False, True))
     assert isinstance(lent, Collected)
@@ -298,7 +298,6 @@ def on_pages(*bodies: bytes, one: FetchedPage | None = None, failed: PageFailed 
         whole,
         bodies,
         lambda host, feed: ArticleRules(pages=SiteConfig(next_page=("a.next",))),
-        "standard",
         shipped_publishers(),
     )
 

@@ -34,9 +34,8 @@ from aggregator.store.articles.walls.documents import (
 )
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
-from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import FETCHED, SKIPPED, articles, changes, evidence, pages, revisions
+from aggregator.store.db.schema import CLAIM_ENDS, FETCHED, SKIPPED, articles, changes, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
 from aggregator.store.identity.doubts import announced_pages
@@ -154,10 +153,7 @@ _failed: Final = (
         etag=None,  # the page's article is the wall's
         last_modified=None,
         raw_hash=case((bindparam("new_state") == FETCHED, None), else_=pages.c.raw_hash),
-        token=pages.c.token + 1,
-        lease_until=NEVER,
-        lease_owner="",
-        extract_attempts=0,
+        **CLAIM_ENDS,
         attempts=case((pages.c.attempts > 0, pages.c.attempts), else_=1),
         visits=case((pages.c.visits > 0, pages.c.visits - 1), else_=0),
     )
