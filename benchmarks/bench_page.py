@@ -23,7 +23,7 @@ from pathlib import Path
 import requests
 
 LARGEST = 1_000_000
-PATIENCE = 120.0  # seconds until the first overview is there
+PATIENCE = 300.0  # seconds until the first overview is there
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def _add_search(router: APIRouter, site: Site) -> None:
     def search(
         wanted: Annotated[ArticleSearch, Depends(read_search)], limit: Annotated[int, Query(ge=1, le=200)] = 20
     ) -> Record:
-        """Search titles and bodies, best match first; without `q`, and for over 10,000 matches: first seen last."""
+        """Search titles and bodies, best match first; without `q`, and for over 10,000 matches: newest first."""
         page = find(site, replace(wanted, limit=limit))
         return {"found": [_match(one) for one in page.found], "count": page.count, "next": page.next or None}
 

@@ -26,6 +26,21 @@ def moment(at: datetime | None) -> str:
     return "–" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def stated(text: str) -> str:
+    """Return a stated time to the minute, in UTC if it has an offset; a bare day and other words stay as they are.
+
+    >>> stated("2026-11-01T12:30:05.68+01:00"), stated("2026-11-01T12:30:05"), stated("2026-11-01"), stated("May")
+    ('2026-11-01 11:30', '2026-11-01 12:30', '2026-11-01', 'May')
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if "T" not in text.upper():
+        return text
+    return moment(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+
+
 def span(length: timedelta | None) -> str:
     """Return a duration in the two units that matter.
 

@@ -22,7 +22,7 @@ from aggregator.web.public_address import root
 from aggregator.web.state import LARGEST_ID, Site
 
 _FEEDS_A_PAGE: Final = 200
-_EXAMPLES: Final = 20  # feeds of a group that the status page names
+_EXAMPLES: Final = 8  # feeds of a group that the status page names
 
 
 def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter:  # Any: JSON

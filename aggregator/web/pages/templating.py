@@ -28,7 +28,16 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    own = (words.moment, words.span, words.size, words.weblink, words.paragraphs, words.xml_text, words.line_of_xml)
+    own = (
+        words.moment,
+        words.stated,
+        words.span,
+        words.size,
+        words.weblink,
+        words.paragraphs,
+        words.xml_text,
+        words.line_of_xml,
+    )
     for filter_ in (*own, words.host, why_one, why_doubtful, title_of, mask_password):
         made.filters[filter_.__name__] = filter_
     made.globals["version"] = __version__
