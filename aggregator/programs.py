@@ -32,7 +32,7 @@ class Command:
 
 
 class CommandFetcher:
-    """Answers polls of feeds that have a program with the program's output. `stop` kills running programs."""
+    """Answers the polls of feeds that have a program. The answer is the program's output. `stop` kills them."""
 
     def __init__(self, fetcher: Fetcher, commands: Mapping[str, Command], clock: Clock, stop: threading.Event) -> None:
         self._fetcher = fetcher

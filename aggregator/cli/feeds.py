@@ -56,7 +56,7 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
 
 
 def _listing(feed: Subscription, line: FeedLine | None) -> dict[str, object]:
-    """Return what a listing says of a feed; `line` None: it is not in the store yet."""
+    """Return the row of a feed in a listing; `line` None: the feed is not in the store yet."""
     from aggregator.redaction import mask_password
 
     return {

@@ -75,7 +75,7 @@ def _longest(intervals: list[tuple[str, timedelta | None]]) -> dict[str, timedel
     return longest
 
 
-# --- what is written at one place, and all of it together -------------------------------------------------------------
+# --- the keys of one place, and all keys joined -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ def longest_command(config: Config) -> timedelta:
     return max((one.timeout or config.http.total_timeout for one in commands_of(config).values()), default=timedelta(0))
 
 
-# --- lists that are kept elsewhere ------------------------------------------------------------------------------------
+# --- followed lists ---------------------------------------------------------------------------------------------------
 
 
 class ListSettings(Section):

@@ -56,7 +56,7 @@ def _read(
     known: Collection[str],
     now: datetime,
 ) -> FeedReading:
-    """Return what the answer says; entries whose raw hash is in `known` are left out.
+    """Return the parsed answer; entries whose raw hash is in `known` are left out.
 
     Raises:
         LeaseLostError: the workers ended; nothing is known about the feed.

@@ -53,7 +53,7 @@ class Chain:
     missing: str | None
 
 
-# --- where it goes on -------------------------------------------------------------------------------------------------
+# --- the link to the next page ----------------------------------------------------------------------------------------
 
 
 def numbers_of(host: str, publishers: Publishers) -> KeyRules:
@@ -170,7 +170,7 @@ def _has_page_number(first: str, query: str) -> bool | None:
     return bool(names)
 
 
-# --- joined -----------------------------------------------------------------------------------------------------------
+# --- joining the pages ------------------------------------------------------------------------------------------------
 
 
 def join(parts: Sequence[Extraction]) -> Extraction:
@@ -192,7 +192,7 @@ def join(parts: Sequence[Extraction]) -> Extraction:
 
 
 def _joined_markdown(body: str, parts: Sequence[Extraction]) -> str:
-    """Return the markdown of all parts; where a part has lost a paragraph, that of the plain body."""
+    """Return the markdown of all parts. A part whose markdown lacks a paragraph of its body gives its plain body."""
     if body == "\n\n".join(part.body for part in parts):
         return "\n\n".join(part.markdown or "" for part in parts)
     return markdown_of_text(body)

@@ -306,7 +306,7 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
     return replace(sighting, article=record)
 
 
-# --- what to record ---------------------------------------------------------------------------------------------------
+# --- records ----------------------------------------------------------------------------------------------------------
 
 
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:

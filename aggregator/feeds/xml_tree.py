@@ -92,7 +92,7 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 class Context:
     """The parts of the head that apply to every entry: namespaces in scope, entities, and the feed's own format.
 
-    Elements without a prefix in the namespace `default`, in lower case, count as the format's own.
+    `default` is a namespace in lower case. Its elements without a prefix count as the format's own.
     """
 
     namespaces: Mapping[str | None, str] = field(default_factory=dict)

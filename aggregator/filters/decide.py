@@ -35,7 +35,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """All rules in force. `digest` is compared with that of the rules applied last; "": there are no rules."""
+    """All rules in force. `digest` identifies the rules, so that a change is noticed; "": there are no rules."""
 
     everywhere: RuleSet | None = None
     of_feeds: Mapping[str, RuleSet] = field(default_factory=dict)  # rules of feeds, by the address in the configuration

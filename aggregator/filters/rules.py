@@ -107,7 +107,7 @@ def _fits_bound(bound: Bound, value: float | None, facts: Facts) -> bool | None:
     return bound.is_met(value)
 
 
-# --- from what is written ---------------------------------------------------------------------------------------------
+# --- reading rules ----------------------------------------------------------------------------------------------------
 
 
 def read_test(field: TextField, written: str) -> TextTest:

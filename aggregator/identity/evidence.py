@@ -92,7 +92,7 @@ class Judgement:
     refused: tuple[tuple[Edge, Refusal], ...]
 
 
-# --- judging ----------------------------------------------------------------------------------------------------------
+# --- the judgement ----------------------------------------------------------------------------------------------------
 
 
 def partition(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> tuple[frozenset[Key], ...]:
@@ -347,7 +347,7 @@ def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
     return _star([(key, blog.site), (link, registrable_domain("wp.me"))], EvidenceKind.DECLARED, blog.site)
 
 
-# --- ends -------------------------------------------------------------------------------------------------------------
+# --- the ends of edges ------------------------------------------------------------------------------------------------
 
 _NUMBERED = re.compile(r"[0-9]{5}")
 _POST_GUID = re.compile(r"https?://[^/?#]+/\?p=([0-9]{1,18})|https://medium\.com/p/([0-9a-f]{8,16})")

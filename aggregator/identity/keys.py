@@ -230,7 +230,7 @@ def _suffix_alias(host: str, suffixes: Mapping[str, str]) -> str | None:
     return None
 
 
-# --- one address ------------------------------------------------------------------------------------------------------
+# --- the key of one address -------------------------------------------------------------------------------------------
 
 
 def _key_of(parts: Split, site: Site, tables: Tables) -> tuple[str, str]:

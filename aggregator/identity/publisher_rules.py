@@ -222,7 +222,7 @@ def _digest(tables: Tables, sites: Iterable[SiteRule]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-# --- one rule ---------------------------------------------------------------------------------------------------------
+# --- reading one rule -------------------------------------------------------------------------------------------------
 
 _KEYS = ("hosts", "enabled", "provisional", "proven_by", "drop_params", "keep_params", "per_host", "id", "same",
          "different", "retry_after", "extract")  # fmt: skip

@@ -111,7 +111,7 @@ def _load(text: str) -> DaemonRecord | None:
         return None
 
 
-# --- in a sentence ----------------------------------------------------------------------------------------------------
+# --- the sentence on all daemons --------------------------------------------------------------------------------------
 
 
 def sentence(records: Sequence[DaemonRecord], now: datetime) -> tuple[str, bool]:

@@ -152,7 +152,7 @@ class MeteredFetcher:
         return result
 
 
-# --- what is read at each scrape --------------------------------------------------------------------------------------
+# --- metrics that are read at each scrape -----------------------------------------------------------------------------
 
 # Metric, help and label; then the engine's totals in it, each with its value of the label.
 _COUNTERS: Final[tuple[tuple[str, str, str, Mapping[str, str]], ...]] = (

@@ -86,7 +86,7 @@ class ArticleFilter:
 class ArticleSearch:
     """The articles to show, and their order; empty fields do not filter.
 
-    Without a query "best" is the order of `first_seen`; so it is for a query that more than `most_weighed` articles
+    The order "best" is that of `first_seen` without a query, and for a query that more than `most_weighed` articles
     match. `recorded` is the time when the current text was recorded.
     """
 

@@ -37,7 +37,7 @@ class Claim:
     priority: int  # 1: an operator asked for a poll
 
 
-# --- what is recorded -------------------------------------------------------------------------------------------------
+# --- results to record ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +181,7 @@ class PollRecorded:
     articles: tuple[ArticleRecorded, ...] = ()  # articles of entries whose content was read with the feed
 
 
-# --- what a worker makes ----------------------------------------------------------------------------------------------
+# --- results of a worker ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ def _refuses(*causes: Cause) -> Callable[[ScenarioClient, Callable[[Peer], None]
     return lambda client, script: expect_cause(client.fetch(script), *causes)
 
 
-# --- forgiven ---------------------------------------------------------------------------------------------------------
+# --- tolerated faults -------------------------------------------------------------------------------------------------
 
 
 def codings(client: ScenarioClient) -> str:
@@ -118,7 +118,7 @@ def odd_heads(client: ScenarioClient) -> str:
     return _try_all(client, scripts, _reads_feed)
 
 
-# --- not forgiven -----------------------------------------------------------------------------------------------------
+# --- faults that are errors -------------------------------------------------------------------------------------------
 
 
 def cut_off(client: ScenarioClient) -> str:

@@ -109,7 +109,7 @@ class SqlStore(Store):
         return self._db.write(lambda tx: feeds.sync_feeds(tx, subscriptions, config_hash, config_at, decides=decides))
 
     def preview_feeds(self, subscriptions: Sequence[Subscription], config_at: datetime) -> SyncReport:
-        """Return what `sync_feeds` would refuse of a configuration; nothing is written."""
+        """Return the changes that `sync_feeds` would refuse; nothing is written."""
         return self._db.read(lambda tx: feeds.preview_feeds(tx, subscriptions, config_at))
 
     def feed_ids(self) -> tuple[FeedId, ...]:

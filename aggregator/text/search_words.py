@@ -157,7 +157,7 @@ def read_query(query: str) -> Query:
 
 
 def is_vague(query: Query) -> bool:
-    """Return whether a term is the beginning of nearly every text's words: one letter with two cases, or one digit.
+    """Return whether a term fits words of nearly every text: a beginning of one letter (with two cases), or one digit.
 
     A database merges all words with that beginning first. A syllable (Hangul, Ethiopic) begins fewer words.
 

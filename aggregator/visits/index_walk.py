@@ -73,7 +73,7 @@ def _updated(known: KnownSitemap | None, named: NamedSitemap, parent: str = "") 
     return replace(known, lastmod=named.lastmod, is_read=known.is_read and known.lastmod == named.lastmod)
 
 
-# --- a sitemap of it --------------------------------------------------------------------------------------------------
+# --- one sitemap ------------------------------------------------------------------------------------------------------
 
 
 def request_of(feed: Feed, walk: IndexWalk, settings: PollSettings) -> FetchRequest:

@@ -34,7 +34,7 @@ def read_search(
     """Return the parameters of a request as a record.
 
     Raises:
-        HTTPException: `day` is no day, or `q` has a beginning of words that says too little.
+        HTTPException: `day` is no day, or a beginning of words in `q` is too short.
     """
     if is_vague(read_query(q)):
         raise HTTPException(422, "q: a beginning of words needs two letters or digits at least, such as en*")

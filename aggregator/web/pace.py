@@ -1,6 +1,7 @@
-"""Limits the CPU that requests may take beside a busy daemon: they wait, and an answer is given more than once.
+"""Limits the CPU that requests may take beside a busy daemon: requests wait, and equal requests get one answer.
 
-A fill is bound by one core. A flood of requests takes its time even at a low priority. ASGI middleware; knows no page.
+A first fill needs a whole core. Many requests slow it down even if they run at a low priority. ASGI middleware; knows
+no page.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _OF_KEY: Final = frozenset({b"host", b"accept", b"accept-encoding", b"if-none-ma
 
 
 class CpuBudget:
-    """The CPU that this process may still take: a share of the time, gathered up to a reserve."""
+    """The CPU time that this process may still take. It grows with time, up to a reserve."""
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.process_time
@@ -63,7 +64,7 @@ class _Kept:
 
 
 class Pace:
-    """Lets requests begin in their order, as the budget allows, while `is_busy` says so; probes never wait.
+    """Lets requests begin in order, as the CPU budget allows, while `is_busy` returns True. Probes never wait.
 
     An answer to a request that had to wait is given to equal requests for two seconds. Otherwise each is made anew.
     """

@@ -102,7 +102,7 @@ class _Answered:
         return self._fetcher.fetch(request)
 
 
-# --- what came of it --------------------------------------------------------------------------------------------------
+# --- the result -------------------------------------------------------------------------------------------------------
 
 
 def _outcome(app: App, feed: str, sighting: Sighting) -> dict[str, object]:

@@ -79,7 +79,7 @@ def _paragraph_chars(element: Element) -> int:
     return sum(len(text.strip()) for p in element.iter("p") for text in p.itertext(with_tail=False))
 
 
-# --- what a reader does not see ---------------------------------------------------------------------------------------
+# --- hidden elements --------------------------------------------------------------------------------------------------
 
 
 def drop_hidden(tree: Element) -> None:

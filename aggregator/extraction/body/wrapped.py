@@ -1,4 +1,4 @@
-"""Recognises text in wrappers of its own within an article: sentences, headings of items. Asks no extractor."""
+"""Recognises text of an article that has a wrapper of its own: sentences, headings of items. Asks no extractor."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def is_within(block: Block, number: int) -> bool:
 
 
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
-    """Return the headings of items of one look, each over chosen text in its item: questions, entries of a live blog.
+    """Return the headings of items that look alike and contain chosen text: questions, entries of a live blog.
 
     A heading may have a wrapper of its own in the item. A heading that leads to another page is another article's, and
     one that comes again is that of a player or of an offer.
@@ -64,7 +64,7 @@ def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[
 
 
 def add_enclosed(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add the sentences in a wrapper between two chosen blocks that are in one box, the one around the wrapper.
+    """Add the sentences in a wrapper between two chosen blocks. Both blocks must be in the box around the wrapper.
 
     The extractors drop a wrapper for a part of its class name: "commentary", "no-sidebar". A wrapper with a picture, a
     link or anything but sentences has another purpose.

@@ -139,7 +139,7 @@ def _without_role(name: str) -> str:
 
 
 def _label_of(name: str) -> re.Match[str] | None:
-    """Return what stands before a person's name and a colon, whatever its language."""
+    """Return the label before a person's name: the words before a colon, in any language."""
     found = _ANY_LABEL.match(name)
     return found if found and looks_personal(name[found.end() :]) else None
 

@@ -37,11 +37,11 @@ class Head(NamedTuple):
 
 
 def head_of(tree: Element, statements: Sequence[str], names: frozenset[str]) -> Head:
-    """Return the page's headline; `statements` are JSON-LD's, og:title, the feed's, further ones, that of `title`.
+    """Return the page's headline. `statements` come from JSON-LD, og:title, the feed, others, and the `title` element.
 
-    An h1 that a statement has or resembles, else a smaller heading that a statement has, else any h1. Several
-    newsrooms have an h1 for search engines, and show another headline as h2: it is that of og:title. The feed of a
-    live blog names its posts: what the feed says is no reason to take an h2 below an h1.
+    It is an h1 that equals or resembles a statement, else a smaller heading that equals a statement, else any h1.
+    Several newsrooms have an h1 for search engines, and show another headline as h2, which is also og:title. The feed
+    of a live blog names its posts. So the feed's statement does not make an h2 below an h1 the headline.
     """
     tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
     lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
@@ -86,8 +86,8 @@ def is_head_and_more(title: str, head: str) -> bool:
 def alikeness(head: str, letters: str) -> float:
     """Return the share of the groups of letters of the shorter title that the other one has, too.
 
-    A group is three letters, in scripts without blanks two. `letters` is the other title's. Short headings are like
-    nothing.
+    A group is three letters, in scripts without blanks two. `letters` are those of the other title. A short heading
+    resembles nothing.
 
     >>> round(alikeness("Old bridge is open again", "theoldbridgeopensagain"), 2), alikeness("Notes", "notesonabridge")
     (0.67, 0.0)

@@ -31,9 +31,9 @@ _HOME = re.compile(r"(?:(?:https?:)?//(?:www\.)?([^/?#]+))?(?:/|/index\.html|/in
 def title_of(tree: Element, statements: Sequence[tuple[str, float]], site: str, url: str) -> str:
     """Return the title that most of the page's statements (with their weights, best first) agree on, as one line.
 
-    The first statement is JSON-LD's, which may be for search engines; the last one is the `title` element's, those
-    between are for networks or of the feed. A heading counts fully only if a statement resembles it, since the first
-    h1 of many pages is the name of the blog.
+    The first statement is JSON-LD's, which may be written for search engines. The last one is the `title` element's.
+    The others are for social networks, or come from the feed. A heading counts fully only if a statement resembles it,
+    since the first h1 of many pages is the name of the blog.
     """
     names, labels = site_names(tree, site, url), _labels_of(url)
     cleaned = [(without_names(one_line(text), names, labels), weight) for text, weight in statements]

@@ -65,7 +65,7 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
 def _choose(
     tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
 ) -> dict[ArticleId, ArticleWrite]:
-    """Return those with unknown keys that no evidence touches and that share no key with another."""
+    """Return the articles whose keys are unknown, have no evidence, and belong to no other of these articles."""
     shared = Counter(article_id(write.key) for write in writes)
     alone = {
         wanted: write

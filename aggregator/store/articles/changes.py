@@ -161,7 +161,7 @@ def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
     tx.run(upsert, {"sink": sink, "folder": folder, "change_seq": seq})
 
 
-# --- one at a time ----------------------------------------------------------------------------------------------------
+# --- the lock ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from aggregator.store.db.schema import (
 from aggregator.store.identity.partition import SKIPPED, resolve
 from aggregator.urls import host_of, registrable_domain
 
-# --- which ------------------------------------------------------------------------------------------------------------
+# --- choosing articles ------------------------------------------------------------------------------------------------
 
 _columns: Final = (articles.c.n, articles.c.id, articles.c.url, articles.c.merged_into, articles.c.forgotten_at)
 _groups: Final = select(*_columns).where(
@@ -91,7 +91,7 @@ def _with_merged(tx: Transaction, ids: Collection[ArticleId]) -> list[Row[Any]]:
     return sorted(rows.values(), key=lambda row: int(row.n))
 
 
-# --- how --------------------------------------------------------------------------------------------------------------
+# --- erasing ----------------------------------------------------------------------------------------------------------
 
 _drop_revisions: Final = delete(revisions).where(revisions.c.article_id == bindparam("article"))
 _drop_prints: Final = delete(fingerprints).where(fingerprints.c.article_n == bindparam("of_n"))

@@ -40,7 +40,7 @@ _APPLIED: Final = "filters"  # a property: the digest of the rules by which what
 _AT_ONCE: Final = 500
 _NO_RULE: Final = "no filter skips it"
 
-# --- what is stored ---------------------------------------------------------------------------------------------------
+# --- queries ----------------------------------------------------------------------------------------------------------
 
 _columns: Final = select(
     pages.c.id,
@@ -320,7 +320,7 @@ def record_extraction_failure(
     return is_held
 
 
-# --- all that is stored -----------------------------------------------------------------------------------------------
+# --- all pages --------------------------------------------------------------------------------------------------------
 
 _after: Final = select(pages.c.id).where(pages.c.id > bindparam("last")).order_by(pages.c.id).limit(bindparam("limit"))
 _waiting_after: Final = _after.where(

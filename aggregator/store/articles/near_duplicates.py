@@ -132,7 +132,7 @@ def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, li
 
 
 def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
-    """Return those of these texts that an older article has."""
+    """Return the texts among these that an older article has."""
     below = min((text.number for text in texts), default=0)
     return {
         row.print_hash for row in tx.all_of(_texts, (text.fingerprint.text_hash for text in texts), {"below": below})

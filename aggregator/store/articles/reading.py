@@ -74,7 +74,7 @@ _feed_names: Final = select(feeds.c.id, feeds.c.name, feeds.c.url, feeds.c.tags)
 
 
 def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, Article]:
-    """Return those of the articles that are not merged or forgotten, in no order."""
+    """Return the articles among these that are not merged or forgotten, in no order."""
     return {article.id: article for article in _complete(tx, tx.all_of(_by_ids, ids))}
 
 
@@ -122,7 +122,7 @@ def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[tuple[str,
     )
 
 
-# --- many -------------------------------------------------------------------------------------------------------------
+# --- many articles ----------------------------------------------------------------------------------------------------
 
 
 def stream_articles(tx: Transaction, wanted: ArticleFilter) -> Iterator[Article]:
@@ -168,7 +168,7 @@ def _conditions(tx: Transaction, wanted: ArticleFilter) -> Iterator[ColumnElemen
         )
 
 
-# --- one --------------------------------------------------------------------------------------------------------------
+# --- one article ------------------------------------------------------------------------------------------------------
 
 _latest: Final[Select[Any]] = (
     select(articles.c.id)

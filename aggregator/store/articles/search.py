@@ -48,7 +48,7 @@ _LONGEST_NUMBER: Final = 18  # digits of a row
 _FEW_ENTRIES: Final = 2000
 _TITLE_GAP: Final = 10  # positions between title and body, so that no phrase matches across both
 
-# --- what is indexed --------------------------------------------------------------------------------------------------
+# --- indexing ---------------------------------------------------------------------------------------------------------
 
 _WORDS: Final = (bindparam("title", type_=Text), bindparam("body", type_=Text))
 # Values, not a SELECT: before a statement of several rows FTS5 writes out what it has gathered (43 µs an article).
@@ -122,7 +122,7 @@ def _vector(title: list[str], body: list[str]) -> str:
     return " ".join(f"'{word}'" + (f":{','.join(found)}" if found else "") for word, found in places.items())
 
 
-# --- what is found ----------------------------------------------------------------------------------------------------
+# --- searching --------------------------------------------------------------------------------------------------------
 
 _MATCHES: Final = {
     "sqlite": text("SELECT rowid AS n FROM article_search WHERE article_search MATCH :query"),

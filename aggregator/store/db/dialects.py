@@ -254,12 +254,12 @@ class PostgresDialect:
         return f"{scheme}://{user}{at}{address.partition('?')[0]}"
 
     def writer(self) -> Engine:
-        """Return an engine of level read committed: a statement sees all commits before its start."""
+        """Return an engine with the isolation level "read committed": a statement sees all commits before its start."""
         _refuse_writing(self)
         return self._engine("READ COMMITTED")
 
     def reader(self) -> Engine:
-        """Return an engine of level repeatable read: one snapshot."""
+        """Return an engine with the isolation level "repeatable read": one snapshot."""
         return self._engine("REPEATABLE READ", postgresql_readonly=True)
 
     def _engine(self, isolation: str, **options: bool) -> Engine:

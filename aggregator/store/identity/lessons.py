@@ -205,7 +205,7 @@ def _examples(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, list[str]
     }
 
 
-# --- the end of uses --------------------------------------------------------------------------------------------------
+# --- ending uses ------------------------------------------------------------------------------------------------------
 
 _drop: Final = delete(evidence).where(
     and_(

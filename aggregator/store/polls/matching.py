@@ -119,7 +119,7 @@ class MatchedEntry:
 
     @property
     def is_changed(self) -> bool:
-        """Return whether the stored entry has other words."""
+        """Return whether the words of the entry changed since it was stored."""
         return self.known is not None and self.known.content_hash != self.sighting.content_hash
 
     @property
@@ -282,7 +282,7 @@ def edges_of_moved(tx: Transaction, matched: Iterable[MatchedEntry], feed_host: 
     }
 
 
-# --- what a feed has shown before -------------------------------------------------------------------------------------
+# --- entries that a feed showed before --------------------------------------------------------------------------------
 
 _entries_seen: Final = select(entries.c.entry_hash.label("hash"), entries.c.first_seen).where(
     entries.c.feed_id == bindparam("feed"), any_of(entries.c.entry_hash)

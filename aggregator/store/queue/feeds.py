@@ -135,7 +135,7 @@ def feeds_of(tx: Transaction, ids: Sequence[FeedId]) -> tuple[Feed, ...]:
     return tuple(_feed(rows[feed_id]) for feed_id in ids if feed_id in rows)
 
 
-# --- what is due ------------------------------------------------------------------------------------------------------
+# --- due feeds --------------------------------------------------------------------------------------------------------
 
 _due: Final = (
     _feeds.where(feeds.c.host_id == bindparam("host"), feeds.c.due_at <= bindparam("at"), feeds.c.enabled)
@@ -267,7 +267,7 @@ def sync_feeds(
 
 
 def preview_feeds(tx: Transaction, subscriptions: Sequence[Subscription], config_at: datetime) -> SyncReport:
-    """Return what `sync_feeds` would refuse of a configuration; nothing is written."""
+    """Return the changes that `sync_feeds` would refuse; nothing is written."""
     known = {row.url: row for row in tx.all(_listed)}
     return _refused(tx, known, subscriptions, config_at) or SyncReport()
 

@@ -28,7 +28,7 @@ from aggregator.urls import host_of
 _SILENT: Final = timedelta(seconds=90)  # after this silence of a folder's workers the whole article is fetched again
 _LATER: Final = timedelta(seconds=5)
 
-# --- what is there ----------------------------------------------------------------------------------------------------
+# --- reading parts ----------------------------------------------------------------------------------------------------
 
 _parts: Final = (
     select(
@@ -110,7 +110,7 @@ def raw_parts_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, .
     return tuple(raw for row in rows if (raw := _load(row).raw) is not None)
 
 
-# --- on the way -------------------------------------------------------------------------------------------------------
+# --- fetching parts ---------------------------------------------------------------------------------------------------
 
 _held: Final = (
     select(pages.c.id, pages.c.host_id, pages.c.raw_hash)

@@ -24,7 +24,7 @@ from aggregator.store.queue.hosts import home_of, is_current, lower_pages_due
 from aggregator.store.queue.page_parts import begin_parts, parts_asked_for, record_part, record_part_failure
 from aggregator.store.queue.responses import keep_raw
 
-# --- what is due ------------------------------------------------------------------------------------------------------
+# --- due pages --------------------------------------------------------------------------------------------------------
 
 
 def has_changed() -> ColumnElement[bool]:

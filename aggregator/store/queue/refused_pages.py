@@ -1,6 +1,6 @@
-"""Pages that an earlier version refused, and whose bytes are gone: each is fetched once more. Done once for a store.
+"""Fetches pages once more that an earlier version refused and whose bytes are gone. This is done once for a store.
 
-An earlier version stored no article of a page that had certain words or no text for it. Where the bytes are kept,
+An earlier version stored no article for a page with certain words, or if it found no text. Where the bytes are kept,
 `reextract` makes the article. Where they are not, the page becomes due again, within a week, as its last try.
 """
 

@@ -63,7 +63,7 @@ def _add_changes(router: APIRouter, site: Site) -> None:
     ) -> Record:
         """Follow the corpus: changes after a cursor, in one order, each with its article as it is now.
 
-        A filter leaves changes out, never a tombstone; the cursor goes on over what it leaves out.
+        A filter leaves changes out, never a tombstone; the cursor also passes the changes that are left out.
         """
         seconds = int(wait[:-1])
         if seconds and waiting.acquire(blocking=False):

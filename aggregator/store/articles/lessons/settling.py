@@ -126,7 +126,7 @@ def _article_of(text: Row[Any]) -> str:
     return str(text.merged_into or text.id)
 
 
-# --- what follows -----------------------------------------------------------------------------------------------------
+# --- effects of verdicts ----------------------------------------------------------------------------------------------
 
 _other: Final = pages.alias("other_page")
 _used: Final = (

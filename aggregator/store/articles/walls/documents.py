@@ -127,7 +127,7 @@ def texts_at(tx: Transaction, wall: Document, wanted: Iterable[PageId]) -> set[P
     return {(PageId(row.page_id), row.text_hash) for row in tx.all_of(_pages_of, wanted, wall.named)}
 
 
-# --- texts that are one but for a few words ---------------------------------------------------------------------------
+# --- texts that differ in a few words ---------------------------------------------------------------------------------
 
 _alike: Final = (
     select(facts.c.page_id, facts.c.text_hash)
@@ -156,7 +156,7 @@ def note_alike(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
     return walls
 
 
-# --- redirects to one address that shows other articles each ----------------------------------------------------------
+# --- redirects to one address that shows several articles -------------------------------------------------------------
 
 _of_key: Final = select(articles).where(
     any_of(articles.c.key_hash), articles.c.merged_into.is_(None), articles.c.raw_hash.is_not(None)
