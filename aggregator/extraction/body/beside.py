@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
-from aggregator.extraction.body.blocks import CLOSE, MARKS, Block, letters_of, text_in
+from lxml.etree import _Element as Element
+
+from aggregator.extraction.body.blocks import CLOSE, MARKS, Block, letters_of
 from aggregator.extraction.body.vocabulary import NETWORKS
 from aggregator.text.words import count_words
 from aggregator.urls import registrable_domain
@@ -56,11 +58,21 @@ def is_caption(block: Block) -> bool:
     if block.ends_sentence and "figure" not in block.inside:
         return False
     for place in islice(block.place.around(), _MAX_WRAPPERS):
-        if place.tag in ("body", "article", "main") or letters_of(text_in(place.element)) != block.letters:
+        if place.tag in ("body", "article", "main") or not _is_all_of(block, place.element):
             return False
         if next(place.element.iter("img"), None) is not None:
             return place.tag != "p" and (place.tag == "figure" or not block.ends_sentence)
     return False
+
+
+def _is_all_of(block: Block, element: Element) -> bool:
+    """Return whether a block has all letters of an element; a long element is not read to its end."""
+    at = 0
+    for text in map(letters_of, map(str, element.itertext())):
+        if not block.letters.startswith(text, at):
+            return False
+        at += len(text)
+    return at == len(block.letters)
 
 
 def is_pointer(block: Block) -> bool:

@@ -94,13 +94,14 @@ def _single_gaps(words: str) -> str:
 
 def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
     """Leave out marks that mean nothing: crossing or doubled ones, those in code, links without an address."""
-    kept: dict[int, int] = {}
+    places: set[int] = set()
+    around: list[tuple[int, int]] = []  # the marks that are open
     for first, last in _matched(pieces).items():
         piece = pieces[first]
-        around = {pieces[i].value for i, end in kept.items() if end > last}
-        if not around & {"code", piece.value} and (piece.value != "a" or piece.link):
-            kept[first] = last
-    places = {*kept, *kept.values()}
+        around = [(i, end) for i, end in around if end > last]
+        if not {pieces[i].value for i, _ in around} & {"code", piece.value} and (piece.value != "a" or piece.link):
+            around.append((first, last))
+            places |= {first, last}
     return [piece for i, piece in enumerate(pieces) if piece.kind in ("words", "gap") or i in places]
 
 
@@ -110,19 +111,21 @@ def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
     Emphasis in emphasis touches it at both ends or at none: `***a** b**c***` would be read in another way.
     """
     kept: dict[int, int] = {}
+    around: list[tuple[int, int]] = []  # the emphasis that is open
     for first, last in _matched(pieces).items():
         if pieces[first].value in _SIGNS:
-            around = [(i, end) for i, end in kept.items() if end > last and pieces[i].value in _SIGNS]
+            around = [(i, end) for i, end in around if end > last]
             if not _is_read(pieces, first, last) or any(
-                _touch(pieces[i:first]) != _touch(pieces[last:end]) for i, end in around
+                _touch(pieces, i, first) != _touch(pieces, last, end) for i, end in around
             ):
                 continue
+            around.append((first, last))
         kept[first] = last
     return kept
 
 
-def _touch(between: Sequence[_Piece]) -> bool:
-    return all(piece.value in _SIGNS and piece.kind != "words" for piece in between)
+def _touch(pieces: Sequence[_Piece], first: int, last: int) -> bool:
+    return all(pieces[i].value in _SIGNS and pieces[i].kind != "words" for i in range(first, last))
 
 
 def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
@@ -181,18 +184,18 @@ def _is_punctuation(char: str) -> bool:
 def _written(pieces: Sequence[_Piece], pairs: dict[int, int]) -> str:
     ends = {last: first for first, last in pairs.items()}
     texts: list[str] = []
-    code_ends, code, code_place = -1, "", -1
+    codes: dict[int, list[str]] = {}  # the words of each span, by its place; two that touch would be read as one
+    code_ends = -1
     for i, piece in enumerate(pieces):
         if i <= code_ends:
             continue
         if i in pairs and piece.value == "code":
             code_ends = pairs[i]
             words = "".join(part.value for part in pieces[i:code_ends] if part.kind in ("words", "gap"))
-            if texts and code_place == len(texts) - 1:  # two spans that touch would be read as one with other ticks
-                words = code + words
-                texts.pop()
-            texts.append(_code(words))
-            code, code_place = words, len(texts) - 1
+            if len(texts) - 1 not in codes:
+                codes[len(texts)] = []
+                texts.append("")
+            codes[len(texts) - 1].append(words)
         elif i in pairs:
             if piece.value == "a" and texts and texts[-1].endswith("!"):
                 texts[-1] = texts[-1][:-1] + "\\!"
@@ -202,6 +205,8 @@ def _written(pieces: Sequence[_Piece], pairs: dict[int, int]) -> str:
             texts.append(f"](<{re.sub(r'[<>]', _percent, link)}>)" if piece.value == "a" else _SIGNS[piece.value])
         elif piece.kind in ("words", "gap"):
             texts.append(piece.value if piece.kind == "gap" else _SPECIAL.sub(r"\\\g<0>", piece.value))
+    for place, spans in codes.items():
+        texts[place] = _code("".join(spans))
     return "".join(texts)
 
 
