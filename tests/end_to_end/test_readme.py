@@ -58,7 +58,7 @@ def test_the_lines_run_one_after_the_other(page: str, tmp_path: Path) -> None:
         environ |= {f"AGGREGATOR_HTTP__{key}": value for key, value in settings.items()}
         command = ["bash", "-euo", "pipefail", "-c", translated(script(page))]
         ran = subprocess.run(
-            command, cwd=checkout, env=environ, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=checkout, env=environ, capture_output=True, text=True, timeout=600, check=False
         )
     assert ran.returncode == 0, ran.stderr
     assert "added http://" in ran.stdout
