@@ -33,7 +33,7 @@ from aggregator.config.wiring import (
     user_agent,
 )
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.engine.feed_readers import feed_reader, longest_parse
+from aggregator.engine.feed_readers import AnswerReader, longest_parse
 from aggregator.engine.followers import deliver_all
 from aggregator.engine.local import LocalEngine, RunReport
 from aggregator.engine.memory import collect_seldom, share_heaps
@@ -341,7 +341,7 @@ def _visit_context(
         clock=clock,
         publishers=rules.publishers,
         rules_of=rules.of_article,
-        read=feed_reader(pool, rules.publishers, sources, rules.of_article),
+        read=AnswerReader(pool, rules.publishers, sources, rules.feeds),
         policy=VisitPolicy(
             lease=longest + _LEASE_MARGIN,
             per_host_interval=http.per_host_interval,

@@ -1,16 +1,23 @@
-"""Reads a feed's answer: in the visit's thread, or in a worker process if it is large. A worker can be ended."""
+"""Reads a feed's answer: in the visit's thread, or in a worker process, which can be ended.
+
+`read_entries` does the work at both places. Most answers have one new entry or none, and are read in the thread.
+"""
 
 from __future__ import annotations
 
 import logging
+import pickle  # noqa: TID251 - the rules go to a worker with each task, and are written once
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache
+from itertools import count
 from types import MappingProxyType
+from typing import Final
 
 from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import LeaseLostError
-from aggregator.extraction.feed_rules import RulesOf, no_rules
+from aggregator.extraction.feed_rules import FeedRules
 from aggregator.extraction.pipeline import read_along
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import Publishers
@@ -19,13 +26,14 @@ from aggregator.models.fetching import Fetched
 from aggregator.models.pages import PageFailed
 from aggregator.models.sources import PLAIN_FEED, SourceRule
 from aggregator.ports.store_records import FeedReading
-from aggregator.visits.poll import FeedReader
 
 logger = logging.getLogger(__name__)
 
 _NO_RULES: Mapping[str, SourceRule] = MappingProxyType({})
-_LARGE_BYTES = 1_000_000  # a larger feed may take seconds to read; a smaller one a third of a second
-_SLOWER = 2  # times the limit for a page; 10,000 entries (4 s of CPU) took over 20 s on a busy machine
+_NO_FEED_RULES: Mapping[str, FeedRules] = MappingProxyType({})
+_LARGE_BYTES: Final = 1_000_000  # a larger feed may take seconds to read; a smaller one a third of a second
+_MANY: Final = 20  # first answers: workers start in a second of CPU, and each takes 5 ms of it from the threads
+_SLOWER: Final = 2  # times the limit for a page; 10,000 entries (4 s of CPU) took over 20 s on a busy machine
 
 
 def longest_parse(timeout: timedelta) -> timedelta:
@@ -33,64 +41,98 @@ def longest_parse(timeout: timedelta) -> timedelta:
     return timeout * (1 + _SLOWER)
 
 
-def feed_reader(
-    pool: WorkerPool,
-    publishers: Publishers,
-    rules: Mapping[str, SourceRule] = _NO_RULES,
-    rules_of: RulesOf = no_rules,
-) -> FeedReader:
-    """Return the engine's `FeedReader`; `rules` are those of sources that are no plain feeds, by address.
+class AnswerReader:
+    """The engine's `FeedReader`. `rules` and `feed_rules` are those of single feeds, by address.
 
+    A worker reads a large answer. It also reads an answer of which nothing is known, once there were many of these.
     If an answer hangs or crashes a worker, only its own feed is unreadable.
     """
-    return partial(_read, pool, publishers, rules, rules_of)
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        publishers: Publishers,
+        rules: Mapping[str, SourceRule] = _NO_RULES,
+        feed_rules: Mapping[str, FeedRules] = _NO_FEED_RULES,
+    ) -> None:
+        self._pool = pool
+        self._publishers = publishers
+        self._pickled = pickle.dumps(publishers)  # once, and not for each task
+        self._rules = rules
+        self._feed_rules = feed_rules
+        self._first_answers = count(1)
+
+    def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
+        """Return what the answer says; entries whose raw hash is in `known` are left out.
+
+        Raises:
+            LeaseLostError: the workers ended; nothing is known about the feed.
+        """
+        task = _Task(
+            feed=feed,
+            fetched=fetched,
+            known=frozenset(known),
+            now=now,
+            rule=self._rules.get(feed.url, PLAIN_FEED),
+            feed_rules=self._feed_rules.get(feed.url, FeedRules()),
+        )
+        if len(fetched.body) > _LARGE_BYTES:
+            return self._read_in_worker(replace(task, with_articles=False), self._pool.timeout * _SLOWER)
+        if not known and self._has_workers():
+            return self._read_in_worker(task, self._pool.timeout)
+        try:
+            return read_entries(task, self._publishers)
+        except Exception as bug:  # a bug of ours must not stop the polls of the feeds that come after this one
+            logger.exception("parse failed", extra={"url": fetched.final_url})
+            return _unreadable(f"{type(bug).__name__}: {bug}"[:300])
+
+    def _has_workers(self) -> bool:
+        """Return whether a worker can begin at once. The first workers start when there were many first answers."""
+        if next(self._first_answers) >= _MANY:
+            self._pool.warm_up(lambda: None)
+        return self._pool.is_warm
+
+    def _read_in_worker(self, task: _Task, limit: timedelta) -> FeedReading:
+        """Read an answer; if that fails, read it once more without the articles: a bad entry costs itself alone."""
+        match result_of(self._pool.submit_within(limit, _read_entries, task, self._pickled)):
+            case None:  # the workers ended; another visit polls the feed
+                raise LeaseLostError(task.fetched.final_url)
+            case PageFailed() if task.with_articles:
+                return self._read_in_worker(replace(task, with_articles=False), limit / 2)
+            case PageFailed() as failed:
+                return _unreadable(f"{failed.cause}: {failed.detail}")
+            case reading:
+                return reading
 
 
-def _read(
-    pool: WorkerPool,
-    publishers: Publishers,
-    rules: Mapping[str, SourceRule],
-    rules_of: RulesOf,
-    feed: Feed,
-    fetched: Fetched,
-    known: Collection[str],
-    now: datetime,
-) -> FeedReading:
-    """Return the parsed answer; entries whose raw hash is in `known` are left out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """An answer to be read, and the rules of its feed. `with_articles` False: extraction reads them from the store."""
 
-    Raises:
-        LeaseLostError: the workers ended; nothing is known about the feed.
-    """
-    rule = rules.get(feed.url, PLAIN_FEED)
-    if len(fetched.body) > _LARGE_BYTES:
-        return _read_in_worker(pool, publishers, rule, feed, fetched, known, now)
-    try:
-        return read_along(read_feed(feed, fetched, known, now, publishers, rule), feed, now, publishers, rules_of)
-    except Exception as bug:  # a bug of ours must not stop the polls of the feeds that come after this one
-        logger.exception("parse failed", extra={"url": fetched.final_url})
-        return _unreadable(f"{type(bug).__name__}: {bug}"[:300])
+    feed: Feed
+    fetched: Fetched
+    known: frozenset[str]
+    now: datetime
+    rule: SourceRule
+    feed_rules: FeedRules
+    with_articles: bool = True
 
 
-def _read_in_worker(
-    pool: WorkerPool,
-    publishers: Publishers,
-    rule: SourceRule,
-    feed: Feed,
-    fetched: Fetched,
-    known: Collection[str],
-    now: datetime,
-) -> FeedReading:
-    """Read an answer but not the articles of its entries: extraction does that, and a bad entry costs itself alone."""
-    future = pool.submit_within(
-        pool.timeout * _SLOWER, read_feed, feed, fetched, frozenset(known), now, publishers, rule
-    )
-    match result_of(future):
-        case None:  # the workers ended; another visit polls the feed
-            raise LeaseLostError(fetched.final_url)
-        case PageFailed() as failed:
-            return _unreadable(f"{failed.cause}: {failed.detail}")
-        case reading:
-            return reading
+def _read_entries(task: _Task, publishers: bytes) -> FeedReading:
+    """Read an answer; runs in a worker process."""
+    return read_entries(task, _unpickled(publishers))
+
+
+@lru_cache(maxsize=1)
+def _unpickled(publishers: bytes) -> Publishers:
+    rules: Publishers = pickle.loads(publishers)  # noqa: S301 - the parent process wrote it
+    return rules
+
+
+def read_entries(task: _Task, publishers: Publishers) -> FeedReading:
+    """Return what an answer says; the articles of entries, too, whose own content is the article."""
+    reading = read_feed(task.feed, task.fetched, task.known, task.now, publishers, task.rule)
+    return read_along(reading, task.feed, task.now, publishers, task.feed_rules) if task.with_articles else reading
 
 
 def _unreadable(error: str) -> FeedReading:

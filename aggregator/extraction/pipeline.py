@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from html import unescape
 from typing import Final
 
-from aggregator.extraction.feed_rules import FeedRules, RulesOf, announced_by, no_rules, ruled
+from aggregator.extraction.feed_rules import FeedRules, RulesOf, announced_by, ruled
 from aggregator.extraction.markup import Markup, read_markup
 from aggregator.extraction.metadata.stated import read_date
 from aggregator.extraction.metadata.titles import stated_titles
@@ -279,24 +278,22 @@ def _assessed(
 
 
 def read_along(
-    reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers, rules_of: RulesOf = no_rules
+    reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers, rules: FeedRules
 ) -> FeedReading:
-    """Return the articles of entries whose own content is the article; runs in a worker process.
+    """Add the articles of entries whose own content is the article.
 
     An entry without an article is left to the extraction of its page, which records the reason.
     """
-    rules_of = cache(rules_of)  # most entries are of one host
-    sightings = tuple(_read_along(one, feed, now, publishers, rules_of) for one in reading.sightings)
+    sightings = tuple(_read_along(one, feed, now, publishers, rules) for one in reading.sightings)
     return replace(reading, sightings=sightings)
 
 
-def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers, rules_of: RulesOf) -> Sighting:
+def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publishers, rules: FeedRules) -> Sighting:
     from aggregator.extraction.extract import extract_entry  # imported late, as above
 
     entry, identity = sighting.entry, sighting.identity
     if not sighting.from_feed or identity is None or identity.key is None or not (entry.content or entry.summary):
         return sighting
-    rules = rules_of(host_of(identity.url), feed.url).feed
     page = announced_by(_with_entry(ExtractInput(url=identity.url, body=b"", first_seen=now), entry), rules)
     collected = _assessed(rules, extract_entry(page), ())
     if isinstance(collected, PageFailed):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.engine.feed_readers import feed_reader
+from aggregator.engine.feed_readers import AnswerReader
 from aggregator.extraction.feed_rules import no_rules
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Subscription
@@ -182,7 +182,7 @@ class PlayedRun:
             clock=clock,
             rules_of=no_rules,
             publishers=shipped_publishers(),
-            read=feed_reader(PoolHere(), shipped_publishers()),  # type: ignore[arg-type]  # has its methods
+            read=AnswerReader(PoolHere(), shipped_publishers()),  # type: ignore[arg-type]  # has its methods
             policy=VisitPolicy(
                 lease=timedelta(seconds=90), per_host_interval=timedelta(), respect_robots=False, revisit=revisit
             ),
