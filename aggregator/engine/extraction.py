@@ -76,6 +76,7 @@ class ExtractionLine:
 
     def step(self, wait: float, scope: RunScope | None = None) -> int:
         """Start tasks, wait up to `wait` seconds for results, record them; return how many were recorded."""
+        self._pool.mend()
         self._start_tasks(scope)
         if wait > 0:
             self._event.wait(wait)

@@ -55,6 +55,7 @@ class WorkerPool:
         self, timeout: timedelta, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
         """Run `function` in a worker under a time limit of its own."""
+        self.mend()
         with self._lock:
             return self._submit(timeout, function, *args, **kwargs)
 
@@ -78,6 +79,7 @@ class WorkerPool:
 
     def warm_up(self, then: Callable[[], object]) -> None:
         """Start the workers. When one can begin, `then` is called in another thread. A second call does nothing."""
+        self.mend()
         with self._lock:
             if self._first is not None:
                 return
@@ -89,14 +91,15 @@ class WorkerPool:
         with self._lock:
             self._end()
 
-    def _started(self) -> ProcessPool:
-        """Return the pool, or a new one if an idle worker was killed (for example when the machine ran out of memory).
+    def mend(self) -> None:
+        """Cancel the tasks of a broken pool. A task that comes while a pool breaks is never run, and nobody says so."""
+        with self._lock:
+            if self._pool is not None and not self._pool.active:
+                logger.warning("worker processes ended; new ones are started")
+                self._end()
 
-        Pebble gives up such a pool, and its tasks fail with `BrokenProcessPool`.
-        """
-        if self._pool is not None and not self._pool.active:
-            logger.warning("worker processes ended; new ones are started")
-            self._end()
+    def _started(self) -> ProcessPool:
+        """Return the pool, or a new one if there is none."""
         if self._pool is None:
             context = get_context("forkserver")
             context.set_forkserver_preload(_PRELOADED)

@@ -30,6 +30,9 @@ class PoolHere:
     def warm_up(self, then: Callable[[], object]) -> None:
         """Be warm."""
 
+    def mend(self) -> None:
+        """Nothing breaks."""
+
     def close(self) -> None:
         """Nothing is left to end."""
 

@@ -45,6 +45,9 @@ class PlayedPool:
         self.is_warm = True
         then()
 
+    def mend(self) -> None:
+        """These workers end with their own task alone."""
+
     def submit(self, function: Callable[..., Any], jobs: Any) -> Future[Any]:
         self.sizes.append(len(jobs))
         future: Future[Any] = Future()
