@@ -69,16 +69,17 @@ def add_enclosed(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]
     The extractors drop a wrapper for a part of its class name: "commentary", "no-sidebar". A wrapper with a picture, a
     link or anything but sentences has another purpose.
     """
-    boxes = [box_of(block) for block in blocks]
+    lone = [i for i, block in enumerate(blocks) if votes[i] < 2 and i not in chosen and not block.links]
+    sentences = [i for i in lone if is_prose(blocks[i])]
     added = set(chosen)
-    for number, run in groupby(range(len(blocks)), key=lambda i: boxes[i].number):
-        inside = list(run)
-        above, below = inside[0] - 1, inside[-1] + 1
-        if above not in chosen or below not in chosen or boxes[above] is not boxes[below]:
+    for _, numbered in groupby(enumerate(sentences), key=lambda pair: pair[1] - pair[0]):  # without a gap
+        run = [i for _, i in numbered]
+        above, below = run[0] - 1, run[-1] + 1
+        if above not in chosen or below not in chosen:
             continue
-        if not all(votes[i] < 2 and is_prose(blocks[i]) and not blocks[i].links for i in inside):
-            continue
-        is_inner = number != boxes[above].number and is_within(blocks[inside[0]], boxes[above].number)
-        if is_inner and next(boxes[inside[0]].element.iter(*_NOT_PROSE_TAGS), None) is None:
-            added.update(inside)
+        box, around = box_of(blocks[run[0]]), box_of(blocks[above])
+        is_inner = box is not around and is_within(blocks[run[0]], around.number)
+        is_one = box_of(blocks[below]) is around and all(box_of(blocks[i]) is box for i in run)
+        if is_inner and is_one and next(box.element.iter(*_NOT_PROSE_TAGS), None) is None:
+            added.update(run)
     return added

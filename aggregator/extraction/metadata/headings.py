@@ -21,6 +21,7 @@ _SHOWN_WEIGHT: Final = 3.0  # more than all statements for machines together, si
 _HEAD_WEIGHT: Final = 1.45  # a visible heading outweighs one statement, not two that agree
 _LONE_WEIGHT: Final = 0.9
 _MOST: Final = 0.5  # the share of a statement that an h1 must have; otherwise a smaller heading may win
+_LEAST: Final = 0.3  # of a statement that an h1 has to be: the name of a section may be a word of the headline
 _KICKER_MOST: Final = 0.7  # the share of an h1
 _ALIKE: Final = 0.4  # the share of the groups of letters of the shorter title
 _MIN_CHARS: Final = 8
@@ -57,7 +58,8 @@ def head_of(tree: Element, statements: Sequence[str], names: frozenset[str]) -> 
             return Head(longest, _HEAD_WEIGHT)
     if share:
         first = _first_part(tree, head, statements[-1])
-        return Head(first or _without_kicker(head, witnesses), _HEAD_WEIGHT)
+        is_part = share < _LEAST and not first and not any(is_head_and_more(text, head) for text in statements)
+        return Head(first or _without_kicker(head, witnesses), _LONE_WEIGHT if is_part else _HEAD_WEIGHT)
     alike, _, head = max(
         ((alikeness(head, letters), -place, head) for place, head in enumerate(tops) for letters, _ in witnesses),
         default=(0.0, 0, ""),

@@ -115,3 +115,11 @@ def test_a_long_last_part_is_no_name() -> None:
 
 def test_a_page_without_headings_has_no_headline() -> None:
     assert head_of(document_fromstring("<p>Text</p>"), [SHOWN, "", ""], frozenset()) == Head("", 0.9)
+
+
+def test_the_name_of_a_section_that_is_a_word_of_the_headline_is_not_the_headline() -> None:
+    stated = "How photography came to the villages along the river"
+    assert title("<h1>Photography</h1>", network=stated, element=f"{stated} | Riverpost") == stated
+    assert (
+        title("<h1>How photography came to the villages</h1>", network=stated) == "How photography came to the villages"
+    )
