@@ -67,9 +67,9 @@ def decompress(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
     except (zlib.error, brotli.error, zstd.ZstdError) as error:
         raise DecompressionError(coding, str(error), is_cut_off=False) from error
     except DecodeError as error:
-        raise DecompressionError(coding, "ends before its end", is_cut_off=True) from error
+        raise DecompressionError(coding, "is cut off", is_cut_off=True) from error
     if not _saw_end(decoder):
-        raise DecompressionError(coding, "ends before its end", is_cut_off=True)
+        raise DecompressionError(coding, "is cut off", is_cut_off=True)
 
 
 def _pieces(decoder: ContentDecoder, chunk: bytes) -> Iterator[bytes]:

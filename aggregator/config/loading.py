@@ -207,7 +207,7 @@ def _check_duplicates(feeds: Sequence[FeedSettings], listed: Mapping[Path, list[
         if before != index and feed.model_copy(update={"url": feeds[before].url}) != feeds[before]:
             shown, places = quote(mask(feed.url)), _places(listed)
             raise ConfigError(
-                f"{places[index]}.url: {shown} stands already at {places[before]}, with other settings; remove one"
+                f"{places[index]}.url: {shown} is listed already at {places[before]}, with other settings; remove one"
             )
 
 
@@ -234,7 +234,7 @@ def _check_outputs(config: Config, path: Path, environ: Mapping[str, str]) -> No
         place = f"{path}: outputs[{index}]"
         read_secret(output.secret, path.absolute().parent, environ, f"{place}.secret")
         if output.label in labels:
-            raise ConfigError(f"{place}: {quote(output.label)} stands twice; give each a name of its own")
+            raise ConfigError(f"{place}: {quote(output.label)} is used twice; give each a name of its own")
         labels.add(output.label)
 
 

@@ -132,7 +132,7 @@ def _check_header(value: str) -> str:
 
 def _check_reference(value: str) -> str:
     if value and not re.fullmatch(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
-        raise ValueError('is no reference; secrets stand elsewhere: write "env:NAME" or "file:path"')
+        raise ValueError('is no reference; secrets are kept elsewhere: write "env:NAME" or "file:path"')
     return value
 
 

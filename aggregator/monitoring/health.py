@@ -204,8 +204,8 @@ def _silent(state: FeedState, now: datetime) -> Finding | None:
     return Finding(
         kind=Kind.SILENT,
         since=last,
-        detail=f"answers, and published nothing for {_ago(silence)}; about {expected:.0f} entries were to be expected",
-        remedy="Compare with the publisher's site: if it goes on there, the feed was replaced; "
+        detail=f"answers, and published nothing for {_ago(silence)}; about {expected:.0f} entries were expected",
+        remedy="Compare with the publisher's site: if it has new articles, the feed was replaced; "
         "`aggregator feeds discover <site>` finds the new one.",
     )
 
@@ -259,7 +259,7 @@ def _feed_clock(signs: FeedSigns) -> Finding | None:
         return None
     return Finding(
         kind=Kind.CLOCK,
-        detail=f"{signs.dates_flagged} of its {signs.entries} latest entries bear a date that cannot be right",
+        detail=f"{signs.dates_flagged} of its {signs.entries} latest entries have a date that cannot be right",
         remedy="Nothing is lost: such dates are not used, the time of discovery is. Tell the publisher "
         "(a wrong clock or time zone).",
     )

@@ -15,7 +15,7 @@ from aggregator.monitoring.health import Finding, Kind, Severity
 REMEDIES: Final = {
     "disk": "Free some space, or lower `[storage] min_free` or `retention`; polling resumes by itself.",
     "rule": "Correct the file; `aggregator config check` tries it. Until then its rule does not hold.",
-    "output": "Correct the output or its receiver. It is tried again by itself, and gets every change in order.",
+    "output": "Correct the output or its receiver. It is retried automatically, and gets every change in order.",
     "list": "Correct `url` or `path`, or the list itself. It is read again by itself; its feeds stay as they were.",
     "page": "Stop the other program, or write another `[web] listen`; the daemon tries it again each second.",
     "configuration": "Correct the file, or restart the daemon where the message says so. Until then the settings hold "

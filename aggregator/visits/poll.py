@@ -345,7 +345,7 @@ def _no_feed(feed: Feed, result: Fetched, parsed: ParsedFeed, terms: _Terms) -> 
     elif parsed.format == "html":
         cause, detail = Cause.NO_LINKS, parsed.error
     elif parsed.kind == "html":
-        cause, detail = Cause.NOT_A_FEED, "an HTML page stands where the feed was"
+        cause, detail = Cause.NOT_A_FEED, "the feed's address answers with an HTML page"
     else:
         cause, detail = Cause.UNREADABLE, parsed.error or "neither RSS, Atom, RDF nor JSON Feed"
     failed = FetchFailed(

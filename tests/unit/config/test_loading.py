@@ -433,7 +433,7 @@ def test_same_feed_with_other_settings_names_both_places(path: Path) -> None:
     (path.parent / "feeds.toml").write_text(feeds("https://a.example/f") + 'name = "x"\n')
     said = refusal(path, feeds("https://a.example/f"))
     assert said.startswith(
-        'feeds.toml: feeds[0].url: "https://a.example/f" stands already at aggregator.toml: feeds[0]'
+        'feeds.toml: feeds[0].url: "https://a.example/f" is listed already at aggregator.toml: feeds[0]'
     )
 
 
@@ -574,7 +574,7 @@ def test_address_without_path_has_one() -> None:
         ('type = "mail"', "is not known"),
         ('type = "webhook"\nurl = "https://x.example/"\nsecret = "plain"', 'write "env:NAME" or "file:path"'),
         ('type = "webhook"\nurl = "https://x.example/"\nsecret = "env:NO_KEY"', "NO_KEY"),
-        ('type = "jsonl"\npath = "a"\n[[outputs]]\ntype = "jsonl"\npath = "a"', "stands twice"),
+        ('type = "jsonl"\npath = "a"\n[[outputs]]\ntype = "jsonl"\npath = "a"', "is used twice"),
     ],
 )
 def test_outputs_that_cannot_work_are_refused(path: Path, text: str, words: str) -> None:
