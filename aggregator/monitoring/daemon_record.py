@@ -18,7 +18,7 @@ from aggregator.ports.store import Store
 PREFIX: Final = "daemon:"  # prefix of the names of the facts that hold records
 _ALIVE: Final = timedelta(seconds=60)  # if the record is older, the daemon ended or hangs
 _TICKS: Final = timedelta(seconds=30)
-_BUSY: Final = 0.3  # of a core; polls at a steady rate of 6 a second take 0.06
+_BUSY: Final = 0.2  # of a core; polls at a steady rate of 6 a second take 0.06
 _FORGOTTEN: Final = timedelta(hours=1)  # records of dead daemons are removed after this time
 
 

@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from aggregator.web.access import Application, Message, Receive, Scope, Send
 
 SHARE: Final = 0.05  # of a core
-RESERVE: Final = 1.0  # seconds of CPU that a quiet time leaves to later requests
-_LARGEST_DEBT: Final = 0.25  # seconds of CPU: after one long answer, the next request waits 5 seconds at most
-_EXPECTED: Final = 0.005  # seconds of CPU of a request that has just begun
+RESERVE: Final = 0.5  # seconds of CPU that a quiet time leaves to later requests
+_LARGEST_DEBT: Final = 0.08  # seconds of CPU: after one long answer, the next request waits 1.6 seconds at most
+_EXPECTED: Final = 0.01  # seconds of CPU of a request that has just begun
 _LOOK_EVERY: Final = 1.0  # second: is the daemon still busy?
 _SHORTEST: Final = 0.001  # second that a request waits
 _KEPT_SECONDS: Final = 2.0
@@ -46,7 +46,8 @@ class CpuBudget:
         gathered = min(self._left + SHARE * (at - self._at), RESERVE)
         self._left = max(gathered - (used - self._used), -_LARGEST_DEBT)
         self._at, self._used = at, used
-        return max(self._under_way * _EXPECTED - self._left, 0.0) / SHARE
+        expected = min(self._under_way * _EXPECTED, RESERVE / 2)  # clients that read slowly do not stop the others
+        return max(expected - self._left, 0.0) / SHARE
 
     def begin(self) -> None:
         """Note a request that begins; its CPU is not measured yet."""

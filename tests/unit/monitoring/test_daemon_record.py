@@ -43,7 +43,7 @@ def test_a_clock_that_went_back_makes_no_dead_daemon_alive() -> None:
     assert not POLLS.ticks(NOW - timedelta(hours=1))
 
 
-def test_a_daemon_is_busy_while_it_lives_and_takes_a_third_of_a_core() -> None:
+def test_a_daemon_is_busy_while_it_lives_and_takes_a_fifth_of_a_core() -> None:
     at_work = replace(POLLS, cores=0.8)
     assert at_work.is_busy(NOW)
     assert not replace(POLLS, cores=0.06).is_busy(NOW)

@@ -151,3 +151,19 @@ def test_other_messages_pass() -> None:
     pace = Pace(note, lambda: True, CpuBudget(lambda: 0.0, lambda: 0.0))
     asyncio.run(pace({"type": "lifespan"}, played.sleep, played.sleep))
     assert seen == ["lifespan"]
+
+
+def test_clients_that_read_slowly_do_not_stop_the_others() -> None:
+    now = [0.0]
+    budget = CpuBudget(lambda: now[0], lambda: 0.0)
+    for _ in range(128):
+        budget.begin()
+    now[0] += RESERVE / SHARE
+    assert budget.wait() == 0.0
+
+
+def test_one_long_answer_makes_others_wait_for_two_seconds_at_most() -> None:
+    cpu = [0.0]
+    budget = CpuBudget(lambda: 0.0, lambda: cpu[0])
+    cpu[0] = 60.0
+    assert 0.0 < budget.wait() < 2.0
