@@ -32,7 +32,7 @@ class Command:
 
 
 class CommandFetcher:
-    """Answers the polls of feeds that have a program. The answer is the program's output. `stop` kills them."""
+    """Answers the polls of feeds that have a program, with its output. `stop` kills running programs."""
 
     def __init__(self, fetcher: Fetcher, commands: Mapping[str, Command], clock: Clock, stop: threading.Event) -> None:
         self._fetcher = fetcher

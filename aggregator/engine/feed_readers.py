@@ -44,8 +44,8 @@ def longest_parse(timeout: timedelta) -> timedelta:
 class AnswerReader:
     """The engine's `FeedReader`. `rules` and `feed_rules` are those of single feeds, by address.
 
-    A worker reads a large answer. It also reads an answer of which nothing is known, once there were many of these.
-    If an answer hangs or crashes a worker, only its own feed is unreadable.
+    A worker reads a large answer. It also reads the first answers of feeds, once there were many of these. If an answer
+    hangs or crashes a worker, only its own feed is unreadable.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ def _unpickled(publishers: bytes) -> Publishers:
 
 
 def read_entries(task: _Task, publishers: Publishers) -> FeedReading:
-    """Return what an answer says; the articles of entries, too, whose own content is the article."""
+    """Return the parsed answer, with the articles of entries whose own content is the article."""
     reading = read_feed(task.feed, task.fetched, task.known, task.now, publishers, task.rule)
     return read_along(reading, task.feed, task.now, publishers, task.feed_rules) if task.with_articles else reading
 

@@ -92,7 +92,7 @@ class WorkerPool:
             self._end()
 
     def mend(self) -> None:
-        """Cancel the tasks of a broken pool. A task that comes while a pool breaks is never run, and nobody says so."""
+        """Cancel the tasks of a broken pool. Pebble never runs a task that was submitted while the pool broke."""
         with self._lock:
             if self._pool is not None and not self._pool.active:
                 logger.warning("worker processes ended; new ones are started")

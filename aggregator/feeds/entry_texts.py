@@ -87,7 +87,7 @@ def _run_feedparser(entries: Sequence[list[_Source]], *, is_atom: bool) -> list[
 
 
 def _document(entries: Sequence[list[_Source]], *, is_atom: bool) -> bytes:
-    """Return a feed of our own that holds nothing but the texts of its entries."""
+    """Return a small feed that contains only the texts of the entries."""
     core = f"{{{NAMESPACES['atom']}}}" if is_atom else ""
     root = etree.Element(f"{core}feed") if is_atom else etree.Element("rss", version="2.0")
     parent = root if is_atom else etree.SubElement(root, "channel")

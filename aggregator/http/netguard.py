@@ -51,7 +51,7 @@ class NetworkError(AggregatorError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPolicy:
-    """The networks that are allowed beside the public Internet. `unguarded` is only for the operator's own proxy."""
+    """The networks that are allowed beyond the public Internet. `unguarded` is only for the operator's own proxy."""
 
     allowed: tuple[IPNetwork, ...] = ()
     unguarded: bool = False

@@ -144,9 +144,9 @@ def sketch_of(text: str) -> frozenset[bytes]:
 
     The more pairs of words two texts have in common, the more hashes their samples have in common.
 
-    So a text can be compared that is not stored. A counter or a time in it changes few pairs. Each hash uses an order
-    of its own, and is the hash of the first pair in that order (A. Broder, On the resemblance and containment of
-    documents, 1997).
+    So only the sample of a text must be stored. A counter or a time in the text changes few pairs. This is MinHash:
+    each hash of the sample has its own order of all pairs, and is the hash of the text's first pair in this order (A.
+    Broder, On the resemblance and containment of documents, 1997).
 
     >>> wall = "Read without limits, today and every day. You have {} articles left; then subscribe, as many have done."
     >>> len(sketch_of(wall.format(5)) & sketch_of(wall.format(4))) >= MOST_OF_SKETCH

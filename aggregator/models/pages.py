@@ -1,4 +1,4 @@
-"""Records of pages: when a page is due, its answer, its facts beside the article."""
+"""Records of pages: when a page is due, its answer, other facts that it states."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFacts:
-    """Facts that a page states beside its article's text; None: unknown, or not stated."""
+    """Facts that a page states in addition to its article's text; None: unknown, or not stated."""
 
     description: str | None = None
     section: str | None = None

@@ -281,7 +281,7 @@ def _minute_factors(shares: Sequence[float]) -> list[float]:
 def _activity(rhythm: Rhythm) -> float:
     """Return the recent entries as a multiple of the expected ones. A busy feed stays busy for a while.
 
-    Entries and expectation count less the longer before the last update they lie.
+    Older entries count less, and so does the expectation for older times.
     """
     known, recent, span = rhythm.known_at, rhythm.recent, min(rhythm.observed, 4 * _ACTIVITY_SPAN)
     if len(recent) == _REMEMBERED:

@@ -1,7 +1,8 @@
 """The session with one claimed host: its claim, lease, pace, back-off and time.
 
-`HOST_CAUSES` (`schedule/due_times.py`) are the failures for which the host is backed off. `RedirectClaims` holds the
-hosts of redirects. This module polls and collects nothing; `HostVisit` does that.
+`HOST_CAUSES` (`schedule/due_times.py`) are the failures for which the host is backed off; several timeouts in a row are
+another reason. `RedirectClaims` holds the hosts of redirects. This module polls and collects nothing; `HostVisit` does
+that.
 """
 
 from __future__ import annotations

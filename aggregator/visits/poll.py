@@ -96,7 +96,7 @@ class AnswerContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Terms:
-    """The inputs of a decision beside the answer."""
+    """The inputs of a decision in addition to the answer."""
 
     settings: PollSettings
     now: datetime

@@ -17,7 +17,7 @@ def root() -> str:
 
 
 class PublicAddress:
-    """ASGI middleware: makes requests look as if sent to the public address, with or without its path removed."""
+    """ASGI middleware: requests look as if sent to the public address, even if the proxy has removed its path."""
 
     def __init__(self, app: Application, base_url: str) -> None:
         parts = urlsplit(base_url)

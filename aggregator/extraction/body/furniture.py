@@ -22,7 +22,7 @@ def is_furniture(block: Block) -> bool:
 
 
 def furniture_around(block: Block) -> Place | None:
-    """Return the element with a name of furniture that the block stands in, if any."""
+    """Return the element around the block with a name of furniture; None: there is none."""
     return next((place for place in islice(block.place.around(), _LEVELS) if names_furniture(place.names)), None)
 
 

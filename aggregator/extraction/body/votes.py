@@ -23,7 +23,7 @@ class _Letters:
     """The letters of all lines, to search in. A text that is searched for has `_MIN_PIECE` letters or more.
 
     Most of a page's texts are not there, and a search without success is the slowest. So grams are compared first:
-    short pieces at regular distances, of which whatever is there has one.
+    short pieces at regular distances. A text that is there contains at least one of them.
     """
 
     __slots__ = ("_grams", "whole")

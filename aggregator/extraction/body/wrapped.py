@@ -46,7 +46,7 @@ def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[
     """Return the headings of items that look alike and contain chosen text: questions, entries of a live blog.
 
     A heading may have a wrapper of its own in the item. A heading that leads to another page is another article's, and
-    one that comes again is that of a player or of an offer.
+    one that occurs again belongs to a player or an offer.
     """
     again = Counter(block.letters for block in blocks if block.is_heading)
     filled = Counter(box.number for box in boxes)

@@ -1,4 +1,4 @@
-"""Facts of a page beside its article: description, section, access, licence, rights. Chooses no text."""
+"""Reads facts that a page states about its article: description, section, access, licence, rights. No text."""
 
 from __future__ import annotations
 

@@ -97,8 +97,8 @@ class Dialect(Protocol):
 class SqliteDialect:
     """One file in WAL mode.
 
-    The writer takes the write lock at BEGIN. With a plain BEGIN, two transactions that read first and write then would
-    both fail at once, whatever the timeout.
+    The writer takes the write lock at BEGIN. With a plain BEGIN, two transactions that read first and write later would
+    both fail at once. No timeout helps.
 
     Commits are not synced one by one (`synchronous = NORMAL`). A power cut may undo the last commits, each as a whole;
     their work is done again. Before a number is published and before bytes are deleted (forget, retention) the commit
@@ -226,7 +226,7 @@ def _set_up_reader(connection: sqlite3.Connection, record: object) -> None:
 def _begin_immediate(conn: Connection) -> None:
     """Begin by the event that SQLAlchemy documents for SQLite; the driver itself begins nothing (`isolation_level`).
 
-    The statement goes to the driver's cursor: on its way through SQLAlchemy it would cost more than all else of BEGIN.
+    The statement goes to the driver's cursor: through SQLAlchemy it would cost more than the rest of BEGIN.
     """
     conn.connection.cursor().execute("BEGIN IMMEDIATE")
 

@@ -1,4 +1,4 @@
-"""16-byte hashes used as keys, beside `identify.key_hash`. Stored permanently: never change them. Pure."""
+"""16-byte hashes used as keys, in addition to `identify.key_hash`. Stored permanently: never change them. Pure."""
 
 from __future__ import annotations
 

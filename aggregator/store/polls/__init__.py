@@ -1,1 +1,1 @@
-"""Records polls: a poll becomes rows in `record.py`; `plan.py` decides which rows."""
+"""Records polls: a poll becomes rows in `record.py`, as `plan.py` has planned."""

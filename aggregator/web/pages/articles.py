@@ -77,7 +77,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
 
     @router.get("/articles/{article_id}/beside/{other_id}")
     def beside(article_id: str, other_id: str) -> Response:
-        """Show two articles beside each other, with what they do not share."""
+        """Show two articles side by side, with the passages that they do not share."""
         one, other = _article(site, article_id), _article(site, other_id)
         prints = [fingerprint(each.content.body).hashes for each in (one, other)]
         return render(
