@@ -123,12 +123,13 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
 
 
 def _has_other_facts(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether followers must be told: markdown made for the first time is no change."""
+    """Return whether followers must be told: markdown and facts made for the first time are no change."""
     row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
     old, new = load_extraction(row.title, row.body, row.content), write.record.content
     quality = tx.run(_quality, {"article": own.id}).scalar_one()
     made = replace(new, extractor_name=old.extractor_name, extractor_version=old.extractor_version)
     made = replace(made, markdown=None) if old.markdown is None else made
+    made = replace(made, facts=None) if old.facts is None else made
     return made != old or quality != dump(write.record.quality)
 
 
