@@ -71,6 +71,8 @@ _INLINE = frozenset(
 _USELESS_TAGS = (*sorted(NO_TEXT_TAGS - {"math"}), "link", "picture")  # trafilatura reads formulas
 _FRAME_TAGS = ("footer", "nav")
 _HEAD_TAGS = frozenset({"base", "link", "meta", "noscript", "script", "style", "template", "title"})
+_DIV = re.compile("<(/?)div[\\s>]", re.IGNORECASE)
+_MAX_DEPTH = 3000  # 0.2 s for Resiliparse; the time grows by the square
 _MORE_IN_FEED = 1.3  # the feed's content is preferred if it is so many times longer than the page's body
 
 
@@ -135,6 +137,18 @@ def _plain_text(page_html: str, *, main_content: bool) -> str:
     )
 
 
+def _is_too_deep(page_html: str) -> bool:
+    """Return whether so many `div` are in each other that the search for the main content would take seconds."""
+    if page_html.count("<div") + page_html.count("<DIV") <= _MAX_DEPTH:
+        return False
+    depth = 0
+    for tag in _DIV.finditer(page_html):
+        depth = max(0, depth - 1) if tag.group(1) else depth + 1
+        if depth > _MAX_DEPTH:
+            return True
+    return False
+
+
 def _feed_article(content: str, url: str) -> _Article:
     """Return an entry's content as body and markdown.
 
@@ -161,7 +175,7 @@ def is_binary(text: str) -> bool:
 
 def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None) -> Extraction:
     page_html = markup.text
-    text = _plain_text(page_html, main_content=True)
+    text = "" if _is_too_deep(page_html) else _plain_text(page_html, main_content=True)
     # Where no part of the page looks like the main one to it, all its text is its opinion about the body.
     vote = text if text.strip() else _plain_text(page_html, main_content=False)
     tree = _parse(page_html if rules is None else mark_css(page_html, rules))

@@ -99,6 +99,21 @@ def test_a_page_without_main_content_has_a_body_and_a_blank_text(frame: str) -> 
     assert found.body == "\n\n".join(PARAGRAPHS)
 
 
+@pytest.mark.parametrize(("opened", "closed"), [(100_000, 0), (100_000, 100_000)])
+def test_a_page_of_a_hundred_thousand_boxes_in_each_other_has_no_main_content(opened: int, closed: int) -> None:
+    first, *others = (f"<p>{one}</p>" for one in PARAGRAPHS)
+    boxes = f"{'<div>' * opened}{''.join(others)}{'</div>' * closed}"
+    found = extracted(f"<title>The bridge</title><body>{first * 3}{boxes}</body>".encode())
+    assert found.text == ""
+    assert PARAGRAPHS[0] in found.body
+
+
+def test_many_boxes_beside_each_other_have_main_content() -> None:
+    paragraphs = "".join(f"<p>{one}</p>" for one in PARAGRAPHS)
+    found = extracted(f"<body>{'<div></div>' * 3001}<main>{paragraphs}</main></body>".encode())
+    assert PARAGRAPHS[0] in found.text
+
+
 def test_navigation_around_the_whole_page_is_the_page() -> None:
     paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS * 3)
     page = f"<html><body><nav><div><h1>The bridge</h1>{paragraphs}</div></nav></body></html>".encode()
