@@ -77,7 +77,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         if keep.is_dir() and any(keep.iterdir()):
             raise ConfigError(f"{keep}: is not empty; name a new folder")
         keep.mkdir(parents=True, exist_ok=True)
-        yield keep.absolute()
+        yield keep.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="aggregator-demo-") as name:
         yield Path(name)

@@ -631,6 +631,12 @@ def test_demo_for_programs() -> None:
     assert "First run" in called.err
 
 
+def test_demo_names_the_folder_it_keeps_without_detours(tmp_path: Path) -> None:
+    (tmp_path / "checkout").mkdir()
+    called = call("demo", "--keep", "../trial", folder=tmp_path / "checkout")
+    assert (called.status, f"\nKept in {tmp_path.resolve() / 'trial'}: " in called.out) == (0, True), called.out[-400:]
+
+
 def test_demo_takes_no_folder_that_has_files(tmp_path: Path) -> None:
     (tmp_path / "aggregator.toml").write_text("mine")
     called = call("demo", "--keep", tmp_path)
