@@ -55,6 +55,7 @@ class Site:
         raw: Callable[[str], bytes | None] | None = None,
         patience: float = 60,
         base_url: str = "",
+        is_busy: Callable[[], bool] | None = None,
     ) -> None:
         self.ready = True
         self.metrics = StoreMetrics(store.counts, lambda: 0.0)
@@ -69,6 +70,7 @@ class Site:
             raw=raw,
             cached_overview=CachedOverview(store, clock.monotonic, patience),
             base_url=base_url,
+            is_busy=is_busy,
         )
         self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
         self.address = self.server.url.rstrip("/")

@@ -31,6 +31,14 @@ def test_without_a_store_nothing_is_ready_and_every_page_says_so(open_site: Open
     }
 
 
+def test_beside_a_busy_daemon_pages_and_probes_are_answered(open_site: Open) -> None:
+    site = open_site(is_busy=lambda: True)
+    assert site.get("/healthz").text == "ok\n"
+    etag = site.get("/articles").headers["etag"]
+    site.get("/articles", 304, headers={"If-None-Match": etag})
+    site.get("/articles/0000000000000000", 404)
+
+
 def test_prometheus_reads_its_own_format(site: Site) -> None:
     answer = site.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
