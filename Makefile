@@ -44,13 +44,14 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The short tests come last: no processor waits for a long one that another has begun late.
 .PHONY: test
 test: $(STAMP)  ## unit and integration tests on SQLite, with fewer examples of each law than CI tries
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=dev -k "not postgresql" tests/unit tests/integration aggregator $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=dev -k "not postgresql" tests/integration aggregator tests/unit $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(STAMP)  ## the pure functions, for the edit loop
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=dev tests/unit $(ARGS)
 
 # What does no I/O, and what every request obeys: each branch is measured.
 CORE := models/* identity/* filters/* feeds/* extraction/* schedule/* text/* http/robots.py urls.py errors.py
@@ -62,7 +63,7 @@ comma := ,
 .PHONY: coverage
 coverage: $(STAMP)  ## unit and integration tests with branch coverage: 95 % of all, 100 % of the core
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=ci --cov --cov-report= tests/unit tests/integration aggregator $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=ci --cov --cov-report= tests/integration aggregator tests/unit $(ARGS)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(subst $(space),$(comma),$(CORE:%=aggregator/%))"
 

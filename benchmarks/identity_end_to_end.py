@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -305,12 +305,12 @@ def second_feed(form: str, count: int, pool: WorkerPool) -> tuple[list[int], lis
     return articles, costs
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None, pool: WorkerPool | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--entries", type=int, default=200)
     parser.add_argument("--pages", type=int, default=10_000)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.folder is not None and not (options.folder / "truth.jsonl").exists():
         print(f"identity_end_to_end: {options.folder} holds no truth.jsonl; nothing measured")
         return 2
@@ -319,12 +319,12 @@ def main() -> int:
         print("no folder of saved pages was given: shapes made here alone")
     else:
         groups["saved"] = list(saved_pairs(options.folder, options.pages))
-    pool, is_met = WorkerPool(os.cpu_count() or 1, timedelta(seconds=20)), True
+    own, is_met = pool or WorkerPool(os.cpu_count() or 1, timedelta(seconds=20)), True
     try:
         for name, pairs in groups.items():
             for turned in (False, True):
                 order = "second feed first" if turned else "first feed first"
-                for kind, (one, of) in collect_pairs(pairs, pool, turned=turned).items():
+                for kind, (one, of) in collect_pairs(pairs, own, turned=turned).items():
                     if not kind:
                         is_met &= one == 0
                         print(f"{name:6} {order:18} false merges {one} of {of} articles (bound 0)")
@@ -333,14 +333,14 @@ def main() -> int:
                     is_met &= one >= bound * of
                     print(f"{name:6} {order:18} {kind:9} {one / of:.3f} of {of} pairs one article (bound {bound})")
         for form in FORMS if options.entries else ():
-            articles, costs = second_feed(form, options.entries, pool)
+            articles, costs = second_feed(form, options.entries, own)
             is_met &= articles == [options.entries, 2 * options.entries] and costs[0] <= DAY_ONE and costs[1] <= DAY_TWO
             print(
                 f"{form:22} articles {articles[0]}, {articles[1]} (wanted {options.entries}, {2 * options.entries}); "
                 f"second feed {costs[0]}, {costs[1]} pages (bound {DAY_ONE}, {DAY_TWO})"
             )
     finally:
-        pool.close()
+        own.close()
     return 0 if is_met else 1
 
 

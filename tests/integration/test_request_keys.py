@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -42,8 +43,9 @@ SPELLED = (SECRET, base64.b64encode(f"me:{SECRET}".encode()).decode())
 
 
 @pytest.fixture(autouse=True)
-def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def secret(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEED_SECRET", SECRET)
+    shutil.copy(sqlite_template, tmp_path / "a.db")
     (tmp_path / "secret.txt").write_text(f"{SECRET}\n", encoding="utf-8")
 
 

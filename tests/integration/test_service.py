@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -109,7 +110,9 @@ def _signals_restored() -> Iterator[None]:
 
 
 @pytest.fixture
-def running(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Running]:
+def running(tmp_path: Path, sqlite_template: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Running]:
+    (tmp_path / "data").mkdir()
+    shutil.copy(sqlite_template, tmp_path / "data" / "aggregator.db")
     logging.getLogger("aggregator").propagate = True
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.INFO, logger="aggregator")  # a command in this process may have set another

@@ -13,3 +13,8 @@ def at_most(examples: int, **others: Any) -> settings:  # Any: settings of Hypot
     """Return settings for `examples` examples under the profile `ci`, and as much fewer under another as all laws."""
     number = max(settings().max_examples * examples // _USUAL, 5)
     return settings(max_examples=number, deadline=None, **others)
+
+
+def stride() -> int:
+    """Return 1 where laws try all their examples, and a larger step where they try fewer."""
+    return max(_USUAL // settings().max_examples, 1)

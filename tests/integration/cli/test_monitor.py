@@ -1,4 +1,4 @@
-"""The commands health, gaps, plan, why over a real store, and serve as a process."""
+"""The commands health, gaps, plan, why over a real store, and serve."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -34,6 +33,7 @@ from aggregator.schedule.plan import measured
 from aggregator.sinks.outputs.follow import fact_name
 from aggregator.store import SqlStore, open_store
 from tests.support.command import call
+from tests.support.daemon import wait_for
 from tests.support.databases import new_database
 from tests.support.stores import (
     START,
@@ -346,29 +346,41 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_answers_until_a_signal_comes(config: Path, store: SqlStore, number: signal.Signals) -> None:
-    port = free_port()
+    address = f"http://127.0.0.1:{free_port()}"
     config.with_name("token").write_text("s3cret\n")
-    config.write_text(
-        f'[storage]\nurl = "sqlite:///store.db"\n[web]\nlisten = "127.0.0.1:{port}"\ntoken_file = "token"\n'
-    )
-    command = [sys.executable, "-m", "aggregator", "serve", "--config", str(config)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ}) as process:
+    listen = address.removeprefix("http://")
+    config.write_text(f'[storage]\nurl = "sqlite:///store.db"\n[web]\nlisten = "{listen}"\ntoken_file = "token"\n')
+    answers: list[tuple[int, str]] = []
+
+    def get(path: str, **headers: str) -> tuple[int, str]:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{address}{path}", timeout=60, headers=headers)
+            return answer.status_code, answer.text
+
+    def is_there() -> bool:
         try:
-            assert process.stderr is not None
-            assert process.stderr.readline().endswith(f"serving address='http://127.0.0.1:{port}/'\n")
-            with requests.Session() as session:
-                session.trust_env = False
-                address = f"http://127.0.0.1:{port}"
-                assert session.get(f"{address}/readyz", timeout=10).status_code == 200
-                assert session.get(f"{address}/", timeout=10).status_code == 401
-                answer = session.get(f"{address}/metrics", timeout=10, headers={"Authorization": "Bearer s3cret"})
-                assert "aggregator_store_up 1.0" in answer.text
-            process.send_signal(number)
-            _, err = process.communicate(timeout=20)
+            return get("/readyz")[0] == 200
+        except requests.ConnectionError:
+            return False
+
+    def ask() -> None:
+        try:
+            wait_for(is_there, "the page")
+            answers.extend((get("/"), get("/metrics", Authorization="Bearer s3cret")))
         finally:
-            process.kill()
-        assert process.returncode == 0
-        assert err.endswith("aggregator.service: stopped\n")
+            os.kill(os.getpid(), number)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    called = call("serve", "--config", config)
+    asking.join()
+    assert called.status == 0
+    assert f"serving address='{address}/'\n" in called.err
+    assert called.err.endswith("aggregator.service: stopped\n")
+    (status, _), (_, metrics) = answers
+    assert status == 401
+    assert "aggregator_store_up 1.0" in metrics
 
 
 def test_serve_without_an_address_says_what_to_write(run: Run, config: Path, store: SqlStore) -> None:

@@ -206,7 +206,7 @@ def feeds(count: int, hosts: int | None = None, **options: object) -> list[Subsc
 
 
 @pytest.mark.parametrize(
-    ("hosts", "workers"), [(60, 2), pytest.param(5000, 32, marks=pytest.mark.soak)], ids=["small", "full"]
+    ("hosts", "workers"), [(30, 1), pytest.param(5000, 32, marks=pytest.mark.soak)], ids=["small", "full"]
 )
 def test_a_heap_of_pages_makes_no_poll_late(
     new_store: SqlStore, clock: StandingClock, hosts: int, workers: int
@@ -225,7 +225,7 @@ def test_a_heap_of_pages_makes_no_poll_late(
     assert new_store.counts().pages_due < 20 * hosts, "pages went on meanwhile"
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_all_feeds_due_at_start_are_polled(new_store: SqlStore, clock: StandingClock, count: int) -> None:
     played = Simulation(new_store, clock, workers=32)
     played.follow(*feeds(count, hosts=count // 10))

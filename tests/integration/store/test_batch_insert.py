@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
 from aggregator.identity.evidence import Edge
@@ -16,6 +16,7 @@ from aggregator.models.pages import FetchedPage
 from aggregator.ports.store_records import ArticleOutcome, ArticleRecord, ArticleRecorded
 from aggregator.store import SqlStore
 from tests.support.databases import ReusedStore
+from tests.support.laws import at_most
 from tests.support.stores import (
     StandingClock,
     article_record,
@@ -111,9 +112,8 @@ def what_is_there(store: SqlStore, count: int) -> list[object]:
 
 
 @given(made=texts)
-@settings(
-    max_examples=15,
-    deadline=None,
+@at_most(
+    15,
     phases=[Phase.explicit, Phase.generate],  # to shrink costs minutes: each example fills two stores
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import strategies as st
 
 from aggregator.errors import LeaseLostError
@@ -30,6 +30,7 @@ from aggregator.store.polls.matching import poll_draft
 from aggregator.store.polls.record import record_polls
 from tests.support.answers import fetched
 from tests.support.databases import ReusedStore
+from tests.support.laws import at_most
 from tests.support.stores import (
     article_record,
     claim,
@@ -46,9 +47,8 @@ RULES = shipped_publishers()
 FEEDS = tuple(f"http://feeds{n}.example.org/a" for n in range(4))
 ADDRESSES = tuple(f"https://www.example.org/{n}" for n in range(8))
 
-law = settings(
-    max_examples=20,
-    deadline=None,
+law = at_most(
+    20,
     derandomize=True,  # an example that fails belongs into the list of examples, not into somebody's change
     phases=[Phase.explicit, Phase.generate],  # to shrink costs minutes: each example fills two stores
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -1,4 +1,4 @@
-"""A lesson that is disproved after a thousand uses, and what sites teach in any order."""
+"""A lesson that is disproved after hundreds of uses, and what sites teach in any order."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from tests.support.stores import StandingClock, words
 FORMS = ("/news/a-{}", "/news/a-{}?maca=en-rss", "/news/a-{0}?wtx=v{0}", "/s/a-{}")
 
 
-def test_a_contradiction_after_a_thousand_uses_takes_all_back_and_fetches_it(
-    store: SqlStore, store_url: str, clock: StandingClock
+@pytest.mark.parametrize("uses", [349, pytest.param(1049, marks=pytest.mark.soak)])  # a statement takes 256 values
+def test_a_contradiction_after_hundreds_of_uses_takes_all_back_and_fetches_it(
+    store: SqlStore, clock: StandingClock, uses: int
 ) -> None:
-    uses = 1049 if store_url.startswith("sqlite") else 349  # on both, a statement takes 256 values
-
     def contradicted(url: str) -> str:
         return one_text(url) if f"-{uses}?" not in url else words("another", 200)
 

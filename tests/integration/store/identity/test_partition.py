@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
 from aggregator.identity.evidence import Edge, KeyFacts, judge
@@ -21,6 +21,7 @@ from aggregator.store import SqlStore
 from aggregator.store.db.hashes import text_hash
 from tests.support.crashes import CrashError, crash_at
 from tests.support.databases import ReusedStore
+from tests.support.laws import at_most, stride
 from tests.support.stores import article_record, fetch_due, fetched_pages, poll, sighting, subscribe, words
 
 FEEDS = ("http://feeds.example.org/a", "http://feeds.example.org/b")
@@ -114,9 +115,8 @@ def expected(seen: list[tuple[str, int, int, int]], joined: frozenset[tuple[int,
 
 
 @given(seen=sightings, joined=pairs, cuts=st.lists(st.integers(1, 11), max_size=3), shuffled=st.randoms())
-@settings(
-    max_examples=15,
-    deadline=None,
+@at_most(
+    15,
     phases=[Phase.explicit, Phase.generate],  # to shrink costs minutes: each example fills a store
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -155,9 +155,8 @@ steps = st.lists(
 
 
 @given(taken=steps)
-@settings(
-    max_examples=15,
-    deadline=None,
+@at_most(
+    15,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -186,7 +185,7 @@ def test_any_interleaving_of_sightings_evidence_and_extraction_gives_the_same_ar
 def test_a_crash_between_any_two_statements_leaves_no_second_article(reused: ReusedStore) -> None:
     """A round of work is stopped before its first statement, its second, and so on; each time it is done again."""
     expected_urls = {frozenset({address(0, 0)}), frozenset({address(3, 0), address(3, 1)})}
-    step = 1 if reused.url.startswith("sqlite") else 5  # the statements are the same; PostgreSQL takes longer over them
+    step = stride() if reused.url.startswith("sqlite") else 5  # the statements are the same; PostgreSQL takes longer
     for countdown in itertools.count(1, step):
         store = reused.empty()
         subscribe(store, *FEEDS)
