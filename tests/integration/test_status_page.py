@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +297,6 @@ def test_many_changes_are_cut_short(lines: list[tuple[str, dict[str, object]]]) 
     say_changes("changed", (f"feed + {number}" for number in range(30)))
     assert len(lines) == 21
     assert lines[-1] == ("changed", {"change": "and 10 more"})
-    assert datetime.now(UTC) > START
 
 
 def test_a_socket_in_the_file_system_is_there_while_the_page_is(page: PageProcess, tmp_path: Path) -> None:

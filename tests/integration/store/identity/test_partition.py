@@ -137,7 +137,7 @@ def test_any_order_and_batching_gives_the_same_articles(
         announce(store, order[start:end], joined if start == at else frozenset())
         extract_all(store)
     assert outcome(store) == expected(seen, joined)
-    assert store.number_changes() >= 0
+    store.number_changes()
     announce(store, seen, joined)
     extract_all(store)
     assert outcome(store) == expected(seen, joined), "once more changes nothing"
