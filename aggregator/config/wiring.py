@@ -145,9 +145,11 @@ def feed_rules_of(config: Config) -> dict[str, FeedRules]:
     from aggregator.config.article_settings import ArticleSettings
     from aggregator.extraction.feed_rules import FeedRules
 
+    names = frozenset(ArticleSettings.model_fields)
     rules = {
-        feed.url: FeedRules(**{name: getattr(feed, name) for name in ArticleSettings.model_fields})
+        feed.url: FeedRules(**{name: getattr(feed, name) for name in names})
         for feed in config.feeds
+        if not names.isdisjoint(feed.model_fields_set)
     }
     return {url: rule for url, rule in rules.items() if rule != FeedRules()}
 
@@ -183,7 +185,8 @@ def filters_of(config: Config) -> Filters:
     from aggregator.filters.decide import Filters
 
     everywhere = rule_set(config.filter.keep, config.filter.skip, f"{config.path.name}: filter.")
-    by_feed = {feed.url: rule_set(feed.keep, feed.skip, f"feed {mask(feed.url)}: ") for feed in config.feeds}
+    written = [feed for feed in config.feeds if feed.keep or feed.skip]
+    by_feed = {feed.url: rule_set(feed.keep, feed.skip, f"feed {mask(feed.url)}: ") for feed in written}
     of_feeds = {url: rules for url, rules in by_feed.items() if rules is not None}
     if everywhere is None and not of_feeds:
         return Filters()
