@@ -302,10 +302,16 @@ def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
         if isinstance(settings, dict):
             keys = dict.fromkeys((*before[section], *settings))
             changed = (key for key in keys if before[section].get(key) != settings.get(key))
-            lines += [f"{section}.{key}: {before[section].get(key)} -> {settings.get(key)}" for key in changed]
+            lines += [
+                f"{section}.{key}: {_shown(before[section].get(key))} -> {_shown(settings.get(key))}" for key in changed
+            ]
         elif before[section] != settings:
             lines.append(section)
     return tuple(lines)
+
+
+def _shown(value: object) -> object:
+    return '""' if value == "" else value
 
 
 def _secrets(config: Config) -> dict[str, str]:

@@ -105,13 +105,15 @@ def show_article(
     from aggregator.config.wiring import publishers_of
     from aggregator.identity.identify import identify
     from aggregator.sinks.records import article_record, document
+    from aggregator.urls import is_http
 
     config = load(ctx)
     with open_store_of(config) as store:
         key = identify(id_or_url, publishers_of(config)).key
         article = store.article(id_or_url, (key,) if key is not None else ())
         if article is None:
-            say(f"no article has the id or address {id_or_url!r}")
+            hint = "; an address begins with https:// or http://" if "." in id_or_url and not is_http(id_or_url) else ""
+            say(f"no article has the id or address {id_or_url!r}{hint}")
             ctx.exit(1)
         if as_json:
             print_json(article_record(article, text))

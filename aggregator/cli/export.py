@@ -178,7 +178,11 @@ def _write_folder(
         replace=replace,
         config_hash=config.config_hash,
     )
-    report = write_dataset(corpus, request)
+    try:
+        report = write_dataset(corpus, request)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"{folder}: {reason}; make room and call again, or name another folder") from error
     if report.started_again:
         say(f"{folder}: the store or the request has changed since an earlier call was stopped; started again")
     if report.resumed:

@@ -285,10 +285,14 @@ def explain(identity: Identity, trace: Trace) -> Iterator[tuple[str, str]]:
 
     Only the first line under a name has the name. For an unknown address one line says that nothing is stored.
     """
+    from aggregator.urls import is_http
+
     yield "url", identity.url
     yield "key", f"{identity.key or 'none: it cannot mean an article'} (rule {identity.rule})"
     if not any((trace.entries, trace.pages, trace.articles, trace.decisions)):
         yield "", "Nothing is stored about this address: no feed announced it, no page led to it."
+        if not is_http(identity.url):
+            yield "", "An address begins with https:// or http://."
         return
     for name, lines in (
         ("sightings", _sighting_lines(trace)),

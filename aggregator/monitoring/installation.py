@@ -14,7 +14,8 @@ from aggregator.monitoring.health import Finding, Kind, Severity
 
 REMEDIES: Final = {
     "disk": "Free some space, or lower `[storage] min_free` or `retention`; polling resumes by itself.",
-    "rule": "Correct the file; `aggregator config check` tries it. Until then its rule does not hold.",
+    "rule": "Correct the file; `aggregator config check` tries it. Until then a running daemon keeps "
+    "the rules that it has, and a new one starts without this file.",
     "output": "Correct the output or its receiver. It is retried automatically, and gets every change in order.",
     "list": "Correct `url` or `path`, or the list itself. It is read again by itself; its feeds stay as they were.",
     "page": "Stop the other program, or write another `[web] listen`; the daemon tries it again each second.",

@@ -127,7 +127,8 @@ def read_token(path: Path | None) -> str | None:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"[web] token_file: {path} cannot be read ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"[web] token_file: {path} cannot be read ({reason})") from error
     if not token:
         raise ConfigError(f"[web] token_file: {path} is empty; write a long random text into it")
     return token

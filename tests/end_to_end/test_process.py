@@ -32,6 +32,11 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (300 * 1024, 300 * 1024))
 
 
+def limit_output() -> None:
+    """Let no file grow beyond 40 KiB: the index of the log of SQLite has 32."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40 * 1024, 40 * 1024))
+
+
 def test_a_full_disk_loses_nothing(newcomer: Path) -> None:
     done = run("run-once", "--config", str(newcomer), before=limit_files)
     assert done.returncode == 3, done
@@ -44,6 +49,24 @@ def test_a_full_disk_loses_nothing(newcomer: Path) -> None:
     assert len(articles) > 10
     assert {path.stem.partition("_")[2] for path in files} == {article["id"] for article in articles}
     assert not list(newcomer.parent.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("target", "remedy"),
+    [
+        (("--format", "jsonl", "--out"), "make room or name another place with --out"),
+        ((), "make room and call again, or name another folder"),
+    ],
+    ids=["file", "dataset"],
+)
+def test_a_full_disk_is_named_with_its_remedy(
+    filled: Path, tmp_path: Path, target: tuple[str, ...], remedy: str
+) -> None:
+    place = tmp_path / "out"
+    done = run("export", "--config", str(filled), *target, str(place), before=limit_output)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert done.stderr.decode() == f"aggregator: {place}: File too large; {remedy}\n"
+    assert not place.exists() or not any(place.iterdir())
 
 
 def test_a_reader_that_has_seen_enough(filled: Path) -> None:

@@ -48,7 +48,9 @@ def backup(url: str, target: Path) -> None:
             _check(copy, target)
         temporary.replace(target)
     except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"{target}: the backup cannot be written ({error})") from error
+        raise StorageError(
+            f"{target}: the backup cannot be written ({error}); make room or name another file"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

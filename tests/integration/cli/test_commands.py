@@ -446,6 +446,12 @@ def test_articles_show_by_every_name(filled: Path) -> None:
     assert record["text"] not in body
 
 
+def test_articles_show_of_an_address_without_its_scheme(filled: Path) -> None:
+    refused = call("articles", "show", "a.example/x", "--config", filled)
+    assert (refused.status, "an address begins with https://" in refused.err) == (1, True)
+    assert "begins" not in call("articles", "show", "https://a.example/x", "--config", filled).err
+
+
 def test_articles_show_says_what_it_resembles(filled: Path) -> None:
     near = next(one for one in call("export", "--config", filled).records if one["near_duplicate_of"])
     assert f"like     {near['near_duplicate_of']}\n" in call("articles", "show", near["id"], "--config", filled).out

@@ -279,7 +279,9 @@ def test_an_unknown_address_has_a_key_and_no_history(run: Run, store: SqlStore) 
 
 
 def test_what_is_no_address_has_no_key(run: Run, store: SqlStore) -> None:
-    assert "none: it cannot mean an article (rule no-url)" in run("why", "mailto:x").stdout
+    shown = run("why", "a.example/x").stdout
+    assert "none: it cannot mean an article (rule no-url)" in shown
+    assert "An address begins with https:// or http://." in shown
 
 
 def test_why_tells_the_whole_story_of_an_article(run: Run, store: SqlStore, clock: StandingClock) -> None:
