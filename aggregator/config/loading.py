@@ -114,6 +114,9 @@ def _syntax_error(message: str, text: str) -> str:
 
 
 def _syntax_remedy(said: str, line: str) -> str:
+    heading = re.match(r"\[\s*(\w+)\s*\]", line)
+    if heading and heading[1] in TABLE_LISTS:
+        return f"write [[{heading[1]}]] above each {heading[1].removesuffix('s')}"
     if any(word in said for word in ("twice", "overwrite", "mutate", "immutable")):
         return "keep one, and write the keys of one section below one heading"
     if "\\" in line and '"' in line:

@@ -409,7 +409,7 @@ def test_impossible_name() -> None:
         ("[polling]\nmin_interval = 5m", "line 2: min_interval = 5m: Expected newline"),
         ("x = 1\n[http]\n[http]", "line 3: [http]: Cannot declare ('http',) twice; keep one, and write the keys of one section below one heading"),
         ('[http]\ntimeout = "1s"\ntimeout = "2s"', "Cannot overwrite a value; keep one"),
-        (feeds("https://a.b/c") + '[feeds]\nurl = "x"', "twice; keep one"),
+        (feeds("https://a.b/c") + '[feeds]\nurl = "x"', "twice; write [[feeds]] above each feed"),
         ('[storage]\nraw_dir = "C:\\Users\\me"', "write a text that has a backslash in single quotes: key = 'C:\\folder'"),
         ("[http]\nrespect_robots = True", "Invalid value; write true or false in small letters"),
         ('contact = "me@a.example"', "contact: no such section; it is a key of [http]: write it below that heading"),
