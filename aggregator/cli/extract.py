@@ -32,7 +32,7 @@ Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class PageOptions:
     """The options of one call, for all its pages."""
 
     text: TextChoice
@@ -73,14 +73,14 @@ def extract(
     if (source is None) == (jsonl is None):
         raise click.UsageError("name one page, or --jsonl IN", ctx)
     config = load_or_default(ctx)
-    wishes = _wishes(config, text, date)
+    options = _page_options(config, text, date)
     if jsonl is not None:
-        ctx.exit(_extract_lines(jsonl, config, wishes))
+        ctx.exit(_extract_lines(jsonl, config, options))
     assert source is not None
     body, final_url, headers = read_input(source, config, "page")
-    job = _job(url or final_url, body, headers, date, wishes)
+    job = _job(url or final_url, body, headers, date, options)
     outcome = extract_here(*job)
-    record = extract_record(job[0].url, outcome, wishes)
+    record = extract_record(job[0].url, outcome, options)
     if as_json:
         print_json(record)
     if record["error"]:
@@ -99,7 +99,7 @@ def _print_document(outcome: Outcome, text: TextChoice) -> None:
         _write_text(document(content, text) + "\n")
 
 
-def _wishes(config: Config, text: TextChoice, date: str) -> Wishes:
+def _page_options(config: Config, text: TextChoice, date: str) -> PageOptions:
     """Return the options of the call.
 
     Raises:
@@ -109,7 +109,7 @@ def _wishes(config: Config, text: TextChoice, date: str) -> Wishes:
 
     _check_date(date)
     rules = load_rules(config, strict=True)
-    return Wishes(text, date, rules.publishers, rules.of_pages)
+    return PageOptions(text, date, rules.publishers, rules.of_pages)
 
 
 def _check_date(date: str) -> None:
@@ -136,14 +136,14 @@ def _write_text(text: str) -> None:
 
 
 def _job(
-    url: str, body: bytes, headers: Mapping[str, str], date: str, wishes: Wishes
+    url: str, body: bytes, headers: Mapping[str, str], date: str, options: PageOptions
 ) -> tuple[ExtractInput, PageRules | None]:
     """Return the arguments of `extract_here`."""
     from aggregator.models.articles import ExtractInput
     from aggregator.urls import host_of
 
     page = ExtractInput(url=url, body=body, headers=headers, feed_published=date)
-    return page, wishes.rules_of(host_of(url))
+    return page, options.rules_of(host_of(url))
 
 
 def extract_here(page: ExtractInput, rules: PageRules | None) -> Outcome:
@@ -158,7 +158,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None) -> Outcome:
     return outcome, () if isinstance(outcome, PageFailed) else assess(outcome, page, markup)
 
 
-def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, object]:
+def extract_record(url: str, outcome: Outcome, options: PageOptions) -> dict[str, object]:
     """Return the record of `extract --json`: an article's fields. Fields that only a store knows are empty.
 
     In the seed layout `text` is what Resiliparse gives, even if that is blank.
@@ -169,7 +169,7 @@ def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, obje
     from aggregator.text.seed_format import render
 
     content, quality = outcome
-    key = identify(url, wishes.publishers).key
+    key = identify(url, options.publishers).key
     known = {
         "id": article_id(key) if key is not None else None,
         "url": url,
@@ -180,8 +180,8 @@ def extract_record(url: str, outcome: Outcome, wishes: Wishes) -> dict[str, obje
     }
     if isinstance(content, PageFailed):
         return _NOTHING | known | {"error": f"{content.cause}: {content.detail}"}
-    as_given = {"text": render(content.text, content.date)} if wishes.text == "seed" else {}
-    return _NOTHING | known | content_fields(content, wishes.text) | as_given
+    as_given = {"text": render(content.text, content.date)} if options.text == "seed" else {}
+    return _NOTHING | known | content_fields(content, options.text) | as_given
 
 
 _NOTHING: dict[str, object] = (
@@ -208,7 +208,7 @@ _NOTHING: dict[str, object] = (
 # --- many pages -------------------------------------------------------------------------------------------------------
 
 
-def _extract_lines(path: str, config: Config, wishes: Wishes) -> int:
+def _extract_lines(path: str, config: Config, options: PageOptions) -> int:
     """Print a record for each line, in order; return the exit status."""
     from aggregator.engine.pool import WorkerPool
 
@@ -220,7 +220,7 @@ def _extract_lines(path: str, config: Config, wishes: Wishes) -> int:
             if isinstance(row, BrokenLine):
                 say(row)
                 status = 2
-            waiting.append(_begin(row, path, wishes, pool))
+            waiting.append(_begin(row, path, options, pool))
             if len(waiting) > pool.workers * _AHEAD:
                 print_json(waiting.popleft()())
         while waiting:
@@ -233,7 +233,7 @@ def _extract_lines(path: str, config: Config, wishes: Wishes) -> int:
 def _begin(
     row: dict[str, Any] | BrokenLine,
     path: str,
-    wishes: Wishes,
+    options: PageOptions,
     pool: WorkerPool,  # Any: a user's JSON
 ) -> Callable[[], Mapping[str, object]]:
     """Send a line's page to a worker; the returned function waits for its record."""
@@ -246,8 +246,8 @@ def _begin(
     except ConfigError as error:
         unread = _NOTHING | own | {"url": url, "error": str(error)}
         return lambda: unread
-    future = pool.submit(extract_here, *_job(url, body, headers, str(row.get("date") or wishes.date), wishes))
-    return lambda: extract_record(url, _outcome(future), wishes) | own
+    future = pool.submit(extract_here, *_job(url, body, headers, str(row.get("date") or options.date), options))
+    return lambda: extract_record(url, _outcome(future), options) | own
 
 
 def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  # Any: a user's JSON

@@ -32,17 +32,17 @@ class ScenarioClient:
 
     new_fetcher: FetcherFactory
 
-    def fetch(self, script: Script, path: str = "/feed", **wishes: Any) -> FetchResult:  # Any: fields of the request
+    def fetch(self, script: Script, path: str = "/feed", **fields: Any) -> FetchResult:  # Any: fields of the request
         """Return the result of one request to a server with `script`."""
         with Server(script) as server:
-            return self.ask(server.url(path), **wishes)
+            return self.ask(server.url(path), **fields)
 
     def ask(
-        self, url: str, *, lookup: Lookup = system_lookup, limits: dict[str, Any] | None = None, **wishes: Any
+        self, url: str, *, lookup: Lookup = system_lookup, limits: dict[str, Any] | None = None, **fields: Any
     ) -> FetchResult:
-        """Return the result of one request. `limits` and `wishes` replace fields of limits and request."""
+        """Return the result of one request. `limits` and `fields` replace fields of limits and request."""
         with self.fetcher(lookup=lookup, **(limits or {})) as fetcher:
-            return fetcher.fetch(request(url, **wishes))
+            return fetcher.fetch(request(url, **fields))
 
     @contextmanager
     def fetcher(self, *, lookup: Lookup = system_lookup, **limits: Any) -> Iterator[HttpFetcher]:
@@ -54,9 +54,9 @@ class ScenarioClient:
             fetcher.close()
 
 
-def request(url: str, **wishes: Any) -> FetchRequest:  # Any: fields of the request
+def request(url: str, **fields: Any) -> FetchRequest:  # Any: fields of the request
     """Return a request for a feed with short limits."""
-    given: dict[str, Any] = {"accept": "feed", "max_bytes": MAX_BYTES, "deadline": timedelta(seconds=10), **wishes}
+    given: dict[str, Any] = {"accept": "feed", "max_bytes": MAX_BYTES, "deadline": timedelta(seconds=10), **fields}
     return FetchRequest(url=url, **given)
 
 

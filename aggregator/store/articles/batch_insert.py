@@ -26,9 +26,9 @@ from aggregator.store.identity.partition import (
     keep_urls,
     move_urls,
     note_edges,
-    point,
     record_refused,
     resolve,
+    set_aliases,
 )
 from aggregator.store.identity.same_text import titled_texts
 
@@ -53,7 +53,7 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
     move_urls(tx, {key_hash(write.key): article for article, write in chosen.items()})
     add_change(tx, chosen, "new", at)
     pointers = [(key_hash(one.url), article) for article, write in chosen.items() for one in write.record.pointers]
-    point(tx, dict(reversed(pointers)), move=False)  # the first one counts
+    set_aliases(tx, dict(reversed(pointers)), move=False)  # the first one counts
     later = set(chosen)  # the same result as one by one
     for article, write in chosen.items():
         later.discard(article)

@@ -31,13 +31,13 @@ from aggregator.store.articles.rows import (
     insert_articles,
     revise,
 )
-from aggregator.store.articles.walls.ending import fail_walls, withdraw_left
+from aggregator.store.articles.walls.ending import fail_walls, withdraw_earlier
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import CLAIM_ENDS, FETCHED, articles, pages
 from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
-from aggregator.store.identity.partition import SKIPPED, WITHDRAWN, note_edges, note_urls, point, repartition
+from aggregator.store.identity.partition import SKIPPED, WITHDRAWN, note_edges, note_urls, repartition, set_aliases
 from aggregator.store.identity.same_text import edges_of_text
 from aggregator.store.identity.wordpress import learn_blog, note_short_links
 from aggregator.store.queue.hosts import lower_all_pages_due
@@ -92,7 +92,7 @@ def record_articles(
     ]
     writes = {one.page.id: ArticleWrite(rows[one.page.id], draft, tx.now, one.if_doubtful) for one, draft in held}
     failed = fail_walls(tx, list(writes.values()), {one.page.id: one.if_wall for one, _ in held})
-    withdraw_left(tx, [write for page, write in writes.items() if page not in failed])
+    withdraw_earlier(tx, [write for page, write in writes.items() if page not in failed])
     saved = _save_texts(tx, [write for page, write in writes.items() if page not in failed], are_new=False)
     _finish_pages(tx, [one for one, _ in held if one.page.id not in failed], saved)
     revisit_doubtful(tx, [one.write for one in saved.values()])
@@ -147,7 +147,7 @@ def _save_one(tx: Transaction, write: ArticleWrite) -> _Saved:
     note_edges(tx, record.edges, write.at)
     kind, article = save_text(tx, write, own_id, own, owners.get(key_hash(write.key)))
     _note_wordpress(tx, write)
-    point(tx, {key_hash(pointer.url): article for pointer in record.pointers}, move=False)
+    set_aliases(tx, {key_hash(pointer.url): article for pointer in record.pointers}, move=False)
     return _Saved(write, own_id, kind, article)
 
 

@@ -122,7 +122,7 @@ _use: Final = (
 )
 
 
-def take(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
+def join_uses(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
     """Join addresses with known articles and end the wait of their pages; return their articles."""
     if not uses:
         return {}
@@ -134,19 +134,19 @@ def take(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
         if (article := owners.get(key_hash(use.key)) or owners.get(key_hash(use.other))) is not None
     }
     tx.run_all(_pages, [{"page": page, "article": article} for page, article in meant.items()])
-    mark(tx, ((use.page_id, use.standing.lesson) for use in uses), TAKEN)
+    set_uses(tx, ((use.page_id, use.standing.lesson) for use in uses), TAKEN)
     shown = _examples(tx, {use.standing.lesson.hash for use in uses})
     made = [SourceDecisions(f"page {use.page_id}", [_known(use, shown)], meant.get(use.page_id)) for use in uses]
     record_all_decisions(tx, made, tx.now)
     return meant
 
 
-def pair_up(tx: Transaction, page: PageId, other: PageId, lesson: Lesson, path: bytes, use: str) -> None:
+def add_pair(tx: Transaction, page: PageId, other: PageId, lesson: Lesson, path: bytes, use: str) -> None:
     """Store that a lesson concerns two pages. If `use` is `HELD`, `page` waits for `other`."""
     add_lessons(tx, [lesson])
     pair = {"page_id": page, "other_id": other, "lesson": lesson.hash, "path": path}
     tx.add(variants, [{**pair, "verdict": Verdict.OPEN.value, "use": use}])
-    flag(tx, (page, other))
+    mark_variants(tx, (page, other))
 
 
 _flag: Final = (
@@ -154,12 +154,12 @@ _flag: Final = (
 )
 
 
-def flag(tx: Transaction, page_ids: Iterable[PageId]) -> None:
+def mark_variants(tx: Transaction, page_ids: Iterable[PageId]) -> None:
     """Mark pages as having variants: their extraction decides about lessons."""
     tx.run_all(_flag, [{"page": page} for page in sorted(set(page_ids))])
 
 
-def mark(tx: Transaction, pairs: Iterable[tuple[PageId, Lesson]], use: str) -> None:
+def set_uses(tx: Transaction, pairs: Iterable[tuple[PageId, Lesson]], use: str) -> None:
     """Store how lessons treat pages: held, taken, or neither ("")."""
     tx.run_all(_use, [{"page": page, "of_lesson": lesson.hash, "new_use": use} for page, lesson in pairs])
 
@@ -217,7 +217,7 @@ _drop: Final = delete(evidence).where(
 )
 
 
-def part(tx: Transaction, uses: Collection[Use]) -> None:
+def delete_uses(tx: Transaction, uses: Collection[Use]) -> None:
     """Delete the evidence of uses. An address without other evidence has no article then."""
     tx.run_all(
         _drop,

@@ -70,7 +70,7 @@ def note_urls(tx: Transaction, identities: Iterable[Identity], at: datetime) -> 
     """
     rows = keep_urls(tx, [identities], at)
     owners = resolve(tx, (row["key_hash"] for row in rows))
-    point(tx, {row["url_hash"]: owners[row["key_hash"]] for row in rows if row["key_hash"] in owners}, move=False)
+    set_aliases(tx, {row["url_hash"]: owners[row["key_hash"]] for row in rows if row["key_hash"] in owners}, move=False)
     return owners
 
 
@@ -96,7 +96,7 @@ def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime)
     return rows
 
 
-def point(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
+def set_aliases(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
     """Store which articles hashes mean. Without `move`, hashes that already mean an article stay unchanged."""
     rows = [{"hash": hashed, "article_id": article_id} for hashed, article_id in wanted.items()]
     if not rows:
@@ -312,6 +312,6 @@ def _settle(
 def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
     """Store which article each key (by its hash) and its addresses mean. The keys in `orphans` mean none any more."""
     urls = {row.url_hash: row.key_hash for row in tx.all_of(_urls_of_keys, [*wanted, *orphans])}
-    point(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
+    set_aliases(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
     lost = resolve(tx, orphans).keys()  # an address that only leads elsewhere stays known
     tx.run_all(_forget_alias, [{"lost": one} for one in [*lost, *(url for url, key in urls.items() if key in lost)]])

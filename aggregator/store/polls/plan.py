@@ -21,7 +21,7 @@ from aggregator.store.db.schema import entries, feeds, pages
 from aggregator.store.identity.decisions import SourceDecisions
 from aggregator.store.identity.partition import known_articles
 from aggregator.store.polls.matching import KNOWN, MatchedEntry, MatchedPoll, PollDraft, mark_renamed, recognise
-from aggregator.store.polls.shared_links import keep_apart
+from aggregator.store.polls.shared_links import separate_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,12 @@ def _match_poll(tx: Transaction, draft: PollDraft, *, is_first: bool) -> Matched
     feed_id = draft.record.feed_id
     if is_first:
         new = [MatchedEntry(one, one.entry_hash) for one in draft.entries]
-        return MatchedPoll(draft, tuple(keep_apart(tx, feed_id, new, is_known=False)), is_first)
+        return MatchedPoll(draft, tuple(separate_entries(tx, feed_id, new, is_known=False)), is_first)
     hashes = (one.entry_hash for one in draft.entries)
     known = {row.entry_hash: row for row in tx.all_of(_known_entries, hashes, {"feed": feed_id})}
     matched = [MatchedEntry(one, one.entry_hash, known.get(one.entry_hash)) for one in draft.entries]
     matched = mark_renamed(tx, feed_id, recognise(tx, feed_id, matched, draft.at))
-    return MatchedPoll(draft, tuple(keep_apart(tx, feed_id, matched, is_known=True)), is_first)
+    return MatchedPoll(draft, tuple(separate_entries(tx, feed_id, matched, is_known=True)), is_first)
 
 
 _pages: Final = select(

@@ -49,7 +49,7 @@ _of_pages: Final = _with_pages.where(any_of(entries.c.page_id))
 _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 
 
-def keep_apart(
+def separate_entries(
     tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], *, is_known: bool
 ) -> list[MatchedEntry]:
     """Return the entries in order. An entry that shares only its link with another one gets a key of its own.

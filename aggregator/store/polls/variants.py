@@ -21,7 +21,16 @@ from aggregator.models.ids import ArticleId, EvidenceKind, Key, PageId
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import evidence, pages, variants
-from aggregator.store.identity.lessons import HELD, TAKEN, Use, add_lessons, flag, save_uses, standings, take
+from aggregator.store.identity.lessons import (
+    HELD,
+    TAKEN,
+    Use,
+    add_lessons,
+    join_uses,
+    mark_variants,
+    save_uses,
+    standings,
+)
 from aggregator.store.identity.partition import load_edge, resolve
 
 _MOST: Final = 20  # pages of one family; in a larger family nothing is learned
@@ -191,9 +200,9 @@ def save_variants(tx: Transaction, plan: VariantPlan, page_ids: Mapping[bytes, P
         for pair, page, other in pairs
     ]
     tx.add(variants, rows)
-    flag(tx, (page for _, *ends in pairs for page in ends))
+    mark_variants(tx, (page for _, *ends in pairs for page in ends))
     save_uses(tx, (plan.standings[hashed] for hashed in sorted(plan.used)))
-    take(tx, list(_taken(plan, page_ids)))
+    join_uses(tx, list(_taken(plan, page_ids)))
 
 
 def _taken(plan: VariantPlan, page_ids: Mapping[bytes, PageId]) -> Iterable[Use]:

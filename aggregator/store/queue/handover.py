@@ -19,8 +19,8 @@ from aggregator.store.db.codec import dump_hops
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DUE, FETCHED, entries, pages
 from aggregator.store.identity.decisions import record_decisions
-from aggregator.store.identity.lessons import HELD, LONGEST_WAIT, pair_up
-from aggregator.store.identity.partition import note_edges, note_urls, point, repartition, resolve
+from aggregator.store.identity.lessons import HELD, LONGEST_WAIT, add_pair
+from aggregator.store.identity.partition import note_edges, note_urls, repartition, resolve, set_aliases
 from aggregator.store.queue.hosts import host_ids, lock_hosts, lower_pages_due
 from aggregator.urls import host_of
 
@@ -122,7 +122,7 @@ def record_handover(
     if article is not None and page.article_id is None and not _may_be_wall(tx, page, target, article):
         tx.run(_settle, {"page": page.id, "article": article, "new_hops": dump_hops(hops)})
         note_urls(tx, [target], now)
-        point(tx, {key_hash(page.url): article}, move=False)
+        set_aliases(tx, {key_hash(page.url): article}, move=False)
         if edges:
             note_edges(tx, edges, now)
             repartition(tx, {key for edge in edges for key in (edge.key, edge.other)}, now)
@@ -138,6 +138,6 @@ def record_handover(
         return None
     if waiting is not None:
         lesson = Lesson(tenant=host_of(page.url), kind=LessonKind.REDIRECT, subject="redirects")
-        pair_up(tx, page.id, waiting.id, lesson, key_hash(page.key), HELD)
+        add_pair(tx, page.id, waiting.id, lesson, key_hash(page.key), HELD)
     lower_pages_due(tx, host_id, at)
     return PageId(page.id), host_id

@@ -16,7 +16,7 @@ from aggregator.store.articles.rows import ArticleWrite
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DUE, pages
-from aggregator.store.identity.lessons import HELD, LONGEST_WAIT, pair_up, standings
+from aggregator.store.identity.lessons import HELD, LONGEST_WAIT, add_pair, standings
 
 _waiting: Final = (
     select(pages.c.id, pages.c.key_hash)
@@ -52,7 +52,7 @@ def note_declared_pages(tx: Transaction, writes: Iterable[ArticleWrite]) -> set[
         if page == row.id or standing.contradictions:
             continue
         is_held = standing.holds or standing.holds_back
-        pair_up(tx, PageId(row.id), page, lesson, row.key_hash, HELD if is_held else "")
+        add_pair(tx, PageId(row.id), page, lesson, row.key_hash, HELD if is_held else "")
         if is_held:
             tx.run(_put_off, {"page": row.id, "at": tx.now + LONGEST_WAIT})
         known[lesson.hash] = standing if is_held else standing.probed()

@@ -17,7 +17,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_sample
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import DONE, DUE, articles, pages, variants
-from aggregator.store.identity.lessons import HELD, TAKEN, Use, mark, part, save_uses, standings, take
+from aggregator.store.identity.lessons import HELD, TAKEN, Use, delete_uses, join_uses, save_uses, set_uses, standings
 from aggregator.store.identity.partition import WITHDRAWN
 from aggregator.store.queue.hosts import lower_pages_due
 
@@ -165,7 +165,7 @@ def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | 
         else:
             uses.append(_use_of(row, standing))
     save_uses(tx, [standing] if ready else [])
-    take(tx, uses)
+    join_uses(tx, uses)
     _fetch_now(tx, standing, checked)
 
 
@@ -173,7 +173,7 @@ def end_uses(tx: Transaction, standing: Standing, use: str) -> int:
     """Fetch the pages that waited, or were joined, because of a lesson; return how many."""
     rows = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": use})
     if use == TAKEN and rows:
-        part(tx, [_use_of(row, standing) for row in rows])
+        delete_uses(tx, [_use_of(row, standing) for row in rows])
     _fetch_now(tx, standing, rows)
     return len(rows)
 
@@ -183,7 +183,7 @@ def _use_of(row: Row[Any], standing: Standing) -> Use:
 
 
 def _fetch_now(tx: Transaction, standing: Standing, rows: Sequence[Row[Any]]) -> None:
-    mark(tx, ((PageId(row.page_id), standing.lesson) for row in rows), "")
+    set_uses(tx, ((PageId(row.page_id), standing.lesson) for row in rows), "")
     tx.run_all(_fetch, [{"page": row.page_id, "at": tx.now} for row in rows])
     for host in sorted({row.host_id for row in rows}):
         lower_pages_due(tx, HostId(host), tx.now)

@@ -139,7 +139,7 @@ _alike: Final = (
 )
 
 
-def note_alike(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
+def note_samples(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
     """Store samples of short texts that contain nothing of their entry's title; return the walls among them.
 
     A text is a wall if it equals the text of another page except for a few words, and the titles of the two differ.
@@ -173,7 +173,7 @@ _is_silent: Final = (
 )
 
 
-def note_led(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
+def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
     """Store addresses that showed another article after each redirect to them; return these addresses.
 
     An address has one article. An address that shows several is a wall: it repeats the title of the page that

@@ -26,9 +26,9 @@ from aggregator.store.articles.walls.documents import (
     Document,
     PageText,
     is_announced,
-    note_alike,
     note_documents,
-    note_led,
+    note_samples,
+    note_varying_targets,
     texts_at,
     walls_among,
 )
@@ -86,8 +86,8 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
     answers = {
         PageId(text.page.id): Answer(text.draft.fingerprint.text_hash, due[PageId(text.page.id)]) for text in texts
     }
-    documents = note_led(tx, texts) | note_documents(tx, texts)
-    return end_walls(tx, documents, answers, note_alike(tx, texts) | _in_front(tx, texts))
+    documents = note_varying_targets(tx, texts) | note_documents(tx, texts)
+    return end_walls(tx, documents, answers, note_samples(tx, texts) | _in_front(tx, texts))
 
 
 def _in_front(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
@@ -227,7 +227,7 @@ _with_ids: Final = select(articles).where(
 )
 
 
-def withdraw_left(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
+def withdraw_earlier(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
     """Withdraw doubtful earlier articles of these pages, if the pages now have an article at another address.
 
     The earlier article may have come from a wall: it repeated the page's title, or no other page had it yet.
