@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import strategies as st
 
 from aggregator.errors import LeaseLostError
-from aggregator.extraction.feed_rules import no_rules
+from aggregator.extraction.feed_rules import FeedRules, no_rules
 from aggregator.extraction.pipeline import article_record as record_of_page
 from aggregator.extraction.pipeline import extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
@@ -245,7 +245,7 @@ def test_read_along_or_later_is_the_same(reused: ReusedStore, made: list[list[tu
             held = claim(store, feed.host)
             reading = read_feed(feed, answer(document(one)), (), at, RULES)
             if is_along:
-                reading = read_along(reading, feed, at, RULES)
+                reading = read_along(reading, feed, at, RULES, FeedRules())
             assert store.record_poll(held, poll_record(feed, *reading.sightings, at=at)) is not None
             extract_waiting(store)
             store.release(held)
@@ -260,7 +260,7 @@ def test_what_was_read_along_is_done_with_the_poll(reused: ReusedStore) -> None:
     feed = replace(subscribed, full_text=False)
     at = datetime(2026, 3, 5, tzinfo=UTC)
     body = document([(ADDRESSES[n], CONTENTS[0], "", "<guid>{n}</guid>") for n in range(3)])
-    reading = read_along(read_feed(feed, answer(body), (), at, RULES), feed, at, RULES)
+    reading = read_along(read_feed(feed, answer(body), (), at, RULES), feed, at, RULES, FeedRules())
     recorded = store.record_poll(claim(store, feed.host), poll_record(feed, *reading.sightings, at=store.now()))
     assert recorded is not None
     assert [one.kind for one in recorded.articles] == ["new", "new", "new"]

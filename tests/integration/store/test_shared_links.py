@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.extraction.feed_rules import no_rules
+from aggregator.extraction.feed_rules import FeedRules, no_rules
 from aggregator.extraction.pipeline import article_record, extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
@@ -40,7 +40,7 @@ def poll(reused: ReusedStore, store: SqlStore, items: Sequence[Item], *, is_alon
     held, at = claim(store, feed.host), store.now()
     reading = read_feed(feed, fetched(FEED, document(items, link), "application/rss+xml"), (), at, RULES)
     if is_along:
-        reading = read_along(reading, feed, at, RULES)
+        reading = read_along(reading, feed, at, RULES, FeedRules())
     assert store.record_poll(held, poll_record(feed, *reading.sightings, at=at)) is not None
     for page in fetched_pages(store):
         result = run_job(extraction_job(page, (), no_rules, RULES))
