@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from aggregator import __version__
+from aggregator.cli.signals import end_services_well
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,8 @@ class Command(click.Command):
         from aggregator import log
 
         gc.set_threshold(_NEW_OBJECTS)
+        if self.is_service:
+            end_services_well()
         options = ctx.ensure_object(Options)
         style: Literal["json", "text"] = "json" if options.log_format == "json" else "text"
         log.configure(style=style, verbosity=options.verbosity, is_service=self.is_service)

@@ -38,6 +38,17 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def end_services_well() -> None:
+    """Let a signal end the command with status 0: it may come before a service has started."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        _end(number, frame, 0)
+
+    for number in _STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+
+
 def catch_signals(stop: Callable[[], object]) -> list[int]:
     """End in order at the first SIGINT or SIGTERM and at once at the second; return the list of received signals."""
     caught: list[int] = []
@@ -53,14 +64,14 @@ def catch_signals(stop: Callable[[], object]) -> list[int]:
     return caught
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(number: int, frame: FrameType | None, status: int | None = None) -> None:
     """Raise the exception now if it will get through, else send the signal again a moment later.
 
     It would not get through while a module is loaded: libraries catch failed imports, the interpreter drops exceptions
     of its callbacks, and a module in Rust panics.
     """
     if not _is_importing(frame):
-        raise SystemExit(128 + number)
+        raise SystemExit(128 + number if status is None else status)
     again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,8 +81,12 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         keep.mkdir(parents=True, exist_ok=True)
         yield keep.resolve()
         return
-    with tempfile.TemporaryDirectory(prefix="aggregator-demo-") as name:
-        yield Path(name)
+    folder = Path(tempfile.gettempdir(), f"aggregator-demo-{uuid.uuid4().hex}")
+    try:
+        folder.mkdir(mode=0o700)  # within the block: a signal may come as soon as the folder is there
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _export(app: App, folder: Path) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 import tempfile
 import time
 from contextlib import suppress
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from aggregator.cli.framework import Command
 from aggregator.cli.signals import ended_by_signals
+from aggregator.demo.show import run_demo
 from aggregator.engine.pool import WorkerPool
 
 
@@ -30,6 +35,36 @@ def test_a_signal_whose_exception_is_lost_tells_in_the_status(number: signal.Sig
         lose(number)
     assert ended.value.code == status
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("is_service", "status"), [(True, 0), (False, None)])
+def test_a_service_that_is_stopped_while_it_starts_has_ended_well(
+    number: signal.Signals, is_service: bool, status: int | None
+) -> None:
+    def start() -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    with pytest.raises(SystemExit) as ended, ended_by_signals():
+        Command("start", callback=start, is_service=is_service).main([], standalone_mode=False)
+    assert ended.value.code == (128 + number if status is None else status)
+
+
+def test_ctrl_c_as_soon_as_the_folder_of_the_demo_is_there_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def interrupt(frame: FrameType, event: str, arg: object) -> None:
+        if event == "c_return" and getattr(arg, "__name__", "") == "mkdir":
+            sys.setprofile(None)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sys.setprofile(interrupt)
+    with pytest.raises(SystemExit), ended_by_signals():
+        run_demo(None, None, StringIO())
+    assert list(tmp_path.iterdir()) == []
 
 
 SLOW_MODULE = """
