@@ -63,3 +63,24 @@ def test_the_folder_of_the_data_is_there_before_the_first_start() -> None:
     """Commands of the operator write into it, before the service has made it."""
     lines = (UNITS / "aggregator.tmpfiles.conf").read_text().splitlines()
     assert "d /var/lib/aggregator 0750 aggregator aggregator -" in lines
+
+
+def lines_of(heading: str) -> list[str]:
+    """Return the command lines of one section of the page for operators."""
+    page = (UNITS.parent / "docs" / "how-to" / "operate.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
+
+
+def test_the_removal_that_is_documented_leaves_nothing(tmp_path: Path) -> None:
+    made = [
+        line.split()[1] for line in (UNITS / "aggregator.tmpfiles.conf").read_text().splitlines() if line[:2] == "d "
+    ]
+    folders = [*made, "/opt/aggregator/.venv", "/var/cache/aggregator", "/etc/systemd/system/aggregator.service.d"]
+    script = [line for line in lines_of("Install as a service") if line.startswith("install -D")]
+    script += [f"mkdir -p {folder}" for folder in folders]
+    script += [line for line in lines_of("Remove") if line.startswith("rm ")]
+    assert len(script) == 3 + len(folders) + 4
+    there = re.sub(r"(?<=\s)/(?=(usr|etc|opt|var)/)", f"{tmp_path}/", "\n".join(script))
+    subprocess.run(["bash", "-euc", there], cwd=UNITS.parent, check=True, timeout=60)
+    assert [path for path in tmp_path.rglob("*") if "aggregator" in path.name] == []
