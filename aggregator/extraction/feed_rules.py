@@ -41,11 +41,6 @@ class ArticleRules:
 RulesOf = Callable[[str, str], ArticleRules]  # of the page's host (name:port) and the feed's address
 
 
-def no_rules(host: str, feed: str) -> ArticleRules:
-    """Return an empty set of rules."""
-    return ArticleRules()
-
-
 def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
     """Return the rules of a feed joined with those of the publisher or the site-config file.
 

@@ -174,7 +174,6 @@ class PollRecorded:
     """The result of recording a poll: `new_pages` and their hosts extend a `RunScope`; the feed is due at `host_id`."""
 
     entries_new: int
-    entries_changed: int
     new_pages: tuple[tuple[PageId, HostId], ...]
     host_id: HostId
     known: int  # sightings of articles and pages that were known already

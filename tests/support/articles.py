@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from aggregator.extraction.feed_rules import ArticleRules
 from aggregator.models.articles import Article, DateSource, Extraction
 from aggregator.models.ids import ArticleId, Key
 from aggregator.models.pages import DeclaredUrls, LeadImage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ID = ArticleId("0123456789abcdef")
+
+
+def no_rules(host: str, feed: str) -> ArticleRules:
+    """Return the rules where there are none."""
+    return ArticleRules()
 
 
 def content(**facts: object) -> Extraction:

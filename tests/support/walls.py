@@ -11,7 +11,6 @@ from random import Random
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
 from aggregator.engine.feed_readers import AnswerReader
-from aggregator.extraction.feed_rules import no_rules
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Subscription
 from aggregator.models.fetching import Fetched, FetchRequest, FetchResult, Hop, Validators
@@ -21,6 +20,7 @@ from aggregator.visits.collect import PageLimits
 from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
 from aggregator.visits.visit import HostVisit
+from tests.support.articles import no_rules
 from tests.support.citizen import html_page, item, rss, story
 from tests.support.pool import PoolHere, RememberingPool
 from tests.support.stores import FOLDER, START, StandingClock

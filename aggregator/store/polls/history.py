@@ -139,7 +139,7 @@ def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]])
 
 def nothing_new(claim: Claim) -> PollRecorded:
     """Return the outcome of a poll without entries."""
-    return PollRecorded(entries_new=0, entries_changed=0, new_pages=(), host_id=claim.host_id, known=0)
+    return PollRecorded(entries_new=0, new_pages=(), host_id=claim.host_id, known=0)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -151,7 +151,6 @@ def _recorded(
     waiting += [(page, host) for page, host in settled.waiting.items() if page in known]
     return PollRecorded(
         entries_new=sum(one.known is None for one in poll.matched.entries),
-        entries_changed=sum(one.is_changed for one in poll.matched.entries),
         new_pages=tuple(
             (page, host) for page, host in waiting if page not in settled.skipped or page in settled.waiting
         ),

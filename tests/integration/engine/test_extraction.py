@@ -16,7 +16,7 @@ import pytest
 from pebble import ProcessExpired
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
-from aggregator.extraction.feed_rules import ArticleRules, no_rules
+from aggregator.extraction.feed_rules import ArticleRules
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Validators
@@ -27,6 +27,7 @@ from aggregator.store import SqlStore, open_store
 from aggregator.visits.collect import PageLimits
 from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
+from tests.support.articles import no_rules
 from tests.support.stores import StandingClock, claim, poll, raw, sighting, subscribe, words
 
 A = "https://feeds.example.org/rss"

@@ -16,7 +16,6 @@ from random import Random
 
 import pytest
 
-from aggregator.extraction.feed_rules import no_rules
 from aggregator.feeds.sightings import identify_entries
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Entry, Feed, ParsedFeed, Subscription
@@ -29,6 +28,7 @@ from aggregator.visits.collect import PageLimits
 from aggregator.visits.context import VisitContext, VisitPolicy
 from aggregator.visits.poll import PollSettings
 from aggregator.visits.visit import HostVisit
+from tests.support.articles import no_rules
 from tests.support.stores import FOLDER, START, StandingClock
 
 LEASE = timedelta(seconds=90)

@@ -7,13 +7,13 @@ from concurrent.futures import Future
 
 import pytest
 
-from aggregator.extraction.feed_rules import no_rules
 from aggregator.extraction.reextract import Difference, reextract
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause
 from aggregator.models.pages import PageFailed
 from aggregator.ports.store_records import Collected
 from aggregator.store import SqlStore
+from tests.support.articles import no_rules
 from tests.support.pool import PoolHere
 from tests.support.stores import collect, fetch_due, fetched_pages, poll, sighting, subscribe, words
 

@@ -56,17 +56,17 @@ def edge(
 # --- polls ------------------------------------------------------------------------------------------------------------
 
 
-def test_entries_are_new_changed_or_unchanged(store: SqlStore) -> None:
+def test_entries_are_new_or_known(store: SqlStore) -> None:
     (feed,) = subscribe(store, A)
     held = claim(store, feed.host)
     first = store.record_poll(held, poll_record(feed, sighting(1), sighting(2), at=START))
     assert first is not None
-    assert (first.entries_new, first.entries_changed, len(first.new_pages), first.known) == (2, 0, 2, 0)
+    assert (first.entries_new, len(first.new_pages), first.known) == (2, 2, 0)
     second = store.record_poll(
         held, poll_record(feed, sighting(1), sighting(2, content_hash="2"), sighting(3), at=START)
     )
     assert second is not None
-    assert (second.entries_new, second.entries_changed, len(second.new_pages), second.known) == (1, 1, 1, 2)
+    assert (second.entries_new, len(second.new_pages), second.known) == (1, 1, 2)
     assert store.counts().entries == 3
 
 

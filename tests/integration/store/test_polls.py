@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import strategies as st
 
 from aggregator.errors import LeaseLostError
-from aggregator.extraction.feed_rules import FeedRules, no_rules
+from aggregator.extraction.feed_rules import FeedRules
 from aggregator.extraction.pipeline import article_record as record_of_page
 from aggregator.extraction.pipeline import extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
@@ -29,6 +29,7 @@ from aggregator.store.lifecycle.opening import open_database
 from aggregator.store.polls.matching import poll_draft
 from aggregator.store.polls.record import record_polls
 from tests.support.answers import fetched
+from tests.support.articles import no_rules
 from tests.support.databases import ReusedStore
 from tests.support.laws import at_most
 from tests.support.stores import (
@@ -87,7 +88,7 @@ def what_is_there(store: SqlStore) -> list[object]:
 
 def seen(recorded: PollRecorded) -> tuple[object, ...]:
     kinds = Counter(article.kind for article in recorded.articles)
-    return recorded.entries_new, recorded.entries_changed, len(recorded.new_pages), recorded.known, kinds
+    return recorded.entries_new, len(recorded.new_pages), recorded.known, kinds
 
 
 # --- together, or one by one ------------------------------------------------------------------------------------------

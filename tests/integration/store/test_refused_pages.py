@@ -10,7 +10,6 @@ from random import Random
 
 import pytest
 
-from aggregator.extraction.feed_rules import no_rules
 from aggregator.extraction.pipeline import ExtractJob
 from aggregator.extraction.reextract import Difference, reextract
 from aggregator.identity.publisher_rules import Publishers
@@ -20,6 +19,7 @@ from aggregator.ports.store_records import Collected
 from aggregator.rawstore import FileRawStore
 from aggregator.schedule.due_times import page_retry_at
 from aggregator.store import SqlStore
+from tests.support.articles import no_rules
 from tests.support.stores import (
     LEASE,
     URL,

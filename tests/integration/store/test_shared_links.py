@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.extraction.feed_rules import FeedRules, no_rules
+from aggregator.extraction.feed_rules import FeedRules
 from aggregator.extraction.pipeline import article_record, extraction_job, read_along, run_job
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.ports.store_records import ArticleOutcome, Collected
 from aggregator.store import SqlStore
 from tests.support.answers import fetched
+from tests.support.articles import no_rules
 from tests.support.databases import ReusedStore
 from tests.support.stores import claim, fetched_pages, poll_record, subscribe
 

@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.extraction.feed_rules import (
-    ArticleRules,
     FeedRules,
     announced_by,
     article_rules,
-    no_rules,
     ruled,
     strip_title,
 )
@@ -62,7 +60,6 @@ def test_selectors_of_the_feed_go_before_those_of_others() -> None:
     )
     assert article_rules(own, None).pages is own
     assert article_rules(FeedRules(language="de"), others).pages is others
-    assert no_rules("a.example:443", "https://a.example/feed") == ArticleRules()
 
 
 def test_title_and_language_are_those_of_the_operator() -> None:

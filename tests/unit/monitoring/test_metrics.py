@@ -121,7 +121,7 @@ def polled(*published: datetime | None, new: int) -> tuple[PollRecord, PollRecor
     record = PollRecord(
         feed_id=FeedId(1), host="a.example:443", state=FeedState(due_at=NOW), outcome=outcome, sightings=sightings
     )
-    recorded = PollRecorded(entries_new=new, entries_changed=0, new_pages=(), host_id=HostId(1), known=0)
+    recorded = PollRecorded(entries_new=new, new_pages=(), host_id=HostId(1), known=0)
     return record, recorded
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aggregator.extraction.feed_rules import ArticleRules, no_rules
+from aggregator.extraction.feed_rules import ArticleRules
 from aggregator.extraction.pipeline import ExtractJob, article_record, extraction_job, next_page_of, run_job, run_jobs
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
@@ -20,6 +20,7 @@ from aggregator.models.pages import FetchedPage, Page, PageFailed, PagePart, Raw
 from aggregator.ports.store_records import ArticleRecord, Collected, NextPage
 from aggregator.visits.collect import PageLimits, fetch_page, page_failure_of
 from tests.support.answers import fetched
+from tests.support.articles import no_rules
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://www.example.org/news/long-article-1"
