@@ -50,7 +50,7 @@ from aggregator.ports.protocols import Clock, Sink
 from aggregator.programs import CommandFetcher
 from aggregator.rawstore import FileRawStore
 from aggregator.redaction import mask_password
-from aggregator.schedule.due_times import forced_due, is_skipped
+from aggregator.schedule.due_times import forced_due
 from aggregator.sinks.outputs.follow import Output
 from aggregator.sinks.publish import Published, publish
 from aggregator.store import SqlStore, open_store
@@ -175,12 +175,11 @@ class App:
             self.sync_feeds()
         self.renew_keys(_REKEY_SHARE)
         now = self.store.now()
-        chosen = _choose(self.store.feeds(), feeds)
+        chosen = _choose(self.store.feeds(), feeds) if feeds or force else ()
         if force:
             self.store.make_due([feed.id for feed in chosen if forced_due(feed.state, now)], now)
         scope = self.store.scope_due(now, [feed.id for feed in chosen] if feeds else None)
-        if not force:  # skipHours may have begun after the feed was due
-            scope.feeds -= {feed.id for feed in chosen if is_skipped(feed.state.hints, now)}
+        scope.is_forced = force
         report = LocalEngine(self.visits).run_once(scope, on_progress)
         published = self.publish(_PUBLISH_WAIT)
         for name, problem in deliver_all(self.store, self.clock, self.outputs, _PUBLISH_WAIT).items():

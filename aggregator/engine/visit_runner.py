@@ -112,7 +112,8 @@ class VisitRunner:
             if taken is not None:
                 self._running[taken.host_id] = taken
         self._finished.set()
-        self.line.wake()
+        if taken is None:
+            self.line.wake()
 
     def run_visit(
         self,
@@ -164,6 +165,8 @@ class VisitRunner:
                 "visits": 1,
             }
         )
+        if report.pages_requested or report.entries_new:  # there may be pages to extract
+            self.line.wake()
         self._totals.add({f"cause_{cause.value}": count for cause, count in report.causes.items()})
         self._totals.add({f"articles_{kind}": count for kind, count in report.articles.items()})
 

@@ -13,7 +13,8 @@ class RunScope:
     """Hosts, feeds and pages of one `run-once`. The run's own polls add to it.
 
     `deferred` pages are fetched by a later run; the content of their entries may be extracted now. `waited` is the time
-    that slow requests took, by host. `hops` is the time that redirects took, by address.
+    that slow requests took, by host. `hops` is the time that redirects took, by address. `is_forced` True: feeds are
+    polled even in hours that they want to be skipped.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class RunScope:
         self.deferred: set[PageId] = set()
         self.waited: dict[HostId, timedelta] = {}
         self.hops: dict[str, timedelta] = {}
+        self.is_forced = False
         self.additions = 0
         self._lock = threading.Lock()
 

@@ -21,7 +21,7 @@ from aggregator.models.pages import Page, PageFailed, RawResponse
 from aggregator.models.sources import PLAIN_FEED, IndexWalk
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import Claim, FeedReading, PollRecord, PollRecorded
-from aggregator.schedule.due_times import own_network_is_down, page_retry_at, revisit_at
+from aggregator.schedule.due_times import is_skipped, own_network_is_down, page_retry_at, revisit_at
 from aggregator.urls import host_of
 from aggregator.visits import backfill, index_walk, poll
 from aggregator.visits.collect import fetch_page, page_failure_of
@@ -103,6 +103,8 @@ class HostVisit:
             feeds = self._store.due_feeds(session.claim, session.now(), scope=self._scope, limit=_FEEDS)
             is_more = len(feeds) == _FEEDS
             for feed in feeds:
+                if self._leaves_out(feed):
+                    continue
                 if not session.wait_for_turn():
                     return False
                 fill = feed.state.filling if self._context.polling.fill_gaps else None
@@ -115,6 +117,14 @@ class HostVisit:
                     due_at = self._poll_feed(feed)
                 is_more = is_more or due_at <= session.now()
         return not session.backing_off
+
+    def _leaves_out(self, feed: Feed) -> bool:
+        """Take a feed out of the run if its skipHours or skipDays began after it was due."""
+        scope = self._scope
+        if scope is None or scope.is_forced or not is_skipped(feed.state.hints, self._session.now()):
+            return False
+        scope.feeds.discard(feed.id)
+        return True
 
     def _poll_feed(self, feed: Feed) -> datetime:
         """Fetch the feed, read the answer, record the decision; return when the feed is due again."""
