@@ -11,7 +11,7 @@ import click
 
 from aggregator.cli.framework import Options, cli, load, number, print_json, say
 from aggregator.cli.progress import run_progress
-from aggregator.cli.signals import catch_signals
+from aggregator.cli.signals import catch_signals, held_signals
 from aggregator.cli.summary import print_outcome, record
 
 if TYPE_CHECKING:
@@ -144,8 +144,12 @@ def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
     No network and no configuration are needed. Prints what was polled, stored, merged and refused, and one whole
     article.
     """
+    from tempfile import gettempdir
+
     from aggregator.demo.show import run_demo
 
+    with held_signals():
+        gettempdir()  # at its first call it writes a file to try the folder, and removes it
     with run_progress() as on_progress:
         reports = run_demo(keep, on_progress, sys.stdout if not as_json else sys.stderr)
     if as_json:

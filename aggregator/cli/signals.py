@@ -38,6 +38,16 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Let signals wait for the end of the block. No other thread may run: it would take them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def end_services_well() -> None:
     """Let a signal end the command with status 0: it may come before a service has started."""
 

@@ -20,6 +20,7 @@ from aggregator.cli.framework import Command
 from aggregator.cli.signals import ended_by_signals
 from aggregator.demo.show import run_demo
 from aggregator.engine.pool import WorkerPool
+from tests.support.command import call
 
 
 def lose(number: signal.Signals) -> None:
@@ -49,6 +50,24 @@ def test_a_service_that_is_stopped_while_it_starts_has_ended_well(
     with pytest.raises(SystemExit) as ended, ended_by_signals():
         Command("start", callback=start, is_service=is_service).main([], standalone_mode=False)
     assert ended.value.code == (128 + number if status is None else status)
+
+
+def test_ctrl_c_while_a_place_for_the_demo_is_looked_for_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    tried: list[str] = []
+
+    def interrupt(frame: FrameType, event: str, arg: object) -> None:
+        if event == "c_return" and arg is os.open and frame.f_code.co_filename == tempfile.__file__:
+            sys.setprofile(None)
+            tried.extend(path.name for path in tmp_path.iterdir())
+            signal.raise_signal(signal.SIGINT)
+
+    sys.setprofile(interrupt)
+    assert call("demo").status == 130
+    assert (len(tried), list(tmp_path.iterdir())) == (1, [])
 
 
 def test_ctrl_c_as_soon_as_the_folder_of_the_demo_is_there_leaves_none(
