@@ -86,7 +86,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The groups (each sorted set of keys once, in the order of their smallest key) and what was refused, sorted."""
+    """The groups of keys and the refused edges, both sorted. A group is a sorted set of keys."""
 
     groups: tuple[frozenset[Key], ...]
     refused: tuple[tuple[Edge, Refusal], ...]
@@ -194,7 +194,7 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Return whether `key` is a section that contains `other` in its path. A path with a number at its end is none."""
+    """Return whether `key` is a section with `other` below it. A path that ends in a number belongs to an article."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 
