@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final
 
 from aggregator.extraction.body.blocks import Block, Place
@@ -46,14 +46,15 @@ def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[
     """Return the headings of items that look alike and contain chosen text: questions, entries of a live blog.
 
     A heading may have a wrapper of its own in the item. A heading that leads to another page is another article's, and
-    one that occurs again belongs to a player or an offer.
+    one that occurs again with the same text belongs to a player or an offer.
     """
-    again = Counter(block.letters for block in blocks if block.is_heading)
+    again = Counter((block.letters, below.letters) for block, below in pairwise(blocks) if block.is_heading)
     filled = Counter(box.number for box in boxes)
     items: dict[int, Place] = {}
     for i in range(len(blocks) - 1):
         item = boxes[i]
-        is_own = again[blocks[i].letters] == 1 and all(link.startswith("#") for link in blocks[i].links)
+        is_own = again[blocks[i].letters, blocks[i + 1].letters] == 1
+        is_own = is_own and all(link.startswith("#") for link in blocks[i].links)
         if is_own and i + 1 in chosen and i not in chosen:
             if filled[item.number] == 1 and not is_within(blocks[i + 1], item.number):
                 item = item.up or item

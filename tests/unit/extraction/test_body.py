@@ -186,8 +186,10 @@ def test_headings_of_items_of_one_look_belong_to_the_text_below_them(item: str) 
     assert grown(f"<main>{items}</main>", ONE, TWO) == ["Costs", ONE, "Ferry", TWO]
     lone = "<div class='box'><h3>Read more</h3><div><p>{}</p></div></div>"
     assert grown(f"<main>{paragraphs(ONE)}{lone.format(TWO)}</main>", ONE, TWO) == [ONE, TWO]
-    again = items.replace("Ferry", "Costs")
-    assert grown(f"<main>{again}</main>", ONE, TWO) == [ONE, TWO]
+    examples = items.replace("Ferry", "Costs")
+    assert grown(f"<main>{examples}</main>", ONE, TWO) == ["Costs", ONE, "Costs", TWO]
+    again = item.format("Costs", ONE) * 2
+    assert grown(f"<main>{again}</main>", ONE) == [ONE, ONE]
     other = "<div class='item'><h3><a href='/{0}'>{0}</a></h3><div><p>{1}</p></div></div>"
     assert grown(f"<main>{other.format('Costs', ONE)}{other.format('Ferry', TWO)}</main>", ONE, TWO) == [ONE, TWO]
     bare = f"<h3>Costs</h3><div>{paragraphs(ONE)}</div><h3>Ferry</h3><div>{paragraphs(TWO)}</div>"
