@@ -72,6 +72,9 @@ _USELESS_TAGS = (*sorted(NO_TEXT_TAGS - {"math"}), "link", "picture")  # trafila
 _FRAME_TAGS = ("footer", "nav")
 _HEAD_TAGS = frozenset({"base", "link", "meta", "noscript", "script", "style", "template", "title"})
 _DIV = re.compile("<(/?)div[\\s>]", re.IGNORECASE)
+_LONG_TAG = re.compile("<[a-z][^<>]{6000,}>", re.IGNORECASE)
+_VALUE = re.compile("\"[^\"]*\"|'[^']*'")
+_MAX_ATTRIBUTES = 2000
 _MAX_DEPTH = 3000  # 0.2 s for Resiliparse; the time grows by the square
 _MORE_IN_FEED = 1.3  # the feed's content is preferred if it is so many times longer than the page's body
 
@@ -149,6 +152,12 @@ def _is_too_deep(page_html: str) -> bool:
     return False
 
 
+def _without_attributes(tag: re.Match[str]) -> str:
+    """Return a tag without its attributes if they are thousands: each parser compares every one with all others."""
+    words = _VALUE.sub("", tag.group()).split()
+    return f"{words[0]}>" if len(words) > _MAX_ATTRIBUTES else tag.group()
+
+
 def _feed_article(content: str, url: str) -> _Article:
     """Return an entry's content as body and markdown.
 
@@ -174,7 +183,7 @@ def is_binary(text: str) -> bool:
 
 
 def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None) -> Extraction:
-    page_html = markup.text
+    page_html = _LONG_TAG.sub(_without_attributes, markup.text)
     text = "" if _is_too_deep(page_html) else _plain_text(page_html, main_content=True)
     # Where no part of the page looks like the main one to it, all its text is its opinion about the body.
     vote = text if text.strip() else _plain_text(page_html, main_content=False)

@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 from urllib.parse import urljoin
+
+from lxml.etree import _Element as Element
 
 from aggregator.extraction.body.blocks import CELL_BREAK, CLOSE, LINE_BREAK, MARKS, Block, Place
 from aggregator.extraction.body.inline import escape_lines, inline
@@ -20,18 +23,25 @@ _NO_WORDS = re.compile(rf"[{''.join(MARKS.values())}{CLOSE}{LINE_BREAK}\s]*")
 _MAX_START = 9  # digits
 
 
+class _Lists(NamedTuple):
+    """The lists so far: the marker of each entry that has begun, and of each list the last entry with its place."""
+
+    markers: dict[int, str]
+    last: dict[Element, tuple[Element, int]]
+
+
 def markdown_of(blocks: Sequence[Block], url: str = "") -> str:
     """Return the blocks as markdown; links are made absolute by `url`, the address of the page."""
     parts: list[str] = []
-    begun: set[int] = set()  # list entries whose marker is written
+    lists = _Lists({}, {})
     number = 0
     while number < len(blocks):
         rows = _rows_from(blocks, number)
         if len(rows) > 1:
-            parts.append(_placed(_table(rows, url), rows[0], begun))
+            parts.append(_placed(_table(rows, url), rows[0], lists))
             number += len(rows)
         else:
-            parts.append(_placed(_text_of(blocks[number], url), blocks[number], begun))
+            parts.append(_placed(_text_of(blocks[number], url), blocks[number], lists))
             number += 1
     return "\n\n".join(parts)
 
@@ -52,11 +62,11 @@ def _text_of(block: Block, url: str) -> str:
     return text
 
 
-def _placed(text: str, block: Block, begun: set[int]) -> str:
+def _placed(text: str, block: Block, lists: _Lists) -> str:
     """Return the text of a block with the prefix of its place: list entry, quotation."""
     items = [place for place in block.place.around() if place.tag == "li"]
     if items:
-        return _in_list(text, items, begun)
+        return _in_list(text, items, lists)
     if any(place.tag == "blockquote" for place in block.place.around()):
         return "\n".join(f"> {line}" for line in text.split("\n"))
     return text
@@ -74,23 +84,35 @@ def _level(block: Block) -> int:
     return max(2, int(heading[1])) if heading and not block.is_code else 0
 
 
-def _in_list(text: str, items: Sequence[Place], begun: set[int]) -> str:
+def _in_list(text: str, items: Sequence[Place], lists: _Lists) -> str:
     own, *around = items
-    indent = " " * sum(len(_marker(item)) for item in around if item.number in begun)
-    marker = _marker(own)
-    first = " " * len(marker) if own.number in begun else marker
-    begun.add(own.number)
+    indent = " " * sum(len(lists.markers.get(item.number, "")) for item in around)
+    is_begun = own.number in lists.markers
+    marker = lists.markers[own.number] if is_begun else _marker(own, lists)
+    lists.markers[own.number] = marker
     lead, *rest = text.split("\n")
+    first = " " * len(marker) if is_begun else marker
     return "\n".join([indent + first + lead, *(indent + " " * len(marker) + line for line in rest)])
 
 
-def _marker(item: Place) -> str:
+def _marker(item: Place, lists: _Lists) -> str:
     around = item.element.getparent()
     if around is None or around.tag != "ol":
         return "- "
     start = around.get("start") or ""
     first = int(start) if start.isdecimal() and start.isascii() and len(start) < _MAX_START else 1
-    return f"{first + sum(1 for _ in item.element.itersiblings('li', preceding=True))}. "
+    return f"{first + _entries_before(item.element, around, lists)}. "
+
+
+def _entries_before(entry: Element, around: Element, lists: _Lists) -> int:
+    """Return how many entries of the list come before; counted back to the last one that was asked for."""
+    last, count = lists.last.get(around, (None, 0))
+    for other in entry.itersiblings("li", preceding=True):
+        count += 1
+        if other is last:
+            break
+    lists.last[around] = (entry, count)
+    return count
 
 
 def _links_of(block: Block, url: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import islice
 
 from lxml import etree
 from lxml.etree import _Element as Element
@@ -154,8 +155,9 @@ def _power(raised: Element) -> str:
 
 def _visible_half(formula: Element) -> Element | None:
     """Return the half of a formula that readers see, if it has words: KaTeX has one beside the `math` element."""
-    for around in list(formula.iterancestors())[:3]:
-        for part in around:
+    for own in [formula, *islice(formula.iterancestors(), 2)]:
+        before, after = islice(own.itersiblings(preceding=True), 2), islice(own.itersiblings(), 2)
+        for part in (own, *before, *after):
             if part.get("aria-hidden") == "true" and words_in(part).strip():
                 return None if any(True for _ in part.iter("math")) else part
     return None

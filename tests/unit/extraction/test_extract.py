@@ -108,6 +108,15 @@ def test_a_page_of_a_hundred_thousand_boxes_in_each_other_has_no_main_content(op
     assert PARAGRAPHS[0] in found.body
 
 
+def test_an_element_with_a_hundred_thousand_attributes_has_its_words() -> None:
+    first, second, *_ = PARAGRAPHS
+    attributes = " ".join(f"a{n}='b c'" for n in range(100_000))
+    found = extracted(f"<body><p>{first}</p><p {attributes}>{second}</p></body>".encode())
+    assert found.body == f"{first}\n\n{second}"
+    long_value = extracted(f"<body><p class='lead' title='{'word ' * 3000}'>{first}</p></body>".encode())
+    assert long_value.body == first
+
+
 def test_many_boxes_beside_each_other_have_main_content() -> None:
     paragraphs = "".join(f"<p>{one}</p>" for one in PARAGRAPHS)
     found = extracted(f"<body>{'<div></div>' * 3001}<main>{paragraphs}</main></body>".encode())
