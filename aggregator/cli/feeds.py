@@ -12,6 +12,7 @@ import click
 from aggregator.cli.framework import cli, load, load_or_default, number, print_json, print_table, printable, say
 from aggregator.cli.inputs import failure_of, read_file
 from aggregator.errors import ConfigError
+from aggregator.redaction import mask_password
 
 if TYPE_CHECKING:
     from aggregator.cli.probe.proposals import Finder, Proposal
@@ -57,8 +58,6 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
 
 def _listing(feed: Subscription, line: FeedLine | None) -> dict[str, object]:
     """Return the row of a feed in a listing; `line` None: the feed is not in the store yet."""
-    from aggregator.redaction import mask_password
-
     return {
         "url": mask_password(feed.url),
         "name": feed.name or (line.title if line is not None else ""),

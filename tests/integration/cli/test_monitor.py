@@ -132,6 +132,14 @@ def test_health_says_cause_time_and_remedy_and_exits_with_one(run: Run, store: S
     assert (second["kind"], second["severity"], second["cause"]) == ("overdue", "attention", None)
 
 
+def test_a_feed_without_a_name_is_shown_by_its_address_once(run: Run, store: SqlStore) -> None:
+    subscribe(store, A)
+    fail_feed(store, A, Cause.NOT_FOUND)
+    said = run("health", status=1).stdout
+    assert (said.splitlines()[0], said.count(A)) == (A, 1)
+    assert said.endswith("\n1 feed: 1 broken, 0 need attention\n")
+
+
 def test_attention_alone_is_no_failure(run: Run, store: SqlStore) -> None:
     subscribe(store, A)
     assert "1 need attention" in run("health").stdout
