@@ -17,7 +17,7 @@ import pytest
 
 from aggregator.models.articles import Article
 from aggregator.selftest.server import Peer, Script
-from tests.support.citizen import HTML, Site, World, answering, html_page, item, one_by_one, rss, story
+from tests.support.citizen import HTML, RSS, Site, World, answering, html_page, item, one_by_one, rss, story
 from tests.support.installation import Installation, end_all
 
 PAGES = [f"/a/{number}" for number in range(12)]
@@ -125,6 +125,39 @@ def test_an_interrupted_run_is_continued_by_the_next_one(
         in_flight = Counter() if number == signal.SIGTERM else Counter([gate.path])
         assert Counter(site.pages) - Counter(PAGES) == in_flight  # nothing else comes twice
         assert len(site.asked()) == len(site.asked("/robots.txt")) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_run_that_ends_while_workers_read_feeds_is_continued(
+    world: World, installed: Installation, number: signal.Signals, code: int
+) -> None:
+    """The first feeds start the workers; the others come when the workers run."""
+    reached, opened = threading.Event(), threading.Event()
+
+    def gated(peer: Peer, feed: bytes) -> None:
+        reached.set()
+        opened.wait(30)
+        peer.answer(200, feed, (RSS,))
+
+    feeds = {f"/{n}": rss(*(item(f"/{n}/{entry}") for entry in range(40))) for n in range(60)}
+    scripts = {path: answering(feed, RSS) for path, feed in feeds.items()}
+    scripts["/30"] = lambda peer: gated(peer, feeds["/30"])
+    with Site(paths=scripts) as site:
+        world.follow(*(site.url(path) for path in feeds), full_text=False)
+        world.write()
+        process = installed.start("run-once")
+        assert reached.wait(60)
+        time.sleep(2)  # the workers start
+        opened.set()
+        asked = len(site.server.requests)
+        while len(site.server.requests) < asked + 8:
+            assert process.poll() is None
+            time.sleep(0.001)
+        os.kill(process.pid, number)
+        assert ended(process) == code
+        installed.run("run-once")
+        assert len(stored(world)) == 60 * 40
+        assert all(len(site.asked(path)) <= 2 for path in feeds)
 
 
 def test_a_signal_that_comes_early_ends_the_run_as_well(world: World, installed: Installation) -> None:
