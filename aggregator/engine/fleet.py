@@ -62,7 +62,7 @@ class FleetEngine:
         return self.visits.workers / max(self._fleet, self.visits.workers)
 
     def fill(self) -> int:
-        """Queue visits to due hosts, unless another member does. Then take jobs."""
+        """Queue visits to due hosts, unless another member is doing so just now. Then take jobs."""
         if self.visits.stopping:
             return 0
         queued = self._fill_queue()

@@ -39,12 +39,13 @@ class PollBudget:
                 self._polls += 1
 
     def adjust(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
-        """Return the policy to use from now on. `feeds` adaptive feeds were followed for `elapsed` since the last call.
+        """Return `policy` with a new threshold for polls, and store the threshold.
 
-        In a fleet, `feeds` is our share of them.
+        The polls since the last call are compared with the budget for `feeds` adaptive feeds in `elapsed`, and are
+        counted anew. In a fleet, `feeds` is our share of them.
 
         Raises:
-            StorageError: the threshold could not be kept.
+            StorageError: the threshold could not be stored.
         """
         with self._lock:
             polls, self._polls = self._polls, 0

@@ -1,4 +1,4 @@
-"""Articles on several pages: finds the link to the next page, and joins the pages. Pure: no request, no store.
+"""Articles on several pages: accepts the link to the next page, and joins the pages. Pure: no request, no store.
 
 A publisher's rule, or a site-config file, names the link to the next page. `page_rules.find_next_page` reads this link.
 `is_part` accepts it only if it is the first page's address with a page number, or an address below it: a link to the

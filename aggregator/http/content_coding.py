@@ -1,7 +1,7 @@
 """Decompresses answers (Content-Encoding, RFC 9110, 8.4) within a limit: the gzip bomb limit.
 
 A decompression bomb costs no more memory than the limit: each coding is decompressed in small pieces, each under the
-limit. The limits are `[http] max_feed_size` and `max_page_size`.
+limit. The limits are `[http] max_feed_size` and `max_page_size`; `feeds/repair.py` has one for bytes of other origin.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Blog:
 
 
 def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) -> Blog | None:
-    """Return the blog at a page's host, from the short link that the fetched page declares; None: there is none."""
+    """Return the WordPress blog at a page's host, from the wp.me link that the page declares; None: there is none."""
     post = parse_wordpress_shortlink(declared.shortlink or "")
     end = None if post is None else end_of(post_url(page_url, post[1]), publishers)
     match = None if end is None else _POST.fullmatch(end[0])

@@ -99,7 +99,10 @@ def decide(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Return the record of a request to the first source. `first_seen` has a time for each of the candidates."""
+    """Return what to record after the gap's first source was asked: entries found, a retry, or the next source.
+
+    `first_seen` tells when each of `content.candidates` was first seen; None: never.
+    """
     asked = replace(fill, asked=(*fill.asked, fill.sources[0].url))
     match result:
         case Fetched() if content.entries_seen is not None:

@@ -39,7 +39,10 @@ _LAST_MOMENT: Final = 5.0  # seconds after which a child that shall end is ended
 
 
 def start_page(settings: PageSettings, store: Store, sock: socket.socket, until: threading.Event) -> RunningServer:
-    """Answer requests on a socket over a store, in threads. Once `until` is set, /readyz answers no."""
+    """Start a server for page and API over `store` on a listening socket, and return it.
+
+    Once `until` is set, /readyz answers no.
+    """
     raw = FileRawStore(Path(settings.raw_folder), SystemClock())
     ready, metrics = _views(settings.daemon, store)
     cached_overview = CachedOverview(store, time.monotonic)

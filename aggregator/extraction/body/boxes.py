@@ -1,4 +1,4 @@
-"""The box of a block: the element with the text that the block is part of."""
+"""The box of a block: the innermost element around the paragraph, list or table that the block belongs to."""
 
 from __future__ import annotations
 

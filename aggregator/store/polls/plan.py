@@ -74,9 +74,9 @@ class PollWrite:
 
 
 def split_disjoint(drafts: Sequence[PollDraft], numbers: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Split the numbers of drafts in two: drafts that share no address with an earlier one, and the others.
+    """Split the indices of `drafts` in two: drafts that can be saved together, and the rest.
 
-    Only the first polls of many feeds at once need this.
+    The first share no feed and no address with an earlier one. Only the first polls of many feeds at once need this.
     """
     taken: set[object] = set()
     disjoint: list[int] = []

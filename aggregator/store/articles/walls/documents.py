@@ -174,7 +174,7 @@ _is_silent: Final = (
 
 
 def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Store addresses that showed another article after each redirect to them; return these addresses.
+    """Store and return the walls among the targets of redirects: they showed another article after each redirect.
 
     An address has one article. An address that shows several is a wall: it repeats the title of the page that
     redirected to it.
