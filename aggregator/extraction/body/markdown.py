@@ -148,10 +148,11 @@ def _table_of(block: Block) -> Place | None:
 
 
 def _table(rows: Sequence[Block], url: str) -> str:
-    cells = [_cells(row, url) for row in rows]
-    columns = max(map(len, cells))
-    head, *rest = (f"| {' | '.join([*row, *[''] * (columns - len(row))])} |" for row in cells)
-    return "\n".join([head, f"|{' --- |' * columns}", *rest])
+    """Return a table. Only its head has all columns: what a row lacks is read as empty (GitHub's markdown, 4.10)."""
+    head, *rest = (_cells(row, url) for row in rows)
+    columns = max(len(head), *map(len, rest))
+    lines = [[*head, *[""] * (columns - len(head))], ["---"] * columns, *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cells(row: Block, url: str) -> list[str]:

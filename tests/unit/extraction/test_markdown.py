@@ -72,7 +72,7 @@ def without_marks(markdown: str) -> str:
         ),
         (
             "<table><tr><td>1</td><td>2</td></tr><tr><td>a<br><br>b</td><td>c</td></tr></table>",
-            "| 1 | 2 |\n| --- | --- |\n| a |  |\n| b | c |",
+            "| 1 | 2 |\n| --- | --- |\n| a |\n| b | c |",
         ),
         ('<p>Wow!<a href="https://x.example/">link</a></p>', "Wow\\![link](<https://x.example/>)"),
     ],
