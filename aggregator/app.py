@@ -22,6 +22,7 @@ from aggregator.config.sources import changed_sources, commands_of, longest_comm
 from aggregator.config.wiring import (
     Rules,
     changed_feed_rules,
+    changed_settings,
     fetch_limits,
     filters_of,
     lack_of_room,
@@ -290,27 +291,6 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
         secrets=secrets,
     )
     return newer, changes
-
-
-def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
-    """Return the changes outside the feed list, as `http.timeout: 20s -> 30s`. The values of lists are left out."""
-    apart = {"feeds", "hosts"}  # their changes are named by feed and host
-    before, after = old.model_dump(mode="json", exclude=apart), new.model_dump(mode="json", exclude=apart)
-    lines = []
-    for section, settings in after.items():
-        if isinstance(settings, dict):
-            keys = dict.fromkeys((*before[section], *settings))
-            changed = (key for key in keys if before[section].get(key) != settings.get(key))
-            lines += [
-                f"{section}.{key}: {_shown(before[section].get(key))} -> {_shown(settings.get(key))}" for key in changed
-            ]
-        elif before[section] != settings:
-            lines.append(section)
-    return tuple(lines)
-
-
-def _shown(value: object) -> object:
-    return '""' if value == "" else value
 
 
 def _secrets(config: Config) -> dict[str, str]:

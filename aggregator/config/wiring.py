@@ -154,6 +154,27 @@ def feed_rules_of(config: Config) -> dict[str, FeedRules]:
     return {url: rule for url, rule in rules.items() if rule != FeedRules()}
 
 
+def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
+    """Return the changes outside the feed list, as `http.timeout: 20s -> 30s`. The values of lists are left out."""
+    apart = {"feeds", "hosts"}  # their changes are named by feed and host
+    before, after = old.model_dump(mode="json", exclude=apart), new.model_dump(mode="json", exclude=apart)
+    lines = []
+    for section, settings in after.items():
+        if isinstance(settings, dict):
+            keys = dict.fromkeys((*before[section], *settings))
+            changed = (key for key in keys if before[section].get(key) != settings.get(key))
+            lines += [
+                f"{section}.{key}: {_shown(before[section].get(key))} -> {_shown(settings.get(key))}" for key in changed
+            ]
+        elif before[section] != settings:
+            lines.append(section)
+    return tuple(lines)
+
+
+def _shown(value: object) -> object:
+    return '""' if value == "" else value
+
+
 def changed_feed_rules(old: Rules, new: Rules) -> tuple[str, ...]:
     """Return the feeds whose rules about articles changed."""
     urls = dict.fromkeys((*old.feeds, *new.feeds))

@@ -1,4 +1,4 @@
-"""The tables of lessons, one definition for SQLite and PostgreSQL; no query."""
+"""The tables of lessons and of WordPress blogs, one definition for SQLite and PostgreSQL; no query."""
 
 from __future__ import annotations
 
@@ -34,5 +34,27 @@ variants = Table(
     Column("decided_at", Moment),
     Index(None, "other_id"),
     Index(None, "lesson", "use", "verdict"),
+    sqlite_with_rowid=False,
+)
+
+# Where WordPress blogs live, as their pages say (more than one place: nobody's), and the wp.me links seen.
+blogs = Table(
+    "blogs",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("host", Text, primary_key=True),
+    Column("site", Text, nullable=False),
+    Index(None, "host"),
+    sqlite_with_rowid=False,
+)
+
+short_links = Table(
+    "short_links",
+    metadata,
+    Column("key_hash", Hash, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("blog", BigInteger, nullable=False),
+    Column("post", BigInteger, nullable=False),
+    Index(None, "blog", "post"),
     sqlite_with_rowid=False,
 )

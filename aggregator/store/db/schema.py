@@ -31,7 +31,9 @@ from aggregator.store.db.column_types import (
     id_column,
     partial_index,
 )
-from aggregator.store.db.lesson_tables import lessons as lessons  # part of the schema
+from aggregator.store.db.lesson_tables import blogs as blogs  # part of the schema
+from aggregator.store.db.lesson_tables import lessons as lessons
+from aggregator.store.db.lesson_tables import short_links as short_links
 from aggregator.store.db.lesson_tables import variants as variants
 from aggregator.store.db.metadata import metadata as metadata
 
@@ -321,28 +323,6 @@ evidence = Table(
     Column("seen_at", Moment, nullable=False),
     UniqueConstraint("key_hash", "other_hash", "kind", "witness"),
     Index(None, "other_hash"),
-)
-
-# Where WordPress blogs live, as their pages say (more than one place: nobody's), and the wp.me links seen.
-blogs = Table(
-    "blogs",
-    metadata,
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("host", Text, primary_key=True),
-    Column("site", Text, nullable=False),
-    Index(None, "host"),
-    sqlite_with_rowid=False,
-)
-
-short_links = Table(
-    "short_links",
-    metadata,
-    Column("key_hash", Hash, primary_key=True),
-    Column("key", Text, nullable=False),
-    Column("blog", BigInteger, nullable=False),
-    Column("post", BigInteger, nullable=False),
-    Index(None, "blog", "post"),
-    sqlite_with_rowid=False,
 )
 
 # At most a few rows for each hash: what many articles share says nothing about any of them.
