@@ -25,7 +25,7 @@ from aggregator.ports.readings import ArticleSearch, Position
 from aggregator.store import backup, copy_store, open_store, upgrade
 from aggregator.store.db.schema import HEAD, metadata
 from aggregator.store.lifecycle.upgrading import VERSIONS
-from tests.support.databases import empty_postgres
+from tests.support.databases import empty_postgres, new_database
 from tests.support.stores import LEASE, START, StandingClock, collect, ids, poll, sighting, subscribe
 
 FEED = "http://a.example/feed"
@@ -336,18 +336,19 @@ def test_a_store_on_a_disk_that_is_mounted_read_only_is_read(tmp_path: Path, clo
 
 
 def test_postgresql_is_backed_up_by_its_own_tool(postgres_url: str, tmp_path: Path, clock: StandingClock) -> None:
-    store = open_store(postgres_url, clock)
-    with pytest.raises(StorageError, match="pg_dump"):
-        backup(postgres_url, tmp_path / "b")
-    assert store.check() == "ok"
-    before = store.position()
     operate = (Path(__file__).parents[3] / "docs" / "how-to" / "operate.md").read_text(encoding="utf-8")
     (statement,) = re.findall('"(UPDATE properties .*)"', operate)  # after a restore, so that followers start again
-    with psycopg.connect(postgres_url) as conn:
-        conn.execute(statement)
-    after = store.position()
+    with new_database(postgres_url, "backup_") as url:  # an emptied store has no epoch
+        store = open_store(url, clock)
+        with pytest.raises(StorageError, match="pg_dump"):
+            backup(url, tmp_path / "b")
+        assert store.check() == "ok"
+        before = store.position()
+        with psycopg.connect(url) as conn:
+            conn.execute(statement)
+        after = store.position()
+        store.close()
     assert (after.seq, len(after.epoch), after.epoch != before.epoch) == (before.seq, 32, True)
-    store.close()
 
 
 def test_a_store_moves_from_engine_to_engine(postgres_url: str, tmp_path: Path, clock: StandingClock) -> None:
