@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.metadata.titles import title_of
+from aggregator.extraction.metadata.titles import stated_titles, title_of
 
 URL = "https://mill.example/2024/bridge"
 HEAD = "Old bridge opens again after four years"
@@ -48,3 +48,8 @@ def test_a_kicker_that_the_page_s_own_data_has_stays_before_the_heading() -> Non
     statements = [("After the retreat: New minister named", 1.0), ("After the retreat: New minister named", 0.9)]
     assert title_of(tree, statements, "", "") == "After the retreat: New minister named"
     assert title_of(tree, [("", 1.0), *statements[1:]], "", "") == "New minister named"
+
+
+def test_the_titles_in_the_head_of_a_source_are_those_of_its_elements() -> None:
+    metas = f"<meta name=description content='x'><meta property=og:title content='{HEAD}'><meta itemprop=headline>"
+    assert list(stated_titles(f"<title>Bread &amp; salt</title>{metas}")) == ["Bread & salt", HEAD]
