@@ -7,16 +7,14 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
+
+import tomli  # Python's tomllib, compiled
 
 from aggregator.errors import ConfigError
 
 FEEDS_FILE: Final = "feeds.toml"
-
-_toml: Final = import_module("tomli" if find_spec("tomli") else "tomllib")  # tomli is tomllib, compiled
 
 _FIXED_PLACE: Final = (errno.EBUSY, errno.EXDEV, errno.EPERM)  # a mount point, or an owner that we may not give
 
@@ -28,8 +26,7 @@ def parse_toml(text: str) -> dict[str, Any]:  # Any: what TOML holds
         ValueError: `text` is no TOML; the message ends with line and column.
         RecursionError: tables or lists are nested too deeply.
     """
-    tables: dict[str, Any] = _toml.loads(text)
-    return tables
+    return tomli.loads(text)
 
 
 def read_text(path: Path) -> str:
