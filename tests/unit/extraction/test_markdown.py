@@ -45,6 +45,7 @@ def without_marks(markdown: str) -> str:
         ('<p><a href="../c">Link</a> and <a href="#x">none</a></p>', "[Link](<https://example.org/c>) and none"),
         ("<ul><li>one</li><li>two<ul><li>deep</li></ul></li></ul>", "- one\n\n- two\n\n  - deep"),
         ('<ol start="3"><li>three</li><li>four</li></ol>', "3. three\n\n4. four"),
+        ("<ol><li>one</li><li></li><li>three</li></ol>", "1. one\n\n3. three"),
         ("<ul><li><p>one</p><p>more</p></li></ul>", "- one\n\n  more"),
         ("<blockquote><p>said<br>twice</p></blockquote>", "> said  \n> twice"),
         ("<pre>for x in y:\n    `z`</pre>", "```\nfor x in y:\n    `z`\n```"),
