@@ -221,7 +221,7 @@ def test_an_emptied_file_pauses_no_feed(tmp_path: Path) -> None:
         assert len(app.store.feeds()) == 2
         path.write_text("feeds = []\n")
         _, changes = reload_app(app, load_config(path, {}))
-        listen = "web.listen:  -> 127.0.0.1:8642"
+        listen = 'web.listen: "" -> 127.0.0.1:8642'
         assert changes == (listen, "feed - https://a.example/f", "feed - https://b.example/f")
         assert app.store.feeds() == ()
 
