@@ -47,7 +47,7 @@ lint: $(STAMP)  ## format, ruff, mypy, layers
 # The short tests come last: no processor waits for a long one that another has begun late.
 .PHONY: test
 test: $(STAMP)  ## unit and integration tests on SQLite, with fewer examples of each law than CI tries
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=dev -k "not postgresql" tests/integration aggregator tests/unit $(ARGS)
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal --hypothesis-profile=dev -k "not postgresql" tests/integration aggregator tests/unit $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(STAMP)  ## the pure functions, for the edit loop
@@ -63,7 +63,7 @@ comma := ,
 .PHONY: coverage
 coverage: $(STAMP)  ## unit and integration tests with branch coverage: 95 % of all, 100 % of the core
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=ci --cov --cov-report= tests/integration aggregator tests/unit $(ARGS)
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal --hypothesis-profile=ci --cov --cov-report= tests/integration aggregator tests/unit $(ARGS)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(subst $(space),$(comma),$(CORE:%=aggregator/%))"
 
