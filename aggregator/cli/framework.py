@@ -59,7 +59,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
 }
 
-_NEW_OBJECTS: Final = 1_000_000  # our records have no cycles: to look for some is a third of a long listing's time
+_NEW_OBJECTS: Final = 10_000_000  # alive: our records have no cycles, and a listing of 300,000 feeds makes fewer
 
 
 class Options:
@@ -228,7 +228,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     """Print a table on a terminal, tab-separated lines elsewhere."""
     if not sys.stdout.isatty():
         for row in rows:
-            print("\t".join(one_line(cell) for cell in row))
+            print(_tabbed([str(cell).strip() for cell in row]))
         return
     from rich.console import Console
     from rich.table import Table
@@ -242,12 +242,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     Console().print(table)
 
 
+def _tabbed(cells: Sequence[str]) -> str:
+    """Return a row with tabs between its cells."""
+    text = "".join(cells)
+    is_plain = text.isprintable() and "  " not in text  # as most rows are: one look at all cells
+    return "\t".join(cells if is_plain else map(one_line, cells))
+
+
 def one_line(value: object) -> str:
     """Return `value` as text without line breaks and tabs, for one cell of a table."""
-    text = str(value)
-    if text.isprintable() and "  " not in text:  # as most are
-        return text.strip()
-    return printable(" ".join(text.split()))
+    return printable(" ".join(str(value).split()))
 
 
 def number(count: int, thing: str, things: str = "") -> str:
