@@ -128,7 +128,7 @@ def main() -> int:
     missed = False
     with serving(wanted.url) as (address, pid), requests.Session() as session:
         began = time.perf_counter()
-        wait(f"{address}/feeds")
+        wait(f"{address}/")
         print(f"first overview after {time.perf_counter() - began:.1f} s")
         print(f"{'median ms':>10} {'p95 ms':>8} {'CPU ms':>7} {'kB':>5}  page")
         for path in pages_of(address):

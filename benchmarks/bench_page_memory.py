@@ -78,7 +78,7 @@ def main() -> int:
     with daemon(wanted.folder, "") as pid:
         without = settle(pid)
     with daemon(wanted.folder, ADDRESS) as pid:
-        wait(f"http://{ADDRESS}/feeds")
+        wait(f"http://{ADDRESS}/")
         before = settle(pid)
         largest = read_all(wanted.rounds)
         after = settle(pid)
