@@ -13,9 +13,7 @@ from aggregator.extraction.body.blocks import blocks_of, letters_of, text_in, wi
 from aggregator.text.words import count_unspaced
 
 SEPARATOR: Final = re.compile(r"\s+[|–—·•:»«›‹~ㅣ-]+\s+|\s*[|｜ㅣ：]\s*|:\s+|\s+::\s+|\s*[‹›»]\s+")
-_BEFORE_A_NAME: Final = re.compile(
-    r"\s+[|–—·•-]\s+|\s*[|｜]\s*"
-)  # between the title of a page and the title of its book
+_BEFORE_A_NAME: Final = re.compile(r"\s+[|–—·•-]\s+|\s*[|｜]\s*")  # between a page's title and its book's
 _COUNT: Final = re.compile(r"\d{1,3}")
 _SHOWN_WEIGHT: Final = 3.0  # more than all statements for machines together, since software fills these from one field
 _HEAD_WEIGHT: Final = 1.45  # a visible heading outweighs one statement, not two that agree
@@ -30,6 +28,17 @@ _MAX_HEADS: Final = 8
 _MAX_CHARS: Final = 500
 
 
+class Statements(NamedTuple):
+    """The titles that a page and its feed state; `""`: none. In the order of their weight."""
+
+    headline: str = ""  # of JSON-LD; it may be written for search engines
+    network: str = ""  # og:title
+    feed: str = ""
+    meta: str = ""  # of other `meta` elements
+    name: str = ""  # of JSON-LD
+    element: str = ""  # the `title` element
+
+
 class Head(NamedTuple):
     """A page's headline among its headings, and the weight of its vote."""
 
@@ -37,8 +46,8 @@ class Head(NamedTuple):
     weight: float
 
 
-def head_of(tree: Element, statements: Sequence[str], names: frozenset[str]) -> Head:
-    """Return the page's headline. `statements` come from JSON-LD, og:title, the feed, others, and the `title` element.
+def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
+    """Return the page's headline; `names` are those of the site, as letters.
 
     It is an h1 that equals or resembles a statement, else a smaller heading that equals a statement, else any h1.
     Several newsrooms have an h1 for search engines, and show another headline as h2, which is also og:title. The feed
@@ -46,8 +55,8 @@ def head_of(tree: Element, statements: Sequence[str], names: frozenset[str]) -> 
     """
     tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
     lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
-    witnesses = [(letters_of(text), text) for text in statements if letters_of(text)]
-    if shown := _shown_below(tree, (*statements[1:2], *statements[3:-1])):
+    witnesses = [(letters_of(text), text) for text in stated if letters_of(text)]
+    if shown := _shown_below(tree, (stated.network, stated.meta, stated.name)):
         return Head(shown, _SHOWN_WEIGHT)
     share, head = max(((_share(head, text), head) for head in tops for _, text in witnesses), default=(0.0, ""))
     if share < _MOST:
@@ -57,8 +66,8 @@ def head_of(tree: Element, statements: Sequence[str], names: frozenset[str]) -> 
         if len(letters_of(longest)) > len(letters_of(head)):
             return Head(longest, _HEAD_WEIGHT)
     if share:
-        first = _first_part(tree, head, statements[-1])
-        is_part = share < _LEAST and not first and not any(is_head_and_more(text, head) for text in statements)
+        first = _first_part(tree, head, stated.element)
+        is_part = share < _LEAST and not first and not any(is_head_and_more(text, head) for text in stated)
         return Head(first or _without_kicker(head, witnesses), _LONE_WEIGHT if is_part else _HEAD_WEIGHT)
     alike, _, head = max(
         ((alikeness(head, letters), -place, head) for place, head in enumerate(tops) for letters, _ in witnesses),

@@ -19,6 +19,7 @@ from lxml.etree import _Element as Element
 
 from aggregator.extraction.body.blocks import text_in
 from aggregator.extraction.metadata.bylines import looks_personal, persons_of
+from aggregator.extraction.metadata.headings import Statements
 from aggregator.extraction.metadata.json_ld import JsonLd, Node, text_of, types_of
 from aggregator.extraction.metadata.titles import title_of
 from aggregator.extraction.metadata.visible_byline import visible_authors
@@ -185,13 +186,13 @@ def is_plausible(date: str, latest: datetime | None) -> bool:
 def _title_of(
     tree: Element, article: Node, metas: Mapping[str, Sequence[str]], site: str, url: str, announced: str
 ) -> str:
-    statements = (
-        (text_of(article.get("headline")), 1.0),
-        (next(iter(_values(metas, _TITLE_METAS[:1])), ""), 0.9),
-        (announced, 0.7),
-        (next(iter(_values(metas, _TITLE_METAS[1:])), ""), 0.5),
-        (text_of(article.get("name")), 0.3),
-        (next((text_in(title) for title in tree.iter("title")), ""), 0.2),
+    statements = Statements(
+        headline=text_of(article.get("headline")),
+        network=next(iter(_values(metas, _TITLE_METAS[:1])), ""),
+        feed=announced,
+        meta=next(iter(_values(metas, _TITLE_METAS[1:])), ""),
+        name=text_of(article.get("name")),
+        element=next((text_in(title) for title in tree.iter("title")), ""),
     )
     return title_of(tree, statements, site, url)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.metadata.headings import Head, head_of
+from aggregator.extraction.metadata.headings import Head, Statements, head_of
 from aggregator.extraction.metadata.titles import title_of
 
 SHOWN = "Seven ferries are to stop for the winter"
@@ -16,7 +16,7 @@ URL = "https://www.riverpost.example/news/ferries"
 
 def title(body: str, json_ld: str = "", network: str = "", feed: str = "", element: str = "", url: str = URL) -> str:
     tree = document_fromstring(f"<html><body>{body}</body></html>")
-    return title_of(tree, [(json_ld, 1.0), (network, 0.9), (feed, 0.7), (element, 0.2)], "", url)
+    return title_of(tree, Statements(json_ld, network, feed, element=element), "", url)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_heading_that_statements_resemble_is_the_headline(shown: str, searched
 def test_the_feed_and_all_statements_together_go_before_a_heading_that_resembles_them() -> None:
     assert title(f"<h1>{SHOWN}</h1>", SEARCHED, SEARCHED, SEARCHED, SEARCHED) == SHOWN
     tree = document_fromstring(f"<h1>{SHOWN}</h1>")
-    stated = [(SEARCHED, weight) for weight in (1.0, 0.9, 0.7, 0.5, 0.2)]
+    stated = Statements(SEARCHED, SEARCHED, SEARCHED, SEARCHED, element=SEARCHED)
     assert title_of(tree, stated, "", URL) == SEARCHED
 
 
@@ -114,7 +114,7 @@ def test_a_long_last_part_is_no_name() -> None:
 
 
 def test_a_page_without_headings_has_no_headline() -> None:
-    assert head_of(document_fromstring("<p>Text</p>"), [SHOWN, "", ""], frozenset()) == Head("", 0.9)
+    assert head_of(document_fromstring("<p>Text</p>"), Statements(SHOWN), frozenset()) == Head("", 0.9)
 
 
 def test_the_name_of_a_section_that_is_a_word_of_the_headline_is_not_the_headline() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
+from aggregator.extraction.metadata.headings import Statements
 from aggregator.extraction.metadata.titles import stated_titles, title_of
 
 URL = "https://mill.example/2024/bridge"
 HEAD = "Old bridge opens again after four years"
 
 
-def title(body: str, *statements: tuple[str, float], site: str = "") -> str:
+def title(body: str, statements: Statements, site: str = "") -> str:
     return title_of(document_fromstring(f"<html><body>{body}</body></html>"), statements, site, URL)
 
 
@@ -29,25 +30,25 @@ def title(body: str, *statements: tuple[str, float], site: str = "") -> str:
     ],
 )
 def test_the_headline_is_found_below_the_name_of_the_blog(body: str, stated: str) -> None:
-    assert title(body, ("", 1.0), ("", 0.9), (stated, 0.2)) == HEAD
+    assert title(body, Statements(element=stated)) == HEAD
 
 
 def test_a_page_without_any_statement_has_its_first_heading_or_none() -> None:
-    assert title(f"<h1>{HEAD}</h1>", ("", 1.0)) == HEAD
-    assert title("<p>Text</p>", ("", 1.0)) == ""
-    assert title("<a href='http://[x'>broken</a><h1>Short</h1>", (HEAD, 1.0)) == HEAD
+    assert title(f"<h1>{HEAD}</h1>", Statements()) == HEAD
+    assert title("<p>Text</p>", Statements()) == ""
+    assert title("<a href='http://[x'>broken</a><h1>Short</h1>", Statements(headline=HEAD)) == HEAD
 
 
 def test_two_statements_that_agree_go_before_what_the_page_shows() -> None:
     shown = "Bridge opens again"
-    assert title(f"<h1>{shown}</h1>", (f"{shown} in May", 1.0), (f"{shown} in May", 0.9)) == f"{shown} in May"
+    assert title(f"<h1>{shown}</h1>", Statements(f"{shown} in May", f"{shown} in May")) == f"{shown} in May"
 
 
 def test_a_kicker_that_the_page_s_own_data_has_stays_before_the_heading() -> None:
     tree = document_fromstring("<h1>New minister named</h1>")
-    statements = [("After the retreat: New minister named", 1.0), ("After the retreat: New minister named", 0.9)]
+    statements = Statements("After the retreat: New minister named", "After the retreat: New minister named")
     assert title_of(tree, statements, "", "") == "After the retreat: New minister named"
-    assert title_of(tree, [("", 1.0), *statements[1:]], "", "") == "New minister named"
+    assert title_of(tree, statements._replace(headline=""), "", "") == "New minister named"
 
 
 def test_the_titles_in_the_head_of_a_source_are_those_of_its_elements() -> None:
