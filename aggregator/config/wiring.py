@@ -79,8 +79,8 @@ class Rules:
 
     publishers: Publishers
     site_configs: SiteConfigs
-    digest: str  # reasons for refused files of the operator
-    faults: tuple[str, ...] = ()
+    digest: str  # a hash of the operator's rule files
+    faults: tuple[str, ...] = ()  # why files were refused
     feeds: Mapping[str, FeedRules] = field(default_factory=dict)
 
     def of_article(self, host: str, feed: str) -> ArticleRules:

@@ -150,7 +150,7 @@ class GapFill:
     sources: tuple[Source, ...]  # sources not requested yet, in order
     sections: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
-    waits: bool = False  # the search waits for the feed's next poll, due at this time
+    waits: bool = False  # the search waits for the feed's next poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

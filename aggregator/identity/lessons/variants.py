@@ -23,8 +23,8 @@ _GENERIC = re.compile(r"https://([^/?#]+)(/[^?#]*)(?:\?([^#]*))?")  # a fragment
 _NUMBER = re.compile(r"(?<![0-9])[0-9]{5,18}(?![0-9])")
 _DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _WORDS = re.compile(r"[^\W_]+")
-_MIN_WORDS = 4  # letters of a headline: two articles rarely have the same one
-_MAX_FOLDERS = 2  # parameters in which two addresses may differ
+_MIN_WORDS = 4  # words of a headline: two articles rarely have the same ones
+_MAX_FOLDERS = 2  # folders in which two addresses may differ
 _MAX_NAMES = 3
 
 

@@ -67,7 +67,7 @@ _edges: Final = select(evidence).where(
 _bridges: Final = select(evidence.c.id, evidence.c.key_hash).where(
     evidence.c.other_hash == bindparam("hashed"), evidence.c.witness == bindparam("said_by")
 )
-_end_visits: Final = (  # if two pages get one key, the first one is used
+_end_visits: Final = (  # if two pages get one key, only the first is visited again
     update(pages)
     .where(pages.c.key_hash == bindparam("hashed"), pages.c.state == DUE, pages.c.article_id.is_not(None))
     .values(state=DONE)

@@ -150,7 +150,7 @@ _failed: Final = (
         article_id=bindparam("article"),
         cause=Cause.WALL,
         detail=_DETAIL,
-        etag=None,  # the page's article is the wall's
+        etag=None,  # those of the answer that showed the wall
         last_modified=None,
         raw_hash=case((bindparam("new_state") == FETCHED, None), else_=pages.c.raw_hash),
         **CLAIM_ENDS,
