@@ -19,7 +19,7 @@ __all__ = ["cli", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; every error that a user can cause is one line on stderr and an exit status."""
+    """Run a command. An error that a user can cause becomes one line on stderr and an exit status."""
     _prepare_streams()
     with ended_by_signals():
         status = _run(arguments)
@@ -81,7 +81,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 
 def _drop_output() -> None:
-    """Discard the rest of stdout, since the interpreter would try to write it at its end."""
+    """Discard unwritten output if stdout is closed. Otherwise the interpreter would try to write it when it exits."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -89,7 +89,7 @@ def _drop_output() -> None:
 
 
 def _refuse(error: click.ClickException) -> int:
-    """Print the error of a call; a group without a command prints its help instead."""
+    """Print a usage error, or the help of a group that was called without a command. Return the exit status."""
     message = error.format_message()
     if message.startswith("Usage:"):
         print(message, file=sys.stderr)

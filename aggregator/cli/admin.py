@@ -105,7 +105,7 @@ def _own_rules(loaded: Config) -> set[str]:
 
 
 def _say_what_is_refused(loaded: Config) -> None:
-    """Print the changes that a fleet refuses, if its store can be read."""
+    """Print the changes of the feed list that the fleet refuses. If the store cannot be read, say so."""
     from aggregator.subscriptions import refusal, subscriptions_of, written_at
 
     try:

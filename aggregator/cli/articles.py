@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_store_of(config: Config, *, readonly: bool = True) -> Iterator[SqlStore]:
-    """Open the store of a configuration for reading; nothing is created.
+    """Open the store of a configuration. A missing store is not created.
 
     Raises:
         StorageError: there is no store, or the store cannot be used.

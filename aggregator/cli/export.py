@@ -151,7 +151,7 @@ def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> Non
 
 
 def _refuse(ctx: click.Context, names: Sequence[str], option: str, reason: str) -> None:
-    """Refuse options that exclude each other; a format that another option implies is allowed."""
+    """Refuse the options `names` beside `option`. `--format jsonl` is allowed, since `option` implies this format."""
     for parameter in ctx.command.params:
         is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
         if parameter.name in names and is_given and ctx.params[parameter.name] != ("jsonl",):
@@ -227,7 +227,7 @@ def _write_file(
 
 
 def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
-    """Print the changes after a cursor, each with the article's present state; a tombstone has none."""
+    """Print the changes after a cursor. Each has the present state of its article; a tombstone has no article."""
     from aggregator.sinks.records import change_record
 
     state = store.position()

@@ -33,7 +33,7 @@ Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """The options of one call, for all its pages."""
+    """The options of one call of `extract`. They hold for all pages of the call."""
 
     text: TextChoice
     date: str
@@ -161,7 +161,7 @@ def extract_here(page: ExtractInput, rules: PageRules | None) -> Outcome:
 def extract_record(url: str, outcome: Outcome, options: PageOptions) -> dict[str, object]:
     """Return the record of `extract --json`: an article's fields. Fields that only a store knows are empty.
 
-    In the seed layout `text` is what Resiliparse gives, even if that is blank.
+    In the seed layout `text` has the text that Resiliparse gives, even if that text is blank.
     """
     from aggregator.identity.identify import article_id, identify
     from aggregator.models.pages import PageFailed

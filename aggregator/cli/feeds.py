@@ -96,10 +96,10 @@ def add(
 ) -> None:
     """Add feeds, or sites that can be followed.
 
-    `-` reads addresses from stdin, one a line. For a site this adds the feed that it advertises, else a feed at a usual
-    place, else a sitemap for news, else a page with links to articles. Each address is requested once. An address that
-    cannot be reached now is added, too. If some addresses are refused, they are named, the others are added, and the
-    exit status is 1 (2 if only one address was given).
+    `-` reads addresses from stdin, one a line. For a site the command adds the feed that the site advertises, else a
+    feed at a usual place, else a sitemap for news, else a page with links to articles. Each address is requested once.
+    An address that cannot be reached now is added, too. An address that does not exist is refused. If some addresses
+    are refused, they are named, the others are added, and the exit status is 1 (2 if only one address was given).
     """
     from aggregator.cli.probe.proposals import finder
     from aggregator.text.units import parse_duration
@@ -168,12 +168,12 @@ def _added(config: Config, asked: Finder, wanted: Subscription) -> str:
 
 
 def _choose(asked: Finder, url: str) -> Proposal:
-    """Return what to add for an address: itself, or the best proposal for its site.
+    """Return a proposal for an address: the address itself, or the best proposal for its site.
 
-    An address that cannot be reached now is added unchanged: the daemon will report when it works.
+    An address that cannot be reached now is proposed unchanged. The daemon polls it from then on.
 
     Raises:
-        ConfigError: there is nothing to follow, or all proposals are listed already.
+        ConfigError: the address does not exist, is forbidden, or gives nothing that can be followed.
     """
     from aggregator.cli.probe.proposals import Proposal
     from aggregator.models.fetching import Cause, Fetched, FetchFailed

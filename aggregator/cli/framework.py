@@ -131,7 +131,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group whose commands have the common options; these may also stand before the command's name."""
+    """A group whose commands have the common options. The common options may also stand before the command's name."""
 
     command_class = Command
 

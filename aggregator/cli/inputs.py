@@ -105,7 +105,9 @@ def _objects(lines: BinaryIO, path: str) -> Iterator[dict[str, Any] | BrokenLine
 
 
 def file_of_line(name: str, lines: str) -> bytes:
-    """Return the bytes of a file that a JSON line names; a relative path may also start from the JSON-lines file.
+    """Return the bytes of the file `name`, which stands in a line of the JSON-lines file `lines`.
+
+    If `name` is a relative path that leads nowhere, it is read from the folder of `lines`.
 
     Raises:
         ConfigError: the file cannot be read.

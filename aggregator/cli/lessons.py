@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def lessons() -> None:
     """What sites taught about their addresses.
 
-    After three pairs of fetched pages a tracking parameter, a second section, a second host or a bare number costs no
-    request for known articles. `aggregator why URL` names the lesson by which an address counts as known.
+    A lesson says that a site's addresses with one certain difference are one article. The difference is a tracking
+    parameter, a second section, a second host or a bare number. Three pairs of fetched pages prove a lesson. After
+    that, another such address of a known article costs no request. `aggregator why URL` names the lesson by which an
+    address counts as known.
     """
 
 

@@ -101,7 +101,7 @@ def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
 
 
 def print_health(feeds: int, unwell: list[Diagnosis], broken_parts: list[str]) -> None:
-    """Print the findings, feed by feed; the last line tells the number of feeds and names what else is broken."""
+    """Print the findings, feed by feed. The last line gives the number of feeds and names other broken parts."""
     from aggregator.monitoring.overview import title_of
     from aggregator.redaction import mask_password
 
@@ -122,7 +122,7 @@ def print_health(feeds: int, unwell: list[Diagnosis], broken_parts: list[str]) -
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def gaps(ctx: click.Context, as_json: bool) -> None:
-    """Show times in which a feed may have lost entries: more entries came between two polls than the feed shows."""
+    """Show times in which a feed may have lost entries: between two polls it may have published more than it shows."""
     with open_store_of(load(ctx)) as store:
         found = store.gaps()
     if as_json:

@@ -39,7 +39,7 @@ def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
 
 
 def counted(things: Iterable[T], what: str) -> Iterator[T]:
-    """Yield `things` and show their number so far, unless the results are printed on the same terminal."""
+    """Yield `things` and show their number so far. Nothing is shown if the results are printed on the same terminal."""
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield from things
         return

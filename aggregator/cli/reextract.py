@@ -114,8 +114,8 @@ def _line(difference: Difference) -> str:
 def filter_stored(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     """Apply changed filters to stored articles.
 
-    No server is asked. An article that is skipped leaves the corpus and the outputs. Its text is kept, and comes back
-    when the rule is removed. If an entry without a text comes back, the next run fetches it.
+    No server is asked. A skipped article leaves the corpus and the outputs. The store keeps its text. The article comes
+    back when the rule is removed. If an entry comes back whose page was never fetched, the next run fetches the page.
     """
     from aggregator.config.wiring import filters_of
 
@@ -158,8 +158,8 @@ def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
     """Erase an article, or all articles of a host, for good.
 
     Texts, revisions, raw pages and output files are deleted; outputs get tombstones. The keys stay, so no erased
-    article comes back. The files of the store are written again, so that no word is left in them: this takes the time
-    and the disk space of a copy. Exit status 1: nothing is known about this address or host.
+    article comes back. The files of the store are written again, so that no erased word is left in them. This takes as
+    much time and disk space as a copy of the store. Exit status 1: nothing is known about this address or host.
     """
     from aggregator.clock import SystemClock
     from aggregator.config.wiring import raw_folder

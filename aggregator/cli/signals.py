@@ -40,7 +40,7 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def held_signals() -> Iterator[None]:
-    """Let signals wait for the end of the block. No other thread may run: it would take them."""
+    """Hold signals back until the end of the block. No other thread may run, since it would receive the signals."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         yield
@@ -49,7 +49,7 @@ def held_signals() -> Iterator[None]:
 
 
 def end_services_well() -> None:
-    """Let a signal end the command with status 0: it may come before a service has started."""
+    """Let a signal end the command with status 0, even if the signal comes before a service has started."""
 
     def end(number: int, frame: FrameType | None) -> None:
         _end(number, frame, 0)
@@ -75,10 +75,10 @@ def catch_signals(stop: Callable[[], object]) -> list[int]:
 
 
 def _end(number: int, frame: FrameType | None, status: int | None = None) -> None:
-    """Raise the exception now if it will get through, else send the signal again a moment later.
+    """Raise SystemExit. While a module is being imported, send the signal again a moment later instead.
 
-    It would not get through while a module is loaded: libraries catch failed imports, the interpreter drops exceptions
-    of its callbacks, and a module in Rust panics.
+    An exception inside an import may be lost: libraries catch failed imports, the interpreter drops exceptions of its
+    callbacks, and a module in Rust panics.
     """
     if not _is_importing(frame):
         raise SystemExit(128 + number if status is None else status)

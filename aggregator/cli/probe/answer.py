@@ -1,4 +1,4 @@
-"""The record of `feeds test`: one answer of a feed described, and how this is printed."""
+"""The record of `feeds test`: describes one answer of a feed, and prints the description."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object],
 
 
 def read_source(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """Do the same for a source without a feed: a sitemap, a page with links, a program."""
+    """Read a source without a feed once: a sitemap, a page with links, a program. Return as `read_plain` does."""
     trial = try_feed(config, url, with_page=page)
     if trial.parsed is None or trial.parsed.kind != "feed":
         error = trial.failed or "gives no entries"

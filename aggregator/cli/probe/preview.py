@@ -31,7 +31,7 @@ _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The result of a preview: the feed as it was read (None: no answer), and the record of its newest entry."""
+    """The result of a preview. `parsed` None: no answer was read. `page` is the record of the newest entry."""
 
     parsed: ParsedFeed | None
     failed: str
@@ -41,8 +41,8 @@ class Trial:
 def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_page: bool = True) -> Trial:
     """Poll one feed with its keys in the configuration. `with_page`: also collect its newest entry.
 
-    `answer` is the answer of the feed's address, if there is one already. The page's record has the fields of an
-    article and the `rules` that were used; `error` says why there is no article.
+    If the feed's address has answered already, `answer` is that answer, and the address is not requested again. The
+    page's record has the fields of an article and the `rules` that were used; `error` says why there is no article.
     """
     with TemporaryDirectory(prefix="aggregator-") as folder, open_app(_trial(config, url, Path(folder))) as app:
         context = app.visits.context
@@ -69,7 +69,10 @@ def _trial(config: Config, url: str, folder: Path) -> Config:
 
 
 class _Newest:
-    """A reader of feeds that keeps the newest entry of the first answer with entries. Of equal dates the first one."""
+    """A reader of feeds that keeps the newest entry of the first answer with entries.
+
+    If several entries have the newest date, the first of them is kept.
+    """
 
     def __init__(self, read: FeedReader, with_page: bool) -> None:
         self.parsed: ParsedFeed | None = None
@@ -91,7 +94,7 @@ def _time_of(entry: Entry) -> datetime:
 
 
 class _Answered:
-    """A fetcher that has the feed's answer already."""
+    """A fetcher that returns an earlier answer for the feed's address, and requests all other addresses."""
 
     def __init__(self, fetcher: Fetcher, url: str, answer: Fetched) -> None:
         self._fetcher, self._url, self._answer = fetcher, url, answer
