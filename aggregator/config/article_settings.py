@@ -6,7 +6,7 @@ from aggregator.config.values import Language, Section, Texts, TitleParts
 
 
 class ArticleSettings(Section):
-    """Keys for the articles of one feed. Its selectors are those of publisher rules, and take precedence."""
+    """Keys for the articles of one feed. Its selectors are written as in publisher rules, and override theirs."""
 
     title_strip: TitleParts = ()
     """What is taken out of titles: texts at their beginning or end, patterns after "re:"."""

@@ -112,7 +112,7 @@ def _table(feed: Subscription) -> dict[str, Any]:
 
 
 def _appended(text: str, tables: Sequence[dict[str, Any]]) -> str:
-    """Return `text` with `tables` as its last feeds, in the form and with the line ends that it uses."""
+    """Return `text` with `tables` added as its last feeds, in the form and with the line ends that `text` uses."""
     newline = "\r\n" if "\r\n" in text else "\n"
     body = text.removeprefix(_MARK)
     document = tomlkit.parse(body if not body.strip() or body.endswith("\n") else body + newline)
@@ -163,7 +163,7 @@ def _dumped(document: TOMLDocument, text: str) -> str:
 
 
 def _last_table(table: Table) -> Table:
-    """Return the table that the lines at the end of `table` belong to: itself, or one within it."""
+    """Return the table that has the last lines of `table`: `table` itself, or a table inside it."""
     inner = [item for key, item in table.value.body if key is not None]
     match inner[-1:]:
         case [Table() as last] if not last.is_super_table():
@@ -190,14 +190,18 @@ def _add_tail(table: Table, text: str) -> None:
 
 
 def _replace_feeds(document: TOMLDocument, text: str) -> None:
-    """Insert `text` at the place of the feeds, of which none is left."""
+    """Replace the empty list of feeds by `text`."""
     index = next(index for index, (key, _) in enumerate(document.body) if key is not None and key.key == "feeds")
     document.remove("feeds")
     document.body[index] = (None, Whitespace(text))
 
 
 def _write(path: Path, text: str, expected: list[dict[str, Any]]) -> None:
-    """Replace the file by `text`, if its content is that of before with `expected` as its feeds."""
+    """Replace the file by `text`.
+
+    Raises:
+        ConfigError: the settings in `text` are not the file's settings with `expected` as feeds.
+    """
     wanted = {**_parse(read_text(path), path), "feeds": expected}
     if {"feeds": [], **_parse(text, path)} != wanted:  # a fault of tomlkit must not cost an operator a setting
         raise ConfigError(f"{path}: the feeds are written in a way that cannot be edited here; edit the file by hand")

@@ -54,7 +54,7 @@ def read_text(path: Path) -> str:
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[Path]:
-    """Lock the real file behind `path` against other editors of this program; gives that file's path.
+    """Lock the real file behind `path` against other editors of this program; yield the path of the real file.
 
     Raises:
         OSError: the file cannot be opened.
@@ -110,9 +110,9 @@ def _overwrite(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _written_beside(path: Path, name: str, data: bytes, *, owned: bool = True) -> Iterator[Path]:
-    """Give a synced file of that name beside `path` with its permissions. It is removed if the block fails.
+    """Yield a synced file `name` beside `path` with the permissions of `path`. If the block fails, the file is removed.
 
-    After a rename the name may be the next editor's already.
+    If the block succeeds, nothing is removed: after a rename another editor may have made a file of this name.
     """
     temporary = path.with_name(name)
     try:

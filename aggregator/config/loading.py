@@ -215,7 +215,7 @@ def _check_duplicates(feeds: Sequence[FeedSettings], listed: Mapping[Path, list[
 
 
 def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ...], str]) -> None:
-    """Refuse missing files that the operator named; folders of ours are made when needed."""
+    """Refuse an unreadable token file and a missing folder of site-config files. Other folders are made when needed."""
     token, site_configs = config.web.token_file, config.extraction.site_config_dir
     if token is not None:
         place = places.get(("web", "token_file"), f"{path}: web.token_file")
@@ -285,7 +285,7 @@ def _is_in_rule(loc: tuple[str | int, ...]) -> bool:
 
 
 def _line_of(value: object, path: Path) -> str:
-    """Return `line 12: ` for the first line of a file that has a text as TOML spells it; "": none has."""
+    """Return `line 12: ` for the first line of the file that contains the text `value` in quotes; "": no line does."""
     if not isinstance(value, str) or not path.is_file():
         return ""
     spelled = (f"'{value}'", quote(value), json.dumps(value))

@@ -80,7 +80,7 @@ def _longest(intervals: list[tuple[str, timedelta | None]]) -> dict[str, timedel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Written:
-    """The keys written at one place. `credential` None: that of the host is used."""
+    """The keys written at one place. `credential` None: this place has none, so the host's credential is used."""
 
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
@@ -108,7 +108,7 @@ def _read(settings: RequestSettings, place: str, folder: Path, environ: Mapping[
 
 
 def _merged(layers: list[_Written]) -> RequestKeys:
-    """Return the keys of a feed: each layer goes over those before it."""
+    """Return the keys of a feed. A later layer overrides the earlier ones."""
     headers: dict[str, str] = {}
     cookies: dict[str, str] = {}
     plain: dict[str, Any] = {}  # Any: as above

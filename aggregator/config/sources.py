@@ -89,7 +89,7 @@ def _source(feed: FeedSettings) -> tuple[object, ...]:
 
 
 def longest_command(config: Config) -> timedelta:
-    """Return the longest time that a program may take; 0 if no feed has a program."""
+    """Return the longest time that a program of a feed may take; 0: no feed has a program."""
     return max((one.timeout or config.http.total_timeout for one in commands_of(config).values()), default=timedelta(0))
 
 

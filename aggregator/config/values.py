@@ -168,7 +168,7 @@ def _check_host(value: str) -> str:
 
 
 def _listed(value: object) -> object:
-    """Return one text as a list of it."""
+    """Return a single text as a tuple with this text; other values stay unchanged."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -208,7 +208,7 @@ def _check_name(value: str) -> str:
 
 
 def _folder(info: ValidationInfo) -> Path:
-    """Return the folder that relative paths start from: that of the configuration file."""
+    """Return the folder that relative paths start from: the folder of the configuration file."""
     return info.context["folder"] if info.context else Path.cwd()
 
 

@@ -1,4 +1,4 @@
-"""Watches the files that a running process has read. It asks the file system once a second.
+"""Watches the files that a running process has read. The daemon asks once a second whether they changed.
 
 Notifications of the operating system miss some changes: a folder that is created later, a link that is switched, a
 network file system.
@@ -27,7 +27,7 @@ class FileWatch:
         self._seen = self._read  # at the last call
 
     def note_read(self, config: Config) -> None:
-        """Remember the present state of the files, since they are being read."""
+        """Note that the process reads the files now: remember their present state."""
         self._config = config
         self._settings = tuple(_settings_files(config))  # to ask 10,000 feeds each second costs 1 % of a core
         self._read = self.look()

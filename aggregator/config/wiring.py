@@ -1,4 +1,4 @@
-"""Turns settings into the records and components of other modules. Each function imports only those that it makes."""
+"""Turns settings into the records and components of other modules. Each function imports only the modules it needs."""
 
 from __future__ import annotations
 
