@@ -87,7 +87,7 @@ class Block:
 
 
 class FeedEntry(_Row):
-    """One entry: an article by name, the address under which this feed announces it, the state it appears in."""
+    """One entry: an article by name, the address that this feed gives for it, the state in which the entry appears."""
 
     article: str
     link: str = ""  # "": the article's own address

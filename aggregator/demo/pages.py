@@ -120,7 +120,7 @@ def _announced(entry: FeedEntry, articles: Mapping[str, Article]) -> _Announced:
 
 
 def _marked(reply: Reply, changed_at: datetime, validators: str) -> Reply:
-    """Return the reply with the validators a server of that kind sends; the odd ones were all seen in the wild."""
+    """Return the reply with the ETag and Last-Modified of a server of the kind `validators`. Each kind exists."""
     digest = hashlib.sha256(reply.body).hexdigest()[:12]
     date = format_datetime(changed_at.astimezone(UTC), usegmt=True)
     etag, last_modified = {
