@@ -122,7 +122,7 @@ class ExtractionLine:
             self._submit(task)
 
     def _may_begin(self) -> bool:
-        """Start the workers when the first pages wait. Return whether a worker can begin, so that pages may be claimed.
+        """Start the workers when the first pages wait. Return whether a worker can begin; else no page may be claimed.
 
         If the process is killed, its claimed pages count as tried. So no page is claimed while the workers start.
         """
@@ -153,9 +153,9 @@ class ExtractionLine:
         self._event.set()
 
     def _gather(self) -> list[_Done]:
-        """Return the finished tasks, and those that finish within a moment.
+        """Return the finished tasks, and the tasks that finish within a moment.
 
-        When a visit brings pages and a worker is idle, nothing is waited for.
+        The wait ends at once when a visit brings pages and a worker is idle.
         """
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
@@ -249,7 +249,7 @@ class ExtractionLine:
         )
 
     def _next_try(self, page: FetchedPage, failed: PageFailed | None) -> datetime | None:
-        """Return when a failed page is fetched again; None: never, since the feed's content is the article."""
+        """Return when a failed page is fetched again. `failed` None gives None: the feed's content is the article."""
         if failed is None:
             return None
         now, random = self.context.store.now(), self.context.random
@@ -267,7 +267,7 @@ class ExtractionLine:
         """Record articles in one transaction, or one by one if that fails.
 
         Raises:
-            StorageError: the store refused some. These are claimed again when their leases have run out.
+            StorageError: the store refused some articles. Their pages are claimed again when the leases have run out.
         """
         if not outcomes:
             return
@@ -303,7 +303,7 @@ class ExtractionLine:
         logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
     def _let_go(self, page: FetchedPage) -> None:
-        """Forget a page that is recorded or refused. A stop in another thread may have given it back meanwhile."""
+        """Forget a page that is recorded or refused. A stop in another thread may have given the page back already."""
         self._in_hand.pop(page.id, None)
 
     def _done(self, page: FetchedPage, kind: str, *, is_whole: bool = True) -> None:
@@ -317,7 +317,7 @@ class ExtractionLine:
 
 
 def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:
-    """Yield the pages as tasks: those without bytes together, unless an earlier task with them ended its process."""
+    """Yield the pages as tasks. Pages without bytes share a task, unless they were claimed before."""
     together = [page for page in pages if page.raw is None and page.claims <= 1]
     yield from ([page] for page in pages if page.raw is not None or page.claims > 1)
     yield from (together[at : at + _TOGETHER] for at in range(0, len(together), _TOGETHER))

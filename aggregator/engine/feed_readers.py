@@ -44,8 +44,8 @@ def longest_parse(timeout: timedelta) -> timedelta:
 class AnswerReader:
     """The engine's `FeedReader`. `rules` and `feed_rules` are those of single feeds, by address.
 
-    A worker reads a large answer. It also reads the first answers of feeds, once there were many of these. If an answer
-    hangs or crashes a worker, only its own feed is unreadable.
+    A worker process reads each large answer. After many first answers of feeds, workers read further first answers,
+    too. If an answer hangs or crashes a worker, only its own feed is unreadable.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class AnswerReader:
         """Return what the answer says; entries whose raw hash is in `known` are left out.
 
         Raises:
-            LeaseLostError: the workers ended; nothing is known about the feed.
+            LeaseLostError: the workers ended, so the answer was not read.
         """
         task = _Task(
             feed=feed,
@@ -87,13 +87,13 @@ class AnswerReader:
             return _unreadable(f"{type(bug).__name__}: {bug}"[:300])
 
     def _has_workers(self) -> bool:
-        """Return whether a worker can begin at once. The first workers start when there were many first answers."""
+        """Count a first answer; return whether a worker can begin at once. Many first answers start the workers."""
         if next(self._first_answers) >= _MANY:
             self._pool.warm_up(lambda: None)
         return self._pool.is_warm
 
     def _read_in_worker(self, task: _Task, limit: timedelta) -> FeedReading:
-        """Read an answer; if that fails, read it once more without the articles: a bad entry costs itself alone."""
+        """Read an answer in a worker. If that fails, read it once more without the articles of its entries."""
         match result_of(self._pool.submit_within(limit, _read_entries, task, self._pickled)):
             case None:  # the workers ended; another visit polls the feed
                 raise LeaseLostError(task.fetched.final_url)
@@ -107,7 +107,7 @@ class AnswerReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    """An answer to be read, and the rules of its feed. `with_articles` False: extraction reads them from the store."""
+    """An answer to be read, and the rules of its feed. `with_articles` False: read no articles of entries."""
 
     feed: Feed
     fetched: Fetched

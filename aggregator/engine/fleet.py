@@ -29,7 +29,7 @@ class FleetStore(Protocol):
         ...
 
     def fill_queue(self, queue: VisitQueue, threads: int, lease: timedelta, *, pages: bool = True) -> Filled:
-        """Claim due hosts and queue their visits in one transaction; `threads` is the number of our threads."""
+        """Claim due hosts and queue their visits in one transaction; `threads`: how many this process has."""
         ...
 
     def leave_fleet(self) -> None:
@@ -58,7 +58,7 @@ class FleetEngine:
 
     @property
     def share(self) -> float:
-        """Our part of all polls: our threads as a share of the fleet's threads."""
+        """This process's part of all polls: its threads as a share of the fleet's threads."""
         return self.visits.workers / max(self._fleet, self.visits.workers)
 
     def fill(self) -> int:

@@ -41,7 +41,7 @@ _END_OF_OPML: Final = b"</opml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListState:
-    """The stored state of a list. `stamp` identifies the version of a file that was read; `problem` "" is none."""
+    """The stored state of a list. `stamp` identifies the version of a file that was read. `problem` "": no problem."""
 
     next_at: datetime | None = None
     validators: Validators = Validators()  # noqa: RUF009 - frozen
@@ -82,7 +82,7 @@ def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription,
 
 
 def failing_lists(store: Store, lists: Iterable[FollowedList]) -> tuple[tuple[str, datetime | None], ...]:
-    """Return the lists that fail, with the problem and its start."""
+    """Return the problem of each failing list, with the time since when the list fails."""
     states = ((one, read_state(store, one.place)) for one in lists)
     return tuple((mask(f"{one.place}: {state.problem}"), state.since) for one, state in states if state.problem)
 
@@ -158,7 +158,10 @@ def _after_answer(one: FollowedList, state: ListState, result: FetchResult, now:
 
 
 def _after_reading(one: FollowedList, state: ListState, data: bytes, now: datetime) -> ListState:
-    """Return the state after a list's bytes. Of OPML that is cut off, feeds would seem to be gone."""
+    """Return the state of a list after its bytes `data` were read.
+
+    OPML without its end is a failure: the feeds that were cut off would seem to be removed.
+    """
     try:
         found = read_list(data)
     except ConfigError as error:

@@ -92,7 +92,7 @@ class WorkerPool:
             self._end()
 
     def mend(self) -> None:
-        """Cancel the tasks of a broken pool. Pebble never runs a task that was submitted while the pool broke."""
+        """Cancel the tasks of a broken pool, since Pebble never runs a task that was submitted while the pool broke."""
         with self._lock:
             if self._pool is not None and not self._pool.active:
                 logger.warning("worker processes ended; new ones are started")
@@ -120,9 +120,9 @@ class WorkerPool:
 
 
 def _start_fork_server() -> None:
-    """Start the process that workers are forked from. SIGINT stays blocked in it and in all of them.
+    """Start the process that workers are forked from. SIGINT is blocked in this process and in the workers.
 
-    Ctrl-C goes to the whole process group, and a process that is still loading modules would print a traceback.
+    Ctrl-C goes to the whole process group. A process that is still loading modules would print a traceback.
     """
     resource_tracker.ensure_running()  # it unblocks SIGINT in this thread: so it comes first
     with interrupts_blocked():

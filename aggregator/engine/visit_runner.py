@@ -31,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def share(self) -> float:
-        """Our part of all polls, as a fraction of 1."""
+        """This process's part of all polls, as a fraction of 1."""
         ...
 
     def fill(self) -> int:
@@ -173,7 +173,7 @@ class VisitRunner:
     # --- failures, the end -------------------------------------------------------------------------------------------
 
     def fail(self, error: BaseException) -> None:
-        """Keep the error that stopped the work: of the store, or of the disk."""
+        """Keep an error of the store or of the disk for `take_error`."""
         self._error = error
 
     @property
