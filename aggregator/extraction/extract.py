@@ -82,7 +82,9 @@ _MORE_IN_FEED = 1.3  # the feed's content is preferred if it is so many times lo
 def extract_page(
     page: ExtractInput, publisher: PageRules | None = None, markup: Markup | None = None
 ) -> Extraction | PageFailed:
-    """Return the article of a page; the feed's own content if that is clearly longer; or why there is none.
+    """Return the article of a page, or the reason why the page has none.
+
+    If the feed's own content is clearly longer than the page's text, it is the article's text.
 
     `markup` is the result of `read_markup`, if the caller has it.
     """
@@ -141,7 +143,7 @@ def _plain_text(page_html: str, *, main_content: bool) -> str:
 
 
 def _is_too_deep(page_html: str) -> bool:
-    """Return whether so many `div` are in each other that the search for the main content would take seconds."""
+    """Return whether `div` elements are nested so deeply that the search for the main content would take seconds."""
     if page_html.count("<div") + page_html.count("<DIV") <= _MAX_DEPTH:
         return False
     depth = 0
@@ -153,7 +155,7 @@ def _is_too_deep(page_html: str) -> bool:
 
 
 def _without_attributes(tag: re.Match[str]) -> str:
-    """Return a tag without its attributes if they are thousands: each parser compares every one with all others."""
+    """Return a tag without its attributes if it has very many: parsers compare each attribute with all others."""
     words = _VALUE.sub("", tag.group()).split()
     return f"{words[0]}>" if len(words) > _MAX_ATTRIBUTES else tag.group()
 
@@ -161,8 +163,8 @@ def _without_attributes(tag: re.Match[str]) -> str:
 def _feed_article(content: str, url: str) -> _Article:
     """Return an entry's content as body and markdown.
 
-    lxml leaves an `<svg/onload=...>` open to the end, and all text in it; HTML
-    ends it at the next paragraph.
+    HTML ends an open `<svg/onload=...>` at the next paragraph. lxml would put all later text into the `svg`, so content
+    with such elements is cleaned first.
     """
     if not _NOT_PLAIN.search(content):
         return _as_article(" ".join(content.split()) if any(map(str.isalnum, content)) else "")
@@ -239,7 +241,10 @@ def _parse(page_html: str) -> Element:
 
 
 def _give_body(tree: Element) -> None:
-    """Move the content of a head into a body, if the page has none: an unknown element keeps it in the head."""
+    """Move content from the head into a new body if the page has no body.
+
+    lxml leaves all content after an unknown element in the head.
+    """
     head = tree.find("head")
     if head is None or tree.find("body") is not None:
         return
@@ -250,7 +255,8 @@ def _give_body(tree: Element) -> None:
 def _strip(tree: Element) -> None:
     """Drop elements that never belong to an article, so that no extractor copies and searches them.
 
-    A frame of navigation around all paragraphs is the page itself and stays. Signs of a forum stay for trafilatura.
+    A `nav` or `footer` around all paragraphs is the page itself and stays. The first script that states a forum post
+    stays, too, since trafilatura looks for it.
     """
     forums = [script.text for script in tree.iter("script") if "DiscussionForumPosting" in (script.text or "")]
     has_text_outside = any(next(paragraph.iterancestors(*_FRAME_TAGS), None) is None for paragraph in tree.iter("p"))
@@ -272,7 +278,10 @@ def _as_article(body: str) -> _Article:
 
 
 def _opinion(lines: Iterable[str]) -> Opinion:
-    """Take lines for an opinion; numbered ones with and without number, which may be the list's or the text's."""
+    """Make an opinion of lines.
+
+    A numbered line counts with and without its number: the number may be that of a list.
+    """
     return Opinion(one for line in lines for one in ((line, _NUMBER.sub("", line)) if _NUMBER.match(line) else (line,)))
 
 
@@ -281,13 +290,19 @@ def _lines(text: str) -> list[str]:
 
 
 def _trafilatura_lines(tree: Element) -> list[str]:
-    """Return trafilatura's own article, rather too much of it, without its fall-backs. No state between pages."""
+    """Return the lines of trafilatura's article, set to take too much, without its fall-backs.
+
+    Keeps no state between pages.
+    """
     document = bare_extraction(tree, fast=True, favor_recall=True, include_comments=False, deduplicate=False)
     return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
 
 
 def _readable_lines(tree: Element) -> Iterator[str]:
-    """Return the article as readability has it; its serialised result is cut at block tags: parsing it costs more."""
+    """Yield the lines of readability's article.
+
+    Its HTML is cut at the tags of blocks, since parsing it would cost more.
+    """
     summary = ReadabilityDocument(copy(tree)).summary()
     cut = _ELEMENT.sub(lambda tag: "" if tag.group(2) in _INLINE else "\n", summary)
     yield from html.unescape(cut).split("\n")

@@ -56,7 +56,10 @@ class PageRules(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The results of rules on a page: statements, and the elements of the article (empty: no rule found any)."""
+    """The results of rules on a page: statements, and the elements of the article.
+
+    No elements: the rules found none.
+    """
 
     stated: Stated
     content: tuple[Element, ...]

@@ -131,10 +131,10 @@ def is_part(link: str, first: str, numbers: KeyRules) -> bool:
 
 
 def _lies_below(first: str, path: str) -> bool:
-    """Return whether a path is the first one with a page's number, or below it.
+    """Return whether a path is the path `first` with a page number, or lies below `first`.
 
-    The first may be numbered itself, if the path before the number reads like an article: "/news/1" is an article, no
-    page.
+    `first` may have the page number 0 or 1 itself, if the path before the number reads like an article's. In "/news/1"
+    it does not, so "/news/2" is another article.
     """
     own, other = _SUFFIX.sub("", first), _SUFFIX.sub("", path)
     if len(own) > 1 and path.startswith((own + "/", first.rstrip("/") + "/")):
@@ -160,7 +160,10 @@ def _without_number(path: str) -> tuple[str, int] | None:
 
 
 def _has_page_number(first: str, query: str) -> bool | None:
-    """Return whether a query differs from the first page's by a page's number; None: by more than that."""
+    """Return whether a query differs from the first page's query by a page number.
+
+    None: it also differs in other ways.
+    """
     own, other = dict(parse_qsl(first, keep_blank_values=True)), dict(parse_qsl(query, keep_blank_values=True))
     names = {name for name in own | other if own.get(name) != other.get(name)}
     for name in names:
@@ -192,7 +195,7 @@ def join(parts: Sequence[Extraction]) -> Extraction:
 
 
 def _joined_markdown(body: str, parts: Sequence[Extraction]) -> str:
-    """Return the markdown of all parts. A part whose markdown lacks a paragraph of its body gives its plain body."""
+    """Return the markdown of all parts. If `join` left out a paragraph, return `body` as plain markdown."""
     if body == "\n\n".join(part.body for part in parts):
         return "\n\n".join(part.markdown or "" for part in parts)
     return markdown_of_text(body)

@@ -50,9 +50,9 @@ _WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reas
 class ExtractJob:
     """The input of a worker process. `from_feed` True: the entry's content is the only text.
 
-    `is_foreign` True: the feed is of another site than the page, so the page's own statements take precedence. `url` is
-    the requested address; `parts` are the further pages so far, `ends` True: there will be no more. `off_target` is set
-    if the answer's address alone proves that the answer is not the article: it is the reason.
+    `is_foreign` True: feed and page are of different sites, so the page's own statements take precedence. `url` is the
+    requested address. `parts` are the further pages so far; `ends` True: no further page will be fetched. `off_target`
+    is set if the address of the answer alone proves that the answer is not the article; it gives the reason.
     """
 
     page: ExtractInput
@@ -116,7 +116,7 @@ def _input(page: FetchedPage, raw: RawResponse, body: bytes) -> ExtractInput:
 
 
 def bodies_of(page: FetchedPage, read: Callable[[str], bytes | None]) -> tuple[bytes, ...] | None:
-    """Return the bytes of the page and of its parts; empty if it was never fetched; None: some bytes are gone."""
+    """Return the bytes of the page and of its parts. Empty: the page was never fetched. None: some bytes are gone."""
     raws = () if page.raw is None else (page.raw, *(part.raw for part in page.parts if part.failed is None))
     bodies = tuple(read(raw.content_hash) if raw is not None else None for raw in raws)
     found = tuple(body for body in bodies if body is not None)
@@ -146,7 +146,7 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
 def _announced(entry: Entry) -> str:
     """Return the feed's time of publication in the publisher's own offset, or the bare day.
 
-    If a plain reader would read another time (a zone that is a name), the time is in UTC.
+    If the publisher's text alone gives another time, for example because its zone is a name, the time is in UTC.
     """
     at = entry.published_at or entry.updated_at
     if at is None:
@@ -198,7 +198,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
 
 def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
-    """Return how much of the feed's title is in the page; all of it if the feed's content is used."""
+    """Return how much of the feed's title the page has. If the feed's content is used, the page counts as having it."""
     if isinstance(outcome, PageFailed) or outcome.source == "feed":
         return Resemblance.SAYS
     is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)
@@ -226,7 +226,7 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
 def _extract_parts(
     page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
 ) -> tuple[Extraction | PageFailed, int]:
-    """Return the article and the number of its further parts: those before the first unreadable one."""
+    """Return the article and the number of its further parts. The article ends before the first unreadable part."""
     from aggregator.extraction.extract import extract_page, with_feed_content
 
     if not further:
@@ -371,7 +371,10 @@ def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
 
 
 def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:
-    """Return the page's canonical address if it means the same article, else the final one; without idle parameters."""
+    """Return the page's canonical address if it means the same article, else the final address.
+
+    Parameters that do not identify an article are removed.
+    """
     declared = content.declared.canonical or content.declared.og_url
     shown = declared if declared and identify(declared, publishers).key == identity.key else final_url
     return without_idle_parameters(shown, publishers)

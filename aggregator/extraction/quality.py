@@ -90,7 +90,10 @@ def _is_listing(evidence: Evidence) -> bool:
 
 
 def _is_truncated(evidence: Evidence) -> bool:
-    """Return whether the page's own word count, its articleBody or the feed announces at least twice as much."""
+    """Return whether the page's own word count, its articleBody or the feed announces more than twice as much.
+
+    A short text that ends with an ellipsis or an offer to read on is truncated, too.
+    """
     body = evidence.content.body
     words = evidence.words + count_unspaced(body)  # some count characters
     article = evidence.markup.json_ld.article
@@ -109,7 +112,7 @@ def _is_truncated(evidence: Evidence) -> bool:
 
 
 def _is_fragment(evidence: Evidence) -> bool:
-    """Return whether the page's text has several times as much prose as the body."""
+    """Return whether the page's text has much prose outside the body: several times as much as the body."""
     body = letters_of(evidence.content.body)
     lines = (line for line in evidence.content.text.splitlines() if count_words(line) >= _LONG_LINE_WORDS)
     outside = sum(len(letters) for letters in map(letters_of, lines) if letters not in body)

@@ -179,7 +179,7 @@ def is_login(evidence: Evidence) -> bool:
 
 
 def is_paywall_stub(evidence: Evidence) -> bool:
-    """Return whether the page is a paywall's stub: a short text that says so, or ends at an offer to subscribe."""
+    """Return whether the page is a paywall's stub: a short text that is not free by JSON-LD, or offers to subscribe."""
     if not evidence.is_short or says_enough(evidence):
         return False
     free = evidence.markup.json_ld.article.get("isAccessibleForFree")

@@ -66,7 +66,10 @@ def is_caption(block: Block) -> bool:
 
 
 def _is_all_of(block: Block, element: Element) -> bool:
-    """Return whether a block has all letters of an element; a long element is not read to its end."""
+    """Return whether a block has all letters of an element.
+
+    The search ends at the first letter that the block lacks.
+    """
     at = 0
     for text in map(letters_of, map(str, element.itertext())):
         if not block.letters.startswith(text, at):
@@ -93,10 +96,11 @@ def is_pointer(block: Block) -> bool:
 
 
 def drop_ending(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the last paragraphs that are not part of the text: each ends in a link, not as a sentence, or is in italics.
+    """Drop the last paragraphs if they are not part of the text.
 
-    These are invitations to follow or to write, biographies, and notes on where the text first appeared. Nothing is
-    dropped if the language does not mark the end of a sentence, or if much of the text looks like this.
+    They end in links, do not end as sentences, or are in italics. Such paragraphs are invitations to follow or to
+    write, biographies, and notes on where the text first appeared. Nothing is dropped if the language does not mark the
+    end of a sentence, or if the paragraphs are much of the text.
     """
     order = sorted(chosen)
     prose = [i for i in order if _is_prose(blocks[i])]
@@ -126,7 +130,7 @@ def _leads_away(block: Block) -> bool:
 
 
 def _networks_of(links: Sequence[str]) -> set[str]:
-    """Return in which networks a paragraph names a place to follow or to write to; electronic mail is one of them."""
+    """Return the social networks that the links of a paragraph lead to. A link to a mail address counts as "mail"."""
     return {
         "mail" if link.startswith("mailto:") else registrable_domain(link)
         for link in links
@@ -135,9 +139,9 @@ def _networks_of(links: Sequence[str]) -> set[str]:
 
 
 def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop lines before links that are not chosen: "Also read:".
+    """Drop lines that introduce links: "Also read:". The links are not chosen themselves.
 
-    Such a line has two links below it, has one link below it at the end, or ends with a colon.
+    Such a line has two links below it, or has one link below it and ends with a colon or is the last chosen block.
     """
     last = max(chosen, default=-1)
     return {

@@ -205,7 +205,7 @@ def _is_slug(own_id: str, element: Element) -> bool:
 
 
 class _Collector:
-    """The walk's state: where it is, and the text of the block that is not complete yet."""
+    """The state of the walk: the element that the walk has reached, and the text of the unfinished block."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
@@ -268,7 +268,7 @@ class _Collector:
         self._path.pop()
 
     def _is_inline(self, tag: str) -> bool:
-        """Return whether a block's element is only a separator here: in a row of data, in preformatted text."""
+        """Return whether an element begins no block here but only separates words: in a row of data or in `pre`."""
         if self._places["pre"]:
             return tag != "pre"
         return bool(self._rows) and self._rows[-1] and tag not in ("table", "tr", "caption", "thead", "tbody", "tfoot")
@@ -300,7 +300,7 @@ class _Collector:
             self._texts.append(LINE_BREAK)
 
     def _finish(self) -> None:
-        """Make a block of the text since the last one. Open marks continue in the next block."""
+        """Make a block of the text since the last block. Marks that are open at its end continue in the next block."""
         raw = _UNSEEN.sub("", "".join(self._texts))
         plain = _ANY_MARK.sub("", raw)
         if self._places["pre"]:

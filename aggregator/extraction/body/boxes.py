@@ -18,12 +18,15 @@ _WRAPPED_WITH_ROWS = _WRAPPED | {"table"}  # a row of a data table is a block; a
 
 
 def box_of(block: Block) -> Place:
-    """Return the element with the text that a block is part of: the one around its paragraph, list or table."""
+    """Return the box of a block: the element around the block's paragraph, list or table."""
     return box_around(block, _WRAPPED_WITH_ROWS if block.tag == "tr" else _WRAPPED)
 
 
 def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
-    """Return the innermost element that belongs to no text and wraps none of the `wrapped` tags."""
+    """Return the innermost element around a block that is neither a part of a text (list, table) nor a wrapper.
+
+    A wrapper is only around one element with one of the tags `wrapped`.
+    """
     place = block.place
     while place.up is not None and (place.tag in _PARTS_OF_TEXT or (wrapped and _is_wrapper(place, wrapped))):
         place = place.up
@@ -31,10 +34,10 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 
 
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
-    """Return whether an element, with wrappers of its own, is only around one quotation, code, figure or table of data.
+    """Return whether an element contains only one element with one of the tags `wrapped`, perhaps in inner wrappers.
 
-    Elements without text beside it say nothing: a shadow, a button to scroll. Only the first children are asked: a page
-    has thousands of them side by side.
+    Elements without text beside that element do not count: a shadow, a button to scroll. An element with many children
+    is no wrapper, so that pages with thousands of children cost little.
     """
     element = place.element
     for _ in range(_MAX_WRAPPERS):

@@ -24,7 +24,7 @@ _TICKS = re.compile(r"`+")
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Words, a gap (" " or LF), or the beginning or end of a mark; `link` is the address of one."""
+    """Words, a gap (" " or LF), or the beginning or end of a mark. `link` is the address at the beginning of a link."""
 
     kind: str  # "words", "gap", "open", "close"
     value: str
@@ -51,7 +51,10 @@ def _escape_start(line: str) -> str:
 
 
 def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
-    """Cut marked words at their marks: single gaps, none inside a mark at its ends, no mark around nothing."""
+    """Cut marked words at their marks.
+
+    Gaps at the ends of a mark are moved outside it; marks around nothing are left out.
+    """
     pieces: list[_Piece] = []
     opened: list[_Piece] = []
     gap = ""
@@ -80,7 +83,7 @@ def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
 
 
 def _gap(before: str, blanks: str) -> str:
-    """Return the gap for `blanks` after another gap: LF for a line break, a blank, or nothing."""
+    """Return one gap for the gap `before` and the `blanks` after it: LF if one has a line break, else " " or ""."""
     if not blanks:
         return before
     return "\n" if LINE_BREAK in blanks or before == "\n" else " "
@@ -93,7 +96,7 @@ def _single_gaps(words: str) -> str:
 
 
 def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """Leave out marks that mean nothing: crossing or doubled ones, those in code, links without an address."""
+    """Leave out marks that mean nothing: crossing marks, doubled marks, marks in code, links without an address."""
     places: set[int] = set()
     around: list[tuple[int, int]] = []  # the marks that are open
     for first, last in _matched(pieces).items():
@@ -108,7 +111,8 @@ def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
 def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
     """Return the pieces that open and close the marks to be written.
 
-    Emphasis in emphasis touches it at both ends or at none: `***a** b**c***` would be read in another way.
+    Emphasis inside other emphasis is written only if the two touch at both ends or at none: CommonMark would read
+    `***a** b**c***` in another way.
     """
     kept: dict[int, int] = {}
     around: list[tuple[int, int]] = []  # the emphasis that is open
@@ -129,7 +133,10 @@ def _touch(pieces: Sequence[_Piece], first: int, last: int) -> bool:
 
 
 def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return the pieces that open and close marks, in order; of crossing marks one is left out."""
+    """Return the pieces that open marks, in order, with the pieces that close them.
+
+    Of two crossing marks one is left out.
+    """
     stack: list[int] = []
     pairs: dict[int, int] = {}
     for i, piece in enumerate(pieces):
@@ -165,7 +172,7 @@ def _marks_beside(pieces: Sequence[_Piece], place: int, step: int) -> set[str]:
 
 
 def _neighbour(pieces: Sequence[_Piece], place: int, step: int) -> str:
-    """Return the character next to a mark; marks of emphasis between do not count, those of code and links do."""
+    """Return the character next to a mark. Marks of emphasis are skipped; a mark of code or of a link is "`"."""
     i = place + step
     while 0 <= i < len(pieces):
         piece = pieces[i]

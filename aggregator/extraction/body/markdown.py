@@ -24,7 +24,11 @@ _MAX_START = 9  # digits
 
 
 class _Lists(NamedTuple):
-    """The lists so far: the marker of each entry that has begun, and of each list the last entry with its place."""
+    """The lists so far.
+
+    `markers` has the marker of each entry that has begun; `last` has the last entry of each list, with the number of
+    entries before it.
+    """
 
     markers: dict[int, str]
     last: dict[Element, tuple[Element, int]]
@@ -79,7 +83,7 @@ def _words(block: Block, url: str) -> str:
 
 
 def _level(block: Block) -> int:
-    """Return the level of a heading, 2 at least (the title is 1); 0: it is none."""
+    """Return the level of a heading, at least 2, since the title has level 1; 0: the block is no heading."""
     heading = next((place.tag for place in block.place.around() if _HEADING.fullmatch(place.tag)), "")
     return max(2, int(heading[1])) if heading and not block.is_code else 0
 
@@ -105,7 +109,10 @@ def _marker(item: Place, lists: _Lists) -> str:
 
 
 def _entries_before(entry: Element, around: Element, lists: _Lists) -> int:
-    """Return how many entries of the list come before; counted back to the last one that was asked for."""
+    """Return how many entries of the list `around` come before `entry`.
+
+    The count starts from the entry of the previous call, so a long list is not counted again for each entry.
+    """
     last, count = lists.last.get(around, (None, 0))
     for other in entry.itersiblings("li", preceding=True):
         count += 1
@@ -120,7 +127,7 @@ def _links_of(block: Block, url: str) -> Iterator[str]:
 
 
 def _address(link: str, url: str) -> str:
-    """Return a link as an absolute address; "" for one that leads nowhere else."""
+    """Return a link as an absolute http(s) address; "": the link stays on the page or has no such address."""
     if not link or link.startswith("#"):
         return ""
     with suppress(ValueError):
@@ -148,7 +155,10 @@ def _table_of(block: Block) -> Place | None:
 
 
 def _table(rows: Sequence[Block], url: str) -> str:
-    """Return a table. Only its head has all columns: what a row lacks is read as empty (GitHub's markdown, 4.10)."""
+    """Return a table.
+
+    Only its head is filled up to all columns: missing cells of a row are empty (GitHub's markdown, 4.10).
+    """
     head, *rest = (_cells(row, url) for row in rows)
     columns = max(len(head), *map(len, rest))
     lines = [[*head, *[""] * (columns - len(head))], ["---"] * columns, *rest]

@@ -41,7 +41,7 @@ _MIN_PROSE_CHARS = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guide:
-    """Statements of the page as plain text: `article` is JSON-LD's articleBody, `teasers` its descriptions."""
+    """Statements of a page as plain text: `article` is JSON-LD's articleBody, `teasers` are the descriptions."""
 
     title: str = ""
     article: str = ""
@@ -123,17 +123,20 @@ def _may_be_text(block: Block) -> bool:
 
 
 def _is_linked_sentence(block: Block) -> bool:
-    """Return whether a link is a paragraph: long, and it ends like a sentence. Headlines of other articles do not."""
+    """Return whether a linked block is a paragraph: it is long and ends like a sentence.
+
+    Headlines end in other ways.
+    """
     return block.tag in ("p", "blockquote") and is_sentence(block)
 
 
 def _opens(block: Block, votes: int) -> bool:
-    """Return whether a block is a link that is a sentence and that an extractor has: the text may begin with it."""
+    """Return whether the text may begin with a block: the block is a linked sentence, and an extractor has it."""
     return votes > 0 and block.link_share >= LINK and _is_linked_sentence(block)
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the blocks in a further `article` element with a headline of its own (endless pages)."""
+    """Drop the blocks from the headline of a further `article` element on (endless pages)."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):
@@ -178,7 +181,7 @@ def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) ->
 
 
 def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads: Set[int]) -> int:
-    """Return the place of the headings and linked sentences right above the first paragraph, in its own box."""
+    """Return the index of the first heading or linked sentence right above the paragraph `first`, in the same box."""
     while first and (first - 1 in heads or (boxes[first - 1] is boxes[first] and first - 1 in openers)):
         first -= 1
     return first
@@ -187,10 +190,12 @@ def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads:
 def _end_of_text(
     blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int], sizes: Counter[int], votes: Sequence[int]
 ) -> int:
-    """Return the last place for added blocks: a list at the end of the text's own box belongs to the text.
+    """Return the index of the last block that may be added.
 
-    A block with a wrapper there belongs to it only under a subhead of the text, and if an extractor has it: a table of
-    the weather does not.
+    A list at the end of the text's own box belongs to the text.
+
+    A block in a wrapper belongs to the text only if an extractor has it and the block above is a subhead or a row. A
+    table of the weather does not belong to the text.
     """
     last = max(chosen)
     box = boxes[last]
@@ -216,7 +221,7 @@ def _belongs(block: Block, votes: int, title: str) -> bool:
 
 
 def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]) -> set[int]:
-    """Drop added headings, links or h1, without text below them: they belong to further links or another article."""
+    """Drop added headings without text below them: they belong to a list of links or to another article."""
     kept = set(grown)
     follower: int | None = None
     for i in sorted(grown, reverse=True):
@@ -230,7 +235,10 @@ def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]
 
 
 def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
-    """Return whether the next chosen block is right under a heading; a link needs a paragraph under it."""
+    """Return whether the chosen block `follower` is right under a heading.
+
+    A linked heading needs a paragraph, row, list entry or code under it.
+    """
     if blocks[heading].link_share < LINK:
         return follower - heading <= 2
     below = blocks[follower]
@@ -266,7 +274,7 @@ def _is_pull_quote(block: Block, chosen: Mapping[int, str]) -> bool:
 
 
 def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
-    """Return whether a block repeats most of the text in one piece."""
+    """Return whether a block is a copy of much of the text: at least half of the block repeats other chosen blocks."""
     own = blocks[place].letters
     if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
         return False
@@ -328,7 +336,7 @@ def _is_often_left_out(block: Block) -> bool:
 
 
 def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]:
-    """Drop the lines up to the one that equals the headline, if most of the text follows."""
+    """Drop the lines up to the line that equals the headline, if most of the text follows this line."""
     if not title:
         return chosen
     heads = [i for i in sorted(chosen)[:10] if blocks[i].letters == title]
@@ -358,5 +366,5 @@ def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]
 
 
 def _is_one_of(letters: str, teasers: Sequence[str]) -> bool:
-    """Return whether a description equals one of the texts, is the beginning of it, or differs only at the end."""
+    """Return whether a block contains a description, is a part of a description, or has the same beginning."""
     return any(letters in teaser or teaser in letters or letters[:40] == teaser[:40] for teaser in teasers if teaser)

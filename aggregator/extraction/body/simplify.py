@@ -59,9 +59,10 @@ def simplify(tree: Element, language: str = "") -> None:
 def rescue_swallowed(tree: Element) -> None:
     """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
-    libxml2 keeps such an element open to the end of the page. Two kinds of elements are treated: an element with a
-    headline, `article` or `main` and a good part of the words; an element with most of the words in paragraphs, or with
-    paragraphs that are most of the page if it is `nav`, `header` or `aside`.
+    libxml2 keeps such an element open to the end of the page. An element is treated if it has a good part of the words
+    in paragraphs and contains a headline, `article` or `main`. It is also treated if it has most of the words in
+    paragraphs. For `nav`, `header` and `aside` these words must be most of all words of the page; `footer`, `form` and
+    `dialog` are not treated in this case.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):
@@ -154,7 +155,10 @@ def _power(raised: Element) -> str:
 
 
 def _visible_half(formula: Element) -> Element | None:
-    """Return the half of a formula that readers see, if it has words: KaTeX has one beside the `math` element."""
+    """Return the half of a formula that readers see; KaTeX puts it beside the `math` element.
+
+    None: there is no such half with words.
+    """
     for own in [formula, *islice(formula.iterancestors(), 2)]:
         before, after = islice(own.itersiblings(preceding=True), 2), islice(own.itersiblings(), 2)
         for part in (own, *before, *after):
@@ -186,7 +190,10 @@ def drop_struck(tree: Element) -> None:
 
 
 def unwrap_inline(tree: Element) -> None:
-    """Turn `time`, `label`, `button` and the like into text if they stand within a text; others are controls."""
+    """Turn `time`, `label`, `button` and the like into text if they stand within a text. Questions become headings.
+
+    Other elements of these kinds are controls and stay unchanged.
+    """
     for element in list(tree.iter("time", "data", "output", "label", "button", "meter", "mjx-container", "acronym")):
         if _is_question(element):
             element.tag = "h4" if _parent_of(element).tag not in _HEADINGS else "span"
@@ -198,7 +205,7 @@ def unwrap_inline(tree: Element) -> None:
 def _is_question(element: Element) -> bool:
     """Return whether a button opens the element after it: the heading of an accordion, a question in a list.
 
-    The label of a box to tick does the same where style alone opens the element.
+    A `label` after a checkbox or radio button counts as such a button: some pages open the element by CSS alone.
     """
     previous = element.getprevious()
     is_switch = element.tag == "label" and previous is not None and previous.get("type") in ("checkbox", "radio")
@@ -234,7 +241,7 @@ def _forget(element: Element, *names: str) -> None:
 
 
 def _parent_of(element: Element) -> Element:
-    """Return the element around one; of the root, itself."""
+    """Return the element around `element`, or `element` itself if it is the root."""
     parent = element.getparent()
     return element if parent is None else parent
 

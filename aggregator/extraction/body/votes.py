@@ -20,10 +20,11 @@ _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
 
 
 class _Letters:
-    """The letters of all lines, to search in. A text that is searched for has `_MIN_PIECE` letters or more.
+    """The letters of all lines of an extractor, to search in. Search only for texts of `_MIN_PIECE` letters or more.
 
-    Most of a page's texts are not there, and a search without success is the slowest. So grams are compared first:
-    short pieces at regular distances. A text that is there contains at least one of them.
+    Most texts of a page are not in these letters, and a search without success is the slowest. So grams are compared
+    first: short pieces of the letters at regular distances. A text that occurs in the letters contains at least one
+    gram.
     """
 
     __slots__ = ("_grams", "whole")

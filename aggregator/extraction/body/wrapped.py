@@ -22,7 +22,8 @@ _NOT_PROSE_TAGS: Final = ("img", "picture", "video", "form")
 def is_sentence(block: Block) -> bool:
     """Return whether a block is long and ends like a sentence, in any script.
 
-    A sign of a script without blanks counts twice; vowels that are marks on letters count, too.
+    A long block has many letters, or many characters other than blanks. The characters of scripts without blanks count
+    twice. Vowel signs count as characters, although they are no letters.
     """
     if not block.ends_sentence:
         return False
@@ -45,8 +46,9 @@ def is_within(block: Block, number: int) -> bool:
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
     """Return the headings of items that look alike and contain chosen text: questions, entries of a live blog.
 
-    A heading may have a wrapper of its own in the item. A heading that leads to another page is another article's, and
-    one that occurs again with the same text belongs to a player or an offer.
+    A heading may have a wrapper of its own in the item. A heading with a link to another page is left out: it belongs
+    to another article. A heading that occurs again with the same text below is left out, too: it belongs to a player or
+    an offer.
     """
     again = Counter((block.letters, below.letters) for block, below in pairwise(blocks) if block.is_heading)
     filled = Counter(box.number for box in boxes)

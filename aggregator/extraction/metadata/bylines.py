@@ -106,7 +106,7 @@ def _split_commas(part: str) -> list[str]:
 
 
 def _is_list(text: str) -> bool:
-    """Return whether an "and" is between two names and not within one (Trinidad and Tobago Newsday)."""
+    """Return whether the "and" of a text stands between two names, not in one name (Trinidad and Tobago Newsday)."""
     parts = _AND.split(text)
     return len(parts) > 1 and all(looks_personal(part) for part in parts)
 

@@ -29,7 +29,7 @@ _MAX_CHARS: Final = 500
 
 
 class Statements(NamedTuple):
-    """The titles that a page and its feed state; `""`: none. In the order of their weight."""
+    """The titles that a page and its feed state, in the order of their weight; `""`: no such title."""
 
     headline: str = ""  # of JSON-LD; it may be written for search engines
     network: str = ""  # og:title
@@ -49,9 +49,12 @@ class Head(NamedTuple):
 def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
     """Return the page's headline; `names` are those of the site, as letters.
 
-    It is an h1 that equals or resembles a statement, else a smaller heading that equals a statement, else any h1.
-    Several newsrooms have an h1 for search engines, and show another headline as h2, which is also og:title. The feed
-    of a live blog names its posts. So the feed's statement does not make an h2 below an h1 the headline.
+    Candidates are an h1 that contains a statement, lies in one or resembles one, and an h2 or h3 that begins or ends a
+    statement. If there is no candidate, any h1 is the headline.
+
+    Several newsrooms have an h1 for search engines. They show another headline as h2 right below, and state it as
+    og:title. Such an h2 is the headline. The feed's statement does not count here, since the feed of a live blog names
+    the posts.
     """
     tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
     lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
@@ -95,10 +98,10 @@ def is_head_and_more(title: str, head: str) -> bool:
 
 
 def alikeness(head: str, letters: str) -> float:
-    """Return the share of the groups of letters of the shorter title that the other one has, too.
+    """Return how much two titles have in common: the share of the shorter one's groups of letters that both have.
 
-    A group is three letters, in scripts without blanks two. `letters` are those of the other title. A short heading
-    resembles nothing.
+    A group is three letters; in scripts without blanks it is two. `letters` are the letters of the second title. A
+    short heading gives 0.
 
     >>> round(alikeness("Old bridge is open again", "theoldbridgeopensagain"), 2), alikeness("Notes", "notesonabridge")
     (0.67, 0.0)
@@ -122,7 +125,10 @@ def _lines(tree: Element, *tags: str) -> Iterator[str]:
 
 
 def _line(head: Element) -> str:
-    """Return a heading as a line without the sign of its link to itself; a kicker in a block of its own is a word."""
+    """Return a heading as one line. A sign that only links to the heading itself is left out.
+
+    A kicker in a block of its own is separated by a blank.
+    """
     line = one_line(" ".join(block.text for block in blocks_of(head)))
     for link in head.iter("a"):
         sign = text_in(link)
@@ -132,7 +138,7 @@ def _line(head: Element) -> str:
 
 
 def _shown_below(tree: Element, statements: Sequence[str]) -> str:
-    """Return a statement for networks that the h2 next to an h1 shows, perhaps with a kicker."""
+    """Return the first of the statements that an h2 right after an h1 shows, perhaps with a kicker before it."""
     heads = [(head.tag, letters_of(_line(head))) for head in islice(tree.iter("h1", "h2"), 2 * _MAX_HEADS)]
     shown = [below for (over, _), (tag, below) in pairwise(heads) if over == "h1" and tag == "h2"]
     tops = {letters for tag, letters in heads if tag == "h1"}
@@ -158,12 +164,12 @@ def _share(head: str, text: str) -> float:
 
 
 def _is_end(letters: str, witnesses: Sequence[str]) -> bool:
-    """Return whether a heading is the beginning or the end of a statement."""
+    """Return whether a statement begins or ends with a heading."""
     return len(letters) >= _MIN_CHARS and any(one.startswith(letters) or one.endswith(letters) for one in witnesses)
 
 
 def _first_part(tree: Element, head: str, title: str) -> str:
-    """Return the heading that the title begins with, if the chosen h1, above it, is the rest: the name of the book."""
+    """Return the heading with the first part of `title`, if the h1 `head` above it has the last part: a book's name."""
     found = list(_BEFORE_A_NAME.finditer(title))
     if not found or letters_of(title[found[-1].end() :]) != letters_of(head):
         return ""
@@ -173,9 +179,9 @@ def _first_part(tree: Element, head: str, title: str) -> str:
 
 
 def _without_kicker(head: str, witnesses: Sequence[tuple[str, str]]) -> str:
-    """Return the statement that an h1 ends with, if no statement has the words before it; the same of a count after it.
+    """Return an h1 without its kicker, or without the count of comments after it, if a statement has the rest alone.
 
-    The count is that of the comments: "Old bridge opens 12".
+    An h1 with such a count is "Old bridge opens 12".
     """
     letters = letters_of(head)
     if any(letters in one for one, _ in witnesses):

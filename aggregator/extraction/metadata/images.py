@@ -31,7 +31,7 @@ _MAX_IMAGES = 100
 
 
 def lead_image_of(tree: Element, addresses: Sequence[str], url: str) -> LeadImage | None:
-    """Return the article's picture: one at `addresses` (the page's own statements), else that of its first figure.
+    """Return the article's picture: the page's own statement (`addresses`), else the picture of the first figure.
 
     `addresses` are absolute, best first. None: there is no picture.
     """
@@ -50,7 +50,7 @@ def lead_image_of(tree: Element, addresses: Sequence[str], url: str) -> LeadImag
 def images_of(tree: Element, url: str) -> tuple[LeadImage, ...]:
     """Return the pictures in the article, in their order, each once: those within `article` or `main`.
 
-    If the page has neither element, the pictures in its figures are returned.
+    If there are none, the pictures in the page's figures are returned.
     """
     pictures = [image for image in tree.iter("img") if _is_picture(image)]
     inner = [image for image in pictures if any(True for _ in image.iterancestors("article", "main"))]
@@ -79,7 +79,11 @@ def split_credit(caption: str) -> tuple[str, str]:
 
 
 def _find(tree: Element, addresses: Sequence[str]) -> Element | None:
-    """Return the `img` that is meant: of the same file name, else the first in a figure after the headline."""
+    """Return the first `img` with the file name of one of the addresses, else the first `img` in a figure.
+
+    Of several images with the file name, an image with a caption comes first. Of figures, those in `article` or `main`
+    come first.
+    """
     names = [_file_name(address) for address in addresses]
     pictures = [image for image in tree.iter("img") if _is_picture(image)]
     for name in filter(None, names):

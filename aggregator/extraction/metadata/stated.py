@@ -347,7 +347,10 @@ def _values(metas: Mapping[str, Sequence[str]], names: Iterable[str]) -> list[st
 
 
 def _flat(value: object) -> list[object]:
-    """Return a value's members, of lists within lists too; nothing for nothing."""
+    """Return the members of a value, and those of the lists in it.
+
+    A single value is its own member; None and "" have none.
+    """
     if isinstance(value, list):
         return [member for inner in value[:50] for member in (inner if isinstance(inner, list) else [inner])]
     return [] if value in (None, "") else [value]

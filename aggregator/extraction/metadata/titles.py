@@ -81,7 +81,7 @@ def _is_home(href: str, host: str) -> bool:
 
 
 def _labels_of(url: str) -> tuple[str, ...]:
-    """Return the longer parts of a host, as letters: with one of them many names of sites begin."""
+    """Return the longer parts of a host, as letters. The names of many sites begin with one of these parts."""
     parts = (urlsplit(url).hostname or "").split(".")[:-1]
     return tuple(letters for letters in map(letters_of, parts) if len(letters) >= _MIN_LABEL_CHARS)
 
@@ -112,7 +112,7 @@ def _is_labelled(before: str, last: str, labels: tuple[str, ...]) -> bool:
 
 
 def _is_told(title: str, head: str, headline: str) -> bool:
-    """Return whether the title is the headline in the page's own data, which has a kicker before the heading."""
+    """Return whether the title is JSON-LD's headline, and this headline is the heading with a kicker before it."""
     return title == headline and headline.endswith(head)
 
 

@@ -137,13 +137,16 @@ def _names_of(element: Element, kind: Kind, site: str) -> tuple[str, ...]:
 
 
 def _microdata(element: Element) -> list[str]:
-    """Return the names that microdata states: the `name` within an author's item, the content of its `meta`."""
+    """Return the names that microdata states in an author's item: its `name` elements, else its own `content`."""
     parts = [part for part in element.iter("*") if "name" in (part.get("itemprop") or "").split()]
     return [part.get("content") or text_in(part) for part in parts] or list(filter(None, [element.get("content")]))
 
 
 def _lines(element: Element) -> Iterator[str]:
-    """Yield an element's texts, each without its lead-in and date; "By", "and" and the like alone are none."""
+    """Yield the texts in an element without lead-in and date.
+
+    A text that is only "By", "and" or the like is left out.
+    """
     for text in islice(_runs(element), _MAX_RUNS):
         line = without_lead_in(_without_date(text)).strip()
         if line and not _JOINER.fullmatch(line) and not is_lead_in(line):
@@ -171,7 +174,7 @@ def _is_of_date(word: str) -> bool:
 
 
 def _runs(element: Element) -> Iterator[str]:
-    """Yield the texts under an element, one for each inner element; names often have one of their own."""
+    """Yield the texts in an element, cut at inner elements: names often have an element of their own."""
     waiting: list[Element | str | None] = [element]
     while waiting:
         part = waiting.pop()
@@ -186,7 +189,10 @@ def _runs(element: Element) -> Iterator[str]:
 
 
 def _is_named_in(href: str, names: Sequence[str]) -> bool:
-    """Return whether the address of an author's page carries part of the name; "Log in" leads to /user/login."""
+    """Return whether the address of an author's page contains a part of a name.
+
+    The link "Log in" has no such address.
+    """
     letters = letters_of(_segments(href)[-1])
     parts = (letters_of(word) for name in names for word in name.split())
     return any(len(part) >= _MIN_SLUG_LETTERS and part in letters for part in parts)
