@@ -56,9 +56,9 @@ class FoundFeed:
 
 
 def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
-    """Return the feeds that the page at `url` advertises, best first: the site's before those of comments.
+    """Return the feeds that the page at `url` advertises, best first. Feeds of readers' comments come last.
 
-    Only `link` elements count, not those in comments, scripts and styles.
+    Only `link` elements count, but not in HTML comments, scripts and styles.
 
     >>> find_feeds('<link rel="alternate" type="application/rss+xml" href="/rss">', "https://dw.com/en/")[0].url
     'https://dw.com/rss'

@@ -85,7 +85,7 @@ def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree
 
 
 def base_of(element: etree._Element, base: str) -> str:
-    """Return the address that links in `element` are relative to (XML Base); `base` is that of its parent."""
+    """Return the address that links in `element` are relative to (XML Base); `base` is this address for its parent."""
     own = element.get(XML + "base")
     if not own:
         return base

@@ -72,7 +72,7 @@ def choose_rule(marks: Sequence[Mark]) -> IdRule:
 
 
 def _collides(pairs: Iterable[tuple[Hashable, Hashable]]) -> bool:
-    """Return whether two different values have one name."""
+    """Return whether the pairs of name and value give one name to two different values."""
     seen: dict[Hashable, Hashable] = {}
     return any(seen.setdefault(name, thing) != thing for name, thing in pairs)
 

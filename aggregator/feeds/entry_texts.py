@@ -99,7 +99,7 @@ def _document(entries: Sequence[list[_Source]], *, is_atom: bool) -> bytes:
 
 
 def _copy_text(source: etree._Element, target: etree._Element, *, is_atom: bool) -> None:
-    """Give `target` the text of `source`, elements as HTML, in CDATA: expat hands that on in one piece."""
+    """Copy the text of `source` to `target` as CDATA, inner elements as HTML. expat passes CDATA on in one piece."""
     if len(source):
         text = inner_html(source)[:_MAX_TEXT_CHARS]
         target.set("type", "text/html")
@@ -115,7 +115,10 @@ def _copy_text(source: etree._Element, target: etree._Element, *, is_atom: bool)
 
 
 def _entry_texts(title: str, entry: Mapping[str, Any], sources: list[_Source]) -> EntryTexts:
-    """Return the texts that feedparser found; the fullest content counts, and a copy of it is no summary."""
+    """Return the texts that feedparser found. The longest content is used.
+
+    A summary that equals a content is left out.
+    """
     is_declared = any(attribute(child, "type") or len(child) for _, child in sources)
     contents = [_as_html(part, is_declared) for part in entry.get("content", ())]
     content = max(contents, key=len, default="")

@@ -78,9 +78,9 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
 
 
 def _shared_authors(tree: EntryTree, context: Context) -> tuple[str, ...]:
-    """Return the authors for entries without any: the feed's (RFC 4287, 4.2.1), or the channel's creator.
+    """Return the authors for entries that name none: the feed's authors (RFC 4287, 4.2.1), or the channel's creator.
 
-    The other people of an RSS channel (`managingEditor`, `webMaster`) are named for letters, and are no authors.
+    The other people of an RSS channel (`managingEditor`, `webMaster`) are named as contacts. They are no authors.
     """
     if context.is_atom:
         return read_authors(tree)

@@ -73,7 +73,7 @@ def _size(document: object) -> int:
 
 
 def _whole_items(text: str) -> Json | None:
-    """Return a feed that is broken in its middle with the items that are whole; None: it names no items."""
+    """Return the whole items of a feed that is broken in its middle, with its head; None: the text has no `items`."""
     start = _ITEMS.search(text)
     if start is None:
         return None

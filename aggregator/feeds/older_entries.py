@@ -20,7 +20,7 @@ _LOCATION: Final = re.compile(rb"<(?:[\w.-]{1,30}:)?loc[^<>]{0,100}>\s{0,99}([^<
 
 
 def older_page(parsed: ParsedFeed, url: str) -> str | None:
-    """Return the older page that the feed at `url` names (RFC 5005), else the next `paged` of WordPress."""
+    """Return the older page that the feed at `url` names (RFC 5005), else the next page of a WordPress feed."""
     if parsed.previous_url is not None:
         return parsed.previous_url
     if "wordpress" not in parsed.generator.lower() or not parsed.raw_hashes:
@@ -57,7 +57,9 @@ def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
 
 
 def section_of(url: str) -> str:
-    """Return host and first folder of an address. They limit the search: a sitemap covers more than one feed.
+    """Return host and first folder of an address.
+
+    They limit the search, since a sitemap covers more than one feed's entries.
 
     >>> section_of("https://a.example/en/culture/a-1"), section_of("https://a.example/a-1")
     ('a.example:443/en', 'a.example:443/')

@@ -150,7 +150,7 @@ def _read_plain(text: str) -> SubscriptionList:
 
 
 def _named(url: str, rest: str) -> Subscription:
-    """Return a feed with the text after its address: its name, or the tags and "~Name" of Newsboat in quotes."""
+    """Return a feed. The text after its address is its name or, with quotes, Newsboat's tags and "~Name"."""
     if '"' not in rest:
         return Subscription(url=url, name=" ".join(rest.split()))
     words = [" ".join((quoted or bare).split()) for quoted, bare in _WORD.findall(rest)]

@@ -138,7 +138,7 @@ _NO_HEAD = Head(
 
 
 def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context:
-    """Return the namespaces in scope of the entries; those of a channel around them too."""
+    """Return the parts of the head that hold for all entries: namespaces of root and channel, entities, the format."""
     namespaces: dict[str | None, str] = {}
     if tree is not None:
         namespaces.update(tree.nsmap)
@@ -158,7 +158,7 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
 def _misused_default(namespaces: Mapping[str | None, str], root: Root) -> str:
     """Return the default namespace if elements without a prefix can only be the format's own; else `""`.
 
-    Feeds declare that of Atom, Media RSS, iTunes, XHTML or Dublin Core around the elements of RSS.
+    Some RSS feeds declare the namespace of Atom, Media RSS, iTunes, XHTML or Dublin Core as the default.
     """
     has_own_prefix = ":" in root.name and root.kind == "atom"
     has_own_prefix |= any(prefix and uri.lower() in CORE for prefix, uri in namespaces.items())

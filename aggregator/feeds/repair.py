@@ -94,7 +94,7 @@ def _inflate(body: bytes, coding: str) -> tuple[bytes, bool]:
 
 
 def _read_entities(text: str) -> dict[str, str]:
-    """Return the entities for plain text; external ones and those made of others are left out."""
+    """Return the entities for plain text. External entities, and entities that contain others, are left out."""
     if text.find("<!ENTITY", 0, _MAX_DTD_CHARS) < 0:
         return {}
     found = _ENTITY.findall(text, 0, _MAX_DTD_CHARS)

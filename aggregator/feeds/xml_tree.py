@@ -158,7 +158,7 @@ def _quoted(value: str) -> str:
 
 
 def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
-    """Return declarations for the prefixes that `text` uses and nobody declares; by their usual meaning."""
+    """Return declarations for prefixes that `text` uses and that are declared nowhere, by their usual meaning."""
     prefixes = sorted(set(_PREFIX_IN_USE.findall(text)) - {"xml", "xmlns"} - set(declared))[:50]
     known = (p for p in prefixes if f"xmlns:{p}=" not in text)
     return "".join(f' xmlns:{p}="{NAMESPACES.get(p.lower(), "urn:undeclared:" + p)}"' for p in known)

@@ -52,9 +52,9 @@ def read_link_list(
     now: datetime,
     known: Collection[str],
 ) -> ParsedFeed:
-    """Return the links of a page as entries, in its order, each address once.
+    """Return the links of a page as entries, in the page's order, each address once.
 
-    A page without such links gives no feed, since its markup may have changed; `format` is "html" even then.
+    A page without such links gives no feed (`kind` None), since its markup may have changed. `format` is always "html".
     """
     content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
     text = decode(body, content_type=content_type, declared=html_declaration(body)).text
@@ -115,7 +115,8 @@ def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, n
 def _marked(tree: HTMLTree, marks: Mapping[str, str]) -> Element:
     """Return the page as lxml parses it, with a mark on each element that a selector finds.
 
-    Resiliparse looks up CSS. A slice of its list is a tuple; each access to the list itself is a look-up of its own.
+    Resiliparse finds the elements. Its list of elements searches again at each access, so the list is copied by a
+    slice.
     """
     for name, selector in marks.items():
         for node in tree.document.query_selector_all(selector)[:_MAX_MARKED] if tree.document is not None else ():
@@ -198,7 +199,7 @@ def _selected(root: Element, base: str) -> list[tuple[str, str, str]]:
 def _likely(root: Element, base: str, url: str, publishers: Publishers) -> Iterator[tuple[str, str, str]]:
     """Yield the links that look like articles: to the same site, no section page, with words like a headline's.
 
-    A repeated link has the longest of its texts, and the time of the list item around that.
+    If a page repeats a link, the longest text of the link is used, with the time in the list item around that text.
     """
     best: dict[str, tuple[str, _Part | None]] = {}
     for marks, element, part in _parts(root):
