@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
@@ -21,7 +21,7 @@ from aggregator.models.ids import FeedId
 from aggregator.monitoring.metrics import CONTENT_TYPE
 from aggregator.ports.store import Store
 from aggregator.web.access import Guard
-from aggregator.web.api.describe import describe
+from aggregator.web.api import schemas
 from aggregator.web.api.problems import problem
 from aggregator.web.api.routes import api_router
 from aggregator.web.etags import ETags
@@ -34,6 +34,10 @@ from aggregator.web.state import CachedOverview, Site
 
 _HERE: Final = Path(__file__).parent
 _DESCRIPTION: Final = "The corpus, its feeds and their health. Read-only, but for `refresh`."
+_SCHEMES: Final = {
+    "token": {"type": "http", "scheme": "bearer", "description": "the content of `[web] token_file`"},
+    "password": {"type": "http", "scheme": "basic", "description": "any user name, and the token as password"},
+}
 
 
 def create_app(
@@ -75,7 +79,7 @@ def create_app(
     app.include_router(api_router(site))
     app.include_router(pages_router(site, lambda: app.openapi()), include_in_schema=False)
     app.include_router(stream_router(site), include_in_schema=False)
-    describe(app, needs_token=token is not None)
+    _complete_description(app, needs_token=token is not None)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     _add_probes(app, site)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -88,6 +92,23 @@ def create_app(
     app.add_middleware(PublicAddress, base_url=base_url)
     app.add_middleware(Guard, token=token, public=urlsplit(base_url).netloc)
     return app
+
+
+def _complete_description(app: FastAPI, *, needs_token: bool) -> None:
+    """Add to the OpenAPI description how callers authenticate, and the nulls in examples that the framework removes."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:  # Any: JSON
+        if app.openapi_schema is None:
+            found = plain()
+            found["components"]["securitySchemes"] = _SCHEMES
+            found["security"] = [{name: []} for name in _SCHEMES] if needs_token else [{}]
+            for name, schema in found["components"]["schemas"].items():
+                if "examples" in schema:
+                    schema["examples"] = [schemas.example_of(getattr(schemas, name))]
+        return plain()
+
+    app.openapi = described  # type: ignore[method-assign] # the way that the framework documents
 
 
 def _add_probes(app: FastAPI, site: Site) -> None:
