@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from aggregator import __version__
 from aggregator.errors import StorageError
-from aggregator.models.ids import FeedId
 from aggregator.monitoring.metrics import CONTENT_TYPE
-from aggregator.ports.store import Store
 from aggregator.web.access import Guard
 from aggregator.web.api import schemas
 from aggregator.web.api.problems import problem
@@ -30,7 +27,7 @@ from aggregator.web.pages.routes import pages_router
 from aggregator.web.pages.stream import stream_router
 from aggregator.web.pages.templating import render
 from aggregator.web.public_address import PublicAddress
-from aggregator.web.state import CachedOverview, Site
+from aggregator.web.state import Site
 
 _HERE: Final = Path(__file__).parent
 _DESCRIPTION: Final = "The corpus, its feeds and their health. Read-only, but for `refresh`."
@@ -41,32 +38,13 @@ _SCHEMES: Final = {
 
 
 def create_app(
-    reader: Store,
-    *,
-    ready: Callable[[], bool],
-    metrics: Callable[[], bytes],
-    refresh: Callable[[FeedId], bool] | None,
-    token: str | None,
-    raw: Callable[[str], bytes | None] | None = None,
-    cached_overview: CachedOverview | None = None,
-    base_url: str = "",
-    is_busy: Callable[[], bool] | None = None,
+    site: Site, *, token: str | None = None, base_url: str = "", is_busy: Callable[[], bool] | None = None
 ) -> FastAPI:
     """Return the application over a store.
 
-    /readyz checks the store and asks `ready`; `metrics` gives the text for Prometheus. `refresh` makes a feed due, or
-    returns False if its server forbids that. With a `token` every request but /healthz and /readyz must carry it. `raw`
-    returns the raw page with a content hash. `cached_overview` returns the overview of the installation. `base_url` is
-    the public address behind a proxy. While `is_busy` says that the daemon needs the CPU, requests wait.
+    With a `token` every request but /healthz and /readyz must carry it. `base_url` is the public address behind a
+    proxy. While `is_busy` says that the daemon needs the CPU, requests wait.
     """
-    site = Site(
-        store=reader,
-        ready=ready,
-        metrics=metrics,
-        refresh=refresh,
-        raw=raw,
-        cached_overview=cached_overview or CachedOverview(reader, time.monotonic),
-    )
     app = FastAPI(
         title="aggregator",
         version=__version__,

@@ -29,8 +29,8 @@ from aggregator.rawstore import FileRawStore
 from aggregator.store import open_store
 from aggregator.web.application import create_app
 from aggregator.web.listening import PageSettings
-from aggregator.web.server import RunningServer, refresher, serve
-from aggregator.web.state import CachedOverview
+from aggregator.web.server import RunningServer
+from aggregator.web.state import CachedOverview, Site
 
 logger = logging.getLogger("aggregator.service")  # its lines are shown at the default level
 
@@ -48,17 +48,18 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
     cached_overview = CachedOverview(store, time.monotonic)
     cached_overview.begin()
     application = create_app(
-        store,
-        ready=lambda: not until.is_set() and ready(),
-        metrics=metrics,
-        refresh=refresher(store),
+        Site(
+            store=store,
+            ready=lambda: not until.is_set() and ready(),
+            metrics=metrics,
+            raw=raw.get,
+            cached_overview=cached_overview,
+        ),
         token=settings.token,
-        raw=raw.get,
-        cached_overview=cached_overview,
         base_url=settings.base_url,
         is_busy=busy_check(settings.daemon, store) if settings.daemon else None,
     )
-    return serve(application, sock)
+    return RunningServer(application, sock)
 
 
 def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], bytes]]:

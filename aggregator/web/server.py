@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
-from aggregator.models.ids import FeedId
-from aggregator.ports.store import Store
-from aggregator.schedule.due_times import forced_due
 from aggregator.web.connections import ConnectionLimits, LimitedServer, default_limits
 from aggregator.web.listening import address_of
 
@@ -18,7 +14,7 @@ _STOP_SECONDS: Final = 2  # what a stop leaves to the answers under way
 
 
 class RunningServer:
-    """A running server; `stop` ends it, and gives answers under way a moment to end."""
+    """Answers requests on a socket in a thread, until `stop`. Signals stay with the caller."""
 
     def __init__(
         self,
@@ -38,7 +34,7 @@ class RunningServer:
         return len(self._server.server_state.connections)
 
     def stop(self) -> None:
-        """Take no more requests, wait until those under way end, close the socket."""
+        """Take no more requests, give those under way a moment to end, close the socket."""
         self._server.should_exit = True
         self._thread.join(timeout=_STOP_SECONDS + 1)
         self._socket.close()
@@ -52,25 +48,3 @@ class RunningServer:
     ) -> None:
         """Stop."""
         self.stop()
-
-
-def refresher(store: Store) -> Callable[[FeedId], bool]:
-    """Return the `refresh` of an application over `store`: makes a feed due for the daemon's next tick, or a worker."""
-
-    def refresh(feed_id: FeedId) -> bool:
-        now = store.now()
-        if not any(feed.enabled and forced_due(feed.state, now) for feed in store.feeds(ids=[feed_id])):
-            return False
-        store.make_due([feed_id], now)
-        return True
-
-    return refresh
-
-
-def serve(
-    application: Any,  # Any: an ASGI application
-    sock: socket.socket,
-    limits: ConnectionLimits | None = None,
-) -> RunningServer:
-    """Answer requests on `sock` in a thread, until `stop`. Signals stay with the caller."""
-    return RunningServer(application, sock, limits)

@@ -10,10 +10,13 @@ from typing import Final
 from fastapi import HTTPException
 
 from aggregator.errors import StorageError
-from aggregator.models.ids import FeedId
+from aggregator.models.articles import Article
+from aggregator.models.feeds import Feed
+from aggregator.models.ids import ArticleId, FeedId
 from aggregator.monitoring.health import diagnose
 from aggregator.monitoring.overview import Diagnosis, Overview, overview
 from aggregator.ports.store import Store
+from aggregator.schedule.due_times import forced_due
 
 LARGEST_ID: Final = 2**63 - 1  # no id is larger
 _FRESH_SECONDS: Final = 15.0  # seconds; nobody reads faster
@@ -115,18 +118,59 @@ class _Making:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The shared state of the routes. `refresh` None: no feed can be made due; `raw` None: there are no raw pages."""
+    """The shared state of the routes.
+
+    /readyz checks the store and asks `ready`; `metrics` gives the text for Prometheus; `raw` returns the raw page with
+    a content hash.
+    """
 
     store: Store
     ready: Callable[[], bool]
     metrics: Callable[[], bytes]
-    refresh: Callable[[FeedId], bool] | None
-    raw: Callable[[str], bytes | None] | None = None
+    raw: Callable[[str], bytes | None]
     cached_overview: CachedOverview = field(repr=False)
 
-    def diagnosis(self, feed_id: int) -> Diagnosis | None:
-        """Return a feed with its findings; None: there is no such feed."""
-        return next(iter(self.diagnoses((FeedId(feed_id),))), None)
+    def article(self, article_id: str) -> Article:
+        """Return an article; the id of a merged one leads to the article that it is part of.
+
+        Raises:
+            HTTPException: there is no such article.
+        """
+        found = self.store.article(ArticleId(article_id.replace("\0", "")))
+        if found is None:
+            raise HTTPException(404, "there is no such article")
+        return found
+
+    def raw_page(self, article: Article) -> bytes:
+        """Return the bytes that an article was extracted from.
+
+        Raises:
+            HTTPException: they are not kept.
+        """
+        body = self.raw(article.raw) if article.raw else None
+        if body is None:
+            raise HTTPException(404, "the raw page is not kept here")
+        return body
+
+    def diagnosis(self, feed_id: int) -> Diagnosis:
+        """Return a feed with its findings.
+
+        Raises:
+            HTTPException: there is no such feed.
+        """
+        found = self.diagnoses((FeedId(feed_id),))
+        if not found:
+            raise HTTPException(404, "there is no such feed")
+        return found[0]
+
+    def refresh(self, feed: Feed) -> bool:
+        """Make a feed due for the daemon's next tick, or for a worker; False: it must not be polled now."""
+        now = self.store.now()
+        if not (feed.enabled and forced_due(feed.state, now)):
+            return False
+        self.store.make_due([feed.id], now)
+        self.cached_overview.forget()
+        return True
 
     def feed_ids(self) -> Sequence[FeedId]:
         """Return the feeds in the order in which they were added."""

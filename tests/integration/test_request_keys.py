@@ -16,16 +16,16 @@ import trustme
 from aggregator.app import open_app, reload_app
 from aggregator.clock import SystemClock
 from aggregator.config.loading import load_config
-from aggregator.monitoring.metrics import Metrics
 from aggregator.selftest.server import Peer, Script, Server, head
 from aggregator.store import open_store
 from aggregator.web.application import create_app
 from aggregator.web.listening import listen
-from aggregator.web.server import serve
+from aggregator.web.server import RunningServer
 from tests.support.citizen import Site, answering, item, rss
 from tests.support.command import Called, call
 from tests.support.pool import PoolHere
 from tests.support.servers import serve_tls
+from tests.support.website import state_over
 
 SECRET = "s3cr3t-of-the-feed"
 FEED = (
@@ -147,8 +147,8 @@ def web_of(url: str) -> str:
     store = open_store(url, SystemClock())
     said = []
     try:
-        app = create_app(store, ready=lambda: True, metrics=Metrics().render, refresh=None, token=None)
-        with serve(app, listen("127.0.0.1", 0)) as server, requests.Session() as session:
+        app = create_app(state_over(store))
+        with RunningServer(app, listen("127.0.0.1", 0)) as server, requests.Session() as session:
             session.trust_env = False
             ids = [str(article.id) for article in store.articles()]
             paths = ["", "feeds", *(f"feeds/{feed.id}" for feed in store.feeds()), "articles", "metrics", "feed.atom"]

@@ -13,13 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from lxml import etree
 
 from aggregator.models.feeds import Subscription
-from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore, open_store
 from aggregator.web.application import create_app
 from aggregator.web.listening import listen
-from aggregator.web.server import refresher, serve
-from aggregator.web.state import CachedOverview
+from aggregator.web.server import RunningServer
 from tests.support.stores import START, StandingClock, collect, poll, sighting
+from tests.support.website import state_over
 
 pytestmark = pytest.mark.interop(short=True)
 
@@ -45,16 +44,8 @@ def store(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterat
 
 @pytest.fixture
 def address(store: SqlStore, clock: StandingClock) -> Iterator[str]:
-    app = create_app(
-        store,
-        ready=lambda: True,
-        metrics=Metrics().render,
-        refresh=refresher(store),
-        token=None,
-        raw=lambda content_hash: b"<p>raw",
-        cached_overview=CachedOverview(store, clock.monotonic, patience=60),
-    )
-    with serve(app, listen("127.0.0.1", 0)) as server:
+    state = state_over(store, raw=lambda content_hash: b"<p>raw")
+    with RunningServer(create_app(state), listen("127.0.0.1", 0)) as server:
         yield server.url.rstrip("/")
 
 

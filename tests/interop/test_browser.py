@@ -20,13 +20,11 @@ from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
 from aggregator.models.pages import LeadImage
 from aggregator.monitoring.daemon_record import DaemonRecord, write_record
-from aggregator.monitoring.metrics import Metrics
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store import SqlStore, open_store
 from aggregator.web.application import create_app
 from aggregator.web.listening import listen
-from aggregator.web.server import refresher, serve
-from aggregator.web.state import CachedOverview
+from aggregator.web.server import RunningServer
 from tests.support.citizen import RSS, Site, item, rss
 from tests.support.daemon import wait_for
 from tests.support.stores import (
@@ -43,6 +41,7 @@ from tests.support.stores import (
     subscribe,
     words,
 )
+from tests.support.website import state_over
 
 pytestmark = pytest.mark.interop(short=True)
 
@@ -133,16 +132,8 @@ def page(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterato
         at=store.now(), started_at=START, ticked_at=store.now(), paused=PAYLOADS[3], visiting=1, hosts=(PAYLOADS[4],)
     )
     write_record(store, "this", record_of_daemon)
-    app = create_app(
-        store,
-        ready=lambda: True,
-        metrics=Metrics().render,
-        refresh=refresher(store),
-        token=None,
-        raw=lambda content_hash: f"<p>As it was fetched</p>{''.join(PAYLOADS)}".encode(),
-        cached_overview=CachedOverview(store, clock.monotonic, patience=60),
-    )
-    with serve(app, listen("127.0.0.1", 0)) as server:
+    state = state_over(store, raw=lambda content_hash: f"<p>As it was fetched</p>{''.join(PAYLOADS)}".encode())
+    with RunningServer(create_app(state), listen("127.0.0.1", 0)) as server:
         lists = ("/", "/feeds", "/feeds?finding=failing&cause=not_found", "/articles", "/articles?q=storm")
         paths = (*lists, f"/feeds/{feed.id}", *articles, f"/articles/{first}/raw", "/api/docs", "/none")
         yield Page(store, server.url.rstrip("/"), paths)

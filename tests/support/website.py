@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import requests
@@ -13,13 +14,14 @@ from aggregator.errors import StorageError
 from aggregator.models.articles import Article
 from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.monitoring.metrics import StoreMetrics
+from aggregator.monitoring.metrics import Metrics, StoreMetrics
 from aggregator.ports.store import Store
 from aggregator.store import SqlStore
 from aggregator.web.application import create_app
 from aggregator.web.listening import listen
-from aggregator.web.server import RunningServer, refresher, serve
+from aggregator.web.server import RunningServer
 from aggregator.web.state import CachedOverview
+from aggregator.web.state import Site as SharedState
 from tests.support.stores import (
     START,
     StandingClock,
@@ -42,6 +44,18 @@ A, B = "http://a.example/feed", "http://b.example/feed"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
+def state_over(store: Store, **own: Any) -> SharedState:
+    """Return what the routes share, with parts of a test's own."""
+    state = SharedState(
+        store=store,
+        ready=lambda: True,
+        metrics=Metrics().render,
+        raw=lambda content_hash: None,
+        cached_overview=CachedOverview(store, monotonic, patience=60),
+    )
+    return replace(state, **own)
+
+
 class Site:
     """A running server and one session with it; `ready` may be changed."""
 
@@ -51,8 +65,7 @@ class Site:
         clock: StandingClock,
         token: str | None,
         *,
-        may_refresh: bool = True,
-        raw: Callable[[str], bytes | None] | None = None,
+        raw: Callable[[str], bytes | None] = lambda content_hash: None,
         patience: float = 60,
         base_url: str = "",
         is_busy: Callable[[], bool] | None = None,
@@ -61,18 +74,12 @@ class Site:
         self.metrics = StoreMetrics(store.counts, lambda: 0.0)
         self.session = requests.Session()
         self.session.trust_env = False
-        app = create_app(
-            store,
-            ready=lambda: self.ready,
-            metrics=self.metrics.render,
-            refresh=refresher(store) if may_refresh else None,
-            token=token,
-            raw=raw,
-            cached_overview=CachedOverview(store, clock.monotonic, patience),
-            base_url=base_url,
-            is_busy=is_busy,
+        overview = CachedOverview(store, clock.monotonic, patience)
+        state = state_over(
+            store, ready=lambda: self.ready, metrics=self.metrics.render, raw=raw, cached_overview=overview
         )
-        self.server: RunningServer = serve(app, listen("127.0.0.1", 0))
+        app = create_app(state, token=token, base_url=base_url, is_busy=is_busy)
+        self.server: RunningServer = RunningServer(app, listen("127.0.0.1", 0))
         self.address = self.server.url.rstrip("/")
 
     def get(self, path: str, status: int = 200, **options: Any) -> requests.Response:

@@ -15,8 +15,6 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from aggregator.models.articles import Article
-from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch, Change, Found, Position
 from aggregator.sinks.records import TextChoice, article_record, change_record
 from aggregator.web.api import schemas
@@ -146,7 +144,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
     )
     def article(article_id: str, text: Literal["seed", "body", "markdown"] = "seed") -> Record:
         """Return one article by id; the id of a merged one leads to the article that it is part of."""
-        return article_record(_found(site, article_id), text)
+        return article_record(site.article(article_id), text)
 
     @router.get(
         "/articles/{article_id}/revisions",
@@ -158,7 +156,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
         article_id: str, request: Request, response: Response, start: Start = 0, limit: Limit = 1000
     ) -> list[Record]:
         """Return the texts of an article, oldest first; a Link header leads to the next ones."""
-        found = site.store.revisions(_found(site, article_id).id)[start : start + limit + 1]
+        found = site.store.revisions(site.article(article_id).id)[start : start + limit + 1]
         records = (
             {
                 "number": one.number,
@@ -178,9 +176,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
     )
     def raw(article_id: str) -> Response:
         """Return the page that an article was extracted from, byte for byte, as a download."""
-        body = None if site.raw is None else site.raw(_found(site, article_id).raw)
-        if body is None:
-            raise HTTPException(404, "the raw page is not kept here")
+        body = site.raw_page(site.article(article_id))
         name = f'attachment; filename="{article_id}.html"'
         headers = {"Content-Disposition": name, "Content-Security-Policy": "sandbox; default-src 'none'"}
         return Response(body, media_type="application/octet-stream", headers=headers)
@@ -202,13 +198,6 @@ def _add_search(router: APIRouter, site: Site) -> None:
         """Search titles and bodies, best match first; without `q`, and for over 10,000 matches: newest first."""
         page = find(site, replace(wanted, limit=limit))
         return {"found": [_match(one) for one in page.found], "count": page.count, "next": page.next or None}
-
-
-def _found(site: Site, article_id: str) -> Article:
-    found = site.store.article(ArticleId(article_id.replace("\0", "")))
-    if found is None:
-        raise HTTPException(404, "there is no such article")
-    return found
 
 
 def _match(one: Found) -> Record:

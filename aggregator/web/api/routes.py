@@ -10,9 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aggregator.models.feeds import Feed
-from aggregator.models.ids import FeedId
 from aggregator.monitoring.overview import finding_record
-from aggregator.ports.store_records import PollOutcome
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import NEVER
 from aggregator.schedule.publication_rate import expected_rate
@@ -47,11 +45,11 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
     def feed(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)]) -> Record:
         """Return a feed with its last polls, newest first, and what is wrong with it."""
         found = site.diagnosis(feed_id)
-        if found is None:
-            raise HTTPException(404, "there is no such feed")
         return {
             **_feed(found.feed),
-            "polls": [_poll(poll) for poll in site.store.polls(found.feed.id)],
+            "polls": [
+                {**asdict(poll), "seconds": poll.elapsed.total_seconds()} for poll in site.store.polls(found.feed.id)
+            ],
             "findings": [finding_record(found.feed, finding) for finding in found.findings],
         }
 
@@ -63,15 +61,9 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
         responses={303: {"description": "to the feed's page, where text/html is asked for"}, **statuses(403, 404, 409)},
     )
     def refresh(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)], request: Request) -> Response | Record:
-        """Make a feed due now; 409 when its server asked to be left alone, 503 where nothing polls."""
-        found = site.diagnosis(feed_id)
-        if found is None:
-            raise HTTPException(404, "there is no such feed")
-        if site.refresh is None:
-            raise HTTPException(503, "this process makes no feed due")
-        if not site.refresh(FeedId(feed_id)):
+        """Make a feed due now; 409 when its server asked to be left alone, 503 where the store cannot be written."""
+        if not site.refresh(site.diagnosis(feed_id).feed):
             raise HTTPException(409, "not now: disabled, gone, or its server asked to be left alone")
-        site.cached_overview.forget()
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(f"{root()}/feeds/{feed_id}", status_code=303)
         return {"feed_id": feed_id, "due": True}
@@ -96,20 +88,6 @@ def _feed(feed: Feed) -> Record:
         "due_at": None if state.due_at >= NEVER else state.due_at,
         "entries_per_day": round(expected_rate(state.stats, state.polled_at or state.due_at), 3),
         "adopted_url": state.adopted_url,
-    }
-
-
-def _poll(poll: PollOutcome) -> Record:
-    return {
-        "at": poll.at,
-        "outcome": poll.outcome,
-        "status": poll.status,
-        "cause": poll.cause,
-        "detail": poll.detail,
-        "seconds": poll.elapsed.total_seconds(),
-        "wire_bytes": poll.wire_bytes,
-        "entries_seen": poll.entries_seen,
-        "entries_new": poll.entries_new,
     }
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from aggregator.identity.fingerprint import compare, fingerprint
 from aggregator.models.articles import Article
-from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import ArticleSearch
 from aggregator.sinks.records import document
 from aggregator.text.encoding import decode
@@ -46,7 +45,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
     @router.get("/articles/{article_id}")
     def article(article_id: str) -> Response:
         """Show an article: text, where it comes from, how it changed, what repeats it."""
-        found = _article(site, article_id)
+        found = site.article(article_id)
         if found.id != article_id:
             return RedirectResponse(f"{root()}/articles/{found.id}", status_code=302)
         return _show(site, found)
@@ -54,7 +53,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
     @router.get("/articles/{article_id}/text")
     def text(article_id: str, layout: Annotated[Literal["seed", "body", "markdown"], Query()] = "seed") -> Response:
         """Give the text as a file."""
-        found = _article(site, article_id)
+        found = site.article(article_id)
         name = f"{found.id}.{'md' if layout == 'markdown' else 'txt'}"
         return PlainTextResponse(
             document(found.content, layout) + "\n", headers={"Content-Disposition": f'attachment; filename="{name}"'}
@@ -63,10 +62,8 @@ def add_articles(router: APIRouter, site: Site) -> None:
     @router.get("/articles/{article_id}/raw")
     def raw(article_id: str) -> Response:
         """Show the page that an article was extracted from, in a frame that may do nothing."""
-        found = _article(site, article_id)
-        body = None if site.raw is None or not found.raw else site.raw(found.raw)
-        if body is None:
-            raise HTTPException(404, "the raw page is not kept here")
+        found = site.article(article_id)
+        body = site.raw_page(found)
         response = next(iter(site.store.raw_of(found.id)), None)
         headers = {} if response is None else {name.lower(): value for name, value in response.headers.items()}
         page = decode(body, content_type=headers.get("content-type", "")).text
@@ -78,7 +75,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
     @router.get("/articles/{article_id}/beside/{other_id}")
     def beside(article_id: str, other_id: str) -> Response:
         """Show two articles side by side, with the passages that they do not share."""
-        one, other = _article(site, article_id), _article(site, other_id)
+        one, other = site.article(article_id), site.article(other_id)
         prints = [fingerprint(each.content.body).hashes for each in (one, other)]
         return render(
             "beside.html",
@@ -103,7 +100,7 @@ def _show(site: Site, found: Article) -> Response:
         duplicates=duplicates,
         merged=[one for one in trace.articles if one.merged_into == found.id],
         trace=trace,
-        has_raw=site.raw is not None and bool(found.raw),
+        has_raw=bool(found.raw),
         titles=site.store.feed_titles(feeds),
     )
 
@@ -115,13 +112,6 @@ def _duplicates(site: Site, found: Article) -> list[tuple[Article, float | None]
     own = fingerprint(found.content.body).hashes if others else frozenset()
     scores = [compare(own, fingerprint(other.content.body).hashes).resemblance for other in others[:_SCORED]]
     return list(zip(others, [*scores, *[None] * len(others[_SCORED:])], strict=True))
-
-
-def _article(site: Site, article_id: str) -> Article:
-    found = site.store.article(ArticleId(article_id.replace("\0", "")))
-    if found is None:
-        raise HTTPException(404, "there is no such article")
-    return found
 
 
 def _lines(article: Article) -> list[str]:

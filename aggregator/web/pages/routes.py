@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from aggregator.models.feeds import Feed
 from aggregator.monitoring.daemon_record import read_records, sentence
@@ -100,13 +100,8 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
     def feed(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)]) -> Response:
         """Show a feed with its findings and the history of its polls."""
         found = site.diagnosis(feed_id)
-        if found is None:
-            raise HTTPException(404, "there is no such feed")
         polls = site.store.polls(found.feed.id)
-        may_refresh = site.refresh is not None and found.feed.enabled
-        return render(
-            "feed.html", one=found, feed=found.feed, polls=polls, may_refresh=may_refresh, rate=_rate, due=_due
-        )
+        return render("feed.html", one=found, feed=found.feed, polls=polls, rate=_rate, due=_due)
 
 
 def _rate(feed: Feed) -> str:

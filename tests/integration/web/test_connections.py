@@ -16,7 +16,7 @@ import pytest
 
 from aggregator.web.connections import ConnectionLimits, RareReport, default_limits
 from aggregator.web.listening import listen
-from aggregator.web.server import RunningServer, serve
+from aggregator.web.server import RunningServer
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 LONG = 60.0
@@ -44,7 +44,7 @@ class Application:
 def serving(**limits: Any) -> Iterator[tuple[Application, RunningServer]]:
     application = Application()
     options: dict[str, Any] = {"most": 4, "request_seconds": LONG, "idle_seconds": LONG, "answer_seconds": LONG}
-    with serve(application, listen("127.0.0.1", 0), ConnectionLimits(**options | limits)) as server:
+    with RunningServer(application, listen("127.0.0.1", 0), ConnectionLimits(**options | limits)) as server:
         try:
             yield application, server
         finally:

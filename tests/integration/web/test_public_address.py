@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from aggregator.errors import PortError
-from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore
 from aggregator.web.application import create_app
 from aggregator.web.listening import address_of, close, listen_at
-from aggregator.web.server import serve
-from tests.support.website import Open, fill
+from aggregator.web.server import RunningServer
+from tests.support.website import Open, fill, state_over
 
 PUBLIC = "https://corpus.example.org/agg"
 
@@ -34,13 +33,13 @@ class UnixConnection(HTTPConnection):
 
 def test_a_socket_in_the_file_system_answers_a_proxy(store: SqlStore, tmp_path: Path) -> None:
     path = tmp_path / "page.sock"
-    app = create_app(store, ready=lambda: True, metrics=Metrics().render, refresh=None, token=None)
+    app = create_app(state_over(store))
     sock = listen_at(path)
     assert address_of(sock) == f"unix:{path}"
     assert path.stat().st_mode & 0o777 == 0o660
     with pytest.raises(PortError, match="name another path"):
         listen_at(path)
-    with serve(app, sock.dup()):
+    with RunningServer(app, sock.dup()):
         connection = UnixConnection(path)
         connection.request("GET", "/feeds")
         assert connection.getresponse().status == 200

@@ -7,9 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.models.ids import FeedId
 from aggregator.store import SqlStore
-from aggregator.web.server import refresher
 from tests.support.stores import claim, poll, poll_record, subscribe
 from tests.support.website import A, Open, Site, fill
 
@@ -41,13 +39,6 @@ def test_retry_after_forbids_a_refresh(site: Site, store: SqlStore) -> None:
     assert store.record_poll(held, replace(record, state=state))
     site.ask("POST", f"/api/v1/feeds/{feed.id}/refresh", 409)
     site.ask("POST", "/api/v1/feeds/99/refresh", 404)
-
-
-def test_a_process_that_cannot_refresh_says_so(open_site: Open, store: SqlStore) -> None:
-    (feed,) = subscribe(store, A)
-    site = open_site(may_refresh=False)
-    site.ask("POST", f"/api/v1/feeds/{feed.id}/refresh", 503)
-    assert "Poll now" not in site.get(f"/feeds/{feed.id}").text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +92,3 @@ def test_nothing_else_can_be_written(site: Site, store: SqlStore, method: str) -
     fill(store, 1)
     for path in ("/", "/feeds", "/api/v1/articles", "/api/v1/feeds"):
         site.ask(method, path, 405)
-
-
-def test_a_feed_that_is_not_there_cannot_be_refreshed(store: SqlStore) -> None:
-    assert refresher(store)(FeedId(7)) is False

@@ -6,12 +6,11 @@ import pytest
 import requests
 
 from aggregator.errors import PortError
-from aggregator.monitoring.metrics import Metrics
 from aggregator.store import SqlStore
 from aggregator.web.application import create_app
 from aggregator.web.listening import listen
-from aggregator.web.server import serve
-from tests.support.website import Broken
+from aggregator.web.server import RunningServer
+from tests.support.website import Broken, state_over
 
 
 def test_an_address_that_is_taken_is_a_clear_error() -> None:
@@ -25,13 +24,13 @@ def test_an_address_of_somebody_else_is_a_clear_error() -> None:
 
 
 def test_a_stopped_server_frees_its_address(store: SqlStore) -> None:
-    app = create_app(store, ready=lambda: True, metrics=Metrics().render, refresh=None, token=None)
-    with serve(app, listen("127.0.0.1", 0)) as server:
+    app = create_app(state_over(store))
+    with RunningServer(app, listen("127.0.0.1", 0)) as server:
         requests.get(f"{server.url}healthz", timeout=10).close()
     listen(*server.address).close()
 
 
 def test_ipv6_addresses_stand_in_brackets() -> None:
-    app = create_app(Broken(), ready=lambda: True, metrics=Metrics().render, refresh=None, token=None)
-    with serve(app, listen("::1", 0)) as server:
+    app = create_app(state_over(Broken()))
+    with RunningServer(app, listen("::1", 0)) as server:
         assert server.url.startswith("http://[::1]:")
