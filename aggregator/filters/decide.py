@@ -23,9 +23,9 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The decision about an entry. `rule` at `place` decided; "" if no single rule did.
+    """The decision about an entry. `rule` at `place` gave it; "": no single rule did.
 
-    `open` True: only the article can decide.
+    `kind` is "open" if only the article can decide.
     """
 
     kind: Literal["kept", "skipped", "open"]

@@ -34,8 +34,8 @@ def facts_of(
 ) -> Facts:
     """Return the facts about an entry, and about its article if there is one.
 
-    `feed` is the feed's name and address. If the entry has no title, author, category or date, those of the article
-    count. The age is that of the entry when it was first seen, so a decision does not change with time.
+    `feed` is the feed's name and address. If the entry has no title, author, category or date, the article's value is
+    used. The age is the entry's age at its first sighting, so a decision does not change with time.
     """
     texts: dict[TextField, tuple[str, ...]] = {
         "title": (entry.title,),

@@ -162,12 +162,12 @@ def read_age(written: str) -> Bound:
 
 @lru_cache(maxsize=16)
 def _fold(text: str) -> str:
-    """Return a text without its case, its blanks single, compatible signs alike (NFKC)."""
+    """Return a text to be compared: lower case, single blanks, one form for compatible characters (NFKC)."""
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 def _is_within_word(text: str, at: int) -> bool:
-    """Return whether the place between two signs lies within a word of a script that has blanks."""
+    """Return whether the characters before and at `at` belong to one word of a script with blanks between words."""
     return 0 < at < len(text) and _is_of_word(text[at - 1]) and _is_of_word(text[at])
 
 
