@@ -37,7 +37,8 @@ def inflate(chunks: Iterable[bytes], content_encoding: str, max_bytes: int, *, c
     `cut` a longer body is no error: its first `max_bytes` are returned.
 
     Raises:
-        InflateError: more than `max_bytes` on the wire or decompressed, damaged, cut off, or an unknown coding.
+        InflateError: the body is too large on the wire or decompressed, is damaged or cut off, or has an unknown
+            coding.
     """
     source = _limited(iter(chunks), max_bytes)
     head = _read_head(source)

@@ -61,7 +61,7 @@ _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """The limits of a fetch. `proxy` "" is none. Sizes hold on the wire and after decompression."""
+    """The limits of a fetch. `proxy` "": no proxy. The sizes limit the bytes on the wire and the decompressed bytes."""
 
     user_agent: str
     timeout: timedelta = timedelta(seconds=20)  # connect, and between two bytes
@@ -162,7 +162,7 @@ class HttpFetcher:
         self._resolver.close()
 
     def _transport_of(self, keys: RequestKeys) -> Transport:
-        """Return the connections for these keys: no two credentials share one."""
+        """Return the connections for these keys. Requests with different credentials never share a connection."""
         limits = self._limits
         with self._lock:
             if keys.pool not in self._transports:
@@ -204,7 +204,10 @@ class HttpFetcher:
         )
 
     def _keys(self, trail: _Trail) -> RequestKeys:
-        """Return the keys of this request: none once a redirect led elsewhere, not even back at their origin."""
+        """Return the keys of this request.
+
+        After a redirect to another origin there are none, even if a later redirect leads back.
+        """
         origin = origin_of(trail.endpoint)
         if any(is_elsewhere(hop.url, origin) for hop in trail.hops):
             return NO_KEYS
@@ -347,7 +350,7 @@ def _validators_for(trail: _Trail) -> Validators:
 
 
 def _first(response: BaseHTTPResponse, name: str) -> str | None:
-    """Return the first header of that name unchanged, as latin-1; None if it cannot be sent back."""
+    """Return the value of the first header of that name, unchanged (latin-1). None: the value cannot be sent back."""
     values = response.headers.getlist(name)
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None
 

@@ -18,7 +18,7 @@ _DIRECTIVE = re.compile(r'([a-z-]{1,40})(?:\s{0,9}=\s{0,9}"?([^",\s]{0,40}))?')
 
 
 def parse_http_date(text: str) -> datetime | None:
-    """Return the time that an HTTP date names, in any of its three forms (RFC 9110, 5.6.7); None if it names none.
+    """Return the time of an HTTP date in any of its three forms (RFC 9110, 5.6.7); None: `text` is no HTTP date.
 
     >>> parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT")
     datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.timezone.utc)
@@ -53,8 +53,8 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | 
 def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """Return how long the answer stays fresh: max-age, else Expires less Date, each less Age; 0 to 7 days.
 
-    None when the server says nothing about it. RFC 9111, 4.2.1 to 4.2.3 and 5.2.2: no-cache and no-store mean never
-    fresh; an Expires that is no date has expired.
+    None: the headers do not say it. no-cache and no-store mean that the answer is never fresh. An Expires that is no
+    date counts as expired (RFC 9111, 4.2.1 to 4.2.3 and 5.2.2).
     """
     directives = _parse_directives(headers.get("cache-control", ""))
     max_age = _parse_seconds(directives.get("max-age", ""))
@@ -85,7 +85,7 @@ def _parse_seconds(text: str) -> timedelta | None:
 
 
 def _parse_directives(value: str) -> dict[str, str]:
-    """Return Cache-Control's directives, the first of each name; `name` alone has the value `""`."""
+    """Return Cache-Control's directives, the first of each name. A directive without a value has the value `""`."""
     found: dict[str, str] = {}
     for part in value.lower().split(",")[:50]:
         match = _DIRECTIVE.fullmatch(part.strip().removesuffix('"'))

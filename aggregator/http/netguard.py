@@ -41,7 +41,7 @@ _MAX_LIVING = 4096  # hosts for which the last working address is kept
 
 
 class NetworkError(AggregatorError):
-    """There is no connection; `cause` is the cause that is recorded."""
+    """The request failed without a usable answer; `cause` is recorded."""
 
     def __init__(self, cause: Cause, detail: str) -> None:
         super().__init__(detail)
@@ -51,7 +51,10 @@ class NetworkError(AggregatorError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPolicy:
-    """The networks that are allowed beyond the public Internet. `unguarded` is only for the operator's own proxy."""
+    """The networks that are allowed in addition to the public Internet.
+
+    `unguarded` allows all; only the operator's own proxy is reached so.
+    """
 
     allowed: tuple[IPNetwork, ...] = ()
     unguarded: bool = False
@@ -159,9 +162,8 @@ class Resolver:
     def resolve(self, host: str, port: int, policy: AddressPolicy, timeout: float) -> tuple[str, ...]:
         """Return the checked addresses of `host`, in the resolver's order, within `timeout` seconds.
 
-        The address of the last connection comes first, so that an address that never answers delays only one request.
-
-        If one address is forbidden, all are refused: a name with a public and a private address is an attack.
+        The address that accepted the last connection comes first. So an address that never answers delays only one
+        request. If one address is forbidden, all are refused: a name with a public and a private address is an attack.
 
         Raises:
             NetworkError: the name does not resolve in time, or an address is forbidden.

@@ -32,7 +32,7 @@ class RequestKeys:
 
     @property
     def pool(self) -> tuple[object, ...]:
-        """The group of connections to share: those with the same proxy, trust and credentials."""
+        """What identifies the connections that these keys may use: proxy, trust and headers are the same."""
         return self.proxy, self.insecure_tls, tuple(sorted(self.headers.items()))
 
 
@@ -103,8 +103,8 @@ def make_rules(
 ) -> RequestRules:
     """Return the rules for feeds and their keys.
 
-    A request without a feed, such as for robots.txt, gets the keys of its origin's feeds; if these differ, it gets
-    none.
+    A request without a feed, such as one for robots.txt, gets the keys of the feeds of its origin. If these feeds have
+    different keys, the request gets none.
     """
     of_feed: dict[str, tuple[Origin, RequestKeys]] = {}
     of_origin: dict[Origin, RequestKeys] = {}

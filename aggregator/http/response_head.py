@@ -23,7 +23,7 @@ _MEANINGFUL = frozenset(
 
 
 class LenientResponse(http.client.HTTPResponse):
-    """An answer whose head may hold informational answers and broken lines. They are skipped, up to a limit."""
+    """An answer that skips informational answers and broken lines in its head, up to a limit."""
 
     def begin(self) -> None:
         """Read the head of the answer and the length of its body (RFC 9112, 6.3).
@@ -47,8 +47,8 @@ def _parse_status(line: bytes) -> tuple[int, int, str]:
     """Return version (10 or 11), status and reason.
 
     Raises:
-        BadStatusLine: it is none.
-        UnknownProtocol: it is of another version.
+        BadStatusLine: `line` is no status line.
+        UnknownProtocol: the line names another version of HTTP.
     """
     text = line.decode("iso-8859-1")
     version, status, reason = (*text.split(None, 2), "", "", "")[:3]
@@ -60,7 +60,7 @@ def _parse_status(line: bytes) -> tuple[int, int, str]:
 
 
 def _body_length(status: int, headers: http.client.HTTPMessage, *, chunked: bool) -> int | None:
-    """Return how many bytes follow; None: the framing says it, or the end of the connection."""
+    """Return the length of the body; None: the chunks or the end of the connection will show its end."""
     if status in (204, 304) or status < 200:
         return 0
     length = headers.get("content-length", "").strip()
@@ -82,7 +82,7 @@ def read_head(stream: io.BufferedReader) -> list[bytes]:
     Raises:
         RemoteDisconnected: the connection ended without an answer.
         IncompleteRead: the head is cut off.
-        HTTPException: the head is too large, never final, or not HTTP.
+        HTTPException: the head is too large or no HTTP, or no final answer comes.
     """
     left = _MAX_HEAD_BYTES
     for _ in range(_MAX_INFORMATIONAL):
@@ -113,7 +113,10 @@ def _refuse_cut_head(lines: list[bytes], line: bytes) -> None:
 
 
 def _mend_headers(lines: list[bytes]) -> list[bytes]:
-    """Return the lines that are headers; folded ones are joined, blanks before the colon and stray CR, NUL removed."""
+    """Return the lines that are headers.
+
+    Folded lines are joined; blanks before the colon, stray CR and NUL are removed.
+    """
     mended: list[bytes] = []
     folds = False
     for line in lines:

@@ -1,4 +1,4 @@
-"""The permissions in a host's robots.txt (RFC 9309). Protego parses it; this module decides about a missing one.
+"""The permissions in a host's robots.txt (RFC 9309). Protego parses the file; this module decides if it is missing.
 
 Pure functions. The visit fetches robots.txt, and the store keeps it.
 """
@@ -48,7 +48,10 @@ _ABSENT = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotsRule:
-    """The record of a host's robots.txt: its text, or that it is missing, or since when the host does not answer."""
+    """The record of a host's robots.txt. `body` is the text of `kind` "rules". "absent": the host has no robots.txt.
+
+    "unreachable": the host has not answered since `unanswered_since`.
+    """
 
     kind: Literal["rules", "absent", "unreachable"]
     body: str = ""
@@ -89,8 +92,9 @@ def robots_url(url: str) -> str:
 def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: datetime | None = None) -> RobotsRule:
     """Return the record for an answer to the request for robots.txt.
 
-    4xx and more than five redirects mean that there is none, so all is allowed. 429, 5xx and no answer forbid all
-    requests (RFC 9309, 2.3.1.4), for a day at most. `previous` and `now` tell how long this has lasted.
+    4xx and more than five redirects mean that the host has no robots.txt, so all is allowed. 429, 5xx and a missing
+    answer forbid all requests (RFC 9309, 2.3.1.4), for a day at most. `previous` and `now` tell how long the host has
+    not answered.
     """
     match result:
         case Fetched():
@@ -120,7 +124,7 @@ def refusal(rule: RobotsRule, url: str, user_agent: str) -> PageFailed | None:
 
 
 def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
-    """Return the pause between two requests that robots.txt asks for; None: it names none."""
+    """Return the pause between two requests that robots.txt asks for; None: robots.txt names no pause."""
     if rule.kind != "rules":
         return None
     token = _token(user_agent)

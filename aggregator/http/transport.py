@@ -67,7 +67,7 @@ class Exchange:
         """Add received bytes.
 
         Raises:
-            NetworkError: too many of the bytes are no content. (The reader of the body limits the content.)
+            NetworkError: too many of the received bytes are framing. The reader of the body limits the content.
         """
         self.wire_bytes += number
         if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
@@ -192,7 +192,7 @@ def _place_for_proxy(endpoint: Endpoint, route: Route) -> str:
 
 
 def _address_for_proxy(host: str, port: int, route: Route) -> str:
-    """Return a checked address of a host behind a proxy: our own resolver has to know the name."""
+    """Return a checked address of a host behind a proxy. Our own resolver resolves the name, not the proxy."""
     try:
         return route.resolver.resolve(host, port, route.policy, _exchange().left())[0]
     except NetworkError as error:
@@ -213,7 +213,7 @@ def _check_literal(host: str, port: int, route: Route) -> None:
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """requests' adapter with pools of our own. The usual ones would connect to any address that a name has."""
+    """requests' adapter with pools of our own. The library's pools would connect to any address that a name has."""
 
     def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
         self._context = context
@@ -261,7 +261,10 @@ class _BoundSocket(socket.socket):
 
 
 class _BoundTLSSocket(_BoundSocket, ssl.SSLSocket):
-    """The same over TLS. `ssl` itself limits a record or a handshake that drips: it counts a call as one."""
+    """A TLS socket with the same limits.
+
+    `ssl` applies its timeout to a whole handshake or record, however slowly it comes.
+    """
 
     def do_handshake(self, block: bool = False) -> None:
         self._wait_for(_exchange())
@@ -319,7 +322,7 @@ def _route() -> Route:
 
 
 def _ready(connection: Any) -> Any:  # Any: one of the connections above
-    """Close a kept connection that was quiet for too long, or must not be used. Note whether one is reused."""
+    """Close a kept connection that was idle for too long or must not be used. Note whether the connection is reused."""
     exchange = _exchange()
     now = exchange.monotonic()
     if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
