@@ -72,7 +72,7 @@ class KeyFacts:
 
 
 class Refusal(StrEnum):
-    """Why an edge does not count."""
+    """The reason why an edge does not count."""
 
     OTHER_SITE = "other_site"  # kept as `syndicated_of`
     FOREIGN_FEED = "foreign_feed"  # a feed speaks about another site's addresses
@@ -141,9 +141,10 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join keys that name one address, or are its key, and have nearly one text; return the other edges.
+    """Join keys with nearly the same text if an edge says that they are one; return the edges that joined nothing.
 
-    Templates that name a wrong address are common, so an address whose text was never fetched is not believed.
+    Several keys that name one key can be joined with each other, too. Templates that name a wrong address are common,
+    so a named key counts only if its text was fetched.
     """
     named: dict[Key, list[Edge]] = defaultdict(list)
     for edge in bare:
@@ -169,7 +170,7 @@ def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: 
 
 
 def _are_alike(edge: Edge, facts: Mapping[Key, KeyFacts]) -> bool:
-    """Return whether a page names the other's address and has nearly the same text."""
+    """Return whether a page names the other page's address by `rel=canonical` alone, and has nearly the same text."""
     if edge.kind is not EvidenceKind.BARE_CANONICAL:
         return False
     one, other = facts.get(edge.key), facts.get(edge.other)
@@ -212,7 +213,7 @@ def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set
 
 
 def _contested(edges: Iterable[Edge]) -> set[Key]:
-    """Return the wp.me links that pages of several sites claim: they count for none."""
+    """Return the wp.me links that pages of several sites claim. Such a link counts for none of these pages."""
     sites: dict[Key, set[str]] = defaultdict(set)
     for edge in edges:
         if edge.site != edge.other_site:
@@ -221,7 +222,10 @@ def _contested(edges: Iterable[Edge]) -> set[Key]:
 
 
 def _count_articles(keys: Iterable[Key], facts: Mapping[Key, KeyFacts], *, strict: bool) -> int:
-    """Count different articles; with `strict` only those proven different, else all not proven equal."""
+    """Count different articles.
+
+    `strict`: count only articles that are proven different, else all that are not proven equal.
+    """
     found: list[KeyFacts] = []
     for key in sorted(keys):
         known = facts.get(key, KeyFacts())
@@ -260,7 +264,7 @@ def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 
 def resemblance(one: KeyFacts, other: KeyFacts) -> float:
-    """Return which part of two texts' samples both have, 0 to 1. It is 1 for equal texts, 0 for too small samples."""
+    """Return the share of two samples that both texts have: 1 for equal texts, 0 for samples that are too small."""
     if one.text_hash is not None and one.text_hash == other.text_hash:
         return 1.0
     either = one.sample | other.sample
@@ -365,7 +369,7 @@ def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End 
 
 
 def _star(ends: Sequence[End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:
-    """Return the edges from the first end to each other one that has another key."""
+    """Return the edges from the first end to each further end with another key."""
     if not ends:
         return ()
     (key, site), *others = ends

@@ -1,4 +1,4 @@
-"""Near duplicates: the same text under another address, with another byline, cut, corrected or extended.
+"""Finds near duplicates: the same text under another address, with another byline, cut, corrected or extended.
 
 A fingerprint is a sample of the text's word 4-grams (character 5-grams where words are not separated): the grams whose
 hash is divisible by 16. So equal passages give equal samples in any text. The store counts how many documents have each
@@ -54,8 +54,9 @@ _SENTENCE_ENDS = (".", "!", "?", "…", "。", ":")
 class Fingerprint:
     """The stored fingerprint of a text. `hashes` fit a signed 64-bit column; `size` counts all grams.
 
-    `text_hash` (16 bytes) is that of the normalised text: equal for texts that differ only in case, blanks,
-    punctuation, and lines with an age or a count. For texts too short to be compared `hashes` is empty and `size` 0.
+    `text_hash` (16 bytes) is the hash of the normalised text. Texts that differ only in case, blanks, punctuation, and
+    lines with an age or a count have the same `text_hash`. If a text is too short to be compared, `hashes` is empty and
+    `size` is 0.
     """
 
     hashes: frozenset[int]
@@ -107,7 +108,7 @@ def is_unspaced(text: str) -> bool:
 
 
 def lasting(text: str) -> str:
-    """Return a text without lines that only tell an age or a count; unchanged if all its lines do."""
+    """Return a text without lines that only tell an age or a count. If all lines do, the text is returned unchanged."""
     kept = "\n".join(line for line in text.split("\n") if not is_passing(line))
     return kept if kept.strip() else text
 
@@ -195,7 +196,7 @@ def _grams_of_characters(text: str) -> list[bytes]:
 
 
 def _sample(grams: list[bytes]) -> frozenset[int]:
-    """Return 64-bit hashes of the sampled grams; the cheap checksum chooses, the good hash names."""
+    """Return 64-bit hashes of the sampled grams. A cheap checksum decides which grams are in the sample."""
     return frozenset(
         int.from_bytes(hashlib.blake2b(gram, digest_size=8).digest(), "big", signed=True)
         for gram in grams

@@ -215,7 +215,7 @@ def _parents(host: str) -> list[str]:
 
 
 def _is_suffix(labels: list[str]) -> bool:
-    """Return whether only names under this one can be registered; enough of the public suffix list for "m.co.uk"."""
+    """Return whether only names below this one can be registered ("co.uk"), so that "m.co.uk" keeps its "m."."""
     return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL
 
 
@@ -313,7 +313,7 @@ def _fold_odd_path(path: str) -> str:
 
 
 def _strip_amp(path: str) -> str:
-    """Remove parts that only mark AMP; a path of nothing else is a page of its own (https://example.org/amp)."""
+    """Remove the parts of a path that only mark AMP. A path with no other part stays (https://example.org/amp)."""
     stripped = _AMP_AFFIX.sub("", _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path).rstrip("/")))
     return stripped or path
 
@@ -341,7 +341,8 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
 def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list[tuple[str, str]], str]:
     """Return the significant names and values, sorted by name, and the value of `_escaped_fragment_`.
 
-    That parameter means "#!" (https://developers.google.com/search/docs/ajax-crawling, retired 2015).
+    The parameter `_escaped_fragment_` means "#!" (https://developers.google.com/search/docs/ajax-crawling, retired
+    2015).
     """
     plain = _PLAIN_QUERY.fullmatch(query) is not None
     items: list[tuple[str, str]] = []

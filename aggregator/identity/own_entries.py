@@ -13,9 +13,9 @@ _FULL_SUMMARY_CHARS = 500  # a summary of this length is a text of its own
 
 
 def can_stand_in(content: str, summary: str, enclosures: Iterable[Enclosure] = ()) -> bool:
-    """Return whether an entry's text can be the article if the page gives none; a teaser cannot.
+    """Return whether an entry's text can be the article if the page gives none. A teaser cannot be the article.
 
-    The description of an episode can: sound and pictures are the main content of its page.
+    The description of an episode can be the article, since sound and pictures are the main content of its page.
 
     >>> can_stand_in("<p>All of it.</p>", ""), can_stand_in("", "A teaser.")
     (True, False)

@@ -1,6 +1,6 @@
 """Regular expressions of operators. RE2 runs them: its time is linear in the length of the text.
 
-So no pattern can keep a process busy with any address. This module knows no rule and no file.
+So no pattern can keep a process busy for long. This module knows no rule and no file.
 """
 
 from __future__ import annotations

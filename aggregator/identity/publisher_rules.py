@@ -301,7 +301,7 @@ def _pattern(value: object, key: str, where: str) -> Pattern:
 
 
 def _line_of(value: str, where: str) -> str:
-    """Return `:17` where line 17 of the file has the text; "" where none has, since TOML's escapes differ."""
+    """Return `:17` if line 17 of the file is the first with the text. "": no line has it; an escape may spell it."""
     with suppress(OSError, UnicodeDecodeError):
         for number, line in enumerate(Path(where).read_text(encoding="utf-8").splitlines(), 1):
             if value in line or json.dumps(value) in line:

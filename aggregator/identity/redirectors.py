@@ -101,7 +101,7 @@ def _from_path(rest: str, query: str | None) -> str | None:
 
 
 def _first_param(query: str, names: tuple[str, ...]) -> str | None:
-    """Return the decoded value of the first of `names` that the query has; "+" stays, as targets hold it for real."""
+    """Return the decoded value of the first of `names` that the query has. A "+" stays: in a target it is no blank."""
     found: dict[str, str] = {}
     for item in query.split("&"):
         name, _, value = item.partition("=")

@@ -95,6 +95,6 @@ def _languages(key: Key) -> set[str]:
 
 
 def _share_title(ones: Collection[str], others: Collection[str]) -> bool:
-    """Return whether a title of one is, or contains, a title of the other."""
+    """Return whether a title in `ones` equals, contains or is a part of a title in `others`."""
     left, right = ([" ".join(words_of(title.casefold())) for title in titles] for titles in (ones, others))
     return any(a and b and (f" {a} " in f" {b} " or f" {b} " in f" {a} ") for a in left for b in right)

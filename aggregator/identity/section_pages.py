@@ -1,7 +1,7 @@
 """Guesses from an address whether its page is a home page or a section page. Pure; looks at keys alone.
 
-Both wrong guesses cost little. If a listing is taken for an article, the other guards of `evidence` stop it. If an
-article is taken for a listing, it is not merged with its duplicates.
+Both wrong guesses cost little. If a listing is taken for an article, the other guards of `evidence` keep it from being
+merged. If an article is taken for a listing, it is not merged with its duplicates.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def is_language(segment: str) -> bool:
 
 
 def _ends_as_article(segment: str) -> bool:
-    """Return whether a last segment is a headline or an article's number, not the name of a folder."""
+    """Return whether the last segment of a path is a headline or an article's number, not the name of a folder."""
     if segment in _LISTING_WORDS:
         return False
     return _ID.search(segment) is not None or len(_WORDS.findall(unquote(segment))) >= _MIN_WORDS

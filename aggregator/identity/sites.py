@@ -38,7 +38,7 @@ def site_of_url(url: str, publishers: Publishers) -> str:
 
 
 def _site_of_key(key: str, publishers: Publishers) -> str:
-    """Return the site of a key's address, not that of a redirector before it."""
+    """Return the site of the address that a key names. A redirector in front of this address does not count."""
     if _GENERIC.fullmatch(key):
         return site_of_url(key, publishers)
     name, *host, _ = key.split(":")

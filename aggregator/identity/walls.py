@@ -104,9 +104,9 @@ class AnnouncedPage:
 def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
     """Return whether two pages can be one article, by their titles; False: only a wall can have joined them.
 
-    They can if both pages have the same announced title, or if a page contains the title of the other's entry. They
-    also can if three things hold: the pages have the same title, feeds announced versions of one headline, and the page
-    contains some of it.
+    Two pages can be one article if one of them has no announced title, if both have the same announced title, or if a
+    page contains an announced title of the other. They also can be one if three things hold: the pages have the same
+    title, feeds announced versions of one headline, and one of the pages contains some of it.
     """
     left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
     if not left or not right or left & right:

@@ -22,7 +22,7 @@ _SHORT_PATH = re.compile(r"/[pP]([0-9A-Za-z]{1,10})-([0-9A-Za-z]{1,10})/?")
 
 
 def parse_wordpress_shortlink(url: str) -> tuple[int, int] | None:
-    """Return the numbers of blog and post in a wp.me short link, or None if it is none.
+    """Return the numbers of blog and post in a wp.me short link; None: `url` is no such link.
 
     >>> parse_wordpress_shortlink("https://wp.me/p2-1c")
     (2, 74)
@@ -71,5 +71,5 @@ def post_url(page_url: str, post: int) -> str:
 
 
 def is_short_key(key: Key) -> bool:
-    """Return whether `key` is that of a wp.me short link."""
+    """Return whether `key` is the key of a wp.me short link."""
     return _SHORT_KEY.fullmatch(key) is not None

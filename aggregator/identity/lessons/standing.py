@@ -64,7 +64,7 @@ class Standing:
 
     @property
     def is_open(self) -> bool:
-        """Whether the first pairs can still prove it."""
+        """Whether the first pairs can still prove the lesson."""
         decided = self.proofs + self.paths.get(Verdict.NEITHER, 0)
         return not self.holds and not self.contradictions and decided < self.needed
 

@@ -109,7 +109,7 @@ def family_of(key: Key) -> bytes | None:
 
 
 def _fixed(address: _Address) -> list[tuple[str, str]]:
-    """Return the parameters that always have a meaning."""
+    """Return the parameters of an address that no lesson can remove."""
     return [(name, value) for name, value in address.query if name.lower() in NEVER_LEARNED]
 
 
@@ -160,7 +160,7 @@ def _parameter_lesson(key: Key, first: _Address, second: _Address) -> Lesson | N
 
 
 def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that two hosts of a domain have the same articles; never for hosts of languages."""
+    """Return the lesson that two hosts of a domain have the same articles. Hosts that name languages give none."""
     domain = registrable_domain(first.host)
     labels = {label for host in (first.host, second.host) for label in host.removesuffix(domain).split(".")}
     if domain != registrable_domain(second.host) or any(map(is_language, labels)):
@@ -172,7 +172,10 @@ def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
 
 
 def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that two folders have the same articles; never for languages, years, numbers."""
+    """Return the lesson that two folders have the same articles.
+
+    Folders that name languages, years or numbers give none.
+    """
     left, right, owner = first.segments, second.segments, tenant(key)
     if first.query != second.query or left[-1] != right[-1] or not _is_strong(first) or owner is None:
         return None
@@ -200,7 +203,10 @@ def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _shape(address: _Address) -> str | None:
-    """Return the address with "#" in place of its number, e.g. "/node/#", "/?p=#"; None: it has more than a number."""
+    """Return the address with "#" in place of its number, e.g. "/node/#", "/?p=#".
+
+    None: the address has more than folders and a number.
+    """
     numbers = _numbers(address)
     if not numbers:
         return None
