@@ -26,8 +26,8 @@ class DateSource(StrEnum):
 class ExtractInput:
     """The input of extraction; sent to a worker process.
 
-    `body` is raw bytes, as fetched. `feed_published` is used if the page has no date, `first_seen` if the feed has none
-    either.
+    `body` is raw bytes, as fetched. `feed_published` is used if the page has no date; `first_seen` is used if the feed
+    has no date either.
     """
 
     url: str

@@ -14,7 +14,7 @@ from aggregator.models.sources import IndexWalk, Kind, NamedSitemap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A feed as the configuration lists it. `url` is as written there; `interval` None is adaptive."""
+    """A feed as the configuration lists it. `url` is as written there. `interval` None: the interval is adaptive."""
 
     url: str
     name: str = ""

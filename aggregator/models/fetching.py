@@ -79,10 +79,11 @@ class FetchRequest:
 
     `hops` are the redirects already followed for this request (their number and addresses count against the limits).
     With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`; so does a redirect to an
-    address for which `ends_at` returns true. `validators` are sent only to `validators_of`, the address that gave them;
-    None: with every hop. `feed` is the address, as listed, of the feed that needs the request: its request keys are
-    sent to its own origin only. "" means no feed and no keys; None means the keys of the origin (robots.txt, an address
-    that the operator names). `deadline` is the whole time allowed, name resolution to last byte.
+    address for which `ends_at` returns true. `validators` are sent only to `validators_of`, the address that gave them.
+    If that is None, they are sent with every hop. `feed` is the listed address of the feed that needs the request. The
+    feed's request keys are sent to its own origin only. `feed` "": there are no feed and no keys. `feed` None: the keys
+    of the origin are used (robots.txt, an address that the operator names). `deadline` is the whole time allowed, from
+    name resolution to the last byte.
     """
 
     url: str
@@ -99,7 +100,7 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A complete 200 answer, decompressed. Header names are lower case; repeated ones are joined by a comma."""
+    """A complete 200 answer, decompressed. Header names are lower case; repeated headers are joined by a comma."""
 
     url: str
     final_url: str
@@ -138,7 +139,7 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailed:
-    """No usable answer. `retry_after` is the wait that the server asks for (RFC 9110, 10.2.3)."""
+    """A request without a usable answer. `retry_after` is the wait that the server asks for (RFC 9110, 10.2.3)."""
 
     url: str
     final_url: str

@@ -35,7 +35,7 @@ class PageFailed:
 class PagePart:
     """A further page of an article on several pages; `number` counts from 2.
 
-    `raw` None: the part is not fetched yet, or its fetch failed (`failed`), or its bytes are gone.
+    `raw` None: the part is not fetched yet, its fetch failed (`failed`), or its bytes are gone.
     """
 
     number: int

@@ -42,7 +42,7 @@ class NamedSitemap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSitemap:
-    """A sitemap of an index. `parent` names the index within the index, "" is none.
+    """A sitemap of an index. `parent` is the inner index that names the sitemap; "": the outer index names it.
 
     `is_read`: the sitemap was read, and `lastmod` has not changed since.
     """
@@ -59,8 +59,8 @@ class KnownSitemap:
 class IndexWalk:
     """The sitemaps of an index, and the round of requests for those that may have changed.
 
-    `pending` sitemaps are not requested yet; the index itself is due at `resume_at`. `cause` and `detail` are those of
-    the last failure in this round.
+    `pending` sitemaps are not requested yet. The index itself is due at `resume_at`. `cause` and `detail` describe the
+    last failure in this round.
     """
 
     sitemaps: tuple[KnownSitemap, ...]
