@@ -28,7 +28,7 @@ class FleetStore(Protocol):
         """Create the queue's own tables if they are missing; `migrate`: upgrade older ones."""
         ...
 
-    def fill_queue(self, queue: VisitQueue, threads: int, lease: timedelta, *, pages: bool = True) -> Filled:
+    def fill_queue(self, queue: VisitQueue, threads: int, lease: timedelta, *, pages_too: bool = True) -> Filled:
         """Claim due hosts and queue their visits in one transaction; `threads`: how many this process has."""
         ...
 
@@ -93,7 +93,9 @@ class FleetEngine:
             visits = self.visits
             self._visits_since_fill = 0
             with_pages = visits.update_backpressure()
-            filled = self._store.fill_queue(self._queue, visits.workers, visits.context.policy.lease, pages=with_pages)
+            filled = self._store.fill_queue(
+                self._queue, visits.workers, visits.context.policy.lease, pages_too=with_pages
+            )
             self._fleet = filled.fleet
             return filled.queued
         finally:

@@ -59,7 +59,7 @@ class LocalEngine:
         if free <= 0 or visits.stopping:
             return 0
         with_pages = visits.update_backpressure()
-        claims = visits.context.store.claim_hosts(free, visits.context.policy.lease, scope=scope, pages=with_pages)
+        claims = visits.context.store.claim_hosts(free, visits.context.policy.lease, scope=scope, pages_too=with_pages)
         for claim in claims:
             visits.start(claim)
             threading.Thread(
@@ -94,7 +94,7 @@ class LocalEngine:
         if visits.stopping or self._resting or visits.error is not None:
             return None
         context = visits.context
-        claims = context.store.claim_hosts(1, context.policy.lease, scope=scope, pages=visits.with_pages)
+        claims = context.store.claim_hosts(1, context.policy.lease, scope=scope, pages_too=visits.with_pages)
         return claims[0] if claims else None
 
     def _visit(self, claim: Claim, scope: RunScope | None) -> bool:
@@ -151,7 +151,7 @@ class LocalEngine:
             if had_visits or line.in_hand or recorded:
                 patience = None
                 continue
-            free_at = store.wait_until(scope, pages=True)
+            free_at = store.wait_until(scope)
             if free_at is None:
                 break
             now = store.now()

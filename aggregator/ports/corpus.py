@@ -81,10 +81,6 @@ class Corpus(Protocol):
         """
         ...
 
-    def latest(self, limit: int, *, skip: int = 0, distinct: bool = False) -> tuple[Article, ...]:
-        """Return the articles first seen last, newest first; `distinct` leaves out near duplicates of earlier ones."""
-        ...
-
     def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
         """Return a few articles at most that repeat this one nearly word for word."""
         ...
@@ -125,7 +121,7 @@ class Corpus(Protocol):
         """Apply the rules to all stored articles; yield those that are skipped now, and those that come back."""
         ...
 
-    def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
+    def forget(self, keys: Sequence[Key], host_names: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         """Erase texts; keys stay. Return the articles, and the content hashes that nothing refers to any more."""
         ...
 

@@ -93,11 +93,11 @@ class Queue(Protocol):
         ...
 
     def claim_hosts(
-        self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages: bool = True
+        self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages_too: bool = True
     ) -> tuple[Claim, ...]:
         """Claim hosts with due work (in `scope`). Order: priority, hosts with due feeds first, due time.
 
-        `pages` False: only due feeds count.
+        `pages_too` False: only due feeds count.
         """
         ...
 
@@ -127,7 +127,7 @@ class Queue(Protocol):
         """End the leases of dead processes of this machine (SQLite); return how many."""
         ...
 
-    def wait_until(self, scope: RunScope | None = None, *, pages: bool = True) -> datetime | None:
+    def wait_until(self, scope: RunScope | None = None, *, pages_too: bool = True) -> datetime | None:
         """Return when the next host with due work can be claimed; None: there is none. `scope` limits the work.
 
         Hosts that back off are left out. With a scope, work counts as due half a minute early.

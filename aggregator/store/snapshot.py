@@ -34,7 +34,7 @@ class SqlSnapshot:
 
     def gaps(self) -> tuple[Gap, ...]:
         """Return the times in which feeds may have lost entries."""
-        return history.list_gaps(self._tx, 0, None)
+        return history.list_gaps(self._tx)
 
 
 @contextmanager

@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from typing import Concatenate, ParamSpec, TypeVar
 
 from aggregator.errors import LeaseLostError
 from aggregator.filters.decide import NO_FILTERS, Filters
-from aggregator.identity.evidence import Edge
 from aggregator.models.articles import Article
-from aggregator.models.feeds import Feed, Subscription
-from aggregator.models.fetching import Cause, Hop, Validators
-from aggregator.models.ids import ArticleId, FeedId, HostId, Identity, Key, PageId
-from aggregator.models.pages import FetchedPage, Page, PageFailed, RawResponse
+from aggregator.models.ids import HostId, Identity
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.protocols import Clock, RawStore
-from aggregator.ports.readings import (
-    Activity,
-    ArticleFilter,
-    ArticleSearch,
-    Change,
-    Counts,
-    DayCounts,
-    FeedLine,
-    FeedScreen,
-    FeedSigns,
-    FilterChange,
-    FoundPage,
-    Gap,
-    PollSums,
-    Position,
-    Revision,
-    SyncReport,
-    Trace,
-)
-from aggregator.ports.run_scope import RunScope
+from aggregator.ports.readings import ArticleFilter, FilterChange
 from aggregator.ports.store import Store
 from aggregator.ports.store_records import (
     ArticleOutcome,
     ArticleRecord,
     ArticleRecorded,
     Claim,
-    Decision,
     NextPage,
-    PollOutcome,
     PollRecord,
     PollRecorded,
-    Sighting,
 )
 from aggregator.store.articles import changes, erasure, filtering, reading, reextract, rekey
 from aggregator.store.articles.lessons.listing import LessonList
@@ -55,21 +31,51 @@ from aggregator.store.articles.record import record_articles
 from aggregator.store.articles.rows import draft_of
 from aggregator.store.articles.walls import search as walls
 from aggregator.store.db import properties
-from aggregator.store.db.database import Database
-from aggregator.store.identity import decisions
+from aggregator.store.db.database import Database, Transaction
+from aggregator.store.identity.decisions import list_decisions
 from aggregator.store.lifecycle import copying, scrubbing
 from aggregator.store.lifecycle.process_lock import ProcessLock
 from aggregator.store.lifecycle.shared_lock import output_lock, publish_lock
 from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
-from aggregator.store.queue import clock_steps, feeds, fetched_pages, fleet, handover, hosts, page_parts, pages
+from aggregator.store.queue import clock_steps, fetched_pages, fleet, handover, hosts, page_parts, pages
+from aggregator.store.queue import feeds as feed_list
 from aggregator.store.queue.refused_pages import ask_refused_again
-from aggregator.store.reports import activity, screening, statistics, trace
+from aggregator.store.reports import screening
+from aggregator.store.reports.activity import activity, days, signs
+from aggregator.store.reports.statistics import count_all
+from aggregator.store.reports.trace import near_duplicates, trace
 from aggregator.store.snapshot import SqlSnapshot, open_snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _read(query: Callable[Concatenate[Transaction, P], T]) -> Callable[Concatenate[SqlStore, P], T]:
+    """Return the method that runs `query` on one snapshot."""
+
+    def method(store: SqlStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return store._db.read(lambda tx: query(tx, *args, **kwargs))
+
+    return method
+
+
+def _write(
+    query: Callable[Concatenate[Transaction, P], T], *, durable: bool = False
+) -> Callable[Concatenate[SqlStore, P], T]:
+    """Return the method that runs `query` in one transaction; see `Database.write`."""
+
+    def method(store: SqlStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return store._db.write(lambda tx: query(tx, *args, **kwargs), durable=durable)
+
+    return method
 
 
 class SqlStore(Store):
-    """Holds the connections and, on SQLite, this process's lock file. The port describes the methods."""
+    """Holds the connections and, on SQLite, this process's lock file.
+
+    The port describes the methods; those that only one command uses are described at their query.
+    """
 
     def __init__(self, database: Database, lock: ProcessLock | None, clock: Clock) -> None:
         self._db, self._lock, self._clock = database, lock, clock
@@ -86,75 +92,33 @@ class SqlStore(Store):
                 self._lock.close()
                 self._lock = None
 
-    def read_fact(self, name: str) -> str | None:
-        return self._db.read(lambda tx: properties.read_property(tx, name))
-
-    def read_facts(self, prefix: str) -> Mapping[str, str]:
-        return self._db.read(lambda tx: properties.read_properties(tx, prefix))
-
-    def delete_fact(self, name: str) -> None:
-        self._db.write(lambda tx: properties.delete_property(tx, name))
-
-    def write_fact(self, name: str, value: str) -> None:
-        self._db.write(lambda tx: properties.write_property(tx, name, value))
+    read_fact = _read(properties.read_property)
+    read_facts = _read(properties.read_properties)
+    delete_fact = _write(properties.delete_property)
+    write_fact = _write(properties.write_property)
 
     def shift_due_times(self) -> timedelta | None:
         return self._db.read(clock_steps.clock_step) and self._db.write(clock_steps.shift_due_times)
 
     # --- feeds and claims ---------------------------------------------------------------------------------------------
 
-    def sync_feeds(
-        self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime, *, decides: bool = False
-    ) -> SyncReport:
-        return self._db.write(lambda tx: feeds.sync_feeds(tx, subscriptions, config_hash, config_at, decides=decides))
-
-    def preview_feeds(self, subscriptions: Sequence[Subscription], config_at: datetime) -> SyncReport:
-        """Return the changes that `sync_feeds` would refuse; nothing is written."""
-        return self._db.read(lambda tx: feeds.preview_feeds(tx, subscriptions, config_at))
-
-    def feed_ids(self) -> tuple[FeedId, ...]:
-        return self._db.read(feeds.list_feed_ids)
-
-    def feeds(self, *, enabled_only: bool = True, ids: Collection[FeedId] | None = None) -> tuple[Feed, ...]:
-        return self._db.read(lambda tx: feeds.list_feeds(tx, enabled_only, ids))
-
-    def feed_lines(self) -> tuple[FeedLine, ...]:
-        """Return the facts about all feeds for a listing."""
-        return self._db.read(lambda tx: tuple(feeds.list_lines(tx)))
-
-    def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
-        return self._db.read(lambda tx: feeds.titles_of(tx, urls))
-
-    def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
-        self._db.write(lambda tx: feeds.make_due(tx, feed_ids, at))
-
-    def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
-        return self._db.read(lambda tx: feeds.scope_due(tx, at, feed_ids))
-
-    def claim_hosts(
-        self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages: bool = True
-    ) -> tuple[Claim, ...]:
-        return self._db.write(lambda tx: hosts.claim_hosts(tx, limit, lease, scope, pages))
-
-    def claim_host(self, host: str, lease: timedelta) -> Claim | None:
-        return self._db.write(lambda tx: hosts.claim_host(tx, host, lease))
-
-    def resume(self, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
-        """Take over a queued claim; return None if its token is stale."""
-        return self._db.write(lambda tx: hosts.resume_claim(tx, host_id, token, lease))
-
-    def renew(self, claim: Claim, lease: timedelta) -> bool:
-        return self._db.write(lambda tx: hosts.renew(tx, claim, lease))
-
-    def release(
-        self,
-        claim: Claim,
-        *,
-        not_before: datetime | None = None,
-        failures: int = 0,
-        asked_until: datetime | None = None,
-    ) -> None:
-        self._db.write(lambda tx: hosts.release(tx, claim, not_before, failures, asked_until))
+    sync_feeds = _write(feed_list.sync_feeds)
+    preview_feeds = _read(feed_list.preview_feeds)
+    feed_ids = _read(feed_list.list_feed_ids)
+    feeds = _read(feed_list.list_feeds)
+    feed_lines = _read(feed_list.list_lines)
+    feed_titles = _read(feed_list.titles_of)
+    make_due = _write(feed_list.make_due)
+    scope_due = _read(feed_list.scope_due)
+    claim_hosts = _write(hosts.claim_hosts)
+    claim_host = _write(hosts.claim_host)
+    resume = _write(hosts.resume)
+    renew = _write(hosts.renew)
+    release = _write(hosts.release)
+    wait_until = _read(hosts.wait_until)
+    due_feeds = _read(feed_list.due_feeds)
+    first_seen = _read(matching.first_seen)
+    due_pages = _read(pages.due_pages)
 
     def free_dead_leases(self) -> int:
         lock = self._lock
@@ -167,36 +131,11 @@ class SqlStore(Store):
             return 0
         return self._db.write(lambda tx: hosts.free_leases(tx, lock.is_dead))
 
-    def wait_until(self, scope: RunScope | None = None, *, pages: bool = True) -> datetime | None:
-        return self._db.read(lambda tx: hosts.wait_until(tx, scope, pages))
-
-    def due_feeds(
-        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
-    ) -> tuple[Feed, ...]:
-        return self._db.read(lambda tx: feeds.due_feeds(tx, claim, at, scope, limit))
-
-    def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-        return self._db.read(lambda tx: matching.first_seen(tx, feed_id, sightings))
-
-    def due_pages(
-        self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
-    ) -> tuple[Page, ...]:
-        return self._db.read(lambda tx: pages.due_pages(tx, claim, at, scope, limit))
-
     # --- a fleet's queue ----------------------------------------------------------------------------------------------
 
-    def set_up_queue(self, queue: fleet.VisitQueue, *, migrate: bool = False) -> None:
-        """Create the queue's own tables if they are missing; `migrate`: upgrade older ones."""
-        self._db.write(lambda tx: fleet.set_up_queue(tx, queue, migrate=migrate))
-
-    def fill_queue(
-        self, queue: fleet.VisitQueue, threads: int, lease: timedelta, *, pages: bool = True
-    ) -> fleet.Filled:
-        """Claim due hosts and queue their visits in one transaction; `threads` is the number of our threads."""
-        return self._db.write(lambda tx: fleet.fill_queue(tx, queue, threads, lease, pages))
-
-    def leave_fleet(self) -> None:
-        self._db.write(fleet.leave_fleet)
+    set_up_queue = _write(fleet.set_up_queue)
+    fill_queue = _write(fleet.fill_queue)
+    leave_fleet = _write(fleet.leave_fleet)
 
     # --- outcomes of a visit ------------------------------------------------------------------------------------------
 
@@ -208,48 +147,20 @@ class SqlStore(Store):
         except LeaseLostError:
             return None
 
-    def record_fetched(
-        self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators
-    ) -> bool:
-        return self._db.write(lambda tx: pages.record_fetched(tx, claim, page, raw, folder, hops, validators))
-
-    def leave_part(self, claim: Claim, page: Page) -> bool:
-        return self._db.write(lambda tx: page_parts.leave_part(tx, claim, page))
-
-    def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
-        return self._db.write(lambda tx: pages.record_unchanged(tx, claim, page, validators, next_at))
-
-    def record_page_failure(
-        self, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
-    ) -> bool:
-        return self._db.write(lambda tx: pages.record_page_failure(tx, claim, page, failed, next_at, counts))
-
-    def is_known_target(self, page: Page, target: Identity) -> bool:
-        return self._db.read(lambda tx: handover.is_known_target(tx, page, target))
-
-    def record_handover(
-        self, claim: Claim, page: Page, target: Identity, host: str, hops: tuple[Hop, ...], edges: tuple[Edge, ...] = ()
-    ) -> tuple[PageId, HostId] | None:
-        return self._db.write(lambda tx: handover.record_handover(tx, claim, page, target, host, hops, edges))
-
-    def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
-        return self._db.write(lambda tx: hosts.record_robots(tx, claim, robots, at))
+    record_fetched = _write(pages.record_fetched)
+    leave_part = _write(page_parts.leave_part)
+    record_unchanged = _write(pages.record_unchanged)
+    record_page_failure = _write(pages.record_page_failure)
+    is_known_target = _read(handover.is_known_target)
+    record_handover = _write(handover.record_handover)
+    record_robots = _write(hosts.record_robots)
 
     # --- extraction ---------------------------------------------------------------------------------------------------
 
-    def waiting_for_extraction(self) -> int:
-        return self._db.read(fetched_pages.waiting_for_extraction)
-
-    def claim_fetched(
-        self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
-    ) -> tuple[FetchedPage, ...]:
-        return self._db.write(lambda tx: fetched_pages.claim_fetched(tx, limit, lease, folder, scope, batch))
-
-    def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
-        return self._db.write(lambda tx: fetched_pages.renew_page(tx, page, lease))
-
-    def give_back_page(self, page: FetchedPage) -> None:
-        self._db.write(lambda tx: fetched_pages.give_back_page(tx, page))
+    waiting_for_extraction = _read(fetched_pages.waiting_for_extraction)
+    claim_fetched = _write(fetched_pages.claim_fetched)
+    renew_page = _write(fetched_pages.renew_page)
+    give_back_page = _write(fetched_pages.give_back_page)
 
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         drafts = [draft_of(outcome.record) for outcome in outcomes]
@@ -269,20 +180,12 @@ class SqlStore(Store):
     def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
         return output_lock(self._db, self._clock, output, wait)
 
-    def number_changes(self) -> int:
-        return self._db.write(changes.number_changes, durable=True)
-
-    def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
-        return self._db.read(lambda tx: changes.changes_after(tx, seq, limit))
-
-    def position(self) -> Position:
-        return self._db.read(changes.position)
-
-    def delivered(self, sink: str, folder: str) -> int:
-        return self._db.read(lambda tx: changes.delivered(tx, sink, folder))
-
-    def set_delivered(self, sink: str, folder: str, seq: int) -> None:
-        self._db.write(lambda tx: changes.set_delivered(tx, sink, folder, seq))
+    number_changes = _write(changes.number_changes, durable=True)
+    changes_after = _read(changes.changes_after)
+    position = _read(changes.position)
+    delivered = _read(changes.delivered)
+    set_delivered = _write(changes.set_delivered)
+    is_published = _read(changes.is_published)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -292,70 +195,30 @@ class SqlStore(Store):
     def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 # frozen
         return self._db.stream(lambda tx: reading.stream_articles(tx, wanted))
 
-    def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
-        return self._db.read(lambda tx: reading.read_article(tx, id_or_url, keys))
+    article = _read(reading.read_article)
+    revisions = _read(reading.list_revisions)
+    search = _read(reading.search_articles)
+    raw_of = _read(reading.raw_of)
+    near_duplicates = _read(near_duplicates)
+    decisions = _read(list_decisions)
+    trace = _read(trace)
+    poll_histories = _read(sums.poll_histories)
+    polls = _read(history.list_polls)
+    gaps = _read(history.list_gaps)
+    failed_pages = _read(pages.failed_pages)
+    counts = _read(count_all)
+    suspect_ids = _read(screening.suspect_ids)
+    hosts_answered = _read(screening.hosts_answered)
+    signs = _read(signs)
+    activity = _read(activity)
+    days = _read(days)
 
-    def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
-        return self._db.read(lambda tx: reading.list_revisions(tx, article_id))
+    # --- upkeep -------------------------------------------------------------------------------------------------------
 
-    def search(self, wanted: ArticleSearch) -> FoundPage:
-        return self._db.read(lambda tx: reading.search_articles(tx, wanted))
-
-    def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
-        return self._db.read(lambda tx: decisions.list_decisions(tx, urls, keys))
-
-    def poll_histories(self, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
-        return self._db.read(lambda tx: sums.poll_histories(tx, limit))
-
-    def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
-        return self._db.read(lambda tx: history.list_polls(tx, feed_id))
-
-    def gaps(self, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
-        return self._db.read(lambda tx: history.list_gaps(tx, start, limit))
-
-    def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
-        return self._db.read(pages.failed_pages)
-
-    def counts(self) -> Counts:
-        return self._db.read(statistics.count_all)
-
-    def latest(self, limit: int, *, skip: int = 0, distinct: bool = False) -> tuple[Article, ...]:
-        return self._db.read(lambda tx: reading.latest_articles(tx, limit, skip, distinct))
-
-    def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
-        return self._db.read(lambda tx: screening.suspect_ids(tx, screen))
-
-    def hosts_answered(self, since: datetime) -> frozenset[str]:
-        return self._db.read(lambda tx: screening.hosts_answered(tx, since))
-
-    def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
-        return self._db.read(lambda tx: activity.signs(tx, since))
-
-    def activity(self, since: datetime) -> Activity:
-        return self._db.read(lambda tx: activity.activity(tx, since))
-
-    def days(self, until: datetime, count: int) -> tuple[DayCounts, ...]:
-        return self._db.read(lambda tx: activity.days(tx, until, count))
-
-    def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
-        return self._db.read(lambda tx: trace.trace(tx, urls, keys))
-
-    def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
-        return self._db.read(lambda tx: trace.near_duplicates(tx, article_id))
-
-    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        return self._db.read(lambda tx: reading.raw_of(tx, article_id))
-
-    def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
-        return self._db.read(lambda tx: reextract.stored_pages(tx, after, limit))
+    stored_pages = _read(reextract.stored_pages)
 
     def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
         return self._db.write(lambda tx: reextract.record_reextracted(tx, page, record, self._filters))
-
-    def is_published(self, article_id: ArticleId, day: str, number: int) -> bool:
-        return self._db.read(lambda tx: changes.is_published(tx, article_id, day, number))
-
-    # --- upkeep -------------------------------------------------------------------------------------------------------
 
     def use_filters(self, filters: Filters) -> None:
         self._filters = filters
@@ -364,27 +227,17 @@ class SqlStore(Store):
     def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
         return filtering.apply_to_all(self._db, filters, dry_run=dry_run)
 
-    def forget(self, keys: Sequence[Key], hosts: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-        return self._db.write(lambda tx: erasure.forget(tx, keys, hosts), durable=True)
-
-    def scrub(self, wait: timedelta) -> bool:
-        return scrubbing.scrub(self._db, wait)
-
     @property
     def lessons(self) -> LessonList:
         return LessonList(self._db)
 
-    def expire(self, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-        """Erase the texts of articles first seen before then; keys stay. Return the same as `forget`."""
-        return self._db.write(lambda tx: erasure.expire(tx, before), durable=True)
+    forget = _write(erasure.forget, durable=True)
+    expire = _write(erasure.expire, durable=True)
+    expire_raw = _write(erasure.expire_raw, durable=True)
+    referenced_raw = _read(erasure.referenced_raw)
 
-    def expire_raw(self, before: datetime) -> tuple[str, ...]:
-        """Delete extracted responses fetched before then; return the content hashes that nothing refers to."""
-        return self._db.write(lambda tx: erasure.expire_raw(tx, before), durable=True)
-
-    def referenced_raw(self, content_hashes: Collection[str]) -> frozenset[str]:
-        """Return the content hashes among these that some row refers to. The others may be deleted."""
-        return self._db.read(lambda tx: erasure.referenced_raw(tx, content_hashes))
+    def scrub(self, wait: timedelta) -> bool:
+        return scrubbing.scrub(self._db, wait)
 
     def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
         is_done = self._db.read(lambda tx: rekey.is_done(tx, version))

@@ -34,6 +34,7 @@ from tests.support.stores import (
     claim,
     fetch_due,
     fetched_pages,
+    newest,
     poll,
     poll_record,
     record_article,
@@ -126,7 +127,7 @@ def page(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterato
         ),
     )
     store.release(held)
-    second, first = (article.id for article in store.latest(2))
+    second, first = (article.id for article in newest(store))
     articles = [f"/articles/{first}", f"/articles/{second}", f"/articles/{second}/beside/{first}"]
     record_of_daemon = DaemonRecord(
         at=store.now(), started_at=START, ticked_at=store.now(), paused=PAYLOADS[3], visiting=1, hosts=(PAYLOADS[4],)

@@ -8,11 +8,12 @@ from zlib import crc32
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.fingerprint import fingerprint
-from aggregator.models.articles import DateSource, Extraction
+from aggregator.models.articles import Article, DateSource, Extraction
 from aggregator.models.feeds import Entry, Feed, Subscription
 from aggregator.models.fetching import Validators
 from aggregator.models.ids import ArticleId, Identity, Key
 from aggregator.models.pages import DeclaredUrls, FetchedPage, Page, RawResponse
+from aggregator.ports.readings import ArticleSearch
 from aggregator.ports.store_records import (
     ArticleOutcome,
     ArticleRecord,
@@ -258,6 +259,11 @@ def collect(store: SqlStore, **options: object) -> list[ArticleRecorded]:
         assert recorded is not None
         done.append(recorded)
     return done
+
+
+def newest(store: SqlStore) -> tuple[Article, ...]:
+    """The newest articles, the newest first."""
+    return tuple(one.article for one in store.search(ArticleSearch(limit=100)).found)
 
 
 def ids(store: SqlStore) -> list[ArticleId]:

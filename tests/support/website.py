@@ -31,6 +31,7 @@ from tests.support.stores import (
     extraction,
     fetch_due,
     fetched_pages,
+    newest,
     poll,
     poll_record,
     record_article,
@@ -104,7 +105,7 @@ def fill(store: SqlStore, count: int = 3, title: str = "", **options: Any) -> tu
     poll(store, feed, *(sighting(n, updated_at=START) for n in range(count)))
     while collect(store, title=title, **options):
         store.number_changes()
-    return store.latest(100)
+    return newest(store)
 
 
 def revise(store: SqlStore, clock: StandingClock, body: str) -> None:

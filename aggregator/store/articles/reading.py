@@ -170,27 +170,10 @@ def _conditions(tx: Transaction, wanted: ArticleFilter) -> Iterator[ColumnElemen
 
 # --- one article ------------------------------------------------------------------------------------------------------
 
-_latest: Final[Select[Any]] = (
-    select(articles.c.id)
-    .where(*_visible)
-    .order_by(articles.c.first_seen.desc(), articles.c.n.desc())
-    .limit(bindparam("limit"))
-    .offset(bindparam("skip"))
-)
-_distinct: Final = _latest.where(articles.c.near_duplicate_of.is_(None))
-
-
-def latest_articles(tx: Transaction, limit: int, skip: int, distinct: bool) -> tuple[Article, ...]:
-    """Return the articles first seen last, newest first; `distinct` leaves out near duplicates of earlier ones."""
-    rows = tx.all(_distinct if distinct else _latest, {"limit": limit, "skip": skip})
-    loaded = load_articles(tx, [ArticleId(row.id) for row in rows])
-    return tuple(loaded[row.id] for row in rows if row.id in loaded)
-
-
 _survivor: Final = select(articles.c.id, articles.c.merged_into).where(articles.c.id == bindparam("article"))
 
 
-def read_article(tx: Transaction, id_or_url: str, keys: Sequence[Key]) -> Article | None:
+def read_article(tx: Transaction, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
     """Return one article by id, by any of its addresses, or by key; a merged one leads to the remaining article."""
     found: ArticleId | None = ArticleId(id_or_url) if _ID.fullmatch(id_or_url) else None
     if found is None:

@@ -177,7 +177,7 @@ def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
     )
 
 
-def list_gaps(tx: Transaction, start: int, limit: int | None) -> tuple[Gap, ...]:
+def list_gaps(tx: Transaction, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
     """Return times in which a feed may have lost entries, oldest first; `limit` of them after the first `start`."""
     return tuple(
         Gap(feed_id=FeedId(row.feed_id), feed=row.name, since=row.since, until=row.until, filled_at=row.filled_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -97,7 +97,9 @@ def list_feed_ids(tx: Transaction) -> tuple[FeedId, ...]:
     return tuple(FeedId(row.id) for row in tx.all(_enabled_ids))
 
 
-def list_feeds(tx: Transaction, enabled_only: bool, ids: Collection[FeedId] | None) -> tuple[Feed, ...]:
+def list_feeds(
+    tx: Transaction, *, enabled_only: bool = True, ids: Collection[FeedId] | None = None
+) -> tuple[Feed, ...]:
     """Return the feeds in the order in which they were added; `ids`: only these, disabled ones too."""
     if ids is not None:
         return tuple(sorted((_feed(row) for row in tx.all_of(_named, ids)), key=lambda feed: feed.id))
@@ -115,10 +117,10 @@ _lines: Final = select(
 )
 
 
-def list_lines(tx: Transaction) -> Iterator[FeedLine]:
-    """Yield the facts about all feeds for a listing. To read everything about each feed takes twenty times as long."""
-    for url, title, status, cause, polled_at, due_at, rest in map(tuple, tx.all(_lines)):
-        yield FeedLine(
+def list_lines(tx: Transaction) -> tuple[FeedLine, ...]:
+    """Return the facts about all feeds for a listing. To read everything about each feed takes twenty times as long."""
+    return tuple(
+        FeedLine(
             url=url,
             title=title,
             status=status,
@@ -127,6 +129,8 @@ def list_lines(tx: Transaction) -> Iterator[FeedLine]:
             due_at=due_at,
             moved_to=None if rest is None else json.loads(rest).get("adopted_url"),
         )
+        for url, title, status, cause, polled_at, due_at, rest in map(tuple, tx.all(_lines))
+    )
 
 
 def feeds_of(tx: Transaction, ids: Sequence[FeedId]) -> tuple[Feed, ...]:
@@ -149,7 +153,9 @@ _due_ids: Final = (
 )
 
 
-def due_feeds(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | None, limit: int) -> tuple[Feed, ...]:
+def due_feeds(
+    tx: Transaction, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+) -> tuple[Feed, ...]:
     """Return the host's due feeds (of `scope`), the longest due first."""
     rows = tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit})
     if scope is None or all(row.id in scope.feeds for row in rows):
@@ -189,7 +195,7 @@ _scope_pages: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).where
 _scope_fetched: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).where(pages.c.state == FETCHED)
 
 
-def scope_due(tx: Transaction, at: datetime, feed_ids: Sequence[FeedId] | None) -> RunScope:
+def scope_due(tx: Transaction, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
     """Return the work that is due at `at`. With `feed_ids`: these feeds and the pages that they announced first."""
     scope = RunScope()
     named = None if feed_ids is None else set(feed_ids)

@@ -69,7 +69,7 @@ _take: Final = (
 
 
 def claim_fetched(
-    tx: Transaction, limit: int, lease: timedelta, folder: str, scope: RunScope | None, batch: int
+    tx: Transaction, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
 ) -> tuple[FetchedPage, ...]:
     """Claim fetched pages whose bytes are in `folder`, or that need no bytes, oldest announcement first.
 

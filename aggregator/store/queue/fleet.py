@@ -52,13 +52,13 @@ _members: Final = select(properties.c.name, properties.c.value).where(properties
 _forget: Final = delete(properties).where(properties.c.name == bindparam("gone"))
 
 
-def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool) -> None:
-    """Create or upgrade the queue's tables, one process at a time."""
+def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool = False) -> None:
+    """Create the queue's own tables if they are missing, one process at a time; `migrate`: upgrade older ones."""
     tx.dialect.lock_upgrade(tx.conn)
     queue.set_up(_driver(tx), migrate=migrate)
 
 
-def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelta, pages_too: bool) -> Filled:
+def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelta, *, pages_too: bool = True) -> Filled:
     """Claim due hosts and queue their visits. While another process does that, do nothing.
 
     At most two visits are queued for each thread of the fleet. `threads` is the number of threads of this process.
@@ -69,7 +69,7 @@ def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelt
         return Filled(queued=0, fleet=fleet)
     tx.run_all(_forget, [{"gone": name} for name, (_, until) in members.items() if until <= tx.now])
     room = _QUEUED_AHEAD * fleet - queue.waiting(_driver(tx))
-    claims = claim_hosts(tx, room, lease, None, pages_too) if room > 0 else ()
+    claims = claim_hosts(tx, room, lease, pages_too=pages_too) if room > 0 else ()
     if claims:
         queue.put(_driver(tx), claims)
     return Filled(queued=len(claims), fleet=fleet)

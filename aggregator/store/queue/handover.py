@@ -101,7 +101,7 @@ def record_handover(
     target: Identity,
     host: str,
     hops: tuple[Hop, ...],
-    edges: tuple[Edge, ...],
+    edges: tuple[Edge, ...] = (),
 ) -> tuple[PageId, HostId] | None:
     """Record that the page redirects. Make it due at the target, or done if the target is a known article.
 

@@ -148,7 +148,7 @@ _take_over: Final = _take.where(hosts.c.token == bindparam("held"))
 
 
 def claim_hosts(
-    tx: Transaction, limit: int, lease: timedelta, scope: RunScope | None, pages_too: bool
+    tx: Transaction, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages_too: bool = True
 ) -> tuple[Claim, ...]:
     """Claim hosts with due work (of `scope`). Order: priority, hosts with due feeds before others, due time."""
     if scope is not None:
@@ -177,7 +177,7 @@ def _claim(tx: Transaction, host_id: HostId, lease: timedelta) -> Claim:
     return _claim_of(row, tx.now, lease)
 
 
-def resume_claim(tx: Transaction, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
+def resume(tx: Transaction, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
     """Take over a queued claim with a new token; return None if `token` is stale.
 
     Of two processes that try, only one succeeds. A queued claim stays valid after its lease, until the host is
@@ -265,11 +265,16 @@ _let_go: Final = (
 
 
 def release(
-    tx: Transaction, claim: Claim, not_before: datetime | None, failures: int, asked_until: datetime | None = None
-) -> bool:
+    tx: Transaction,
+    claim: Claim,
+    *,
+    not_before: datetime | None = None,
+    failures: int = 0,
+    asked_until: datetime | None = None,
+) -> None:
     """End the claim. The row is locked first, so that the due times include all work added during the visit."""
     if not is_current(tx, claim):
-        return False
+        return
     back = max(claim.now - tx.now, timedelta(0))  # the clock went back during the visit: its times are too late
     parameters = {
         "host": claim.host_id,
@@ -280,7 +285,6 @@ def release(
         "failed": failures,
     }
     tx.run(_let_go, parameters)
-    return True
 
 
 _end_back_off: Final = (
@@ -350,7 +354,7 @@ _waiting_first: Final = {pages_too: _waiting(_now, pages_too).limit(1) for pages
 _waiting_soon: Final = {pages_too: _waiting(_soon, pages_too) for pages_too in (True, False)}
 
 
-def wait_until(tx: Transaction, scope: RunScope | None, pages_too: bool) -> datetime | None:
+def wait_until(tx: Transaction, scope: RunScope | None = None, *, pages_too: bool = True) -> datetime | None:
     """Return when the next host with due work can be claimed. Hosts that back off are left out.
 
     With a scope, work counts as due half a minute early.

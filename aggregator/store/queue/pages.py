@@ -46,7 +46,9 @@ _due_ids: Final = select(pages.c.id).where(*_is_due).order_by(*_order)
 _by_ids: Final = _pages.where(any_of(pages.c.id)).order_by(*_order)
 
 
-def due_pages(tx: Transaction, claim: Claim, at: datetime, scope: RunScope | None, limit: int) -> tuple[Page, ...]:
+def due_pages(
+    tx: Transaction, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
+) -> tuple[Page, ...]:
     """Return the host's due pages (of `scope`): first fetches before revisits, then by due time."""
     if scope is None:
         return _load(tx, tx.all(_due, {"host": claim.host_id, "at": at, "limit": limit}))
@@ -226,7 +228,7 @@ _failed: Final = (
 
 
 def record_page_failure(
-    tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, counts: bool
+    tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
 ) -> bool:
     """Record a failure. The page is retried at `next_at`; None: never. If its entry has content, that is extracted.
 

@@ -45,6 +45,7 @@ from tests.support.stores import (
     fetch_due,
     fetched_pages,
     identity,
+    newest,
     poll,
     poll_record,
     record_article,
@@ -299,7 +300,7 @@ def test_why_tells_the_whole_story_of_an_article(run: Run, store: SqlStore, cloc
     clock.pass_(timedelta(hours=1))
     poll(store, feed, sighting(2, url="https://other.example/en/story/b"))
     collect(store, title="Second", body=words("text"))
-    (second, first) = store.latest(2)
+    (second, first) = newest(store)
     said = run("why", URL.format(1)).stdout
     assert f"sightings  2026-03-01 12:00:00Z in {A}: 'Title of id-1' {URL.format(1)}, published" in said
     assert "page       done: " in said

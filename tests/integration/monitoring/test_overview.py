@@ -26,6 +26,7 @@ from tests.support.stores import (
     fetch_due,
     fetched_pages,
     identity,
+    newest,
     poll,
     poll_record,
     record_article,
@@ -361,30 +362,17 @@ def test_two_addresses_of_one_article_have_one_trace(store: SqlStore) -> None:
     assert len(survivors) == 1
 
 
-# --- the newest -------------------------------------------------------------------------------------------------------
+# --- near duplicates --------------------------------------------------------------------------------------------------
 
 
-def test_the_newest_articles_come_first_page_by_page(store: SqlStore, clock: StandingClock) -> None:
-    (feed,) = subscribe(store, A)
-    for n in range(3):
-        poll(store, feed, sighting(n))
-        clock.pass_(timedelta(minutes=40))
-        collect(store)
-    urls = [URL.format(n) for n in (2, 1, 0)]
-    assert [one.url for one in store.latest(10)] == urls
-    assert [one.url for one in store.latest(2)] == urls[:2]
-    assert [one.url for one in store.latest(2, skip=2)] == urls[2:]
-
-
-def test_near_duplicates_are_told_and_may_be_left_out(store: SqlStore, clock: StandingClock) -> None:
+def test_near_duplicates_are_told(store: SqlStore, clock: StandingClock) -> None:
     (feed,) = subscribe(store, A)
     poll(store, feed, sighting(1))
     collect(store, body=words("text"), title="First")
     clock.pass_(LEASE)
     poll(store, feed, sighting(2, url="https://other.example/en/story/b"))
     collect(store, body=words("text"), title="Second")
-    second, first = store.latest(10)
+    second, first = newest(store)
     assert second.near_duplicate_of == first.id
     assert store.near_duplicates(first.id) == (second.id,)
     assert store.near_duplicates(second.id) == ()
-    assert store.latest(10, distinct=True) == (first,)

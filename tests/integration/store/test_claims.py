@@ -177,8 +177,8 @@ def test_work_added_to_a_leased_host_is_there_after_its_release(store: SqlStore)
 def test_without_pages_only_feeds_count(store: SqlStore) -> None:
     (feed,) = subscribe(store, A)
     poll(store, feed, sighting(1))
-    assert store.claim_hosts(5, LEASE, pages=False) == ()
-    assert store.wait_until(pages=False) is None
+    assert store.claim_hosts(5, LEASE, pages_too=False) == ()
+    assert store.wait_until(pages_too=False) is None
     assert len(store.claim_hosts(5, LEASE)) == 1
 
 
@@ -201,7 +201,7 @@ def test_a_scope_claims_only_its_own_work(store: SqlStore, clock: StandingClock)
     for held in claims:
         store.release(held)
     assert store.claim_hosts(10, LEASE, scope=RunScope(hosts=scope.hosts)) == ()
-    assert store.claim_hosts(10, LEASE, scope=RunScope(hosts=scope.hosts, pages=scope.pages), pages=False) == ()
+    assert store.claim_hosts(10, LEASE, scope=RunScope(hosts=scope.hosts, pages=scope.pages), pages_too=False) == ()
     assert len(store.claim_hosts(1, LEASE, scope=scope)) == 1
 
 

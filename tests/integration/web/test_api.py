@@ -14,7 +14,7 @@ import pytest
 from aggregator.sinks.records import article_record as record_of
 from aggregator.store import SqlStore
 from aggregator.web.api.schemas import Article as ArticleSchema
-from tests.support.stores import START, StandingClock, claim, collect, poll, poll_record, sighting, subscribe
+from tests.support.stores import START, StandingClock, claim, collect, newest, poll, poll_record, sighting, subscribe
 from tests.support.website import A, B, Open, Site, break_feed, fill, revise
 
 
@@ -105,7 +105,7 @@ def test_search_goes_on_to_the_end(site: Site, store: SqlStore) -> None:
         page = site.get("/api/v1/search", params={"q": "storm", "limit": 2, "after": after}).json()
         seen += [one["id"] for one in page["found"]]
         after = page["next"]
-    assert sorted(seen) == sorted(one.id for one in store.latest(10))
+    assert sorted(seen) == sorted(one.id for one in newest(store))
 
 
 def test_feeds_and_their_polls(site: Site, store: SqlStore) -> None:

@@ -12,7 +12,7 @@ from aggregator.identity.evidence import Edge
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.store import SqlStore
 from aggregator.web.pages.differences import differences
-from tests.support.stores import START, URL, StandingClock, collect, identity, poll, sighting, subscribe, words
+from tests.support.stores import START, URL, StandingClock, collect, identity, newest, poll, sighting, subscribe, words
 from tests.support.website import A, Open, Site, fill, revise
 
 
@@ -24,7 +24,7 @@ def test_articles_are_listed_page_by_page_and_searched(site: Site, store: SqlSto
     assert (first.count("<li>"), second.count("<li>")) == (50, 10)
     assert 'rel="first" href="/articles"' in second
     assert 'rel="next"' not in second
-    found = store.latest(1)[0]
+    found = newest(store)[0]
     word = found.content.body.split()[0]
     page = site.get("/articles", params={"q": word}).text
     assert f'href="/articles/{found.id}"' in page
@@ -62,7 +62,7 @@ def test_an_article_s_page_shows_text_provenance_revisions_and_duplicates(
     poll(store, store.feeds()[0], sighting(9, url="https://other.example/en/story/b"))
     collect(store, title="Second", body=body)
     revise(store, clock, "Quite another text.")
-    second, first = store.latest(2)
+    second, first = newest(store)
     page = site.get(f"/articles/{first.id}").text
     assert "Quite another text." in page
     assert first.key in page
@@ -91,7 +91,7 @@ def test_the_address_of_a_merged_article_leads_to_the_one_that_it_is_part_of(sit
     )
     poll(store, feed, sighting(1, content_hash="2", edges=(edge,)))
     store.number_changes()
-    (survivor,) = store.latest(10)
+    (survivor,) = newest(store)
     merged = next(one.id for one in store.trace([short, long], []).articles if one.merged_into)
     assert site.get(f"/articles/{merged}", 302).headers["location"] == f"/articles/{survivor.id}"
     page = site.get(f"/articles/{survivor.id}").text
@@ -109,7 +109,7 @@ def test_a_title_that_turns_the_line_around_does_not(site: Site, store: SqlStore
         title="Invoice \u202egnp.exe\u2067 paid",
         body="\u0645\u0631\u062d\u0628\u0627.\n\nSecond \u202dparagraph.",
     )
-    (article,) = store.latest(1)
+    (article,) = newest(store)
     for path in ("/articles", f"/articles/{article.id}", "/feed.atom"):
         page = site.get(path).text
         assert "Invoice gnp.exe paid" in page, path
@@ -153,7 +153,7 @@ def test_near_duplicates_stand_side_by_side_with_their_score(site: Site, store: 
     clock.pass_(timedelta(hours=1))
     poll(store, store.feeds()[0], sighting(9, url="https://other.example/en/story/b"))
     collect(store, body=words("text").replace(words("text").split()[3], "changed"))
-    second, first = store.latest(10)
+    second, first = newest(store)
     assert second.near_duplicate_of == first.id
     page = site.get(f"/articles/{second.id}").text
     assert re.search(r"\d\d % shared", page)
@@ -176,6 +176,6 @@ def test_doubts_are_explained(site: Site, store: SqlStore) -> None:
 def test_a_text_too_long_to_compare_says_so(store: SqlStore, clock: StandingClock) -> None:
     fill(store, 1)
     revise(store, clock, "\n".join(str(n) for n in range(3001)))
-    (article,) = store.latest(1)
+    (article,) = newest(store)
     (difference,) = differences(store.revisions(article.id))
     assert [line.kind for line in difference.lines] == ["place"]

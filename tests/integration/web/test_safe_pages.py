@@ -6,14 +6,14 @@ import pytest
 from lxml import etree
 
 from aggregator.store import SqlStore
-from tests.support.stores import subscribe
+from tests.support.stores import newest, subscribe
 from tests.support.website import HOSTILE, A, Site, break_feed, fill
 
 
 def test_what_comes_from_outside_is_only_text(site: Site, store: SqlStore) -> None:
     subscribe(store, A)
     fill(store, 1, title=HOSTILE, body=f"{HOSTILE}\n\nSecond paragraph.", quality=(HOSTILE,))
-    (article,) = store.latest(1)
+    (article,) = newest(store)
     break_feed(store)
     feed = store.feeds()[0]
     for path in ("/", "/articles", "/articles?q=paragraph", f"/articles/{article.id}", f"/feeds/{feed.id}", "/feeds"):

@@ -9,7 +9,7 @@ from lxml import etree
 
 from aggregator.feeds.parse import parse_feed
 from aggregator.store import SqlStore
-from tests.support.stores import START, URL, StandingClock, collect, poll, sighting, words
+from tests.support.stores import START, URL, StandingClock, collect, newest, poll, sighting, words
 from tests.support.website import A, Site, fill, revise
 
 
@@ -32,7 +32,7 @@ def test_the_stream_gives_each_article_once(site: Site, store: SqlStore, clock: 
     clock.pass_(timedelta(hours=1))
     poll(store, store.feeds()[0], sighting(9, url="https://other.example/en/story/b"))
     collect(store, body=words("text"))
-    assert len(store.latest(10)) == 2
+    assert len(newest(store)) == 2
     assert site.get("/feed.atom").text.count("<entry") == 1
 
 
