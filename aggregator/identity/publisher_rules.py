@@ -263,7 +263,10 @@ def _publisher(name: str, document: Document, where: str, tables: Tables) -> Pub
 
 
 def _is_provisional(document: Document, site: SiteRule, where: str) -> bool:
-    """Return whether too few real pairs prove the rule about identity; selectors need no proof."""
+    """Return whether a rule is provisional: by its key `provisional`, or because too few real pairs prove it.
+
+    Only the part about identity needs a proof. A rule with selectors alone needs none.
+    """
     same = document.get("same", [])
     proof = document.get("proven_by", len(same) if isinstance(same, list) else 0)
     if not isinstance(proof, int) or isinstance(proof, bool) or proof < 0:

@@ -84,7 +84,10 @@ def tenant(key: Key) -> str | None:
 
 
 def _says_otherwise(one: Key, other: Key) -> bool:
-    """Return whether the addresses differ as different articles do: sections, language, day, a page below."""
+    """Return whether the addresses speak against one article.
+
+    One of them is a section page, or is above the other, or their languages or days differ.
+    """
     if is_listing(one) or is_listing(other) or is_above(one, other) or is_above(other, one):
         return True
     return _languages(one) != _languages(other) or len({tuple(_DATE.findall(key)) for key in (one, other)} - {()}) > 1
