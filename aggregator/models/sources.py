@@ -13,7 +13,7 @@ Kind = Literal["feed", "sitemap", "html", "command"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
-    """Where the entries are. html: CSS selectors; sitemap: patterns for sitemaps (`entry`) and addresses (`link`)."""
+    """How entries are found. html: CSS selectors; sitemap: patterns for sitemaps (`entry`) and addresses (`link`)."""
 
     entry: str = ""
     link: str = ""
