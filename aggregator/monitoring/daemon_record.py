@@ -89,7 +89,7 @@ def read_records(store: Store) -> tuple[DaemonRecord, ...]:
 
 
 def forget_records(store: Store, now: datetime, name: str = "") -> None:
-    """Remove the record with this name, and those of daemons that ended without removing theirs.
+    """Remove the record `name`, unreadable records, and records of daemons that ended without removing their own.
 
     Raises:
         StorageError: the store cannot be written.

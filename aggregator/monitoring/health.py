@@ -289,7 +289,7 @@ def _broken_ids(state: FeedState) -> Finding | None:
 
 
 def _lost_entries(feed: Feed, now: datetime) -> Finding | None:
-    """Report a gap of a feed with a fixed interval, since only the operator can shorten that."""
+    """Report a gap of a feed with a fixed interval, since only the operator can shorten this interval."""
     gap_at = feed.state.gap_at
     if feed.interval is None or gap_at is None or now - gap_at >= _SETTLED:
         return None
@@ -319,7 +319,7 @@ def _failed_pages(signs: FeedSigns) -> Finding | None:
 
 
 def _pages_finding(kind: Kind, failed: Mapping[Cause, int], signs: FeedSigns, verb: str) -> Finding | None:
-    """Report failed pages if they exceed both a number and a share of the feed's pages."""
+    """Report failed pages if they are many, and also a large share of the feed's latest pages."""
     count = sum(failed.values())
     all_pages = signs.articles + sum(signs.pages_failed.values())
     if count < _FEW or count < _QUALITY_SHARE * all_pages:

@@ -79,10 +79,10 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
 
 
 def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
-    """Return a problem if our own network seems to be down: half of the host names do not resolve.
+    """Return a problem if our own network seems to be down: at least half of the hosts' names do not resolve.
 
-    Only hosts polled since the first of these failures count. `hosts_answered` returns the hosts that answered since a
-    time.
+    Only hosts polled since the first failure of this outage count. `hosts_answered` returns the hosts that answered
+    since a time.
     """
     unresolved = [
         (feed.state.failing_since, feed.host)

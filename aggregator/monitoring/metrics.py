@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, in a registry of our own. Some are observed; others are read at each scrape.
+"""Metrics for Prometheus, in a registry of our own. Some are updated as things happen; others are read at each scrape.
 
 `Metrics` belongs to one process. Counts of work are read from the engine's own counters, so nothing is counted twice.
 Only times are observed as they occur, since the engine does not keep them.

@@ -100,7 +100,10 @@ def _diagnoses(store: Store, now: datetime) -> Iterator[Diagnosis]:
 
 
 def _of_feed_alone(one: Diagnosis) -> Diagnosis:
-    """Return the diagnosis without findings about our own clock. Only the feed polled last keeps those."""
+    """Return the diagnosis without findings about our own clock.
+
+    Only the feed that was polled last keeps such findings.
+    """
     return replace(one, findings=_without_own_clock(one.findings))
 
 

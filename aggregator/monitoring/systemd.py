@@ -1,4 +1,4 @@
-"""Messages to systemd (sd_notify(3)): READY, RELOADING, STOPPING, STATUS, WATCHDOG; none if systemd does not listen."""
+"""Messages to systemd (sd_notify(3)): READY, RELOADING, STOPPING, STATUS, WATCHDOG. Without systemd nothing is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def notify(environ: Mapping[str, str], **messages: str | int) -> None:
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> timedelta | None:
-    """Return how often systemd expects WATCHDOG; None if it does not (sd_watchdog_enabled(3))."""
+    """Return how often systemd expects WATCHDOG (sd_watchdog_enabled(3)); None: it expects none from this process."""
     usec, whose = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not usec.isdigit() or (whose and whose != str(pid)):
         return None
