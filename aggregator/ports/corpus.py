@@ -42,7 +42,7 @@ class Corpus(Protocol):
         ...
 
     def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
-        """Return numbered changes after `seq`, each with the article's present state."""
+        """Return numbered changes after `seq`, each with the present state of its article."""
         ...
 
     def position(self) -> Position:
@@ -58,7 +58,7 @@ class Corpus(Protocol):
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Give one state of the store, for several queries."""
+        """Enter a snapshot: several queries read one state of the store."""
         ...
 
     def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 - frozen
@@ -66,7 +66,10 @@ class Corpus(Protocol):
         ...
 
     def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
-        """Return one article by id, by any of its addresses, or by key; a merged one leads to the remaining article."""
+        """Return one article by id, by any of its addresses, or by key.
+
+        For a merged article return the article that remains.
+        """
         ...
 
     def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
@@ -86,7 +89,10 @@ class Corpus(Protocol):
         ...
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        """Return the raw responses of an article, then those of its parts in order; empty if they are gone."""
+        """Return the raw response of an article, then the responses of its further pages in order.
+
+        Empty: they are gone.
+        """
         ...
 
     def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
@@ -110,7 +116,10 @@ class Corpus(Protocol):
         ...
 
     def ask_refused_again(self, raw_store: RawStore) -> bool:
-        """Make some pages due, once, that an earlier version refused and whose bytes are gone; True: all were asked."""
+        """Make some pages due that an earlier version refused and whose bytes are gone. Each page is made due once.
+
+        Return whether no such page is left.
+        """
         ...
 
     def use_filters(self, filters: Filters) -> None:
@@ -118,7 +127,10 @@ class Corpus(Protocol):
         ...
 
     def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
-        """Apply the rules to all stored articles; yield those that are skipped now, and those that come back."""
+        """Apply the rules to all stored articles.
+
+        Yield the pages that are skipped from now on, and those that come back.
+        """
         ...
 
     def forget(self, keys: Sequence[Key], host_names: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
@@ -126,5 +138,8 @@ class Corpus(Protocol):
         ...
 
     def scrub(self, wait: timedelta) -> bool:
-        """Write the store's files again without erased bytes; False: a reader needed some of them for all of `wait`."""
+        """Write the store's files again without erased bytes.
+
+        False: some readers did not release the files within `wait`.
+        """
         ...

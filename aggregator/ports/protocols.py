@@ -50,7 +50,10 @@ class RawStore(Protocol):
 
     @property
     def folder(self) -> str:
-        """The id of the folder, kept in a file there. By it the store knows which machine has the bytes of a page."""
+        """The id of the folder, kept in a file in this folder.
+
+        The id tells the store which machine has the bytes of a page.
+        """
         ...
 
     def put(self, body: bytes) -> str:

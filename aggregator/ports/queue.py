@@ -1,7 +1,7 @@
 """The store's port for visits and the engine: due work, claims, and the results of visits and extractions.
 
-Every `record_...` is one transaction. Results under a claim that is no longer current are discarded: the method returns
-`None` or `False`, and the caller stops (docs/architecture.md, "Every lease is fenced").
+Every `record_...` is one transaction. If the claim is no longer current, the result is discarded. The method then
+returns `None` or `False`, and the caller stops (docs/architecture.md, "Every lease is fenced").
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Queue(Protocol):
         ...
 
     def shift_due_times(self) -> timedelta | None:
-        """If the clock was set back, move due times back with it; return by how much.
+        """If the clock was set back, move due times back by the same time; return this time. None: it was not set back.
 
-        Otherwise nothing would be due until the clock has caught up. A poll in the future shows that the clock was set
-        back.
+        Without this, nothing would be due until the clock reaches the old times. A poll with a future time shows that
+        the clock was set back.
         """
         ...
 
@@ -71,8 +71,8 @@ class Queue(Protocol):
         """Bring the feed table in line with the configuration.
 
         New feeds are due at once. Feeds that are no longer listed are disabled. A feed that is listed again keeps its
-        state. In a fleet, a configuration older (`config_at`) than the one last synced only adds feeds; the report
-        names the refused changes. `decides`: this configuration is used even if it is older.
+        state. In a fleet, a configuration that is older (`config_at`) than the last synced one only adds feeds. The
+        report names its refused changes. `decides`: this configuration is used even if it is older.
         """
         ...
 
@@ -85,7 +85,7 @@ class Queue(Protocol):
         ...
 
     def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
-        """Make feeds due at `at` at the latest (`run-once --all`, a refresh), and end our back-off of their hosts."""
+        """Make feeds due at `at` at the latest (`run-once --all`, a refresh). End the back-off of their hosts."""
         ...
 
     def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
@@ -141,7 +141,7 @@ class Queue(Protocol):
         ...
 
     def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-        """Return when this feed first showed each entry, or another entry with the same page; None: never."""
+        """Return when this feed first showed each entry, or another entry with the same page. None: never before."""
         ...
 
     def due_pages(
@@ -173,8 +173,8 @@ class Queue(Protocol):
     ) -> bool:
         """Record a failure. Retry at `next_at`; None: never. `counts` False: no attempt was made (robots.txt, pace).
 
-        A page that failed for good waits for extraction from its entry's content, if there is any. If a further part
-        failed (`page.part`), the page waits for extraction with the parts before.
+        If a page failed for good and its entry has content, the page waits for extraction from this content. If a
+        further part failed (`page.part`), the page waits for extraction with the earlier parts.
         """
         ...
 
@@ -193,7 +193,8 @@ class Queue(Protocol):
     ) -> tuple[PageId, HostId] | None:
         """Record that the page redirects: make it due at the target, or done if the target is a known article.
 
-        Return the page to fetch next and its host (see `RunScope`). None: there is no such page, or the claim is lost.
+        Return the page to fetch next and its host, for `RunScope`. None: no page is to be fetched, or the claim is
+        lost.
         """
         ...
 
@@ -226,9 +227,9 @@ class Queue(Protocol):
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
         """Save several articles in one transaction, each with aliases, evidence, fingerprint and decisions.
 
-        None: the claim of that page is lost. An article with the same normalised title and body as before is
-        `unchanged`. A page is due again at `if_changed` if its article is new or updated, else at `if_unchanged`; None:
-        never.
+        None: the claim of the page is lost. An article with the same normalised title and body as before is
+        `unchanged`. If its article is new or updated, a page is due again at `if_changed`, else at `if_unchanged`;
+        None: never.
         """
         ...
 

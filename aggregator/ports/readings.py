@@ -86,8 +86,8 @@ class ArticleFilter:
 class ArticleSearch:
     """The articles to show, and their order; empty fields do not filter.
 
-    The order "best" is that of `first_seen` without a query, and for a query that more than `most_weighed` articles
-    match. `recorded` is the time when the current text was recorded.
+    Without a query, the order "best" is the order of `first_seen`. The same holds for a query that more than
+    `most_weighed` articles match. `recorded` is the time when the current text was recorded.
     """
 
     query: str = ""
@@ -207,7 +207,7 @@ class FeedSigns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """The activity since a time; `delays` are the times from publication to discovery, ascending."""
+    """The activity since a time. `delays` are the time spans from publication to discovery, ascending."""
 
     since: datetime
     polls: int

@@ -12,9 +12,9 @@ from aggregator.models.ids import FeedId, HostId, PageId
 class RunScope:
     """Hosts, feeds and pages of one `run-once`. The run's own polls add to it.
 
-    `deferred` pages are fetched by a later run; the content of their entries may be extracted now. `waited` is the time
-    that slow requests took, by host. `hops` is the time that redirects took, by address. `is_forced` True: feeds are
-    polled even in hours that they want to be skipped.
+    A later run fetches the `deferred` pages. The content of their entries may be extracted in this run. `waited` is the
+    time that slow requests took, by host. `hops` is the time that redirects took, by address. `is_forced` True: feeds
+    are polled even in hours in which they ask for no polls.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class RunScope:
             self.additions += 1
 
     def defer_page(self, page: PageId) -> None:
-        """Leave a page to a later run. The content of its entry may still be extracted in this one."""
+        """Leave a page to a later run. The content of its entry may still be extracted in this run."""
         with self._lock:
             self.pages.discard(page)
             self.deferred.add(page)
@@ -50,7 +50,10 @@ class RunScope:
             self.waited[host] = self.waited.get(host, timedelta(0)) + span
 
     def drop_host(self, host: HostId, seen: int | None = None) -> None:
-        """Leave a host out from now on, unless `additions` is above `seen`: then work was added meanwhile."""
+        """Leave a host out from now on.
+
+        If `additions` is above `seen`, work was added meanwhile, and the host stays.
+        """
         with self._lock:
             if seen is None or seen == self.additions:
                 self.hosts.discard(host)

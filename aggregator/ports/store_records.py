@@ -57,10 +57,11 @@ class Decision:
 class ArticleRecord:
     """An extracted article to be recorded.
 
-    `identity` is that of the address that served it (the final URL). `urls` are all addresses on the way with their
-    identities (page, hops, entry links). `edges` are the statements of these addresses and of the page that they are
-    one article. `pointers` are exact addresses that lead here without being the article's own (a redirector of another
-    domain). `says_title` tells how much of its announced title is in the page: a page without any of it may be a wall.
+    `identity` is the identity of the final URL, which gave the article. `urls` are all addresses on the way with their
+    identities (page, hops, entry links). `edges` state that these addresses and those that the page declares are one
+    article. `pointers` are exact addresses that lead to the article but are not its own (a redirector of another
+    domain). `says_title` tells how much of the announced title the page has. A page without any of this title may be a
+    wall.
     """
 
     identity: Identity
@@ -81,8 +82,8 @@ class ArticleOutcome:
     """The result of extracting a page. The page is due again at `if_changed` or at `if_unchanged`; None: never.
 
     If the text turns out to be a wall, there is no article, and the page is due at `if_wall`. If the article may be a
-    wall, the page is due at `if_doubtful`, if that is sooner. `resumes` True: the part that failed is fetched then, not
-    the page itself.
+    wall, the page is due at `if_doubtful`, if this time is sooner. `resumes` True: only the failed part is fetched at
+    the due time, not the page itself.
     """
 
     page: FetchedPage
@@ -150,11 +151,11 @@ class PollOutcome:
 class PollRecord:
     """The whole outcome of one poll, saved in one transaction.
 
-    `host` is the name:port where the feed is due next (it changes when an address was adopted or a hop is pending).
-    `gap` is a time in which entries may have been lost. If `filled_since` is set, all gaps of the feed that began then
-    or later are filled. `is_poll` False: the feed was not asked, so there is no row of history. `revisits` False: pages
-    are never visited again, not even when an entry's `updated` changed. `learns` False: every new page is fetched,
-    whatever its site taught about such addresses.
+    `host` is the name:port where the feed is due next. It changes when an address was adopted or a redirect is pending.
+    `gap` is a time in which entries may have been lost. If `filled_since` is set, all gaps of the feed that began at
+    this time or later are filled. `is_poll` False: the feed was not asked, so there is no row of history. `revisits`
+    False: pages are never fetched again, even if an entry's `updated` changed. `learns` False: lessons are not used, so
+    every new page is fetched.
     """
 
     feed_id: FeedId
