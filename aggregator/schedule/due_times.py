@@ -81,9 +81,10 @@ def after_success(state: FeedState, *, now: datetime) -> FeedState:
 def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
     """Return `state` with a bound on the next intervals: entries were lost since the last answer (`feed.state`).
 
-    The bound is the shorter of two times: half of the interval that was too long, and half of the time that the feed's
-    window covers (None: not known). It doubles each day. `min_interval`, a fixed interval and the server's wishes stay
-    in force. `state` is unchanged if the last poll came much later than a fixed interval says.
+    The bound is the shorter of two times: half of the interval that was too long, and half of `covered`, the time that
+    the feed's entries cover (None: not known). The bound doubles each day. `min_interval`, a fixed interval and the
+    server's wishes stay in force. If a feed has a fixed interval and this poll is much later than the interval says,
+    `state` is unchanged.
     """
     before = feed.state
     last = before.succeeded_at or now
@@ -113,11 +114,13 @@ def after_failure(
 ) -> FeedState:
     """Return the feed's state after a failed poll, `due_at` included.
 
-    The wait doubles with each hard failure in a row, with two soft or four temporary ones. It is never shorter than the
-    wait after a success, nor than the wait after the failure before. A feed is always polled again: after 24 hours at
-    the latest, or after its own interval if that is longer. A feed that never answered starts at `min_interval`.
+    One hard failure doubles the wait; so do two soft or four temporary failures in a row. The wait never gets shorter
+    from failure to failure, and is at least the wait after a success. It is 24 hours at most, or the feed's own
+    interval if that is longer; only the server's wishes can lengthen it. A feed that never answered starts at
+    `min_interval`.
 
-    410 Gone pauses the feed until an operator acts. With `own_network` the failure is ours and does not count.
+    410 Gone pauses the feed until an operator acts. `own_network` True: our own network failed, so the failure does not
+    count.
     """
     state = replace(
         feed.state,
@@ -142,7 +145,7 @@ def after_failure(
 
 
 def _wait_before(state: FeedState) -> timedelta:
-    """Return how long we waited after the failure before this one."""
+    """Return the wait after the previous failure; 0: the poll before succeeded."""
     if state.failures and state.polled_at is not None:
         return state.due_at - state.polled_at
     return timedelta(0)
@@ -167,7 +170,8 @@ def _own_interval(feed: Feed, now: datetime, policy: PollPolicy, rhythm: Rhythm 
 def _varied(wait: timedelta, feed: Feed, policy: PollPolicy, random: Random) -> timedelta:
     """Spread polls, so that feeds added together do not stay together.
 
-    A fixed interval is only shortened: a timer that runs once per interval would else find the feed not yet due.
+    A fixed interval is only shortened. If it were lengthened, a timer that runs once per interval would find the feed
+    not yet due.
     """
     if feed.interval is not None:
         return max(wait * random.uniform(1 - policy.jitter, 1), policy.min_interval)
@@ -186,9 +190,9 @@ def _after_hints(state: FeedState, due_at: datetime, now: datetime) -> datetime:
 
 
 def _after_skips(hints: FeedHints, due_at: datetime) -> datetime:
-    """Return `due_at`, or the first hour after it that skipHours and skipDays leave (RSS 2.0; in UTC).
+    """Return `due_at`, or the first hour after `due_at` in which skipHours and skipDays allow polls (RSS 2.0; in UTC).
 
-    Hints that leave no hour of the week are no hints.
+    If they allow no hour of the week, they are ignored.
     """
     at = due_at
     for _ in range(7 * 24 if hints.skip_hours or hints.skip_days else 0):
@@ -282,7 +286,7 @@ def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    """How often a page is tried, and how long we wait after the first try; each further wait is `factor` longer."""
+    """How often a page is tried, and the wait after the first try. Each further wait is `factor` times longer."""
 
     tries: int
     first: timedelta = timedelta(minutes=10)
@@ -324,9 +328,9 @@ def page_retry_at(
 ) -> datetime | None:
     """Return when a page is retried after `attempts` tries, this one included; None: it failed for good.
 
-    410, refused addresses, answers that are no text or too large, and failed extractions get one try; 404 gets a second
-    one an hour or more later. A page that robots.txt forbids is checked again after a day. Temporary causes get most
-    tries.
+    There is only one try after 410, for refused addresses, for answers that are no text or too large, and after failed
+    extractions. After 404 there is a second try an hour or more later. A page that robots.txt forbids is checked again
+    after a day. Temporary causes get most tries.
     """
     retry = _RETRIES.get(cause, _ONCE)
     if attempts >= retry.tries:
@@ -340,8 +344,9 @@ def revisit_at(
 ) -> datetime | None:
     """Return when a page fetched at `now` is fetched again; None: never.
 
-    `revisit` counts from the first fetch, ascending. The first revisit is always made, the later ones only if this one
-    (`changed`) or an earlier one showed a change. A `Page` does not count the present fetch yet, a `FetchedPage` does.
+    The times in `revisit` count from the first fetch, ascending. The first revisit is always made. A later revisit is
+    made only if the present fetch (`changed`) or an earlier one showed a change. The visits of a `FetchedPage` include
+    the present fetch, those of a `Page` do not.
     """
     done = max(page.visits - (0 if isinstance(page, Page) else 1), 0)
     if done >= len(revisit) or (done and not changed and not page.has_changed):

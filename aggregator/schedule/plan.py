@@ -69,7 +69,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """Polls of a feed over a time: its length, the polls, those with new entries, the delays of the entries."""
+    """Polls of a feed over a time span: its length, the number of polls, of polls with new entries, and the delays."""
 
     span: timedelta
     polls: int
@@ -116,7 +116,7 @@ def planned(
 
 
 def _remembered(history: FeedHistory, now: datetime) -> _Course:
-    """Return the stored polls. The first poll after an entry's publication with new entries counts as finding it."""
+    """Return the stored polls. An entry counts as found by the first poll with new entries after its publication."""
     polls = history.polls
     if polls.first_at is None:
         return _Course(timedelta(0), 0, 0, ())
@@ -130,7 +130,7 @@ def _remembered(history: FeedHistory, now: datetime) -> _Course:
 
 
 def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
-    """Replay each feed at another time of the week, each so long that together they make about `polls` polls."""
+    """Replay each feed, each at another time of the week. All replays together make about `polls` polls."""
     span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
     return [
         (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))
@@ -141,7 +141,8 @@ def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, n
 def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: datetime) -> _Course:
     """Poll the feed again over its stored publication times, with its present rhythm and its server's present limits.
 
-    `place` is the position of the replay within the last week, or within the stored part of it; 0 is the beginning.
+    `place` (0 to 1) is the position of the replay within the last week, or within the part of that week that is stored;
+    0 is the beginning.
     """
     recent = feed.state.stats.recent
     earliest = now - _REPLAYED
@@ -177,7 +178,10 @@ def _sample(histories: Sequence[FeedHistory]) -> Sequence[FeedHistory]:
 
 
 def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now: datetime) -> float:
-    """Return the threshold at which a sample of the adaptive feeds meets the budget. Polls fall with its root."""
+    """Return the threshold at which a sample of the adaptive feeds meets the budget.
+
+    The number of polls falls with the square root of the threshold.
+    """
     sample = _sample([one for one in histories if one.feed.interval is None])
     threshold = threshold_for(policy.budget)
     for _ in range(_ROUNDS if sample else 0):
@@ -226,7 +230,7 @@ def _feed_plan(history: FeedHistory, course: _Course, now: datetime) -> FeedPlan
 
 
 def _percentile(weighted: Iterable[tuple[timedelta, float]], share: float) -> timedelta | None:
-    """Return the weighted percentile `share` of the delays; None if there are none."""
+    """Return the weighted percentile `share` of the delays; None: there are no delays."""
     ordered = sorted(weighted)
     enough, reached = share * sum(weight for _, weight in ordered), 0.0
     for delay, weight in ordered:

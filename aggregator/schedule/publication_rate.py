@@ -1,8 +1,8 @@
 """How often a feed publishes: its statistics, the rate to expect, and how long to wait for the next poll. Pure.
 
-The wait follows the *area rule* (docs/schedule.md). Entries that appear after a poll wait for the next one. Their
-expected waiting time adds up to A(t) = integral of rate(s) * (t - s) ds from the last poll. The next poll is due when
-A(t) reaches a threshold.
+The wait follows the *area rule* (docs/schedule.md). Entries that appear after a poll wait for the next poll. Their
+expected waiting times add up to A(t) = integral of rate(s) * (t - s) ds from the last poll to t. The next poll is due
+when A(t) reaches a threshold.
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ def update_stats(
     polled_at: datetime | None,
     now: datetime,
 ) -> PublicationStats:
-    """Return the statistics after a poll. `published`: times of its new or changed entries; `window`: all its entries.
+    """Return the statistics after a poll. `published` are the publication times of the poll's new or changed entries.
 
-    A changed entry does not count. An entry is changed if its time is known already, or is more than 36 hours before
-    the last poll (`polled_at`). On the first poll all entries count, and the oldest marks the start of the observation.
+    `window` is the number of all entries of the feed. A changed entry does not count. An entry is changed if its time
+    is known already, or is more than 36 hours before the last poll (`polled_at`). On the first poll all entries count,
+    and the oldest one marks the start of the observation.
     """
     fresh = _fresh(stats, published, polled_at, now)
     if stats.at is None:
@@ -151,7 +152,7 @@ def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """A feed's usual rate over the hours of a week. `_activity` adds how busy it is now."""
+    """A feed's usual rate over the hours of a week. `_activity` tells how much busier the feed is now."""
 
     rate: float  # entries per day
     hours: Sequence[float]  # factor on the mean rate for each hour of the day (UTC)
@@ -188,9 +189,9 @@ def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
 def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datetime) -> timedelta:
     """Return the wait until the next poll, at most `longest`.
 
-    `threshold` is the waiting time (entries x seconds) that may accumulate. Each feed counts for .35 entries a day
-    more than it publishes, so that a quiet feed is polled every few hours too (docs/schedule.md). The wait is shorter
-    if half of the feed's window is expected to be new before.
+    `threshold` is the waiting time (entries x seconds) that may accumulate. Each feed counts for .35 entries a day more
+    than it publishes, so that a quiet feed is polled every few hours, too (docs/schedule.md). The wait is shorter if
+    half of the feed's entries are expected to be replaced earlier.
     """
     limit = threshold * rhythm.rate / (rhythm.rate + _FEED_WORTH)
     known, minutes, room = rhythm.known_at, rhythm.minutes, rhythm.room
@@ -221,7 +222,7 @@ def _observed(stats: PublicationStats) -> float:
 
 
 def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
-    """Return the share of the `observed` seconds up to `end` in each of the `count` units of a day or week."""
+    """Return how the `observed` seconds before `end` are spread over the `count` units of a day or week, as shares."""
     observed = max(observed, _HOUR)
     rounds, rest = divmod(observed, unit * count)
     seen = [rounds * unit / observed] * count
@@ -234,7 +235,10 @@ def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
 
 
 def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
-    """Return each hour's factor on the mean rate: smoothed, shrunk towards its part of the day, and that towards 1."""
+    """Return the factor of each hour on the mean rate. Hours are smoothed and shrunk towards their part of the day.
+
+    The parts of the day are shrunk towards 1.
+    """
     even = [sum(shares) * part for part in seen]
     prior = _DAYTIME_PRIOR / 24
     parts = [(own + prior) / (flat + prior) for own, flat in zip(_daytimes(shares), _daytimes(even), strict=True)]
@@ -251,7 +255,7 @@ def _smoothed(shares: Sequence[float]) -> list[float]:
 
 
 def _daytimes(shares: Sequence[float]) -> list[float]:
-    """Return the mean over the seven hours around each hour of the day, applied twice."""
+    """Return for each hour of the day the mean over the seven hours around this hour. The mean is applied twice."""
     half = _DAYTIME_HOURS // 2
     for _ in range(2):
         sums = list(accumulate([*shares[-half:], *shares, *shares[:half]], initial=0.0))
@@ -260,7 +264,12 @@ def _daytimes(shares: Sequence[float]) -> list[float]:
 
 
 def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
-    """Return each weekday's factor on the mean rate, shrunk towards workdays or weekend, and that towards the usual."""
+    """Return the factor of each weekday on the mean rate.
+
+    Days are shrunk towards the mean of workdays or of the weekend.
+
+    These means are shrunk towards the usual factors.
+    """
     even = [sum(shares) * part for part in seen]
     factors = []
     for days, usual in ((slice(0, 5), _WORKDAY), (slice(5, 7), _WORKDAY * _WEEKEND)):
@@ -279,9 +288,9 @@ def _minute_factors(shares: Sequence[float]) -> list[float]:
 
 
 def _activity(rhythm: Rhythm) -> float:
-    """Return the recent entries as a multiple of the expected ones. A busy feed stays busy for a while.
+    """Return the recent entries as a multiple of the expected entries. A busy feed stays busy for a while.
 
-    Older entries count less, and so does the expectation for older times.
+    Older entries count less; so do entries that were expected at older times.
     """
     known, recent, span = rhythm.known_at, rhythm.recent, min(rhythm.observed, 4 * _ACTIVITY_SPAN)
     if len(recent) == _REMEMBERED:
