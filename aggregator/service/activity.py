@@ -56,7 +56,7 @@ class ActivityLog:
             logger.info("feed works again", extra={"feed": name, "failing_since": since})
 
     def say_minute(self, totals: Mapping[str, int], published: int) -> None:
-        """Log the work since the last call; nothing if there was none."""
+        """Log the work since the last call. Log nothing if there was no work."""
         with self._lock:
             now = Counter({name: totals.get(total, 0) for name, total in _TOTALS.items()} | {"published": published})
             done = (now - self._before) + self._unlogged

@@ -206,7 +206,7 @@ class Service:
         self._status.end()
 
     def _is_over(self) -> bool:
-        """Return whether publishing ends after the current batch. It gets a few seconds after the signal to stop."""
+        """Return whether publishing must end after the current batch: a few seconds after the signal to stop."""
         return self._ended.is_set() and time.monotonic() > self._stop_by
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -282,7 +282,7 @@ class Service:
             self._write_status()
 
     def _is_moving(self) -> bool:
-        """Return whether visits end and pages are extracted. If not, the watchdog restarts the daemon."""
+        """Return whether visits make progress and extraction runs. If not, the watchdog restarts the daemon."""
         visits = self.app.visits
         visiting = visits.running == 0 or self.app.clock.monotonic() - visits.last_moved_at < _STUCK_AFTER
         return visiting and self._extraction.is_alive()

@@ -118,7 +118,7 @@ class PageProcess:
                 self._child.stdin.close()
 
     def stop(self) -> None:
-        """End the answers, the process and the address. If `leave` was called before, this takes seconds."""
+        """End the process and close the address. Wait a few seconds at most, counted from the call of `leave`."""
         self.leave()
         child, self._child = self._child, None
         if child is not None:
@@ -150,7 +150,10 @@ class PageProcess:
             child.stdin.flush()
 
     def _revive(self) -> None:
-        """Start a process that died again, each time after a longer pause; one that lived for a minute at once."""
+        """Start a dead process again, each time after a longer pause.
+
+        A process that lived for a minute is started at once.
+        """
         child = self._child
         if child is None or child.poll() is None:
             return

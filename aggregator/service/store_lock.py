@@ -12,7 +12,7 @@ from aggregator.errors import StoreHeldError
 
 @contextmanager
 def hold_store(config: Config) -> Iterator[None]:
-    """Hold the lock that lets only one daemon work on a SQLite store; it ends with the process (flock(2)).
+    """Hold the lock that lets only one daemon work on a SQLite store. The lock ends with the process (flock(2)).
 
     Raises:
         StoreHeldError: another daemon has it.
