@@ -1,6 +1,6 @@
 """Proves the ladder on a corpus: `python benchmarks/ladder.py DATA`.
 
-Each feed in DATA/data is parsed, then replayed with entries added, changed, removed and reordered. What `parse_new`
+Each feed in DATA/data is parsed, then replayed with entries added, changed, removed and reordered. What `parse_feed`
 gives with the old hashes known must be exactly the new entries of a full parse. Exit status 1 if it is not.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aggregator.feeds.parse import NO_HEADERS, parse_feed, parse_new
+from aggregator.feeds.parse import NO_HEADERS, parse_feed
 from aggregator.feeds.repair import read_text
 from aggregator.feeds.slices import find_root, split
 from aggregator.models.feeds import ParsedFeed
@@ -73,7 +73,7 @@ def assemble(frame: str, pieces: Sequence[str]) -> bytes:
 def differences(body: bytes, known: frozenset[str]) -> list[str]:
     """Return where the ladder differs from the full parse."""
     full = parse_feed(body, url=URL, now=NOW)
-    short = parse_new(body, url=URL, now=NOW, known=known)
+    short = parse_feed(body, url=URL, now=NOW, known=known)
     wanted = tuple(entry for entry in full.entries if entry.raw_hash not in known)
     found = [] if short.entries == wanted else ["entries"]
     empty: ParsedFeed = replace(full, entries=())

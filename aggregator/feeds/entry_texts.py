@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,7 @@ from lxml import etree
 
 from aggregator.feeds.entry_fields import EntryTree
 from aggregator.feeds.feed_fields import title_text
-from aggregator.feeds.markup import escape_text, has_tags, lines_to_html, looks_like_html, without_soft_hyphens
+from aggregator.feeds.markup import has_tags, lines_to_html, looks_like_html, without_soft_hyphens
 from aggregator.feeds.xml_tree import NAMESPACES, attribute, inner_html, text_of, unwrap_cdata
 
 # The elements that carry text, each under the name that feedparser knows.
@@ -130,6 +131,6 @@ def _as_html(part: Mapping[str, Any], is_declared: bool) -> str:
     """Return a text as HTML; plain text keeps its paragraphs and lines. Any: feedparser is untyped."""
     value = str(part.get("value") or "")
     if part.get("type") == "text/plain":
-        return lines_to_html(without_soft_hyphens(escape_text(value)))
+        return lines_to_html(without_soft_hyphens(escape(value, quote=False)))
     value = without_soft_hyphens(value)
     return value if is_declared or has_tags(value) else lines_to_html(value, wrapped=True)

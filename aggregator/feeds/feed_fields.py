@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from lxml import etree
@@ -34,17 +34,17 @@ _HTML_TYPES = frozenset({"html", "text/html", "application/xhtml+xml"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A feed's own fields, and those that its entries inherit."""
+    """A feed's own fields, and those that its entries inherit; without values if the head is unreadable."""
 
-    title: str
-    link: str | None
-    language: str
-    authors: tuple[str, ...]
-    base: str
-    hints: FeedHints
-    hub: str | None
-    self_url: str | None
-    previous_url: str | None
+    title: str = ""
+    link: str | None = None
+    language: str = ""
+    authors: tuple[str, ...] = ()
+    base: str = ""
+    hints: FeedHints = field(default_factory=FeedHints)
+    hub: str | None = None
+    self_url: str | None = None
+    previous_url: str | None = None
     generator: str = ""
 
 

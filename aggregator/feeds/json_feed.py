@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Collection
 from datetime import datetime
+from html import escape
 
 from aggregator.feeds.entry_ids import Mark, choose_rule, entry_id_of
 from aggregator.feeds.json_repair import read_json
-from aggregator.feeds.markup import escape_text, lines_to_html, one_line, without_soft_hyphens
+from aggregator.feeds.markup import lines_to_html, one_line, without_soft_hyphens
 from aggregator.feeds.slices import MAX_ENTRIES, hash_slice
 from aggregator.models.feeds import Enclosure, Entry, ParsedFeed
 from aggregator.text.dates import parse_date
@@ -174,4 +175,4 @@ def _enclosures(item: Json, base: str) -> tuple[Enclosure, ...]:
 
 def _plain(value: object) -> str:
     """Return plain text as HTML."""
-    return lines_to_html(without_soft_hyphens(escape_text(_text(value))))
+    return lines_to_html(without_soft_hyphens(escape(_text(value), quote=False)))

@@ -27,7 +27,6 @@ _ELEMENTS = "|".join(sorted({*BLOCKS, *_INLINE_NAMES.split()}))
 _HTML_SIGN = re.compile(
     rf"</(?:{_ELEMENTS})\s{{0,5}}>|&#?\w{{1,30}};|<(?:br|hr|wbr|img)\b[^<>]{{0,500}}>", re.IGNORECASE
 )
-_ANY_TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
 _MAX_TITLE_CHARS = 20_000
 _SOFT_HYPHEN = "\u00ad"
 _SOFT_HYPHENS = re.compile("\u00ad|&shy;|&#0*173;|&#[xX]0*[aA][dD];")
@@ -78,11 +77,6 @@ def has_active_markup(text: str) -> bool:
 def has_tags(text: str) -> bool:
     """Return whether anything in `text` could be a tag."""
     return _ANY_TAG.search(text) is not None
-
-
-def escape_text(text: str) -> str:
-    """Return plain text as HTML that shows the same characters."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def without_soft_hyphens(html: str) -> str:

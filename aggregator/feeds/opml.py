@@ -13,7 +13,7 @@ from typing import cast
 from lxml import etree
 
 from aggregator.errors import ConfigError
-from aggregator.feeds.repair import repair_signs
+from aggregator.feeds.repair import BAD_SIGN, repair_signs
 from aggregator.models.feeds import Subscription
 from aggregator.text.encoding import decode, xml_declaration
 from aggregator.urls import absolute, is_http
@@ -33,7 +33,6 @@ _BREAKS = re.compile(r"\s*[\t\r\n]\s*")  # within an address
 _BLANK = re.compile(r"\s+")
 _WORD = re.compile(r'"([^"]*)"|(\S+)')
 _HOST_FIRST = re.compile(r"(?:[\w-]{1,63}\.)+[^\W\d_]{2,63}(?::\d{1,5})?(?:[/?#]\S*)?")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,4 +206,4 @@ def write_opml(subscriptions: Iterable[Subscription]) -> bytes:
 
 
 def _xml_safe(text: str) -> str:
-    return _CONTROL.sub(" ", text)
+    return BAD_SIGN.sub(" ", text)

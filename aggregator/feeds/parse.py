@@ -35,7 +35,7 @@ from aggregator.feeds.repair import FeedText
 from aggregator.feeds.repair import read_text as read_feed_text
 from aggregator.feeds.slices import Root, find_root, hash_slice, salt_of, split
 from aggregator.feeds.xml_tree import CORE, NAMESPACES, XML, Context, read_head, read_slice
-from aggregator.models.feeds import Entry, FeedHints, ParsedFeed
+from aggregator.models.feeds import Entry, ParsedFeed
 from aggregator.urls import absolute
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -43,19 +43,20 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _MAX_NAMESPACES = 60
 
 
-def parse_feed(body: bytes, *, url: str = "", headers: Mapping[str, str] = NO_HEADERS, now: datetime) -> ParsedFeed:
+def parse_feed(
+    body: bytes,
+    *,
+    url: str = "",
+    headers: Mapping[str, str] = NO_HEADERS,
+    now: datetime,
+    known: Collection[str] = (),
+) -> ParsedFeed:
     """Return the content of a feed's bytes; `kind` is the format.
 
-    `url` is the address of the answer (links are relative to it), `headers` are those of the answer.
+    `url` is the address of the answer (links are relative to it), `headers` are those of the answer, their names in
+    lower case. Entries whose `raw_hash` is `known` are left out; the others are the same with and without it.
     """
-    return parse_new(body, url=url, headers=headers, now=now, known=frozenset())
-
-
-def parse_new(
-    body: bytes, *, url: str, headers: Mapping[str, str] = NO_HEADERS, now: datetime, known: Collection[str]
-) -> ParsedFeed:
-    """Return the feed with only the entries whose `raw_hash` is not `known`; each as `parse_feed` gives it."""
-    base = absolute(url, _header(headers, "content-location")) or url
+    base = absolute(url, headers.get("content-location", "")) or url
     text = read_feed_text(body, headers)
     if text.too_large:
         return ParsedFeed(kind=None, format=None, error="too large when inflated")
@@ -71,15 +72,11 @@ def parse_new(
     return _parse_xml(text, root, base, now, known)
 
 
-def _header(headers: Mapping[str, str], name: str) -> str:
-    return next((value for key, value in headers.items() if key.lower() == name), "")
-
-
 def _parse_xml(text: FeedText, root: Root, base: str, now: datetime, known: Collection[str]) -> ParsedFeed:
     sliced = split(text.body, root)
     tree = read_head(sliced.head, text.entities)
     context = _context(tree, root, text)
-    head = read_feed_head(tree, context, base) if tree is not None else _NO_HEAD
+    head = read_feed_head(tree, context, base) if tree is not None else Head()
     salt = salt_of(sliced.head)
     hashes = tuple(hash_slice(piece, salt) for piece in sliced.slices)
     selected = [i for i, raw_hash in enumerate(hashes) if raw_hash not in known]
@@ -122,19 +119,6 @@ def _mark(tree: EntryTree) -> Mark:
         date=read_raw_date(tree),
         title=next((title for name in TITLES if (title := read_text(tree, name))), ""),
     )
-
-
-_NO_HEAD = Head(
-    title="",
-    link=None,
-    language="",
-    authors=(),
-    base="",
-    hints=FeedHints(),
-    hub=None,
-    self_url=None,
-    previous_url=None,
-)
 
 
 def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context:

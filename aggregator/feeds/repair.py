@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import unescape
+from html import escape, unescape
 from html.entities import html5
 from itertools import islice
 
@@ -25,7 +25,7 @@ _MAX_EXPANDED_CHARS = 1_000_000
 
 _GZIP = b"\x1f\x8b"
 _BLANK = " \t\r\n\v\f\0\ufeff\u200b\u2060"
-_BAD_SIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+BAD_SIGN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _ENTITY = re.compile(r"<!ENTITY\s+([\w.-]{1,60})\s+(?:\"([^\"<&%]*)\"|'([^'<&%]*)')\s*>")
 # A CDATA section or comment (left alone), or an `&` with what may be a reference, but for those that XML knows.
 _AMPERSAND = re.compile(
@@ -53,13 +53,12 @@ class FeedText:
 
 
 def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
-    """Return the text of any bytes."""
+    """Return the text of any bytes; the names of `headers` are in lower case."""
     inflated, complete = inflate(body)
     if len(inflated) > MAX_INFLATED_BYTES:
         return FeedText(body="", entities={}, complete=False, too_large=True)
-    content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
     lead = inflated[:500].lstrip(b" \t\r\n\0")
-    text = decode(inflated, content_type=content_type, declared=xml_declaration(lead)).text
+    text = decode(inflated, content_type=headers.get("content-type", ""), declared=xml_declaration(lead)).text
     return FeedText(body=text[_skip_junk(text) :], entities=_read_entities(text), complete=complete)
 
 
@@ -129,14 +128,14 @@ def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
         if reference is None:
             return "&amp;"
         if reference.startswith("#"):
-            return "" if _BAD_SIGN.match(unescape("&" + reference)) else _numeric(reference)
+            return "" if BAD_SIGN.match(unescape("&" + reference)) else _numeric(reference)
         value = entities.get(reference[:-1])
         if value is not None:
             budget -= len(value)
             return value if budget >= 0 else ""
-        return _escape(html5.get(reference, "&" + reference))
+        return escape(html5.get(reference, "&" + reference), quote=False)
 
-    xml = _BAD_SIGN.sub("", xml)
+    xml = BAD_SIGN.sub("", xml)
     for opening, closing in _OPENINGS:
         # One without an end hides what follows it, and each later pattern would search the whole rest for its end.
         end = xml.rfind(closing) + 1
@@ -170,10 +169,6 @@ def cut_long_tags(xml: str) -> str:
         return tag if len(quotes) <= _MAX_QUOTES else tag[: quotes[-1]] + ("/" if tag.endswith("/") else "")
 
     return _START_TAG.sub(cut, xml)
-
-
-def _escape(sign: str) -> str:
-    return sign.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _numeric(reference: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
-from aggregator.feeds.kinds.read import parse_by_kind
+from aggregator.feeds.kinds.link_list import read_link_list
+from aggregator.feeds.kinds.sitemap import choose_sitemaps, fits, named_sitemaps
+from aggregator.feeds.parse import parse_feed
 from aggregator.identity.evidence import edges_of_entry
 from aggregator.identity.identify import identify
 from aggregator.identity.own_entries import own_identity
@@ -29,9 +32,22 @@ def read_feed(
     rule: SourceRule = PLAIN_FEED,
 ) -> FeedReading:
     """Parse an answer of `feed` by its rule; entries whose raw hash is `known` are left out."""
-    url, headers = fetched.final_url, dict(fetched.headers)
-    parsed = parse_by_kind(fetched.body, rule, publishers, url=url, headers=headers, now=now, known=known)
-    return identify_entries(parsed, feed, publishers)
+    return identify_entries(parse_answer(fetched, rule, publishers, now=now, known=known), feed, publishers)
+
+
+def parse_answer(
+    fetched: Fetched, rule: SourceRule, publishers: Publishers, *, now: datetime, known: Collection[str]
+) -> ParsedFeed:
+    """Return the content of an answer, parsed by the kind of source; entries whose raw hash is `known` are left out."""
+    body, url, headers = fetched.body, fetched.final_url, fetched.headers
+    if rule.kind == "html":
+        return read_link_list(body, rule.select, publishers, url=url, headers=headers, now=now, known=known)
+    if rule.kind == "sitemap" and (named := named_sitemaps(body, url, headers)) is not None:
+        return ParsedFeed(kind="feed", format="sitemap", sitemaps=choose_sitemaps(named, url, rule.select.entry, now))
+    parsed = parse_feed(body, url=url, headers=headers, now=now, known=known)
+    if rule.kind != "sitemap":
+        return parsed
+    return replace(parsed, entries=tuple(one for one in parsed.entries if fits(rule.select.link, one.link or "")))
 
 
 def identify_entries(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> FeedReading:

@@ -54,7 +54,6 @@ class Root:
 class Sliced:
     """A feed in pieces. `head` is everything but the entries; `complete` False: the end is missing."""
 
-    root: Root
     head: str
     slices: tuple[str, ...]
     complete: bool
@@ -127,7 +126,7 @@ def split(text: str, root: Root) -> Sliced:
         slices.append(text[entry_start:position])
     elif entry_start < 0:
         gaps.append(text[gap_start : position if complete else None])
-    return Sliced(root=root, head="".join(gaps), slices=tuple(slices), complete=complete)
+    return Sliced(head="".join(gaps), slices=tuple(slices), complete=complete)
 
 
 def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:

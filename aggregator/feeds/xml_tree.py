@@ -74,7 +74,6 @@ _PREFIXES = {uri.lower(): prefix for prefix, uri in NAMESPACES.items()} | {
     "http://purl.org/dc/elements/1.0/": "dc",
     "http://dublincore.org/documents/dcmi-namespace/": "dc",
     "http://search.yahoo.com/mrss": "media",
-    "http://www.itunes.com/dtds/podcast-1.0.dtd": "itunes",
     "http://rss.dw.de/syndication/dwsyn/": "dwsyn",
     "http://prismstandard.org/namespaces/1.2/basic/": "prism",
 }
@@ -114,7 +113,7 @@ def read_slice(text: str, context: Context) -> etree._Element | None:
     """Return the element in `text`, in the namespaces of its feed; `None` if `text` is unreadable."""
     text = cut_long_tags(text)
     declared = "".join(
-        f' xmlns{":" + prefix if prefix else ""}="{_quoted(uri)}"' for prefix, uri in context.namespaces.items()
+        f' xmlns{":" + prefix if prefix else ""}="{escape(uri)}"' for prefix, uri in context.namespaces.items()
     )
     root = _parse(f"<feed{declared}>{text}</feed>", _STRICT)
     if root is None:
@@ -151,10 +150,6 @@ def _parse(xml: str, parser: etree.XMLParser) -> etree._Element | None:
         return etree.fromstring(xml.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
-
-
-def _quoted(value: str) -> str:
-    return value.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
 def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from aggregator.errors import ConfigError
 from aggregator.feeds.discovery import find_feeds
 from aggregator.feeds.opml import read_list, write_opml
-from aggregator.feeds.parse import parse_feed, parse_new
+from aggregator.feeds.parse import parse_feed
 
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def check(body: bytes) -> None:
     assert all(entry.entry_id for entry in feed.entries)
     assert all(entry.link is None or entry.link.startswith("http") for entry in feed.entries)
     known = frozenset(feed.raw_hashes[::2])
-    short = parse_new(body, url="https://fuzz.example/feed", now=NOW, known=known)
+    short = parse_feed(body, url="https://fuzz.example/feed", now=NOW, known=known)
     assert short.entries == tuple(entry for entry in feed.entries if entry.raw_hash not in known)
     find_feeds(body, "https://fuzz.example/")
 

@@ -22,7 +22,7 @@ RULES = shipped_publishers()
 def read(html: str | bytes, known: tuple[str, ...] = (), **select: str) -> ParsedFeed:
     body = html if isinstance(html, bytes) else html.encode()
     wanted = Select(**select)
-    return read_link_list(body, wanted, RULES, url=URL, headers={"Content-Type": "text/html"}, now=NOW, known=known)
+    return read_link_list(body, wanted, RULES, url=URL, headers={"content-type": "text/html"}, now=NOW, known=known)
 
 
 def found(html: str, **select: str) -> list[tuple[str | None, str]]:

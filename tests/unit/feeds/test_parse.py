@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.feeds.parse import parse_feed, parse_new
+from aggregator.feeds.parse import parse_feed
 from aggregator.models.feeds import Entry, ParsedFeed
 
 FEEDS = Path(__file__).parents[2] / "data" / "feeds"
@@ -125,7 +125,7 @@ def test_bytes_are_never_taken_for_a_file_name(tmp_path: Path) -> None:
 
 
 def test_content_location_is_a_base() -> None:
-    feed = parse("<rss><channel><item><link>a</link></item></channel></rss>", **{"Content-Location": "/news/"})
+    feed = parse("<rss><channel><item><link>a</link></item></channel></rss>", **{"content-location": "/news/"})
     assert feed.entries[0].link == "https://base.example/news/a"
 
 
@@ -182,7 +182,7 @@ def test_ladder_gives_exactly_the_new_entries_of_the_full_parse(pair: tuple[list
     frame = "<rss version='2.0'><channel><title>t</title>{}</channel></rss>"
     before, after = (frame.format("\n".join(entries)).encode() for entries in pair)
     known = frozenset(parse(before).raw_hashes)
-    full, short = parse(after), parse_new(after, url="https://base.example/feed", now=NOW, known=known)
+    full, short = parse(after), parse_feed(after, url="https://base.example/feed", now=NOW, known=known)
     assert short.entries == tuple(entry for entry in full.entries if entry.raw_hash not in known)
     assert dataclasses.replace(short, entries=()) == dataclasses.replace(full, entries=())
     assert all(entry.entry_id for entry in full.entries)
@@ -193,7 +193,7 @@ def test_ladder_of_json_feeds() -> None:
         return json.dumps({"version": "jsonfeed", "items": [{"id": n, "title": f"t{n}"} for n in ids]}).encode()
 
     known = parse(body(1, 2)).raw_hashes
-    feed = parse_new(body(3, 1, 2), url="", now=NOW, known=known)
+    feed = parse_feed(body(3, 1, 2), url="", now=NOW, known=known)
     assert [entry.id for entry in feed.entries] == ["3"]
     assert feed.raw_hashes[1:] == known
 

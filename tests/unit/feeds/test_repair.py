@@ -68,7 +68,7 @@ def test_text_starts_at_the_first_tag(body: bytes) -> None:
 
 def test_charset_of_the_header_and_the_declaration() -> None:
     russian = "<rss><title>Новости дня</title></rss>"
-    header = {"Content-Type": "text/xml; charset=windows-1251"}
+    header = {"content-type": "text/xml; charset=windows-1251"}
     assert read_text(russian.encode("cp1251"), header).body == russian
     declared = f'<?xml version="1.0" encoding="koi8-r"?>{russian}'
     assert read_text(declared.encode("koi8-r"), {}).body == declared

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.feeds.kinds.read import parse_by_kind
 from aggregator.feeds.kinds.sitemap import MAX_SITEMAPS, check_select, choose_sitemaps, named_sitemaps
+from aggregator.feeds.sightings import parse_answer
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import ParsedFeed
 from aggregator.models.sources import Kind, NamedSitemap, Select, SourceRule
+from tests.support.answers import fetched
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://town.example/sitemap.xml"
@@ -26,7 +27,7 @@ INDEX = """<?xml version="1.0"?><x:sitemapindex xmlns:x="http://www.sitemaps.org
 
 def read(body: bytes, select: Select = Select()) -> ParsedFeed:  # noqa: B008 - frozen
     rule = SourceRule(kind="sitemap", select=select)
-    return parse_by_kind(body, rule, shipped_publishers(), url=URL, headers={}, now=NOW, known=())
+    return parse_answer(fetched(URL, body), rule, shipped_publishers(), now=NOW, known=())
 
 
 @pytest.mark.parametrize("body", [INDEX.encode(), gzip.compress(INDEX.encode()), INDEX.encode("utf-16")])
@@ -92,7 +93,7 @@ def test_a_pattern_that_is_none_is_refused_by_name() -> None:
 def test_each_kind_is_read_in_its_way(kind: Kind, read_as: str) -> None:
     body = b"<urlset><url><loc>/1</loc></url></urlset><a href=/1>"
     rule = SourceRule(kind=kind, select=Select(link="a"))
-    parsed = parse_by_kind(body, rule, shipped_publishers(), url=URL, headers={}, now=NOW, known=())
+    parsed = parse_answer(fetched(URL, body), rule, shipped_publishers(), now=NOW, known=())
     assert (parsed.format, len(parsed.entries)) == (read_as, 1)
 
 
