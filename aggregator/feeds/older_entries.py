@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from html import unescape
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from aggregator.feeds.kinds.sitemap import is_for_news
 from aggregator.models.feeds import ParsedFeed, Source
-from aggregator.urls import absolute, host_of
+from aggregator.models.sources import NamedSitemap
+from aggregator.urls import host_of
 
 _MAX_SITEMAPS: Final = 3  # of one site
 _MAX_SECTIONS: Final = 20
-_INDEX: Final = re.compile(rb"<(?:[\w.-]{1,30}:)?sitemapindex[\s>]", re.IGNORECASE)
-_INDEX_START: Final = 2_000  # bytes in which the root of a sitemap index must appear
-_MAX_INDEX: Final = 1_000_000
-_LOCATION: Final = re.compile(rb"<(?:[\w.-]{1,30}:)?loc[^<>]{0,100}>\s{0,99}([^<>\s]{1,2000})", re.IGNORECASE)
 
 
 def older_page(parsed: ParsedFeed, url: str) -> str | None:
@@ -70,17 +66,10 @@ def section_of(url: str) -> str:
 
 def choose_sitemaps(named: Sequence[str]) -> tuple[Source, ...]:
     """Return the news sitemaps of a site; without any the first sitemap, which may be an index."""
-    news = [url for url in named if "news" in urlsplit(url).path.lower()]
+    news = [url for url in named if is_for_news(url)]
     return tuple(Source(kind="sitemap", url=url) for url in (news or list(named[:1]))[:_MAX_SITEMAPS])
 
 
-def is_index(body: bytes) -> bool:
-    """Return whether a sitemap is an index of other sitemaps."""
-    return _INDEX.search(body[:_INDEX_START]) is not None
-
-
-def named_in_index(body: bytes, url: str) -> tuple[str, ...]:
-    """Return the news sitemaps in an index, in its order."""
-    found = (unescape(match.decode("utf-8", "replace")) for match in _LOCATION.findall(body[:_MAX_INDEX]))
-    addresses = (absolute(url, location) for location in found)
-    return tuple(address for address in addresses if address and "news" in urlsplit(address).path.lower())
+def choose_in_index(named: Sequence[NamedSitemap]) -> tuple[Source, ...]:
+    """Return the news sitemaps of an index."""
+    return choose_sitemaps([one.url for one in named if is_for_news(one.url)])

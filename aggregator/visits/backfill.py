@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from aggregator.feeds.older_entries import choose_sitemaps, is_index, named_in_index, older_page, section_of
+from aggregator.feeds.kinds.sitemap import named_sitemaps
+from aggregator.feeds.older_entries import choose_in_index, choose_sitemaps, older_page, section_of
 from aggregator.models.feeds import Entry, Feed, FeedState, GapFill, Source
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Redirected
 from aggregator.ports.store_records import PollOutcome, PollRecord, Sighting
@@ -71,8 +72,11 @@ class SourceContent:
 def read_source(feed: Feed, fill: GapFill, result: FetchResult, read: FeedReader, now: datetime) -> SourceContent:
     """Read the answer of the first of the sources."""
     match result:
-        case Fetched() if fill.sources[0].kind == "sitemap" and is_index(result.body):
-            return SourceContent(instead=choose_sitemaps(named_in_index(result.body, result.final_url)))
+        case Fetched() if (
+            fill.sources[0].kind == "sitemap"
+            and (named := named_sitemaps(result.body, result.final_url, result.headers)) is not None
+        ):
+            return SourceContent(instead=choose_in_index(named))
         case Fetched():
             reading = read(feed, result, (), now)
         case Redirected(target=target):

@@ -57,9 +57,14 @@ def choose_sitemaps(named: Sequence[NamedSitemap], url: str, pattern: str, now: 
     last, in their order.
     """
     own = [one for one in named if host_of(one.url) == host_of(url) and one.url != url and fits(pattern, one.url)]
-    news = [] if pattern else [one for one in own if "news" in urlsplit(one.url).path.lower()]
+    news = [] if pattern else [one for one in own if is_for_news(one.url)]
     dated = sorted(news or own, key=lambda one: parse_date(one.lastmod, now) or _OLDEST, reverse=True)
     return tuple(dated[:MAX_SITEMAPS])
+
+
+def is_for_news(url: str) -> bool:
+    """Return whether the path of a sitemap names news."""
+    return "news" in urlsplit(url).path.lower()
 
 
 def fits(pattern: str, url: str) -> bool:

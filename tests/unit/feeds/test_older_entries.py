@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from aggregator.feeds.older_entries import choose_sitemaps, is_index, named_in_index, next_paged, older_page, sources_of
+from aggregator.feeds.older_entries import choose_in_index, choose_sitemaps, next_paged, older_page, sources_of
 from aggregator.models.feeds import ParsedFeed, Source
+from aggregator.models.sources import NamedSitemap
 
 URL = "https://a.example/feed/"
 
@@ -59,14 +58,7 @@ def test_sitemaps_for_news_go_first_and_are_few() -> None:
     assert choose_sitemaps([]) == ()
 
 
-def test_an_index_names_sitemaps() -> None:
-    body = b"""<?xml version="1.0"?><sitemapindex xmlns="x"><sitemap><loc> /news.xml?a=1&amp;b=2 </loc></sitemap>
-    <sitemap><loc>https://a.example/all.xml</loc></sitemap><sitemap><loc>ftp://a.example/news</loc></sitemap>"""
-    assert is_index(body)
-    assert named_in_index(body, "https://a.example/i.xml") == ("https://a.example/news.xml?a=1&b=2",)
-    assert not is_index(b"<urlset><url><loc>https://a.example/news/1</loc></url></urlset>")
-
-
-@given(st.binary(max_size=500))
-def test_nothing_in_an_index_raises(body: bytes) -> None:
-    assert isinstance(named_in_index(b"<loc>" + body, URL), tuple)
+def test_only_the_news_sitemaps_of_an_index_are_read() -> None:
+    named = [NamedSitemap(url=f"https://a.example/{name}") for name in ("all.xml", "news.xml?a=1", "a?news")]
+    assert choose_in_index(named) == (Source(kind="sitemap", url="https://a.example/news.xml?a=1"),)
+    assert choose_in_index(named[:1]) == ()
