@@ -208,7 +208,7 @@ def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup
 
 
 def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int, Resemblance]:
-    """Return the page's text, the reasons to doubt it, the number of parts in it, and how much of its title it has."""
+    """Return an article, the reasons to doubt it, its number of further parts, and its likeness to the feed's title."""
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
     chain = _chain(job)
