@@ -166,7 +166,7 @@ def _groups(unwell: Mapping[FeedId, tuple[Finding, ...]]) -> tuple[Group, ...]:
 
 
 def histories(store: Store, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
-    """Return the number of polled feeds, and the histories of at most `limit` of them, evenly sampled, for `plan`."""
+    """Return the number of polled feeds, and the histories of a random sample of at most `limit` feeds, for `plan`."""
     count, found = store.poll_histories(limit)
     return count, tuple(FeedHistory(feed=feed, polls=polls) for feed, polls in found)
 
