@@ -96,7 +96,10 @@ class Sink(Protocol):
         now: datetime,
         stopping: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Remove our old files that belong to no article (id, day, number), until `stopping`; return how many."""
+        """Remove our old files that belong to no published article; stop early if `stopping` says so.
+
+        Return how many.
+        """
         ...
 
 
