@@ -52,7 +52,7 @@ class PollPolicy:
 def next_poll_at(
     feed: Feed, *, now: datetime, policy: PollPolicy, random: Random, rhythm: Rhythm | None = None
 ) -> datetime:
-    """Return the time of the next poll after a successful one at `now`: the later of our interval and the server's.
+    """Return the time of the next poll after a successful poll at `now`: after our interval, or when the server allows.
 
     Only our own interval is varied and bounded by the policy. The server's wishes are lower bounds, up to seven days
     each, even beyond `max_interval`. `rhythm` is that of the feed, if it is known already.
