@@ -1,6 +1,6 @@
-"""Inserts new articles without connection to others in one batch.
+"""Inserts new articles without connection to other articles in one batch.
 
-All other articles go through the partition one by one. The result is the same as if every article went through the
+The connected articles go through the partition one by one. The result is the same as if every article went through the
 partition. The unconnected articles are chosen before anything is written. Evidence that never counts alone (a canonical
 address on another site) is stored and connects nothing.
 """
@@ -65,7 +65,7 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
 def _choose(
     tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
 ) -> dict[ArticleId, ArticleWrite]:
-    """Return the articles whose keys are unknown, have no evidence, and belong to no other of these articles."""
+    """Return the unconnected articles: their keys are unknown and without evidence, and no two articles share a key."""
     shared = Counter(article_id(write.key) for write in writes)
     alone = {
         wanted: write
@@ -87,7 +87,7 @@ def _choose(
 
 
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
-    """Return the texts at several addresses, and those of them that have one title."""
+    """Return the texts at several addresses, and among these the texts that several addresses have under one title."""
     pages = (write.draft for write in writes if write.record.content.source == "page")
     titled = Counter((draft.fingerprint.text_hash, draft.title_hash) for draft in pages)
     titled.update(titled_texts(tx, {text for text, _ in titled}))
@@ -99,7 +99,7 @@ def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[se
 
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return the keys that an article has, or whose article id is given to another key."""
+    """Return the keys that belong to an article, and the keys whose article id belongs to another key."""
     found = tx.all_of(_with_keys, map(key_hash, keys)) + tx.all_of(_with_ids, map(article_id, keys))
     hashes, ids = {row.key_hash for row in found}, {row.id for row in found}
     return {key for key in keys if key_hash(key) in hashes or article_id(key) in ids}

@@ -49,7 +49,7 @@ _next_numbers: Final = select(days).where(any_of(days.c.day))
 
 
 def number_changes(tx: Transaction) -> int:
-    """Number the changes committed by now; give new articles their day and number. The caller holds the lock.
+    """Number the committed changes, and give new articles their day and number. The caller holds the right to publish.
 
     Numbers within the day are in the order of the changes; a number is never given twice.
     """
@@ -112,7 +112,7 @@ _after: Final = (
 
 
 def changes_after(tx: Transaction, seq: int, limit: int) -> tuple[Change, ...]:
-    """Return numbered changes after `seq`, each with the article's present state."""
+    """Return numbered changes after `seq`, each with the present state of its article."""
     rows = tx.all(_after, {"seq": seq, "limit": limit})
     loaded = load_articles(tx, [row.article_id for row in rows])
     return tuple(_change(row, loaded) for row in rows)

@@ -1,4 +1,4 @@
-"""Articles that may be a wall: their text is also at other addresses whose entries have other titles.
+"""Articles that may be walls: their text is also at other addresses, and the entries there have other titles.
 
 Two cases look the same: a wall that repeats the title of the entry, and a description that all episodes of a podcast
 share. So the text is not proven to be the article's own. The article stays, with a reason to doubt it.
@@ -61,7 +61,7 @@ def mark_doubtful(
     *,
     is_known: bool = False,
 ) -> None:
-    """Add the reason to doubt to this article and to others with its text, if the text may be a wall.
+    """Add the reason to doubt to an article and to the other articles with its text, if the text may be a wall.
 
     Articles in `later` are left out: a later call handles them. `is_known`: this article is known to be in doubt.
     """
@@ -95,10 +95,10 @@ _again: Final = (
 
 
 def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Make pages due again whose articles are in doubt, and short pages that may be an unknown wall.
+    """Make pages due again if their articles are in doubt, or if they are short and may be an unknown wall.
 
-    Such a short page contains nothing of its entry's title. Or its entry has no title, and the page names another
-    address.
+    A short page may be a wall if it contains nothing of its entry's title. It may also be a wall if its entry has no
+    title and the page names another address.
     """
     asked = {PageId(write.page.id): write for write in writes if write.if_doubtful is not None}
     reasons = {row.id: load_strings(row.quality) for row in tx.all_of(_qualities, asked)}
@@ -122,7 +122,7 @@ def says_nothing(write: ArticleWrite) -> bool:
 
 
 def _names_other(write: ArticleWrite) -> bool:
-    """Return whether a short page was redirected to another address than its own, or declares one."""
+    """Return whether a page is short, and redirects to another address or declares one."""
     return _is_short(write) and any(edge.kind in DOUBTED for edge in write.record.edges)
 
 
@@ -138,10 +138,7 @@ def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether the text would replace the text of another page.
-
-    Both pages led to one article, but their titles say that they are two articles.
-    """
+    """Return whether a new text replaces the text of another page although the two titles tell the pages apart."""
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
     page = announced_page(tx, write)
@@ -188,7 +185,7 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
 
 
 def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
-    """Return the articles that name an address which this one names, or that have that address."""
+    """Return the articles that name an address that this article names, and the articles at these addresses."""
     edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
     targets: set[Key] = {edge.other for edge in edges}
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()

@@ -69,7 +69,7 @@ def forget(
 
 
 def expire(tx: Transaction, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-    """Erase the texts of articles first seen before then; return the same as `forget`."""
+    """Erase the texts of articles first seen before `before`; return the same as `forget`."""
     tx.dialect.lock_identity(tx.conn)
     return _erase(tx, _with_merged(tx, {ArticleId(row.id) for row in tx.all(_older, {"before": before})}), ())
 
@@ -160,18 +160,18 @@ _forgotten: Final = (
 
 
 def forgotten_pages(tx: Transaction, page_ids: Collection[int]) -> frozenset[int]:
-    """Return the pages among these whose article was erased. The content of their entries is not stored again."""
+    """Return the pages among `page_ids` whose article was erased. The content of their entries is not stored again."""
     return frozenset(row.id for row in tx.all_of(_forgotten, page_ids))
 
 
 def erase_page(tx: Transaction, page_id: int) -> None:
-    """Erase the answer of another address of an erased article. The file of its bytes is swept within a day."""
+    """Erase the answer of a page whose article was erased before. The file with its bytes is swept within a day."""
     for statement in (_blank_entries, _drop_raw_of_pages, _drop_parts):
         tx.run(statement, {"page": page_id})
 
 
 def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
-    """Return the content hashes among these that some row refers to."""
+    """Return the hashes among `content_hashes` that a row refers to."""
     return frozenset(row.content_hash for row in tx.all_of(_still_there, content_hashes))
 
 
@@ -186,7 +186,10 @@ _drop_old_raw: Final = delete(raw_responses).where(raw_responses.c.fetched_at < 
 
 
 def expire_raw(tx: Transaction, before: datetime) -> tuple[str, ...]:
-    """Delete extracted raw responses fetched before then; return the hashes without any reference left."""
+    """Delete raw responses that are extracted and were fetched before `before`.
+
+    Return the hashes that no row refers to now.
+    """
     found = {row.content_hash for row in tx.all(_old_raw, {"before": before})}
     if found:
         tx.run(_drop_old_raw, {"before": before})

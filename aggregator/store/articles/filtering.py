@@ -1,7 +1,7 @@
 """The operator's filters in the store: which pages are fetched, and which articles are in the corpus.
 
-The decision depends only on the entries that announced a page, its article, and the rules. So a rule that comes later
-gives the same result. A page is kept if one of its entries is kept.
+The decision depends only on the entries that announced a page, the page's article, and the rules. So a rule gives the
+same result whether it was there before the article or came later. A page is kept if one of its entries is kept.
 """
 
 from __future__ import annotations
@@ -81,24 +81,24 @@ class _Unit:
 
     @property
     def article(self) -> ArticleId | None:
-        """The article of the pages, where there is one."""
+        """The article of the pages; None: there is no article."""
         return None if self.found is None else ArticleId(self.found.id)
 
     @property
     def is_out(self) -> bool:
-        """Whether the article is there and filters took it out."""
+        """Whether the pages have an article and filters withdrew it."""
         return self.found is not None and self.found.merged_into == OUT
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the rules skip it."""
+        """Whether the rules skip the pages."""
         return self.verdict.kind == "skipped"
 
     @property
     def moved(self) -> tuple[Row[Any], ...]:
         """The pages that are skipped from now on, or that come back.
 
-        What was fetched is extracted in any case. A page that failed or was forgotten stays as it is.
+        Fetched bytes are always extracted. A page that failed or was forgotten stays as it is.
         """
         if not self.is_skipped:
             return tuple(
@@ -112,7 +112,10 @@ class _Unit:
 
     @property
     def moves_article(self) -> bool:
-        """Whether the article goes or comes back. Before it is extracted again, that may be open."""
+        """Whether the article is withdrawn or comes back now.
+
+        While a new extraction is pending, a withdrawn article may wait.
+        """
         if self.is_skipped:
             return self.found is not None and not self.is_out
         return self.is_out and self.verdict.kind == "kept"
@@ -131,21 +134,21 @@ class _Unit:
 
 
 def _is_announced(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether a feed announced the text at the page's address."""
+    """Return whether a feed with full texts announced the page, so that the text at its address is wanted."""
     is_page = not page.key.startswith(OWN_CONTENT)
     return is_page and any(row.full_text for row in named_by if row.page_id == page.id)
 
 
 def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether the text's address was never requested."""
+    """Return whether the text at the page's address is wanted, but the address was never requested."""
     is_untried = page.raw_hash is None and page.fetched_at is None and not page.attempts
     return is_untried and _is_announced(page, named_by)
 
 
 def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterator[_Unit]:
-    """Yield the verdict of the rules on these pages, each with the other pages of its article.
+    """Yield the verdicts of the rules on these pages, each page together with the other pages of its article.
 
-    A text is loaded only where the entries leave the answer open: no text reverses what they decide.
+    A text is loaded only if the entries leave the answer open, since a text never reverses a decision by entries.
     """
     found = {row.id: row for row in tx.all_of(_pages, page_ids)}
     ids = {row.article_id for row in found.values() if row.article_id is not None}
@@ -188,8 +191,8 @@ def _verdict(
 ) -> Verdict:
     """Return the verdict on pages, from their entries (`told`: by the id of their row).
 
-    A text that will be extracted again does not count, nor does a feed's own text for an address that was never
-    requested: the page's text will replace it.
+    A text that will be extracted again does not count. The feed's own content does not count either if the page is
+    still to be fetched: the page's text will replace it.
     """
     urls = {page.id: page.url for page in of_pages}
     is_pending = any(page.state == "fetched" for page in of_pages) or (
@@ -278,7 +281,10 @@ def _decisions(unit: _Unit) -> Iterator[Decision]:
 
 
 def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
-    """Skip or take back the pages; return those that wait for a request or for extraction, with their hosts."""
+    """Skip pages or take them back.
+
+    Return the pages that now wait for a request or for extraction, with their hosts.
+    """
     states = {page.id: "skipped" if unit.is_skipped else _state_of(page, unit) for page in unit.moved}
     tx.run_all(_move, [{"page": page, "new_state": state, "at": tx.now} for page, state in states.items()])
     for page in unit.pages:
@@ -290,9 +296,9 @@ def _move_pages(tx: Transaction, unit: _Unit) -> dict[PageId, HostId]:
 
 
 def _state_of(page: Row[Any], unit: _Unit) -> str:
-    """Return the state of a page that comes back: fetched pages are extracted, others are fetched.
+    """Return the state of a page that comes back. A fetched page is extracted; other pages are fetched.
 
-    An address that was never requested is fetched, even if the feed's text is there.
+    A page that was never requested is fetched, even if its entry's content is stored.
     """
     if _was_never_asked(page, unit.entries):
         return "due"
@@ -306,7 +312,10 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 
 
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:
-    """Make the page due with its next part, unless the rules skip it; return its host; None: nothing is due."""
+    """Make the page due with its next part, unless the rules skip the page.
+
+    Return the part's host; None: it is not due.
+    """
     host_id = page_parts.record_next_page(tx, page, next_page)
     return None if page.id in filter_recorded(tx, filters, [page.id]).skipped else host_id
 
@@ -329,7 +338,7 @@ _waiting_after: Final = _after.where(
 
 
 def decide_waiting(db: Database, filters: Filters) -> None:
-    """Decide again about waiting and skipped pages, unless these rules have done so already.
+    """Decide again about waiting and skipped pages, unless these rules were applied to them already.
 
     An article in the corpus stays there; only `apply_to_all` withdraws it.
     """
@@ -342,7 +351,7 @@ def decide_waiting(db: Database, filters: Filters) -> None:
 
 
 def apply_to_all(db: Database, filters: Filters, *, dry_run: bool) -> Iterator[FilterChange]:
-    """Apply the rules to all pages, in batches; yield the articles that are skipped now, and those that come back.
+    """Apply the rules to all pages, in batches. Yield the pages that are skipped from now on, and those that come back.
 
     With `dry_run` nothing is written.
     """

@@ -73,12 +73,11 @@ class Printed:
 def keep_fingerprints(
     tx: Transaction, texts: Sequence[Printed], *, replace: bool = False
 ) -> dict[int, tuple[ArticleId, float]]:
-    """Store the fingerprints of articles, and find the older article that each nearly repeats.
+    """Store the fingerprints of articles, and find the older article that each article nearly repeats.
 
-    `replace`: delete the earlier fingerprints of these articles first.
-
-    `texts` are sorted by their numbers, and each is also compared with the texts before it. The result has the older
-    article and the resemblance, under the number of the text. Texts that repeat no article are left out.
+    `replace`: delete the earlier fingerprints of these articles first. `texts` are sorted by their numbers. Each text
+    is also compared with the texts before it. The result has the older article and the resemblance, under the number of
+    the text. Texts that repeat no article are left out.
     """
     if replace:
         tx.run_all(_drop, [{"article": text.number} for text in texts])
@@ -112,7 +111,7 @@ def keep_fingerprints(
 
 @cache
 def _add(dialect: str) -> Insert:
-    """Return the statement that stores a list of hashes for an article; existing ones stay."""
+    """Return the statement that stores a list of hashes for an article. Hashes that are stored already stay."""
     listed = _lists[dialect].c.value
     rows = select(cast(listed, BigInteger), bindparam("article", type_=BigInteger)).where(listed.is_not(None))
     return insert_new(dialect, fingerprints).from_select(["hash", "article_n"], rows)
@@ -132,7 +131,7 @@ def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, li
 
 
 def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
-    """Return the texts among these that an older article has."""
+    """Return the hashes of those texts that an article older than all of `texts` has."""
     below = min((text.number for text in texts), default=0)
     return {
         row.print_hash for row in tx.all_of(_texts, (text.fingerprint.text_hash for text in texts), {"below": below})

@@ -74,7 +74,7 @@ _feed_names: Final = select(feeds.c.id, feeds.c.name, feeds.c.url, feeds.c.tags)
 
 
 def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, Article]:
-    """Return the articles among these that are not merged or forgotten, in no order."""
+    """Return the articles with these ids that are not merged or forgotten, by id."""
     return {article.id: article for article in _complete(tx, tx.all_of(_by_ids, ids))}
 
 
@@ -174,7 +174,10 @@ _survivor: Final = select(articles.c.id, articles.c.merged_into).where(articles.
 
 
 def read_article(tx: Transaction, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
-    """Return one article by id, by any of its addresses, or by key; a merged one leads to the remaining article."""
+    """Return one article by id, by any of its addresses, or by key.
+
+    For a merged article return the article that remains.
+    """
     found: ArticleId | None = ArticleId(id_or_url) if _ID.fullmatch(id_or_url) else None
     if found is None:
         hashes = [key_hash(text) for text in (id_or_url, *keys)]
@@ -239,6 +242,6 @@ _raw: Final = (
 
 
 def raw_of(tx: Transaction, article_id: ArticleId) -> tuple[RawResponse, ...]:
-    """Return the raw responses of an article, then those of its parts in order; empty if they are gone."""
+    """Return the raw response of an article, then the responses of its further pages in order. Empty: they are gone."""
     row = tx.first(_raw, {"article": article_id})
     return () if row is None else (load_raw(row), *raw_parts_of(tx, article_id))

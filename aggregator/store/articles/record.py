@@ -68,7 +68,7 @@ _finish: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """A saved article: its own id, and the article that its key means by now."""
+    """A saved article. `own_id` is its own id; `article` is the article that its key means after the partition."""
 
     write: ArticleWrite
     own_id: ArticleId
@@ -79,7 +79,9 @@ class _Saved:
 def record_articles(
     tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft], filters: Filters = NO_FILTERS
 ) -> tuple[ArticleRecorded | None, ...]:
-    """Save the articles extracted from pages; each has its draft. Result None: its claim was lost, nothing was saved.
+    """Save the articles of `outcomes`; each has its draft.
+
+    None in the result: the claim was lost, and nothing was saved.
 
     Articles without connection to any other are saved first and together, then the others one by one.
     """
@@ -123,7 +125,10 @@ def _recorded(saved: _Saved) -> ArticleRecorded:
 
 
 def _save_texts(tx: Transaction, writes: Sequence[ArticleWrite], *, are_new: bool) -> dict[PageId, _Saved]:
-    """Save articles and the decisions about their addresses; by page. `are_new`: the pages are of this transaction."""
+    """Save articles and the decisions about their addresses; return the articles by page.
+
+    `are_new`: this transaction inserted the pages.
+    """
     inserted = insert_unconnected(tx, writes)
     saved = {PageId(write.page.id): _Saved(write, article, "new", article) for article, write in inserted.items()}
     for write in inserted.values():
@@ -196,8 +201,8 @@ def save_text(
 ) -> tuple[_Kind, ArticleId]:
     """Save the text if it is new, and repartition; return the result and the article.
 
-    `own_id` and `own` are the results of `find_article` for its key; `meant` is the article that the key has meant so
-    far.
+    `own_id` and `own` are the results of `find_article` for the article's key. `meant` is the article that this key has
+    meant so far.
     """
     keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:
@@ -235,7 +240,7 @@ def save_text(
 
 
 def _note_same_texts(tx: Transaction, write: ArticleWrite) -> set[Key]:
-    """Store evidence of other addresses with the text of a page; return the keys concerned."""
+    """Store the evidence that other addresses have the same text as a page; return the keys of these addresses."""
     if write.record.content.source != "page" or not is_long_enough(write.record.content.body):
         return set()
     edges, keys = edges_of_text(tx, write.draft.fingerprint.text_hash)
@@ -266,5 +271,5 @@ def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
 
 
 def _stands_in(quality: Sequence[str]) -> bool:
-    """Return whether the feed's content is used because the page gave none."""
+    """Return whether the article has the feed's content because the page gave no text."""
     return any(reason.startswith("page_") for reason in quality)

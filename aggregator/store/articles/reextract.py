@@ -80,8 +80,8 @@ def record_reextracted(
 ) -> bool:
     """Save a new extraction of kept bytes; False: the article was merged, forgotten or replaced meanwhile.
 
-    Another title, text or body is a new revision; the old one stays. Other facts are corrected in the current one. The
-    filters decide about the new text.
+    Another title, text or body makes a new revision; the old revision stays. Other facts are corrected in the current
+    revision. The filters decide about the new text.
     """
     is_current = _record(tx, page, record)
     filter_recorded(tx, filters, [page.id])
@@ -123,7 +123,10 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
 
 
 def _has_other_facts(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether followers must be told: markdown and facts made for the first time are no change."""
+    """Return whether facts changed, so that followers must be told.
+
+    Markdown and facts made for the first time are no change.
+    """
     row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
     old, new = load_extraction(row.title, row.body, row.content), write.record.content
     quality = tx.run(_quality, {"article": own.id}).scalar_one()

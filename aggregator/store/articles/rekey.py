@@ -1,6 +1,6 @@
 """Computes the keys of stored addresses again after the rules changed: in batches, beside other work, resumable.
 
-An article keeps its id and an address keeps its article; only the key of both changes.
+An article keeps its id, and an address keeps its article. Only their keys change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DONE: Final = "done"
 
 
 def _next_of(hashed: ColumnElement[bytes], key: ColumnElement[str]) -> Select[tuple[bytes, str]]:
-    """Return the next keys in one column; each part of the union is short, however large the tables are."""
+    """Return the query for the next keys in one column. It reads few rows, however large the table is."""
     after = bindparam("after", type_=article_urls.c.key_hash.type)
     own = select(hashed.label("key_hash"), key.label("key")).where(hashed > after).distinct().order_by(hashed)
     part = own.limit(bindparam("limit")).subquery()
@@ -122,7 +122,11 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 
 
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Do the same for a key known from evidence alone. If the old rules gave it, it reads like the address."""
+    """Give a key that is known from evidence alone its new key; return the keys that this affects.
+
+    No address is stored for such a key. A generic key reads like an address, so the rules are applied to the key
+    itself.
+    """
     heir = identify(key).key or key
     if heir == key or tx.all_of(_own_articles, [key_hash(key)]):
         return set()
@@ -131,7 +135,10 @@ def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity])
 
 
 def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
-    """Return the articles with one key under the old rules, the oldest first, and delete their evidence of that."""
+    """Return the articles that had one key under the old rules, the oldest first.
+
+    Earlier evidence that only joined articles with the same key is deleted.
+    """
     bridges = tx.all(_bridges, {"hashed": key_hash(key), "said_by": RULES})
     for bridge in bridges:
         tx.run(_drop_edge, {"edge": bridge.id})
@@ -143,8 +150,8 @@ def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
 def _place(tx: Transaction, article: Row[Any], identify: Callable[[str], Identity]) -> set[Key]:
     """Give an article the present key of its address, with its evidence; return the keys that this affects.
 
-    If another article has that key already, each keeps its own, and evidence says that they are one. They are joined if
-    their texts agree. A later change of rules removes that evidence, so that they are separated again.
+    If another article has this key already, each article keeps its own key, and evidence says that both are one. They
+    are joined if their texts agree. A later change of rules removes this evidence and separates them again.
     """
     key = Key(article.key)
     heir = identify(article.url).key or key

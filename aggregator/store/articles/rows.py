@@ -81,7 +81,7 @@ def draft_of(record: ArticleRecord) -> ArticleDraft:
 
 @dataclass(frozen=True, slots=True)
 class ArticleWrite:
-    """A draft within its transaction, with the row of its page (at least `PAGE_COLUMNS`) and the store's time.
+    """A draft that a transaction writes, with the row of its page (at least `PAGE_COLUMNS`) and the store's time.
 
     `if_doubtful` is when the page is fetched again if the article is in doubt; None: never.
     """
@@ -115,7 +115,7 @@ def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
 
 
 def find_article(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
-    """Return id and row of the article with this key; if there is none, a free id and None.
+    """Return id and row of the article with this key. Without such an article return a free id and None.
 
     Articles keep their ids when the rules of a publisher change.
     """
@@ -216,7 +216,7 @@ _revised: Final = (
 
 
 def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
-    """Give the article another text; the earlier one stays as a revision."""
+    """Give the article another text; the earlier text stays as a revision."""
     number = own.revision + 1
     forget_text(tx, own.n)
     values: Mapping[str, Any] = {f"new_{name}": value for name, value in _values(write).items()}
@@ -226,7 +226,7 @@ def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
 
 
 def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed: Fingerprint) -> None:
-    """Make an earlier revision the current text again; the caller has removed the later ones."""
+    """Make an earlier revision the current text again. The caller has removed the later revisions."""
     content = load_extraction(revision.title, revision.body, revision.content)
     values = {
         "page_id": own.page_id,
@@ -255,7 +255,7 @@ _mark: Final = (
 
 
 def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new: bool) -> None:
-    """Index the new texts for search and mark which older article each one repeats; keyed by article row."""
+    """Index new texts for search, and mark which older article each text repeats. `texts` are keyed by article row."""
     contents = {n: write.record.content for n, write in texts.items()}
     index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])
     printed = [Printed(n, texts[n].draft.site, texts[n].draft.fingerprint) for n in sorted(texts)]

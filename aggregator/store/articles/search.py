@@ -142,7 +142,7 @@ _WEIGHED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Articles that match, in order, with the time of their current text; the number of all; the next page."""
+    """Articles that match, in order, with the times of their current texts; the number of all; the next page."""
 
     recorded_at: Mapping[ArticleId, datetime]
     count: int | None
@@ -195,9 +195,10 @@ def _matches(dialect: str, *, is_weighed: bool) -> Subquery:
 
 
 def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str, Any]) -> bool:
-    """Return whether the best matches come first. The pages after the first one keep its order.
+    """Return whether the best matches come first. Later pages keep the order of the first page.
 
-    To weigh a match reads all places of its words: PostgreSQL reads the whole text's words.
+    Matches are weighed only if they are few: to weigh one, the database reads all places of its words. PostgreSQL reads
+    all words of the text.
     """
     if wanted.after:
         return _TIME not in wanted.after
@@ -208,7 +209,7 @@ def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An order of articles, and the places in it: the value of the last article shown, and its row."""
+    """An order of articles, and the places in this order: the value and the row of the last article shown."""
 
     name: str
     value: ColumnElement[Any]
@@ -267,8 +268,8 @@ def _conditions(tx: Transaction, wanted: ArticleSearch) -> Iterator[ColumnElemen
 def _speaks(raw: str, *, by_words: bool) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions that an article is in a language; `en` takes `en-GB`, too.
 
-    With `by_words`, SQLite must not look up each article of the language in the index of words: this takes 30 times as
-    long as the other way round. An expression hides the index of languages.
+    `by_words`: the query also searches for words. Then SQLite must start from the index of words. If it started from
+    the index of languages, the query would take 30 times as long. So an expression hides the index of languages.
     """
     tag = language_tag(raw)
     language = func.coalesce(articles.c.language, "") if by_words else articles.c.language
@@ -286,8 +287,8 @@ def _speaks(raw: str, *, by_words: bool) -> Iterator[ColumnElement[bool]]:
 def _is_of_feed(tx: Transaction, which: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition that one of these feeds announced the article, or one that is merged into it.
 
-    Feeds with few entries are followed to their articles. From feeds with many the newest articles are soon found by
-    asking each article for its feeds.
+    If the feeds have few entries, the query goes from these entries to their articles. If they have many, the query
+    goes from the articles to their feeds, since the newest articles of such feeds are soon found.
     """
     ids = select(feeds.c.id).where(which)
     announced = select(entries.c.id).where(entries.c.feed_id.in_(ids)).limit(_FEW_ENTRIES + 1).subquery()
@@ -305,5 +306,8 @@ def _is_of_feed(tx: Transaction, which: ColumnElement[bool]) -> ColumnElement[bo
 
 
 def _is_called(name: str) -> ColumnElement[bool]:
-    """Return the condition that a feed has this name or address. Names are not indexed, and an address is no name."""
+    """Return the condition that a feed has this name or address.
+
+    An address is not looked up as a name: names have no index.
+    """
     return feeds.c.url == name if "://" in name else or_(feeds.c.name == name, feeds.c.url == name)

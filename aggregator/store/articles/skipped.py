@@ -1,4 +1,4 @@
-"""Articles that the operator's filters skip: withdrawn from the corpus with their text kept, and put back."""
+"""Withdraws articles that the operator's filters skip from the corpus, keeps their texts, and puts them back."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ _mark: Final = (
 
 
 def _compare_again(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
-    """Mark which older article each of these repeats, now that another one came or went."""
+    """Mark which older article each of these articles repeats, since an article came or went."""
     texts = [Printed(row.n, row.site, _print(row)) for row in sorted(rows, key=lambda row: int(row.n))]
     matches = keep_fingerprints(tx, texts, replace=True)
     nothing = (None, None)

@@ -31,7 +31,7 @@ _put_off: Final = (
 
 
 def note_declared_pages(tx: Transaction, writes: Iterable[ArticleWrite]) -> set[PageId]:
-    """Save pairs of these pages and the waiting pages whose addresses they declare. Return the pages with a pair.
+    """Save a pair for each page and each waiting page whose address it declares. Return the pages with a pair.
 
     The declared page waits while the lesson is true or may still be proven.
     """

@@ -76,7 +76,7 @@ def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def _bring_in_line(tx: Transaction, standing: Standing) -> None:
-    """Join addresses that waited for a proven lesson; separate those that a disproved one had joined."""
+    """Join the addresses that waited for a proven lesson. Separate the addresses that a disproved lesson had joined."""
     if standing.holds:
         _take_waiting(tx, standing, None)
         return
@@ -103,7 +103,7 @@ def _verdicts(tx: Transaction, rows: Sequence[Row[Any]]) -> dict[tuple[int, int]
 
 
 def _texts(tx: Transaction, found: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
-    """Return the fetched text of each page: that of its own key, or of the address that it redirected to."""
+    """Return the fetched text of each page: the text under its own key, else the text of the article that it led to."""
     by_key = {row.key_hash: row for row in tx.all_of(_by_key, (page.key_hash for page in found))}
     by_id = {row.id: row for row in tx.all_of(_by_id, {page.article_id for page in found if page.article_id})}
     texts = {
@@ -153,7 +153,10 @@ _fetch: Final = (
 
 
 def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | None) -> None:
-    """Join the addresses that waited for this lesson, if the other one is a known article by now."""
+    """Join the addresses that waited for this lesson, if the address that they wait for belongs to an article now.
+
+    Some of these addresses are fetched instead, as checks of the lesson.
+    """
     waiting = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": HELD})
     ready = [row for row in waiting if row.article is not None and (among is None or row.page_id in among)]
     checked, uses = [], []

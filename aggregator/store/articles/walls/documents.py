@@ -68,7 +68,7 @@ def _fact(text: ArticleWrite, document: bytes, *, is_silent: bool) -> dict[str, 
 
 
 def _targets(text: ArticleWrite) -> set[Key]:
-    """Return the addresses that the page redirected to or names as its own, other than the one that was announced."""
+    """Return the addresses that a page redirected to or names as its own. The announced address is left out."""
     edges = (edge for edge in text.record.edges if edge.kind in NAMING and refusal_alone(edge) is None)
     return {edge.other for edge in edges} - {Key(text.page.key)}
 
@@ -142,7 +142,8 @@ _alike: Final = (
 def note_samples(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
     """Store samples of short texts that contain nothing of their entry's title; return the walls among them.
 
-    A text is a wall if it equals the text of another page except for a few words, and the titles of the two differ.
+    A text is a wall if another page has the same text except for a few words, and the two entries have different
+    titles.
     """
     sketches = [(text, sorted(sketch_of(text.record.content.body))) for text in texts if says_nothing(text)]
     tx.add(facts, [_fact(text, one, is_silent=True) for text, sketch in sketches for one in sketch])
@@ -174,10 +175,10 @@ _is_silent: Final = (
 
 
 def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Store and return the walls among the targets of redirects: they showed another article after each redirect.
+    """Store and return the walls among the targets of redirects.
 
-    An address has one article. An address that shows several is a wall: it repeats the title of the page that
-    redirected to it.
+    An address has one article. A target that shows several articles is a wall: it repeats the title of each page that
+    redirects to it.
     """
     led: dict[Document, list[ArticleWrite]] = defaultdict(list)
     for text in filter(_was_led, texts):
@@ -202,7 +203,7 @@ def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[
 
 
 def _was_led(text: ArticleWrite) -> bool:
-    """Return whether a redirect of ours led to the page."""
+    """Return whether our own request was redirected to the page."""
     is_ours = (edge.kind is EvidenceKind.REDIRECT and edge.other == text.key for edge in text.record.edges)
     return text.record.content.source == "page" and any(is_ours)
 

@@ -1,6 +1,8 @@
-"""Ends walls: a document at addresses that feeds announced as different articles is no article at any of them.
+"""Ends walls.
 
-The articles recorded from a wall are withdrawn, and the pages are due again.
+A wall is one document at addresses that feeds announced as different articles: it is no article anywhere.
+
+The articles that were recorded from a wall are withdrawn, and their pages are due again.
 """
 
 from __future__ import annotations
@@ -91,7 +93,10 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
 
 
 def _in_front(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Return short texts that say nothing of their title, at pages whose articles say it: nothing replaces these."""
+    """Return short texts without their entry's title, at pages whose stored articles have the title.
+
+    Such a text must not replace the stored article.
+    """
     silent = {text.page.article_id: text for text in texts if text.page.article_id and says_nothing(text)}
     rows = [row for row in tx.all_of(_with_ids, silent) if row.page_id == silent[row.id].page.id]
     stand = announced_pages(tx, rows, [""])
@@ -105,7 +110,7 @@ def end_walls(
     answers: Mapping[PageId, Answer],
     alike: Collection[PageText] = (),
 ) -> set[PageId]:
-    """Withdraw the articles of the walls among these documents; return the pages in `answers` that have failed.
+    """Withdraw the articles of the walls among `documents`; return the pages in `answers` that have failed.
 
     `alike` are pages that are known to be walls by their own text.
     """
@@ -131,7 +136,7 @@ def end_walls(
 
 
 def _led_to(tx: Transaction, withdrawn: Collection[str]) -> set[PageId]:
-    """Return the pages of these articles, also those that were joined to them without a request."""
+    """Return the pages of these articles, and the pages that were joined to these articles without a request."""
     return {PageId(row.id) for row in tx.all_of(_led, sorted(withdrawn))}
 
 
@@ -161,7 +166,10 @@ _failed: Final = (
 
 
 def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
-    """Record that the page failed. It is fetched again at `at`; until then its entry's content is extracted, if any."""
+    """Record that the page failed. The page is fetched again at `at`.
+
+    If its entry has content, that is extracted first.
+    """
     state = "due" if at is not None else "failed" if article is None else "done"
     if article is None and has_content(tx, PageId(page.id)):
         state = "fetched"
@@ -193,9 +201,10 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 
 
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
-    """Remove the walls' text from articles: restore the text before, or withdraw; return those without any text.
+    """Remove the texts of walls from articles; return the articles that have no text left.
 
-    The wall's statements about its address are deleted, too.
+    An earlier text is restored; without one the article is withdrawn. The wall's statements about its address are
+    deleted, too.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
@@ -230,7 +239,7 @@ _with_ids: Final = select(articles).where(
 def withdraw_earlier(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
     """Withdraw doubtful earlier articles of these pages, if the pages now have an article at another address.
 
-    The earlier article may have come from a wall: it repeated the page's title, or no other page had it yet.
+    The earlier article may have come from a wall that repeated the title, or that no other page had shown yet.
     """
     left, given = {}, set()
     for write in writes:
@@ -263,7 +272,7 @@ def _print(revision: Row[Any]) -> Fingerprint:
 
 
 def _drop_claims(tx: Transaction, row: Row[Any], since: datetime) -> set[Key]:
-    """Delete the evidence that came with an article's texts since then; return the keys at its ends."""
+    """Delete the evidence that came with an article's texts since `since`; return the keys at its ends."""
     claims = tx.all_of(_claims, [row.key_hash], {"since": since})
     tx.run_all(_drop, [{"edge": claim.id} for claim in claims])
     return {Key(end) for claim in claims for end in (claim.key, claim.other)}

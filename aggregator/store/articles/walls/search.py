@@ -2,8 +2,8 @@
 
 Articles that were joined by walls are separated, too.
 
-The earlier version did not store how much of its entry's title a page contains. It is computed here for articles that
-share a text or have several pages. Other articles cannot be walls.
+The earlier version did not store how much of its entry's title a page contains. This module computes it for articles
+that share a text or have several pages. Other articles cannot be walls.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def search_walls(tx: Transaction) -> bool:
 
 
 def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
-    """Store the documents at pages of these articles without their titles."""
+    """Store and return the documents of those pages of these articles that lack their entry's title."""
     by_id = {row.id: row for row in suspects}
     titles: dict[int, list[str]] = defaultdict(list)
     at: dict[int, Row[Any]] = {}
@@ -114,6 +114,6 @@ def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
 
 
 def _says(titles: list[str], text: Row[Any]) -> Resemblance:
-    """Return how much of its announced titles is in the page: of the title that it has most of."""
+    """Return how much a text has of the announced title that it has most of."""
     found = {compare_title(title, text.title, text.body) for title in titles}
     return next(one for one in Resemblance if one in found)
