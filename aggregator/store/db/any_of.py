@@ -19,7 +19,10 @@ def any_of(column: ColumnElement[Any], parameter: str = VALUES) -> ColumnElement
 
 
 def batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
-    """Yield the distinct values in lists of a few fixed sizes. The last list is filled with its last value."""
+    """Yield the distinct values in lists of a few fixed sizes.
+
+    The last list is filled up by repeating its last value.
+    """
     distinct = list(dict.fromkeys(values))
     largest = _SIZES[-1]
     for start in range(0, len(distinct), largest):

@@ -51,7 +51,7 @@ class Transaction:
         return self.conn.execute(statement, parameters)
 
     def run_all(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute for each row; all rows have the names of the first."""
+        """Execute a statement once for each row. All rows must have the parameter names of the first row."""
         if rows:
             self.conn.execute(statement, rows)
 
@@ -139,7 +139,10 @@ class Database:
         raise AssertionError("the last attempt returns or raises")
 
     def _write_together(self, group: Sequence[Pending[_Work]]) -> None:
-        """Run all in one transaction; when one of them fails, each in its own."""
+        """Run all works of a group in one transaction.
+
+        If one of them fails, run each work in a transaction of its own.
+        """
         if len(group) > 1:
             try:
                 with self._writing(any(pending.work.durable for pending in group)) as conn:
@@ -193,7 +196,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
-        """Give a transaction that reads one state."""
+        """Enter a transaction whose queries all read one state."""
         with translated(self.dialect), self._reader.begin() as conn:
             yield self._transaction(conn)
 

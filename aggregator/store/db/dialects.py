@@ -102,7 +102,7 @@ class SqliteDialect:
 
     Commits are not synced one by one (`synchronous = NORMAL`). A power cut may undo the last commits, each as a whole;
     their work is done again. Before a number is published and before bytes are deleted (forget, retention) the commit
-    is synced (`FULL`), and with it all commits before.
+    is synced (`FULL`). This also syncs all earlier commits.
     """
 
     name = "sqlite"
@@ -170,7 +170,7 @@ class SqliteDialect:
         return True
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
-        """`synchronous` holds for the connection, and can change only between transactions."""
+        """Set `synchronous` for the connection. SQLite allows this only between transactions."""
         driver: Any = conn.connection.driver_connection  # a sqlite3.Connection
         driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
@@ -224,9 +224,9 @@ def _set_up_reader(connection: sqlite3.Connection, record: object) -> None:
 
 
 def _begin_immediate(conn: Connection) -> None:
-    """Begin by the event that SQLAlchemy documents for SQLite; the driver itself begins nothing (`isolation_level`).
+    """Begin a transaction in SQLAlchemy's event for this; the driver itself begins none (`isolation_level`).
 
-    The statement goes to the driver's cursor: through SQLAlchemy it would cost more than the rest of BEGIN.
+    The statement goes to the driver's cursor. Through SQLAlchemy it would cost more than the BEGIN itself.
     """
     conn.connection.cursor().execute("BEGIN IMMEDIATE")
 

@@ -57,7 +57,7 @@ class GroupCommit(Generic[W]):
         return pending.result
 
     def _lead(self) -> None:
-        """Carry out the waiting writes, this thread's among them, and make the next waiting thread the leader."""
+        """Carry out the waiting writes, including this thread's own, and make the next waiting thread the leader."""
         with self._lock:
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _LARGEST_GROUP))]
         try:

@@ -24,7 +24,7 @@ def read_property(tx: Transaction, name: str) -> str | None:
 
 
 def read_properties(tx: Transaction, prefix: str) -> dict[str, str]:
-    """Return the facts whose names begin with `prefix`, which contains neither % nor _."""
+    """Return the facts whose names begin with `prefix`. `prefix` must not contain % or _."""
     return {row.name: str(row.value) for row in tx.all(_properties, {"pattern": f"{prefix}%"})}
 
 
