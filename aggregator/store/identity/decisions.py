@@ -98,7 +98,7 @@ _urls_of: Final = (
 def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
     """Return the decisions about these addresses and keys, oldest first.
 
-    Decisions about the articles of these, and about all addresses of those articles, are included.
+    Decisions about the articles at these addresses and keys, and about all addresses of these articles, are included.
     """
     of_urls, of_keys = [key_hash(url) for url in urls], [key_hash(key) for key in keys]
     found = {row.article_id for row in tx.all_of(_articles_of, of_urls + of_keys)}

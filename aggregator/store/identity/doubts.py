@@ -1,4 +1,4 @@
-"""Finds addresses that only a wall may have joined: their entries have different titles, and their pages lack these.
+"""Finds addresses that only a wall may have joined: their entries have different titles that their pages lack.
 
 Declarations of such pages join nothing. An article whose text comes from such a page has a reason to doubt it.
 """
@@ -62,7 +62,7 @@ def announced_pages(
 
 
 def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
-    """Return the keys among these whose evidence depends on titles in feeds."""
+    """Return those of the keys whose evidence depends on titles in feeds."""
     return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
 
 
@@ -93,9 +93,9 @@ def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, 
 def _groups(
     rows: Iterable[Row[Any]], stand: Mapping[int, AnnouncedPage], announced: Row[Any] | None
 ) -> dict[int, frozenset[int]]:
-    """Return for each article those that may be one with it, directly or through others.
+    """Return for each article its group: the articles that may be one with it, directly or through other articles.
 
-    `announced` is the article at the address that all name, if a feed announces that address, too.
+    `announced` is the article at the address that all of them name, if a feed announces this address, too.
     """
     groups = {row.n: frozenset({row.n}) for row in rows if row.n in stand}
     same = {row.n for row in rows if announced is not None and _texts(row) == _texts(announced)}
@@ -109,7 +109,10 @@ def _groups(
 def _is_doubtful(
     edge: Edge, announced: Row[Any], groups: Mapping[int, frozenset[int]], by_key: Mapping[Key, Row[Any]]
 ) -> bool:
-    """Return whether an article that names an announced address may be another one; a redirect there is a move."""
+    """Return whether an article that names an announced address may be another article.
+
+    A redirect is no doubt: the page moved.
+    """
     if edge.kind is EvidenceKind.REDIRECT or edge.key not in by_key:
         return False
     return announced.n not in groups.get(by_key[edge.key].n, {announced.n})

@@ -50,7 +50,7 @@ def load_lesson(row: Row[Any]) -> Lesson:
 
 
 def standings(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, Standing]:
-    """Return the known facts about lessons, by hash; unknown ones are left out."""
+    """Return the known facts about lessons, by hash. Unknown lessons are left out."""
     rows = tx.all_of(_lessons, hashes)
     paths: dict[bytes, dict[Verdict, int]] = defaultdict(lambda: defaultdict(int))
     probes: dict[bytes, int] = defaultdict(int)
@@ -101,7 +101,7 @@ def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A page that is not fetched: by a lesson its address means the article of the page `other`."""
+    """A page that is not fetched: a lesson says that its address means the article under the key `other`."""
 
     page_id: PageId
     url: str
@@ -218,7 +218,7 @@ _drop: Final = delete(evidence).where(
 
 
 def delete_uses(tx: Transaction, uses: Collection[Use]) -> None:
-    """Delete the evidence of uses. An address without other evidence has no article then."""
+    """Delete the evidence of uses. An address without other evidence then has no article."""
     tx.run_all(
         _drop,
         [

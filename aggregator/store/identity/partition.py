@@ -48,8 +48,9 @@ _alias_rows: Final = select(aliases).where(any_of(aliases.c.hash))
 def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]) -> dict[bytes, int | None]:
     """Return the hashes of keys and addresses that need no fetch, each with the page of its article.
 
-    A key that belongs to an article only by evidence is left out. Its own text must agree first: a wrong link in a feed
-    or a page must not lose an article. An address that one of our own requests passed is included.
+    A key that belongs to an article only by evidence is left out: its page is fetched, and the texts are compared.
+    Otherwise a wrong link in a feed or a page could lose an article. An address that one of our own requests passed is
+    included.
     """
     return {
         row.hash: row.page_id
@@ -117,7 +118,7 @@ def drop_aliases(tx: Transaction, article: ArticleId) -> None:
 
 @cache
 def _pointing(dialect: str) -> Insert:
-    """Return the statement that writes an alias unless it says so already."""
+    """Return the statement that writes an alias. An alias that is stored like this already is not written again."""
     statement = insert(dialect, aliases)
     means = statement.excluded.article_id
     return statement.on_conflict_do_update(
@@ -183,7 +184,7 @@ def _component(tx: Transaction, keys: Iterable[Key]) -> tuple[set[Key], set[Edge
 
 
 def connected(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return the keys among these that have evidence, stored or not: the evidence of wp.me links is not stored."""
+    """Return those of the keys that have evidence, or may have some: the evidence of wp.me links is not stored."""
     hashes = {key_hash(key): key for key in keys}
     touched = {
         hashes[hashed]
@@ -276,7 +277,7 @@ def record_refused(tx: Transaction, refused: Iterable[tuple[Edge, Refusal]], at:
 
 
 def _facts(by_key: Mapping[Key, Row[Any]]) -> dict[Key, KeyFacts]:
-    """Return the known facts about the texts; a forgotten text has none."""
+    """Return the known facts about the texts of articles. There are none about a forgotten text."""
     return {
         key: KeyFacts(text_hash=row.print_hash, title_hash=row.title_hash, sample=load_sample(row.sample))
         for key, row in by_key.items()
@@ -310,7 +311,10 @@ def _settle(
 
 
 def move_urls(tx: Transaction, wanted: Mapping[bytes, ArticleId], orphans: Collection[bytes] = ()) -> None:
-    """Store which article each key (by its hash) and its addresses mean. The keys in `orphans` mean none any more."""
+    """Store which article each key (by its hash) and its addresses mean.
+
+    The keys in `orphans` no longer mean an article.
+    """
     urls = {row.url_hash: row.key_hash for row in tx.all_of(_urls_of_keys, [*wanted, *orphans])}
     set_aliases(tx, dict(wanted) | {url: wanted[key] for url, key in urls.items() if key in wanted})
     lost = resolve(tx, orphans).keys()  # an address that only leads elsewhere stays known

@@ -32,7 +32,7 @@ _titles: Final = select(articles.c.print_hash, articles.c.title_hash, articles.c
 
 
 def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return text and title of each fetched article with one of these texts."""
+    """Return the hashes of text and title of each fetched article with one of these texts."""
     return [(row.print_hash, row.title_hash) for row in tx.all_of(_titles, hashes)]
 
 
@@ -62,7 +62,7 @@ def _served_text(row: Row[Any], titles: Collection[str]) -> ServedText:
 
 
 def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges of equal texts whose text is also at a third address of the host, under another title."""
+    """Return the edges of equal texts whose text the same owner also serves under another title."""
     learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
     at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}
     titles: dict[tuple[bytes, str | None], set[bytes]] = defaultdict(set)
