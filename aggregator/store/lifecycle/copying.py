@@ -27,7 +27,7 @@ Progress = Callable[[Mapping[str, int]], None]  # rows copied so far, by table
 
 
 def backup(url: str, target: Path) -> None:
-    """Write a consistent copy of a SQLite store and check it. Any schema version will do. A failure leaves no copy.
+    """Write a consistent copy of a SQLite store of any schema version, and check it. A failure leaves no copy.
 
     Raises:
         StorageError: there is no store, it is not a SQLite store of this program, or the copy cannot be written.
@@ -122,7 +122,7 @@ def _parts(source: Transaction, query: Executable) -> Iterator[Sequence[RowMappi
 
 
 def _move_sequence(target: Transaction, table: Table) -> None:
-    """Set the next id to follow the copied ones."""
+    """Set the table's sequence so that new ids follow the copied ids."""
     column: Any = table.autoincrement_column
     if column is None:
         return

@@ -60,7 +60,7 @@ def _check_file(path: Path, *, create: bool) -> None:
 
 
 def check_version(dialect: SqliteDialect) -> None:
-    """Refuse a file that is no store of this program, or one of a newer version. An older schema is accepted.
+    """Refuse a file that is no store of this program, and a store of a newer version. An older schema is accepted.
 
     Raises:
         StorageError: the file is refused, or there is none.
@@ -93,7 +93,8 @@ def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, rea
     """Create the tables if they are missing. Upgrade old ones if no other process uses the store.
 
     Raises:
-        StorageError: tables are missing and may not be created, or old and only `db upgrade` may upgrade them.
+        StorageError: the tables are missing and may not be created, or they are old and only `db upgrade` may upgrade
+            them.
         StoreHeldError: another process holds a store with an old schema.
     """
     version = _version(database, may_write=not readonly)

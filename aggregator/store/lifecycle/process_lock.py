@@ -1,8 +1,8 @@
 """One lock file for each living process on a SQLite store, to find leases of dead processes. Knows no SQL.
 
 A process holds `flock` on `<store>.locks/<uuid>` until it ends, in whatever way. A lease names its owner as
-`<machine>:<uuid>`. Another process of the same machine can lock the file of a dead owner. So it knows at once that the
-owner is dead. A missing file proves nothing, and neither does an owner on another machine.
+`<machine>:<uuid>`. Another process of the same machine can lock the file of a dead owner, and so knows at once that the
+owner is dead. A missing file proves nothing. About an owner on another machine nothing is known.
 """
 
 from __future__ import annotations
@@ -103,7 +103,10 @@ class ProcessLock:
         self._descriptor = -1
 
     def withdraw(self) -> None:
-        """Close, and remove the folder if it is empty, since the file beside it is no store of this program."""
+        """Close, and remove the folder if it is empty.
+
+        The process made it for a file that is no store of this program.
+        """
         self.close()
         with suppress(OSError):
             self._folder.rmdir()
@@ -124,7 +127,8 @@ def _is_locked(file: Path) -> bool:
 def _probe(file: Path, *, remove: bool = False) -> bool | None:
     """Return True if the file can be locked, False if another process locks it, None if it is gone.
 
-    The file is removed while we lock it. A process that has just created it finds it locked and takes another name.
+    `remove`: the file is removed while we lock it. A process that has just created the file finds it locked and takes
+    another name.
     """
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)

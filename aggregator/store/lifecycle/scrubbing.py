@@ -23,10 +23,10 @@ _LOOK: Final = 0.05  # seconds between two looks at other transactions
 
 
 def scrub(database: Database, wait: timedelta) -> bool:
-    """Write the files again without deleted rows. Return False if a reader of an older state kept some of them.
+    """Write the files again without deleted rows. Return False if some rows stay because a reader reads an older state.
 
-    `wait` is the longest wait for such readers. This takes the time and the disk space of a copy
-    of the store. Writers wait until it is done.
+    `wait` is the longest wait for such readers. Scrubbing takes as much time and disk space as a copy of the store.
+    Writers wait until it is done.
 
     Raises:
         StorageError: the database reported an error.
