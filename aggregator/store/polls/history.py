@@ -62,7 +62,7 @@ _outcome_columns: Final = tuple(column.name for column in polls.columns if colum
 
 @cache
 def _add_to_history(dialect: str) -> Insert:
-    """Return an INSERT in the slot of the oldest row; the feed's own counter tells which that is."""
+    """Return an INSERT that replaces the feed's oldest row; the feed's own counter gives the slot of this row."""
     numbered = select(
         feeds.c.id,
         feeds.c.poll_count % _KEPT_POLLS,
@@ -128,7 +128,7 @@ def is_bare(claim: Claim, record: PollRecord) -> bool:
 def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]]) -> tuple[PollRecorded | None, ...]:
     """Save polls without entries (not modified, or failed) of any hosts together. Most polls are of this kind.
 
-    None: that claim is lost. `record_polls` would give the same result.
+    None in the result: the claim is lost. `record_polls` would give the same result.
     """
     tokens = lock_hosts(tx, (claim.host_id for claim, _ in bare))
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]

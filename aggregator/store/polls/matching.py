@@ -2,8 +2,8 @@
 
 An entry under an unknown id is matched with an older entry of the feed that leads to the same page. If the feed's own
 text is the article, both must also have the same title or the same words. The older entry must be missing from the
-document. So a changed id alone does not make an entry new. The ids also change when the parser no longer trusts those
-of the feed.
+present document. So a changed id alone does not make an entry new. Ids also change when the parser stops trusting the
+feed's ids.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _is_told_by_words(one: MatchedEntry) -> bool:
 
 
 def _may_be(one: MatchedEntry, row: Row[Any]) -> bool:
-    """Return whether an entry may match `row`. The link is not enough where the feed's text is the article."""
+    """Return whether an entry may match `row`. If the feed's text is the article, a common link is not enough."""
     if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
         return True
     return bool(row.title) and row.title == one.sighting.entry.title
@@ -227,7 +227,7 @@ _words: Final = (
 def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry]) -> list[MatchedEntry]:
     """Mark known entries with the same title and text whose link differs only in the value of a parameter.
 
-    Some feeds put another value into the link at each poll, so the page of such an entry is not fetched again. If the
+    Some feeds put another value into the link at each poll. So the page of such an entry is not fetched again. If the
     page failed before, it is fetched at the new link.
     """
     likely = {
@@ -299,7 +299,7 @@ _pages_seen: Final = (
 
 
 def first_seen(tx: Transaction, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-    """Return when the feed first showed each entry or another entry with the same page; None: never."""
+    """Return when the feed first showed each entry, or another entry with the same page. None: never before."""
     ids = [entry_hash(sighting.entry.entry_id) for sighting in sightings]
     keys = [None if (key := _key_of(sighting)) is None else key_hash(key) for sighting in sightings]
     by_id = _first_seen(tx, _entries_seen, feed_id, ids)

@@ -26,7 +26,7 @@ from aggregator.store.polls.shared_links import separate_entries
 
 @dataclass(frozen=True, slots=True)
 class PageWork:
-    """The work on a known page: fetch it again at `at`, extract it again, or fetch it although it was skipped."""
+    """The work on a known page: fetch it again at `at`, extract its entry's content again, or fetch it at last."""
 
     kind: Literal["revisit", "extract", "fetch"]
     page_id: int
@@ -76,7 +76,8 @@ class PollWrite:
 def split_disjoint(drafts: Sequence[PollDraft], numbers: Sequence[int]) -> tuple[list[int], list[int]]:
     """Split the indices of `drafts` in two: drafts that can be saved together, and the rest.
 
-    The first share no feed and no address with an earlier one. Only the first polls of many feeds at once need this.
+    A draft of the first kind shares no feed and no address with an earlier draft. Only the first polls of many feeds at
+    once need the second kind.
     """
     taken: set[object] = set()
     disjoint: list[int] = []
@@ -177,9 +178,9 @@ def _plan_poll(
 
 
 def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[bytes, ArticleDraft]:
-    """Return the articles whose whole text came with the feed.
+    """Return the articles of new pages whose whole text came with the feed, by the hash of the page's key.
 
-    If an earlier entry leads to the same page, that entry is the article.
+    If a stored entry leads to the same page, the stored entry is the article.
     """
     before = {one.key_hash for one in poll.entries if one.known is not None}
     return {
@@ -190,7 +191,7 @@ def _articles_of(poll: MatchedPoll, new: Mapping[bytes, MatchedEntry]) -> dict[b
 
 
 def _can_collect(sighting: Sighting) -> bool:
-    """Return whether there is a page to fetch, or the entry's own content."""
+    """Return whether an entry can become an article: it has a page to fetch, or content of its own."""
     if not sighting.from_feed:
         return sighting.url is not None
     return bool(sighting.entry.content or sighting.entry.summary)
@@ -199,9 +200,9 @@ def _can_collect(sighting: Sighting) -> bool:
 def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | None:
     """Return the work on a known page; None: there is none.
 
-    An entry that is the article and has changed is extracted again. A later `updated` of an entry brings a visit
-    forward. A page covered only by another feed's content is fetched if this feed's articles are: a feed's content
-    never replaces the page itself.
+    If an entry is the article and has changed, it is extracted again. If `updated` of an entry changed, the page's next
+    visit comes earlier. A page for which only another feed's content is stored is fetched, if the pages of this feed
+    are fetched.
     """
     record = poll.record
     if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):

@@ -115,7 +115,7 @@ def _note_addresses(
     articles: Mapping[PageId, ArticleRecorded],
     at: datetime,
 ) -> None:
-    """Store the addresses of entries, except those stored with an article just now."""
+    """Store the addresses of entries. Addresses that were just stored with an article are left out."""
     identities = [
         one.sighting.identity
         for poll in polls
@@ -161,7 +161,7 @@ def _recorded(
 
 
 def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
-    """Return key and address of new pages that will be fetched, if their feeds may learn lessons."""
+    """Return key and address of the new pages that will be fetched and whose feeds use lessons."""
     return {
         hashed: (one.key, one.sighting.url)
         for poll in polls
@@ -172,7 +172,7 @@ def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
 
 
 def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> set[Key]:
-    """Store the entries' evidence about addresses; return the keys whose evidence depends on titles."""
+    """Store the evidence that entries give about addresses; return the keys whose evidence depends on titles."""
     unsettled = [one for poll in polls for one in poll.unsettled]
     edges = {edge for one in unsettled for edge in one.sighting.edges}
     for poll in polls:

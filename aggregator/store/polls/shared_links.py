@@ -1,4 +1,4 @@
-"""Separates entries of one feed that link to one page and are articles of their own: warnings, change logs, notes.
+"""Separates entries of one feed that link to one page but are different articles: warnings, change logs, notes.
 
 This concerns feeds whose own text is the article. The first entry has the address of the page. Each other entry with
 another text gets a key of its own. Entries with the same title or the same text are one article.
@@ -34,7 +34,7 @@ class _Words:
     text: str
 
     def are_those_of(self, other: _Words) -> bool:
-        """Return whether both are one article under two ids."""
+        """Return whether two entries are one article under two ids."""
         return self.text == other.text or (bool(self.title) and self.title == other.title)
 
 
@@ -52,9 +52,9 @@ _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 def separate_entries(
     tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], *, is_known: bool
 ) -> list[MatchedEntry]:
-    """Return the entries in order. An entry that shares only its link with another one gets a key of its own.
+    """Return the entries in order. An entry that shares only its link with another entry gets a key of its own.
 
-    `is_known`: the feed has stored entries, which are compared, too.
+    `is_known`: the feed has stored entries. They are compared, too.
     """
     sharing = [one for one in matched if _may_share(one)]
     if not sharing or (not is_known and len({one.key_hash for one in sharing}) == len(sharing)):
@@ -113,7 +113,7 @@ def _with_own_key(one: MatchedEntry, feed_url: str) -> MatchedEntry:
 
 
 def _under(sighting: Sighting, identity: Identity) -> Sighting:
-    """Return the sighting as that of an article of its own, without evidence about the address it shares."""
+    """Return the sighting with an identity of its own, without evidence about the address that the entry shares."""
     decision = Decision(
         url=identity.url, key=identity.key, verdict="announced", rule=_SHARED, detail=sighting.url or ""
     )

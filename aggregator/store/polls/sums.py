@@ -58,7 +58,10 @@ def poll_histories(tx: Transaction, limit: int) -> tuple[int, tuple[tuple[Feed, 
 
 
 def _poll_sums(row: Row[Any], found_at: Sequence[datetime]) -> PollSums:
-    """Return the query for sums of polls. If no length is stored, a poll with entries counts as long as any other."""
+    """Return the sums of a feed's polls.
+
+    If no size of a poll with entries is stored, such a poll counts as large as any other.
+    """
     bytes_else = float(row.bytes_else or 0)
     return PollSums(
         first_at=row.first_at,

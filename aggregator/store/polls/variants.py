@@ -1,4 +1,4 @@
-"""Decides about new pages whose address may be a variant of a known one: fetch, hold back, or join to that article.
+"""Decides about new pages whose address may be a variant of a known address: fetch, hold back, or join to its article.
 
 The decision is made before the pages are inserted. The fetched pages prove or disprove lessons:
 `articles/lessons/settling.py`.
@@ -56,7 +56,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A new page and one that was there before it."""
+    """A new page and a page that was there before it."""
 
     hashed: bytes
     key: Key
@@ -121,7 +121,7 @@ _declaring: Final = (
 
 
 def _declared(tx: Transaction, new: Iterable[bytes]) -> dict[bytes, list[tuple[_Member, Lesson]]]:
-    """Return the pages of articles that declare new addresses as their own."""
+    """Return the articles' pages that declare new addresses as their own, by the hash of the new address's key."""
     found: dict[bytes, list[tuple[_Member, Lesson]]] = defaultdict(list)
     for row in tx.all_of(_declaring, new):
         edge = load_edge(row)
@@ -163,7 +163,7 @@ def _decide(
 def _uses(
     plan: VariantPlan, related: Sequence[tuple[_Member, Lesson]], *, is_one: bool, now: datetime
 ) -> list[tuple[_Member, Lesson, str]]:
-    """Return the stored pairs of a new page, with the use of each."""
+    """Return the pairs to store for a new page, with the use of each pair."""
     for one, lesson in related:
         standing = plan.standings[lesson.hash]
         if not standing.holds or one.article is None or not is_one:
