@@ -20,7 +20,7 @@ _far: Final = bindparam("far", type_=feeds.c.polled_at.type)
 
 
 def clock_step(tx: Transaction) -> timedelta | None:
-    """Return how far the clock was set back since the latest poll; None if it was not."""
+    """Return how far the clock was set back since the latest poll; None: it was not set back."""
     latest: datetime | None = tx.run(_latest).scalar_one()
     if latest is None or latest - tx.now < _TOLERANCE:
         return None
@@ -28,7 +28,10 @@ def clock_step(tx: Transaction) -> timedelta | None:
 
 
 def shift_due_times(tx: Transaction) -> timedelta | None:
-    """Move all times after now back by `clock_step`, except times that mean "never". Return the step, or None."""
+    """Move all times after now back by `clock_step`, except times that mean "never".
+
+    Return the step; None: there is none.
+    """
     step = clock_step(tx)
     if step is None:
         return None
@@ -38,7 +41,7 @@ def shift_due_times(tx: Transaction) -> timedelta | None:
 
 
 def _move(table: Table, *columns: str) -> Update:
-    """Return an UPDATE that moves these columns back, in each row where one of them is later than now."""
+    """Return an UPDATE that moves these columns back in each row in which one of them is later than now."""
     own = [table.c[name] for name in columns]
     ahead = [and_(column > _now, column < _far) for column in own]
     moved: dict[str, ColumnElement[Any]] = {

@@ -281,7 +281,10 @@ def preview_feeds(tx: Transaction, subscriptions: Sequence[Subscription], config
 def _refused(
     tx: Transaction, known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription], config_at: datetime
 ) -> SyncReport | None:
-    """Return which changes of an older configuration are refused; None if it is not older than the last one synced."""
+    """Return the refused changes of an older configuration.
+
+    None: the configuration is as new as the last synced one.
+    """
     _, _, last_at = (read_property(tx, _SYNCED) or "").partition(" ")
     if not last_at or config_at >= datetime.fromisoformat(last_at):
         return None
@@ -367,7 +370,7 @@ def _change_lines(changes: Iterable[tuple[Row[Any], Subscription]]) -> tuple[str
 
 
 def _make_hosts_due(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
-    """Make the hosts of these feeds due when the feeds are."""
+    """Make the hosts of these feeds due at the times when the feeds are due."""
     due: dict[HostId, datetime] = {}
     for row in rows:
         due[row.host_id] = min(row.due_at, due.get(row.host_id, row.due_at))

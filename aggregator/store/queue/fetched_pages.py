@@ -169,7 +169,7 @@ def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
     """Return the pages in rows of `select_pages`, each with its further parts and its first sighting.
 
-    A page without a response gets the first sighting that has content or a summary, if there is one.
+    If a page has no response, it gets the first sighting with content or a summary instead, if there is one.
     """
     ids = [row.id for row in rows]
     first = {row.page_id: entry_of(row) for row in tx.all_of(_entries, ids)}
@@ -277,7 +277,7 @@ def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFa
 
 
 def _give_up(tx: Transaction, page_id: PageId, failed: PageFailed, at: datetime) -> None:
-    """End the work on this fetch without an article. If the page has an article already, that stays."""
+    """End the work on this fetch without an article. If the page has an earlier article, this article stays."""
     row = tx.run(_row, {"page": page_id}).one()
     values = {
         "page": page_id,
@@ -297,7 +297,7 @@ def _give_up(tx: Transaction, page_id: PageId, failed: PageFailed, at: datetime)
 def _fetch_again(
     tx: Transaction, page_id: PageId, host_id: HostId, failed: PageFailed, at: datetime, *, counts: bool
 ) -> None:
-    """Make the page due again, without validators: the whole answer is needed, since its bytes are missing."""
+    """Make the page due again without validators, since the bytes are missing and the whole answer is needed."""
     values = {
         "page": page_id,
         "new_state": "due",

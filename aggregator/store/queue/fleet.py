@@ -21,7 +21,7 @@ _QUEUED_AHEAD: Final = 2  # waiting jobs for each thread of the fleet
 
 
 class VisitQueue(Protocol):
-    """The queue of visits, one job each. `connection` is the driver's, within a transaction of the store."""
+    """The queue of visits: one job for each visit. `connection` is the driver's, within a transaction of the store."""
 
     def set_up(self, connection: Any, *, migrate: bool) -> None:
         """Create the queue's own tables if they are missing; `migrate`: upgrade older ones.

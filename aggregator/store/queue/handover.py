@@ -56,7 +56,7 @@ _announced: Final = select(pages.c.id).where(pages.c.key_hash == bindparam("hash
 def _may_be_wall(tx: Transaction, page: Page, target: Identity, article: ArticleId) -> bool:
     """Return whether the known target may be a wall. Such a target is fetched, and its text is compared.
 
-    It may be one if no feed announces it, and entries with other titles redirected there too.
+    The target may be a wall if no feed announces it, and pages of entries with other titles redirected there, too.
     """
     if target.key is not None and tx.first(_announced, {"hashed": key_hash(target.key)}) is not None:
         return False
@@ -107,7 +107,8 @@ def record_handover(
 
     If the target has a page of its own that was not fetched yet, this page waits for it.
 
-    The page's address becomes an alias of a known article. Its key becomes one too if the evidence says so.
+    The page's address becomes an alias of the known article. The page's key becomes an alias, too, if the evidence says
+    so.
     """
     if edges:
         tx.dialect.lock_identity(tx.conn)

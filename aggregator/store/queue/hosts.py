@@ -59,7 +59,7 @@ def host_ids(tx: Transaction, names: Iterable[str]) -> dict[str, HostId]:
 
 
 def home_of(tx: Transaction, claim: Claim, page: Page) -> HostId:
-    """Return the host of the page's own address. The next visit starts there, even if this one was redirected."""
+    """Return the host of the page's own address. The next fetch starts there, even if this fetch was redirected."""
     home = host_of(page.url)
     return claim.host_id if page.host == home else host_ids(tx, [home])[home]
 
@@ -160,7 +160,7 @@ def claim_hosts(
 def _claim_in_scope(
     tx: Transaction, limit: int, lease: timedelta, scope: RunScope, pages_too: bool
 ) -> tuple[Claim, ...]:
-    """Claim hosts of `scope`. A scope may be large and changes between claims, so no SQL checks it."""
+    """Claim hosts of `scope`. The scope may be large and changes between claims, so Python checks it, not SQL."""
     claims: list[Claim] = []
     rows = tx.run(_claimable_any[pages_too], {"now": tx.now})
     while len(claims) < limit and (row := rows.fetchone()) is not None:

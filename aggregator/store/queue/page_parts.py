@@ -95,7 +95,7 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
 
 
 def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int, PagePart]:
-    """Return the next part to fetch for these rows of `pages`. Pages whose first page must be fetched are left out."""
+    """Return the next part to fetch for these rows of `pages`. Pages that must themselves be fetched are left out."""
     begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
     return {
         row.page_id: _load(row)

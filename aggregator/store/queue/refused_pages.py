@@ -1,7 +1,7 @@
 """Fetches pages once more that an earlier version refused and whose bytes are gone. This is done once for a store.
 
-An earlier version stored no article for a page with certain words, or if it found no text. Where the bytes are kept,
-`reextract` makes the article. Where they are not, the page becomes due again, within a week, as its last try.
+An earlier version stored no article for a page with certain words, or if it found no text. If the bytes are kept,
+`reextract` makes the article. If not, the page becomes due again within a week, as its last try.
 """
 
 from __future__ import annotations
@@ -99,5 +99,5 @@ def _without_bytes(tx: Transaction, rows: Sequence[Row[Any]], raw_store: RawStor
 
 
 def _wait_of(page_id: int) -> timedelta:
-    """Return how long a page waits: pages are spread evenly over the time, and so are those of one host."""
+    """Return how long a page waits. All pages, and the pages of each host, are spread evenly over the time."""
     return _SPREAD * (page_id * _GOLDEN % 2**64 / 2**64)
