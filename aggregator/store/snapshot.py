@@ -39,6 +39,6 @@ class SqlSnapshot:
 
 @contextmanager
 def open_snapshot(database: Database) -> Iterator[SqlSnapshot]:
-    """Give one state of a store."""
+    """Enter one state of a store."""
     with database.snapshot() as tx:
         yield SqlSnapshot(tx)

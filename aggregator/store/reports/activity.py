@@ -53,7 +53,7 @@ _failed_polls: Final = (
 
 
 def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
-    """Return facts on each feed's latest entries, pages and articles, none older than `since`."""
+    """Return facts about each feed's latest entries, pages and articles, none older than `since`."""
     seen = {row.feed_id: row for row in tx.all(_entries, {"after": _floor(tx, _last_entry), "since": since})}
     polls_failed = {row.feed_id: row.failed for row in tx.all(_failed_polls)}
     kept: Counter[int] = Counter()
@@ -145,8 +145,8 @@ _entry_from: Final = (
 def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
     """Return the new entries and articles on each of the last `count` days (UTC), the day of `until` last.
 
-    Entries are numbered in the order of their discovery. So a day's entries are the difference between the first
-    numbers of the next day and of that day: fast for any number of entries.
+    Entries are numbered in the order of their discovery. So the number of a day's entries is the difference between the
+    first number of the next day and the first number of this day. This is fast for any number of entries.
     """
     first = until.astimezone(UTC).date() - timedelta(days=count - 1)
     starts = [datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=n) for n in range(count + 1)]
@@ -164,7 +164,7 @@ def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
 
 
 def _first_number(tx: Transaction, at: datetime, last: int) -> int:
-    """Return the number of the first entry seen at `at` or later; `last` + 1 if there is none."""
+    """Return the number of the first entry that was found at `at` or later; `last` + 1: there is none."""
     low, high = 1, last + 1
     while low < high:
         middle = (low + high) // 2

@@ -57,7 +57,10 @@ _RECENT: Final = {
 
 @cache
 def _suspects(dialect: str) -> Select[Any]:
-    """Return the query for feeds to look at; `recent` has the publication times of those that may only be silent."""
+    """Return the query for feeds to look at.
+
+    If a feed's silence is the only reason, `recent` has its publication times.
+    """
     other = or_(
         feeds.c.status.in_((FeedStatus.FAILING.value, FeedStatus.GONE.value)),
         feeds.c.due_at <= bindparam("due_before"),
@@ -87,9 +90,10 @@ def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
 
 
 def _is_silent(recent: list[str], screen: FeedScreen) -> bool:
-    """Return whether the silence since the last of these times exceeds the pauses between them.
+    """Return whether the silence since the last of these times is much longer than the pauses between them.
 
-    To read all that is known of such a feed takes twenty times as long, and one in ten feeds is between two entries.
+    This check saves time: one in ten feeds is between two entries, and to read all facts about a feed takes twenty
+    times as long.
     """
     times = [datetime.fromisoformat(text) for text in recent]
     silence = screen.now - times[-1]

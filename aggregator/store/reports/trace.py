@@ -74,7 +74,7 @@ def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
 
 
 def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
-    """Return the articles, the articles they were merged into, and all others merged into those."""
+    """Return these articles, the articles that they were merged into, and all articles merged into any of them."""
     survivors = {row.id if row.merged_into in _STANDING else row.merged_into for row in tx.all_of(_by_id, ids)}
     found = {row.id: row for query in (_by_id, _merged) for row in tx.all_of(query, survivors)}
     return sorted(found.values(), key=lambda row: int(row.n))
