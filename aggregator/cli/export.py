@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,6 @@ from aggregator.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.models.articles import Article
     from aggregator.rawstore import FileRawStore
     from aggregator.sinks.dataset.corpus import StoredCorpus
     from aggregator.sinks.dataset.write import Format
@@ -191,39 +190,23 @@ def _write_folder(
 
 
 def _write_single(corpus: StoredCorpus, layout: str, out: Path | None, text: TextChoice, *, replace: bool) -> None:
-    from aggregator.sinks import export as sink
+    """Write to stdout, a file, or a folder of texts."""
+    from aggregator.sinks.export import write_articles, write_text_files
+    from aggregator.sinks.files import replaced_file
 
     found = corpus.selected()
     if out is None:
-        write = {"txt": sink.write_text, "jsonl": sink.write_jsonl, "jsonl.zst": sink.write_compressed_jsonl}[layout]
-        write(found, sys.stdout.buffer, text)
+        write_articles(found, layout, sys.stdout.buffer, text, corpus.raw_pages)
         return
     try:
-        written = _write_file(corpus, found, layout, out, text, replace=replace)
+        if layout == "txt":
+            written = write_text_files(found, out, text, replace=replace)
+        else:
+            with replaced_file(out) as stream:
+                written = write_articles(found, layout, stream, text, corpus.raw_pages)
     except OSError as error:
         raise OutputError(f"{out}: {error.strerror or error}; make room or name another place with --out") from error
     say(f"{number(written, 'article')} written to {out}")
-
-
-def _write_file(
-    corpus: StoredCorpus, found: Iterator[Article], layout: str, out: Path, text: TextChoice, *, replace: bool
-) -> int:
-    """Write a file, or a folder of texts; return how many articles."""
-    from aggregator.sinks import export as sink
-    from aggregator.sinks.files import replaced_file
-
-    if layout == "txt":
-        return sink.write_text_files(found, out, text, replace=replace)
-    if layout == "parquet":
-        from aggregator.sinks.parquet import write_parquet
-
-        return write_parquet(found, out, text)
-    with replaced_file(out) as stream:
-        if layout in ("jsonl", "jsonl.zst"):
-            return (sink.write_jsonl if layout == "jsonl" else sink.write_compressed_jsonl)(found, stream, text)
-        from aggregator.sinks.warc import write_warc
-
-        return write_warc(((one, corpus.snapshot.raw_of(one.id)) for one in found), corpus.raw.get, stream)
 
 
 def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:

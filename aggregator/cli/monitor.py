@@ -80,7 +80,8 @@ def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
     from aggregator.monitoring.daemon_record import read_records
     from aggregator.monitoring.installation import Problem, daemon_problems, publishing_problem
     from aggregator.monitoring.overview import failing_outputs
-    from aggregator.sinks.seed_files import SeedFiles, known_folder
+    from aggregator.sinks.files import known_folder
+    from aggregator.sinks.seed_files import SeedFiles
 
     crowded, folder = lack_of_room(config), config.storage.articles_dir
     if crowded is not None:

@@ -1,43 +1,71 @@
-"""Whole exports: JSON lines and text files. Reads an iterator of articles, writes a stream or a folder."""
+"""Whole exports: each format's writer of a file, and texts in a folder. Reads articles, writes a stream or a folder."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, TypeVar
 
 from aggregator.compression import zstd
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
+from aggregator.models.pages import RawResponse
 from aggregator.sinks.files import write_durably
-from aggregator.sinks.records import TextChoice, article_record, document, json_bytes
+from aggregator.sinks.parquet import parquet_rows
+from aggregator.sinks.records import Record, TextChoice, article_record, document, json_bytes
 
-
-class ByteStream(Protocol):
-    """A binary stream for output."""
-
-    def write(self, data: bytes, /) -> object:
-        """Write bytes."""
-        ...
-
+T = TypeVar("T")
+# Takes the article's number in the whole export, the article and its record; returns how many records it wrote.
+Write = Callable[[int, Article, Record], int]
+RawPages = Callable[[Article], Iterator[tuple[RawResponse, bytes]]]
 
 _OUR_NAME: Final = re.compile(r"\d{3,}_[0-9a-f]{16}\.txt")
 
 
-def write_jsonl(articles: Iterable[Article], stream: ByteStream, text: TextChoice = "seed") -> int:
-    """Write one record a line; return how many."""
-    count = 0
-    for article in articles:
-        stream.write(json_bytes(article_record(article, text)) + b"\n")
-        count += 1
-    return count
+@contextmanager
+def writer_of(
+    layout: str, stream: BinaryIO, text: TextChoice, raw_pages: RawPages, name: str = "aggregator.warc.gz"
+) -> Iterator[Write]:
+    """Give the function that adds an article to a file of this format; at the end the file is complete.
+
+    Each document of `txt` has its final LF; `jsonl.zst` is one zstd frame (RFC 8878); `name` stands in a WARC file.
+
+    Raises:
+        MissingExtraError: the format needs a package that is not installed.
+    """
+    match layout:
+        case "txt":
+            yield lambda _number, article, _record: _put(stream.write, file_bytes(article, text))
+        case "jsonl":
+            yield lambda _number, _article, record: _put(stream.write, json_bytes(record) + b"\n")
+        case "jsonl.zst":
+            with zstd.open(stream, "wb") as lines:
+                yield lambda _number, _article, record: _put(lines.write, json_bytes(record) + b"\n")
+        case "parquet":
+            with parquet_rows(stream) as add:
+                yield lambda _number, _article, record: _put(add, record)
+        case "warc":
+            from aggregator.sinks.warc import WarcFile  # late: the daemon writes no such file
+
+            warc = WarcFile(stream, name)
+            yield lambda _number, article, _record: warc.add(article, raw_pages(article))
+        case _:
+            raise AssertionError(layout)
 
 
-def write_compressed_jsonl(articles: Iterable[Article], stream: BinaryIO, text: TextChoice = "seed") -> int:
-    """Write the lines of `write_jsonl` as one zstd frame (RFC 8878)."""
-    with zstd.open(stream, "wb") as lines:
-        return write_jsonl(articles, lines, text)
+def _put(write: Callable[[T], object], data: T) -> int:
+    write(data)
+    return 1
+
+
+def write_articles(
+    articles: Iterable[Article], layout: str, stream: BinaryIO, text: TextChoice, raw_pages: RawPages
+) -> int:
+    """Write articles as one file; return how many records."""
+    with writer_of(layout, stream, text, raw_pages) as write:
+        return sum(write(number, one, article_record(one, text)) for number, one in enumerate(articles))
 
 
 def write_text_files(
@@ -60,15 +88,6 @@ def write_text_files(
     count = 0
     for article in articles:
         write_durably(folder / f"{count:03d}_{article.id}.txt", file_bytes(article, text))
-        count += 1
-    return count
-
-
-def write_text(articles: Iterable[Article], stream: BinaryIO, text: TextChoice = "seed") -> int:
-    """Write the documents one after the other, each with its final LF; return how many."""
-    count = 0
-    for article in articles:
-        stream.write(file_bytes(article, text))
         count += 1
     return count
 

@@ -90,16 +90,17 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def is_known(folder: Path) -> bool:
-    """Return whether an id is kept in `folder`."""
-    return (folder / _FOLDER_ID).exists()
+def known_folder(folder: Path) -> str | None:
+    """Return the id stored in `folder`; None: nothing was written there yet."""
+    path = folder / _FOLDER_ID
+    return path.read_text(encoding="ascii").strip() if path.exists() else None
 
 
 def folder_id(folder: Path) -> str:
     """Return the id stored in `folder`. A new or emptied folder gets a new id."""
-    path = folder / _FOLDER_ID
-    if path.exists():
-        return path.read_text(encoding="ascii").strip()
+    known = known_folder(folder)
+    if known is not None:
+        return known
     made = uuid.uuid4().hex
-    write_durably(path, made.encode("ascii"))
+    write_durably(folder / _FOLDER_ID, made.encode("ascii"))
     return made

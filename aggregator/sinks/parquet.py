@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aggregator.errors import MissingExtraError
-from aggregator.models.articles import Article
-from aggregator.sinks.files import replaced_file
-from aggregator.sinks.records import Record, TextChoice, article_record
+from aggregator.sinks.records import Record
 
 _ROWS_PER_GROUP = 2_000
 _TEXTS = (
@@ -35,23 +31,9 @@ _RIGHTS = {
 _STRUCTS = {"lead_image": ("url", "caption", "alt", "credit"), "extractor": ("name", "version")}
 
 
-def write_parquet(articles: Iterable[Article], path: Path, text: TextChoice = "seed") -> int:
-    """Write one row an article, zstd-compressed, in groups of 2,000 rows; return how many.
-
-    Raises:
-        MissingExtraError: pyarrow is not installed.
-    """
-    found, count = iter(articles), 0
-    with parquet_file(path) as write:
-        while group := [article_record(article, text) for article in islice(found, _ROWS_PER_GROUP)]:
-            write(group)
-            count += len(group)
-    return count
-
-
 @contextmanager
-def parquet_file(path: Path) -> Iterator[ParquetRows]:
-    """Give the writer of a Parquet file. The file is complete, or absent if the block fails.
+def parquet_rows(stream: BinaryIO) -> Iterator[Callable[[Record], None]]:
+    """Give the function that adds a record to a Parquet file: zstd-compressed, in groups of 2,000 rows.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -63,12 +45,11 @@ def parquet_file(path: Path) -> Iterator[ParquetRows]:
         raise MissingExtraError("export --format parquet", "pyarrow", "parquet") from error
     schema = _schema(pa)
     with (
-        replaced_file(path) as stream,
         pq.ParquetWriter(stream, schema, compression="zstd") as writer,
         ThreadPoolExecutor(1, thread_name_prefix="parquet") as thread,
     ):
         rows = ParquetRows(lambda group: writer.write_table(pa.Table.from_pylist(group, schema=schema)), thread)
-        yield rows
+        yield rows.add
         rows.flush()
         rows.wait()
 
@@ -81,12 +62,11 @@ class ParquetRows:
         self._rows: list[Record] = []
         self._written: Future[None] | None = None
 
-    def __call__(self, records: Iterable[Record]) -> None:
-        """Add records."""
-        for record in records:
-            self._rows.append(typed(record))
-            if len(self._rows) == _ROWS_PER_GROUP:
-                self.flush()
+    def add(self, record: Record) -> None:
+        """Add a record."""
+        self._rows.append(typed(record))
+        if len(self._rows) == _ROWS_PER_GROUP:
+            self.flush()
 
     def flush(self) -> None:
         """Begin to write the collected records as one group of rows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -74,8 +75,8 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
         "markdown": content.markdown,
         "word_count": count_words(content.body),
         "categories": list(content.tags),
-        "enclosures": [_enclosure_fields(one) for one in content.enclosures],
-        "lead_image": _image_fields(content.lead_image),
+        "enclosures": [_fields(one) for one in content.enclosures],
+        "lead_image": None if content.lead_image is None else _fields(content.lead_image),
         **_facts_fields(content.facts),
         "extractor": {"name": content.extractor_name, "version": content.extractor_version},
     }
@@ -105,10 +106,8 @@ def _in_utc(time: str) -> str:
         return time
 
 
-def _image_fields(image: LeadImage | None) -> Mapping[str, str] | None:
-    if image is None:
-        return None
-    return {"url": image.url, "caption": image.caption, "alt": image.alt, "credit": image.credit}
+def _fields(record: LeadImage | Enclosure | Rights) -> Record:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _facts_fields(facts: PageFacts | None) -> Record:
@@ -119,23 +118,9 @@ def _facts_fields(facts: PageFacts | None) -> Record:
         "section": known.section,
         "is_free": known.is_free,
         "licence": known.licence,
-        "rights": None if known.rights is None else _rights_fields(known.rights),
-        "images": None if facts is None else [_image_fields(image) for image in facts.images],
+        "rights": None if known.rights is None else _fields(known.rights),
+        "images": None if facts is None else [_fields(image) for image in facts.images],
     }
-
-
-def _rights_fields(rights: Rights) -> Record:
-    return {
-        "robots": rights.robots,
-        "x_robots_tag": rights.x_robots_tag,
-        "noai": rights.noai,
-        "tdm_reservation": rights.tdm_reservation,
-        "licence_url": rights.licence_url,
-    }
-
-
-def _enclosure_fields(file: Enclosure) -> Mapping[str, object]:
-    return {"url": file.url, "type": file.type, "length": file.length, "duration": file.duration}
 
 
 def json_line(record: Mapping[str, object]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Change
 from aggregator.sinks.export import file_bytes
-from aggregator.sinks.files import folder_id, is_known, write_many_durably
+from aggregator.sinks.files import folder_id, write_many_durably
 from aggregator.sinks.records import TextChoice
 
 _OUR_NAME = re.compile(r"(?P<number>\d{3,})_(?P<id>[0-9a-f]{16})\.txt\Z")
@@ -78,8 +78,3 @@ class SeedFiles:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
-
-
-def known_folder(root: Path) -> str | None:
-    """Return the id in a folder; None: nothing was written there yet."""
-    return folder_id(root) if is_known(root) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import BinaryIO, Final
@@ -23,42 +23,27 @@ _BODY_HEADERS: Final = frozenset({"content-encoding", "transfer-encoding", "cont
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # the first record of a file belongs to no response
 
 
-def write_warc(
-    found: Iterable[tuple[Article, Sequence[RawResponse]]], read: Callable[[str], bytes | None], stream: BinaryIO
-) -> int:
-    """Write a `response` record for each kept page of each article; return how many."""
-    writer = warc_file(stream, "aggregator.warc.gz")
-    for article, responses in found:
-        kept = [(raw, body) for raw in responses if (body := read(raw.content_hash)) is not None]
-        if not kept:
-            logger.info("no raw page", extra={"article": article.id, "url": article.url})
-        writer.add(iter(kept))
-    return writer.count
-
-
 class WarcFile:
-    """A WARC file that is being written."""
+    """A WARC file that is being written. Ids and times come from the responses: the same pages give the same bytes."""
 
-    def __init__(self, writer: WARCWriter) -> None:
-        self._writer = writer
-        self.count = 0
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        """Begin the file."""
+        self._writer = WARCWriter(stream, gzip=True, warc_version="WARC/1.1")
+        software = {"software": f"aggregator/{__version__}", "format": "WARC File Format 1.1"}
+        record = self._writer.create_warcinfo_record(name, software)
+        record.rec_headers.replace_header("WARC-Record-ID", _record_id(name))
+        record.rec_headers.replace_header("WARC-Date", _warc_time(_NO_TIME))
+        self._writer.write_record(record)
 
-    def add(self, pages: Iterator[tuple[RawResponse, bytes]]) -> None:
-        """Write a `response` record for each page."""
+    def add(self, article: Article, pages: Iterable[tuple[RawResponse, bytes]]) -> int:
+        """Write a `response` record for each page of an article; return how many."""
+        count = 0
         for raw, body in pages:
             self._writer.write_record(_response(self._writer, raw, body))
-            self.count += 1
-
-
-def warc_file(stream: BinaryIO, name: str) -> WarcFile:
-    """Begin a WARC file. Ids and times come from the stored responses: the same pages give the same bytes."""
-    writer = WARCWriter(stream, gzip=True, warc_version="WARC/1.1")
-    software = {"software": f"aggregator/{__version__}", "format": "WARC File Format 1.1"}
-    record = writer.create_warcinfo_record(name, software)
-    record.rec_headers.replace_header("WARC-Record-ID", _record_id(name))
-    record.rec_headers.replace_header("WARC-Date", _warc_time(_NO_TIME))
-    writer.write_record(record)
-    return WarcFile(writer)
+            count += 1
+        if not count:
+            logger.info("no raw page", extra={"article": article.id, "url": article.url})
+        return count
 
 
 def _response(writer: WARCWriter, raw: RawResponse, body: bytes) -> object:

@@ -7,19 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from aggregator.compression import zstd
 from aggregator.models.articles import Article
-from aggregator.models.pages import RawResponse
-from aggregator.sinks.export import file_bytes
+from aggregator.sinks.export import RawPages, Write, file_bytes, writer_of
 from aggregator.sinks.files import replaced_file
-from aggregator.sinks.parquet import parquet_file
-from aggregator.sinks.records import Record, TextChoice, json_bytes, json_line
-from aggregator.sinks.warc import warc_file
+from aggregator.sinks.records import Record, TextChoice, json_line
 
 Numbered = tuple[int, Article, Record]  # the article's number in the whole dataset, the article, its record
-Write = Callable[[int, Article, Record], object]
 FOLDERS: Final = {"jsonl.zst": "jsonl"}  # of formats that do not give their folder its name
-RawPages = Callable[[Article], Iterator[tuple[RawResponse, bytes]]]
+_ENDINGS: Final = {"warc": "warc.gz"}  # of formats that do not give their files their ending
 
 
 def writers_of(
@@ -27,21 +22,19 @@ def writers_of(
 ) -> Iterator[AbstractContextManager[Write]]:
     """Yield the writer of each format, in the order of `formats`; `month` is `YYYY-MM`."""
     for name in formats:
-        match name:
-            case "txt":
-                yield _single_files(folder / "txt" / month, "txt", lambda article, _: file_bytes(article, text))
-            case "md":
-                yield _single_files(folder / "md" / month, "md", markdown_file)
-            case "jsonl":
-                yield _jsonl(folder / "jsonl" / f"{month}.jsonl")
-            case "jsonl.zst":
-                yield _compressed_jsonl(folder / "jsonl" / f"{month}.jsonl.zst")
-            case "parquet":
-                yield _parquet(folder / "parquet" / f"{month}.parquet")
-            case "warc":
-                yield _warc(folder / "warc" / f"{month}.warc.gz", raw_pages)
-            case _:
-                raise AssertionError(name)
+        if name == "txt":
+            yield _single_files(folder / "txt" / month, "txt", lambda article, _: file_bytes(article, text))
+        elif name == "md":
+            yield _single_files(folder / "md" / month, "md", markdown_file)
+        else:
+            path = folder / FOLDERS.get(name, name) / f"{month}.{_ENDINGS.get(name, name)}"
+            yield _one_file(path, name, text, raw_pages)
+
+
+@contextmanager
+def _one_file(path: Path, layout: str, text: TextChoice, raw_pages: RawPages) -> Iterator[Write]:
+    with replaced_file(path) as stream, writer_of(layout, stream, text, raw_pages, path.name) as write:
+        yield write
 
 
 def markdown_file(article: Article, record: Record) -> bytes:
@@ -59,32 +52,8 @@ def _single_files(folder: Path, ending: str, data_of: Callable[[Article, Record]
     """Write a file for each article. They are made durable together: the month counts only when it is complete."""
     folder.mkdir(parents=True)
 
-    def write(number: int, article: Article, record: Record) -> None:
+    def write(number: int, article: Article, record: Record) -> int:
         (folder / f"{number:03d}_{article.id}.{ending}").write_bytes(data_of(article, record))
+        return 1
 
     yield write
-
-
-@contextmanager
-def _jsonl(path: Path) -> Iterator[Write]:
-    with replaced_file(path) as stream:
-        yield lambda _number, _article, record: stream.write(json_bytes(record) + b"\n")
-
-
-@contextmanager
-def _compressed_jsonl(path: Path) -> Iterator[Write]:
-    with replaced_file(path) as stream, zstd.open(stream, "wb") as lines:
-        yield lambda _number, _article, record: lines.write(json_bytes(record) + b"\n")
-
-
-@contextmanager
-def _parquet(path: Path) -> Iterator[Write]:
-    with parquet_file(path) as rows:
-        yield lambda _number, _article, record: rows([record])
-
-
-@contextmanager
-def _warc(path: Path, raw_pages: RawPages) -> Iterator[Write]:
-    with replaced_file(path) as stream:
-        writer = warc_file(stream, path.name)
-        yield lambda _number, article, _record: writer.add(raw_pages(article))

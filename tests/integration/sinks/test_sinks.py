@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from warcio.archiveiterator import ArchiveIterator
@@ -18,12 +19,11 @@ from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Change
-from aggregator.sinks.export import write_jsonl, write_text, write_text_files
+from aggregator.sinks.export import write_articles, write_text_files
 from aggregator.sinks.files import folder_id, replaced_file, write_durably, write_many_durably
-from aggregator.sinks.parquet import typed, write_parquet
-from aggregator.sinks.records import article_record, change_record
+from aggregator.sinks.parquet import typed
+from aggregator.sinks.records import TextChoice, article_record, change_record
 from aggregator.sinks.seed_files import SeedFiles
-from aggregator.sinks.warc import write_warc
 from aggregator.text.seed_format import check
 from tests.support.articles import ID, NOW, article, content
 
@@ -115,9 +115,13 @@ def test_a_file_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def write_single(articles: Sequence[Article], layout: str, stream: BinaryIO, text: TextChoice = "seed") -> int:
+    return write_articles(articles, layout, stream, text, lambda article: iter(()))
+
+
 def test_records_hold_the_documented_fields() -> None:
     stream = BytesIO()
-    assert write_jsonl([article(near_duplicate_of=ArticleId("f" * 16))], stream) == 1
+    assert write_single([article(near_duplicate_of=ArticleId("f" * 16))], "jsonl", stream) == 1
     row = json.loads(stream.getvalue())
     assert row["text"] == " date 2026-11-22   Title\n\nText \u00a0"
     assert row["body"] == "Text"
@@ -143,7 +147,7 @@ def test_a_change_without_an_article_is_a_tombstone() -> None:
 
 def test_the_body_layout_has_title_and_body(tmp_path: Path) -> None:
     stream = BytesIO()
-    write_text([article()], stream, "body")
+    write_single([article()], "txt", stream, "body")
     assert stream.getvalue() == b" date 2026-11-22 Title\n\nText\n"
     assert write_text_files([article(), article(ArticleId("f" * 16))], tmp_path / "out", "body") == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"000_{ID}.txt", f"001_{'f' * 16}.txt"]
@@ -174,10 +178,11 @@ def test_texts_are_not_written_among_the_files_of_another_export(tmp_path: Path)
 def test_parquet_holds_what_the_records_hold(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     articles: Sequence[Article] = [article(), article(ArticleId("f" * 16), content=content(lead_image=None))]
-    assert write_parquet(articles, tmp_path / "a.parquet") == 2
+    with (tmp_path / "a.parquet").open("wb") as file:
+        assert write_single(articles, "parquet", file) == 2
     rows = parquet.read_table(tmp_path / "a.parquet").to_pylist()
     stream = BytesIO()
-    write_jsonl(articles, stream)
+    write_single(articles, "jsonl", stream)
     for row, line in zip(rows, stream.getvalue().splitlines(), strict=True):
         record = typed(json.loads(line))
         assert {name: row[name] for name in record} == record
@@ -193,10 +198,10 @@ def test_warc_holds_the_pages_that_are_kept() -> None:
         fetched_at=NOW - timedelta(hours=1),
     )
     stream = BytesIO()
-    gone = replace(raw, content_hash="11")
     part = replace(raw, content_hash="22", final_url="https://example.org/b?page=2")
-    pages = [(article(), (raw, part, gone)), (article(), ()), (article(), (gone,))]
-    assert write_warc(pages, {"00": b"<html>", "22": b"<p>"}.get, stream) == 2
+    pages = {ID: [(raw, b"<html>"), (part, b"<p>")]}
+    articles = [article(), article(ArticleId("f" * 16))]
+    assert write_articles(articles, "warc", stream, "seed", lambda one: iter(pages.get(one.id, ()))) == 2
     stream.seek(0)
     found = []
     for one in ArchiveIterator(stream):
