@@ -1,4 +1,4 @@
-"""All differences between SQLite and PostgreSQL; the queries use only this interface."""
+"""All differences between SQLite and PostgreSQL: two classes, of which the queries use what both have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import unquote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
@@ -38,60 +38,6 @@ def insert(dialect: str, table: Table) -> Insert:
 def insert_new(dialect: str, table: Table) -> Insert:
     """Return an INSERT that leaves existing rows unchanged."""
     return insert(dialect, table).on_conflict_do_nothing()
-
-
-class Dialect(Protocol):
-    """The operations of a database that queries need."""
-
-    @property
-    def name(self) -> str:
-        """`sqlite` or `postgresql`."""
-        ...
-
-    @property
-    def place(self) -> str:
-        """The name of the store for messages: a path, or a URL without its password."""
-        ...
-
-    def writer(self) -> Engine:
-        """Return an engine for transactions that write."""
-        ...
-
-    def reader(self) -> Engine:
-        """Return an engine for transactions that read from one snapshot."""
-        ...
-
-    def now(self, conn: Connection) -> datetime | None:
-        """Return the database's clock; None: it has no clock of its own."""
-        ...
-
-    def lock_identity(self, conn: Connection) -> None:
-        """Take the identity lock: only one transaction at a time may merge or split articles."""
-        ...
-
-    def lock_upgrade(self, conn: Connection) -> None:
-        """Take the upgrade lock: only one transaction at a time may change the schema."""
-        ...
-
-    def try_lock_queue(self, conn: Connection) -> bool:
-        """Take the queue lock until the transaction ends; False: another transaction fills the fleet's queue."""
-        ...
-
-    def make_durable(self, conn: Connection, durable: bool) -> None:
-        """Set, before a transaction, whether its commit is synced and survives a power cut."""
-        ...
-
-    def is_transient(self, error: DBAPIError) -> bool:
-        """Return whether the same transaction may succeed if it is repeated."""
-        ...
-
-    def describe(self, error: Exception) -> str:
-        """Return an error as one line for the user, with a remedy if there is one."""
-        ...
-
-    def size_bytes(self, conn: Connection) -> int:
-        """Return the size of the store."""
-        ...
 
 
 class SqliteDialect:
@@ -170,7 +116,7 @@ class SqliteDialect:
         return True
 
     def make_durable(self, conn: Connection, durable: bool) -> None:
-        """Set `synchronous` for the connection. SQLite allows this only between transactions."""
+        """Set, before a transaction, whether its commit is synced and survives a power cut."""
         driver: Any = conn.connection.driver_connection  # a sqlite3.Connection
         driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
@@ -240,10 +186,9 @@ class PostgresDialect:
 
     name = "postgresql"
 
-    def __init__(self, uri: str, *, readonly: bool = False, pool_size: int = 8) -> None:
+    def __init__(self, uri: str, *, readonly: bool = False) -> None:
         self.uri = uri
         self.readonly = readonly
-        self._pool_size = pool_size
 
     @property
     def place(self) -> str:
@@ -267,7 +212,7 @@ class PostgresDialect:
             import psycopg  # noqa: F401
         except ImportError as error:
             raise MissingExtraError("a PostgreSQL store", "psycopg", "postgresql") from error
-        engine = create_engine("postgresql+psycopg://", pool_size=self._pool_size, max_overflow=32, pool_pre_ping=True)
+        engine = create_engine("postgresql+psycopg://", pool_size=8, max_overflow=32, pool_pre_ping=True)
 
         def connect(dialect: Any, record: object, arguments: Any, parameters: dict[str, Any]) -> Any:
             # libpq reads its own URIs (several hosts, sockets, services); SQLAlchemy's URL knows only some of them.
@@ -282,19 +227,16 @@ class PostgresDialect:
         return at
 
     def lock_identity(self, conn: Connection) -> None:
-        """Take an advisory lock of the transaction."""
+        """Take the identity lock: only one transaction at a time may merge or split articles."""
         conn.execute(select(func.pg_advisory_xact_lock(_IDENTITY_LOCK)))
 
     def lock_upgrade(self, conn: Connection) -> None:
-        """Take an advisory lock of the transaction."""
+        """Take the upgrade lock: only one transaction at a time may change the schema."""
         conn.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
 
     def try_lock_queue(self, conn: Connection) -> bool:
-        """Try to take an advisory lock of the transaction, without waiting."""
+        """Take the queue lock until the transaction ends; False: another transaction fills the fleet's queue."""
         return bool(conn.execute(select(func.pg_try_advisory_xact_lock(_QUEUE_LOCK))).scalar_one())
-
-    def make_durable(self, conn: Connection, durable: bool) -> None:
-        """Do nothing: the server syncs by its own settings."""
 
     def is_transient(self, error: DBAPIError) -> bool:
         """Return whether the error is a deadlock or a serialisation failure."""
@@ -331,12 +273,15 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _refuse_writing(dialect: SqliteDialect | PostgresDialect) -> None:
+Dialect = SqliteDialect | PostgresDialect
+
+
+def _refuse_writing(dialect: Dialect) -> None:
     if dialect.readonly:
         raise StorageError(f"{dialect.place}: the store cannot be written, it was opened for reading only")
 
 
-def dialect_of(url: str, *, readonly: bool = False) -> SqliteDialect | PostgresDialect:
+def dialect_of(url: str, *, readonly: bool = False) -> Dialect:
     """Return the dialect of a `[storage] url`; a SQLite path stays as written.
 
     Raises:
