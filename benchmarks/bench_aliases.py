@@ -40,9 +40,7 @@ def rows(count: int) -> Iterator[tuple[bytes, str]]:
 
 def fill(path: Path, count: int) -> Database:
     url = f"sqlite:///{path}"
-    database, lock = open_database(url, SystemClock(), create=True, readonly=False, use_clock=False)
-    if lock is not None:
-        lock.close()
+    database = open_database(url, SystemClock())
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("PRAGMA synchronous=OFF")
         with conn:

@@ -20,5 +20,4 @@ def open_store(
         StoreVersionError: the store was written by a newer version.
         StoreHeldError: the schema is old, and another process uses the store.
     """
-    database, lock = open_database(url, clock, create=create, readonly=readonly, use_clock=use_clock)
-    return SqlStore(database, lock, clock)
+    return SqlStore(open_database(url, clock, create=create, readonly=readonly, use_clock=use_clock), clock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -34,7 +33,6 @@ from aggregator.store.db import properties
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.identity.decisions import list_decisions
 from aggregator.store.lifecycle import copying, scrubbing
-from aggregator.store.lifecycle.process_lock import ProcessLock
 from aggregator.store.lifecycle.shared_lock import output_lock, publish_lock
 from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
@@ -72,25 +70,20 @@ def _write(
 
 
 class SqlStore(Store):
-    """Holds the connections and, on SQLite, this process's lock file.
+    """A database, and the filters in force.
 
     The port describes the methods; those that only one command uses are described at their query.
     """
 
-    def __init__(self, database: Database, lock: ProcessLock | None, clock: Clock) -> None:
-        self._db, self._lock, self._clock = database, lock, clock
-        self._closing = threading.Lock()
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db, self._clock = database, clock
         self._filters = NO_FILTERS
 
     def now(self) -> datetime:
         return self._db.now()
 
     def close(self) -> None:
-        with self._closing:
-            self._db.close()
-            if self._lock is not None:
-                self._lock.close()
-                self._lock = None
+        self._db.close()
 
     read_fact = _read(properties.read_property)
     read_facts = _read(properties.read_properties)
@@ -121,7 +114,7 @@ class SqlStore(Store):
     due_pages = _read(pages.due_pages)
 
     def free_dead_leases(self) -> int:
-        lock = self._lock
+        lock = self._db.process_lock
         if lock is None:
             return 0
         lock.renew()

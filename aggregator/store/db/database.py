@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ from aggregator.ports.protocols import Clock
 from aggregator.store.db.any_of import VALUES, batches
 from aggregator.store.db.dialects import Dialect, SqliteDialect, insert_new, translated
 from aggregator.store.db.group_commit import GroupCommit, Pending
+from aggregator.store.db.process_lock import ProcessLock
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +88,9 @@ class _Work:
 
 
 class Database:
-    """The engines of one store. SQLite has one writing connection for all threads, behind a lock.
+    """The engines of one store and, on SQLite, the lock file of this process.
+
+    SQLite has one writing connection for all threads, behind a lock.
 
     Each method raises StorageError when the database reports an error.
     """
@@ -93,13 +99,14 @@ class Database:
         self,
         dialect: Dialect,
         clock: Clock,
-        owner: Callable[[], str],
+        lock: ProcessLock | None = None,
         *,
         use_clock: bool = False,
     ) -> None:
         self.dialect = dialect
+        self.process_lock = lock
         self._clock = clock
-        self._owner = owner
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
         self._use_clock = use_clock
         self._lock = threading.RLock()
         self._writer: Engine | None = None
@@ -207,10 +214,11 @@ class Database:
         return self.read(lambda transaction: transaction.now)
 
     def _transaction(self, conn: Connection) -> Transaction:
-        return Transaction(conn, self.dialect, self._owner(), self._clock, self._use_clock)
+        owner = self._name if self.process_lock is None else self.process_lock.owner
+        return Transaction(conn, self.dialect, owner, self._clock, self._use_clock)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and end this process's lock."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -219,6 +227,8 @@ class Database:
                 self._writer.dispose()
                 self._writer = None
             self._reader.dispose()
+            if self.process_lock is not None:
+                self.process_lock.close()
 
 
 def _by_work(group: Sequence[Pending[_Work]]) -> Iterable[Sequence[Pending[_Work]]]:

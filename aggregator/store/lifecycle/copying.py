@@ -12,14 +12,14 @@ from typing import Any
 from sqlalchemy import RowMapping, Table, delete, func, insert, select, text
 from sqlalchemy.sql import Executable
 
-from aggregator.errors import StorageError, StoreHeldError
+from aggregator.errors import StorageError
 from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import index_texts
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.dialects import SqliteDialect, dialect_of
 from aggregator.store.db.properties import EPOCH
 from aggregator.store.db.schema import metadata, properties
-from aggregator.store.lifecycle.opening import check_version, open_database
+from aggregator.store.lifecycle.opening import check_alone, check_version, open_database
 
 _BATCH = 500
 
@@ -75,21 +75,10 @@ def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progres
         StorageError: a store cannot be used, or the target is not empty.
         StoreHeldError: another process of this machine uses the source, so its work would be lost (SQLite).
     """
-    source, held = open_database(source_url, clock, create=False, readonly=False, use_clock=False)
-    try:
-        if held is not None and held.others_alive():
-            raise StoreHeldError(f"{source.dialect.place}: another process holds the store; stop it first")
-        target, lock = open_database(target_url, clock, create=True, readonly=False, use_clock=False)
-        try:
+    with closing(open_database(source_url, clock, create=False)) as source:
+        check_alone(source)
+        with closing(open_database(target_url, clock)) as target:
             return source.read(lambda reading: target.write(lambda tx: _copy(reading, tx, progress), durable=True))
-        finally:
-            target.close()
-            if lock is not None:
-                lock.close()
-    finally:
-        source.close()
-        if held is not None:
-            held.close()
 
 
 def _copy(source: Transaction, target: Transaction, progress: Progress | None) -> Mapping[str, int]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import uuid
+from contextlib import closing
 from pathlib import Path
 
 from aggregator.errors import NoStoreError, StorageError, StoreHeldError
@@ -13,9 +11,9 @@ from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import REINDEXED, index_again
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.dialects import PostgresDialect, SqliteDialect, dialect_of, translated
+from aggregator.store.db.process_lock import ProcessLock
 from aggregator.store.db.properties import read_property
 from aggregator.store.db.schema import HEAD
-from aggregator.store.lifecycle.process_lock import ProcessLock
 from aggregator.store.lifecycle.upgrading import convert_records, upgrade_schema, version_of
 
 logger = logging.getLogger(__name__)
@@ -24,26 +22,27 @@ _INDEXED_AT_ONCE = 500  # texts per transaction
 
 
 def open_database(
-    url: str, clock: Clock, *, create: bool, readonly: bool, use_clock: bool
-) -> tuple[Database, ProcessLock | None]:
-    """Return the store's database and, on SQLite, the lock file of this process; see `open_store`."""
-    dialect = dialect_of(url, readonly=readonly)
-    lock = None
-    if isinstance(dialect, SqliteDialect):
-        _check_file(dialect.path, create=create and not readonly)
-        lock = None if readonly else _process_lock(dialect)
-    name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
-    database = Database(dialect, clock, (lambda: name) if lock is None else (lambda: lock.owner), use_clock=use_clock)
+    url: str, clock: Clock, *, create: bool = True, readonly: bool = False, use_clock: bool = False
+) -> Database:
+    """Return the store's database; see `open_store`."""
+    database = _connect(url, clock, create=create and not readonly, readonly=readonly, use_clock=use_clock)
     try:
-        _bring_up(database, lock, create=create and not readonly, readonly=readonly)
+        _bring_up(database, create=create and not readonly)
         if not readonly:
             _finish_index(database)
     except BaseException:
         database.close()
-        if lock is not None:
-            lock.withdraw()
         raise
-    return database, lock
+    return database
+
+
+def _connect(url: str, clock: Clock, *, create: bool, readonly: bool = False, use_clock: bool = False) -> Database:
+    dialect = dialect_of(url, readonly=readonly)
+    lock = None
+    if isinstance(dialect, SqliteDialect):
+        _check_file(dialect.path, create=create)
+        lock = None if readonly else _process_lock(dialect.path)
+    return Database(dialect, clock, lock, use_clock=use_clock)
 
 
 def _check_file(path: Path, *, create: bool) -> None:
@@ -75,21 +74,16 @@ def check_version(dialect: SqliteDialect) -> None:
         engine.dispose()
 
 
-def lock_folder(path: Path) -> Path:
-    """Return the folder with the lock files of the processes that use a SQLite store."""
-    return path.with_name(f"{path.name}.locks")
-
-
-def _process_lock(dialect: SqliteDialect) -> ProcessLock:
+def _process_lock(path: Path) -> ProcessLock:
     try:
-        return ProcessLock(lock_folder(dialect.path))
+        return ProcessLock(path.with_name(f"{path.name}.locks"))
     except OSError as error:
         raise StorageError(
-            f"{dialect.path}: the store cannot be written ({error.strerror}); check its folder's permissions"
+            f"{path}: the store cannot be written ({error.strerror}); check its folder's permissions"
         ) from error
 
 
-def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, readonly: bool) -> None:
+def _bring_up(database: Database, *, create: bool) -> None:
     """Create the tables if they are missing. Upgrade old ones if no other process uses the store.
 
     Raises:
@@ -97,13 +91,13 @@ def _bring_up(database: Database, lock: ProcessLock | None, *, create: bool, rea
             them.
         StoreHeldError: another process holds a store with an old schema.
     """
-    version = _version(database, may_write=not readonly)
+    version = _version(database)
     if version == HEAD:
         return
-    place = database.dialect.place
+    place, lock = database.dialect.place, database.process_lock
     if version is None and not create:
         raise NoStoreError(f"{place}: there is no store yet; `aggregator run-once` makes it")
-    if version is not None and (readonly or isinstance(database.dialect, PostgresDialect)):
+    if version is not None and (database.dialect.readonly or isinstance(database.dialect, PostgresDialect)):
         raise StorageError(f"{place}: the store has an older schema; run `aggregator db upgrade` first")
     if version is not None and lock is not None and lock.others_alive():
         raise StoreHeldError(f"{place}: the store has an older schema and another process holds it; stop that first")
@@ -120,10 +114,10 @@ def _finish_index(database: Database) -> None:
         pass
 
 
-def _version(database: Database, *, may_write: bool) -> str | None:
+def _version(database: Database) -> str | None:
     """Return the version. If the SQLite file is missing, the writing connection creates it."""
     dialect = database.dialect
-    if may_write and isinstance(dialect, SqliteDialect) and not dialect.path.exists():
+    if isinstance(dialect, SqliteDialect) and not dialect.readonly and not dialect.path.exists():
         return database.write(lambda tx: version_of(tx.conn))
     return database.read(lambda tx: version_of(tx.conn))
 
@@ -144,20 +138,19 @@ def upgrade(url: str, clock: Clock) -> tuple[str | None, str]:
         StorageError: the store cannot be used.
         StoreHeldError: another process of this machine uses the store (SQLite).
     """
-    dialect = dialect_of(url)
-    lock = None
-    if isinstance(dialect, SqliteDialect):
-        _check_file(dialect.path, create=True)
-        lock = _process_lock(dialect)
-    database = Database(dialect, clock, lambda: "upgrade")
-    try:
-        if lock is not None and lock.others_alive():
-            raise StoreHeldError(f"{dialect.place}: another process holds the store; stop it first")
-        convert_records(database, _version(database, may_write=True))
+    with closing(_connect(url, clock, create=True)) as database:
+        check_alone(database)
+        convert_records(database, _version(database))
         before = database.write(_upgrade, durable=True)
         _finish_index(database)
         return before, HEAD
-    finally:
-        database.close()
-        if lock is not None:
-            lock.withdraw()
+
+
+def check_alone(database: Database) -> None:
+    """Refuse a SQLite store that another process of this machine uses.
+
+    Raises:
+        StoreHeldError: another process uses it.
+    """
+    if database.process_lock is not None and database.process_lock.others_alive():
+        raise StoreHeldError(f"{database.dialect.place}: another process holds the store; stop it first")

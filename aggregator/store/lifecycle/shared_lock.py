@@ -10,7 +10,7 @@ from aggregator.ports.protocols import Clock
 from aggregator.store.articles.changes import advisory_lock
 from aggregator.store.db.database import Database
 from aggregator.store.db.dialects import PUBLISH_LOCK, SqliteDialect
-from aggregator.store.lifecycle.process_lock import file_lock
+from aggregator.store.db.process_lock import file_lock
 
 
 def publish_lock(db: Database, clock: Clock, wait: timedelta) -> AbstractContextManager[bool]:

@@ -29,7 +29,7 @@ def article(number: int) -> str:
 @pytest.fixture
 def filled(reused: ReusedStore) -> Iterator[Database]:
     reused.empty()
-    opened, _ = open_database(reused.url, reused.clock, create=False, readonly=False, use_clock=True)
+    opened = open_database(reused.url, reused.clock, create=False, use_clock=True)
     rows = [{"hash": hashed, "article_id": article(n)} for n, hashed in enumerate(HASHES[:2000])]
     opened.write(lambda tx: tx.add(aliases, rows))
     yield opened

@@ -120,7 +120,7 @@ def test_everything_is_read_as_before(upgraded: SqlStore, before: Json) -> None:
 def test_an_upgrade_that_was_killed_goes_on(old_url: str, version: str, before: Json) -> None:
     """Each batch is a transaction of its own: the process ends after any of them."""
     clock = StandingClock(at=LATER)
-    database = Database(dialect_of(old_url), clock, lambda: "killed", use_clock=True)
+    database = Database(dialect_of(old_url), clock, use_clock=True)
     database.write(lambda tx: convert_batch(tx.conn, Position(column=1)))  # entries; feeds and revisions are not yet
     database.close()
     assert upgrade(old_url, clock) == (version, HEAD)

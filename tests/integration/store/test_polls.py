@@ -59,7 +59,7 @@ law = at_most(
 @contextmanager
 def database(reused: ReusedStore) -> Iterator[Database]:
     """A second connection to the same store: what several threads ask of the first at once cannot be told to it."""
-    opened, _ = open_database(reused.url, reused.clock, create=False, readonly=False, use_clock=True)
+    opened = open_database(reused.url, reused.clock, create=False, use_clock=True)
     yield opened
     opened.close()
 

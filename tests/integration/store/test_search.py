@@ -304,9 +304,9 @@ def test_an_index_that_was_left_half_made_is_finished(tmp_path: Path, clock: Sta
         conn.execute("UPDATE alembic_version SET version_num = ?", (HEAD,))
         conn.execute("INSERT INTO properties VALUES (?, '0')", (REINDEXED,))
         conn.commit()
-    database, lock = open_database(url, clock, create=False, readonly=True, use_clock=True)  # leaves it as it is
+    database = open_database(url, clock, create=False, readonly=True, use_clock=True)  # leaves it as it is
     database.close()
-    assert lock is None
+    assert database.process_lock is None
     store = open_store(url, clock, readonly=True)
     assert titles(store, "storm") == set()
     store.close()

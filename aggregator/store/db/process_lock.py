@@ -50,7 +50,7 @@ class ProcessLock:
             self._path = self._folder / name
             try:
                 self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            except FileNotFoundError:  # another process has just removed the folder, as `withdraw` does
+            except FileNotFoundError:  # another process has just removed the folder, as `close` does
                 continue
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,20 +94,13 @@ class ProcessLock:
                 _probe(file, remove=True)
 
     def close(self) -> None:
-        """Unlock and remove the file."""
+        """Unlock and remove the file, and its folder unless other files are there."""
         if self._descriptor < 0:
             return
         if self.is_ours():
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
         self._descriptor = -1
-
-    def withdraw(self) -> None:
-        """Close, and remove the folder if it is empty.
-
-        The process made it for a file that is no store of this program.
-        """
-        self.close()
         with suppress(OSError):
             self._folder.rmdir()
 
