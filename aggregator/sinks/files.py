@@ -46,7 +46,7 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
 
 
 def _drop(error: BaseException, temporary: Mapping[Path, Path]) -> None:
-    """Remove the temporary files of paths. An error that names one of them names the path instead."""
+    """Remove the temporary files of paths. If the error names a temporary file, let it name the path instead."""
     for path, made in temporary.items():
         with suppress(OSError):
             made.unlink(missing_ok=True)

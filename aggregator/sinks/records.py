@@ -85,8 +85,8 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
 def document(content: Extraction, text: TextChoice) -> str:
     """Return the whole document in the given layout, without the final LF of a file.
 
-    Where Resiliparse finds no main content, `text` is blank. Then the seed layout gives the document of the body: no
-    document is empty.
+    If Resiliparse finds no main content, `text` is blank. Then the seed layout gives the document of the body, so that
+    no document is empty.
     """
     if text == "markdown":
         return render_markdown(
@@ -98,7 +98,7 @@ def document(content: Extraction, text: TextChoice) -> str:
 
 
 def _in_utc(time: str) -> str:
-    """Return a time with an offset in UTC; other values, such as a bare day, unchanged."""
+    """Convert a time with an offset to UTC. Return other values, such as a bare day, unchanged."""
     try:
         at = datetime.fromisoformat(time)
         return at.astimezone(UTC).isoformat() if at.tzinfo is not None else time

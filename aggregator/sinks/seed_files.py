@@ -62,7 +62,7 @@ class SeedFiles:
         now: datetime,
         stopping: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Remove our files older than a day that belong to no article (id, day, number), and those that a crash left.
+        """Remove our files that are older than a day and belong to no article (id, day, number), or that a crash left.
 
         `stopping` may end the sweep early. Returns how many files were removed.
         """

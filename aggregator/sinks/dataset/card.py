@@ -156,7 +156,7 @@ def _cell(text: str) -> str:
 
 
 def _by_time(days: Counter[str]) -> tuple[str, list[tuple[str, int]]]:
-    """Return counts by day, those without articles too; by month, where there are too many days."""
+    """Return counts by day, including days without articles. If there are too many days, return counts by month."""
     if not days:
         return "day", []
     first, last = (date.fromisoformat(day) for day in (min(days), max(days)))

@@ -49,7 +49,7 @@ def markdown_file(article: Article, record: Record) -> bytes:
 
 @contextmanager
 def _single_files(folder: Path, ending: str, data_of: Callable[[Article, Record], bytes]) -> Iterator[Write]:
-    """Write a file for each article. They are made durable together: the month counts only when it is complete."""
+    """Write a file for each article. The caller syncs the files together, since only complete months count."""
     folder.mkdir(parents=True)
 
     def write(number: int, article: Article, record: Record) -> int:

@@ -50,7 +50,7 @@ class Selection:
 def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator[Article]:
     """Yield the articles that `wanted` selects, in the order of `read`: by first sighting.
 
-    For the longest of near duplicates, `read` is called twice: the longest one is known only at the end.
+    If the longest of near duplicates is wanted, `read` is called twice: only after all articles the longest is known.
     """
 
     def taken() -> Iterator[Article]:
@@ -110,7 +110,7 @@ class Clusters:
 
 
 def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
-    """Yield articles without those that repeat an earlier one."""
+    """Yield the articles that repeat no earlier article."""
     clusters = Clusters()
     given: set[ArticleId] = set()
     for article in articles:
@@ -121,7 +121,7 @@ def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
 
 
 def longest_of_each_cluster(read: Callable[[], Iterable[Article]]) -> Iterator[Article]:
-    """Yield the article with the longest body of each cluster. Of several such articles the earliest is taken."""
+    """Yield the article with the longest body of each cluster. If several are equally long, the earliest is taken."""
     clusters = Clusters()
     longest: dict[ArticleId, tuple[int, ArticleId]] = {}
     for article in read():

@@ -82,7 +82,7 @@ class DatasetReport:
 
 
 def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
-    """Write the dataset, or complete the one of an earlier call.
+    """Write the dataset, or complete the dataset that an earlier call began.
 
     An earlier call is resumed only if request and store are unchanged. Otherwise the work starts again.
 
@@ -217,7 +217,7 @@ def _gaps_of(corpus: Corpus, statistics: Statistics) -> tuple[Gap, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Month:
-    """The files of a month, and the digest of the records that they were made of."""
+    """The files of a month, and the digest of the records from which the files were made."""
 
     files: tuple[DataFile, ...]
     digest: str
@@ -316,7 +316,10 @@ def _put_in_place(folder: Path, partial: Path) -> None:
 
 
 def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | None:
-    """Complete the last steps of a call that was killed in them. Return its report if nothing is left to write."""
+    """Complete the last steps of an earlier call that was killed.
+
+    Return the call's report if nothing is left to write.
+    """
     folder = request.folder
     partial, old = _partial_of(folder), folder.with_name(f".{folder.name}.old")
     if not folder.exists() and old.exists():  # the work of that call is still in the partial folder

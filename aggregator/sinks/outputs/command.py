@@ -16,7 +16,7 @@ from aggregator.sinks.records import TextChoice
 
 
 class CommandOutput:
-    """Runs the operator's program for each batch: lines of JSON in; exit status 0 means that all were taken."""
+    """Runs the operator's program for each batch: lines of JSON in; exit status 0 means that all changes were taken."""
 
     folder = ""
 
@@ -31,8 +31,7 @@ class CommandOutput:
 
         Raises:
             DeliveryError: the program cannot be started, exceeds its time limit (then it is killed with its children),
-                or ends
-            with another status than 0.
+                or ends with another status than 0.
         """
         lines = change_lines(changes, epoch, self._text)
         program = self._command[0]

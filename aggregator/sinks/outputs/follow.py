@@ -67,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """The waits of a follower: after the first failure, at most after further failures, and for new changes."""
+    """The waits of a follower: after the first failure, the longest after a failure, and between looks for changes."""
 
     first: timedelta = timedelta(seconds=5)
     longest: timedelta = timedelta(hours=1)
@@ -124,7 +124,7 @@ class Follower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputState:
-    """The state of an output: the number of changes it lacks, and the reason why it takes none ("": it takes them)."""
+    """The state of an output: the number of changes that it lacks, and the reason why it fails ("": it works)."""
 
     name: str
     behind: int

@@ -18,7 +18,7 @@ _DEADLINE: Final = timedelta(seconds=60)
 
 
 class WebhookOutput:
-    """Posts `{"epoch", "cursor", "changes"}`; any 2xx answer means that all were taken.
+    """Posts `{"epoch", "cursor", "changes"}`; any 2xx answer means that the receiver took all changes.
 
     With a secret, the header `X-Aggregator-Signature` is `sha256=` and the HMAC-SHA256 of the body (RFC 2104), in
     hexadecimal digits.
@@ -40,7 +40,7 @@ class WebhookOutput:
         """Post the changes as one request.
 
         Raises:
-            DeliveryError: there was no answer, or one of another status.
+            DeliveryError: there was no answer, or an answer with another status.
         """
         body = json_bytes(
             {
