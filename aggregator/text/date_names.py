@@ -18,7 +18,7 @@ _SIGNS |= {0x064A: "\u06cc", 0x0649: "\u06cc", 0x0643: "\u06a9"}  # Arabic yeh a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateNames:
-    """Folded names with single blanks. A name that means two months in two languages is left out."""
+    """Folded names with single blanks. If a name means two months in two languages, only `by_language` has it."""
 
     months: Mapping[str, int]  # of languages in which much is published
     rare_months: Mapping[str, int]  # of all others; they count where none of the former is named
@@ -84,7 +84,10 @@ def _read(name: str) -> dict[str, dict[str, dict[str, list[str]]]]:
 
 
 def _spelled(spellings: str) -> list[str]:
-    """Return the folded names in one cell of a table; two Latin letters are an "of" elsewhere."""
+    """Return the folded names in one cell of a table.
+
+    Names of two Latin letters are left out: elsewhere they mean "of".
+    """
     names = (" ".join(words_of(fold(spelling))) for spelling in spellings.split("|"))
     return [name for name in names if name and not (len(name) < _SHORTEST_START and name.isascii())]
 

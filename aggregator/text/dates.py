@@ -87,7 +87,7 @@ _FARTHEST = timedelta(hours=14)  # no zone is farther from UTC
 
 
 def read_usual(raw: str) -> datetime | None:
-    """Return the time of a date in one of the two usual forms, in its own offset; None: the form is another.
+    """Return the time of a date in one of the two usual forms, in its own offset. None: the date has another form.
 
     >>> read_usual("Fri, 11 Nov 2022 10:43:00 +0100").isoformat(), read_usual("11.11.2022")
     ('2022-11-11T10:43:00+01:00', None)
@@ -108,8 +108,8 @@ def read_usual(raw: str) -> datetime | None:
 def parse_date(raw: str, now: datetime, language: str = "") -> datetime | None:
     """Return the time in `raw`; `None` if `raw` is unreadable, ambiguous or not plausible.
 
-    `language` is the publisher's, as a tag: "listopada" is November in Polish and October in Croatian. Plausible is the
-    time from the first page of the Web (1991) up to two days after `now`.
+    `language` is the tag of the publisher's language: "listopada" is November in Polish and October in Croatian. A time
+    is plausible from the first page of the Web (1991) up to two days after `now`.
 
     >>> now = datetime(2024, 1, 1, tzinfo=UTC)
     >>> parse_date("ven., 11 nov. 2022 10:15:00 CET", now)
@@ -225,7 +225,10 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date with its year, or all of it, after the time. Return it and the rest of the text."""
+    """Read a date that stands after the time as a whole, or with its year only.
+
+    Return the date and the rest of the text.
+    """
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
         return _read_day(f"{before} {year.group()}", language, american=False), rest
@@ -259,13 +262,13 @@ def _read_numbered_day(match: re.Match[str], *, week: bool) -> datetime:
 
 
 def _is_only_date(match: re.Match[str], text: str) -> bool:
-    """Return whether there is no other number around a date of numbers."""
+    """Return whether a text has no number beside the date that `match` found."""
     around = _TOKEN.findall(text[: match.start()] + " " + text[match.end() :])
     return not any(token.isdecimal() for token in around)
 
 
 def _read_slashed_day(match: re.Match[str], *, american: bool) -> datetime | None:
-    """Read 25.12.2022 and 12/25/2022; with a dot the day comes first, else only one order must be possible."""
+    """Read 25.12.2022 and 12/25/2022. With a dot the day comes first; otherwise only one order may be possible."""
     first, second, year = int(match[1]), int(match[3]), _full_year(match[4])
     if american and match[2] == "/" and first <= 12:
         return _date(year, first, second)

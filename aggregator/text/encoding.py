@@ -53,7 +53,7 @@ _GOOD_SIGN = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """A decoded text without byte order mark, the Python name of its encoding, and what decided about the encoding."""
+    """A decoded text without byte order mark, the Python name of its encoding, and the source of this decision."""
 
     text: str
     encoding: str
@@ -123,9 +123,9 @@ def xml_declaration(body: bytes) -> str:
 def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
     """Return whether `body` is UTF-8, except for a few broken bytes.
 
-    One broken byte in a hundred is tolerated if well-formed sequences are more frequent. ASCII bytes do not count: they
-    prove nothing about an English page in cp1252. With `claimed` (UTF-8 was declared) as many broken bytes as
-    well-formed sequences are tolerated.
+    Broken bytes are tolerated if they are one in a hundred at most, and well-formed sequences are more than three times
+    as many. With `claimed` (UTF-8 was declared) as many sequences as broken bytes suffice. ASCII bytes are no such
+    sequences: they prove nothing about an English page in cp1252.
     """
     try:
         body.decode("utf-8")
@@ -157,10 +157,11 @@ def _legacy(body: bytes, header: str, document: str) -> Decoded:
 
 
 def _is_likelier(claim: Decoded, found: Decoded) -> bool:
-    """Return whether a declared encoding of East Asia is likelier than the detected one, for bytes that break it.
+    """Return whether a declared encoding of East Asia is likelier than the detected encoding, although bytes break it.
 
-    A few stray bytes in a short text are many of its bytes. A text in an alphabet breaks more than one sign in eight.
-    An encoding of single bytes has no broken sign, which proves nothing; another one of East Asia must have fewer.
+    If the text is in an alphabet, the declared encoding breaks more than one sign in eight. A few stray bytes in a
+    short text break fewer. A detected encoding of single bytes has no broken sign; this proves nothing. Another
+    encoding of East Asia is likelier if it has fewer broken signs.
     """
     broken = _broken(claim)
     if broken * 8 > len(_GOOD_SIGN.findall(claim.text)) - broken:
@@ -176,7 +177,7 @@ def detect(body: bytes) -> str:
     """Return the likeliest legacy encoding of `body`; cp1252 if no other is likely.
 
     uchardet (in Resiliparse) detects alphabets. charset-normalizer detects the encodings of East Asia, where uchardet
-    takes Big5 for GB 18030 and EUC-KR for UTF-8. A text that is mostly ASCII has none of those.
+    takes Big5 for GB 18030 and EUC-KR for UTF-8. A text that is mostly ASCII is in none of these encodings.
     """
     sample = _foreign_text(body)
     foreign = len(sample.translate(None, _ASCII))
@@ -192,7 +193,10 @@ def detect(body: bytes) -> str:
 
 
 def _foreign_text(body: bytes) -> bytes:
-    """Return the lines and text nodes that are not plain ASCII, about as many as decide; markup would dilute them."""
+    """Return the lines and text nodes that are not plain ASCII, up to a sample's size.
+
+    Markup would dilute the sample.
+    """
     pieces, size = [], 0
     for piece in _BREAK.split(body[: 16 * _SAMPLE_BYTES]):
         if not piece.isascii():

@@ -42,7 +42,7 @@ def language_tag(raw: str) -> str:
 
 
 def language_of(text: str, stated: str) -> str:
-    """Return the language of `text`: the stated tag, unless it is missing or the text is clearly in another language.
+    """Return the language of `text`. It is the stated tag, unless the tag is missing or clearly wrong.
 
     Templates often state the wrong language, and detectors are often wrong about short texts. So neither decides alone.
     """

@@ -31,11 +31,11 @@ _BLANK: Final = re.compile(r"\s+")
 
 @cache
 def _marks(*, folded: bool) -> str:
-    """Return the combining marks as a character class: those that folding takes away, or all.
+    """Return combining marks as a character class. `folded`: only the marks that folding takes away, else all.
 
-    Marks above and below a letter (canonical combining class 200 and more), overlays (1), and the vowel points of
-    Hebrew and Arabic (10 to 36) are left out by many writers. Vowels and tones of Indic and Southeast Asian scripts
-    are not.
+    Many writers leave out marks above and below a letter (canonical combining class 200 and more), overlays (1), and
+    the vowel points of Hebrew and Arabic (10 to 36). Folding takes these away. Nobody leaves out vowels and tones of
+    Indic and Southeast Asian scripts.
     """
     numbers = [
         number
@@ -117,7 +117,7 @@ def _words_of_run(run: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """Words that must stand side by side; with `is_prefix` the last one is the beginning of a word."""
+    """Words that must stand side by side. `is_prefix`: the last of them is the beginning of a word."""
 
     words: tuple[str, ...]
     is_prefix: bool = False
@@ -157,9 +157,9 @@ def read_query(query: str) -> Query:
 
 
 def is_vague(query: Query) -> bool:
-    """Return whether a term fits words of nearly every text: a beginning of one letter (with two cases), or one digit.
+    """Return whether a term is a beginning that fits nearly every text: one digit, or one letter of an alphabet.
 
-    A database merges all words with that beginning first. A syllable (Hangul, Ethiopic) begins fewer words.
+    A database first merges all words with this beginning. A syllable (Hangul, Ethiopic) begins fewer words.
 
     >>> [is_vague(read_query(query)) for query in ("e*", "storm 2*", "en*", "e", "\ud55c*")]
     [True, True, False, False, False]

@@ -113,7 +113,7 @@ def _envelope_deviation(document: str) -> Deviation | None:
 
 
 def _character_deviations(document: str) -> list[Deviation]:
-    """Return the first of each kind: a file with CR LF would have one a line."""
+    """Return the first deviation of each kind, since a file with CR LF would have one on each line."""
     found = []
     if document.startswith("\ufeff"):
         found.append(Deviation(1, 1, "byte order mark"))

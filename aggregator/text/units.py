@@ -20,7 +20,7 @@ _LONGEST: Final = timedelta(days=36_500)
 
 
 def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
-    """Return the number of smallest units in `value`; the message proposes `unit` if none is given."""
+    """Return the number of smallest units in `value`. If `value` has no unit, the error message proposes `unit`."""
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
     match = _NUMBER_AND_UNIT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -38,7 +38,10 @@ def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
 
 
 def _nearest_unit(spelled: str, units: dict[str, int], unit: str) -> str:
-    """Return the unit that was meant: in another case, longer than ours, or of the same first letter; else `unit`."""
+    """Return the unit that is probably meant by `spelled`: in another case, spelled out, or with the same first letter.
+
+    If no unit is like `spelled`, return `unit`.
+    """
     folded = spelled.lower()
     same = [name for name in units if name.lower() == folded]
     longer = [name for name in units if folded.startswith(name.lower())]
@@ -47,7 +50,7 @@ def _nearest_unit(spelled: str, units: dict[str, int], unit: str) -> str:
 
 
 def parse_duration(value: object, unit: str = "s") -> timedelta:
-    """Return the time in `value`: a number and ms, s, m, h or d; a bare 0 needs no unit.
+    """Return the time span in `value`: a number and ms, s, m, h or d; a bare 0 needs no unit.
 
     >>> parse_duration("300ms")
     datetime.timedelta(microseconds=300000)
