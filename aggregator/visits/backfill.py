@@ -58,10 +58,10 @@ def request_of(feed: Feed, source: Source, settings: PollSettings) -> FetchReque
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContent:
-    """The content of a source. `decide` needs the time when each of the `candidates` was first seen.
+    """The content of a source of lost entries. `decide` needs the time when each of the `candidates` was first seen.
 
-    `entries_seen` None: the answer is neither a feed nor a news sitemap. `instead` are the sources that it names: the
-    next page of the feed, the sitemaps of an index.
+    `entries_seen` None: the answer is neither a feed nor a news sitemap. `instead` are the sources that the answer
+    names: the next page of the feed, or the sitemaps of an index.
     """
 
     entries_seen: int | None = None
@@ -70,7 +70,7 @@ class SourceContent:
 
 
 def read_source(feed: Feed, fill: GapFill, result: FetchResult, read: FeedReader, now: datetime) -> SourceContent:
-    """Read the answer of the first of the sources."""
+    """Read the answer of the gap's first source."""
     match result:
         case Fetched() if (
             fill.sources[0].kind == "sitemap"
@@ -118,12 +118,15 @@ def decide(
 
 
 def postpone(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Continue the search after the feed's next poll, since a request failed. This counts as a request."""
+    """Continue the search after the feed's next poll, since a request failed. The failed request counts."""
     return _wait(feed, replace(fill, waits=True), fill.resume_at, now)
 
 
 def retry_later(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Retry in a few seconds, since another visit holds that host. It counts as a request, so every search ends."""
+    """Retry in a few seconds, since another visit holds the host.
+
+    The attempt counts as a request, so every search ends.
+    """
     times = fill.asked.count(fill.sources[0].url)
     return _wait(feed, fill, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), fill.resume_at), now)
 

@@ -29,8 +29,8 @@ class PageLimits:
 def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits, is_known: Callable[[str], bool]) -> FetchResult:
     """Fetch the page from the host where it is due.
 
-    A redirect to another host gives `Redirected`. If the page has no article yet, so does a redirect to an address for
-    which `is_known` returns True.
+    A redirect to another host gives `Redirected`. If the page has no article yet, a redirect to an address for which
+    `is_known` returns True gives `Redirected`, too.
     """
     return fetcher.fetch(
         FetchRequest(

@@ -41,9 +41,9 @@ class VisitPolicy:
 class VisitContext:
     """The ports and settings of visits. The threads of all visits share it.
 
-    `recent` are host and cause (None: an answer) of the latest requests of all visits. `timeouts` counts the timeouts
-    in a row by host. `on_poll` is called after each recorded poll. `rules` say how sources that are no plain feeds are
-    read, by address.
+    `recent` has host and cause (None: an answer) of the latest requests of all visits. `timeouts` counts the timeouts
+    in a row by host. `on_poll` is called after each recorded poll. `rules` tell, by address, how to read sources that
+    are no plain feeds.
     """
 
     store: Store

@@ -63,7 +63,7 @@ class HostSession:
 
     @contextmanager
     def at_other_host(self, url: str) -> Iterator[HostSession | None]:
-        """Give a short session with the host of `url`, or this session if it is the same; None: no claim now."""
+        """Yield a short session with the host of `url`, or this session if the host is the same. None: no claim now."""
         context, host = self._context, host_of(url)
         if host == self.claim.host:
             yield self
@@ -112,7 +112,7 @@ class HostSession:
 
         After a timeout the deadline is short until the host backs off. A host that hangs would otherwise take the whole
         time for each of its feeds and pages. In a `run-once` all slow requests to a host together get the time of one
-        request. The redirects to one address do, too.
+        request. All redirects that lead to one address together get this time, too.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)
@@ -143,7 +143,7 @@ class HostSession:
     def note_request(self, url: str, took: timedelta, failed: FetchFailed | None) -> None:
         """Note that a request for `url` has just ended: the pause before the next one begins.
 
-        The host is backed off if it asks for that or cannot be reached. An answer resets its count of failures.
+        If the host asks for a pause or cannot be reached, it is backed off. An answer resets its count of failures.
         """
         host = self.claim.host
         self._context.recent.append((host, None if failed is None else failed.cause))
@@ -163,14 +163,17 @@ class HostSession:
             self._back_off(failed, failures, was_asked=failed.retry_after is not None)
 
     def _note_timeout(self, failed: FetchFailed) -> None:
-        """Count timeouts in a row. Each request to a host that hangs keeps a thread, so after some it backs off."""
+        """Count timeouts in a row.
+
+        After some, the host is backed off, since each request to a hanging host keeps a thread.
+        """
         timeouts, host = self._context.timeouts, self.claim.host
         count = timeouts[host] = timeouts.get(host, 0) + (not own_network_is_down(list(self._context.recent)))
         if count >= _TIMEOUTS:
             self._back_off(failed, count - _TIMEOUTS, was_asked=False)
 
     def _back_off(self, failed: FetchFailed, failures: int, *, was_asked: bool) -> None:
-        """Send the host no request for some time; `was_asked`: it said itself for how long."""
+        """Send the host no request for some time. `was_asked`: the host itself said for how long."""
         until = host_not_before(failed, failures, now=self.now(), random=self._context.random)
         self._asked_until = until if was_asked else None
         self._failures += 1
@@ -178,14 +181,14 @@ class HostSession:
         self._not_before = max(until, self._not_before or until)
 
     def note_redirect(self, source: str, target: str, took: timedelta) -> None:
-        """Note a redirect to another host: its time counts for the request of `target`."""
+        """Note a redirect to another host. The time that it took counts for the request of `target`."""
         if self.scope is not None:
             self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
 
     def apply_robots(self, robots: RobotsRule) -> None:
-        """Use the Crawl-delay of robots.txt from the next request on.
+        """Use the Crawl-delay of robots.txt from the next pause on.
 
-        The first page after a feed's poll is not delayed by it.
+        The pause that has begun already stays. So the first page after a feed's poll is not delayed.
         """
         self.robots = robots
         self._pace = max(self._pace, crawl_delay(robots, self._context.policy.user_agent) or self._pace)

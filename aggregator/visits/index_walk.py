@@ -1,8 +1,8 @@
 """Reads the sitemaps of an index, one request at a time, at the host's pace. Knows neither the store nor the lease.
 
 A poll of the index begins a round of requests. They are for new sitemaps, for sitemaps that changed according to the
-index, and for sitemaps without a date. An index within the index is read; an index within that one is not. So every
-round ends.
+index, and for sitemaps without a date. An index inside the index is read. An index inside an inner index is not read.
+So every round ends.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KNOWN_ENTRIES: Final = 20_000  # hashes of entries that are not read again
 
 
 def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord) -> PollRecord:
-    """Return the record of a poll with the round that it begins, if the feed is an index.
+    """Return the record of a poll. If the feed is an index, the record has the round of requests that the poll begins.
 
     While sitemaps are pending, the feed is due at once, and its recorded failure stays.
     """
@@ -118,7 +118,7 @@ def decide(
     now: datetime,
     random: Random,
 ) -> PollRecord:
-    """Return the record for a sitemap. The last one ends the round."""
+    """Return the record for a sitemap. The last sitemap ends the round."""
     reading, state = content.reading, feed.state
     failed = _failure_of(result, reading)
     walk = _after(feed, walk, result, content, failed)
@@ -196,7 +196,7 @@ def _after(
 def _end_round(
     feed: Feed, state: FeedState, walk: IndexWalk, policy: PollPolicy, now: datetime, random: Random
 ) -> FeedState:
-    """Return the state after the last sitemap: the feed fails if there is none that could be read."""
+    """Return the state after the last sitemap of a round. The feed fails if no sitemap could be read."""
     if walk.cause is None or any(one.is_read for one in walk.sitemaps):
         return replace(after_success(state, now=now), due_at=walk.resume_at or now)
     failed = FetchFailed(url=feed.url, final_url=feed.url, cause=walk.cause, detail=walk.detail)

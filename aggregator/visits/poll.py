@@ -1,7 +1,7 @@
 """Polls one feed: fetches its answer, reads it, makes the record of the poll. Knows neither the store nor the lease.
 
-`read_answer` and `decide` are pure. Between the two, the visit looks up in the store when the feed first showed each of
-the entries, if `AnswerContent.needs_first_seen`. A poll becomes rows in `store/polls/record.py`.
+`read_answer` and `decide` are pure. If `AnswerContent.needs_first_seen`, the visit looks up in the store between the
+two when the feed first showed each entry. A poll becomes rows in `store/polls/record.py`.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class FeedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerContent:
-    """The content of a 200. `reading` None: the bytes equal those of the last answer.
+    """The content of a 200. `reading` None: the bytes equal the bytes of the last answer.
 
-    `no_overlap`: none of the entries was in the last answer, so there may be a gap between the two.
+    `no_overlap`: no entry was in the last answer, so there may be a gap between the two answers.
     """
 
     body_hash: str
@@ -224,7 +224,7 @@ def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool
 
 
 def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
-    """Record a 304: it keeps the validators, updates those it carries, and carries freshness (RFC 9111, 4.3.4)."""
+    """Record a 304. The validators stay, except those that the 304 carries; so does its freshness (RFC 9111, 4.3.4)."""
     before = feed.state.validators
     validators = Validators(
         etag=result.validators.etag or before.etag,
@@ -279,7 +279,10 @@ def _fetched(
 
 
 def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedFeed, now: datetime) -> FeedState:
-    """Store the feed's own fields. An empty window is not stored: the next one could not be compared with it.
+    """Return the state with the feed's own fields.
+
+    If the feed shows no entry, the hashes of the earlier entries stay, so that the next answer can be compared with
+    them.
 
     The validators of a document that was cut off are not stored. If the same bytes come again, they are complete.
     """
@@ -314,7 +317,7 @@ def _dates(parsed: ParsedFeed) -> list[datetime]:
 
 
 def _covered(parsed: ParsedFeed, now: datetime) -> timedelta | None:
-    """Return how far back the entries of the window reach, by their own dates."""
+    """Return how far back the entries of the feed reach, by their own dates."""
     dates = _dates(parsed)
     return now - min(dates) if dates else None
 
@@ -322,7 +325,10 @@ def _covered(parsed: ParsedFeed, now: datetime) -> timedelta | None:
 def _gap_fill(
     feed: Feed, parsed: ParsedFeed, result: Fetched, sightings: Sequence[Sighting], gap: tuple[datetime, datetime]
 ) -> GapFill | None:
-    """Return the sources of lost entries. An earlier gap that is still open is included from its beginning."""
+    """Return the search for lost entries.
+
+    If an earlier gap is still open, the search goes back to the beginning of that gap.
+    """
     entry_urls = [one.url for one in sightings if one.url is not None and not one.from_feed]
     sources = sources_of(parsed, result.final_url, entry_urls)
     earlier = feed.state.filling

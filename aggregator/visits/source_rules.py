@@ -11,7 +11,7 @@ from aggregator.models.sources import SourceRule
 
 
 def read_under(state: FeedState, rule: SourceRule) -> FeedState:
-    """Forget the last answer if it was read by another rule: the same bytes may give other entries now."""
+    """Forget the last answer if another rule was used to read it: the same bytes may give other entries now."""
     read_as = _hash(rule)
     if state.read_as == read_as:
         return state
@@ -19,7 +19,7 @@ def read_under(state: FeedState, rule: SourceRule) -> FeedState:
 
 
 def _hash(rule: SourceRule) -> str:
-    """Return a hash of the rule; "" for a plain feed, even of a program."""
+    """Return a hash of the rule; "": the source is a plain feed, perhaps printed by a program."""
     if rule.kind in ("feed", "command"):
         return ""
     select = rule.select

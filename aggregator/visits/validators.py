@@ -1,7 +1,7 @@
 """Decides whether a feed's validators (ETag, Last-Modified) can be trusted. Pure.
 
-Some servers answer 304 although there are new entries. After many 304 in a row a poll leaves the validators out. Its
-answer shows whether entries were hidden.
+Some servers answer 304 although there are new entries. If a feed brings nothing new for too long, a poll leaves the
+validators out. The answer to this poll shows whether entries were hidden.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _SURELY_BEFORE = timedelta(hours=1)  # an entry may appear in the feed up to an 
 
 
 def is_unconditional(state: FeedState) -> bool:
-    """Return whether to leave the validators out: they are distrusted, or too many 304 came in a row."""
+    """Return whether to leave the validators out: they are distrusted, or the feed brought nothing new for too long.
+
+    The time is too long if the feed's rate lets several entries be expected.
+    """
     if state.validators == Validators():
         return False
     if state.revalidation == "distrusted":

@@ -167,7 +167,7 @@ class HostVisit:
         return answer
 
     def _read(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Read an answer and keep the lease: ten thousand entries can take long."""
+        """Read an answer and renew the lease before and after, since ten thousand entries can take long."""
         self._session.renew_lease(whole=len(fetched.body) > _LONG_PARSE_BYTES)
         reading = self._context.read(feed, fetched, known, now)
         self._session.renew_lease()
@@ -365,7 +365,10 @@ class HostVisit:
         self.report.count_page_failure(failed.cause)
 
     def _record_failure(self, page: Page, failed: PageFailed, retry_after: timedelta | None = None) -> bool:
-        """Record a failed attempt; False: the claim is lost. It does not count while our own network is down."""
+        """Record a failed attempt; False: the claim is lost.
+
+        The attempt does not count while our own network is down.
+        """
         session, random = self._session, self._context.random
         counts = not own_network_is_down(list(self._context.recent))
         attempts = page.attempts + 1 if counts else 1
@@ -376,7 +379,10 @@ class HostVisit:
 
 
 def _extend(scope: RunScope, record: PollRecord, recorded: PollRecorded) -> None:
-    """Add the announced pages. The feed is done, unless it moved, or has sitemaps to read or a gap to fill."""
+    """Add the announced pages to the run.
+
+    The feed leaves the run, unless it moved, or has sitemaps to read or a gap to fill.
+    """
     if record.outcome.outcome == "moving":
         scope.add(recorded.host_id)
     elif index_walk.is_over(record.state) and (
