@@ -35,7 +35,7 @@ _HEADERS: Final = (
 
 
 class Guard:
-    """ASGI middleware: the token, requests that another site made a browser send, security headers.
+    """ASGI middleware: checks the token, refuses requests that another site's page sent, adds security headers.
 
     Without a token the Host header must name this machine. Otherwise another site's name could be pointed to this
     machine (DNS rebinding), and its scripts could read everything. The token comes as `Authorization: Bearer`, or from
@@ -99,8 +99,9 @@ def _is_ours(host: bytes) -> bool:
 def _is_foreign(headers: dict[bytes, bytes], public: bytes) -> bool:
     """Return whether a browser says that another site's page sent this request.
 
-    Sec-Fetch-Site decides if it is sent (https and localhost alone): a page under `Referrer-Policy: no-referrer` sends
-    `Origin: null` even to its own site. Otherwise Origin decides (RFC 6454); scripts send neither.
+    If the browser sends Sec-Fetch-Site, this header decides: a page under `Referrer-Policy: no-referrer` sends `Origin:
+    null` even to its own site. Browsers send Sec-Fetch-Site only over https and to localhost. Otherwise Origin decides
+    (RFC 6454). Programs send neither header.
     """
     site = headers.get(b"sec-fetch-site")
     if site is not None:

@@ -46,7 +46,7 @@ def default_limits() -> ConnectionLimits:
 
 
 class LimitedProtocol(H11Protocol):
-    """One connection. If there are too many, a new one replaces the longest silent one, or is refused."""
+    """One connection. If there are too many connections, a new one replaces the longest silent one, or is refused."""
 
     limits: ConnectionLimits
 
@@ -104,7 +104,7 @@ class LimitedProtocol(H11Protocol):
         return self.transport.get_write_buffer_size() > 0
 
     def _note_phase(self) -> None:
-        """Start the time limit anew when a request is complete, or its answer."""
+        """Start the time limit anew when a request is complete, and when its answer is complete."""
         phase = self._answering()
         if phase is self._phase or self.transport.is_closing():
             return

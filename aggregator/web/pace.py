@@ -67,7 +67,7 @@ class _Kept:
 class Pace:
     """Lets requests begin in order, as the CPU budget allows, while `is_busy` returns True. Probes never wait.
 
-    An answer to a request that had to wait is given to equal requests for two seconds. Otherwise each is made anew.
+    If a request had to wait, equal requests that wait get its answer, too, for two seconds. Other answers are not kept.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Pace:
         return self._busy
 
     async def _answer_again(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Give the kept answer, or make and keep one."""
+        """Give the kept answer of an equal request, or make an answer and keep it."""
         headers = frozenset((name, value) for name, value in scope["headers"] if name.lower() in _OF_KEY)
         key = (scope["path"], scope["query_string"], headers)
         kept = self._kept.get(key)

@@ -46,7 +46,7 @@ class CachedOverview:
         self._newer()
 
     def look(self) -> Overview:
-        """Return the overview; that of a small store is at most 15 seconds old.
+        """Return the overview. The overview of a small store is at most 15 seconds old.
 
         Raises:
             StorageError: the store cannot be read.

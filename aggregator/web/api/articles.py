@@ -61,7 +61,7 @@ def _add_changes(router: APIRouter, site: Site) -> None:
     ) -> Record:
         """Follow the corpus: changes after a cursor, in one order, each with its article as it is now.
 
-        A filter leaves changes out, never a tombstone; the cursor also passes the changes that are left out.
+        A filter leaves out changes, but no tombstone. The cursor also passes the changes that are left out.
         """
         seconds = int(wait[:-1])
         if seconds and waiting.acquire(blocking=False):
@@ -84,7 +84,7 @@ def _add_changes(router: APIRouter, site: Site) -> None:
 async def _wait_for_change(request: Request, site: Site, after: int, epoch: str, seconds: int) -> None:
     """Return when there is a change after the cursor, when the time is over, or when the client has gone.
 
-    A cursor of another epoch will be refused, so it does not wait.
+    A cursor of another epoch does not wait, since it will be refused.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -143,7 +143,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
         "/articles/{article_id}", response_model=schemas.Article, tags=["articles"], responses=statuses(304, 404)
     )
     def article(article_id: str, text: Literal["seed", "body", "markdown"] = "seed") -> Record:
-        """Return one article by id; the id of a merged one leads to the article that it is part of."""
+        """Return one article by id. The id of a merged article gives the article that remains."""
         return article_record(site.article(article_id), text)
 
     @router.get(

@@ -19,8 +19,8 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="at most; fewer where re
 def part_of(request: Request, response: Response, records: Iterable[Record], start: int, limit: int) -> list[Record]:
     """Return `limit` of the records from `start` on, fewer if they are long.
 
-    If there are more records, `records` has one more than `limit`. A Link header then leads to the next part (RFC
-    8288).
+    `records` begin at `start`. If there are more than `limit`, `records` must have one more, so that a Link header can
+    name the next part (RFC 8288).
     """
     given: list[Record] = []
     size = 0

@@ -16,7 +16,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class Fault(BaseModel):
-    """One fault of a request; the given value is not repeated."""
+    """One fault of a request. The faulty value itself is not repeated."""
 
     where: str = Field(description="the parameter, as in `query.limit`")
     problem: str

@@ -32,7 +32,7 @@ class DiffPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffLine:
-    """A line of a comparison; `place` is set where equal lines are left out."""
+    """A line of a comparison. A line of the kind "place" stands for equal lines that are left out."""
 
     kind: Literal["added", "removed", "changed", "same", "place"]
     parts: tuple[DiffPart, ...]
@@ -81,7 +81,7 @@ def compare_lines(old: Sequence[str], new: Sequence[str], *, context: int = 1) -
 
 
 def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
-    """Yield lines that took the place of others, each word by word beside the one that it replaces."""
+    """Yield the lines that replaced others. Each is compared word by word with the line that it replaced."""
     both = min(len(old), len(new))
     for before, after in zip(old[:both], new[:both], strict=True):
         parts = compare_words(before, after)

@@ -49,7 +49,7 @@ def stream_router(site: Site) -> APIRouter:
 
 
 def _entry(found: Found) -> dict[str, Any]:  # Any: what the template takes
-    """Return the entry of an article; ids never change, even when its address does.
+    """Return the entry of an article. The entry's id never changes, even if the article's address changes.
 
     `updated` is the time when the current text was recorded, so it changes with each revision.
     """
