@@ -26,7 +26,7 @@ from aggregator.store.polls.shared_links import separate_entries
 
 @dataclass(frozen=True, slots=True)
 class PageWork:
-    """The work on a known page: fetch it again at `at`, extract its entry's content again, or fetch it at last."""
+    """The work on a known page: fetch it again at `at`, extract its entry's content again, or fetch it at once."""
 
     kind: Literal["revisit", "extract", "fetch"]
     page_id: int
