@@ -95,7 +95,7 @@ class App:
         self.clock.wake()
 
     def publish(self, wait: timedelta = timedelta(0), stopping: Callable[[], bool] = lambda: False) -> Published:
-        """Bring the outputs up to date. `stopping` may end this between two batches."""
+        """Bring the outputs up to date. If `stopping` returns True, end between two batches."""
         return publish(self.store, self.sinks, wait=wait, stopping=stopping)
 
     def take_over(self) -> None:
@@ -114,9 +114,10 @@ class App:
         return tuple(feed_changes(sync_feeds(self.store, self.config)))
 
     def renew_keys(self, share: timedelta) -> bool:
-        """Recompute stored keys by the present rules for at most the time `share`; return True once all are done.
+        """Recompute stored keys by the present rules for at most the time `share`; return True once nothing is left.
 
-        Then search the articles of an earlier version for walls, and fetch the pages that it refused, both once.
+        After the keys, the articles of an earlier version are searched for walls, and the pages that this version
+        refused are made due. Both are done once for a store.
         """
         version, ends_at = key_version(self.rules.publishers), self.clock.monotonic() + share.total_seconds()
         while not self.visits.stopping:
@@ -294,7 +295,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
 
 
 def _secrets(config: Config) -> dict[str, str]:
-    """Return the secrets that no request to a publisher carries, by the part that has them.
+    """Return the secrets that must not go to a publisher, by the part of the configuration that has them.
 
     Raises:
         ConfigError: a secret is missing.
@@ -370,7 +371,7 @@ def check_room(config: Config) -> None:
 
 
 def _choose(feeds: Sequence[Feed], wanted: Sequence[str]) -> tuple[Feed, ...]:
-    """Return the feeds named or addressed by `wanted`; all when it is empty."""
+    """Return the feeds whose name or address is in `wanted`; all feeds if `wanted` is empty."""
     if not wanted:
         return tuple(feeds)
     chosen = []

@@ -43,7 +43,7 @@ CODINGS: Final = frozenset(_DECODERS)
 
 
 class DecompressionError(AggregatorError):
-    """Compressed bytes are damaged, or were cut off (`is_cut_off`) before the coding's own end."""
+    """Compressed bytes are damaged, or end too early (`is_cut_off`)."""
 
     def __init__(self, coding: str, problem: str, *, is_cut_off: bool) -> None:
         super().__init__(f"{coding}: {problem}")
@@ -85,7 +85,10 @@ def _pieces(decoder: ContentDecoder, chunk: bytes) -> Iterator[bytes]:
 
 
 def _saw_end(decoder: ContentDecoder) -> bool:
-    """Return whether the coding's end was reached, as the decompressor inside urllib3's decoder knows."""
+    """Return whether the decoder has read the end that the coding itself marks.
+
+    Only the decompressor inside urllib3's decoder knows this.
+    """
     match decoder:
         case BrotliDecoder():
             return bool(decoder._obj.is_finished())

@@ -72,7 +72,7 @@ class CommandFetcher:
 class Ran:
     """The result of running a program. Without a `problem`, the exit status is 0 and `output` is complete.
 
-    `note` is the last line that it wrote to its standard error.
+    `note` is the last line that the program wrote to its standard error.
     """
 
     output: bytes = b""

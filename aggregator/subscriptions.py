@@ -23,7 +23,7 @@ _LEASE_MARGIN = timedelta(seconds=30)
 
 
 def subscriptions_of(store: SqlStore, config: Config) -> tuple[Subscription, ...]:
-    """Return all feeds. A feed of a list that is also in the configuration has the keys of the configuration."""
+    """Return all feeds. If a feed is in a list and in the configuration, the keys of the configuration are used."""
     own = config.subscriptions()
     if not config.lists:
         return own
@@ -69,7 +69,7 @@ def sync_feeds(store: SqlStore, config: Config) -> SyncReport:
 
 
 def refusal(config: Config, report: SyncReport) -> str:
-    """Return which changes a fleet refuses, since the configuration is older than the one in force, and the remedy."""
+    """Return a line with the changes that a fleet refuses, since the configuration is too old, and the remedy."""
     shown = ", ".join(report.refused[:5]) + (f" and {len(report.refused) - 5} more" if len(report.refused) > 5 else "")
     return (
         f"{config.path}: is older than the feed list in force, which was written at "
@@ -78,7 +78,10 @@ def refusal(config: Config, report: SyncReport) -> str:
 
 
 def written_at(config: Config) -> datetime:
-    """Return when the configuration was last edited; in a fleet the newest one decides about the feed list."""
+    """Return when the configuration was last edited.
+
+    In a fleet the newest configuration decides about the feed list.
+    """
     files = [path for path in (config.path, config.path.with_name(FEEDS_FILE)) if path.exists()]
     stamps = [path.stat().st_mtime for path in files]
     return datetime.fromtimestamp(max(stamps, default=0), UTC)

@@ -67,7 +67,7 @@ def split(raw_url: str) -> Split | None:
 
 
 def host_of(url: str) -> str:
-    """Return "name:port" of `url`, lower case, in IDNA, with the default port filled in; "" if it has none.
+    """Return "name:port" of `url`, lower case, in IDNA, with the default port filled in; "": `url` has no host.
 
     >>> host_of("http://WWW.dw.com/en/")
     'www.dw.com:80'
@@ -136,7 +136,7 @@ def without_userinfo(url: str) -> str:
 
 
 def quote_illegal(text: str) -> str:
-    """Percent-encode characters that are illegal in a URL (RFC 3986, 2), as UTF-8; encoded ones stay.
+    """Percent-encode characters that are illegal in a URL (RFC 3986, 2), as UTF-8. Encoded characters stay.
 
     >>> quote_illegal("50% ü%C3%BC")
     '50%25%20%C3%BC%C3%BC'
@@ -164,9 +164,9 @@ def ascii_host(raw_host: str) -> str | None:
 
 
 def registrable_domain(host_or_url: str) -> str:
-    """Return the domain that can be registered, by the public suffix list; an IP address is its own.
+    """Return the domain that can be registered, by the public suffix list. An IP address is returned itself.
 
-    A name under no listed suffix gives its last two labels, a suffix gives itself; "" if there is no host.
+    A name under no listed suffix gives its last two labels. A suffix gives itself. "": there is no host.
 
     >>> registrable_domain("https://www.bbc.co.uk:443/news"), registrable_domain("127.0.0.1:8080")
     ('bbc.co.uk', '127.0.0.1')

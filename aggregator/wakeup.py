@@ -1,8 +1,8 @@
 """An event that a signal handler may set. It waits on a pipe, not on a lock.
 
 A handler runs in the main thread between two instructions. If the main thread holds the lock of a `threading.Event` at
-that moment, `set` waits for it forever. A pipe has no lock. A pipe is also polled for a length of time, so waiting does
-not depend on the wall clock.
+that moment, `set` waits for it forever. A pipe has no lock. The wait on a pipe has a length of time, so it does not
+depend on the wall clock.
 """
 
 from __future__ import annotations
