@@ -1,4 +1,4 @@
-"""Sets up logging: one line per event, as text or JSON, on stderr, without passwords. No other module does that."""
+"""Sets up logging: one line per event, as text or JSON, on stderr, without passwords. Only this module does so."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class CommandFetcher:
         self._stop = stop
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return what the program printed, or what the server answered."""
+        """Return the output of the feed's program, or the server's answer for a feed without a program."""
         command = self._commands.get(request.url) if request.accept == "feed" and request.feed == request.url else None
         return self._fetcher.fetch(request) if command is None else self._run(command, request)
 

@@ -156,8 +156,8 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
 def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> None:
     """Show what the schedule costs and buys: requests, bytes, delay of detection; now and at other budgets.
 
-    Without --budget the budgets are the configured one, half of it and twice of it. Feeds are listed for the budget in
-    --budget. If there are more than 5,000 feeds, a random sample is listed; the sums are those of all feeds.
+    Without --budget the budgets are the configured one, half of it and twice of it. The list of feeds is for the budget
+    in --budget. If there are more than 5,000 feeds, a random sample is listed. The sums are always those of all feeds.
     """
     from aggregator.config.wiring import poll_policy
     from aggregator.monitoring.overview import histories

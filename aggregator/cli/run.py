@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bool, as_json: bool) -> None:
     """Poll the feeds that are due, collect the pages they announce, write the outputs, exit.
 
-    It waits for the pace of a host, never for a back-off or a retry time. It prints what was done, what failed, and
-    when the next feed is due; with -q only failures. One run collects at most `[polling] max_pages_per_visit` pages of
-    a host, the next run continues. It may run beside `aggregator run`.
+    The command waits for the pace of a host, but not for the end of a back-off or for a retry time. It prints what was
+    done, what failed, and when the next feed is due; with -q only failures. One run collects at most `[polling]
+    max_pages_per_visit` pages of a host; the next run continues. The command may run beside `aggregator run`.
 
     The exit status is 0 even if single feeds failed; see --strict.
     """

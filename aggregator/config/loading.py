@@ -249,7 +249,7 @@ def _keys() -> dict[str, tuple[str, ...]]:
 
 
 def _heading(section: str) -> str:
-    """Return the heading as a file has it."""
+    """Return the heading of a section as the file spells it."""
     if section in TABLE_LISTS:
         return f"[[{section}]]"
     return f'[{section}."NAME"]' if section in NAMED_TABLES else f"[{section}]"

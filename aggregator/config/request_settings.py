@@ -25,7 +25,7 @@ REFERENCE: Final = re.compile(r"(?:env|file):.+")  # of a secret, in a header th
 
 
 class RequestSettings(Section):
-    """How requests are made. The keys of a feed override those of its host."""
+    """How requests are made. The keys of a feed override the keys of its host."""
 
     headers: Headers = NO_ENTRIES
     """Headers of its requests; one that holds a secret as "env:NAME" or "file:path"."""

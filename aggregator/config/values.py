@@ -245,7 +245,7 @@ _UNIX: Final = "unix:"
 
 
 def split_listen(value: str) -> tuple[str, int]:
-    """Return host and port of `127.0.0.1:8642` or `[::1]:8642`; port 0 is any free one."""
+    """Return host and port of `127.0.0.1:8642` or `[::1]:8642`; port 0 means any free port."""
     host, colon, port = value.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     is_plain = bool(re.fullmatch(r"[\w.-]+", bare, re.ASCII)) or (bare != host and ":" in bare)

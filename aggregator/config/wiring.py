@@ -72,7 +72,7 @@ def poll_policy(config: Config) -> PollPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules in force: shipped publisher rules, the operator's, site-config files, and those of feeds by address.
+    """The rules in force: shipped and the operator's publisher rules, site-config files, and rules of feeds by address.
 
     The operator's rules replace shipped ones of the same name. `faults` are the reasons for refused files.
     """
@@ -182,10 +182,10 @@ def changed_feed_rules(old: Rules, new: Rules) -> tuple[str, ...]:
 
 
 def publishers_of(config: Config) -> Publishers:
-    """Return the shipped rules and the operator's, which replace shipped ones of the same name.
+    """Return the shipped rules and the operator's rules, which replace shipped rules of the same name.
 
     Raises:
-        RuleError: one of the operator's is refused.
+        RuleError: a rule of the operator is refused.
     """
     return load_rules(config, strict=True).publishers
 
@@ -201,7 +201,7 @@ def selector_faults_of(config: Config, rules: Rules) -> tuple[str, ...]:
 
 
 def filters_of(config: Config) -> Filters:
-    """Return the rules of `[filter]` and those of each feed."""
+    """Return the rules of `[filter]` and the rules of each feed."""
     from aggregator.config.filter_rules import rule_set
     from aggregator.filters.decide import Filters
 

@@ -49,7 +49,8 @@ class ExtractionSettings:
 class ExtractionLine:
     """The pages in extraction and the counters of their results. One thread uses it.
 
-    A task that hangs or ends its worker costs only its own page. If the task had several pages, each is retried alone.
+    A task that hangs or crashes its worker costs only its own page. If the task had several pages, each page is retried
+    alone.
     """
 
     def __init__(self, context: VisitContext, pool: WorkerPool, settings: ExtractionSettings) -> None:

@@ -42,7 +42,7 @@ def longest_parse(timeout: timedelta) -> timedelta:
 
 
 class AnswerReader:
-    """The engine's `FeedReader`. `rules` and `feed_rules` are those of single feeds, by address.
+    """The engine's `FeedReader`. `rules` and `feed_rules` have the rules of single feeds, by address.
 
     A worker process reads each large answer. After many first answers of feeds, workers read further first answers,
     too. If an answer hangs or crashes a worker, only its own feed is unreadable.
@@ -63,7 +63,7 @@ class AnswerReader:
         self._first_answers = count(1)
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Return what the answer says; entries whose raw hash is in `known` are left out.
+        """Return the content of the answer without the entries whose raw hash is in `known`.
 
         Raises:
             LeaseLostError: the workers ended, so the answer was not read.

@@ -22,7 +22,7 @@ _PATIENCE = 2.0  # seconds to wait for the queue at the end
 
 
 class FleetStore(Protocol):
-    """The methods of a store that the fleet's queue needs, in addition to those for visits."""
+    """The methods of a store that the fleet's queue needs, in addition to the methods for visits."""
 
     def set_up_queue(self, queue: VisitQueue, *, migrate: bool = False) -> None:
         """Create the queue's own tables if they are missing; `migrate`: upgrade older ones."""

@@ -41,8 +41,8 @@ class PollBudget:
     def adjust(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
         """Return `policy` with a new threshold for polls, and store the threshold.
 
-        The polls since the last call are compared with the budget for `feeds` adaptive feeds in `elapsed`, and are
-        counted anew. In a fleet, `feeds` is our share of them.
+        The number of polls since the last call is compared with the budget for `feeds` adaptive feeds in `elapsed`.
+        Then the count starts anew. In a fleet, `feeds` is this process's share of the feeds.
 
         Raises:
             StorageError: the threshold could not be stored.

@@ -1,6 +1,7 @@
 """Worker processes (Pebble) for foreign bytes. A task that hangs, crashes or needs a gigabyte costs only itself.
 
-The pool of the standard library loses all running tasks when one worker crashes; this one does not.
+If one worker crashes, the pool of the standard library loses all running tasks. Pebble's pool loses only the worker's
+own task.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def extract_page(
 ) -> Extraction | PageFailed:
     """Return the article of a page, or the reason why the page has none.
 
-    If the feed's own content is clearly longer than the page's text, it is the article's text.
+    If the feed's own content is clearly longer than the page's text, the feed's content is the article's text.
 
     `markup` is the result of `read_markup`, if the caller has it.
     """

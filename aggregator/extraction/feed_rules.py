@@ -42,7 +42,7 @@ RulesOf = Callable[[str, str], ArticleRules]  # of the page's host (name:port) a
 
 
 def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
-    """Return the rules of a feed joined with those of the publisher or the site-config file.
+    """Return the rules of a feed joined with the rules of the publisher or the site-config file.
 
     The feed's selectors are tried first. All selectors of `strip` are used, those of the feed and of the others.
     """

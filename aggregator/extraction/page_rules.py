@@ -84,7 +84,7 @@ def mark_css(page_html: str, rules: PageRules) -> str:
 
 
 def apply_rules(tree: Element, rules: PageRules) -> Applied:
-    """Find the elements of the rules, and remove those of `strip` from the tree."""
+    """Find the elements that the rules select, and remove the elements of `strip` from the tree."""
     dates = _first_found(tree, "date", rules.date)
     authors = _first_found(tree, "author", rules.author)
     next_page = find_next_page(tree, rules)

@@ -73,7 +73,7 @@ def extraction_job(
     rules_of: RulesOf,
     publishers: Publishers,
 ) -> ExtractJob:
-    """Return the job for `page`; `bodies` are its bytes and those of its parts, if any."""
+    """Return the job for `page`; `bodies` are the bytes of the page and of its further pages, if any."""
     url = page.url if page.raw is None else page.raw.final_url
     blank = (
         _input(page, page.raw, bodies[0])

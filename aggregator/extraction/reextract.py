@@ -26,7 +26,7 @@ Submit = Callable[[Callable[[ExtractJob], Collected | PageFailed], ExtractJob], 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A change that a new extraction of a page makes. `similarity` is that of the bodies, 0 to 1."""
+    """A change that a new extraction of a page makes. `similarity` of old and new body is 0 to 1."""
 
     article_id: ArticleId | None  # None: the page gave no article so far
     url: str

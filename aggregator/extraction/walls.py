@@ -140,7 +140,7 @@ def is_certain_wall(evidence: Evidence) -> bool:
 def is_consent_wall(evidence: Evidence) -> bool:
     """Return whether the page asks for consent.
 
-    Its short text speaks of cookies or data, and of a choice. Its headline or its buttons do, too.
+    The page has a short text about cookies or data, and about a choice. Its headline or its buttons confirm this.
     """
     if not evidence.is_short or evidence.has_article:
         return False

@@ -173,7 +173,10 @@ def _read_date(
 
 
 def read_authors(tree: EntryTree) -> tuple[str, ...]:
-    """Return the names of all authors, each once, in order; those in `itunes:author` only if there are no others."""
+    """Return the names of all authors, each once, in order.
+
+    `itunes:author` counts only if no other element names an author.
+    """
     names: dict[str, None] = {}
     for kind in _AUTHORS:
         if kind == "itunes:author" and names:

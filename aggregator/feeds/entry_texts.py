@@ -50,7 +50,7 @@ _Source = tuple[str, etree._Element]  # the name for feedparser, and the element
 
 
 def read_texts(trees: Sequence[EntryTree | None], *, is_atom: bool) -> list[EntryTexts]:
-    """Return the texts of each entry, in order; those of an unreadable entry are empty."""
+    """Return the texts of each entry, in order. The texts of an unreadable entry are empty."""
     sources = [_sources(tree) if tree is not None else [] for tree in trees]
     found = iter(_run_feedparser([one for one in sources if one], is_atom=is_atom))
     return [

@@ -34,7 +34,7 @@ _HTML_TYPES = frozenset({"html", "text/html", "application/xhtml+xml"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A feed's own fields, and those that its entries inherit; without values if the head is unreadable."""
+    """A feed's own fields, and the fields that its entries inherit. If the head is unreadable, the fields are empty."""
 
     title: str = ""
     link: str | None = None

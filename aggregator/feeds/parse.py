@@ -54,7 +54,7 @@ def parse_feed(
     """Return the content of a feed's bytes; `kind` is the format.
 
     `url` is the address of the answer (links are relative to it), `headers` are those of the answer, their names in
-    lower case. Entries whose `raw_hash` is `known` are left out; the others are the same with and without it.
+    lower case. Entries whose `raw_hash` is in `known` are left out. The other entries do not depend on `known`.
     """
     base = absolute(url, headers.get("content-location", "")) or url
     text = read_feed_text(body, headers)

@@ -113,7 +113,7 @@ def _skip_junk(text: str) -> int:
 def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
     """Return `xml` without control characters and with valid references only.
 
-    HTML names and those of the DTD become characters; an `&` that starts no reference becomes `&amp;`.
+    Names of HTML and of the DTD become characters. An `&` that starts no reference becomes `&amp;`.
 
     >>> repair_signs("<a>Q&A caf&eacute;&#2;</a>", {})
     '<a>Q&amp;A café</a>'
@@ -172,6 +172,6 @@ def cut_long_tags(xml: str) -> str:
 
 
 def _numeric(reference: str) -> str:
-    """Return a numeric reference as XML allows it; browsers read &#150; as a dash of cp1252, and so do we."""
+    """Return a numeric reference in a form that XML allows. `&#150;` is read as a dash of cp1252, as browsers do."""
     sign = unescape("&" + reference)
     return f"&#{ord(sign)};" if sign in ("&", "<", ">", '"', "'") else sign

@@ -80,7 +80,7 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
 
 
 def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
-    """Return why an address leads to no article's page; "": it may lead to one."""
+    """Return why an address leads to no article's page; "": it may lead to such a page."""
     if identity.key is None or is_home(identity.key):
         return "home page"
     address = identity.url.partition("#")[0]

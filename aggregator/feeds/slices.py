@@ -1,6 +1,7 @@
 """Cuts the text of an XML feed into its head and the slices of its entries, without parsing it.
 
-A slice is the text of one entry. A slice whose hash is known is not parsed again. CDATA and comments are recognised.
+A slice is the text of one entry. If the hash of a slice is known, the slice is not parsed again. CDATA and comments are
+recognised.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decides about an entry, by the rules for all feeds and those of its own feed. Pure."""
+"""Decides about an entry, by the rules for all feeds and the rules of its own feed. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The parts of a URL for a request: scheme, host, port, target, credentials. The checked parts are the ones sent."""
+"""The parts of a URL for a request: scheme, host, port, target, credentials.
+
+The parts that were checked are the parts that are sent.
+"""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class Transport:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
-    """Return the TLS settings: requests' certificates, and those of the system (a company's own authority).
+    """Return the TLS settings: requests' certificates, and the system's certificates (a company's own authority).
 
     `insecure` accepts any certificate; the operator wrote it for one feed.
     """

@@ -1,4 +1,4 @@
-"""Decides which keys are one article, from evidence as edges. Pure; the store keeps the edges.
+"""Decides which keys are one article. The evidence is a set of edges. Pure; the store keeps the edges.
 
 **The partition is a function of the set of edges (and of what is known about the keys), never of their order.** The
 edges are tried from the strongest kind to the weakest. Edges of one kind are tried in the order of their keys. An edge

@@ -1,7 +1,7 @@
 """From a URL to its key: which article an address means. Pure, without network; never raises on any string.
 
-The steps and their order are those of `keys`; the rules come from `publisher_rules`. Keys of different `key_version`
-must not be compared: recompute them from the stored addresses.
+`keys` has the steps and their order; the rules come from `publisher_rules`. Keys of different `key_version` must not be
+compared: recompute them from the stored addresses.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Site:
 
 @lru_cache(maxsize=1024)  # see urls.split
 def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
-    """Return the key of `url` and the names of the rules that gave it; None and the reason if it has no key.
+    """Return the key of `url` and the names of the rules that gave it; None and the reason if `url` has no key.
 
     A generic key looks like an address ("https://", folded host, path, query); it is never fetched. A publisher's key
     is "name:id", or "name:host:id" if numbers are unique within a host only.

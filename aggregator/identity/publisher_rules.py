@@ -1,6 +1,6 @@
-"""Publisher rules: reads them, checks them, finds the one for a host. Rules are data, one TOML file per publisher.
+"""Reads and checks publisher rules, and finds the rule for a host. Rules are data, one TOML file per publisher.
 
-The shipped files are in `aggregator/publishers/`. An operator's file replaces the shipped one of the same name. A rule
+The shipped files are in `aggregator/publishers/`. An operator's file replaces the shipped file of the same name. A rule
 has no effect if it is not proven, fails one of its own examples or has an unsafe pattern. The format is described in
 docs/how-to/write-a-publisher-rule.md.
 """
@@ -53,7 +53,7 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Publishers:
-    """The active rules. `withheld` names the provisional ones that were left out."""
+    """The active rules. `withheld` names the provisional rules that were left out."""
 
     rules: tuple[Publisher, ...] = ()
     key_rules: KeyRules = field(default_factory=KeyRules)
@@ -70,7 +70,7 @@ def publisher_of(publishers: Publishers, host: str) -> Publisher | None:
 
 @lru_cache(maxsize=4)
 def shipped_publishers(provisional: bool = False) -> Publishers:
-    """Return the rules of the package, read once per process; `provisional` adds the unproven ones."""
+    """Return the rules of the package, read once per process; `provisional` adds the unproven rules."""
     return load_publishers(SHIPPED, None, provisional)
 
 
@@ -88,11 +88,11 @@ def load_publishers(
     *,
     on_fault: Callable[[RuleError], None] = _refuse,
 ) -> Publishers:
-    """Read, check and join the rules of both directories; with `provisional` the unproven ones, too.
+    """Read, check and join the rules of both directories. `provisional` adds the unproven rules.
 
-    A file of the operator replaces the shipped one of the same name; `enabled = false` in it removes the rule. Without
-    `shipped` only the operator's rules and the tables for all sites are used. `on_fault` is called for each file that
-    is refused; if it does not raise, the other files are used.
+    A file of the operator replaces the shipped file of the same name; `enabled = false` in this file removes the rule.
+    Without `shipped` only the operator's rules and the tables for all sites are used. `on_fault` is called for each
+    file that is refused; if it does not raise, the other files are used.
 
     Raises:
         RuleError: a file cannot be read, or a rule is refused; the message names file, key and remedy.

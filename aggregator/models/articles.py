@@ -49,9 +49,9 @@ class Extraction:
     """The text and metadata of a page, or of an entry's content.
 
     `text` is the text of the seed format without envelope and final LF (`text/seed_format.py` writes those). `body` is
-    the article alone: clean paragraphs separated by a blank line. `markdown` is the body with its structure; None if an
-    earlier version extracted it. `published` is ISO 8601 in the publisher's own offset, or the bare day (`YYYY-MM-DD`,
-    `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
+    the article alone: clean paragraphs separated by a blank line. `markdown` is the body with its structure. None: an
+    earlier version extracted the article. `published` is ISO 8601 in the publisher's own offset, or the bare day
+    (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
     """
 
     title: str

@@ -49,8 +49,8 @@ class Enclosure:
 class Entry:
     """One entry of a feed.
 
-    `id` is the raw guid or id, unchanged, `""` if there is none. `entry_id` is never empty: the id, or the stand-in for
-    a missing or broken one (link, link and date, or title and date; one kind for the whole feed). `summary` and
+    `id` is the raw guid or id, unchanged, `""` if there is none. `entry_id` is never empty. It is the id, or a stand-in
+    for a missing or broken id (link, link and date, or title and date; one kind for the whole feed). `summary` and
     `content` are HTML, not yet cleaned. `raw_hash` is the hash of the entry's own bytes (hex), `""` if the entry has no
     slice of its own.
     """

@@ -116,7 +116,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """A 304; `validators` are only those in this answer."""
+    """A 304; `validators` are only the validators in this answer."""
 
     url: str
     final_url: str

@@ -57,7 +57,7 @@ class KnownSitemap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexWalk:
-    """The sitemaps of an index, and the round of requests for those that may have changed.
+    """The sitemaps of an index, and the round of requests for the sitemaps that may have changed.
 
     `pending` sitemaps are not requested yet. The index itself is due at `resume_at`. `cause` and `detail` describe the
     last failure in this round.

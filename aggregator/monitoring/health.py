@@ -68,9 +68,10 @@ class Finding:
 def diagnose(
     feed: Feed, polls: Sequence[PollOutcome], now: datetime, signs: FeedSigns | None = None
 ) -> tuple[Finding, ...]:
-    """Return the findings about `feed`, the most urgent first. A disabled feed has none.
+    """Return the findings about `feed`, the most urgent first. A disabled feed has no findings.
 
-    `polls` are the outcomes of its last polls, newest first. `signs` are facts on its latest entries, pages, articles.
+    `polls` are the outcomes of the feed's last polls, newest first. `signs` are facts about its latest entries, pages
+    and articles.
     """
     if not feed.enabled:
         return ()

@@ -40,10 +40,10 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The state of an installation at `at`. `activity` covers the 24 hours before, `days` 30 days, the latest last.
+    """The state of an installation at `at`. `activity` covers the 24 hours before `at`.
 
-    It holds only the ids of feeds, in the order in which they were added, since there may be hundreds of thousands.
-    Feeds with findings are held in full, broken ones first.
+    `days` covers 30 days, the latest last. The overview holds only the ids of feeds, in the order in which they were
+    added, since there may be hundreds of thousands. Feeds with findings are held in full, broken feeds first.
     """
 
     at: datetime

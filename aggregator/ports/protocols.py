@@ -115,7 +115,10 @@ class Snapshot(Protocol):
         ...
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        """Return the raw responses of an article, then those of its parts in order; empty if they are gone."""
+        """Return the raw response of an article, then the responses of its further pages in order.
+
+        Empty: they are gone.
+        """
         ...
 
     def gaps(self) -> tuple[Gap, ...]:

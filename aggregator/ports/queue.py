@@ -209,7 +209,7 @@ class Queue(Protocol):
     def claim_fetched(
         self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
-        """Claim fetched pages for `limit` tasks: those whose bytes are in `folder`, and those that have no bytes.
+        """Claim fetched pages for `limit` tasks: pages whose bytes are in `folder`, and pages that have no bytes.
 
         A task is one page, or up to `batch` pages that have no bytes and were not claimed before. Each claim counts as
         an attempt. After four attempts the page has failed (`extraction_crashed`).

@@ -288,7 +288,7 @@ class TracedEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """All facts in the store about an address, as `aggregator why` prints them; each part is oldest first or empty."""
+    """All facts in the store about an address, for `aggregator why`. Each part is sorted, oldest first, or is empty."""
 
     entries: tuple[TracedEntry, ...] = ()
     pages: tuple[TracedPage, ...] = ()

@@ -55,7 +55,7 @@ def next_poll_at(
     """Return the time of the next poll after a successful poll at `now`: after our interval, or when the server allows.
 
     Only our own interval is varied and bounded by the policy. The server's wishes are lower bounds, up to seven days
-    each, even beyond `max_interval`. `rhythm` is that of the feed, if it is known already.
+    each, even beyond `max_interval`. `rhythm` is the feed's rhythm, if the caller has it already.
     """
     wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
     if feed.interval is None:
@@ -157,7 +157,7 @@ def forced_due(state: FeedState, now: datetime) -> bool:
 
 
 def _own_interval(feed: Feed, now: datetime, policy: PollPolicy, rhythm: Rhythm | None = None) -> timedelta:
-    """Return the wait that we choose: the operator's interval, or the one that the feed's publication rate suggests."""
+    """Return our own interval: the operator's, or an interval that follows from the feed's publication rate."""
     if feed.interval is not None:
         return max(feed.interval, policy.min_interval)
     stats = feed.state.stats

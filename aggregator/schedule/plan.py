@@ -1,8 +1,8 @@
 """Computes what the schedule costs (requests, bytes) and what it gains (delay), now and at other budgets. Pure.
 
-The present figures come from the history of polls. Those of a budget come from a replay: each feed is polled again over
-its stored publication times. The daemon's own function decides when (`next_poll_at`), without jitter. The delay of an
-entry is the time from the publisher's date to the poll that finds it.
+The present figures come from the history of polls. The figures of a budget come from a replay: each feed is polled
+again over its stored publication times. The daemon's own function decides when (`next_poll_at`), without jitter. The
+delay of an entry is the time from the publisher's date to the poll that finds it.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ _Courses = Sequence[tuple[FeedHistory, _Course]]
 def measured(histories: Sequence[FeedHistory], now: datetime, *, of: int = 0) -> Plan:
     """Return the cost of the stored polls and the delay of their entries.
 
-    `histories` are those of polled feeds: enabled, not gone, answered at least once.
-    `of`: the histories are a sample of this many feeds; the sums are scaled to all.
+    `histories` are the histories of polled feeds: enabled, not gone, answered at least once. `of`: the histories are a
+    sample of this many feeds, and the sums are scaled to all of them.
     """
     courses = [(history, _remembered(history, now)) for history in histories]
     return _plan(None, None, courses, now, max(of, len(courses)), listed=True)
@@ -101,7 +101,7 @@ def planned(
 ) -> Plan:
     """Return the cost and the delay under a budget (polls per feed and day, in the mean).
 
-    The threshold is the one that the daemon's controller approaches. With it the adaptive feeds together meet the
+    The plan uses the threshold that the daemon approaches: with this threshold the adaptive feeds together meet the
     budget. Fixed intervals, Retry-After and the bounds of the policy stay in force. Without `listed`, the sums are
     estimated from a sample of the feeds.
     """

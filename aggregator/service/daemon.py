@@ -193,7 +193,7 @@ class Service:
         )
 
     def _stop(self) -> None:
-        """End all threads within ten seconds. The slow ones get the signal first and are joined last."""
+        """End all threads within ten seconds. The slow threads get the signal first and are joined last."""
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
         self._page.leave()

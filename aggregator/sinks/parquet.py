@@ -33,7 +33,7 @@ _STRUCTS = {"lead_image": ("url", "caption", "alt", "credit"), "extractor": ("na
 
 @contextmanager
 def parquet_rows(stream: BinaryIO) -> Iterator[Callable[[Record], None]]:
-    """Give the function that adds a record to a Parquet file: zstd-compressed, in groups of 2,000 rows.
+    """Yield the function that adds a record to a Parquet file: zstd-compressed, in groups of 2,000 rows.
 
     Raises:
         MissingExtraError: pyarrow is not installed.

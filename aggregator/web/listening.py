@@ -40,7 +40,7 @@ class PageSettings:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on `[web] listen`; port 0 is any free one.
+    """Return a socket that listens on `[web] listen`; port 0 means any free port.
 
     Raises:
         PortError: the address is taken, or is none of ours.

@@ -32,7 +32,7 @@ _SHOWN = (
 
 
 def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
-    """Print the record, and the record of the newest entry, if there is one."""
+    """Print the record of a feed, and the record of its newest entry if `entry` is not empty."""
     for name, value in record.items():
         if not isinstance(value, list):
             print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))

@@ -36,7 +36,7 @@ _EMPHASISED = re.compile(f"{MARKS['em']}[^{MARKS['em']}]*{MARKS['em']}{CLOSE}")
 
 
 def drop_beside(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the blocks among and after the text that are not part of it."""
+    """Drop chosen blocks that are not part of the text, although they stand within it or after it."""
     kept = {i for i in chosen if not (is_credit(blocks[i]) or is_pointer(blocks[i]) or is_caption(blocks[i]))}
     return drop_scraps(blocks, drop_ending(blocks, drop_leads_to_links(blocks, kept)))
 

@@ -80,7 +80,7 @@ class Place:
         return self._words
 
     def around(self) -> Iterator[Place]:
-        """Yield this element and those around it, from the inside outwards."""
+        """Yield this element and the elements around it, from the inside outwards."""
         place: Place | None = self
         while place is not None:
             yield place

@@ -248,8 +248,8 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
     """Drop blocks that repeat the text of another block.
 
-    Of equal blocks, those in the box with most of the chosen text stay. Other blocks stay as often as an extractor has
-    them, so a refrain stays. Pages contain their text again for telephones, printers and players.
+    Of equal blocks, the blocks in the box with most of the chosen text stay. The other blocks stay as often as an
+    extractor has their text, so a refrain stays. Pages contain their text again for telephones, printers and players.
     """
     weight: Counter[int] = Counter()
     same: defaultdict[str, list[int]] = defaultdict(list)

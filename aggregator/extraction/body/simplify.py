@@ -124,7 +124,7 @@ def _hides(classes: str) -> bool:
 
 
 def _chars(element: Element) -> int:
-    """Return how many characters of text an element has; scripts and the like are none."""
+    """Return how many characters of text an element has. Scripts and the like are not counted."""
     code = sum(len(one.text or "") for one in element.iter("script", "style") if not (one.text or "").isspace())
     return sum(len(text) for text in element.itertext() if not text.isspace()) - code
 

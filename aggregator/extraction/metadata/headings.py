@@ -47,7 +47,7 @@ class Head(NamedTuple):
 
 
 def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
-    """Return the page's headline; `names` are those of the site, as letters.
+    """Return the page's headline; `names` are the names of the site, as letters.
 
     Candidates are an h1 that contains a statement, lies in one or resembles one, and an h2 or h3 that begins or ends a
     statement. If there is no candidate, any h1 is the headline.

@@ -136,7 +136,7 @@ def _caption_of(frame: Element) -> tuple[str, str]:
 
 
 def _texts_without_credit(element: Element, credits: list[str]) -> Iterator[str]:
-    """Yield the texts of a caption; those of its credit go to `credits`."""
+    """Yield the texts of a caption. The texts of its credit are added to `credits` instead."""
     yield element.text or ""
     for part in element:
         if isinstance(part.tag, str):

@@ -41,7 +41,10 @@ class JsonLd:
 
 
 def read_json_ld(page: str, url: str) -> JsonLd:
-    """Read all blocks of a page. Of several articles take the one at `url`, else the first with a headline."""
+    """Read all blocks of a page.
+
+    If they have several articles, take the article at `url`, else the first with a headline.
+    """
     nodes = [node for block in _blocks(page) for node in _nodes(block)]
     by_id: dict[str, Node] = {}
     for node in nodes:

@@ -29,8 +29,8 @@ def read_facts(
 ) -> PageFacts:
     """Return the facts that the page states.
 
-    `metas` are its `meta` elements by name, `article` its object in JSON-LD, `headers` those of the answer, with names
-    in small letters.
+    `metas` are the page's `meta` elements by name, `article` is its object in JSON-LD. `headers` are the headers of the
+    answer, with names in small letters.
     """
     licence_url = _licence_url(tree, article, url)
     return PageFacts(

@@ -117,5 +117,5 @@ def _is_told(title: str, head: str, headline: str) -> bool:
 
 
 def _is_cut(title: str, letters: str, whole: str) -> bool:
-    """Return whether a title is the beginning of another one, cut off."""
+    """Return whether a title is the beginning of another title that was cut off."""
     return _CUT.search(title) is not None and len(letters) >= _MIN_CUT_LETTERS and whole.startswith(letters)

@@ -1,4 +1,4 @@
-"""Finds the visible date around the headline of pages that state none."""
+"""Finds the visible date around the headline, for pages that state no date in their markup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MIN_CHARS, _MAX_CHARS = 6, 60  # characters of a line with a date
 
 
 def shown_dates(tree: Element) -> Iterator[str]:
-    """Yield lines that may be the page's date: those below the headline first, in the page's order.
+    """Yield lines that may be the page's date, in the page's order. Lines below the headline come first.
 
     A date has two numbers at least, since a bare year or month is no day of publication.
     """

@@ -168,7 +168,7 @@ def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | Non
 
 
 def _date_of(element: Element | None) -> str:
-    """Return the time in an element: its machine-readable one, else its text."""
+    """Return the time in an element: the machine-readable time, else the element's text."""
     stated = "" if element is None else element.get("datetime") or element.get("content") or ""
     return stated.strip()[:_MAX_DATE_CHARS] or _text(element, _MAX_DATE_CHARS)
 

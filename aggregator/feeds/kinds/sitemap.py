@@ -51,10 +51,10 @@ def named_sitemaps(body: bytes, url: str, headers: Mapping[str, str]) -> tuple[N
 
 
 def choose_sitemaps(named: Sequence[NamedSitemap], url: str, pattern: str, now: datetime) -> tuple[NamedSitemap, ...]:
-    """Return the sitemaps to read: those that fit the pattern, on the host of the index, the latest first.
+    """Return the sitemaps to read, the latest first: sitemaps on the host of the index that fit the pattern.
 
-    Without a pattern they are those with "news" in the path, or all if there are none. Those without `lastmod` come
-    last, in their order.
+    Without a pattern the sitemaps with "news" in the path are read, or all sitemaps if no path has "news". Sitemaps
+    without `lastmod` come last, in their order.
     """
     own = [one for one in named if host_of(one.url) == host_of(url) and one.url != url and fits(pattern, one.url)]
     news = [] if pattern else [one for one in own if is_for_news(one.url)]

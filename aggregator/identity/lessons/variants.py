@@ -114,7 +114,7 @@ def _fixed(address: _Address) -> list[tuple[str, str]]:
 
 
 def _numbers(address: _Address) -> list[str]:
-    """Return the numbers of an address that may be an article's: those of the path, else those of its parameters."""
+    """Return the numbers of an address that may name an article: the numbers of the path, else of the parameters."""
     texts = (address.path, *(value for _, value in _fixed(address)))
     found = [[number for number in _NUMBER.findall(text) if not _DATE.fullmatch(number)] for text in texts]
     return found[0] or [number for numbers in found[1:] for number in numbers]

@@ -95,7 +95,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _open(head: Mapping[str, object]) -> bytes:
-    """Return an object in JSON without its closing brace, so that more fields can follow."""
+    """Return an object in JSON without its closing brace, so that more fields can follow it."""
     return json.dumps(head, indent=1, ensure_ascii=False)[:-2].encode()
 
 

@@ -62,7 +62,7 @@ def _head(title: str, height: int) -> list[str]:
 
 
 def _short(label: str) -> str:
-    """Return a label that fits: addresses without their scheme, long ones without their middle."""
+    """Return a label that fits: an address without its scheme, a long label without its middle."""
     plain = label.removeprefix("https://").removeprefix("http://").removeprefix("www.")
     half = _LABEL_SIGNS // 2
     return plain if len(plain) <= _LABEL_SIGNS else f"{plain[:half]}…{plain[-half + 1 :]}"

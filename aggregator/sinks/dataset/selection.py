@@ -66,7 +66,7 @@ def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator
 
 
 def is_selected(article: Article, wanted: Selection) -> bool:
-    """Return whether an article passes all filters except the one for near duplicates, which compares all articles."""
+    """Return whether an article passes all filters except `dedup`, since `dedup` compares all articles."""
     facts = article.content.facts
     return (
         (wanted.since is None or article.first_seen >= wanted.since)

@@ -327,7 +327,7 @@ class Health(Record):
 
 
 class Gap(Record):
-    """A time in which a feed may have lost entries; `filled_at` is when they were found elsewhere."""
+    """A time in which a feed may have lost entries; `filled_at` is when the lost entries were found elsewhere."""
 
     feed: str = shown("Example News")
     feed_id: int = shown(1)

@@ -1,4 +1,4 @@
-"""The status page and the pages of feeds; those of articles are in `articles.py`. Templates escape all; no scripts."""
+"""The status page and the pages of feeds. `articles.py` has the pages of articles. Templates escape all; no scripts."""
 
 from __future__ import annotations
 
