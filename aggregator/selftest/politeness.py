@@ -249,10 +249,7 @@ def redirect_nowhere(client: ScenarioClient) -> str:
 
 
 def redirect_to_other_host(client: ScenarioClient) -> str:
-    """If only one host may be asked, a redirect to another host is returned.
-
-    A redirect on the same host is followed.
-    """
+    """If only one host may be asked, a redirect to another host is returned; one on the same host is followed."""
     with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url("/x"))) as server:
             result = client.ask(server.url(), follow_hosts=False)
