@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aggregator.config.request_settings import REFERENCE
 from aggregator.config.secrets import file_of, read_secret
 from aggregator.errors import ConfigError
-from aggregator.http.request_keys import RequestKeys, RequestRules, credential_headers, make_rules
+from aggregator.http.request_keys import RequestKeys, RequestRules, make_rules
 from aggregator.redaction import mask
 from aggregator.urls import host_of
 
@@ -119,10 +120,11 @@ def _merged(layers: list[_Written]) -> RequestKeys:
         cookies |= layer.cookies
         plain |= layer.plain
         credential = credential if layer.credential is None else layer.credential
-    headers |= credential_headers(
-        username=credential["username"],
-        password=credential["password"],
-        bearer=credential["bearer"],
-        cookies=cookies,
-    )
+    if credential["username"] or credential["password"]:
+        pair = f"{credential['username']}:{credential['password']}"
+        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+    if credential["bearer"]:
+        headers["Authorization"] = f"Bearer {credential['bearer']}"
+    if cookies:
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
     return RequestKeys(headers=headers, **plain)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from aggregator.compression import CODINGS, GZIP_MAGIC, DecompressionError, decompress
-from aggregator.errors import AggregatorError
+from aggregator.http.causes import NetworkError
 from aggregator.models.fetching import Cause
 
 ACCEPT_ENCODING = "gzip, deflate, br, zstd"
@@ -21,15 +22,6 @@ _ALIASES = {"x-gzip": "gzip", "x-deflate": "deflate"}
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
-class InflateError(AggregatorError):
-    """A body cannot be decompressed; `cause` is too_large, bad_encoding or truncated."""
-
-    def __init__(self, cause: Cause, detail: str) -> None:
-        super().__init__(detail)
-        self.cause = cause
-        self.detail = detail
-
-
 def inflate(chunks: Iterable[bytes], content_encoding: str, max_bytes: int, *, cut: bool = False) -> bytes:
     """Return `chunks` decompressed by `content_encoding` (RFC 9110, 8.4), never more than `max_bytes`.
 
@@ -37,12 +29,12 @@ def inflate(chunks: Iterable[bytes], content_encoding: str, max_bytes: int, *, c
     `cut` a longer body is no error: its first `max_bytes` are returned.
 
     Raises:
-        InflateError: the body is too large on the wire or decompressed, is damaged or cut off, or has an unknown
+        NetworkError: the body is too large on the wire or decompressed, is damaged or cut off, or has an unknown
             coding.
     """
     source = _limited(iter(chunks), max_bytes)
     head = _read_head(source)
-    stream: Iterator[bytes] = _prepend(head, source)
+    stream: Iterator[bytes] = chain([head], source)
     for coding in _layers(content_encoding, head):
         stream = _limited(_decode(stream, coding), max_bytes)
     if not cut:
@@ -55,7 +47,7 @@ def _take(stream: Iterator[bytes]) -> bytes:
     try:
         for piece in stream:
             body += piece
-    except InflateError as error:
+    except NetworkError as error:
         if error.cause is not Cause.TOO_LARGE:
             raise
     return body
@@ -66,14 +58,14 @@ def _layers(content_encoding: str, head: bytes) -> tuple[str, ...]:
     named = (part.strip() for part in content_encoding.lower().split(","))
     codings = [_ALIASES.get(name, name) for name in named if name not in ("", "identity")]
     if len(codings) > _MAX_LAYERS:
-        raise InflateError(Cause.BAD_ENCODING, f"{len(codings)} content codings")
+        raise NetworkError(Cause.BAD_ENCODING, f"{len(codings)} content codings")
     if head.startswith(GZIP_MAGIC):
         if not codings or codings[-1] not in CODINGS:
             return ("gzip",)
     elif not codings or _is_plain(head, codings[-1]):
         return ()
     if unknown := [coding for coding in codings if coding not in CODINGS]:
-        raise InflateError(Cause.BAD_ENCODING, f"content coding {unknown[0][:40]!r} is not known")
+        raise NetworkError(Cause.BAD_ENCODING, f"content coding {unknown[0][:40]!r} is not known")
     return tuple(reversed(codings))
 
 
@@ -97,18 +89,12 @@ def _read_head(source: Iterator[bytes]) -> bytes:
     return head
 
 
-def _prepend(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if head:
-        yield head
-    yield from rest
-
-
 def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
     total = 0
     for chunk in chunks:
         if total + len(chunk) > max_bytes:
             yield chunk[: max_bytes - total]
-            raise InflateError(Cause.TOO_LARGE, f"more than {max_bytes} bytes")
+            raise NetworkError(Cause.TOO_LARGE, f"more than {max_bytes} bytes")
         total += len(chunk)
         yield chunk
 
@@ -117,4 +103,4 @@ def _decode(chunks: Iterator[bytes], coding: str) -> Iterator[bytes]:
     try:
         yield from decompress(chunks, coding)
     except DecompressionError as error:
-        raise InflateError(Cause.TRUNCATED if error.is_cut_off else Cause.BAD_ENCODING, str(error)) from error
+        raise NetworkError(Cause.TRUNCATED if error.is_cut_off else Cause.BAD_ENCODING, str(error)) from error

@@ -6,7 +6,7 @@ The parts that were checked are the parts that are sent.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
 from aggregator import urls
@@ -65,9 +65,7 @@ def join_location(base: Endpoint, location: str) -> Endpoint | None:
         location = location.encode("latin-1").decode("utf-8")
     joined = urls.absolute(base.url, location)
     target = None if joined is None else parse_endpoint(joined)
-    if target is None or target.credentials is None:
-        return target
-    return Endpoint(scheme=target.scheme, host=target.host, port=target.port, path=target.path)
+    return None if target is None else replace(target, credentials=None)
 
 
 def is_same_host(one: Endpoint, other: Endpoint) -> bool:

@@ -14,7 +14,15 @@ from datetime import timedelta
 
 from urllib3.response import BaseHTTPResponse
 
-from aggregator.http.content_coding import ACCEPT_ENCODING, InflateError, inflate
+from aggregator.http.causes import (
+    FOREIGN,
+    NetworkError,
+    cause_of,
+    describe_status,
+    translate_open,
+    translate_read,
+)
+from aggregator.http.content_coding import ACCEPT_ENCODING, inflate
 from aggregator.http.endpoint import (
     Endpoint,
     is_same_host,
@@ -24,10 +32,8 @@ from aggregator.http.endpoint import (
     parse_endpoint,
 )
 from aggregator.http.freshness import parse_freshness, parse_retry_after
-from aggregator.http.library_errors import FOREIGN, translate_open, translate_read
-from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, NetworkError, Resolver, system_lookup
+from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, Resolver, system_lookup
 from aggregator.http.request_keys import NO_KEYS, RequestKeys, RequestRules, is_elsewhere, origin_of
-from aggregator.http.status import cause_of, describe_status
 from aggregator.http.transport import Exchange, Route, Transport
 from aggregator.models.fetching import (
     Cause,
@@ -92,7 +98,6 @@ class _Trail:
 
     request: FetchRequest
     endpoint: Endpoint
-    credentials: bytes | None
     hops: tuple[Hop, ...]
     started: float
     deadline: float
@@ -135,7 +140,6 @@ class HttpFetcher:
         trail = _Trail(
             request=request,
             endpoint=endpoint,
-            credentials=endpoint.credentials,
             hops=request.hops,
             started=started,
             deadline=started + allowed.total_seconds(),
@@ -238,8 +242,8 @@ class HttpFetcher:
             "Accept": _ACCEPT[trail.request.accept],
             "Accept-Encoding": ACCEPT_ENCODING,
         }
-        if trail.credentials is not None:
-            headers["Authorization"] = "Basic " + base64.b64encode(trail.credentials).decode("ascii")
+        if trail.endpoint.credentials is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(trail.endpoint.credentials).decode("ascii")
         own = {name.lower() for name in keys.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in own} | dict(keys.headers)
         validators = _validators_for(trail)
@@ -266,10 +270,7 @@ class HttpFetcher:
         announced = headers.get("content-length", "")
         if announced.isdecimal() and len(announced) < 20 and int(announced) > max_bytes and not cut:
             raise NetworkError(Cause.TOO_LARGE, f"{announced} bytes announced, {max_bytes} allowed")
-        try:
-            body = inflate(_stream(response, exchange), headers.get("content-encoding", ""), max_bytes, cut=cut)
-        except InflateError as error:
-            raise NetworkError(error.cause, error.detail) from error
+        body = inflate(_stream(response, exchange), headers.get("content-encoding", ""), max_bytes, cut=cut)
         return replace(answer, body=body, wire_bytes=exchange.wire_bytes)
 
     def _follow(self, trail: _Trail, answer: _Answer) -> _Trail | FetchResult:
@@ -290,8 +291,9 @@ class HttpFetcher:
         ends = request.ends_at is not None and request.ends_at(target.url)
         if ends or (not request.follow_hosts and not is_same_host(here, target)):
             return Redirected(url=request.url, target=target.url, hops=hops, elapsed=self._elapsed(trail))
-        keeps = trail.credentials is not None and may_keep_credentials(here, target)
-        return replace(trail, endpoint=target, hops=hops, credentials=trail.credentials if keeps else None)
+        if may_keep_credentials(here, target):
+            target = replace(target, credentials=here.credentials)
+        return replace(trail, endpoint=target, hops=hops)
 
     def _conclude(self, trail: _Trail, answer: _Answer) -> FetchResult:
         request = trail.request

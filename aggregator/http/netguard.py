@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 
-from aggregator.errors import AggregatorError
+from aggregator.http.causes import NetworkError
 from aggregator.models.fetching import Cause
 from aggregator.wakeup import PipeEvent
 
@@ -38,15 +38,6 @@ _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # the only IPv6 space in pu
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _LOOKUP_THREADS = 16
 _MAX_LIVING = 4096  # hosts for which the last working address is kept
-
-
-class NetworkError(AggregatorError):
-    """The request failed without a usable answer; `cause` is recorded."""
-
-    def __init__(self, cause: Cause, detail: str) -> None:
-        super().__init__(detail)
-        self.cause = cause
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

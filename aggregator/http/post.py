@@ -6,11 +6,11 @@ import http.client
 from collections.abc import Mapping
 from datetime import timedelta
 
+from aggregator.http.causes import FOREIGN, NetworkError, translate_open
 from aggregator.http.endpoint import Endpoint, parse_endpoint
 from aggregator.http.fetch import FetchLimits
 from aggregator.http.freshness import parse_retry_after
-from aggregator.http.library_errors import FOREIGN, translate_open
-from aggregator.http.netguard import AddressPolicy, Lookup, NetworkError, Resolver, system_lookup
+from aggregator.http.netguard import AddressPolicy, Lookup, Resolver, system_lookup
 from aggregator.http.transport import Exchange, Route, Transport
 from aggregator.models.fetching import Posted
 from aggregator.ports.protocols import Clock

@@ -6,7 +6,6 @@ to a host: all feeds and pages of the host share it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,10 +74,7 @@ class RequestRules:
 
     def respects_robots(self, feed: str, url: str, usual: bool) -> bool:
         """Return whether robots.txt is obeyed for a page of `feed`: by the feed's key, its host's, or `usual`."""
-        endpoint = parse_endpoint(url)
-        if endpoint is None:
-            return usual
-        own = self.keys_for(feed, endpoint).respect_robots
+        own = self._of_page(feed, url).respect_robots
         if own is not None:
             return own
         host = host_of(url)
@@ -86,8 +82,11 @@ class RequestRules:
 
     def agent_for(self, feed: str, url: str, usual: str) -> str:
         """Return the User-Agent of a request for a page of `feed`."""
+        return self._of_page(feed, url).user_agent or usual
+
+    def _of_page(self, feed: str, url: str) -> RequestKeys:
         endpoint = parse_endpoint(url)
-        return usual if endpoint is None else self.keys_for(feed, endpoint).user_agent or usual
+        return NO_KEYS if endpoint is None else self.keys_for(feed, endpoint)
 
 
 def _bare(host: str) -> str:
@@ -141,19 +140,3 @@ def is_elsewhere(url: str, origin: Origin) -> bool:
     """Return whether `url` has another origin."""
     endpoint = parse_endpoint(url)
     return endpoint is None or origin_of(endpoint) != origin
-
-
-def credential_headers(*, username: str, password: str, bearer: str, cookies: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of a feed's credentials.
-
-    >>> credential_headers(username="me", password="pw", bearer="", cookies={"a": "1", "b": "2"})
-    {'Authorization': 'Basic bWU6cHc=', 'Cookie': 'a=1; b=2'}
-    """
-    headers = {}
-    if username or password:
-        headers["Authorization"] = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
-    if bearer:
-        headers["Authorization"] = f"Bearer {bearer}"
-    if cookies:
-        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    return headers

@@ -23,8 +23,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.response import BaseHTTPResponse
 
+from aggregator.http.causes import NetworkError
 from aggregator.http.endpoint import Endpoint
-from aggregator.http.netguard import AddressPolicy, NetworkError, Resolver, literal_address
+from aggregator.http.netguard import AddressPolicy, Resolver, literal_address
 from aggregator.http.response_head import LenientResponse
 from aggregator.models.fetching import Cause
 
@@ -45,6 +46,7 @@ class Exchange:
     deadline: float  # of `monotonic`
     patience: float  # seconds for connecting, and between two bytes
     fresh: bool = False  # use no kept connection
+    route: Route = field(init=False)  # set by `Transport.exchange`
     target: str = field(default="", init=False)  # of the request line, unchanged: urllib3 would rewrite escapes
     reused: bool = field(default=False, init=False)
     wire_bytes: int = field(default=0, init=False)
@@ -62,6 +64,15 @@ class Exchange:
         if left <= 0 or self.stopped:
             raise NetworkError(Cause.TIMEOUT, "stopped" if self.stopped else "the time for one request is over")
         return min(left, self.patience)
+
+    def addresses_of(self, host: str, port: int, *, is_proxy: bool = False) -> tuple[str, ...]:
+        """Return the checked addresses of a host. Any address of the operator's own proxy is allowed.
+
+        Raises:
+            NetworkError: the name does not resolve in time, or an address is forbidden.
+        """
+        policy = _UNGUARDED if is_proxy else self.route.policy
+        return self.route.resolver.resolve(host, port, policy, self.left())
 
     def count(self, number: int) -> int:
         """Add received bytes.
@@ -95,7 +106,6 @@ class Route:
 
 class _Current(threading.local):
     exchange: Exchange | None = None
-    route: Route | None = None
 
 
 _current = _Current()
@@ -115,7 +125,7 @@ class Transport:
     @contextmanager
     def exchange(self, exchange: Exchange) -> Iterator[None]:
         """Apply the limits of `exchange` to the connections of this thread."""
-        _current.exchange, _current.route = exchange, self._route
+        _current.exchange, exchange.route = exchange, self._route
         self._exchanges.add(exchange)
         exchange.stopped = self._closed
         try:
@@ -133,14 +143,13 @@ class Transport:
             NetworkError: the address is forbidden, or there is no connection.
             HTTPError, HTTPException, OSError, ValueError: from urllib3 and http.client.
         """
-        route, target = self._route, endpoint.path
+        exchange, target = _exchange(), endpoint.path
         manager: PoolManager = self._adapter.poolmanager
-        if route.proxy:
-            manager = self._adapter.proxy_manager_for(route.proxy)
+        if self._route.proxy:
+            manager = self._adapter.proxy_manager_for(self._route.proxy)
             if endpoint.scheme == "http":
-                target = f"http://{_place_for_proxy(endpoint, route)}{endpoint.path}"
+                target = f"http://{_place_for_proxy(endpoint, exchange)}{endpoint.path}"
         pool = manager.connection_from_host(endpoint.host, endpoint.port, endpoint.scheme)
-        exchange = _exchange()
         exchange.target = target
         patience = exchange.left()
         return pool.urlopen(
@@ -181,20 +190,20 @@ def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
     return context
 
 
-def _place_for_proxy(endpoint: Endpoint, route: Route) -> str:
+def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
     """Return host and port for the request to the proxy: the checked address, unless the proxy resolves names."""
-    if route.proxy_resolves:
-        _check_literal(endpoint.host, endpoint.port, route)
+    if exchange.route.proxy_resolves:
+        _check_literal(endpoint.host, endpoint.port, exchange)
         return endpoint.authority
-    address = _address_for_proxy(endpoint.host, endpoint.port, route)
+    address = _address_for_proxy(endpoint.host, endpoint.port, exchange)
     place = f"[{address}]" if ":" in address else address
     return place if endpoint.port == 80 else f"{place}:{endpoint.port}"
 
 
-def _address_for_proxy(host: str, port: int, route: Route) -> str:
+def _address_for_proxy(host: str, port: int, exchange: Exchange) -> str:
     """Return a checked address of a host behind a proxy. Our own resolver resolves the name, not the proxy."""
     try:
-        return route.resolver.resolve(host, port, route.policy, _exchange().left())[0]
+        return exchange.addresses_of(host, port)[0]
     except NetworkError as error:
         if error.cause is not Cause.DNS:
             raise
@@ -202,11 +211,11 @@ def _address_for_proxy(host: str, port: int, route: Route) -> str:
         raise NetworkError(Cause.DNS, detail) from error
 
 
-def _check_literal(host: str, port: int, route: Route) -> None:
+def _check_literal(host: str, port: int, exchange: Exchange) -> None:
     if host == "localhost" or host.endswith(".localhost"):
         host = "127.0.0.1"
     if literal_address(host) is not None:
-        route.resolver.resolve(host, port, route.policy, _exchange().left())
+        exchange.addresses_of(host, port)
 
 
 # --- urllib3's classes with the limits of their thread's exchange -----------------------------------------------------
@@ -286,12 +295,12 @@ class _BoundTLSConnection(_BoundConnection, HTTPSConnection):
     def set_tunnel(
         self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
     ) -> None:
-        route = _route()
-        if route.proxy_resolves:
-            _check_literal(host, port or 443, route)
+        exchange = _exchange()
+        if exchange.route.proxy_resolves:
+            _check_literal(host, port or 443, exchange)
         else:
             self.server_hostname = host
-            host = _address_for_proxy(host, port or 443, route)
+            host = _address_for_proxy(host, port or 443, exchange)
         super().set_tunnel(host, port, headers, scheme)
 
 
@@ -315,12 +324,6 @@ def _exchange() -> Exchange:
     return exchange
 
 
-def _route() -> Route:
-    route = _current.route
-    assert route is not None, "a connection of this module is used outside `Transport.exchange`"
-    return route
-
-
 def _ready(connection: Any) -> Any:  # Any: one of the connections above
     """Close a kept connection that was idle for too long or must not be used. Note whether the connection is reused."""
     exchange = _exchange()
@@ -334,12 +337,12 @@ def _ready(connection: Any) -> Any:  # Any: one of the connections above
 
 def _connect(connection: HTTPConnection) -> socket.socket:
     """Return a socket that is connected to a checked address of the connection's host, or to the operator's proxy."""
-    exchange, route = _exchange(), _route()
+    exchange = _exchange()
     is_proxy = connection.proxy is not None
     failed = Cause.PROXY if is_proxy else Cause.CONNECT
     host, port = connection.host, connection.port
     try:
-        addresses = route.resolver.resolve(host, port, _UNGUARDED if is_proxy else route.policy, exchange.left())
+        addresses = exchange.addresses_of(host, port, is_proxy=is_proxy)
     except NetworkError as error:
         if is_proxy:
             raise NetworkError(failed, f"proxy {error.detail}") from error
@@ -354,7 +357,7 @@ def _connect(connection: HTTPConnection) -> socket.socket:
         except OSError as error:
             failure = error
         else:
-            route.resolver.note_living(host, address)
+            exchange.route.resolver.note_living(host, address)
             return sock
     reason = "timed out" if isinstance(failure, TimeoutError) else (failure and failure.strerror) or "no connection"
     raise NetworkError(failed, f"{host}:{port}: {reason}") from failure

@@ -10,7 +10,6 @@ from aggregator.http.request_keys import (
     RequestKeys,
     RequestRules,
     changed_rules,
-    credential_headers,
     is_elsewhere,
     make_rules,
     origin_of,
@@ -51,11 +50,6 @@ def test_two_feeds_of_one_origin_have_their_own_keys_and_its_pages_none() -> Non
 def test_connections_are_shared_only_under_the_same_keys() -> None:
     assert ONE.pool == RequestKeys(headers={"X-Key": "one"}).pool
     assert len({ONE.pool, TWO.pool, NO_KEYS.pool, RequestKeys(proxy="").pool, RequestKeys(insecure_tls=True).pool}) == 5
-
-
-def test_credentials() -> None:
-    assert credential_headers(username="", password="", bearer="", cookies={}) == {}
-    assert credential_headers(username="", password="", bearer="t", cookies={}) == {"Authorization": "Bearer t"}
 
 
 def test_no_secret_is_shown() -> None:

@@ -1,4 +1,7 @@
-"""Translates exceptions of the HTTP libraries into a cause and a line for operators. Sends nothing."""
+"""Why a request failed: a cause for the schedule, and a line for operators. Sends nothing.
+
+The cause is that of the answer's status, or of an exception of the HTTP libraries.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,52 @@ from collections.abc import Iterator
 
 from urllib3 import exceptions as urllib3_errors
 
+from aggregator.errors import AggregatorError
 from aggregator.http.endpoint import Endpoint
-from aggregator.http.netguard import NetworkError
 from aggregator.models.fetching import Cause
 
 FOREIGN = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+_CAUSES = {
+    204: Cause.EMPTY,
+    205: Cause.EMPTY,
+    401: Cause.UNAUTHORIZED,
+    402: Cause.UNAUTHORIZED,  # the page needs a subscription
+    403: Cause.FORBIDDEN,
+    404: Cause.NOT_FOUND,
+    407: Cause.PROXY,
+    410: Cause.GONE,
+    429: Cause.RATE_LIMITED,
+    451: Cause.FORBIDDEN,
+    503: Cause.UNAVAILABLE,
+}
+
+
+class NetworkError(AggregatorError):
+    """The request failed without a usable answer; `cause` is recorded."""
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        self.detail = detail
+
+
+def cause_of(status: int) -> Cause:
+    """Return the cause of a failure with this status: any status but 200 and the followed redirects."""
+    if cause := _CAUSES.get(status):
+        return cause
+    if 400 <= status < 500:
+        return Cause.CLIENT_ERROR
+    return Cause.SERVER_ERROR if 500 <= status < 600 else Cause.PROTOCOL
+
+
+def describe_status(status: int) -> str:
+    """Return the status and its phrase, for operators."""
+    phrase = http.client.responses.get(status, "")
+    if status == 304:
+        return "304 Not Modified to a request that was not conditional"
+    if status < 300:
+        return f"{status} {phrase}: only a 200 is complete"
+    return f"{status} {phrase}".strip()
 
 
 def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
