@@ -1,7 +1,6 @@
 """Raw responses in a folder: zstd, by content hash, `ab/cd/<hash>`. Knows no page and no database.
 
-Writes are atomic: temporary file, fsync, rename, fsync of the directory. A file in the folder holds the folder's id. By
-this id the store knows which machine can read the bytes of a page.
+A file in the folder holds the folder's id. By this id the store knows which machine can read the bytes of a page.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from aggregator.compression import zstd
+from aggregator.durable_files import replaced_file, write_durably
 from aggregator.errors import StorageError
 from aggregator.ports.protocols import Clock
 
@@ -107,7 +107,7 @@ def _folder_id(folder: Path) -> str:
     if known is not None:
         return known
     own = folder / f".{_ID_FILE}-{uuid.uuid4().hex}"
-    _write(own, uuid.uuid4().hex.encode() + b"\n", None)
+    write_durably(own, uuid.uuid4().hex.encode() + b"\n")
     try:
         with contextlib.suppress(FileExistsError):  # another process was faster
             os.link(own, file)
@@ -129,38 +129,11 @@ def _read_id(file: Path) -> str | None:
     return text if _ID.fullmatch(text) else None
 
 
-def _write(path: Path, data: bytes, modified: float | None) -> None:
-    """Write atomically and durably."""
-    _make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if modified is not None:
-            os.utime(temporary, (modified, modified))
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _make_folder(folder: Path) -> None:
-    """Create a folder durably, with its parents."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write(path: Path, data: bytes, modified: float) -> None:
+    with replaced_file(path) as file:
+        file.write(data)
+        file.flush()  # what is written later would set the time again
+        os.utime(file.fileno(), (modified, modified))
 
 
 def _reason(error: OSError) -> str:

@@ -191,8 +191,8 @@ def _write_folder(
 
 def _write_single(corpus: StoredCorpus, layout: str, out: Path | None, text: TextChoice, *, replace: bool) -> None:
     """Write to stdout, a file, or a folder of texts."""
+    from aggregator.durable_files import replaced_file
     from aggregator.sinks.export import write_articles, write_text_files
-    from aggregator.sinks.files import replaced_file
 
     found = corpus.selected()
     if out is None:

@@ -266,8 +266,8 @@ def import_list(ctx: click.Context, file: str, dry_run: bool) -> None:
 @click.pass_context
 def export_opml(ctx: click.Context, out: Path | None) -> None:
     """Write the feeds as OPML, for other programs."""
+    from aggregator.durable_files import write_durably
     from aggregator.feeds.opml import write_opml
-    from aggregator.sinks.files import write_durably
 
     data = write_opml(load(ctx).subscriptions())
     if out is None:

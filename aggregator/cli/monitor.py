@@ -76,11 +76,11 @@ def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
     """Yield the problems of the installation as a whole."""
     from aggregator.config.sources import lists_of
     from aggregator.config.wiring import lack_of_room, load_rules
+    from aggregator.durable_files import known_folder
     from aggregator.engine.followed_lists import failing_lists
     from aggregator.monitoring.daemon_record import read_records
     from aggregator.monitoring.installation import Problem, daemon_problems, publishing_problem
     from aggregator.monitoring.overview import failing_outputs
-    from aggregator.sinks.files import known_folder
     from aggregator.sinks.seed_files import SeedFiles
 
     crowded, folder = lack_of_room(config), config.storage.articles_dir

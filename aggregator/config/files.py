@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import tomli  # Python's tomllib, compiled
 
+from aggregator.durable_files import replaced_file
 from aggregator.errors import ConfigError
 
 FEEDS_FILE: Final = "feeds.toml"
@@ -85,13 +86,13 @@ def replace_bytes(path: Path, data: bytes) -> None:
     """
     try:
         try:
-            with _written_beside(path, f".{path.name}.{os.getpid()}", data) as temporary:
-                temporary.replace(path)
+            with replaced_file(path) as file:
+                _copy_permissions(path, file.fileno(), owned=True)
+                file.write(data)
         except OSError as error:
             if error.errno not in _FIXED_PLACE:
                 raise
             _overwrite(path, data)
-        _sync_folder(path.parent)
     except OSError as error:
         remedy = f"check permissions and space of {path.parent}"
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); {remedy}") from None
@@ -99,33 +100,14 @@ def replace_bytes(path: Path, data: bytes) -> None:
 
 def _overwrite(path: Path, data: bytes) -> None:
     """Write in place, after a copy."""
-    with _written_beside(path, f".{path.name}.{os.getpid()}", path.read_bytes(), owned=False) as copy:
-        copy.replace(path.with_name(f"{path.name}.bak"))
+    with replaced_file(path.with_name(f"{path.name}.bak")) as copy:
+        _copy_permissions(path, copy.fileno(), owned=False)
+        copy.write(path.read_bytes())
     with path.open("r+b") as handle:
         handle.write(data)
         handle.truncate()
         handle.flush()
         os.fsync(handle.fileno())
-
-
-@contextlib.contextmanager
-def _written_beside(path: Path, name: str, data: bytes, *, owned: bool = True) -> Iterator[Path]:
-    """Yield a synced file `name` beside `path` with the permissions of `path`. If the block fails, the file is removed.
-
-    If the block succeeds, nothing is removed: after a rename another editor may have made a file of this name.
-    """
-    temporary = path.with_name(name)
-    try:
-        with temporary.open("wb") as handle:
-            _copy_permissions(path, handle.fileno(), owned=owned)
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        yield temporary
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _copy_permissions(path: Path, descriptor: int, *, owned: bool) -> None:
@@ -142,11 +124,3 @@ def _copy_permissions(path: Path, descriptor: int, *, owned: bool) -> None:
     with contextlib.suppress(OSError):  # the file system knows no attributes, or this one belongs to the system
         for attribute in os.listxattr(path):
             os.setxattr(descriptor, attribute, os.getxattr(path, attribute))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

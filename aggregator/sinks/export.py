@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from aggregator.compression import zstd
+from aggregator.durable_files import write_durably
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.pages import RawResponse
-from aggregator.sinks.files import write_durably
 from aggregator.sinks.parquet import parquet_rows
 from aggregator.sinks.records import Record, TextChoice, article_record, document, json_bytes
 

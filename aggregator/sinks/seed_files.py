@@ -9,10 +9,10 @@ from functools import cached_property
 from itertools import chain, takewhile
 from pathlib import Path
 
+from aggregator.durable_files import folder_id, write_many_durably
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Change
 from aggregator.sinks.export import file_bytes
-from aggregator.sinks.files import folder_id, write_many_durably
 from aggregator.sinks.records import TextChoice
 
 _OUR_NAME = re.compile(r"(?P<number>\d{3,})_(?P<id>[0-9a-f]{16})\.txt\Z")

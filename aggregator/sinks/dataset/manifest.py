@@ -12,12 +12,12 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from aggregator import __version__
+from aggregator.durable_files import replaced_file
 from aggregator.errors import ConfigError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.ports.readings import Position
 from aggregator.sinks.dataset.statistics import Statistics
-from aggregator.sinks.files import replaced_file
 
 SCHEMA_VERSION: Final = 1
 _MEDIA_TYPES: Final = {

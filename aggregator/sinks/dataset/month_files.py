@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
+from aggregator.durable_files import replaced_file
 from aggregator.models.articles import Article
 from aggregator.sinks.export import RawPages, Write, file_bytes, writer_of
-from aggregator.sinks.files import replaced_file
 from aggregator.sinks.records import Record, TextChoice, json_line
 
 Numbered = tuple[int, Article, Record]  # the article's number in the whole dataset, the article, its record

@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic_core import to_json
 
+from aggregator.durable_files import sync_folder, write_durably
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
@@ -29,7 +30,6 @@ from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, 
 from aggregator.sinks.dataset.month_files import FOLDERS, Numbered, writers_of
 from aggregator.sinks.dataset.selection import Selection
 from aggregator.sinks.dataset.statistics import Statistics
-from aggregator.sinks.files import sync_folder, write_durably
 from aggregator.sinks.records import TextChoice, article_record, json_bytes
 
 Format = Literal["txt", "md", "jsonl", "jsonl.zst", "parquet", "warc"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from aggregator.durable_files import sync_folder
 from aggregator.ports.readings import Change
-from aggregator.sinks.files import sync_folder
 from aggregator.sinks.outputs.follow import DeliveryError
 from aggregator.sinks.records import TextChoice, change_record, json_bytes
 

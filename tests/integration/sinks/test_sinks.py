@@ -14,13 +14,13 @@ from typing import BinaryIO
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
+from aggregator.durable_files import folder_id, replaced_file, write_durably, write_many_durably
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Change
 from aggregator.sinks.export import write_articles, write_text_files
-from aggregator.sinks.files import folder_id, replaced_file, write_durably, write_many_durably
 from aggregator.sinks.parquet import typed
 from aggregator.sinks.records import TextChoice, article_record, change_record
 from aggregator.sinks.seed_files import SeedFiles

@@ -31,7 +31,7 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
     folders = sorted({path.parent for path in files})
     try:
         for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
         for path, data in files.items():
             temporary[path].write_bytes(data)
         for path in files:
@@ -63,8 +63,8 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
@@ -75,6 +75,15 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
         _drop(error, {path: temporary})
         raise
     sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder durably, with its parents."""
+    if not folder.is_dir():
+        if not folder.parent.exists():
+            _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
