@@ -74,7 +74,7 @@ def poll_policy(config: Config) -> PollPolicy:
 class Rules:
     """The rules in force: shipped and the operator's publisher rules, site-config files, and rules of feeds by address.
 
-    The operator's rules replace shipped ones of the same name. `faults` are the reasons for refused files.
+    The operator's rules replace shipped rules of the same name. `faults` are the reasons for refused files.
     """
 
     publishers: Publishers

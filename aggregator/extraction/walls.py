@@ -133,7 +133,7 @@ def _is_comment_form(evidence: Evidence) -> bool:
 
 
 def is_certain_wall(evidence: Evidence) -> bool:
-    """Return whether the markup proves a bot check: a page with its scripts and little text."""
+    """Return whether the markup proves a bot check: the page has the scripts of bot checks, and little text."""
     return is_bot_check(evidence) and bool(_BOT_MARKUP.search(evidence.markup.text))
 
 

@@ -1,8 +1,8 @@
 """Spells each character of an address in one way: only characters that must be percent-encoded are encoded. Pure.
 
-Text is decoded to characters, composed (NFC) and encoded again. A reserved character must stay encoded. While the text
-is decoded, a lone surrogate (U+DC00 + character) replaces it. Bytes that are not UTF-8 are read as Latin-1, as old
-servers write them ("%FC" is "%C3%BC"). Bytes of any other encoding stay distinct.
+Text is decoded to characters, composed (NFC) and encoded again. A reserved character must stay encoded, so a lone
+surrogate (U+DC00 + character) stands for it while the text is decoded. Bytes that are not UTF-8 are read as Latin-1, as
+old servers write them ("%FC" is "%C3%BC"). Bytes of any other encoding stay distinct.
 """
 
 from __future__ import annotations

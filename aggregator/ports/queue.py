@@ -217,7 +217,7 @@ class Queue(Protocol):
         ...
 
     def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
-        """Renew the lease of an extraction; False: it is lost."""
+        """Renew the lease of an extraction; False: the lease is lost."""
         ...
 
     def give_back_page(self, page: FetchedPage) -> None:

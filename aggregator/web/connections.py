@@ -162,7 +162,7 @@ class RareReport:
         self._next_at = -_LOG_EVERY
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # Any: as asyncio has it
-        """Log `context`, or leave it."""
+        """Log the error in `context`, unless an error was logged within the last minute."""
         now = self._monotonic()
         if now < self._next_at:
             return

@@ -83,7 +83,8 @@ def record_articles(
 
     None in the result: the claim was lost, and nothing was saved.
 
-    Articles without connection to any other are saved first and together, then the others one by one.
+    Articles without connection to other articles are saved first, in one batch. Then the connected articles are saved
+    one by one.
     """
     tx.dialect.lock_identity(tx.conn)
     rows = {row.id: row for row in tx.all_of(_pages, (outcome.page.id for outcome in outcomes))}

@@ -60,7 +60,7 @@ def known_articles(tx: Transaction, keys: Iterable[bytes], urls: Iterable[bytes]
 
 
 def resolve(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, ArticleId]:
-    """Return the articles of these hashes of keys and addresses."""
+    """Return the articles that these hashes mean, by hash. The hashes are those of keys and addresses."""
     return {row.hash: ArticleId(row.article_id) for row in tx.all_of(_alias_rows, hashes)}
 
 
@@ -98,7 +98,10 @@ def keep_urls(tx: Transaction, seen: Iterable[Iterable[Identity]], at: datetime)
 
 
 def set_aliases(tx: Transaction, wanted: Mapping[bytes, ArticleId], *, move: bool = True) -> None:
-    """Store which articles hashes mean. Without `move`, hashes that already mean an article stay unchanged."""
+    """Store for each hash the article that it means.
+
+    Without `move`, a hash that already means an article stays unchanged.
+    """
     rows = [{"hash": hashed, "article_id": article_id} for hashed, article_id in wanted.items()]
     if not rows:
         return
