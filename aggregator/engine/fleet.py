@@ -26,19 +26,15 @@ class FleetStore(Protocol):
 
     def set_up_queue(self, queue: VisitQueue, *, migrate: bool = False) -> None:
         """Create the queue's own tables if they are missing; `migrate`: upgrade older ones."""
-        ...
 
     def fill_queue(self, queue: VisitQueue, threads: int, lease: timedelta, *, pages_too: bool = True) -> Filled:
         """Claim due hosts and queue their visits in one transaction; `threads`: how many this process has."""
-        ...
 
     def leave_fleet(self) -> None:
         """Leave the fleet."""
-        ...
 
     def resume(self, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
         """Take over a queued claim; return None if its token is stale."""
-        ...
 
 
 class FleetEngine:

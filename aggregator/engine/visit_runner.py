@@ -32,7 +32,6 @@ class Engine(Protocol):
     @property
     def share(self) -> float:
         """This process's part of all polls, as a fraction of 1."""
-        ...
 
     def fill(self) -> int:
         """Claim as many due hosts as can be visited soon; return how many.
@@ -40,15 +39,12 @@ class Engine(Protocol):
         Raises:
             StorageError: the store failed.
         """
-        ...
 
     def rest(self) -> None:
         """Start no visit until the next `fill`. Visits under way continue."""
-        ...
 
     def stop(self) -> None:
         """End visits within a few seconds. Claims that are still held then are given back."""
-        ...
 
 
 class VisitRunner:

@@ -18,15 +18,12 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the wall clock, aware, in UTC."""
-        ...
 
     def monotonic(self) -> float:
         """Return seconds of a clock that never goes back, of this process only."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait; returns early when the process is asked to stop."""
-        ...
 
 
 class Fetcher(Protocol):
@@ -34,7 +31,6 @@ class Fetcher(Protocol):
 
     def fetch(self, request: FetchRequest) -> FetchResult:
         """Return the result; ordinary failures are values, nothing is raised."""
-        ...
 
 
 class Poster(Protocol):
@@ -42,7 +38,6 @@ class Poster(Protocol):
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
         """Return the result; ordinary failures are values, nothing is raised."""
-        ...
 
 
 class RawStore(Protocol):
@@ -54,23 +49,18 @@ class RawStore(Protocol):
 
         The id tells the store which machine has the bytes of a page.
         """
-        ...
 
     def put(self, body: bytes) -> str:
         """Store durably (fsync) and return the content hash, hexadecimal; an existing file gets a new time."""
-        ...
 
     def get(self, content_hash: str) -> bytes | None:
         """Return the bytes; None: they are gone or damaged."""
-        ...
 
     def delete(self, content_hash: str) -> None:
         """Remove the bytes, if they exist."""
-        ...
 
     def names(self) -> Iterator[tuple[str, datetime]]:
         """Yield each stored content hash with the time of its last `put`."""
-        ...
 
 
 class Sink(Protocol):
@@ -79,16 +69,13 @@ class Sink(Protocol):
     @property
     def name(self) -> str:
         """The sink's name in `deliveries`."""
-        ...
 
     @property
     def folder(self) -> str:
         """The id of the folder, so that a new folder is filled from the beginning."""
-        ...
 
     def deliver(self, changes: Sequence[Change]) -> None:
         """Write the changes durably; repeating a delivery is harmless."""
-        ...
 
     def sweep(
         self,
@@ -100,7 +87,6 @@ class Sink(Protocol):
 
         Return how many.
         """
-        ...
 
 
 class Snapshot(Protocol):
@@ -108,19 +94,15 @@ class Snapshot(Protocol):
 
     def position(self) -> Position:
         """Return the position of this state."""
-        ...
 
     def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
         """Yield articles that are not merged away or forgotten, by first sighting. Call it as often as needed."""
-        ...
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
         """Return the raw response of an article, then the responses of its further pages in order.
 
         Empty: they are gone.
         """
-        ...
 
     def gaps(self) -> tuple[Gap, ...]:
         """Return times in which a feed may have lost entries, oldest first."""
-        ...

@@ -51,7 +51,6 @@ class FeedReader(Protocol):
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
         """Return the parsed answer; entries whose raw hash is in `known` are left out."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

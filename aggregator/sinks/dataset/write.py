@@ -41,23 +41,18 @@ class Corpus(Protocol):
     @property
     def selection(self) -> Selection:
         """The filters that selected the articles."""
-        ...
 
     def selected(self) -> Iterator[Article]:
         """Yield the articles of the selection by first sighting."""
-        ...
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
         """Yield the responses of an article that are kept, with their bytes."""
-        ...
 
     def state(self) -> Position:
         """Return the position of the store's state. All other methods read the same state."""
-        ...
 
     def gaps(self) -> Sequence[Gap]:
         """Return the times in which feeds may have lost entries."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,6 @@ class Output(Protocol):
     @property
     def name(self) -> str:
         """The name of the output's cursor."""
-        ...
 
     @property
     def folder(self) -> str:
@@ -45,7 +44,6 @@ class Output(Protocol):
         Raises:
             DeliveryError: the folder cannot be used.
         """
-        ...
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
         """Take all changes, in order, and return when they are durable.
@@ -53,7 +51,6 @@ class Output(Protocol):
         Raises:
             DeliveryError: some or all changes were not taken; all of them are delivered again.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

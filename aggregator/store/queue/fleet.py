@@ -29,15 +29,12 @@ class VisitQueue(Protocol):
         Raises:
             StorageError: the tables are older and may not be upgraded now, or newer than this program knows.
         """
-        ...
 
     def waiting(self, connection: Any) -> int:
         """Return how many visits are queued."""
-        ...
 
     def put(self, connection: Any, claims: Sequence[Claim]) -> None:
         """Queue a visit to each claimed host."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
