@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def health(ctx: click.Context, as_json: bool) -> None:
     """Show feeds that need attention: cause, since when, remedy; exit status 1 if any is broken."""
     from aggregator.monitoring.health import Severity
-    from aggregator.monitoring.installation import is_of_network, network_problem, problem_record
+    from aggregator.monitoring.installation import is_of_network, network_problem
     from aggregator.monitoring.overview import finding_record, unwell
 
     config = load(ctx, with_feeds=False)
@@ -57,7 +57,7 @@ def health(ctx: click.Context, as_json: bool) -> None:
     unwell_feeds = sorted(found, key=lambda one: not one.is_broken)
     if as_json:
         for problem in problems:
-            print_json(problem_record(problem))
+            print_json(finding_record(None, problem))
         for one in unwell_feeds:
             for finding in one.findings:
                 print_json(finding_record(one.feed, finding))

@@ -47,21 +47,6 @@ class Problem:
         return REMEDIES[self.kind]
 
 
-def problem_record(problem: Problem) -> dict[str, object]:
-    """Return a problem as a record with the fields of a finding's (docs/how-to/monitor.md)."""
-    return {
-        "feed": None,
-        "feed_id": None,
-        "url": None,
-        "kind": problem.kind,
-        "severity": problem.severity.value,
-        "cause": None if problem.cause is None else problem.cause.value,
-        "since": None if problem.since is None else problem.since.isoformat(),
-        "detail": problem.detail,
-        "remedy": problem.remedy,
-    }
-
-
 def daemon_problems(records: Iterable[DaemonRecord], now: datetime) -> tuple[Problem, ...]:
     """Return the problems with page and configuration that live daemons report, each once."""
     alive = [record for record in records if record.is_alive(now)]

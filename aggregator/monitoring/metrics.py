@@ -112,18 +112,6 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class StoreMetrics:
-    """Counts of the store's rows, read at most once in 15 seconds, in the process that serves /metrics."""
-
-    def __init__(self, count: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(_StoreCollector(count, clock))
-
-    def render(self) -> bytes:
-        """Return the text that Prometheus reads."""
-        return generate_latest(self.registry)
-
-
 def _outcome_of(result: FetchResult) -> str:
     match result:
         case Fetched():
@@ -192,9 +180,6 @@ class _EngineCollector(Collector):
         yield GaugeMetricFamily("aggregator_extractions_in_hand", "Pages in extraction.", view.extractions_in_hand)
         yield GaugeMetricFamily("aggregator_extraction_workers", "Worker processes.", view.extraction_workers)
 
-    def describe(self) -> list[Metric]:
-        return []
-
 
 def _polls(totals: Mapping[str, int]) -> Metric:
     unchanged, failed = totals.get("feeds_unchanged", 0), totals.get("feeds_failed", 0)
@@ -205,17 +190,27 @@ def _polls(totals: Mapping[str, int]) -> Metric:
     return family
 
 
-class _StoreCollector(Collector):
-    """Counts of the store. If it cannot be read, the only metric is `aggregator_store_up` 0."""
+class StoreMetrics(Collector):
+    """Counts of the store's rows, read at most once in 15 seconds, in the process that serves /metrics.
 
-    def __init__(self, count: Callable[[], Counts], clock: Callable[[], float]) -> None:
+    If the store cannot be read, the only metric is `aggregator_store_up` 0.
+    """
+
+    def __init__(self, count: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
         self._count = count
         self._clock = clock
         self._lock = threading.Lock()
         self._known: Counts | None = None
         self._counted_at = 0.0
 
+    def render(self) -> bytes:
+        """Return the text that Prometheus reads."""
+        return generate_latest(self._registry)
+
     def collect(self) -> Iterator[Metric]:
+        """Yield the metrics, for the registry."""
         counts = self._counts()
         yield GaugeMetricFamily("aggregator_store_up", "Whether the store can be read.", 0 if counts is None else 1)
         if counts is None:
@@ -229,9 +224,6 @@ class _StoreCollector(Collector):
         yield queue
         yield GaugeMetricFamily("aggregator_unpublished_changes", "Changes that wait for a number.", counts.unpublished)
         yield GaugeMetricFamily("aggregator_store_bytes", "Size of the database.", counts.size_bytes)
-
-    def describe(self) -> list[Metric]:
-        return []
 
     def _counts(self) -> Counts | None:
         with self._lock:

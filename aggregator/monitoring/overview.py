@@ -11,6 +11,7 @@ from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import FeedId
 from aggregator.monitoring.health import Finding, Kind, Severity, diagnose, screen
+from aggregator.monitoring.installation import Problem
 from aggregator.ports.readings import Activity, Counts, DayCounts, FeedSigns
 from aggregator.ports.store import Store
 from aggregator.redaction import mask_password
@@ -57,10 +58,6 @@ class Overview:
     broken: int
     groups: tuple[Group, ...]
 
-    def is_broken(self, feed_id: FeedId) -> bool:
-        """Return whether the feed gives nothing."""
-        return is_broken(self.unwell.get(feed_id, ()))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -80,10 +77,22 @@ def is_broken(findings: Iterable[Finding]) -> bool:
 
 def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
     """Return the feeds with findings, in the order in which they were added. Only feeds that may have some are read."""
-    found = tuple(one for one in _diagnoses(store, now) if one.findings)
-    last = max(found, key=lambda one: one.feed.state.polled_at or _NEVER, default=None)
-    alone = (one if one is last else _of_feed_alone(one) for one in found)
-    return tuple(one for one in alone if one.findings)
+    found = {one.feed.id: one for one in _unwell(store, now)}
+    return tuple(found[feed_id] for feed_id in sorted(found))
+
+
+def _unwell(store: Store, now: datetime) -> Iterator[Diagnosis]:
+    """Yield each feed that has findings. Our own clock is a finding of the feed polled last alone, which comes last."""
+    last: tuple[datetime, Diagnosis] | None = None
+    for one in _diagnoses(store, now):
+        others = tuple(finding for finding in one.findings if finding.kind is not Kind.OWN_CLOCK)
+        polled_at = one.feed.state.polled_at or _NEVER
+        if others != one.findings and (last is None or polled_at > last[0]):
+            last = polled_at, one
+        if others:
+            yield replace(one, findings=others)
+    if last is not None:
+        yield last[1]
 
 
 def _diagnoses(store: Store, now: datetime) -> Iterator[Diagnosis]:
@@ -99,36 +108,12 @@ def _diagnoses(store: Store, now: datetime) -> Iterator[Diagnosis]:
             yield Diagnosis(feed=feed, findings=diagnose(feed, polls, now, sign))
 
 
-def _of_feed_alone(one: Diagnosis) -> Diagnosis:
-    """Return the diagnosis without findings about our own clock.
-
-    Only the feed that was polled last keeps such findings.
-    """
-    return replace(one, findings=_without_own_clock(one.findings))
-
-
-def _without_own_clock(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    return tuple(finding for finding in findings if finding.kind is not Kind.OWN_CLOCK)
-
-
 def overview(store: Store) -> Overview:
     """Return the state of the installation."""
     now = store.now()
     activity = store.activity(now - _DAY)
     feed_ids = store.feed_ids()
-    unwell: dict[FeedId, tuple[Finding, ...]] = {}
-    last_id, last_at = None, _NEVER
-    for one in _diagnoses(store, now):
-        if one.findings:
-            unwell[one.feed.id] = one.findings
-        polled_at = one.feed.state.polled_at
-        if polled_at is not None and polled_at > last_at:
-            last_id, last_at = one.feed.id, polled_at
-    kept = {
-        feed_id: left
-        for feed_id, findings in unwell.items()
-        if (left := findings if feed_id == last_id else _without_own_clock(findings))
-    }
+    unwell = {one.feed.id: one.findings for one in _unwell(store, now)}
     return Overview(
         at=now,
         counts=store.counts(),
@@ -137,9 +122,9 @@ def overview(store: Store) -> Overview:
         delay_p50=_share(activity.delays, 0.5),
         delay_p95=_share(activity.delays, 0.95),
         feed_ids=feed_ids,
-        unwell=dict(sorted(kept.items(), key=lambda item: not is_broken(item[1]))),
-        broken=sum(is_broken(findings) for findings in kept.values()),
-        groups=_groups(kept),
+        unwell=dict(sorted(unwell.items(), key=lambda item: (not is_broken(item[1]), item[0]))),
+        broken=sum(is_broken(findings) for findings in unwell.values()),
+        groups=_groups(unwell),
     )
 
 
@@ -184,13 +169,13 @@ def title_of(feed: Feed) -> str:
     return feed.name or feed.state.title or mask_password(feed.url)
 
 
-def finding_record(feed: Feed, finding: Finding) -> dict[str, object]:
-    """Return a finding as a record (docs/how-to/monitor.md)."""
+def finding_record(feed: Feed | None, finding: Finding | Problem) -> dict[str, object]:
+    """Return a finding about a feed, or a problem of the installation, as a record (docs/how-to/monitor.md)."""
     return {
-        "feed": title_of(feed),
-        "feed_id": feed.id,
-        "url": mask_password(feed.url),
-        "kind": finding.kind.value,
+        "feed": None if feed is None else title_of(feed),
+        "feed_id": None if feed is None else feed.id,
+        "url": None if feed is None else mask_password(feed.url),
+        "kind": str(finding.kind),
         "severity": finding.severity.value,
         "cause": None if finding.cause is None else finding.cause.value,
         "since": None if finding.since is None else finding.since.isoformat(),

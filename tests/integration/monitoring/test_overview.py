@@ -11,7 +11,7 @@ from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import PageFailed
 from aggregator.monitoring.health import Kind, diagnose, screen
-from aggregator.monitoring.overview import finding_record, histories, overview, title_of, unwell
+from aggregator.monitoring.overview import finding_record, histories, is_broken, overview, title_of, unwell
 from aggregator.ports.readings import PollSums
 from aggregator.ports.store_records import PollOutcome
 from aggregator.store import SqlStore
@@ -179,7 +179,7 @@ def test_broken_feeds_come_first(store: SqlStore) -> None:
     assert store.record_poll(held, replace(failed, state=state))
     seen = overview(store)
     assert list(seen.unwell) == [broken.id, attention.id]
-    assert (seen.broken, seen.is_broken(broken.id), seen.is_broken(attention.id)) == (1, True, False)
+    assert (seen.broken, [is_broken(seen.unwell[one.id]) for one in (broken, attention)]) == (1, [True, False])
     assert [(one.kind, one.cause, one.feed_ids) for one in seen.groups] == [
         (Kind.FAILING, Cause.NOT_FOUND, (broken.id,)),
         (Kind.STUCK_VALIDATORS, None, (attention.id,)),

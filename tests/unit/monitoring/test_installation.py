@@ -19,9 +19,9 @@ from aggregator.monitoring.installation import (
     daemon_problems,
     is_of_network,
     network_problem,
-    problem_record,
     publishing_problem,
 )
+from aggregator.monitoring.overview import finding_record
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -68,8 +68,8 @@ def test_two_hundred_names_that_do_not_resolve_are_one_finding() -> None:
     assert problem.detail == "the names of 200 hosts do not resolve"
     of_it = [[is_of_network(one, problem) for one in diagnose(feed, (), NOW)] for feed in (dead, *outage)]
     assert of_it == [[False], *[[True]] * 200]
-    assert problem_record(problem)["remedy"] == REMEDIES["network"]
-    assert problem_record(problem)["since"] == (NOW - HOUR).isoformat()
+    assert finding_record(None, problem)["remedy"] == REMEDIES["network"]
+    assert finding_record(None, problem)["since"] == (NOW - HOUR).isoformat()
 
 
 @pytest.mark.parametrize(
