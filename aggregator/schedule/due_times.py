@@ -17,8 +17,6 @@ from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus
 from aggregator.models.fetching import Cause, FetchFailed
 from aggregator.models.pages import FetchedPage, Page
 from aggregator.schedule.publication_rate import Rhythm, interval_of, rhythm_of
-from aggregator.schedule.publication_rate import expected_rate as expected_rate
-from aggregator.schedule.publication_rate import update_stats as update_stats
 
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # when a feed that is gone is due
 # One failure with such a cause backs the whole host off. Timeouts: see `HostSession`.
@@ -296,17 +294,10 @@ class _Retry:
 _ONCE: Final = _Retry(1)
 _TEMPORARY_PAGE: Final = _Retry(10)  # 10 minutes ... 24 hours: about three days
 _RETRIES: Final[dict[Cause, _Retry]] = {
+    **dict.fromkeys((*TEMPORARY_CAUSES, Cause.DNS, Cause.TLS), _TEMPORARY_PAGE),
     Cause.ROBOTS: _Retry(30, _DAY, 1.0),
     Cause.ROBOTS_UNREACHABLE: _Retry(30, timedelta(minutes=30), 1.0),  # when robots.txt is asked for again
     Cause.NOT_FOUND: _Retry(2, _HOUR),  # a content network may not have the page yet
-    Cause.DNS: _TEMPORARY_PAGE,
-    Cause.CONNECT: _TEMPORARY_PAGE,
-    Cause.TLS: _TEMPORARY_PAGE,
-    Cause.TIMEOUT: _TEMPORARY_PAGE,
-    Cause.PROXY: _TEMPORARY_PAGE,
-    Cause.TRUNCATED: _TEMPORARY_PAGE,
-    Cause.RATE_LIMITED: _TEMPORARY_PAGE,
-    Cause.UNAVAILABLE: _TEMPORARY_PAGE,
     Cause.SERVER_ERROR: _Retry(8),
     Cause.PROTOCOL: _Retry(5),
     Cause.BAD_ENCODING: _Retry(3, _HOUR),

@@ -17,7 +17,7 @@ from aggregator.feeds.older_entries import choose_in_index, choose_sitemaps, old
 from aggregator.models.feeds import Entry, Feed, FeedState, GapFill, Source
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest, FetchResult, Redirected
 from aggregator.ports.store_records import PollOutcome, PollRecord, Sighting
-from aggregator.schedule.due_times import update_stats
+from aggregator.schedule.publication_rate import update_stats
 from aggregator.visits.poll import FeedReader, PollSettings
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,8 @@ from aggregator.models.fetching import (
 )
 from aggregator.models.sources import IndexWalk, KnownSitemap, NamedSitemap
 from aggregator.ports.store_records import FeedReading, PollOutcome, PollRecord
-from aggregator.schedule.due_times import PollPolicy, after_failure, after_success, update_stats
+from aggregator.schedule.due_times import PollPolicy, after_failure, after_success
+from aggregator.schedule.publication_rate import update_stats
 from aggregator.visits.poll import AnswerContent, FeedAnswer, FeedReader, PollSettings
 
 MAX_SITEMAPS: Final = 20  # of an index and the indexes in it

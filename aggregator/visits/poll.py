@@ -35,8 +35,8 @@ from aggregator.schedule.due_times import (
     after_gap,
     after_success,
     next_poll_at,
-    update_stats,
 )
+from aggregator.schedule.publication_rate import update_stats
 from aggregator.urls import host_of
 from aggregator.visits.feed_address import adopt, end_redirect, host_of_feed
 from aggregator.visits.source_rules import read_under

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from aggregator.models.feeds import FeedState
 from aggregator.models.fetching import Validators
 from aggregator.ports.store_records import Sighting
-from aggregator.schedule.due_times import expected_rate
+from aggregator.schedule.publication_rate import expected_rate
 
 _EXPECTED_ENTRIES = 3.0  # a doubt needs so many expected entries
 _DOUBT_AFTER = timedelta(days=1)  # the shortest time of nothing but 304 that raises a doubt

@@ -22,7 +22,6 @@ from aggregator.schedule.due_times import (
     after_failure,
     after_gap,
     after_success,
-    expected_rate,
     forced_due,
     host_not_before,
     is_skipped,
@@ -32,9 +31,8 @@ from aggregator.schedule.due_times import (
     revisit_after_update,
     revisit_at,
     threshold_for,
-    update_stats,
 )
-from aggregator.schedule.publication_rate import interval_of, rhythm_of
+from aggregator.schedule.publication_rate import expected_rate, interval_of, rhythm_of, update_stats
 
 NOW = datetime(2022, 11, 9, 12, 30, tzinfo=UTC)  # a Wednesday
 POLICY = PollPolicy()
