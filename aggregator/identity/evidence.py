@@ -95,11 +95,6 @@ class Judgement:
 # --- the judgement ----------------------------------------------------------------------------------------------------
 
 
-def partition(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> tuple[frozenset[Key], ...]:
-    """Return the groups of keys that are one article each; see `judge`."""
-    return judge(facts, edges).groups
-
-
 def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
     """Decide which keys at the edges, or in `facts`, are one article, and which edges do not count.
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-from aggregator.identity.keys import decode_base62, make_key
+from aggregator.identity.keys import make_key
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.ids import ArticleId, Identity, Key
-
-__all__ = ["article_id", "decode_base62", "identify", "key_hash", "key_version", "without_idle_parameters"]
 
 _MOST_PARAMETERS = 40  # each further one costs a look-up
 _STEPS_VERSION = 2  # raised when `keys` or `unwrap` give another key for any address

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from aggregator.identity.identify import (
     article_id,
-    decode_base62,
     identify,
     key_hash,
     key_version,
@@ -85,7 +84,3 @@ def test_hashes_take_any_text_and_differ() -> None:
 def test_the_version_names_steps_and_rules() -> None:
     assert re.fullmatch(r"[0-9]+-[0-9a-f]{16}", key_version(DW))
     assert key_version(DW) != key_version(Publishers())
-
-
-def test_base62() -> None:
-    assert decode_base62("4JNNH") == 63723431
