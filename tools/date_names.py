@@ -1,4 +1,4 @@
-"""Write the names of months and days of all languages of CLDR to a table: aggregator/text/date_names.toml.
+"""Write the names of months and days of all languages of CLDR to a table: aggregator/publishers/tables/date_names.toml.
 
 It needs `babel` (a wheel of CLDR's data), which the package does not use. The data is Unicode's, under the Unicode
 License V3: `--licence FILE` writes its text, which lies beside the table.

@@ -1,19 +1,22 @@
-"""Names of months and days in the languages of CLDR, folded for look-up. It reads two tables, and no dates."""
+"""Names of months and days in the languages of CLDR, and the months in the words of a date. It reads no numbers."""
 
 from __future__ import annotations
 
-import tomllib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from functools import cache, partial
 from itertools import groupby
+
+from aggregator.text.tables import read_table
 
 _SHORTEST_START = 3  # letters of a shortened name
 _SIGNS = {0x2212: "-", 0x2013: "-", 0x2010: "-"}  # minus, dash and hyphen
 _SIGNS |= {0x064A: "\u06cc", 0x0649: "\u06cc", 0x0643: "\u06a9"}  # Arabic yeh and kaf: Persian is written with either
+_PREFIXES = frozenset("\u05d1\u0712")  # "in", which Hebrew and Syriac write together with the name
+# Letters of a case or an article, and of the name before it: Kurdish "adarê", Mongolian "сарын", Basque "azaroaren".
+_ENDINGS = ((1, 4), (2, 5), (3, 5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def _kind_of(sign: str) -> str:
 @cache
 def date_names() -> DateNames:
     """Return the names of both tables."""
-    cldr, more = _read("date_names.toml"), _read("more_date_names.toml")
+    cldr, more = read_table("date_names"), read_table("more_date_names")
     common = _meanings([*cldr["months"]["common"].values(), *more["months"]["common"].values()])
     others = _meanings(cldr["months"]["others"].values())
     starts: defaultdict[str, set[int]] = defaultdict(set)
@@ -74,13 +77,6 @@ def date_names() -> DateNames:
         days=frozenset(name for names in days for name in names),
         most_words=max(name.count(" ") + 1 for name in (*common, *others)),
     )
-
-
-def _read(name: str) -> dict[str, dict[str, dict[str, list[str]]]]:
-    table: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
-        files("aggregator.text").joinpath(name).read_text(encoding="utf-8")
-    )
-    return table
 
 
 def _spelled(spellings: str) -> list[str]:
@@ -112,3 +108,53 @@ def _by_language(tables: Iterable[Mapping[str, list[str]]]) -> dict[str, dict[st
 
 def _unambiguous(meanings: Mapping[str, set[int]]) -> dict[str, int]:
     return {name: next(iter(months)) for name, months in meanings.items() if len(months) == 1}
+
+
+# --- months in the words of a date ------------------------------------------------------------------------------------
+
+
+def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict[int, int], int]:
+    """Return the months by the position of their word, and how many words are neither months nor weekdays.
+
+    A name that means two months in two languages is read in the publisher's `language` only.
+    """
+    names = date_names()
+    own = names.by_language.get(language.partition("-")[0].lower(), {})
+    for known in (names.persian,) if persian else (own, names.months, names.rare_months):
+        months, strange = _look_up(words, known.get, names.days, names.most_words)
+        if months:
+            return months, len(strange)
+    if persian:
+        return {}, 0
+    months = {place: names.starts[words[place]] for place in strange if words[place] in names.starts}  # "сен", "octob"
+    if months:
+        return months, len(strange) - len(months)
+    for known in (names.months, names.rare_months):
+        months, strange = _look_up(words, partial(_attached, known), names.days, names.most_words)
+        if months:
+            break
+    return months, len(strange)
+
+
+def _attached(months: Mapping[str, int], run: str) -> int | None:
+    """Return the month whose name has a particle before it or an ending behind it."""
+    bare = [run[1:]] if run[0] in _PREFIXES else []
+    bare += [run[:-ending] for ending, name in _ENDINGS if len(run) - ending >= name]
+    return next((months[name] for name in bare if name in months), None)
+
+
+def _look_up(
+    words: list[str], month_of: Callable[[str], int | None], days: Collection[str], most_words: int
+) -> tuple[dict[int, int], list[int]]:
+    """Return the months by their positions, and the positions of unknown words."""
+    found, strange, place = dict[int, int](), list[int](), 0
+    while place < len(words):
+        runs = (" ".join(words[place : place + length]) for length in range(most_words, 0, -1))
+        run = next((run for run in runs if month_of(run) is not None or run in days), "")
+        month = month_of(run) if run else None
+        if month is not None:
+            found[place] = month
+        elif not run and not words[place].isdecimal():
+            strange.append(place)
+        place += run.count(" ") + 1
+    return found, strange

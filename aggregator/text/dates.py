@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aggregator.text.date_names import fold, words_of
-from aggregator.text.month_words import find_months
+from aggregator.text.date_names import find_months, fold, words_of
 
 EARLIEST_AT = datetime(1995, 1, 1, tzinfo=UTC)  # of an article; no newspaper was on the Web much earlier
 _WEB_BEGAN_AT = datetime(1991, 8, 6, tzinfo=UTC)  # an entry may tell of an older page: archives have feeds
@@ -164,7 +163,8 @@ def _read(text: str, language: str) -> datetime | None:
     text = _DOTTED_TIME.sub(_with_colons, text)
     time = _TIME.search(text) or _HOUR_ONLY.search(text)
     if time is None:
-        day, zone = _AFTER_DAY.sub("", text), _zone_after_day(text)
+        after = _AFTER_DAY.search(text)
+        day, zone = (text[: after.start()], after[1]) if after else (text, "")
         date = _read_day(day, language, american=False)
     else:
         before, zone = text[: time.start()], text[time.end() :]
@@ -197,11 +197,6 @@ def _has_zone_before_brackets(text: str) -> bool:
     """Return whether the brackets only explain an offset: `+0100 (CET)`, `+01:00[Europe/Berlin]`."""
     start = min((i for i in (text.find("("), text.find("[")) if i >= 0), default=-1)
     return start >= 0 and bool(re.search(r"(?:[+-]\d\d:?\d\d|\bgmt|\butc|z)\s?$", text[:start]))
-
-
-def _zone_after_day(text: str) -> str:
-    match = _AFTER_DAY.search(text)
-    return match.group(1) if match else ""
 
 
 def _clock(time: re.Match[str] | None) -> timedelta:
@@ -237,9 +232,10 @@ def _read_day_around(before: str, after: str, language: str) -> tuple[datetime |
 
 def _read_day(text: str, language: str, *, american: bool) -> datetime | None:
     """Read the day alone; `american` puts the month first in 1/2/2022."""
-    for pattern in (_WEEK, _ORDINAL):
-        if match := pattern.fullmatch(text):
-            return _read_numbered_day(match, week=pattern is _WEEK)
+    if match := _WEEK.fullmatch(text):
+        return datetime.fromisocalendar(int(match[1]), int(match[2]), int(match[3] or 1))
+    if match := _ORDINAL.fullmatch(text):
+        return _read_day_of_year(int(match[1]), int(match[2]))
     if (match := _YMD.search(text)) and _is_only_date(match, text):
         year, month, day = match.groups()
         if len(month) == 3 and not month.startswith("0"):
@@ -252,11 +248,9 @@ def _read_day(text: str, language: str, *, american: bool) -> datetime | None:
     return _read_named_day(text, language)
 
 
-def _read_numbered_day(match: re.Match[str], *, week: bool) -> datetime:
-    if week:
-        return datetime.fromisocalendar(int(match[1]), int(match[2]), int(match[3] or 1))
-    day = datetime(int(match[1]), 1, 1) + timedelta(days=int(match[2]) - 1)  # noqa: DTZ001  the zone follows
-    if day.year != int(match[1]):
+def _read_day_of_year(year: int, number: int) -> datetime:
+    day = datetime(year, 1, 1) + timedelta(days=number - 1)  # noqa: DTZ001  the zone follows
+    if day.year != year:
         raise ValueError("no day of the year")
     return day
 

@@ -10,14 +10,11 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from charset_normalizer import from_bytes
 from resiliparse.parse.encoding import detect_encoding
 
 from aggregator.text.tables import read_table
-
-Source = Literal["bom", "header", "utf-8", "declared", "detected"]
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -53,11 +50,10 @@ _GOOD_SIGN = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """A decoded text without byte order mark, the Python name of its encoding, and the source of this decision."""
+    """A decoded text without byte order mark, and the Python name of its encoding."""
 
     text: str
     encoding: str
-    source: Source
 
 
 def decode(body: bytes, *, content_type: str = "", declared: str = "") -> Decoded:
@@ -68,17 +64,17 @@ def decode(body: bytes, *, content_type: str = "", declared: str = "") -> Decode
     """
     for mark, encoding in _BOMS:
         if body.startswith(mark):
-            return _decoded(body[len(mark) :], encoding, "bom")
+            return _decoded(body[len(mark) :], encoding)
     for start, encoding in _UNMARKED_UTF16:
         if body.startswith(start):
-            return _decoded(body, encoding, "detected")
+            return _decoded(body, encoding)
     header, document = codec_of(_charset_of(content_type)), codec_of(declared)
     if b"\x1b$B" in body and body.isascii():  # ISO-2022-JP escapes, in bytes that would pass for UTF-8
-        return _decoded(body, "iso2022_jp", "detected")
+        return _decoded(body, "iso2022_jp")
     if header.startswith("utf-16") and b"\0" in body[:200]:
-        return _decoded(body, header, "header")
+        return _decoded(body, header)
     if is_utf8(body, claimed="utf-8" in (header, document)):
-        return _decoded(body, "utf-8", "header" if header == "utf-8" else "utf-8")
+        return _decoded(body, "utf-8")
     return _legacy(body, header, document)
 
 
@@ -143,16 +139,15 @@ def _legacy(body: bytes, header: str, document: str) -> Decoded:
         # A server's default, set for all its files; believed unless document and bytes agree on another.
         detected = detect(body)
         if detected == document:
-            return _decoded(body, document, "declared")
-    claims: tuple[tuple[str, Source], ...] = ((header, "header"), (document, "declared"))
+            return _decoded(body, document)
     doubtful = []
-    for encoding, source in claims:
+    for encoding in (header, document):
         if encoding and encoding != "utf-8" and not encoding.startswith("utf-16"):
-            decoded = _decoded(body, encoding, source)
+            decoded = _decoded(body, encoding)
             if encoding in _SINGLE_BYTE or _broken(decoded) * 100 <= len(decoded.text):
                 return decoded
             doubtful.append(decoded)
-    found = _decoded(body, detected or detect(body), "detected")
+    found = _decoded(body, detected or detect(body))
     return next((claim for claim in doubtful if _is_likelier(claim, found)), found)
 
 
@@ -212,5 +207,5 @@ def _charset_of(content_type: str) -> str:
     return found.group(1).decode("ascii") if found else ""
 
 
-def _decoded(body: bytes, encoding: str, source: Source) -> Decoded:
-    return Decoded(text=body.decode(encoding, "replace").removeprefix("\ufeff"), encoding=encoding, source=source)
+def _decoded(body: bytes, encoding: str) -> Decoded:
+    return Decoded(text=body.decode(encoding, "replace").removeprefix("\ufeff"), encoding=encoding)

@@ -1,4 +1,4 @@
-"""The text format of `seeds/`: writes, parses and checks envelope and text. It extracts nothing.
+"""The text format of `seeds/`: writes and checks envelope and text. It extracts nothing.
 
     file      = envelope text LF
     envelope  = SP "date" SP date SP
@@ -10,21 +10,12 @@ The text is not stripped at either end. A document without a known date has no e
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date as Date
 from typing import NamedTuple
 
 _ENVELOPE = re.compile(r" date (\d{4}(?:-\d\d(?:-\d\d)?)?) ")
 _ALMOST = re.compile(r"[ \t\ufeff]*date\b[ \t]*(\S*)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedDocument:
-    """A parsed document; `date` is `""` if there is no envelope."""
-
-    date: str
-    text: str
 
 
 class Deviation(NamedTuple):
@@ -52,18 +43,6 @@ def render_body(title: str, body: str, date: str) -> str:
 def render_markdown(title: str, markdown: str, date: str) -> str:
     """Return the document in the markdown layout: envelope, title as a heading, blank line, markdown."""
     return render(f"# {title}\n\n{markdown}" if title else markdown, date)
-
-
-def parse(document: str) -> SeedDocument:
-    """Parse a document; the inverse of `render`.
-
-    A final LF belongs to the text: remove the LF of a file first. (Undated text that begins like an envelope cannot be
-    distinguished from a dated one.)
-    """
-    envelope = _ENVELOPE.match(document)
-    if envelope is None or not is_date(envelope.group(1)):
-        return SeedDocument(date="", text=document)
-    return SeedDocument(date=envelope.group(1), text=document[envelope.end() :])
 
 
 def is_date(date: str) -> bool:

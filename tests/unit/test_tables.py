@@ -41,7 +41,7 @@ def test_a_table_says_what_it_is_and_lists_nothing_twice(file: Path) -> None:
     assert table
     for path, values in lists(table):
         assert values, path
-        doubled = [value for number, value in enumerate(values) if value in values[:number]]
+        doubled = [value for number, value in enumerate(values) if value and value in values[:number]]
         assert not doubled, f"{file.name}: {path}: {doubled}"
 
 

@@ -1,22 +1,19 @@
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
-
 import pytest
 
 from aggregator.text.date_names import date_names, fold, words_of
+from aggregator.text.tables import read_table
 
 
 def rows(file: str, kind: str) -> list[list[str]]:
-    table = tomllib.loads(files("aggregator.text").joinpath(file).read_text(encoding="utf-8"))
-    return [row for group in table[kind].values() for row in group.values()]
+    return [row for group in read_table(file)[kind].values() for row in group.values()]
 
 
 def test_every_row_of_the_tables_names_a_whole_year_or_week() -> None:
-    months = rows("date_names.toml", "months") + rows("more_date_names.toml", "months")
+    months = rows("date_names", "months") + rows("more_date_names", "months")
     assert {len(row) for row in months} == {12}
-    assert {len(row) for row in rows("date_names.toml", "days")} == {7}
+    assert {len(row) for row in rows("date_names", "days")} == {7}
 
 
 def test_a_name_that_is_two_months_in_two_languages_is_left_out() -> None:
