@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,13 +16,14 @@ from aggregator.errors import ConfigError
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
     from aggregator.models.articles import Article
+    from aggregator.rawstore import FileRawStore
+    from aggregator.sinks.records import TextChoice
     from aggregator.store import SqlStore
     from aggregator.text.search_words import Piece
 
 
-@contextmanager
-def open_store_of(config: Config, *, readonly: bool = True) -> Iterator[SqlStore]:
-    """Open the store of a configuration. A missing store is not created.
+def open_store_of(config: Config, *, readonly: bool = True) -> AbstractContextManager[SqlStore]:
+    """Open the store of a configuration for reading; nothing is created.
 
     Raises:
         StorageError: there is no store, or the store cannot be used.
@@ -30,11 +31,16 @@ def open_store_of(config: Config, *, readonly: bool = True) -> Iterator[SqlStore
     from aggregator.clock import SystemClock
     from aggregator.store import open_store
 
-    store = open_store(config.storage.url, SystemClock(), create=False, readonly=readonly)
-    try:
-        yield store
-    finally:
-        store.close()
+    return closing(open_store(config.storage.url, SystemClock(), create=False, readonly=readonly))
+
+
+def raw_store_of(config: Config) -> FileRawStore:
+    """Open the raw pages of a configuration."""
+    from aggregator.clock import SystemClock
+    from aggregator.config.wiring import raw_folder
+    from aggregator.rawstore import FileRawStore
+
+    return FileRawStore(raw_folder(config), SystemClock())
 
 
 @cli.group()
@@ -95,9 +101,7 @@ def _row(article: Article, quality: bool) -> list[str]:
 @click.option("--revisions", is_flag=True, help="Show how the text changed, as unified diffs.")
 @click.option("--json", "as_json", is_flag=True, help="The record as one JSON object.")
 @click.pass_context
-def show_article(
-    ctx: click.Context, id_or_url: str, text: Literal["seed", "body", "markdown"], revisions: bool, as_json: bool
-) -> None:
+def show_article(ctx: click.Context, id_or_url: str, text: TextChoice, revisions: bool, as_json: bool) -> None:
     """Show one article, by id or by any of its addresses.
 
     Exit status 1: there is no such article.

@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from aggregator.cli.articles import known_feed, open_store_of, read_time
+from aggregator.cli.articles import known_feed, open_store_of, raw_store_of, read_time
 from aggregator.cli.framework import cli, load, number, print_json, say
 from aggregator.cli.progress import counted
 from aggregator.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.rawstore import FileRawStore
     from aggregator.sinks.dataset.corpus import StoredCorpus
     from aggregator.sinks.dataset.write import Format
     from aggregator.sinks.records import TextChoice
@@ -72,23 +71,17 @@ _SELECTS = ("since", "until", "feed", "tag", "language", "category", "free", "ri
 @click.pass_context
 def export(
     ctx: click.Context,
+    /,
     folder: Path | None,
     formats: tuple[Format, ...],
     out: Path | None,
-    text: Literal["seed", "body", "markdown"],
+    text: TextChoice,
     since: str | None,
     until: str | None,
-    feed: str,
-    tag: str,
-    language: str,
-    category: str,
-    free: bool,
-    rights: bool,
-    dedup: Literal["none", "cluster", "longest"],
-    quality: Literal["any", "strict"],
     diff: Path | None,
     since_cursor: int | None,
     replace: bool,
+    **filters: Any,  # the other fields of a Selection, as they are
 ) -> None:
     """Write articles: a dataset in FOLDER, a file, or JSON lines on stdout.
 
@@ -105,24 +98,13 @@ def export(
         _refuse(ctx, (*_WRITES, *_SELECTS, "diff"), "--since-cursor", "it prints every change as JSON lines")
     elif diff is not None and folder is None:
         _refuse(ctx, (*_WRITES, "text"), "--diff", "without FOLDER it only prints what differs")
-    selection = Selection(
-        since=read_time(since),
-        until=read_time(until, "--until"),
-        feed=feed,
-        tag=tag,
-        language=language,
-        category=category,
-        free=free,
-        rights=rights,
-        dedup=dedup,
-        quality=quality,
-    )
+    selection = Selection(since=read_time(since), until=read_time(until, "--until"), **filters)
     config = load(ctx)
     with open_store_of(config) as store, store.snapshot() as snapshot:
-        known_feed(store, feed)
+        known_feed(store, selection.feed)
         corpus = StoredCorpus(
             snapshot=snapshot,
-            raw=_raw_store(config),
+            raw=raw_store_of(config),
             selection=selection,
             progress=lambda articles: counted(articles, "articles"),
         )
@@ -155,14 +137,6 @@ def _refuse(ctx: click.Context, names: Sequence[str], option: str, reason: str) 
         is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
         if parameter.name in names and is_given and ctx.params[parameter.name] != ("jsonl",):
             raise ConfigError(f"export {option}: {reason}; leave out {parameter.get_error_hint(ctx)}")
-
-
-def _raw_store(config: Config) -> FileRawStore:
-    from aggregator.clock import SystemClock
-    from aggregator.config.wiring import raw_folder
-    from aggregator.rawstore import FileRawStore
-
-    return FileRawStore(raw_folder(config), SystemClock())
 
 
 def _write_folder(

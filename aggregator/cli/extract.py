@@ -7,8 +7,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from aggregator.identity.publisher_rules import Publishers
     from aggregator.models.articles import ExtractInput, Extraction
     from aggregator.models.pages import PageFailed
+    from aggregator.sinks.records import TextChoice
 
 _AHEAD = 4  # pages handed to each worker before the first result is waited for
 
-TextChoice = Literal["seed", "body", "markdown"]
 Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
 
 
@@ -91,12 +92,17 @@ def extract(
 
 
 def _print_document(outcome: Outcome, text: TextChoice) -> None:
+    """Write the document unchanged; on a terminal without control characters."""
     from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import document
 
     content, _ = outcome
-    if not isinstance(content, PageFailed):
-        _write_text(document(content, text) + "\n")
+    assert not isinstance(content, PageFailed)
+    made = document(content, text) + "\n"
+    if sys.stdout.isatty():
+        sys.stdout.write(printable(made))
+    else:
+        sys.stdout.buffer.write(made.encode("utf-8", "replace"))
 
 
 def _page_options(config: Config, text: TextChoice, date: str) -> PageOptions:
@@ -105,16 +111,9 @@ def _page_options(config: Config, text: TextChoice, date: str) -> PageOptions:
     Raises:
         ConfigError: the date is invalid, or a rule is refused.
     """
-    from aggregator.config.wiring import load_rules
-
-    _check_date(date)
-    rules = load_rules(config, strict=True)
-    return PageOptions(text, date, rules.publishers, rules.of_pages)
-
-
-def _check_date(date: str) -> None:
     from datetime import datetime
 
+    from aggregator.config.wiring import load_rules
     from aggregator.text.seed_format import is_date
 
     if date and not is_date(date):
@@ -122,14 +121,8 @@ def _check_date(date: str) -> None:
             datetime.fromisoformat(date)
         except ValueError:
             raise ConfigError(f'--date: "{date}" is no day; write 2026-11-23') from None
-
-
-def _write_text(text: str) -> None:
-    """Write a document unchanged; on a terminal without control characters."""
-    if sys.stdout.isatty():
-        sys.stdout.write(printable(text))
-    else:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    rules = load_rules(config, strict=True)
+    return PageOptions(text, date, rules.publishers, rules.of_pages)
 
 
 # --- one page ---------------------------------------------------------------------------------------------------------
@@ -213,9 +206,8 @@ def _extract_lines(path: str, config: Config, options: PageOptions) -> int:
     from aggregator.engine.pool import WorkerPool
 
     status = 0
-    pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
     waiting: deque[Callable[[], Mapping[str, object]]] = deque()
-    try:
+    with closing(WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)) as pool:
         for row in counted(read_lines(path), "pages"):
             if isinstance(row, BrokenLine):
                 say(row)
@@ -225,8 +217,6 @@ def _extract_lines(path: str, config: Config, options: PageOptions) -> int:
                 print_json(waiting.popleft()())
         while waiting:
             print_json(waiting.popleft()())
-    finally:
-        pool.close()
     return status
 
 

@@ -18,6 +18,7 @@ from aggregator import __version__
 from aggregator.cli.signals import end_services_well
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from aggregator.config.settings import Config
@@ -257,6 +258,11 @@ def one_line(value: object) -> str:
 def number(count: int, thing: str, things: str = "") -> str:
     """Return `1 article`, `3 articles`."""
     return f"{count} {thing}" if count == 1 else f"{count} {things or thing + 's'}"
+
+
+def spell_time(at: datetime) -> str:
+    """Return a time to the second, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%SZ}"
 
 
 def printable(text: str) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -15,6 +15,7 @@ from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
+    from aggregator.http.fetch import HttpFetcher
     from aggregator.models.fetching import FetchResult
 
 _GZIP = b"\x1f\x8b"
@@ -85,23 +86,16 @@ def read_lines(path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: what
     Raises:
         ConfigError: the file cannot be opened.
     """
-    if path == "-":
-        yield from _objects(sys.stdin.buffer, path)
-        return
-    with open_file(path) as file:
-        yield from _objects(file, path)
-
-
-def _objects(lines: BinaryIO, path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: as above
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield BrokenLine(path, number, f"no JSON: {error}")
-            continue
-        yield row if isinstance(row, dict) else BrokenLine(path, number, "no JSON object")
+    with nullcontext(sys.stdin.buffer) if path == "-" else open_file(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield BrokenLine(path, number, f"no JSON: {error}")
+                continue
+            yield row if isinstance(row, dict) else BrokenLine(path, number, "no JSON object")
 
 
 def file_of_line(name: str, lines: str) -> bytes:
@@ -119,22 +113,25 @@ def file_of_line(name: str, lines: str) -> bytes:
         raise ConfigError(f"{name!r}: is not a file name") from error
 
 
-def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
-    """Request an address once, within the limits of the configuration."""
+def fetcher_of(config: Config) -> AbstractContextManager[HttpFetcher]:
+    """Return a fetcher within the limits of the configuration."""
     from aggregator.clock import SystemClock
     from aggregator.config.request_keys import request_rules
     from aggregator.config.wiring import fetch_limits
     from aggregator.http.fetch import HttpFetcher
+
+    return closing(HttpFetcher(fetch_limits(config), SystemClock(), rules=request_rules(config, os.environ)))
+
+
+def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
+    """Request an address once."""
     from aggregator.models.fetching import FetchRequest
 
     size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
-    fetcher = HttpFetcher(fetch_limits(config), SystemClock(), rules=request_rules(config, os.environ))
-    try:
-        feed = url if any(listed.url == url for listed in config.feeds) else None
-        deadline = config.http.total_timeout
+    feed = url if any(listed.url == url for listed in config.feeds) else None
+    deadline = config.http.total_timeout
+    with fetcher_of(config) as fetcher:
         return fetcher.fetch(FetchRequest(url=url, accept=accept, feed=feed, max_bytes=size, deadline=deadline))
-    finally:
-        fetcher.close()
 
 
 def failure_of(result: FetchResult) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.articles import open_store_of
-from aggregator.cli.framework import cli, load, number, print_json, print_table, printable
+from aggregator.cli.framework import cli, load, number, print_json, print_table, printable, spell_time
 from aggregator.cli.progress import steps
 from aggregator.cli.signals import catch_signals
 
@@ -63,7 +63,7 @@ def health(ctx: click.Context, as_json: bool) -> None:
                 print_json(finding_record(one.feed, finding))
     else:
         for problem in problems:
-            since = f" since {_spell(problem.since)}" if problem.since is not None else ""
+            since = f" since {spell_time(problem.since)}" if problem.since is not None else ""
             print(printable(f"{problem.kind}: {problem.detail}{since}\n  {problem.remedy}"))
         print_health(count, unwell_feeds, [one.kind for one in problems if one.severity is Severity.BROKEN])
     is_broken = any(problem.severity is Severity.BROKEN for problem in problems)
@@ -110,7 +110,7 @@ def print_health(feeds: int, unwell: list[Diagnosis], broken_parts: list[str]) -
         print(printable("  ".join(dict.fromkeys((title_of(one.feed), mask_password(one.feed.url))))))
         for finding in one.findings:
             cause = f" ({finding.cause.value})" if finding.cause is not None else ""
-            since = f" since {_spell(finding.since)}" if finding.since is not None else ""
+            since = f" since {spell_time(finding.since)}" if finding.since is not None else ""
             detail = f": {finding.detail}" if finding.detail else ""
             print(printable(f"  {finding.severity.value}: {finding.kind.value}{cause}{since}{detail}"))
             print(printable(f"    {finding.remedy}"))
@@ -140,7 +140,7 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
             )
     else:
         rows = (
-            [gap.feed, _spell(gap.since), _spell(gap.until), "-" if gap.filled_at is None else _spell(gap.filled_at)]
+            [gap.feed, *("-" if at is None else spell_time(at) for at in (gap.since, gap.until, gap.filled_at))]
             for gap in found
         )
         print_table(["feed", "from", "to", "filled"], rows)
@@ -308,16 +308,17 @@ def explain(identity: Identity, trace: Trace) -> Iterator[tuple[str, str]]:
 
 def _sighting_lines(trace: Trace) -> Iterator[str]:
     for entry in trace.entries:
-        published = f", published {_spell(entry.published_at)}" if entry.published_at is not None else ""
-        yield f"{_spell(entry.first_seen)} in {entry.feed}: {entry.title!r} {entry.link or entry.entry_id}{published}"
+        published = f", published {spell_time(entry.published_at)}" if entry.published_at is not None else ""
+        seen = spell_time(entry.first_seen)
+        yield f"{seen} in {entry.feed}: {entry.title!r} {entry.link or entry.entry_id}{published}"
 
 
 def _page_lines(trace: Trace) -> Iterator[str]:
     for page in trace.pages:
         tries = f"{page.attempts} failed tries" if page.attempts else "no failed try"
         cause = f", {page.cause.value}: {page.detail}" if page.cause is not None else ""
-        due = f", due {_spell(page.due_at)}" if page.state == "due" else ""
-        fetched = f", fetched {_spell(page.fetched_at)}" if page.fetched_at is not None else ""
+        due = f", due {spell_time(page.due_at)}" if page.state == "due" else ""
+        fetched = f", fetched {spell_time(page.fetched_at)}" if page.fetched_at is not None else ""
         target = f" -> {page.target}" if page.target != page.url else ""
         yield f"{page.state}: {page.url}{target} ({page.key}), {tries}{due}{fetched}{cause}"
 
@@ -327,28 +328,24 @@ def _article_lines(trace: Trace) -> Iterator[str]:
         merged = f", merged into {one.merged_into}" if one.merged_into is not None else ""
         merged += ", withdrawn: a wall" if one.is_withdrawn else ", skipped by a filter" if one.is_skipped else ""
         like = f", nearly the same as {one.near_duplicate_of}" if one.near_duplicate_of is not None else ""
-        gone = f", forgotten {_spell(one.forgotten_at)}" if one.forgotten_at is not None else ""
+        gone = f", forgotten {spell_time(one.forgotten_at)}" if one.forgotten_at is not None else ""
         yield f"{one.id} {one.url} ({one.key}), revision {one.revision}{merged}{like}{gone}"
 
 
 def _evidence_lines(trace: Trace) -> Iterator[str]:
     for edge in trace.evidence:
-        yield f"{edge.key} = {edge.other}: {edge.kind}, says {edge.witness}, {_spell(edge.seen_at)}"
+        yield f"{edge.key} = {edge.other}: {edge.kind}, says {edge.witness}, {spell_time(edge.seen_at)}"
 
 
 def _decision_lines(trace: Trace) -> Iterator[str]:
     for one in trace.decisions:
-        at = _spell(one.at) if one.at is not None else ""
+        at = spell_time(one.at) if one.at is not None else ""
         article = f", article {one.article_id}" if one.article_id is not None else ""
         detail = f": {one.detail}" if one.detail else ""
         if (one.verdict, one.rule) == ("known", "lesson"):
             yield f"{at} known{detail}{article}"
             continue
         yield f"{at} {one.verdict} by {one.rule}{article} {one.url}{detail}"
-
-
-def _spell(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 # --- serve ------------------------------------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.articles import open_store_of
+from aggregator.cli.articles import open_store_of, raw_store_of
 from aggregator.cli.framework import cli, load, number, print_json, printable, say
 from aggregator.cli.progress import counted
 from aggregator.errors import ConfigError
@@ -64,29 +65,23 @@ def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 
 
 def _differences(config: Config, store: SqlStore, *, dry_run: bool) -> Iterator[Difference]:
-    from aggregator.clock import SystemClock
-    from aggregator.config.wiring import filters_of, load_rules, raw_folder
+    from aggregator.config.wiring import filters_of, load_rules
     from aggregator.engine.pool import WorkerPool, result_of
     from aggregator.extraction.reextract import reextract as differences
-    from aggregator.rawstore import FileRawStore
 
     rules = load_rules(config, strict=True)
-    raw_store = FileRawStore(raw_folder(config), SystemClock())
     if not dry_run:
         store.use_filters(filters_of(config))
-    pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
-    try:
+    with closing(WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)) as pool:
         yield from differences(
             store,
-            raw_store,
+            raw_store_of(config),
             rules.publishers,
             rules.of_article,
             pool.submit,
             result_of,
             dry_run=dry_run,
         )
-    finally:
-        pool.close()
 
 
 def _record(difference: Difference) -> dict[str, object]:
@@ -161,15 +156,11 @@ def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
     article comes back. The files of the store are written again, so that no erased word is left in them. This takes as
     much time and disk space as a copy of the store. Exit status 1: nothing is known about this address or host.
     """
-    from aggregator.clock import SystemClock
-    from aggregator.config.wiring import raw_folder
-    from aggregator.rawstore import FileRawStore
-
     config = load(ctx)
     keys, hosts = _meant(url_or_host, config)
     with open_store_of(config, readonly=False) as store:
         gone, hashes = store.forget(keys, hosts)
-        raw_store = FileRawStore(raw_folder(config), SystemClock())
+        raw_store = raw_store_of(config)
         for content_hash in hashes:
             raw_store.delete(content_hash)
         publish_now(config, store)

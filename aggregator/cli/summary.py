@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from aggregator.cli.framework import number
+from aggregator.cli.framework import number, printable, spell_time
 
 if TYPE_CHECKING:
     from aggregator.engine.local import RunReport
@@ -82,7 +82,7 @@ def next_due_line(feeds: Sequence[Feed], now: datetime) -> str:
     due = min((feed.state.due_at for feed in feeds), default=None)
     if due is None:
         return ""
-    return "next      a feed is due now" if due <= now else f"next      a feed is due at {_spell(due)}"
+    return "next      a feed is due now" if due <= now else f"next      a feed is due at {spell_time(due)}"
 
 
 def reasons(feeds: Sequence[Feed], names: Sequence[str], since: datetime) -> Iterator[str]:
@@ -97,11 +97,11 @@ def reasons(feeds: Sequence[Feed], names: Sequence[str], since: datetime) -> Ite
         if state.status is FeedStatus.GONE:
             why = "it is gone (410); `aggregator feeds remove` takes it off the list"
         elif state.not_before is not None and state.not_before > since:
-            why = f"its server asks to wait until {_spell(state.not_before)}"
+            why = f"its server asks to wait until {spell_time(state.not_before)}"
         elif state.failures:
-            why = f"it failed and is tried again at {_spell(state.due_at)}; --all does not wait"
+            why = f"it failed and is tried again at {spell_time(state.due_at)}; --all does not wait"
         elif state.due_at > since:
-            why = f"it is not due before {_spell(state.due_at)}; --all does not wait"
+            why = f"it is not due before {spell_time(state.due_at)}; --all does not wait"
         else:
             why = "its host is held by another process, or backs off"
         yield f"not polled: {title_of(feed)}: {why}"
@@ -117,8 +117,6 @@ def print_outcome(
     quiet: bool,
 ) -> None:
     """Print the summary for people; with `quiet` only the failures."""
-    from aggregator.cli.framework import printable
-
     feeds = store.feeds()
     pages = store.failed_pages() if report.pages_failed else ()
     new = [(url, str(cause), text) for url, cause, text in pages if url not in failed_before]
@@ -127,7 +125,3 @@ def print_outcome(
     lines += [] if quiet else [*reasons(feeds, names, since), next_due_line(feeds, store.now())]
     for line in filter(None, lines):
         print(printable(line))
-
-
-def _spell(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%SZ}"

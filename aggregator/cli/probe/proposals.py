@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from aggregator.cli.inputs import fetcher_of
 from aggregator.clock import SystemClock
-from aggregator.config.request_keys import request_rules
-from aggregator.config.wiring import fetch_limits, load_rules
+from aggregator.config.wiring import load_rules
 from aggregator.feeds.discovery import NEWS_SITEMAP_PATHS, WELL_KNOWN_PATHS, find_feeds
 from aggregator.feeds.kinds.link_list import read_link_list
 from aggregator.feeds.kinds.sitemap import named_sitemaps
 from aggregator.feeds.parse import parse_feed
-from aggregator.http.fetch import HttpFetcher
 from aggregator.http.robots import MAX_BYTES, robots_of, robots_url, sitemaps
 from aggregator.models.fetching import Fetched, FetchRequest, FetchResult
 from aggregator.models.sources import Kind, Select
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from aggregator.config.settings import Config
+    from aggregator.http.fetch import HttpFetcher
     from aggregator.models.feeds import ParsedFeed
 
 _FEWEST_LINKS: Final = 5  # links that look like articles: a page with fewer is no list
@@ -120,8 +119,5 @@ class Finder:
 @contextmanager
 def finder(config: Config) -> Iterator[Finder]:
     """Return a finder within the limits of the configuration."""
-    fetcher = HttpFetcher(fetch_limits(config), SystemClock(), rules=request_rules(config, os.environ))
-    try:
+    with fetcher_of(config) as fetcher:
         yield Finder(config, fetcher)
-    finally:
-        fetcher.close()
