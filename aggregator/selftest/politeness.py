@@ -6,8 +6,19 @@ from base64 import b64encode
 from datetime import timedelta
 
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, NotModified, Redirected, Validators
-from aggregator.selftest.scenario import FEED, ScenarioClient, describe, expect, expect_body, expect_cause, request
-from aggregator.selftest.server import Peer, Server, head
+from aggregator.selftest.scenario import (
+    FEED,
+    ScenarioClient,
+    describe,
+    documented,
+    expect,
+    expect_body,
+    expect_cause,
+    fails,
+    first_complaint,
+    request,
+)
+from aggregator.selftest.server import Peer, Server, answers, head, redirects
 
 _ETAGS = (
     '"plain"',
@@ -53,7 +64,7 @@ _FRESHNESS: tuple[tuple[tuple[str, ...], timedelta | None], ...] = (
 
 def request_headers(client: ScenarioClient) -> str:
     """A request names the client and the formats it reads, and carries no cookie and no referrer."""
-    with Server(lambda peer: peer.answer(body=FEED)) as server:
+    with Server(answers(200, FEED)) as server:
         result = client.ask(server.url("/feed?b=2&a=%7e"))
         asked = server.last
     missing = [name for name in ("User-Agent", "Accept", "Accept-Encoding", "Host") if not asked.has_header(name)]
@@ -85,7 +96,7 @@ def cookies(client: ScenarioClient) -> str:
 
 def credentials(client: ScenarioClient) -> str:
     """User and password in a feed's address are sent to its host only."""
-    with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as other:
+    with Server(answers(200, FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url())) as server:
             result = client.ask(server.url().replace("//", "//me:p%40ss@"))
             sent = [asked.header("Authorization") for asked in server.requests]
@@ -110,7 +121,7 @@ def kept_connection(client: ScenarioClient) -> str:
     with Server(script) as server, client.fetcher() as fetcher:
         results = [fetcher.fetch(request(server.url(f"/{number}"))) for number in range(4)]
         connections = server.connections
-    broken = next((complaint for result in results if (complaint := expect_body(result))), "")
+    broken = first_complaint((number, expect_body(result)) for number, result in enumerate(results))
     return broken or expect(connections == 2, f"{connections} connections for 4 requests")
 
 
@@ -142,7 +153,7 @@ def validators_returned(client: ScenarioClient) -> str:
 
 def validators_absent(client: ScenarioClient) -> str:
     """After a complete answer without validators, the old validators are forgotten."""
-    result = client.fetch(lambda peer: peer.answer(body=FEED, headers=("ETag: ",)), validators=_OLD)
+    result = client.fetch(answers(200, FEED, ["ETag: "]), validators=_OLD)
     return expect_body(result) or expect(
         isinstance(result, Fetched) and result.validators == Validators(), "there are validators"
     )
@@ -151,7 +162,7 @@ def validators_absent(client: ScenarioClient) -> str:
 def not_modified_news(client: ScenarioClient) -> str:
     """The validators and the freshness in a 304 are used."""
     headers = ('ETag: "new"', "Cache-Control: max-age=60")
-    result = client.fetch(lambda peer: peer.answer(304, headers=headers), validators=_OLD)
+    result = client.fetch(answers(304, headers=headers), validators=_OLD)
     return expect(
         isinstance(result, NotModified)
         and result.validators == Validators(etag='"new"')
@@ -160,27 +171,22 @@ def not_modified_news(client: ScenarioClient) -> str:
     )
 
 
-def not_modified_unasked(client: ScenarioClient) -> str:
-    """A 304 to a request without validators is an error."""
-    return expect_cause(client.fetch(lambda peer: peer.answer(304)), Cause.PROTOCOL)
-
-
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
 def status_causes(client: ScenarioClient) -> str:
     """Every status but 200 and 304 is a failure with its cause."""
-    for status, cause in _CAUSES.items():
-        result = client.fetch(lambda peer, s=status: peer.answer(s, FEED if s not in (204, 205) else b""))  # type: ignore[misc]  # mypy: default in a lambda
-        if complaint := expect_cause(result, cause):
-            return f"{status}: {complaint}"
-    return ""
+    results = (
+        (status, client.fetch(answers(status, b"" if status in (204, 205) else FEED)), cause)
+        for status, cause in _CAUSES.items()
+    )
+    return first_complaint((status, expect_cause(result, cause)) for status, result, cause in results)
 
 
 def retry_after(client: ScenarioClient) -> str:
     """Retry-After is read in seconds and as a date, bounded, and ignored when malformed."""
     for value, wait in _RETRY_AFTER:
-        result = client.fetch(lambda peer, v=value: peer.answer(429, headers=(_DATE, f"Retry-After: {v}")))  # type: ignore[misc]  # mypy: default in a lambda
+        result = client.fetch(answers(429, headers=[_DATE, f"Retry-After: {value}"]))
         if not isinstance(result, FetchFailed) or result.retry_after != wait:
             return f"{value!r}: {result.retry_after if isinstance(result, FetchFailed) else describe(result)}"
     return ""
@@ -189,7 +195,7 @@ def retry_after(client: ScenarioClient) -> str:
 def freshness(client: ScenarioClient) -> str:
     """Cache-Control and Expires say how long an answer is fresh, at most a week."""
     for headers, span in _FRESHNESS:
-        result = client.fetch(lambda peer, h=headers: peer.answer(body=FEED, headers=(_DATE, *h)))  # type: ignore[misc]  # mypy: default in a lambda
+        result = client.fetch(answers(200, FEED, [_DATE, *headers]))
         if not isinstance(result, Fetched) or result.fresh_for != span:
             return f"{headers}: {result.fresh_for if isinstance(result, Fetched) else describe(result)}"
     return ""
@@ -239,18 +245,15 @@ def redirect_targets(client: ScenarioClient) -> str:
 
 def redirect_nowhere(client: ScenarioClient) -> str:
     """A redirect without a target, or with an invalid one, is an error."""
-    for location in (b"", b"http://", b"http://[::1", b"http://a.example:99999/"):
-        result = client.fetch(lambda peer, place=location: peer.redirect(place))  # type: ignore[misc]  # mypy: default in a lambda
-        if complaint := expect_cause(
-            result, Cause.PROTOCOL, Cause.BAD_URL, Cause.DNS, Cause.NOT_FOUND, Cause.REDIRECT_LOOP
-        ):
-            return f"{location!r}: {complaint}"
-    return expect_cause(client.fetch(lambda peer: peer.answer(301)), Cause.PROTOCOL)
+    causes = (Cause.PROTOCOL, Cause.BAD_URL, Cause.DNS, Cause.NOT_FOUND, Cause.REDIRECT_LOOP)
+    locations = (b"", b"http://", b"http://[::1", b"http://a.example:99999/")
+    complaint = first_complaint((place, expect_cause(client.fetch(redirects(place)), *causes)) for place in locations)
+    return complaint or expect_cause(client.fetch(answers(301)), Cause.PROTOCOL)
 
 
 def redirect_to_other_host(client: ScenarioClient) -> str:
     """If only one host may be asked, a redirect to another host is returned; one on the same host is followed."""
-    with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as other:
+    with Server(answers(200, FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url("/x"))) as server:
             result = client.ask(server.url(), follow_hosts=False)
             asked = len(server.requests)
@@ -278,7 +281,10 @@ def redirect_with_body(client: ScenarioClient) -> str:
 
 
 POLITENESS = (
-    request_headers, cookies, credentials, kept_connection, validators_returned, validators_absent, not_modified_news,
-    not_modified_unasked, status_causes, retry_after, freshness, redirect_kinds, redirect_targets, redirect_nowhere,
-    redirect_to_other_host, redirect_with_body,
+    *documented(
+        request_headers, cookies, credentials, kept_connection, validators_returned, validators_absent,
+        not_modified_news, status_causes, retry_after, freshness, redirect_kinds, redirect_targets, redirect_nowhere,
+        redirect_to_other_host, redirect_with_body,
+    ),
+    fails("A 304 to a request without validators is an error.", answers(304), Cause.PROTOCOL),
 )  # fmt: skip

@@ -10,10 +10,20 @@ from datetime import timedelta
 import brotli
 
 from aggregator.compression import zstd
-from aggregator.http.netguard import parse_networks
+from aggregator.http.netguard import IPNetwork, parse_networks
 from aggregator.models.fetching import Cause, Hop
-from aggregator.selftest.scenario import FEED, ScenarioClient, expect, expect_body, expect_cause, request
-from aggregator.selftest.server import Peer, Server, head
+from aggregator.selftest.scenario import (
+    FEED,
+    ScenarioClient,
+    documented,
+    expect,
+    expect_body,
+    expect_cause,
+    fails,
+    first_complaint,
+    request,
+)
+from aggregator.selftest.server import Peer, Server, answers, endless, head, redirects, sends
 
 _ZEROS = bytes(1 << 20)
 _LOOPBACK = parse_networks(["127.0.0.1/32"])
@@ -32,30 +42,28 @@ _RESERVED = (
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 
+def _expect_forbidden(client: ScenarioClient, url: str, allowed: tuple[IPNetwork, ...]) -> str:
+    return expect_cause(client.ask(url, limits={"allow_private_networks": allowed}), Cause.FORBIDDEN_ADDRESS)
+
+
 def own_machine(client: ScenarioClient) -> str:
     """The address of this machine, in seventeen spellings, is refused before a connection is made."""
-    with Server(lambda peer: peer.answer(body=FEED)) as server:
-        for host in _SPELLINGS:
-            result = client.ask(server.url(host=host), limits={"allow_private_networks": ()})
-            if complaint := expect_cause(result, Cause.FORBIDDEN_ADDRESS):
-                return f"{host}: {complaint}"
-        return expect(server.connections == 0, "a connection was made")
+    with Server(answers(200, FEED)) as server:
+        complaint = first_complaint((host, _expect_forbidden(client, server.url(host=host), ())) for host in _SPELLINGS)
+        return complaint or expect(server.connections == 0, "a connection was made")
 
 
 def reserved_networks(client: ScenarioClient) -> str:
     """Private, link-local, shared, multicast and documentation addresses are refused."""
-    for host in _RESERVED:
-        if complaint := expect_cause(client.ask(f"http://{host}/"), Cause.FORBIDDEN_ADDRESS):
-            return f"{host}: {complaint}"
-    return ""
+    return first_complaint((host, _expect_forbidden(client, f"http://{host}/", _LOOPBACK)) for host in _RESERVED)
 
 
 def redirect_to_own_machine(client: ScenarioClient) -> str:
     """A redirect to a forbidden address is not followed."""
-    with Server(lambda peer: peer.answer(body=FEED), host="127.0.0.2") as inner:
-        with Server(lambda peer: peer.redirect(inner.url())) as outer:
-            result = client.ask(outer.url(), limits={"allow_private_networks": _LOOPBACK})
-        return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(inner.connections == 0, "a connection was made")
+    with Server(answers(200, FEED), host="127.0.0.2") as inner:
+        with Server(redirects(inner.url())) as outer:
+            complaint = _expect_forbidden(client, outer.url(), _LOOPBACK)
+        return complaint or expect(inner.connections == 0, "a connection was made")
 
 
 def name_that_changes(client: ScenarioClient) -> str:
@@ -66,7 +74,7 @@ def name_that_changes(client: ScenarioClient) -> str:
         looks.append(host)
         return ["127.0.0.1" if len(looks) == 1 else "127.0.0.2"]
 
-    with Server(lambda peer: peer.answer(body=FEED)) as server:
+    with Server(answers(200, FEED)) as server:
         result = client.ask(
             server.url(host="rebind.example"), lookup=lookup, limits={"allow_private_networks": _LOOPBACK}
         )
@@ -75,14 +83,14 @@ def name_that_changes(client: ScenarioClient) -> str:
 
 def name_with_two_faces(client: ScenarioClient) -> str:
     """A name with one allowed and one forbidden address is refused."""
-    with Server(lambda peer: peer.answer(body=FEED)) as server:
+    with Server(answers(200, FEED)) as server:
         result = client.ask(server.url(host="two.example"), lookup=lambda host, port: ["127.0.0.1", "10.0.0.1"])
         return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(server.connections == 0, "a connection was made")
 
 
 def address_behind_proxy(client: ScenarioClient) -> str:
     """The address check also holds behind a proxy, which is asked for the checked address."""
-    with Server(lambda peer: peer.answer(body=FEED)) as proxy:
+    with Server(answers(200, FEED)) as proxy:
         limits = {"proxy": proxy.url(), "allow_private_networks": _LOOPBACK}
         refused = client.ask("http://10.0.0.1/", limits=limits)
         if complaint := expect_cause(refused, Cause.FORBIDDEN_ADDRESS) or expect(not proxy.requests, "proxy was asked"):
@@ -97,45 +105,34 @@ def address_behind_proxy(client: ScenarioClient) -> str:
 
 def other_schemes(client: ScenarioClient) -> str:
     """Only http and https addresses are requested, also after redirects."""
-    for url in ("file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/xml,x", "javascript:1", "gopher://127.0.0.1/"):
-        direct = client.ask(url)
-        hop = client.fetch(lambda peer, url=url: peer.redirect(url))  # type: ignore[misc]  # mypy: default in a lambda
-        if complaint := expect_cause(direct, Cause.BAD_URL) or expect_cause(hop, Cause.BAD_URL):
-            return f"{url}: {complaint}"
-    return ""
+    urls = ("file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/xml,x", "javascript:1", "gopher://127.0.0.1/")
+    results = ((url, result) for url in urls for result in (client.ask(url), client.fetch(redirects(url))))
+    return first_complaint((url, expect_cause(result, Cause.BAD_URL)) for url, result in results)
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-def silent_server(client: ScenarioClient) -> str:
-    """A server that accepts the request and never answers is given up."""
-    return expect_cause(client.fetch(Peer.hang), Cause.TIMEOUT)
+def _drip_body(peer: Peer) -> None:
+    peer.send(head(200, ["Content-Length: 500"]))
+    peer.drip(bytes(500), 0.1)
 
 
-def dripping_headers(client: ScenarioClient) -> str:
-    """Headers sent byte by byte are given up at the total timeout."""
-    return expect_cause(client.fetch(lambda peer: peer.drip(head(200, ["X: " + "x" * 500]), 0.1)), Cause.TIMEOUT)
+def _redirect_slowly(peer: Peer) -> None:
+    if not peer.server.stopping.wait(0.6):
+        peer.redirect(f"/{peer.number}")
 
 
-def dripping_body(client: ScenarioClient) -> str:
-    """A body sent byte by byte is given up at the total timeout."""
-
-    def script(peer: Peer) -> None:
-        peer.send(head(200, ["Content-Length: 500"]))
-        peer.drip(bytes(500), 0.1)
-
-    return expect_cause(client.fetch(script), Cause.TIMEOUT)
-
-
-def dripping_redirects(client: ScenarioClient) -> str:
-    """Slow redirects share one total timeout."""
-
-    def script(peer: Peer) -> None:
-        if not peer.server.stopping.wait(0.6):
-            peer.redirect(f"/{peer.number}")
-
-    return expect_cause(client.fetch(script), Cause.TIMEOUT)
+TIME = (
+    fails("A server that accepts the request and never answers is given up.", Peer.hang, Cause.TIMEOUT),
+    fails(
+        "Headers sent byte by byte are given up at the total timeout.",
+        lambda peer: peer.drip(head(200, ["X: " + "x" * 500]), 0.1),
+        Cause.TIMEOUT,
+    ),
+    fails("A body sent byte by byte is given up at the total timeout.", _drip_body, Cause.TIMEOUT),
+    fails("Slow redirects share one total timeout.", _redirect_slowly, Cause.TIMEOUT),
+)
 
 
 def silent_tls(client: ScenarioClient) -> str:
@@ -174,11 +171,8 @@ def bombs(client: ScenarioClient) -> str:
         "gzip, gzip": gzip.compress(gzips),
         "gzip, br": brotli.compress(gzips, quality=3),
     }
-    for coding, body in bodies.items():
-        result = client.fetch(lambda peer, c=coding, b=body: peer.answer(200, b, [f"Content-Encoding: {c}"]))  # type: ignore[misc]  # mypy: defaults in a lambda
-        if complaint := expect_cause(result, Cause.TOO_LARGE):
-            return f"{coding}: {complaint}"
-    return ""
+    scripts = {coding: answers(200, body, [f"Content-Encoding: {coding}"]) for coding, body in bodies.items()}
+    return first_complaint((name, expect_cause(client.fetch(one), Cause.TOO_LARGE)) for name, one in scripts.items())
 
 
 def _brotli_bomb() -> bytes:
@@ -186,98 +180,42 @@ def _brotli_bomb() -> bytes:
     return b"".join([compressor.process(_ZEROS) for _ in range(64)]) + bytes(compressor.finish())
 
 
-def endless_body(client: ScenarioClient) -> str:
-    """An endless body is given up at the size limit."""
-
-    def script(peer: Peer) -> None:
-        peer.send(head())
-        while not peer.server.stopping.is_set():
-            peer.send(_ZEROS)
-
-    return expect_cause(client.fetch(script), Cause.TOO_LARGE)
-
-
-def announced_size(client: ScenarioClient) -> str:
-    """A body whose announced length is over the size limit is not read."""
-    return expect_cause(client.fetch(lambda peer: peer.send(head(200, [f"Content-Length: {10**12}"]))), Cause.TOO_LARGE)
-
-
-def endless_headers(client: ScenarioClient) -> str:
-    """Endless headers are given up."""
-
-    def script(peer: Peer) -> None:
-        peer.send(b"HTTP/1.1 200 OK\r\n")
-        while not peer.server.stopping.is_set():
-            peer.send(b"X-Pad: " + b"x" * 1000 + b"\r\n")
-
-    return expect_cause(client.fetch(script), Cause.PROTOCOL)
-
-
-def endless_header_line(client: ScenarioClient) -> str:
-    """An endless header line is given up."""
-
-    def script(peer: Peer) -> None:
-        peer.send(b"HTTP/1.1 200 OK\r\nX-Pad: ")
-        while not peer.server.stopping.is_set():
-            peer.send(b"x" * 65_536)
-
-    return expect_cause(client.fetch(script), Cause.PROTOCOL)
-
-
-def endless_informational(client: ScenarioClient) -> str:
-    """An endless series of informational (1xx) answers is given up."""
-
-    def script(peer: Peer) -> None:
-        while not peer.server.stopping.is_set():
-            peer.send(head(102) * 100)
-
-    return expect_cause(client.fetch(script), Cause.PROTOCOL)
-
-
-def endless_chunk_extension(client: ScenarioClient) -> str:
-    """A chunk whose size line never ends is given up."""
-
-    def script(peer: Peer) -> None:
-        peer.send(head(200, ["Transfer-Encoding: chunked"]), b"1;")
-        while not peer.server.stopping.is_set():
-            peer.send(b"x" * 65_536)
-
-    return expect_cause(client.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
-
-
-def tiny_chunks(client: ScenarioClient) -> str:
-    """A body in chunks of one byte is given up early, since it has more framing than content."""
-
-    def script(peer: Peer) -> None:
-        peer.send(head(200, ["Transfer-Encoding: chunked"]))
-        while not peer.server.stopping.is_set():
-            peer.send(b"1\r\nx\r\n" * 10_000)
-
-    return expect_cause(
-        client.fetch(script), Cause.PROTOCOL, Cause.TIMEOUT
-    )  # on a slow machine the timeout comes first
-
-
-def endless_trailers(client: ScenarioClient) -> str:
-    """Endless trailers are given up."""
-
-    def script(peer: Peer) -> None:
-        peer.send(head(200, ["Transfer-Encoding: chunked"]), b"0\r\n")
-        while not peer.server.stopping.is_set():
-            peer.send(b"X: " + b"x" * 65_000 + b"\r\n")
-
-    return expect_cause(client.fetch(script), Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
-
-
-def endless_refusal(client: ScenarioClient) -> str:
-    """The endless body of an error page is not read to its end."""
-
-    def script(peer: Peer) -> None:
-        peer.send(head(404))
-        while not peer.server.stopping.is_set():
-            peer.send(_ZEROS)
-
-    return expect_cause(client.fetch(script), Cause.NOT_FOUND)
+_CHUNKED = head(200, ["Transfer-Encoding: chunked"])
+_FRAMING = (Cause.TOO_LARGE, Cause.TRUNCATED, Cause.PROTOCOL)
+SIZES = (
+    fails("An endless body is given up at the size limit.", endless(head(), _ZEROS), Cause.TOO_LARGE),
+    fails(
+        "A body whose announced length is over the size limit is not read.",
+        sends(head(200, [f"Content-Length: {10**12}"])),
+        Cause.TOO_LARGE,
+    ),
+    fails(
+        "Endless headers are given up.",
+        endless(b"HTTP/1.1 200 OK\r\n", b"X-Pad: " + b"x" * 1000 + b"\r\n"),
+        Cause.PROTOCOL,
+    ),
+    fails(
+        "An endless header line is given up.",
+        endless(b"HTTP/1.1 200 OK\r\nX-Pad: ", b"x" * 65_536),
+        Cause.PROTOCOL,
+    ),
+    fails(
+        "An endless series of informational (1xx) answers is given up.", endless(b"", head(102) * 100), Cause.PROTOCOL
+    ),
+    fails(
+        "A chunk whose size line never ends is given up.",
+        endless(_CHUNKED + b"1;", b"x" * 65_536),
+        *_FRAMING,
+    ),
+    fails(
+        "A body in chunks of one byte is given up early, since it has more framing than content.",
+        endless(_CHUNKED, b"1\r\nx\r\n" * 10_000),
+        Cause.PROTOCOL,
+        Cause.TIMEOUT,  # first on a slow machine
+    ),
+    fails("Endless trailers are given up.", endless(_CHUNKED + b"0\r\n", b"X: " + b"x" * 65_000 + b"\r\n"), *_FRAMING),
+    fails("The endless body of an error page is not read to its end.", endless(head(404), _ZEROS), Cause.NOT_FOUND),
+)
 
 
 # --- redirects --------------------------------------------------------------------------------------------------------
@@ -309,7 +247,7 @@ def redirect_circle(client: ScenarioClient) -> str:
 def hops_before(client: ScenarioClient) -> str:
     """Redirects followed in an earlier visit count towards the limit."""
     hops = tuple(Hop(url=f"http://a.example/{n}", status=302, target=f"http://a.example/{n + 1}") for n in range(10))
-    with Server(lambda peer: peer.redirect("/next")) as server:
+    with Server(redirects("/next")) as server:
         return expect_cause(client.ask(server.url(), hops=hops), Cause.TOO_MANY_REDIRECTS)
 
 
@@ -338,9 +276,11 @@ def stop_while_waiting(client: ScenarioClient) -> str:
 
 
 SAFETY = (
-    own_machine, reserved_networks, redirect_to_own_machine, name_that_changes, name_with_two_faces,
-    address_behind_proxy, other_schemes, silent_server, dripping_headers, dripping_body, dripping_redirects,
-    silent_tls, silent_resolver, bombs, endless_body, announced_size, endless_headers, endless_header_line,
-    endless_informational, endless_chunk_extension, tiny_chunks, endless_trailers, endless_refusal, endless_redirects,
-    redirect_circle, hops_before, stop_while_waiting,
+    *documented(
+        own_machine, reserved_networks, redirect_to_own_machine, name_that_changes, name_with_two_faces,
+        address_behind_proxy, other_schemes, silent_tls, silent_resolver, bombs, endless_redirects, redirect_circle,
+        hops_before, stop_while_waiting,
+    ),
+    *TIME,
+    *SIZES,
 )  # fmt: skip

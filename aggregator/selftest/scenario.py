@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -52,6 +52,29 @@ class ScenarioClient:
             yield fetcher
         finally:
             fetcher.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A requirement, and the function that returns what went wrong; "" if nothing did."""
+
+    requirement: str
+    check: Callable[[ScenarioClient], str]
+
+
+def documented(*checks: Callable[[ScenarioClient], str]) -> tuple[Scenario, ...]:
+    """Return the scenarios of functions whose docstrings are their requirements."""
+    return tuple(Scenario((check.__doc__ or "").strip(), check) for check in checks)
+
+
+def fails(requirement: str, script: Script, *causes: Cause) -> Scenario:
+    """Return the scenario in which a request to a server with `script` fails for one of `causes`."""
+    return Scenario(requirement, lambda client: expect_cause(client.fetch(script), *causes))
+
+
+def first_complaint(tried: Iterable[tuple[object, str]]) -> str:
+    """Return the first complaint among cases, with the name of its case; "" if there is none."""
+    return next((f"{case}: {complaint}" for case, complaint in tried if complaint), "")
 
 
 def request(url: str, **fields: Any) -> FetchRequest:  # Any: fields of the request

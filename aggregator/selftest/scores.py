@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aggregator.selftest.politeness import POLITENESS
 from aggregator.selftest.safety import SAFETY
-from aggregator.selftest.scenario import FetcherFactory, ScenarioClient
+from aggregator.selftest.scenario import FetcherFactory, Scenario, ScenarioClient
 from aggregator.selftest.tolerance import TOLERANCE
 
-SCENARIOS: tuple[Callable[[ScenarioClient], str], ...] = (*SAFETY, *POLITENESS, *TOLERANCE)
+SCENARIOS = (*SAFETY, *POLITENESS, *TOLERANCE)
 _AT_ONCE = 8
 
 
@@ -31,10 +30,9 @@ def run_selftest(new_fetcher: FetcherFactory) -> tuple[Score, ...]:
         return tuple(pool.map(lambda scenario: _score(scenario, client), SCENARIOS))
 
 
-def _score(scenario: Callable[[ScenarioClient], str], client: ScenarioClient) -> Score:
-    name = (scenario.__doc__ or scenario.__name__).strip()
+def _score(scenario: Scenario, client: ScenarioClient) -> Score:
     try:
-        detail = scenario(client)
+        detail = scenario.check(client)
     except OSError as error:  # the scripted server failed: no free port, no loopback
         detail = f"could not be tried: {error}"
-    return Score(name=name, passed=not detail, detail=detail)
+    return Score(name=scenario.requirement, passed=not detail, detail=detail)

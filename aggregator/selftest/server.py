@@ -85,6 +85,32 @@ class Peer:
 Script = Callable[[Peer], None]
 
 
+def answers(status: int = 200, body: bytes = b"", headers: Iterable[str | bytes] = ()) -> Script:
+    """Return the script that answers each request alike."""
+    return lambda peer: peer.answer(status, body, headers)
+
+
+def sends(*pieces: bytes) -> Script:
+    """Return the script that sends these bytes, and closes the connection."""
+    return lambda peer: peer.send(*pieces)
+
+
+def redirects(location: str | bytes) -> Script:
+    """Return the script that redirects each request."""
+    return lambda peer: peer.redirect(location)
+
+
+def endless(start: bytes, piece: bytes) -> Script:
+    """Return the script that sends `start`, and then `piece` again and again until the client leaves."""
+
+    def script(peer: Peer) -> None:
+        peer.send(start)
+        while not peer.server.stopping.is_set():
+            peer.send(piece)
+
+    return script
+
+
 def head(status: int = 200, headers: Iterable[str | bytes] = ()) -> bytes:
     """Return the bytes of a status line and headers. Each header is a whole line without its line end."""
     lines = [f"HTTP/1.1 {status} X", *headers]

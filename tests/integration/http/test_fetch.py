@@ -50,9 +50,9 @@ def here(host: str, port: int) -> list[str]:
     return ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("scenario", POLITENESS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", POLITENESS, ids=lambda scenario: scenario.requirement)
 def test_manners(scenario) -> None:
-    assert scenario(ScenarioClient(new_fetcher)) == ""
+    assert scenario.check(ScenarioClient(new_fetcher)) == ""
 
 
 def test_the_selftest_scores_every_scenario() -> None:
