@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -42,11 +43,11 @@ class _Announced:
 def render_newsroom(publications: Sequence[Publication], state: int) -> Mapping[Place, Reply]:
     """Return the answer of every address in that state of the newsroom."""
     articles = {a.name: in_state(a, state) for publication in publications for a in publication.articles}
-    environment = _environment()
     replies: dict[Place, Reply] = {}
     for publication in publications:
-        for url, reply in _publication_replies(publication, articles, state, environment):
-            replies[place_of(url)] = _zipped(reply) if publication.compressed else reply
+        for url, reply in _publication_replies(publication, articles, state):
+            zipped = gzip.compress(reply.body, mtime=0) if publication.compressed and reply.status == 200 else None
+            replies[place_of(url)] = replace(reply, zipped=zipped)
     return replies
 
 
@@ -61,7 +62,7 @@ def place_of(url: str) -> Place:
 
 
 def _publication_replies(
-    publication: Publication, articles: Mapping[str, Article], state: int, environment: Environment
+    publication: Publication, articles: Mapping[str, Article], state: int
 ) -> Iterator[tuple[str, Reply]]:
     for host, robots in publication.hosts.items():
         body = robots.encode()
@@ -69,29 +70,27 @@ def _publication_replies(
     for redirect in publication.redirects:
         yield redirect.url, Reply(status=redirect.status, location=redirect.target)
     own = [articles[article.name] for article in publication.articles]
-    home = _html(environment, "home.html", publication, articles=own)
+    home = _html("home.html", publication, articles=own)
     yield publication.home, home
     for article in own:
-        yield article.url, _page(environment, publication, article, article.design or publication.design)
+        yield article.url, _page(publication, article, article.design or publication.design)
         for variant in article.variants:
-            yield variant.url, _page(environment, publication, article, variant.design or publication.design)
+            yield variant.url, _page(publication, article, variant.design or publication.design)
     for feed in publication.feeds:
         if feed.moved_from:
             yield feed.moved_from, Reply(status=301, location=feed.url)
-        yield feed.url, home if feed.broken == "html" else _feed(environment, publication, feed, articles, state)
+        yield feed.url, home if feed.broken == "html" else _feed(publication, feed, articles, state)
 
 
-def _page(environment: Environment, publication: Publication, article: Article, design: str) -> Reply:
+def _page(publication: Publication, article: Article, design: str) -> Reply:
     if article.file:
         return _marked(Reply(status=article.status, body=read_page(article.file)), article.updated, "strong")
-    reply = _html(environment, f"page_{design}.html", publication, article=article, status=article.status)
+    reply = _html(f"page_{design}.html", publication, article=article, status=article.status)
     return _marked(reply, article.updated, "strong") if article.status == 200 else reply
 
 
-def _html(
-    environment: Environment, template: str, publication: Publication, status: int = 200, **facts: object
-) -> Reply:
-    text = environment.get_template(template).render(publication=publication, **facts)
+def _html(template: str, publication: Publication, status: int = 200, **facts: object) -> Reply:
+    text = _environment().get_template(template).render(publication=publication, **facts)
     return Reply(
         status=status,
         body=text.encode(publication.encoding, "xmlcharrefreplace"),
@@ -99,15 +98,15 @@ def _html(
     )
 
 
-def _feed(
-    environment: Environment, publication: Publication, feed: FeedTable, articles: Mapping[str, Article], state: int
-) -> Reply:
+def _feed(publication: Publication, feed: FeedTable, articles: Mapping[str, Article], state: int) -> Reply:
     if feed.broken == "500":
         return Reply(status=500, body=b"<h1>Internal Server Error</h1>")
     entries = tuple(_announced(entry, articles) for entry in feed.entries if entry.state <= state)
     updated = max(entry.article.updated for entry in entries)
-    text = environment.get_template(f"feed.{feed.format}.xml").render(
-        publication=publication, feed=feed, entries=entries, updated=updated
+    text = (
+        _environment()
+        .get_template(f"feed.{feed.format}.xml")
+        .render(publication=publication, feed=feed, entries=entries, updated=updated)
     )
     body = text.encode(publication.encoding, "xmlcharrefreplace")
     content_type = f"application/{feed.format}+xml; charset={publication.declared}"
@@ -130,28 +129,10 @@ def _marked(reply: Reply, changed_at: datetime, validators: str) -> Reply:
         "date": (None, date),
         "none": (None, None),
     }[validators]
-    return Reply(
-        status=reply.status,
-        body=reply.body,
-        content_type=reply.content_type,
-        etag=etag,
-        last_modified=last_modified,
-    )
+    return replace(reply, etag=etag, last_modified=last_modified)
 
 
-def _zipped(reply: Reply) -> Reply:
-    if reply.status != 200:
-        return reply
-    return Reply(
-        status=reply.status,
-        body=reply.body,
-        content_type=reply.content_type,
-        etag=reply.etag,
-        last_modified=reply.last_modified,
-        zipped=gzip.compress(reply.body, mtime=0),
-    )
-
-
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("aggregator.demo"),
