@@ -7,7 +7,7 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -206,45 +206,39 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
     rules = load_rules(config)
     for fault in rules.faults:
         logger.error("rule refused; it does not hold", extra={"reason": fault})
-    store = open_store(config.storage.url, clock)
-    try:
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(open_store(config.storage.url, clock)))
         sync_feeds(store, config)
         store.use_filters(filters_of(config))
         raw_store = FileRawStore(raw_folder(config), clock)
         fetcher = HttpFetcher(fetch_limits(config), clock, rules=request_rules(config, os.environ))
         poster = HttpPoster(fetch_limits(config), clock)
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
+        for close in (fetcher.close, poster.close, own_pool.close, ending.set):  # the last one first
+            stack.callback(close)
         workers = pool or own_pool
-        try:
-            context = _visit_context(config, clock, store, raw_store, rules, fetcher, workers, ending)
-            visits = VisitRunner(
-                context,
-                ExtractionLine(context, workers, _extraction_settings(config)),
-                workers=config.polling.workers,
-                max_pages=config.polling.max_pages_per_visit,
-            )
-            yield App(
-                config=config,
-                clock=clock,
-                store=store,
-                raw_store=raw_store,
-                rules=rules,
-                fetcher=fetcher,
-                pool=workers,
-                visits=visits,
-                sinks=sinks_of(config),
-                poster=poster,
-                outputs=outputs_of(config, clock, poster, os.environ),
-                ending=ending,
-                secrets=_secrets(config),
-            )
-        finally:
-            ending.set()
-            own_pool.close()
-            poster.close()
-            fetcher.close()
-    finally:
-        store.close()
+        context = _visit_context(config, clock, store, raw_store, rules, fetcher, workers, ending)
+        visits = VisitRunner(
+            context,
+            ExtractionLine(context, workers, _extraction_settings(config)),
+            workers=config.polling.workers,
+            max_pages=config.polling.max_pages_per_visit,
+        )
+        yield App(
+            config=config,
+            clock=clock,
+            store=store,
+            raw_store=raw_store,
+            rules=rules,
+            fetcher=fetcher,
+            pool=workers,
+            visits=visits,
+            sinks=sinks_of(config),
+            poster=poster,
+            outputs=outputs_of(config, clock, poster, os.environ),
+            ending=ending,
+            secrets=_secrets(config),
+        )
 
 
 def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:

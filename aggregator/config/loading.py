@@ -169,26 +169,28 @@ def _check(
     return config
 
 
-def _check_spelling(name: str) -> None:
-    """Refuse an override with one underscore where two belong."""
-    for section, keys in _keys().items():
-        for key in keys if section not in TABLE_LISTS | NAMED_TABLES else ():
-            if name == f"AGGREGATOR_{section}_{key}".upper():
-                raise ConfigError(
-                    f"{name}: has one underscore before the key; write AGGREGATOR_{section.upper()}__{key.upper()}"
-                )
-
-
 def _check_override(name: str, section: str, key: str) -> None:
     """Refuse an override that names no key of ours."""
-    names = {
+    names = _overrides()
+    if (section, key) not in names.values():
+        raise ConfigError(f"{name}: no such setting in the environment; did you mean {_nearest(name, names)}?")
+
+
+def _check_spelling(name: str) -> None:
+    """Refuse an override with one underscore where two belong."""
+    for right in _overrides():
+        if name == right.replace("__", "_"):
+            raise ConfigError(f"{name}: has one underscore before the key; write {right}")
+
+
+def _overrides() -> dict[str, tuple[str, str]]:
+    """Return section and key of each variable of the environment that overrides one."""
+    return {
         f"AGGREGATOR_{section.upper()}__{key.upper()}": (section, key)
         for section, keys in _keys().items()
         if section not in TABLE_LISTS | NAMED_TABLES
         for key in keys
     }
-    if (section, key) not in names.values():
-        raise ConfigError(f"{name}: no such setting in the environment; did you mean {_nearest(name, names)}?")
 
 
 def _read_override(section: str, key: str, text: str) -> object:

@@ -291,35 +291,18 @@ def is_loopback(host: str) -> bool:
 
 _DURATION_PATTERN: Final = r"^(0|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$"
 _SIZE_PATTERN: Final = r"^(0|[0-9]+(\.[0-9]+)?([kMGT]?B|[KMGT]iB))$"
-_DURATION_SCHEMA: Final = WithJsonSchema(
-    {"type": "string", "pattern": _DURATION_PATTERN, "examples": ["20s", "5m", "7d"]}
-)
-_SPELL_DURATION: Final = PlainSerializer(format_duration, when_used="json")
 _SPELL_PATH: Final = PlainSerializer(lambda path: "" if path is None else str(path), when_used="json")
 
-Timeout = Annotated[
+_Duration = Annotated[
     timedelta,
-    BeforeValidator(partial(parse_duration, unit="s")),
-    AfterValidator(_positive),
-    _SPELL_DURATION,
-    _DURATION_SCHEMA,
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": _DURATION_PATTERN, "examples": ["20s", "5m", "7d"]}),
 ]
-Pause = Annotated[timedelta, BeforeValidator(partial(parse_duration, unit="s")), _SPELL_DURATION, _DURATION_SCHEMA]
-Interval = Annotated[
-    timedelta,
-    BeforeValidator(partial(parse_duration, unit="m")),
-    AfterValidator(_positive),
-    _SPELL_DURATION,
-    _DURATION_SCHEMA,
-]
-Delay = Annotated[
-    timedelta,
-    BeforeValidator(partial(parse_duration, unit="h")),
-    AfterValidator(_positive),
-    _SPELL_DURATION,
-    _DURATION_SCHEMA,
-]
-Retention = Annotated[timedelta, BeforeValidator(partial(parse_duration, unit="d")), _SPELL_DURATION, _DURATION_SCHEMA]
+Pause = Annotated[_Duration, BeforeValidator(partial(parse_duration, unit="s"))]
+Timeout = Annotated[Pause, AfterValidator(_positive)]
+Interval = Annotated[_Duration, BeforeValidator(partial(parse_duration, unit="m")), AfterValidator(_positive)]
+Delay = Annotated[_Duration, BeforeValidator(partial(parse_duration, unit="h")), AfterValidator(_positive)]
+Retention = Annotated[_Duration, BeforeValidator(partial(parse_duration, unit="d"))]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from types import TracebackType
 from typing import Any, Final
 
 from aggregator.web.connections import ConnectionLimits, LimitedServer, default_limits
@@ -43,8 +42,6 @@ class RunningServer:
         """Return the server itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Stop."""
         self.stop()

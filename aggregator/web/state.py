@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,7 +41,7 @@ class CachedOverview:
         self._lock = threading.Lock()
         self._seen: Overview | None = None
         self._old_at = 0.0
-        self._under_way: _Making | None = None
+        self._under_way: Future[Overview] | None = None
 
     def begin(self) -> None:
         """Start to make the first overview, so that the first request finds it."""
@@ -65,9 +67,9 @@ class CachedOverview:
         """
         making = self._newer()
         if making is not None:
-            making.done.wait(self._patience if self._seen is not None else max(self._patience, _FIRST_PATIENCE))
-            if making.error is not None:
-                raise making.error
+            patience = self._patience if self._seen is not None else max(self._patience, _FIRST_PATIENCE)
+            with suppress(TimeoutError):
+                return making.result(patience)
         return self._seen
 
     @property
@@ -82,38 +84,29 @@ class CachedOverview:
         with self._lock:
             self._old_at = 0.0
 
-    def _newer(self) -> _Making | None:
+    def _newer(self) -> Future[Overview] | None:
         """Return the overview that is being made; None: the cached one is fresh."""
         with self._lock:
             making = self._under_way
             if making is None:
                 if self._seen is not None and self._monotonic() < self._old_at:
                     return None
-                self._under_way = making = _Making()
+                self._under_way = making = Future()
                 threading.Thread(target=self._make, args=(making,), name="overview", daemon=True).start()
             return making
 
-    def _make(self, making: _Making) -> None:
+    def _make(self, making: Future[Overview]) -> None:
         began = self._monotonic()
         try:
             seen = overview(self._store)
-        except StorageError as error:
-            making.error = error
-        else:
             now = self._monotonic()
             with self._lock:
                 self._seen, self._old_at = seen, now + max(_FRESH_SECONDS, (now - began) / _SHARE)
+            making.set_result(seen)
+        except StorageError as error:
+            making.set_exception(error)
         finally:
             self._under_way = None
-            making.done.set()
-
-
-class _Making:
-    """An overview under way."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.error: StorageError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

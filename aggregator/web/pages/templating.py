@@ -28,17 +28,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    own = (
-        words.moment,
-        words.stated,
-        words.span,
-        words.size,
-        words.weblink,
-        words.paragraphs,
-        words.xml_text,
-        words.line_of_xml,
-    )
-    for filter_ in (*own, words.host, why_one, why_doubtful, title_of, mask_password):
+    filters = (words.moment, words.stated, words.span, words.size, words.weblink, words.paragraphs, words.xml_text)
+    for filter_ in (*filters, words.line_of_xml, words.host, why_one, why_doubtful, title_of, mask_password):
         made.filters[filter_.__name__] = filter_
     made.globals["version"] = __version__
     made.globals["root"] = root
