@@ -43,7 +43,6 @@ from aggregator.engine.pool import WorkerPool
 from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import ConfigError, StorageError
 from aggregator.http.fetch import HttpFetcher
-from aggregator.http.post import HttpPoster
 from aggregator.http.request_keys import changed_rules
 from aggregator.identity.identify import identify, key_version
 from aggregator.models.feeds import Feed
@@ -83,7 +82,6 @@ class App:
     pool: WorkerPool
     visits: VisitRunner
     sinks: tuple[Sink, ...]
-    poster: HttpPoster
     outputs: tuple[Output, ...]
     ending: threading.Event  # ends the programs that print feeds
     secrets: Mapping[str, str] = field(repr=False)  # secrets of page and outputs, by the part that has them
@@ -212,9 +210,8 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         store.use_filters(filters_of(config))
         raw_store = FileRawStore(raw_folder(config), clock)
         fetcher = HttpFetcher(fetch_limits(config), clock, rules=request_rules(config, os.environ))
-        poster = HttpPoster(fetch_limits(config), clock)
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
-        for close in (fetcher.close, poster.close, own_pool.close, ending.set):  # the last one first
+        for close in (fetcher.close, own_pool.close, ending.set):  # the last one first
             stack.callback(close)
         workers = pool or own_pool
         context = _visit_context(config, clock, store, raw_store, rules, fetcher, workers, ending)
@@ -234,8 +231,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
             pool=workers,
             visits=visits,
             sinks=sinks_of(config),
-            poster=poster,
-            outputs=outputs_of(config, clock, poster, os.environ),
+            outputs=outputs_of(config, clock, fetcher, os.environ),
             ending=ending,
             secrets=_secrets(config),
         )
@@ -282,7 +278,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
         rules=rules,
         fetcher=fetcher,
         sinks=sinks_of(config),
-        outputs=outputs_of(config, app.clock, app.poster, os.environ),
+        outputs=outputs_of(config, app.clock, fetcher, os.environ),
         secrets=secrets,
     )
     return newer, changes

@@ -1,5 +1,6 @@
 """One bounded, conditional GET: its redirects, its limits, and the meaning of its answer (docs/politeness.md).
 
+The POST for webhooks, to an address that the operator configured, has the same limits and follows no redirect.
 Every fault of a server or URL gives a record with a cause; nothing is raised. This module knows nothing of feeds.
 """
 
@@ -9,6 +10,7 @@ import base64
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -34,7 +36,7 @@ from aggregator.http.endpoint import (
 from aggregator.http.freshness import parse_freshness, parse_retry_after
 from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, Resolver, system_lookup
 from aggregator.http.request_keys import NO_KEYS, RequestKeys, RequestRules, is_elsewhere, origin_of
-from aggregator.http.transport import Exchange, Route, Transport
+from aggregator.http.transport import Exchange, Route, Transport, drain, stream
 from aggregator.models.fetching import (
     Cause,
     Fetched,
@@ -43,6 +45,7 @@ from aggregator.models.fetching import (
     FetchResult,
     Hop,
     NotModified,
+    Posted,
     Redirected,
     Validators,
 )
@@ -59,9 +62,6 @@ _ACCEPT = {
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _CLOSED = frozenset({Cause.CONNECT, Cause.PROXY})  # the server or the proxy closed a kept connection
 _UNWANTED = frozenset({"set-cookie", "set-cookie2"})
-_READ_BYTES = 65_536
-_DRAIN_BYTES = 32_768  # a short unwanted body is read, so that its connection can be kept
-_DRAIN_SECONDS = 0.5
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
 
 
@@ -104,7 +104,7 @@ class _Trail:
 
 
 class HttpFetcher:
-    """The port `Fetcher` over HTTP, for many threads. It keeps connections, but no cookies."""
+    """The ports `Fetcher` and `Poster` over HTTP, for many threads. It keeps connections, but no cookies."""
 
     def __init__(
         self,
@@ -156,6 +156,27 @@ class HttpFetcher:
                 return step
             trail = step
 
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
+        """Return the result of one POST to an address of the operator: a redirect is a problem. Nothing is raised."""
+        endpoint = parse_endpoint(url)
+        if endpoint is None:
+            return Posted(problem=f"{url}: not an http or https URL")
+        exchange = self._new_exchange(self._clock.monotonic() + deadline.total_seconds(), NO_KEYS)
+        exchange.fresh = True  # the server may have closed a kept connection by now, and a POST is not sent twice
+        sent = {"User-Agent": self._limits.user_agent, "Content-Length": str(len(body)), **headers}
+        try:
+            with self._response(NO_KEYS, endpoint, exchange, sent, method="POST", body=body) as response:
+                status = response.status
+                answered = {name.lower(): value for name, value in response.headers.items()}
+        except NetworkError as error:
+            return Posted(problem=f"{endpoint.authority}: {error.detail}")
+        if 200 <= status < 300:
+            return Posted()
+        return Posted(
+            problem=f"{endpoint.authority}: {describe_status(status)}",
+            retry_after=parse_retry_after(answered, self._clock.now()),
+        )
+
     def close(self) -> None:
         """End the requests of other threads; close connections and resolver threads."""
         with self._lock:
@@ -190,20 +211,20 @@ class HttpFetcher:
             NetworkError: there is no usable answer.
         """
         keys = self._keys(trail)
-        exchange = self._new_exchange(trail, keys)
+        exchange = self._new_exchange(trail.deadline, keys)
         try:
             return self._exchange(trail, keys, exchange)
         except NetworkError as error:
             if not exchange.reused or exchange.wire_bytes or error.cause not in _CLOSED:
                 raise
-        exchange = self._new_exchange(trail, keys)
+        exchange = self._new_exchange(trail.deadline, keys)
         exchange.fresh = True
         return self._exchange(trail, keys, exchange)
 
-    def _new_exchange(self, trail: _Trail, keys: RequestKeys) -> Exchange:
+    def _new_exchange(self, deadline: float, keys: RequestKeys) -> Exchange:
         return Exchange(
             monotonic=self._clock.monotonic,
-            deadline=trail.deadline,
+            deadline=deadline,
             patience=(keys.timeout or self._limits.timeout).total_seconds(),
         )
 
@@ -222,14 +243,29 @@ class HttpFetcher:
         return min(request.max_bytes, ours)
 
     def _exchange(self, trail: _Trail, keys: RequestKeys, exchange: Exchange) -> _Answer:
+        with self._response(keys, trail.endpoint, exchange, self._headers(trail, keys)) as response:
+            return self._read(trail, exchange, response)
+
+    @contextmanager
+    def _response(
+        self,
+        keys: RequestKeys,
+        endpoint: Endpoint,
+        exchange: Exchange,
+        headers: Mapping[str, str],
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+    ) -> Iterator[BaseHTTPResponse]:
+        """Send a request and give its answer; at the end the connection goes back to its pool."""
         transport = self._transport_of(keys)
         with transport.exchange(exchange):
             try:
-                response = transport.open(trail.endpoint, self._headers(trail, keys))
+                response = transport.open(endpoint, headers, method=method, body=body)
             except FOREIGN as error:
-                raise translate_open(error, trail.endpoint) from error
+                raise translate_open(error, endpoint) from error
             try:
-                return self._read(trail, exchange, response)
+                yield response
             except FOREIGN as error:
                 raise translate_read(error) from error
             finally:
@@ -263,14 +299,14 @@ class HttpFetcher:
             location=_first(response, "location"),
         )
         if response.status != 200:
-            _drain(response, exchange)
+            drain(response, exchange)
             return answer
         max_bytes = self._max_bytes(trail.request)
         cut = trail.request.accept == "robots"
         announced = headers.get("content-length", "")
         if announced.isdecimal() and len(announced) < 20 and int(announced) > max_bytes and not cut:
             raise NetworkError(Cause.TOO_LARGE, f"{announced} bytes announced, {max_bytes} allowed")
-        body = inflate(_stream(response, exchange), headers.get("content-encoding", ""), max_bytes, cut=cut)
+        body = inflate(stream(response, exchange), headers.get("content-encoding", ""), max_bytes, cut=cut)
         return replace(answer, body=body, wire_bytes=exchange.wire_bytes)
 
     def _follow(self, trail: _Trail, answer: _Answer) -> _Trail | FetchResult:
@@ -355,25 +391,3 @@ def _first(response: BaseHTTPResponse, name: str) -> str | None:
     """Return the value of the first header of that name, unchanged (latin-1). None: the value cannot be sent back."""
     values = response.headers.getlist(name)
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None
-
-
-def _stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
-    for chunk in response.stream(_READ_BYTES, decode_content=False):
-        exchange.body_bytes += len(chunk)
-        yield chunk
-
-
-def _drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
-    """Read the rest of an unwanted body if that is quick; otherwise close the connection."""
-    exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
-    read = 0
-    try:
-        if response.length_remaining == 0:
-            response.read()  # reads no bytes, but ends the answer and frees the connection
-            return
-        for chunk in _stream(response, exchange):
-            read += len(chunk)
-            if read > _DRAIN_BYTES:
-                return
-    except (NetworkError, *FOREIGN):
-        return  # the status is enough

@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.response import BaseHTTPResponse
 
-from aggregator.http.causes import NetworkError
+from aggregator.http.causes import FOREIGN, NetworkError
 from aggregator.http.endpoint import Endpoint
 from aggregator.http.netguard import AddressPolicy, Resolver, literal_address
 from aggregator.http.response_head import LenientResponse
@@ -34,6 +34,9 @@ _POOL_SIZE = 16  # kept connections to one host; visits use one or two
 _PROXY_POOL_SIZE = 64
 _MAX_FRAMING_BYTES = 1 << 19  # heads and chunk sizes beyond the content's size; one-byte chunks cost seconds
 _MAX_IDLE_SECONDS = 55.0  # a gateway may drop a quiet connection after this time without notice
+_READ_BYTES = 65_536
+_DRAIN_BYTES = 32_768  # a short unwanted body is read, so that its connection can be kept
+_DRAIN_SECONDS = 0.5
 _SHORTEST_SHARE = 0.01  # seconds for an address that is tried when the time is over
 _UNGUARDED = AddressPolicy(unguarded=True)
 
@@ -173,6 +176,29 @@ class Transport:
         self._adapter.close()
 
 
+def stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
+    """Yield the body of an answer, still encoded."""
+    for chunk in response.stream(_READ_BYTES, decode_content=False):
+        exchange.body_bytes += len(chunk)
+        yield chunk
+
+
+def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
+    """Read the rest of an unwanted body if that is quick; otherwise close the connection."""
+    exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
+    read = 0
+    try:
+        if response.length_remaining == 0:
+            response.read()  # reads no bytes, but ends the answer and frees the connection
+            return
+        for chunk in stream(response, exchange):
+            read += len(chunk)
+            if read > _DRAIN_BYTES:
+                return
+    except (NetworkError, *FOREIGN):
+        return  # the status is enough
+
+
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
     """Return the TLS settings: requests' certificates, and the system's certificates (a company's own authority).
@@ -227,7 +253,6 @@ class _GuardedAdapter(HTTPAdapter):
     def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
         self._context = context
         self._pool_hosts = pool_hosts
-        self._proxies: dict[str, ProxyManager] = {}
         super().__init__(pool_connections=pool_hosts, pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(
@@ -237,7 +262,7 @@ class _GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **_: Any) -> ProxyManager:  # Any: the base's
-        manager = self._proxies.get(proxy)
+        manager: ProxyManager | None = self.proxy_manager.get(proxy)
         if manager is None:
             manager = ProxyManager(
                 proxy,
@@ -248,12 +273,8 @@ class _GuardedAdapter(HTTPAdapter):
                 proxy_ssl_context=self._context,
             )
             manager.pool_classes_by_scheme = _POOLS
-            manager = self._proxies.setdefault(proxy, manager)
+            manager = self.proxy_manager.setdefault(proxy, manager)
         return manager
-
-    def close(self) -> None:
-        for manager in (self.poolmanager, *self._proxies.values()):
-            manager.clear()
 
 
 class _BoundSocket(socket.socket):

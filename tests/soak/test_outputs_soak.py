@@ -18,9 +18,8 @@ import pytest
 
 from aggregator.clock import SystemClock
 from aggregator.engine.followers import Followers
-from aggregator.http.fetch import FetchLimits
+from aggregator.http.fetch import FetchLimits, HttpFetcher
 from aggregator.http.netguard import parse_networks
-from aggregator.http.post import HttpPoster
 from aggregator.ports.readings import Change
 from aggregator.sinks.outputs.command import CommandOutput
 from aggregator.sinks.outputs.follow import Waits
@@ -121,7 +120,7 @@ def test_every_change_arrives_in_order_and_no_other_output_waits(
 ) -> None:
     (feed,) = subscribe(store, "https://www.example.org/feed")
     limits = FetchLimits(user_agent="aggregator/0", allow_private_networks=parse_networks(["127.0.0.0/8"]))
-    poster = HttpPoster(limits, SystemClock())
+    poster = HttpFetcher(limits, SystemClock())
     hook = WebhookOutput("hook", f"http://127.0.0.1:{receiver.port}/", b"key", "body", poster, DEADLINE)
     quick = Quick()
     # The program hangs once for each file that is told of, and then takes what it is given.

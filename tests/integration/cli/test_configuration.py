@@ -14,6 +14,9 @@ from aggregator.config.loading import load_config
 from aggregator.config.settings import Config
 from aggregator.config.watching import FileWatch
 from aggregator.errors import ConfigError
+from aggregator.models.ids import ArticleId
+from aggregator.ports.readings import Change
+from aggregator.sinks.outputs.follow import DeliveryError
 from aggregator.subscriptions import sync_feeds
 from tests.support.command import call
 
@@ -234,6 +237,23 @@ def test_a_change_of_a_list_is_a_change(tmp_path: Path) -> None:
         assert changes == ("outputs",)
         _, changes = reload_app(app, load_config(path, {}))
         assert changes == ()
+
+
+def test_changed_limits_hold_for_webhooks_too(tmp_path: Path) -> None:
+    tombstone = Change(
+        seq=1, kind="forgotten", article_id=ArticleId("0"), merged_into=None, article=None, day="", number=None
+    )
+    hook = "[[outputs]]\ntype = 'webhook'\nurl = 'http://127.0.0.1:1/hook'\n"
+    path = write(tmp_path / "aggregator.toml", "a")
+    path.write_text(hook + path.read_text())
+    with open_app(load_config(path, {})) as app:
+        with pytest.raises(DeliveryError, match="is not public"):
+            app.outputs[0].deliver([tombstone], "e")
+        path.write_text("[http]\nallow_private_networks = ['127.0.0.0/8']\n" + path.read_text())
+        app, _ = reload_app(app, load_config(path, {}))
+        with pytest.raises(DeliveryError, match="Connection refused"):
+            app.outputs[0].deliver([tombstone], "e")
+        app.fetcher.close()
 
 
 def test_where_publishers_find_nobody_the_operator_is_told(tmp_path: Path) -> None:

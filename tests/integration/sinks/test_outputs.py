@@ -19,9 +19,8 @@ import pytest
 
 from aggregator.clock import SystemClock
 from aggregator.engine.followers import Followers, deliver_all
-from aggregator.http.fetch import FetchLimits
+from aggregator.http.fetch import FetchLimits, HttpFetcher
 from aggregator.http.netguard import parse_networks
-from aggregator.http.post import HttpPoster
 from aggregator.ports.readings import Change
 from aggregator.sinks.outputs.command import CommandOutput
 from aggregator.sinks.outputs.files import FilesOutput
@@ -308,14 +307,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def poster() -> Iterator[HttpPoster]:
+def poster() -> Iterator[HttpFetcher]:
     limits = FetchLimits(user_agent="aggregator/0", allow_private_networks=parse_networks(["127.0.0.0/8"]))
-    made = HttpPoster(limits, SystemClock())
+    made = HttpFetcher(limits, SystemClock())
     yield made
     made.close()
 
 
-def test_a_webhook_posts_signed_batches(receiver: Receiver, poster: HttpPoster) -> None:
+def test_a_webhook_posts_signed_batches(receiver: Receiver, poster: HttpFetcher) -> None:
     WebhookOutput("hook", receiver.url, SECRET, "seed", poster).deliver([change(1), change(2, gone=True)], "e1")
     WebhookOutput("hook", receiver.url, b"", "seed", poster).deliver([change(3)], "e1")
     (signed, body), (plain, _) = receiver.requests
@@ -337,7 +336,7 @@ def test_a_webhook_posts_signed_batches(receiver: Receiver, poster: HttpPoster) 
     ],
 )
 def test_other_answers_are_problems(
-    receiver: Receiver, poster: HttpPoster, status: int, headers: dict[str, str], problem: str, wait: int
+    receiver: Receiver, poster: HttpFetcher, status: int, headers: dict[str, str], problem: str, wait: int
 ) -> None:
     receiver.answers = [(status, headers)]
     with pytest.raises(DeliveryError, match=problem) as raised:
@@ -347,7 +346,7 @@ def test_other_answers_are_problems(
 
 
 def test_the_address_check_holds_for_webhooks(receiver: Receiver) -> None:
-    careful = HttpPoster(FetchLimits(user_agent="aggregator/0"), SystemClock())
+    careful = HttpFetcher(FetchLimits(user_agent="aggregator/0"), SystemClock())
     try:
         for url in (receiver.url, "file:///etc/passwd", "http://127.0.0.1:1/"):
             assert careful.post(url, b"", {}, timedelta(seconds=5)).problem
@@ -356,12 +355,12 @@ def test_the_address_check_holds_for_webhooks(receiver: Receiver) -> None:
     assert receiver.requests == []
 
 
-def test_a_receiver_that_is_not_there_is_a_problem(poster: HttpPoster) -> None:
+def test_a_receiver_that_is_not_there_is_a_problem(poster: HttpFetcher) -> None:
     assert "127.0.0.1:9" in poster.post("http://127.0.0.1:9/hook", b"{}", {}, timedelta(seconds=5)).problem
 
 
 def test_a_receiver_that_fails_for_a_while_has_everything_in_order_at_the_end(
-    store: SqlStore, clock: StandingClock, receiver: Receiver, poster: HttpPoster
+    store: SqlStore, clock: StandingClock, receiver: Receiver, poster: HttpFetcher
 ) -> None:
     last = fill(store)
     receiver.answers = [(503, {"Retry-After": "60"}), (500, {}), (429, {}), (404, {})]
