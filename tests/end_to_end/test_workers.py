@@ -195,10 +195,7 @@ def test_the_hosts_of_a_killed_worker_come_back_after_their_lease(fleet: Fleet) 
         wait_for(lambda: len(street.pages) > 6, "some pages")
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
-        deadline = time.monotonic() + 120
-        while len(fleet.files) < 6 * PAGES:
-            assert time.monotonic() < deadline, "never came: every article"
-            time.sleep(0.5)
+        wait_for(lambda: len(fleet.files) == 6 * PAGES, "every article", patience=120)
         fleet.stop(left)
     assert len(street.pages) <= 6 * PAGES + 3
     assert fleet.rows("SELECT count(*) FROM articles") == 6 * PAGES

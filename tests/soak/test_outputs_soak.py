@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,7 @@ from aggregator.sinks.outputs.command import CommandOutput
 from aggregator.sinks.outputs.follow import Waits
 from aggregator.sinks.outputs.webhook import WebhookOutput
 from aggregator.store import SqlStore
+from tests.support.daemon import wait_for
 from tests.support.stores import collect, poll, sighting, subscribe
 
 pytestmark = pytest.mark.soak(short=True)
@@ -108,13 +109,6 @@ class Quick:
         return self.at.keys() >= set(changes)
 
 
-def wait_until(reached: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < ends_at
-        time.sleep(0.01)
-
-
 def test_every_change_arrives_in_order_and_no_other_output_waits(
     store: SqlStore, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -151,13 +145,13 @@ def test_every_change_arrives_in_order_and_no_other_output_waits(
             store.number_changes()
             new = range(before + 1, store.position().seq + 1)
             numbered |= dict.fromkeys(new, time.monotonic())
-            wait_until(partial(quick.has, new))
+            wait_for(partial(quick.has, new), "the quick output")
             if mode in ("fail", "hang", "busy"):
-                wait_until(partial(receiver.was_asked, mode, receiver.asked[mode] + 1))
+                wait_for(partial(receiver.was_asked, mode, receiver.asked[mode] + 1), "another request")
         last = store.position().seq
-        wait_until(lambda: receiver.taken[-1:] == [last])
+        wait_for(lambda: receiver.taken[-1:] == [last], "the last change")
         taken = tmp_path / "taken"
-        wait_until(lambda: taken.exists() and len(taken.read_bytes().splitlines()) >= last)
+        wait_for(lambda: taken.exists() and len(taken.read_bytes().splitlines()) >= last, "every line")
     finally:
         followers.stop()
         poster.close()

@@ -32,14 +32,6 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def config(sqlite_template: Path, tmp_path: Path) -> Path:
-    (tmp_path / "store.db").write_bytes(sqlite_template.read_bytes())
-    file = tmp_path / "aggregator.toml"
-    file.write_text('[storage]\nurl = "sqlite:///store.db"\n')
-    return file
-
-
-@pytest.fixture
 def run(config: Path) -> Run:
     return lambda *arguments: CliRunner().invoke(cli, [*map(str, arguments), "--config", str(config)])
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from aggregator.cli.summary import failure_lines, next_due_line, reasons
 from aggregator.models.feeds import Feed, FeedState, FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.models.ids import FeedId
 from tests.support.citizen import Site, item, rss
 from tests.support.command import call
+from tests.support.feeds import feed_of
 from tests.support.stores import START
 
 LATER = START + timedelta(hours=1)
@@ -19,17 +19,7 @@ LATER = START + timedelta(hours=1)
 
 def feed(name: str = "A", **state: object) -> Feed:
     known = replace(FeedState(due_at=LATER), **state)  # type: ignore[arg-type]
-    return Feed(
-        id=FeedId(1),
-        url=f"https://{name}.example/f",
-        host="a:443",
-        name=name,
-        interval=None,
-        tags=(),
-        full_text=True,
-        enabled=True,
-        state=known,
-    )
+    return feed_of(f"https://{name}.example/f", known, name=name)
 
 
 def test_five_failures_are_named_and_the_others_counted() -> None:

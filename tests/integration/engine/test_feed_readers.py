@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -22,26 +21,17 @@ from aggregator.errors import LeaseLostError
 from aggregator.extraction.feed_rules import FeedRules
 from aggregator.feeds.parse import parse_feed
 from aggregator.identity.publisher_rules import Publishers, shipped_publishers
-from aggregator.models.feeds import Feed, FeedState, FeedStatus
+from aggregator.models.feeds import FeedState, FeedStatus
 from aggregator.models.fetching import Cause, Fetched
-from aggregator.models.ids import FeedId
 from aggregator.models.sources import Select, SourceRule
 from tests.support.answers import fetched
+from tests.support.daemon import wait_for
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 URL = "https://example.org/feed"
 RULES = shipped_publishers()
-FEED = Feed(
-    id=FeedId(1),
-    url=URL,
-    host="example.org:443",
-    name="News",
-    tags=(),
-    interval=None,
-    full_text=False,
-    enabled=True,
-    state=FeedState(due_at=NOW, status=FeedStatus.NEW),
-)
+FEED = feed_of(URL, FeedState(due_at=NOW, status=FeedStatus.NEW), name="News", full_text=False)
 
 
 def feed(entries: int) -> bytes:
@@ -72,9 +62,8 @@ def start(pool: WorkerPool) -> int:
 
 def wait_until_busy(process: int) -> None:
     """Wait until the process has taken some CPU since now."""
-    began, until = cpu_ticks(process), time.monotonic() + 60
-    while cpu_ticks(process) < began + 20 and time.monotonic() < until:
-        time.sleep(0.01)
+    began = cpu_ticks(process)
+    wait_for(lambda: cpu_ticks(process) >= began + 20, "a busy worker")
 
 
 def cpu_ticks(process: int) -> int:
@@ -135,9 +124,7 @@ def test_a_parse_that_the_end_of_the_workers_cuts_off_says_nothing_of_the_feed(
 ) -> None:
     with ThreadPoolExecutor(1) as thread:
         reading = thread.submit(AnswerReader(pool, RULES), FEED, answer(feed(20_000)), (), NOW)
-        until = time.monotonic() + 30
-        while not pool.unfinished and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: pool.unfinished, "the task of the worker")
         pool.close()
         assert isinstance(reading.exception(30), LeaseLostError)
 

@@ -8,8 +8,7 @@ import json
 import shutil
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +29,7 @@ from aggregator.sinks.outputs.webhook import SIGNATURE_HEADER, WebhookOutput
 from aggregator.sinks.records import document
 from aggregator.store import SqlStore
 from tests.support.articles import NOW, article
+from tests.support.daemon import wait_for
 from tests.support.stores import StandingClock, collect, entry, fetch_due, poll, sighting, subscribe
 
 SECRET = b"key"
@@ -150,18 +150,11 @@ def test_a_daemon_follows_until_it_stops(store: SqlStore) -> None:
     first, second = Recorder(name="first"), Recorder(name="second")
     followers = Followers(store, SystemClock())
     followers.follow([first])
-    wait_until(lambda: len(first.taken) == last)
+    wait_for(lambda: len(first.taken) == last, "the first output")
     followers.follow([second])
-    wait_until(lambda: len(second.taken) == last)
+    wait_for(lambda: len(second.taken) == last, "the second output")
     followers.stop()
     assert first.taken == second.taken == list(range(1, last + 1))
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + 20
-    while not reached():
-        assert time.monotonic() < ends_at
-        time.sleep(0.01)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -255,9 +248,8 @@ def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
     )
     with pytest.raises(DeliveryError, match="killed after 1 s"):
         command(sys.executable, "-c", hang, str(tmp_path / "child"), timeout=1).deliver([change(1)], "e")
-    child = (tmp_path / "child").read_text()
-    if child:
-        wait_until(lambda: not is_running(int(child)))
+    child = int((tmp_path / "child").read_text())
+    wait_for(lambda: not is_running(child), "the end of the child")
 
 
 def is_running(process: int) -> bool:

@@ -7,8 +7,7 @@ import logging
 import resource
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from aggregator.web.connections import ConnectionLimits, RareReport, default_limits
 from aggregator.web.listening import listen
 from aggregator.web.server import RunningServer
+from tests.support.daemon import wait_for
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 LONG = 60.0
@@ -65,13 +65,6 @@ def read_answer(sock: socket.socket) -> bytes:
     while b"hello" not in read and (part := sock.recv(4096)):
         read += part
     return read
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_silent_connections_make_room_for_one_that_asks() -> None:
@@ -141,8 +134,8 @@ def test_an_answer_that_nobody_reads_ends() -> None:
     limits = {"request_seconds": 0.05, "idle_seconds": LONG, "answer_seconds": 0.4}
     with serving(**limits) as (_, server), connect(server) as sock:
         sock.sendall(HEAD.replace(b" / ", b" /large ") + b"\r\n")
-        wait_for(lambda: server.connections() > 0)
-        wait_for(lambda: server.connections() == 0)
+        wait_for(lambda: server.connections() > 0, "the connection")
+        wait_for(lambda: server.connections() == 0, "its end")
         read = 0
         try:
             while part := sock.recv(1 << 20):

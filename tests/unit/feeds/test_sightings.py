@@ -10,21 +10,12 @@ from aggregator.feeds.sightings import identify_entries
 from aggregator.identity.own_entries import can_stand_in, is_episode
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Enclosure, Feed, FeedState
-from aggregator.models.ids import OWN_CONTENT, FeedId
+from aggregator.models.ids import OWN_CONTENT
 from aggregator.ports.store_records import Sighting
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FEED = Feed(
-    id=FeedId(1),
-    url="https://pod.example/feed",
-    host="pod.example:443",
-    name="",
-    interval=None,
-    tags=(),
-    full_text=True,
-    enabled=True,
-    state=FeedState(due_at=NOW),
-)
+FEED = feed_of("https://pod.example/feed", FeedState(due_at=NOW))
 RULES = shipped_publishers()
 
 

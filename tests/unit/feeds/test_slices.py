@@ -149,10 +149,9 @@ def test_well_formed_entries_are_cut_exactly(contents: list[str], spaced: bool) 
 
 def test_hash_depends_on_text_and_root() -> None:
     one, two = salt_of("<rss a='1'>x"), salt_of("<rss a='2'>x")
-    assert hash_slice("x", one) == hash_slice("x", one)
     assert len({hash_slice("x", one), hash_slice("y", one), hash_slice("x", two)}) == 3
     assert salt_of("<rss a='1'>x") == salt_of("<rss a='1'>y")
-    assert salt_of("") == salt_of("")
+    assert len(salt_of("")) == len(one)
     assert len(hash_slice("\ud800", one)) == 32
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from aggregator.http.robots import (
     MAX_AGE,
     MAX_BYTES,
+    MAX_CRAWL_DELAY,
     UNREACHABLE_AGE,
     RobotsRule,
     crawl_delay,
@@ -209,8 +210,9 @@ def test_any_stored_text_is_a_rule(text: str) -> None:
 @given(st.binary(max_size=400), st.text(max_size=50))
 def test_any_bytes_are_rules(body: bytes, path: str) -> None:
     rule = parse_robots(body)
-    assert refusal(rule, SITE + "/" + path, AGENT) is None or not is_allowed(rule, SITE + "/" + path, AGENT)
-    assert crawl_delay(rule, AGENT) is None or crawl_delay(rule, AGENT) >= timedelta(0)
+    refused, pause = refusal(rule, SITE + "/" + path, AGENT), crawl_delay(rule, AGENT)
+    assert refused is None or refused.cause is Cause.ROBOTS
+    assert pause is None or timedelta(0) <= pause <= MAX_CRAWL_DELAY
 
 
 @given(

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from aggregator.models.feeds import Feed, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause, FetchFailed
-from aggregator.models.ids import FeedId
 from aggregator.monitoring.health import Finding, Kind, Severity, diagnose
 from aggregator.monitoring.remedies import PAGE_REMEDIES, REMEDIES
 from aggregator.ports.readings import FeedSigns
 from aggregator.ports.store_records import PollOutcome
 from aggregator.schedule.due_times import PollPolicy, after_failure, after_success
 from aggregator.schedule.publication_rate import update_stats
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)  # a Thursday
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -33,17 +33,7 @@ def a_feed(*, enabled: bool = True, **state: Any) -> Feed:
         "polled_at": NOW - HOUR,
         "succeeded_at": NOW - HOUR,
     }
-    return Feed(
-        id=FeedId(1),
-        url="https://a.example/feed",
-        host="a.example:443",
-        name="A",
-        interval=None,
-        tags=(),
-        full_text=True,
-        enabled=enabled,
-        state=FeedState(**{**well, **state}),
-    )
+    return feed_of("https://a.example/feed", FeedState(**{**well, **state}), name="A", enabled=enabled)
 
 
 def failing(cause: Cause, times: int = 1, **state: Any) -> Feed:

@@ -22,22 +22,17 @@ from aggregator.monitoring.installation import (
     publishing_problem,
 )
 from aggregator.monitoring.overview import finding_record
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
 def a_feed(number: int, host: str, **state: Any) -> Feed:
-    return Feed(
+    return feed_of(
+        f"http://{host}/{number}",
+        FeedState(**{"due_at": NOW, "status": FeedStatus.OK, **state}),
         id=FeedId(number),
-        url=f"http://{host}/{number}",
-        host=f"{host}:80",
-        name="",
-        interval=None,
-        tags=(),
-        full_text=True,
-        enabled=True,
-        state=FeedState(**{"due_at": NOW, "status": FeedStatus.OK, **state}),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.errors import StorageError
-from aggregator.models.feeds import Entry, Feed, FeedState
+from aggregator.models.feeds import Entry, FeedState
 from aggregator.models.fetching import (
     Cause,
     FetchFailed,
@@ -23,6 +23,7 @@ from aggregator.monitoring.metrics import EngineView, MeteredFetcher, Metrics, S
 from aggregator.ports.readings import Counts
 from aggregator.ports.store_records import PollOutcome, PollRecord, PollRecorded, Sighting
 from tests.support.answers import fetched
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
 URL = "https://a.example/feed"
@@ -125,17 +126,7 @@ def polled(*published: datetime | None, new: int) -> tuple[PollRecord, PollRecor
     return record, recorded
 
 
-FEED = Feed(
-    id=FeedId(1),
-    url=URL,
-    host="a.example:443",
-    name="",
-    interval=None,
-    tags=(),
-    full_text=True,
-    enabled=True,
-    state=FeedState(due_at=NOW, succeeded_at=NOW - timedelta(hours=1)),
-)
+FEED = feed_of(URL, FeedState(due_at=NOW, succeeded_at=NOW - timedelta(hours=1)))
 
 
 def test_the_delay_of_new_entries_is_observed() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus, GapFill, PublicationStats
 from aggregator.models.fetching import Cause, FetchFailed, Validators
-from aggregator.models.ids import FeedId, Key, PageId
+from aggregator.models.ids import Key, PageId
 from aggregator.models.pages import FetchedPage, Page
 from aggregator.schedule.due_times import (
     HOST_CAUSES,
@@ -33,6 +33,7 @@ from aggregator.schedule.due_times import (
     threshold_for,
 )
 from aggregator.schedule.publication_rate import expected_rate, interval_of, rhythm_of, update_stats
+from tests.support.feeds import feed_of
 
 NOW = datetime(2022, 11, 9, 12, 30, tzinfo=UTC)  # a Wednesday
 POLICY = PollPolicy()
@@ -41,17 +42,8 @@ FIXED_TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones
 
 
 def a_feed(interval: timedelta | None = None, **state: object) -> Feed:
-    return Feed(
-        id=FeedId(1),
-        url="https://a.example/f",
-        host="a.example:443",
-        name="",
-        interval=interval,
-        tags=(),
-        full_text=True,
-        enabled=True,
-        state=replace(FeedState(due_at=NOW, succeeded_at=NOW - DAY), **state),  # type: ignore[arg-type]
-    )
+    known = replace(FeedState(due_at=NOW, succeeded_at=NOW - DAY), **state)  # type: ignore[arg-type]
+    return feed_of("https://a.example/f", known, interval=interval)
 
 
 def failed(cause: Cause = Cause.TIMEOUT, retry_after: timedelta | None = None) -> FetchFailed:

@@ -18,6 +18,7 @@ from aggregator.ports.readings import PollSums
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.schedule.plan import FeedHistory, Plan, measured, planned
 from aggregator.schedule.publication_rate import update_stats
+from tests.support.feeds import feed_of
 from tests.support.laws import at_most
 
 NOW = datetime(2026, 11, 19, 10, 0, tzinfo=UTC)
@@ -32,16 +33,13 @@ def a_feed(number: int = 1, *, interval: timedelta | None = None, enabled: bool 
         "succeeded_at": NOW - HOUR,
         "polled_at": NOW - HOUR,
     }
-    return Feed(
+    return feed_of(
+        f"https://a.example/{number}",
+        FeedState(**{**known, **state}),
         id=FeedId(number),
-        url=f"https://a.example/{number}",
-        host="a.example:443",
         name=f"feed {number}",
         interval=interval,
-        tags=(),
-        full_text=True,
         enabled=enabled,
-        state=FeedState(**{**known, **state}),
     )
 
 

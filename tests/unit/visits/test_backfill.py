@@ -12,7 +12,6 @@ from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Feed, FeedState, GapFill, Source
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchResult, NotModified, Redirected, Validators
-from aggregator.models.ids import FeedId
 from aggregator.ports.store_records import PollRecord
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.visits.backfill import (
@@ -27,6 +26,7 @@ from aggregator.visits.backfill import (
 )
 from aggregator.visits.poll import PollSettings
 from tests.support import answers
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example.org/news.xml"
@@ -48,17 +48,7 @@ def filling(*sources: Source, asked: Sequence[str] = ()) -> GapFill:
 
 
 def feed(work: GapFill) -> Feed:
-    return Feed(
-        id=FeedId(1),
-        url=URL,
-        host="feeds.example.org:443",
-        name="",
-        interval=None,
-        tags=(),
-        full_text=True,
-        enabled=True,
-        state=FeedState(due_at=NOW, filling=work),
-    )
+    return feed_of(URL, FeedState(due_at=NOW, filling=work))
 
 
 def rss(*numbers: int, head: str = "") -> bytes:

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from aggregator.models.feeds import Feed, FeedState, ParsedFeed
-from aggregator.models.ids import FeedId
 from aggregator.models.sources import IndexWalk, KnownSitemap, NamedSitemap
 from aggregator.ports.store_records import FeedReading
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.visits.index_walk import MAX_SITEMAPS, SitemapContent, decide, is_over, skip
 from tests.support import answers
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -20,17 +20,7 @@ URL = "https://town.example/index.xml"
 
 
 def feed(walk: IndexWalk) -> Feed:
-    return Feed(
-        id=FeedId(1),
-        url=URL,
-        host="town.example:443",
-        name="",
-        interval=None,
-        tags=(),
-        full_text=True,
-        enabled=True,
-        state=FeedState(due_at=NOW, index=walk),
-    )
+    return feed_of(URL, FeedState(due_at=NOW, index=walk))
 
 
 def walk_of(*urls: str, **fields: str) -> IndexWalk:

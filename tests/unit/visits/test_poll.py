@@ -23,11 +23,11 @@ from aggregator.models.fetching import (
     Redirected,
     Validators,
 )
-from aggregator.models.ids import FeedId
 from aggregator.ports.store_records import PollRecord
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.visits.poll import PollSettings, decide, fetch_feed, read_answer
 from tests.support import answers
+from tests.support.feeds import feed_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example.org/news.xml"
@@ -52,17 +52,8 @@ class Script:
 
 
 def feed(**state: object) -> Feed:
-    return Feed(
-        id=FeedId(1),
-        url=URL,
-        host="feeds.example.org:443",
-        name="News",
-        interval=timedelta(minutes=30),
-        tags=(),
-        full_text=True,
-        enabled=True,
-        state=replace(FeedState(due_at=NOW), **state),  # type: ignore[arg-type]
-    )
+    known = replace(FeedState(due_at=NOW), **state)  # type: ignore[arg-type]
+    return feed_of(URL, known, name="News", interval=timedelta(minutes=30))
 
 
 def fetched(body: bytes = FEED, hops: tuple[Hop, ...] = (), etag: str | None = '"v1"') -> Fetched:
