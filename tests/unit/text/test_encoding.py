@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.text.encoding import codec_of, decode, detect, html_declaration, is_utf8, xml_declaration
+from aggregator.text.encoding import Decoded, codec_of, decode, detect, html_declaration, is_utf8, xml_declaration
 
 GERMAN = "Das Ministerium erklärte, alle Truppen hätten die südukrainische Stadt „geräumt“. "
 FRENCH = "Le ministère a déclaré vendredi que toutes ses troupes s’étaient retirées l’été dernier. "
@@ -133,7 +133,7 @@ def test_bytes_that_are_mostly_ascii_are_not_utf8_for_that() -> None:
 
 def test_nothing_known_about_random_bytes_is_cp1252() -> None:
     assert detect(b"\x80\x81") == "cp1252"
-    assert decode(b"\xff" * 9).source == "detected"
+    assert decode(b"\xff" * 9) == Decoded(text="ÿ" * 9, encoding="cp1252")
 
 
 def test_a_long_text_is_detected_by_a_part_of_it() -> None:
