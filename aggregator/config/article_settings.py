@@ -9,14 +9,14 @@ class ArticleSettings(Section):
     """Keys for the articles of one feed. Its selectors are written as in publisher rules, and override theirs."""
 
     title_strip: TitleParts = ()
-    """What is taken out of titles: texts at their beginning or end, patterns after "re:"."""
+    """Texts that are removed from the beginning or end of titles, and patterns after "re:"."""
     language: Language = ""
-    """The language of its articles, as in "de" or "pt-BR"; "" is what page, feed and text say."""
+    """The language of its articles, as in "de" or "pt-BR"; "": page, feed and text decide."""
     content: Texts = ()
-    """Selectors of what holds the article: the first that finds anything."""
+    """Selectors of the element with the article. The first selector that finds an element is used."""
     strip: Texts = ()
-    """Selectors of what is no part of it; all hold."""
+    """Selectors of elements that are not part of the article. All selectors are used."""
     author: Texts = ()
-    """Selectors of who wrote it."""
+    """Selectors of the author's name."""
     date: Texts = ()
-    """Selectors of when it was published."""
+    """Selectors of the date of publication."""

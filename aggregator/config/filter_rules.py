@@ -43,7 +43,7 @@ class FilterRule(Section):
     """One rule of `keep` or `skip`. An entry fits if all fields of the rule fit."""
 
     name: Name = ""
-    """What `why` calls it; "" is the rule itself."""
+    """The name of the rule in `why`; "": the rule itself is shown."""
     title: Test | None = None
     """Words of the title, or "re:" and a pattern."""
     url: Test | None = None
@@ -92,9 +92,9 @@ class FilterSettings(Section):
     """`[filter]`: which entries of all feeds are kept, and which are skipped."""
 
     keep: tuple[FilterRule, ...] = ()
-    """Only entries that one of these rules fits are kept; [] keeps all."""
+    """Keep only entries that fit one of these rules; []: keep all."""
     skip: tuple[FilterRule, ...] = ()
-    """Entries that one of these rules fits are skipped."""
+    """Skip entries that fit one of these rules."""
 
 
 def rule_set(keep: Sequence[FilterRule], skip: Sequence[FilterRule], place: str) -> RuleSet | None:

@@ -28,9 +28,9 @@ class RequestSettings(Section):
     """How requests are made. The keys of a feed override the keys of its host."""
 
     headers: Headers = NO_ENTRIES
-    """Headers of its requests; one that holds a secret as "env:NAME" or "file:path"."""
+    """Headers of the requests. A secret value is written as "env:NAME" or "file:path"."""
     user_agent: Header = ""
-    """The User-Agent header of its requests; "" is that of [http]."""
+    """The User-Agent header of the requests; "": as in [http]."""
     username: Name = ""
     """Name for HTTP Basic authentication."""
     password: Reference = ""
@@ -38,17 +38,17 @@ class RequestSettings(Section):
     bearer: Reference = ""
     """Bearer token, as "env:NAME" or "file:path"."""
     cookies: Cookies = NO_ENTRIES
-    """Cookies of its requests, each as "env:NAME" or "file:path"."""
+    """Cookies of the requests, each as "env:NAME" or "file:path"."""
     timeout: Timeout | None = None
-    """To connect, and between two bytes; absent: that of [http]."""
+    """The longest wait for a connection, and between two bytes; absent: as in [http]."""
     proxy: Proxy | None = None
-    """The HTTP proxy of its requests; "" is none, absent: that of [http]."""
+    """The HTTP proxy of the requests; "": no proxy; absent: as in [http]."""
     per_host_interval: Pause | None = None
-    """The pause between two requests to its host; of several the longest. Absent: that of [http]."""
+    """The pause between two requests to the host. If feeds give several, the longest is used; absent: as in [http]."""
     respect_robots: StrictBool | None = None
-    """Obey robots.txt for its pages; absent: as [http] says."""
+    """Obey robots.txt for pages; absent: as in [http]."""
     insecure_tls: StrictBool = False
-    """true accepts any certificate of its own server."""
+    """true accepts any certificate of the feed's own server."""
 
     @model_validator(mode="after")
     def _has_one_credential(self) -> Self:

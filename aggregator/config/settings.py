@@ -84,13 +84,13 @@ class HttpSettings(Section):
     """`[http]`: how requests are made."""
 
     user_agent: Header = ""
-    """The whole User-Agent header; "" names version and contact."""
+    """The whole User-Agent header; "": it names version and contact."""
     contact: Header = ""
-    """An address or page of yours for publishers to turn to; "" is the project's page."""
+    """A mail address or page where publishers reach you; "": the project's page."""
     timeout: Timeout = spelled_default("20s")
-    """To connect, and between two bytes."""
+    """The longest wait for a connection, and between two bytes."""
     total_timeout: Timeout = spelled_default("60s")
-    """For one request, redirects included."""
+    """The longest time of one request, redirects included."""
     max_feed_size: Annotated[Size, Field(gt=0)] = spelled_default("16MiB")
     """The largest feed that is read, after decompression."""
     max_page_size: Annotated[Size, Field(gt=0)] = spelled_default("8MiB")
@@ -98,15 +98,15 @@ class HttpSettings(Section):
     per_host_interval: Pause = spelled_default("1s")
     """The pause between two requests to one host."""
     per_host_connections: Annotated[StrictInt, Field(ge=1, le=2)] = 1
-    """Has no effect: a host gets one request at a time, whatever stands here."""
+    """Has no effect: a host always gets one request at a time."""
     respect_robots: StrictBool = True
     """Obey robots.txt for pages."""
     allow_private_networks: tuple[Network, ...] = ()
-    """Networks (CIDRs) that may be asked although they are loopback, private or link-local."""
+    """Networks (CIDRs) that are allowed although they are loopback, private or link-local."""
     proxy: Proxy = ""
-    """The HTTP proxy; "" is none. Environment proxies and .netrc are ignored."""
+    """The HTTP proxy; "": no proxy. Environment proxies and .netrc are ignored."""
     proxy_resolves: StrictBool = False
-    """The proxy resolves names; our check of addresses cannot hold then."""
+    """true: the proxy resolves names, so our check of addresses cannot work."""
 
 
 class PollingSettings(Section):
@@ -119,13 +119,13 @@ class PollingSettings(Section):
     workers: Annotated[StrictInt, Field(ge=1, le=1000)] = 32
     """Hosts that are visited at once."""
     budget: Budget = spelled_default("24")
-    """Polls per feed and day, in the mean; the schedule spends them where they buy most."""
+    """Polls per feed and day, in the mean. The schedule gives more of them to feeds where they save more delay."""
     max_pages_per_visit: Annotated[StrictInt, Field(ge=1)] = 200
     """Pages of one host in one visit, and in one whole run-once; the rest waits."""
     revisit: tuple[Delay, ...] = spelled_default(("6h", "24h", "72h"))
-    """How long after its first fetch a page is fetched again; [] is never."""
+    """How long after its first fetch a page is fetched again; []: never."""
     fill_gaps: StrictBool = False
-    """Ask paged feeds and news sitemaps for what a gap lost."""
+    """Ask paged feeds and news sitemaps for the entries that a gap lost."""
 
     @field_validator("max_interval")
     @classmethod
@@ -148,35 +148,35 @@ class ExtractionSettings(Section):
     """`[extraction]`: how articles are extracted from pages."""
 
     workers: Annotated[StrictInt, Field(ge=0, le=256)] = 0
-    """Processes; 0 is one for each core."""
+    """How many processes extract; 0: one for each core."""
     timeout: Timeout = spelled_default("20s")
-    """For one page; then it is given up."""
+    """The longest time for one page."""
     mode: Literal["standard", "thorough"] = "standard"
     """"thorough" is another name of "standard"."""
     publishers_dir: OptionalPath = spelled_default("publishers")
-    """Your publisher rules, which win over the shipped ones; the folder may be missing."""
+    """Folder of your publisher rules, which replace shipped rules of the same name. The folder may be missing."""
     provisional_rules: StrictBool = False
     """Use shipped rules that fewer than three real pairs prove."""
     site_config_dir: OptionalPath = spelled_default("")
-    """Folder of FiveFilters site-config files; "" is none."""
+    """Folder of FiveFilters site-config files; "": no folder."""
 
 
 class IdentitySettings(Section):
     """`[identity]`: when two addresses are one article."""
 
     learn: StrictBool = True
-    """Use what sites taught about their addresses; false keeps it and fetches every page."""
+    """Use lessons, which sites taught about their addresses. false keeps the lessons and fetches every page."""
 
 
 class WebSettings(Section):
     """`[web]`: the status page and the API."""
 
     listen: Listen = "127.0.0.1:8642"
-    """host:port, or "unix:/path"; "" is off. An address that others can reach needs token_file."""
+    """host:port, or "unix:/path"; "": off. An address that other machines can reach needs token_file."""
     token_file: OptionalPath = spelled_default("")
-    """A file whose content callers must send as bearer token; "" is none."""
+    """A file whose content callers must send as bearer token; "": no token."""
     base_url: BaseUrl = ""
-    """Name and path behind a proxy, as "https://corpus.example.org/agg"; "" is what callers ask for."""
+    """Name and path behind a proxy, as "https://corpus.example.org/agg"; "": as in the request."""
 
     @field_validator("token_file")
     @classmethod
@@ -196,26 +196,26 @@ class WebSettings(Section):
 
 
 class _SubscriptionSettings(Section):
-    """The feed itself."""
+    """The keys of the subscription itself."""
 
     url: FeedUrl
     """Address of the feed, http or https."""
     name: Name = ""
-    """What listings call it; "" is the feed's own title."""
+    """The name of the feed in listings; "": the feed's own title."""
     interval: Interval | None = None
-    """Poll this often, instead of adaptively."""
+    """A fixed interval between polls, instead of the adaptive one."""
     tags: tuple[Name, ...] = ()
     """Words of yours, kept with every article."""
     full_text: StrictBool = True
-    """false keeps what the feed carries and fetches no pages."""
+    """false keeps the content of the entries and fetches no pages."""
     enabled: StrictBool = True
-    """false pauses the feed and keeps what it has."""
+    """false pauses the feed; its stored articles stay."""
     keep: tuple[FilterRule, ...] = ()
-    """Only entries of this feed that one of these rules fits are kept; [] keeps all."""
+    """Keep only those entries of this feed that fit one of these rules; []: keep all."""
     skip: tuple[FilterRule, ...] = ()
-    """Entries of this feed that one of these rules fits are skipped."""
+    """Skip the entries of this feed that fit one of these rules."""
     kind: Kind = "feed"
-    """What stands at `url`: a feed, a sitemap or index of sitemaps, an HTML page with links; command: see there."""
+    """The kind of `url`: a feed, a sitemap or an index of sitemaps, an HTML page with links; command: see `command`."""
     select: SelectSettings = SelectSettings()
     """html: CSS selectors of its entries; sitemap: which of its addresses are entries."""
     command: tuple[StrictStr, ...] = ()
@@ -238,9 +238,9 @@ class OutputSettings(Section):
     """`[[outputs]]`: a follower of the corpus, with a cursor of its own."""
 
     type: Literal["files", "jsonl", "webhook", "command"]
-    """files keeps one for each article, jsonl appends to files, webhook posts to an address, command runs a program."""
+    """files: one file for each article; jsonl: files of lines; webhook: requests to an address; command: a program."""
     name: Name = ""
-    """What listings call it and under which its cursor is kept; "" makes one of type and target."""
+    """The name of the output in listings, and of its cursor; "": made of type and target."""
     path: OptionalPath = spelled_default("")
     """files, jsonl: the folder of the files."""
     url: StrictStr = ""

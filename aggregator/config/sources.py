@@ -21,13 +21,13 @@ class SelectSettings(Section):
     """`select`: the CSS selectors of a page's entries, or the patterns of wanted addresses of a sitemap."""
 
     entry: StrictStr = ""
-    """html: CSS of each entry; "" is that of the link. sitemap: which sitemaps of an index, a text or "re:"."""
+    """html: CSS selector of each entry; "": that of the link. sitemap: which sitemaps of an index, a text or "re:"."""
     link: StrictStr = ""
-    """html: CSS of the link in it; "" is "a[href]". sitemap: which addresses, a text in them or "re:"."""
+    """html: CSS selector of the link in an entry; "": "a[href]". sitemap: which addresses, a text in them or "re:"."""
     title: StrictStr = ""
-    """html: CSS of the title in it; "" is its first heading, else the text of the link."""
+    """html: CSS selector of the title in an entry; "": the first heading, else the text of the link."""
     date: StrictStr = ""
-    """html: CSS of the date in it; "" is its first "time"."""
+    """html: CSS selector of the date in an entry; "": the first `time` element."""
 
     def to_record(self) -> Select:
         """Return these settings as a record of `models`."""
@@ -104,9 +104,9 @@ class ListSettings(Section):
     path: OptionalPath = spelled_default("")
     """File of the list, instead of an address."""
     tags: tuple[Name, ...] = ()
-    """Words of yours, given to each of its feeds."""
+    """Your tags for each feed of the list."""
     interval: Interval = spelled_default("1d")
-    """How often it is read."""
+    """How often the list is read."""
 
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
