@@ -10,6 +10,7 @@ import re
 from urllib.parse import unquote
 
 from aggregator.models.ids import Key
+from aggregator.text.tables import read_table
 
 _GENERIC = re.compile(r"https://[^/]+(/[^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL)
 _ROOT_ID = re.compile(r"(?:p|id|page_id|post|post_id|article|articleid|article_id|newsid|news_id|storyid)=[\w-]{1,40}")
@@ -18,25 +19,10 @@ _LANGUAGE = re.compile(
     r"|vi|zh)(?:-[a-z]{2})?",
     re.IGNORECASE,
 )
-# Names of front pages and rubrics. An address that consists only of these is no article.
-_SECTION_NAMES = frozenset({
-    "home", "index", "start", "startseite", "news", "nachrichten", "noticias", "actualites", "nyheter", "top",
-    "latest", "aktuell", "world", "welt", "monde", "mundo", "international", "ausland", "national", "inland",
-    "local", "regional", "politics", "politik", "politique", "politica", "business", "economy", "wirtschaft",
-    "economie", "economia", "finance", "finanzen", "money", "markets", "sport", "sports", "deportes", "football",
-    "fussball", "soccer", "futbol", "culture", "kultur", "cultura", "arts", "entertainment", "lifestyle", "panorama",
-    "gesellschaft", "society", "science", "wissen", "wissenschaft", "technology", "tech", "technik", "health",
-    "gesundheit", "environment", "auto", "opinion", "opinions", "meinung", "debatte", "travel", "reise", "education",
-    "media", "medien", "video", "videos", "live", "blog", "blogs", "articles", "stories", "posts", "africa", "asia",
-    "europe", "europa", "deutschland", "us",
-})  # fmt: skip
+_WORDS_OF_SECTIONS = read_table("section_words")
+_SECTION_NAMES = frozenset(_WORDS_OF_SECTIONS["sections"])
 _DATE_ARCHIVE = re.compile(r"/(?:199|20[0-9])[0-9](?:/[0-9]{1,2}){0,2}")
-# An address with such a folder is a listing, unless it ends like that of an article.
-_LISTING_WORDS = frozenset({
-    "tag", "tags", "category", "categories", "kategorie", "thema", "themen", "topic", "topics", "author", "authors",
-    "autor", "autoren", "search", "suche", "archive", "archiv", "rubrik", "feed", "rss", "login", "signin",
-    "register", "newsletter", "newsletters",
-})  # fmt: skip
+_LISTING_WORDS = frozenset(_WORDS_OF_SECTIONS["listings"])
 _WORDS = re.compile(r"[^\W_]+")
 _MIN_WORDS = 4  # words of a headline in an address; the names of rubrics and topics are shorter
 _ID = re.compile(r"[0-9]{5}")

@@ -12,7 +12,7 @@ from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.record_form import Position, convert_batch
 from aggregator.store.db.schema import HEAD
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")  # oldest first
+VERSIONS = tuple(f"{number:04}" for number in range(1, int(HEAD) + 1))  # oldest first
 
 
 def version_of(conn: Connection) -> str | None:
