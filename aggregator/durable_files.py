@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-_FOLDER_ID = ".folder-id"
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -99,17 +100,34 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def known_folder(folder: Path) -> str | None:
-    """Return the id stored in `folder`; None: nothing was written there yet."""
-    path = folder / _FOLDER_ID
-    return path.read_text(encoding="ascii").strip() if path.exists() else None
+def known_folder(folder: Path, name: str = ".folder-id") -> str | None:
+    """Return the id in the file `name` of a folder; None: the file is missing or damaged."""
+    try:
+        text = (folder / name).read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return text if _ID.fullmatch(text) else None
 
 
-def folder_id(folder: Path) -> str:
-    """Return the id stored in `folder`. A new or emptied folder gets a new id."""
-    known = known_folder(folder)
+def folder_id(folder: Path, name: str = ".folder-id") -> str:
+    """Return the id in the file `name` of a folder. The first process writes it; a new or emptied folder gets a new id.
+
+    Raises:
+        OSError: the file cannot be written or read.
+    """
+    known = known_folder(folder, name)
     if known is not None:
         return known
-    made = uuid.uuid4().hex
-    write_durably(folder / _FOLDER_ID, made.encode("ascii"))
-    return made
+    own = folder / f".{name}-{uuid.uuid4().hex}"
+    write_durably(own, uuid.uuid4().hex.encode() + b"\n")
+    try:
+        with suppress(OSError):  # another process was faster, or the file system has no links
+            os.link(own, folder / name)
+        if known_folder(folder, name) is None:  # damaged, so the folder gets a new id
+            own.replace(folder / name)
+    finally:
+        own.unlink(missing_ok=True)
+    found = known_folder(folder, name)
+    if found is None:
+        raise OSError(f"{name} cannot be read")
+    return found

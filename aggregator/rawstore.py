@@ -9,14 +9,13 @@ import contextlib
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from aggregator.compression import zstd
-from aggregator.durable_files import replaced_file, write_durably
+from aggregator.durable_files import folder_id, replaced_file
 from aggregator.errors import StorageError
 from aggregator.ports.protocols import Clock
 
@@ -27,7 +26,6 @@ _OPTIONS: Final[dict[int, int]] = {
 }
 _ID_FILE: Final = "folder-id"
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
-_ID: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_BYTES: Final = 256 * 1024 * 1024  # decompressed; no page is larger
 
 
@@ -44,7 +42,7 @@ class FileRawStore:
         self._clock = clock
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._id = _folder_id(folder)
+            self._id = folder_id(folder, _ID_FILE)
         except OSError as error:
             raise StorageError(f"{folder}: raw pages cannot be kept there ({_reason(error)}); check raw_dir") from error
 
@@ -98,35 +96,6 @@ class FileRawStore:
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name[2:4] / name
-
-
-def _folder_id(folder: Path) -> str:
-    """Return the id in the folder's file. The first process creates it."""
-    file = folder / _ID_FILE
-    known = _read_id(file)
-    if known is not None:
-        return known
-    own = folder / f".{_ID_FILE}-{uuid.uuid4().hex}"
-    write_durably(own, uuid.uuid4().hex.encode() + b"\n")
-    try:
-        with contextlib.suppress(FileExistsError):  # another process was faster
-            os.link(own, file)
-        if _read_id(file) is None:  # damaged, so the folder gets a new id
-            own.replace(file)
-    finally:
-        own.unlink(missing_ok=True)
-    found = _read_id(file)
-    if found is None:
-        raise OSError(f"{_ID_FILE} cannot be read")
-    return found
-
-
-def _read_id(file: Path) -> str | None:
-    try:
-        text = file.read_text(encoding="ascii").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return None
-    return text if _ID.fullmatch(text) else None
 
 
 def _write(path: Path, data: bytes, modified: float) -> None:

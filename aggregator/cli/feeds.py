@@ -17,6 +17,7 @@ from aggregator.redaction import mask_password
 if TYPE_CHECKING:
     from aggregator.cli.probe.proposals import Finder, Proposal
     from aggregator.config.settings import Config
+    from aggregator.feeds.opml import SubscriptionList
     from aggregator.models.feeds import Subscription
     from aggregator.ports.readings import FeedLine
 
@@ -134,7 +135,6 @@ def add(
 
 def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
     """Return the addresses to add, and the number of invalid lines of stdin. Invalid lines are printed."""
-    from aggregator.feeds.opml import read_list
     from aggregator.models.feeds import Subscription
 
     wanted, skipped = list[Subscription](), 0
@@ -142,15 +142,23 @@ def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
         if url != "-":
             wanted.append(Subscription(url=url))
             continue
-        try:
-            found = read_list(read_file("-"))
-        except ConfigError as error:
-            raise ConfigError(f"stdin: {error}") from error
-        for line in found.skipped:
-            say(f"stdin, line {line.line}: skipped {printable(line.text)!r}: {line.reason}")
+        found = _read_list(read_file("-"), "stdin")
         wanted += found.feeds
         skipped += len(found.skipped)
     return wanted, skipped
+
+
+def _read_list(data: bytes, name: str) -> SubscriptionList:
+    """Return the feeds of a list; its invalid lines are printed."""
+    from aggregator.feeds.opml import read_list
+
+    try:
+        found = read_list(data)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    for one in found.skipped:
+        say(f"{name}, line {one.line}: skipped {printable(one.text)!r}: {one.reason}")
+    return found
 
 
 def _added(config: Config, asked: Finder, wanted: Subscription) -> str:
@@ -239,16 +247,9 @@ def import_list(ctx: click.Context, file: str, dry_run: bool) -> None:
     """
     from aggregator.config.editing import add_feeds
     from aggregator.config.settings import same_address
-    from aggregator.feeds.opml import read_list
 
     config = load(ctx)
-    data = read_file(file)
-    try:
-        found = read_list(data)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from error
-    for one in found.skipped:
-        say(f"{file}, line {one.line}: skipped {printable(one.text)!r}: {one.reason}")
+    found = _read_list(read_file(file), file)
     if dry_run:
         listed = {same_address(feed.url) for feed in config.subscriptions()}
         added = tuple(feed for feed in found.feeds if same_address(feed.url) not in listed)

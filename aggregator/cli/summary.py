@@ -14,41 +14,24 @@ if TYPE_CHECKING:
     from aggregator.store import SqlStore
 
 _SHOWN = 5
+_COUNTS = {  # of a report, by part
+    "feeds": ("polled", "unchanged", "failed"),
+    "entries": ("seen", "new"),
+    "pages": ("collected", "waiting", "failed"),
+    "articles": ("new", "updated", "duplicate"),
+}
 
 
 def record(report: RunReport) -> dict[str, object]:
     """Return the record of `run-once --json`."""
-    return {
-        "feeds": {
-            "polled": report.feeds_polled,
-            "unchanged": report.feeds_unchanged,
-            "failed": report.feeds_failed,
-        },
-        "entries": {"seen": report.entries_seen, "new": report.entries_new},
-        "pages": {
-            "collected": report.pages_collected,
-            "waiting": report.pages_waiting,
-            "failed": report.pages_failed,
-        },
-        "articles": {
-            "new": report.articles_new,
-            "updated": report.articles_updated,
-            "duplicate": report.articles_duplicate,
-        },
-        "seconds": report.seconds,
-    }
+    counts = {part: {name: getattr(report, f"{part}_{name}") for name in names} for part, names in _COUNTS.items()}
+    return {**counts, "seconds": report.seconds}
 
 
 def summary_lines(report: RunReport) -> Iterator[str]:
     """Yield lines on the work that was done and the work that waits."""
-    yield f"feeds     {report.feeds_polled} polled, {report.feeds_unchanged} unchanged, {report.feeds_failed} failed"
-    yield f"entries   {report.entries_seen} seen, {report.entries_new} new"
-    yield (
-        f"pages     {report.pages_collected} collected, {report.pages_waiting} waiting, {report.pages_failed} failed"
-    )
-    yield (
-        f"articles  {report.articles_new} new, {report.articles_updated} updated, {report.articles_duplicate} duplicate"
-    )
+    for part, names in _COUNTS.items():
+        yield f"{part:<10}" + ", ".join(f"{getattr(report, f'{part}_{name}')} {name}" for name in names)
     yield f"time      {report.seconds:.1f} s"
     if report.feeds_waiting:
         yield (

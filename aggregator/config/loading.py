@@ -250,11 +250,11 @@ def _keys() -> dict[str, tuple[str, ...]]:
     return {section: tuple(SECTIONS[section].model_fields) for section in SECTIONS}
 
 
-def _heading(section: str) -> str:
+def _heading(section: str, name: str = "NAME") -> str:
     """Return the heading of a section as the file spells it."""
     if section in TABLE_LISTS:
         return f"[[{section}]]"
-    return f'[{section}."NAME"]' if section in NAMED_TABLES else f"[{section}]"
+    return f"[{section}.{quote(name)}]" if section in NAMED_TABLES else f"[{section}]"
 
 
 def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
@@ -347,10 +347,8 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
 
 
 def _table(loc: tuple[str | int, ...]) -> str:
-    """Return the head of the table that an error is about."""
-    if loc[0] in NAMED_TABLES:
-        return f"[{loc[0]}.{quote(str(loc[1]) if len(loc) > 1 else 'NAME')}]"
-    return f"[[{loc[0]}]]" if loc[0] in TABLE_LISTS else f"[{loc[0]}]"
+    """Return the heading of the table that an error is about."""
+    return _heading(*map(str, loc[:2]))
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -56,6 +55,7 @@ from aggregator.config.values import (
 from aggregator.models.feeds import Subscription
 from aggregator.models.sources import Kind
 from aggregator.text.units import format_duration
+from aggregator.urls import clean
 
 
 class StorageSettings(Section):
@@ -337,10 +337,4 @@ def same_address(url: str) -> str:
     >>> same_address("HTTP://Example.com:80/Feed#top") == same_address("http://example.com/Feed")
     True
     """
-    if is_plain_url(url):
-        return url
-    parts = urlsplit(url.strip())
-    host = parts.netloc.rpartition("@")[2].lower()
-    host = host.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
-    user = parts.netloc[: parts.netloc.rfind("@") + 1]
-    return parts._replace(netloc=user + host, path=parts.path or "/", fragment="").geturl()
+    return url if is_plain_url(url) else clean(url) or url.strip()

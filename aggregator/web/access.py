@@ -6,17 +6,12 @@ import base64
 import binascii
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from aggregator.web.api.problems import MEDIA_TYPE, problem_body
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]  # Any: as ASGI has it
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from aggregator.web.api.problems import MEDIA_TYPE, problem_body
 
 _OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})  # they answer only yes or no
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -42,7 +37,7 @@ class Guard:
     a browser as the password of Basic, with any user name.
     """
 
-    def __init__(self, app: Application, token: str | None, public: str = "") -> None:
+    def __init__(self, app: ASGIApp, token: str | None, public: str = "") -> None:
         self._app = app
         self._public = public.encode("ascii")  # host and port of `[web] base_url`
         self._token = None if token is None else token.encode()

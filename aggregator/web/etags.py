@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from aggregator.web.access import Application, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class ETags:
@@ -13,7 +13,7 @@ class ETags:
     The tag is weak, since a compressed body has the same. An answer in several parts is passed on unchanged.
     """
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

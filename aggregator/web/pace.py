@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
-
-from aggregator.web.access import Application, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SHARE: Final = 0.05  # of a core
 RESERVE: Final = 0.5  # seconds of CPU that a quiet time leaves to later requests
@@ -72,7 +71,7 @@ class Pace:
 
     def __init__(
         self,
-        app: Application,
+        app: ASGIApp,
         is_busy: Callable[[], bool],
         budget: CpuBudget,
         monotonic: Callable[[], float] = time.monotonic,

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Final
 from urllib.parse import urlsplit
 
-from aggregator.web.access import Application, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _ROOT: Final[ContextVar[str]] = ContextVar("root", default="")
 
@@ -19,7 +19,7 @@ def root() -> str:
 class PublicAddress:
     """ASGI middleware: requests look as if sent to the public address, even if the proxy has removed its path."""
 
-    def __init__(self, app: Application, base_url: str) -> None:
+    def __init__(self, app: ASGIApp, base_url: str) -> None:
         parts = urlsplit(base_url)
         self._app = app
         self._scheme, self._netloc, self._root = parts.scheme, parts.netloc, parts.path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Literal
 
@@ -32,19 +32,14 @@ class Selection:
 
     def as_facts(self) -> dict[str, str]:
         """Return the filters that are set, by their names on the command line."""
-        facts = {
-            "since": self.since.isoformat() if self.since else "",
-            "until": self.until.isoformat() if self.until else "",
-            "feed": self.feed,
-            "tag": self.tag,
-            "language": self.language,
-            "category": self.category,
-            "free": "yes" if self.free else "",
-            "rights": "yes" if self.rights else "",
-            "dedup": "" if self.dedup == "none" else self.dedup,
-            "quality": "" if self.quality == "any" else self.quality,
-        }
-        return {name: value for name, value in facts.items() if value}
+        wanted = ((one.name, getattr(self, one.name)) for one in fields(self) if getattr(self, one.name) != one.default)
+        return {name: _spelled(value) for name, value in wanted}
+
+
+def _spelled(value: datetime | str | bool) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "yes" if value is True else str(value)
 
 
 def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator[Article]:
