@@ -160,7 +160,6 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
     in --budget. If there are more than 5,000 feeds, a random sample is listed. The sums are always those of all feeds.
     """
     from aggregator.config.wiring import poll_policy
-    from aggregator.monitoring.overview import histories
     from aggregator.schedule.plan import measured, planned
 
     config = load(ctx, with_feeds=False)
@@ -169,7 +168,7 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
     budgets = (asked,) if budget is not None else (asked / 2, asked, asked * 2)
     with steps(1 + len(budgets), "plans") as step:
         with open_store_of(config) as store:
-            now, (count, known) = store.now(), histories(store)
+            now, (count, known) = store.now(), store.poll_histories()
         plans = [measured(known, now, of=count)]
         for one in budgets:
             step()

@@ -15,7 +15,6 @@ from aggregator.monitoring.installation import Problem
 from aggregator.ports.readings import Activity, Counts, DayCounts, FeedSigns
 from aggregator.ports.store import Store
 from aggregator.redaction import mask_password
-from aggregator.schedule.plan import FeedHistory
 from aggregator.sinks.outputs.follow import fact_name
 
 _LOOKED_AT = timedelta(days=7)  # entries, pages and articles of this time are checked
@@ -148,12 +147,6 @@ def _groups(unwell: Mapping[FeedId, tuple[Finding, ...]]) -> tuple[Group, ...]:
         for (kind, cause, severity), ids in feeds.items()
     )
     return tuple(sorted(groups, key=lambda group: (group.severity is not Severity.BROKEN, -len(group.feed_ids))))
-
-
-def histories(store: Store, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
-    """Return the number of polled feeds, and the histories of a random sample of at most `limit` feeds, for `plan`."""
-    count, found = store.poll_histories(limit)
-    return count, tuple(FeedHistory(feed=feed, polls=polls) for feed, polls in found)
 
 
 def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:

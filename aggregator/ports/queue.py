@@ -110,7 +110,7 @@ class Queue(Protocol):
     def free_dead_leases(self) -> int:
         """End the leases of dead processes of this machine (SQLite); return how many."""
 
-    def wait_until(self, scope: RunScope | None = None, *, pages_too: bool = True) -> datetime | None:
+    def wait_until(self, scope: RunScope | None = None) -> datetime | None:
         """Return when the next host with due work can be claimed; None: there is none. `scope` limits the work.
 
         Hosts that back off are left out. With a scope, work counts as due half a minute early.

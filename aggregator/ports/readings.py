@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from aggregator.models.articles import Article, Extraction
+from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import ArticleId, FeedId, Key, PageId
 from aggregator.ports.store_records import Decision
@@ -159,6 +160,14 @@ class PollSums:
     bytes_found: float = 0.0  # of such a poll
     bytes_else: float = 0.0  # of any other poll
     found_at: tuple[datetime, ...] = ()  # when new entries came, the oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHistory:
+    """A feed and its last polls, summed up."""
+
+    feed: Feed
+    polls: PollSums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

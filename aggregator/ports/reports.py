@@ -6,17 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from aggregator.models.feeds import Feed
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import FeedId, Key
 from aggregator.ports.readings import (
     Activity,
     Counts,
     DayCounts,
+    FeedHistory,
     FeedScreen,
     FeedSigns,
     Gap,
-    PollSums,
     Trace,
 )
 from aggregator.ports.store_records import (
@@ -34,7 +33,7 @@ class Reports(Protocol):
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
         """Return the decisions about these addresses and keys, oldest first."""
 
-    def poll_histories(self, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
+    def poll_histories(self, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
         """Return the number of polled feeds, and the histories of at most `limit` of them, a random sample."""
 
     def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:

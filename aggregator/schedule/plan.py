@@ -16,7 +16,7 @@ from typing import Final
 
 from aggregator.models.feeds import Feed
 from aggregator.models.ids import FeedId
-from aggregator.ports.readings import PollSums
+from aggregator.ports.readings import FeedHistory
 from aggregator.redaction import mask_password
 from aggregator.schedule.due_times import PollPolicy, next_poll_at, threshold_for
 from aggregator.schedule.publication_rate import expected_rate, rhythm_of
@@ -31,14 +31,6 @@ _ENOUGH: Final = 0.02  # accepted relative difference between polls and budget
 _LISTED_POLLS: Final = 12_000  # in the replay of all feeds; more feeds: less time for each
 _SAMPLE_POLLS: Final = 3_000  # in the replay of a sample
 _GOLDEN: Final = 0.618033988749895  # the fractions of its multiples spread evenly between 0 and 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedHistory:
-    """A feed and its last polls, summed up."""
-
-    feed: Feed
-    polls: PollSums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
 from aggregator.errors import LeaseLostError
 from aggregator.filters.decide import NO_FILTERS, Filters
 from aggregator.models.articles import Article
-from aggregator.models.ids import HostId, Identity
-from aggregator.models.pages import FetchedPage, PageFailed
-from aggregator.ports.protocols import Clock, RawStore
-from aggregator.ports.readings import ArticleFilter, FilterChange
+from aggregator.models.ids import ArticleId, HostId, Identity
+from aggregator.models.pages import FetchedPage, PageFailed, RawResponse
+from aggregator.ports.protocols import Clock, RawStore, Snapshot
+from aggregator.ports.readings import ArticleFilter, FilterChange, Gap, Position
 from aggregator.ports.store import Store
 from aggregator.ports.store_records import (
     ArticleOutcome,
@@ -43,7 +43,6 @@ from aggregator.store.reports import screening
 from aggregator.store.reports.activity import activity, days, signs
 from aggregator.store.reports.statistics import count_all
 from aggregator.store.reports.trace import near_duplicates, trace
-from aggregator.store.snapshot import SqlSnapshot, open_snapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,6 +66,25 @@ def _write(
         return store._db.write(lambda tx: query(tx, *args, **kwargs), durable=durable)
 
     return method
+
+
+class SqlSnapshot(Snapshot):
+    """One state of a store: all answers come from one transaction. The port describes the methods."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def position(self) -> Position:
+        return changes.position(self._tx)
+
+    def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
+        return reading.stream_articles(self._tx, wanted)
+
+    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
+        return reading.raw_of(self._tx, article_id)
+
+    def gaps(self) -> tuple[Gap, ...]:
+        return history.list_gaps(self._tx)
 
 
 class SqlStore(Store):
@@ -182,8 +200,10 @@ class SqlStore(Store):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> AbstractContextManager[SqlSnapshot]:
-        return open_snapshot(self._db)
+    @contextmanager
+    def snapshot(self) -> Iterator[SqlSnapshot]:
+        with self._db.snapshot() as tx:
+            yield SqlSnapshot(tx)
 
     def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 # frozen
         return self._db.stream(lambda tx: reading.stream_articles(tx, wanted))

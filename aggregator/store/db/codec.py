@@ -1,7 +1,8 @@
-"""Converts records to JSON text and back, by pydantic. Later versions must be able to read stored texts. Pure.
+"""Converts records to JSON text and back, by pydantic, and rows to records. Pure.
 
-A field with its default value is left out, and an unknown field is ignored. So fields can come and go without a
-migration. Dates are ISO 8601, spans ISO 8601 durations. `record_form` converts texts stored in an earlier form.
+Later versions must be able to read stored texts. A field with its default value is left out, and an unknown field is
+ignored. So fields can come and go without a migration. Dates are ISO 8601, spans ISO 8601 durations. `record_form`
+converts texts stored in an earlier form.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import json
 import zlib
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from functools import cache, lru_cache
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json
+from sqlalchemy import Row
 
 from aggregator.models.articles import Extraction
 from aggregator.models.feeds import Entry, FeedState
 from aggregator.models.fetching import Hop
+
+R = TypeVar("R")
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
@@ -65,6 +70,17 @@ def load_sample(stored: bytes) -> frozenset[int]:
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
+
+
+def record_of(kind: Callable[..., R], row: Row[Any], **others: object) -> R:
+    """Return the record whose fields are columns of a row. `others` are fields of another name or form."""
+    columns = row._mapping
+    return kind(**{name: columns[name] for name in _field_names(kind) if name in columns} | others)
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:  # Any: a class of records
+    return tuple(one.name for one in fields(kind))
 
 
 def dump_hops(hops: Sequence[Hop]) -> str:

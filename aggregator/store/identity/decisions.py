@@ -14,6 +14,7 @@ from aggregator.identity.identify import key_hash
 from aggregator.models.ids import ArticleId, Key
 from aggregator.ports.store_records import Decision
 from aggregator.store.db.any_of import any_of, batches
+from aggregator.store.db.codec import record_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import aliases, article_urls, decisions
 
@@ -106,16 +107,4 @@ def list_decisions(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) ->
     rows: dict[int, Row[Any]] = {}
     for query, values in ((_by_url, of_urls), (_by_key, of_keys), (_by_article, found)):
         rows |= {row.id: row for row in tx.all_of(query, values)}
-    return tuple(_decision(rows[n]) for n in sorted(rows))
-
-
-def _decision(row: Row[Any]) -> Decision:
-    return Decision(
-        url=row.url,
-        key=None if row.key is None else Key(row.key),
-        verdict=row.verdict,
-        rule=row.rule,
-        detail=row.detail,
-        article_id=None if row.article_id is None else ArticleId(row.article_id),
-        at=row.at,
-    )
+    return tuple(record_of(Decision, rows[n]) for n in sorted(rows))

@@ -15,7 +15,8 @@ from aggregator.models.ids import EvidenceKind, Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import articles, entries, revisions
+from aggregator.store.db.schema import articles, revisions
+from aggregator.store.identity.doubts import announced_titles
 
 _MOST: Final = 40  # addresses of one text; a text at more addresses is no article
 _served: Final = (
@@ -25,7 +26,6 @@ _served: Final = (
     .order_by(articles.c.n)
     .limit(_MOST)
 )
-_announced: Final = select(entries.c.page_id, entries.c.title).where(any_of(entries.c.page_id))
 _titles: Final = select(articles.c.print_hash, articles.c.title_hash, articles.c.key).where(
     any_of(articles.c.print_hash), articles.c.raw_hash.is_not(None), articles.c.revision > 0
 )
@@ -41,9 +41,7 @@ def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key
     rows = tx.all_of(_served, [text_hash])
     if len(rows) < 2:
         return set(), set()
-    titles: dict[int, set[str]] = defaultdict(set)
-    for row in tx.all_of(_announced, {row.page_id for row in rows if row.page_id is not None}):
-        titles[row.page_id].add(row.title)
+    titles = announced_titles(tx, {row.page_id for row in rows if row.page_id is not None})
     served = [_served_text(row, titles[row.page_id]) for row in rows]
     edges = {edge_of_same_text(one, other) for one, other in combinations(served, 2)}
     return {edge for edge in edges if edge is not None}, {one.key for one in served}

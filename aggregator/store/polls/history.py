@@ -13,6 +13,7 @@ from aggregator.models.ids import FeedId, HostId
 from aggregator.ports.readings import Gap
 from aggregator.ports.store_records import Claim, PollOutcome, PollRecord, PollRecorded
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import record_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.schema import feeds, gaps, polls
@@ -148,7 +149,7 @@ _history: Final = select(polls).where(polls.c.feed_id == bindparam("feed")).orde
 _gaps: Final = (
     select(
         gaps.c.feed_id,
-        func.coalesce(func.nullif(feeds.c.name, ""), feeds.c.url).label("name"),
+        func.coalesce(func.nullif(feeds.c.name, ""), feeds.c.url).label("feed"),
         gaps.c.since,
         gaps.c.until,
         gaps.c.filled_at,
@@ -160,26 +161,10 @@ _gaps: Final = (
 
 def list_polls(tx: Transaction, feed_id: FeedId) -> tuple[PollOutcome, ...]:
     """Return the last outcomes of a feed, newest first."""
-    return tuple(
-        PollOutcome(
-            at=row.at,
-            outcome=row.outcome,
-            status=row.status,
-            cause=None if row.cause is None else Cause(row.cause),
-            detail=row.detail,
-            elapsed=row.elapsed,
-            wire_bytes=row.wire_bytes,
-            entries_seen=row.entries_seen,
-            entries_new=row.entries_new,
-            unconditional=row.unconditional,
-        )
-        for row in tx.all(_history, {"feed": feed_id})
-    )
+    rows = tx.all(_history, {"feed": feed_id})
+    return tuple(record_of(PollOutcome, row, cause=row.cause and Cause(row.cause)) for row in rows)
 
 
 def list_gaps(tx: Transaction, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
     """Return times in which a feed may have lost entries, oldest first; `limit` of them after the first `start`."""
-    return tuple(
-        Gap(feed_id=FeedId(row.feed_id), feed=row.name, since=row.since, until=row.until, filled_at=row.filled_at)
-        for row in tx.all(_gaps.limit(limit).offset(start))
-    )
+    return tuple(record_of(Gap, row) for row in tx.all(_gaps.limit(limit).offset(start)))

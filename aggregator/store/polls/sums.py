@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row, case, func, select
 
-from aggregator.models.feeds import Feed, FeedStatus
+from aggregator.models.feeds import FeedStatus
 from aggregator.models.ids import FeedId
-from aggregator.ports.readings import PollSums
+from aggregator.ports.readings import FeedHistory, PollSums
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import feeds, polls
@@ -43,7 +43,7 @@ _found: Final = (
 )
 
 
-def poll_histories(tx: Transaction, limit: int) -> tuple[int, tuple[tuple[Feed, PollSums], ...]]:
+def poll_histories(tx: Transaction, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
     """Return the number of polled feeds, and the sums of at most `limit` of them in the order of their ids.
 
     The same store gives the same sample. Each feed is equally likely to be in it.
@@ -54,7 +54,9 @@ def poll_histories(tx: Transaction, limit: int) -> tuple[int, tuple[tuple[Feed, 
     for row in tx.all_of(_found, drawn):
         found[row.feed_id].append(row.at)
     sums = {row.feed_id: _poll_sums(row, found[row.feed_id]) for row in tx.all_of(_sums, drawn)}
-    return len(ids), tuple((feed, sums.get(feed.id, PollSums())) for feed in feeds_of(tx, [FeedId(n) for n in drawn]))
+    return len(ids), tuple(
+        FeedHistory(feed=feed, polls=sums.get(feed.id, PollSums())) for feed in feeds_of(tx, [FeedId(n) for n in drawn])
+    )
 
 
 def _poll_sums(row: Row[Any], found_at: Sequence[datetime]) -> PollSums:

@@ -341,31 +341,31 @@ _SOON: Final = timedelta(seconds=30)  # work of a scope counts so early: for the
 _soon: Final = bindparam("soon", type_=hosts.c.not_before.type)
 
 
-def _waiting(at: ColumnElement[datetime], pages_too: bool) -> Any:
+def _waiting(at: ColumnElement[datetime]) -> Any:
     """Return the query for hosts with work due by `at` that do not back off."""
     return (
         select(hosts.c.id, _free_at.label("free_at"))
-        .where(_has_due(at, pages_too), or_(hosts.c.failures == 0, hosts.c.not_before <= _now))
+        .where(_has_due(at, pages_too=True), or_(hosts.c.failures == 0, hosts.c.not_before <= _now))
         .order_by(_free_at, hosts.c.id)
     )
 
 
-_waiting_first: Final = {pages_too: _waiting(_now, pages_too).limit(1) for pages_too in (True, False)}
-_waiting_soon: Final = {pages_too: _waiting(_soon, pages_too) for pages_too in (True, False)}
+_waiting_first: Final = _waiting(_now).limit(1)
+_waiting_soon: Final = _waiting(_soon)
 
 
-def wait_until(tx: Transaction, scope: RunScope | None = None, *, pages_too: bool = True) -> datetime | None:
+def wait_until(tx: Transaction, scope: RunScope | None = None) -> datetime | None:
     """Return when the next host with due work can be claimed. Hosts that back off are left out.
 
     With a scope, work counts as due half a minute early.
     """
     if scope is None:
-        row = tx.first(_waiting_first[pages_too], {"now": tx.now})
+        row = tx.first(_waiting_first, {"now": tx.now})
         return None if row is None else _free(row)
     soon = tx.now + _SOON
-    found = tx.all(_waiting_soon[pages_too], {"now": tx.now, "soon": soon})
+    found = tx.all(_waiting_soon, {"now": tx.now, "soon": soon})
     rows = [row for row in found if row.id in scope.hosts]
-    times = (max(_free(row), due_at) for row in rows for due_at in _work_times(tx, row.id, scope, pages_too, soon))
+    times = (max(_free(row), due_at) for row in rows for due_at in _work_times(tx, row.id, scope, True, soon))
     return min(times, default=None)
 
 

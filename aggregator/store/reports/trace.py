@@ -9,9 +9,10 @@ from sqlalchemy import Row, bindparam, select, union_all
 
 from aggregator.identity.identify import key_hash
 from aggregator.models.fetching import Cause
-from aggregator.models.ids import ArticleId, FeedId, Key, PageId
+from aggregator.models.ids import ArticleId, Key
 from aggregator.ports.readings import Trace, TracedArticle, TracedEntry, TracedEvidence, TracedPage
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import record_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import aliases, article_urls, articles, entries, evidence, feeds, pages
 from aggregator.store.identity.decisions import list_decisions
@@ -65,10 +66,10 @@ def trace(tx: Transaction, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
     sightings = tx.all_of(_entries, list(at))
     edges = {row.id: row for row in tx.all_of(_evidence, hashes)}
     return Trace(
-        entries=tuple(_entry(row) for row in sightings),
-        pages=tuple(_page(at[n]) for n in sorted(at)),
+        entries=tuple(record_of(TracedEntry, row, feed=row.name or row.feed_url) for row in sightings),
+        pages=tuple(record_of(TracedPage, at[n], cause=at[n].cause and Cause(at[n].cause)) for n in sorted(at)),
         articles=tuple(_article(row) for row in found),
-        evidence=tuple(_edge(edges[n]) for n in sorted(edges)),
+        evidence=tuple(record_of(TracedEvidence, edges[n]) for n in sorted(edges)),
         decisions=list_decisions(tx, urls, keys),
     )
 
@@ -80,54 +81,13 @@ def _articles(tx: Transaction, ids: Iterable[str]) -> list[Row[Any]]:
     return sorted(found.values(), key=lambda row: int(row.n))
 
 
-def _entry(row: Row[Any]) -> TracedEntry:
-    return TracedEntry(
-        feed_id=FeedId(row.feed_id),
-        feed=row.name or row.feed_url,
-        entry_id=row.entry_id,
-        link=row.link,
-        title=row.title,
-        published_at=row.published_at,
-        first_seen=row.first_seen,
-        page_id=PageId(row.page_id),
-    )
-
-
-def _page(row: Row[Any]) -> TracedPage:
-    return TracedPage(
-        id=PageId(row.id),
-        url=row.url,
-        key=Key(row.key),
-        target=row.target,
-        state=row.state,
-        due_at=row.due_at,
-        attempts=row.attempts,
-        cause=None if row.cause is None else Cause(row.cause),
-        detail=row.detail,
-        first_seen=row.first_seen,
-        fetched_at=row.fetched_at,
-        article_id=None if row.article_id is None else ArticleId(row.article_id),
-    )
-
-
 def _article(row: Row[Any]) -> TracedArticle:
-    return TracedArticle(
-        id=ArticleId(row.id),
-        key=Key(row.key),
-        url=row.url,
-        first_seen=row.first_seen,
-        revision=row.revision,
-        merged_into=None if row.merged_into in _STANDING else ArticleId(row.merged_into),
+    return record_of(
+        TracedArticle,
+        row,
+        merged_into=None if row.merged_into in _STANDING else row.merged_into,
         is_withdrawn=row.merged_into == WITHDRAWN,
         is_skipped=row.merged_into == SKIPPED,
-        near_duplicate_of=None if row.near_duplicate_of is None else ArticleId(row.near_duplicate_of),
-        forgotten_at=row.forgotten_at,
-    )
-
-
-def _edge(row: Row[Any]) -> TracedEvidence:
-    return TracedEvidence(
-        key=Key(row.key), other=Key(row.other), kind=row.kind, witness=row.witness, seen_at=row.seen_at
     )
 
 

@@ -11,7 +11,7 @@ from aggregator.models.fetching import Cause
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.models.pages import PageFailed
 from aggregator.monitoring.health import Kind, diagnose, screen
-from aggregator.monitoring.overview import finding_record, histories, is_broken, overview, title_of, unwell
+from aggregator.monitoring.overview import finding_record, is_broken, overview, title_of, unwell
 from aggregator.ports.readings import PollSums
 from aggregator.ports.store_records import PollOutcome
 from aggregator.store import SqlStore
@@ -289,7 +289,7 @@ def test_histories_are_those_of_feeds_that_are_polled(store: SqlStore, clock: St
             state = replace(record.state, succeeded_at=store.now(), status=status)
             assert store.record_poll(claim(store, feed.host), replace(record, state=state))
     subscribe(store, *answered[1:], config_hash="without the first", at=store.now())
-    count, known = histories(store)
+    count, known = store.poll_histories()
     assert (count, [one.feed.url for one in known]) == (5, answered[1:6])
     at = START + timedelta(hours=2)
     assert known[0].polls == PollSums(
@@ -300,10 +300,10 @@ def test_histories_are_those_of_feeds_that_are_polled(store: SqlStore, clock: St
         bytes_else=1000.0,
         found_at=(at,),
     )
-    count, some = histories(store, 2)
+    count, some = store.poll_histories(2)
     assert (count, len(some)) == (5, 2)
     assert set(some) < set(known)
-    assert histories(store, 2) == (count, some)
+    assert store.poll_histories(2) == (count, some)
 
 
 # --- traces -----------------------------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from aggregator.models.feeds import Feed, FeedHints, FeedState, FeedStatus, PublicationStats
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import FeedId
-from aggregator.ports.readings import PollSums
+from aggregator.ports.readings import FeedHistory, PollSums
 from aggregator.schedule.due_times import PollPolicy
-from aggregator.schedule.plan import FeedHistory, Plan, measured, planned
+from aggregator.schedule.plan import Plan, measured, planned
 from aggregator.schedule.publication_rate import update_stats
 from tests.support.feeds import feed_of
 from tests.support.laws import at_most
