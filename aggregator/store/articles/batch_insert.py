@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.identify import article_id, key_hash
+from aggregator.identity.same_text import tenant
 from aggregator.models.ids import ArticleId, Key
 from aggregator.store.articles.doubts import mark_doubtful
 from aggregator.store.articles.rows import ArticleWrite, add_change, insert_articles
@@ -30,7 +31,7 @@ from aggregator.store.identity.partition import (
     resolve,
     set_aliases,
 )
-from aggregator.store.identity.same_text import titled_texts
+from aggregator.store.identity.same_text import TitledText, titled_texts
 
 _with_keys: Final = select(articles.c.id, articles.c.key_hash).where(any_of(articles.c.key_hash))
 _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(articles.c.id))
@@ -38,10 +39,8 @@ _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(artic
 
 def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mapping[ArticleId, ArticleWrite]:
     """Insert the articles that are new and unconnected; return these articles by id."""
-    repeated, under_one_title = _repeated_texts(tx, writes)
-    chosen = _choose(
-        tx, [write for write in writes if write.draft.fingerprint.text_hash not in under_one_title], writes
-    )
+    repeated, perhaps_one = _repeated_texts(tx, writes)
+    chosen = _choose(tx, [write for write in writes if write.draft.fingerprint.text_hash not in perhaps_one], writes)
     if not chosen:
         return {}
     at = tx.now
@@ -87,15 +86,21 @@ def _choose(
 
 
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
-    """Return the texts at several addresses, and among these the texts that several addresses have under one title."""
-    pages = (write.draft for write in writes if write.record.content.source == "page")
-    titled = Counter((draft.fingerprint.text_hash, draft.title_hash) for draft in pages)
-    titled.update(titled_texts(tx, {text for text, _ in titled}))
+    """Return the texts at several addresses, and those that one owner has at several addresses under one title.
+
+    Only for the second may an equal text be evidence (`identity/same_text.py`).
+    """
+    titled: Counter[TitledText] = Counter(
+        (write.draft.fingerprint.text_hash, write.draft.title_hash, tenant(write.key))
+        for write in writes
+        if write.record.content.source == "page"
+    )
+    titled.update(titled_texts(tx, {text for text, _, _ in titled}))
     counted: Counter[bytes] = Counter()
-    for (text, _), count in titled.items():
+    for (text, _, _), count in titled.items():
         counted[text] += count
     several = {text for text, count in counted.items() if count > 1}
-    return several, {text for (text, _), count in titled.items() if count > 1}
+    return several, {text for (text, _, owner), count in titled.items() if count > 1 and owner is not None}
 
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:

@@ -31,9 +31,12 @@ _titles: Final = select(articles.c.print_hash, articles.c.title_hash, articles.c
 )
 
 
-def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the hashes of text and title of each fetched article with one of these texts."""
-    return [(row.print_hash, row.title_hash) for row in tx.all_of(_titles, hashes)]
+TitledText = tuple[bytes, bytes, str | None]  # the hashes of text and title, and the owner of the address
+
+
+def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[TitledText]:
+    """Return the hashes of text and title, and the owner, of each fetched article with one of these texts."""
+    return [(row.print_hash, row.title_hash, tenant(Key(row.key))) for row in tx.all_of(_titles, hashes)]
 
 
 def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key]]:
