@@ -208,7 +208,7 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
         store = stack.enter_context(closing(open_store(config.storage.url, clock)))
         sync_feeds(store, config)
         store.use_filters(filters_of(config))
-        raw_store = FileRawStore(raw_folder(config), clock)
+        raw_store = FileRawStore(raw_folder(config))
         fetcher = HttpFetcher(fetch_limits(config), clock, rules=request_rules(config, os.environ))
         own_pool = WorkerPool(config.extraction.workers or os.cpu_count() or 1, config.extraction.timeout)
         for close in (fetcher.close, own_pool.close, ending.set):  # the last one first

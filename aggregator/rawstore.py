@@ -17,7 +17,6 @@ from typing import Final
 from aggregator.compression import zstd
 from aggregator.durable_files import folder_id, replaced_file
 from aggregator.errors import StorageError
-from aggregator.ports.protocols import Clock
 
 # zstd's own level: level 6 saves a twelfth of the disk and takes three times as long.
 _OPTIONS: Final[dict[int, int]] = {
@@ -30,16 +29,15 @@ _MAX_BYTES: Final = 256 * 1024 * 1024  # decompressed; no page is larger
 
 
 class FileRawStore:
-    """One folder of raw responses, for any number of threads and processes."""
+    """One folder of raw responses, for any number of threads and processes. It can be sent to another process."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path) -> None:
         """Create the folder if it is missing.
 
         Raises:
             StorageError: the folder cannot be created or read.
         """
         self._folder = folder
-        self._clock = clock
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._id = folder_id(folder, _ID_FILE)
@@ -51,20 +49,20 @@ class FileRawStore:
         """The id of the folder, from the file in it."""
         return self._id
 
-    def put(self, body: bytes) -> str:
-        """Store durably and return the content hash (SHA-256, hexadecimal). An existing file gets a new time.
+    def put(self, body: bytes, at: datetime) -> str:
+        """Store durably and return the content hash (SHA-256, hexadecimal). The file gets the time `at`.
 
         Raises:
             StorageError: the disk is full or the folder cannot be written.
         """
         name = hashlib.sha256(body).hexdigest()
         path = self._path(name)
-        now = self._clock.now().timestamp()
+        modified = at.timestamp()
         try:
             try:
-                os.utime(path, (now, now))
+                os.utime(path, (modified, modified))
             except FileNotFoundError:
-                _write(path, zstd.compress(body, options=_OPTIONS), now)
+                _write(path, zstd.compress(body, options=_OPTIONS), modified)
         except OSError as error:
             raise StorageError(f"{path}: a raw page cannot be written ({_reason(error)})") from error
         return name

@@ -36,11 +36,10 @@ def open_store_of(config: Config, *, readonly: bool = True) -> AbstractContextMa
 
 def raw_store_of(config: Config) -> FileRawStore:
     """Open the raw pages of a configuration."""
-    from aggregator.clock import SystemClock
     from aggregator.config.wiring import raw_folder
     from aggregator.rawstore import FileRawStore
 
-    return FileRawStore(raw_folder(config), SystemClock())
+    return FileRawStore(raw_folder(config))
 
 
 @cli.group()

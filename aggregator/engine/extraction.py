@@ -14,7 +14,7 @@ from typing import TypeVar
 from aggregator.engine.counters import Counters
 from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import StorageError
-from aggregator.extraction.pipeline import article_record, bodies_of, extraction_job, failed_part, run_jobs
+from aggregator.extraction.pipeline import article_record, extraction_job, failed_part, run_jobs
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage, PageFailed
@@ -31,8 +31,8 @@ _Results = tuple[Collected | NextPage | PageFailed, ...]
 _Done = tuple[Sequence[FetchedPage], Future[_Results]]  # a finished task
 
 _LEASE_MARGIN = timedelta(seconds=30)
-_QUEUED_AHEAD = 2  # tasks queued for each worker beside its current one, so that no worker waits for a transaction
-_GATHER_SECONDS = 0.1  # results of this time are recorded together: a transaction costs as much as ten results
+_QUEUED_AHEAD = 5  # tasks queued for each worker beside its current one, so that no worker waits for a transaction
+_GATHER_SECONDS = 0.25  # results of this time are recorded together: a transaction costs as much as ten results
 _TOGETHER = 32  # pages without bytes in one task: an entry's own content takes a millisecond
 _RETRIED = frozenset({Cause.LOW_QUALITY, Cause.RAW_MISSING})  # a new fetch may bring another page
 
@@ -60,6 +60,7 @@ class ExtractionLine:
         self._pool = pool
         self._in_hand: dict[PageId, FetchedPage] = {}
         self._tasks = 0
+        self._is_more = False  # pages were left when tasks were last started
         self._alone: deque[FetchedPage] = deque()  # claimed pages that are retried alone
         self._is_starting = False
         self._finished: queue.SimpleQueue[_Done] = queue.SimpleQueue()
@@ -119,8 +120,10 @@ class ExtractionLine:
         folder = self.context.raw_store.folder
         pages = self.context.store.claim_fetched(room, lease, folder, scope=scope, batch=_TOGETHER)
         self._in_hand.update({page.id: page for page in pages})
-        for task in _tasks(pages):
+        tasks = list(_tasks(pages))
+        for task in tasks:
             self._submit(task)
+        self._is_more = len(tasks) >= room
 
     def _may_begin(self) -> bool:
         """Start the workers when the first pages wait. Return whether a worker can begin; else no page may be claimed.
@@ -136,18 +139,10 @@ class ExtractionLine:
         return True
 
     def _submit(self, pages: Sequence[FetchedPage]) -> None:
-        jobs, held = [], []
-        for page in pages:
-            bodies = bodies_of(page, self.context.raw_store.get)
-            if bodies is None:
-                self._fail(page, PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone"))
-                continue
-            jobs.append(extraction_job(page, bodies, self.context.rules_of, self.context.publishers))
-            held.append(page)
-        if held:
-            self._tasks += 1
-            future = self._pool.submit(run_jobs, jobs)
-            future.add_done_callback(lambda done: self._note_finished(held, done))
+        jobs = [extraction_job(page, self.context.rules_of, self.context.publishers) for page in pages]
+        self._tasks += 1
+        future = self._pool.submit(run_jobs, jobs, self.context.raw_store.get)
+        future.add_done_callback(lambda done: self._note_finished(pages, done))
 
     def _note_finished(self, pages: Sequence[FetchedPage], done: Future[_Results]) -> None:
         self._finished.put((pages, done))
@@ -156,16 +151,18 @@ class ExtractionLine:
     def _gather(self) -> list[_Done]:
         """Return the finished tasks, and the tasks that finish within a moment.
 
-        The wait ends at once when a visit brings pages and a worker is idle.
+        The wait ends at once when a worker is idle and a visit brings pages. It also ends when each worker has only its
+        current task and pages are left to claim.
         """
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
         while 0 < len(done) < self._tasks and self._event.wait(until - clock.monotonic()):
             self._event.clear()
             more = list(self._at_hand())
-            if not more and self._tasks - len(done) < self._pool.workers:
-                break
             done += more
+            left = self._tasks - len(done)
+            if (not more and left < self._pool.workers) or (self._is_more and left <= self._pool.workers):
+                break
         return done
 
     def _at_hand(self) -> Iterator[_Done]:

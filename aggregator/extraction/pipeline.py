@@ -1,6 +1,7 @@
 """From a fetched page to the record of its article: extract, judge, fingerprint, identify again. Pure.
 
-`run_job` runs in a worker process; the other functions run beside the store. New and kept pages go the same way.
+`run_jobs` and `run_stored` run in a worker process; the functions of jobs and records run beside the store.
+New and kept pages go the same way.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.models.feeds import Entry, Feed
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import OWN_CONTENT, Identity
-from aggregator.models.pages import FetchedPage, PageFailed, RawResponse
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, NextPage, Sighting
 from aggregator.urls import host_of
 
 _WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that mean: perhaps no article
+Read = Callable[[str], bytes | None]  # the bytes with a content hash; None: they are gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,9 @@ class ExtractJob:
     """The input of a worker process. `from_feed` True: the entry's content is the only text.
 
     `is_foreign` True: feed and page are of different sites, so the page's own statements take precedence. `url` is the
-    requested address. `parts` are the further pages so far; `ends` True: no further page will be fetched. `off_target`
-    is set if the address of the answer alone proves that the answer is not the article; it gives the reason.
+    requested address. `raw` are the content hashes of the page and its parts; the worker reads these bytes. `parts` are
+    the further pages so far; `ends` True: no further page will be fetched. `off_target` is set if the address of the
+    answer alone proves that the answer is not the article; it gives the reason.
     """
 
     page: ExtractInput
@@ -60,6 +63,7 @@ class ExtractJob:
     is_foreign: bool
     rules: PageRules | None
     url: str
+    raw: tuple[str, ...] = ()
     feed_rules: FeedRules = FeedRules()  # noqa: RUF009 - frozen
     parts: tuple[Part, ...] = ()
     ends: bool = False
@@ -67,31 +71,26 @@ class ExtractJob:
     off_target: PageFailed | None = None
 
 
-def extraction_job(
-    page: FetchedPage,
-    bodies: Sequence[bytes],
-    rules_of: RulesOf,
-    publishers: Publishers,
-) -> ExtractJob:
-    """Return the job for `page`; `bodies` are the bytes of the page and of its further pages, if any."""
+def extraction_job(page: FetchedPage, rules_of: RulesOf, publishers: Publishers) -> ExtractJob:
+    """Return the job for `page`, without the bytes of the page and of its parts."""
     url = page.url if page.raw is None else page.raw.final_url
-    blank = (
-        _input(page, page.raw, bodies[0])
-        if page.raw is not None
-        else ExtractInput(url=url, body=b"", first_seen=page.first_seen)
-    )
+    headers = {} if page.raw is None else page.raw.headers
+    blank = ExtractInput(url=url, body=b"", headers=headers, first_seen=page.first_seen)
+    parts = [part for part in page.parts if part.failed is None]
+    raws = () if page.raw is None else (page.raw, *(part.raw for part in parts))
     known = rules_of(host_of(url), page.feed_url)
     rules = known.pages
     return ExtractJob(
         page=blank if page.entry is None else announced_by(_with_entry(blank, page.entry), known.feed),
         feed_rules=known.feed,
-        from_feed=not bodies,
-        is_foreign=bool(bodies and page.feed_url) and _site(page.feed_url) != _site(url),
+        from_feed=page.raw is None,
+        is_foreign=page.raw is not None and bool(page.feed_url) and _site(page.feed_url) != _site(url),
         rules=rules,
         url=page.url,
+        raw=tuple("" if raw is None else raw.content_hash for raw in raws),  # "": the bytes are known to be gone
         parts=tuple(
-            Part(url=part.url, page=_input(page, part.raw, body))
-            for part, body in zip(page.parts, bodies[1:], strict=False)
+            Part(url=part.url, page=replace(blank, url=part.raw.final_url, headers=part.raw.headers))
+            for part in parts
             if part.raw is not None
         ),
         ends=failed_part(page) is not None,
@@ -111,16 +110,24 @@ def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
     return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
 
 
-def _input(page: FetchedPage, raw: RawResponse, body: bytes) -> ExtractInput:
-    return ExtractInput(url=raw.final_url, body=body, headers=raw.headers, first_seen=page.first_seen)
+def read_bodies(job: ExtractJob, read: Read) -> ExtractJob | PageFailed:
+    """Return the job with the bytes of the page and of its parts, or a failure if some bytes are gone."""
+    bodies = [body for content_hash in job.raw if (body := read(content_hash)) is not None]
+    if len(bodies) < len(job.raw):
+        return PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone")
+    return with_bodies(job, bodies)
 
 
-def bodies_of(page: FetchedPage, read: Callable[[str], bytes | None]) -> tuple[bytes, ...] | None:
-    """Return the bytes of the page and of its parts. Empty: the page was never fetched. None: some bytes are gone."""
-    raws = () if page.raw is None else (page.raw, *(part.raw for part in page.parts if part.failed is None))
-    bodies = tuple(read(raw.content_hash) if raw is not None else None for raw in raws)
-    found = tuple(body for body in bodies if body is not None)
-    return found if len(found) == len(bodies) else None
+def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
+    """Return the job with the bytes of the page and of its parts; none if it was never fetched."""
+    if not bodies:
+        return job
+    parts = zip(job.parts, bodies[1:], strict=True)
+    return replace(
+        job,
+        page=replace(job.page, body=bodies[0]),
+        parts=tuple(replace(part, page=replace(part.page, body=body)) for part, body in parts),
+    )
 
 
 def failed_part(page: FetchedPage) -> PageFailed | None:
@@ -156,9 +163,16 @@ def _announced(entry: Entry) -> str:
     return own if is_same else at.isoformat()
 
 
-def run_jobs(jobs: Sequence[ExtractJob]) -> tuple[Collected | NextPage | PageFailed, ...]:
+def run_jobs(jobs: Sequence[ExtractJob], read: Read) -> tuple[Collected | NextPage | PageFailed, ...]:
     """Return the result of each job, in order; a `NextPage` if a further page must be fetched first. For workers."""
-    return tuple([next_page_of(job) or run_job(job) for job in jobs])
+    whole = (read_bodies(job, read) for job in jobs)
+    return tuple([job if isinstance(job, PageFailed) else next_page_of(job) or run_job(job) for job in whole])
+
+
+def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
+    """Return the result of a job whose further pages, if any are missing, are not fetched. For workers."""
+    whole = read_bodies(job, read)
+    return whole if isinstance(whole, PageFailed) else run_job(whole)
 
 
 def next_page_of(job: ExtractJob) -> NextPage | None:

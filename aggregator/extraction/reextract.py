@@ -9,9 +9,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from aggregator.extraction.feed_rules import RulesOf
-from aggregator.extraction.pipeline import ExtractJob, article_record, bodies_of, extraction_job, run_job
+from aggregator.extraction.pipeline import ExtractJob, Read, article_record, extraction_job, run_stored
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.articles import Article, Extraction
+from aggregator.models.fetching import Cause
 from aggregator.models.ids import ArticleId, PageId
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.protocols import RawStore
@@ -21,7 +22,8 @@ from aggregator.ports.store_records import Collected
 _BATCH = 200
 _AHEAD = 8  # jobs handed to the workers before the first result is waited for
 
-Submit = Callable[[Callable[[ExtractJob], Collected | PageFailed], ExtractJob], Future[Collected | PageFailed]]
+Run = Callable[[ExtractJob, Read], Collected | PageFailed]
+Submit = Callable[[Run, ExtractJob, Read], Future[Collected | PageFailed]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,7 @@ def reextract(
     """
     waiting: deque[tuple[FetchedPage, Future[Collected | PageFailed]]] = deque()
     for page in _stored_pages(store):
-        bodies = bodies_of(page, raw_store.get)
-        if not bodies:
-            continue
-        waiting.append((page, submit(run_job, extraction_job(page, bodies, rules_of, publishers))))
+        waiting.append((page, submit(run_stored, extraction_job(page, rules_of, publishers), raw_store.get)))
         if len(waiting) > _AHEAD:
             yield from _settle(store, publishers, *waiting.popleft(), result_of, dry_run)
     while waiting:
@@ -77,7 +76,7 @@ def _settle(
     dry_run: bool,
 ) -> Iterator[Difference]:
     outcome = result_of(future)
-    if outcome is None:
+    if outcome is None or (isinstance(outcome, PageFailed) and outcome.cause is Cause.RAW_MISSING):
         return
     article = store.article(page.article_id) if page.article_id is not None else None
     if isinstance(outcome, PageFailed):

@@ -41,7 +41,7 @@ class Poster(Protocol):
 
 
 class RawStore(Protocol):
-    """Raw responses by content hash, compressed, in one folder."""
+    """Raw responses by content hash, compressed, in one folder. Worker processes get it and read the folder, too."""
 
     @property
     def folder(self) -> str:
@@ -50,8 +50,8 @@ class RawStore(Protocol):
         The id tells the store which machine has the bytes of a page.
         """
 
-    def put(self, body: bytes) -> str:
-        """Store durably (fsync) and return the content hash, hexadecimal; an existing file gets a new time."""
+    def put(self, body: bytes, at: datetime) -> str:
+        """Store durably (fsync) and return the content hash, hexadecimal. The file gets the time `at`."""
 
     def get(self, content_hash: str) -> bytes | None:
         """Return the bytes; None: they are gone or damaged."""

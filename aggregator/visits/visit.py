@@ -319,13 +319,14 @@ class HostVisit:
             case Fetched() if (failed := page_failure_of(result)) is not None:
                 is_current = self._record_failure(page, failed)
             case Fetched():
+                fetched_at = session.now()
                 raw = RawResponse(
-                    content_hash=context.raw_store.put(result.body),
+                    content_hash=context.raw_store.put(result.body, fetched_at),
                     url=page.url if page.part is None else page.part.url,
                     final_url=result.final_url,
                     status=result.status,
                     headers=result.headers,
-                    fetched_at=session.now(),
+                    fetched_at=fetched_at,
                 )
                 folder = context.raw_store.folder
                 is_current = store.record_fetched(claim, page, raw, folder, result.hops, result.validators)

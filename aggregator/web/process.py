@@ -43,7 +43,7 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
 
     Once `until` is set, /readyz answers no.
     """
-    raw = FileRawStore(Path(settings.raw_folder), SystemClock())
+    raw = FileRawStore(Path(settings.raw_folder))
     ready, metrics = _views(settings.daemon, store)
     cached_overview = CachedOverview(store, time.monotonic)
     cached_overview.begin()

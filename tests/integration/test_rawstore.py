@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aggregator.errors import StorageError
 from aggregator.rawstore import FileRawStore
 from tests.support.laws import at_most
-from tests.support.stores import START, StandingClock
+from tests.support.stores import START
 
 MISSING = "0" * 64
 
@@ -21,32 +21,32 @@ MISSING = "0" * 64
 @given(body=st.binary(max_size=2000))
 @at_most(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_went_in_comes_out(tmp_path: Path, body: bytes) -> None:
-    raw_store = FileRawStore(tmp_path, StandingClock())
-    name = raw_store.put(body)
+    raw_store = FileRawStore(tmp_path)
+    name = raw_store.put(body, START)
     assert raw_store.get(name) == body
-    assert raw_store.put(body) == name
+    assert raw_store.put(body, START) == name
 
 
-def test_files_lie_in_two_levels_and_are_compressed(tmp_path: Path, clock: StandingClock) -> None:
-    raw_store = FileRawStore(tmp_path / "raw", clock)
-    name = raw_store.put(b"<html>" * 10_000)
+def test_files_lie_in_two_levels_and_are_compressed(tmp_path: Path) -> None:
+    raw_store = FileRawStore(tmp_path / "raw")
+    name = raw_store.put(b"<html>" * 10_000, START)
     file = tmp_path / "raw" / name[:2] / name[2:4] / name
     assert file.stat().st_size < 1000
     assert [path for path in (tmp_path / "raw").rglob("*") if path.is_file() and path.name.startswith(".")] == []
 
 
-def test_a_file_that_is_there_is_touched(tmp_path: Path, clock: StandingClock) -> None:
-    raw_store = FileRawStore(tmp_path, clock)
-    name = raw_store.put(b"x")
+def test_a_file_that_is_there_is_touched(tmp_path: Path) -> None:
+    raw_store = FileRawStore(tmp_path)
+    name = raw_store.put(b"x", START)
     assert list(raw_store.names()) == [(name, START)]
-    clock.pass_(timedelta(days=2))
-    raw_store.put(b"x")
-    assert list(raw_store.names()) == [(name, clock.now())]
+    later = START + timedelta(days=2)
+    raw_store.put(b"x", later)
+    assert list(raw_store.names()) == [(name, later)]
 
 
-def test_deleting(tmp_path: Path, clock: StandingClock) -> None:
-    raw_store = FileRawStore(tmp_path, clock)
-    name = raw_store.put(b"x")
+def test_deleting(tmp_path: Path) -> None:
+    raw_store = FileRawStore(tmp_path)
+    name = raw_store.put(b"x", START)
     raw_store.delete(name)
     raw_store.delete(name)
     raw_store.delete("../../etc/passwd")
@@ -54,9 +54,9 @@ def test_deleting(tmp_path: Path, clock: StandingClock) -> None:
     assert list(raw_store.names()) == []
 
 
-def test_damaged_and_foreign_files(tmp_path: Path, clock: StandingClock) -> None:
-    raw_store = FileRawStore(tmp_path, clock)
-    name, other = raw_store.put(b"x" * 100), raw_store.put(b"y" * 100)
+def test_damaged_and_foreign_files(tmp_path: Path) -> None:
+    raw_store = FileRawStore(tmp_path)
+    name, other = raw_store.put(b"x" * 100, START), raw_store.put(b"y" * 100, START)
     file = tmp_path / name[:2] / name[2:4] / name
     whole = file.read_bytes()
     for damaged in (b"", b"nonsense", whole[:-3], (tmp_path / other[:2] / other[2:4] / other).read_bytes()):
@@ -68,19 +68,19 @@ def test_damaged_and_foreign_files(tmp_path: Path, clock: StandingClock) -> None
     assert raw_store.get(MISSING) is None
 
 
-def test_a_folder_keeps_its_id(tmp_path: Path, clock: StandingClock) -> None:
-    first = FileRawStore(tmp_path, clock).folder
-    assert FileRawStore(tmp_path, clock).folder == first
-    assert FileRawStore(tmp_path / "other", clock).folder != first
+def test_a_folder_keeps_its_id(tmp_path: Path) -> None:
+    first = FileRawStore(tmp_path).folder
+    assert FileRawStore(tmp_path).folder == first
+    assert FileRawStore(tmp_path / "other").folder != first
     (tmp_path / "folder-id").write_bytes(b"\xff not an id")
-    again = FileRawStore(tmp_path, clock).folder
+    again = FileRawStore(tmp_path).folder
     assert again != first
-    assert FileRawStore(tmp_path, clock).folder == again
+    assert FileRawStore(tmp_path).folder == again
 
 
-def test_all_who_come_at_once_agree_on_the_id(tmp_path: Path, clock: StandingClock) -> None:
+def test_all_who_come_at_once_agree_on_the_id(tmp_path: Path) -> None:
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(FileRawStore(tmp_path, clock).folder)) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(FileRawStore(tmp_path).folder)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -89,15 +89,15 @@ def test_all_who_come_at_once_agree_on_the_id(tmp_path: Path, clock: StandingClo
     assert len(set(found)) == 1
 
 
-def test_a_folder_that_cannot_be_used(tmp_path: Path, clock: StandingClock) -> None:
+def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="check raw_dir"):
-        FileRawStore(tmp_path / "file", clock)
+        FileRawStore(tmp_path / "file")
     (tmp_path / "raw" / "folder-id").mkdir(parents=True)
     with pytest.raises(StorageError, match="check raw_dir"):
-        FileRawStore(tmp_path / "raw", clock)
-    raw_store = FileRawStore(tmp_path / "good", clock)
+        FileRawStore(tmp_path / "raw")
+    raw_store = FileRawStore(tmp_path / "good")
     for two in range(256):
         (tmp_path / "good" / f"{two:02x}").touch()
     with pytest.raises(StorageError, match="cannot be written"):
-        raw_store.put(b"x")
+        raw_store.put(b"x", START)

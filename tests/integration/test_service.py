@@ -319,7 +319,7 @@ def test_upkeep_ends_at_a_stop(running: Running) -> None:
     """Keys, files of text and raw pages: each is left where it is, for the next start."""
     running.write()
     with open_app(load_config(running.config, {}), clock=running.clock, pool=PoolHere()) as app:  # type: ignore[arg-type]
-        name = app.raw_store.put(b"nobody refers to it")
+        name = app.raw_store.put(b"nobody refers to it", app.clock.now())
         running.clock.move(timedelta(days=3))
         app.request_stop()
         app.keep_house(sweep=True)

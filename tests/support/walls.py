@@ -152,7 +152,7 @@ class Spool:
     folder: str = FOLDER
     kept: dict[str, bytes] = field(default_factory=dict)
 
-    def put(self, body: bytes) -> str:
+    def put(self, body: bytes, at: datetime) -> str:
         name = hashlib.sha256(body).hexdigest()
         self.kept[name] = body
         return name

@@ -49,13 +49,13 @@ class PlayedPool:
     def mend(self) -> None:
         """These workers end with their own task alone."""
 
-    def submit(self, function: Callable[..., Any], jobs: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], jobs: Any, *others: Any) -> Future[Any]:
         self.sizes.append(len(jobs))
         future: Future[Any] = Future()
         if self.ends(jobs):
             future.set_exception(ProcessExpired("gone", code=-11))
         else:
-            future.set_result(function(jobs))
+            future.set_result(function(jobs, *others))
         return future
 
 
@@ -72,7 +72,7 @@ def line(store: SqlStore, clock: StandingClock, pool: PlayedPool, folder: Path) 
     context = VisitContext(
         store=store,
         fetcher=None,  # type: ignore[arg-type] # nothing is fetched here
-        raw_store=FileRawStore(folder, clock),
+        raw_store=FileRawStore(folder),
         clock=clock,
         publishers=shipped_publishers(),
         rules_of=no_rules,
@@ -139,9 +139,9 @@ def test_a_claim_lost_to_a_jump_of_the_clock_is_made_anew(kept: SqlStore, clock:
     made = line(kept, clock, pool, tmp_path / "raw")
     held: list[tuple[Future[Any], Any]] = []
 
-    def hold(function: Callable[..., Any], jobs: Any) -> Future[Any]:
+    def hold(function: Callable[..., Any], jobs: Any, read: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        held.append((future, function(jobs)))
+        held.append((future, function(jobs, read)))
         return future
 
     pool.submit = hold  # type: ignore[method-assign]
@@ -161,7 +161,7 @@ def test_what_is_given_back_was_not_tried(kept: SqlStore, clock: StandingClock, 
     pool = PlayedPool()
     made = line(kept, clock, pool, tmp_path / "raw")
     made.context = replace(made.context)
-    pool.submit = lambda function, jobs: Future()  # type: ignore[method-assign]
+    pool.submit = lambda function, jobs, read: Future()  # type: ignore[method-assign]
     made.step(0)
     made.step(0)
     assert made.in_hand == 2
@@ -207,7 +207,7 @@ def put_page(store: SqlStore, made: ExtractionLine, body: str) -> None:
     held = claim(store, "www.example.org:443")
     (page,) = store.due_pages(held, store.now())
     html = f"<html><head><title>The long report</title></head><body><article>{body}</article></body></html>".encode()
-    came = raw(page, content_hash=raw_store.put(html), at=store.now(), final_url=page.target)
+    came = raw(page, content_hash=raw_store.put(html, store.now()), at=store.now(), final_url=page.target)
     assert store.record_fetched(held, page, came, raw_store.folder, (), Validators())
     store.release(held)
 

@@ -41,7 +41,7 @@ class Spool:
 
     folder = FOLDER
 
-    def put(self, body: bytes) -> str:
+    def put(self, body: bytes, at: datetime) -> str:
         return hashlib.sha256(body).hexdigest()
 
     def get(self, content_hash: str) -> bytes | None:

@@ -214,7 +214,7 @@ def test_a_page_that_was_refused_for_a_word_is_fetched_once_more(old_url: str, b
     clock = StandingClock(at=LATER)
     upgrade(old_url, clock)
     with closing(open_store(old_url, clock, use_clock=True)) as store:
-        raw_store = FileRawStore(tmp_path / "raw", clock)  # without any bytes
+        raw_store = FileRawStore(tmp_path / "raw")  # without any bytes
         assert refused not in {page.url for page in fetch_due(store)}
         assert store.ask_refused_again(raw_store)
         clock.pass_(timedelta(days=7))

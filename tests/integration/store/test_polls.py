@@ -216,7 +216,7 @@ def answer(body: bytes) -> Fetched:
 def extract_waiting(store: SqlStore) -> None:
     """Do what the extraction line does with pages without bytes."""
     for page in fetched_pages(store):
-        result = run_job(extraction_job(page, (), no_rules, RULES))
+        result = run_job(extraction_job(page, no_rules, RULES))
         if isinstance(result, Collected):
             store.record_articles([ArticleOutcome(page=page, record=record_of_page(page, result, RULES))])
         else:

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from aggregator.extraction.pipeline import ExtractJob
+from aggregator.extraction.pipeline import ExtractJob, Read
 from aggregator.extraction.reextract import Difference, reextract
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.fetching import Cause, Validators
@@ -44,8 +44,8 @@ PAGE = "<title>The bridge</title><article><h1>The bridge</h1>" + "<p>The council
 
 
 @pytest.fixture
-def raw_store(tmp_path: Path, clock: StandingClock) -> FileRawStore:
-    return FileRawStore(tmp_path / "raw", clock)
+def raw_store(tmp_path: Path) -> FileRawStore:
+    return FileRawStore(tmp_path / "raw")
 
 
 def refuse(store: SqlStore, *failures: PageFailed | None) -> None:
@@ -129,7 +129,7 @@ def test_a_page_whose_bytes_are_kept_waits_for_reextract(
     poll(store, feed, sighting(0))
     held = claim(store, HOST)
     (page,) = store.due_pages(held, store.now())
-    kept = raw_store.put(PAGE.encode())
+    kept = raw_store.put(PAGE.encode(), store.now())
     body = raw(page, content_hash=kept, at=store.now())
     assert store.record_fetched(held, page, body, raw_store.folder, (), Validators())
     store.release(held)
@@ -155,10 +155,10 @@ def test_bytes_in_the_folder_of_another_worker_count_while_it_lives(
 
 def reextract_all(store: SqlStore, raw_store: FileRawStore) -> list[Difference]:
     def submit(
-        function: Callable[[ExtractJob], Collected | PageFailed], job: ExtractJob
+        function: Callable[[ExtractJob, Read], Collected | PageFailed], job: ExtractJob, read: Read
     ) -> Future[Collected | PageFailed]:
         done: Future[Collected | PageFailed] = Future()
-        done.set_result(function(job))
+        done.set_result(function(job, read))
         return done
 
     rules = Publishers()

@@ -44,7 +44,7 @@ def poll(reused: ReusedStore, store: SqlStore, items: Sequence[Item], *, is_alon
         reading = read_along(reading, feed, at, RULES, FeedRules())
     assert store.record_poll(held, poll_record(feed, *reading.sightings, at=at)) is not None
     for page in fetched_pages(store):
-        result = run_job(extraction_job(page, (), no_rules, RULES))
+        result = run_job(extraction_job(page, no_rules, RULES))
         assert isinstance(result, Collected)
         store.record_articles([ArticleOutcome(page=page, record=article_record(page, result, RULES))])
     store.release(held)

@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.extraction.feed_rules import ArticleRules
-from aggregator.extraction.pipeline import ExtractJob, article_record, extraction_job, next_page_of, run_job, run_jobs
+from aggregator.extraction.pipeline import (
+    ExtractJob,
+    article_record,
+    extraction_job,
+    next_page_of,
+    run_job,
+    run_jobs,
+    run_stored,
+    with_bodies,
+)
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.identity.walls import Resemblance
@@ -73,7 +82,7 @@ def page(raw_: RawResponse | None, one: Entry | None = None, url: str = URL, hop
 
 
 def collected(one: FetchedPage, body: bytes | None) -> Collected | PageFailed:
-    return run_job(extraction_job(one, () if body is None else (body,), no_rules, shipped_publishers()))
+    return run_job(with_bodies(extraction_job(one, no_rules, shipped_publishers()), [] if body is None else [body]))
 
 
 def answer(body: bytes = HTML, content_type: str = "text/html; charset=utf-8") -> Fetched:
@@ -259,7 +268,7 @@ def test_an_article_that_came_from_a_home_page_keeps_the_key_of_its_entry() -> N
 
 
 def test_a_feed_of_another_site_lends_its_page_nothing() -> None:
-    job = extraction_job(page(raw(), entry()), (HTML,), no_rules, shipped_publishers())
+    job = with_bodies(extraction_job(page(raw(), entry()), no_rules, shipped_publishers()), [HTML])
     lending = replace(job.page, feed_authors=("Ann Writer",))
     lent, own = (run_job(replace(job, page=lending, is_foreign=foreign)) for foreign in (False, True))
     assert isinstance(lent, Collected)
@@ -298,12 +307,8 @@ def on_pages(*bodies: bytes, one: FetchedPage | None = None, failed: PageFailed 
     if failed is not None:
         parts.append(PagePart(number=len(bodies) + 1, url=f"{URL}?page={len(bodies) + 1}", failed=failed))
     whole = replace(one or page(raw()), parts=tuple(parts))
-    return extraction_job(
-        whole,
-        bodies,
-        lambda host, feed: ArticleRules(pages=SiteConfig(next_page=("a.next",))),
-        shipped_publishers(),
-    )
+    rules = ArticleRules(pages=SiteConfig(next_page=("a.next",)))
+    return with_bodies(extraction_job(whole, lambda host, feed: rules, shipped_publishers()), bodies)
 
 
 def with_link(body: bytes, number: int) -> bytes:
@@ -319,8 +324,19 @@ def test_an_article_that_goes_on_is_not_extracted_yet() -> None:
     assert next_page_of(on_pages(HTML)) is None
     gone = PageFailed(cause=Cause.GONE)
     assert next_page_of(on_pages(with_link(HTML, 2), failed=gone)) is None
-    results = run_jobs([on_pages(with_link(HTML, 2)), on_pages(HTML)])
-    assert [type(result) for result in results] == [NextPage, Collected]
+
+
+def test_a_worker_reads_the_bytes_of_its_jobs() -> None:
+    kept = {"first": with_link(HTML, 2), "alone": HTML}
+    jobs = [replace(on_pages(b""), raw=(content_hash,)) for content_hash in ("first", "alone", "gone")]
+    following, article, failed = run_jobs(jobs, kept.get)
+    assert isinstance(following, NextPage)
+    assert isinstance(article, Collected)
+    assert isinstance(failed, PageFailed)
+    assert failed.cause is Cause.RAW_MISSING
+    assert run_stored(jobs[1], kept.get) == article
+    assert isinstance(run_stored(jobs[0], kept.get), Collected), "its next page is not fetched here"
+    assert run_stored(jobs[2], kept.get) == failed
 
 
 def test_parts_are_joined() -> None:
