@@ -109,24 +109,21 @@ def load_publishers(
                 continue
             publisher = _publisher(name, document, where, tables)
             _check_hosts(publisher, where, active)
+            if publisher.provisional and not provisional:
+                withheld.append(name)
+                continue
+            _prove(publisher, document, where, tables)
         except RuleError as fault:
             on_fault(fault)
-            continue
-        if publisher.provisional and not provisional:
-            withheld.append(name)
         else:
             active.append(publisher)
-    publishers = _join(active, withheld, tables)
-    proven = []
-    for publisher in active:
-        where, document = documents[publisher.name]
-        try:
-            _prove(publisher, document, where, publishers)
-        except RuleError as fault:
-            on_fault(fault)
-        else:
-            proven.append(publisher)
-    return publishers if len(proven) == len(active) else _join(proven, withheld, tables)
+    sites = {host: publisher.site for publisher in active for host in publisher.hosts}
+    return Publishers(
+        rules=tuple(active),
+        key_rules=KeyRules(tables=tables, sites=sites, digest=_digest(tables, [p.site for p in active])),
+        withheld=tuple(withheld),
+        by_name={publisher.name: publisher for publisher in active},
+    )
 
 
 def load_tables(directory: Traversable | Path) -> Tables:
@@ -192,16 +189,6 @@ def _check_hosts(publisher: Publisher, where: str, others: Sequence[Publisher]) 
         for host in publisher.hosts:
             if host in other.hosts:
                 raise RuleError(f'{where}: hosts: "{host}" is in {other.name}.toml, too; leave it out of one')
-
-
-def _join(active: Sequence[Publisher], withheld: Sequence[str], tables: Tables) -> Publishers:
-    sites = {host: publisher.site for publisher in active for host in publisher.hosts}
-    return Publishers(
-        rules=tuple(active),
-        key_rules=KeyRules(tables=tables, sites=sites, digest=_digest(tables, [p.site for p in active])),
-        withheld=tuple(withheld),
-        by_name={publisher.name: publisher for publisher in active},
-    )
 
 
 def _digest(tables: Tables, sites: Iterable[SiteRule]) -> str:
@@ -324,8 +311,9 @@ def _host(value: str, where: str, tables: Tables) -> str:
 # --- examples ---------------------------------------------------------------------------------------------------------
 
 
-def _prove(publisher: Publisher, document: Document, where: str, publishers: Publishers) -> None:
-    """Run the rule's own examples."""
+def _prove(publisher: Publisher, document: Document, where: str, tables: Tables) -> None:
+    """Run the rule's own examples, under this rule alone."""
+    rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.hosts, publisher.site))
     for kind in ("same", "different"):
         pairs = document.get(kind, [])
         if not isinstance(pairs, list):
@@ -333,7 +321,7 @@ def _prove(publisher: Publisher, document: Document, where: str, publishers: Pub
         for index, pair in enumerate(pairs):
             if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(url, str) for url in pair)):
                 raise RuleError(f"{where}: {kind}[{index}]: must be a pair of addresses")
-            (first, _), (second, _) = (make_key(url, publishers.key_rules) for url in pair)
+            (first, _), (second, _) = (make_key(url, rules) for url in pair)
             if first is None or second is None:
                 raise RuleError(f"{where}: {kind}[{index}]: {pair[first is not None]!r} is no http(s) address")
             if (first == second) != (kind == "same"):
