@@ -144,7 +144,6 @@ def quote_illegal(text: str) -> str:
     return _UNSAFE.sub(lambda match: "%" + match[0].encode("utf-8", "replace").hex("%").upper(), text)
 
 
-@lru_cache(maxsize=8192)
 def ascii_host(raw_host: str) -> str | None:
     """Return the host name in lower case and IDNA without a final dot, or None if it is no host name.
 

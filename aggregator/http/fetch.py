@@ -34,7 +34,7 @@ from aggregator.http.endpoint import (
     parse_endpoint,
 )
 from aggregator.http.freshness import parse_freshness, parse_retry_after
-from aggregator.http.netguard import AddressPolicy, IPNetwork, Lookup, Resolver, system_lookup
+from aggregator.http.netguard import IPNetwork, Lookup, Resolver, system_lookup
 from aggregator.http.request_keys import NO_KEYS, RequestKeys, RequestRules, is_elsewhere, origin_of
 from aggregator.http.transport import Exchange, Route, Transport, drain, stream
 from aggregator.models.fetching import (
@@ -192,7 +192,7 @@ class HttpFetcher:
         with self._lock:
             if keys.pool not in self._transports:
                 route = Route(
-                    policy=AddressPolicy(allowed=limits.allow_private_networks),
+                    allowed=limits.allow_private_networks,
                     resolver=self._resolver,
                     proxy=limits.proxy if keys.proxy is None else keys.proxy,
                     proxy_resolves=limits.proxy_resolves,

@@ -10,9 +10,8 @@ import ipaddress
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
 
 from aggregator.http.causes import NetworkError
 from aggregator.models.fetching import Cause
@@ -40,17 +39,6 @@ _LOOKUP_THREADS = 16
 _MAX_LIVING = 4096  # hosts for which the last working address is kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddressPolicy:
-    """The networks that are allowed in addition to the public Internet.
-
-    `unguarded` allows all; only the operator's own proxy is reached so.
-    """
-
-    allowed: tuple[IPNetwork, ...] = ()
-    unguarded: bool = False
-
-
 def parse_networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
     """Return the CIDRs as networks; host bits are set to zero.
 
@@ -63,24 +51,22 @@ def parse_networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
-def check_address(ip: str, policy: AddressPolicy) -> bool:
+def check_address(ip: str, allowed: Sequence[IPNetwork] = ()) -> bool:
     """Return whether a connection to the address `ip` is allowed.
 
     IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged as the IPv4 address that it leads to.
 
-    >>> check_address("93.184.215.14", AddressPolicy())
+    >>> check_address("93.184.215.14")
     True
-    >>> check_address("::ffff:10.0.0.1", AddressPolicy())
+    >>> check_address("::ffff:10.0.0.1")
     False
     """
     try:
         address = ipaddress.ip_address(ip.partition("%")[0])
     except ValueError:
         return False
-    if policy.unguarded:
-        return True
     address = _effective(address)
-    if any(address.version == network.version and address in network for network in policy.allowed):
+    if any(address.version == network.version and address in network for network in allowed):
         return True
     return _is_public(address)
 
@@ -150,7 +136,7 @@ class Resolver:
         self._threads = 0
         self._closed = False
 
-    def resolve(self, host: str, port: int, policy: AddressPolicy, timeout: float) -> tuple[str, ...]:
+    def resolve(self, host: str, port: int, allowed: Sequence[IPNetwork], timeout: float) -> tuple[str, ...]:
         """Return the checked addresses of `host`, in the resolver's order, within `timeout` seconds.
 
         The address that accepted the last connection comes first. So an address that never answers delays only one
@@ -164,7 +150,7 @@ class Resolver:
         if not addresses:
             raise NetworkError(Cause.DNS, f"{host}: has no address")
         for address in addresses:
-            if not check_address(address, policy):
+            if not check_address(address, allowed):
                 allow = f'"{address}" in [http] allow_private_networks allows it'
                 raise NetworkError(Cause.FORBIDDEN_ADDRESS, f"{host}: {address} is not public; {allow}")
         living = self._living.get(host)

@@ -25,7 +25,7 @@ from urllib3.response import BaseHTTPResponse
 
 from aggregator.http.causes import FOREIGN, NetworkError
 from aggregator.http.endpoint import Endpoint
-from aggregator.http.netguard import AddressPolicy, Resolver, literal_address
+from aggregator.http.netguard import IPNetwork, Resolver, literal_address, parse_networks
 from aggregator.http.response_head import LenientResponse
 from aggregator.models.fetching import Cause
 
@@ -38,7 +38,7 @@ _READ_BYTES = 65_536
 _DRAIN_BYTES = 32_768  # a short unwanted body is read, so that its connection can be kept
 _DRAIN_SECONDS = 0.5
 _SHORTEST_SHARE = 0.01  # seconds for an address that is tried when the time is over
-_UNGUARDED = AddressPolicy(unguarded=True)
+_ANY_NETWORK = parse_networks(["0.0.0.0/0", "::/0"])  # for the operator's own proxy
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -74,8 +74,8 @@ class Exchange:
         Raises:
             NetworkError: the name does not resolve in time, or an address is forbidden.
         """
-        policy = _UNGUARDED if is_proxy else self.route.policy
-        return self.route.resolver.resolve(host, port, policy, self.left())
+        allowed = _ANY_NETWORK if is_proxy else self.route.allowed
+        return self.route.resolver.resolve(host, port, allowed, self.left())
 
     def count(self, number: int) -> int:
         """Add received bytes.
@@ -99,9 +99,9 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way to the network: the allowed addresses, and the proxy (an http or https URL, or "")."""
+    """The way to the network: the networks allowed in addition to the Internet, and the proxy (a URL, or "")."""
 
-    policy: AddressPolicy
+    allowed: tuple[IPNetwork, ...]
     resolver: Resolver
     proxy: str = ""
     proxy_resolves: bool = False  # the proxy gets the name, so only literal addresses can be checked
