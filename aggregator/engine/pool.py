@@ -6,6 +6,7 @@ own task.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -22,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from aggregator.engine.memory import collect_seldom
 from aggregator.models.fetching import Cause
 from aggregator.models.pages import PageFailed
 
@@ -151,7 +153,12 @@ def _lower_priority(nice: Callable[[int], int] = os.nice) -> None:
 
 
 def _limit_worker() -> None:
-    """Limit the worker's memory, ignore SIGINT and lower its priority. The parent's threads are more urgent."""
+    """Limit the worker's memory, ignore SIGINT and lower its priority. The parent's threads are more urgent.
+
+    The garbage collector leaves the modules that the fork server has loaded alone, and runs seldom.
+    """
+    gc.freeze()
+    collect_seldom()
     _lower_priority()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

@@ -34,7 +34,7 @@ from aggregator.extraction.body.simplify import drop_readings, simplify
 from aggregator.extraction.body.votes import Opinion, Opinions
 from aggregator.extraction.markup import Markup, read_markup
 from aggregator.extraction.metadata.bylines import looks_personal, persons_of
-from aggregator.extraction.metadata.images import images_of, lead_image_of
+from aggregator.extraction.metadata.images import images_of, lead_image_of, pictures_of
 from aggregator.extraction.metadata.page_facts import read_facts
 from aggregator.extraction.metadata.stated import Metadata, Stated, is_plausible, metas_of, read_date, read_metadata
 from aggregator.extraction.page_rules import Applied, PageRules, apply_rules, mark_css
@@ -192,10 +192,12 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None) -> Ext
     tree = _parse(page_html if rules is None else mark_css(page_html, rules))
     drop_readings(tree)
     applied = Applied(stated=Stated(), content=()) if rules is None else apply_rules(tree, rules)
-    metadata = read_metadata(tree, markup.json_ld, page.url, applied.stated, page.first_seen, page.feed_title)
+    metas = metas_of(tree)
+    metadata = read_metadata(tree, metas, markup.json_ld, page.url, applied.stated, page.first_seen, page.feed_title)
     metadata = _ask_others(tree, metadata, page)
-    image = lead_image_of(tree, metadata.image_urls, page.url)
-    facts = read_facts(tree, metas_of(tree), markup.json_ld.article, page.headers, page.url, images_of(tree, page.url))
+    pictures = pictures_of(tree)
+    image = lead_image_of(pictures, metadata.image_urls, page.url)
+    facts = read_facts(tree, metas, markup.json_ld.article, page.headers, page.url, images_of(pictures, page.url))
     guide = Guide(title=metadata.title, article=metadata.article_body, teasers=metadata.teasers)
     ruled = _article_by_rule(applied.content, page.url)
     article = ruled if ruled.body else _article_of(tree, vote, guide, metadata.language, page.url)

@@ -94,12 +94,13 @@ def drop_hidden(tree: Element) -> None:
     hidden = [element for element in found if isinstance(element, Element) and is_hidden(element)]
     if not hidden:
         return
-    total, prose = _chars(tree), _paragraph_chars(tree)
+    prose, sizes = _paragraph_chars(tree), [_chars(element) for element in hidden]
+    total = prose if max(sizes) < _MOST * prose else _chars(tree)  # all words take long to count
     outer = set(hidden)
     parts = [element for element in hidden if outer.isdisjoint(element.iterancestors())]
     is_shown_later = sum(map(_paragraph_chars, parts)) >= _MOST * prose > 0
-    for element in hidden:
-        if _chars(element) < _MOST * total and not (is_shown_later and _paragraph_chars(element)):
+    for element, size in zip(hidden, sizes, strict=True):
+        if size < _MOST * total and not (is_shown_later and _paragraph_chars(element)):
             remove(element)
 
 

@@ -1,4 +1,4 @@
-"""The picture above an article: its address, caption, alternative text and credit. It fetches nothing."""
+"""The pictures of an article: address, caption, alternative text and credit of each. It fetches nothing."""
 
 from __future__ import annotations
 
@@ -30,39 +30,45 @@ _MAX_CAPTION_CHARS = 2000
 _MAX_IMAGES = 100
 
 
-def lead_image_of(tree: Element, addresses: Sequence[str], url: str) -> LeadImage | None:
+def pictures_of(tree: Element) -> list[Element]:
+    """Return the `img` elements of a page that may belong to its article: no logos, nothing in `nav` or `aside`."""
+    return [image for image in tree.iter("img") if _is_picture(image)]
+
+
+def lead_image_of(pictures: Sequence[Element], addresses: Sequence[str], url: str) -> LeadImage | None:
     """Return the article's picture: the page's own statement (`addresses`), else the picture of the first figure.
 
     `addresses` are absolute, best first. None: there is no picture.
     """
-    shown = _find(tree, addresses)
+    shown = _find(pictures, addresses)
     if shown is None:
         return LeadImage(url=addresses[0]) if addresses else None
-    frame = _frame_of(shown)
-    caption, credit = _caption_of(frame) if frame is not None else ("", "")
-    own = next(iter(_sources_of(shown, url)), "")
-    address = addresses[0] if addresses else own
-    if not address:
-        return None
-    return LeadImage(url=address, caption=caption, alt=" ".join((shown.get("alt") or "").split()), credit=credit)
+    address = addresses[0] if addresses else next(iter(_sources_of(shown, url)), "")
+    return _image(shown, address) if address else None
 
 
-def images_of(tree: Element, url: str) -> tuple[LeadImage, ...]:
+def images_of(pictures: Sequence[Element], url: str) -> tuple[LeadImage, ...]:
     """Return the pictures in the article, in their order, each once: those within `article` or `main`.
 
     If there are none, the pictures in the page's figures are returned.
     """
-    pictures = [image for image in tree.iter("img") if _is_picture(image)]
-    inner = [image for image in pictures if any(True for _ in image.iterancestors("article", "main"))]
     found: dict[str, LeadImage] = {}
-    for image in inner or [image for image in pictures if any(True for _ in image.iterancestors("figure"))]:
+    for image in _within(pictures, "article", "main") or _within(pictures, "figure"):
         address = next(iter(_sources_of(image, url)), "")
         if address and address not in found and len(found) < _MAX_IMAGES:
-            frame = _frame_of(image)
-            caption, credit = _caption_of(frame) if frame is not None else ("", "")
-            alt = " ".join((image.get("alt") or "").split())
-            found[address] = LeadImage(url=address, caption=caption, alt=alt, credit=credit)
+            found[address] = _image(image, address)
     return tuple(found.values())
+
+
+def _within(pictures: Sequence[Element], *tags: str) -> list[Element]:
+    return [image for image in pictures if next(image.iterancestors(*tags), None) is not None]
+
+
+def _image(shown: Element, address: str) -> LeadImage:
+    """Return what the page says of a picture, as the one at `address`."""
+    frame = _frame_of(shown)
+    caption, credit = _caption_of(frame) if frame is not None else ("", "")
+    return LeadImage(url=address, caption=caption, alt=" ".join((shown.get("alt") or "").split()), credit=credit)
 
 
 def split_credit(caption: str) -> tuple[str, str]:
@@ -78,25 +84,23 @@ def split_credit(caption: str) -> tuple[str, str]:
     return caption[:start].rstrip(), found.group("credit").strip()
 
 
-def _find(tree: Element, addresses: Sequence[str]) -> Element | None:
+def _find(pictures: Sequence[Element], addresses: Sequence[str]) -> Element | None:
     """Return the first `img` with the file name of one of the addresses, else the first `img` in a figure.
 
     Of several images with the file name, an image with a caption comes first. Of figures, those in `article` or `main`
     come first.
     """
     names = [_file_name(address) for address in addresses]
-    pictures = [image for image in tree.iter("img") if _is_picture(image)]
     for name in filter(None, names):
         same = [image for image in pictures if any(name in source for source in _raw_sources(image))]
         if same:
             return next((image for image in same if _frame_of(image) is not None), same[0])
-    figures = [image for image in pictures if any(True for _ in image.iterancestors("figure"))]
-    inner = [image for image in figures if any(True for _ in image.iterancestors("article", "main"))]
-    return next(iter(inner or figures), None)
+    figures = _within(pictures, "figure")
+    return next(iter(_within(figures, "article", "main") or figures), None)
 
 
 def _is_picture(image: Element) -> bool:
-    if any(True for _ in image.iterancestors(*_ELSEWHERE)):
+    if next(image.iterancestors(*_ELSEWHERE), None) is not None:
         return False
     about = " ".join(filter(None, (image.get("class"), image.get("id"), image.get("src"))))
     return not _NO_PICTURE.search(about[:300])

@@ -90,13 +90,20 @@ class Stated:
 
 
 def read_metadata(
-    tree: Element, json_ld: JsonLd, url: str, stated: Stated, latest: datetime | None, announced: str = ""
+    tree: Element,
+    metas: Mapping[str, Sequence[str]],
+    json_ld: JsonLd,
+    url: str,
+    stated: Stated,
+    latest: datetime | None,
+    announced: str = "",
 ) -> Metadata:
     """Return the page's statements; `announced` is the title in the feed, which has one vote.
 
-    Dates more than two days after `latest`, the time of the first sighting, are ignored.
+    `metas` is the result of `metas_of`. Dates more than two days after `latest`, the time of the first sighting, are
+    ignored.
     """
-    metas, article = metas_of(tree), json_ld.article
+    article = json_ld.article
     site = _site_of(metas, json_ld)
     persons, organisations = _json_ld_authors(json_ld)
     return Metadata(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import document_fromstring
 
-from aggregator.extraction.metadata.images import images_of, lead_image_of, split_credit
+from aggregator.extraction.metadata.images import images_of, lead_image_of, pictures_of, split_credit
 from aggregator.models.pages import LeadImage
 
 URL = "https://example.org/news/a"
@@ -13,7 +13,7 @@ ADDRESS = "https://cdn.example.org/harbour-2024.jpg?w=1200"
 
 
 def find(body: str, *addresses: str) -> LeadImage | None:
-    return lead_image_of(document_fromstring(f"<html><body>{body}</body></html>"), addresses, URL)
+    return lead_image_of(pictures_of(document_fromstring(f"<html><body>{body}</body></html>")), addresses, URL)
 
 
 FIGURE = (
@@ -96,7 +96,7 @@ def test_all_pictures_of_the_article_in_their_order() -> None:
     page = """<body><nav><img src="/n.jpg"></nav><img src="/outside.jpg"><article>
     <figure><img src="/one.jpg" alt="A  ship"><figcaption>The ship (Photo: A. Writer)</figcaption></figure>
     <p><img data-src="/two.jpg"></p><p><img src="/one.jpg"></p><img alt="none"><img src="/logo.png"></article></body>"""
-    found = images_of(document_fromstring(page), "https://news.example/a")
+    found = images_of(pictures_of(document_fromstring(page)), "https://news.example/a")
     assert found == (
         LeadImage(url="https://news.example/one.jpg", caption="The ship", alt="A ship", credit="A. Writer"),
         LeadImage(url="https://news.example/two.jpg"),
@@ -105,6 +105,5 @@ def test_all_pictures_of_the_article_in_their_order() -> None:
 
 def test_pictures_of_a_page_without_an_article_stand_in_figures() -> None:
     page = '<body><img src="/a.jpg"><figure><img src="/b.jpg"></figure></body>'
-    assert [one.url for one in images_of(document_fromstring(page), "https://x.example/")] == [
-        "https://x.example/b.jpg"
-    ]
+    found = images_of(pictures_of(document_fromstring(page)), "https://x.example/")
+    assert [one.url for one in found] == ["https://x.example/b.jpg"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml.html import document_fromstring
 
 from aggregator.extraction.metadata.json_ld import read_json_ld
-from aggregator.extraction.metadata.stated import Metadata, Stated, is_plausible, read_date, read_metadata
+from aggregator.extraction.metadata.stated import Metadata, Stated, is_plausible, metas_of, read_date, read_metadata
 from aggregator.extraction.metadata.titles import without_names
 from aggregator.models.pages import DeclaredUrls
 
@@ -22,7 +22,8 @@ def read(head: str = "", body: str = "", ld: str = "", url: str = URL, stated: S
     page = (
         f'<html><head><script type="application/ld+json">{ld}</script>{head}</head><body>{body}<p>x</p></body></html>'
     )
-    return read_metadata(document_fromstring(page), read_json_ld(page, url), url, stated or Stated(), SEEN)
+    tree = document_fromstring(page)
+    return read_metadata(tree, metas_of(tree), read_json_ld(page, url), url, stated or Stated(), SEEN)
 
 
 def meta(name: str, content: str) -> str:

@@ -13,7 +13,7 @@ LONG = "<p>" + "Words of a paragraph of the article itself. " * 5 + "</p>"
 
 def published_in(body: str) -> str:
     tree = document_fromstring(f"<html><head><title>x</title></head><body>{body}</body></html>")
-    return read_metadata(tree, JsonLd(), "https://courier.example/a", Stated(), None).published
+    return read_metadata(tree, {}, JsonLd(), "https://courier.example/a", Stated(), None).published
 
 
 @pytest.mark.parametrize(
