@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def open_store_of(config: Config, *, readonly: bool = True) -> AbstractContextManager[SqlStore]:
-    """Open the store of a configuration for reading; nothing is created.
+    """Open the store of a configuration. A missing store is not created.
 
     Raises:
         StorageError: there is no store, or the store cannot be used.

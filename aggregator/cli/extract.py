@@ -92,7 +92,7 @@ def extract(
 
 
 def _print_document(outcome: Outcome, text: TextChoice) -> None:
-    """Write the document unchanged; on a terminal without control characters."""
+    """Write the document of a page unchanged. On a terminal, control characters are left out."""
     from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import document
 

@@ -184,7 +184,7 @@ def _check_spelling(name: str) -> None:
 
 
 def _overrides() -> dict[str, tuple[str, str]]:
-    """Return section and key of each variable of the environment that overrides one."""
+    """Return the section and the key that each variable overrides, by the variable's name."""
     return {
         f"AGGREGATOR_{section.upper()}__{key.upper()}": (section, key)
         for section, keys in _keys().items()

@@ -377,7 +377,10 @@ def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]
 
 
 def with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
-    """Take the feed's own text if it is clearly longer than the page's: a paywall stub, a failed template."""
+    """If the feed's own text is clearly longer than the page's, use it instead.
+
+    The page may be a paywall stub, or its template may have failed.
+    """
     entry = extract_entry(page) if page.feed_html else None
     if not isinstance(entry, Extraction):
         return extraction

@@ -29,8 +29,8 @@ _NAMES = ("content", "strip", "author", "date", "next_page")
 class PageRules(Protocol):
     """The selectors for a site's pages, a list for each kind.
 
-    All of `strip` are used; of the other kinds, the first selector that finds an element. To join several selectors,
-    use "," in CSS and "|" in XPath.
+    All selectors of `strip` are used. Of each other kind, only the first selector that finds an element is used. To
+    join several selectors, use "," in CSS and "|" in XPath.
     """
 
     @property
@@ -103,7 +103,10 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
 
 
 def acting_rules(page_html: str, rules: PageRules) -> tuple[tuple[str, str], ...]:
-    """Return the selectors that find an element, each with its key: all of `strip`, of other keys the first."""
+    """Return the selectors that find an element, each with its key.
+
+    Of keys other than `strip` only the first is returned.
+    """
     parser = HTMLParser(encoding="utf-8")
     tree = document_fromstring((mark_css(page_html, rules) or "<p>").encode("utf-8", "replace"), parser=parser)
     acting = []

@@ -119,7 +119,7 @@ def read_bodies(job: ExtractJob, read: Read) -> ExtractJob | PageFailed:
 
 
 def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
-    """Return the job with the bytes of the page and of its parts; none if it was never fetched."""
+    """Return the job with the bytes of the page and of its parts. A page that was never fetched has no bytes."""
     if not bodies:
         return job
     parts = zip(job.parts, bodies[1:], strict=True)
@@ -170,7 +170,7 @@ def run_jobs(jobs: Sequence[ExtractJob], read: Read) -> tuple[Collected | NextPa
 
 
 def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
-    """Return the result of a job whose further pages, if any are missing, are not fetched. For workers."""
+    """Return the result of a job without fetching further pages. For workers."""
     whole = read_bodies(job, read)
     return whole if isinstance(whole, PageFailed) else run_job(whole)
 

@@ -1,6 +1,6 @@
 """Why a request failed: a cause for the schedule, and a line for operators. Sends nothing.
 
-The cause is that of the answer's status, or of an exception of the HTTP libraries.
+The cause follows from the status of an answer, or from an exception of the HTTP libraries.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 def inflate(chunks: Iterable[bytes], content_encoding: str, max_bytes: int, *, cut: bool = False) -> bytes:
     """Return `chunks` decompressed by `content_encoding` (RFC 9110, 8.4), never more than `max_bytes`.
 
-    A coding that was declared but not applied is tolerated, and so is gzip that was applied but not declared. With
-    `cut` a longer body is no error: its first `max_bytes` are returned.
+    A coding that was declared but not applied is tolerated, and so is gzip that was applied but not declared. `cut`: a
+    longer body is no error, and its first `max_bytes` are returned.
 
     Raises:
         NetworkError: the body is too large on the wire or decompressed, is damaged or cut off, or has an unknown

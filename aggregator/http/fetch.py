@@ -257,7 +257,7 @@ class HttpFetcher:
         method: str = "GET",
         body: bytes | None = None,
     ) -> Iterator[BaseHTTPResponse]:
-        """Send a request and give its answer; at the end the connection goes back to its pool."""
+        """Yield the answer to a request. When the block ends, the connection goes back to its pool."""
         transport = self._transport_of(keys)
         with transport.exchange(exchange):
             try:

@@ -81,7 +81,10 @@ def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
 
 
 def _unwell(store: Store, now: datetime) -> Iterator[Diagnosis]:
-    """Yield each feed that has findings. Our own clock is a finding of the feed polled last alone, which comes last."""
+    """Yield each feed with findings about the feed itself. Only one feed gets findings about our own clock.
+
+    This feed is the last polled one that has such findings. It comes last, with all findings, perhaps a second time.
+    """
     last: tuple[datetime, Diagnosis] | None = None
     for one in _diagnoses(store, now):
         others = tuple(finding for finding in one.findings if finding.kind is not Kind.OWN_CLOCK)

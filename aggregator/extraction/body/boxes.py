@@ -25,7 +25,7 @@ def box_of(block: Block) -> Place:
 def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
     """Return the innermost element around a block that is neither a part of a text (list, table) nor a wrapper.
 
-    A wrapper is only around one element with one of the tags `wrapped`.
+    A wrapper contains only one element, and this element has one of the tags `wrapped`.
     """
     place = block.place
     while place.up is not None and (place.tag in _PARTS_OF_TEXT or (wrapped and _is_wrapper(place, wrapped))):

@@ -151,7 +151,7 @@ def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
 
 
 def _is_read(pieces: Sequence[_Piece], first: int, last: int) -> bool:
-    """Return whether CommonMark reads emphasis here (0.31, 6.2: left- and right-flanking runs)."""
+    """Return whether CommonMark would read the marks `first` and `last` as emphasis (0.31, 6.2: flanking runs)."""
     if "close" in _marks_beside(pieces, first, -1) or "open" in _marks_beside(pieces, last, 1):
         return False
     before, after = _neighbour(pieces, first, -1), _neighbour(pieces, last, 1)

@@ -140,7 +140,7 @@ def _address(link: str, url: str) -> str:
 
 
 def _rows_from(blocks: Sequence[Block], first: int) -> list[Block]:
-    """Return the rows of one table of data that begin at a block."""
+    """Return the rows of the data table that begins at the block `first`."""
     table = _table_of(blocks[first])
     last = first
     while table is not None and last < len(blocks) and _table_of(blocks[last]) is table:

@@ -114,7 +114,7 @@ def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -
 
 
 def _stands_alone(block: Block) -> bool:
-    """Return whether a block is text at any place: a sentence, a subhead, a part of a list, a table, of code."""
+    """Return whether a block is text wherever it stands: a sentence, a subhead, a part of a list or table, code."""
     return is_sentence(block) or block.is_heading or bool(block.inside & {"pre", "table", "li", "dl"})
 
 
@@ -210,7 +210,7 @@ def _end_of_text(
 
 
 def _belongs(block: Block, votes: int, title: str) -> bool:
-    """Return whether a block may be text at its place among text."""
+    """Return whether a block between blocks of the text may belong to the text, too."""
     if block.inside & {"figcaption", "h1"} or block.letters == title:
         return False
     if not votes and block.inside & ASIDE:

@@ -170,7 +170,7 @@ def _sources_of(image: Element, url: str) -> list[str]:
 
 
 def _file_name(address: str) -> str:
-    """Return the part of an address that names the picture in all its sizes, `""` if it says too little."""
+    """Return the part of an address that is the same for all sizes of a picture; `""`: this part is too short."""
     name = (
         unquote(urlsplit(address).path).rpartition("/")[2].rpartition(".")[0]
         or urlsplit(address).path.rpartition("/")[2]

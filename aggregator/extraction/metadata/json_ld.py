@@ -67,7 +67,7 @@ def types_of(node: Node) -> list[str]:
 
 
 def text_of(value: object) -> str:
-    """Return a value as one line of plain text, the first of a list; `""` if it is no text.
+    """Return a value as one line of plain text; `""`: the value is no text. Of a list the first member is used.
 
     >>> text_of("Fish &amp; <b>chips</b>")
     'Fish & chips'

@@ -50,8 +50,8 @@ def _first(metas: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
 def _is_free(metas: Mapping[str, Sequence[str]], article: Node) -> bool | None:
     """Return whether everybody may read the article; None: the page does not say.
 
-    schema.org's isAccessibleForFree is a boolean, and often a text; the tier is Meta's (developers.facebook.com,
-    "Content Tiers", read 2026-11): a metered article is not free for everybody.
+    schema.org's isAccessibleForFree is a boolean, and often a text. Meta defines the content tier
+    (developers.facebook.com, "Content Tiers", read 2026-11): a metered article is not free for everybody.
     """
     stated = article.get("isAccessibleForFree")
     if isinstance(stated, bool):
