@@ -87,7 +87,6 @@ def run_program(command: Sequence[str], *, timeout: timedelta, max_bytes: int, s
     The program and its children are killed when it takes longer than `timeout`, prints more than `max_bytes`, or `stop`
     is set. Children that are still alive after its end are killed, too.
     """
-    until = time.monotonic() + timeout.total_seconds()
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator names it, and no shell reads it
             command,
@@ -100,20 +99,17 @@ def run_program(command: Sequence[str], *, timeout: timedelta, max_bytes: int, s
         return Ran(problem="start", detail=getattr(error, "strerror", None) or str(error))
     with process:
         try:
-            ran = _watch(process, until, max_bytes, stop)
+            return _watch(process, timeout.total_seconds(), max_bytes, stop)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    if ran.problem == "time":
-        return Ran(problem="time", detail=f"killed after {timeout.total_seconds():g} s", note=ran.note)
-    return ran
 
 
-def _watch(process: subprocess.Popen[bytes], until: float, max_bytes: int, stop: threading.Event) -> Ran:
+def _watch(process: subprocess.Popen[bytes], seconds: float, max_bytes: int, stop: threading.Event) -> Ran:
     """Read a program's output until the program ends or must be killed."""
     assert process.stdout is not None
     assert process.stderr is not None
-    output, note = bytearray(), bytearray()
+    output, note, until = bytearray(), bytearray(), time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, output)
         selector.register(process.stderr, selectors.EVENT_READ, note)
@@ -122,7 +118,7 @@ def _watch(process: subprocess.Popen[bytes], until: float, max_bytes: int, stop:
             if stop.is_set():
                 return Ran(problem="stopped", detail="the service stops")
             if left <= 0:
-                return Ran(problem="time", note=_last_line(note))
+                return Ran(problem="time", detail=f"killed after {seconds:g} s", note=_last_line(note))
             if not selector.get_map():  # the program has closed both, and may still run
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(min(left, _LOOK))

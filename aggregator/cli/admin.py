@@ -76,6 +76,7 @@ def check_config(ctx: click.Context) -> None:
     status 2. The command also names your rules that have no effect yet, because too few real pairs of addresses prove
     them.
     """
+    from aggregator.config.watching import rule_files
     from aggregator.config.wiring import contact_note, load_rules, selector_faults_of
 
     loaded = load(ctx)
@@ -89,19 +90,13 @@ def check_config(ctx: click.Context) -> None:
     note = contact_note(loaded)
     if note is not None:
         say(note)
-    withheld = [name for name in rules.publishers.withheld if name in _own_rules(loaded)]
+    own = {path.stem for path in rule_files(loaded)}
+    withheld = [name for name in rules.publishers.withheld if name in own]
     if withheld:
         remedy = "add pairs under `same`, or set [extraction] provisional_rules = true"
         say(f"rules withheld until three pairs prove them: {', '.join(withheld)}; {remedy}")
     if loaded.storage.sqlite_path is None:
         _say_what_is_refused(loaded)
-
-
-def _own_rules(loaded: Config) -> set[str]:
-    """Return the names of the operator's publisher rules."""
-    from aggregator.config.watching import rule_files
-
-    return {path.stem for path in rule_files(loaded)}
 
 
 def _say_what_is_refused(loaded: Config) -> None:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from aggregator.cli.articles import known_feed, open_store_of, raw_store_of, read_time
-from aggregator.cli.framework import cli, load, number, print_json, say
+from aggregator.cli.framework import cli, load, number, say
 from aggregator.cli.progress import counted
 from aggregator.errors import ConfigError, OutputError
 
@@ -185,14 +185,13 @@ def _write_single(corpus: StoredCorpus, layout: str, out: Path | None, text: Tex
 
 def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
     """Print the changes after a cursor. Each has the present state of its article; a tombstone has no article."""
-    from aggregator.sinks.records import change_record
+    from aggregator.sinks.outputs.lines import change_lines
 
     state = store.position()
     if cursor > state.seq:
         raise ConfigError(f"--since-cursor {cursor}: the last change is {state.seq}; is this another store?")
     while changes := store.changes_after(cursor, _CHANGES_AT_ONCE):
-        for change in changes:
-            print_json({**change_record(change, text), "epoch": state.epoch})
+        sys.stdout.buffer.write(change_lines(changes, state.epoch, text))
         cursor = changes[-1].seq
 
 

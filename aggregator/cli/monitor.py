@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aggregator.monitoring.installation import Problem
     from aggregator.monitoring.overview import Diagnosis
     from aggregator.ports.readings import Trace
-    from aggregator.schedule.plan import Plan
+    from aggregator.schedule.plan import FeedPlan, Plan
     from aggregator.store import SqlStore
 
 
@@ -128,16 +128,8 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
         found = store.gaps()
     if as_json:
         for gap in found:
-            filled_at = None if gap.filled_at is None else gap.filled_at.isoformat()
-            print_json(
-                {
-                    "feed": gap.feed,
-                    "feed_id": gap.feed_id,
-                    "since": gap.since.isoformat(),
-                    "until": gap.until.isoformat(),
-                    "filled_at": filled_at,
-                }
-            )
+            facts = asdict(gap).items()
+            print_json({name: at.isoformat() if isinstance(at, datetime) else at for name, at in facts})
     else:
         rows = (
             [gap.feed, *("-" if at is None else spell_time(at) for at in (gap.since, gap.until, gap.filled_at))]
@@ -220,26 +212,19 @@ def print_plans(plans: list[Plan], chosen: Plan, *, sampled: int, of: int) -> No
 
 
 def _plan_records(plan: Plan, count: int) -> Iterator[dict[str, object]]:
-    yield {
-        "budget": plan.budget,
-        "feed": None,
-        "feeds": count,
+    yield {"budget": plan.budget, "feed": None, "feeds": count, **_costs(plan)}
+    for feed in plan.feeds:
+        named = {"budget": plan.budget, "feed": feed.name, "feed_id": feed.feed_id}
+        yield {**named, "entries_per_day": round(feed.entries, 3), **_costs(feed)}
+
+
+def _costs(plan: Plan | FeedPlan) -> dict[str, object]:
+    return {
         "requests_per_day": round(plan.requests, 3),
         "bytes_per_day": round(plan.wire_bytes),
         "delay_p50": _seconds(plan.delay_p50),
         "delay_p95": _seconds(plan.delay_p95),
     }
-    for feed in plan.feeds:
-        yield {
-            "budget": plan.budget,
-            "feed": feed.name,
-            "feed_id": feed.feed_id,
-            "entries_per_day": round(feed.entries, 3),
-            "requests_per_day": round(feed.requests, 3),
-            "bytes_per_day": round(feed.wire_bytes),
-            "delay_p50": _seconds(feed.delay_p50),
-            "delay_p95": _seconds(feed.delay_p95),
-        }
 
 
 def _seconds(span: timedelta | None) -> float | None:

@@ -22,7 +22,6 @@ from pydantic import (
     model_validator,
 )
 
-from aggregator.config.article_settings import ArticleSettings
 from aggregator.config.filter_rules import FilterRule, FilterSettings
 from aggregator.config.request_settings import HostSettings, RequestSettings
 from aggregator.config.sources import ListSettings, SelectSettings, check_source
@@ -34,6 +33,7 @@ from aggregator.config.values import (
     Header,
     HostName,
     Interval,
+    Language,
     Listen,
     Name,
     Network,
@@ -45,7 +45,9 @@ from aggregator.config.values import (
     Section,
     Size,
     StoreUrl,
+    Texts,
     Timeout,
+    TitleParts,
     is_loopback,
     is_plain_url,
     listen_address,
@@ -226,6 +228,23 @@ class _SubscriptionSettings(Section):
         if not self.model_fields_set.isdisjoint(("kind", "select", "command")):
             check_source(self.kind, self.select, self.command)
         return self
+
+
+class ArticleSettings(Section):
+    """Keys for the articles of one feed. Its selectors are written as in publisher rules, and override theirs."""
+
+    title_strip: TitleParts = ()
+    """Texts that are removed from the beginning or end of titles, and patterns after "re:"."""
+    language: Language = ""
+    """The language of its articles, as in "de" or "pt-BR"; "": page, feed and text decide."""
+    content: Texts = ()
+    """Selectors of the element with the article. The first selector that finds an element is used."""
+    strip: Texts = ()
+    """Selectors of elements that are not part of the article. All selectors are used."""
+    author: Texts = ()
+    """Selectors of the author's name."""
+    date: Texts = ()
+    """Selectors of the date of publication."""
 
 
 class FeedSettings(RequestSettings, ArticleSettings, _SubscriptionSettings):

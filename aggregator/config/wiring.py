@@ -142,7 +142,7 @@ def load_rules(config: Config, *, strict: bool = False) -> Rules:
 
 def feed_rules_of(config: Config) -> dict[str, FeedRules]:
     """Return the rules in the feeds' own tables about their articles, by address."""
-    from aggregator.config.article_settings import ArticleSettings
+    from aggregator.config.settings import ArticleSettings
     from aggregator.extraction.feed_rules import FeedRules
 
     names = frozenset(ArticleSettings.model_fields)
@@ -264,13 +264,12 @@ def lack_of_room(config: Config) -> str | None:
     return f"{folder}: only {free // 2**20} MiB free, below [storage] min_free; polling pauses until there is room"
 
 
-def raw_folder(config: Config, environ: Mapping[str, str] | None = None) -> Path:
+def raw_folder(config: Config) -> Path:
     """Return the folder of raw responses: `raw_dir`, or a spool that is emptied after extraction."""
     if config.storage.raw_dir is not None:
         return config.storage.raw_dir
     if config.storage.sqlite_path is not None:
         return config.storage.sqlite_path.with_name(f"{config.storage.sqlite_path.name}.spool")
-    environ = os.environ if environ is None else environ
-    cache = environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     name = hashlib.blake2b(config.storage.url.encode(), digest_size=8).hexdigest()
     return Path(cache) / "aggregator" / "spool" / name

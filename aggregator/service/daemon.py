@@ -114,10 +114,9 @@ class Service:
         """Work until a signal comes; then finish or give back the work under way, publish, return."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_reload)
-        settings = self.app.config
+        signal.signal(signal.SIGHUP, lambda number, frame: self._reload_wanted.set())
         if self._serves:
-            self._page.start(settings.web)
+            self._page.start(self.app.config.web)
         try:
             self._observe()
             self._work()
@@ -216,9 +215,6 @@ class Service:
         self.app.request_stop()
         self._ended.set()
 
-    def _on_reload(self, number: int, frame: FrameType | None) -> None:
-        self._reload_wanted.set()
-
     # --- jobs --------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
@@ -272,13 +268,11 @@ class Service:
 
     def _pause(self, problem: StorageError) -> None:
         """Skip the work of this tick. Log the reason once for each pause."""
-        if not self._pause_reason:
-            logger.warning("polling pauses", extra={"reason": str(problem)})
-            self._tell(STATUS=f"paused: {problem}")
-        begins = not self._pause_reason
-        self._pause_reason = str(problem)
+        begins, self._pause_reason = not self._pause_reason, str(problem)
         self._engine.rest()
         if begins:
+            logger.warning("polling pauses", extra={"reason": str(problem)})
+            self._tell(STATUS=f"paused: {problem}")
             self._write_status()
 
     def _is_moving(self) -> bool:
@@ -289,13 +283,10 @@ class Service:
 
     def _publish(self) -> None:
         with self._publishing:  # when the daemon stops, the present publishing ends first
-            self._publish_now()
-
-    def _publish_now(self) -> None:
-        try:
-            self._published += self.app.publish(stopping=self._is_over).delivered
-        except (StorageError, OSError) as error:
-            logger.warning("not published; tried again in a few seconds", extra={"reason": str(error)})
+            try:
+                self._published += self.app.publish(stopping=self._is_over).delivered
+            except (StorageError, OSError) as error:
+                logger.warning("not published; tried again in a few seconds", extra={"reason": str(error)})
 
     def _say_minute(self) -> None:
         self._activity.say_minute(self.app.visits.totals, self._published)

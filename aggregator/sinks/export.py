@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from aggregator.compression import zstd
-from aggregator.durable_files import write_durably
+from aggregator.durable_files import replaced_file, write_durably
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.pages import RawResponse
 from aggregator.sinks.parquet import parquet_rows
-from aggregator.sinks.records import Record, TextChoice, article_record, document, json_bytes
+from aggregator.sinks.records import Record, TextChoice, article_record, document, json_bytes, json_line
 
 T = TypeVar("T")
 # Takes the article's number in the whole export, the article and its record; returns how many records it wrote.
 Write = Callable[[int, Article, Record], int]
 RawPages = Callable[[Article], Iterator[tuple[RawResponse, bytes]]]
 
+Numbered = tuple[int, Article, Record]  # the article's number in the whole dataset, the article, its record
+FOLDERS: Final = {"jsonl.zst": "jsonl"}  # of formats that do not give their folder its name
+_ENDINGS: Final = {"warc": "warc.gz"}  # of formats that do not give their files their ending
 _OUR_NAME: Final = re.compile(r"\d{3,}_[0-9a-f]{16}\.txt")
 
 
@@ -66,6 +69,48 @@ def write_articles(
     """Write articles as one file; return how many records."""
     with writer_of(layout, stream, text, raw_pages) as write:
         return sum(write(number, one, article_record(one, text)) for number, one in enumerate(articles))
+
+
+def writers_of(
+    formats: Sequence[str], folder: Path, month: str, text: TextChoice, raw_pages: RawPages
+) -> Iterator[AbstractContextManager[Write]]:
+    """Yield the writer of each format, in the order of `formats`; `month` is `YYYY-MM`."""
+    for name in formats:
+        if name == "txt":
+            yield _single_files(folder / "txt" / month, "txt", lambda article, _: file_bytes(article, text))
+        elif name == "md":
+            yield _single_files(folder / "md" / month, "md", markdown_file)
+        else:
+            path = folder / FOLDERS.get(name, name) / f"{month}.{_ENDINGS.get(name, name)}"
+            yield _one_file(path, name, text, raw_pages)
+
+
+@contextmanager
+def _one_file(path: Path, layout: str, text: TextChoice, raw_pages: RawPages) -> Iterator[Write]:
+    with replaced_file(path) as stream, writer_of(layout, stream, text, raw_pages, path.name) as write:
+        yield write
+
+
+def markdown_file(article: Article, record: Record) -> bytes:
+    """Return an article as Markdown with front matter: all fields of its record except texts, each value in JSON.
+
+    JSON is YAML (yaml.org/spec/1.2.2, 1.3), so every reader of front matter reads it.
+    """
+    texts = ("text", "body", "markdown")
+    facts = "".join(f"{name}: {json_line({'': value})[4:-1]}\n" for name, value in record.items() if name not in texts)
+    return f"---\n{facts}---\n\n{article.content.markdown or article.content.body}\n".encode("utf-8", "replace")
+
+
+@contextmanager
+def _single_files(folder: Path, ending: str, data_of: Callable[[Article, Record], bytes]) -> Iterator[Write]:
+    """Write a file for each article. The caller syncs the files together, since only complete months count."""
+    folder.mkdir(parents=True)
+
+    def write(number: int, article: Article, record: Record) -> int:
+        (folder / f"{number:03d}_{article.id}.{ending}").write_bytes(data_of(article, record))
+        return 1
+
+    yield write
 
 
 def write_text_files(

@@ -12,9 +12,9 @@ from typing import Final
 from aggregator.durable_files import write_durably
 from aggregator.ports.readings import Gap
 from aggregator.sinks.dataset.manifest import Manifest
-from aggregator.sinks.dataset.month_files import FOLDERS
 from aggregator.sinks.dataset.plots import bar_chart, column_chart
 from aggregator.sinks.dataset.statistics import RIGHTS, Statistics, length_classes
+from aggregator.sinks.export import FOLDERS
 
 Chart = tuple[str, list[tuple[str, int]]]  # title, and a row for each bar
 

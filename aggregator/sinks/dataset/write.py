@@ -27,9 +27,9 @@ from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
 from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest
-from aggregator.sinks.dataset.month_files import FOLDERS, Numbered, writers_of
 from aggregator.sinks.dataset.selection import Selection
 from aggregator.sinks.dataset.statistics import Statistics
+from aggregator.sinks.export import FOLDERS, Numbered, writers_of
 from aggregator.sinks.records import TextChoice, article_record, json_bytes
 
 Format = Literal["txt", "md", "jsonl", "jsonl.zst", "parquet", "warc"]
