@@ -314,7 +314,7 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:
     """Make the page due with its next part, unless the rules skip the page.
 
-    Return the part's host; None: it is not due.
+    Return the part's host; None: the page is not due.
     """
     host_id = page_parts.record_next_page(tx, page, next_page)
     return None if page.id in filter_recorded(tx, filters, [page.id]).skipped else host_id

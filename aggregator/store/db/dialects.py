@@ -1,4 +1,4 @@
-"""All differences between SQLite and PostgreSQL: two classes, of which the queries use what both have."""
+"""All differences between SQLite and PostgreSQL. The queries use only the methods that both classes have."""
 
 from __future__ import annotations
 

@@ -302,7 +302,7 @@ def _save_entries(tx: Transaction, polls: Sequence[PollWrite], added: Mapping[by
 
 
 def _page_id(poll: PollWrite, one: MatchedEntry, added: Mapping[bytes, Row[Any]]) -> int | None:
-    """Return the page of an entry: a new one, the one that was found for it, or the one that it had."""
+    """Return the page of an entry: the new page, else the page that was found for it, else its earlier page."""
     if one.key_hash in added:
         return int(added[one.key_hash].id)
     had = None if one.known is None else one.known.page_id

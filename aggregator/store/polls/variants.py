@@ -68,7 +68,7 @@ class _Pair:
 
 @dataclass(slots=True)
 class VariantPlan:
-    """The treatment of new pages, by the hashes of their keys; pages that are not in it are fetched."""
+    """The treatment of new pages, by the hashes of their keys. Pages without a treatment are fetched."""
 
     families: dict[bytes, bytes] = field(default_factory=dict)
     pairs: list[_Pair] = field(default_factory=list)
