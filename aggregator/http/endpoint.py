@@ -11,6 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 from aggregator import urls
 
+Origin = tuple[str, str, int]  # scheme, host, port
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -27,6 +29,11 @@ class Endpoint:
         """Return the value of the Host header (RFC 9110, 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == urls.DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> Origin:
+        """Return scheme, host and port."""
+        return self.scheme, self.host, self.port
 
     @property
     def url(self) -> str:

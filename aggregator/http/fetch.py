@@ -35,7 +35,7 @@ from aggregator.http.endpoint import (
 )
 from aggregator.http.freshness import parse_freshness, parse_retry_after
 from aggregator.http.netguard import IPNetwork, Lookup, Resolver, system_lookup
-from aggregator.http.request_keys import NO_KEYS, RequestKeys, RequestRules, is_elsewhere, origin_of
+from aggregator.http.request_keys import NO_KEYS, RequestKeys, RequestRules
 from aggregator.http.transport import Exchange, Route, Transport, drain, stream
 from aggregator.models.fetching import (
     Cause,
@@ -233,8 +233,8 @@ class HttpFetcher:
 
         After a redirect to another origin there are none, even if a later redirect leads back.
         """
-        origin = origin_of(trail.endpoint)
-        if any(is_elsewhere(hop.url, origin) for hop in trail.hops):
+        visited = (parse_endpoint(hop.url) for hop in trail.hops)
+        if any(endpoint is None or endpoint.origin != trail.endpoint.origin for endpoint in visited):
             return NO_KEYS
         return self.rules.keys_for(trail.request.feed, trail.endpoint)
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from aggregator.http.endpoint import Endpoint, parse_endpoint
+from aggregator.http.endpoint import Endpoint, Origin, parse_endpoint
 from aggregator.redaction import mask
 from aggregator.urls import host_of
-
-Origin = tuple[str, str, int]  # scheme, host, port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ class RequestRules:
 
     def keys_for(self, feed: str | None, endpoint: Endpoint) -> RequestKeys:
         """Return the keys for a request to `endpoint`; `feed` is as in `FetchRequest`."""
-        origin = origin_of(endpoint)
+        origin = endpoint.origin
         if feed is None:
             return self.of_origin.get(origin, NO_KEYS)
         own, keys = self.of_feed.get(feed) or self._of_its_host(feed)
@@ -65,7 +63,7 @@ class RequestRules:
         if endpoint is None:
             return None, NO_KEYS
         host = host_of(feed)
-        return origin_of(endpoint), self.of_host.get(host, self.of_host.get(_bare(host), NO_KEYS))
+        return endpoint.origin, self.of_host.get(host, self.of_host.get(_bare(host), NO_KEYS))
 
     def interval_of(self, host: str, usual: timedelta) -> timedelta:
         """Return the longest configured pause between two requests to a host (name:port), or else `usual`."""
@@ -109,7 +107,7 @@ def make_rules(
     of_origin: dict[Origin, RequestKeys] = {}
     for url, keys in feeds:
         if endpoint := parse_endpoint(url):
-            origin = origin_of(endpoint)
+            origin = endpoint.origin
             of_feed[url] = origin, keys
             of_origin[origin] = keys if of_origin.get(origin, keys) == keys else NO_KEYS
     return RequestRules(
@@ -129,14 +127,3 @@ def changed_rules(old: RequestRules, new: RequestRules) -> Iterator[str]:
     for host in sorted({*old.robots, *new.robots}):
         if old.robots.get(host) != new.robots.get(host):
             yield f"robots.txt of {host}"
-
-
-def origin_of(endpoint: Endpoint) -> Origin:
-    """Return scheme, host and port."""
-    return endpoint.scheme, endpoint.host, endpoint.port
-
-
-def is_elsewhere(url: str, origin: Origin) -> bool:
-    """Return whether `url` has another origin."""
-    endpoint = parse_endpoint(url)
-    return endpoint is None or origin_of(endpoint) != origin

@@ -10,9 +10,7 @@ from aggregator.http.request_keys import (
     RequestKeys,
     RequestRules,
     changed_rules,
-    is_elsewhere,
     make_rules,
-    origin_of,
 )
 
 ONE = RequestKeys(headers={"X-Key": "one"})
@@ -96,12 +94,6 @@ def test_what_changed_is_named_without_its_value() -> None:
     new = make_rules([(FEED, TWO), ("https://a.example/new", ONE)], intervals={}, robots={"b.example": False})
     assert list(changed_rules(old, new)) == [f"request keys of {FEED}", "pace of a.example", "robots.txt of b.example"]
     assert list(changed_rules(new, new)) == []
-
-
-def test_elsewhere() -> None:
-    assert not is_elsewhere("https://A.example:443/x", origin_of(endpoint(FEED)))
-    assert is_elsewhere("https://a.example:444/x", origin_of(endpoint(FEED)))
-    assert is_elsewhere("no address", origin_of(endpoint(FEED)))
 
 
 def test_a_feed_of_a_list_has_the_keys_of_its_host() -> None:
