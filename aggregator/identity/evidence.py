@@ -275,7 +275,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
     addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if is_address else None))
     if sum(1 for address in addresses if address and is_http(address)) < 2 and not entry.content_id:
         return ()  # most entries name one
-    ends = [end for address in addresses if address and (end := end_of(address, publishers)) is not None]
+    ends = _ends(addresses, publishers)
     if entry.content_id and (end := _content_end(entry.content_id, feed_url, publishers)) is not None:
         ends.append(end)
     witness = site_of_url(feed_url, publishers)
@@ -312,7 +312,7 @@ def edges_of_page(
         return ()
     edges: list[Edge] = []
     for hop in hops:
-        ends = [end for address in (hop.url, hop.target) if (end := end_of(address, publishers)) is not None]
+        ends = _ends((hop.url, hop.target), publishers)
         edges += _star(ends, EvidenceKind.REDIRECT, page[1]) if len(ends) == 2 else ()
     canonical, og_url = (
         end_of(address, publishers) if address else None for address in (declared.canonical, declared.og_url)
@@ -320,12 +320,10 @@ def edges_of_page(
     if canonical is not None:
         kind = EvidenceKind.CANONICAL if canonical == og_url else EvidenceKind.BARE_CANONICAL
         edges += _star([page, canonical], kind, page[1])
-    for address in (declared.amphtml, declared.shortlink, *declared.others):
-        if address and (end := end_of(address, publishers)) is not None:
-            edges += _star([page, end], EvidenceKind.DECLARED, page[1])
     post = parse_wordpress_shortlink(declared.shortlink or "")
-    if post is not None and (end := end_of(post_url(page_url, post[1]), publishers)) is not None:
-        edges += _star([page, end], EvidenceKind.DECLARED, page[1])
+    posted = None if post is None else post_url(page_url, post[1])
+    stated = _ends((declared.amphtml, declared.shortlink, *declared.others, posted), publishers)
+    edges += _star([page, *stated], EvidenceKind.DECLARED, page[1])
     return tuple(dict.fromkeys(edges))
 
 
@@ -333,7 +331,7 @@ def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishe
     """Return the edges between an article at `page_url` and its further pages, which were joined to it."""
     if not part_urls:
         return ()
-    ends = [end for url in (page_url, *part_urls) if (end := end_of(url, publishers)) is not None]
+    ends = _ends((page_url, *part_urls), publishers)
     return _star(ends, EvidenceKind.PART, site_of_url(page_url, publishers))
 
 
@@ -361,6 +359,11 @@ def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End 
     if publisher is None or publisher.site.per_host or not publisher.site.ids or not _CONTENT_ID.fullmatch(content_id):
         return None
     return Key(f"{publisher.name}:{content_id}"), site_of_url(feed_url, publishers)
+
+
+def _ends(addresses: Iterable[str | None], publishers: Publishers) -> list[End]:
+    """Return the ends of those addresses that can mean an article."""
+    return [end for address in addresses if address and (end := end_of(address, publishers)) is not None]
 
 
 def _star(ends: Sequence[End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:

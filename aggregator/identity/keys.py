@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Literal
 from urllib.parse import unquote
 
@@ -360,12 +361,8 @@ def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list
         else:
             items.append((name, value))
     if len(items) > 1:
-        items.sort(key=_name)
+        items.sort(key=itemgetter(0))
     return items, escaped
-
-
-def _name(item: tuple[str, str]) -> str:
-    return item[0]
 
 
 def _second_query(value: str) -> tuple[str, str]:

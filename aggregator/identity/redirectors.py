@@ -7,7 +7,6 @@ request can resolve, are left alone.
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Literal, assert_never
 from urllib.parse import unquote
@@ -74,7 +73,7 @@ def decode_news_id(code: str) -> str | None:
 def _decode_base64(code: str) -> bytes | None:
     try:
         return base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
 
 
@@ -84,10 +83,7 @@ def _from_base64(value: str) -> str | None:
 
 
 def _after(path: str, beginnings: tuple[str, ...]) -> str | None:
-    for beginning in beginnings:
-        if path.startswith(beginning):
-            return path[len(beginning) :]
-    return None
+    return next((path[len(beginning) :] for beginning in beginnings if path.startswith(beginning)), None)
 
 
 def _from_path(rest: str, query: str | None) -> str | None:
