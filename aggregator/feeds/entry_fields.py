@@ -123,13 +123,9 @@ def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
     for _, link, base in sorted(candidates, key=lambda candidate: candidate[0]):
         if address := absolute(base, link):
             return address
-    if _looks_like_address(entry_id) and is_permalink(tree):
+    if entry_id.lower().startswith(("http://", "https://")) and is_permalink(tree):
         return absolute(tree.base, entry_id)
     return absolute(tree.base, read_text(tree, "loc"))  # a sitemap
-
-
-def _looks_like_address(text: str) -> bool:
-    return text.lower().startswith(("http://", "https://"))
 
 
 def is_permalink(tree: EntryTree) -> bool:

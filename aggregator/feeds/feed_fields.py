@@ -65,7 +65,7 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
     )
     return Head(
         title=_title(tree),
-        link=_own_link(tree, links),
+        link=links.get("alternate") or absolute(tree.base, attribute(tree.element, "href")),
         language=language.strip()[:40],
         authors=_shared_authors(tree, context),
         base=tree.base,
@@ -154,10 +154,6 @@ def _links(tree: EntryTree) -> dict[str, str]:
                 # RSS: the bare `link` is the site's address, the Atom one beside it rarely is.
                 found.setdefault(relation, address)
     return found
-
-
-def _own_link(tree: EntryTree, links: dict[str, str]) -> str | None:
-    return links.get("alternate") or absolute(tree.base, attribute(tree.element, "href"))
 
 
 def _hints(tree: EntryTree) -> FeedHints:

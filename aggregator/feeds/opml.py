@@ -30,7 +30,7 @@ _DECLARATION = re.compile(r"<\?xml[^>]{0,200}\?>")
 _MAX_JUNK_CHARS = 10_000  # before the document
 _FEED_TYPES = frozenset({"rss", "rss1", "rdf", "atom", "feed", "jsonfeed", "podcast"})
 _BREAKS = re.compile(r"\s*[\t\r\n]\s*")  # within an address
-_BLANK = re.compile(r"\s+")
+_BLANK = re.compile(r"\s")
 _WORD = re.compile(r'"([^"]*)"|(\S+)')
 _HOST_FIRST = re.compile(r"(?:[\w-]{1,63}\.)+[^\W\d_]{2,63}(?::\d{1,5})?(?:[/?#]\S*)?")
 
@@ -172,7 +172,7 @@ def read_address(raw_url: str) -> tuple[str | None, str]:
         return None, "no address"
     if is_http(text):
         url = absolute("", _BREAKS.sub("", text))
-        return (url and _BLANK.sub(_encoded, url)), "" if url else "no web address"
+        return (url and _BLANK.sub("%20", url)), "" if url else "no web address"
     if _HOST_FIRST.fullmatch(text.removeprefix("//")):
         return absolute("", f"https://{text.removeprefix('//')}"), ""
     if text.lower().startswith("query:"):
@@ -180,10 +180,6 @@ def read_address(raw_url: str) -> tuple[str | None, str]:
     if text.lower().startswith(("file:", "/")):
         return None, 'a local file; serve it, or write a feed of kind "command"'
     return None, "no http(s) address"
-
-
-def _encoded(match: re.Match[str]) -> str:
-    return "%20" * len(match[0])
 
 
 def _as_http(match: re.Match[str]) -> str:
