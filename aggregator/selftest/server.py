@@ -1,6 +1,6 @@
 """A scripted server on 127.0.0.1, on bare sockets, so that a script can misbehave in any way.
 
-`aggregator selftest` and the tests use it. One script answers one request.
+`aggregator selftest`, the demo's newsroom and the tests use it. One script answers one request.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Peer:
     ) -> None:
         """Send a well-formed answer with a Content-Length."""
         self.keeps = keep
-        self.send(head(status, (*headers, f"Content-Length: {len(body)}")), body)
+        self.send(head(status, (*headers, f"Content-Length: {len(body)}")) + body)  # one packet: no delayed ACK
 
     def redirect(self, location: str | bytes, status: int = 302) -> None:
         """Send a redirect."""
