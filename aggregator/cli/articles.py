@@ -105,14 +105,14 @@ def show_article(ctx: click.Context, id_or_url: str, text: TextChoice, revisions
 
     Exit status 1: there is no such article.
     """
-    from aggregator.config.wiring import publishers_of
+    from aggregator.config.wiring import load_rules
     from aggregator.identity.identify import identify
     from aggregator.sinks.records import article_record, document
     from aggregator.urls import is_http
 
     config = load(ctx)
     with open_store_of(config) as store:
-        key = identify(id_or_url, publishers_of(config)).key
+        key = identify(id_or_url, load_rules(config, strict=True).publishers).key
         article = store.article(id_or_url, (key,) if key is not None else ())
         if article is None:
             hint = "; an address begins with https:// or http://" if "." in id_or_url and not is_http(id_or_url) else ""

@@ -181,12 +181,12 @@ def _meant(url_or_host: str, config: Config) -> tuple[Sequence[Key], Sequence[st
     Raises:
         ConfigError: the argument is neither an article's address nor a host.
     """
-    from aggregator.config.wiring import publishers_of
+    from aggregator.config.wiring import load_rules
     from aggregator.identity.identify import identify
     from aggregator.urls import host_of, is_http
 
     if is_http(url_or_host):
-        key = identify(url_or_host, publishers_of(config)).key
+        key = identify(url_or_host, load_rules(config, strict=True).publishers).key
         if key is None:
             raise ConfigError(f"{url_or_host}: cannot mean an article; to forget all of a host, name the host alone")
         return (key,), ()

@@ -148,11 +148,11 @@ def identify_urls(ctx: click.Context, urls: tuple[str, ...], as_json: bool) -> N
     """
     from json import JSONEncoder
 
-    from aggregator.config.wiring import publishers_of
+    from aggregator.config.wiring import load_rules
     from aggregator.identity.identify import identify
     from aggregator.sinks.records import escape_line
 
-    publishers = publishers_of(load_or_default(ctx))
+    publishers = load_rules(load_or_default(ctx), strict=True).publishers
     write = sys.stdout.write
     dumps = JSONEncoder(ensure_ascii=False).encode
     for url in _urls(urls):

@@ -355,5 +355,7 @@ def same_address(url: str) -> str:
 
     >>> same_address("HTTP://Example.com:80/Feed#top") == same_address("http://example.com/Feed")
     True
+    >>> same_address("http://example.com/über") == same_address("http://example.com/%C3%BCber")
+    True
     """
     return url if is_plain_url(url) else clean(url) or url.strip()

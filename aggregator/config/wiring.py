@@ -181,15 +181,6 @@ def changed_feed_rules(old: Rules, new: Rules) -> tuple[str, ...]:
     return tuple(f"articles of {mask(url)}" for url in urls if old.feeds.get(url) != new.feeds.get(url))
 
 
-def publishers_of(config: Config) -> Publishers:
-    """Return the shipped rules and the operator's rules, which replace shipped rules of the same name.
-
-    Raises:
-        RuleError: a rule of the operator is refused.
-    """
-    return load_rules(config, strict=True).publishers
-
-
 def selector_faults_of(config: Config, rules: Rules) -> tuple[str, ...]:
     """Return the invalid selectors of all rules, each after the name of its rule or feed."""
     from aggregator.extraction.page_rules import selector_faults
