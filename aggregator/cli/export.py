@@ -17,7 +17,7 @@ from aggregator.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from aggregator.config.settings import Config
-    from aggregator.sinks.dataset.corpus import StoredCorpus
+    from aggregator.sinks.dataset.corpus import Corpus
     from aggregator.sinks.dataset.write import Format
     from aggregator.sinks.records import TextChoice
     from aggregator.store import SqlStore
@@ -90,7 +90,7 @@ def export(
 
     `text` of a record is the seed format, with menus and footers of the page; `body` is the article alone.
     """
-    from aggregator.sinks.dataset.corpus import StoredCorpus
+    from aggregator.sinks.dataset.corpus import Corpus
     from aggregator.sinks.dataset.selection import Selection
 
     _check(folder, formats, out)
@@ -102,9 +102,9 @@ def export(
     config = load(ctx)
     with open_store_of(config) as store, store.snapshot() as snapshot:
         known_feed(store, selection.feed)
-        corpus = StoredCorpus(
+        corpus = Corpus(
             snapshot=snapshot,
-            raw=raw_store_of(config),
+            raw=raw_store_of(config).get,
             selection=selection,
             progress=lambda articles: counted(articles, "articles"),
         )
@@ -140,7 +140,7 @@ def _refuse(ctx: click.Context, names: Sequence[str], option: str, reason: str) 
 
 
 def _write_folder(
-    corpus: StoredCorpus, folder: Path, formats: tuple[Format, ...], text: TextChoice, config: Config, *, replace: bool
+    corpus: Corpus, folder: Path, formats: tuple[Format, ...], text: TextChoice, config: Config, *, replace: bool
 ) -> None:
     from aggregator.sinks.dataset.write import DatasetRequest, write_dataset
 
@@ -163,7 +163,7 @@ def _write_folder(
     say(f"{number(report.articles, 'article')} in {number(report.files, 'file')} written to {folder}")
 
 
-def _write_single(corpus: StoredCorpus, layout: str, out: Path | None, text: TextChoice, *, replace: bool) -> None:
+def _write_single(corpus: Corpus, layout: str, out: Path | None, text: TextChoice, *, replace: bool) -> None:
     """Write to stdout, a file, or a folder of texts."""
     from aggregator.durable_files import replaced_file
     from aggregator.sinks.export import write_articles, write_text_files
@@ -195,7 +195,7 @@ def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
         cursor = changes[-1].seq
 
 
-def _print_diff(corpus: StoredCorpus, manifest: Path) -> None:
+def _print_diff(corpus: Corpus, manifest: Path) -> None:
     """Print `added`, `changed` or `removed` and the id of each article that differs from an older manifest."""
     from aggregator.sinks.dataset.manifest import compare, content_hash, read_hashes
 

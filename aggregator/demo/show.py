@@ -21,7 +21,7 @@ from aggregator.engine.local import RunReport
 from aggregator.errors import ConfigError
 from aggregator.models.feeds import FeedStatus
 from aggregator.models.fetching import Cause
-from aggregator.sinks.dataset.corpus import StoredCorpus
+from aggregator.sinks.dataset.corpus import Corpus
 from aggregator.sinks.dataset.write import DatasetRequest, write_dataset
 from aggregator.sinks.records import document
 
@@ -93,7 +93,7 @@ def _export(app: App, folder: Path) -> None:
     """Write the stored articles as a dataset."""
     request = DatasetRequest(folder=folder, formats=("jsonl", "md"), replace=True, config_hash=app.config.config_hash)
     with app.store.snapshot() as snapshot:
-        write_dataset(StoredCorpus(snapshot=snapshot, raw=app.raw_store), request)
+        write_dataset(Corpus(snapshot=snapshot, raw=app.raw_store.get), request)
 
 
 def _say_run(report: RunReport, app: App, say: Callable[[str], None]) -> None:

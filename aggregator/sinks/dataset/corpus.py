@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from aggregator.models.articles import Article
 from aggregator.models.pages import RawResponse
-from aggregator.ports.protocols import RawStore, Snapshot
-from aggregator.ports.readings import ArticleFilter, Gap, Position
+from aggregator.ports.protocols import Snapshot
+from aggregator.ports.readings import ArticleFilter
 from aggregator.sinks.dataset.selection import Selection, select
 
 Progress = Callable[[Iterable[Article]], Iterator[Article]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCorpus:
-    """One state of a store; `progress` is called with each article."""
+class Corpus:
+    """One state of a store. `raw` reads a raw page by its content hash; `progress` is called with each article."""
 
     snapshot: Snapshot
-    raw: RawStore
+    raw: Callable[[str], bytes | None]
     selection: Selection = field(default_factory=Selection)
     progress: Progress = iter
 
@@ -31,14 +31,6 @@ class StoredCorpus:
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
         """Yield the responses of an article that are still kept."""
         for response in self.snapshot.raw_of(article.id):
-            body = self.raw.get(response.content_hash)
+            body = self.raw(response.content_hash)
             if body is not None:
                 yield response, body
-
-    def state(self) -> Position:
-        """Return the position of the store's state."""
-        return self.snapshot.position()
-
-    def gaps(self) -> tuple[Gap, ...]:
-        """Return the times in which feeds may have lost entries."""
-        return self.snapshot.gaps()

@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pydantic_core import to_json
 
@@ -23,36 +23,15 @@ from aggregator.durable_files import sync_folder, write_durably
 from aggregator.errors import OutputError
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
-from aggregator.models.pages import RawResponse
 from aggregator.ports.readings import Gap, Position
 from aggregator.sinks.dataset.card import write_card
+from aggregator.sinks.dataset.corpus import Corpus
 from aggregator.sinks.dataset.manifest import DataFile, Manifest, content_hash, write_data_package, write_manifest
-from aggregator.sinks.dataset.selection import Selection
 from aggregator.sinks.dataset.statistics import Statistics
 from aggregator.sinks.export import FOLDERS, Numbered, writers_of
 from aggregator.sinks.records import TextChoice, article_record, json_bytes
 
 Format = Literal["txt", "md", "jsonl", "jsonl.zst", "parquet", "warc"]
-
-
-class Corpus(Protocol):
-    """The data for a dataset."""
-
-    @property
-    def selection(self) -> Selection:
-        """The filters that selected the articles."""
-
-    def selected(self) -> Iterator[Article]:
-        """Yield the articles of the selection by first sighting."""
-
-    def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
-        """Yield the responses of an article that are kept, with their bytes."""
-
-    def state(self) -> Position:
-        """Return the position of the store's state. All other methods read the same state."""
-
-    def gaps(self) -> Sequence[Gap]:
-        """Return the times in which feeds may have lost entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +81,7 @@ class _OtherStateError(Exception):
 def _write(corpus: Corpus, request: DatasetRequest, *, resumes: bool = True) -> DatasetReport:
     folder = request.folder
     partial = _partial_of(folder)
-    state = corpus.state()
+    state = corpus.snapshot.position()
     work, started_again = _Work.open(partial, _fingerprint(corpus, request, state), resumes=resumes)
     resumed = len(work.months)
     contents = _Contents(text=request.text)
@@ -204,7 +183,9 @@ def _described(partial: Path, path: Path, articles: int) -> DataFile:
 def _gaps_of(corpus: Corpus, statistics: Statistics) -> tuple[Gap, ...]:
     if statistics.first is None or statistics.last is None:
         return ()
-    return tuple(gap for gap in corpus.gaps() if gap.until >= statistics.first and gap.since <= statistics.last)
+    return tuple(
+        gap for gap in corpus.snapshot.gaps() if gap.until >= statistics.first and gap.since <= statistics.last
+    )
 
 
 # --- complete or absent -----------------------------------------------------------------------------------------------
@@ -324,7 +305,7 @@ def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | N
     if not state or partial.exists():
         return None
     _state_path(partial).unlink()
-    if state.get("fingerprint") != _fingerprint(corpus, request, corpus.state()) or not folder.exists():
+    if state.get("fingerprint") != _fingerprint(corpus, request, corpus.snapshot.position()) or not folder.exists():
         return None
     months = _months_of(state)
     manifest = json.loads((folder / "manifest.json").read_bytes())
