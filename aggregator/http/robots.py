@@ -15,6 +15,7 @@ from typing import Literal
 from urllib.parse import urljoin
 
 from protego import Protego
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from aggregator import urls
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchResult
@@ -46,6 +47,10 @@ _ABSENT = frozenset(
 )
 
 
+Kind = Literal["rules", "absent", "unreachable"]
+_STORED = TypeAdapter(tuple[Kind, str, AwareDatetime | None])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotsRule:
     """The record of a host's robots.txt. `body` is the text of `kind` "rules". "absent": the host has no robots.txt.
@@ -53,7 +58,7 @@ class RobotsRule:
     "unreachable": the host has not answered since `unanswered_since`.
     """
 
-    kind: Literal["rules", "absent", "unreachable"]
+    kind: Kind
     body: str = ""
     unanswered_since: datetime | None = None
 
@@ -69,15 +74,11 @@ class RobotsRule:
         >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text()).body
         'x'
         """
-        match _load(text):
-            case ["rules", str(body), _]:
-                return cls(kind="rules", body=body)
-            case ["absent", _, since]:
-                return cls(kind="absent", unanswered_since=_read_time(since))
-            case ["unreachable", _, since]:
-                return cls(kind="unreachable", unanswered_since=_read_time(since))
-            case _:
-                return cls(kind="unreachable")
+        try:
+            kind, body, since = _STORED.validate_json(text, strict=True)
+        except ValidationError:
+            return cls(kind="unreachable")
+        return cls(kind=kind, body=body, unanswered_since=since)
 
 
 def robots_url(url: str) -> str:
@@ -174,19 +175,3 @@ def _token(user_agent: str) -> str:
     'aggregator'
     """
     return user_agent.split("/", 1)[0].strip() or "*"
-
-
-def _read_time(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return moment if moment is None or moment.tzinfo else None
-
-
-def _load(text: str) -> object:
-    try:
-        loaded: object = json.loads(text)
-    except ValueError:
-        return None
-    return loaded
