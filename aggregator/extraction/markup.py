@@ -20,5 +20,5 @@ class Markup:
 def read_markup(page: ExtractInput) -> Markup:
     """Decode a page (BOM, header, declaration, content: docs/politeness.md) and read its JSON-LD."""
     content_type = page.headers.get("content-type", "")
-    text = decode(page.body, content_type=content_type, declared=html_declaration(page.body)).text
+    text = decode(page.body, content_type=content_type, declared=html_declaration(page.body))
     return Markup(text=text, json_ld=read_json_ld(text, page.url))

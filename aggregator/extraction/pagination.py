@@ -101,7 +101,7 @@ def _addresses(parts: Sequence[Part]) -> set[str | None]:
 
 def _next_link(page: ExtractInput, rules: PageRules) -> str:
     declared = html_declaration(page.body)
-    html = decode(page.body, content_type=page.headers.get("content-type", ""), declared=declared).text
+    html = decode(page.body, content_type=page.headers.get("content-type", ""), declared=declared)
     marked = mark_css(html, rules).replace("\0", "\ufffd").encode("utf-8", "replace")
     try:
         return find_next_page(document_fromstring(marked, parser=_PARSER), rules)

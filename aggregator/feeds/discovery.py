@@ -63,7 +63,7 @@ def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
     >>> find_feeds('<link rel="alternate" type="application/rss+xml" href="/rss">', "https://dw.com/en/")[0].url
     'https://dw.com/rss'
     """
-    text = decode(html, declared=html_declaration(html)).text if isinstance(html, bytes) else html
+    text = decode(html, declared=html_declaration(html)) if isinstance(html, bytes) else html
     document = HTMLTree.parse(text[:_MAX_PAGE_CHARS]).document
     elements = (
         [] if document is None else document.query_selector_all(_ELEMENTS)[:]

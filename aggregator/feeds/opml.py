@@ -58,7 +58,7 @@ def read_list(data: bytes) -> SubscriptionList:
     Raises:
         ConfigError: `data` is neither.
     """
-    text = decode(data, declared=xml_declaration(data[:500].lstrip())).text
+    text = decode(data, declared=xml_declaration(data[:500].lstrip()))
     start = _OPML_START.search(text, 0, _MAX_JUNK_CHARS)
     if start is not None:
         return _read_opml(text, start.start())

@@ -58,7 +58,7 @@ def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
     if len(inflated) > MAX_INFLATED_BYTES:
         return FeedText(body="", entities={}, complete=False, too_large=True)
     lead = inflated[:500].lstrip(b" \t\r\n\0")
-    text = decode(inflated, content_type=headers.get("content-type", ""), declared=xml_declaration(lead)).text
+    text = decode(inflated, content_type=headers.get("content-type", ""), declared=xml_declaration(lead))
     return FeedText(body=text[_skip_junk(text) :], entities=_read_entities(text), complete=complete)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
 from resiliparse.parse.encoding import detect_encoding
@@ -45,19 +44,12 @@ _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _XML = re.compile(rb"\s{0,99}<\?xml\b[^>]{0,200}?encoding\s{0,9}=\s{0,9}[\"']([\w.:+-]{1,40})[\"']")
 _BREAK = re.compile(rb"[<>\r\n]+")  # no byte of a character in any encoding that is detected
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
+_BROKEN = "\ufffd"
 _GOOD_SIGN = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
-    """A decoded text without byte order mark, and the Python name of its encoding."""
-
-    text: str
-    encoding: str
-
-
-def decode(body: bytes, *, content_type: str = "", declared: str = "") -> Decoded:
-    """Return the text of `body`; undecodable bytes become U+FFFD.
+def decode(body: bytes, *, content_type: str = "", declared: str = "") -> str:
+    """Return the text of `body` without byte order mark; undecodable bytes become U+FFFD.
 
     `content_type` is the header's value, `declared` the label in the document itself (`html_declaration`,
     `xml_declaration`).
@@ -132,7 +124,7 @@ def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
     return True
 
 
-def _legacy(body: bytes, header: str, document: str) -> Decoded:
+def _legacy(body: bytes, header: str, document: str) -> str:
     """Decode bytes that are not UTF-8 by their declarations, if possible."""
     detected = ""
     if header == "cp1252" and document not in ("", "utf-8", header):
@@ -143,29 +135,26 @@ def _legacy(body: bytes, header: str, document: str) -> Decoded:
     doubtful = []
     for encoding in (header, document):
         if encoding and encoding != "utf-8" and not encoding.startswith("utf-16"):
-            decoded = _decoded(body, encoding)
-            if encoding in _SINGLE_BYTE or _broken(decoded) * 100 <= len(decoded.text):
-                return decoded
-            doubtful.append(decoded)
-    found = _decoded(body, detected or detect(body))
-    return next((claim for claim in doubtful if _is_likelier(claim, found)), found)
+            text = _decoded(body, encoding)
+            if encoding in _SINGLE_BYTE or text.count(_BROKEN) * 100 <= len(text):
+                return text
+            doubtful.append(text)
+    detected = detected or detect(body)
+    found = _decoded(body, detected)
+    return next((claim for claim in doubtful if _is_likelier(claim, found, detected)), found)
 
 
-def _is_likelier(claim: Decoded, found: Decoded) -> bool:
+def _is_likelier(claim: str, found: str, detected: str) -> bool:
     """Return whether a declared encoding of East Asia is likelier than the detected encoding, although bytes break it.
 
     If the text is in an alphabet, the declared encoding breaks more than one sign in eight. A few stray bytes in a
     short text break fewer. A detected encoding of single bytes has no broken sign; this proves nothing. Another
     encoding of East Asia is likelier if it has fewer broken signs.
     """
-    broken = _broken(claim)
-    if broken * 8 > len(_GOOD_SIGN.findall(claim.text)) - broken:
+    broken = claim.count(_BROKEN)
+    if broken * 8 > len(_GOOD_SIGN.findall(claim)) - broken:
         return False
-    return found.encoding in _SINGLE_BYTE or _broken(found) >= broken
-
-
-def _broken(decoded: Decoded) -> int:
-    return decoded.text.count("\ufffd")
+    return detected in _SINGLE_BYTE or found.count(_BROKEN) >= broken
 
 
 def detect(body: bytes) -> str:
@@ -207,5 +196,5 @@ def _charset_of(content_type: str) -> str:
     return found.group(1).decode("ascii") if found else ""
 
 
-def _decoded(body: bytes, encoding: str) -> Decoded:
-    return Decoded(text=body.decode(encoding, "replace").removeprefix("\ufeff"), encoding=encoding)
+def _decoded(body: bytes, encoding: str) -> str:
+    return body.decode(encoding, "replace").removeprefix("\ufeff")

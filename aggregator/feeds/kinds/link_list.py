@@ -56,7 +56,7 @@ def read_link_list(
 
     A page without such links gives no feed (`kind` None), since its markup may have changed. `format` is always "html".
     """
-    text = decode(body, content_type=headers.get("content-type", ""), declared=html_declaration(body)).text
+    text = decode(body, content_type=headers.get("content-type", ""), declared=html_declaration(body))
     tree = HTMLTree.parse(text[:_MAX_PAGE_CHARS])
     entries = list(_entries(tree, select, publishers, url, now))
     if not entries:

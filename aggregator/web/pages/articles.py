@@ -66,7 +66,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
         body = site.raw_page(found)
         response = next(iter(site.store.raw_of(found.id)), None)
         headers = {} if response is None else {name.lower(): value for name, value in response.headers.items()}
-        page = decode(body, content_type=headers.get("content-type", "")).text
+        page = decode(body, content_type=headers.get("content-type", ""))
         answer = render("raw.html", article=found, page=page)
         answer.headers["Content-Security-Policy"] = _RAW_POLICY
         answer.headers["X-Frame-Options"] = "SAMEORIGIN"
