@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row, and_, bindparam, func, select, update
+from sqlalchemy import Row, and_, bindparam, func, select, update
 
 from aggregator.models.ids import ArticleId
-from aggregator.ports.protocols import Clock
 from aggregator.ports.readings import Change, Position
 from aggregator.store.articles.reading import load_articles
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.dialects import Dialect, Insert, insert, translated
+from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.properties import EPOCH, read_property
 from aggregator.store.db.schema import articles, changes, days, deliveries
 from aggregator.store.identity.partition import SKIPPED, WITHDRAWN
@@ -159,29 +157,6 @@ def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
         index_elements=[deliveries.c.sink, deliveries.c.folder], set_={"change_seq": statement.excluded.change_seq}
     )
     tx.run(upsert, {"sink": sink, "folder": folder, "change_seq": seq})
-
-
-# --- the lock ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def advisory_lock(dialect: Dialect, engine: Engine, number: int, wait: timedelta, clock: Clock) -> Iterator[bool]:
-    """Hold a session lock of PostgreSQL; enter with False if another process kept it for all of `wait`.
-
-    Raises:
-        StorageError: the database reported an error.
-    """
-    with translated(dialect), engine.connect() as plain:
-        conn = plain.execution_options(isolation_level="AUTOCOMMIT")
-        deadline = clock.monotonic() + wait.total_seconds()
-        take = select(func.pg_try_advisory_lock(number))
-        while not (held := bool(conn.execute(take).scalar_one())) and clock.monotonic() < deadline:
-            clock.sleep(0.2)
-        try:
-            yield held
-        finally:
-            if held:
-                conn.execute(select(func.pg_advisory_unlock(number)))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -6,15 +6,16 @@ This evidence is not stored. It follows from the stored blogs and links, so it e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from aggregator.identity.evidence import Edge, edges_of_wordpress
 from aggregator.identity.identify import key_hash
 from aggregator.identity.wordpress import Blog, parse_wordpress_shortlink, post_of_key
 from aggregator.models.ids import Key
 from aggregator.store.db.any_of import any_of
+from aggregator.store.db.codec import record_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import blogs, short_links
 
@@ -81,8 +82,4 @@ def _edges(tx: Transaction, number: int, links: Iterable[Key]) -> set[Edge]:
 
 
 def _at(tx: Transaction, number: int) -> list[Blog]:
-    return [_blog(row) for row in tx.all_of(_places, [number])]
-
-
-def _blog(row: Row[Any]) -> Blog:  # Any: the columns of blogs
-    return Blog(number=row.number, host=row.host, site=row.site)
+    return [record_of(Blog, row) for row in tx.all_of(_places, [number])]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from hashlib import blake2b
 
+from sqlalchemy import Engine, func, select
+
 from aggregator.ports.protocols import Clock
-from aggregator.store.articles.changes import advisory_lock
 from aggregator.store.db.database import Database
-from aggregator.store.db.dialects import PUBLISH_LOCK, SqliteDialect
+from aggregator.store.db.dialects import PUBLISH_LOCK, Dialect, SqliteDialect, translated
 from aggregator.store.db.process_lock import file_lock
 
 
@@ -28,4 +30,24 @@ def _shared_lock(db: Database, clock: Clock, name: str, number: int, wait: timed
     """Take a lock: on SQLite a file beside the store, on PostgreSQL an advisory lock with this number."""
     if isinstance(db.dialect, SqliteDialect):
         return file_lock(db.dialect.path.with_name(f"{db.dialect.path.name}.{name}.lock"), wait, clock)
-    return advisory_lock(db.dialect, db.engine, number, wait, clock)
+    return _advisory_lock(db.dialect, db.engine, number, wait, clock)
+
+
+@contextmanager
+def _advisory_lock(dialect: Dialect, engine: Engine, number: int, wait: timedelta, clock: Clock) -> Iterator[bool]:
+    """Hold a session lock of PostgreSQL; enter with False if another process kept it for all of `wait`.
+
+    Raises:
+        StorageError: the database reported an error.
+    """
+    with translated(dialect), engine.connect() as plain:
+        conn = plain.execution_options(isolation_level="AUTOCOMMIT")
+        deadline = clock.monotonic() + wait.total_seconds()
+        take = select(func.pg_try_advisory_lock(number))
+        while not (held := bool(conn.execute(take).scalar_one())) and clock.monotonic() < deadline:
+            clock.sleep(0.2)
+        try:
+            yield held
+        finally:
+            if held:
+                conn.execute(select(func.pg_advisory_unlock(number)))

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from sqlalchemy import bindparam, delete, select
-
 from aggregator.ports.store_records import Claim
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.properties import write_property
-from aggregator.store.db.schema import properties
+from aggregator.store.db.properties import delete_property, read_properties, write_property
 from aggregator.store.queue.hosts import claim_hosts
 
 _MEMBER: Final = "worker "  # prefix of a member's name in `properties`; the value: its threads, and until when
@@ -45,10 +42,6 @@ class Filled:
     fleet: int
 
 
-_members: Final = select(properties.c.name, properties.c.value).where(properties.c.name.startswith(_MEMBER))
-_forget: Final = delete(properties).where(properties.c.name == bindparam("gone"))
-
-
 def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool = False) -> None:
     """Create the queue's own tables if they are missing, one process at a time; `migrate`: upgrade older ones."""
     tx.dialect.lock_upgrade(tx.conn)
@@ -64,7 +57,9 @@ def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelt
     fleet = sum(size for size, until in members.values() if until > tx.now)
     if not tx.dialect.try_lock_queue(tx.conn):
         return Filled(queued=0, fleet=fleet)
-    tx.run_all(_forget, [{"gone": name} for name, (_, until) in members.items() if until <= tx.now])
+    for name, (_, until) in members.items():
+        if until <= tx.now:
+            delete_property(tx, name)
     room = _QUEUED_AHEAD * fleet - queue.waiting(_driver(tx))
     claims = claim_hosts(tx, room, lease, pages_too=pages_too) if room > 0 else ()
     if claims:
@@ -74,7 +69,7 @@ def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelt
 
 def _enrol(tx: Transaction, threads: int) -> dict[str, tuple[int, datetime]]:
     """Return each member's threads and the end of its membership. Renew the membership of this process when due."""
-    members = {row.name: _member(row.value) for row in tx.all(_members)}
+    members = {name: _member(value) for name, value in read_properties(tx, _MEMBER).items()}
     own, until = f"{_MEMBER}{tx.owner}", tx.now + _MEMBER_FOR
     size, known_until = members.get(own, (0, tx.now))
     if size != threads or known_until < until - _MEMBER_FOR / 6:
@@ -90,7 +85,7 @@ def _member(value: str) -> tuple[int, datetime]:
 
 def leave_fleet(tx: Transaction) -> None:
     """Leave the fleet."""
-    tx.run(_forget, {"gone": f"{_MEMBER}{tx.owner}"})
+    delete_property(tx, f"{_MEMBER}{tx.owner}")
 
 
 def _driver(tx: Transaction) -> Any:
