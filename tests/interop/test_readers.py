@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,8 +14,8 @@ from aggregator.clock import SystemClock
 from aggregator.models.articles import Article
 from aggregator.models.ids import ArticleId
 from aggregator.models.pages import RawResponse
-from aggregator.ports.readings import Gap, Position
-from aggregator.sinks.dataset.selection import Selection
+from aggregator.ports.readings import ArticleFilter, Gap, Position
+from aggregator.sinks.dataset.corpus import Corpus
 from aggregator.sinks.dataset.write import DatasetRequest, Format, write_dataset
 from aggregator.store import open_store
 
@@ -28,19 +28,18 @@ class Repeated:
 
     stored: Sequence[Article]
     count: int
-    selection: Selection = field(default_factory=Selection)
 
-    def selected(self) -> Iterator[Article]:
+    def position(self) -> Position:
+        return Position(epoch="e", seq=self.count, recorded=self.count)
+
+    def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
         begin = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=self.count)
         for number, article in enumerate(islice(cycle(self.stored), self.count)):
             seen = begin + timedelta(minutes=number)
             yield replace(article, id=ArticleId(f"{number:016x}"), first_seen=seen)
 
-    def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
-        return iter(())
-
-    def state(self) -> Position:
-        return Position(epoch="e", seq=self.count, recorded=self.count)
+    def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
+        return ()
 
     def gaps(self) -> tuple[Gap, ...]:
         return ()
@@ -55,7 +54,7 @@ def stored_articles(config: Path) -> list[Article]:
 
 
 def export(config: Path, folder: Path, count: int, *formats: Format) -> None:
-    corpus = Repeated(stored_articles(config), count)
+    corpus = Corpus(snapshot=Repeated(stored_articles(config), count), raw=lambda content_hash: None)
     assert write_dataset(corpus, DatasetRequest(folder=folder, formats=formats)).articles == count
 
 
