@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_TASKS_PER_WORKER = 500  # then the worker is replaced, so leaks in native parsers stay small
+_TASKS_PER_WORKER = 5_000  # then the worker is replaced, in case a native parser leaks
 _ADDRESS_SPACE = 2 * 2**30  # bytes; the libraries alone map 0.6 GiB
 _NICENESS = 5  # 19 is the lowest priority; with 5 a worker gets a third of a core that the parent needs, too
 # all that a worker needs; otherwise each worker loads it again
