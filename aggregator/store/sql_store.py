@@ -32,7 +32,7 @@ from aggregator.store.articles.walls import search as walls
 from aggregator.store.db import properties
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.identity.decisions import list_decisions
-from aggregator.store.lifecycle import copying, scrubbing
+from aggregator.store.lifecycle import scrubbing
 from aggregator.store.lifecycle.shared_lock import output_lock, publish_lock
 from aggregator.store.polls import history, matching, sums
 from aggregator.store.polls.record import record_polls
@@ -261,6 +261,3 @@ class SqlStore(Store):
 
     def ask_refused_again(self, raw_store: RawStore) -> bool:
         return ask_refused_again(self._db, raw_store)
-
-    def check(self) -> str:
-        return copying.check(self._db)

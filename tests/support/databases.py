@@ -152,3 +152,11 @@ def drop_queue(url: str) -> None:
             "DROP TYPE IF EXISTS procrastinate_job_status, procrastinate_job_event_type, procrastinate_job_to_defer_v1"
             " CASCADE"
         )
+
+
+def is_sound(url: str) -> bool:
+    """Whether the file of a SQLite store is whole; PostgreSQL looks after its own."""
+    if not url.startswith("sqlite:///"):
+        return True
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as conn:
+        return conn.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)

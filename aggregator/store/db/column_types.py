@@ -1,4 +1,4 @@
-"""Column types and kinds of index, the same in SQLite and PostgreSQL: times, durations, texts, bytes, ids."""
+"""What all tables are made of, the same in SQLite and PostgreSQL: their registry, types of columns, kinds of index."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, text
 from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
 
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # where a time must compare and there was none
 _MICROSECOND: Final = timedelta(microseconds=1)

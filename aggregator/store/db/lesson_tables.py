@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, text
 
-from aggregator.store.db.column_types import Hash, Id, Moment, Text
-from aggregator.store.db.metadata import metadata
+from aggregator.store.db.column_types import Hash, Id, Moment, Text, metadata
 
 # What sites taught about their addresses, and the pairs of pages that prove or disprove it: articles/lessons/settling.
 lessons = Table(

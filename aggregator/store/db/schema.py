@@ -31,11 +31,11 @@ from aggregator.store.db.column_types import (
     id_column,
     partial_index,
 )
+from aggregator.store.db.column_types import metadata as metadata
 from aggregator.store.db.lesson_tables import blogs as blogs  # part of the schema
 from aggregator.store.db.lesson_tables import lessons as lessons
 from aggregator.store.db.lesson_tables import short_links as short_links
 from aggregator.store.db.lesson_tables import variants as variants
-from aggregator.store.db.metadata import metadata as metadata
 
 HEAD: Final = "0008"  # the newest migration that this program knows
 

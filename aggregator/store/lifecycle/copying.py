@@ -15,7 +15,7 @@ from sqlalchemy.sql import Executable
 from aggregator.errors import StorageError
 from aggregator.ports.protocols import Clock
 from aggregator.store.articles.search import index_texts
-from aggregator.store.db.database import Database, Transaction
+from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import SqliteDialect, dialect_of
 from aggregator.store.db.properties import EPOCH
 from aggregator.store.db.schema import metadata, properties
@@ -59,13 +59,6 @@ def _check(copy: sqlite3.Connection, target: Path) -> None:
     found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise StorageError(f"{target}: the store is damaged ({found}); restore an older backup")
-
-
-def check(database: Database) -> str:
-    """Return "ok", or what is wrong with the store's file. PostgreSQL is not checked."""
-    if not isinstance(database.dialect, SqliteDialect):
-        return "ok"
-    return str(database.read(lambda tx: tx.conn.execute(text("PRAGMA integrity_check(1)")).scalar_one()))
 
 
 def copy_store(source_url: str, target_url: str, clock: Clock, progress: Progress | None = None) -> Mapping[str, int]:
