@@ -23,6 +23,7 @@ from aggregator.ports.protocols import Clock
 from aggregator.store.db.any_of import VALUES, batches
 from aggregator.store.db.dialects import Dialect, SqliteDialect, insert_new, translated
 from aggregator.store.db.group_commit import GroupCommit, Pending
+from aggregator.store.db.prepared import Writing, prepare
 from aggregator.store.db.process_lock import ProcessLock
 
 logger = logging.getLogger(__name__)
@@ -54,10 +55,11 @@ class Transaction:
         """Execute once."""
         return self.conn.execute(statement, parameters)
 
-    def run_all(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    def run_all(self, statement: Writing, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute a statement once for each row. All rows must have the parameter names of the first row."""
         if rows:
-            self.conn.execute(statement, rows)
+            prepared = prepare(statement, self.conn.dialect, tuple(rows[0]))
+            self.conn.exec_driver_sql(prepared.sql, prepared.bind(rows))
 
     def all(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         """Return all rows."""
