@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -42,11 +41,9 @@ class Newsroom:
         self._server = Server(self._answer).__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         assert self._server is not None
-        self._server.__exit__(kind, error, traceback)
+        self._server.__exit__(*exc)
 
     @property
     def port(self) -> int:

@@ -6,14 +6,12 @@ import logging
 import threading
 from contextlib import suppress
 from datetime import timedelta
-from typing import Protocol
 
 from aggregator.engine.jobs import JobQueue, JobWorker
 from aggregator.engine.visit_runner import VisitRunner
 from aggregator.errors import StorageError
 from aggregator.models.ids import HostId
-from aggregator.ports.store_records import Claim
-from aggregator.store.queue.fleet import Filled, VisitQueue
+from aggregator.store import SqlStore
 
 logger = logging.getLogger(__name__)
 
@@ -21,26 +19,10 @@ _LENGTH = timedelta(seconds=30)  # the length of a visit: a job costs more than 
 _PATIENCE = 2.0  # seconds to wait for the queue at the end
 
 
-class FleetStore(Protocol):
-    """The methods of a store that the fleet's queue needs, in addition to the methods for visits."""
-
-    def set_up_queue(self, queue: VisitQueue, *, migrate: bool = False) -> None:
-        """Create the queue's own tables if they are missing; `migrate`: upgrade older ones."""
-
-    def fill_queue(self, queue: VisitQueue, threads: int, lease: timedelta, *, pages_too: bool = True) -> Filled:
-        """Claim due hosts and queue their visits in one transaction; `threads`: how many this process has."""
-
-    def leave_fleet(self) -> None:
-        """Leave the fleet."""
-
-    def resume(self, host_id: HostId, token: int, lease: timedelta) -> Claim | None:
-        """Take over a queued claim; return None if its token is stale."""
-
-
 class FleetEngine:
     """One member of a fleet. Each member fills the queue, one at a time; `uri` names the database."""
 
-    def __init__(self, visits: VisitRunner, store: FleetStore, uri: str) -> None:
+    def __init__(self, visits: VisitRunner, store: SqlStore, uri: str) -> None:
         self.visits = visits
         self._store = store
         self._uri = uri

@@ -21,9 +21,7 @@ from aggregator.ports.readings import (
     Position,
     Revision,
 )
-from aggregator.ports.store_records import (
-    ArticleRecord,
-)
+from aggregator.ports.store_records import ArticleRecord
 
 
 class Corpus(Protocol):

@@ -15,9 +15,7 @@ from aggregator.models.feeds import Feed, Subscription
 from aggregator.models.fetching import Hop, Validators
 from aggregator.models.ids import FeedId, HostId, Identity, PageId
 from aggregator.models.pages import FetchedPage, Page, PageFailed, RawResponse
-from aggregator.ports.readings import (
-    SyncReport,
-)
+from aggregator.ports.readings import SyncReport
 from aggregator.ports.run_scope import RunScope
 from aggregator.ports.store_records import (
     ArticleOutcome,

@@ -18,10 +18,7 @@ from aggregator.ports.readings import (
     Gap,
     Trace,
 )
-from aggregator.ports.store_records import (
-    Decision,
-    PollOutcome,
-)
+from aggregator.ports.store_records import Decision, PollOutcome
 
 
 class Reports(Protocol):

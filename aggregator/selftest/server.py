@@ -12,7 +12,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
 
 _MAX_REQUEST_BYTES = 65_536
 
@@ -147,9 +146,7 @@ class Server:
         self._start(self._accept)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.stopping.set()
         with self._lock:
             waiting = (*self._open, self._listener)
