@@ -185,7 +185,7 @@ def selector_faults_of(config: Config, rules: Rules) -> tuple[str, ...]:
     """Return the invalid selectors of all rules, each after the name of its rule or feed."""
     from aggregator.extraction.page_rules import selector_faults
 
-    named: list[tuple[str, PageRules]] = [(rule.name, rule) for rule in rules.publishers.rules]
+    named: list[tuple[str, PageRules]] = list(rules.publishers.by_name.items())
     named += rules.site_configs.by_host.items()
     named += ((f"{config.path}: feed {mask(url)}", rule) for url, rule in rules.feeds.items())
     return tuple(f"{name}: {fault}" for name, rule in named for fault in selector_faults(rule))

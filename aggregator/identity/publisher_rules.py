@@ -40,7 +40,6 @@ class Publisher:
     """The rule for one publisher. Selectors are CSS, or XPath when they begin with "/", "./" or "("."""
 
     name: str
-    hosts: tuple[str, ...]  # folded; "*.example.org" is every name under it
     site: SiteRule
     provisional: bool = False
     retry_after: Literal["host", "feed"] = "host"
@@ -55,7 +54,6 @@ class Publisher:
 class Publishers:
     """The active rules. `withheld` names the provisional rules that were left out."""
 
-    rules: tuple[Publisher, ...] = ()
     key_rules: KeyRules = field(default_factory=KeyRules)
     withheld: tuple[str, ...] = ()
     by_name: Mapping[str, Publisher] = field(default_factory=dict)
@@ -117,9 +115,8 @@ def load_publishers(
             on_fault(fault)
         else:
             active.append(publisher)
-    sites = {host: publisher.site for publisher in active for host in publisher.hosts}
+    sites = {host: publisher.site for publisher in active for host in publisher.site.hosts}
     return Publishers(
-        rules=tuple(active),
         key_rules=KeyRules(tables=tables, sites=sites, digest=_digest(tables, [p.site for p in active])),
         withheld=tuple(withheld),
         by_name={publisher.name: publisher for publisher in active},
@@ -186,8 +183,8 @@ def _read(path: Traversable | Path) -> Document:
 def _check_hosts(publisher: Publisher, where: str, others: Sequence[Publisher]) -> None:
     """Refuse a host that another rule has."""
     for other in others:
-        for host in publisher.hosts:
-            if host in other.hosts:
+        for host in publisher.site.hosts:
+            if host in other.site.hosts:
                 raise RuleError(f'{where}: hosts: "{host}" is in {other.name}.toml, too; leave it out of one')
 
 
@@ -241,7 +238,6 @@ def _publisher(name: str, document: Document, where: str, tables: Tables) -> Pub
     _known(extract, _EXTRACT_KEYS, where, "extract.")
     return Publisher(
         name=name,
-        hosts=hosts,
         site=site,
         provisional=_is_provisional(document, site, where),
         retry_after=retry_after,
@@ -313,7 +309,7 @@ def _host(value: str, where: str, tables: Tables) -> str:
 
 def _prove(publisher: Publisher, document: Document, where: str, tables: Tables) -> None:
     """Run the rule's own examples, under this rule alone."""
-    rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.hosts, publisher.site))
+    rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.site.hosts, publisher.site))
     for kind in ("same", "different"):
         pairs = document.get(kind, [])
         if not isinstance(pairs, list):

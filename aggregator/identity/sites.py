@@ -31,10 +31,10 @@ def site_of_url(url: str, publishers: Publishers) -> str:
     """
     host = host_of(url)
     publisher = publisher_of(publishers, host)
-    if publisher is None or publisher.site.per_host or publisher.hosts[0].startswith("*."):
+    if publisher is None or publisher.site.per_host or publisher.site.hosts[0].startswith("*."):
         domain = registrable_domain(host)
         return domain if _NAME.fullmatch(domain) else _DEFAULT_PORT.sub("", host)
-    return registrable_domain(publisher.hosts[0])
+    return registrable_domain(publisher.site.hosts[0])
 
 
 def _site_of_key(key: str, publishers: Publishers) -> str:
@@ -42,4 +42,4 @@ def _site_of_key(key: str, publishers: Publishers) -> str:
     if _GENERIC.fullmatch(key):
         return site_of_url(key, publishers)
     name, *host, _ = key.split(":")
-    return registrable_domain(host[0] if host else publishers.by_name[name].hosts[0])
+    return registrable_domain(host[0] if host else publishers.by_name[name].site.hosts[0])

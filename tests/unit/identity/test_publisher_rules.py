@@ -57,7 +57,7 @@ def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
 def test_a_rule_that_little_proves_is_withheld(tmp_path: Path) -> None:
     unproven = RULE.replace("proven_by = 3\n", "")
     assert load(tmp_path, unproven).withheld == ("example",)
-    assert [rule.name for rule in load(tmp_path, unproven, provisional=True).rules] == ["example"]
+    assert list(load(tmp_path, unproven, provisional=True).by_name) == ["example"]
     assert load(tmp_path, "provisional = true\n" + RULE).withheld == ("example",)
     assert load(tmp_path, "provisional = false\n" + unproven).withheld == ()
 
@@ -195,8 +195,8 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_other_files_and_a_missing_directory_are_no_rules(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "toml").write_text("x", encoding="utf-8")
-    assert load_publishers(None, tmp_path).rules == ()
-    assert load_publishers(None, tmp_path / "nowhere").rules == ()
+    assert load_publishers(None, tmp_path).by_name == {}
+    assert load_publishers(None, tmp_path / "nowhere").by_name == {}
 
 
 @pytest.mark.parametrize("host", ["", "unknown.example", "[::1]", "[::1]:80", "127.0.0.1:1"])
