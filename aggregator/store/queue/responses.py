@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -10,7 +11,7 @@ from aggregator.models.ids import PageId
 from aggregator.models.pages import RawResponse
 from aggregator.store.db.codec import dump, load_mapping
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.dialects import insert
+from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.schema import raw_responses
 
 RAW_COLUMNS: Final = (  # for `load_raw`
@@ -25,10 +26,16 @@ RAW_COLUMNS: Final = (  # for `load_raw`
 
 def keep_raw(tx: Transaction, page_id: PageId, raw: RawResponse) -> None:
     """Save a response. A later response with the same bytes replaces it."""
-    statement = insert(tx.dialect.name, raw_responses)
+    tx.run(_replacing(tx.dialect.name), raw_row(page_id, raw))
+
+
+@cache
+def _replacing(dialect: str) -> Insert:
+    """Return the statement that writes a response, or replaces the earlier one with the same bytes."""
+    statement = insert(dialect, raw_responses)
     kept = {name: statement.excluded[name] for name in ("url", "final_url", "status", "headers", "fetched_at")}
     keys = [raw_responses.c.content_hash, raw_responses.c.page_id]
-    tx.run(statement.on_conflict_do_update(index_elements=keys, set_=kept), raw_row(page_id, raw))
+    return statement.on_conflict_do_update(index_elements=keys, set_=kept)
 
 
 def raw_row(page_id: PageId, raw: RawResponse) -> dict[str, Any]:
