@@ -151,8 +151,8 @@ class ExtractionLine:
     def _gather(self) -> list[_Done]:
         """Return the finished tasks, and the tasks that finish within a moment.
 
-        The wait ends at once when a worker is idle and a visit brings pages. It also ends when each worker has only its
-        current task and pages are left to claim.
+        The wait ends at once when a worker is idle and a visit brings pages. It also ends when pages are left to claim
+        and the workers have one task each beside their current ones: they do it during the transaction.
         """
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
@@ -161,7 +161,7 @@ class ExtractionLine:
             more = list(self._at_hand())
             done += more
             left = self._tasks - len(done)
-            if (not more and left < self._pool.workers) or (self._is_more and left <= self._pool.workers):
+            if (not more and left < self._pool.workers) or (self._is_more and left <= 2 * self._pool.workers):
                 break
         return done
 
