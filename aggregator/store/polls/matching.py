@@ -154,10 +154,12 @@ KNOWN: Final = (  # the columns read of known entries
     entries.c.title,
     entries.c.link,
 )
+# An expression hides the index of feeds: SQLite must go from the pages to their entries, not through all of the feed's.
+OF_FEED: Final = func.coalesce(entries.c.feed_id, 0) == bindparam("feed")
 _of_pages: Final = (
     select(*KNOWN, pages.c.key_hash.label("told_by"))
     .join(pages, pages.c.id == entries.c.page_id)
-    .where(any_of(pages.c.key_hash), entries.c.feed_id == bindparam("feed"))
+    .where(any_of(pages.c.key_hash), OF_FEED)
     .order_by(entries.c.id)
 )
 _of_words: Final = (
@@ -293,7 +295,7 @@ _pages_seen: Final = (
         func.min(entries.c.first_seen, type_=entries.c.first_seen.type).label("first_seen"),
     )
     .join(entries, entries.c.page_id == pages.c.id)
-    .where(entries.c.feed_id == bindparam("feed"), any_of(pages.c.key_hash))
+    .where(OF_FEED, any_of(pages.c.key_hash))
     .group_by(pages.c.key_hash)
 )
 

@@ -21,7 +21,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_entry
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import entries, feeds, pages
-from aggregator.store.polls.matching import MatchedEntry, entry_draft
+from aggregator.store.polls.matching import OF_FEED, MatchedEntry, entry_draft
 
 _SHARED: Final = "shared link"
 
@@ -41,7 +41,7 @@ class _Words:
 _with_pages: Final = (
     select(entries.c.entry_hash, entries.c.title, entries.c.rest, pages.c.key, pages.c.key_hash)
     .join(pages, pages.c.id == entries.c.page_id)
-    .where(entries.c.feed_id == bindparam("feed"))
+    .where(OF_FEED)
     .order_by(entries.c.id)
 )
 _of_links: Final = _with_pages.where(any_of(pages.c.key_hash))
