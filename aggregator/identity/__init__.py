@@ -1,4 +1,4 @@
-"""Which article an address means: keys, publisher rules, evidence, near duplicates. Pure.
+"""Decides which article an address leads to: keys, publisher rules, evidence, near duplicates. Pure.
 
-The guid rule, which tells the entries of a feed apart, is in `feeds/entry_ids.py`.
+The guid rule tells the entries of one feed apart. It is in `feeds/entry_ids.py`.
 """

@@ -1,8 +1,8 @@
-"""Spells each character of an address in one way: only characters that must be percent-encoded are encoded. Pure.
+"""Writes each character of an address in one way: percent-encoded only if it must be. Pure.
 
-Text is decoded to characters, composed (NFC) and encoded again. A reserved character must stay encoded, so a lone
-surrogate (U+DC00 + character) stands for it while the text is decoded. Bytes that are not UTF-8 are read as Latin-1, as
-old servers write them ("%FC" is "%C3%BC"). Bytes of any other encoding stay distinct.
+An escape is decoded, composed (NFC) and, if its character must be encoded, encoded again. A reserved character that was
+encoded ("%2F") stays encoded: while the text is decoded, a lone surrogate (U+DC00 + character) stands for it. Bytes
+that are not UTF-8 are read as Latin-1, as old servers write them ("%FC" becomes "%C3%BC").
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ _DECODED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 
 def fold_escapes(text: str, safe: str) -> str:
-    """Return `text` with exactly those characters percent-encoded that are not in `safe`."""
+    """Percent-encode the characters of `text` that are not in `safe`, and decode the other characters.
+
+    `safe` is written like the inside of a character class of a regular expression. A reserved character that was
+    encoded stays encoded: "%2F" never becomes "/".
+    """
     if not text.isascii():
         text = _SURROGATE.sub("\ufffd", text)
     if "%" in text:

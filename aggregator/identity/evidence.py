@@ -1,20 +1,22 @@
-"""Decides which keys are one article. The evidence is a set of edges. Pure; the store keeps the edges.
+"""Decides which keys are one article, from statements that two keys are one (edges). Pure; the store keeps the edges.
 
-**The partition is a function of the set of edges (and of what is known about the keys), never of their order.** The
-edges are tried from the strongest kind to the weakest. Edges of one kind are tried in the order of their keys. An edge
-joins the groups at its ends unless a guard forbids it. So the same set always gives the same groups. A new edge changes
-only its connected component. Without an edge or a text, the groups that it joined are separate again.
+**The partition is a function of the set of edges and of the facts about the keys (`KeyFacts`). The order of the edges
+does not matter.** Edges are tried from the strongest kind to the weakest, and edges of one kind in the order of their
+keys. An edge joins the groups at its ends unless there is a reason to refuse it (`Refusal`). A new edge changes only
+the groups of its connected component. If an edge or a text is removed, the groups that it had joined are separate
+again.
 
 A store therefore never loads more than one component. After new edges or a new text at a key it
 
-1. collects the edges that touch the key, then those at their other ends, until nothing new comes; edges with
-   `refusal_alone(edge)` set are recorded, but not walked through (that keeps home pages from joining everything);
-2. calls `judge(facts, edges)` for that component; keys that no edge touches stay alone;
-3. gives every group one article: the oldest that owns one of its keys; other articles in the group are merged into it
-   (a tombstone each), and a key that left an article's group gets an article of its own.
+1. collects the edges at this key, then the edges at their other ends, until there are no further edges; it stores edges
+   that `refusal_alone` refuses, but does not follow them (else each home page would connect all articles of its site);
+2. calls `judge(facts, edges)` for that component; a key without edges is a group of its own;
+3. gives every group one article: the oldest article whose own key is in the group. (An article made from a later page
+   of a multi-page article comes last.) The other articles of the group are merged into it (a tombstone each). A key
+   that left the group of an article gets an article of its own.
 
-Repeating these steps changes nothing. Refused edges stay stored, because the reason of a refusal may end. The decision
-log has the reason.
+Repeating these steps changes nothing. Refused edges stay stored, because the reason may end. The decision log has the
+reason of each refusal.
 """
 
 from __future__ import annotations
@@ -49,9 +51,11 @@ _STRENGTH = {kind: rank for rank, kind in enumerate(EvidenceKind)}  # the strong
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Edge:
-    """A statement that `key` and `other` are one article. If one of them names the other, `other` is the named key.
+    """A statement that `key` and `other` are one article.
 
-    Sites are registrable domains; `witness` is the site of the feed or page that makes the statement.
+    If the page or entry with `key` names another address, `other` is the key of the named address. `site` and
+    `other_site` are the sites of the two keys (`identity/sites.py`). `witness` is the site of the feed or page that
+    makes the statement.
     """
 
     key: Key
@@ -64,7 +68,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFacts:
-    """The known facts about the article under a key: hashes of its text and title, the sample of its fingerprint."""
+    """What is known about the text under a key: hashes of text and title, and the hashes of its fingerprint."""
 
     text_hash: bytes | None = None
     title_hash: bytes | None = None
@@ -72,7 +76,7 @@ class KeyFacts:
 
 
 class Refusal(StrEnum):
-    """The reason why an edge does not count."""
+    """The reason why an edge does not join its two keys."""
 
     OTHER_SITE = "other_site"  # kept as `syndicated_of`
     FOREIGN_FEED = "foreign_feed"  # a feed speaks about another site's addresses
@@ -86,7 +90,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The groups of keys and the refused edges, both sorted. A group is a sorted set of keys."""
+    """The groups of keys that are one article each, and the refused edges with the reason, both sorted."""
 
     groups: tuple[frozenset[Key], ...]
     refused: tuple[tuple[Edge, Refusal], ...]
@@ -96,9 +100,9 @@ class Judgement:
 
 
 def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
-    """Decide which keys at the edges, or in `facts`, are one article, and which edges do not count.
+    """Group the keys in `edges` and `facts` by article; return the groups and the refused edges.
 
-    The result does not depend on the order of `edges`, nor on repetitions.
+    The result does not depend on the order of `edges`, nor on repeated edges.
     """
     ordered = sorted(set(edges), key=lambda edge: (_STRENGTH[edge.kind], edge))
     refused: list[tuple[Edge, Refusal]] = []
@@ -136,10 +140,11 @@ def judge(facts: Mapping[Key, KeyFacts], edges: Collection[Edge]) -> Judgement:
 
 
 def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> list[Edge]:
-    """Join keys with nearly the same text if an edge says that they are one; return the edges that joined nothing.
+    """Join groups by `bare`, the edges of the weak kinds. Change `groups`; return the edges that joined nothing.
 
-    Several keys that name one key can be joined with each other, too. Templates that name a wrong address are common,
-    so a named key counts only if its text was fetched.
+    Such an edge joins two keys only if their texts are equal, or nearly equal for a `rel=canonical`. Keys that name one
+    address are also joined with each other if their texts are equal. A named address without a fetched text is joined
+    with nothing, since templates often name a wrong address.
     """
     named: dict[Key, list[Edge]] = defaultdict(list)
     for edge in bare:
@@ -165,7 +170,6 @@ def _join_equal(groups: dict[Key, frozenset[Key]], bare: Iterable[Edge], facts: 
 
 
 def _are_alike(edge: Edge, facts: Mapping[Key, KeyFacts]) -> bool:
-    """Return whether a page names the other page's address by `rel=canonical` alone, and has nearly the same text."""
     if edge.kind is not EvidenceKind.BARE_CANONICAL:
         return False
     one, other = facts.get(edge.key), facts.get(edge.other)
@@ -177,7 +181,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return why the edge never counts, even without other edges; None: it may count."""
+    """Return the reason to refuse an edge that needs neither other edges nor texts; None: there is no such reason."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None
@@ -190,13 +194,16 @@ def refusal_alone(edge: Edge) -> Refusal | None:
 
 
 def is_above(key: Key, other: Key) -> bool:
-    """Return whether `key` is a section with `other` below it. A path that ends in a number belongs to an article."""
+    """Return whether `key` looks like a section (no five digits at its end) and the path of `other` is below it."""
     prefix = key.partition("?")[0]
     return other.startswith(prefix + "/") and _NUMBERED.search(prefix.rpartition("/")[2]) is None
 
 
 def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
-    """Return the keys named by too many different articles: error pages, sections, broken templates and guids."""
+    """Return the kind and the named key of edges by which too many different articles name one key.
+
+    Such keys belong to error pages, sections, and wrong addresses or guids of templates.
+    """
     sources: dict[tuple[EvidenceKind, Key], set[Key]] = defaultdict(set)
     for edge in edges:
         sources[edge.kind, edge.other].add(edge.key)
@@ -208,7 +215,7 @@ def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set
 
 
 def _contested(edges: Iterable[Edge]) -> set[Key]:
-    """Return the wp.me links that pages of several sites claim. Such a link counts for none of these pages."""
+    """Return the keys of wp.me links that pages of several sites declare. They are joined with none of the pages."""
     sites: dict[Key, set[str]] = defaultdict(set)
     for edge in edges:
         if edge.site != edge.other_site:
@@ -217,9 +224,10 @@ def _contested(edges: Iterable[Edge]) -> set[Key]:
 
 
 def _count_articles(keys: Iterable[Key], facts: Mapping[Key, KeyFacts], *, strict: bool) -> int:
-    """Count different articles.
+    """Return the number of different articles under `keys`.
 
-    `strict`: count only articles that are proven different, else all that are not proven equal.
+    `strict`: two keys count as different only if their texts or titles prove it. Otherwise they count as different
+    unless their texts or titles prove that they are equal.
     """
     found: list[KeyFacts] = []
     for key in sorted(keys):
@@ -242,9 +250,11 @@ def _refusal_of_join(left: frozenset[Key], right: frozenset[Key], facts: Mapping
 
 
 def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
-    """Return whether two articles are different; None if they cannot be compared: no text or title is known for both.
+    """Return whether the articles under two keys are different; None: neither texts nor titles can be compared.
 
-    Texts that share half of the smaller sample count as one text: a mobile page is shorter, an update is longer.
+    Two texts are one article if at least half of the smaller sample is in the other: a mobile page is shorter, an
+    update is longer. Texts that are too short for a sample are one article if they are equal or have equal titles.
+    Titles alone decide if a text is missing.
     """
     if one.text_hash is not None and other.text_hash is not None:
         if one.text_hash == other.text_hash:
@@ -259,7 +269,10 @@ def differ(one: KeyFacts, other: KeyFacts) -> bool | None:
 
 
 def resemblance(one: KeyFacts, other: KeyFacts) -> float:
-    """Return the share of two samples that both texts have: 1 for equal texts, 0 for samples that are too small."""
+    """Return the share of the hashes of two samples that are in both: from 0 to 1.
+
+    Equal texts give 1. Samples that have together fewer than `MIN_SAMPLE` hashes give 0.
+    """
     if one.text_hash is not None and one.text_hash == other.text_hash:
         return 1.0
     either = one.sample | other.sample
@@ -270,7 +283,11 @@ def resemblance(one: KeyFacts, other: KeyFacts) -> float:
 
 
 def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
-    """Return the edges of an entry: its link, feedburner:origLink, permalink guid and content id are one article."""
+    """Return the edges between the addresses of one entry: link, feedburner:origLink, guid and content id.
+
+    The guid counts if it is a permalink, or the address of the linked post by its number. `feed_url` is the feed's
+    address.
+    """
     is_address = entry.is_permalink or _is_post_of(entry.id, entry.link or "")
     addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if is_address else None))
     if sum(1 for address in addresses if address and is_http(address)) < 2 and not entry.content_id:
@@ -283,7 +300,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
 
 
 def _is_post_of(guid: str, link: str) -> bool:
-    """Return whether a guid that is no permalink is the number of the linked post: WordPress, Medium.
+    """Return whether `guid` is the address of the linked post by its number, as WordPress and Medium write it.
 
     >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
     True
@@ -300,10 +317,11 @@ def _is_post_of(guid: str, link: str) -> bool:
 def edges_of_page(
     page_url: str, hops: Sequence[Hop], declared: DeclaredUrls, publishers: Publishers
 ) -> tuple[Edge, ...]:
-    """Return the edges of a fetched page: its redirects, which end at `page_url`, and the declarations of the page.
+    """Return the edges from a page's redirects, which end at `page_url`, and from the addresses that the page declares.
 
-    `rel=canonical` counts if `og:url` means the same. Alone it counts only between equal texts; JSON-LD never counts. A
-    wp.me short link also means the blog's "?p=" address.
+    A `rel=canonical` with another key than `og:url` is a weak kind of evidence (`BARE_CANONICAL`): it joins only texts
+    that are equal or nearly equal. Addresses in JSON-LD give no edge. A declared wp.me short link gives a second edge,
+    to the "?p=" address of its post on the page's host.
     """
     if not hops and declared == _DECLARED_NOTHING:
         return ()
@@ -328,7 +346,7 @@ def edges_of_page(
 
 
 def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishers) -> tuple[Edge, ...]:
-    """Return the edges between an article at `page_url` and its further pages, which were joined to it."""
+    """Return the edges between the first page of an article, at `page_url`, and its further pages, at `part_urls`."""
     if not part_urls:
         return ()
     ends = _ends((page_url, *part_urls), publishers)
@@ -336,7 +354,7 @@ def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishe
 
 
 def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
-    """Return the edge between the key of a wp.me short link and its "?p=" address, if the link is one of `blog`."""
+    """Return the edge between a wp.me short link of `blog` and the "?p=" address of its post; else nothing."""
     post = parse_wordpress_shortlink(link)
     if post is None or post[0] != blog.number:
         return ()
@@ -354,7 +372,10 @@ _DECLARED_NOTHING = DeclaredUrls()
 
 
 def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End | None:
-    """Return the key of a content id in the feed of a publisher with one number space."""
+    """Return key and site for an entry's content id; None: the feed's publisher has no rule that makes keys of ids.
+
+    A rule whose ids are unique only within a host (`per_host`) does not count, since the id alone names no host.
+    """
     publisher = publisher_of(publishers, host_of(feed_url))
     if publisher is None or publisher.site.per_host or not publisher.site.ids or not _CONTENT_ID.fullmatch(content_id):
         return None
@@ -362,12 +383,12 @@ def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End 
 
 
 def _ends(addresses: Iterable[str | None], publishers: Publishers) -> list[End]:
-    """Return the ends of those addresses that can mean an article."""
+    """Return key and site of each address that has a key."""
     return [end for address in addresses if address and (end := end_of(address, publishers)) is not None]
 
 
 def _star(ends: Sequence[End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:
-    """Return the edges from the first end to each further end with another key."""
+    """Return an edge from the first end to each further end that has another key."""
     if not ends:
         return ()
     (key, site), *others = ends

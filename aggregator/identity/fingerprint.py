@@ -1,8 +1,8 @@
 """Finds near duplicates: the same text under another address, with another byline, cut, corrected or extended.
 
-A fingerprint is a sample of the text's word 4-grams (character 5-grams where words are not separated): the grams whose
-hash is divisible by 16. So equal passages give equal samples in any text. The store counts how many documents have each
-hash. Nothing here deletes anything or knows a store.
+A fingerprint is a sample of the text's word 4-grams (character 5-grams in scripts that do not separate words). A gram
+is in the sample if its checksum is divisible by 16. So a passage that two texts have in common gives both samples the
+same hashes. The store counts how many documents have each hash. This module deletes nothing and reads no store.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ _SENTENCE_ENDS = (".", "!", "?", "…", "。", ":")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """The stored fingerprint of a text. `hashes` fit a signed 64-bit column; `size` counts all grams.
+    """The stored fingerprint of a text.
 
-    `text_hash` (16 bytes) is the hash of the normalised text. Texts that differ only in case, blanks, punctuation, and
-    lines with an age or a count have the same `text_hash`. If a text is too short to be compared, `hashes` is empty and
-    `size` is 0.
+    `hashes` are the hashes of the sampled grams, as signed 64-bit numbers. `size` is the number of all grams, sampled
+    or not. If a text is too short to be compared, `hashes` is empty and `size` is 0. `text_hash` is the 16-byte hash of
+    the normalised text: texts that differ only in case, blanks, punctuation, and lines with an age or a count have the
+    same.
     """
 
     hashes: frozenset[int]
@@ -66,7 +67,11 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
-    """The similarity of two samples: `containment` of the smaller in the larger, `resemblance` of their union."""
+    """The similarity of two samples of hashes.
+
+    `common` is the number of hashes in both samples, `containment` their share of the smaller sample, and `resemblance`
+    their share of all different hashes.
+    """
 
     common: int
     containment: float
@@ -75,14 +80,14 @@ class Similarity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashUse:
-    """How many documents have a hash: in all sites, and in the candidate's site."""
+    """How many stored documents have a hash: in all, and on the site of the text that is compared."""
 
     documents: int
     site_documents: int = 0
 
 
 def fingerprint(text: str) -> Fingerprint:
-    """Return the fingerprint of a text (the article's body, without title and byline)."""
+    """Return the fingerprint of a text, which is the article's body without title and byline."""
     normalised = unicodedata.normalize("NFKC", text).casefold()
     words = words_of(normalised)
     joined = " ".join(words)
@@ -98,23 +103,23 @@ def fingerprint(text: str) -> Fingerprint:
 
 
 def words_of(normalised: str) -> list[str]:
-    """Return the words of a text in lower case, without punctuation."""
+    """Return the words of a text in order: runs of letters, digits and "_". The case is unchanged."""
     return _WORD.findall(normalised)
 
 
 def is_unspaced(text: str) -> bool:
-    """Return whether over a quarter of a text's characters are of scripts that do not separate words."""
+    """Return whether more than a quarter of a text's characters are in scripts that do not separate words."""
     return not text.isascii() and 4 * len(_UNSPACED.findall(text)) > len(text)
 
 
 def lasting(text: str) -> str:
-    """Return a text without lines that only tell an age or a count. If all lines do, the text is returned unchanged."""
+    """Return a text without lines that only tell an age or a count. A text of such lines alone is unchanged."""
     kept = "\n".join(line for line in text.split("\n") if not is_passing(line))
     return kept if kept.strip() else text
 
 
 def is_passing(line: str) -> bool:
-    """Return whether a line only tells the age of an article, its last change, or a count.
+    """Return whether a line only tells the age of an article, the time of its last change, or a count.
 
     >>> [is_passing(line) for line in ("9 hours ago · 531 comments", "Updated 10:42", "Page 1 of 3", "It was 5 days.")]
     [True, True, True, False]
@@ -124,7 +129,7 @@ def is_passing(line: str) -> bool:
 
 
 def compare(one: Set[int], other: Set[int]) -> Similarity:
-    """Compare two samples without their boilerplate."""
+    """Return the similarity of two samples. The caller has removed boilerplate hashes (`without_boilerplate`)."""
     common = len(one & other)
     smaller, union = min(len(one), len(other)), len(one) + len(other) - common
     return Similarity(
@@ -135,7 +140,7 @@ def compare(one: Set[int], other: Set[int]) -> Similarity:
 
 
 def is_near_duplicate(similarity: Similarity) -> bool:
-    """Return whether two samples are of one text; the thresholds come from benchmarks/bench_near_duplicates.py."""
+    """Return whether a similarity reaches three thresholds (measured by benchmarks/bench_near_duplicates.py)."""
     return (
         similarity.common >= MIN_COMMON
         and similarity.containment >= MIN_CONTAINMENT
@@ -144,15 +149,19 @@ def is_near_duplicate(similarity: Similarity) -> bool:
 
 
 def without_boilerplate(hashes: Iterable[int], uses: Mapping[int, HashUse], site_size: int = 0) -> frozenset[int]:
-    """Return the hashes without boilerplate: hashes in many documents, or in many of a site with `site_size` documents.
+    """Return the hashes that are not boilerplate (`is_boilerplate`).
 
-    A hash that is not in `uses` is in no other document.
+    `uses` tells how many documents have each hash; a hash that is not in `uses` is in no other document. `site_size` is
+    the number of documents of the compared text's site.
     """
     return frozenset(h for h in hashes if h not in uses or not is_boilerplate(uses[h], site_size))
 
 
 def is_boilerplate(use: HashUse, site_size: int = 0) -> bool:
-    """Return whether a hash belongs to a repeated phrase: many documents have it."""
+    """Return whether a hash is of a repeated phrase: many documents have it, or a large share of one site's.
+
+    `site_size` is the number of that site's documents. The share counts only if the site has many documents.
+    """
     if use.documents > MAX_DOCUMENTS:
         return True
     return site_size >= MIN_SITE_DOCUMENTS and use.site_documents > MAX_SITE_SHARE * site_size
@@ -164,10 +173,11 @@ def best_match(
     uses: Mapping[int, HashUse],
     site_size: int = 0,
 ) -> tuple[ArticleId, Similarity] | None:
-    """Return the closest candidate that `own` nearly repeats; None: there is none.
+    """Return the candidate that is most similar to `own`, with the similarity; None: none is a near duplicate.
 
-    A candidate with the same normalised text comes first. Candidates are the articles that share a hash or the text
-    hash with `own`; among equals the smallest id wins.
+    The candidates are the articles that have a hash or the text hash of `own`. A candidate with the same normalised
+    text has the greatest similarity. Of equally similar candidates the one with the smallest id is returned. None is
+    returned, too, if the text of `own` is too short to be compared.
     """
     if own.size == 0:
         return None
@@ -196,7 +206,7 @@ def _grams_of_characters(text: str) -> list[bytes]:
 
 
 def _sample(grams: list[bytes]) -> frozenset[int]:
-    """Return 64-bit hashes of the sampled grams. A cheap checksum decides which grams are in the sample."""
+    """Return the 64-bit hashes of the sampled grams: those whose CRC-32 is divisible by `SAMPLING`."""
     return frozenset(
         int.from_bytes(hashlib.blake2b(gram, digest_size=8).digest(), "big", signed=True)
         for gram in grams

@@ -1,4 +1,4 @@
-"""From a URL to its key: which article an address means. Pure, without network; never raises on any string.
+"""Makes the key of a URL. Two URLs with one key lead to one article. Pure, without network; never raises on any string.
 
 `keys` has the steps and their order; the rules come from `publisher_rules`. Keys of different `key_version` must not be
 compared: recompute them from the stored addresses.
@@ -18,17 +18,21 @@ _STEPS_VERSION = 2  # raised when `keys` or `unwrap` give another key for any ad
 
 
 def identify(url: str, publishers: Publishers) -> Identity:
-    """Return the key of `url` and the rules that gave it, e.g. "generic", "dw", "google>generic".
+    """Return the key of `url` and the names of the rules that gave it.
 
-    If `url` is no http(s) URL with a usable host, the key is None and the rule "no-url". Pass the address as written in
-    the feed, with its fragment: some applications address articles by the fragment.
+    The names are like "generic", "dw", or "google>generic" (the target of a Google redirect, by the generic rule). If
+    `url` is no http(s) URL with a usable host, the key is None and the rule "no-url". Pass the address as the feed has
+    it, with its fragment: some applications address articles by the fragment.
     """
     key, rule = make_key(url, publishers.key_rules)
     return Identity(url=url, key=None if key is None else Key(key), rule=rule)
 
 
 def without_idle_parameters(url: str, publishers: Publishers) -> str:
-    """Return an address without the parameters that do not affect its key, such as tracking."""
+    """Return an address without the parameters that do not change its key, such as tracking.
+
+    An address without a key, or with very many parameters, is returned unchanged.
+    """
     address, hash_mark, fragment = url.partition("#")
     path, _, query = address.partition("?")
     items = query.split("&")
@@ -44,17 +48,17 @@ def without_idle_parameters(url: str, publishers: Publishers) -> str:
 
 
 def key_version(publishers: Publishers) -> str:
-    """Return the version of the keys: the number of the steps' version, and a hash of the active rules."""
+    """Return the version of all keys: the version number of the steps, and a hash of the active rules and tables."""
     return f"{_STEPS_VERSION}-{publishers.key_rules.digest}"
 
 
 @lru_cache(maxsize=4096)  # an address is hashed ten times between its entry and the store
 def key_hash(text: str) -> bytes:
-    """Return the 16-byte hash of a key or an address, as stored in the aliases."""
+    """Return the 16-byte hash of a key or an address. The table of aliases stores such hashes."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @lru_cache(maxsize=4096)
 def article_id(key: Key) -> ArticleId:
-    """Return the id of an article with `key` as its first key: 16 hexadecimal digits."""
+    """Return the id of a new article whose first key is `key`: 16 hexadecimal digits."""
     return ArticleId(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest())

@@ -1,4 +1,4 @@
-"""From an address to its key: one normal form for all addresses of an article, or a publisher's own number.
+"""Makes the key of an address: a normal form of the address, or the article's number in a publisher's addresses.
 
 Pure and offline. The rules come as records from `publisher_rules`; other packages call `identify`. The order of the
 steps is a promise (docs/identity.md): unwrap, host, path, query, fragment, publisher.
@@ -39,10 +39,11 @@ _ALPHABETS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdPattern:
-    """The place of the article's number in a publisher's addresses.
+    """One form of a publisher's addresses, and the place of the article's number in it.
 
-    `path` and the patterns of `params` must match the whole folded path and the parameter's whole value; exactly one of
-    them has the group "id". `hosts` limits the pattern to some of the publisher's hosts.
+    `path` must match the whole path in normal form, and each pattern of `params` the whole value of the parameter.
+    Exactly one of these patterns has the group "id". `hosts` limits the form to these hosts; empty: all hosts of the
+    publisher. `decode` tells how the number is written.
     """
 
     path: Pattern
@@ -53,7 +54,7 @@ class IdPattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRule:
-    """The part of a publisher's rule that decides keys. A host "*.example.org" covers every name under it."""
+    """The part of a publisher's rule that decides keys. The host "*.example.org" means every name below it."""
 
     name: str
     hosts: tuple[str, ...]
@@ -65,7 +66,7 @@ class SiteRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """The rules for all sites: publishers/tables/*.toml."""
+    """The rules that hold at all sites. They are read from hosts.toml, tracking.toml and redirectors.toml."""
 
     host_prefixes: frozenset[str] = frozenset()
     host_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +79,10 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KeyRules:
-    """All rules that decide keys. Compared by identity: look-ups are cached per instance."""
+    """All rules that decide keys.
+
+    An instance is equal only to itself, so the results that `make_key` and `site_of` keep belong to one instance.
+    """
 
     tables: Tables = Tables()
     sites: Mapping[str, SiteRule] = field(default_factory=dict)  # by folded host, or "*." and its parent
@@ -87,7 +91,7 @@ class KeyRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The rules for one host."""
+    """The rules that apply at one host."""
 
     host: str  # folded, as in keys
     rule: SiteRule | None
@@ -99,10 +103,11 @@ class Site:
 
 @lru_cache(maxsize=1024)  # see urls.split
 def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
-    """Return the key of `url` and the names of the rules that gave it; None and the reason if `url` has no key.
+    """Return the key of `url` and the names of the rules that gave it. If `url` has no key: None and "no-url".
 
-    A generic key looks like an address ("https://", folded host, path, query); it is never fetched. A publisher's key
-    is "name:id", or "name:host:id" if numbers are unique within a host only.
+    A generic key looks like an address, but is never fetched: "https://", the host in normal form, a port other than 80
+    and 443, path, query, and a fragment that begins with "!" or "/". A publisher's key is "name:id", or "name:host:id"
+    if its numbers are unique within a host only.
     """
     parts = split(url)
     if parts is None:
@@ -122,7 +127,7 @@ def make_key(url: str, rules: KeyRules) -> tuple[str | None, str]:
 
 @lru_cache(maxsize=16_384)
 def site_of(host: str, rules: KeyRules) -> Site:
-    """Return the rules for the host name `host` (ASCII, lower case)."""
+    """Return the rules for a host name (ASCII, lower case, without port)."""
     folded = fold_host(host, rules.tables)
     names = [folded, *_parents(folded)]
     rule = next((rules.sites[name] for name in names if name in rules.sites), None)
@@ -131,7 +136,7 @@ def site_of(host: str, rules: KeyRules) -> Site:
 
 
 def fold_host(host: str, tables: Tables) -> str:
-    """Return one name for all hosts of a site: without "www." and the like, aliases replaced.
+    """Return the name of a host in keys: without prefixes like "www." and "m.", aliases replaced by their host.
 
     >>> fold_host("www.m.example.org", Tables(host_prefixes=frozenset({"www", "m"})))
     'example.org'
@@ -152,9 +157,11 @@ def fold_host(host: str, tables: Tables) -> str:
 
 
 def fold_path(path: str, *, amp: bool = True) -> str:
-    """Return the path in normal form; "/" if nothing is left.
+    """Return a path in normal form; "/" if nothing is left.
 
-    The path has no final or doubled slash, no dot segments, no ".html", no AMP form.
+    Escapes are written in one way. Removed are final and doubled slashes, dot segments, session ids, ".html",
+    "/index.html", a leading "/m/" or "/index.php/", the "/print" of an article, and AMP forms unless `amp` is False. In
+    a very long path only escapes, slashes, dot segments and session ids are treated.
 
     >>> fold_path("/News//2020/%C3%A9t%C3%A9.html/amp/")
     '/News/2020/%C3%A9t%C3%A9'
@@ -180,7 +187,7 @@ def fold_path(path: str, *, amp: bool = True) -> str:
 def decode_base62(code: str, decoding: Decoding = "base62_upper") -> int:
     """Return the number that `code` spells with the digits 0-9A-Za-z (`base62_lower`: 0-9a-zA-Z, `hex`: 0-9a-f).
 
-    Deutsche Welle short links carry the content id in this way (seen 2022-11-11 on p.dw.com/p/4JNNH).
+    Deutsche Welle short links contain the content id in this form (seen 2022-11-11 on p.dw.com/p/4JNNH).
 
     >>> decode_base62("4JNNH")
     63723431
@@ -216,7 +223,7 @@ def _parents(host: str) -> list[str]:
 
 
 def _is_suffix(labels: list[str]) -> bool:
-    """Return whether only names below this one can be registered ("co.uk"), so that "m.co.uk" keeps its "m."."""
+    """Return whether the labels of a host look like a public suffix ("co.uk"). So "m.co.uk" keeps its "m."."""
     return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL
 
 
@@ -314,7 +321,7 @@ def _fold_odd_path(path: str) -> str:
 
 
 def _strip_amp(path: str) -> str:
-    """Remove the parts of a path that only mark AMP. A path with no other part stays (https://example.org/amp)."""
+    """Remove the parts of a path that only mark AMP. A path of such parts alone stays (https://example.org/amp)."""
     stripped = _AMP_AFFIX.sub("", _AMP_SEGMENT.sub("", _AMP_TAIL.sub("", path).rstrip("/")))
     return stripped or path
 
@@ -323,7 +330,9 @@ _ARTICLE_SEGMENT = re.compile(r"[0-9]{5}|(?:[^\W_]+[-_]){3}[^\W_]")
 
 
 def _strip_print(path: str) -> str:
-    """Remove parts that ask for an article's print view: WP-Print, Discourse, the Printable module of Drupal.
+    """Remove the end of a path that asks for an article's print view: WP-Print, Discourse, Drupal's Printable.
+
+    "/print" stays if the segment before it does not look like an article's.
 
     >>> _strip_print("/node/12/printable/print"), _strip_print("/services/print")
     ('/node/12', '/services/print')
@@ -340,10 +349,11 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
 
 
 def _fold_query(query: str, rule: SiteRule | None, tables: Tables) -> tuple[list[tuple[str, str]], str]:
-    """Return the significant names and values, sorted by name, and the value of `_escaped_fragment_`.
+    """Return (name, value) of the parameters that stay, sorted by name, and the value of `_escaped_fragment_`.
 
-    The parameter `_escaped_fragment_` means "#!" (https://developers.google.com/search/docs/ajax-crawling, retired
-    2015).
+    The parameter `_escaped_fragment_` stands for a fragment that begins with "#!"
+    (https://developers.google.com/search/docs/ajax-crawling, retired 2015). Its value is "" if the query has no such
+    parameter.
     """
     plain = _PLAIN_QUERY.fullmatch(query) is not None
     items: list[tuple[str, str]] = []

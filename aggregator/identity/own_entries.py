@@ -1,4 +1,4 @@
-"""Recognises entries whose own content is the article, and gives them an identity that depends on no link."""
+"""Recognises entries whose own content can be the article, and makes their keys from feed and entry id."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _FULL_SUMMARY_CHARS = 500  # a summary of this length is a text of its own
 
 
 def can_stand_in(content: str, summary: str, enclosures: Iterable[Enclosure] = ()) -> bool:
-    """Return whether an entry's text can be the article if the page gives none. A teaser cannot be the article.
+    """Return whether an entry's own text can be the article if the page gives none.
 
-    The description of an episode can be the article, since sound and pictures are the main content of its page.
+    An entry with content or with a long summary can. A short summary is a teaser; it counts only if the entry has an
+    audio or video file, since such a file is the main content of its page.
 
     >>> can_stand_in("<p>All of it.</p>", ""), can_stand_in("", "A teaser.")
     (True, False)
@@ -29,7 +30,9 @@ def is_episode(enclosures: Iterable[Enclosure]) -> bool:
 
 
 def own_identity(feed_url: str, entry_id: str, address: str) -> Identity:
-    """Return the identity of an entry by its feed and id; `address` leads readers to the entry.
+    """Return the identity of an entry by its feed's address and its id.
+
+    The URL of the identity is `address` with a hash of both as its fragment, so it leads readers to the entry.
 
     >>> own_identity("https://a.example/feed", "n1", "https://a.example/notes").url.partition("#")[0]
     'https://a.example/notes'

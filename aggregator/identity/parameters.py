@@ -1,4 +1,4 @@
-"""Tells which query parameters of an address may be without meaning. Pure; looks at addresses alone."""
+"""Tells which parameters of an address may have no effect on which article is shown. Pure; looks at addresses alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEVER_LEARNED: Final = frozenset({
 
 
 def parameters(url: str) -> tuple[tuple[str, str], ...]:
-    """Return the names and values in the query of an address, sorted.
+    """Return the names and values in the query of an address, sorted; empty if it is no valid address.
 
     >>> parameters("https://example.org/a?b=2&a=1")
     (('a', '1'), ('b', '2'))
@@ -41,7 +41,9 @@ def without_query(url: str) -> str:
 
 
 def differ_in_values(one: str, other: str) -> bool:
-    """Return whether two addresses differ only in values of parameters that may be without meaning.
+    """Return whether two addresses differ only in values of parameters that do not name articles.
+
+    Parameters that name articles in common software are in `NEVER_LEARNED`.
 
     >>> differ_in_values("https://example.org/a?from=rss1", "https://example.org/a?from=rss2")
     True

@@ -1,6 +1,6 @@
-"""Regular expressions of operators. RE2 runs them: its time is linear in the length of the text.
+"""Regular expressions that operators write. RE2 runs them, in a time linear in the length of the text.
 
-So no pattern can keep a process busy for long. This module knows no rule and no file.
+So no pattern can keep a process busy for long. This module reads no rule and no file.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ _CONSTRUCTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern for a whole text or for a part of one. It is sent to other processes as text."""
+    """A checked regular expression. The record holds only its text, so that it can be sent to other processes."""
 
     text: str
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its groups."""
+        """The names of the named groups in the expression."""
         return tuple(_compiled(self.text).groupindex)
 
     def groups_of(self, text: str) -> dict[str, str] | None:
-        """Return the matches of the named groups; None if the pattern does not fit."""
+        """Return the match of each named group, by name; None if the expression does not match the whole text."""
         found = _compiled(self.text).fullmatch(text)
         return None if found is None else found.groupdict()
 
     def is_in(self, text: str) -> bool:
-        """Return whether the pattern fits a part of the text."""
+        """Return whether the expression matches any part of the text."""
         return _compiled(self.text).search(text) is not None
 
     def without(self, text: str) -> str:
-        """Return the text without all matches of the pattern."""
+        """Return the text with all matches removed."""
         return str(_compiled(self.text).sub("", text))
 
 
 def compile_search(text: str) -> Pattern:
-    r"""Return a pattern that may fit any part of a text.
+    r"""Check an expression that may match any part of a text, and return it as a `Pattern`.
 
     >>> compile_search(r"\bsport\b").is_in("all sport today")
     True
@@ -61,7 +61,8 @@ def compile_search(text: str) -> Pattern:
     'the vote'
 
     Raises:
-        ValueError: `text` is no regular expression, or needs features that RE2 has not; the message names them.
+        ValueError: `text` is empty, too long or no regular expression, or needs features that RE2 does not have. The
+            message tells which.
     """
     if not text:
         raise ValueError("is empty, so it would fit everything")
@@ -72,14 +73,14 @@ def compile_search(text: str) -> Pattern:
 
 
 def compile_pattern(text: str) -> Pattern:
-    r"""Return a pattern for a whole text; it must be written from "^" to "$".
+    r"""Check an expression for a whole text, written from "^" to "$", and return it as a `Pattern`.
 
     >>> compile_pattern(r"^/story/(?P<id>\d+)$").groups_of("/story/17")
     {'id': '17'}
 
     Raises:
-        ValueError: `text` is no regular expression, is not anchored, or needs features that RE2 has not; the message
-            names them.
+        ValueError: `text` is too long, not anchored or no regular expression, or needs features that RE2 does not have.
+            The message tells which.
     """
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"has {len(text)} characters; {MAX_PATTERN_LENGTH} are the most")

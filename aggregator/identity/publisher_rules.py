@@ -1,8 +1,8 @@
 """Reads and checks publisher rules, and finds the rule for a host. Rules are data, one TOML file per publisher.
 
 The shipped files are in `aggregator/publishers/`. An operator's file replaces the shipped file of the same name. A rule
-has no effect if it is not proven, fails one of its own examples or has an unsafe pattern. The format is described in
-docs/how-to/write-a-publisher-rule.md.
+is refused if one of its own examples fails, or if a pattern is not anchored or not one that RE2 can run. An unproven
+rule is used only on request. The format is described in docs/how-to/write-a-publisher-rule.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ Document = Mapping[str, Any]  # parsed TOML: any value may stand there until it 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
-    """The rule for one publisher. Selectors are CSS, or XPath when they begin with "/", "./" or "("."""
+    """The rule for one publisher: how its keys are made (`site`), and how its pages are extracted.
+
+    The extraction is told by selectors: CSS, or XPath if they begin with "/", "./" or "(". `retry_after` tells whether
+    a Retry-After of this publisher applies to the whole host or to the feed alone.
+    """
 
     name: str
     site: SiteRule
@@ -52,7 +56,7 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Publishers:
-    """The active rules. `withheld` names the provisional rules that were left out."""
+    """The active rules. `withheld` names the unproven rules that were left out."""
 
     key_rules: KeyRules = field(default_factory=KeyRules)
     withheld: tuple[str, ...] = ()
@@ -60,7 +64,7 @@ class Publishers:
 
 
 def publisher_of(publishers: Publishers, host: str) -> Publisher | None:
-    """Return the rule for `host` ("www.dw.com", also with ":443"), or None."""
+    """Return the rule for a host ("www.dw.com", with or without a port); None: there is no rule."""
     name = host.rpartition(":")[0] or host if not host.endswith("]") else host
     rule = site_of(name.lower(), publishers.key_rules).rule
     return None if rule is None else publishers.by_name[rule.name]
@@ -68,7 +72,7 @@ def publisher_of(publishers: Publishers, host: str) -> Publisher | None:
 
 @lru_cache(maxsize=4)
 def shipped_publishers(provisional: bool = False) -> Publishers:
-    """Return the rules of the package, read once per process; `provisional` adds the unproven rules."""
+    """Return the rules of the package, read once per process. `provisional` True: the unproven rules are included."""
     return load_publishers(SHIPPED, None, provisional)
 
 
@@ -86,14 +90,15 @@ def load_publishers(
     *,
     on_fault: Callable[[RuleError], None] = _refuse,
 ) -> Publishers:
-    """Read, check and join the rules of both directories. `provisional` adds the unproven rules.
+    """Read and check the rules of both directories. `provisional` True: the unproven rules are included.
 
-    A file of the operator replaces the shipped file of the same name; `enabled = false` in this file removes the rule.
-    Without `shipped` only the operator's rules and the tables for all sites are used. `on_fault` is called for each
-    file that is refused; if it does not raise, the other files are used.
+    A file of the operator replaces the shipped file of the same name; `enabled = false` in it removes the rule. If
+    `shipped` is None, only the operator's rules and the shipped tables for all sites are used. `on_fault` is called for
+    each file that cannot be read or whose rule is refused. If it does not raise, that file is left out.
 
     Raises:
-        RuleError: a file cannot be read, or a rule is refused; the message names file, key and remedy.
+        RuleError: a table cannot be read; or, by the default `on_fault`, a file cannot be read or its rule is refused.
+            The message names file, key and remedy.
     """
     tables = load_tables((SHIPPED if shipped is None else shipped) / "tables")
     documents: dict[str, tuple[str, Document]] = {}
@@ -124,10 +129,10 @@ def load_publishers(
 
 
 def load_tables(directory: Traversable | Path) -> Tables:
-    """Read the tables for all sites.
+    """Read the tables that hold at all sites from a directory.
 
     Raises:
-        RuleError: a table is missing or broken.
+        RuleError: a table cannot be read, or is no TOML.
     """
     hosts, tracking, redirectors = (_read(directory / f"{n}.toml") for n in ("hosts", "tracking", "redirectors"))
     words = tracking["feed_words"]
@@ -181,7 +186,7 @@ def _read(path: Traversable | Path) -> Document:
 
 
 def _check_hosts(publisher: Publisher, where: str, others: Sequence[Publisher]) -> None:
-    """Refuse a host that another rule has."""
+    """Raise `RuleError` if another rule has one of the publisher's hosts."""
     for other in others:
         for host in publisher.site.hosts:
             if host in other.site.hosts:
@@ -189,7 +194,7 @@ def _check_hosts(publisher: Publisher, where: str, others: Sequence[Publisher]) 
 
 
 def _digest(tables: Tables, sites: Iterable[SiteRule]) -> str:
-    """Return a hash of everything that decides keys, and of nothing else."""
+    """Return a hash of the tables and of the parts of rules that decide keys. Other changes do not change it."""
 
     def plain(value: object) -> object:
         match value:
@@ -246,9 +251,10 @@ def _publisher(name: str, document: Document, where: str, tables: Tables) -> Pub
 
 
 def _is_provisional(document: Document, site: SiteRule, where: str) -> bool:
-    """Return whether a rule is provisional: by its key `provisional`, or because too few real pairs prove it.
+    """Return whether a rule is unproven: as its key `provisional` says, or by the number of its proofs.
 
-    Only the part about identity needs a proof. A rule with selectors alone needs none.
+    Without that key, a rule that changes keys is unproven if fewer than `MIN_PROOF` real pairs of addresses prove it.
+    Their number is the key `proven_by`, or else the number of the examples `same`.
     """
     same = document.get("same", [])
     proof = document.get("proven_by", len(same) if isinstance(same, list) else 0)
@@ -287,7 +293,10 @@ def _pattern(value: object, key: str, where: str) -> Pattern:
 
 
 def _line_of(value: str, where: str) -> str:
-    """Return `:17` if line 17 of the file is the first with the text. "": no line has it; an escape may spell it."""
+    """Return the first line of the file `where` that contains `value`, as ":17" for line 17.
+
+    "" is returned if no line contains it (it may be written with escapes) or the file cannot be read.
+    """
     with suppress(OSError, UnicodeDecodeError):
         for number, line in enumerate(Path(where).read_text(encoding="utf-8").splitlines(), 1):
             if value in line or json.dumps(value) in line:
@@ -308,7 +317,7 @@ def _host(value: str, where: str, tables: Tables) -> str:
 
 
 def _prove(publisher: Publisher, document: Document, where: str, tables: Tables) -> None:
-    """Run the rule's own examples, under this rule alone."""
+    """Raise `RuleError` if an example of the rule fails, or if a rule with ids has none. Only this rule is used."""
     rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.site.hosts, publisher.site))
     for kind in ("same", "different"):
         pairs = document.get(kind, [])

@@ -1,7 +1,7 @@
 """Addresses that contain another address: search engines' redirects, AMP caches and viewers, old Google News ids.
 
-The hosts and forms are data (`publishers/tables/redirectors.toml`); nothing is fetched. Short links, which only a
-request can resolve, are left alone.
+The hosts and forms are data (`publishers/tables/redirectors.toml`); nothing is fetched. A short link stays as it is,
+since only a request can tell its target.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ _NEWS_HEADER = b"\x08\x13\x22"  # field 1 = 19, then field 4, a string: the addr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirector:
-    """One kind of address that contains its target; `paths` are whole paths or, for `path` and `news`, prefixes."""
+    """One form of addresses that contain their target.
+
+    `paths` are whole paths ("/*": any path). For the forms `path` and `news` they are the beginnings of paths. `params`
+    are the parameters that may contain the target, in the order of preference.
+    """
 
     name: str
     form: Literal["param", "base64", "path", "query", "news"]
@@ -26,9 +30,10 @@ class Redirector:
 
 
 def unwrap(redirector: Redirector, path: str, query: str | None) -> str | None:
-    """Return the target in the address; None: there is none. The caller checks whether the target is a usable URL.
+    """Return the target that an address of the redirector contains; None: it contains none.
 
-    `path` is without a final slash and in normal form, `query` as received.
+    `path` is the address's path in normal form, without a final slash; `query` is as received. The caller checks
+    whether the target is a usable URL.
 
     >>> amp = Redirector(name="amp", form="path", hosts=("cdn.ampproject.org",), paths=("/c/",))
     >>> unwrap(amp, "/c/s/example.org/a", "x=1")
@@ -97,7 +102,10 @@ def _from_path(rest: str, query: str | None) -> str | None:
 
 
 def _first_param(query: str, names: tuple[str, ...]) -> str | None:
-    """Return the decoded value of the first of `names` that the query has. A "+" stays: in a target it is no blank."""
+    """Return the decoded value of the first of `names` that has a value in the query; None: none has.
+
+    A "+" is not decoded to a blank, because a target address may contain it.
+    """
     found: dict[str, str] = {}
     for item in query.split("&"):
         name, _, value = item.partition("=")

@@ -1,7 +1,7 @@
 """Decides whether two addresses of one site with the same text are one article. Pure.
 
-This is the second weakest evidence. It needs two fetched pages with equal text and equal title, and feeds that announce
-both under one title.
+The evidence is two fetched pages with equal text, title and language, found within 14 days, and feeds that announced
+both under one title. It does not count if the addresses speak against one article (`_says_otherwise`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OWNER = ("@", "~")  # the first folder of a person's pages begins like this on 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedText:
-    """The text found at an address when it was fetched."""
+    """The text that was fetched at an address. `feed_titles` are the titles under which feeds announced the address."""
 
     key: Key
     site: str
@@ -39,7 +39,10 @@ class ServedText:
 
 
 def is_long_enough(text: str) -> bool:
-    """Return whether a text is long enough to prove anything: 60 words, or 240 characters without blanks."""
+    """Return whether a text is long enough to prove that two addresses are one article.
+
+    It needs 60 words, or 240 characters in a script that does not separate words. Blanks and punctuation do not count.
+    """
     words = words_of(text)
     if is_unspaced("".join(words)):
         return sum(map(len, words)) >= MIN_CHARACTERS
@@ -47,7 +50,7 @@ def is_long_enough(text: str) -> bool:
 
 
 def edge_of_same_text(one: ServedText, other: ServedText) -> Edge | None:
-    """Return the edge between two addresses; None if their texts do not prove that they are one article."""
+    """Return the edge between two addresses; None: their texts do not prove that they are one article."""
     first, second = sorted((one, other), key=lambda served: served.key)
     equal = (first.text_hash, first.title_hash, first.language) == (
         second.text_hash,
@@ -71,7 +74,7 @@ def edge_of_same_text(one: ServedText, other: ServedText) -> Edge | None:
 
 
 def tenant(key: Key) -> str | None:
-    """Return the owner of an address: its host, or a person's folder there; None for a key of a publisher's rule.
+    """Return who owns an address: its host, or a person's folder at the host; None: the key is a publisher's number.
 
     >>> tenant(Key("https://example.org/a/b")), tenant(Key("https://blogs.example/@ann/post"))
     ('example.org', 'blogs.example/@ann')
@@ -84,9 +87,10 @@ def tenant(key: Key) -> str | None:
 
 
 def _says_otherwise(one: Key, other: Key) -> bool:
-    """Return whether the addresses speak against one article.
+    """Return whether two addresses speak against one article.
 
-    One of them is a section page, or is above the other, or their languages or days differ.
+    They do if one of them is a section page or below the other, if they name different languages, or if they contain
+    different dates.
     """
     if is_listing(one) or is_listing(other) or is_above(one, other) or is_above(other, one):
         return True
@@ -98,6 +102,6 @@ def _languages(key: Key) -> set[str]:
 
 
 def _share_title(ones: Collection[str], others: Collection[str]) -> bool:
-    """Return whether a title in `ones` equals, contains or is a part of a title in `others`."""
+    """Return whether a title in `ones` equals, contains or is a part of a title in `others`, by their words."""
     left, right = ([" ".join(words_of(title.casefold())) for title in titles] for titles in (ones, others))
     return any(a and b and (f" {a} " in f" {b} " or f" {b} " in f" {a} ") for a in left for b in right)

@@ -1,7 +1,7 @@
-"""Guesses from an address whether its page is a home page or a section page. Pure; looks at keys alone.
+"""Guesses from an address whether its page is a listing: a home page or a section page. Pure; looks at keys alone.
 
-Both wrong guesses cost little. If a listing is taken for an article, the other guards of `evidence` keep it from being
-merged. If an article is taken for a listing, it is not merged with its duplicates.
+Both wrong guesses cost little. If a listing is taken for an article, the other refusals of `evidence` keep it from
+being merged. If an article is taken for a listing, it is not merged with its duplicates.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ def is_listing(key: Key) -> bool:
 
 
 def is_language(segment: str) -> bool:
-    """Return whether a segment of a path is the code of a language."""
+    """Return whether a segment of a path is the code of a language, such as "de" or "pt-br"."""
     return _LANGUAGE.fullmatch(segment) is not None
 
 
 def _ends_as_article(segment: str) -> bool:
-    """Return whether the last segment of a path is a headline or an article's number, not the name of a folder."""
+    """Return whether the last segment of a path is a headline (four words) or an article's number (five digits)."""
     if segment in _LISTING_WORDS:
         return False
     return _ID.search(segment) is not None or len(_WORDS.findall(unquote(segment))) >= _MIN_WORDS
 
 
 def is_home(key: Key) -> bool:
-    """Return whether a key means a site's home page, with or without parameters that feeds append.
+    """Return whether a key is that of a site's home page. Parameters that feeds append to its address do not count.
 
     >>> is_home(Key("https://example.org/?t=1")), is_home(Key("https://example.org/?p=1"))
     (True, False)

@@ -1,4 +1,4 @@
-"""Finds the site of an address or a key. Evidence names an address by its key and site (`end_of`). Pure."""
+"""Finds the site of an address or a key: the domain whose pages one publisher writes. Pure."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ End = tuple[Key, str]  # key and site
 
 
 def end_of(url: str, publishers: Publishers) -> End | None:
-    """Return key and site of `url`; None: it cannot mean an article."""
+    """Return key and site of `url`; None: `url` has no key, because it is no usable http(s) address."""
     key = make_key(url, publishers.key_rules)[0]
     return None if key is None else (Key(key), _site_of_key(key, publishers))
 
 
 @lru_cache(maxsize=1024)  # see urls.split
 def site_of_url(url: str, publishers: Publishers) -> str:
-    """Return the site of a URL: the first domain of its publisher's rule, or else its registrable domain.
+    """Return the site of a URL: the registrable domain of its host.
 
-    An IP address or a name without a dot has no such domain; each of its ports is a site.
+    If a publisher's rule covers the host, the site is the registrable domain of the rule's first host, so all hosts of
+    the rule are one site. Rules with a number space for each host, or with "*." before the first host, are left out. An
+    IP address or a name without a dot has no registrable domain; there the host with its port is the site.
     """
     host = host_of(url)
     publisher = publisher_of(publishers, host)
@@ -38,7 +40,7 @@ def site_of_url(url: str, publishers: Publishers) -> str:
 
 
 def _site_of_key(key: str, publishers: Publishers) -> str:
-    """Return the site of the address that a key names. A redirector in front of this address does not count."""
+    """Return the site of a key. The key of a redirector's address is that of its target, and so is the site."""
     if _GENERIC.fullmatch(key):
         return site_of_url(key, publishers)
     name, *host, _ = key.split(":")

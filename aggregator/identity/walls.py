@@ -1,8 +1,9 @@
-"""Walls: one document at many addresses, such as a subscription wall, a bot check, a holding page. Pure.
+"""Recognises walls: one document at many addresses, such as a subscription wall, a bot check, a holding page. Pure.
 
-A feed gives every entry its title, and that title does not come from the page. So a page without its entry's title is
-in doubt. If two such addresses have different titles and the same text, the text is a wall. The same holds for the
-target of a redirect and for a canonical address. A page with its entry's title is never a wall.
+A feed gives each entry a title, and the title does not come from the page. So a page that does not contain its entry's
+title is in doubt. If two such pages have the same text, and their entries have different titles, the text is a wall. An
+address to which two such pages redirect, or which both name by `rel=canonical`, is a wall, too. A page that contains
+its entry's title is never taken for a wall.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _BITS = (1 << 64) - 1
 
 
 class Resemblance(StrEnum):
-    """How much of its entry's title is in a page."""
+    """How much of an entry's title its page contains."""
 
     SAYS = "says"  # the title itself, or another version of the headline
     ECHOES = "echoes"  # half of its words or more
@@ -37,7 +38,9 @@ class Resemblance(StrEnum):
 
 
 def compare_title(announced: str, title: str, body: str) -> Resemblance:
-    """Return how much of the announced title is in a page with this title and body. An empty title is always in it.
+    """Return how much of the announced title a page with this title and body contains.
+
+    An announced title without words counts as contained.
 
     >>> compare_title("Council votes on bridge", "Council votes on harbour bridge", "").value
     'says'
@@ -57,13 +60,13 @@ def compare_title(announced: str, title: str, body: str) -> Resemblance:
 
 
 def states_title(announced: str, titles: Iterable[str]) -> bool:
-    """Return whether a title that the page states anywhere contains some of the announced title."""
+    """Return whether a title that a page states in its head contains the announced title or half of its words."""
     return any(compare_title(announced, title, "") is not Resemblance.NOTHING for title in titles)
 
 
 @lru_cache(maxsize=1024)
 def are_versions(one: str, other: str) -> bool:
-    """Return whether two titles are versions of one headline: most of their words are equal, and all numbers.
+    """Return whether two titles are versions of one headline: most words are equal, and all numbers.
 
     >>> are_versions("Storm kills two", "Storm kills three"), are_versions("Storm kills two", "Parliament votes")
     (True, False)
@@ -77,10 +80,11 @@ def are_versions(one: str, other: str) -> bool:
 
 
 def is_wall(announced: Iterable[Collection[str]]) -> bool:
-    """Return whether one document at several addresses is a wall. The titles announced for each address are given.
+    """Return whether one document, found at several addresses, is a wall.
 
-    The document is no wall if the titles are connected by versions of one headline. An address without a title proves
-    nothing.
+    `announced` has the titles under which feeds announced each address. The document is a wall if the titles of two
+    addresses are not versions of one headline, directly or through the titles of other addresses. An address without a
+    title does not count.
     """
     groups: list[list[str]] = []
     for titles in sorted({tuple(sorted({title for title in titles if _tokens(title)})) for titles in announced}):
@@ -94,7 +98,7 @@ def is_wall(announced: Iterable[Collection[str]]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnouncedPage:
-    """A page at an address, and the titles under which feeds announced the address."""
+    """Title and body of a page, and the titles under which feeds announced its address (`announced`)."""
 
     announced: frozenset[str]
     title: str
@@ -102,11 +106,11 @@ class AnnouncedPage:
 
 
 def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
-    """Return whether two pages can be one article, by their titles; False: only a wall can have joined them.
+    """Return whether two pages can be one article, by their titles. If not, only a wall can have joined them.
 
-    Two pages can be one article if one of them has no announced title, if both have the same announced title, or if a
-    page contains an announced title of the other. They also can be one if three things hold: the pages have the same
-    title, feeds announced versions of one headline, and one of the pages contains some of it.
+    They can be one if one of them has no announced title, if they have an announced title in common, or if one page
+    contains an announced title of the other. They also can be one if three things hold: the pages have the same title,
+    their announced titles are versions of one headline, and one page contains some of its own announced title.
     """
     left, right = ({_tokens(title) for title in page.announced} - {()} for page in (one, other))
     if not left or not right or left & right:
@@ -127,7 +131,7 @@ def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
 def resemble(one: str, other: str) -> bool:
     """Return whether two texts differ in a few words only.
 
-    Most words of the shorter text must occur in the other text at least as often.
+    At least three quarters of the words of the shorter text must be in the other text, each as often.
 
     >>> resemble(
     ...     "Subscribe to read: Storm. It is easy and cheap, and helps us.",
@@ -140,13 +144,11 @@ def resemble(one: str, other: str) -> bool:
 
 
 def sketch_of(text: str) -> frozenset[bytes]:
-    """Return a sample of a text: hashes of pairs of neighbouring words.
+    """Return a sample of a text: hashes of pairs of neighbouring words; empty if the text is very short.
 
-    The more pairs of words two texts have in common, the more hashes their samples have in common.
-
-    So only the sample of a text must be stored. A counter or a time in the text changes few pairs. This is MinHash:
-    each hash of the sample has its own order of all pairs, and is the hash of the text's first pair in this order (A.
-    Broder, On the resemblance and containment of documents, 1997).
+    The more pairs two texts have in common, the more hashes their samples have in common. A counter or a time in the
+    text changes few pairs. This is MinHash: each hash of the sample has its own order of all pairs, and is the hash of
+    the text's first pair in this order (A. Broder, On the resemblance and containment of documents, 1997).
 
     >>> wall = "Read without limits, today and every day. You have {} articles left; then subscribe, as many have done."
     >>> len(sketch_of(wall.format(5)) & sketch_of(wall.format(4))) >= MOST_OF_SKETCH
@@ -172,7 +174,7 @@ def _says(page: AnnouncedPage, wanted: Sequence[str]) -> bool:
 
 
 def _tokens(text: str) -> tuple[str, ...]:
-    """Return the words of a text; pairs of characters where the script does not separate words."""
+    """Return the words of a text in lower case; if its script does not separate words, its pairs of characters."""
     normalised = unicodedata.normalize("NFKC", text).casefold()
     words = words_of(normalised)
     if not is_unspaced(normalised):
@@ -182,7 +184,7 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 
 def _long_words(tokens: Sequence[str]) -> tuple[str, ...]:
-    """Return the long words of a title; all words if there are none."""
+    """Return the long words and the numbers of a title; all words if there are none."""
     return tuple(t for t in tokens if len(t) >= _LONG or t.isdigit()) or tuple(tokens)
 
 

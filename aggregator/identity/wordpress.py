@@ -1,7 +1,8 @@
 """WordPress: its short links, and the "?p=" address of a post. Pure.
 
 A short link is https://wp.me/p<blog>-<post>, both in base 62 with small letters first
-(https://wordpress.com/support/shortlinks, read 2026-11). Only a fetched page can tell the host of a blog's number.
+(https://wordpress.com/support/shortlinks, read 2026-11). The link does not contain the blog's host; only a fetched page
+that declares a short link tells it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def parse_wordpress_shortlink(url: str) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blog:
-    """A WordPress blog: its number in short links, its host (with the port, unless it is the default one), its site."""
+    """A WordPress blog: its number in short links, its host (with a port other than 80 and 443), and its site."""
 
     number: int
     host: str
@@ -46,7 +47,7 @@ class Blog:
 
 
 def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) -> Blog | None:
-    """Return the WordPress blog at a page's host, from the wp.me link that the page declares; None: there is none."""
+    """Return the WordPress blog at a page's host, by the wp.me short link that the page declares; else None."""
     post = parse_wordpress_shortlink(declared.shortlink or "")
     end = None if post is None else end_of(post_url(page_url, post[1]), publishers)
     match = None if end is None else _POST.fullmatch(end[0])
@@ -56,7 +57,7 @@ def blog_of_page(page_url: str, declared: DeclaredUrls, publishers: Publishers) 
 
 
 def post_of_key(key: Key) -> tuple[str, int] | None:
-    """Return host and number of a WordPress post if `key` belongs to its "?p=" address; else None.
+    """Return host and number of a WordPress post, if `key` is that of its "?p=" address; else None.
 
     >>> post_of_key(Key("https://blog.example.org/?p=74"))
     ('blog.example.org', 74)
@@ -66,7 +67,7 @@ def post_of_key(key: Key) -> tuple[str, int] | None:
 
 
 def post_url(page_url: str, post: int) -> str:
-    """Return the "?p=" address of a post at the host of a page."""
+    """Return the "?p=" address of the post with the number `post`, at the host of a page."""
     return f"https://{host_of(page_url).removesuffix(':443').removesuffix(':80')}/?p={post}"
 
 

@@ -1,1 +1,1 @@
-"""The times of the next requests to feeds, pages and hosts; why a host is backed off (`due_times.py`)."""
+"""When feeds, pages and hosts are requested next. Why a host is backed off is in `due_times.py`."""

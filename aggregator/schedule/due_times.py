@@ -1,8 +1,9 @@
-"""The times of the next requests to feeds, pages and hosts, after success and after failure. Pure; reads no clock.
+"""Computes when feeds, pages and hosts are requested next, after success and after failure. Pure; reads no clock.
 
 Why a host is backed off: a request failed with one of `HOST_CAUSES`, or several requests in a row timed out (counted in
 `visits/host_session.py`). `host_not_before` gives the end of the back-off. `publication_rate` tells how often a feed
-publishes. This module adds the server's wishes and the classes of failures (docs/schedule.md).
+publishes. This module adds the times that the server asks for, and the waits after each kind of failure
+(docs/schedule.md).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _DAY: Final = timedelta(days=1)
 class PollPolicy:
     """The operator's settings for polling.
 
-    `threshold` follows from `budget`: the waiting time (entries x seconds) that may accumulate at a busy feed before it
-    is polled. `jitter` is the share by which our own interval varies.
+    `threshold` follows from `budget`. It is the sum of the waiting times of new entries (entries x seconds) that is
+    allowed before a busy feed is polled. `jitter` is the share by which our own interval varies at random.
     """
 
     min_interval: timedelta = timedelta(minutes=5)
@@ -50,10 +51,11 @@ class PollPolicy:
 def next_poll_at(
     feed: Feed, *, now: datetime, policy: PollPolicy, random: Random, rhythm: Rhythm | None = None
 ) -> datetime:
-    """Return the time of the next poll after a successful poll at `now`: after our interval, or when the server allows.
+    """Return the time of the next poll after a successful poll at `now`.
 
-    Only our own interval is varied and bounded by the policy. The server's wishes are lower bounds, up to seven days
-    each, even beyond `max_interval`. `rhythm` is the feed's rhythm, if the caller has it already.
+    It is our own interval later, or as late as the server asks. Only our own interval is varied at random and bounded
+    by the policy; after lost entries it is shorter (`after_gap`). What the server asks for is a lower bound, up to
+    seven days each, even beyond `max_interval`. `rhythm` is the feed's rhythm, if the caller has it already.
     """
     wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
     if feed.interval is None:
@@ -62,7 +64,7 @@ def next_poll_at(
 
 
 def after_success(state: FeedState, *, now: datetime) -> FeedState:
-    """Return `state` after a usable answer; the caller sets `due_at` by `next_poll_at`."""
+    """Return `state` after a usable answer. `due_at` is unchanged: the caller sets it by `next_poll_at`."""
     return replace(
         state,
         status=FeedStatus.OK,
@@ -77,12 +79,13 @@ def after_success(state: FeedState, *, now: datetime) -> FeedState:
 
 
 def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: datetime) -> FeedState:
-    """Return `state` with a bound on the next intervals: entries were lost since the last answer (`feed.state`).
+    """Return `state` with a bound on the next intervals, because entries were lost since the last answer.
 
-    The bound is the shorter of two times: half of the interval that was too long, and half of `covered`, the time that
-    the feed's entries cover (None: not known). The bound doubles each day. `min_interval`, a fixed interval and the
-    server's wishes stay in force. If a feed has a fixed interval and this poll is much later than the interval says,
-    `state` is unchanged.
+    The last answer is in `feed.state`. The bound is half of the shortest of three times: the time since the last
+    answer, the interval planned then, and `covered`, the time over which the feed's present entries extend (None: not
+    known). The bound doubles each day. `min_interval`, a fixed interval and the times that the server asks for still
+    apply. `state` is unchanged if the feed has a fixed interval and the last answer is more than two intervals ago:
+    then the poll was late.
     """
     before = feed.state
     last = before.succeeded_at or now
@@ -94,7 +97,7 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
 
 
 def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
-    """Return the longest interval that the last gap still allows."""
+    """Return the longest interval that the last loss of entries still allows."""
     if state.gap_at is None or state.gap_interval is None:
         return timedelta.max
     growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
@@ -110,11 +113,11 @@ def after_failure(
     random: Random,
     own_network: bool = False,
 ) -> FeedState:
-    """Return the feed's state after a failed poll, `due_at` included.
+    """Return the feed's state after a failed poll, with its next `due_at`.
 
-    One hard failure doubles the wait; so do two soft or four temporary failures in a row. The wait never gets shorter
-    from failure to failure, and is at least the wait after a success. It is 24 hours at most, or the feed's own
-    interval if that is longer; only the server's wishes can lengthen it. A feed that never answered starts at
+    The wait doubles after one hard, two soft or four temporary failures in a row (`_STEPS`). It is never shorter than
+    the wait before or than our own interval. It is at most 24 hours or `max_interval`, whichever is shorter, but never
+    less than our own interval. The times that the server asks for can lengthen it. A feed that never answered starts at
     `min_interval`.
 
     410 Gone pauses the feed until an operator acts. `own_network` True: our own network failed, so the failure does not
@@ -143,19 +146,19 @@ def after_failure(
 
 
 def _wait_before(state: FeedState) -> timedelta:
-    """Return the wait after the previous failure; 0: the poll before succeeded."""
+    """Return the wait after the previous failure; 0: the previous poll did not fail."""
     if state.failures and state.polled_at is not None:
         return state.due_at - state.polled_at
     return timedelta(0)
 
 
 def forced_due(state: FeedState, now: datetime) -> bool:
-    """Return whether `run-once --all` may poll now: neither Retry-After nor 410 forbids it."""
+    """Return whether `run-once --all` may poll a feed now: it is not gone, and its Retry-After is over."""
     return state.status is not FeedStatus.GONE and (state.not_before is None or state.not_before <= now)
 
 
 def _own_interval(feed: Feed, now: datetime, policy: PollPolicy, rhythm: Rhythm | None = None) -> timedelta:
-    """Return our own interval: the operator's, or an interval that follows from the feed's publication rate."""
+    """Return our own interval: the operator's fixed interval, or one computed from the feed's publication rate."""
     if feed.interval is not None:
         return max(feed.interval, policy.min_interval)
     stats = feed.state.stats
@@ -166,10 +169,10 @@ def _own_interval(feed: Feed, now: datetime, policy: PollPolicy, rhythm: Rhythm 
 
 
 def _varied(wait: timedelta, feed: Feed, policy: PollPolicy, random: Random) -> timedelta:
-    """Spread polls, so that feeds added together do not stay together.
+    """Return the wait varied at random, so that feeds that were added together are not always polled together.
 
-    A fixed interval is only shortened. If it were lengthened, a timer that runs once per interval would find the feed
-    not yet due.
+    A fixed interval is only shortened. If it were lengthened, a timer that starts `run-once` once per interval would
+    find the feed not yet due.
     """
     if feed.interval is not None:
         return max(wait * random.uniform(1 - policy.jitter, 1), policy.min_interval)
@@ -178,7 +181,7 @@ def _varied(wait: timedelta, feed: Feed, policy: PollPolicy, random: Random) -> 
 
 
 def _after_hints(state: FeedState, due_at: datetime, now: datetime) -> datetime:
-    """Return `due_at`, or later when the server asks for it: Retry-After, freshness, hints of the feed."""
+    """Return `due_at`, or a later time if the server asks for it: by Retry-After, freshness or the feed's hints."""
     hints = state.hints
     wishes = [_bounded(wish) for wish in (hints.ttl, hints.update_interval) if wish is not None]
     if state.fresh_for is not None and state.cause is None:
@@ -188,7 +191,7 @@ def _after_hints(state: FeedState, due_at: datetime, now: datetime) -> datetime:
 
 
 def _after_skips(hints: FeedHints, due_at: datetime) -> datetime:
-    """Return `due_at`, or the first hour after `due_at` in which skipHours and skipDays allow polls (RSS 2.0; in UTC).
+    """Return `due_at` if skipHours and skipDays (RSS 2.0, UTC) allow it, else the start of the next allowed hour.
 
     If they allow no hour of the week, they are ignored.
     """
@@ -253,10 +256,10 @@ _ENOUGH_HOSTS: Final = 3
 
 
 def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
-    """Return whether our own network is down: the latest requests reached no host, at three hosts or more.
+    """Return whether our own network is down: the latest requests, to three hosts or more, all had no answer.
 
-    `outcomes` are host and cause (None: an answer) of the latest requests of all visits, some twenty, in any order. Any
-    answer of a server, even an error, proves that the network works.
+    `outcomes` are host and cause (None: success) of the latest requests of all visits, about twenty, in any order. An
+    answer of any server, even an error, proves that our network works.
     """
     hosts = {host for host, _ in outcomes}
     return len(hosts) >= _ENOUGH_HOSTS and all(cause in _NETWORK for _, cause in outcomes)
@@ -266,11 +269,12 @@ def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
 
 
 def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random: Random) -> datetime:
-    """Return the end of a host's back-off after a failure with one of `HOST_CAUSES`, or several timeouts.
+    """Return the end of a host's back-off after a failure with one of `HOST_CAUSES`, or after several timeouts.
 
-    `failures` are the back-offs of the host before this one, 0 if our own network is down. The server's Retry-After is
-    used, up to seven days. Without it the wait doubles: from five minutes up to a day after 429 or 503, and from one
-    minute up to an hour if there was no connection. (A request without a connection costs the host nothing.)
+    `failures` is the number of the host's back-offs in a row before this one, or 0 if our own network is down. The
+    server's Retry-After is used, up to seven days. Without it the wait doubles with each back-off: from five minutes up
+    to a day after 429 or 503, and from one minute up to an hour if there was no connection. (A request without a
+    connection costs the host nothing.)
     """
     if failed.retry_after is not None:
         return now + _bounded(failed.retry_after)
@@ -284,7 +288,7 @@ def host_not_before(failed: FetchFailed, failures: int, *, now: datetime, random
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    """How often a page is tried, and the wait after the first try. Each further wait is `factor` times longer."""
+    """How often a page is tried, and the wait after the first try. Each further wait is `factor` times as long."""
 
     tries: int
     first: timedelta = timedelta(minutes=10)
@@ -317,11 +321,11 @@ _RETRIES: Final[dict[Cause, _Retry]] = {
 def page_retry_at(
     attempts: int, cause: Cause, retry_after: timedelta | None, *, now: datetime, random: Random
 ) -> datetime | None:
-    """Return when a page is retried after `attempts` tries, this one included; None: it failed for good.
+    """Return when a page is tried again after `attempts` tries, this one included; None: it failed for good.
 
-    There is only one try after 410, for refused addresses, for answers that are no text or too large, and after failed
-    extractions. After 404 there is a second try an hour or more later. A page that robots.txt forbids is checked again
-    after a day. Temporary causes get most tries.
+    The number of tries and the waits depend on the cause (`_RETRIES`). A cause without an entry there, such as 410, a
+    refused address or a crash of the extraction, allows only one try. `retry_after` is a lower bound of the wait, up to
+    seven days.
     """
     retry = _RETRIES.get(cause, _ONCE)
     if attempts >= retry.tries:
@@ -333,11 +337,11 @@ def page_retry_at(
 def revisit_at(
     page: Page | FetchedPage, *, changed: bool, now: datetime, revisit: Sequence[timedelta]
 ) -> datetime | None:
-    """Return when a page fetched at `now` is fetched again; None: never.
+    """Return when a page that was fetched at `now` is fetched again; None: never.
 
-    The times in `revisit` count from the first fetch, ascending. The first revisit is always made. A later revisit is
-    made only if the present fetch (`changed`) or an earlier one showed a change. The visits of a `FetchedPage` include
-    the present fetch, those of a `Page` do not.
+    The times in `revisit` count from the first fetch and are ascending. The first revisit is always made. A later one
+    is made only if this fetch (`changed`) or an earlier one found a change. `visits` of a `FetchedPage` includes this
+    fetch, that of a `Page` does not.
     """
     done = max(page.visits - (0 if isinstance(page, Page) else 1), 0)
     if done >= len(revisit) or (done and not changed and not page.has_changed):
@@ -349,15 +353,18 @@ _IN_DOUBT: Final = (timedelta(hours=6), timedelta(hours=24), timedelta(hours=72)
 
 
 def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
-    """Return when a page in doubt is fetched again; None: never. The setting `revisit` does not count here.
+    """Return when a page that may be a wall is fetched again; None: never.
 
-    The page may be a wall, and a wall may last for weeks.
+    The times (`_IN_DOUBT`) extend over weeks, as a wall may. The operator's setting `revisit` does not apply.
     """
     return revisit_at(page, changed=True, now=now, revisit=_IN_DOUBT)
 
 
 def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: datetime) -> datetime:
-    """Return when a page is fetched again after its entry's `updated` changed: 6 hours or more after the last fetch."""
+    """Return when a page is fetched again because its entry has another `updated`.
+
+    It is 6 hours after the last fetch, or now if that is past. A planned revisit at `due_at` is not postponed.
+    """
     soon = max(now, fetched_at + timedelta(hours=6))
     return soon if due_at is None else min(soon, max(due_at, now))
 
@@ -369,16 +376,16 @@ _THRESHOLDS: Final = (0.01, 1e8)
 
 
 def threshold_for(budget: float) -> float:
-    """Return the first threshold for a budget. The number of polls falls with the square root of the threshold."""
+    """Return the first threshold for a budget. Polls are inversely proportional to the threshold's square root."""
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 
 def adjust_threshold(threshold: float, *, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> float:
-    """Return a threshold that brings the polls of adaptive feeds closer to `budget` (per feed and day).
+    """Return a threshold that brings the number of polls of adaptive feeds closer to `budget` (per feed and day).
 
-    `polls` were made in `elapsed`, the time since the last call. `feed_days` is the number of feeds times the days: ten
-    feeds for half a day are five. The change is a tenth of the way for each day and a factor of two at most, so one
-    busy day changes little.
+    `polls` is their number in `elapsed`, the time since the last call. `feed_days` is the number of feeds times the
+    days: five for ten feeds in half a day. Each day in `elapsed` makes a tenth of the correction, and one call a factor
+    of two at most. So one busy day changes little.
     """
     if feed_days <= 0:
         return threshold

@@ -1,8 +1,8 @@
-"""Computes what the schedule costs (requests, bytes) and what it gains (delay), now and at other budgets. Pure.
+"""Computes what the schedule costs (requests, bytes) and how late entries are found, now and at other budgets. Pure.
 
-The present figures come from the history of polls. The figures of a budget come from a replay: each feed is polled
-again over its stored publication times. The daemon's own function decides when (`next_poll_at`), without jitter. The
-delay of an entry is the time from the publisher's date to the poll that finds it.
+The present figures come from the history of polls. The figures for another budget come from a replay: each feed is
+polled again over its stored publication times, when `next_poll_at` says, without jitter. The delay of an entry is the
+time from the publisher's date to the poll that finds it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _GOLDEN: Final = 0.618033988749895  # the fractions of its multiples spread even
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPlan:
-    """The figures of one feed, per day. The delays are None if no entry has a time of publication."""
+    """The figures of one feed: numbers per day, and delays of its entries (None: no entry's time is known)."""
 
     feed_id: FeedId
     name: str
@@ -48,7 +48,10 @@ class FeedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The figures of all feeds, per day. `budget` None: measured figures. `feeds` is empty unless requested."""
+    """The figures of all feeds: numbers per day, and delays of their entries.
+
+    `budget` None: the figures were measured. `feeds` is empty unless the caller asked for a list.
+    """
 
     budget: float | None
     threshold: float | None
@@ -61,7 +64,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """Polls of a feed over a time span: its length, the number of polls, of polls with new entries, and the delays."""
+    """The polls of a feed over a time span, stored or replayed.
+
+    `found` is the number of polls with new entries; `delays` are those of the entries.
+    """
 
     span: timedelta
     polls: int
@@ -73,10 +79,10 @@ _Courses = Sequence[tuple[FeedHistory, _Course]]
 
 
 def measured(histories: Sequence[FeedHistory], now: datetime, *, of: int = 0) -> Plan:
-    """Return the cost of the stored polls and the delay of their entries.
+    """Return what the stored polls cost, and the delays of their entries.
 
-    `histories` are the histories of polled feeds: enabled, not gone, answered at least once. `of`: the histories are a
-    sample of this many feeds, and the sums are scaled to all of them.
+    `histories` are those of polled feeds: enabled, not gone, answered at least once. If they are a sample, `of` is the
+    number of all such feeds, and the sums are scaled to it.
     """
     courses = [(history, _remembered(history, now)) for history in histories]
     return _plan(None, None, courses, now, max(of, len(courses)), listed=True)
@@ -91,11 +97,11 @@ def planned(
     of: int = 0,
     listed: bool = True,
 ) -> Plan:
-    """Return the cost and the delay under a budget (polls per feed and day, in the mean).
+    """Return cost and delays under a budget, which is the mean number of polls per feed and day.
 
-    The plan uses the threshold that the daemon approaches: with this threshold the adaptive feeds together meet the
-    budget. Fixed intervals, Retry-After and the bounds of the policy stay in force. Without `listed`, the sums are
-    estimated from a sample of the feeds.
+    The threshold is that to which the daemon would come: with it, the adaptive feeds together meet the budget. Fixed
+    intervals, the hints of the server and the bounds of the policy still apply. `of` is the number of all feeds if
+    `histories` is a sample. Without `listed`, the sums are estimated from a sample of `histories`.
     """
     count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)
@@ -108,7 +114,10 @@ def planned(
 
 
 def _remembered(history: FeedHistory, now: datetime) -> _Course:
-    """Return the stored polls. An entry counts as found by the first poll with new entries after its publication."""
+    """Return the stored polls of a feed.
+
+    An entry counts as found by the first poll after its publication that found new entries.
+    """
     polls = history.polls
     if polls.first_at is None:
         return _Course(timedelta(0), 0, 0, ())
@@ -122,7 +131,7 @@ def _remembered(history: FeedHistory, now: datetime) -> _Course:
 
 
 def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, now: datetime) -> _Courses:
-    """Replay each feed, each at another time of the week. All replays together make about `polls` polls."""
+    """Replay the polls of each feed, each in another part of the last week. All replays make about `polls` polls."""
     span = min(_REPLAYED, _DAY * (polls / max(len(histories) * policy.budget, 1)))
     return [
         (history, _replay(history.feed, policy, span, number * _GOLDEN % 1, now))
@@ -131,10 +140,11 @@ def _replays(histories: Sequence[FeedHistory], policy: PollPolicy, polls: int, n
 
 
 def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: datetime) -> _Course:
-    """Poll the feed again over its stored publication times, with its present rhythm and its server's present limits.
+    """Replay the polls of a feed over its stored publication times, for `span`, with its present rhythm and hints.
 
-    `place` (0 to 1) is the position of the replay within the last week, or within the part of that week that is stored;
-    0 is the beginning.
+    Retry-After and the fast polling of a new feed are left out. `place` (0 to 1) tells where in the last week the
+    replay starts: 0 is the earliest start, 1 the latest. If publication times are stored for a part of the week only,
+    that part is used.
     """
     recent = feed.state.stats.recent
     earliest = now - _REPLAYED
@@ -161,7 +171,7 @@ def _replay(feed: Feed, policy: PollPolicy, span: timedelta, place: float, now: 
 
 
 def _telling(recent: Sequence[datetime]) -> list[datetime]:
-    """Return the times without bare days. A bare day has no time of the day."""
+    """Return the times that have a time of the day. An entry dated at midnight has only a day, so it tells no delay."""
     return [at for at in recent if at.hour or at.minute or at.second]
 
 
@@ -170,10 +180,7 @@ def _sample(histories: Sequence[FeedHistory]) -> Sequence[FeedHistory]:
 
 
 def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now: datetime) -> float:
-    """Return the threshold at which a sample of the adaptive feeds meets the budget.
-
-    The number of polls falls with the square root of the threshold.
-    """
+    """Return the threshold at which a sample of the adaptive feeds meets the budget, found by a few replays."""
     sample = _sample([one for one in histories if one.feed.interval is None])
     threshold = threshold_for(policy.budget)
     for _ in range(_ROUNDS if sample else 0):
@@ -191,7 +198,7 @@ def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now
 def _plan(
     budget: float | None, threshold: float | None, courses: _Courses, now: datetime, of: int, *, listed: bool
 ) -> Plan:
-    """Sum up the courses, scaled to `of` feeds."""
+    """Sum up the figures of all feeds, scaled to `of` feeds. Without `listed` the figures of each feed are left out."""
     feeds = tuple(_feed_plan(history, course, now) for history, course in courses)
     share = of / max(len(courses), 1)
     weighted = [(delay, _DAY / course.span) for _, course in courses for delay in course.delays]
@@ -222,7 +229,7 @@ def _feed_plan(history: FeedHistory, course: _Course, now: datetime) -> FeedPlan
 
 
 def _percentile(weighted: Iterable[tuple[timedelta, float]], share: float) -> timedelta | None:
-    """Return the weighted percentile `share` of the delays; None: there are no delays."""
+    """Return the percentile `share` (0 to 1) of delays with weights; None: there are no delays."""
     ordered = sorted(weighted)
     enough, reached = share * sum(weight for _, weight in ordered), 0.0
     for delay, weight in ordered:

@@ -1,8 +1,8 @@
-"""How often a feed publishes: its statistics, the rate to expect, and how long to wait for the next poll. Pure.
+"""How often a feed publishes: its statistics, the expected rate, and the wait until the next poll. Pure.
 
-The wait follows the *area rule* (docs/schedule.md). Entries that appear after a poll wait for the next poll. Their
-expected waiting times add up to A(t) = integral of rate(s) * (t - s) ds from the last poll to t. The next poll is due
-when A(t) reaches a threshold.
+The wait follows the *area rule* (docs/schedule.md). An entry that appears after a poll waits for the next poll. If the
+next poll is at t, the expected waiting times of all such entries add up to A(t) = integral of rate(s) * (t - s) ds,
+from the last poll to t. The next poll is due when A(t) reaches a threshold.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def update_stats(
 ) -> PublicationStats:
     """Return the statistics after a poll. `published` are the publication times of the poll's new or changed entries.
 
-    `window` is the number of all entries of the feed. A changed entry does not count. An entry is changed if its time
-    is known already, or is more than 36 hours before the last poll (`polled_at`). On the first poll all entries count,
-    and the oldest one marks the start of the observation.
+    `window` is the number of all entries in the feed. A changed entry does not count. An entry is taken for changed if
+    its time is known already, or is more than 36 hours before the last poll (`polled_at`). On the first poll all
+    entries count, and the observation starts at the oldest entry.
     """
     fresh = _fresh(stats, published, polled_at, now)
     if stats.at is None:
@@ -92,7 +92,7 @@ def update_stats(
 def _fresh(
     stats: PublicationStats, published: Sequence[datetime], polled_at: datetime | None, now: datetime
 ) -> list[datetime]:
-    """Return the times of new entries, none later than `now`."""
+    """Return the publication times of the new entries. A time after `now` is replaced by `now`."""
     times = [min(at, now) for at in published]
     if stats.at is None:
         return times
@@ -102,12 +102,15 @@ def _fresh(
 
 
 def _is_bare_day(at: datetime) -> bool:
-    """Return whether only the day is known: the time is midnight, which many entries share."""
+    """Return whether a time is midnight: then the publisher probably gives only the day, which many entries share."""
     return not (at.hour or at.minute or at.second)
 
 
 def _seed(ages: Sequence[float]) -> tuple[float, float]:
-    """Return weight and exposure (days) from the ages (seconds) of the entries in the first answer."""
+    """Return (weight, exposure in days) from the ages, in seconds, of the entries in the first answer.
+
+    Weight is the number of entries and exposure the time in which they appeared; older entries and times count less.
+    """
     if not ages:
         return 0.0, 0.0
     oldest = max(ages)
@@ -121,7 +124,7 @@ def _elapsed(stats: PublicationStats, now: datetime) -> float:
 
 
 def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
-    """Return weight and exposure (days) at `now`, if no entry appeared since the last update."""
+    """Return (weight, exposure in days) at `now`, if no entry has appeared since the last update."""
     fade = math.exp(-_DECAY * _elapsed(stats, now))
     gained = (1 - fade) / _DECAY / _DAY if stats.at is not None else 0.0
     return stats.weight * fade, stats.exposure_days * fade + gained
@@ -131,20 +134,20 @@ def _decayed(stats: PublicationStats, now: datetime) -> tuple[float, float]:
 
 
 def expected_rate(stats: PublicationStats, now: datetime) -> float:
-    """Return the expected entries per day: the mean of the Gamma posterior. It is never zero."""
+    """Return the expected number of entries per day: the mean of the Gamma posterior. It is never zero."""
     return _posterior_rate(stats, now, CAUTION)
 
 
 def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, float]) -> float:
-    """Return the expected entries per day. `prior` is (entries, days) to add to the observation."""
+    """Return the expected number of entries per day. `prior` (entries, days) is added to what was observed."""
     weight, exposure = _decayed(stats, now)
     return (max(weight, 0.0) + prior[0]) / (exposure + prior[1])
 
 
 def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
-    """Return by how much new entries may exceed `rate`, as a factor of 1 or more.
+    """Return the factor, 1 or more, by which new entries may exceed `rate`.
 
-    In the first hours of a busy feed `rate` can be far too low. The counted entries are the safer estimate then.
+    In the first hours of a busy feed `rate` can be far too low. Then the counted entries are the safer estimate.
     """
     weight, exposure = _decayed(stats, now)
     return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0
@@ -152,7 +155,7 @@ def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """A feed's usual rate over the hours of a week. `_activity` tells how much busier the feed is now."""
+    """A feed's usual rate of new entries in each hour of the week, and the data for its present rate."""
 
     rate: float  # entries per day
     hours: Sequence[float]  # factor on the mean rate for each hour of the day (UTC)
@@ -170,7 +173,7 @@ class Rhythm:
 
 
 def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
-    """Return the rhythm at `now` according to `stats`."""
+    """Return a feed's rhythm at `now`, computed from its statistics."""
     rate = _posterior_rate(stats, now, _CURIOSITY)
     known = now.timestamp() if stats.at is None else stats.at.timestamp()
     observed = _observed(stats)
@@ -187,11 +190,11 @@ def rhythm_of(stats: PublicationStats, now: datetime) -> Rhythm:
 
 
 def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datetime) -> timedelta:
-    """Return the wait until the next poll, at most `longest`.
+    """Return the wait from `now` to the next poll, at most `longest`.
 
-    `threshold` is the waiting time (entries x seconds) that may accumulate. Each feed counts for .35 entries a day more
-    than it publishes, so that a quiet feed is polled every few hours, too (docs/schedule.md). The wait is shorter if
-    half of the feed's entries are expected to be replaced earlier.
+    `threshold` is the allowed sum of the waiting times of new entries (entries x seconds). It is lowered for a feed
+    that publishes little, so that a quiet feed is still polled every few hours (docs/schedule.md). The wait is shorter
+    if half of the feed's entries are expected to be replaced earlier.
     """
     limit = threshold * rhythm.rate / (rhythm.rate + _FEED_WORTH)
     known, minutes, room = rhythm.known_at, rhythm.minutes, rhythm.room
@@ -217,12 +220,15 @@ def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datet
 
 
 def _observed(stats: PublicationStats) -> float:
-    """Return the seconds for which the feed was observed, computed from the decayed exposure."""
+    """Return for how many seconds the feed has been observed, computed from the decayed exposure."""
     return -math.log1p(-min(_DECAY * _DAY * stats.exposure_days, 1 - 1e-9)) / _DECAY
 
 
 def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
-    """Return how the `observed` seconds before `end` are spread over the `count` units of a day or week, as shares."""
+    """Return the share of the `observed` seconds before `end` in each hour of the day, or each day of the week.
+
+    `unit` is the length of such an hour or day in seconds, `count` their number.
+    """
     observed = max(observed, _HOUR)
     rounds, rest = divmod(observed, unit * count)
     seen = [rounds * unit / observed] * count
@@ -235,9 +241,10 @@ def _seen(observed: float, end: float, unit: float, count: int) -> list[float]:
 
 
 def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
-    """Return the factor of each hour on the mean rate. Hours are smoothed and shrunk towards their part of the day.
+    """Return for each hour of the day its rate as a multiple of the mean rate.
 
-    The parts of the day are shrunk towards 1.
+    With few entries the factor of an hour is drawn towards that of its part of the day (`_daytimes`), and the latter
+    towards 1. `shares` are the entries in each hour, `seen` the shares of the observed time.
     """
     even = [sum(shares) * part for part in seen]
     prior = _DAYTIME_PRIOR / 24
@@ -250,12 +257,12 @@ def _hour_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]
 
 
 def _smoothed(shares: Sequence[float]) -> list[float]:
-    """Return the hours, each averaged with its neighbours by weights 1, 2, 1."""
+    """Return the value of each hour averaged with its two neighbours, by the weights 1, 2, 1."""
     return [(shares[hour - 1] + 2 * shares[hour] + shares[(hour + 1) % 24]) / 4 for hour in range(24)]
 
 
 def _daytimes(shares: Sequence[float]) -> list[float]:
-    """Return for each hour of the day the mean over the seven hours around this hour. The mean is applied twice."""
+    """Return for each hour of the day the mean over the seven hours around it. The mean is taken twice."""
     half = _DAYTIME_HOURS // 2
     for _ in range(2):
         sums = list(accumulate([*shares[-half:], *shares, *shares[:half]], initial=0.0))
@@ -264,11 +271,11 @@ def _daytimes(shares: Sequence[float]) -> list[float]:
 
 
 def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[float]:
-    """Return the factor of each weekday on the mean rate.
+    """Return for each weekday its rate as a multiple of the mean rate.
 
-    Days are shrunk towards the mean of workdays or of the weekend.
-
-    These means are shrunk towards the usual factors.
+    With few entries the factor of a day is drawn towards the mean of the workdays or of the weekend. This mean is drawn
+    towards the usual one (`_WORKDAY`, `_WEEKEND`). `shares` are the entries on each day, `seen` the shares of the
+    observed time.
     """
     even = [sum(shares) * part for part in seen]
     factors = []
@@ -282,15 +289,18 @@ def _weekday_factors(shares: Sequence[float], seen: Sequence[float]) -> list[flo
 
 
 def _minute_factors(shares: Sequence[float]) -> list[float]:
-    """Return the factor on the mean rate for each five minutes of an hour, shrunk towards the usual."""
+    """Return for each five minutes of the hour their rate as a multiple of the mean rate.
+
+    With few entries the factors are drawn towards the usual ones (`_CLOCK`).
+    """
     total = sum(shares) + _MINUTE_PRIOR
     return [(12 * share + _MINUTE_PRIOR * usual) / total for share, usual in zip(shares, _CLOCK, strict=True)]
 
 
 def _activity(rhythm: Rhythm) -> float:
-    """Return the recent entries as a multiple of the expected entries. A busy feed stays busy for a while.
+    """Return the number of recent entries as a multiple of the expected number. A busy feed stays busy for a while.
 
-    Older entries count less; so do entries that were expected at older times.
+    Both numbers are weighted: the older an entry or an expected entry, the less it counts.
     """
     known, recent, span = rhythm.known_at, rhythm.recent, min(rhythm.observed, 4 * _ACTIVITY_SPAN)
     if len(recent) == _REMEMBERED:
@@ -311,5 +321,5 @@ def _activity(rhythm: Rhythm) -> float:
 
 
 def _fading(age: float) -> float:
-    """Return the remaining weight of an activity after `age` seconds."""
+    """Return the weight of an entry in the present activity when it is `age` seconds old: from 1 down to 0."""
     return math.exp(-age / _ACTIVITY_SPAN)

@@ -1,1 +1,1 @@
-"""Lessons about the addresses of a site. A lesson says that two forms of an address are one article at this site."""
+"""Lessons about the addresses of a site: two forms of an address (such as with and without "?ref=") are one article."""

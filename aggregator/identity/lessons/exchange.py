@@ -1,4 +1,4 @@
-"""Lessons as lines of JSON, for other installations. Pure; an imported lesson is checked."""
+"""Writes lessons as lines of JSON for other installations, and reads and checks such lines. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SUBJECTS: Final = {
 
 
 def line_of(standing: Standing) -> str:
-    """Return a lesson as a line of JSON.
+    """Return a lesson, with the number of its proofs, as a line of JSON.
 
     >>> lesson = Lesson(tenant="courier.example", kind=LessonKind.PARAMETER, subject="?srnd")
     >>> line_of(Standing(lesson=lesson, paths={}))
@@ -39,13 +39,13 @@ def line_of(standing: Standing) -> str:
 
 
 def lesson_of(line: str) -> Lesson:
-    """Return the lesson in a line; unknown fields are ignored.
+    """Return the lesson in a line of JSON; unknown fields are ignored.
 
     >>> lesson_of('{"site": "courier.example", "kind": "parameter", "subject": "?srnd"}').claim
     '?srnd is tracking at courier.example'
 
     Raises:
-        ValueError: the line holds no lesson; the message is one line with the reason.
+        ValueError: the line contains no valid lesson; the message is one line with the reason.
     """
     try:
         read = json.loads(line)

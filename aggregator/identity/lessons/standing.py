@@ -1,7 +1,8 @@
-"""Decides whether a lesson is true at a site: fetched pairs of addresses prove or disprove it. Pure.
+"""Decides whether a lesson is true at a site. Pairs of addresses, both fetched, prove or disprove it. Pure.
 
-The result is a function of the set of pairs, never of their order. A lesson is true if at three paths two fetched
-addresses were one article, and at no path they were two. An imported lesson needs one path.
+The result is a function of the set of pairs; their order does not matter. Pairs of addresses with the same last segment
+or the same number (`family_of`) are counted together, as one path. A lesson is true if the pairs at three paths were
+one article each, and no pair was two articles. An imported lesson needs one path.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CHECK_EVERY: Final = 50  # uses
 
 
 class Verdict(StrEnum):
-    """The result of comparing two fetched addresses."""
+    """The result of comparing the two addresses of a pair."""
 
     OPEN = "open"  # not both were fetched
     ONE = "one"
@@ -31,7 +32,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The known facts about a lesson: paths by verdict, uses, the last check."""
+    """The known facts about a lesson.
+
+    `paths` is the number of paths with each verdict on their pairs. `uses` counts the addresses for which the lesson
+    was used, and `checked_at` is the time of the last check of the lesson by a fetch.
+    """
 
     lesson: Lesson
     paths: Mapping[Verdict, int]
@@ -42,39 +47,46 @@ class Standing:
 
     @property
     def proofs(self) -> int:
-        """The number of paths that proved the lesson."""
+        """The number of paths whose pairs proved the lesson."""
         return self.paths.get(Verdict.ONE, 0)
 
     @property
     def contradictions(self) -> int:
-        """The number of paths that disproved the lesson."""
+        """The number of paths whose pairs disproved the lesson."""
         return self.paths.get(Verdict.DIFFERENT, 0)
 
     @property
     def needed(self) -> int:
-        """The number of paths that must prove the lesson."""
+        """The number of paths that must prove the lesson before it may be used."""
         return PROOFS_OF_IMPORTED if self.imported else PROOFS
 
     @property
     def holds(self) -> bool:
-        """Whether the lesson may be used."""
+        """Whether the lesson is true, so that it may be used. A lesson about our own redirects is always true."""
         if self.lesson.kind is LessonKind.REDIRECT:
             return True
         return self.proofs >= self.needed and not self.contradictions
 
     @property
     def is_open(self) -> bool:
-        """Whether the first pairs can still prove the lesson."""
+        """Whether the lesson is still being proven.
+
+        It is neither true nor disproved, and the pages of fewer than `needed` paths were compared so far.
+        """
         decided = self.proofs + self.paths.get(Verdict.NEITHER, 0)
         return not self.holds and not self.contradictions and decided < self.needed
 
     @property
     def holds_back(self) -> bool:
-        """Whether further addresses wait until the first pairs are extracted."""
+        """Whether further addresses of this form are not fetched until the first `needed` pairs are extracted."""
         return self.is_open and self.probes >= self.needed
 
     def is_check(self, now: datetime) -> bool:
-        """Return whether the next use is fetched as a check: every 50th use, and the first use of a day (UTC)."""
+        """Return whether the address of the next use is fetched nevertheless, to check the lesson.
+
+        It is fetched at every 50th use and at the first use of a day (UTC). A lesson about our own redirects needs no
+        check.
+        """
         if self.lesson.kind is LessonKind.REDIRECT:
             return False
         if (self.uses + 1) % CHECK_EVERY == 0:
@@ -82,15 +94,15 @@ class Standing:
         return self.checked_at is None or self.checked_at.date() < now.date()
 
     def used(self, checked_at: datetime | None) -> Standing:
-        """Return the facts after one more use. `checked_at` is the time if this use is fetched as a check."""
+        """Return the facts after one more use. `checked_at` is the time of this use if it is a check, else None."""
         return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
 
     def probed(self) -> Standing:
-        """Return the facts after one more pair of addresses, which will be fetched."""
+        """Return the facts after one more pair of addresses that will both be fetched."""
         return replace(self, probes=self.probes + 1)
 
     def sentence(self) -> str:
-        """Return the facts as one line.
+        """Return the facts as one line for people.
 
         >>> from aggregator.identity.lessons.variants import LessonKind
         >>> lesson = Lesson(tenant="courier.example", kind=LessonKind.PARAMETER, subject="?srnd")
@@ -104,7 +116,11 @@ class Standing:
 
 
 def compare(one: KeyFacts, other: KeyFacts, *, are_one: bool) -> Verdict:
-    """Return the verdict on two fetched texts. `are_one`: other evidence has joined their addresses already."""
+    """Return the verdict on two fetched texts. `are_one`: evidence other than this lesson has joined their addresses.
+
+    The verdict is `ONE` if their addresses are joined and the texts are equal or nearly equal. It is `DIFFERENT` if the
+    addresses are not joined and the texts are different articles.
+    """
     if are_one and resemblance(one, other) >= LIKE:
         return Verdict.ONE
     if not are_one and differ(one, other) is True:

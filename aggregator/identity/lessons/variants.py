@@ -1,7 +1,7 @@
-"""Pairs of addresses of a site that may be one article, and the lesson that would join them. Pure; looks at keys.
+"""Finds the lesson that would make two addresses of a site one article. Pure; looks at keys.
 
-A lesson names the only difference between two addresses: parameters, folders, the host, or a bare number. `standing`
-decides whether it is true at a site.
+A lesson names the only difference between two addresses: parameters, folders, the host, or that one of them has nothing
+but a number. `standing` decides whether it is true at a site.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ class LessonKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Lesson:
-    """A statement about a site: at `tenant`, addresses that differ in `subject` alone are one article."""
+    """A statement about a site: addresses of `tenant` that differ only in `subject` are one article.
+
+    `tenant` is a host, a person's folder there, or a domain. `subject` is written by the kind of difference: "?maca"
+    (parameter), "/ = /sp/" (two folders), "example.org = m.example.org" (two hosts), "/node/#" (a number).
+    """
 
     tenant: str
     kind: LessonKind
@@ -56,7 +60,7 @@ class Lesson:
 
     @property
     def claim(self) -> str:
-        """What the lesson claims, as the beginning of a sentence."""
+        """The lesson as a clause, such as "?maca is tracking at courier.example"."""
         means = {
             LessonKind.PARAMETER: f"{self.subject} is tracking",
             LessonKind.FOLDER: f"{self.subject} is one folder",
@@ -88,7 +92,10 @@ def _parse(key: Key) -> _Address | None:
 
 
 def family_of(key: Key) -> bytes | None:
-    """Return the name of the family of a key: all keys that a lesson may join with it; None: no lesson fits.
+    """Return a hash (16 bytes) that is the same for all keys that a lesson may join with `key`; None: none may.
+
+    The hash is made of the registrable domain and the last number in the address. Without a number, the last segment of
+    the path and the parameters that no lesson can remove are used.
 
     >>> plain = family_of(Key("https://example.org/news/storm-kills-two-on-coast"))
     >>> plain == family_of(Key("https://m.example.org/sp/storm-kills-two-on-coast?ref=x"))
@@ -109,19 +116,22 @@ def family_of(key: Key) -> bytes | None:
 
 
 def _fixed(address: _Address) -> list[tuple[str, str]]:
-    """Return the parameters of an address that no lesson can remove."""
+    """Return the parameters of an address that no lesson can remove (`NEVER_LEARNED`)."""
     return [(name, value) for name, value in address.query if name.lower() in NEVER_LEARNED]
 
 
 def _numbers(address: _Address) -> list[str]:
-    """Return the numbers of an address that may name an article: the numbers of the path, else of the parameters."""
+    """Return the numbers in the path that may name an article; if there are none, those in parameters of `_fixed`.
+
+    Such a number has 5 to 18 digits and is no date.
+    """
     texts = (address.path, *(value for _, value in _fixed(address)))
     found = [[number for number in _NUMBER.findall(text) if not _DATE.fullmatch(number)] for text in texts]
     return found[0] or [number for numbers in found[1:] for number in numbers]
 
 
 def lesson_between(one: Key, other: Key) -> Lesson | None:
-    """Return the lesson that would make two addresses one article; None: nothing can be learned.
+    """Return the lesson that would make two addresses one article; None: there is no such lesson.
 
     >>> lesson_between(Key("https://example.org/a"), Key("https://example.org/a?maca=en-rss")).claim
     '?maca is tracking at example.org'
@@ -140,7 +150,9 @@ def lesson_between(one: Key, other: Key) -> Lesson | None:
 
 
 def lesson_of_declaration(page: Key, declared: Key) -> Lesson | None:
-    """Return the lesson "the addresses that an article's page declares are that article"; None: no lesson fits.
+    """Return the lesson "the addresses that an article's page declares are that article".
+
+    None: `page` is a publisher's number, or `declared` is one or has a fragment.
 
     >>> lesson_of_declaration(Key("https://example.org/a"), Key("https://example.org/node/7")).subject
     'declarations'
@@ -160,7 +172,10 @@ def _parameter_lesson(key: Key, first: _Address, second: _Address) -> Lesson | N
 
 
 def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that two hosts of a domain have the same articles. Hosts that name languages give none."""
+    """Return the lesson that two hosts of a domain have the same articles; None: there is no such lesson.
+
+    Hosts that name languages ("de.example.org"), IP addresses, and paths that do not name an article give no lesson.
+    """
     domain = registrable_domain(first.host)
     labels = {label for host in (first.host, second.host) for label in host.removesuffix(domain).split(".")}
     if domain != registrable_domain(second.host) or any(map(is_language, labels)):
@@ -172,9 +187,10 @@ def _host_lesson(first: _Address, second: _Address) -> Lesson | None:
 
 
 def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that two folders have the same articles.
+    """Return the lesson that two folders have the same articles; None: there is no such lesson.
 
-    Folders that name languages, years or numbers give none.
+    Folders that name languages, years or numbers, more than two folders, and paths that do not name an article give
+    none.
     """
     left, right, owner = first.segments, second.segments, tenant(key)
     if first.query != second.query or left[-1] != right[-1] or not _is_strong(first) or owner is None:
@@ -191,7 +207,10 @@ def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that an address with only a number is the article whose address contains that number."""
+    """Return the lesson that an address with folders and a number alone is the article with this number in its address.
+
+    For example, "/node/48123" is the article "/a/storm-48123". None: there is no such lesson.
+    """
     owner, shapes = tenant(key), (_shape(first), _shape(second))
     if owner is None or (shapes[0] is None) == (shapes[1] is None):
         return None
@@ -203,9 +222,9 @@ def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _shape(address: _Address) -> str | None:
-    """Return the address with "#" in place of its number, e.g. "/node/#", "/?p=#".
+    """Return an address of folders and a number alone with "#" for the number, like "/node/#" or "/?p=#".
 
-    None: the address has more than folders and a number.
+    None: the address is of another form.
     """
     numbers = _numbers(address)
     if not numbers:
@@ -219,7 +238,7 @@ def _shape(address: _Address) -> str | None:
 
 
 def _is_strong(address: _Address) -> bool:
-    """Return whether the last segment names one article: a headline of four words, or a number."""
+    """Return whether the last segment of the path names an article: by four words, or a number of 5 to 18 digits."""
     last = address.segments[-1]
     return _NUMBER.search(last) is not None or len(_WORDS.findall(unquote(last))) >= _MIN_WORDS
 
