@@ -1,4 +1,4 @@
-"""One polite, bounded request: connections, redirects, codings, robots.txt.
+"""One polite request with limits: connections, redirects, content codings, robots.txt.
 
-`content_coding.py` has the gzip bomb limit, `netguard.py` the check of addresses.
+`content_coding.py` has the gzip bomb limit. `netguard.py` checks the IP addresses that a request connects to.
 """

@@ -1,6 +1,6 @@
-"""Why a request failed: a cause for the schedule, and a line for operators. Sends nothing.
+"""Tells why a request failed: a `Cause` for the schedule, and one line of text for operators. Sends nothing.
 
-The cause follows from the status of an answer, or from an exception of the HTTP libraries.
+The cause follows from the status of the answer, or from an exception of the HTTP libraries.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CAUSES = {
 
 
 class NetworkError(AggregatorError):
-    """The request failed without a usable answer; `cause` is recorded."""
+    """A request gave no usable answer, because of `cause`; `detail` is the line for operators."""
 
     def __init__(self, cause: Cause, detail: str) -> None:
         super().__init__(detail)
@@ -41,7 +41,7 @@ class NetworkError(AggregatorError):
 
 
 def cause_of(status: int) -> Cause:
-    """Return the cause of a failure with this status: any status but 200 and the followed redirects."""
+    """Return the cause for the status of an answer that is no success: neither a 200, nor a 304 that was asked for."""
     if cause := _CAUSES.get(status):
         return cause
     if 400 <= status < 500:
@@ -50,7 +50,7 @@ def cause_of(status: int) -> Cause:
 
 
 def describe_status(status: int) -> str:
-    """Return the status and its phrase, for operators."""
+    """Return the status and its phrase for operators, such as "404 Not Found"."""
     phrase = http.client.responses.get(status, "")
     if status == 304:
         return "304 Not Modified to a request that was not conditional"
@@ -60,7 +60,7 @@ def describe_status(status: int) -> str:
 
 
 def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
-    """Return the cause of a library's error (one of `FOREIGN`) that occurred before the answer's body was read."""
+    """Return our error for a library's error (one of `FOREIGN`) that occurred before the answer's body was read."""
     chain = tuple(_chain(error))
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
@@ -79,7 +79,7 @@ def translate_open(error: Exception, endpoint: Endpoint) -> NetworkError:
 
 
 def translate_read(error: Exception) -> NetworkError:
-    """Return the cause of a library's error while the body was read."""
+    """Return our error for a library's error (one of `FOREIGN`) that occurred while the body of the answer was read."""
     chain = tuple(_chain(error))
     if any(isinstance(link, TimeoutError | urllib3_errors.TimeoutError) for link in chain):
         return NetworkError(Cause.TIMEOUT, "the body stopped coming")
@@ -87,7 +87,7 @@ def translate_read(error: Exception) -> NetworkError:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and the errors in its arguments and causes."""
+    """Yield the error and at most 19 errors that it wraps, in its arguments or as causes."""
     waiting, seen = [error], 0
     while waiting and seen < 20:
         link = waiting.pop(0)
@@ -99,6 +99,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(chain: tuple[BaseException, ...]) -> str:
-    """Return the message of the innermost error as one line of limited length."""
+    """Return the message of the last error in `chain` as one line of at most 200 characters."""
     text = str(chain[-1]) or type(chain[-1]).__name__
     return " ".join(text.split())[:200]

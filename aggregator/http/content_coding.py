@@ -1,7 +1,8 @@
 """Decompresses answers (Content-Encoding, RFC 9110, 8.4) within a limit: the gzip bomb limit.
 
-A decompression bomb costs no more memory than the limit: each coding is decompressed in small pieces, each under the
-limit. The limits are `[http] max_feed_size` and `max_page_size`; `feeds/repair.py` has one for bytes of other origin.
+A decompression bomb costs no more memory than the limit, since each coding is decompressed in small pieces and the
+pieces are counted. The limits are `[http] max_feed_size` and `max_page_size`. `feeds/repair.py` has the limit for
+compressed feeds that come without a Content-Encoding.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def inflate(chunks: Iterable[bytes], content_encoding: str, max_bytes: int, *, cut: bool = False) -> bytes:
-    """Return `chunks` decompressed by `content_encoding` (RFC 9110, 8.4), never more than `max_bytes`.
+    """Return the body in `chunks` with the codings of `content_encoding` (the header's value) undone.
 
-    A coding that was declared but not applied is tolerated, and so is gzip that was applied but not declared. `cut`: a
-    longer body is no error, and its first `max_bytes` are returned.
+    The result never has more than `max_bytes`. With `cut`, a longer body is cut off at this length instead of refused.
+    A body is taken as it is if its header names a coding that was not applied. A gzip body is decompressed even if its
+    header names no coding.
 
     Raises:
-        NetworkError: the body is too large on the wire or decompressed, is damaged or cut off, or has an unknown
-            coding.
+        NetworkError: the body is too large as sent or decompressed, is damaged or cut off, or has an unknown coding.
     """
     source = _limited(iter(chunks), max_bytes)
     head = _read_head(source)
@@ -54,7 +55,11 @@ def _take(stream: Iterator[bytes]) -> bytes:
 
 
 def _layers(content_encoding: str, head: bytes) -> tuple[str, ...]:
-    """Return the codings to undo, outermost first."""
+    """Return the codings to undo, in order; `head` is the beginning of the body as sent.
+
+    Raises:
+        NetworkError: there are more than three codings, or one is unknown.
+    """
     named = (part.strip() for part in content_encoding.lower().split(","))
     codings = [_ALIASES.get(name, name) for name in named if name not in ("", "identity")]
     if len(codings) > _MAX_LAYERS:
@@ -70,7 +75,7 @@ def _layers(content_encoding: str, head: bytes) -> tuple[str, ...]:
 
 
 def _is_plain(head: bytes, coding: str) -> bool:
-    """Return whether a body that starts with `head` was never encoded, although its header names a coding."""
+    """Return whether a body that starts with `head` is not encoded, although its header names `coding`."""
     head = head[:_HEAD_BYTES]
     if not head or _CONTROL.search(head):
         return not head

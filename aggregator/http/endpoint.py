@@ -1,6 +1,6 @@
-"""The parts of a URL for a request: scheme, host, port, target, credentials.
+"""The parts of a URL for a request: scheme, host, port, path, credentials.
 
-The parts that were checked are the parts that are sent.
+A URL is taken apart once. So the host that is checked is the host that gets the request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Origin = tuple[str, str, int]  # scheme, host, port
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """The target of a request. `host` is lower-case ASCII, IPv6 without brackets; `path` starts with a slash."""
+    """The address of a request. `host` is lower-case ASCII, IPv6 without brackets; `path` starts with a slash."""
 
     scheme: str  # http or https
     host: str
@@ -26,7 +26,10 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """Return the value of the Host header (RFC 9110, 7.2)."""
+        """Return the value of the Host header (RFC 9110, 7.2).
+
+        It has the port only if this is not the scheme's default.
+        """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == urls.DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -37,12 +40,12 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Return the URL without credentials and fragment."""
+        """Return the URL without credentials and without a fragment."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
 def parse_endpoint(raw_url: str) -> Endpoint | None:
-    """Return the target of `raw_url`, or None if it is no http(s) URL with a usable host.
+    """Return the endpoint of `raw_url`, or None if it is no http(s) URL with a usable host.
 
     >>> parse_endpoint("HTTP://Example.COM:80/ü b?q=%41#top").url
     'http://example.com/%C3%BC%20b?q=%41'
@@ -61,9 +64,10 @@ def parse_endpoint(raw_url: str) -> Endpoint | None:
 
 
 def join_location(base: Endpoint, location: str) -> Endpoint | None:
-    r"""Return the target of a Location header, whose bytes are read as latin-1; None if it cannot be requested.
+    r"""Return the endpoint of the Location header of `base`'s answer, or None if it is no usable http(s) URL.
 
-    Raw UTF-8 is decoded as such, other raw bytes as latin-1. Credentials in the header are ignored.
+    `location` is the header's value, decoded as latin-1. If its bytes are UTF-8, they are read as UTF-8. Credentials in
+    the header are ignored.
 
     >>> join_location(parse_endpoint("http://a.example/x/y"), "../\xc3\xbc?1").url
     'http://a.example/%C3%BC?1'
@@ -76,7 +80,7 @@ def join_location(base: Endpoint, location: str) -> Endpoint | None:
 
 
 def is_same_host(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether two targets have the same host name, and the same port or both the default port.
+    """Return whether both have the same host name and port. The default ports of HTTP and HTTPS count as the same.
 
     >>> is_same_host(parse_endpoint("http://a.example/"), parse_endpoint("https://a.example/x"))
     True
@@ -89,7 +93,7 @@ def is_same_host(one: Endpoint, other: Endpoint) -> bool:
 
 
 def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether two targets have the same host and path. The query may differ, since signed addresses change it.
+    """Return whether both have the same host and path. The query may differ, since a signature in it changes.
 
     >>> is_same_resource(parse_endpoint("http://a.example/f?sign=1"), parse_endpoint("https://a.example/f?sign=2"))
     True
@@ -98,5 +102,5 @@ def is_same_resource(one: Endpoint, other: Endpoint) -> bool:
 
 
 def may_keep_credentials(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether credentials for `one` may be sent to `other`: the same host, never HTTP after HTTPS."""
+    """Return whether the credentials for `one` may be sent to `other`: to the same host, and not from HTTPS to HTTP."""
     return is_same_host(one, other) and not (one.scheme == "https" and other.scheme == "http")

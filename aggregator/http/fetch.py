@@ -1,7 +1,7 @@
-"""One bounded, conditional GET: its redirects, its limits, and the meaning of its answer (docs/politeness.md).
+"""One conditional GET with limits: follows redirects and gives the meaning of the answer (docs/politeness.md).
 
-The POST for webhooks, to an address that the operator configured, has the same limits and follows no redirect.
-Every fault of a server or URL gives a record with a cause; nothing is raised. This module knows nothing of feeds.
+The POST for webhooks goes to an address that the operator configured. It has the same limits and follows no redirect. A
+fault of a server or a URL gives a record with a cause, and no exception. This module knows nothing of feeds.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """The limits of a fetch. `proxy` "": no proxy. The sizes limit the bytes on the wire and the decompressed bytes."""
+    """The limits of every fetch. `proxy` "" means no proxy.
+
+    Each size limits two numbers: the bytes of a body as sent, and the bytes of the decompressed body.
+    """
 
     user_agent: str
     timeout: timedelta = timedelta(seconds=20)  # connect, and between two bytes
@@ -82,7 +85,7 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """The answer to one request of a fetch. Only a 200 has a `body`."""
+    """The answer to one request of a fetch. `body` is empty unless `status` is 200."""
 
     status: int
     headers: Mapping[str, str]
@@ -94,7 +97,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trail:
-    """The progress of a fetch: the redirects so far, and the address of the next request."""
+    """The progress of a fetch: the redirects so far, and the endpoint of the next request."""
 
     request: FetchRequest
     endpoint: Endpoint
@@ -104,7 +107,10 @@ class _Trail:
 
 
 class HttpFetcher:
-    """The ports `Fetcher` and `Poster` over HTTP, for many threads. It keeps connections, but no cookies."""
+    """Implements the ports `Fetcher` and `Poster` by HTTP. Many threads may use it at once.
+
+    It keeps connections open for later requests, but stores no cookies.
+    """
 
     def __init__(
         self,
@@ -125,7 +131,7 @@ class HttpFetcher:
         self._lock = threading.Lock()
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return the result of `request`. Nothing is raised."""
+        """Send the request, follow its redirects, return the result. A failure is a result too; nothing is raised."""
         started = self._clock.monotonic()
         endpoint = parse_endpoint(request.url)
         if endpoint is None:
@@ -157,7 +163,10 @@ class HttpFetcher:
             trail = step
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
-        """Return the result of one POST to an address of the operator: a redirect is a problem. Nothing is raised."""
+        """Send one POST to an address that the operator configured, and return the result; nothing is raised.
+
+        Any status but 2xx is a problem, a redirect included.
+        """
         endpoint = parse_endpoint(url)
         if endpoint is None:
             return Posted(problem=f"{url}: not an http or https URL")
@@ -178,7 +187,7 @@ class HttpFetcher:
         )
 
     def close(self) -> None:
-        """End the requests of other threads; close connections and resolver threads."""
+        """End the requests of all threads; close the connections and end the resolver's threads."""
         with self._lock:
             transports = list(self._transports.values())
             self._is_closed = True
@@ -187,7 +196,7 @@ class HttpFetcher:
         self._resolver.close()
 
     def _transport_of(self, keys: RequestKeys) -> Transport:
-        """Return the connections for these keys. Requests with different credentials never share a connection."""
+        """Return the connections for requests with these keys. Keys with other headers have other connections."""
         limits = self._limits
         with self._lock:
             if keys.pool not in self._transports:
@@ -205,7 +214,10 @@ class HttpFetcher:
             return self._transports[keys.pool]
 
     def _ask(self, trail: _Trail) -> _Answer:
-        """Send one request. If the server had closed the kept connection, retry once on a new one.
+        """Send the next request of `trail` and return its answer.
+
+        The request is sent once more, on a new connection, if the server had closed the kept connection before it
+        answered.
 
         Raises:
             NetworkError: there is no usable answer.
@@ -229,9 +241,9 @@ class HttpFetcher:
         )
 
     def _keys(self, trail: _Trail) -> RequestKeys:
-        """Return the keys of this request.
+        """Return the request settings for the next request of `trail`.
 
-        After a redirect to another origin there are none, even if a later redirect leads back.
+        After a redirect to another origin the request has none, even if a later redirect leads back.
         """
         visited = (parse_endpoint(hop.url) for hop in trail.hops)
         if any(endpoint is None or endpoint.origin != trail.endpoint.origin for endpoint in visited):
@@ -257,7 +269,11 @@ class HttpFetcher:
         method: str = "GET",
         body: bytes | None = None,
     ) -> Iterator[BaseHTTPResponse]:
-        """Yield the answer to a request. When the block ends, the connection goes back to its pool."""
+        """Send a request and yield its answer. When the block ends, the connection goes back to its pool.
+
+        Raises:
+            NetworkError: there is no answer, or reading its body failed.
+        """
         transport = self._transport_of(keys)
         with transport.exchange(exchange):
             try:
@@ -310,7 +326,7 @@ class HttpFetcher:
         return replace(answer, body=body, wire_bytes=exchange.wire_bytes)
 
     def _follow(self, trail: _Trail, answer: _Answer) -> _Trail | FetchResult:
-        """Return the next request after a redirect, or the result if the fetch ends with it."""
+        """Return the trail with the redirect in `answer` as its next request, or the result if the fetch ends here."""
         here, request = trail.endpoint, trail.request
         if not answer.location:
             return self._fail(trail, Cause.PROTOCOL, f"{answer.status} without a Location", answer)
@@ -380,7 +396,7 @@ class HttpFetcher:
 
 
 def _validators_for(trail: _Trail) -> Validators:
-    """Return the validators for this request. A tag is valid for one resource only (RFC 9110, 8.8.3)."""
+    """Return the validators for the next request: none if another resource gave them (RFC 9110, 8.8.3)."""
     source = None if trail.request.validators_of is None else parse_endpoint(trail.request.validators_of)
     if source is None or is_same_resource(source, trail.endpoint):
         return trail.request.validators
@@ -388,6 +404,9 @@ def _validators_for(trail: _Trail) -> Validators:
 
 
 def _first(response: BaseHTTPResponse, name: str) -> str | None:
-    """Return the value of the first header of that name, unchanged (latin-1). None: the value cannot be sent back."""
+    """Return the value of the first header of that name, unchanged (latin-1).
+
+    None: there is no such header, or its value cannot be sent back in a request.
+    """
     values = response.headers.getlist(name)
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None

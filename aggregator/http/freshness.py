@@ -1,6 +1,6 @@
 """Times in response headers: how long an answer stays fresh, and when the server allows the next request.
 
-Pure functions of headers and `now`. Malformed values are ignored.
+Pure functions. Names of headers are lower case. A header with a malformed value counts as absent, except Expires.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ def parse_http_date(text: str) -> datetime | None:
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return the wait that Retry-After asks for (RFC 9110, 10.2.3), 0 to 30 days; None if absent or malformed.
+    """Return the wait that Retry-After asks for (RFC 9110, 10.2.3), 0 to 30 days; None if it is absent or malformed.
 
-    A date counts from the server's own Date, so that a wrong clock on either side does not matter.
+    A date in Retry-After is compared with the answer's own Date, so that a wrong clock on either side does not matter.
+    `now` stands in for a missing Date.
     """
     value = headers.get("retry-after", "").strip()
     if not value:
@@ -51,10 +52,10 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | 
 
 
 def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return how long the answer stays fresh: max-age, else Expires less Date, each less Age; 0 to 7 days.
+    """Return how long the answer stays fresh, 0 to 7 days; None: the headers do not say it.
 
-    None: the headers do not say it. no-cache and no-store mean that the answer is never fresh. An Expires that is no
-    date counts as expired (RFC 9111, 4.2.1 to 4.2.3 and 5.2.2).
+    This is max-age, or else Expires minus Date; Age is subtracted from either. With no-cache or no-store it is 0. A
+    malformed Expires also means 0 (RFC 9111, 4.2.1 to 4.2.3, 5.2.2 and 5.3). `now` stands in for a missing Date.
     """
     directives = _parse_directives(headers.get("cache-control", ""))
     max_age = _parse_seconds(directives.get("max-age", ""))
@@ -74,7 +75,7 @@ def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | No
 
 
 def _parse_seconds(text: str) -> timedelta | None:
-    """Return the time that delta-seconds give, with any number of digits (RFC 9111, 1.2.2); None if they are malformed.
+    """Return the time for a number of whole seconds, however large (RFC 9111, 1.2.2); None if `text` is no such number.
 
     >>> _parse_seconds("9" * 20) == _parse_seconds("1000000000"), _parse_seconds("-5"), _parse_seconds("1.5")
     (True, None, None)
@@ -85,7 +86,7 @@ def _parse_seconds(text: str) -> timedelta | None:
 
 
 def _parse_directives(value: str) -> dict[str, str]:
-    """Return Cache-Control's directives, the first of each name. A directive without a value has the value `""`."""
+    """Return the directives of Cache-Control by name: the first of each name, or "" for one without a value."""
     found: dict[str, str] = {}
     for part in value.lower().split(",")[:50]:
         match = _DIRECTIVE.fullmatch(part.strip().removesuffix('"'))

@@ -1,7 +1,8 @@
-"""Which addresses a request may connect to, and the look-up of names.
+"""Decides which IP addresses a request may connect to, and looks up host names.
 
-A name is resolved once. Each of its addresses is checked, and the connection goes to a checked address. So a name
-that resolves to another address the second time has no effect. This module opens no connection and knows no HTTP.
+For each connection a name is resolved once. Each address found is checked, and the connection goes to one of them. So a
+name that resolves to a forbidden address the second time has no effect. This module opens no connection and knows no
+HTTP.
 """
 
 from __future__ import annotations
@@ -40,21 +41,21 @@ _MAX_LIVING = 4096  # hosts for which the last working address is kept
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
-    """Return the CIDRs as networks; host bits are set to zero.
+    """Return the networks that `texts` spell in CIDR notation. Host bits are set to zero.
 
     >>> parse_networks(["127.0.0.1/8", "fd00::/8"])
     (IPv4Network('127.0.0.0/8'), IPv6Network('fd00::/8'))
 
     Raises:
-        ValueError: one of them is no network.
+        ValueError: one of the texts is no network.
     """
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
 def check_address(ip: str, allowed: Sequence[IPNetwork] = ()) -> bool:
-    """Return whether a connection to the address `ip` is allowed.
+    """Return whether a request may connect to the address `ip`: it is public, or in one of the `allowed` networks.
 
-    IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged as the IPv4 address that it leads to.
+    An IPv6 address that contains an IPv4 address (mapped, 6to4, NAT64) is judged by the IPv4 address.
 
     >>> check_address("93.184.215.14")
     True
@@ -72,7 +73,7 @@ def check_address(ip: str, allowed: Sequence[IPNetwork] = ()) -> bool:
 
 
 def literal_address(host: str) -> str | None:
-    """Return the address that `host` spells, in any form that resolvers accept; None for a name.
+    """Return the IP address that `host` is, in any spelling that resolvers accept; None: `host` is a name.
 
     >>> literal_address("0x7f.1"), literal_address("2130706433"), literal_address("[::1]"), literal_address("a.example")
     ('127.0.0.1', '127.0.0.1', '::1', None)
@@ -89,7 +90,7 @@ def literal_address(host: str) -> str | None:
 
 
 def _effective(address: IPAddress) -> IPAddress:
-    """Return the address that the packets go to."""
+    """Return the IPv4 address in a mapped, 6to4 or NAT64 address; any other address unchanged."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:
@@ -110,7 +111,7 @@ def _is_public(address: IPAddress) -> bool:
 
 
 def system_lookup(host: str, port: int) -> tuple[str, ...]:
-    """Return the addresses that the system's resolver gives, in its order, each once.
+    """Return the IP addresses that the system's resolver gives for `host`, in its order, each once.
 
     Raises:
         OSError: the name does not resolve.
@@ -120,10 +121,10 @@ def system_lookup(host: str, port: int) -> tuple[str, ...]:
 
 
 class Resolver:
-    """Look-ups in a few threads of their own, because `getaddrinfo` has no time limit.
+    """Looks up host names in a few threads of its own, because `getaddrinfo` has no time limit.
 
-    The threads are daemons, so a look-up that hangs does not delay the end of the process. They start when they are
-    first needed. Callers that ask for the same name at the same time share one look-up.
+    The threads are daemons: a look-up that hangs does not delay the end of the process. A thread starts when it is
+    first needed. Callers that ask for the same name and port at the same time share one look-up.
     """
 
     def __init__(self, lookup: Lookup = system_lookup, threads: int = _LOOKUP_THREADS) -> None:
@@ -137,13 +138,14 @@ class Resolver:
         self._closed = False
 
     def resolve(self, host: str, port: int, allowed: Sequence[IPNetwork], timeout: float) -> tuple[str, ...]:
-        """Return the checked addresses of `host`, in the resolver's order, within `timeout` seconds.
+        """Return the addresses of `host`, all checked, within `timeout` seconds; `allowed` as in `check_address`.
 
-        The address that accepted the last connection comes first. So an address that never answers delays only one
-        request. If one address is forbidden, all are refused: a name with a public and a private address is an attack.
+        The address that accepted the last connection comes first. The others follow in the resolver's order. So an
+        address that never answers delays only one request. If one address is forbidden, the whole name is refused: a
+        name with a public and a private address is a sign of an attack.
 
         Raises:
-            NetworkError: the name does not resolve in time, or an address is forbidden.
+            NetworkError: the name has no address or does not resolve in time, or an address is forbidden.
         """
         literal = literal_address(host)
         addresses = (literal,) if literal is not None else self._ask(host, port, timeout)
@@ -157,13 +159,13 @@ class Resolver:
         return tuple(sorted(addresses, key=lambda address: address != living))
 
     def note_living(self, host: str, address: str) -> None:
-        """Keep the address of `host` that accepted a connection. It is checked again before the next use."""
+        """Remember the address of `host` that has accepted a connection; `resolve` returns it first from now on."""
         if len(self._living) >= _MAX_LIVING:
             self._living.clear()
         self._living[host] = address
 
     def close(self) -> None:
-        """Wake the callers and end the threads, each after its current look-up."""
+        """End all look-ups: waiting callers get an error at once, and each thread ends after its present look-up."""
         with self._lock:
             self._closed = True
             for _ in range(self._threads):

@@ -1,7 +1,7 @@
 """The request settings of single feeds and hosts: headers, credentials, proxy, timeout, pace. Pure records.
 
-Keys belong to one origin. They are never sent to another host, port or scheme, even after a redirect. The pace belongs
-to a host: all feeds and pages of the host share it.
+A feed's settings are used for the feed's own origin only. They are never sent to another host, port or scheme, even
+after a redirect. The pace belongs to a host: all feeds and pages of the host share it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from aggregator.urls import host_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKeys:
-    """The keys of one feed; `headers` hold its secrets and are shown nowhere. None: the general setting is used."""
+    """The request settings of one feed. None, False or "" means that the general setting applies.
+
+    `headers` hold the feed's credentials. Nothing shows them.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     user_agent: str = ""
@@ -29,7 +32,7 @@ class RequestKeys:
 
     @property
     def pool(self) -> tuple[object, ...]:
-        """What identifies the connections that these keys may use: proxy, trust and headers are the same."""
+        """The key of a connection pool. Requests share a pool if their proxy, TLS checks and headers are the same."""
         return self.proxy, self.insecure_tls, tuple(sorted(self.headers.items()))
 
 
@@ -38,10 +41,12 @@ NO_KEYS: Final = RequestKeys()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRules:
-    """The keys of all feeds. They are found by the feed's address, or by origin for requests without a feed.
+    """The request settings of all feeds and hosts. `keys_for` finds the settings of a request.
 
-    `of_host` holds the keys of hosts, for feeds in followed lists. `intervals` is the pace of each host. `robots` tells
-    for each host whether robots.txt is obeyed. A host is a name, or a name and port.
+    `of_feed` has the settings of a feed by the feed's address, with the origin to which they may be sent. `of_origin`
+    is for requests without a feed. `of_host` is for feeds that are not in `of_feed`, such as those of followed lists.
+    `intervals` is the pause between two requests to a host. `robots` tells whether robots.txt is obeyed at a host. A
+    host is written as `name:port`, or as a name alone for all its ports.
     """
 
     of_feed: Mapping[str, tuple[Origin, RequestKeys]] = field(default_factory=dict)
@@ -51,7 +56,10 @@ class RequestRules:
     robots: Mapping[str, bool] = field(default_factory=dict)
 
     def keys_for(self, feed: str | None, endpoint: Endpoint) -> RequestKeys:
-        """Return the keys for a request to `endpoint`; `feed` is as in `FetchRequest`."""
+        """Return the settings for a request to `endpoint`. `feed` is the address of the feed that needs the request.
+
+        `feed` None: the settings of the endpoint's origin. A request to another origin than the feed's own has none.
+        """
         origin = endpoint.origin
         if feed is None:
             return self.of_origin.get(origin, NO_KEYS)
@@ -66,12 +74,18 @@ class RequestRules:
         return endpoint.origin, self.of_host.get(host, self.of_host.get(_bare(host), NO_KEYS))
 
     def interval_of(self, host: str, usual: timedelta) -> timedelta:
-        """Return the longest configured pause between two requests to a host (name:port), or else `usual`."""
+        """Return the pause between two requests to a host (`name:port`), or `usual` if none is configured.
+
+        If there is one for `name:port` and another for the name, the longer one counts.
+        """
         said = [self.intervals[name] for name in (host, _bare(host)) if name in self.intervals]
         return max(said, default=usual)
 
     def respects_robots(self, feed: str, url: str, usual: bool) -> bool:
-        """Return whether robots.txt is obeyed for a page of `feed`: by the feed's key, its host's, or `usual`."""
+        """Return whether robots.txt is obeyed for `url`, a page of `feed`.
+
+        The feed's setting counts first, then the setting of the page's host, then `usual`.
+        """
         own = self._of_page(feed, url).respect_robots
         if own is not None:
             return own
@@ -79,7 +93,7 @@ class RequestRules:
         return self.robots.get(host, self.robots.get(_bare(host), usual))
 
     def agent_for(self, feed: str, url: str, usual: str) -> str:
-        """Return the User-Agent of a request for a page of `feed`."""
+        """Return the User-Agent for a request for `url`, a page of `feed`: the feed's own, or else `usual`."""
         return self._of_page(feed, url).user_agent or usual
 
     def _of_page(self, feed: str, url: str) -> RequestKeys:
@@ -98,10 +112,10 @@ def make_rules(
     robots: Mapping[str, bool] | None = None,
     of_host: Mapping[str, RequestKeys] | None = None,
 ) -> RequestRules:
-    """Return the rules for feeds and their keys.
+    """Return the rules for `feeds`, which are pairs of a feed's address and its settings.
 
-    A request without a feed, such as one for robots.txt, gets the keys of the feeds of its origin. If these feeds have
-    different keys, the request gets none.
+    A request without a feed, such as one for robots.txt, gets the settings of the feeds of its origin. If these feeds
+    have different settings, the request gets none.
     """
     of_feed: dict[str, tuple[Origin, RequestKeys]] = {}
     of_origin: dict[Origin, RequestKeys] = {}
@@ -116,7 +130,10 @@ def make_rules(
 
 
 def changed_rules(old: RequestRules, new: RequestRules) -> Iterator[str]:
-    """Yield the feeds and hosts whose keys changed; never a key's value."""
+    """Yield a line for each feed and host whose settings differ in `old` and `new`. No line shows a setting.
+
+    A feed that is in only one of them is left out. `of_host` is not compared.
+    """
     for url in dict.fromkeys((*old.of_feed, *new.of_feed)):
         before, after = old.of_feed.get(url), new.of_feed.get(url)
         if before is not None and after is not None and before != after:

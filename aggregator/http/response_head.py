@@ -1,6 +1,6 @@
-"""Reads the head of an HTTP answer as browsers do. http.client would end the head at one bad line.
+"""Reads the head of an HTTP answer as tolerantly as browsers do. http.client would end the head at one bad line.
 
-Knows no connection and no meaning of a header.
+This module opens no connection and does not interpret headers, except those that tell where the body ends.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _MEANINGFUL = frozenset(
 
 
 class LenientResponse(http.client.HTTPResponse):
-    """An answer that skips informational answers and broken lines in its head, up to a limit."""
+    """An answer whose head may contain broken lines, and before which informational answers (1xx) may come."""
 
     def begin(self) -> None:
-        """Read the head of the answer and the length of its body (RFC 9112, 6.3).
+        """Read the head of the answer, and decide how long its body is (RFC 9112, 6.3).
 
-        The method of the base class uses the parser for e-mail, which takes a tenth of a poll's time.
+        It replaces the base class's method, whose parser for e-mail takes a tenth of a poll's time.
         """
         status_line, *lines = read_head(self.fp)
         self.version, self.status, self.reason = _parse_status(status_line)
@@ -44,7 +44,7 @@ class LenientResponse(http.client.HTTPResponse):
 
 
 def _parse_status(line: bytes) -> tuple[int, int, str]:
-    """Return version (10 or 11), status and reason.
+    """Return the HTTP version (10 for 1.0 and 0.9, else 11), the status and the reason of a status line.
 
     Raises:
         BadStatusLine: `line` is no status line.
@@ -60,7 +60,7 @@ def _parse_status(line: bytes) -> tuple[int, int, str]:
 
 
 def _body_length(status: int, headers: http.client.HTTPMessage, *, chunked: bool) -> int | None:
-    """Return the length of the body; None: the chunks or the end of the connection will show its end."""
+    """Return the length of the body in bytes. None: it is sent in chunks, or it ends where the connection ends."""
     if status in (204, 304) or status < 200:
         return 0
     length = headers.get("content-length", "").strip()
@@ -77,12 +77,15 @@ def _is_kept(version: int, headers: http.client.HTTPMessage) -> bool:
 
 
 def read_head(stream: io.BufferedReader) -> list[bytes]:
-    """Return status line and headers of the final answer, well-formed (RFC 9112, 2.2 and 5; RFC 9110, 15.2).
+    """Return the status line and the headers of the final answer (RFC 9112, 2.2 and 5; RFC 9110, 15.2).
+
+    Each header is one line, `Name: value`. Broken lines are left out. Informational answers before the final one are
+    skipped.
 
     Raises:
         RemoteDisconnected: the connection ended without an answer.
         IncompleteRead: the head is cut off.
-        HTTPException: the head is too large or no HTTP, or no final answer comes.
+        HTTPException: the head is too large, the answer is not HTTP, or too many informational answers come.
     """
     left = _MAX_HEAD_BYTES
     for _ in range(_MAX_INFORMATIONAL):
@@ -113,9 +116,10 @@ def _refuse_cut_head(lines: list[bytes], line: bytes) -> None:
 
 
 def _mend_headers(lines: list[bytes]) -> list[bytes]:
-    """Return the lines that are headers.
+    """Return the header lines of `lines`, each as `Name: value`; lines that are no header are left out.
 
-    Folded lines are joined; blanks before the colon, stray CR and NUL are removed.
+    A folded header becomes one line. Blanks before the colon, stray CR and NUL are removed. Of more than 90 headers,
+    only those with a known meaning are kept.
     """
     mended: list[bytes] = []
     folds = False

@@ -1,4 +1,4 @@
-"""The permissions in a host's robots.txt (RFC 9309). Protego parses the file; this module decides if it is missing.
+"""What a host's robots.txt allows (RFC 9309). Protego parses the file; this module decides what a missing file means.
 
 Pure functions. The visit fetches robots.txt, and the store keeps it.
 """
@@ -53,9 +53,11 @@ _STORED = TypeAdapter(tuple[Kind, str, AwareDatetime | None])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotsRule:
-    """The record of a host's robots.txt. `body` is the text of `kind` "rules". "absent": the host has no robots.txt.
+    """The record of a host's robots.txt, as the store keeps it.
 
-    "unreachable": the host has not answered since `unanswered_since`.
+    `kind` "rules": `body` is the text of the file. "absent": there is no file, so everything is allowed. "unreachable":
+    the host gave no answer to the request for it, so nothing is allowed. `unanswered_since` is the time of the first
+    request in a row without an answer. After a day of them the record is "absent".
     """
 
     kind: Kind
@@ -63,13 +65,13 @@ class RobotsRule:
     unanswered_since: datetime | None = None
 
     def to_text(self) -> str:
-        """Return the record as one line, for the store."""
+        """Return the record as one line of text for the store."""
         since = self.unanswered_since
         return json.dumps([self.kind, self.body, since and since.isoformat()], ensure_ascii=False)
 
     @classmethod
     def from_text(cls, text: str) -> RobotsRule:
-        """Return the record that `to_text` wrote. An unreadable record counts as "unreachable".
+        """Return the record of which `to_text` made `text`. A text that is no such record gives "unreachable".
 
         >>> RobotsRule.from_text(RobotsRule(kind="rules", body="x").to_text()).body
         'x'
@@ -91,11 +93,11 @@ def robots_url(url: str) -> str:
 
 
 def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: datetime | None = None) -> RobotsRule:
-    """Return the record for an answer to the request for robots.txt.
+    """Return the record for the result of a request for robots.txt.
 
-    4xx and more than five redirects mean that the host has no robots.txt, so all is allowed. 429, 5xx and a missing
-    answer forbid all requests (RFC 9309, 2.3.1.4), for a day at most. `previous` and `now` tell how long the host has
-    not answered.
+    4xx, an empty answer (204) and too many redirects mean that there is no robots.txt: everything is allowed. After
+    429, 5xx and a missing answer nothing is allowed (RFC 9309, 2.3.1.4), for a day at most. `previous`, the record
+    before this request, tells how long the host has not answered.
     """
     match result:
         case Fetched():
@@ -109,13 +111,13 @@ def robots_of(result: FetchResult, previous: RobotsRule | None = None, now: date
 
 
 def max_age(rule: RobotsRule) -> timedelta:
-    """Return how long `rule` is valid before robots.txt is fetched again."""
+    """Return after what time robots.txt is fetched again: a day, or half an hour if the host did not answer."""
     is_unanswered = rule.kind == "unreachable" or rule.unanswered_since is not None
     return UNREACHABLE_AGE if is_unanswered else MAX_AGE
 
 
 def refusal(rule: RobotsRule, url: str, user_agent: str) -> PageFailed | None:
-    """Return why robots.txt forbids `url`; None: `url` may be fetched."""
+    """Return the failure of a page that robots.txt forbids to `user_agent`; None: `url` may be fetched."""
     if rule.kind == "unreachable":
         return PageFailed(cause=Cause.ROBOTS_UNREACHABLE, detail="robots.txt gives no answer, so nothing is asked for")
     token, cleaned = _token(user_agent), urls.clean(url)
@@ -125,7 +127,7 @@ def refusal(rule: RobotsRule, url: str, user_agent: str) -> PageFailed | None:
 
 
 def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
-    """Return the pause between two requests that robots.txt asks for; None: robots.txt names no pause."""
+    """Return the Crawl-delay of robots.txt for `user_agent`, a day at most; None: robots.txt has none."""
     if rule.kind != "rules":
         return None
     token = _token(user_agent)
@@ -134,13 +136,19 @@ def crawl_delay(rule: RobotsRule, user_agent: str) -> timedelta | None:
 
 
 def sitemaps(rule: RobotsRule, url: str) -> tuple[str, ...]:
-    """Return the sitemaps in the robots.txt for `url` (sitemaps.org), in its order."""
+    """Return the addresses of the sitemaps that robots.txt names (sitemaps.org), in its order, each once.
+
+    `url` is any address of the host. A relative address of a sitemap is resolved against its robots.txt.
+    """
     named = (urls.absolute(robots_url(url), match[1]) for match in _SITEMAP_LINE.finditer(rule.body))
     return tuple(dict.fromkeys(address for address in named if address))
 
 
 def parse_robots(body: bytes) -> RobotsRule:
-    """Return the rules in the first 500 KiB of `body`. Invalid lines are ignored later."""
+    """Return the record for a robots.txt with the content `body`.
+
+    Only the first 500 KiB are kept. Lines of more than 2,048 characters are left out.
+    """
     text = body[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     return RobotsRule(kind="rules", body="\n".join(line for line in text.splitlines() if len(line) <= _MAX_LINE))
 
@@ -151,7 +159,10 @@ def _parse(body: str, token: str) -> Protego:
 
 
 def _relevant(body: str, token: str) -> Iterator[str]:
-    """Yield the lines of the groups for `token`. With thousands of other agents, parsing all groups takes too long."""
+    """Yield the lines of the groups that apply to `token`.
+
+    Some files have groups for thousands of other agents. Protego would take too long to parse all of them.
+    """
     concerns, names_agents = False, False
     for line in body.splitlines():
         match = _AGENT_LINE.match(line)
@@ -169,7 +180,7 @@ def _relevant(body: str, token: str) -> Iterator[str]:
 
 
 def _token(user_agent: str) -> str:
-    """Return the product token that robots.txt files name (RFC 9309, 2.2.1).
+    """Return the product token of a User-Agent: the name by which robots.txt addresses it (RFC 9309, 2.2.1).
 
     >>> _token("aggregator/0.1 (+https://a.example)")
     'aggregator'

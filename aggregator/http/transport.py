@@ -1,8 +1,8 @@
-"""Connections with a checked address, one deadline for each exchange and a limited number of bytes.
+"""Connections to checked addresses, with one deadline and a limit of bytes for each exchange.
 
-requests gives its adapter (headers for a proxy) and its certificates; urllib3 gives pools, TLS, SNI and proxies. The
-classes here decide about the address of a connection, the time of each read, and how a head is read. `fetch` handles
-redirects, content codings and the meaning of an answer.
+requests gives its adapter (headers for a proxy) and its certificates. urllib3 gives pools, TLS, SNI and proxies. The
+classes here decide to which IP address a connection goes, how long each read may take, and how the head of an answer is
+read. `fetch` handles redirects, content codings and the meaning of an answer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ANY_NETWORK = parse_networks(["0.0.0.0/0", "::/0"])  # for the operator's own p
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Exchange:
-    """The request of one thread: its time limits, and the number of bytes received so far."""
+    """One request of one thread and its answer: its time limits, its connection, and the bytes received so far."""
 
     monotonic: Callable[[], float]
     deadline: float  # of `monotonic`
@@ -58,10 +58,10 @@ class Exchange:
     stopped: bool = field(default=False, init=False)
 
     def left(self) -> float:
-        """Return the seconds that the next wait may take.
+        """Return for how many seconds the next connect or read may wait.
 
         Raises:
-            NetworkError: the deadline has passed, or the process stops.
+            NetworkError: the deadline has passed, or `stop` was called.
         """
         left = self.deadline - self.monotonic()
         if left <= 0 or self.stopped:
@@ -69,19 +69,21 @@ class Exchange:
         return min(left, self.patience)
 
     def addresses_of(self, host: str, port: int, *, is_proxy: bool = False) -> tuple[str, ...]:
-        """Return the checked addresses of a host. Any address of the operator's own proxy is allowed.
+        """Return the checked IP addresses of `host`.
+
+        `is_proxy`: `host` is the operator's own proxy, and any address is allowed.
 
         Raises:
-            NetworkError: the name does not resolve in time, or an address is forbidden.
+            NetworkError: the name has no address or does not resolve in time, or an address is forbidden.
         """
         allowed = _ANY_NETWORK if is_proxy else self.route.allowed
         return self.route.resolver.resolve(host, port, allowed, self.left())
 
     def count(self, number: int) -> int:
-        """Add received bytes.
+        """Count `number` received bytes, and return `number`.
 
         Raises:
-            NetworkError: too many of the received bytes are framing. The reader of the body limits the content.
+            NetworkError: more bytes than allowed are no content (heads, chunk sizes): as many as the content, and 512 KiB.
         """
         self.wire_bytes += number
         if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
@@ -89,7 +91,10 @@ class Exchange:
         return number
 
     def stop(self) -> None:
-        """Wake the thread that waits in this exchange. `shutdown` wakes a blocked read, `close` does not."""
+        """End the exchange: its thread's present or next wait fails.
+
+        `shutdown` is called, since it wakes a thread that is blocked in a read; `close` would not.
+        """
         self.stopped = True
         sock = self.socket
         if sock is not None:
@@ -99,7 +104,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way to the network: the networks allowed in addition to the Internet, and the proxy (a URL, or "")."""
+    """The way of requests to the network: the networks allowed beside public addresses, and the proxy (URL, or "")."""
 
     allowed: tuple[IPNetwork, ...]
     resolver: Resolver
@@ -115,7 +120,7 @@ _current = _Current()
 
 
 class Transport:
-    """The kept connections of all threads."""
+    """The kept connections with the same route and TLS settings. All threads share them."""
 
     def __init__(self, route: Route, *, pool_hosts: int, ca_file: str | None = None, insecure: bool = False) -> None:
         self._route = route
@@ -127,7 +132,7 @@ class Transport:
 
     @contextmanager
     def exchange(self, exchange: Exchange) -> Iterator[None]:
-        """Apply the limits of `exchange` to the connections of this thread."""
+        """Use `exchange` for all connections of this thread, until the block ends: its limits apply to every read."""
         _current.exchange, exchange.route = exchange, self._route
         self._exchanges.add(exchange)
         exchange.stopped = self._closed
@@ -140,10 +145,10 @@ class Transport:
     def open(
         self, endpoint: Endpoint, headers: Mapping[str, str], *, method: str = "GET", body: bytes | None = None
     ) -> BaseHTTPResponse:
-        """Send a request and return the answer with its body unread. Call it inside `exchange` only.
+        """Send a request and return the answer with its body unread. Call it within the block of `exchange` only.
 
         Raises:
-            NetworkError: the address is forbidden, or there is no connection.
+            NetworkError: the address is forbidden, there is no connection, or the time is over.
             HTTPError, HTTPException, OSError, ValueError: from urllib3 and http.client.
         """
         exchange, target = _exchange(), endpoint.path
@@ -169,7 +174,7 @@ class Transport:
         )
 
     def close(self) -> None:
-        """End the requests of other threads and close the kept connections."""
+        """End the requests of all threads, and close the kept connections."""
         self._closed = True
         for exchange in tuple(self._exchanges):
             exchange.stop()
@@ -177,14 +182,18 @@ class Transport:
 
 
 def stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
-    """Yield the body of an answer, still encoded."""
+    """Yield the body of an answer in pieces, with its content codings not undone."""
     for chunk in response.stream(_READ_BYTES, decode_content=False):
         exchange.body_bytes += len(chunk)
         yield chunk
 
 
 def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
-    """Read the rest of an unwanted body if that is quick; otherwise close the connection."""
+    """Read the body of an answer that nobody needs, so that its connection can be kept for the next request.
+
+    It stops after 32 KiB or half a second. The caller then closes the connection. The exchange cannot be used
+    afterwards.
+    """
     exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
     read = 0
     try:
@@ -201,9 +210,9 @@ def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
-    """Return the TLS settings: requests' certificates, and the system's certificates (a company's own authority).
+    """Return the TLS settings: trusted are the certificates of requests, of the system, and in `ca_file`.
 
-    `insecure` accepts any certificate; the operator wrote it for one feed.
+    `insecure` accepts any certificate. An operator sets it for a single feed.
     """
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
@@ -217,7 +226,10 @@ def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
 
 
 def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
-    """Return host and port for the request to the proxy: the checked address, unless the proxy resolves names."""
+    """Return host and port for the request to a proxy.
+
+    The host is a checked IP address, or the name if the proxy resolves names.
+    """
     if exchange.route.proxy_resolves:
         _check_literal(endpoint.host, endpoint.port, exchange)
         return endpoint.authority
@@ -227,7 +239,11 @@ def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
 
 
 def _address_for_proxy(host: str, port: int, exchange: Exchange) -> str:
-    """Return a checked address of a host behind a proxy. Our own resolver resolves the name, not the proxy."""
+    """Return a checked IP address for `host`, to which the proxy will connect. We resolve the name, not the proxy.
+
+    Raises:
+        NetworkError: the name does not resolve in time, or an address is forbidden.
+    """
     try:
         return exchange.addresses_of(host, port)[0]
     except NetworkError as error:
@@ -248,7 +264,10 @@ def _check_literal(host: str, port: int, exchange: Exchange) -> None:
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """requests' adapter with pools of our own. The library's pools would connect to any address that a name has."""
+    """The adapter of requests, with our own pools.
+
+    Its own pools would connect to any address that a name resolves to.
+    """
 
     def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
         self._context = context
@@ -278,7 +297,7 @@ class _GuardedAdapter(HTTPAdapter):
 
 
 class _BoundSocket(socket.socket):
-    """A socket whose every read has the limits of its thread's exchange."""
+    """A socket whose every read has the limits of the exchange that its thread works on."""
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:  # Any: the signature is the base's
         exchange = _exchange()
@@ -291,9 +310,9 @@ class _BoundSocket(socket.socket):
 
 
 class _BoundTLSSocket(_BoundSocket, ssl.SSLSocket):
-    """A TLS socket with the same limits.
+    """A TLS socket with the limits of `_BoundSocket`, for its handshake too.
 
-    `ssl` applies its timeout to a whole handshake or record, however slowly it comes.
+    Python's `ssl` applies a timeout to a whole handshake or record. So a server that sends it slowly gains no time.
     """
 
     def do_handshake(self, block: bool = False) -> None:
@@ -346,7 +365,11 @@ def _exchange() -> Exchange:
 
 
 def _ready(connection: Any) -> Any:  # Any: one of the connections above
-    """Close a kept connection that was idle for too long or must not be used. Note whether the connection is reused."""
+    """Return a connection of the pool for the next request.
+
+    A kept connection is closed first if it was idle for too long or if the exchange wants a new one. The exchange then
+    knows whether its connection is reused.
+    """
     exchange = _exchange()
     now = exchange.monotonic()
     if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
@@ -357,7 +380,13 @@ def _ready(connection: Any) -> Any:  # Any: one of the connections above
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """Return a socket that is connected to a checked address of the connection's host, or to the operator's proxy."""
+    """Return a socket that is connected to a checked address of the connection's host, or to the operator's proxy.
+
+    Up to six addresses are tried. They share the time that is left.
+
+    Raises:
+        NetworkError: the name does not resolve in time, an address is forbidden, or no address accepts the connection.
+    """
     exchange = _exchange()
     is_proxy = connection.proxy is not None
     failed = Cause.PROXY if is_proxy else Cause.CONNECT
