@@ -1,7 +1,7 @@
 """One conditional GET with limits: follows redirects and gives the meaning of the answer (docs/politeness.md).
 
-The POST for webhooks goes to an address that the operator configured. It has the same limits and follows no redirect. A
-fault of a server or a URL gives a record with a cause, and no exception. This module knows nothing of feeds.
+The POST for webhooks, to an address that the operator configured, has the same limits and follows no redirect. A fault
+of a server or URL gives a record with a cause; nothing is raised. This module knows nothing of feeds.
 """
 
 from __future__ import annotations
@@ -67,10 +67,7 @@ _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]{1,8192}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """The limits of every fetch. `proxy` "" means no proxy.
-
-    Each size limits two numbers: the bytes of a body as sent, and the bytes of the decompressed body.
-    """
+    """The limits of every fetch; `proxy` "": none. Sizes limit the body as sent and the decompressed body."""
 
     user_agent: str
     timeout: timedelta = timedelta(seconds=20)  # connect, and between two bytes
@@ -107,9 +104,9 @@ class _Trail:
 
 
 class HttpFetcher:
-    """Implements the ports `Fetcher` and `Poster` by HTTP. Many threads may use it at once.
+    """The ports `Fetcher` and `Poster` over HTTP, for many threads.
 
-    It keeps connections open for later requests, but stores no cookies.
+    It keeps connections open, but stores no cookies.
     """
 
     def __init__(
@@ -163,9 +160,9 @@ class HttpFetcher:
             trail = step
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
-        """Send one POST to an address that the operator configured, and return the result; nothing is raised.
+        """Send one POST to an address that the operator configured; a status that is not 2xx is a problem.
 
-        Any status but 2xx is a problem, a redirect included.
+        Nothing is raised.
         """
         endpoint = parse_endpoint(url)
         if endpoint is None:
@@ -214,10 +211,7 @@ class HttpFetcher:
             return self._transports[keys.pool]
 
     def _ask(self, trail: _Trail) -> _Answer:
-        """Send the next request of `trail` and return its answer.
-
-        The request is sent once more, on a new connection, if the server had closed the kept connection before it
-        answered.
+        """Send the next request; once more, on a new connection, if the server had closed the kept one unanswered.
 
         Raises:
             NetworkError: there is no usable answer.
@@ -269,11 +263,7 @@ class HttpFetcher:
         method: str = "GET",
         body: bytes | None = None,
     ) -> Iterator[BaseHTTPResponse]:
-        """Send a request and yield its answer. When the block ends, the connection goes back to its pool.
-
-        Raises:
-            NetworkError: there is no answer, or reading its body failed.
-        """
+        """Send a request and yield its answer. When the block ends, the connection goes back to its pool."""
         transport = self._transport_of(keys)
         with transport.exchange(exchange):
             try:
@@ -404,9 +394,6 @@ def _validators_for(trail: _Trail) -> Validators:
 
 
 def _first(response: BaseHTTPResponse, name: str) -> str | None:
-    """Return the value of the first header of that name, unchanged (latin-1).
-
-    None: there is no such header, or its value cannot be sent back in a request.
-    """
+    """Return the first header of that name, unchanged (latin-1); None: absent, or it cannot be sent back in a request."""
     values = response.headers.getlist(name)
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None

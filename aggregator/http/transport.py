@@ -1,8 +1,8 @@
 """Connections to checked addresses, with one deadline and a limit of bytes for each exchange.
 
-requests gives its adapter (headers for a proxy) and its certificates. urllib3 gives pools, TLS, SNI and proxies. The
-classes here decide to which IP address a connection goes, how long each read may take, and how the head of an answer is
-read. `fetch` handles redirects, content codings and the meaning of an answer.
+requests gives its adapter (headers for a proxy) and its certificates; urllib3 gives pools, TLS, SNI and proxies. The
+classes here decide the IP address of a connection, the time of each read, and how a head is read. `fetch` handles
+redirects, content codings and the meaning of an answer.
 """
 
 from __future__ import annotations
@@ -69,12 +69,10 @@ class Exchange:
         return min(left, self.patience)
 
     def addresses_of(self, host: str, port: int, *, is_proxy: bool = False) -> tuple[str, ...]:
-        """Return the checked IP addresses of `host`.
-
-        `is_proxy`: `host` is the operator's own proxy, and any address is allowed.
+        """Return the checked IP addresses of `host`; `is_proxy`: the operator's own proxy may have any address.
 
         Raises:
-            NetworkError: the name has no address or does not resolve in time, or an address is forbidden.
+            NetworkError: the name does not resolve in time, or an address is forbidden.
         """
         allowed = _ANY_NETWORK if is_proxy else self.route.allowed
         return self.route.resolver.resolve(host, port, allowed, self.left())
@@ -83,7 +81,7 @@ class Exchange:
         """Count `number` received bytes, and return `number`.
 
         Raises:
-            NetworkError: more bytes than allowed are no content (heads, chunk sizes): as many as the content, and 512 KiB.
+            NetworkError: the bytes of heads and chunk sizes exceed the bytes of content by more than 512 KiB.
         """
         self.wire_bytes += number
         if self.wire_bytes - self.body_bytes > _MAX_FRAMING_BYTES + self.body_bytes:
@@ -91,10 +89,7 @@ class Exchange:
         return number
 
     def stop(self) -> None:
-        """End the exchange: its thread's present or next wait fails.
-
-        `shutdown` is called, since it wakes a thread that is blocked in a read; `close` would not.
-        """
+        """End the wait of the exchange's thread: `shutdown` wakes a thread blocked in a read, `close` does not."""
         self.stopped = True
         sock = self.socket
         if sock is not None:
@@ -189,11 +184,7 @@ def stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
 
 
 def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
-    """Read the body of an answer that nobody needs, so that its connection can be kept for the next request.
-
-    It stops after 32 KiB or half a second. The caller then closes the connection. The exchange cannot be used
-    afterwards.
-    """
+    """Read at most 32 KiB of an unwanted body, for half a second. If that is all, the connection can be kept."""
     exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
     read = 0
     try:
@@ -210,7 +201,7 @@ def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
-    """Return the TLS settings: trusted are the certificates of requests, of the system, and in `ca_file`.
+    """Return the TLS settings: they trust the certificates of requests, of the system, and in `ca_file`.
 
     `insecure` accepts any certificate. An operator sets it for a single feed.
     """
@@ -226,10 +217,7 @@ def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
 
 
 def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
-    """Return host and port for the request to a proxy.
-
-    The host is a checked IP address, or the name if the proxy resolves names.
-    """
+    """Return host and port for the request to a proxy: the checked address, or the name if the proxy resolves names."""
     if exchange.route.proxy_resolves:
         _check_literal(endpoint.host, endpoint.port, exchange)
         return endpoint.authority
@@ -239,11 +227,7 @@ def _place_for_proxy(endpoint: Endpoint, exchange: Exchange) -> str:
 
 
 def _address_for_proxy(host: str, port: int, exchange: Exchange) -> str:
-    """Return a checked IP address for `host`, to which the proxy will connect. We resolve the name, not the proxy.
-
-    Raises:
-        NetworkError: the name does not resolve in time, or an address is forbidden.
-    """
+    """Return a checked IP address for `host`, to which the proxy will connect. We resolve the name, not the proxy."""
     try:
         return exchange.addresses_of(host, port)[0]
     except NetworkError as error:
@@ -264,10 +248,7 @@ def _check_literal(host: str, port: int, exchange: Exchange) -> None:
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """The adapter of requests, with our own pools.
-
-    Its own pools would connect to any address that a name resolves to.
-    """
+    """The adapter of requests, with our pools. Its own pools would connect to any address that a name has."""
 
     def __init__(self, pool_hosts: int, context: ssl.SSLContext) -> None:
         self._context = context
@@ -365,11 +346,7 @@ def _exchange() -> Exchange:
 
 
 def _ready(connection: Any) -> Any:  # Any: one of the connections above
-    """Return a connection of the pool for the next request.
-
-    A kept connection is closed first if it was idle for too long or if the exchange wants a new one. The exchange then
-    knows whether its connection is reused.
-    """
+    """Close a kept connection that was idle too long, or if the exchange wants a new one; note whether it is reused."""
     exchange = _exchange()
     now = exchange.monotonic()
     if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
@@ -383,9 +360,6 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     """Return a socket that is connected to a checked address of the connection's host, or to the operator's proxy.
 
     Up to six addresses are tried. They share the time that is left.
-
-    Raises:
-        NetworkError: the name does not resolve in time, an address is forbidden, or no address accepts the connection.
     """
     exchange = _exchange()
     is_proxy = connection.proxy is not None
