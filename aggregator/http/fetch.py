@@ -394,6 +394,6 @@ def _validators_for(trail: _Trail) -> Validators:
 
 
 def _first(response: BaseHTTPResponse, name: str) -> str | None:
-    """Return the first header of that name, unchanged (latin-1); None: absent, or it cannot be sent back in a request."""
+    """Return the first header of that name, unchanged (latin-1); None: absent, or a request could not carry it."""
     values = response.headers.getlist(name)
     return values[0] if values and _SENDABLE.fullmatch(values[0]) else None

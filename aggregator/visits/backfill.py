@@ -1,7 +1,8 @@
-"""Find the entries that a gap lost: one older page of a feed, or one news sitemap, at a time. Knows no store or lease.
+"""Finds the entries that a gap lost: one older page of a feed, or one news sitemap, at a time. Knows no store or lease.
 
-Off unless `[polling] fill_gaps` is true. A feed with an open gap is due at once. Each step is one request, at the
-host's pace and allowed by its robots.txt. A gap gets at most ten requests. The feed's own polls come first.
+It is used only with `[polling] fill_gaps`. A feed with an open gap is due at once. Each step is one request, at the
+host's pace and allowed by its robots.txt. A gap gets at most ten requests. When the feed's own poll is due, it goes
+first.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _PASSING: Final = frozenset(
 
 
 def request_of(feed: Feed, source: Source, settings: PollSettings) -> FetchRequest:
-    """Return the request for a page or sitemap; without validators, since it is fetched once."""
+    """Return the request for `source`. It has no validators, since each source is fetched once."""
     return FetchRequest(
         url=source.url,
         accept="feed",
@@ -58,10 +59,11 @@ def request_of(feed: Feed, source: Source, settings: PollSettings) -> FetchReque
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContent:
-    """The content of a source of lost entries. `decide` needs the time when each of the `candidates` was first seen.
+    """The content of an answer that may have lost entries.
 
-    `entries_seen` None: the answer is neither a feed nor a news sitemap. `instead` are the sources that the answer
-    names: the next page of the feed, or the sitemaps of an index.
+    `entries_seen` is None if the answer is neither a feed nor a news sitemap. `candidates` are the entries in it that
+    may be lost ones: `decide` needs the time when each was first seen. `instead` are the sources that the answer names,
+    such as the next older page of the feed, or the sitemaps of an index.
     """
 
     entries_seen: int | None = None
@@ -70,7 +72,7 @@ class SourceContent:
 
 
 def read_source(feed: Feed, fill: GapFill, result: FetchResult, read: FeedReader, now: datetime) -> SourceContent:
-    """Read the answer of the gap's first source."""
+    """Return the content of `result`, the answer of the first of `fill.sources`."""
     match result:
         case Fetched() if (
             fill.sources[0].kind == "sitemap"
@@ -103,9 +105,9 @@ def decide(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Return what to record after the gap's first source was asked: entries found, a retry, or the next source.
+    """Return what to record after the request for the first of `fill.sources`: entries, a retry, or the next source.
 
-    `first_seen` tells when each of `content.candidates` was first seen; None: never.
+    `first_seen` tells when the feed first showed each of `content.candidates`; None: never.
     """
     asked = replace(fill, asked=(*fill.asked, fill.sources[0].url))
     match result:
@@ -118,14 +120,17 @@ def decide(
 
 
 def postpone(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Continue the search after the feed's next poll, since a request failed. The failed request counts."""
+    """Return the record that continues the search after the feed's next poll, since a request failed.
+
+    The failed request counts among the ten of the gap.
+    """
     return _wait(feed, replace(fill, waits=True), fill.resume_at, now)
 
 
 def retry_later(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Retry in a few seconds, since another visit holds the host.
+    """Return the record that retries in a few seconds, since the source's host cannot be claimed now.
 
-    The attempt counts as a request, so every search ends.
+    The attempt counts among the ten requests of the gap, so every search ends.
     """
     times = fill.asked.count(fill.sources[0].url)
     return _wait(feed, fill, min(now + min(_FIRST_WAIT * 2.0**times, _LONGEST_WAIT), fill.resume_at), now)
@@ -139,17 +144,17 @@ def _wait(feed: Feed, fill: GapFill, due_at: datetime, now: datetime) -> PollRec
 
 
 def skip(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
-    """Continue with the next source, since robots.txt forbids this one."""
+    """Return the record that continues with the next source, since robots.txt forbids this one."""
     return _continue_with(feed, fill, (), now)
 
 
 def resolve_sitemaps(feed: Feed, fill: GapFill, named: Sequence[str], now: datetime) -> PollRecord:
-    """Replace a site by the sitemaps that its robots.txt names."""
+    """Return the record that replaces a source of the kind "site" by `named`, the sitemaps in its robots.txt."""
     return _continue_with(feed, fill, choose_sitemaps(named), now)
 
 
 def give_up(feed: Feed, now: datetime) -> PollRecord:
-    """End the search; the gap stays open."""
+    """Return the record that ends the search without success: the gap stays open."""
     fill = feed.state.filling
     due_at = feed.state.due_at if fill is None else fill.resume_at
     logger.info("gap not filled", extra={"feed": feed.url})
@@ -157,7 +162,7 @@ def give_up(feed: Feed, now: datetime) -> PollRecord:
 
 
 def _continue_with(feed: Feed, fill: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
-    """Replace the first source by `instead`. The search ends when no source is left."""
+    """Return the record that replaces the first source by `instead`. If no source is left, the search ends."""
     state = _next_state(feed.state, fill, instead, now)
     return give_up(feed, now) if state.filling is None else _record(feed, state, now)
 
@@ -171,7 +176,7 @@ def _next_state(state: FeedState, fill: GapFill, instead: Sequence[Source], now:
 
 
 def _record(feed: Feed, state: FeedState, now: datetime) -> PollRecord:
-    """Return the record of a step without entries: the feed itself was not requested."""
+    """Return the record of a step that brought no entries. It does not count as a poll of the feed."""
     nothing = PollOutcome(
         at=now, outcome="unchanged", status=None, cause=None, detail="", elapsed=timedelta(0), wire_bytes=0
     )
@@ -189,7 +194,12 @@ def _found(
     first_seen: Sequence[datetime | None],
     now: datetime,
 ) -> PollRecord:
-    """Record the entries of a source. An entry from before the gap closes it."""
+    """Return the record of an answer with entries.
+
+    An entry that is older than the gap ends the search: the gap is closed.
+
+    From a sitemap, only entries are recorded whose date lies in the gap and that the feed never showed.
+    """
     found, instead = content.candidates, content.instead
     is_closed = any(at is not None and at <= fill.since for at in first_seen)
     if fill.sources[0].kind == "sitemap":
@@ -226,7 +236,7 @@ def _entries_record(
     filled: bool,
     now: datetime,
 ) -> PollRecord:
-    """Record the entries of a source as those of a poll. They count for the feed's publication rate, too."""
+    """Return the record with `sightings`, as for a poll. They count for the feed's publication rate, too."""
     published = [at for sighting in sightings if (at := _date(sighting.entry)) is not None]
     stats = update_stats(state.stats, published, window=state.stats.window, polled_at=fill.since, now=now)
     outcome = PollOutcome(

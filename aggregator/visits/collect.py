@@ -1,4 +1,4 @@
-"""Collect one page within a visit: fetch it and decide whether the answer is a page. Knows no store."""
+"""Fetches one page within a visit, and decides whether the answer is a page. Knows no store."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class PageLimits:
 
 
 def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits, is_known: Callable[[str], bool]) -> FetchResult:
-    """Fetch the page from the host where it is due.
+    """Fetch the page from the host where it is due. A redirect to another host gives `Redirected`.
 
-    A redirect to another host gives `Redirected`. If the page has no article yet, a redirect to an address for which
-    `is_known` returns True gives `Redirected`, too.
+    So does a redirect to an address for which `is_known` returns True, since its article is stored already. This is
+    asked only for a page that has no article yet and is the first page of its article.
     """
     return fetcher.fetch(
         FetchRequest(
@@ -48,7 +48,10 @@ def fetch_page(page: Page, fetcher: Fetcher, limits: PageLimits, is_known: Calla
 
 
 def page_failure_of(fetched: Fetched) -> PageFailed | None:
-    """Return why the answer is no page; None: both header and content say that it is text."""
+    """Return why the answer cannot be a page with an article; None: it can.
+
+    It cannot if its Content-Type is no text, or if it is empty, binary, JSON or a feed.
+    """
     media_type = fetched.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type not in _TEXT_TYPES:
         return PageFailed(cause=Cause.NOT_TEXT, detail=f"Content-Type is {media_type!r}")
@@ -65,7 +68,10 @@ def page_failure_of(fetched: Fetched) -> PageFailed | None:
 
 
 def _is_utf16(head: bytes, headers: Mapping[str, str]) -> bool:
-    """Return whether every second byte may be NUL: by the byte order mark, or by the header and the first character."""
+    """Return whether the body is UTF-16, in which NUL bytes are no sign of binary content.
+
+    It is if it begins with a byte order mark, or if the header says so and the first character is "<".
+    """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     return b"utf-16" in headers.get("content-type", "").lower().encode() and head[:2] in (b"<\0", b"\0<")

@@ -1,4 +1,4 @@
-"""The ports, the settings and the shared state for all visits of a process. No behaviour."""
+"""The ports, the settings and the shared state that all visits of a process use. No behaviour."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from aggregator.visits.poll import FeedReader, PollSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitPolicy:
-    """How long a visit may take and how fast it may send requests. `lease` is longer than the longest request.
+    """How long a visit may take, and how fast it may send requests. `lease` is longer than the longest request.
 
-    `waiting` is the waiting time that one host may use up in one `run-once`.
+    `waiting` is how much time slow requests to one host may take in one `run-once`. `revisit` has the times after its
+    first fetch at which a page is fetched again.
     """
 
     lease: timedelta
@@ -39,11 +40,11 @@ class VisitPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitContext:
-    """The ports and settings of visits. The threads of all visits share it.
+    """The ports, settings and shared state of visits. The threads of all visits share one context.
 
-    `recent` has host and cause (None: an answer) of the latest requests of all visits. `timeouts` counts the timeouts
-    in a row by host. `on_poll` is called after each recorded poll. `rules` tell, by address, how to read sources that
-    are no plain feeds.
+    `recent` has the latest requests of all visits: the host, and the cause of a failure (None: an answer came).
+    `timeouts` counts the timeouts in a row of each host. `on_poll` is called after each recorded poll. `rules` has, by
+    its address, the rule for each source that is no plain feed.
     """
 
     store: Store

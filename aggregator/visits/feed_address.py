@@ -1,4 +1,7 @@
-"""Chooses the address for a feed's next poll: the configured one, a pending redirect, or an adopted one. Pure."""
+"""Tells which address a feed's next poll requests: a pending redirect's target, an adopted one, or the configured one.
+
+An address is adopted after permanent redirects to it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,21 @@ _PERMANENT = frozenset({301, 308})
 
 
 def end_redirect(state: FeedState) -> FeedState:
-    """Forget the redirect that was pending: this poll has followed it."""
+    """Return the state without its pending redirect, since this poll has requested the target."""
     return replace(state, pending_target=None, pending_hops=())
 
 
 def host_of_feed(feed: Feed, state: FeedState) -> str:
-    """Return the host that the next poll asks."""
+    """Return the host (`name:port`) to which the feed's next poll sends its request."""
     return host_of(state.pending_target or state.adopted_url or feed.url)
 
 
 def adopt(state: FeedState, feed: Feed, hops: tuple[Hop, ...], now: datetime) -> FeedState:
-    """Use the address behind the leading permanent redirects from the next poll on (RFC 9110, 15.4.2 and 15.4.9)."""
+    """Return the state in which the next polls use the target of this poll's permanent redirects.
+
+    Only the redirects before the first temporary one count (RFC 9110, 15.4.2 and 15.4.9). `hops` are all redirects of
+    the poll.
+    """
     target = None
     for hop in hops:
         if hop.status not in _PERMANENT:

@@ -1,8 +1,8 @@
 """The session with one claimed host: its claim, lease, pace, back-off and time.
 
-`HOST_CAUSES` (`schedule/due_times.py`) are the failures for which the host is backed off; several timeouts in a row are
-another reason. `RedirectClaims` holds the hosts of redirects. This module polls and collects nothing; `HostVisit` does
-that.
+A host is backed off after a failure in `HOST_CAUSES` (`schedule/due_times.py`), or after several timeouts in a row.
+`RedirectClaims` has the claims on other hosts to which a poll is redirected. This module fetches nothing; `HostVisit`
+does that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _LAST_PROBES = 2  # how many such requests may fail
 
 
 class HostSession:
-    """A claimed host from the claim to the release. `robots` is None until this visit needs robots.txt."""
+    """The session with a claimed host, from the claim to the release.
+
+    `robots` is None until a request needs robots.txt.
+    """
 
     def __init__(
         self,
@@ -58,12 +61,15 @@ class HostSession:
         self._free_at = self._started
 
     def now(self) -> datetime:
-        """Return the store's time: the time of the claim plus the time passed since, by our monotonic clock."""
+        """Return the store's time: the time of the claim, plus the time since then by our monotonic clock."""
         return self.claim.now + timedelta(seconds=self._context.clock.monotonic() - self._started)
 
     @contextmanager
     def at_other_host(self, url: str) -> Iterator[HostSession | None]:
-        """Yield a short session with the host of `url`, or this session if the host is the same. None: no claim now."""
+        """Yield a session with the host of `url`; it ends with the block. If it is the same host, yield this session.
+
+        None: the host cannot be claimed now, because of its pace or of another visit.
+        """
         context, host = self._context, host_of(url)
         if host == self.claim.host:
             yield self
@@ -81,7 +87,10 @@ class HostSession:
     # --- before a request ---------------------------------------------------------------------------------------------
 
     def wait_for_turn(self) -> bool:
-        """Wait for the host's pace, then renew the lease if needed; False: end the visit instead.
+        """Wait until the host's pace allows a request, and renew the lease if it needs that.
+
+        False: send no request, end the visit. The process stops, the host is backed off, its time in this run is used
+        up, the visit would take too long, or another host is due while this one would have to wait.
 
         Raises:
             LeaseLostError: another process holds the host by now.
@@ -104,15 +113,19 @@ class HostSession:
 
     @property
     def is_time_spent(self) -> bool:
-        """Whether this host has used up its waiting time in this run; its remaining work is left to the next run."""
+        """Whether the host's slow requests have used up its time in this run.
+
+        Its other work is left to the next run.
+        """
         return self._waited() >= self._context.policy.waiting + _LAST_PROBES * _LAST_PROBE
 
     def deadline(self, usual: timedelta, url: str) -> timedelta:
-        """Return how long the request for `url` may take.
+        """Return how long the request for `url` may take: `usual`, or less.
 
-        After a timeout the deadline is short until the host backs off. A host that hangs would otherwise take the whole
-        time for each of its feeds and pages. In a `run-once` all slow requests to a host together get the time of one
-        request. All redirects that lead to one address together get this time, too.
+        After a timeout it is short until the host is backed off. A host that hangs would otherwise take the whole time
+        for each of its feeds and pages. In a `run-once`, all slow requests to one host share the time
+        `VisitPolicy.waiting`. The redirects that led to `url` count, too. At least two seconds are left for each
+        request.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)
@@ -126,7 +139,7 @@ class HostSession:
         return nothing if self.scope is None else self.scope.waited.get(self.claim.host_id, nothing)
 
     def renew_lease(self, *, whole: bool = False) -> None:
-        """Renew the lease when less than half of it is left. `whole`: renew it now, because a long task follows.
+        """Renew the lease if at most half of it is left. `whole`: renew it in any case, because a long task follows.
 
         Raises:
             LeaseLostError: another process holds the host by now.
@@ -141,9 +154,10 @@ class HostSession:
     # --- after a request ----------------------------------------------------------------------------------------------
 
     def note_request(self, url: str, took: timedelta, failed: FetchFailed | None) -> None:
-        """Note that a request for `url` has just ended: the pause before the next one begins.
+        """Note that a request for `url` has just ended: the pause before the next request begins.
 
-        If the host asks for a pause or cannot be reached, it is backed off. An answer resets its count of failures.
+        The host is backed off if it asks for a pause or cannot be reached. Any other answer resets its count of
+        failures. `failed` is None if the request succeeded.
         """
         host = self.claim.host
         self._context.recent.append((host, None if failed is None else failed.cause))
@@ -163,9 +177,11 @@ class HostSession:
             self._back_off(failed, failures, was_asked=failed.retry_after is not None)
 
     def _note_timeout(self, failed: FetchFailed) -> None:
-        """Count timeouts in a row.
+        """Count a timeout of the host.
 
-        After some, the host is backed off, since each request to a hanging host keeps a thread.
+        After three in a row the host is backed off, since each request keeps a thread waiting.
+
+        Timeouts do not count while our own network is down.
         """
         timeouts, host = self._context.timeouts, self.claim.host
         count = timeouts[host] = timeouts.get(host, 0) + (not own_network_is_down(list(self._context.recent)))
@@ -173,7 +189,10 @@ class HostSession:
             self._back_off(failed, count - _TIMEOUTS, was_asked=False)
 
     def _back_off(self, failed: FetchFailed, failures: int, *, was_asked: bool) -> None:
-        """Send the host no request for some time. `was_asked`: the host itself said for how long."""
+        """Send the host no request for some time, the longer the more failures in a row it has.
+
+        `was_asked`: the host itself named the time (Retry-After).
+        """
         until = host_not_before(failed, failures, now=self.now(), random=self._context.random)
         self._asked_until = until if was_asked else None
         self._failures += 1
@@ -181,22 +200,25 @@ class HostSession:
         self._not_before = max(until, self._not_before or until)
 
     def note_redirect(self, source: str, target: str, took: timedelta) -> None:
-        """Note a redirect to another host. The time that it took counts for the request of `target`."""
+        """Note a redirect from `source` to `target` at another host.
+
+        `took` counts as time of a request for `target`.
+        """
         if self.scope is not None:
             self.scope.hops[target] = self.scope.hops.get(source, timedelta(0)) + took
 
     def apply_robots(self, robots: RobotsRule) -> None:
-        """Use the Crawl-delay of robots.txt from the next pause on.
+        """Keep the rules of robots.txt. Their Crawl-delay applies if it is longer than the configured pause.
 
-        The pause that has begun already stays. So the first page after a feed's poll is not delayed.
+        The pause that has already begun stays as it is. So the first page after a feed's poll is not delayed.
         """
         self.robots = robots
         self._pace = max(self._pace, crawl_delay(robots, self._context.policy.user_agent) or self._pace)
 
     def defer(self, page: PageId, until: datetime | None) -> None:
-        """Leave the page to a later run if it will be retried.
+        """Leave a page that failed to a later run. `until` is the time of its retry.
 
-        A page that failed permanently (`until` None) stays: its feed content can still be extracted.
+        `until` None: the page failed permanently. Then it stays in this run, where its feed's content can be extracted.
         """
         if self.scope is not None and until is not None:
             self.scope.defer_page(page)
@@ -204,20 +226,20 @@ class HostSession:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def next_free_at(self) -> datetime:
-        """Return when the host may get its next request."""
+        """Return when the host may get its next request: after the pause, and after the back-off if there is one."""
         wait = max(self._free_at - self._context.clock.monotonic(), 0)
         pace = self.now() + timedelta(seconds=wait)
         return max(pace, self._not_before or pace)
 
     def release(self) -> None:
-        """Give the claim back."""
+        """Give the claim back, and record when the host may get its next request and how often it failed in a row."""
         self._context.store.release(
             self.claim, not_before=self.next_free_at(), failures=self._failures, asked_until=self._asked_until
         )
 
 
 class RedirectClaims:
-    """Claims on the other hosts to which one poll is redirected. They are held until the poll has its answer."""
+    """The claims on other hosts to which one poll is redirected. They last until the poll has its answer."""
 
     def __init__(self, session: HostSession, context: VisitContext) -> None:
         self._host, self._context = session.claim.host, context
@@ -225,7 +247,7 @@ class RedirectClaims:
         self._failed: tuple[Claim, FetchFailed] | None = None
 
     def claim(self, url: str) -> bool:
-        """Claim the host of a redirect's target; False: its pace or another claim forbids a request now."""
+        """Claim the host of `url`, the target of a redirect; False: its pace or another visit forbids a request now."""
         host = host_of(url)
         if host == self._host or host in self._claims:
             return True
@@ -235,13 +257,13 @@ class RedirectClaims:
         return claim is not None
 
     def note_failure(self, failed: FetchFailed | None) -> None:
-        """Note that a claimed host asked for fewer requests. The host that redirected is not affected."""
+        """Note that a redirect's host answered 429 or 503: it is backed off. The host that redirected is not."""
         claim = None if failed is None else self._claims.get(host_of(failed.final_url))
         if failed is not None and claim is not None and asks_for_quiet(failed, failed.final_url, self._context):
             self._failed = claim, failed
 
     def release(self) -> None:
-        """Give the claims back."""
+        """Give the claims back, each with the pause or back-off of its host."""
         context = self._context
         now = context.store.now()
         for claim in self._claims.values():
@@ -255,6 +277,9 @@ class RedirectClaims:
 
 
 def asks_for_quiet(failed: FetchFailed, url: str, context: VisitContext) -> bool:
-    """Return whether a failure concerns the whole host, by its status and by the publisher's rule."""
+    """Return whether the host asks for fewer requests (429 or 503), and not only for fewer to this feed.
+
+    The publisher's rules may say that such an answer concerns the feed alone (`retry_after = "feed"`).
+    """
     publisher = publisher_of(context.publishers, host_of(url))
     return failed.cause in _QUIET and not (publisher is not None and publisher.retry_after == "feed")

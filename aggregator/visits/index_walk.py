@@ -1,8 +1,8 @@
 """Reads the sitemaps of an index, one request at a time, at the host's pace. Knows neither the store nor the lease.
 
-A poll of the index begins a round of requests. They are for new sitemaps, for sitemaps that changed according to the
-index, and for sitemaps without a date. An index inside the index is read. An index inside an inner index is not read.
-So every round ends.
+A poll of the index begins a round of requests: one for each sitemap that is new, was not read, has another date in the
+index than before, or has no date. If an answer is an index itself, its sitemaps are requested in the same round.
+Indexes inside that index are not read, so every round ends.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _KNOWN_ENTRIES: Final = 20_000  # hashes of entries that are not read again
 
 
 def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord) -> PollRecord:
-    """Return the record of a poll. If the feed is an index, the record has the round of requests that the poll begins.
+    """Return `record`, the record of a poll, with a round of requests added if the feed is an index of sitemaps.
 
-    While sitemaps are pending, the feed is due at once, and its recorded failure stays.
+    During the round the feed is due at once, and a failure that was recorded before the poll stays.
     """
     before, state = answer.feed.state, record.state
     reading = None if content is None else content.reading
@@ -60,7 +60,7 @@ def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord)
 
 
 def _known(walk: IndexWalk | None, named: Sequence[NamedSitemap]) -> tuple[KnownSitemap, ...]:
-    """Return the sitemaps of the present index, and of an index in it, with their stored state."""
+    """Return the sitemaps of the index, and those of an index inside it, with their stored state; at most 20."""
     earlier = walk.sitemaps if walk is not None else ()
     by_url = {one.url: one for one in earlier}
     urls = {one.url for one in named}
@@ -78,7 +78,7 @@ def _updated(known: KnownSitemap | None, named: NamedSitemap, parent: str = "") 
 
 
 def request_of(feed: Feed, walk: IndexWalk, settings: PollSettings) -> FetchRequest:
-    """Return the conditional request for the next sitemap."""
+    """Return the conditional request for the round's next sitemap."""
     return FetchRequest(
         url=walk.pending[0],
         accept="feed",
@@ -93,14 +93,14 @@ def request_of(feed: Feed, walk: IndexWalk, settings: PollSettings) -> FetchRequ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitemapContent:
-    """The content of the answer for a sitemap. `reading` None: nothing new."""
+    """The content of the answer for a sitemap. `reading` None: there is no body, or the same body as last time."""
 
     body_hash: str = ""
     reading: FeedReading | None = None
 
 
 def read_sitemap(feed: Feed, walk: IndexWalk, result: FetchResult, read: FeedReader, now: datetime) -> SitemapContent:
-    """Read the body of a 200, unless it equals the last answer."""
+    """Return the content of `result`, the answer for the round's next sitemap."""
     if not isinstance(result, Fetched):
         return SitemapContent()
     body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()
@@ -119,7 +119,7 @@ def decide(
     now: datetime,
     random: Random,
 ) -> PollRecord:
-    """Return the record for a sitemap. The last sitemap ends the round."""
+    """Return the record of `result`, the answer for the round's next sitemap. The last sitemap ends the round."""
     reading, state = content.reading, feed.state
     failed = _failure_of(result, reading)
     walk = _after(feed, walk, result, content, failed)
@@ -139,7 +139,10 @@ def decide(
 
 
 def skip(feed: Feed, walk: IndexWalk, now: datetime) -> PollRecord:
-    """Leave the rest of the round to the next poll, since another visit holds the host."""
+    """Return the record that ends the round early, since the sitemap's host cannot be claimed now.
+
+    The sitemaps that were not read are requested after the next poll of the index.
+    """
     state = replace(feed.state, index=replace(walk, pending=()), due_at=walk.resume_at or now)
     nothing = PollOutcome(
         at=now, outcome="unchanged", status=None, cause=None, detail="", elapsed=timedelta(0), wire_bytes=0
@@ -148,7 +151,7 @@ def skip(feed: Feed, walk: IndexWalk, now: datetime) -> PollRecord:
 
 
 def is_over(state: FeedState) -> bool:
-    """Return whether no sitemap is left to be read in this round."""
+    """Return whether the feed has no sitemap left to be read in this round, or is no index."""
     return state.index is None or not state.index.pending
 
 
@@ -157,7 +160,7 @@ def _next(walk: IndexWalk) -> KnownSitemap:
 
 
 def _failure_of(result: FetchResult, reading: FeedReading | None) -> FetchFailed | None:
-    """Return why a sitemap cannot be used."""
+    """Return why the answer for a sitemap cannot be used; None: it can."""
     match result:
         case FetchFailed():
             return result
@@ -173,7 +176,10 @@ def _failure_of(result: FetchResult, reading: FeedReading | None) -> FetchFailed
 def _after(
     feed: Feed, walk: IndexWalk, result: FetchResult, content: SitemapContent, failed: FetchFailed | None
 ) -> IndexWalk:
-    """Return the round after this answer. An index adds its sitemaps to those that are pending."""
+    """Return the round after the answer for its next sitemap.
+
+    If the answer is an index, its sitemaps are added to the round, unless that index was named by an inner index.
+    """
     asked, pending = _next(walk), walk.pending[1:]
     read = replace(asked, is_read=failed is None)
     if failed is not None:
@@ -197,7 +203,7 @@ def _after(
 def _end_round(
     feed: Feed, state: FeedState, walk: IndexWalk, policy: PollPolicy, now: datetime, random: Random
 ) -> FeedState:
-    """Return the state after the last sitemap of a round. The feed fails if no sitemap could be read."""
+    """Return the feed's state after a round. The feed fails if a request failed and no sitemap of the index is read."""
     if walk.cause is None or any(one.is_read for one in walk.sitemaps):
         return replace(after_success(state, now=now), due_at=walk.resume_at or now)
     failed = FetchFailed(url=feed.url, final_url=feed.url, cause=walk.cause, detail=walk.detail)
@@ -212,7 +218,7 @@ def _record(
     failed: FetchFailed | None,
     now: datetime,
 ) -> PollRecord:
-    """Record the answer as a poll of the feed, with the entries of the sitemap."""
+    """Return the record of an answer for a sitemap, with its entries: it counts as a poll of the feed."""
     sightings = () if reading is None else reading.sightings
     status = {Fetched: 200, NotModified: 304}.get(type(result))
     outcome = PollOutcome(

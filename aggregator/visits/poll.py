@@ -1,7 +1,7 @@
 """Polls one feed: fetches its answer, reads it, makes the record of the poll. Knows neither the store nor the lease.
 
-`read_answer` and `decide` are pure. If `AnswerContent.needs_first_seen`, the visit looks up in the store between the
-two when the feed first showed each entry. A poll becomes rows in `store/polls/record.py`.
+`read_answer` and `decide` are pure. If `AnswerContent.needs_first_seen`, the visit asks the store between the two when
+the feed first showed each entry. A poll becomes rows in `store/polls/record.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FeedReader(Protocol):
     """Parses a feed. The engine decides whether this happens here or in a worker process."""
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Return the parsed answer; entries whose raw hash is in `known` are left out."""
+        """Return the entries of a feed's answer, without those whose raw hash is in `known`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class PollSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedAnswer:
-    """The answer to a poll. `unconditional`: no validators were sent although the feed has some."""
+    """The answer to a poll. `unconditional`: the poll left out the feed's validators, to check them."""
 
     feed: Feed
     result: FetchResult
@@ -76,15 +76,15 @@ class FeedAnswer:
 
     @property
     def failed(self) -> FetchFailed | None:
-        """The failure, if there is no answer."""
+        """The failure, or None if the poll got an answer."""
         return self.result if isinstance(self.result, FetchFailed) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerContent:
-    """The content of a 200. `reading` None: the bytes equal the bytes of the last answer.
+    """The content of a 200. `reading` None: the body is byte for byte the body of the last answer.
 
-    `no_overlap`: no entry was in the last answer, so there may be a gap between the two answers.
+    `no_overlap`: none of the entries was in the last answer, so there may be a gap between the two answers.
     """
 
     body_hash: str
@@ -95,7 +95,7 @@ class AnswerContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Terms:
-    """The inputs of a decision in addition to the answer."""
+    """What a decision depends on beside the feed and its answer."""
 
     settings: PollSettings
     now: datetime
@@ -113,10 +113,10 @@ def fetch_feed(
     may_follow: Callable[[str], bool],
     rule: SourceRule = PLAIN_FEED,
 ) -> FeedAnswer:
-    """Fetch the feed, which is read by `rule`.
+    """Fetch the feed's answer; `rule` tells how the feed is read.
 
-    `may_follow` is called before a redirect to another host is followed. If it returns False, the answer is
-    `Redirected`: the poll continues there later, and the first host gets no second request.
+    `may_follow` is asked before a redirect to another host is followed. If it returns False, the result is
+    `Redirected`: a later poll continues with the target, and sends no second request to the first host.
     """
     feed = replace(feed, state=read_under(end_distrust(feed.state, now), rule))
     state = feed.state
@@ -142,7 +142,7 @@ def fetch_feed(
 
 
 def read_answer(answer: FeedAnswer, read: FeedReader, now: datetime) -> AnswerContent | None:
-    """Read the body of a 200, unless it equals the last answer; None: the answer has no body."""
+    """Return the content of a 200; None: the answer is no 200. A body equal to the last one is not parsed."""
     result, state = answer.result, answer.feed.state
     if not isinstance(result, Fetched):
         return None
@@ -174,8 +174,8 @@ def decide(
 ) -> PollRecord:
     """Return the record of a poll.
 
-    `first_seen` has a time (None: never before) for each sighting if the content needs it. `own_network` True: our own
-    network is down, so the feed is not to blame for a failure.
+    `first_seen` has, if `content.needs_first_seen`, the time when the feed first showed each entry (None: never
+    before). `own_network`: our own network is down, so a failure is not the feed's.
     """
     feed, terms = answer.feed, _Terms(settings=settings, now=now, random=random)
     match answer.result:
@@ -223,7 +223,7 @@ def _failed(feed: Feed, failed: FetchFailed, terms: _Terms, *, own_network: bool
 
 
 def _unchanged(feed: Feed, result: NotModified, terms: _Terms) -> PollRecord:
-    """Record a 304. The validators stay, except those that the 304 carries; so does its freshness (RFC 9111, 4.3.4)."""
+    """Record a 304: a validator in it replaces the stored one, and its freshness the stored one (RFC 9111, 4.3.4)."""
     before = feed.state.validators
     validators = Validators(
         etag=result.validators.etag or before.etag,
@@ -246,7 +246,7 @@ def _fetched(
     first_seen: Sequence[datetime | None],
     terms: _Terms,
 ) -> PollRecord:
-    """Record a complete 200: it replaces both validators, if its body is a feed (RFC 9111, 3.3)."""
+    """Record a complete 200. If its body is a feed, both validators are replaced (RFC 9111, 3.3)."""
     feed, now = answer.feed, terms.now
     state = replace(
         adopt(end_redirect(feed.state), feed, result.hops, now),
@@ -278,12 +278,10 @@ def _fetched(
 
 
 def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedFeed, now: datetime) -> FeedState:
-    """Return the state with the feed's own fields.
+    """Return the state with what the feed says about itself, such as its title, and the hashes of its entries.
 
-    If the feed shows no entry, the hashes of the earlier entries stay, so that the next answer can be compared with
-    them.
-
-    The validators of a document that was cut off are not stored. If the same bytes come again, they are complete.
+    If the feed shows no entry, the earlier hashes stay, for the comparison with the next answer. If the document is cut
+    off, no validators are stored, so that the next poll gets the whole body. The same body again counts as complete.
     """
     window = len(parsed.raw_hashes) or len(parsed.entries)
     return replace(
@@ -304,7 +302,7 @@ def _parsed(state: FeedState, before: FeedState, body_hash: str, parsed: ParsedF
 
 
 def _id_rule(parsed: ParsedFeed, state: FeedState) -> str:
-    """Return the rule that gives the entry ids if the feed's own ids are broken; "": they hold, or there are none."""
+    """Return by which rule entries get their ids if the feed's own ids are broken; "": the own ids are used."""
     if not parsed.entries:
         return state.entry_ids
     is_broken = parsed.entry_id_rule != "id" and any(entry.id for entry in parsed.entries)
@@ -316,7 +314,7 @@ def _dates(parsed: ParsedFeed) -> list[datetime]:
 
 
 def _covered(parsed: ParsedFeed, now: datetime) -> timedelta | None:
-    """Return how far back the entries of the feed reach, by their own dates."""
+    """Return how old the oldest entry of the feed is, by its own date; None: no entry has a date."""
     dates = _dates(parsed)
     return now - min(dates) if dates else None
 
@@ -324,10 +322,7 @@ def _covered(parsed: ParsedFeed, now: datetime) -> timedelta | None:
 def _gap_fill(
     feed: Feed, parsed: ParsedFeed, result: Fetched, sightings: Sequence[Sighting], gap: tuple[datetime, datetime]
 ) -> GapFill | None:
-    """Return the search for lost entries.
-
-    If an earlier gap is still open, the search goes back to the beginning of that gap.
-    """
+    """Return the search for the entries lost in `gap`, and since the beginning of an earlier gap that is still open."""
     entry_urls = [one.url for one in sightings if one.url is not None and not one.from_feed]
     sources = sources_of(parsed, result.final_url, entry_urls)
     earlier = feed.state.filling
@@ -344,7 +339,7 @@ def _gap_fill(
 
 
 def _no_feed(feed: Feed, result: Fetched, parsed: ParsedFeed, terms: _Terms) -> PollRecord:
-    """Record a 200 that is no feed: validators and entries stay, and the feeds that a page advertises are reported."""
+    """Record a 200 that is no feed as a failure, with the addresses of feeds that an HTML page advertises."""
     if not result.body.strip():
         cause, detail = Cause.EMPTY, "the answer is empty"
     elif parsed.format == "html":

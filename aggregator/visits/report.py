@@ -11,10 +11,10 @@ from aggregator.ports.store_records import PollRecord, PollRecorded
 
 @dataclass(slots=True, kw_only=True)
 class VisitReport:
-    """The counts of a visit. `articles` counts results for entries whose content came with the feed.
+    """The counts of a visit. `articles` counts the articles that were made from a feed's own content, by result.
 
-    `host_done` True: the host gets no further visit in this run, since it backs off or used up its waiting time.
-    `more_to_fill` True: the search for the lost entries of a gap continues, at once or in seconds.
+    `host_done`: the host gets no further visit in this run, since it is backed off or has used up its time.
+    `more_to_fill`: the search for the entries that a gap lost continues before the feed's next poll.
     """
 
     feeds_polled: int = 0
@@ -32,11 +32,11 @@ class VisitReport:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there was nothing to do."""
+        """Whether the visit sent no request, failed no page, and has no search for lost entries to continue."""
         return self.requests == 0 and self.pages_failed == 0 and not self.more_to_fill
 
     def count_poll(self, record: PollRecord, recorded: PollRecorded) -> None:
-        """Count a poll of a feed."""
+        """Count a poll of a feed, its entries, and its failure if it has one."""
         self.feeds_polled += 1
         self.feeds_unchanged += record.outcome.outcome == "unchanged"
         self.count_entries(record, recorded)
@@ -45,16 +45,16 @@ class VisitReport:
             self.count_cause(record.outcome.cause)
 
     def count_entries(self, record: PollRecord, recorded: PollRecorded) -> None:
-        """Count the entries and articles of an answer."""
+        """Count the entries that an answer has, those that are new, and the articles made from them."""
         self.entries_seen += record.outcome.entries_seen
         self.entries_new += recorded.entries_new
         self.articles.update(article.kind for article in recorded.articles)
 
     def count_page_failure(self, cause: Cause) -> None:
-        """Count a page that failed."""
+        """Count a page that failed, and the cause."""
         self.pages_failed += 1
         self.count_cause(cause)
 
     def count_cause(self, cause: Cause) -> None:
-        """Count the cause of a failure."""
+        """Count the cause of a failure of a feed or page."""
         self.causes[cause] = self.causes.get(cause, 0) + 1

@@ -1,4 +1,4 @@
-"""Changes a feed's state if the rule for reading the feed changed. Pure."""
+"""Forgets the last answer of a feed if the rule for reading the feed has changed. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from aggregator.models.sources import SourceRule
 
 
 def read_under(state: FeedState, rule: SourceRule) -> FeedState:
-    """Forget the last answer if another rule was used to read it: the same bytes may give other entries now."""
+    """Return the state of a feed that is now read by `rule`.
+
+    If it was read by another rule before, its last answer is forgotten: the same bytes may give other entries now.
+    """
     read_as = _hash(rule)
     if state.read_as == read_as:
         return state

@@ -1,7 +1,7 @@
 """Decides whether a feed's validators (ETag, Last-Modified) can be trusted. Pure.
 
-Some servers answer 304 although there are new entries. If a feed brings nothing new for too long, a poll leaves the
-validators out. The answer to this poll shows whether entries were hidden.
+Some servers answer 304 although there are new entries. If a feed has brought nothing new for too long, one poll leaves
+the validators out. Its answer shows whether entries were hidden by the 304s; then the validators are distrusted.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _SURELY_BEFORE = timedelta(hours=1)  # an entry may appear in the feed up to an 
 
 
 def is_unconditional(state: FeedState) -> bool:
-    """Return whether to leave the validators out: they are distrusted, or the feed brought nothing new for too long.
+    """Return whether the next poll leaves the validators out.
 
-    The time is too long if the feed's rate lets several entries be expected.
+    It does while they are distrusted. It also does if nothing but 304 came for a day (a week or an hour after some
+    checks), although by the feed's rate three new entries were to be expected.
     """
     if state.validators == Validators():
         return False
@@ -46,7 +47,7 @@ def _patience(state: FeedState) -> timedelta:
 
 
 def end_distrust(state: FeedState, now: datetime) -> FeedState:
-    """Trust the validators again if they were distrusted for a week."""
+    """Return the state in which the validators are trusted again if they have been distrusted for a week."""
     is_over = state.distrusted_at is None or now - state.distrusted_at >= _DISTRUST_FOR
     return replace(state, revalidation="") if state.revalidation == "distrusted" and is_over else state
 
@@ -54,9 +55,10 @@ def end_distrust(state: FeedState, now: datetime) -> FeedState:
 def judge(
     state: FeedState, before: FeedState, new: Sequence[Sighting], validators: Validators, now: datetime
 ) -> FeedState:
-    """Judge our validators by an answer to a request without them, with `new` entries.
+    """Return the state after an answer to a request without validators.
 
-    `validators` are those of the answer.
+    The stored validators are distrusted if the answer has `new` entries and either the same `validators` as before, or
+    entries that were there while the server answered 304. `before` is the state before the poll.
     """
     if before.revalidation == "distrusted":
         return state
@@ -68,14 +70,20 @@ def judge(
 
 
 def confirm(state: FeedState) -> FeedState:
-    """Trust the validators, since an answer without them brought nothing new. During distrust this proves nothing."""
+    """Return the state in which the validators have passed the check: an answer without them brought nothing new.
+
+    While they are distrusted this proves nothing, and the state stays.
+    """
     if state.revalidation == "distrusted":
         return state
     return replace(state, revalidation="checked", distrusted_at=None)
 
 
 def _were_hidden(new: Sequence[Sighting], before: FeedState) -> bool:
-    """Return whether entries were there while the server answered 304: by their dates, or else by their number."""
+    """Return whether some of the entries were there when the server last answered 304.
+
+    Their dates tell it. Without dates it is true if there are at least three.
+    """
     dates = [at for one in new if (at := one.entry.published_at or one.entry.updated_at) is not None]
     if not dates:
         return len(new) >= _EXPECTED_ENTRIES

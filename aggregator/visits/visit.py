@@ -1,7 +1,8 @@
 """Polls the due feeds and collects the due pages of one claimed host, at its pace, under its lease.
 
-Visits connect the pure steps with the store. A visit never sleeps longer than its own time limit. A longer pause
-between two requests is kept in the store as the host's `not_before`, so it blocks no thread.
+This module calls the pure steps (`poll`, `collect`, `backfill`, `index_walk`) and records their results. A visit never
+sleeps longer than its own time limit. A longer pause is kept in the store as the host's `not_before`, so it blocks no
+thread.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ _LONG_PARSE_BYTES = 1_000_000  # bytes; parsing more may take as long as a reque
 
 
 class HostVisit:
-    """The work of one visit: its session with the host, its report, its context.
+    """One visit to a claimed host: polls its due feeds, collects its due pages, counts both in `report`.
 
-    `max_pages` limits the requested pages. `scope` is extended by the pages that the visit's own polls announce.
-    `others_due` tells whether another host waits for this thread, `stopping` whether the process is to end.
+    `max_pages` limits the requested pages. Pages that the visit's polls announce are added to `scope`. `others_due`
+    tells whether another host waits for this thread, `stopping` whether the process is to end.
     """
 
     def __init__(
@@ -63,7 +64,10 @@ class HostVisit:
         self._stopping = stopping
 
     def run(self, *, with_pages: bool = True) -> VisitReport:
-        """Do the due work of the host and give the claim back."""
+        """Do the due work of the host, give the claim back, and return the counts.
+
+        `with_pages` False: poll feeds only.
+        """
         session, report = self._session, self.report
         try:
             if self._poll_feeds() and with_pages:
@@ -97,7 +101,7 @@ class HostVisit:
     # --- feeds --------------------------------------------------------------------------------------------------------
 
     def _poll_feeds(self) -> bool:
-        """Poll the due feeds; False: the visit is over."""
+        """Poll the due feeds; False: the visit must end."""
         session, is_more = self._session, True
         while is_more:
             feeds = self._store.due_feeds(session.claim, session.now(), scope=self._scope, limit=_FEEDS)
@@ -119,7 +123,7 @@ class HostVisit:
         return not session.backing_off
 
     def _leaves_out(self, feed: Feed) -> bool:
-        """Take a feed out of the run if its skipHours or skipDays began after it was due."""
+        """Return whether the feed is left to a later run: its skipHours or skipDays cover the present time."""
         scope = self._scope
         if scope is None or scope.is_forced or not is_skipped(feed.state.hints, self._session.now()):
             return False
@@ -127,7 +131,7 @@ class HostVisit:
         return True
 
     def _poll_feed(self, feed: Feed) -> datetime:
-        """Fetch the feed, read the answer, record the decision; return when the feed is due again."""
+        """Poll the feed and record the result; return when the feed is due again."""
         session, context = self._session, self._context
         answer = self._fetch_feed(feed)
         content = poll.read_answer(answer, self._read, session.now())
@@ -167,7 +171,7 @@ class HostVisit:
         return answer
 
     def _read(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Read an answer and renew the lease before and after, since ten thousand entries can take long."""
+        """Parse a feed. The lease is renewed before and after if needed, since ten thousand entries can take long."""
         self._session.renew_lease(whole=len(fetched.body) > _LONG_PARSE_BYTES)
         reading = self._context.read(feed, fetched, known, now)
         self._session.renew_lease()
@@ -204,10 +208,7 @@ class HostVisit:
     # --- gaps ---------------------------------------------------------------------------------------------------------
 
     def _fill_gap(self, feed: Feed, fill: GapFill) -> datetime:
-        """Request the next source of lost entries, in a session with the source's host.
-
-        Returns when the feed is due again.
-        """
+        """Request the next source of the entries that a gap lost, at its host; return when the feed is due again."""
         with self._session.at_other_host(fill.sources[0].url) as other:
             record = self._fill_step(feed, fill, other)
         if record is None:
@@ -219,7 +220,7 @@ class HostVisit:
         return due_at
 
     def _fill_step(self, feed: Feed, fill: GapFill, session: HostSession | None) -> PollRecord | None:
-        """Return the record of one request for lost entries; None: the visit is over."""
+        """Return the record of one request for the entries that a gap lost; None: the visit must end."""
         context, source = self._context, fill.sources[0]
         if session is None:
             return backfill.retry_later(feed, fill, self._store.now())
@@ -245,7 +246,7 @@ class HostVisit:
     # --- robots.txt ---------------------------------------------------------------------------------------------------
 
     def _robots_for(self, url: str, session: HostSession) -> RobotsRule | None:
-        """Return the host's rules, fetched at most once a day; None: the visit is over."""
+        """Return the robots.txt for `url`, fetched if the stored one is too old; None: no request may follow now."""
         if session.robots is not None:
             return session.robots
         claim, at = session.claim, session.claim.robots_at
@@ -271,7 +272,7 @@ class HostVisit:
     # --- pages --------------------------------------------------------------------------------------------------------
 
     def _collect_pages(self) -> None:
-        """Collect due pages until none is left, the limit is reached, or the visit is over."""
+        """Collect the due pages until none is left, the limit is reached, or the visit must end."""
         session, report, limit = self._session, self.report, _FIRST_PAGES
         while report.pages_requested < self._max_pages:
             if self._scope is not None and not self._scope.pages:
@@ -283,7 +284,7 @@ class HostVisit:
                 return
 
     def _collect_page(self, page: Page) -> bool:
-        """Fetch the page if robots.txt allows it, and record the result; False: the visit is over."""
+        """Fetch the page if robots.txt allows it, and record the result; False: the visit must end."""
         session, context = self._session, self._context
         if page.part is not None and page.folder != context.raw_store.folder:
             if self._store.leave_part(session.claim, page):
@@ -348,7 +349,7 @@ class HostVisit:
             raise LeaseLostError(self._host)
 
     def _hand_over(self, page: Page, result: Redirected) -> None:
-        """Make the target of a redirect due at its own host, unless it is known."""
+        """Record a redirect to another host: its target is due there, unless the store knows the target's article."""
         self._session.note_redirect(page.target, result.target, result.elapsed)
         target = identify(result.target, self._context.publishers)
         due = self._store.record_handover(self._session.claim, page, target, host_of(result.target), result.hops)
@@ -357,7 +358,7 @@ class HostVisit:
             self._scope.add(host_id, page_id)
 
     def _record_refusal(self, page: Page, failed: PageFailed) -> None:
-        """Record that robots.txt forbids the page. This does not count as an attempt."""
+        """Record that robots.txt forbids the page. This does not count as an attempt to fetch it."""
         session = self._session
         next_at = page_retry_at(page.attempts, failed.cause, None, now=session.now(), random=self._context.random)
         if not self._store.record_page_failure(session.claim, page, failed, next_at, counts=False):
@@ -368,7 +369,7 @@ class HostVisit:
     def _record_failure(self, page: Page, failed: PageFailed, retry_after: timedelta | None = None) -> bool:
         """Record a failed attempt; False: the claim is lost.
 
-        The attempt does not count while our own network is down.
+        While our own network is down the attempt does not count.
         """
         session, random = self._session, self._context.random
         counts = not own_network_is_down(list(self._context.recent))
@@ -380,9 +381,9 @@ class HostVisit:
 
 
 def _extend(scope: RunScope, record: PollRecord, recorded: PollRecorded) -> None:
-    """Add the announced pages to the run.
+    """Add the announced pages to the run, and take the polled feed out of it.
 
-    The feed leaves the run, unless it moved, or has sitemaps to read or a gap to fill.
+    A feed stays in the run while it has a redirect to follow, sitemaps to read, or lost entries to search.
     """
     if record.outcome.outcome == "moving":
         scope.add(recorded.host_id)
