@@ -1,8 +1,9 @@
-"""From a page to its article: seed text, body, metadata. The only user of the extraction libraries; never raises.
+"""From a page to its article: text in the seed format, body, metadata. Never raises.
 
-Resiliparse gives `text`, to the byte. `body` is chosen from the page's blocks by three votes
+`text` is Resiliparse's output, unchanged. `body` is chosen from the page's blocks by three votes
 (`aggregator.extraction.body`): trafilatura in its fast, recall-oriented mode, the port of readability inside
-trafilatura, Resiliparse. The page is parsed once for each library.
+trafilatura, Resiliparse. This module is the only one that uses trafilatura, and Resiliparse's extraction. lxml parses
+the page once; Resiliparse parses the source by itself.
 """
 
 from __future__ import annotations
@@ -84,9 +85,8 @@ def extract_page(
 ) -> Extraction | PageFailed:
     """Return the article of a page, or the reason why the page has none.
 
-    If the feed's own content is clearly longer than the page's text, the feed's content is the article's text.
-
-    `markup` is the result of `read_markup`, if the caller has it.
+    `publisher` are the selectors for the page. If the feed's own content is clearly longer than the page's text, it is
+    used instead (`with_feed_content`). `markup` is the result of `read_markup`, if the caller has it.
     """
     read = markup or read_markup(page)
     media_type = page.headers.get("content-type", "").lower()
@@ -109,7 +109,7 @@ def extract_entry(page: ExtractInput) -> Extraction | PageFailed:
 
 
 def _guarded(page: ExtractInput, extract: Callable[[], Extraction]) -> Extraction | PageFailed:
-    """Run foreign parsers. An exception fails only this page."""
+    """Run `extract`. An exception of a foreign parser becomes the failure of this page."""
     try:
         return extract()
     except Exception as error:  # noqa: BLE001 - parsers of three libraries, on pages of anyone
@@ -123,13 +123,16 @@ def _extract_entry(page: ExtractInput) -> Extraction:
 
 
 def feed_text(title: str, content: str) -> str:
-    """Return the text of an entry in the seed format: title, blank line, content (docs/reference/seed-format.md)."""
+    """Return an entry in the seed format: title, blank line, content as plain text (docs/reference/seed-format.md)."""
     plain = _plain_text(content, main_content=False)
     return f"{title}\n\n{plain}" if title else plain
 
 
 def _plain_text(page_html: str, *, main_content: bool) -> str:
-    """Return Resiliparse's text in the layout of the seed format."""
+    """Return the text of HTML from Resiliparse, with the options that the seed format needs.
+
+    `main_content` True: only the part of the page that Resiliparse takes for the main content.
+    """
     return str(
         extract_plain_text(
             page_html,
@@ -143,7 +146,7 @@ def _plain_text(page_html: str, *, main_content: bool) -> str:
 
 
 def _is_too_deep(page_html: str) -> bool:
-    """Return whether `div` elements are nested so deeply that the search for the main content would take seconds."""
+    """Return whether `div` elements are nested so deeply that Resiliparse would search the main content for seconds."""
     if page_html.count("<div") + page_html.count("<DIV") <= _MAX_DEPTH:
         return False
     depth = 0
@@ -155,7 +158,7 @@ def _is_too_deep(page_html: str) -> bool:
 
 
 def _without_attributes(tag: re.Match[str]) -> str:
-    """Return a tag without its attributes if it has very many: parsers compare each attribute with all others."""
+    """Return a tag without its attributes if it has over 2000: parsers compare each attribute with all others."""
     words = _VALUE.sub("", tag.group()).split()
     return f"{words[0]}>" if len(words) > _MAX_ATTRIBUTES else tag.group()
 
@@ -163,8 +166,8 @@ def _without_attributes(tag: re.Match[str]) -> str:
 def _feed_article(content: str, url: str) -> _Article:
     """Return an entry's content as body and markdown.
 
-    HTML ends an open `<svg/onload=...>` at the next paragraph. lxml would put all later text into the `svg`, so content
-    with such elements is cleaned first.
+    Content with `svg` or `math` is cleaned by nh3 first. The reason: HTML ends an open `<svg/onload=...>` at the next
+    paragraph, but lxml would put all later text into the `svg`.
     """
     if not _NOT_PLAIN.search(content):
         return _as_article(" ".join(content.split()) if any(map(str.isalnum, content)) else "")
@@ -176,7 +179,7 @@ def _feed_article(content: str, url: str) -> _Article:
 
 
 def is_binary(text: str) -> bool:
-    """Return whether decoded bytes are no text: a PDF, or a NUL near the beginning."""
+    """Return whether decoded bytes are no text: they begin as a PDF, or have a NUL in the first 4096 characters."""
     head = text[:_BINARY_HEAD_CHARS]
     return head.lstrip().startswith("%PDF") or "\0" in head
 
@@ -205,14 +208,17 @@ def _extract(markup: Markup, page: ExtractInput, rules: PageRules | None) -> Ext
 
 
 class _Article(NamedTuple):
-    """The article's words, plain and with their structure."""
+    """The article's text: plain (`body`), and with headings, lists, emphasis and links (`markdown`)."""
 
     body: str
     markdown: str
 
 
 def _article_by_rule(content: Iterable[Element], url: str) -> _Article:
-    """Return the text that the publisher's rule selects, without votes."""
+    """Return the text of the elements that a rule selects, without votes.
+
+    Headlines (h1), captions, navigation and blocks that are mostly links are left out.
+    """
     return _join([block for element in content for block in blocks_of(element) if _is_text(block)], url)
 
 
@@ -234,7 +240,7 @@ def _article_of(tree: Element, plain: str, guide: Guide, language: str, url: str
 
 
 def _parse(page_html: str) -> Element:
-    """Parse for lxml; a fragment becomes a whole page, as the extractors expect."""
+    """Parse HTML with lxml. HTML without `body` is put into a `body`, since the extractors expect one."""
     if not _BODY.search(page_html):
         page_html = f"<html><body>{page_html}</body></html>"
     tree = document_fromstring(page_html.replace("\0", "\ufffd").encode("utf-8", "replace"), parser=_PARSER)
@@ -257,8 +263,8 @@ def _give_body(tree: Element) -> None:
 def _strip(tree: Element) -> None:
     """Drop elements that never belong to an article, so that no extractor copies and searches them.
 
-    A `nav` or `footer` around all paragraphs is the page itself and stays. The first script that states a forum post
-    stays, too, since trafilatura looks for it.
+    If all paragraphs are in `nav` or `footer`, these two are kept, since they contain the page. The first script that
+    states a forum post is kept, too, since trafilatura looks for it.
     """
     forums = [script.text for script in tree.iter("script") if "DiscussionForumPosting" in (script.text or "")]
     has_text_outside = any(next(paragraph.iterancestors(*_FRAME_TAGS), None) is None for paragraph in tree.iter("p"))
@@ -280,9 +286,9 @@ def _as_article(body: str) -> _Article:
 
 
 def _opinion(lines: Iterable[str]) -> Opinion:
-    """Make an opinion of lines.
+    """Return an `Opinion` made of an extractor's lines.
 
-    A numbered line counts with and without its number: the number may be that of a list.
+    A line that begins with a number ("3. Rome") is added with and without it: the number may be that of a list.
     """
     return Opinion(one for line in lines for one in ((line, _NUMBER.sub("", line)) if _NUMBER.match(line) else (line,)))
 
@@ -292,9 +298,9 @@ def _lines(text: str) -> list[str]:
 
 
 def _trafilatura_lines(tree: Element) -> list[str]:
-    """Return the lines of trafilatura's article, set to take too much, without its fall-backs.
+    """Return the lines of trafilatura's article.
 
-    Keeps no state between pages.
+    The options mean: rather too much text than too little, no fall-back extractors, no state between pages.
     """
     document = bare_extraction(tree, fast=True, favor_recall=True, include_comments=False, deduplicate=False)
     return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
@@ -303,7 +309,7 @@ def _trafilatura_lines(tree: Element) -> list[str]:
 def _readable_lines(tree: Element) -> Iterator[str]:
     """Yield the lines of readability's article.
 
-    Its HTML is cut at the tags of blocks, since parsing it would cost more.
+    Readability returns HTML. It is split into lines at the tags of blocks, since parsing it would cost more.
     """
     summary = ReadabilityDocument(copy(tree)).summary()
     cut = _ELEMENT.sub(lambda tag: "" if tag.group(2) in _INLINE else "\n", summary)
@@ -311,7 +317,10 @@ def _readable_lines(tree: Element) -> Iterator[str]:
 
 
 def _ask_others(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
-    """Fill the fields that the page does not state from trafilatura and htmldate."""
+    """Fill title, authors and date if the page does not state them: by the guesses of trafilatura and htmldate.
+
+    Authors whom the page credits (`Metadata.credited`) come before a guess.
+    """
     title = metadata.title or " ".join((extract_title(tree) or "").split())
     authors = metadata.authors or metadata.credited
     if not authors:
@@ -365,7 +374,7 @@ def _combine(
 
 
 def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]:
-    """Return the date and its source: the page, else the feed, else the day of the first sighting (UTC)."""
+    """Return the date and its source: the page, else the feed, else the day when the page was first seen (UTC)."""
     if metadata.published:
         return metadata.published, DateSource.PAGE
     announced = read_date(page.feed_published, page.first_seen)
@@ -377,9 +386,10 @@ def _published(page: ExtractInput, metadata: Metadata) -> tuple[str, DateSource]
 
 
 def with_feed_content(extraction: Extraction, page: ExtractInput) -> Extraction:
-    """If the feed's own text is clearly longer than the page's, use it instead.
+    """Return the article with the feed's content as its text if this content is clearly longer than the page's body.
 
-    The page may be a paywall stub, or its template may have failed.
+    "Clearly" means: 1.3 times as many letters, and 500 at least. The page may be a paywall stub, or its template may
+    have failed.
     """
     entry = extract_entry(page) if page.feed_html else None
     if not isinstance(entry, Extraction):

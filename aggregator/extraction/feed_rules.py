@@ -1,4 +1,4 @@
-"""The rules of a feed's table in the configuration about its articles: titles, language, selectors for its pages.
+"""The rules that a feed's table in the configuration sets for its articles: titles, language, selectors for pages.
 
 Pure. It reads no configuration and no page.
 """
@@ -19,7 +19,7 @@ PATTERN: Final = "re:"  # what begins a pattern; any other text is plain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedRules:
-    """Rules for one feed's articles. Selectors are as in `PageRules`; "" and () are no rule."""
+    """Rules for one feed's articles. Selectors are as in `PageRules`. An empty field sets no rule."""
 
     title_strip: tuple[str, ...] = ()  # plain texts, and patterns of RE2 after "re:"
     language: str = ""
@@ -42,9 +42,9 @@ RulesOf = Callable[[str, str], ArticleRules]  # of the page's host (name:port) a
 
 
 def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
-    """Return the rules of a feed joined with the rules of the publisher or the site-config file.
+    """Return the rules for a feed's articles. `others` are the selectors of the publisher or of the site-config file.
 
-    The feed's selectors are tried first. All selectors of `strip` are used, those of the feed and of the others.
+    The feed's selectors are tried first. Of `strip`, all selectors are used: the feed's and the others.
     """
     own = (feed.content, feed.strip, feed.author, feed.date)
     if not any(own):
@@ -63,7 +63,7 @@ def article_rules(feed: FeedRules, others: PageRules | None) -> ArticleRules:
 
 
 def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
-    """Return `page` with the title and language of its feed corrected by the feed's rules."""
+    """Return `page` with the title and language that its feed states, both changed by the feed's rules."""
     if not _says_something(rules):
         return page
     title = strip_title(page.feed_title, rules.title_strip)
@@ -71,7 +71,7 @@ def announced_by(page: ExtractInput, rules: FeedRules) -> ExtractInput:
 
 
 def ruled(content: Extraction, rules: FeedRules) -> Extraction:
-    """Return the article with title and language changed by the rules."""
+    """Return the article with its title and language changed by the feed's rules."""
     if not _says_something(rules):
         return content
     title = strip_title(content.title, rules.title_strip)
@@ -109,5 +109,8 @@ def _without_ends(title: str, part: str) -> str:
 
 
 def _is_one_word(left: str, right: str) -> bool:
-    """Return whether two neighbours belong to one word. Scripts without case often have no blanks between words."""
+    """Return whether two characters side by side belong to one word: each is a digit or a letter with case.
+
+    Letters without case (Chinese, Arabic) do not count, since such scripts often have no blanks between words.
+    """
     return all(sign.isdigit() or sign.lower() != sign.upper() for sign in (left, right))

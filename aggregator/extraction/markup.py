@@ -1,4 +1,4 @@
-"""A page's source, decoded once for all readers, with its JSON-LD."""
+"""A page's source, decoded once for all functions that read it, with its JSON-LD."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from aggregator.text.encoding import decode, html_declaration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Markup:
-    """The decoded source and the article's object in JSON-LD."""
+    """The decoded source of a page, and what its JSON-LD states."""
 
     text: str
     json_ld: JsonLd
 
 
 def read_markup(page: ExtractInput) -> Markup:
-    """Decode a page (BOM, header, declaration, content: docs/politeness.md) and read its JSON-LD."""
+    """Decode a page and read its JSON-LD. `text/encoding.py` decides the encoding."""
     content_type = page.headers.get("content-type", "")
     text = decode(page.body, content_type=content_type, declared=html_declaration(page.body))
     return Markup(text=text, json_ld=read_json_ld(text, page.url))

@@ -1,7 +1,8 @@
 """Applies the selectors of a publisher's rule or a site-config file to a page.
 
-Selectors are CSS, or XPath when they begin with "/", "./" or "(". Resiliparse finds the elements of CSS selectors and
-marks them in the text that lxml then parses. So only one library reads CSS.
+A selector that begins with "/", "./" or "(" is XPath; any other is CSS. lxml finds the elements of XPath. Resiliparse
+finds the elements of CSS and marks them with an attribute in the source, which lxml then parses. So only one library
+reads CSS.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _NAMES = ("content", "strip", "author", "date", "next_page")
 class PageRules(Protocol):
     """The selectors for a site's pages, a list for each kind.
 
-    All selectors of `strip` are used. Of each other kind, only the first selector that finds an element is used. To
+    All selectors of `strip` are used. Of every other kind, only the first selector that finds an element is used. To
     join several selectors, use "," in CSS and "|" in XPath.
     """
 
@@ -56,9 +57,9 @@ class PageRules(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The results of rules on a page: statements, and the elements of the article.
+    """The results of rules on a page. `stated` has the authors, dates and link to the next page that the rules found.
 
-    No elements: the rules found none.
+    `content` are the elements with the article; empty: the rules found none.
     """
 
     stated: Stated
@@ -66,13 +67,16 @@ class Applied:
 
 
 def rules_in_force(publisher: PageRules | None, site_config: PageRules | None) -> PageRules | None:
-    """Return the publisher's rule if it has selectors for pages, else the site-config file's."""
+    """Return the publisher's rule if it has a selector for pages, else the rule of the site-config file."""
     says = publisher is not None and any(getattr(publisher, name) for name in _NAMES)
     return publisher if says else site_config
 
 
 def mark_css(page_html: str, rules: PageRules) -> str:
-    """Return the page with marks at the elements that the CSS selectors find; unchanged if there are none."""
+    """Return the page's source with an attribute at each element that a CSS selector finds; it names the selector.
+
+    If the rules have no CSS selector, the source is returned unchanged.
+    """
     wanted = [(name, css) for name in _NAMES for css in getattr(rules, name) if not is_xpath(css)]
     if not wanted:
         return page_html
@@ -84,7 +88,10 @@ def mark_css(page_html: str, rules: PageRules) -> str:
 
 
 def apply_rules(tree: Element, rules: PageRules) -> Applied:
-    """Find the elements that the rules select, and remove the elements of `strip` from the tree."""
+    """Find the elements that the rules select, and remove the elements of `strip` from the tree.
+
+    For CSS selectors, `tree` must come from the source that `mark_css` returned.
+    """
     dates = _first_found(tree, "date", rules.date)
     authors = _first_found(tree, "author", rules.author)
     next_page = find_next_page(tree, rules)
@@ -103,9 +110,9 @@ def apply_rules(tree: Element, rules: PageRules) -> Applied:
 
 
 def acting_rules(page_html: str, rules: PageRules) -> tuple[tuple[str, str], ...]:
-    """Return the selectors that find an element, each with its key.
+    """Return the selectors that have an effect on a page, as pairs (kind, selector).
 
-    Of keys other than `strip` only the first is returned.
+    That is each selector of `strip` that finds an element. Of every other kind it is the first selector that finds one.
     """
     parser = HTMLParser(encoding="utf-8")
     tree = document_fromstring((mark_css(page_html, rules) or "<p>").encode("utf-8", "replace"), parser=parser)
@@ -122,7 +129,7 @@ def find_next_page(tree: Element, rules: PageRules) -> str:
 
 
 def selector_faults(rules: PageRules) -> tuple[str, ...]:
-    """Return the invalid selectors, each with its key."""
+    """Return a message for each invalid selector. The message names its kind, the selector and the remedy."""
     return tuple(
         f"{name}: {selector!r} is not {'XPath' if is_xpath(selector) else 'CSS'}; {_REMEDY}"
         for name in _NAMES

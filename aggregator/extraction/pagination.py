@@ -39,7 +39,7 @@ _PAGE_PARAMS = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A page of an article: the requested address, and its answer."""
+    """One page of an article. `url` is the requested address; `page` is its answer, as the input of the extraction."""
 
     url: str
     page: ExtractInput
@@ -47,7 +47,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """The further pages that the rules found, in order; `missing` is the address to fetch next (None: none)."""
+    """The fetched further pages of an article, in order, without the first page.
+
+    `missing` is the address of the next page, which is not fetched yet; None: the last page links to no next page.
+    """
 
     parts: tuple[Part, ...]
     missing: str | None
@@ -57,7 +60,10 @@ class Chain:
 
 
 def numbers_of(host: str, publishers: Publishers) -> KeyRules:
-    """Return only the rules for article numbers at this host (name:port)."""
+    """Return the rules for article numbers at this host (name:port), without the publisher's other rules for keys.
+
+    If no publisher has the host, the rules are empty.
+    """
     publisher = publisher_of(publishers, host)
     if publisher is None:
         return KeyRules()
@@ -69,9 +75,10 @@ def numbers_of(host: str, publishers: Publishers) -> KeyRules:
 
 
 def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: KeyRules) -> Chain:
-    """Follow the links from the first page through the pages that were fetched.
+    """Follow the links from the first page through the further pages that were fetched.
 
-    The chain ends at a page without a link, and at an address or bytes that came before.
+    The chain ends at a page without an accepted link, and before a page whose address or bytes an earlier page has. A
+    fetched page is ignored if the page before it does not link to it any more.
     """
     parts = [first]
     while (link := _link(parts, rules, numbers)) is not None and len(parts) <= len(further):
@@ -86,7 +93,10 @@ def chain_of(first: Part, further: Sequence[Part], rules: PageRules, numbers: Ke
 
 
 def _link(parts: Sequence[Part], rules: PageRules, numbers: KeyRules) -> str | None:
-    """Return the link to the next page in the last of the parts."""
+    """Return the address of the next page, to which the last of the parts links.
+
+    None: the page has no such link, or the link leads to another host, to one of the parts, or to another article.
+    """
     first, last = parts[0].page.url, parts[-1].page
     found = absolute(last.url, _next_link(last, rules))
     link = None if found is None else clean(found)
@@ -177,9 +187,10 @@ def _has_page_number(first: str, query: str) -> bool | None:
 
 
 def join(parts: Sequence[Extraction]) -> Extraction:
-    """Return one article: the metadata of the first page, the texts of all parts in order.
+    """Return one article: the metadata of the first page, the texts of all pages in order.
 
-    A paragraph of `body` that is at the head (headline, teaser) or the end of each part is kept once.
+    In `body`, paragraphs with which each page begins (headline, teaser) are kept only on the first page. Paragraphs
+    with which each page ends are kept only on the last page. `text` is not shortened.
     """
     heads = [_paragraphs(parts[0].body)]
     heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]
@@ -195,7 +206,7 @@ def join(parts: Sequence[Extraction]) -> Extraction:
 
 
 def _joined_markdown(body: str, parts: Sequence[Extraction]) -> str:
-    """Return the markdown of all parts. If `join` left out a paragraph, return `body` as plain markdown."""
+    """Return the markdown of all pages. If `join` left out a paragraph, return the text of `body` as markdown."""
     if body == "\n\n".join(part.body for part in parts):
         return "\n\n".join(part.markdown or "" for part in parts)
     return markdown_of_text(body)

@@ -1,7 +1,8 @@
 """From a fetched page to the record of its article: extract, judge, fingerprint, identify again. Pure.
 
-`run_jobs` and `run_stored` run in a worker process; the functions of jobs and records run beside the store.
-New and kept pages go the same way.
+`run_jobs` and `run_stored` run in a worker process; `extraction_job` and `article_record` run beside the store. Pages
+extracted again from stored bytes take the same steps. `next_page_of` decides whether an article continues on a page
+that is not fetched yet; `visits/visit.py` fetches it.
 """
 
 from __future__ import annotations
@@ -50,12 +51,13 @@ Read = Callable[[str], bytes | None]  # the bytes with a content hash; None: the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractJob:
-    """The input of a worker process. `from_feed` True: the entry's content is the only text.
+    """One page to extract, as it is sent to a worker process. `url` is the requested address.
 
-    `is_foreign` True: feed and page are of different sites, so the page's own statements take precedence. `url` is the
-    requested address. `raw` are the content hashes of the page and its parts; the worker reads these bytes. `parts` are
-    the further pages so far; `ends` True: no further page will be fetched. `off_target` is set if the address of the
-    answer alone proves that the answer is not the article; it gives the reason.
+    `from_feed` True: no page was fetched, so the entry's content is the only text. `is_foreign` True: feed and page are
+    of different sites, so of the feed's statements only the date helps to read the page. `raw` are the content hashes
+    of the page and of `parts`, in this order, by which the worker reads the bytes. `parts` are the fetched further
+    pages. `ends` True: a further page failed, so no other one is fetched. `numbers` are the rules for article numbers
+    at the page's host. `off_target` is a failure if redirects ended at an address that is no article.
     """
 
     page: ExtractInput
@@ -72,7 +74,7 @@ class ExtractJob:
 
 
 def extraction_job(page: FetchedPage, rules_of: RulesOf, publishers: Publishers) -> ExtractJob:
-    """Return the job for `page`, without the bytes of the page and of its parts."""
+    """Return the job for `page`, still without bytes. `read_bodies` adds those of the page and of its further pages."""
     url = page.url if page.raw is None else page.raw.final_url
     headers = {} if page.raw is None else page.raw.headers
     blank = ExtractInput(url=url, body=b"", headers=headers, first_seen=page.first_seen)
@@ -100,7 +102,7 @@ def extraction_job(page: FetchedPage, rules_of: RulesOf, publishers: Publishers)
 
 
 def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
-    """Return why the answer is no article, if redirects ended at a home page or a list."""
+    """Return a failure if redirects ended at a home page, at another section page, or at an address without a key."""
     final_url = page.url if page.raw is None else page.raw.final_url
     if final_url == page.url:
         return None
@@ -119,7 +121,7 @@ def read_bodies(job: ExtractJob, read: Read) -> ExtractJob | PageFailed:
 
 
 def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
-    """Return the job with the bytes of the page and of its parts. A page that was never fetched has no bytes."""
+    """Return the job with `bodies`: those of the page and its further pages, in order. Empty: no page was fetched."""
     if not bodies:
         return job
     parts = zip(job.parts, bodies[1:], strict=True)
@@ -164,19 +166,19 @@ def _announced(entry: Entry) -> str:
 
 
 def run_jobs(jobs: Sequence[ExtractJob], read: Read) -> tuple[Collected | NextPage | PageFailed, ...]:
-    """Return the result of each job, in order; a `NextPage` if a further page must be fetched first. For workers."""
+    """Return the result of each job, in order; runs in a worker. A `NextPage` must be fetched before the article."""
     whole = (read_bodies(job, read) for job in jobs)
     return tuple([job if isinstance(job, PageFailed) else next_page_of(job) or run_job(job) for job in whole])
 
 
 def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
-    """Return the result of a job without fetching further pages. For workers."""
+    """Return the result of a job, with the further pages that are stored and no others; runs in a worker process."""
     whole = read_bodies(job, read)
     return whole if isinstance(whole, PageFailed) else run_job(whole)
 
 
 def next_page_of(job: ExtractJob) -> NextPage | None:
-    """Return the next page of the article, to be fetched first; None: the article is complete or ends early."""
+    """Return the further page to fetch first; None: no link is left, a page failed, or there are `MAX_PARTS` pages."""
     chain = _chain(job)
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
         return None
@@ -212,7 +214,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
 
 def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
-    """Return how much of the feed's title the page has. If the feed's content is used, the page counts as having it."""
+    """Return how much of the feed's title the page has. A failure and the feed's own content count as having all."""
     if isinstance(outcome, PageFailed) or outcome.source == "feed":
         return Resemblance.SAYS
     is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)
@@ -222,7 +224,7 @@ def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup
 
 
 def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int, Resemblance]:
-    """Return an article, the reasons to doubt it, its number of further parts, and its likeness to the feed's title."""
+    """Return the article, the reasons to doubt it, its number of further pages, and its share of the feed's title."""
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
     chain = _chain(job)
@@ -240,7 +242,7 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
 def _extract_parts(
     page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
 ) -> tuple[Extraction | PageFailed, int]:
-    """Return the article and the number of its further parts. The article ends before the first unreadable part."""
+    """Return the article and its number of further pages. It ends before the first that fails or looks like a wall."""
     from aggregator.extraction.extract import extract_page, with_feed_content
 
     if not further:
@@ -294,9 +296,9 @@ def _assessed(
 def read_along(
     reading: FeedReading, feed: Feed, now: datetime, publishers: Publishers, rules: FeedRules
 ) -> FeedReading:
-    """Add the articles of entries whose own content is the article.
+    """Return `reading` with the articles of entries whose own content is the article.
 
-    An entry without an article is left to the extraction of its page, which records the reason.
+    If the content gives no article, the entry stays as it is. Its page waits for extraction, which records the reason.
     """
     sightings = tuple(_read_along(one, feed, now, publishers, rules) for one in reading.sightings)
     return replace(reading, sightings=sightings)
@@ -376,7 +378,7 @@ def _record_of_entry(
 
 
 def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
-    """Return decisions about statements of the page or the feed that were not believed."""
+    """Yield a "refused" decision for each edge that never counts, whatever other edges there are."""
     for edge in edges:
         refusal = refusal_alone(edge)
         if refusal is not None:
@@ -385,9 +387,9 @@ def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
 
 
 def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:
-    """Return the page's canonical address if it means the same article, else the final address.
+    """Return the canonical address that the page declares if it has the article's key, else the final address.
 
-    Parameters that do not identify an article are removed.
+    Parameters that do not affect the key (such as tracking) are removed.
     """
     declared = content.declared.canonical or content.declared.og_url
     shown = declared if declared and identify(declared, publishers).key == identity.key else final_url

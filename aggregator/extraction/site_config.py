@@ -1,8 +1,9 @@
 """Site-config files of FiveFilters, read as rules about pages: https://github.com/fivefilters/ftr-site-config.
 
-One text file per host (`example.org.txt`; `.example.org.txt` holds for every host below it), with lines of `directive:
-value`. These directives are used: `body`, `strip`, `strip_id_or_class`, `strip_image_src`, `author`, `date` and
-`next_page_link`. The others concern another program's fetching and rewriting and are ignored.
+There is one text file per host (`example.org.txt`; `.example.org.txt` is for the host and every host below it). Its
+lines are `directive: value`. These directives are used: `body`, `strip`, `strip_id_or_class`, `strip_image_src`,
+`author`, `date` and `next_page_link`. The others control how another program fetches and rewrites pages; they are
+ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _FIELDS = {"body": "content", "strip": "strip", "author": "author", "date": "dat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """The rules of one file; all selectors are XPath."""
+    """The rules of one file; all selectors are XPath. The fields are those of `PageRules`."""
 
     content: tuple[str, ...] = ()
     strip: tuple[str, ...] = ()
@@ -31,12 +32,15 @@ class SiteConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfigs:
-    """The files of a directory, by the host in their names."""
+    """The rules of a directory's files. A key is a file's name without ".txt" ("example.org", ".example.org")."""
 
     by_host: Mapping[str, SiteConfig] = field(default_factory=dict)
 
     def of(self, host: str) -> SiteConfig | None:
-        """Return the rules for a host: its own file, else the file for all hosts below a parent domain."""
+        """Return the rules for a host: its own file, else the nearest domain's file for the domain and all hosts below.
+
+        A leading "www." of the host is ignored.
+        """
         host = host.lower().removeprefix("www.")
         if own := self.by_host.get(host):
             return own
@@ -67,7 +71,7 @@ def read_site_config(text: str) -> SiteConfig:
 
 
 def load_site_configs(directory: Path) -> SiteConfigs:
-    """Read all files of a directory; bytes that are not UTF-8 are replaced."""
+    """Read all files of a directory. Bytes that are not UTF-8 are replaced. A file without rules is left out."""
     configs = {}
     for path in sorted(directory.glob("*.txt")):
         config = read_site_config(path.read_text(encoding="utf-8", errors="replace"))
@@ -77,12 +81,15 @@ def load_site_configs(directory: Path) -> SiteConfigs:
 
 
 def _as_xpath(value: str) -> str:
-    """Return the expression so that it is recognised as XPath: a bare call (`string(...)`) gets parentheses."""
+    """Return an expression in a form that `is_xpath` recognises: `string(...)` becomes `(string(...))`."""
     return value if value.startswith(("/", "./", "(")) else f"({value})"
 
 
 def _literal(value: str) -> str:
-    """Return a string of XPath 1.0, which knows no escapes; `""` for one with both kinds of quotes."""
+    """Return a value as a string literal of XPath 1.0, in the quotes that the value does not contain.
+
+    `""`: the value is empty, or it contains both kinds of quotes, which XPath 1.0 cannot escape.
+    """
     value = value.strip("'\"")
     if "'" not in value:
         return f"'{value}'" if value else ""

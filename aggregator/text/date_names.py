@@ -1,4 +1,4 @@
-"""Names of months and days in the languages of CLDR, and the months in the words of a date. It reads no numbers."""
+"""Names of months and weekdays in the languages of CLDR; finds the months in a date's words. It reads no numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _ENDINGS = ((1, 4), (2, 5), (3, 5))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateNames:
-    """Folded names with single blanks. If a name means two months in two languages, only `by_language` has it."""
+    """Names of months (with the month's number, 1 to 12) and weekdays. All names are folded (`fold`).
+
+    A name that means one month in one language and another month in another language is only in `by_language`.
+    """
 
     months: Mapping[str, int]  # of languages in which much is published
     rare_months: Mapping[str, int]  # of all others; they count where none of the former is named
@@ -33,7 +36,7 @@ class DateNames:
 
 
 def fold(text: str) -> str:
-    """Return `text` in small letters, ASCII digits, without accents and with single blanks."""
+    """Return `text` in small letters, with ASCII digits and single blanks, without accents."""
     if text.isascii():
         return " ".join(text.lower().split())
     decomposed = unicodedata.normalize("NFKD", text).casefold()
@@ -59,7 +62,7 @@ def _kind_of(sign: str) -> str:
 
 @cache
 def date_names() -> DateNames:
-    """Return the names of both tables."""
+    """Return the names in the tables `date_names` and `more_date_names`. They are read once."""
     cldr, more = read_table("date_names"), read_table("more_date_names")
     common = _meanings([*cldr["months"]["common"].values(), *more["months"]["common"].values()])
     others = _meanings(cldr["months"]["others"].values())
@@ -80,16 +83,16 @@ def date_names() -> DateNames:
 
 
 def _spelled(spellings: str) -> list[str]:
-    """Return the folded names in one cell of a table.
+    """Return the folded names in one cell of a table, where "|" separates spellings.
 
-    Names of two Latin letters are left out: elsewhere they mean "of".
+    Names of two Latin letters are left out: in another language such a word may mean "of".
     """
     names = (" ".join(words_of(fold(spelling))) for spelling in spellings.split("|"))
     return [name for name in names if name and not (len(name) < _SHORTEST_START and name.isascii())]
 
 
 def _meanings(rows: Iterable[list[str]]) -> dict[str, set[int]]:
-    """Return the months that each name means in any language."""
+    """Return the months that each name means. A row has the names of the twelve months in one language."""
     found: defaultdict[str, set[int]] = defaultdict(set)
     for row in rows:
         for month, spellings in enumerate(row, 1):
@@ -114,9 +117,10 @@ def _unambiguous(meanings: Mapping[str, set[int]]) -> dict[str, int]:
 
 
 def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict[int, int], int]:
-    """Return the months by the position of their word, and how many words are neither months nor weekdays.
+    """Return the months by the position of their word, and the number of unknown words (no month, weekday or number).
 
-    A name that means two months in two languages is read in the publisher's `language` only.
+    A name that means different months in different languages is read only if `language` is one of these languages.
+    `persian` True: only months of the Persian calendar are looked for.
     """
     names = date_names()
     own = names.by_language.get(language.partition("-")[0].lower(), {})
@@ -137,7 +141,7 @@ def find_months(words: list[str], language: str, *, persian: bool) -> tuple[dict
 
 
 def _attached(months: Mapping[str, int], run: str) -> int | None:
-    """Return the month whose name has a particle before it or an ending behind it."""
+    """Return the month whose name has a prefix of one letter (Hebrew, Syriac), or an ending of one to three letters."""
     bare = [run[1:]] if run[0] in _PREFIXES else []
     bare += [run[:-ending] for ending, name in _ENDINGS if len(run) - ending >= name]
     return next((months[name] for name in bare if name in months), None)
@@ -146,7 +150,7 @@ def _attached(months: Mapping[str, int], run: str) -> int | None:
 def _look_up(
     words: list[str], month_of: Callable[[str], int | None], days: Collection[str], most_words: int
 ) -> tuple[dict[int, int], list[int]]:
-    """Return the months by their positions, and the positions of unknown words."""
+    """Return the months by the position of their first word, and the positions of unknown words (numbers excepted)."""
     found, strange, place = dict[int, int](), list[int](), 0
     while place < len(words):
         runs = (" ".join(words[place : place + length]) for length in range(most_words, 0, -1))

@@ -1,8 +1,8 @@
 """Parses dates as feeds write them: from the raw string to an aware UTC time. It never guesses.
 
 It knows ISO 8601 in its variants, RFC 822 and asctime, month names of all languages of CLDR, the Persian calendar, the
-Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC. The result is `None` for a date that
-is unreadable, ambiguous or not plausible; the caller flags it.
+Buddhist era, named zones, epochs and 12-hour clocks. A time without a zone is UTC. `parse_date` returns `None` for a
+date that is unreadable, ambiguous or not plausible.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ _FARTHEST = timedelta(hours=14)  # no zone is farther from UTC
 
 
 def read_usual(raw: str) -> datetime | None:
-    """Return the time of a date in one of the two usual forms, in its own offset. None: the date has another form.
+    """Return the time of a date as RFC 3339 (Atom) or RFC 822 (RSS) writes it, in its own offset; None: another form.
+
+    Fractions of a second are dropped. The offset `-0000` means UTC.
 
     >>> read_usual("Fri, 11 Nov 2022 10:43:00 +0100").isoformat(), read_usual("11.11.2022")
     ('2022-11-11T10:43:00+01:00', None)
@@ -125,13 +127,16 @@ def parse_date(raw: str, now: datetime, language: str = "") -> datetime | None:
 
 
 def _search(raw: str, now: datetime, language: str) -> datetime | None:
-    """Return the time of a date that `read_usual` cannot read; None: it has no known form."""
+    """Return the time of a date that `read_usual` cannot read; None: an unknown form, or over 100 characters."""
     text = fold(raw) if len(raw) <= _MAX_CHARS else ""
     return (_read_epoch(text, now) or _read_compact(text) or _read(text, language)) if text else None
 
 
 def _read_epoch(text: str, now: datetime) -> datetime | None:
-    """Read seconds, or thousandths and smaller parts, since 1970."""
+    """Read a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
+
+    The number counts the first of these units that gives a plausible time.
+    """
     if not (match := _EPOCH.fullmatch(text)):
         return None
     number = int(match.group(1))
@@ -156,7 +161,7 @@ def _read_compact(text: str) -> datetime | None:
 
 
 def _read(text: str, language: str) -> datetime | None:
-    """Read a date with an optional time and zone around it."""
+    """Read a text that has a date, and perhaps a time and a zone. The zone stands after the time."""
     text = _BRACKETS.sub(" ", text) if _has_zone_before_brackets(text) else text.translate(_NO_BRACKETS)
     text = _NUMBERED_MONTH.sub(_month_named, _NUMBERED_DAY.sub("", text))
     text = _MONTH_WITH_NUMBER.sub(_month_named, text)
@@ -194,7 +199,7 @@ def _with_colons(match: re.Match[str]) -> str:
 
 
 def _has_zone_before_brackets(text: str) -> bool:
-    """Return whether the brackets only explain an offset: `+0100 (CET)`, `+01:00[Europe/Berlin]`."""
+    """Return whether the brackets only explain an offset before them: `+0100 (CET)`, `+01:00[Europe/Berlin]`."""
     start = min((i for i in (text.find("("), text.find("[")) if i >= 0), default=-1)
     return start >= 0 and bool(re.search(r"(?:[+-]\d\d:?\d\d|\bgmt|\butc|z)\s?$", text[:start]))
 
@@ -220,9 +225,10 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date that stands after the time as a whole, or with its year only.
+    """Read a date that stands after the time, with its year alone (asctime: `Nov 11 10:15 2022`) or as a whole.
 
-    Return the date and the rest of the text.
+    Return the date and the text after the time without the year; it may name the zone. The date is None if `after` has
+    no such year or date.
     """
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
@@ -231,7 +237,10 @@ def _read_day_around(before: str, after: str, language: str) -> tuple[datetime |
 
 
 def _read_day(text: str, language: str, *, american: bool) -> datetime | None:
-    """Read the day alone; `american` puts the month first in 1/2/2022."""
+    """Read a date without time and zone. A month or a year alone means its first day.
+
+    `american` True: in 1/2/2022 the month comes first. None: the text has no known form, or the date is ambiguous.
+    """
     if match := _WEEK.fullmatch(text):
         return datetime.fromisocalendar(int(match[1]), int(match[2]), int(match[3] or 1))
     if match := _ORDINAL.fullmatch(text):
@@ -262,7 +271,11 @@ def _is_only_date(match: re.Match[str], text: str) -> bool:
 
 
 def _read_slashed_day(match: re.Match[str], *, american: bool) -> datetime | None:
-    """Read 25.12.2022 and 12/25/2022. With a dot the day comes first; otherwise only one order may be possible."""
+    """Read 25.12.2022, 25/12/2022 and 12/25/2022.
+
+    With dots the day comes first. With slashes and hyphens the order must be clear: one number is over 12, or both are
+    equal. `american` True: with slashes the month comes first. None: the order is not clear.
+    """
     first, second, year = int(match[1]), int(match[3]), _full_year(match[4])
     if american and match[2] == "/" and first <= 12:
         return _date(year, first, second)
@@ -293,7 +306,10 @@ def _read_named_day(text: str, language: str) -> datetime | None:
 
 
 def _date(year: int, month: int, day: int) -> datetime:
-    """Return the midnight of a day; years of the Persian calendar and the Buddhist era are recognised by their size."""
+    """Return the midnight of a day, without a zone.
+
+    A year from 1300 to 1499 belongs to the Persian calendar, one from 2400 to 2699 to the Buddhist era.
+    """
     if year in _PERSIAN_YEARS:
         return _persian_date(year, month, day)
     return datetime(year - _THAI_OFFSET if year in _THAI_YEARS else year, month, day)  # noqa: DTZ001  the zone follows
@@ -315,7 +331,7 @@ def _persian_date(year: int, month: int, day: int) -> datetime:
 
 
 def _full_year(digits: str) -> int:
-    """Return the year; two digits are 1969 to 2068 (POSIX strptime)."""
+    """Return the year in `digits`. Two digits are a year from 1969 to 2068, as in POSIX strptime."""
     year = int(digits)
     if len(digits) == 2:
         return year + (2000 if year < 69 else 1900)
@@ -325,7 +341,10 @@ def _full_year(digits: str) -> int:
 
 
 def _in_zone(local: datetime, zone: str, *, korean: bool = False) -> datetime | None:
-    """Return `local` in the zone that a text names; `None` for an unknown name. No zone is UTC."""
+    """Return `local` in the zone that a text names. A text without a zone means UTC; None: the name is unknown.
+
+    `korean` True (the time has a Korean word for morning or afternoon): a text without a zone means Korean time.
+    """
     if match := _OFFSET.search(zone):
         sign, hours, minutes = match.groups()
         # `Z+0100` and `UTC +0100` mean the offset; `Etc/GMT+1` has the opposite sign and is a place
@@ -354,7 +373,10 @@ def _at_place(local: datetime, place: str) -> datetime | None:
 
 
 def _zone_of_place(place: str) -> tzinfo | None:
-    """Return the zone of an IANA name in any case (the database has `America/Port_of_Spain`)."""
+    """Return the time zone with an IANA name, such as `America/Port_of_Spain`; None: there is none.
+
+    `place` is in small letters, but the database tells capital letters apart.
+    """
     name = "/".join("_".join(_capital(word) for word in part.split("_")) for part in place.split("/"))
     try:
         return ZoneInfo(name.replace("Gmt", "GMT")) if name else None

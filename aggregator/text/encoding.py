@@ -1,8 +1,8 @@
 """Decodes the bytes of pages and feeds; decides the encoding and never raises. It parses only declarations.
 
-The order is: byte order mark, then the bytes themselves (valid UTF-8 is UTF-8, whatever is declared), then the header,
-then the document's own declaration, then detection. Labels mean the encodings that browsers use for them (WHATWG
-Encoding Standard, 4.2): `latin-1` is cp1252, `gb2312` is gb18030.
+The order is: byte order mark; UTF-16 without a mark; valid UTF-8, whatever is declared; the header; the document's own
+declaration; detection. Labels mean the encodings that browsers use for them (WHATWG Encoding Standard, 4.2): `latin-1`
+is cp1252, `gb2312` is gb18030.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def decode(body: bytes, *, content_type: str = "", declared: str = "") -> str:
 
 
 def codec_of(label: str) -> str:
-    """Return the Python codec for a charset label, `""` for an unknown or unsafe one.
+    """Return the Python codec for a charset label; `""`: the label is unknown or its encoding is unsafe (UTF-7).
 
     >>> codec_of("ISO-8859-1"), codec_of("x-sjis"), codec_of("utf-7")
     ('cp1252', 'cp932', '')
@@ -86,7 +86,7 @@ def codec_of(label: str) -> str:
 
 
 def html_declaration(body: bytes) -> str:
-    """Return the charset in a page's `meta`, `""` if there is none.
+    """Return the charset that a page's `meta`, else its XML declaration, states; `""`: there is none.
 
     >>> html_declaration(b'<meta http-equiv="content-type" content="text/html; charset=koi8-r">')
     'koi8-r'
@@ -99,7 +99,7 @@ def html_declaration(body: bytes) -> str:
 
 
 def xml_declaration(body: bytes) -> str:
-    """Return the encoding in an XML declaration, `""` if there is none.
+    """Return the encoding that an XML declaration states; `""`: there is none.
 
     >>> xml_declaration(b'<?xml version="1.0" encoding="windows-1251"?>')
     'windows-1251'
@@ -111,9 +111,9 @@ def xml_declaration(body: bytes) -> str:
 def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
     """Return whether `body` is UTF-8, except for a few broken bytes.
 
-    Broken bytes are tolerated if they are one in a hundred at most, and well-formed sequences are more than three times
-    as many. With `claimed` (UTF-8 was declared) as many sequences as broken bytes suffice. ASCII bytes are no such
-    sequences: they prove nothing about an English page in cp1252.
+    Broken bytes are tolerated if they are at most one in a hundred, and well-formed characters are more than three
+    times as many. If UTF-8 was declared (`claimed`), it is enough to have as many well-formed characters as broken
+    bytes. ASCII characters are not counted: they prove nothing about an English page in cp1252.
     """
     try:
         body.decode("utf-8")
@@ -125,7 +125,12 @@ def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
 
 
 def _legacy(body: bytes, header: str, document: str) -> str:
-    """Decode bytes that are not UTF-8 by their declarations, if possible."""
+    """Decode bytes that are not UTF-8: by the header, else by the document's declaration, else by detection.
+
+    The header's cp1252 often is a server's default. It yields to the document's declaration if the detection agrees
+    with that. A declared encoding with several bytes per character is refused if it breaks more than one character in a
+    hundred and `_is_likelier` is False.
+    """
     detected = ""
     if header == "cp1252" and document not in ("", "utf-8", header):
         # A server's default, set for all its files; believed unless document and bytes agree on another.
@@ -145,11 +150,12 @@ def _legacy(body: bytes, header: str, document: str) -> str:
 
 
 def _is_likelier(claim: str, found: str, detected: str) -> bool:
-    """Return whether a declared encoding of East Asia is likelier than the detected encoding, although bytes break it.
+    """Return whether a declared East Asian encoding that breaks some characters is likelier than the detected one.
 
-    If the text is in an alphabet, the declared encoding breaks more than one sign in eight. A few stray bytes in a
-    short text break fewer. A detected encoding of single bytes has no broken sign; this proves nothing. Another
-    encoding of East Asia is likelier if it has fewer broken signs.
+    `claim` is the text in the declared encoding, `found` in the detected one. If more than one in nine of the
+    characters that are not ASCII is broken in `claim`, the declaration is wrong (the text is in an alphabet). Otherwise
+    the detected encoding must break fewer characters to be likelier. A detected encoding of single bytes breaks no text
+    at all, so this proves nothing, and the declared one is likelier.
     """
     broken = claim.count(_BROKEN)
     if broken * 8 > len(_GOOD_SIGN.findall(claim)) - broken:
@@ -160,8 +166,9 @@ def _is_likelier(claim: str, found: str, detected: str) -> bool:
 def detect(body: bytes) -> str:
     """Return the likeliest legacy encoding of `body`; cp1252 if no other is likely.
 
-    uchardet (in Resiliparse) detects alphabets. charset-normalizer detects the encodings of East Asia, where uchardet
-    takes Big5 for GB 18030 and EUC-KR for UTF-8. A text that is mostly ASCII is in none of these encodings.
+    uchardet (in Resiliparse) detects the encodings of alphabets. charset-normalizer detects those of East Asia, where
+    uchardet takes Big5 for GB 18030 and EUC-KR for UTF-8. For a text that is mostly ASCII, charset-normalizer tries
+    only the encodings of Latin letters.
     """
     sample = _foreign_text(body)
     foreign = len(sample.translate(None, _ASCII))
@@ -177,10 +184,7 @@ def detect(body: bytes) -> str:
 
 
 def _foreign_text(body: bytes) -> bytes:
-    """Return the lines and text nodes that are not plain ASCII, up to a sample's size.
-
-    Markup would dilute the sample.
-    """
+    """Return the lines and text nodes that are not plain ASCII, up to about 64 KiB. Markup would dilute the sample."""
     pieces, size = [], 0
     for piece in _BREAK.split(body[: 16 * _SAMPLE_BYTES]):
         if not piece.isascii():

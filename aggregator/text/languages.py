@@ -1,4 +1,4 @@
-"""The language of a text: tags in their usual spelling, and whether the text contradicts a stated tag."""
+"""The language of a text: tags in their usual spelling; a detection that corrects wrong tags."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def language_tag(raw: str) -> str:
 
 
 def language_of(text: str, stated: str) -> str:
-    """Return the language of `text`. It is the stated tag, unless the tag is missing or clearly wrong.
+    """Return the language of `text`: the stated tag, or the detected language if the tag is missing or clearly wrong.
 
     Templates often state the wrong language, and detectors are often wrong about short texts. So neither decides alone.
+    `""`: no tag is stated, and the detection is uncertain or the text has less than 400 characters.
     """
     tag = language_tag(stated)
     primary = _SAME.get(tag.partition("-")[0], tag.partition("-")[0])
@@ -63,7 +64,10 @@ def language_of(text: str, stated: str) -> str:
 
 
 def _language_by_script(text: str, stated: str) -> str:
-    """Return the language of a text's main script, `""` if the script does not contradict `stated`."""
+    """Return the language that the text's main script proves against the stated one (Korean, if `stated` is "en").
+
+    `""`: no language is stated, the script agrees with the stated one, or several languages use the script.
+    """
     if not _ANY_SCRIPT.search(text) or (letters := sum(map(str.isalpha, text))) < _MIN_LETTERS:
         return ""
     for language, stated_ones, script in _SCRIPTS:
@@ -74,7 +78,7 @@ def _language_by_script(text: str, stated: str) -> str:
 
 
 def is_nearer(text: str, language: str, other: str) -> bool:
-    """Return whether a text, even a short one, is more likely in `language` than in `other`. Regions are ignored."""
+    """Return whether a text, even a short one, is more likely in `language` than in `other`. Regions do not count."""
     first, second = (_SAME.get(tag, tag) for tag in (language.partition("-")[0], other.partition("-")[0]))
     if first == second or not text.strip():
         return False

@@ -1,4 +1,4 @@
-r"""The words of a text in the search index, and of a query: one function for every database.
+r"""Splits texts and queries into the words of the search index, in the same way for every database.
 
 Scripts with blanks between words are indexed by whole words. Runs of Han, kana, Thai, Lao, Khmer and Burmese are
 indexed by overlapping pairs of characters, so every word in them is found without a dictionary. The words are stored in
@@ -31,11 +31,11 @@ _BLANK: Final = re.compile(r"\s+")
 
 @cache
 def _marks(*, folded: bool) -> str:
-    """Return combining marks as a character class. `folded`: only the marks that folding takes away, else all.
+    """Return the ranges of combining marks for a character class, without its brackets.
 
-    Many writers leave out marks above and below a letter (canonical combining class 200 and more), overlays (1), and
-    the vowel points of Hebrew and Arabic (10 to 36). Folding takes these away. Nobody leaves out vowels and tones of
-    Indic and Southeast Asian scripts.
+    `folded` True: only the marks that `fold` removes. These are the marks that many writers leave out: marks above and
+    below a letter (canonical combining class 200 and more), overlays (1), and the vowel points of Hebrew and Arabic (10
+    to 36). Nobody leaves out vowels and tones of Indic and Southeast Asian scripts.
     """
     numbers = [
         number
@@ -88,7 +88,8 @@ def fold(text: str) -> str:
 def index_words(text: str) -> list[str]:
     r"""Return the words of `text` in their order, as they are indexed.
 
-    The last character of an unspaced run is also a word of its own, so that each single character begins a word.
+    A run of a script without blanks gives its pairs of characters, and its last character as a word of its own. So each
+    of its characters begins a word.
 
     >>> index_words("The iPhone\u624b\u673a, d\u00e9j\u00e0 vu")
     ['the', 'iphone', '\u624b\u673a', '\u673a', 'deja', 'vu']
@@ -117,7 +118,7 @@ def _words_of_run(run: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """Words that must stand side by side. `is_prefix`: the last of them is the beginning of a word."""
+    """Words that must stand side by side. `is_prefix` True: the last one may be the beginning of a longer word."""
 
     words: tuple[str, ...]
     is_prefix: bool = False
@@ -125,7 +126,11 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A parsed query: all terms must occur. `pieces` and `beginnings` of words, folded, are marked in results."""
+    """A parsed query: all terms must occur.
+
+    `mark` marks each word of a text that is in `pieces` or begins with one of `beginnings`. Both are folded. In scripts
+    without blanks a piece is a run of characters and is marked wherever it occurs.
+    """
 
     terms: tuple[Term, ...]
     pieces: frozenset[str] = frozenset()
@@ -133,7 +138,7 @@ class Query:
 
 
 def read_query(query: str) -> Query:
-    r"""Return the parsed query: words, "words side by side", begin* of words; there is no other syntax.
+    r"""Return the parsed query. Its syntax is: words, "words side by side", and `begin*` for the beginning of a word.
 
     >>> [term.words for term in read_query('Storm "north sea" \u96a7\u9053\u53e3').terms]
     [('storm',), ('north', 'sea'), ('\u96a7\u9053', '\u9053\u53e3')]
@@ -159,7 +164,8 @@ def read_query(query: str) -> Query:
 def is_vague(query: Query) -> bool:
     """Return whether a term is a beginning that fits nearly every text: one digit, or one letter of an alphabet.
 
-    A database first merges all words with this beginning. A syllable (Hangul, Ethiopic) begins fewer words.
+    Such a query is slow: a database first merges the entries of all words with this beginning. A single syllable
+    (Hangul, Ethiopic) is not vague, since fewer words begin with it.
 
     >>> [is_vague(read_query(query)) for query in ("e*", "storm 2*", "en*", "e", "\ud55c*")]
     [True, True, False, False, False]
@@ -198,7 +204,7 @@ Piece = tuple[str, bool]  # a stretch of a text, and whether it matches
 
 
 def find_places(text: str, query: Query) -> list[tuple[int, int]]:
-    """Return the places in `text` with words of the query, in order, as start and end."""
+    """Return the places in `text` with words of the query, in order, as pairs of offsets (start, end)."""
     places: list[tuple[int, int]] = []
     for found in _raw_words().finditer(text):
         run, start = found.group(), found.start()
@@ -216,7 +222,10 @@ def _matches(word: str, query: Query) -> bool:
 
 
 def _places_in_run(run: str, query: Query) -> list[tuple[int, int]]:
-    """Return the places in a run with unspaced characters, mapped back from folded characters."""
+    """Return the places in a run that has characters of a script without blanks, as pairs of offsets in `run`.
+
+    The query is compared with the folded run, whose length may differ; `origins` leads back to offsets in `run`.
+    """
     folded = ""
     origins: list[int] = []
     for position, character in enumerate(run):
@@ -246,7 +255,7 @@ def _united(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def mark(text: str, query: Query) -> tuple[Piece, ...]:
-    """Return `text` in parts that match and parts that do not."""
+    """Return `text` as a sequence of pieces; each piece tells whether it matches the query."""
     pieces: list[Piece] = []
     at = 0
     for start, end in find_places(text, query):
@@ -256,7 +265,7 @@ def mark(text: str, query: Query) -> tuple[Piece, ...]:
 
 
 def snippet(text: str, query: Query, length: int = 240) -> tuple[Piece, ...]:
-    """Return the part of `text` around the first match, or its beginning if there is none, on one line.
+    """Return about `length` characters of `text` on one line, around the first match; without a match its beginning.
 
     >>> snippet("One. Two three.", read_query("three"))
     (('One. Two ', False), ('three', True), ('.', False))

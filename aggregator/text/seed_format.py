@@ -61,7 +61,10 @@ def is_date(date: str) -> bool:
 
 
 def check(data: bytes) -> tuple[Deviation, ...]:
-    """Return the deviations of a file's bytes from the seed format, in the file's order."""
+    """Return the deviations of a file's bytes from the seed format. Of each kind only the first is returned.
+
+    If the bytes are not UTF-8, this is the only deviation.
+    """
     try:
         document = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -92,7 +95,10 @@ def _envelope_deviation(document: str) -> Deviation | None:
 
 
 def _character_deviations(document: str) -> list[Deviation]:
-    """Return the first deviation of each kind, since a file with CR LF would have one on each line."""
+    """Return the first deviation of each kind: byte order mark, carriage return, other control characters.
+
+    Only the first, since a file with CR LF would have a deviation on each line.
+    """
     found = []
     if document.startswith("\ufeff"):
         found.append(Deviation(1, 1, "byte order mark"))

@@ -1,4 +1,4 @@
-"""Lists that are data, from the TOML files in `publishers/tables`. A module reads its table when it is imported."""
+"""Reads the lists that are TOML files in `publishers/tables`. A module reads its table when it is imported."""
 
 from __future__ import annotations
 

@@ -20,7 +20,10 @@ _LONGEST: Final = timedelta(days=36_500)
 
 
 def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
-    """Return the number of smallest units in `value`. If `value` has no unit, the error message proposes `unit`."""
+    """Return `value` in milliseconds or bytes. `units` are the known units with their size in these.
+
+    If `value` has no unit, the error message proposes `unit`.
+    """
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
     match = _NUMBER_AND_UNIT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -52,6 +55,8 @@ def _nearest_unit(spelled: str, units: dict[str, int], unit: str) -> str:
 def parse_duration(value: object, unit: str = "s") -> timedelta:
     """Return the time span in `value`: a number and ms, s, m, h or d; a bare 0 needs no unit.
 
+    If the unit is missing, the error message proposes `unit`.
+
     >>> parse_duration("300ms")
     datetime.timedelta(microseconds=300000)
     >>> parse_duration("5", unit="m")
@@ -59,7 +64,7 @@ def parse_duration(value: object, unit: str = "s") -> timedelta:
     ValueError: has no unit; write "5m"
 
     Raises:
-        ValueError: `value` is no duration or longer than a hundred years; the message is the remedy.
+    ValueError: `value` is no duration or longer than a hundred years; the message is the remedy.
     """
     if isinstance(value, timedelta):
         return value
@@ -72,11 +77,13 @@ def parse_duration(value: object, unit: str = "s") -> timedelta:
 def parse_size(value: object, unit: str = "MiB") -> int:
     """Return the number of bytes in `value`: a number and B, KiB, MiB, GiB, TiB (or kB, MB, GB, TB).
 
+    If the unit is missing, the error message proposes `unit`.
+
     >>> parse_size("8MiB")
     8388608
 
     Raises:
-        ValueError: `value` is no size; the message is the remedy.
+    ValueError: `value` is no size; the message is the remedy.
     """
     return round(_read(value, _BYTES, unit, "size"))
 

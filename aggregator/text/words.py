@@ -44,5 +44,5 @@ def count_words(text: str) -> int:
 
 
 def count_unspaced(text: str) -> int:
-    """Return the number of characters of scripts without blanks between words."""
+    """Return the number of characters of scripts that have no blanks between words."""
     return len(_WITHOUT_BLANKS.findall(text))

@@ -1,7 +1,8 @@
-"""Simplifies a page's tree for all later steps: repairs markup, removes hidden words, makes text of inline elements.
+"""Simplifies a page's tree for all later steps.
 
-The extractors drop a whole paragraph for one `time`, `math` or `button` inside; these steps make text of such elements.
-The steps change the tree; they choose nothing.
+The steps repair markup, remove hidden words, and turn inline elements into plain text. Without them the extractors drop
+a whole paragraph for one `time`, `math` or `button` inside. The steps change the tree. They do not decide which text is
+the article.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ _OPENING_QUOTES = "\"'“„«‹‘‚「『《〈”»›"
 
 
 def simplify(tree: Element, language: str = "") -> None:
-    """Reduce a page's tree to visible text in blocks. Changes `tree`."""
+    """Reduce a page's tree to the text that readers see. Changes `tree`.
+
+    `language` decides which quotation marks stand for `q`.
+    """
     rescue_swallowed(tree)
     keep_formulas(tree)
     drop_hidden(tree)
@@ -59,10 +63,10 @@ def simplify(tree: Element, language: str = "") -> None:
 def rescue_swallowed(tree: Element) -> None:
     """Remove the tags of an element that contains the page because it was never closed: `<button><div>…<div></button>`.
 
-    libxml2 keeps such an element open to the end of the page. An element is treated if it has a good part of the words
-    in paragraphs and contains a headline, `article` or `main`. It is also treated if it has most of the words in
-    paragraphs. For `nav`, `header` and `aside` these words must be most of all words of the page; `footer`, `form` and
-    `dialog` are not treated in this case.
+    libxml2 keeps such an element open to the end of the page. The element's tags are removed in two cases. First: it
+    has 30 % of the words in paragraphs, and it contains an `h1`, `article` or `main`. Second: it has half of the words
+    in paragraphs. For `nav`, `header` and `aside` the second case asks for half of all words of the page. For `footer`,
+    `form` and `dialog` only the first case is used.
     """
     total = _paragraph_chars(tree)
     for element in list(tree.iter(*_SWALLOWING_TAGS)):
@@ -85,9 +89,10 @@ def _paragraph_chars(element: Element) -> int:
 
 
 def drop_hidden(tree: Element) -> None:
-    """Drop hidden elements, unless they hold most of the page's words: then a script shows them later.
+    """Drop hidden elements. An element with half of the page's words or more stays, since a script shows it later.
 
-    Some pages are sent in hidden parts. All parts together count as one element.
+    Some pages are sent in several hidden parts. If these parts together have half of the words in paragraphs, each part
+    with a paragraph stays.
     """
     found = _HIDDEN_QUERY(tree)
     assert isinstance(found, list)
@@ -105,7 +110,7 @@ def drop_hidden(tree: Element) -> None:
 
 
 def is_hidden(element: Element) -> bool:
-    """Return whether the markup hides an element from readers."""
+    """Return whether the markup hides an element from readers: an attribute, an inline style, or a usual class name."""
     if element.get("hidden") is not None:
         return element.get("hidden") != "until-found"
     if (
@@ -125,13 +130,17 @@ def _hides(classes: str) -> bool:
 
 
 def _chars(element: Element) -> int:
-    """Return how many characters of text an element has. Scripts and the like are not counted."""
+    """Return how many characters of text an element has. The text of `script` and `style` is not counted."""
     code = sum(len(one.text or "") for one in element.iter("script", "style") if not (one.text or "").isspace())
     return sum(len(text) for text in element.itertext() if not text.isspace()) - code
 
 
 def keep_formulas(tree: Element) -> None:
-    """Keep each formula once, as text. KaTeX and MathJax sources are removed if the visible half is there."""
+    """Keep each formula once, as text.
+
+    KaTeX and MathJax write a formula twice: as `math` and as the half that readers see. If there is such a half, `math`
+    is removed. Otherwise `math` becomes a `span` with its text, or with its `alttext` if it has no text.
+    """
     for formula in list(tree.iter("math")):
         visible = _visible_half(formula)
         if visible is not None:
@@ -156,9 +165,9 @@ def _power(raised: Element) -> str:
 
 
 def _visible_half(formula: Element) -> Element | None:
-    """Return the half of a formula that readers see; KaTeX puts it beside the `math` element.
+    """Return the half of a formula that readers see, which KaTeX puts beside the `math` element.
 
-    None: there is no such half with words.
+    None: no element beside or around the formula is such a half with words.
     """
     for own in [formula, *islice(formula.iterancestors(), 2)]:
         before, after = islice(own.itersiblings(preceding=True), 2), islice(own.itersiblings(), 2)
@@ -169,7 +178,7 @@ def _visible_half(formula: Element) -> Element | None:
 
 
 def drop_readings(tree: Element) -> None:
-    """Drop the readings above characters (ruby), since they would run into the text."""
+    """Drop the readings above characters (`rt` in `ruby`), since they would run into the text."""
     for reading in list(tree.iter("rt", "rp", "rtc")):
         remove(reading)
     for element in list(tree.iter("ruby", "rb")):
@@ -177,7 +186,10 @@ def drop_readings(tree: Element) -> None:
 
 
 def drop_struck(tree: Element) -> None:
-    """Drop struck-out words within a text."""
+    """Drop struck-out words (`del`, `s`, `strike`, inline style). The tags of `ins` are removed.
+
+    An element with 30 % of the page's characters or more is no correction: only its tags are removed.
+    """
     total = 0
     styled = [element for element in tree.iter("span") if _STRUCK_STYLE.search(element.get("style") or "")]
     for element in [*tree.iter("del", "s", "strike"), *styled]:
@@ -191,9 +203,10 @@ def drop_struck(tree: Element) -> None:
 
 
 def unwrap_inline(tree: Element) -> None:
-    """Turn `time`, `label`, `button` and the like into text if they stand within a text. Questions become headings.
+    """Turn `time`, `label`, `button` and the like into a `span` if they stand within a text.
 
-    Other elements of these kinds are controls and stay unchanged.
+    A button that is a question becomes a heading (`_is_question`). Other elements of these kinds are controls and stay
+    unchanged.
     """
     for element in list(tree.iter("time", "data", "output", "label", "button", "meter", "mjx-container", "acronym")):
         if _is_question(element):
@@ -204,7 +217,7 @@ def unwrap_inline(tree: Element) -> None:
 
 
 def _is_question(element: Element) -> bool:
-    """Return whether a button opens the element after it: the heading of an accordion, a question in a list.
+    """Return whether a button is the heading of an accordion, or a question whose answer is in the next element.
 
     A `label` after a checkbox or radio button counts as such a button: some pages open the element by CSS alone.
     """
@@ -224,7 +237,7 @@ def _is_question(element: Element) -> bool:
 
 
 def _is_in_text(element: Element) -> bool:
-    """Return whether an element is within the words of a block, and not among controls."""
+    """Return whether an element stands within the words of a paragraph, heading or the like, and not in a form."""
     own = _chars(element)
     around = element.getparent()
     while around is not None and around.tag in _RUNNING_TAGS:
@@ -248,7 +261,7 @@ def _parent_of(element: Element) -> Element:
 
 
 def raise_figures(tree: Element) -> None:
-    """Write superscript numbers as characters: powers as 10⁹. Numbers of footnotes are removed."""
+    """Write raised numbers as characters (10⁹), remove the marks of footnotes, and remove all tags `sup` and `sub`."""
     for element in list(tree.iter("sup")):
         words = words_in(element).strip()
         before = _text_before(element)
@@ -281,7 +294,7 @@ def _text_before(element: Element) -> str:
 
 
 def quote_words(tree: Element, language: str) -> None:
-    """Put quotation marks around `q`, as a browser does."""
+    """Put quotation marks around the text of `q` elements, as a browser does, if it has none. The tags are removed."""
     opening, closing = QUOTES.get(language[:2].lower(), QUOTES[""])
     for element in list(tree.iter("q")):
         words = words_in(element).strip()
@@ -299,7 +312,7 @@ def quote_words(tree: Element, language: str) -> None:
 
 
 def remove(element: Element) -> None:
-    """Take an element out of its tree; the text after it stays."""
+    """Remove an element and its content from its tree; the text after it stays."""
     parent = element.getparent()
     if parent is None:
         return

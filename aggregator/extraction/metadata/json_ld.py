@@ -1,7 +1,7 @@
-"""Reads the JSON-LD of a page (schema.org): the object of its article. Reads text, parses no HTML.
+"""Reads the JSON-LD of a page (schema.org): the object of its article. Reads the source, parses no HTML.
 
-Many blocks are not valid JSON: raw line ends, comments, surplus commas. Those faults are repaired. A block that still
-cannot be read is left out.
+Many blocks are not valid JSON: raw line ends, comment marks around the block, surplus commas, HTML escapes. These
+faults are repaired. A block that still cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ _MAX_NODES = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonLd:
-    """The article's object (empty if there is none) and every object of the page by its `@id`."""
+    """The article's object (empty: the page has none), and all objects of the page that have an `@id`, by this id."""
 
     article: Node = field(default_factory=dict)
     by_id: Mapping[str, Node] = field(default_factory=dict)
 
     def resolve(self, node: object) -> object:
-        """Return the object that a bare reference (`{"@id": ...}`) names, or `node` itself."""
+        """Return the object that a bare reference (`{"@id": ...}`) means; any other value is returned unchanged."""
         if isinstance(node, Mapping) and isinstance(name := node.get("@id"), str) and "name" not in node:
             return self.by_id.get(name, node)
         return node
 
 
 def read_json_ld(page: str, url: str) -> JsonLd:
-    """Read all blocks of a page.
+    """Read all JSON-LD blocks of a page.
 
-    If they have several articles, take the article at `url`, else the first with a headline.
+    If they have several articles, an article whose address is `url` is preferred, then one with a headline, then the
+    first.
     """
     nodes = [node for block in _blocks(page) for node in _nodes(block)]
     by_id: dict[str, Node] = {}
@@ -56,7 +57,7 @@ def read_json_ld(page: str, url: str) -> JsonLd:
 
 
 def is_article(node: Node) -> bool:
-    """Return whether the object has a type of article."""
+    """Return whether the object's type is a kind of article (NewsArticle, BlogPosting, Recipe)."""
     return any(_ARTICLE.search(kind) for kind in types_of(node))
 
 
@@ -67,7 +68,9 @@ def types_of(node: Node) -> list[str]:
 
 
 def text_of(value: object) -> str:
-    """Return a value as one line of plain text; `""`: the value is no text. Of a list the first member is used.
+    """Return a value as one line of plain text; `""`: the value is no text.
+
+    A list gives the text of its first member, an object that of its `@value`.
 
     >>> text_of("Fish &amp; <b>chips</b>")
     'Fish & chips'
@@ -108,7 +111,7 @@ def _parse(block: str) -> object:
 
 
 def _nodes(block: object) -> Iterator[Node]:
-    """Return the objects of a block: itself, members of lists and graphs, its main entity."""
+    """Yield the objects of a block: the block itself, members of lists and of `@graph`, main entities."""
     waiting: list[object] = [block]
     for _ in range(_MAX_NODES):
         if not waiting:

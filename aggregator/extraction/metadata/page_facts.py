@@ -1,4 +1,4 @@
-"""Reads facts that a page states about its article: description, section, access, licence, rights. No text."""
+"""Reads facts that a page states about its article: description, section, access, licence, rights."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def read_facts(
 ) -> PageFacts:
     """Return the facts that the page states.
 
-    `metas` are the page's `meta` elements by name, `article` is its object in JSON-LD. `headers` are the headers of the
-    answer, with names in small letters.
+    `metas` are the values of the page's `meta` elements by name. `article` is the article's object in JSON-LD.
+    `headers` are those of the answer, with names in small letters. `images` are the pictures in the article, which
+    become a fact unchanged.
     """
     licence_url = _licence_url(tree, article, url)
     return PageFacts(
@@ -50,8 +51,9 @@ def _first(metas: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
 def _is_free(metas: Mapping[str, Sequence[str]], article: Node) -> bool | None:
     """Return whether everybody may read the article; None: the page does not say.
 
-    schema.org's isAccessibleForFree is a boolean, and often a text. Meta defines the content tier
-    (developers.facebook.com, "Content Tiers", read 2026-11): a metered article is not free for everybody.
+    schema.org's isAccessibleForFree comes first. It may be a boolean or a text ("True"). Otherwise a `meta` element may
+    name a content tier, which the company Meta defined (developers.facebook.com, "Content Tiers", read 2026-11). Only
+    the tier "free" is free; "metered" and "locked" are not.
     """
     stated = article.get("isAccessibleForFree")
     if isinstance(stated, bool):
@@ -64,7 +66,7 @@ def _is_free(metas: Mapping[str, Sequence[str]], article: Node) -> bool | None:
 
 
 def _licence_url(tree: Element, article: Node, url: str) -> str | None:
-    """Return the licence: `rel="license"` of a link in the head or of the text, else JSON-LD's."""
+    """Return the address of the licence: that of a `link` or `a` with `rel="license"`, else the one in JSON-LD."""
     for link in tree.iter("link", "a"):
         if "license" in (link.get("rel") or "").lower().split() and (href := (link.get("href") or "").strip()):
             return _absolute(url, href)
@@ -80,7 +82,10 @@ def _absolute(url: str, href: str) -> str | None:
 
 
 def _rights(metas: Mapping[str, Sequence[str]], headers: Mapping[str, str], licence_url: str | None) -> Rights:
-    """Return the reserved rights. `noai` is a convention of DeviantArt's (2022), used in headers and `meta`."""
+    """Return what the page and its headers say about use by machines.
+
+    `noai` and `noimageai` are a convention of DeviantArt's (2022), used in the header X-Robots-Tag and in `meta`.
+    """
     robots, header = ", ".join(metas.get("robots", ())), headers.get("x-robots-tag", "")
     words = {word.strip().rpartition(":")[2].strip().casefold() for word in f"{robots},{header}".split(",")} - {""}
     reservation = headers.get("tdm-reservation", "") or _first(metas, ("tdm-reservation",))
