@@ -1,9 +1,9 @@
 """Articles on several pages: accepts the link to the next page, and joins the pages. Pure: no request, no store.
 
-A publisher's rule, or a site-config file, names the link to the next page. `page_rules.find_next_page` reads this link.
-`is_part` accepts it only if it is the first page's address with a page number, or an address below it: a link to the
-next *article* often looks the same. `pipeline.next_page_of` returns the page that is missing, and
-`store/queue/page_parts.py` makes it due.
+A publisher's rule, or a site-config file, has a selector for the link to the next page. `page_rules.find_next_page`
+reads the link. `is_part` accepts it only if it is the first page's address with a page number, or an address below it:
+a link to the next *article* often looks the same. The steps after that are elsewhere: `pipeline.next_page_of` returns
+the page to fetch, `store/queue/page_parts.py` makes it due, and `visits/visit.py` fetches it.
 """
 
 from __future__ import annotations

@@ -55,9 +55,9 @@ class ExtractJob:
 
     `from_feed` True: no page was fetched, so the entry's content is the only text. `is_foreign` True: feed and page are
     of different sites, so of the feed's statements only the date helps to read the page. `raw` are the content hashes
-    of the page and of `parts`, in this order, by which the worker reads the bytes. `parts` are the fetched further
-    pages. `ends` True: a further page failed, so no other one is fetched. `numbers` are the rules for article numbers
-    at the page's host. `off_target` is a failure if redirects ended at an address that is no article.
+    of the page and of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages. `ends` True:
+    a further page failed, so no other one is fetched. `numbers` are the host's rules for article numbers. `off_target`
+    is a failure if redirects ended at an address that is no article.
     """
 
     page: ExtractInput
@@ -113,7 +113,7 @@ def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
 
 
 def read_bodies(job: ExtractJob, read: Read) -> ExtractJob | PageFailed:
-    """Return the job with the bytes of the page and of its parts, or a failure if some bytes are gone."""
+    """Return the job with the bytes of the page and of its further pages. If some bytes are gone, return a failure."""
     bodies = [body for content_hash in job.raw if (body := read(content_hash)) is not None]
     if len(bodies) < len(job.raw):
         return PageFailed(cause=Cause.RAW_MISSING, detail="its bytes are gone")
@@ -133,12 +133,12 @@ def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
 
 
 def failed_part(page: FetchedPage) -> PageFailed | None:
-    """Return why the article ends early, if a part of it failed."""
+    """Return the failure of the first further page that failed; None: no further page failed."""
     return next((part.failed for part in page.parts if part.failed is not None), None)
 
 
 def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
-    """Add the feed's statements about the article."""
+    """Return the input with the title, date, authors, content, tags and attachments that the feed's entry states."""
     return replace(
         page,
         feed_title=entry.title,
@@ -153,9 +153,9 @@ def _with_entry(page: ExtractInput, entry: Entry) -> ExtractInput:
 
 
 def _announced(entry: Entry) -> str:
-    """Return the feed's time of publication in the publisher's own offset, or the bare day.
+    """Return the feed's time of publication (else of update) with the publisher's own offset, or the bare day.
 
-    If the publisher's text alone gives another time, for example because its zone is a name, the time is in UTC.
+    If the publisher's text alone gives another time (for example because it names a zone), the time is in UTC.
     """
     at = entry.published_at or entry.updated_at
     if at is None:
@@ -194,9 +194,10 @@ def _chain(job: ExtractJob) -> Chain:
 def run_job(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint a page; runs in a worker process.
 
-    The feed's own content is used if the page gives no text or looks like a wall; a teaser is never used. A page with
-    text is an article, with the reasons to doubt it. Only a bot check proven by its own markup is no article. Further
-    pages are joined to the first; if one is missing, the article is `truncated`.
+    A page with text is an article; its `quality` lists the reasons to doubt it. Two kinds of page are no article: a bot
+    check that its own markup proves, and an answer after redirects to a list or home page. If a page is no article or
+    looks like a wall, the entry's own content is the article, but a teaser never is. An article without one of its
+    further pages is `truncated`.
     """
     from aggregator.extraction.extract import extract_entry  # imported late: only workers need these 17 MiB
 
@@ -298,7 +299,7 @@ def read_along(
 ) -> FeedReading:
     """Return `reading` with the articles of entries whose own content is the article.
 
-    If the content gives no article, the entry stays as it is. Its page waits for extraction, which records the reason.
+    An entry whose content gives no article is unchanged: the extraction of its page records the reason.
     """
     sightings = tuple(_read_along(one, feed, now, publishers, rules) for one in reading.sightings)
     return replace(reading, sightings=sightings)
@@ -323,7 +324,10 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
 
 
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
-    """Return the record of a collected article, identified again by its final address and its declarations."""
+    """Return the record of a collected article, identified by its final address.
+
+    If this address is a home page, another section page, or has no key, the article keeps the identity of its page.
+    """
     if page.key.startswith(OWN_CONTENT):
         own = Identity(url=page.url, key=page.key, rule="feed entry")
         return _record_of_entry(own, page.url, (), page.feed_name, collected)
@@ -362,7 +366,7 @@ def article_record(page: FetchedPage, collected: Collected, publishers: Publishe
 def _record_of_entry(
     identity: Identity, url: str, edges: tuple[Edge, ...], feed_name: str, collected: Collected
 ) -> ArticleRecord:
-    """Return the record of an entry whose own content is the article: one address and no redirect."""
+    """Return the record of an entry whose own content is the article. Its only address is the entry's."""
     decision = Decision(url=identity.url, key=identity.key, verdict="kept", rule=identity.rule, detail=feed_name)
     return ArticleRecord(
         identity=identity,

@@ -56,8 +56,8 @@ class Fingerprint:
 
     `hashes` are the hashes of the sampled grams, as signed 64-bit numbers. `size` is the number of all grams, sampled
     or not. If a text is too short to be compared, `hashes` is empty and `size` is 0. `text_hash` is the 16-byte hash of
-    the normalised text: texts that differ only in case, blanks, punctuation, and lines with an age or a count have the
-    same.
+    the normalised text. Texts have the same `text_hash` if they differ only in case, blanks, punctuation, or lines that
+    tell an age or a count ("9 hours ago", "531 comments").
     """
 
     hashes: frozenset[int]
