@@ -1,4 +1,4 @@
-"""The command line: parses arguments, prints results, gives exit codes. Large packages are imported late."""
+"""The command line: reads arguments, prints results, gives exit codes. Large packages are imported when needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["cli", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. An error that a user can cause becomes one line on stderr and an exit status."""
+    """Run a command and exit. An error that a user can cause becomes one line on stderr and an exit status."""
     _prepare_streams()
     with ended_by_signals():
         status = _run(arguments)
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepare_streams() -> None:
-    """Write UTF-8 in any locale; a lone surrogate becomes a JSON escape."""
+    """Make stdout write UTF-8 in any locale, and a lone surrogate as an escape. Open closed streams on /dev/null."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # the parent process closed it
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115, PTH123 - until we exit
@@ -36,7 +36,7 @@ def _prepare_streams() -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    """Return the exit status of the command."""
+    """Run the command and return its exit status. An error is printed as one line."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         status = _invoke(arguments)
@@ -62,7 +62,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _match_log(arguments: Sequence[str]) -> None:
-    """Print errors in the style of the log, even errors in the command line itself."""
+    """Let an error be printed in the style of the log (text or JSON), even if the command line itself is wrong."""
     from aggregator import log
 
     is_json = "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments)
@@ -81,7 +81,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 
 def _drop_output() -> None:
-    """Discard unwritten output if stdout is closed. Otherwise the interpreter would try to write it when it exits."""
+    """Discard buffered output if stdout cannot be written. Otherwise the interpreter would try again when it exits."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -22,7 +22,7 @@ _URL_OVERRIDE = "AGGREGATOR_STORAGE__URL"
 
 @cli.group()
 def config() -> None:
-    """The configuration: make a first one, check it, show it, describe it to editors.
+    """The configuration: make a first one, check it, show it, print its JSON Schema for editors.
 
     The file is looked for in this order: --config FILE, $AGGREGATOR_CONFIG, ./config/aggregator.toml,
     ~/.config/aggregator/aggregator.toml, /etc/aggregator/aggregator.toml. The environment overrides single keys:
@@ -42,9 +42,9 @@ def config() -> None:
 def init_config(ctx: click.Context, path: Path | None) -> None:
     """Write a commented configuration file to start from.
 
-    The file has every key with its default, and absolute paths. If it is below /etc, the data goes to
-    /var/lib/aggregator. Otherwise the data goes to your own data folder, or beside a file that you name. An existing
-    file is left alone.
+    The file has every key with its default. Its paths are absolute. If the file is below /etc, the data goes to
+    /var/lib/aggregator. Otherwise the data goes to your own data folder or, if you name a file, beside that file. An
+    existing file is not overwritten.
     """
     from os import environ
 
@@ -72,9 +72,9 @@ def init_config(ctx: click.Context, path: Path | None) -> None:
 def check_config(ctx: click.Context) -> None:
     """Check configuration and publisher rules.
 
-    Every selector of publisher rules and of site-config files is tried. Each error names file, key and remedy; exit
-    status 2. The command also names your rules that have no effect yet, because too few real pairs of addresses prove
-    them.
+    The command tries every selector of publisher rules and of site-config files. Each error names file, key and remedy;
+    the exit status is then 2. The command also names those of your rules that have no effect yet, because too few pairs
+    of real addresses prove them.
     """
     from aggregator.config.watching import rule_files
     from aggregator.config.wiring import contact_note, load_rules, selector_faults_of
@@ -100,7 +100,10 @@ def check_config(ctx: click.Context) -> None:
 
 
 def _say_what_is_refused(loaded: Config) -> None:
-    """Print the changes of the feed list that the fleet refuses. If the store cannot be read, say so."""
+    """Print a message if the fleet would refuse this configuration's feed list, since a newer list is in force.
+
+    If the store cannot be read, print that this is not known.
+    """
     from aggregator.subscriptions import refusal, subscriptions_of, written_at
 
     try:
@@ -121,7 +124,7 @@ def _say_what_is_refused(loaded: Config) -> None:
 def show_config(ctx: click.Context, as_json: bool) -> None:
     """Print the settings in force.
 
-    Defaults and environment are included, secrets masked.
+    They include defaults and values from the environment. Secrets are masked.
     """
     from aggregator.config.loading import show
 
@@ -170,8 +173,8 @@ def upgrade_db(ctx: click.Context) -> None:
 def backup_db(ctx: click.Context, file: Path) -> None:
     """Write a consistent copy of a SQLite store.
 
-    The daemon may run meanwhile. FILE is replaced once the copy is complete and checked. Copy `raw_dir` afterwards: raw
-    pages are not in the copy. A store of an older schema is copied as it is.
+    The daemon may run meanwhile. An existing FILE is replaced only when the copy is complete and checked. Raw pages are
+    not in the copy, so copy the folder `raw_dir` afterwards. A store of an older schema is copied without an upgrade.
     """
     from aggregator.store import backup
 
@@ -187,7 +190,10 @@ def backup_db(ctx: click.Context, file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def stats(ctx: click.Context, as_json: bool) -> None:
-    """Show how much the store holds."""
+    """Show how many feeds, pages and articles are stored.
+
+    The size of the database and the other counts of the store are printed, too.
+    """
     with open_store_of(load(ctx)) as store:
         counts = asdict(store.counts())
     if as_json:
@@ -203,8 +209,8 @@ def stats(ctx: click.Context, as_json: bool) -> None:
 def copy_db(ctx: click.Context, url: str) -> None:
     """Copy the whole store to another database.
 
-    Both may be SQLite or PostgreSQL. The target must be empty; the store stays as it is. Afterwards write URL into
-    [storage] url. Exit status 4: another process uses the store.
+    Each of the two may be SQLite or PostgreSQL. The target must be empty; the store itself does not change. Afterwards
+    write URL into [storage] url. Exit status 4: another process uses the store.
     """
     from aggregator.clock import SystemClock
     from aggregator.config.loading import load_config
@@ -226,10 +232,11 @@ def copy_db(ctx: click.Context, url: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, passed, detail.")
 @click.pass_context
 def selftest(ctx: click.Context, as_json: bool) -> None:
-    """Score this installation against misbehaving servers.
+    """Test this installation against misbehaving servers.
 
-    The servers listen on 127.0.0.1 only: endless answers, decompression bombs, redirect loops, forbidden addresses,
-    broken headers. No network and no store are needed. Exit status 1: the installation failed against one of them.
+    The servers listen on 127.0.0.1 only. They send endless answers, decompression bombs, redirect loops, redirects to
+    forbidden addresses, and broken headers. No network and no store are needed. Exit status 1: the installation failed
+    against one of them.
     """
     from aggregator.clock import SystemClock
     from aggregator.http.fetch import HttpFetcher

@@ -1,4 +1,4 @@
-"""Commands that read stored articles: list, show, search. `export` uses some of their functions."""
+"""The commands `articles list`, `articles show` and `articles search`, and functions that other commands share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def open_store_of(config: Config, *, readonly: bool = True) -> AbstractContextManager[SqlStore]:
-    """Open the store of a configuration. A missing store is not created.
+    """Open the store that the configuration names. A missing store is not created.
 
     Raises:
         StorageError: there is no store, or the store cannot be used.
@@ -35,7 +35,7 @@ def open_store_of(config: Config, *, readonly: bool = True) -> AbstractContextMa
 
 
 def raw_store_of(config: Config) -> FileRawStore:
-    """Open the raw pages of a configuration."""
+    """Open the folder with the fetched bytes of pages that the configuration names."""
     from aggregator.config.wiring import raw_folder
     from aggregator.rawstore import FileRawStore
 
@@ -44,7 +44,7 @@ def raw_store_of(config: Config) -> FileRawStore:
 
 @cli.group()
 def articles() -> None:
-    """The corpus: list, show, search."""
+    """Stored articles: list, show, search."""
 
 
 @articles.command(
@@ -66,7 +66,7 @@ def list_articles(
 ) -> None:
     """List stored articles, oldest first.
 
-    Columns: id, day, title, address.
+    Columns: id, date, title, address; with --quality also the reasons to doubt.
     """
     from aggregator.ports.readings import ArticleFilter
     from aggregator.sinks.records import article_record
@@ -166,9 +166,9 @@ def _diffs(store: SqlStore, article: Article) -> Iterator[str]:
 def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -> None:
     """Search titles and bodies, best match first.
 
-    All words must occur. "Words in quotes" must stand side by side; `begin*` stands for every word with this beginning.
-    Case and accents do not matter. In scripts without blanks a word is found wherever its characters stand side by
-    side.
+    An article matches if it has all words. "Words in quotes" must stand side by side. `begin*` matches every word that
+    begins so. Case and accents do not matter. In scripts without blanks between words, a word is found wherever its
+    characters stand side by side.
     """
     from aggregator.ports.readings import ArticleSearch
     from aggregator.sinks.records import article_record
@@ -189,10 +189,10 @@ def _with_brackets(pieces: tuple[Piece, ...]) -> str:
 
 
 def known_feed(store: SqlStore, name: str) -> str:
-    """Return `name`, the name or URL of a feed in the store, or "".
+    """Return `name` if a feed in the store has this name or URL, or if `name` is "" (no feed was asked for).
 
     Raises:
-        ConfigError: no feed has this name; an empty answer would look like an empty corpus.
+        ConfigError: no feed has this name or URL; an empty result would look like an empty corpus.
     """
     feeds = store.feeds(enabled_only=False) if name else ()
     if name and not any(name in (feed.name, feed.url) for feed in feeds):
@@ -201,10 +201,10 @@ def known_feed(store: SqlStore, name: str) -> str:
 
 
 def read_time(text: str | None, option: str = "--since") -> datetime | None:
-    """Return the aware time that `text`, the value of `option`, names. A bare day begins at midnight UTC.
+    """Return the value of a time option as an aware time in UTC. A day alone means its midnight UTC; None stays None.
 
     Raises:
-        ConfigError: `text` is no time and no day.
+        ConfigError: `text` is neither an ISO 8601 time nor a day. The message names `option`.
     """
     if text is None:
         return None

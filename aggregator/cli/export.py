@@ -1,4 +1,4 @@
-"""The command `export`: records on stdout, a file, or a dataset in a folder."""
+"""The command `export`: writes articles to stdout, to one file, or as a dataset to a folder."""
 
 from __future__ import annotations
 
@@ -85,10 +85,11 @@ def export(
 ) -> None:
     """Write articles: a dataset in FOLDER, a file, or JSON lines on stdout.
 
-    A dataset has a manifest and a card. The folder is complete or absent. Repeat a call that was stopped: the same call
-    continues its work. The same store gives the same bytes.
+    A dataset is a folder with a manifest and a card. The folder appears only when it is complete. If a call was
+    stopped, repeat it: the same call continues the work. The same store gives the same bytes.
 
-    `text` of a record is the seed format, with menus and footers of the page; `body` is the article alone.
+    The field `text` of a record is the seed format, with menus and footers of the page; --text chooses another text.
+    The field `body` is the article alone.
     """
     from aggregator.sinks.dataset.corpus import Corpus
     from aggregator.sinks.dataset.selection import Selection
@@ -132,7 +133,10 @@ def _check(folder: Path | None, formats: Sequence[str], out: Path | None) -> Non
 
 
 def _refuse(ctx: click.Context, names: Sequence[str], option: str, reason: str) -> None:
-    """Refuse the options `names` beside `option`. `--format jsonl` is allowed, since `option` implies this format."""
+    """Raise ConfigError if the call has an option of `names`, since `option` excludes it for the given reason.
+
+    `--format jsonl` is allowed, since `option` writes JSON lines anyway.
+    """
     for parameter in ctx.command.params:
         is_given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
         if parameter.name in names and is_given and ctx.params[parameter.name] != ("jsonl",):
@@ -164,7 +168,7 @@ def _write_folder(
 
 
 def _write_single(corpus: Corpus, layout: str, out: Path | None, text: TextChoice, *, replace: bool) -> None:
-    """Write to stdout, a file, or a folder of texts."""
+    """Write the articles to stdout, to the file `out` or, as texts, to the folder `out`."""
     from aggregator.durable_files import replaced_file
     from aggregator.sinks.export import write_articles, write_text_files
 
@@ -184,7 +188,10 @@ def _write_single(corpus: Corpus, layout: str, out: Path | None, text: TextChoic
 
 
 def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
-    """Print the changes after a cursor. Each has the present state of its article; a tombstone has no article."""
+    """Print all changes with a number above `cursor` as JSON lines.
+
+    A line has the present state of its article. The line of a deleted article (a tombstone) has no article.
+    """
     from aggregator.sinks.outputs.lines import change_lines
 
     state = store.position()
@@ -196,7 +203,7 @@ def _write_changes(store: SqlStore, cursor: int, text: TextChoice) -> None:
 
 
 def _print_diff(corpus: Corpus, manifest: Path) -> None:
-    """Print `added`, `changed` or `removed` and the id of each article that differs from an older manifest."""
+    """Print a line for each article that differs from an older manifest: `added`, `changed` or `removed`, and id."""
     from aggregator.sinks.dataset.manifest import compare, content_hash, read_hashes
 
     old = read_hashes(manifest)

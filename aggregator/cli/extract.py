@@ -1,4 +1,4 @@
-"""The command extract: the text of pages without a store, one page or many."""
+"""The command `extract`: the text of one page or many, without a store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Outcome = tuple["Extraction | PageFailed", tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """The options of one call of `extract`. They hold for all pages of the call."""
+    """The options of one call of `extract`, which hold for all its pages. `rules_of` returns the rules for a host."""
 
     text: TextChoice
     date: str
@@ -68,8 +68,9 @@ def extract(
 ) -> None:
     """Extract one page, without a store, and print its text.
 
-    A file holds raw bytes, gzip or not; `-` is stdin. Exit status 1: the page has no article. With --jsonl each line
-    gives a record, in order; the record of a page without an article has an `error`.
+    A file holds the raw bytes of a page, compressed with gzip or not; `-` is stdin. Exit status 1: the page has no
+    article. With --jsonl the command prints one record for each line, in order. If a page has no article, its record
+    has an `error`.
     """
     if (source is None) == (jsonl is None):
         raise click.UsageError("name one page, or --jsonl IN", ctx)
@@ -92,7 +93,7 @@ def extract(
 
 
 def _print_document(outcome: Outcome, text: TextChoice) -> None:
-    """Write the document of a page unchanged. On a terminal, control characters are left out."""
+    """Print the document of a page byte for byte. On a terminal, each control character is replaced."""
     from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import document
 
@@ -106,7 +107,7 @@ def _print_document(outcome: Outcome, text: TextChoice) -> None:
 
 
 def _page_options(config: Config, text: TextChoice, date: str) -> PageOptions:
-    """Return the options of the call.
+    """Return the options of the call, with the publisher rules loaded.
 
     Raises:
         ConfigError: the date is invalid, or a rule is refused.
@@ -131,7 +132,7 @@ def _page_options(config: Config, text: TextChoice, date: str) -> PageOptions:
 def _job(
     url: str, body: bytes, headers: Mapping[str, str], date: str, options: PageOptions
 ) -> tuple[ExtractInput, PageRules | None]:
-    """Return the arguments of `extract_here`."""
+    """Return the two arguments of `extract_here` for a page."""
     from aggregator.models.articles import ExtractInput
     from aggregator.urls import host_of
 
@@ -140,7 +141,10 @@ def _job(
 
 
 def extract_here(page: ExtractInput, rules: PageRules | None) -> Outcome:
-    """Return the extraction of a page, and the reasons to doubt it; runs in a worker process, too."""
+    """Extract a page; return its article, or why it has none, and the reasons to doubt that it is an article.
+
+    Worker processes call this function, too.
+    """
     from aggregator.extraction.extract import extract_page
     from aggregator.extraction.markup import read_markup
     from aggregator.extraction.quality import assess
@@ -152,9 +156,9 @@ def extract_here(page: ExtractInput, rules: PageRules | None) -> Outcome:
 
 
 def extract_record(url: str, outcome: Outcome, options: PageOptions) -> dict[str, object]:
-    """Return the record of `extract --json`: an article's fields. Fields that only a store knows are empty.
+    """Return the record of `extract --json`. It has all fields of an article; those that only a store knows are empty.
 
-    In the seed layout `text` has the text that Resiliparse gives, even if that text is blank.
+    With `--text seed` the field `text` is the extracted text of the page in the seed format, even if it is blank.
     """
     from aggregator.identity.identify import article_id, identify
     from aggregator.models.pages import PageFailed
@@ -202,7 +206,7 @@ _NOTHING: dict[str, object] = (
 
 
 def _extract_lines(path: str, config: Config, options: PageOptions) -> int:
-    """Print a record for each line, in order; return the exit status."""
+    """Print a record for each line of the file, in order; return the exit status. Workers extract the pages."""
     from aggregator.engine.pool import WorkerPool
 
     status = 0
@@ -226,7 +230,7 @@ def _begin(
     options: PageOptions,
     pool: WorkerPool,  # Any: a user's JSON
 ) -> Callable[[], Mapping[str, object]]:
-    """Send a line's page to a worker; the returned function waits for its record."""
+    """Send the page of a line to a worker; return a function that waits for the result and returns the record."""
     if isinstance(row, BrokenLine):
         broken = _NOTHING | {"error": str(row)}
         return lambda: broken
@@ -249,7 +253,7 @@ def _body_of(row: dict[str, Any], path: str) -> tuple[bytes, dict[str, str]]:  #
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
-    """Wait for a worker's result. If the worker hung or crashed, only this page fails."""
+    """Wait for the result of a worker. If the worker hung or crashed, the result says that this page failed."""
     from aggregator.engine.pool import result_of
     from aggregator.models.fetching import Cause
     from aggregator.models.pages import PageFailed

@@ -1,4 +1,4 @@
-"""Commands for subscriptions. They edit `feeds` in the configuration and keep its comments."""
+"""The commands `feeds …`. They edit the feeds of the configuration and keep its comments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def feeds() -> None:
     """Subscriptions: list, add, remove, import, export, discover, test.
 
     Subscriptions are [[feeds]] in the configuration, or in feeds.toml beside it. `add`, `remove` and `import` edit that
-    file and keep its comments; a running daemon reads it again.
+    file and keep its comments. A running daemon notices the change and reads the file again.
     """
 
 
@@ -58,7 +58,7 @@ def list_feeds(ctx: click.Context, as_json: bool) -> None:
 
 
 def _listing(feed: Subscription, line: FeedLine | None) -> dict[str, object]:
-    """Return the row of a feed in a listing; `line` None: the feed is not in the store yet."""
+    """Return a feed as a row of `feeds list`. `line` is its state in the store; None: the store has no such feed."""
     return {
         "url": mask_password(feed.url),
         "name": feed.name or (line.title if line is not None else ""),
@@ -98,9 +98,9 @@ def add(
     """Add feeds, or sites that can be followed.
 
     `-` reads addresses from stdin, one a line. For a site the command adds the feed that the site advertises, else a
-    feed at a usual place, else a sitemap for news, else a page with links to articles. Each address is requested once.
-    An address that cannot be reached now is added, too. An address that does not exist is refused. If some addresses
-    are refused, they are named, the others are added, and the exit status is 1 (2 if only one address was given).
+    feed at a usual place, else a sitemap for news, else a page with links to articles. An address that cannot be
+    reached now is added, too. An address that does not exist is refused. If some addresses are refused, the command
+    names them and adds the others. The exit status is then 1 (2 if only one address was given).
     """
     from aggregator.cli.probe.proposals import finder
     from aggregator.text.units import parse_duration
@@ -134,7 +134,7 @@ def add(
 
 
 def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
-    """Return the addresses to add, and the number of invalid lines of stdin. Invalid lines are printed."""
+    """Return the feeds to add, and the number of invalid lines of stdin. Each invalid line is printed."""
     from aggregator.models.feeds import Subscription
 
     wanted, skipped = list[Subscription](), 0
@@ -149,7 +149,7 @@ def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
 
 
 def _read_list(data: bytes, name: str) -> SubscriptionList:
-    """Return the feeds of a list; its invalid lines are printed."""
+    """Return the feeds of an OPML file or plain list, whose name is for messages. Each invalid line is printed."""
     from aggregator.feeds.opml import read_list
 
     try:
@@ -162,7 +162,7 @@ def _read_list(data: bytes, name: str) -> SubscriptionList:
 
 
 def _added(config: Config, asked: Finder, wanted: Subscription) -> str:
-    """Add a feed, or a site that can be followed; return the message.
+    """Add a feed, or the best way to follow a site, to the configuration; return the message for the user.
 
     Raises:
         ConfigError: the site cannot be followed, or the address is listed already.
@@ -176,9 +176,9 @@ def _added(config: Config, asked: Finder, wanted: Subscription) -> str:
 
 
 def _choose(asked: Finder, url: str) -> Proposal:
-    """Return a proposal for an address: the address itself, or the best proposal for its site.
+    """Return what to add for an address: the address itself if it is a feed, else the best proposal for its site.
 
-    An address that cannot be reached now is proposed unchanged. The daemon polls it from then on.
+    An address that cannot be reached now is returned unchanged; the daemon will poll it.
 
     Raises:
         ConfigError: the address does not exist, is forbidden, or gives nothing that can be followed.
@@ -207,7 +207,7 @@ def _choose(asked: Finder, url: str) -> Proposal:
 
 
 def _check_address(url: str) -> None:
-    """Refuse an invalid web address before a request."""
+    """Raise ConfigError if `url` is no http(s) address."""
     from aggregator.urls import is_http
 
     if not is_http(url):
@@ -218,9 +218,9 @@ def _check_address(url: str) -> None:
 @click.argument("name_or_url")
 @click.pass_context
 def remove(ctx: click.Context, name_or_url: str) -> None:
-    """Take a feed out of the configuration.
+    """Remove a feed from the configuration.
 
-    Its stored articles stay. Exit status 1: there is no such feed.
+    The stored articles of the feed stay. Exit status 1: there is no such feed.
     """
     from aggregator.config.editing import remove_feed
 
@@ -240,10 +240,11 @@ def remove(ctx: click.Context, name_or_url: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be added; change nothing.")
 @click.pass_context
 def import_list(ctx: click.Context, file: str, dry_run: bool) -> None:
-    """Add the feeds of an OPML file or a plain list.
+    """Add the feeds of an OPML file or of a plain list of addresses.
 
-    Folders become tags. Feeds that are listed already stay as they are. `-` is stdin. Exit status 1: there was no feed,
-    or some lines were skipped. Skipped lines are named, and the others added.
+    Folders of OPML become tags. Feeds that the configuration has already stay unchanged. `-` is stdin. If some lines
+    are invalid, the command names them and adds the others. Exit status 1: no feed was found, or some lines were
+    invalid.
     """
     from aggregator.config.editing import add_feeds
     from aggregator.config.settings import same_address
@@ -282,10 +283,10 @@ def export_opml(ctx: click.Context, out: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def discover(ctx: click.Context, url: str, as_json: bool) -> None:
-    """List how a site can be followed, best first.
+    """List the ways in which a site can be followed, best first.
 
-    The ways are the feeds that the page advertises, else a feed at a usual place, a sitemap for news, or the page
-    itself if it lists articles. Exit status 1: the site cannot be followed.
+    The ways are the feeds that the page advertises, else a feed at a usual place, else a sitemap for news, else the
+    page itself if it lists articles. Exit status 1: the site cannot be followed.
     """
     from aggregator.cli.probe.proposals import finder
     from aggregator.models.fetching import Fetched
@@ -321,8 +322,9 @@ def discover(ctx: click.Context, url: str, as_json: bool) -> None:
 def try_feed(ctx: click.Context, url: str, page: bool, as_json: bool) -> None:
     """Fetch a feed once and describe it.
 
-    Nothing is stored. With --page its newest entry is collected as `run-once` would do, under the feed's keys in the
-    configuration. Exit status 1: the answer is missing or no feed, or the entry gives no article.
+    Nothing is stored. If the configuration has this feed, its settings are used. With --page the newest entry is
+    collected, too, as `run-once` would do, and its article is printed. Exit status 1: there is no answer, the answer is
+    no feed, or the entry gives no article.
     """
     from aggregator.cli.probe.answer import print_answer, read_plain, read_source
 

@@ -1,6 +1,6 @@
-"""The base of all commands: the options that every command has, the groups, printing of rows.
+"""The base of all commands: the classes of commands and groups, the options that every command has, and printing.
 
-Of large packages it imports only click, so `aggregator --help` is fast.
+The only large package that it imports is click, so `aggregator --help` is fast.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _NEW_OBJECTS: Final = 10_000_000  # alive: our records have no cycles, and a lis
 
 
 class Options:
-    """The values of the options that every command has."""
+    """The values of the options that every command has. `verbosity`: 0 is the default, -1 is `-q`, 2 is `-vv`."""
 
     def __init__(self) -> None:
         self.config: Path | None = None
@@ -87,7 +87,7 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:  
 
 
 def _common_options() -> list[click.Parameter]:
-    """Return --config, --log-format, -v and -q; they may stand before and after the name of a command."""
+    """Return the options --config, --log-format, -v and -q, which every command has."""
     keep: dict[str, Any] = {"expose_value": False, "callback": _remember}  # Any: click's own types
     styles = click.Choice(["text", "json"])
     return [
@@ -99,9 +99,10 @@ def _common_options() -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command with the common options and `examples` at the end of its help.
+    """A command with the options that every command has, and with `examples` at the end of its help.
 
-    `is_service`: the command runs until a signal comes, and its log shows starts, reloads and stops without `-v`.
+    `is_service` is True for a command that runs until a signal comes. Its log shows starts, reloads and stops even
+    without `-v`.
     """
 
     def __init__(
@@ -113,13 +114,13 @@ class Command(click.Command):
         self.examples = tuple(examples)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, each unchanged on a line of its own."""
+        """Write the examples below the help, each on a line of its own that is not wrapped."""
         if self.examples:
             formatter.write_paragraph()
             formatter.write("Examples:\n" + "".join(f"  {line}\n" for line in self.examples))
 
     def invoke(self, ctx: click.Context) -> Any:  # Any: as click has it
-        """Configure logging, then run."""
+        """Configure logging, then run the command."""
         from aggregator import log
 
         gc.set_threshold(_NEW_OBJECTS)
@@ -132,7 +133,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group whose commands have the common options. The common options may also stand before the command's name."""
+    """A group of commands (`feeds list`, `feeds add`). The `_common_options` may stand before a command's name."""
 
     command_class = Command
 
@@ -141,13 +142,13 @@ class Group(click.Group):
         self.params += _common_options()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which they were defined."""
+        """Return the names of the commands in the order in which they were defined."""
         return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command with this name; the error for an unknown name suggests the nearest one."""
+        """Find the command that `args[0]` names. If there is none, the error message suggests the most similar name."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
@@ -157,21 +158,21 @@ class Group(click.Group):
 
 
 class MainGroup(Group):
-    """`aggregator` itself. A command's module is imported when the command is called, but not for `--help`."""
+    """`aggregator` itself. It imports the module of a command only when the command is called, not for `--help`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, by subject."""
+        """Return the names of all commands in the order of `COMMANDS`."""
         return [name for commands in COMMANDS.values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, after its module has been imported."""
+        """Import the module that defines the command, then return the command. None: there is no such command."""
         for commands in COMMANDS.values():
             if cmd_name in commands:
                 import_module(f"aggregator.cli.{commands[cmd_name][0]}")
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands by subject."""
+        """Write the list of commands in `--help`, under the headings of `COMMANDS`."""
         width = max(len(name) for commands in COMMANDS.values() for name in commands)
         for subject, commands in COMMANDS.items():
             with formatter.section(subject):
@@ -193,7 +194,7 @@ def cli() -> None:
 
 
 def load(ctx: click.Context, *, with_feeds: bool = True) -> Config:
-    """Return the checked configuration of this call; without its feeds if the command does not need them."""
+    """Read and check the configuration of this call. `with_feeds` False: its feeds are not read, which is faster."""
     from os import environ
 
     from aggregator.config.loading import load_config
@@ -202,7 +203,7 @@ def load(ctx: click.Context, *, with_feeds: bool = True) -> Config:
 
 
 def load_or_default(ctx: click.Context) -> Config:
-    """Return the configuration, or the defaults if there is no file and none was named."""
+    """Return the configuration, or the default settings if no file was named and none is found."""
     from os import environ
     from pathlib import Path
 
@@ -219,14 +220,14 @@ _STEERING: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2
 
 
 def print_json(row: Mapping[str, object]) -> None:
-    """Print one object on one line."""
+    """Print `row` as JSON on one line."""
     from aggregator.sinks.records import json_line
 
     print(json_line(row))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table on a terminal, tab-separated lines elsewhere."""
+    """Print rows as a table with column heads on a terminal; elsewhere as tab-separated lines without heads."""
     if not sys.stdout.isatty():
         for row in rows:
             print(_tabbed([str(cell).strip() for cell in row]))
@@ -244,7 +245,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def _tabbed(cells: Sequence[str]) -> str:
-    """Return a row with tabs between its cells."""
     text = "".join(cells)
     is_plain = text.isprintable() and "  " not in text  # as most rows are: one look at all cells
     return "\t".join(cells if is_plain else map(one_line, cells))
@@ -256,22 +256,25 @@ def one_line(value: object) -> str:
 
 
 def number(count: int, thing: str, things: str = "") -> str:
-    """Return `1 article`, `3 articles`."""
+    """Return a count with its noun: `1 article`, `3 articles`. `things` is the plural; "" means `thing` with an s."""
     return f"{count} {thing}" if count == 1 else f"{count} {things or thing + 's'}"
 
 
 def spell_time(at: datetime) -> str:
-    """Return a time to the second, in UTC."""
+    """Return a UTC time as text, to the second: `2026-11-01 12:00:00Z`."""
     return f"{at:%Y-%m-%d %H:%M:%SZ}"
 
 
 def printable(text: str) -> str:
-    """Return `text` without control characters, since text of a feed must not control a terminal."""
+    """Return `text` with each control character replaced, so that text from a feed cannot control a terminal.
+
+    Tabs and line feeds stay.
+    """
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def say(what: object) -> None:
-    """Print a line for the user on stderr, since stdout is for results alone."""
+    """Print a message for the user as one line on stderr. stdout is for results alone."""
     from aggregator import log
 
     print(log.line_for_user(one_line(what)), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Reads the input of commands: files, JSON lines, addresses. Every failure is one clear line."""
+"""Reads the input of commands: files, JSON lines, addresses. Each failure becomes an error with one line of text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LARGEST_FILE = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class BrokenLine:
-    """A line of a JSON-lines file that is no JSON object."""
+    """A line of a JSON-lines file that is not a JSON object."""
 
     path: str
     number: int
@@ -35,10 +35,10 @@ class BrokenLine:
 
 
 def read_file(source: str | Path, *, keep_gzip: bool = False) -> bytes:
-    """Return the bytes of a file, decompressed if they are gzip; `-` is stdin.
+    """Return the bytes of a file, decompressed if they are gzip and `keep_gzip` is False; `-` is stdin.
 
     Raises:
-        ConfigError: the file cannot be read, or is too large.
+        ConfigError: the file cannot be read, or has over 256 MiB.
     """
     if str(source) == "-":
         data = sys.stdin.buffer.read(_LARGEST_FILE + 1)
@@ -68,7 +68,10 @@ def open_file(source: str | Path) -> BinaryIO:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Return the content of gzip, up to a limit. Other bytes stay unchanged."""
+    """Return the decompressed bytes. They are cut off at 256 MiB, or where the gzip data is damaged.
+
+    Bytes of which nothing can be decompressed are returned unchanged.
+    """
     from aggregator.compression import DecompressionError, decompress
 
     whole = bytearray()
@@ -81,7 +84,9 @@ def _gunzip(data: bytes) -> bytes:
 
 
 def read_lines(path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: what a user's JSON holds
-    """Yield the objects of a JSON-lines file, `-` is stdin; a line without an object is a `BrokenLine`.
+    """Yield the JSON object of each line of a file; `-` is stdin. A line without an object becomes a `BrokenLine`.
+
+    Blank lines are skipped.
 
     Raises:
         ConfigError: the file cannot be opened.
@@ -99,9 +104,9 @@ def read_lines(path: str) -> Iterator[dict[str, Any] | BrokenLine]:  # Any: what
 
 
 def file_of_line(name: str, lines: str) -> bytes:
-    """Return the bytes of the file `name`, which stands in a line of the JSON-lines file `lines`.
+    """Return the bytes of the file `name`. A line of the JSON-lines file `lines` gives this name.
 
-    If `name` is a relative path that leads nowhere, it is read from the folder of `lines`.
+    A relative path is tried from the current folder first, then from the folder of `lines`.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -114,7 +119,7 @@ def file_of_line(name: str, lines: str) -> bytes:
 
 
 def fetcher_of(config: Config) -> AbstractContextManager[HttpFetcher]:
-    """Return a fetcher within the limits of the configuration."""
+    """Return a fetcher with the `[http]` settings of the configuration. The caller uses it in a `with` statement."""
     from aggregator.clock import SystemClock
     from aggregator.config.request_keys import request_rules
     from aggregator.config.wiring import fetch_limits
@@ -124,7 +129,7 @@ def fetcher_of(config: Config) -> AbstractContextManager[HttpFetcher]:
 
 
 def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") -> FetchResult:
-    """Request an address once."""
+    """Request an address once. If a feed of the configuration has this address, its request settings are used."""
     from aggregator.models.fetching import FetchRequest
 
     size = config.http.max_feed_size if accept == "feed" else config.http.max_page_size
@@ -135,14 +140,14 @@ def fetch(config: Config, url: str, accept: Literal["feed", "page"] = "feed") ->
 
 
 def failure_of(result: FetchResult) -> str:
-    """Return why a fetch gave no bytes."""
+    """Return why a request brought no document: the cause and the detail of the failure."""
     from aggregator.models.fetching import FetchFailed
 
     return f"{result.cause}: {result.detail}" if isinstance(result, FetchFailed) else type(result).__name__
 
 
 def read_input(source: str, config: Config, accept: Literal["feed", "page"]) -> tuple[bytes, str, dict[str, str]]:
-    """Return bytes, address and headers of a file or URL; `-` is stdin.
+    """Return the bytes, final address and headers of a URL. For a file, address and headers are empty; `-` is stdin.
 
     Raises:
         AggregatorError: the file cannot be read, or the URL cannot be fetched.

@@ -1,4 +1,4 @@
-"""Commands about lessons: list, forget, export, import."""
+"""The commands `lessons list`, `forget`, `export` and `import`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @cli.group()
 def lessons() -> None:
-    """What sites taught about their addresses.
+    """Rules about the addresses of a site that were learnt from its pages.
 
-    A lesson says that a site's addresses with one certain difference are one article. The difference is a tracking
-    parameter, a second section, a second host or a bare number. Three pairs of fetched pages prove a lesson. After
-    that, another such address of a known article costs no request. `aggregator why URL` names the lesson by which an
-    address counts as known.
+    A lesson says: two addresses of this site that differ only in a certain way mean one article. The difference may be
+    a tracking parameter, a second section, a second host or a bare number. Three pairs of fetched pages prove a lesson.
+    After that, no request is made for an address that differs so from the address of a known article. `aggregator why
+    URL` names the lesson by which an address counts as known.
     """
 
 
@@ -31,7 +31,10 @@ def lessons() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def list_lessons(ctx: click.Context, as_json: bool) -> None:
-    """List all lessons, by site, with proofs and uses."""
+    """List all lessons, by site.
+
+    Each line has the numbers of proofs, of contradictions and of uses.
+    """
     with open_store_of(load(ctx)) as store:
         known = store.lessons.all()
     if as_json:
@@ -77,10 +80,11 @@ def _state(standing: Standing) -> str:
 @click.argument("subject", required=False)
 @click.pass_context
 def forget_lessons(ctx: click.Context, site: str, subject: str | None) -> None:
-    """Forget the lessons of a site: all, or one SUBJECT.
+    """Forget all lessons of a site, or the one called SUBJECT.
 
-    SUBJECT is written as `lessons list` shows it. Addresses that the lesson joined with known articles are separated,
-    and their pages are fetched. The site may teach the lesson again. Exit status 1: there is no such lesson.
+    SUBJECT is written as `lessons list` shows it. An address that counted as a known article by this lesson is
+    separated from that article, and its page is fetched. New pages may teach the lesson again. Exit status 1: there is
+    no such lesson.
     """
     with open_store_of(load(ctx), readonly=False) as store:
         count, pages = store.lessons.forget(site, subject)
@@ -109,8 +113,9 @@ def export_lessons(ctx: click.Context) -> None:
 def import_lessons(ctx: click.Context, file: Path) -> None:
     """Add the lessons of another installation.
 
-    Imported lessons are hypotheses: each is used once one pair of pages has proven it here. A file with an invalid line
-    imports nothing; the message names the line. Exit status 2.
+    FILE holds what `lessons export` printed there. An imported lesson is used only after one pair of pages has proven
+    it here. If a line of the file is invalid, nothing is imported, the message names the line, and the exit status is
+    2.
     """
     learnt = _read(file)
     with open_store_of(load(ctx), readonly=False) as store:

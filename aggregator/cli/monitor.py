@@ -1,6 +1,6 @@
-"""Commands that only read the store: health, gaps, plan, why, serve.
+"""The commands health, gaps, plan, why and serve. They report on the store; `serve` also takes "Poll now".
 
-`why URL` prints the history of an address: its key, sightings, page, article, evidence and decisions.
+`aggregator why URL`: the function `why` reads the facts about an address, `explain` yields the lines that it prints.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each finding.")
 @click.pass_context
 def health(ctx: click.Context, as_json: bool) -> None:
-    """Show feeds that need attention: cause, since when, remedy; exit status 1 if any is broken."""
+    """Show feeds and parts of the installation that need attention: cause, since when, remedy.
+
+    Exit status 1: a feed or a part is broken.
+    """
     from aggregator.monitoring.health import Severity
     from aggregator.monitoring.installation import is_of_network, network_problem
     from aggregator.monitoring.overview import finding_record, unwell
@@ -73,7 +76,7 @@ def health(ctx: click.Context, as_json: bool) -> None:
 
 
 def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
-    """Yield the problems of the installation as a whole."""
+    """Yield the problems of the installation, apart from those of its network."""
     from aggregator.config.sources import lists_of
     from aggregator.config.wiring import lack_of_room, load_rules
     from aggregator.durable_files import known_folder
@@ -102,7 +105,10 @@ def _problems(config: Config, store: SqlStore) -> Iterator[Problem]:
 
 
 def print_health(feeds: int, unwell: list[Diagnosis], broken_parts: list[str]) -> None:
-    """Print the findings, feed by feed. The last line gives the number of feeds and names other broken parts."""
+    """Print the findings, feed by feed, then a line with the numbers of feeds that are broken or need attention.
+
+    `feeds` is the number of all feeds. The last line also names `broken_parts`, the broken parts of the installation.
+    """
     from aggregator.monitoring.overview import title_of
     from aggregator.redaction import mask_password
 
@@ -123,7 +129,11 @@ def print_health(feeds: int, unwell: list[Diagnosis], broken_parts: list[str]) -
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def gaps(ctx: click.Context, as_json: bool) -> None:
-    """Show times in which a feed may have lost entries: between two polls it may have published more than it shows."""
+    """Show times in which a feed may have lost entries.
+
+    In such a time between two polls the feed may have published more entries than it lists at once. The column `filled`
+    tells when the gap was filled from another source.
+    """
     with open_store_of(load(ctx)) as store:
         found = store.gaps()
     if as_json:
@@ -146,10 +156,11 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> None:
-    """Show what the schedule costs and buys: requests, bytes, delay of detection; now and at other budgets.
+    """Compare poll budgets: the requests and bytes a day, and the delay until a new entry is found.
 
-    Without --budget the budgets are the configured one, half of it and twice of it. The list of feeds is for the budget
-    in --budget. If there are more than 5,000 feeds, a random sample is listed. The sums are always those of all feeds.
+    Without --budget the command compares the present polls, the configured budget, half of it and twice of it. The list
+    of feeds shows the present polls beside those of the configured budget, or of --budget. If there are more than 5,000
+    feeds, a random sample is listed. The sums are always those of all feeds.
     """
     from aggregator.config.wiring import poll_policy
     from aggregator.schedule.plan import measured, planned
@@ -174,7 +185,10 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
 
 
 def print_plans(plans: list[Plan], chosen: Plan, *, sampled: int, of: int) -> None:
-    """Print a line for each plan; then the feeds, now and under the plan `chosen`."""
+    """Print a line for each plan; then a line for each feed, with its present polls beside those of the plan `chosen`.
+
+    The first of `plans` is the present one. `sampled` of `of` feeds are listed.
+    """
     if sampled < of:
         print(f"A sample of {sampled} feeds, drawn at random, stands for {of}; the sums are those of all.")
     columns = ["budget", "requests/day", "MB/day", "delay p50", "delay p95"]
@@ -243,7 +257,11 @@ def _short(span: timedelta | None) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def why(ctx: click.Context, url: str, as_json: bool) -> None:
-    """Show everything decided about an address: sightings, key, merges, kept or skipped, by which rule, when."""
+    """Show everything that is stored and was decided about an address, and by which rule.
+
+    Printed in this order: its key; the feed entries that led to it (sightings); its page with state and failures; its
+    article, even if merged or forgotten; the evidence that two keys are one article; each decision with rule and time.
+    """
     from aggregator.config.wiring import load_rules
     from aggregator.identity.identify import identify
     from aggregator.redaction import mask_password
@@ -266,9 +284,10 @@ def _plain(value: object) -> str:
 
 
 def explain(identity: Identity, trace: Trace) -> Iterator[tuple[str, str]]:
-    """Yield the lines of `why`, under the names url, key, sightings, page, article, evidence, decisions.
+    """Yield what `aggregator why` prints, as pairs of a name and a line.
 
-    Only the first line under a name has the name. For an unknown address one line says that nothing is stored.
+    The names are, in this order: url, key, sightings, page, article, evidence, decisions. A name may have several
+    lines; all but the first have the name "". If nothing is stored about the address, one line after the key says so.
     """
     from aggregator.urls import is_http
 
@@ -340,7 +359,7 @@ def _decision_lines(trace: Trace) -> Iterator[str]:
 def serve(ctx: click.Context) -> None:
     """Serve status page and API alone, over an existing store, until a signal comes.
 
-    The store may lie on a disk that is mounted read-only; "Poll now" is refused then.
+    If the store lies on a disk that is mounted read-only, "Poll now" is refused.
     """
     from aggregator.service import serve_alone
     from aggregator.store.db.dialects import SqliteDialect, dialect_of

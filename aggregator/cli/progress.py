@@ -1,4 +1,4 @@
-"""Shows the progress of work on stderr, if stderr is a terminal."""
+"""Progress bars on stderr. Nothing is shown if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _SETTLED = tuple(f"articles_{kind}" for kind in ("new", "updated", "unchanged", 
 
 @contextmanager
 def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
-    """Return a function that shows the totals of a run: feeds, pages, rate, time left."""
+    """Show the progress of `run-once`: feeds, pages, rate, time left. Give the function that takes the run's counters.
+
+    Give None if stderr is not a terminal.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -39,7 +42,7 @@ def run_progress() -> Iterator[Callable[[Counter[str]], None] | None]:
 
 
 def counted(things: Iterable[T], what: str) -> Iterator[T]:
-    """Yield `things` and show their number so far. Nothing is shown if the results are printed on the same terminal."""
+    """Yield `things` and show how many were yielded. If stdout is a terminal, too, nothing is shown."""
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield from things
         return
@@ -52,7 +55,7 @@ def counted(things: Iterable[T], what: str) -> Iterator[T]:
 
 @contextmanager
 def steps(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Return a function to be called after each of `total` steps."""
+    """Show a bar of `total` steps. Give a function, which the caller calls after each step."""
     if not sys.stderr.isatty():
         yield lambda: None
         return

@@ -1,4 +1,4 @@
-"""Commands that change stored articles: reextract, filter, forget."""
+"""The commands that change stored articles: reextract, filter, forget."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ _READERS_WAIT = timedelta(seconds=10)
 
 
 def publish_now(config: Config, store: SqlStore) -> None:
-    """Bring the outputs up to date, unless a running daemon does that."""
+    """Publish waiting changes to the outputs, after up to a minute of waiting for another process that publishes.
+
+    If that process still publishes then, the changes stay for the next publishing, and a message says so.
+    """
     from aggregator.config.wiring import sinks_of
     from aggregator.sinks.publish import publish
 
@@ -43,9 +46,10 @@ def publish_now(config: Config, store: SqlStore) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each article that changes.")
 @click.pass_context
 def reextract(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
-    """Extract again from the raw pages that are kept, and report the changes.
+    """Extract the text of stored articles again from their kept raw pages, and report the changes.
 
-    No server is asked. Old texts stay as revisions. A page that gives no article now keeps its earlier article.
+    No request is made. The old text of a changed article stays as a revision. If a page gives no article now, its
+    earlier article stays.
     """
     config = load(ctx)
     changed = failed = 0
@@ -107,10 +111,11 @@ def _line(difference: Difference) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each page that changes.")
 @click.pass_context
 def filter_stored(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
-    """Apply changed filters to stored articles.
+    """Apply the present filters to stored articles.
 
-    No server is asked. A skipped article leaves the corpus and the outputs. The store keeps its text. The article comes
-    back when the rule is removed. If an entry comes back whose page was never fetched, the next run fetches the page.
+    No request is made. An article that a filter skips leaves the corpus and the outputs, but the store keeps its text.
+    It comes back with the next call after the filter was removed. If the page of an entry that comes back was never
+    fetched, the next run fetches it.
     """
     from aggregator.config.wiring import filters_of
 
@@ -150,11 +155,11 @@ def _filter_line(change: FilterChange) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: the ids of the articles, the raw pages erased.")
 @click.pass_context
 def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
-    """Erase an article, or all articles of a host, for good.
+    """Erase an article, or all articles of a host and of the hosts below it, for good.
 
-    Texts, revisions, raw pages and output files are deleted; outputs get tombstones. The keys stay, so no erased
-    article comes back. The files of the store are written again, so that no erased word is left in them. This takes as
-    much time and disk space as a copy of the store. Exit status 1: nothing is known about this address or host.
+    Texts, revisions, raw pages and output files are deleted; outputs get tombstones. The keys stay, so that no erased
+    article is collected again. The database files are written anew, so that they hold no erased word. This takes as
+    much time and disk space as a copy of the store. Exit status 1: nothing was stored of this address or host.
     """
     config = load(ctx)
     keys, hosts = _meant(url_or_host, config)
@@ -176,7 +181,7 @@ def forget(ctx: click.Context, url_or_host: str, as_json: bool) -> None:
 
 
 def _meant(url_or_host: str, config: Config) -> tuple[Sequence[Key], Sequence[str]]:
-    """Return the keys, or the hosts, to forget.
+    """Return the keys to forget, if the argument is an address; or the hosts, if it is a host name.
 
     Raises:
         ConfigError: the argument is neither an article's address nor a host.

@@ -1,4 +1,4 @@
-"""Commands that poll feeds: run-once, run, worker, demo."""
+"""The commands that poll feeds: run-once, run, worker, demo."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bool, as_json: bool) -> None:
     """Poll the feeds that are due, collect the pages they announce, write the outputs, exit.
 
-    The command waits for the pace of a host, but not for the end of a back-off or for a retry time. It prints what was
-    done, what failed, and when the next feed is due; with -q only failures. One run collects at most `[polling]
+    The command waits for the pace of a host, but not for the end of a back-off or for a retry time. It prints the work
+    done, the failures, and when the next feed is due; with -q only the failures. One run collects at most `[polling]
     max_pages_per_visit` pages of a host; the next run continues. The command may run beside `aggregator run`.
 
     The exit status is 0 even if single feeds failed; see --strict.
@@ -74,8 +74,9 @@ def run_once(ctx: click.Context, force: bool, feeds: tuple[str, ...], strict: bo
 def run(ctx: click.Context) -> None:
     """Run the daemon in the foreground.
 
-    The daemon polls due feeds, collects pages, publishes, and serves the status page at `[web] listen`. It reads an
-    edited configuration again, as on SIGHUP. The first SIGTERM or SIGINT ends it in order, the second one at once.
+    The daemon polls due feeds, collects pages, publishes, and serves the status page at `[web] listen`. It reads the
+    configuration again when the file changes, or at SIGHUP. The first SIGTERM or SIGINT lets it finish or give back its
+    work. The second one ends it at once.
     """
     from aggregator.app import open_app
     from aggregator.engine.local import LocalEngine
@@ -98,8 +99,9 @@ def worker(ctx: click.Context) -> None:
     """Work as one member of a fleet, in the foreground (PostgreSQL).
 
     Start as many workers as you like, on as many machines. Due hosts become jobs in the database. Each worker visits
-    the hosts of its jobs, extracts pages whose raw bytes are in its own folder, and publishes. Needs the extra
-    `postgresql`. Reload and stop work as in `aggregator run`; `aggregator serve` gives status page and API.
+    the hosts of its jobs, extracts the pages whose raw bytes are in its own folder, and publishes. The command needs
+    the extra `postgresql`. It reloads and stops as `aggregator run` does. It serves no status page; use `aggregator
+    serve`.
     """
     config = load(ctx)
     uri = fleet_uri(config)
@@ -113,10 +115,10 @@ def worker(ctx: click.Context) -> None:
 
 
 def fleet_uri(config: Config) -> str:
-    """Return the libpq URI of the fleet's database.
+    """Return the libpq URI of the PostgreSQL database that a fleet shares.
 
     Raises:
-        ConfigError: the store is a SQLite file, which no fleet can share.
+        ConfigError: the store is a SQLite file, which a fleet cannot share.
     """
     from aggregator.errors import ConfigError
     from aggregator.store.db.dialects import PostgresDialect, dialect_of
@@ -139,10 +141,10 @@ def fleet_uri(config: Config) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print the summaries as JSON objects, one a line.")
 @click.pass_context
 def demo(ctx: click.Context, keep: Path | None, as_json: bool) -> None:
-    """Run the main job against a bundled newsroom on 127.0.0.1.
+    """Poll a bundled set of invented publishers on 127.0.0.1, twice, and show the results.
 
-    No network and no configuration are needed. Prints what was polled, stored, merged and refused, and one whole
-    article.
+    No network and no configuration are needed. The command prints what was polled, stored, merged and refused, and one
+    whole article.
     """
     from tempfile import gettempdir
 

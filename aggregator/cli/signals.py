@@ -1,4 +1,4 @@
-"""Handles SIGINT and SIGTERM: ends a command in order, or tells the command to end."""
+"""How commands end at SIGINT and SIGTERM: by an exception, at once, or after they finished their work."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MOMENT = 0.02  # seconds
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Raise an exception at a signal, so that temporary files are removed and claims are given back.
+    """During the block, SIGINT and SIGTERM raise SystemExit, so that `finally` blocks remove files and release claims.
 
-    If a library swallows the exception, the exit status still names the signal.
+    If a library swallows the exception, the exit status still names the signal (128 + its number).
     """
     caught: list[int] = []
 
@@ -40,7 +40,7 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def held_signals() -> Iterator[None]:
-    """Hold signals back until the end of the block. No other thread may run, since it would receive the signals."""
+    """Block SIGINT and SIGTERM until the end of the block. No other thread may run: it would receive the signals."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         yield
@@ -49,7 +49,7 @@ def held_signals() -> Iterator[None]:
 
 
 def end_services_well() -> None:
-    """Let a signal end the command with status 0, even if the signal comes before a service has started."""
+    """Let SIGINT and SIGTERM end the command with status 0, as long as the service has not set its own handlers."""
 
     def end(number: int, frame: FrameType | None) -> None:
         _end(number, frame, 0)
@@ -60,7 +60,10 @@ def end_services_well() -> None:
 
 
 def catch_signals(stop: Callable[[], object]) -> list[int]:
-    """End in order at the first SIGINT or SIGTERM and at once at the second; return the list of received signals."""
+    """Call `stop` at the first SIGINT or SIGTERM, and exit at once at the second.
+
+    The returned list is empty now. The number of the first signal is added to it when the signal comes.
+    """
     caught: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -77,8 +80,8 @@ def catch_signals(stop: Callable[[], object]) -> list[int]:
 def _end(number: int, frame: FrameType | None, status: int | None = None) -> None:
     """Raise SystemExit. While a module is being imported, send the signal again a moment later instead.
 
-    An exception inside an import may be lost: libraries catch failed imports, the interpreter drops exceptions of its
-    callbacks, and a module in Rust panics.
+    The status is 128 + the signal's number if `status` is None. An exception inside an import may be lost: libraries
+    catch failed imports, the interpreter drops exceptions of its callbacks, and a module in Rust panics.
     """
     if not _is_importing(frame):
         raise SystemExit(128 + number if status is None else status)

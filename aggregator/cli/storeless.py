@@ -1,4 +1,4 @@
-"""Commands that need no store: parse, identify, check. `extract` has a module of its own."""
+"""The commands that need no store: parse, identify, check. `extract` has a module of its own."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 @click.option("--jsonl", metavar="IN", help='Many feeds: lines of {"file","url","headers"}; the last two are optional.')
 @click.pass_context
 def parse(ctx: click.Context, source: str | None, url: str, as_json: bool, jsonl: str | None) -> None:
-    """Parse one feed, without a store: format, title, entries.
+    """Parse one feed, without a store, and print format, title and entries.
 
-    `-` is stdin. Exit status 1: the input is no feed. With --jsonl each line gives a record, in order.
+    `-` is stdin. Exit status 1: the input is no feed. With --jsonl the command prints one record for each line, in
+    order.
     """
     if (source is None) == (jsonl is None):
         raise click.UsageError("name one feed, or --jsonl IN", ctx)
@@ -142,9 +143,10 @@ def _print_parsed(record: dict[str, Any]) -> None:  # Any: the record just made
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: url, key, rule.")
 @click.pass_context
 def identify_urls(ctx: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
-    """Print the identity key of each URL and the rule that gave the key.
+    """Print the identity key of each URL, and the rule that gave the key.
 
-    Two addresses with one key are one article. `-` reads URLs from stdin, one a line. Bad lines do not end the command.
+    Two addresses with the same key mean one article. `-` reads URLs from stdin, one a line. A URL that cannot mean an
+    article gets `-` instead of a key.
     """
     from json import JSONEncoder
 
@@ -179,7 +181,7 @@ def _urls(arguments: tuple[str, ...]) -> Iterator[str]:
 @click.argument("files", nargs=-1, required=True)
 @click.pass_context
 def check(ctx: click.Context, files: tuple[str, ...]) -> None:
-    """Check whether files are in the seed format, and print where they deviate.
+    """Check whether files are in the seed format, and print each deviation with its line and column.
 
     Exit status 1: a file deviates; 2: a file cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The summary of `run-once`: work done, failures, feeds that were not polled and why, when the next feed is due."""
+"""The text that `run-once` prints: work done, failures, feeds not polled and why, and when the next feed is due."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _COUNTS = {  # of a report, by part
 
 
 def record(report: RunReport) -> dict[str, object]:
-    """Return the record of `run-once --json`."""
+    """Return the counts of a run as the record that `run-once --json` prints."""
     counts = {part: {name: getattr(report, f"{part}_{name}") for name in names} for part, names in _COUNTS.items()}
     return {**counts, "seconds": report.seconds}
 
 
 def summary_lines(report: RunReport) -> Iterator[str]:
-    """Yield lines on the work that was done and the work that waits."""
+    """Yield lines with the counts of the work that was done, and of the feeds that still wait."""
     for part, names in _COUNTS.items():
         yield f"{part:<10}" + ", ".join(f"{getattr(report, f'{part}_{name}')} {name}" for name in names)
     yield f"time      {report.seconds:.1f} s"
@@ -43,7 +43,10 @@ def summary_lines(report: RunReport) -> Iterator[str]:
 
 
 def failure_lines(feeds: Sequence[Feed], pages: Sequence[tuple[str, str, str]], since: datetime) -> Iterator[str]:
-    """Yield the feeds that failed since `since`, then the first failed pages and the number of the others."""
+    """Yield lines about feeds that failed since `since`, and about failed pages: five of each, then how many more.
+
+    `pages` holds the address, cause and detail of each page.
+    """
     from aggregator.monitoring.overview import title_of
 
     failed = [
@@ -61,7 +64,7 @@ def failure_lines(feeds: Sequence[Feed], pages: Sequence[tuple[str, str, str]], 
 
 
 def next_due_line(feeds: Sequence[Feed], now: datetime) -> str:
-    """Return when the next feed is due; "": no feed is."""
+    """Return the line that says when the next feed is due, or "" if there is no feed."""
     due = min((feed.state.due_at for feed in feeds), default=None)
     if due is None:
         return ""
@@ -69,7 +72,7 @@ def next_due_line(feeds: Sequence[Feed], now: datetime) -> str:
 
 
 def reasons(feeds: Sequence[Feed], names: Sequence[str], since: datetime) -> Iterator[str]:
-    """Yield why feeds that were named on the command line were not polled since `since`."""
+    """Yield a line for each feed in `names` (names or URLs) that was not polled since `since`. The line says why."""
     from aggregator.models.feeds import FeedStatus
     from aggregator.monitoring.overview import title_of
 
@@ -99,7 +102,11 @@ def print_outcome(
     *,
     quiet: bool,
 ) -> None:
-    """Print the summary for people; with `quiet` only the failures."""
+    """Print the summary of a run that began at `since`; with `quiet` only the failures.
+
+    `names` are the feeds named on the command line. `failed_before` are the addresses of pages that had failed before
+    the run; they are not printed.
+    """
     feeds = store.feeds()
     pages = store.failed_pages() if report.pages_failed else ()
     new = [(url, str(cause), text) for url, cause, text in pages if url not in failed_before]

@@ -1,6 +1,6 @@
-"""The bundled newsroom: a small press of invented publishers on 127.0.0.1, and a configuration that reads it.
+"""The demo: a server on 127.0.0.1 with the sites of invented publishers (the newsroom), and a configuration for it.
 
-Nothing here reaches the network; nothing outside this package depends on it.
+Nothing here reaches the network. Only the command `aggregator demo` and tests use this package.
 """
 
 from aggregator.demo.configuration import demo_config

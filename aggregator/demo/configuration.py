@@ -1,4 +1,4 @@
-"""The configuration of the demo: the newsroom as proxy, its feeds, storage below one folder."""
+"""The configuration of the demo: its feeds, the newsroom as HTTP proxy, and all storage in one folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aggregator.demo.newsroom import Newsroom
 
 
 def demo_config(directory: Path, newsroom: Newsroom) -> str:
-    """Return a TOML configuration that reads the newsroom and stores all data below `directory`."""
+    """Return a TOML configuration that sends every request to the newsroom and stores all data in `directory`."""
     directory = directory.absolute()
     document = tomlkit.document()
     document.add(tomlkit.comment("Made by `aggregator demo`: every request goes to a newsroom on 127.0.0.1."))

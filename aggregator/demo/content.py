@@ -1,6 +1,7 @@
-"""The publishers of the newsroom, their articles and feeds, read from `sites/*.toml`.
+"""The publishers of the newsroom with their articles and feeds, as records; they are read from `sites/*.toml`.
 
-This module reads and checks package data; `pages` makes HTML and XML of it.
+The newsroom has two states: an earlier one (1), and a later one (2) in which articles were changed and announced.
+`pages` makes HTML and XML of these records.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class _Row(BaseModel):
 
 
 class Revision(_Row):
-    """The text of an article in the second state; empty fields stay as they were."""
+    """What is different about an article in the later state. An empty field means: unchanged."""
 
     updated: datetime
     title: str = ""
@@ -33,17 +34,18 @@ class Revision(_Row):
 
 
 class Variant(_Row):
-    """Another address of an article, in a design of its own; its canonical link names the article's address."""
+    """A second address of an article, with another page design. Its canonical link names the first address."""
 
     url: str
     design: str
 
 
 class Article(_Row):
-    """One article; `name` is how feeds refer to it.
+    """One article. `name` is unique in the newsroom; entries of feeds refer to it.
 
-    `text` has paragraphs separated by blank lines; `## ` begins a subhead. `file` is a finished page instead. `status`
-    is the status of the page's answer.
+    In `text` blank lines separate paragraphs, and `## ` begins a subhead. If `file` is set, the page is this finished
+    file of `articles/` instead. `status` is the HTTP status of the page's answer. `second` holds the changes of the
+    later state.
     """
 
     name: str
@@ -64,7 +66,7 @@ class Article(_Row):
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """The text as paragraphs and subheads, in order."""
+        """The paragraphs and subheads of `text`, in order."""
         parts = (part.strip() for part in self.text.split("\n\n"))
         return tuple(
             Block(tag="h2", text=part[3:]) if part.startswith("## ") else Block(tag="p", text=" ".join(part.split()))
@@ -74,20 +76,20 @@ class Article(_Row):
 
     @property
     def updated(self) -> datetime:
-        """When the article last changed, in its present state."""
+        """The time of the article's last change: that of `second`, else that of its publication."""
         return self.second.updated if self.second else self.published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A paragraph or a subhead."""
+    """A paragraph or a subhead of an article. `tag` is its HTML element."""
 
     tag: Literal["p", "h2"]
     text: str
 
 
 class FeedEntry(_Row):
-    """One entry: an article by name, the address that this feed gives for it, the state in which the entry appears."""
+    """An entry of a feed: the name of its article, its link, and the state (1 or 2) from which on it is listed."""
 
     article: str
     link: str = ""  # "": the article's own address
@@ -96,10 +98,11 @@ class FeedEntry(_Row):
 
 
 class FeedTable(_Row):
-    """One feed. `validators` says which validators its answers carry for conditional requests.
+    """One feed of the newsroom.
 
-    A `broken` feed answers with a page or with an error. A `listed` feed stands in the demo's configuration; if the
-    feed has an earlier address, the configuration lists that address, which redirects permanently.
+    `validators` names the kind of ETag and Last-Modified in its answers. `broken` "html": the address answers with the
+    home page; "500": with an error. `listed`: the feed stands in the demo's configuration. If `moved_from` is set, the
+    configuration lists that address, which redirects permanently to `url`.
     """
 
     url: str
@@ -117,7 +120,7 @@ class FeedTable(_Row):
 
 
 class Redirect(_Row):
-    """An address that redirects to another one."""
+    """An address of the newsroom that redirects to `target`."""
 
     url: str
     target: str
@@ -125,7 +128,7 @@ class Redirect(_Row):
 
 
 class Publication(_Row):
-    """A publisher: hosts with their robots.txt, articles, feeds."""
+    """A publisher of the newsroom: its hosts with their robots.txt, its articles and its feeds."""
 
     title: str
     tagline: str
@@ -143,7 +146,7 @@ class Publication(_Row):
 
 
 def in_state(article: Article, state: int) -> Article:
-    """Return the article in that state of the newsroom."""
+    """Return the article as it is in state 1 or 2 of the newsroom. In state 1 it has no `second`."""
     if article.second is None or state < LAST_STATE:
         return article.model_copy(update={"second": None})
     changed = article.second.model_dump(include={"title", "teaser", "text"}, exclude_defaults=True)
@@ -152,12 +155,12 @@ def in_state(article: Article, state: int) -> Article:
 
 @cache
 def read_publications() -> tuple[Publication, ...]:
-    """Return every publisher of the newsroom, by file name."""
+    """Return every publisher of the newsroom, in the order of their file names."""
     folder = files("aggregator.demo") / "sites"
     tables = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
     return tuple(Publication.model_validate(tomllib.loads(table.read_text(encoding="utf-8"))) for table in tables)
 
 
 def read_page(name: str) -> bytes:
-    """Return a finished page of `articles/`."""
+    """Return the bytes of a finished page from the folder `articles/`."""
     return (files("aggregator.demo") / "articles" / name).read_bytes()

@@ -1,6 +1,7 @@
-"""An HTTP server on 127.0.0.1 with the sites of invented publishers: as the proxy of the demo, and by Host header.
+"""The newsroom: an HTTP server on 127.0.0.1 with the sites of invented publishers.
 
-It answers with keep-alive, conditional requests and gzip; no TLS. `pages` makes its answers.
+A client uses it as HTTP proxy, or names a publisher in the Host header. The server knows keep-alive, conditional
+requests and gzip, but no TLS. `pages` makes the answers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aggregator.selftest.server import Peer, Request, Server, head
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRequest:
-    """One request that the newsroom answered. `headers` are the client's, names in lower case."""
+    """A request that the newsroom answered, and the status of the answer. Header names are in lower case."""
 
     method: str
     url: str
@@ -26,9 +27,10 @@ class LoggedRequest:
 
 
 class Newsroom:
-    """The publishers' server, from `__enter__` to `__exit__`.
+    """The server with the invented publishers. It runs inside a `with` statement.
 
-    It has two states: `advance` changes an article and adds entries to feeds.
+    It begins in the earlier of its two states. `advance` changes to the later one, in which articles and feeds have
+    changed.
     """
 
     def __init__(self) -> None:
@@ -54,16 +56,16 @@ class Newsroom:
 
     @property
     def proxy_url(self) -> str:
-        """The value for `[http] proxy`."""
+        """The address of the server as a value for `[http] proxy`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def requests(self) -> tuple[LoggedRequest, ...]:
-        """Every request so far, in the order of the answers."""
+        """All requests so far, in the order in which they were answered."""
         return tuple(self._requests)
 
     def advance(self) -> None:
-        """Change to the second state: some hours later at every publisher. A further call changes nothing."""
+        """Change to the later state, as if some hours had passed at every publisher. A second call changes nothing."""
         self._state = LAST_STATE
 
     def _answer(self, peer: Peer) -> None:
@@ -87,7 +89,10 @@ class Newsroom:
         peer.send(head(status, lines) + (b"" if request.method == "HEAD" else body))
 
     def _find(self, request: Request) -> tuple[str, Reply]:
-        """Return the requested address and its answer, in absolute form (RFC 9112, 3.2.2) or by Host."""
+        """Return the requested address and the answer of the newsroom.
+
+        A request to a proxy names its host in the request target (RFC 9112, 3.2.2), other requests in the Host header.
+        """
         host = request.header("Host") or ""
         target = urlsplit(request.target)
         path = target._replace(scheme="", netloc="").geturl()
@@ -99,7 +104,7 @@ class Newsroom:
         return f"http://{(target.netloc or host).lower()}{path}", _NO_SUCH_HOST
 
     def _reply_to(self, place: Place) -> Reply | None:
-        """Return the present answer for that host and path; `None` if there is no such host."""
+        """Return the answer of an address in the present state: 404 for an unknown path, None for an unknown host."""
         replies = self._states[self._state]
         if (place[0], "/robots.txt") not in replies:
             return None
@@ -111,7 +116,10 @@ _NO_SUCH_HOST = Reply(status=502, body=b"no such host in the newsroom\n", conten
 
 
 def _is_unchanged(reply: Reply, if_none_match: str | None, if_modified_since: str | None) -> bool:
-    """Return whether 304 is the answer; validators must come back byte for byte (RFC 9110, 13.2.2)."""
+    """Return whether 304 is the answer to a request with these two headers (RFC 9110, 13.2.2).
+
+    ETag and Last-Modified must come back byte for byte. If both headers are sent, If-None-Match decides.
+    """
     if reply.status != 200:
         return False
     if if_none_match is not None and reply.etag is not None:

@@ -1,4 +1,4 @@
-"""The answers of the newsroom: every address of one state with its status, headers and bytes. No sockets."""
+"""Makes the answers of the newsroom: for each address in one state the status, headers and bytes. No sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Place = tuple[str, str]  # host, path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A finished answer; `zipped` is the same body for clients that accept gzip."""
+    """An answer of the newsroom. `zipped` is the body for clients that accept gzip, or None: never compressed."""
 
     status: int
     body: bytes = b""
@@ -33,7 +33,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Announced:
-    """A feed entry joined with its article."""
+    """A feed entry with the `Article` that it announces, as templates need them."""
 
     link: str
     original_link: str
@@ -41,7 +41,7 @@ class _Announced:
 
 
 def render_newsroom(publications: Sequence[Publication], state: int) -> Mapping[Place, Reply]:
-    """Return the answer of every address in that state of the newsroom."""
+    """Return the answers of all addresses in the given state (1 or 2) of the newsroom, by host and path."""
     articles = {a.name: in_state(a, state) for publication in publications for a in publication.articles}
     replies: dict[Place, Reply] = {}
     for publication in publications:
@@ -52,7 +52,7 @@ def render_newsroom(publications: Sequence[Publication], state: int) -> Mapping[
 
 
 def place_of(url: str) -> Place:
-    """Return host and path of an address; scheme, port, query and fragment are ignored.
+    """Return host and path of an address. Scheme, port, query and fragment are ignored.
 
     >>> place_of("http://WWW.DW.com:80/en?maca=x")
     ('www.dw.com', '/en')
@@ -119,7 +119,10 @@ def _announced(entry: FeedEntry, articles: Mapping[str, Article]) -> _Announced:
 
 
 def _marked(reply: Reply, changed_at: datetime, validators: str) -> Reply:
-    """Return the reply with the ETag and Last-Modified of a server of the kind `validators`. Each kind exists."""
+    """Return the reply with ETag and Last-Modified as servers of the kind `validators` send them.
+
+    Real servers of each kind exist, even those that send neither a quoted ETag nor an HTTP date ("odd").
+    """
     digest = hashlib.sha256(reply.body).hexdigest()[:12]
     date = format_datetime(changed_at.astimezone(UTC), usegmt=True)
     etag, last_modified = {

@@ -1,4 +1,4 @@
-"""`aggregator demo`: runs the main job against the newsroom, twice, and prints the results for a newcomer."""
+"""`aggregator demo`: polls the newsroom twice, as `run-once` does, and prints the results for a newcomer."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ OnProgress = Callable[[Counter[str]], None] | None
 
 
 def run_demo(keep: Path | None, on_progress: OnProgress, out: TextIO) -> tuple[RunReport, RunReport]:
-    """Poll the newsroom, advance it by seven hours, poll again; print the articles stored, merged and refused.
+    """Poll the newsroom, change it to its later state, poll again; return the reports of both runs.
 
-    The first run is dated seven hours ago, so that a kept store contains no future times.
+    Printed are: the counts of each run, articles with several addresses, refused pages, and one whole article. The
+    first run is dated seven hours ago, so that a kept store contains no future times. `keep` is the folder in which all
+    files are kept; None: they are removed at the end.
 
     Raises:
-        ConfigError: the folder to keep has files already.
+        ConfigError: the folder `keep` is not empty.
     """
 
     def say(line: str = "") -> None:
@@ -90,7 +92,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 def _export(app: App, folder: Path) -> None:
-    """Write the stored articles as a dataset."""
+    """Write the stored articles to `folder` as a dataset: JSON lines and Markdown."""
     request = DatasetRequest(folder=folder, formats=("jsonl", "md"), replace=True, config_hash=app.config.config_hash)
     with app.store.snapshot() as snapshot:
         write_dataset(Corpus(snapshot=snapshot, raw=app.raw_store.get), request)

@@ -1,6 +1,7 @@
-"""The state of a daemon: a small record in the store, which the daemon rewrites every few seconds.
+"""The `DaemonRecord`: the state of a daemon, which the daemon saves in the store every few seconds.
 
-Another process serves page, probes and metrics. It knows the daemon by this record alone.
+Other processes (`aggregator health`, the process that serves page and API) read this record. They have no other
+connection to the daemon.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _FORGOTTEN: Final = timedelta(hours=1)  # records of dead daemons are removed af
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonRecord:
-    """The state of a daemon at `at`. All times are of the store's clock."""
+    """The state of a daemon at the time `at`. All times are from the store's clock."""
 
     at: datetime
     started_at: datetime
@@ -40,20 +41,20 @@ class DaemonRecord:
     metrics: str = ""  # for Prometheus
 
     def ticks(self, now: datetime) -> bool:
-        """Return whether the last tick is under 30 seconds old."""
+        """Return whether the daemon's last tick (a search for due work) is less than 30 seconds old."""
         return abs(now - self.ticked_at) < _TICKS
 
     def is_alive(self, now: datetime) -> bool:
-        """Return whether the daemon wrote this within the last minute."""
+        """Return whether the daemon wrote this record within the last minute."""
         return abs(now - self.at) < _ALIVE
 
     def is_busy(self, now: datetime) -> bool:
-        """Return whether the daemon's work is bound by CPU: a first fill, a backlog."""
+        """Return whether a live daemon uses more than a fifth of a CPU core, as in a first fill or with a backlog."""
         return self.is_alive(now) and self.cores > _BUSY
 
 
 def write_record(store: Store, name: str, record: DaemonRecord) -> None:
-    """Save the record of a daemon.
+    """Save `record` as the state of the daemon `name`; it replaces the daemon's earlier record.
 
     Raises:
         StorageError: the store cannot be written.
@@ -68,7 +69,7 @@ def write_record(store: Store, name: str, record: DaemonRecord) -> None:
 
 
 def read_record(store: Store, name: str) -> DaemonRecord | None:
-    """Return the record of one daemon; None if there is none.
+    """Return the record of the daemon `name`, or None if it has no readable record.
 
     Raises:
         StorageError: the store cannot be read.
@@ -78,7 +79,9 @@ def read_record(store: Store, name: str) -> DaemonRecord | None:
 
 
 def read_records(store: Store) -> tuple[DaemonRecord, ...]:
-    """Return the records of all daemons on this store, the newest first. Their metrics are left out.
+    """Return the records of all daemons on this store, the newest first, with empty `metrics`.
+
+    Unreadable records, as another version of the program may have written, are left out.
 
     Raises:
         StorageError: the store cannot be read.
@@ -89,7 +92,9 @@ def read_records(store: Store) -> tuple[DaemonRecord, ...]:
 
 
 def forget_records(store: Store, now: datetime, name: str = "") -> None:
-    """Remove the record `name`, unreadable records, and records of daemons that ended without removing their own.
+    """Remove the record of the daemon `name`, unreadable records, and records that were last written over an hour ago.
+
+    A daemon that was killed leaves its record behind, so the record gets old.
 
     Raises:
         StorageError: the store cannot be written.
@@ -101,7 +106,7 @@ def forget_records(store: Store, now: datetime, name: str = "") -> None:
 
 
 def _load(text: str) -> DaemonRecord | None:
-    """Return a record; None if another version wrote it."""
+    """Return the record that `text` (JSON) holds, or None if it is unreadable: another version may have written it."""
     try:
         facts = json.loads(text)
         times = {key: datetime.fromisoformat(facts[key]) for key in ("at", "started_at", "ticked_at")}
@@ -115,7 +120,11 @@ def _load(text: str) -> DaemonRecord | None:
 
 
 def sentence(records: Sequence[DaemonRecord], now: datetime) -> tuple[str, bool]:
-    """Return one sentence on what the daemons of a store do, and whether all is well."""
+    """Return one sentence on what the daemons do now, and True if at least one daemon works without a problem.
+
+    `records` are the records of all daemons on a store, the newest first. Examples: "Polling: 3 hosts are being
+    visited.", "Not polling: no tick since 2026-11-01 12:00:00."
+    """
     alive = [record for record in records if record.is_alive(now)]
     if not alive:
         last = f" The last one wrote at {records[0].at:%Y-%m-%d %H:%M}." if records else ""

@@ -1,8 +1,8 @@
-"""What is wrong with a feed, since when, and the remedy. Pure: findings follow from stored facts alone.
+"""Finds what is wrong with a feed, since when, and what an operator can do. It uses stored facts alone; no I/O.
 
-`broken`: the feed gives nothing until an operator acts or the server recovers. `attention`: the feed works, but an
-operator should check something (docs/how-to/monitor.md). Why a host is backed off: `schedule/due_times.py`,
-`HOST_CAUSES`.
+A finding is `broken` if the feed gives nothing until an operator acts or the server recovers. It is `attention` if the
+feed works, but an operator should check something (docs/how-to/monitor.md). The rule by which a host is backed off is
+elsewhere: see `HOST_CAUSES` in `schedule/due_times.py`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _DAY: Final = timedelta(days=1)
 
 
 class Severity(StrEnum):
-    """How urgent a finding is, the most urgent first."""
+    """How urgent a finding is. The members are in order, the most urgent first."""
 
     BROKEN = "broken"
     ATTENTION = "attention"
 
 
 class Kind(StrEnum):
-    """What is wrong."""
+    """What is wrong with the feed of a finding."""
 
     FAILING = "failing"  # the polls fail
     BLOCKED = "blocked"  # the server refuses the feed or most of its pages
@@ -55,7 +55,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `since` None: the start is unknown. `cause` None: no request or page failed."""
+    """One thing that is wrong with a feed.
+
+    `since` is None if the start is unknown. `cause` is None if the finding is not about failed requests or pages.
+    """
 
     kind: Kind
     severity: Severity = Severity.ATTENTION
@@ -70,8 +73,8 @@ def diagnose(
 ) -> tuple[Finding, ...]:
     """Return the findings about `feed`, the most urgent first. A disabled feed has no findings.
 
-    `polls` are the outcomes of the feed's last polls, newest first. `signs` are facts about its latest entries, pages
-    and articles.
+    `polls` are the outcomes of the feed's last polls. `signs` are facts about the feed's latest entries, pages and
+    articles.
     """
     if not feed.enabled:
         return ()
@@ -95,7 +98,10 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return the limits of a query for feeds that may have a finding. `diagnose` then reads these feeds alone."""
+    """Return the limits for `Store.suspect_ids`, the query for feeds whose stored state may lead to a finding.
+
+    The query spares `diagnose` all other feeds. It may return a feed for which `diagnose` then has no finding.
+    """
     return FeedScreen(
         now=now,
         due_before=now - _OVERDUE,
@@ -190,7 +196,11 @@ _WEEKDAYS_KNOWN: Final = 20.0  # with fewer entries the weekdays are unknown
 
 
 def _silent(state: FeedState, now: datetime) -> Finding | None:
-    """Report a feed that answers but is silent for longer than its rate, weekdays and longest pause explain."""
+    """Report a feed that answers, but published nothing for much longer than usual.
+
+    Three limits must be passed: half a day, twice the longest recent pause, and the time in which the feed's rate lets
+    us expect six entries.
+    """
     recent = state.stats.recent
     if state.cause is not None or len(recent) < _KNOWN_RHYTHM:
         return None
@@ -212,7 +222,7 @@ def _silent(state: FeedState, now: datetime) -> Finding | None:
 
 
 def _expected_entries(stats: PublicationStats, since: datetime, until: datetime) -> float:
-    """Return the entries expected between two times, from the feed's rate and weekdays."""
+    """Return how many entries the feed should have published between two times, by its rate and its usual weekdays."""
     rate = expected_rate(stats, stats.at or since)
     known = sum(stats.weekdays)
     expected, at = 0.0, since
@@ -290,7 +300,10 @@ def _broken_ids(state: FeedState) -> Finding | None:
 
 
 def _lost_entries(feed: Feed, now: datetime) -> Finding | None:
-    """Report a gap of a feed with a fixed interval, since only the operator can shorten this interval."""
+    """Report that all entries of a feed were replaced between two polls in the last week, so that some may be lost.
+
+    Only feeds with a configured `interval` are reported, since only the operator can shorten this interval.
+    """
     gap_at = feed.state.gap_at
     if feed.interval is None or gap_at is None or now - gap_at >= _SETTLED:
         return None
@@ -320,7 +333,7 @@ def _failed_pages(signs: FeedSigns) -> Finding | None:
 
 
 def _pages_finding(kind: Kind, failed: Mapping[Cause, int], signs: FeedSigns, verb: str) -> Finding | None:
-    """Report failed pages if they are many, and also a large share of the feed's latest pages."""
+    """Return a finding if `failed` counts at least three pages, and at least a quarter of the feed's latest pages."""
     count = sum(failed.values())
     all_pages = signs.articles + sum(signs.pages_failed.values())
     if count < _FEW or count < _QUALITY_SHARE * all_pages:
@@ -355,7 +368,7 @@ def _spell(counts: Mapping[Cause, int] | Mapping[str, int] | Counter[Cause]) -> 
 
 
 def _ago(span: timedelta) -> str:
-    """Return a time span in words.
+    """Return a time span in whole minutes, hours or days.
 
     >>> _ago(timedelta(minutes=90)), _ago(timedelta(days=3))
     ('2 hours', '3 days')

@@ -1,4 +1,4 @@
-"""Problems of an installation as a whole: disk, rules, outputs, page, configuration, own network. Pure."""
+"""Problems of the whole installation: disk, rules, outputs, lists, page, configuration, publishing, network. No I/O."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SAME_OUTAGE: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A finding about the installation, not about one feed. `kind` is a name in `REMEDIES`."""
+    """Something that is wrong with the installation, not with one feed. `kind` is a key of `REMEDIES`."""
 
     kind: str
     detail: str
@@ -48,7 +48,7 @@ class Problem:
 
 
 def daemon_problems(records: Iterable[DaemonRecord], now: datetime) -> tuple[Problem, ...]:
-    """Return the problems with page and configuration that live daemons report, each once."""
+    """Return the problems that live daemons have with status page and configuration, without repetitions."""
     alive = [record for record in records if record.is_alive(now)]
     pages = (Problem(kind="page", detail=record.page_fault) for record in alive if record.page_fault)
     files = (Problem(kind="configuration", detail=record.config_fault) for record in alive if record.config_fault)
@@ -56,7 +56,10 @@ def daemon_problems(records: Iterable[DaemonRecord], now: datetime) -> tuple[Pro
 
 
 def publishing_problem(folder: str, written: int, changes: int) -> Problem | None:
-    """Return a problem if many changes wait to be written to text files."""
+    """Return a problem if a thousand changes or more are not yet written as text files to `folder`; else None.
+
+    `changes` is the number of all changes of the store, `written` the number of those in the folder.
+    """
     if changes - written < _MANY_CHANGES:
         return None
     detail = f"{folder}: {written} of {changes} changes are written, {changes - written} wait"
@@ -64,10 +67,11 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
 
 
 def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
-    """Return a problem if our own network seems to be down: at least half of the hosts' names do not resolve.
+    """Return a problem if our own network seems to be down: the names of most hosts do not resolve. Else return None.
 
-    Only hosts polled since the first failure of this outage count. `hosts_answered` returns the hosts that answered
-    since a time.
+    `feeds` are the feeds with findings. The outage begins with the first of the DNS failures that began at about the
+    same time. At least three hosts must fail since then, and no more other hosts may have answered. `hosts_answered`
+    returns the hosts on which a poll succeeded since a given time.
     """
     unresolved = [
         (feed.state.failing_since, feed.host)
@@ -86,7 +90,10 @@ def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], 
 
 
 def is_of_network(finding: Finding, problem: Problem | None) -> bool:
-    """Return whether a finding is part of an outage of our own network."""
+    """Return whether a feed's finding is explained by `problem`, an outage of our own network.
+
+    This is so if the feed's host name does not resolve, and failed to resolve only after the outage began.
+    """
     if problem is None or problem.since is None or finding.since is None:
         return False
     return finding.kind is Kind.FAILING and finding.cause is Cause.DNS and finding.since >= problem.since

@@ -1,7 +1,8 @@
-"""Metrics for Prometheus, in a registry of our own. Some are updated as things happen; others are read at each scrape.
+"""Metrics for Prometheus, in registries of our own.
 
-`Metrics` belongs to one process. Counts of work are read from the engine's own counters, so nothing is counted twice.
-Only times are observed as they occur, since the engine does not keep them.
+`Metrics` holds the metrics of one process. Durations and sizes are observed when a request or poll ends. Counts of work
+are read from the engine's own counters at each scrape, so they are counted in one place only. `StoreMetrics` counts the
+rows of the store.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineView:
-    """The state of an engine. `totals` are its counters since its start, by name."""
+    """What the metrics show of an engine at one moment. `totals` are its counters since its start, by name."""
 
     totals: Mapping[str, int]
     visits_running: int
@@ -47,7 +48,7 @@ class EngineView:
 
 
 class Metrics:
-    """The registry of one process."""
+    """The metrics of this process and the registry that holds them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -75,17 +76,18 @@ class Metrics:
         self._last_tick: Gauge | None = None  # a process without an engine has none
 
     def observe_fetch(self, request: FetchRequest, result: FetchResult) -> None:
-        """Count one request."""
+        """Observe the duration of a request and, if it brought a complete answer, the size of the answer."""
         seconds = result.elapsed.total_seconds()
         self._latency.labels(request.accept, _outcome_of(result)).observe(seconds)
         if isinstance(result, Fetched):
             self._bytes.labels(request.accept).observe(result.wire_bytes)
 
     def observe_poll(self, feed: Feed, record: PollRecord, recorded: PollRecorded) -> None:
-        """Observe how late new entries were found. `feed` is as it was before the poll.
+        """Observe the delay of each new entry: the time from its publication to the poll that found it.
 
-        Entries of a feed's first poll are left out, since they may be old. If a poll brought N new entries, the N
-        entries published last count as the new ones.
+        `feed` is the feed as it was before the poll. A feed's first successful poll is not observed, since its entries
+        may be old. `recorded` only has the number N of new entries; the N entries with the latest dates are taken for
+        them.
         """
         if feed.state.succeeded_at is None or not recorded.entries_new:
             return
@@ -94,7 +96,7 @@ class Metrics:
             self._delay.observe(max((record.outcome.at - published_at).total_seconds(), 0.0))
 
     def observe_tick(self, at: datetime) -> None:
-        """Record the time at which the engine looked for due work."""
+        """Set the time at which the engine last looked for due work."""
         if self._last_tick is None:
             self._last_tick = Gauge(
                 "aggregator_last_tick_timestamp_seconds",
@@ -104,11 +106,11 @@ class Metrics:
         self._last_tick.set(at.timestamp())
 
     def watch_engine(self, look: Callable[[], EngineView]) -> None:
-        """Read the engine's counters at each scrape."""
+        """Add the engine's counters to the metrics. `look` is called at each scrape."""
         self.registry.register(_EngineCollector(look))
 
     def render(self) -> bytes:
-        """Return the text that Prometheus reads, of type `CONTENT_TYPE`."""
+        """Return all metrics in the text format of Prometheus, whose media type is `CONTENT_TYPE`."""
         return generate_latest(self.registry)
 
 
@@ -127,14 +129,14 @@ def _outcome_of(result: FetchResult) -> str:
 
 
 class MeteredFetcher:
-    """A fetcher that observes its requests."""
+    """A fetcher that observes the duration and size of each request of another fetcher."""
 
     def __init__(self, fetcher: Fetcher, metrics: Metrics) -> None:
         self._fetcher = fetcher
         self._metrics = metrics
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return the result of `request`, and observe it."""
+        """Make the request with the other fetcher, observe it, and return its result."""
         result = self._fetcher.fetch(request)
         self._metrics.observe_fetch(request, result)
         return result
@@ -191,9 +193,10 @@ def _polls(totals: Mapping[str, int]) -> Metric:
 
 
 class StoreMetrics(Collector):
-    """Counts of the store's rows, read at most once in 15 seconds, in the process that serves /metrics.
+    """Metrics of the store: the numbers of its rows and its size. They are counted at most once in 15 seconds.
 
-    If the store cannot be read, the only metric is `aggregator_store_up` 0.
+    Only the process that serves /metrics has them. If the store cannot be read, the only metric is
+    `aggregator_store_up` with the value 0.
     """
 
     def __init__(self, count: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
@@ -206,11 +209,11 @@ class StoreMetrics(Collector):
         self._counted_at = 0.0
 
     def render(self) -> bytes:
-        """Return the text that Prometheus reads."""
+        """Return the metrics of the store in the text format of Prometheus."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics, for the registry."""
+        """Yield the metrics of the store. The registry calls this at each scrape."""
         counts = self._counts()
         yield GaugeMetricFamily("aggregator_store_up", "Whether the store can be read.", 0 if counts is None else 1)
         if counts is None:

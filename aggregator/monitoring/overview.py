@@ -1,4 +1,4 @@
-"""The overview for operators: the state of all feeds, and the last day's work. Reads the store, decides nothing."""
+"""The overview for operators: findings about all feeds, and the work of the last days. It reads the store only."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ _WORTH_READING = 3  # the history of a feed with fewer failed polls is not read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """A feed and its findings, the most urgent first. Without findings the feed is well."""
+    """A feed and its findings, the most urgent first. A feed without findings has no known problem."""
 
     feed: Feed
     findings: tuple[Finding, ...]
 
     @property
     def is_broken(self) -> bool:
-        """Whether the feed gives nothing."""
+        """Whether one of the findings says that the feed gives nothing."""
         return is_broken(self.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The state of an installation at `at`. `activity` covers the 24 hours before `at`.
+    """The state of an installation at the time `at`.
 
-    `days` covers 30 days, the latest last. The overview holds only the ids of feeds, in the order in which they were
-    added, since there may be hundreds of thousands. Feeds with findings are held in full, broken feeds first.
+    `activity` and the delays cover the 24 hours before `at`; `days` covers the last 30 days, the latest last.
+    `feed_ids` are the ids of all feeds in the order in which they were added; there may be hundreds of thousands, so
+    their rows are not read. `unwell` has the feeds with findings, broken feeds first. `broken` is the number of broken
+    feeds.
     """
 
     at: datetime
@@ -60,7 +62,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Feeds with the same kind of finding. `remedy` "": each feed has its own."""
+    """The feeds whose findings have the same kind, cause and severity. `remedy` is "" if their remedies differ."""
 
     kind: Kind
     cause: Cause | None
@@ -70,20 +72,21 @@ class Group:
 
 
 def is_broken(findings: Iterable[Finding]) -> bool:
-    """Return whether a feed with these findings gives nothing."""
+    """Return whether one of a feed's findings says that the feed gives nothing."""
     return any(finding.severity is Severity.BROKEN for finding in findings)
 
 
 def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
-    """Return the feeds with findings, in the order in which they were added. Only feeds that may have some are read."""
+    """Return all feeds that have findings, in the order in which the feeds were added."""
     found = {one.feed.id: one for one in _unwell(store, now)}
     return tuple(found[feed_id] for feed_id in sorted(found))
 
 
 def _unwell(store: Store, now: datetime) -> Iterator[Diagnosis]:
-    """Yield each feed with findings about the feed itself. Only one feed gets findings about our own clock.
+    """Yield the feeds that have findings. If our own clock went back, only one feed tells so.
 
-    This feed is the last polled one that has such findings. It comes last, with all findings, perhaps a second time.
+    A wrong clock gives every feed an `own_clock` finding, so this finding is left out. Only the feed polled last keeps
+    it: this feed is yielded at the end, with all its findings, even if it was yielded before without this one.
     """
     last: tuple[datetime, Diagnosis] | None = None
     for one in _diagnoses(store, now):
@@ -98,7 +101,7 @@ def _unwell(store: Store, now: datetime) -> Iterator[Diagnosis]:
 
 
 def _diagnoses(store: Store, now: datetime) -> Iterator[Diagnosis]:
-    """Yield the diagnosis of each feed that may have findings. Feeds are read a thousand at a time."""
+    """Yield the findings of each feed that may have some. The rows of feeds are read a thousand at a time."""
     signs = store.signs(now - _LOOKED_AT)
     telling = (feed_id for feed_id, sign in signs.items() if sign.tells)
     feed_ids = sorted({*store.suspect_ids(screen(now)), *telling})
@@ -111,7 +114,7 @@ def _diagnoses(store: Store, now: datetime) -> Iterator[Diagnosis]:
 
 
 def overview(store: Store) -> Overview:
-    """Return the state of the installation."""
+    """Read the state of the installation from the store."""
     now = store.now()
     activity = store.activity(now - _DAY)
     feed_ids = store.feed_ids()
@@ -131,7 +134,10 @@ def overview(store: Store) -> Overview:
 
 
 def _groups(unwell: Mapping[FeedId, tuple[Finding, ...]]) -> tuple[Group, ...]:
-    """Group feeds by kind and cause of their findings. Order: broken ones first, then by the number of feeds."""
+    """Return the feeds in groups with the same kind, cause and severity of finding.
+
+    A feed with several findings is in several groups. Groups of broken feeds come first, then large groups.
+    """
     feeds: defaultdict[tuple[Kind, Cause | None, Severity], list[FeedId]] = defaultdict(list)
     remedies: defaultdict[tuple[Kind, Cause | None, Severity], set[str]] = defaultdict(set)
     for feed_id, findings in unwell.items():
@@ -153,7 +159,7 @@ def _groups(unwell: Mapping[FeedId, tuple[Finding, ...]]) -> tuple[Group, ...]:
 
 
 def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:
-    """Return the percentile `share` of the ascending `delays`."""
+    """Return a percentile of `delays`, which are in ascending order; `share` 0.95 means the 95th. None: no delays."""
     return delays[min(int(len(delays) * share), len(delays) - 1)] if delays else None
 
 
@@ -161,12 +167,15 @@ def _share(delays: Sequence[timedelta], share: float) -> timedelta | None:
 
 
 def title_of(feed: Feed) -> str:
-    """Return the name of a feed in listings: its configured name, else its own title, else its address."""
+    """Return how listings call a feed: its configured name, else the title in the feed, else its address."""
     return feed.name or feed.state.title or mask_password(feed.url)
 
 
 def finding_record(feed: Feed | None, finding: Finding | Problem) -> dict[str, object]:
-    """Return a finding about a feed, or a problem of the installation, as a record (docs/how-to/monitor.md)."""
+    """Return the JSON record of a finding about `feed`, or of a problem of the installation (`feed` is None).
+
+    docs/how-to/monitor.md describes the fields.
+    """
     return {
         "feed": None if feed is None else title_of(feed),
         "feed_id": None if feed is None else feed.id,
@@ -181,6 +190,6 @@ def finding_record(feed: Feed | None, finding: Finding | Problem) -> dict[str, o
 
 
 def failing_outputs(store: Store, names: Iterable[str]) -> tuple[str, ...]:
-    """Return why outputs fail, as `NAME: reason`."""
+    """Return `NAME: reason` for each of the named outputs whose last delivery failed."""
     reasons = ((name, store.read_fact(fact_name(name))) for name in names)
     return tuple(mask_password(f"{name}: {reason}") for name, reason in reasons if reason)

@@ -1,4 +1,4 @@
-"""What an operator can do about a failure, by its cause. A table of sentences, no logic."""
+"""The table of remedies: for each cause of a failure, a sentence on what an operator can do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to systemd (sd_notify(3)): READY, RELOADING, STOPPING, STATUS, WATCHDOG. Without systemd nothing is sent."""
+"""Messages to systemd, as sd_notify(3) sends them: READY, RELOADING, STOPPING, STATUS, WATCHDOG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from datetime import timedelta
 
 
 def notify(environ: Mapping[str, str], **messages: str | int) -> None:
-    """Send the messages as `NAME=value` lines to `$NOTIFY_SOCKET`. A missing socket is ignored."""
+    """Send the messages as `NAME=value` lines to systemd's socket, `$NOTIFY_SOCKET`.
+
+    If the variable is not set, nothing is sent. Errors of the socket are ignored.
+    """
     address = environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -22,7 +25,10 @@ def notify(environ: Mapping[str, str], **messages: str | int) -> None:
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> timedelta | None:
-    """Return how often systemd expects WATCHDOG (sd_watchdog_enabled(3)); None: it expects none from this process."""
+    """Return the longest time that systemd allows between two WATCHDOG messages (sd_watchdog_enabled(3)).
+
+    None: systemd expects no such messages from the process `pid`.
+    """
     usec, whose = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not usec.isdigit() or (whose and whose != str(pid)):
         return None

@@ -1,4 +1,4 @@
-"""The daemon's log at its default level: feeds that begin to fail or work again, and one line a minute."""
+"""The daemon's log at its default level: feeds that begin to fail, feeds that work again, and one line a minute."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TOTALS = {
 
 
 class ActivityLog:
-    """Collects the activity of the present minute. For any thread."""
+    """Writes the daemon's log lines about feeds and about the work of each minute. Any thread may call it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,7 +36,11 @@ class ActivityLog:
         self._unlogged = Counter[str]()
 
     def note_poll(self, feed: Feed, record: PollRecord) -> None:
-        """Log when a feed begins to fail, and when it works again."""
+        """Log that the feed begins to fail, or works again, if this poll changed that.
+
+        `feed` is the feed as it was before the poll. At most 20 such lines are logged in a minute; the next
+        `say_minute` logs the number of the others.
+        """
         was, state = feed.state, record.state
         begins = state.failures > 0 and was.failures == 0
         ends = state.failures == 0 and was.failures > 0 and state.status is FeedStatus.OK
@@ -56,7 +60,11 @@ class ActivityLog:
             logger.info("feed works again", extra={"feed": name, "failing_since": since})
 
     def say_minute(self, totals: Mapping[str, int], published: int) -> None:
-        """Log the work since the last call. Log nothing if there was no work."""
+        """Log one line with the work since the last call, or nothing if there was none.
+
+        `totals` are the counters of the engine, `published` is the number of published changes; both count from the
+        start of the daemon.
+        """
         with self._lock:
             now = Counter({name: totals.get(total, 0) for name, total in _TOTALS.items()} | {"published": published})
             done = (now - self._before) + self._unlogged
@@ -66,7 +74,7 @@ class ActivityLog:
 
 
 def say_changes(message: str, changes: Iterable[str]) -> None:
-    """Log each change on a line of its own. If there are very many, log only the first ones."""
+    """Log the first 20 changes, each on a line of its own, and the number of the others."""
     lines = tuple(changes)
     for line in lines[:_SHOWN]:
         logger.info(message, extra={"change": line})

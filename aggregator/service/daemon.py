@@ -1,4 +1,4 @@
-"""The daemon: one process that ticks, visits, extracts, publishes, reloads and stops in order."""
+"""The daemon: one process that runs visits and extraction, publishes, reloads its configuration, and stops in order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _STUCK_AFTER = 300.0  # seconds in which visits are under way and none ends
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """The intervals of the daemon's tasks."""
+    """How often the daemon does each of its tasks."""
 
     tick: timedelta = timedelta(seconds=1)
     publish: timedelta = timedelta(seconds=5)
@@ -59,9 +59,10 @@ class Timings:
 
 
 class Service:
-    """`aggregator run`, and `worker`: from `run` to the signal that ends it.
+    """The daemon of `aggregator run` and of `aggregator worker`.
 
-    `load` reads the configuration again; `serves` False: no status page, whatever `[web] listen` says.
+    `load` reads the configuration file again. `serves` False: the daemon serves no status page, even if `[web] listen`
+    is set.
     """
 
     def __init__(
@@ -111,7 +112,10 @@ class Service:
     # --- life --------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Work until a signal comes; then finish or give back the work under way, publish, return."""
+        """Work until SIGTERM or SIGINT; then finish or give back the work under way, publish, and return.
+
+        SIGHUP reloads the configuration. A second SIGTERM or SIGINT ends the process at once.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, lambda number, frame: self._reload_wanted.set())
@@ -162,7 +166,7 @@ class Service:
             logger.warning(note)
 
     def _observe(self) -> None:
-        """Measure every request and poll from now on."""
+        """Send each request and poll from now on to the metrics, the poll budget and the activity log."""
         context = self.app.visits.context
         fetcher = MeteredFetcher(context.fetcher, self._metrics)
         self.app.visits.context = replace(context, fetcher=fetcher, on_poll=self._on_poll)
@@ -192,7 +196,10 @@ class Service:
         )
 
     def _stop(self) -> None:
-        """End all threads within ten seconds. The slow threads get the signal first and are joined last."""
+        """End visits, extraction and followers of outputs, and publish a last time; all this takes about ten seconds.
+
+        The page's process and the followers end slowly. They are told first, and waited for last.
+        """
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
         self._page.leave()
@@ -205,7 +212,10 @@ class Service:
         self._status.end()
 
     def _is_over(self) -> bool:
-        """Return whether publishing must end after the current batch: a few seconds after the signal to stop."""
+        """Return whether publishing must end after the current batch, since the daemon stops.
+
+        A publishing under way ends with its batch. The last publishing, which follows, has two seconds.
+        """
         return self._ended.is_set() and time.monotonic() > self._stop_by
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -240,7 +250,10 @@ class Service:
             self._tell(WATCHDOG=1)
 
     def _look_after(self) -> None:
-        """Release the claims of dead processes, every few ticks; at once if the clock went back."""
+        """Release the claims of dead processes, and move due times back if the clock went back.
+
+        This is done at every 30th tick, and at once if the clock went back.
+        """
         now = self.app.clock.now()
         if self._ticks % _TAKE_OVER_EVERY == 0 or now < self._latest:
             self.app.take_over()
@@ -248,10 +261,10 @@ class Service:
         self._latest = now
 
     def _check(self) -> None:
-        """Check that visits may begin.
+        """Raise an error if no new visit may begin.
 
         Raises:
-            StorageError: the disk is nearly full, or a visit could not record its results.
+            StorageError: the disk is nearly full, or a visit since the last tick could not record its results.
         """
         error = self.app.visits.take_error()
         if error is not None:
@@ -259,7 +272,7 @@ class Service:
         check_room(self.app.config)
 
     def _resume(self) -> None:
-        """End a pause, if there is one, and log it."""
+        """Log that polling resumes, if it was paused."""
         if self._pause_reason:
             self._pause_reason = ""
             logger.warning("polling resumes")
@@ -267,7 +280,7 @@ class Service:
             self._write_status()
 
     def _pause(self, problem: StorageError) -> None:
-        """Skip the work of this tick. Log the reason once for each pause."""
+        """Let the engine start no visits until a later tick succeeds. The reason is logged when the pause begins."""
         begins, self._pause_reason = not self._pause_reason, str(problem)
         self._engine.rest()
         if begins:
@@ -276,7 +289,10 @@ class Service:
             self._write_status()
 
     def _is_moving(self) -> bool:
-        """Return whether visits make progress and extraction runs. If not, the watchdog restarts the daemon."""
+        """Return whether the daemon makes progress. If it does not, it sends no WATCHDOG, so that systemd restarts it.
+
+        No progress means: visits are under way and none ended in five minutes, or the extraction thread has died.
+        """
         visits = self.app.visits
         visiting = visits.running == 0 or self.app.clock.monotonic() - visits.last_moved_at < _STUCK_AFTER
         return visiting and self._extraction.is_alive()
@@ -292,7 +308,7 @@ class Service:
         self._activity.say_minute(self.app.visits.totals, self._published)
 
     def _follow_lists(self) -> None:
-        """Read the lists of feeds that are due."""
+        """Fetch those `[[lists]]` (feed lists kept elsewhere) that are due, and apply what changed in them."""
         try:
             if self.app.read_lists():
                 with self._applying:  # the configuration may be read again while a list is being read
@@ -310,7 +326,10 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
-        """Compute stored keys again by the present rules, after the work that began under older rules has ended."""
+        """Go on to compute stored keys again, for ten seconds at most, if the rules for keys have changed.
+
+        After a reload this waits until the visits that began under the old rules have ended.
+        """
         if time.monotonic() < self._rekey_from:
             return
         try:
@@ -319,7 +338,7 @@ class Service:
             logger.warning("keys not computed again; tried again soon", extra={"reason": str(error)})
 
     def _adjust_budget(self) -> None:
-        """Bring the polls of adaptive feeds a little closer to the budget."""
+        """Adjust the poll threshold, so that polls of feeds without a fixed interval come closer to the poll budget."""
         now = time.monotonic()
         elapsed, self._adjusted_at = timedelta(seconds=now - self._adjusted_at), now
         try:
@@ -349,7 +368,7 @@ class Service:
     # --- configuration -----------------------------------------------------------------------------------------------
 
     def _reload(self) -> None:
-        """Read the configuration and the rules again. If they have an error, the present settings stay in force."""
+        """Read the configuration file and the publisher rules again. If one has an error, the present settings stay."""
         self._tell(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
         self._files.note_read(self.app.config)
         try:
@@ -382,7 +401,7 @@ class Service:
         say_changes("changed", changes)
 
     def _close_later(self, fetcher: HttpFetcher) -> None:
-        """Close a replaced fetcher after the visits that may still use it have ended."""
+        """Close the fetcher that a reload replaced, after the visits that may still use it have ended."""
         at = self.app.clock.now() + self.app.visits.context.policy.lease
         self._scheduler.add_job(fetcher.close, "date", run_date=at)
 

@@ -1,7 +1,7 @@
-"""Page and API of a running daemon: a process of its own at a low priority, so that requests do not delay polls.
+"""Runs the process that serves page and API of a daemon, and restarts it when it dies.
 
-The daemon restarts the process after a change of `[web] listen` or the token, and when it dies. Once a token is set, no
-request is answered without it.
+It is a process of its own, so that requests do not delay polls. The daemon also restarts it when the `[web]` settings
+or the content of the token file change. So a new token is in force at the latest one tick after its file was written.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ _START: Final = "import sys; sys.path[:] = {path!r}; from aggregator.web.process
 
 
 def page_settings(config: Config, daemon: str = "") -> PageSettings:
-    """Return the settings of the page's process, without the token."""
+    """Return what the page's process must know of the configuration. The token is added when the process starts.
+
+    `daemon` is the name of the daemon's record, or "" if there is no daemon.
+    """
     style, level = log.current()
     return PageSettings(
         store_url=config.storage.url,
@@ -49,7 +52,7 @@ def page_settings(config: Config, daemon: str = "") -> PageSettings:
 
 
 class PageProcess:
-    """The page's process, and its listening socket. The daemon keeps the socket when the process dies."""
+    """The process that serves page and API, and its listening socket. The socket stays open if the process dies."""
 
     def __init__(self, settings: PageSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -63,21 +66,21 @@ class PageProcess:
 
     @property
     def address(self) -> str:
-        """The address for a browser; "": none."""
+        """The address of the page for a browser, or "" if no page is served."""
         return "" if self._socket is None else address_of(self._socket)
 
     @property
     def pid(self) -> int | None:
-        """The id of the process; None: there is none."""
+        """The id of the process, or None if there is no process."""
         return None if self._child is None else self._child.pid
 
     @property
     def complaint(self) -> str:
-        """Why the page is configured but not served; "": it is served."""
+        """Why the page is not served although it is configured, or "" if there is no such problem."""
         return self._complaint
 
     def start(self, settings: WebSettings) -> None:
-        """Start to serve under these settings.
+        """Open the configured address and start the process. If `[web] listen` is "", start nothing.
 
         Raises:
             ConfigError: the token cannot be read.
@@ -91,9 +94,9 @@ class PageProcess:
         self._applied = (settings, token)
 
     def follow(self, settings: WebSettings) -> None:
-        """Apply newer settings, and restart a process that died.
+        """Apply newer settings or a newer token, and start the process again if it died. Called at each tick.
 
-        If the address is taken, nothing is served and the next call tries again.
+        If the address is taken or the token cannot be read, nothing is served, and the next call tries again.
         """
         try:
             if (settings, read_token(settings.token_file)) == self._applied:
@@ -111,14 +114,17 @@ class PageProcess:
             logger.info("status page", extra={"address": self.address or "off"})
 
     def leave(self) -> None:
-        """Tell the process to end, without waiting."""
+        """Tell the process to end, and do not wait for that."""
         if self._child is not None and self._child.stdin is not None and not self._child.stdin.closed:
             self._left_at = self._monotonic()
             with contextlib.suppress(OSError):
                 self._child.stdin.close()
 
     def stop(self) -> None:
-        """End the process and close the address. Wait a few seconds at most, counted from the call of `leave`."""
+        """End the process and close the address.
+
+        The process has a few seconds to end, counted from `leave` if that was called before. Then it is killed.
+        """
         self.leave()
         child, self._child = self._child, None
         if child is not None:
@@ -150,9 +156,9 @@ class PageProcess:
             child.stdin.flush()
 
     def _revive(self) -> None:
-        """Start a dead process again, each time after a longer pause.
+        """Start the process again if it has died: at once the first time, then after growing pauses of up to a minute.
 
-        A process that lived for a minute is started at once.
+        Once a process has lived for a minute, the next death is a first one again.
         """
         child = self._child
         if child is None or child.poll() is None:
@@ -175,7 +181,7 @@ def _open(address: tuple[str, int] | Path) -> socket.socket:
 
 
 def serve_alone(config: Config, store: SqlStore, until: threading.Event) -> None:
-    """Serve page and API over a store until the event is set.
+    """Serve page and API in this process, without a daemon, until the event `until` is set.
 
     Raises:
         ConfigError: `[web] listen` is off, or the token cannot be read.

@@ -1,4 +1,4 @@
-"""Writes the daemon's record: the state of this process, for page, probes and metrics."""
+"""Writes the `DaemonRecord` of this process to the store, for page, probes and metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNREACHABLE: Final = ("cause_dns", "cause_connect", "cause_timeout")
 
 
 class DaemonStatus:
-    """The record of this process; `write` brings it up to date."""
+    """Writes and removes the `DaemonRecord` of this process."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
@@ -41,7 +41,10 @@ class DaemonStatus:
     def write(
         self, visits: VisitRunner, *, ticked_at: float, paused: str, page_fault: str = "", config_fault: str = ""
     ) -> None:
-        """Write the present state; `ticked_at` is in seconds of the monotonic clock."""
+        """Save the present state of the daemon. `ticked_at` is the last tick, in seconds of the monotonic clock.
+
+        If the store cannot be written, this is only logged.
+        """
         monotonic, totals = time.monotonic(), visits.totals
         hosts = visits.hosts
         try:
@@ -65,11 +68,11 @@ class DaemonStatus:
             logger.debug("status not written", extra={"reason": str(error)})
 
     def begin(self) -> None:
-        """Remove the records of dead daemons."""
+        """Remove records that earlier daemons left behind: those not written for over an hour."""
         self._forget("")
 
     def end(self) -> None:
-        """Remove the record, since this process ends."""
+        """Remove the record of this process, which is about to end."""
         self._forget(self.name)
 
     def _forget(self, name: str) -> None:
@@ -80,7 +83,7 @@ class DaemonStatus:
 
 
 class CpuShare:
-    """Measures the CPU that this process takes."""
+    """Measures how much CPU this process uses between two calls."""
 
     def __init__(self, monotonic: Callable[[], float], cpu: Callable[[], float]) -> None:
         self._monotonic, self._cpu = monotonic, cpu
@@ -95,13 +98,17 @@ class CpuShare:
 
 
 class OutageWatch:
-    """Recognises an outage of our own network: nearly all hosts fail at the same time."""
+    """Recognises an outage of our own network by the share of requests that reach no host."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int, int]] = deque()
 
     def is_offline(self, monotonic: float, totals: Mapping[str, int]) -> bool:
-        """Return whether nine in ten requests of the last five minutes reached no host."""
+        """Return whether at least five, and nine in ten, requests of the last five minutes reached no host.
+
+        A request reaches no host if it fails with the cause dns, connect or timeout. `totals` are the engine's counters
+        now.
+        """
         unreachable = sum(totals.get(cause, 0) for cause in _UNREACHABLE)
         self._seen.append((monotonic, totals.get("requests", 0), unreachable))
         while len(self._seen) > 2 and self._seen[1][0] < monotonic - _WINDOW:

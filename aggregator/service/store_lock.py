@@ -1,4 +1,4 @@
-"""One daemon per SQLite store: the lock that `aggregator run` holds while it works."""
+"""The lock that keeps a second `aggregator run` away from a SQLite store."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from aggregator.errors import StoreHeldError
 
 @contextmanager
 def hold_store(config: Config) -> Iterator[None]:
-    """Hold the lock that lets only one daemon work on a SQLite store. The lock ends with the process (flock(2)).
+    """Hold the lock of the SQLite store during the block. On PostgreSQL there is no lock.
+
+    The lock ends with the process at the latest (flock(2)).
 
     Raises:
-        StoreHeldError: another daemon has it.
+        StoreHeldError: another daemon works on this store.
     """
     path = config.storage.sqlite_path
     if path is None:

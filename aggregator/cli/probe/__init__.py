@@ -1,1 +1,1 @@
-"""Requests to a site or feed before it is added: how it can be followed, its format, its newest entry's article."""
+"""Trial requests for `feeds discover`, `feeds add` and `feeds test`: ways to follow a site, and a preview of a feed."""

@@ -1,4 +1,4 @@
-"""The record of `feeds test`: describes one answer of a feed, and prints the description."""
+"""The result of `feeds test`: makes and prints the record that describes a feed's answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN = (
 
 
 def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
-    """Print the record of a feed, and the record of its newest entry if `entry` is not empty."""
+    """Print the record of a feed and, if `entry` is not empty, the record of the feed's newest entry."""
     for name, value in record.items():
         if not isinstance(value, list):
             print(printable(f"{name.replace('_', ' '):<12}{_spell(value)}"))
@@ -53,7 +53,10 @@ def print_answer(record: dict[str, object], entry: dict[str, object]) -> None:
 
 
 def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """Request a feed once; return its description and, with `page`, the record of its newest entry."""
+    """Request an RSS, Atom or JSON feed once. Return the record that describes it, and the record of its newest entry.
+
+    The second record is empty if `page` is False or the answer is no feed.
+    """
     result = fetch(config, url)
     if not isinstance(result, Fetched):
         return {"url": url, "ok": False, "error": failure_of(result)}, {}
@@ -70,7 +73,10 @@ def read_plain(config: Config, url: str, page: bool) -> tuple[dict[str, object],
 
 
 def read_source(config: Config, url: str, page: bool) -> tuple[dict[str, object], dict[str, object]]:
-    """Read a source without a feed once: a sitemap, a page with links, a program. Return as `read_plain` does."""
+    """Read a source of another kind once: a sitemap, a page with links, or a program. Return as `read_plain` does.
+
+    The first record also has the entries that were found.
+    """
     trial = try_feed(config, url, with_page=page)
     if trial.parsed is None or trial.parsed.kind != "feed":
         error = trial.failed or "gives no entries"

@@ -1,4 +1,4 @@
-"""A preview of a feed's newest entry: a `run-once` of that entry alone, in a temporary store."""
+"""Shows what `run-once` would store of a feed's newest entry. It polls that feed alone, with a temporary store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The result of a preview. `parsed` None: no answer was read. `page` is the record of the newest entry."""
+    """The result of a trial poll.
+
+    `parsed` is the parsed feed, or None if no answer was read. `failed` says why the poll failed, or is "". `page` is
+    the record of the newest entry.
+    """
 
     parsed: ParsedFeed | None
     failed: str
@@ -39,10 +43,11 @@ class Trial:
 
 
 def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_page: bool = True) -> Trial:
-    """Poll one feed with its keys in the configuration. `with_page`: also collect its newest entry.
+    """Poll one feed with its settings in the configuration, and with `with_page` also collect its newest entry.
 
-    If the feed's address has answered already, `answer` is that answer, and the address is not requested again. The
-    page's record has the fields of an article and the `rules` that were used; `error` says why there is no article.
+    If the feed's address has answered already, `answer` is that answer; then the address is not requested again. The
+    record of the entry has the fields of an article and the `rules` that were used. Its `error` says why there is no
+    article.
     """
     with TemporaryDirectory(prefix="aggregator-") as folder, open_app(_trial(config, url, Path(folder))) as app:
         context = app.visits.context
@@ -59,7 +64,7 @@ def try_feed(config: Config, url: str, answer: Fetched | None = None, *, with_pa
 
 
 def _trial(config: Config, url: str, folder: Path) -> Config:
-    """Return the configuration with this feed alone, and with a store and no outputs of its own."""
+    """Return the configuration with this feed as the only one, a store in `folder`, and no outputs and no lists."""
     listed = next((feed for feed in config.feeds if feed.url == url), FeedSettings(url=url))
     storage = StorageSettings(url=f"sqlite:///{folder}/trial.db", articles_dir=None, raw_dir=folder / "raw", min_free=0)
     feed = listed.model_copy(update={"enabled": True})
@@ -69,9 +74,9 @@ def _trial(config: Config, url: str, folder: Path) -> Config:
 
 
 class _Newest:
-    """A reader of feeds that keeps the newest entry of the first answer with entries.
+    """Reads feeds as `read` does, but hands on only the newest entry of the first answer that has entries.
 
-    If several entries have the newest date, the first of them is kept.
+    If several entries have the newest date, the first of them counts. If `with_page` is False, no entry is handed on.
     """
 
     def __init__(self, read: FeedReader, with_page: bool) -> None:
@@ -94,7 +99,7 @@ def _time_of(entry: Entry) -> datetime:
 
 
 class _Answered:
-    """A fetcher that returns an earlier answer for the feed's address, and requests all other addresses."""
+    """A fetcher that returns `answer` for the feed's address, and requests all other addresses."""
 
     def __init__(self, fetcher: Fetcher, url: str, answer: Fetched) -> None:
         self._fetcher, self._url, self._answer = fetcher, url, answer
@@ -133,7 +138,7 @@ def _failure(trace: Trace, sighting: Sighting) -> str:
 
 
 def _acting(app: App, article: Article, feed: str) -> Iterator[str]:
-    """Yield the rules about pages and titles that had an effect, with their sources."""
+    """Yield the publisher's and feed's rules about pages and titles that had an effect, each with its source."""
     page = next(iter(app.store.stored_pages(PageId(0), 1)), None)
     body = None if page is None or page.raw is None else app.raw_store.get(page.raw.content_hash)
     own = app.rules.of_article("", feed).feed

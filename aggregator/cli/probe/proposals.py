@@ -1,4 +1,4 @@
-"""How a site can be followed, best first: its feed, feeds at usual places, its news sitemap, a list of links."""
+"""Finds ways to follow a site, best first: advertised feeds, a feed at a usual place, a news sitemap, links."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_SITEMAPS: Final = 3  # sitemaps for news that are requested, of those in ro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """An address that can be followed; `type` says how it was found."""
+    """An address that can be followed. `kind` goes into the configuration; `type` says how the address was found."""
 
     url: str
     kind: Kind = "feed"
@@ -41,7 +41,7 @@ class Proposal:
 
 
 class Finder:
-    """Requests addresses of sites, each host at its pace."""
+    """Requests addresses and finds ways to follow their sites. It waits for a host's pace between requests."""
 
     def __init__(self, config: Config, fetcher: HttpFetcher) -> None:
         self._config = config
@@ -50,7 +50,7 @@ class Finder:
         self._free_at: dict[str, float] = {}
 
     def fetch(self, url: str, accept: Literal["feed", "page", "robots"] = "feed") -> FetchResult:
-        """Request an address."""
+        """Wait for the host's pace, then request the address."""
         http, host = self._config.http, host_of(url)
         wait = self._free_at.get(host, 0.0) - self._clock.monotonic()
         if wait > 0:
@@ -63,7 +63,11 @@ class Finder:
         return result
 
     def proposals(self, result: Fetched) -> tuple[Proposal, ...]:
-        """Return proposals for the site that gave this answer, all of one kind: the best kind that the site has."""
+        """Return the ways to follow the site that gave this answer.
+
+        They are all of one kind, the best that the site has: the address itself if it is a feed or sitemap, the feeds
+        that the page advertises, a feed at a usual place, a sitemap for news, or the page as a list of links.
+        """
         parsed = self._parse(result)
         if self._is_sitemap(result, parsed):
             return (Proposal(url=result.final_url, kind="sitemap", type="the address itself"),)
@@ -84,7 +88,7 @@ class Finder:
         return ()
 
     def _news_sitemap(self, url: str) -> tuple[Proposal, ...]:
-        """Return the first sitemap for news that robots.txt names, or that stands at a usual place."""
+        """Return the first sitemap for news at an address that robots.txt names, or else at a usual place."""
         robots = robots_of(self.fetch(robots_url(url), "robots"))
         named = [address for address in sitemaps(robots, url) if "news" in address.lower()][:_MAX_SITEMAPS]
         for place in (*named, *NEWS_SITEMAP_PATHS):
@@ -118,6 +122,6 @@ class Finder:
 
 @contextmanager
 def finder(config: Config) -> Iterator[Finder]:
-    """Return a finder within the limits of the configuration."""
+    """Give a `Finder` with the `[http]` settings of the configuration, for a `with` statement."""
     with fetcher_of(config) as fetcher:
         yield Finder(config, fetcher)
