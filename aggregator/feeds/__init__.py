@@ -1,1 +1,1 @@
-"""From the bytes of a feed to its entries, and from entries to their articles. The guid rule is in `entry_ids.py`."""
+"""Parses the bytes of a feed to entries, and finds the article of each entry. The guid rule is in `entry_ids.py`."""

@@ -1,4 +1,4 @@
-"""Finds the feeds that a page advertises, and lists the usual places of feeds. It reads text and uses no network."""
+"""Finds the feeds that a page advertises, and lists the usual paths of feeds and news sitemaps. It uses no network."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class FoundFeed:
 def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
     """Return the feeds that the page at `url` advertises, best first. Feeds of readers' comments come last.
 
-    Only `link` elements count, but not in HTML comments, scripts and styles.
+    The best are those with a usual media type of Atom or RSS. Only `link` elements count, and none in HTML comments,
+    scripts and styles.
 
     >>> find_feeds('<link rel="alternate" type="application/rss+xml" href="/rss">', "https://dw.com/en/")[0].url
     'https://dw.com/rss'
@@ -82,7 +83,7 @@ def find_feeds(html: bytes | str, url: str) -> tuple[FoundFeed, ...]:
 
 
 def _advertised(attributes: dict[str, str], base: str) -> FoundFeed | None:
-    """Return the feed of a `link` element, if it is one."""
+    """Return the feed that a `link` element advertises; None: it advertises none. `href` is relative to `base`."""
     relations = attributes.get("rel", "").lower().split()
     kind = attributes.get("type", "").lower().partition(";")[0].strip()
     if "stylesheet" in relations or not ({"alternate", "feed"} & set(relations)):

@@ -1,7 +1,7 @@
-"""The fields of one entry of an XML feed: id, link, dates, authors and attachments, read from its own elements.
+"""The fields of one entry of an XML feed: id, link, dates, authors, attachments and categories.
 
-feedparser confuses some of these fields: a Dublin Core date with an update's date, an id with a link. It also makes
-links absolute. This module returns the raw values. It reads no text and no HTML.
+They are read from the entry's own elements, because feedparser confuses some of them: a Dublin Core date with the date
+of an update, an id with a link. Title, summary and content are read by `entry_texts`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MAX_AUTHORS = 50
 
 @dataclass(frozen=True, slots=True)
 class EntryTree:
-    """The children of an entry by their short names, in document order, and the base of its links."""
+    """The elements in an entry by short name, in document order, and the address that its links are relative to."""
 
     element: etree._Element
     children: dict[str, list[etree._Element]]
@@ -63,7 +63,10 @@ class EntryTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryDates:
-    """Both dates of an entry; `flagged`: the entry has a date that is not plausible."""
+    """When an entry was published and updated (None: not known). `published_raw` is the former as written.
+
+    `flagged` True: one of the dates is not known, although the entry has an element for it.
+    """
 
     published_at: datetime | None
     updated_at: datetime | None
@@ -72,7 +75,10 @@ class EntryDates:
 
 
 def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree:
-    """Return the entry's children by name."""
+    """Return the children of an entry by name, with the elements in its `media:` and `news:` children at any depth.
+
+    `base` is the address that the links of the entry's parent are relative to.
+    """
     children: dict[str, list[etree._Element]] = {}
     context = context_of(element, context)
     for child in element.iterchildren(tag=etree.Element):
@@ -85,7 +91,7 @@ def read_tree(element: etree._Element, context: Context, base: str) -> EntryTree
 
 
 def base_of(element: etree._Element, base: str) -> str:
-    """Return the address that links in `element` are relative to (XML Base); `base` is this address for its parent."""
+    """Return the address that links in `element` are relative to (XML Base). `base` is that of its parent."""
     own = element.get(XML + "base")
     if not own:
         return base
@@ -97,7 +103,7 @@ def _first(tree: EntryTree, names: tuple[str, ...]) -> list[etree._Element]:
 
 
 def read_id(tree: EntryTree) -> str:
-    """Return the entry's id (guid), unchanged; `""` if there is none."""
+    """Return the entry's id: the guid, or in RSS 1.0 its `rdf:about`; `""` if there is none."""
     for child in _first(tree, _IDS):
         if text := text_of(child):
             return text
@@ -107,7 +113,8 @@ def read_id(tree: EntryTree) -> str:
 def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
     """Return the absolute address of the entry; `None` if there is none.
 
-    The order is: the alternate link, HTML before other types, then an id that is an address.
+    It is the first that the entry has of: an alternate link to HTML, another alternate link, an id that is an address,
+    the `loc` of a sitemap.
     """
     candidates: list[tuple[int, str, str]] = []
     for child in _first(tree, _LINKS):
@@ -129,12 +136,15 @@ def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
 
 
 def is_permalink(tree: EntryTree) -> bool:
-    """Return whether the guid claims to be an address (RSS 2.0: unless `isPermaLink` is false)."""
+    """Return whether the guid is an address by RSS 2.0: unless `isPermaLink` is false. Without a guid: True."""
     return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
 
 
 def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates:
-    """Return the plausible dates, each from the first kind of element that has one."""
+    """Return when the entry was published and updated, each from the first kind of element with a plausible date.
+
+    Of several elements of one kind the last plausible one counts.
+    """
     published_at, published_raw, doubt = _read_date(tree, _PUBLISHED, now, language)
     updated_at, _, other_doubt = _read_date(tree, _UPDATED, now, language)
     if updated_at is None and (changed := attribute(tree.element, "lastmod")):
@@ -149,7 +159,7 @@ def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates
 
 
 def read_raw_date(tree: EntryTree) -> str:
-    """Return the first date, unchanged."""
+    """Return the text of the entry's first date, as written; `""` if there is none."""
     return next((raw for child in _first(tree, _PUBLISHED + _UPDATED) if (raw := text_of(child))), "")
 
 
@@ -169,7 +179,7 @@ def _read_date(
 
 
 def read_authors(tree: EntryTree) -> tuple[str, ...]:
-    """Return the names of all authors, each once, in order.
+    """Return the names of the authors, each once, in the order of the kinds of elements that name them (`_AUTHORS`).
 
     `itunes:author` counts only if no other element names an author.
     """
@@ -184,7 +194,7 @@ def read_authors(tree: EntryTree) -> tuple[str, ...]:
 
 
 def _read_person(element: etree._Element) -> str:
-    """Return the name of an author element: its `name` child (Atom), else its text without the mail address."""
+    """Return the name in an author element: of its children `name`, `email` or `uri` (Atom), else of its own text."""
     parts = {str(child.tag).rpartition("}")[2].rpartition(":")[2].lower(): child for child in element.iterchildren()}
     for part in ("name", "email", "uri"):
         if part in parts and (text := text_of(parts[part])):
@@ -193,7 +203,7 @@ def _read_person(element: etree._Element) -> str:
 
 
 def person_name(text: str) -> str:
-    """Return the name in `text` without a mail address beside it.
+    """Return the name in `text` without the mail address beside it. An address without a name is returned unchanged.
 
     >>> person_name("zoe@example.org (Zoë Müller)"), person_name("zoe@example.org")
     ('Zoë Müller', 'zoe@example.org')
@@ -221,7 +231,7 @@ def read_enclosures(tree: EntryTree) -> tuple[Enclosure, ...]:
 
 
 def _seconds(text: str) -> int | None:
-    """Return a running time in seconds.
+    """Return the seconds of a duration, written as H:M:S, M:S or seconds; None: it is written in another way.
 
     >>> _seconds("1:02:03"), _seconds("95.4"), _seconds("an hour")
     (3723, 95, None)
@@ -250,5 +260,5 @@ def read_categories(tree: EntryTree) -> tuple[str, ...]:
 
 
 def read_text(tree: EntryTree, name: str) -> str:
-    """Return the text of the first child with that name and a text."""
+    """Return the text of the first child called `name` that has a text; `""` if there is none."""
     return next((text for child in tree.children.get(name, ()) if (text := text_of(child))), "")

@@ -1,7 +1,8 @@
-"""The guid rule: an entry is identified by its id (guid) or, if the feed's ids are broken, by a stand-in.
+"""The guid rule: an entry is identified by its id (guid). If the feed's ids are broken, another field takes its place.
 
-Pure functions of a few strings of each entry; no XML parser. One rule applies to the whole feed, so a broken entry does
-not change the ids of others. Ids that change from one poll to the next are the subject of `store/polls/matching.py`.
+It is the link, the link and the date, or the title and the date. One rule applies to the whole feed, so a broken entry
+does not change the ids of others. Pure functions of a few strings of each entry. Ids that change from one poll to the
+next are treated in `store/polls/matching.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ID = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """The strings that distinguish an entry from others; `""` is missing."""
+    """The fields of an entry that can identify it, as written; `""`: the entry does not have the field."""
 
     id: str
     link: str
@@ -35,7 +36,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdRule:
-    """How the entries of a feed are identified; `stand_in` replaces a missing id."""
+    """Which field identifies the entries of a feed (`rule`). `stand_in` is the field for an entry that has no id."""
 
     rule: Rule
     stand_in: Rule
@@ -45,7 +46,10 @@ WORKING_IDS = IdRule(rule="id", stand_in="link")
 
 
 def has_plain_ids(slices: Sequence[str]) -> bool:
-    """Return quickly whether every slice (the XML of one entry) has its own id. Then no rule is needed."""
+    """Return quickly whether each slice (the XML of one entry) has an id that no other slice has.
+
+    Then `WORKING_IDS` is the rule, and `choose_rule` is not needed.
+    """
     seen: set[str] = set()
     for piece in slices:
         match = _PLAIN_ID.search(piece) or _ID.search(piece)
@@ -58,7 +62,9 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
     """Return the rule that identifies the entries of one document.
 
-    Ids are broken if two entries with different links have one id. The same entry twice is no collision.
+    Ids are broken if no entry has one, or if two entries with different links have the same one. Two entries with one
+    id and one link are the same entry. The stand-in is the first field, or pair of fields, that each entry concerned
+    has and that two different entries do not share: the link, then the link and the date, else the title and the date.
     """
     with_id = [mark for mark in marks if mark.id]
     works = bool(with_id) and not _collides((mark.id, mark.link) for mark in with_id)
@@ -72,13 +78,15 @@ def choose_rule(marks: Sequence[Mark]) -> IdRule:
 
 
 def _collides(pairs: Iterable[tuple[Hashable, Hashable]]) -> bool:
-    """Return whether the pairs of name and value give one name to two different values."""
+    """Return whether one name belongs to two different values. `pairs` are (name, value)."""
     seen: dict[Hashable, Hashable] = {}
     return any(seen.setdefault(name, thing) != thing for name, thing in pairs)
 
 
 def entry_id_of(mark: Mark, rule: IdRule) -> str:
-    """Return the id that identifies an entry in its feed, never empty.
+    """Return the id that identifies an entry in its feed. It is never empty.
+
+    If the field of the rule is missing, the id is a hash of title and date.
 
     >>> entry_id_of(Mark(id="", link="https://dw.com/a-1", date="", title=""), WORKING_IDS)
     'https://dw.com/a-1'

@@ -1,7 +1,7 @@
-"""Title, summary and content of entries; the only user of feedparser, which reads summaries and contents.
+"""Title, summary and content of entries. Only this module uses feedparser, which reads the summaries and contents.
 
-feedparser reads a small document that contains these texts alone. It knows the modes and types of eight dialects. The
-document is passed as a stream, so feedparser never fetches.
+feedparser gets a small feed that contains only these texts; it knows how each dialect of RSS and Atom marks up its
+texts. The feed is passed as a stream, so feedparser cannot take it for an address, and fetches nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ feedparser.api.PREFERRED_XML_PARSERS.clear()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryTexts:
-    """The texts of an entry: a plain title; summary and content as HTML, not cleaned."""
+    """The texts of an entry: the title as plain text, summary and content as HTML that is not cleaned."""
 
     title: str = ""
     summary: str = ""
@@ -50,7 +50,7 @@ _Source = tuple[str, etree._Element]  # the name for feedparser, and the element
 
 
 def read_texts(trees: Sequence[EntryTree | None], *, is_atom: bool) -> list[EntryTexts]:
-    """Return the texts of each entry, in order. The texts of an unreadable entry are empty."""
+    """Return the texts of each entry, in order. For an unreadable entry (None in `trees`) they are empty."""
     sources = [_sources(tree) if tree is not None else [] for tree in trees]
     found = iter(_run_feedparser([one for one in sources if one], is_atom=is_atom))
     return [
@@ -65,7 +65,7 @@ def _title(tree: EntryTree) -> str:
 
 
 def _sources(tree: EntryTree) -> list[_Source]:
-    """Return the elements that carry the entry's text."""
+    """Return the elements with the entry's summary and content. If they have no text: the first `media:description`."""
     found = [(tag, child) for name, tag in _TEXTS.items() for child in tree.children.get(name, ())[:_MAX_TEXTS]]
     if any(len(child) or text_of(child) for _, child in found):
         return found
@@ -73,7 +73,7 @@ def _sources(tree: EntryTree) -> list[_Source]:
 
 
 def _run_feedparser(entries: Sequence[list[_Source]], *, is_atom: bool) -> list[Mapping[str, Any]]:
-    """Return feedparser's entry for each of `entries`. Any: feedparser is untyped."""
+    """Return the entry that feedparser makes of each of `entries`. Any: feedparser is untyped."""
     if not entries:
         return []
     headers = {"content-type": "application/xml; charset=utf-8"}
@@ -100,7 +100,7 @@ def _document(entries: Sequence[list[_Source]], *, is_atom: bool) -> bytes:
 
 
 def _copy_text(source: etree._Element, target: etree._Element, *, is_atom: bool) -> None:
-    """Copy the text of `source` to `target` as CDATA, inner elements as HTML. expat passes CDATA on in one piece."""
+    """Copy text and type of `source` to `target`, child elements as HTML. expat passes on CDATA in one piece."""
     if len(source):
         text = inner_html(source)[:_MAX_TEXT_CHARS]
         target.set("type", "text/html")
@@ -116,9 +116,9 @@ def _copy_text(source: etree._Element, target: etree._Element, *, is_atom: bool)
 
 
 def _entry_texts(title: str, entry: Mapping[str, Any], sources: list[_Source]) -> EntryTexts:
-    """Return the texts that feedparser found. The longest content is used.
+    """Return the texts of an entry that feedparser read. Of several contents the longest is used.
 
-    A summary that equals a content is left out.
+    A summary that equals one of the contents is left out.
     """
     is_declared = any(attribute(child, "type") or len(child) for _, child in sources)
     contents = [_as_html(part, is_declared) for part in entry.get("content", ())]
@@ -128,7 +128,7 @@ def _entry_texts(title: str, entry: Mapping[str, Any], sources: list[_Source]) -
 
 
 def _as_html(part: Mapping[str, Any], is_declared: bool) -> str:
-    """Return a text as HTML; plain text keeps its paragraphs and lines. Any: feedparser is untyped."""
+    """Return a text of feedparser's entry as HTML that keeps paragraphs and lines. Any: feedparser is untyped."""
     value = str(part.get("value") or "")
     if part.get("type") == "text/plain":
         return lines_to_html(without_soft_hyphens(escape(value, quote=False)))

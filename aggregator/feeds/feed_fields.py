@@ -1,6 +1,6 @@
-"""The fields of an XML feed itself: title, link, language, authors, hints when to poll, its new address.
+"""The fields of an XML feed itself: title, addresses, language, authors, generator, and hints when to poll.
 
-It reads only the head's tree (the feed without its entries).
+It reads only the tree of the head, which is the feed without its entries.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ _HTML_TYPES = frozenset({"html", "text/html", "application/xhtml+xml"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A feed's own fields, and the fields that its entries inherit. If the head is unreadable, the fields are empty."""
+    """The fields of a feed itself. Its entries inherit `language`, `authors` and `base`, the base of their links.
+
+    If the head is unreadable, the fields are empty.
+    """
 
     title: str = ""
     link: str | None = None
@@ -49,7 +52,10 @@ class Head:
 
 
 def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
-    """Return the fields of the feed; links are resolved by `url` and XML Base."""
+    """Return the fields of a feed. Links are relative to `url`, the feed's address, or to its XML Base.
+
+    If both are missing (a file), links are relative to the address that the feed states as its own or its site's.
+    """
     outer = base_of(root, url)
     holder = _channel(root, context)
     tree = read_tree(holder, context, outer)
@@ -78,9 +84,9 @@ def read_feed_head(root: etree._Element, context: Context, url: str) -> Head:
 
 
 def _shared_authors(tree: EntryTree, context: Context) -> tuple[str, ...]:
-    """Return the authors for entries that name none: the feed's authors (RFC 4287, 4.2.1), or the channel's creator.
+    """Return the authors of entries that name none: those of an Atom feed (RFC 4287, 4.2.1), or `dc:creator`.
 
-    The other people of an RSS channel (`managingEditor`, `webMaster`) are named as contacts. They are no authors.
+    The other people of an RSS channel (`managingEditor`, `webMaster`) are contacts, not authors.
     """
     if context.is_atom:
         return read_authors(tree)
@@ -88,7 +94,7 @@ def _shared_authors(tree: EntryTree, context: Context) -> tuple[str, ...]:
 
 
 def _generator(tree: EntryTree) -> str:
-    """Return the program that made the feed: name and address (RSS 2.0, Atom; RSS 1.0: mod_admin)."""
+    """Return name and address of the program that made the feed (RSS 2.0, Atom; RSS 1.0: mod_admin)."""
     parts = [
         part
         for name in ("generator", "atom:generator", "admin:generatoragent")
@@ -99,7 +105,7 @@ def _generator(tree: EntryTree) -> str:
 
 
 def _channel(root: etree._Element, context: Context) -> etree._Element:
-    """Return the element with the feed's fields: the channel of RSS, else the root."""
+    """Return the element that contains the feed's fields: the channel of RSS, else the root."""
     for child in root.iterchildren(tag=etree.Element):
         if name_of(child, context) == "channel":
             return child
@@ -115,7 +121,7 @@ def _title(tree: EntryTree) -> str:
 
 
 def title_text(element: etree._Element) -> str:
-    """Return a title as plain text on one line; markup is removed if its type is HTML or it looks like HTML."""
+    """Return a title as plain text on one line. Markup is removed if the title is HTML by its type or by its look."""
     if len(element):
         return one_line("".join(_visible_texts(element)))[:_MAX_TITLE_CHARS]
     text, kind = text_of(element)[:_MAX_TITLE_CHARS], attribute(element, "type").lower()
@@ -144,7 +150,7 @@ def _decode_base64(text: str) -> str:
 
 
 def _links(tree: EntryTree) -> dict[str, str]:
-    """Return the first address of each link relation."""
+    """Return the first address of each link relation, by relation. A link without a relation is "alternate"."""
     found: dict[str, str] = {}
     for name in ("link", "atom:link"):
         for child in tree.children.get(name, ()):
@@ -173,7 +179,10 @@ def _listed(tree: EntryTree, name: str) -> list[str]:
 
 
 def _update_interval(tree: EntryTree) -> timedelta | None:
-    """Return period / frequency (RSS 1.0 syndication module; daily and 1 if one is missing)."""
+    """Return sy:updatePeriod / sy:updateFrequency (RSS 1.0); None: both are missing, or one is invalid.
+
+    A missing period is daily, a missing frequency 1.
+    """
     period, frequency = read_text(tree, "sy:updateperiod"), read_text(tree, "sy:updatefrequency")
     if not period and not frequency:
         return None
@@ -182,7 +191,7 @@ def _update_interval(tree: EntryTree) -> timedelta | None:
 
 
 def _minutes(text: str) -> int:
-    """Return the number of minutes, a year at most: a larger number means that the feed rarely changes."""
+    """Return a number of minutes, a year at most; 0: `text` is no whole number."""
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     return min(int(digits[:9] or 0), _YEAR)
 

@@ -1,6 +1,6 @@
-"""JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/, read 2025-11-20) to records; wrong types are tolerated.
+"""Reads JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/, read 2025-11-20). Wrong types are tolerated.
 
-It knows the format alone; `parse` gives stand-ins for missing ids.
+Broken JSON is repaired by `json_repair`; a missing id is replaced by `entry_ids`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _NO_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 
 
 def parse_json_feed(text: str, *, url: str, now: datetime, known: Collection[str] = ()) -> ParsedFeed:
-    """Return the feed in `text`, without entries whose hash is `known`; `kind` None if `text` is no feed."""
+    """Return the feed in `text`; its `kind` is None if `text` is no JSON Feed.
+
+    Entries whose `raw_hash` is in `known` are left out. `url` is the address of the answer.
+    """
     try:
         document, complete = read_json(text)
     except (ValueError, RecursionError) as error:
@@ -74,7 +77,7 @@ def _size(document: object) -> int:
 
 
 def _whole_items(text: str) -> Json | None:
-    """Return the whole items of a feed that is broken in its middle, with its head; None: the text has no `items`."""
+    """Return a broken feed with those items that can be read, and its head; None: the text has no list `items`."""
     start = _ITEMS.search(text)
     if start is None:
         return None
@@ -135,7 +138,7 @@ def _entry(
 
 
 def _text(value: object) -> str:
-    """Return a string or number as text; anything else is `""`."""
+    """Return a string or a number as text without control characters; `""` for any other value."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().translate(_NO_CONTROLS).strip()  # surrogates, NUL: not stored
     if isinstance(value, float) and value.is_integer():
@@ -153,7 +156,7 @@ def _objects(value: object) -> list[Json]:
 
 
 def _authors(holder: Json) -> tuple[str, ...]:
-    """Return the names of version 1.1's `authors` or version 1.0's `author`, each once."""
+    """Return the names in `authors` (version 1.1) and `author` (version 1.0) of a feed or an item, each once."""
     people = _objects(holder.get("authors"))
     single = holder.get("author")
     if isinstance(single, dict):
@@ -174,5 +177,5 @@ def _enclosures(item: Json, base: str) -> tuple[Enclosure, ...]:
 
 
 def _plain(value: object) -> str:
-    """Return plain text as HTML."""
+    """Return a value that is plain text as HTML."""
     return lines_to_html(without_soft_hyphens(escape(_text(value), quote=False)))

@@ -1,4 +1,4 @@
-"""Reads broken JSON: warnings before it, comments, surplus commas, a missing end.
+"""Reads broken JSON: a server's output before it, comments, surplus commas, a missing end.
 
 It knows no feed format. Valid JSON is read by the standard library alone.
 """
@@ -25,7 +25,9 @@ _COMPLETE_DEPTH = 2  # members of the document, and items of its lists
 
 
 def find_json(text: str, *, end: int | None = None) -> int | None:
-    r"""Return the start of a JSON document before `end`, after any output of the server; None: there is none.
+    r"""Return the position in `text` at which a JSON document starts; None: there is none before `end`.
+
+    Output of the server before the document is skipped, such as a warning or a guard against inclusion as a script.
 
     >>> find_json(')]}\',\n{"version": "1"}'), find_json("<rss>")
     (6, None)
@@ -39,10 +41,10 @@ def find_json(text: str, *, end: int | None = None) -> int | None:
 
 
 def read_json(text: str) -> tuple[object, bool]:
-    """Return the value at the start of `text`, and whether it was complete. Text after the value is ignored.
+    """Return the JSON value at the start of `text`, and whether its end was found. Text after the value is ignored.
 
     Raises:
-        ValueError: no value can be read, even after repairs.
+        ValueError: the value cannot be read, even after repairs.
         RecursionError: the value is nested too deeply.
     """
     try:
@@ -53,12 +55,16 @@ def read_json(text: str) -> tuple[object, bool]:
 
 
 def _as_json(match: re.Match[str]) -> str:
-    """Return an escape unchanged, or the character for an escape of another language."""
+    """Return an escape of JSON unchanged. Of any other escape (JavaScript has some) return the escaped character."""
     return match[0] if match[1] is None else match[1]
 
 
 def _repair(text: str) -> tuple[str, bool]:
-    """Return `text` without comments and surplus commas, closed after its last complete member or item."""
+    """Return `text` as valid JSON, and whether its end was found.
+
+    Comments and surplus commas are removed. Text without an end is cut and closed after the last complete member or
+    item.
+    """
     out: list[str] = []
     open_signs: list[str] = []
     safe, safe_signs = 0, list[str]()

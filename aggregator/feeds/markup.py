@@ -1,4 +1,4 @@
-"""Conversions between HTML and plain text: titles to plain text, plain text to HTML. Pure functions; no parser."""
+"""Converts titles from HTML to plain text, and plain text to HTML. Pure functions; no parser."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WRAP_COLUMNS = (55, 80)  # a line that a program wrapped is about as long as it
 
 
 def one_line(text: str) -> str:
-    r"""Return a plain text on one line, without soft hyphens.
+    r"""Return a plain text on one line, without soft hyphens and doubled blanks.
 
     >>> one_line(" Wind\u00adpark \n am See ")
     'Windpark am See'
@@ -44,7 +44,7 @@ def one_line(text: str) -> str:
 
 
 def plain_text(html: str) -> str:
-    """Return the text of a short piece of HTML, such as a title, on one line; blocks are separated by a blank.
+    """Return the text of a short piece of HTML, such as a title, on one line; a blank separates the texts of blocks.
 
     >>> plain_text("Tom &amp; <b>Jer</b>ry<br>at sea")
     'Tom & Jerry at sea'
@@ -57,7 +57,7 @@ def _blank_of_tag(match: re.Match[str]) -> str:
 
 
 def looks_like_html(text: str) -> bool:
-    """Return whether a title of unknown type is HTML.
+    """Return whether a title of unknown type is HTML, by an end tag, a character reference, or a tag such as `<br>`.
 
     >>> looks_like_html("I <3 the ferry"), looks_like_html("Bridge<br>open"), looks_like_html("Don&apos;t")
     (False, True, True)
@@ -66,7 +66,9 @@ def looks_like_html(text: str) -> bool:
 
 
 def has_active_markup(text: str) -> bool:
-    """Return whether a text contains markup that runs code. Such markup is never meant as plain words of a title.
+    """Return whether a text contains markup that runs code: the end of a script, or an attribute with a script.
+
+    No title means such markup as plain text.
 
     >>> has_active_markup("<svg/onload=alert(1)>Storm"), has_active_markup("How <script> works: 1 < 2")
     (True, False)
@@ -80,14 +82,15 @@ def has_tags(text: str) -> bool:
 
 
 def without_soft_hyphens(html: str) -> str:
-    """Return HTML without soft hyphens in any spelling, since they are only hints for line breaks."""
+    """Return HTML without soft hyphens, however they are written. They are only hints for line breaks."""
     return _SOFT_HYPHENS.sub("", html)
 
 
 def lines_to_html(text: str, *, wrapped: bool = False) -> str:
-    r"""Return escaped plain text as HTML that keeps its paragraphs and lines; one line is unchanged.
+    r"""Return escaped plain text as HTML that keeps its paragraphs and lines. A text of one line gets no markup.
 
-    `wrapped`: a program may have wrapped or indented the text; such line ends become blanks.
+    `wrapped`: a program may have wrapped or indented the lines of a paragraph. If they look like that, a blank joins
+    them.
 
     >>> lines_to_html("Dear all!\n\nThe ferry\nis back.")
     '<p>Dear all!</p><p>The ferry<br>is back.</p>'
@@ -107,7 +110,7 @@ def _join_lines(lines: list[str], wrapped: bool) -> str:
 
 
 def _is_wrapped(lines: list[str]) -> bool:
-    """Return whether line ends come from a program: every further line is indented, or all lines fill a column."""
+    """Return whether a program wrapped the lines: all but the first are indented, or all but the last equally long."""
     if all(line[:1] in (" ", "\t") for line in lines[1:]):
         return True
     shortest, longest = _WRAP_COLUMNS

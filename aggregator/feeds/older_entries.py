@@ -1,4 +1,4 @@
-"""Finds places with older entries of a feed: its own pages, its site's news sitemap. Pure; no requests."""
+"""Finds places with older entries of a feed: the feed's own older pages, and a news sitemap of its site. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _MAX_SECTIONS: Final = 20
 
 
 def older_page(parsed: ParsedFeed, url: str) -> str | None:
-    """Return the older page that the feed at `url` names (RFC 5005), else the next page of a WordPress feed."""
+    """Return the address of the page with older entries of the feed at `url`; None: there is no such page.
+
+    It is the page that the feed names (RFC 5005). A WordPress feed that names none has numbered pages (`next_paged`).
+    """
     if parsed.previous_url is not None:
         return parsed.previous_url
     if "wordpress" not in parsed.generator.lower() or not parsed.raw_hashes:
@@ -25,7 +28,7 @@ def older_page(parsed: ParsedFeed, url: str) -> str | None:
 
 
 def next_paged(url: str) -> str:
-    """Return the next older page of a WordPress feed.
+    """Return the address of the next older page of a WordPress feed.
 
     >>> next_paged("https://a.example/feed/")
     'https://a.example/feed/?paged=2'
@@ -41,21 +44,24 @@ def next_paged(url: str) -> str:
 
 
 def sources_of(parsed: ParsedFeed, url: str, entry_urls: Sequence[str]) -> tuple[Source, ...]:
-    """Return the places to search, in order; `entry_urls` are the addresses of the entries that the feed shows."""
+    """Return the places to search for older entries, in order: the feed's older page, then the site of its entries.
+
+    `url` is the feed's address, `entry_urls` are the addresses of its present entries.
+    """
     page = older_page(parsed, url)
     pages = () if page is None or page == url else (Source(kind="page", url=page),)
     return (*pages, *(Source(kind="site", url=entry_url) for entry_url in entry_urls[:1]))
 
 
 def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
-    """Return the sections that contain the entries."""
+    """Return the sections (`section_of`) of these addresses, each once, sorted, `_MAX_SECTIONS` at most."""
     return tuple(sorted({section_of(url) for url in entry_urls})[:_MAX_SECTIONS])
 
 
 def section_of(url: str) -> str:
-    """Return host and first folder of an address.
+    """Return the section of an address: its host and first folder.
 
-    They limit the search, since a sitemap covers more than one feed's entries.
+    A sitemap lists more than the entries of one feed. Only addresses in the sections of the feed's entries are used.
 
     >>> section_of("https://a.example/en/culture/a-1"), section_of("https://a.example/a-1")
     ('a.example:443/en', 'a.example:443/')
@@ -65,11 +71,14 @@ def section_of(url: str) -> str:
 
 
 def choose_sitemaps(named: Sequence[str]) -> tuple[Source, ...]:
-    """Return the news sitemaps of a site; without any the first sitemap, which may be an index."""
+    """Return those of a site's sitemaps that are for news, `_MAX_SITEMAPS` at most.
+
+    If none is for news, the first sitemap is returned, which may be an index.
+    """
     news = [url for url in named if is_for_news(url)]
     return tuple(Source(kind="sitemap", url=url) for url in (news or list(named[:1]))[:_MAX_SITEMAPS])
 
 
 def choose_in_index(named: Sequence[NamedSitemap]) -> tuple[Source, ...]:
-    """Return the news sitemaps of an index."""
+    """Return those sitemaps of an index that are for news, `_MAX_SITEMAPS` at most."""
     return choose_sitemaps([one.url for one in named if is_for_news(one.url)])

@@ -1,6 +1,6 @@
-"""Reads and writes subscription lists: OPML, even broken, and plain lists. It reads bytes and uses no network.
+"""Reads and writes lists of subscriptions: OPML (even broken), and plain lists. It reads bytes and uses no network.
 
-Good lines are read; each bad one is named with its line and its reason.
+Lines that cannot be used are left out, each named with its number and the reason.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HOST_FIRST = re.compile(r"(?:[\w-]{1,63}\.)+[^\W\d_]{2,63}(?::\d{1,5})?(?:[/?#]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedLine:
-    """A line of a list that is no subscription, and why."""
+    """A line of a list that gives no subscription, and the reason."""
 
     line: int
     text: str
@@ -53,10 +53,10 @@ class SubscriptionList:
 
 
 def read_list(data: bytes) -> SubscriptionList:
-    """Return the feeds of an OPML file or of a plain list of addresses, one a line.
+    """Return the feeds in an OPML file, or in a plain list with one address on each line.
 
     Raises:
-        ConfigError: `data` is neither.
+        ConfigError: `data` is neither of them.
     """
     text = decode(data, declared=xml_declaration(data[:500].lstrip()))
     start = _OPML_START.search(text, 0, _MAX_JUNK_CHARS)
@@ -102,7 +102,7 @@ def _read_opml(text: str, start: int) -> SubscriptionList:
 
 
 def _outlines(parent: etree._Element, folders: tuple[str, ...]) -> Iterator[tuple[etree._Element, tuple[str, ...]]]:
-    """Yield the outlines of feeds, at any depth, with the names of the folders around them."""
+    """Yield the outlines of feeds and of included lists, at any depth, with the names of the folders around them."""
     waiting = [(parent, folders)]
     while waiting:
         element, around = waiting.pop()
@@ -129,7 +129,7 @@ def _local(element: etree._Element) -> str:
 
 
 def _read_plain(text: str) -> SubscriptionList:
-    """Read one address a line; `#` and `//` begin comments."""
+    """Read a list with one address on each line. Lines that start with `#` or `//` are comments."""
     found: dict[str, Subscription] = {}
     skipped: list[SkippedLine] = []
     for number, raw_line in enumerate(text.splitlines(), 1):
@@ -149,7 +149,10 @@ def _read_plain(text: str) -> SubscriptionList:
 
 
 def _named(url: str, rest: str) -> Subscription:
-    """Return a feed. The text after its address is its name or, with quotes, Newsboat's tags and "~Name"."""
+    """Return a feed with the name, or the tags, that follow its address.
+
+    The text `rest` after the address is the name. If it contains quotes, it is that of Newsboat: tags and "~Name".
+    """
     if '"' not in rest:
         return Subscription(url=url, name=" ".join(rest.split()))
     words = [" ".join((quoted or bare).split()) for quoted, bare in _WORD.findall(rest)]
@@ -162,7 +165,7 @@ def _named(url: str, rest: str) -> Subscription:
 
 
 def read_address(raw_url: str) -> tuple[str | None, str]:
-    """Return the normal address of a feed, or the reason why there is none.
+    """Return (address in normal form, "") for the address of a feed, or (None, reason) if it cannot be used.
 
     >>> read_address("feed://a.example/rss")[0], read_address("a.example/rss")[0], read_address("query:Unread")[1]
     ('http://a.example/rss', 'https://a.example/rss', 'a query of a reader, no feed')
@@ -187,7 +190,7 @@ def _as_http(match: re.Match[str]) -> str:
 
 
 def write_opml(subscriptions: Iterable[Subscription]) -> bytes:
-    """Return an OPML 2.0 file. The tags of a feed are its categories; each feed occurs once."""
+    """Return an OPML 2.0 file with one outline for each subscription. The tags of a feed are its categories."""
     root = etree.Element("opml", version="2.0")
     etree.SubElement(etree.SubElement(root, "head"), "title").text = "Subscriptions of aggregator"
     body = etree.SubElement(root, "body")

@@ -1,7 +1,7 @@
 """Parses the bytes of a feed to a `ParsedFeed`. It never raises, fetches nothing and cleans no HTML.
 
-Each entry is cut out, made well-formed and read alone. So a broken entry does not affect others, and an entry gives the
-same record whether it is read alone or with others.
+Each entry is cut out, made well-formed and read alone. So a broken entry does not affect others. The record of an entry
+is the same whether the other entries are read or left out as known.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ def parse_feed(
     now: datetime,
     known: Collection[str] = (),
 ) -> ParsedFeed:
-    """Return the content of a feed's bytes; `kind` is the format.
+    """Return the parsed content of an answer: of a feed (XML or JSON), or only the kind of an HTML page.
 
-    `url` is the address of the answer (links are relative to it), `headers` are those of the answer, their names in
-    lower case. Entries whose `raw_hash` is in `known` are left out. The other entries do not depend on `known`.
+    `url` is the address of the answer, to which links are relative. `headers` are its headers, with names in lower
+    case. Entries whose `raw_hash` is in `known` are left out. If the answer is neither feed nor page, `kind` is None
+    and `error` has the reason.
     """
     base = absolute(url, headers.get("content-location", "")) or url
     text = read_feed_text(body, headers)
@@ -122,7 +123,7 @@ def _mark(tree: EntryTree) -> Mark:
 
 
 def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context:
-    """Return the parts of the head that hold for all entries: namespaces of root and channel, entities, the format."""
+    """Return what the head says for all entries: the namespaces of root and channel, entities, and the format."""
     namespaces: dict[str | None, str] = {}
     if tree is not None:
         namespaces.update(tree.nsmap)
@@ -140,9 +141,10 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
 
 
 def _misused_default(namespaces: Mapping[str | None, str], root: Root) -> str:
-    """Return the default namespace if elements without a prefix can only be the format's own; else `""`.
+    """Return the default namespace, in lower case, if elements without a prefix belong to the feed's format; else `""`.
 
-    Some RSS feeds declare the namespace of Atom, Media RSS, iTunes, XHTML or Dublin Core as the default.
+    Some RSS feeds declare the namespace of Atom, Media RSS, iTunes, XHTML or Dublin Core as the default by mistake.
+    Elements without a prefix do not count as the format's if the format's elements have a prefix.
     """
     has_own_prefix = ":" in root.name and root.kind == "atom"
     has_own_prefix |= any(prefix and uri.lower() in CORE for prefix, uri in namespaces.items())

@@ -1,7 +1,7 @@
-"""Turns a feed's bytes into text for an XML parser: decompressed, decoded, without junk, DTD and bare `&`.
+"""Turns a feed's bytes into text for an XML parser: decompressed, decoded, and with valid characters and references.
 
 It repairs characters, not structure, and knows no element. `MAX_INFLATED_BYTES` is the gzip bomb limit for bytes that
-no fetch has decompressed.
+were not decompressed when they were fetched.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ _QUOTES = re.compile("[\"']")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedText:
-    """The text of a feed. `body` starts at the first tag; `entities` are the text entities of its DTD."""
+    """The text of a feed. `body` starts at the first tag, or at the first bracket of JSON.
+
+    `entities` are the entities of the DTD and the texts that they stand for.
+    """
 
     body: str
     entities: Mapping[str, str]
@@ -53,7 +56,10 @@ class FeedText:
 
 
 def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
-    """Return the text of any bytes; the names of `headers` are in lower case."""
+    """Return the text of a feed's bytes, decompressed and decoded, without a server's output before the document.
+
+    The names in `headers` are in lower case.
+    """
     inflated, complete = inflate(body)
     if len(inflated) > MAX_INFLATED_BYTES:
         return FeedText(body="", entities={}, complete=False, too_large=True)
@@ -65,7 +71,8 @@ def read_text(body: bytes, headers: Mapping[str, str]) -> FeedText:
 def inflate(body: bytes) -> tuple[bytes, bool]:
     """Return `body` without gzip or deflate compression, and whether it was complete.
 
-    The magic bytes decide, never a header. The result has at most `MAX_INFLATED_BYTES` and a little more.
+    The first bytes decide whether it is compressed, never a header. A result of more than `MAX_INFLATED_BYTES` is cut
+    off soon after this length.
     """
     if body.startswith(_GZIP):
         return _inflate(body, "gzip")
@@ -93,7 +100,7 @@ def _inflate(body: bytes, coding: str) -> tuple[bytes, bool]:
 
 
 def _read_entities(text: str) -> dict[str, str]:
-    """Return the entities for plain text. External entities, and entities that contain others, are left out."""
+    """Return the entities that stand for plain text, by name. External and nested entities are left out."""
     if text.find("<!ENTITY", 0, _MAX_DTD_CHARS) < 0:
         return {}
     found = _ENTITY.findall(text, 0, _MAX_DTD_CHARS)
@@ -101,7 +108,7 @@ def _read_entities(text: str) -> dict[str, str]:
 
 
 def _skip_junk(text: str) -> int:
-    """Return the start of the document, after blanks, marks and output of a server."""
+    """Return the position of the document in `text`, after blanks, byte order marks and other output of a server."""
     position = len(text) - len(text.lstrip(_BLANK))
     if text[position : position + 1] in ("<", "{", "["):
         return position
@@ -111,9 +118,11 @@ def _skip_junk(text: str) -> int:
 
 
 def repair_signs(xml: str, entities: Mapping[str, str]) -> str:
-    """Return `xml` without control characters and with valid references only.
+    """Return `xml` with characters and references that an XML parser accepts.
 
-    Names of HTML and of the DTD become characters. An `&` that starts no reference becomes `&amp;`.
+    Control characters are removed. Entities of HTML and of the DTD (`entities`) become their text. An `&` that starts
+    no reference becomes `&amp;`. Attribute values get missing quotes. A CDATA section or comment without an end becomes
+    text.
 
     >>> repair_signs("<a>Q&A caf&eacute;&#2;</a>", {})
     '<a>Q&amp;A café</a>'
@@ -157,7 +166,7 @@ def _quote_attributes(xml: str) -> str:
 
 
 def cut_long_tags(xml: str) -> str:
-    """Return `xml` with attributes removed from very long tags, for which parsers need quadratic time."""
+    """Return `xml` with attributes removed from very long tags, because parsers need quadratic time for such tags."""
     if len(xml) < _LONG_TAG_CHARS or xml.count('"') + xml.count("'") <= _MAX_QUOTES:
         return xml
 
@@ -172,6 +181,6 @@ def cut_long_tags(xml: str) -> str:
 
 
 def _numeric(reference: str) -> str:
-    """Return a numeric reference in a form that XML allows. `&#150;` is read as a dash of cp1252, as browsers do."""
+    """Return a numeric reference in a form that XML allows. `&#150;` becomes the dash of cp1252, as in browsers."""
     sign = unescape("&" + reference)
     return f"&#{ord(sign)};" if sign in ("&", "<", ">", '"', "'") else sign

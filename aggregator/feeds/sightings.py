@@ -1,4 +1,4 @@
-"""From an answer to the sightings of its entries: the key of each, and whether there is a page to fetch. Pure."""
+"""Makes sightings of a feed's answer. A sighting is an entry with its key and the address of its page, if any. Pure."""
 
 from __future__ import annotations
 
@@ -31,14 +31,20 @@ def read_feed(
     publishers: Publishers,
     rule: SourceRule = PLAIN_FEED,
 ) -> FeedReading:
-    """Parse an answer of `feed` by its rule; entries whose raw hash is `known` are left out."""
+    """Parse an answer of `feed` by its rule, and return it with the sightings of its entries.
+
+    Entries whose `raw_hash` is in `known` are left out.
+    """
     return identify_entries(parse_answer(fetched, rule, publishers, now=now, known=known), feed, publishers)
 
 
 def parse_answer(
     fetched: Fetched, rule: SourceRule, publishers: Publishers, *, now: datetime, known: Collection[str]
 ) -> ParsedFeed:
-    """Return the content of an answer, parsed by the kind of source; entries whose raw hash is `known` are left out."""
+    """Return the parsed content of an answer: a feed, a sitemap, a sitemap index or a page with links, as `rule` says.
+
+    Entries whose `raw_hash` is in `known` are left out.
+    """
     body, url, headers = fetched.body, fetched.final_url, fetched.headers
     if rule.kind == "html":
         return read_link_list(body, rule.select, publishers, url=url, headers=headers, now=now, known=known)
@@ -51,12 +57,12 @@ def parse_answer(
 
 
 def identify_entries(parsed: ParsedFeed, feed: Feed, publishers: Publishers) -> FeedReading:
-    """Return a parsed answer with the sightings of its entries."""
+    """Return a parsed answer with a sighting for each of its entries."""
     return FeedReading(parsed=parsed, sightings=tuple(sighting_of(entry, feed, publishers) for entry in parsed.entries))
 
 
 def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
-    """Return the sighting of an entry: its key, and whether its page is fetched."""
+    """Return the sighting of an entry: the address and key of its page, or the entry's own content as the article."""
     link = entry.original_link or entry.link or (entry.id if entry.is_permalink else None)
     cleaned = clean(link) if link else None
     url = without_userinfo(cleaned) if cleaned else None
@@ -80,7 +86,7 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
 
 
 def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
-    """Return why an address leads to no article's page; "": it may lead to such a page."""
+    """Return the reason why an address leads to no article's page; "": there is none."""
     if identity.key is None or is_home(identity.key):
         return "home page"
     address = identity.url.partition("#")[0]
@@ -90,7 +96,10 @@ def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
 
 
 def _without_page(entry: Entry, feed: Feed, content_hash: str, decisions: tuple[Decision, ...]) -> Sighting:
-    """Return the sighting of an entry whose link leads to no article: its own content is all there is."""
+    """Return the sighting of an entry that links to no article: its own content is the article.
+
+    If it has neither content nor summary, there is no article (`url` None).
+    """
     if not (entry.content or entry.summary):
         return Sighting(entry=entry, content_hash=content_hash, url=None, host=None, identity=None, decisions=decisions)
     own = own_identity(feed.url, entry.entry_id, feed.url)

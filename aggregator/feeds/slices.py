@@ -1,7 +1,7 @@
 """Cuts the text of an XML feed into its head and the slices of its entries, without parsing it.
 
-A slice is the text of one entry. If the hash of a slice is known, the slice is not parsed again. CDATA and comments are
-recognised.
+A slice is the text of one entry. If the hash of a slice is known from an earlier answer, the slice is not parsed again.
+Tags in CDATA sections and comments do not count.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TAG_END = re.compile(r"(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """The kind of a document, by its first known element; `start` is that element's position."""
+    """The first element that tells the kind of a document, and its position in the text (`start`)."""
 
     kind: Kind
     name: str  # as written, with its prefix
@@ -53,7 +53,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sliced:
-    """A feed in pieces. `head` is everything but the entries; `complete` False: the end is missing."""
+    """A feed in pieces. `head` is its text without the entries. `complete` tells whether the root has an end tag."""
 
     head: str
     slices: tuple[str, ...]
@@ -61,7 +61,7 @@ class Sliced:
 
 
 def find_root(text: str) -> Root | None:
-    """Return the first element that makes `text` a feed or a page.
+    """Return the first element that is known from feeds or HTML pages; None: the text has no such element.
 
     >>> find_root('<!-- <rss> --><feed xmlns="http://www.w3.org/2005/Atom">')
     Root(kind='atom', name='feed', start=14)
@@ -89,7 +89,11 @@ def find_root(text: str) -> Root | None:
 
 
 def split(text: str, root: Root) -> Sliced:
-    """Return the slices of a feed's text. An entry without end tag ends where the next one starts."""
+    """Return head and slices of a feed's text, `MAX_ENTRIES` slices at most.
+
+    An entry without an end tag ends where the next one starts. The last entry of a text that is cut off is left out if
+    its end is missing.
+    """
     pattern = _tokens(_ENTRY_NAMES[root.kind], root.name)
     gaps: list[str] = []
     slices: list[str] = []
@@ -131,7 +135,7 @@ def split(text: str, root: Root) -> Sliced:
 
 
 def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
-    """Return the pattern of all tokens for the splitter; `re` caches the few patterns."""
+    """Return the pattern of all tokens at which `split` looks; `re` caches the few patterns."""
     prefix = r"(?:[A-Za-z][\w.-]{0,30}:)?"
     return re.compile(
         rf"<!\[CDATA\[|<!--|</?{prefix}{entry_name}(?=[\s/>])|</{re.escape(root_name)}(?=[\s>])", re.IGNORECASE
@@ -139,11 +143,14 @@ def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
 
 
 def hash_slice(text: str, salt: bytes) -> str:
-    """Return the hash (32 hex) of a slice and `salt`, so that a change of namespaces changes the hash."""
+    """Return the hash (32 hexadecimal digits) of a slice and of `salt` (`salt_of`).
+
+    The salt is a part of it, because a change of the namespaces can change the meaning of a slice.
+    """
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, salt=salt[:16]).hexdigest()
 
 
 def salt_of(head: str) -> bytes:
-    """Return the part of the head that affects every slice: the start tag of the root."""
+    """Return a 16-byte hash of the part of the head that affects all slices: the start tag of the root."""
     end = _TAG_END.match(head, 1)
     return blake2b(head[: end.end() if end else 200].encode("utf-8", "surrogatepass"), digest_size=16).digest()

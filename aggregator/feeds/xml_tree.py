@@ -1,6 +1,7 @@
-"""Reads one entry, or the head, of an XML feed as a tree: with lxml, repaired if broken, cut if hostile.
+"""Reads one entry, or the head, of an XML feed as a tree of lxml. Broken XML is repaired, excessive XML is cut.
 
-Elements are known by short names: `title`, `dc:date`, `media:content`. The feed's own vocabulary has no prefix.
+Elements are known by short names: `title`, `dc:date`, `media:content`. The elements of the feed's own format have no
+prefix.
 """
 
 from __future__ import annotations
@@ -89,9 +90,9 @@ _TAG_LIKE = re.compile(r"<(?=[^A-Za-z_/!?])")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of the head that apply to every entry: namespaces in scope, entities, and the feed's own format.
+    """The parts of the head that apply to every entry: namespaces in scope, entities, and whether the format is Atom.
 
-    `default` is a namespace in lower case. Its elements without a prefix count as the format's own.
+    `default` is a namespace, in lower case, whose elements without a prefix count as those of the feed's format.
     """
 
     namespaces: Mapping[str | None, str] = field(default_factory=dict)
@@ -110,7 +111,7 @@ _STRICT, _LENIENT = _parser(recover=False), _parser(recover=True)
 
 
 def read_slice(text: str, context: Context) -> etree._Element | None:
-    """Return the element in `text`, in the namespaces of its feed; `None` if `text` is unreadable."""
+    """Return the element in the text of one entry, in the namespaces of its feed; `None` if the text is unreadable."""
     text = cut_long_tags(text)
     declared = "".join(
         f' xmlns{":" + prefix if prefix else ""}="{escape(uri)}"' for prefix, uri in context.namespaces.items()
@@ -131,7 +132,7 @@ def read_slice(text: str, context: Context) -> etree._Element | None:
 
 
 def read_head(text: str, entities: Mapping[str, str]) -> etree._Element | None:
-    """Return the root of a feed without its entries; a missing end is tolerated."""
+    """Return the root of a feed without its entries, even if its end is missing; `None` if the text is unreadable."""
     text = cut_long_tags(text)
     root = _parse(text, _STRICT)
     if root is None:
@@ -153,14 +154,14 @@ def _parse(xml: str, parser: etree.XMLParser) -> etree._Element | None:
 
 
 def _undeclared(text: str, declared: Mapping[str | None, str]) -> str:
-    """Return declarations for prefixes that `text` uses and that are declared nowhere, by their usual meaning."""
+    """Return declarations of the prefixes that `text` uses without a declaration, each with its usual namespace."""
     prefixes = sorted(set(_PREFIX_IN_USE.findall(text)) - {"xml", "xmlns"} - set(declared))[:50]
     known = (p for p in prefixes if f"xmlns:{p}=" not in text)
     return "".join(f' xmlns:{p}="{NAMESPACES.get(p.lower(), "urn:undeclared:" + p)}"' for p in known)
 
 
 def _prune(top: etree._Element) -> None:
-    """Drop attributes and children beyond the limits of an honest entry."""
+    """Drop attributes and children of an element that are more than any honest entry has."""
     for element in top.iter():
         if len(element.attrib) > _MAX_ATTRIBUTES:
             kept = list(islice(element.attrib.items(), _MAX_ATTRIBUTES))
@@ -171,14 +172,14 @@ def _prune(top: etree._Element) -> None:
 
 
 def context_of(element: etree._Element, context: Context) -> Context:
-    """Return the context of an entry. A default namespace that the entry declares counts for its own elements."""
+    """Return the context for the elements of an entry, which may declare a default namespace of its own."""
     uri = str(element.tag).rpartition("}")[0][1:].lower()
     is_own = not element.prefix and uri not in CORE and uri != context.default
     return replace(context, default=uri) if is_own else context
 
 
 def name_of(element: etree._Element, context: Context) -> str:
-    """Return the short name of an element, lower case."""
+    """Return the short name of an element, in lower case."""
     return _short_name(str(element.tag), element.prefix or "", context.is_atom, context.default)
 
 
@@ -199,13 +200,13 @@ def _short_name(tag: str, prefix: str, is_atom: bool, default: str) -> str:
 
 
 def text_of(element: etree._Element) -> str:
-    """Return all text of an element, stripped of blanks."""
+    """Return the text of an element and all its descendants, without blanks around it."""
     text = element.text if len(element) == 0 else "".join(map(str, element.itertext()))
     return unwrap_cdata((text or "").strip())
 
 
 def unwrap_cdata(text: str) -> str:
-    """Return the content of a CDATA section that was escaped, or nested in another one, as if it were text.
+    """Return the content of a CDATA section that was escaped, or put into another one. Other text is unchanged.
 
     >>> unwrap_cdata("<![CDATA[Ferry late]]>"), unwrap_cdata("How <![CDATA[ works")
     ('Ferry late', 'How <![CDATA[ works')
@@ -217,7 +218,7 @@ def unwrap_cdata(text: str) -> str:
 
 
 def inner_html(element: etree._Element) -> str:
-    """Return the content of an element as HTML, without the `div` that Atom puts around it; empties the element."""
+    """Return the content of an element as HTML, without the `div` that Atom puts around it. The element is emptied."""
     holder = etree.Element("div")
     holder.text = element.text
     holder.extend(element)  # moves the elements out of the feed's namespaces
@@ -233,7 +234,10 @@ def inner_html(element: etree._Element) -> str:
 
 
 def attribute(element: etree._Element, name: str) -> str:
-    """Return an attribute by its local name in any case and namespace, stripped of blanks."""
+    """Return an attribute by its local name, without blanks around it; `""`: there is none.
+
+    Case and namespace of the attribute do not matter.
+    """
     value = element.get(name)
     if value is None:
         for key in element.keys():  # noqa: SIM118 - an element iterates over its children

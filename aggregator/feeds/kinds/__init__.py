@@ -1,1 +1,1 @@
-"""Sources without a feed, read as feeds: lists of links in HTML pages, sitemaps and their indexes."""
+"""Reads sources that are no feeds as if they were: lists of links in HTML pages, sitemaps and their indexes."""

@@ -1,4 +1,7 @@
-"""HTML pages whose links are entries: links by the operator's CSS selectors, or links to likely articles. Pure."""
+"""Reads an HTML page as a feed: its links are the entries. Pure.
+
+The links are found by the operator's CSS selectors. Without selectors, they are the links that look like articles.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,8 @@ def read_link_list(
 ) -> ParsedFeed:
     """Return the links of a page as entries, in the page's order, each address once.
 
-    A page without such links gives no feed (`kind` None), since its markup may have changed. `format` is always "html".
+    Entries whose `raw_hash` is in `known` are left out. If the page has no such links, `kind` is None: probably its
+    markup has changed. `format` is always "html".
     """
     text = decode(body, content_type=headers.get("content-type", ""), declared=html_declaration(body))
     tree = HTMLTree.parse(text[:_MAX_PAGE_CHARS])
@@ -73,10 +77,10 @@ def read_link_list(
 
 
 def check_select(select: Select) -> None:
-    """Refuse an invalid CSS selector.
+    """Raise an error for an invalid CSS selector.
 
     Raises:
-        ValueError: the selector is invalid; the message names it.
+        ValueError: a selector is invalid; the message names it.
     """
     document = HTMLTree.parse("<p>a</p>").document
     assert document is not None
@@ -90,7 +94,7 @@ def check_select(select: Select) -> None:
 
 
 def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, now: datetime) -> Iterator[Entry]:
-    """Yield the entries, each address once."""
+    """Yield the entries of a page, each address once, `MAX_ENTRIES` at most."""
     link = select.link or _LINKS
     marks = {
         "entry": select.entry or link,
@@ -112,10 +116,10 @@ def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, n
 
 
 def _marked(tree: HTMLTree, marks: Mapping[str, str]) -> Element:
-    """Return the page as lxml parses it, with a mark on each element that a selector finds.
+    """Return the page as lxml parses it. The elements that a selector of `marks` finds have its name in an attribute.
 
-    Resiliparse finds the elements. Its list of elements searches again at each access, so the list is copied by a
-    slice.
+    Resiliparse finds the elements. Its list of elements runs the search again at each access, so the list is copied by
+    a slice.
     """
     for name, selector in marks.items():
         for node in tree.document.query_selector_all(selector)[:_MAX_MARKED] if tree.document is not None else ():
@@ -140,7 +144,7 @@ def _entry(address: str, title: str, raw_date: str, now: datetime) -> Entry:
 
 @dataclass(slots=True)
 class _Part:
-    """The first link, title and date of an entry's element. Those of a nested entry do not count."""
+    """The first link, title and date in an entry's element. Those in an entry nested in it do not count."""
 
     link: Element | None = None
     title: Element | None = None
@@ -148,7 +152,10 @@ class _Part:
 
 
 def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | None]]:
-    """Yield each marked element of a page with its marks and the innermost entry around it, in order."""
+    """Yield each marked element of a page in order: its marks, the element, and the innermost entry around it.
+
+    None stands for the entry if there is none. The entry gets its link, title and date while its elements are yielded.
+    """
     open_parts: list[_Part] = []
     for event, element in iterwalk(root, events=("start", "end")):
         marks = frozenset(element.get(_MARK, "").split())
@@ -168,13 +175,13 @@ def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | Non
 
 
 def _date_of(element: Element | None) -> str:
-    """Return the time in an element: the machine-readable time, else the element's text."""
+    """Return the date that an element states in an attribute for programs, else the element's text, unparsed."""
     stated = "" if element is None else element.get("datetime") or element.get("content") or ""
     return stated.strip()[:_MAX_DATE_CHARS] or _text(element, _MAX_DATE_CHARS)
 
 
 def _text(element: Element | None, limit: int) -> str:
-    """Return the beginning of an element's text."""
+    """Return the first `limit` characters of an element's text, on one line."""
     pieces, size = list[str](), 0
     for piece in () if element is None else element.itertext(tag=etree.Element):
         pieces.append(str(piece))
@@ -185,7 +192,7 @@ def _text(element: Element | None, limit: int) -> str:
 
 
 def _selected(root: Element, base: str) -> list[tuple[str, str, str]]:
-    """Return address, title and date of the entries that the operator's selectors find. Each needs a link."""
+    """Return address, title and date of the entries that the operator's selectors find and that have a link."""
     parts = [part for marks, _, part in _parts(root) if "entry" in marks and part is not None]
     addressed = ((part, absolute(base, part.link.get("href", ""))) for part in parts if part.link is not None)
     return [
@@ -196,9 +203,10 @@ def _selected(root: Element, base: str) -> list[tuple[str, str, str]]:
 
 
 def _likely(root: Element, base: str, url: str, publishers: Publishers) -> Iterator[tuple[str, str, str]]:
-    """Yield the links that look like articles: to the same site, no section page, with words like a headline's.
+    """Yield address, title and date of the links that look like articles.
 
-    If a page repeats a link, the longest text of the link is used, with the time in the list item around that text.
+    Such a link leads to the same site, to no section page, and its text is as long as a headline. If several links have
+    one address, the longest text is the title. The date is the time in the list item or article around that link.
     """
     best: dict[str, tuple[str, _Part | None]] = {}
     for marks, element, part in _parts(root):

@@ -1,6 +1,6 @@
-"""Sitemap indexes, and the patterns of a `kind = "sitemap"`. Pure; no requests.
+"""Reads sitemap indexes, and checks and applies the patterns of a source of `kind = "sitemap"`. Pure; no requests.
 
-A pattern is `re:` and a regular expression (RE2, anywhere in the address), or a part of the address.
+A pattern is a part of an address, or "re:" and a regular expression (RE2) that matches any part of the address.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _OLDEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def named_sitemaps(body: bytes, url: str, headers: Mapping[str, str]) -> tuple[NamedSitemap, ...] | None:
-    """Return the sitemaps in an index, in its order, each once; None: the body is no index.
+    """Return the sitemaps that an index lists, in its order, each once; None: the body is no index.
 
-    A `lastmod` belongs to the `loc` before it.
+    A `lastmod` is taken as that of the `loc` before it.
     """
     text = read_text(body, headers).body
     if _INDEX.search(text[:_INDEX_START]) is None:
@@ -51,10 +51,10 @@ def named_sitemaps(body: bytes, url: str, headers: Mapping[str, str]) -> tuple[N
 
 
 def choose_sitemaps(named: Sequence[NamedSitemap], url: str, pattern: str, now: datetime) -> tuple[NamedSitemap, ...]:
-    """Return the sitemaps to read, the latest first: sitemaps on the host of the index that fit the pattern.
+    """Return the sitemaps of an index that are to be read, the latest first, `MAX_SITEMAPS` at most.
 
-    Without a pattern the sitemaps with "news" in the path are read, or all sitemaps if no path has "news". Sitemaps
-    without `lastmod` come last, in their order.
+    They are on the host of the index at `url`, and their addresses fit the pattern. Without a pattern the sitemaps with
+    "news" in the path are read, or all if there is none. Sitemaps without `lastmod` come last, in their order.
     """
     own = [one for one in named if host_of(one.url) == host_of(url) and one.url != url and fits(pattern, one.url)]
     news = [] if pattern else [one for one in own if is_for_news(one.url)]
@@ -63,12 +63,12 @@ def choose_sitemaps(named: Sequence[NamedSitemap], url: str, pattern: str, now: 
 
 
 def is_for_news(url: str) -> bool:
-    """Return whether the path of a sitemap names news."""
+    """Return whether the path of a sitemap contains "news"."""
     return "news" in urlsplit(url).path.lower()
 
 
 def fits(pattern: str, url: str) -> bool:
-    """Return whether an address fits a pattern; "" fits all.
+    """Return whether an address fits a pattern. The pattern "" fits all; a part of an address fits in any case.
 
     >>> fits("/sport/", "https://a.example/en/Sport/1"), fits("re:/[0-9]{4}$", "https://a.example/en/1")
     (True, False)
@@ -79,10 +79,10 @@ def fits(pattern: str, url: str) -> bool:
 
 
 def check_select(select: Select) -> None:
-    """Refuse an invalid regular expression.
+    """Raise an error for an invalid regular expression in a pattern.
 
     Raises:
-        ValueError: the pattern is invalid; the message names it and the reason.
+        ValueError: the expression is invalid; the message names it and the reason.
     """
     for name, pattern in (("entry", select.entry), ("link", select.link)):
         if pattern.startswith(_EXPRESSION):
