@@ -249,7 +249,7 @@ def _parse(page_html: str) -> Element:
 
 
 def _give_body(tree: Element) -> None:
-    """Move content from the head into a new body if the page has no body.
+    """Move content from the head into a new body if lxml has found no body.
 
     lxml leaves all content after an unknown element in the head.
     """
@@ -298,19 +298,13 @@ def _lines(text: str) -> list[str]:
 
 
 def _trafilatura_lines(tree: Element) -> list[str]:
-    """Return the lines of trafilatura's article.
-
-    The options mean: rather too much text than too little, no fall-back extractors, no state between pages.
-    """
+    """Return the lines of trafilatura's article: rather too much text than too little, and no fall-back extractors."""
     document = bare_extraction(tree, fast=True, favor_recall=True, include_comments=False, deduplicate=False)
     return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
 
 
 def _readable_lines(tree: Element) -> Iterator[str]:
-    """Yield the lines of readability's article.
-
-    Readability returns HTML. It is split into lines at the tags of blocks, since parsing it would cost more.
-    """
+    """Yield the lines of readability's HTML. It is cut at the tags of blocks, since parsing it would cost more."""
     summary = ReadabilityDocument(copy(tree)).summary()
     cut = _ELEMENT.sub(lambda tag: "" if tag.group(2) in _INLINE else "\n", summary)
     yield from html.unescape(cut).split("\n")

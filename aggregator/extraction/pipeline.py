@@ -1,8 +1,7 @@
 """From a fetched page to the record of its article: extract, judge, fingerprint, identify again. Pure.
 
-`run_jobs` and `run_stored` run in a worker process; `extraction_job` and `article_record` run beside the store. Pages
-extracted again from stored bytes take the same steps. `next_page_of` decides whether an article continues on a page
-that is not fetched yet; `visits/visit.py` fetches it.
+`run_jobs` and `run_stored` run in a worker process; `extraction_job` and `article_record` run beside the store.
+`next_page_of` decides whether an article continues on a page that is not fetched yet; `visits/visit.py` fetches it.
 """
 
 from __future__ import annotations
@@ -53,11 +52,11 @@ Read = Callable[[str], bytes | None]  # the bytes with a content hash; None: the
 class ExtractJob:
     """One page to extract, as it is sent to a worker process. `url` is the requested address.
 
-    `from_feed` True: no page was fetched, so the entry's content is the only text. `is_foreign` True: feed and page are
-    of different sites, so of the feed's statements only the date helps to read the page. `raw` are the content hashes
-    of the page and of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages. `ends` True:
-    a further page failed, so no other one is fetched. `numbers` are the host's rules for article numbers. `off_target`
-    is a failure if redirects ended at an address that is no article.
+    `from_feed` True: no page was fetched; the entry's content is the only text. `is_foreign` True: feed and page are of
+    different sites, so of the feed only the date helps to read the page. `raw` are the content hashes of the page and
+    of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages. `ends` True: a further page
+    failed, so no other is fetched. `numbers` are the host's rules for article numbers. `off_target` is a failure if
+    redirects ended at no article.
     """
 
     page: ExtractInput
@@ -194,10 +193,10 @@ def _chain(job: ExtractJob) -> Chain:
 def run_job(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint a page; runs in a worker process.
 
-    A page with text is an article; its `quality` lists the reasons to doubt it. Two kinds of page are no article: a bot
-    check that its own markup proves, and an answer after redirects to a list or home page. If a page is no article or
-    looks like a wall, the entry's own content is the article, but a teaser never is. An article without one of its
-    further pages is `truncated`.
+    A page with text is an article; its `quality` lists the reasons to doubt it. No article are: a bot check that its
+    own markup proves, and a list or home page after redirects. For these, and for pages that look like a wall, the
+    entry's own content is the article, but a teaser never is. An article without one of its further pages is
+    `truncated`.
     """
     from aggregator.extraction.extract import extract_entry  # imported late: only workers need these 17 MiB
 
@@ -326,7 +325,7 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
 def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
     """Return the record of a collected article, identified by its final address.
 
-    If this address is a home page, another section page, or has no key, the article keeps the identity of its page.
+    If that is a home page, another section page or an address without a key, the article has the identity of its page.
     """
     if page.key.startswith(OWN_CONTENT):
         own = Identity(url=page.url, key=page.key, rule="feed entry")

@@ -1,6 +1,6 @@
 """Returns the reasons to doubt that a text is an article. It changes nothing and extracts nothing.
 
-No reason means a good article. Pages with reasons are retried or kept flagged, never taken for articles without a flag.
+An article without reasons is taken for good. A page with reasons is fetched again, or its article is stored with them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ _FRAGMENT_SHARE = 3.0
 def assess(content: Extraction, page: ExtractInput, markup: Markup | None = None) -> tuple[Reason, ...]:
     """Return the reasons to doubt that this is an article, in a fixed order; empty: there are none.
 
-    `markup` is the result of `read_markup`, if the caller has it. Content of the feed is judged by its date alone.
+    `markup` is the result of `read_markup`, if the caller has it. If the text comes from the feed, only its date is
+    checked.
     """
     evidence = Evidence(content=content, page=page, markup=markup or read_markup(page))
     checks = _CHECKS if content.source == "page" else _CHECKS_OF_FEED_CONTENT
@@ -90,9 +91,9 @@ def _is_listing(evidence: Evidence) -> bool:
 
 
 def _is_truncated(evidence: Evidence) -> bool:
-    """Return whether the page's own word count, its articleBody or the feed announces more than twice as much.
+    """Return whether JSON-LD (wordCount, articleBody) or the feed's text is more than twice as long as the body.
 
-    A short text that ends with an ellipsis or an offer to read on is truncated, too.
+    A body of less than 120 words that ends with an ellipsis or an offer to read on is truncated, too.
     """
     body = evidence.content.body
     words = evidence.words + count_unspaced(body)  # some count characters
@@ -112,7 +113,7 @@ def _is_truncated(evidence: Evidence) -> bool:
 
 
 def _is_fragment(evidence: Evidence) -> bool:
-    """Return whether the page's text has much prose outside the body: several times as much as the body."""
+    """Return whether much prose of the page is not in the body: 1000 letters, and three times as much as the body."""
     body = letters_of(evidence.content.body)
     lines = (line for line in evidence.content.text.splitlines() if count_words(line) >= _LONG_LINE_WORDS)
     outside = sum(len(letters) for letters in map(letters_of, lines) if letters not in body)
@@ -122,7 +123,8 @@ def _is_fragment(evidence: Evidence) -> bool:
 def _is_wrong_language(evidence: Evidence) -> bool:
     """Return whether the text is clearly in another language than the feed: a translation, a wall, spam.
 
-    Many feeds state the default language of their software, so the language of the feed's own text comes first.
+    Many feeds state the default language of their software. So the text may also be in the language of its entry's
+    title and summary.
     """
     announced = language_tag(evidence.page.feed_language)
     if not announced:
@@ -133,7 +135,11 @@ def _is_wrong_language(evidence: Evidence) -> bool:
 
 
 def _has_implausible_date(evidence: Evidence) -> bool:
-    """Return whether the date is before the web, after the sighting, or a year away from the feed's."""
+    """Return whether the date is before 1995, or more than two days after the page was first seen.
+
+    A date from the page is also implausible if it is over a year away from the feed's date. A date that comes from
+    neither page nor feed is not checked.
+    """
     content, seen = evidence.content, evidence.page.first_seen
     if content.date_source in (DateSource.NONE, DateSource.FIRST_SEEN):
         return False

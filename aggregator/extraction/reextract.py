@@ -1,4 +1,4 @@
-"""Extracts again from the raw responses that are kept; reports the changes, and stores them if wanted."""
+"""Extracts again from the stored raw responses; reports the changes, and stores them if this is not a dry run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ Submit = Callable[[Run, ExtractJob, Read], Future[Collected | PageFailed]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A change that a new extraction of a page makes. `similarity` of old and new body is 0 to 1."""
+    """What a new extraction of one page changes. `similarity` (0 to 1) compares the words of the old and the new body.
+
+    `failed` is set if the page gives no article any more.
+    """
 
     article_id: ArticleId | None  # None: the page gave no article so far
     url: str
@@ -47,9 +50,10 @@ def reextract(
     *,
     dry_run: bool,
 ) -> Iterator[Difference]:
-    """Extract all pages with kept bytes again, and yield the differences from the store, page by page.
+    """Extract again all pages whose bytes are stored, and yield the differences from the stored articles, page by page.
 
-    Old texts stay as revisions. A page that gives no article now keeps its earlier article.
+    `submit` hands a job to a worker process; `result_of` waits for its result. The new articles are stored, unless
+    `dry_run` is True. The old texts stay as revisions. If a page gives no article any more, its stored article stays.
     """
     waiting: deque[tuple[FetchedPage, Future[Collected | PageFailed]]] = deque()
     for page in _stored_pages(store):

@@ -1,7 +1,7 @@
 """Recognises pages that are no article: errors, bot checks, questions for consent, logins, paywalls.
 
-Each answer needs evidence of two kinds: the words of such pages (`publishers/tables/wall_words.toml`), and markup, size
-or place. Words alone prove nothing: news mention cookies, robots and road number 404.
+Each check needs evidence of two kinds: the words of such pages (`publishers/tables/wall_words.toml`), and markup,
+length or place. Words alone prove nothing: news mention cookies, robots and road number 404.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def folded(text: str) -> str:
 
 
 def _pattern(phrases: list[str], *, stems: bool = False) -> re.Pattern[str]:
-    """Return a pattern that finds any of the phrases as words or, for `stems`, as beginnings of words."""
+    """Return a pattern that finds any of the phrases as whole words; if `stems`, also as beginnings of words.
+
+    A phrase in a script without blanks, or in Korean, is found anywhere.
+    """
     ends = "" if stems else r"(?!\w)"
     parts = [(re.escape(folded(one)), count_unspaced(one) > 0 or bool(_HANGUL.search(one))) for one in phrases]
     return re.compile("|".join(part if unspaced else rf"(?<!\w){part}{ends}" for part, unspaced in parts))
@@ -69,7 +72,7 @@ _PAYWALL_CLASSES = _pattern(_WORDS["paywall"]["classes"])
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The facts of a page that the single checks use."""
+    """What the checks of a page use: its extracted article, its answer, its decoded source."""
 
     content: Extraction
     page: ExtractInput
@@ -82,33 +85,39 @@ class Evidence:
 
     @cached_property
     def source(self) -> str:
-        """The page's source in small letters: to look for many words in it is much faster than a pattern of them."""
+        """The page's source in small letters. To search it for many words is much faster than a pattern of them."""
         return self.markup.text.lower()
 
     @cached_property
     def said(self) -> str:
-        """Title and body, folded."""
+        """The title and the first 8000 characters of the body, as `folded` returns them."""
         return folded(f"{self.content.title}\n{self.content.body[:8000]}")
 
     @cached_property
     def title_parts(self) -> frozenset[str]:
-        """The title and its parts, as letters, without a status code at the beginning."""
+        """The title and its parts between separators (" | "), each as letters.
+
+        A word such as "Error" or "Oops" and a status code at the beginning of a part are removed.
+        """
         parts = [*_TITLE_PARTS.split(self.content.title), self.content.title]
         return frozenset(letters_of(_NOISE.sub("", part)) or letters_of(part) for part in parts) - {""}
 
     @property
     def is_short(self) -> bool:
-        """Return whether the body is short enough for a wall."""
+        """Return whether the body is short enough for a wall: less than 200 words."""
         return self.words < SHORT_WORDS
 
     @property
     def has_article(self) -> bool:
-        """Return whether the page states an article in JSON-LD."""
+        """Return whether the page's JSON-LD has an article with a headline."""
         return bool(self.markup.json_ld.article.get("headline"))
 
 
 def says_enough(evidence: Evidence) -> bool:
-    """Return whether the text is as long as the page itself says, by articleBody or wordCount. News may be short."""
+    """Return whether the text has 90 % of the length that the page states, by articleBody or wordCount.
+
+    Such a text is whole, even if it is short: news may be short.
+    """
     article = evidence.markup.json_ld.article
     whole, count = letters_of(text_of(article.get("articleBody"))), str(article.get("wordCount") or "")
     if whole:
@@ -117,7 +126,12 @@ def says_enough(evidence: Evidence) -> bool:
 
 
 def is_bot_check(evidence: Evidence) -> bool:
-    """Return whether the page is a bot check: by its markup and words, or by its headline with little text."""
+    """Return whether the page is a bot check: it has less than 110 words and no article in JSON-LD.
+
+    The page also has one of these signs: scripts or forms of bot checks, with a title or words of a bot check; or a
+    title of a bot check, with less than 40 words, `noindex` or a button. A page with a form and a `textarea` is a
+    comment form, not a bot check.
+    """
     if evidence.words >= _TINY_WORDS or evidence.has_article:
         return False
     is_titled = not _BOT_TITLES.isdisjoint(evidence.title_parts)
@@ -142,14 +156,14 @@ def _is_comment_form(evidence: Evidence) -> bool:
 
 
 def is_certain_wall(evidence: Evidence) -> bool:
-    """Return whether the markup proves a bot check: the page has the scripts of bot checks, and little text."""
+    """Return whether the markup proves a bot check: the page is one, and it has the scripts of bot checks."""
     return is_bot_check(evidence) and _has_bot_markup(evidence)
 
 
 def is_consent_wall(evidence: Evidence) -> bool:
-    """Return whether the page asks for consent.
+    """Return whether the page asks for consent: a short text about cookies or data that offers a choice.
 
-    The page has a short text about cookies or data, and about a choice. Its headline or its buttons confirm this.
+    A large share of the text are such words. The headline, a button or many different words confirm this.
     """
     if not evidence.is_short or evidence.has_article:
         return False
@@ -169,7 +183,11 @@ def is_consent_wall(evidence: Evidence) -> bool:
 
 
 def is_error_page(evidence: Evidence) -> bool:
-    """Return whether the page is an error page: a short text, and a headline (or part of it) of an error."""
+    """Return whether the page is an error page: less than 150 words, and a title (or a part of it) of an error.
+
+    A status code as the whole title counts, too. In a longer title, a code counts if a line of the body also ends with
+    one.
+    """
     if not evidence.is_short or evidence.words >= 0.75 * SHORT_WORDS:
         return False
     if not _ERROR_TITLES.isdisjoint(evidence.title_parts):
@@ -180,7 +198,7 @@ def is_error_page(evidence: Evidence) -> bool:
 
 
 def is_login(evidence: Evidence) -> bool:
-    """Return whether the page is a login: a password field, with a headline or line of a login."""
+    """Return whether the page is a login: a short text, a password field, and a title or words of a login."""
     if not evidence.is_short or not _PASSWORD.search(evidence.markup.text):
         return False
     title = folded(evidence.content.title)
@@ -188,7 +206,11 @@ def is_login(evidence: Evidence) -> bool:
 
 
 def is_paywall_stub(evidence: Evidence) -> bool:
-    """Return whether the page is a paywall's stub: a short text that is not free by JSON-LD, or offers to subscribe."""
+    """Return whether the page is a paywall's stub: a short text that is not free by JSON-LD, or offers to subscribe.
+
+    Two different offers suffice. One is enough if the text breaks off or the page has an element named as a paywall. A
+    text with the length that the page states is no stub.
+    """
     if not evidence.is_short or says_enough(evidence):
         return False
     free = evidence.markup.json_ld.article.get("isAccessibleForFree")
@@ -211,7 +233,11 @@ def _class_words(names: str) -> str:
 
 
 def _asks_for_subscription(evidence: Evidence) -> int:
-    """Return the number of different requests in short lines at the end of the text, or below it."""
+    """Return the number of different paywall phrases at the end of the body and below it.
+
+    Of the body, the last two paragraphs are searched, if they are short. Below it, the last 60 lines of the page's text
+    are searched that are not in the body.
+    """
     body = evidence.content.body.split("\n\n")
     end = [line for line in body[-2:] if count_words(line) <= 40 and line is not body[0]]
     known = letters_of(evidence.content.body)

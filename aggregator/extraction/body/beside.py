@@ -1,7 +1,7 @@
-"""Drops blocks that are in the article's box and not part of its text: credits, pointers, notes after the end.
+"""Drops blocks that are in the article's box and not part of its text.
 
-Such blocks are recognised by links, emphasis, punctuation and place, not by words. Every step is a function from blocks
-to blocks.
+These are credits, captions, "Also read" lines (pointers), and notes after the end. They are recognised by links,
+emphasis, punctuation and place, not by words. Every step is a function from blocks to blocks.
 """
 
 from __future__ import annotations
@@ -66,10 +66,7 @@ def is_caption(block: Block) -> bool:
 
 
 def _is_all_of(block: Block, element: Element) -> bool:
-    """Return whether a block has all letters of an element.
-
-    The search ends at the first letter that the block lacks.
-    """
+    """Return whether an element has the letters of the block and no others."""
     at = 0
     for text in map(letters_of, map(str, element.itertext())):
         if not block.letters.startswith(text, at):
@@ -96,11 +93,12 @@ def is_pointer(block: Block) -> bool:
 
 
 def drop_ending(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the last paragraphs if they are not part of the text.
+    """Drop the last paragraphs if they are not part of the text. The article keeps three blocks or more.
 
-    They end in links, do not end as sentences, or are in italics. Such paragraphs are invitations to follow or to
-    write, biographies, and notes on where the text first appeared. Nothing is dropped if the language does not mark the
-    end of a sentence, or if the paragraphs are much of the text.
+    Such a paragraph has a link. It also leads to two social networks, or ends with a link instead of a full stop, or is
+    all in italics. These are invitations to follow or to write, biographies, and notes on where the text first
+    appeared. Nothing is dropped if most paragraphs of the article do not end as sentences, or if the dropped ones are
+    over a fifth of the text.
     """
     order = sorted(chosen)
     prose = [i for i in order if _is_prose(blocks[i])]
@@ -130,7 +128,7 @@ def _leads_away(block: Block) -> bool:
 
 
 def _networks_of(links: Sequence[str]) -> set[str]:
-    """Return the social networks that the links of a paragraph lead to. A link to a mail address counts as "mail"."""
+    """Return the domains of the social networks to which the links lead; a mail address gives "mail"."""
     return {
         "mail" if link.startswith("mailto:") else registrable_domain(link)
         for link in links
@@ -139,9 +137,10 @@ def _networks_of(links: Sequence[str]) -> set[str]:
 
 
 def drop_leads_to_links(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop lines that introduce links: "Also read:". The links are not chosen themselves.
+    """Drop chosen lines that introduce links below them, which are not chosen: "Also read:".
 
-    Such a line has two links below it, or has one link below it and ends with a colon or is the last chosen block.
+    Such a line has two links right below it. One link is enough if the line ends with a colon or is the last chosen
+    block.
     """
     last = max(chosen, default=-1)
     return {
@@ -166,7 +165,8 @@ def _is_link(blocks: Sequence[Block], chosen: set[int], place: int) -> bool:
 def drop_scraps(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
     """Drop short blocks that are no sentence and stand apart from the text: an age line, a counter, a place.
 
-    Such lines change while the article stays the same.
+    "Apart" means: elements that look like the one around the block have less than a fifth of the text. Such lines
+    change while the article stays the same. Headings at the end of the text are dropped, too.
     """
     weight: Counter[str] = Counter()  # of places that look alike: every paragraph may have a wrapper of its own
     for i in chosen:

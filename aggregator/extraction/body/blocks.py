@@ -47,7 +47,11 @@ _WORD = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 
 
 class Place:
-    """An element around a block. Its tag and names are read when they are first asked for."""
+    """An element on the way from the root of the page to a block: the block's own element, or one around it.
+
+    `number` is its position among all elements of the page, `up` the element around it. Its look and names are computed
+    at their first use.
+    """
 
     __slots__ = ("_look", "_words", "element", "number", "tag", "up")
 
@@ -68,9 +72,10 @@ class Place:
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
-        """Return the class names and the id, each as its words in small letters: "relatedLinks" is two words.
+        """Return the class names and the id, each as a tuple of its words in small letters: ("related", "links").
 
-        An id that was made from a heading ("sharing-the-costs") is left out, since an author wrote it.
+        An id that was made from a heading ("sharing-the-costs") is left out: its words come from the author, not the
+        template.
         """
         if self._words is None:
             own_id = self.element.get("id") or ""
@@ -80,7 +85,7 @@ class Place:
         return self._words
 
     def around(self) -> Iterator[Place]:
-        """Yield this element and the elements around it, from the inside outwards."""
+        """Yield this element, then the elements around it, from the inner to the outer."""
         place: Place | None = self
         while place is not None:
             yield place
@@ -89,10 +94,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One block of text; `text` has single blanks, and LF for each line break of the page.
+    """One block of text. `text` has single blanks, LF for each `br`, and TAB between the cells of a data table's row.
 
-    `letters` are the small letters and digits alone, for comparisons. `marked` is the text with marks for emphasis,
-    code and links; `links` are the addresses of the links. `article` numbers the innermost `article` element (0: none).
+    In `pre`, `text` keeps its line breaks and blanks. `letters` are the letters and digits of the text in small
+    letters, for comparisons. `tag` and `place` are the block's own element. `link_share` is the share of the text in
+    links (0 to 1). `marked` is the text with marks for emphasis, code and links (`MARKS`); `links` are the addresses of
+    the links. `article` is the number of the innermost `article` element (0: none).
     """
 
     text: str
@@ -112,7 +119,7 @@ class Block:
 
     @property
     def is_code(self) -> bool:
-        """Return whether the block keeps its line breaks and blanks."""
+        """Return whether the block is in `pre`, so that its line breaks and blanks are kept."""
         return "pre" in self.inside
 
     @property
@@ -127,7 +134,7 @@ class Block:
 
     @property
     def parent(self) -> int:
-        """Return the number of the element around the block's own element."""
+        """Return the number of the element around the block's own element (0: none)."""
         return self.place.up.number if self.place.up is not None else 0
 
     @property
@@ -138,7 +145,7 @@ class Block:
 
 @lru_cache(maxsize=2048)  # the extractors of a page have most of its lines in common
 def letters_of(text: str) -> str:
-    """Return the letters and digits of `text` in small letters, joined.
+    """Return the letters and digits of `text` in small letters, without anything between them.
 
     >>> letters_of("“More to follow…”, he said.")
     'moretofollowhesaid'
@@ -205,7 +212,7 @@ def _is_slug(own_id: str, element: Element) -> bool:
 
 
 class _Collector:
-    """The state of the walk: the element that the walk has reached, and the text of the unfinished block."""
+    """The state of the walk: the finished blocks, the elements that are open, and the text of the unfinished block."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
@@ -268,7 +275,7 @@ class _Collector:
         self._path.pop()
 
     def _is_inline(self, tag: str) -> bool:
-        """Return whether an element begins no block here but only separates words: in a row of data or in `pre`."""
+        """Return whether a block element only separates words here: in `pre`, or in a row of a data table."""
         if self._places["pre"]:
             return tag != "pre"
         return bool(self._rows) and self._rows[-1] and tag not in ("table", "tr", "caption", "thead", "tbody", "tfoot")
@@ -300,7 +307,10 @@ class _Collector:
             self._texts.append(LINE_BREAK)
 
     def _finish(self) -> None:
-        """Make a block of the text since the last block. Marks that are open at its end continue in the next block."""
+        """Make a block of the text since the last block. A link that is still open continues in the next block.
+
+        Text without letters and digits makes no block, nor does a column of line numbers in `pre`.
+        """
         raw = _UNSEEN.sub("", "".join(self._texts))
         plain = _ANY_MARK.sub("", raw)
         if self._places["pre"]:

@@ -36,8 +36,8 @@ def box_around(block: Block, wrapped: frozenset[str] = frozenset()) -> Place:
 def _is_wrapper(place: Place, wrapped: frozenset[str]) -> bool:
     """Return whether an element contains only one element with one of the tags `wrapped`, perhaps in inner wrappers.
 
-    Elements without text beside that element do not count: a shadow, a button to scroll. An element with many children
-    is no wrapper, so that pages with thousands of children cost little.
+    Other elements without text do not count (a shadow, a button to scroll). An element with over 20 children is no
+    wrapper, so that pages with thousands of children cost little.
     """
     element = place.element
     for _ in range(_MAX_WRAPPERS):

@@ -17,12 +17,12 @@ _LEVELS = 3  # how many elements around a block are checked, its own included
 
 
 def is_furniture(block: Block) -> bool:
-    """Return whether the block's element, or one around it, has a name of furniture."""
+    """Return whether the block's own element, or one of the two around it, has a name of furniture."""
     return furniture_around(block) is not None
 
 
 def furniture_around(block: Block) -> Place | None:
-    """Return the element around the block with a name of furniture; None: there is none."""
+    """Return the block's own element, or one of the two around it, if it has a name of furniture; else None."""
     return next((place for place in islice(block.place.around(), _LEVELS) if names_furniture(place.names)), None)
 
 
@@ -37,12 +37,15 @@ def names_furniture(names: tuple[tuple[str, ...], ...]) -> bool:
 
 
 def _core(words: tuple[str, ...]) -> str:
-    """Return the last word of a name, without words for kinds of boxes."""
+    """Return the last word of a name that is not a kind of box: "share" of ("share", "bar", "wrapper")."""
     return next((word for word in reversed(words) if word not in BOXES), "")
 
 
 def without_furniture(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop blocks named as furniture, unless they hold a good part of the text ("article has-share-bar")."""
+    """Drop blocks that are furniture by name, unless they have over a third of the text.
+
+    In that case the name is around the whole text ("article has-share-bar"), and no block is dropped.
+    """
     furniture = {i for i in chosen if is_furniture(blocks[i])}
     size = sum(len(blocks[i].letters) for i in chosen)
     return chosen - furniture if 3 * sum(len(blocks[i].letters) for i in furniture) <= size else chosen

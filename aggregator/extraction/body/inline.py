@@ -1,6 +1,7 @@
 """Writes the words of one block with their marks as CommonMark: emphasis, code, links.
 
-A mark is written only if CommonMark would read it as a mark: emphasis must touch its words on the right side.
+The marks are those in `Block.marked`. A mark is written only if CommonMark would read it as a mark: for example, no
+blank may follow the `*` that opens emphasis.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class _Piece:
 
 
 def inline(marked: str, links: Iterator[str]) -> str:
-    """Return marked words as CommonMark; `links` are the addresses of the links, in order."""
+    """Return `Block.marked` as CommonMark; `links` are the addresses of the links, in order."""
     pieces = _without_idle(_folded(marked, links))
     written = _written(pieces, _pairs_of(pieces))
     return "  \n".join(map(_escape_start, written.split("\n")))
@@ -44,7 +45,7 @@ def escape_lines(text: str) -> str:
 
 
 def _escape_start(line: str) -> str:
-    """Escape a beginning that would make the line a heading, a list entry, a quotation or a rule."""
+    """Escape the beginning of a line that CommonMark would read as a heading, a list entry, a quotation or a rule."""
     if number := _NUMBER_START.match(line):
         return f"{number.group()}\\{line[number.end() :]}"
     return f"\\{line}" if _LINE_START.match(line) else line
@@ -53,7 +54,7 @@ def _escape_start(line: str) -> str:
 def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
     """Cut marked words at their marks.
 
-    Gaps at the ends of a mark are moved outside it; marks around nothing are left out.
+    Gaps at the inner ends of a mark are moved outside it. Marks without words between them are left out.
     """
     pieces: list[_Piece] = []
     opened: list[_Piece] = []
@@ -96,7 +97,7 @@ def _single_gaps(words: str) -> str:
 
 
 def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """Leave out marks that mean nothing: crossing marks, doubled marks, marks in code, links without an address."""
+    """Leave out marks that have no effect: crossing marks, doubled marks, marks in code, links without an address."""
     places: set[int] = set()
     around: list[tuple[int, int]] = []  # the marks that are open
     for first, last in _matched(pieces).items():
@@ -109,7 +110,7 @@ def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return the pieces that open and close the marks to be written.
+    """Return the marks to be written: the index of the opening piece, and that of the closing piece.
 
     Emphasis inside other emphasis is written only if the two touch at both ends or at none: CommonMark would read
     `***a** b**c***` in another way.
@@ -133,9 +134,9 @@ def _touch(pieces: Sequence[_Piece], first: int, last: int) -> bool:
 
 
 def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return the pieces that open marks, in order, with the pieces that close them.
+    """Return each mark, in order: the index of the opening piece, and that of the closing piece.
 
-    Of two crossing marks one is left out.
+    Of two marks that cross, one is left out.
     """
     stack: list[int] = []
     pairs: dict[int, int] = {}
@@ -162,7 +163,7 @@ def _is_read(pieces: Sequence[_Piece], first: int, last: int) -> bool:
 
 
 def _marks_beside(pieces: Sequence[_Piece], place: int, step: int) -> set[str]:
-    """Return the kinds of the marks that touch a mark from outside."""
+    """Return the kinds ("open", "close") of the marks that touch a mark on its left (`step` -1) or right (1)."""
     kinds: set[str] = set()
     i = place + step
     while 0 <= i < len(pieces) and pieces[i].kind not in ("words", "gap"):
@@ -172,7 +173,10 @@ def _marks_beside(pieces: Sequence[_Piece], place: int, step: int) -> set[str]:
 
 
 def _neighbour(pieces: Sequence[_Piece], place: int, step: int) -> str:
-    """Return the character next to a mark. Marks of emphasis are skipped; a mark of code or of a link is "`"."""
+    """Return the character next to a mark, on its left (`step` -1) or right (1).
+
+    Marks of emphasis are skipped. A mark of code or of a link gives "`"; the beginning or end of the block gives " ".
+    """
     i = place + step
     while 0 <= i < len(pieces):
         piece = pieces[i]

@@ -1,6 +1,7 @@
 """Writes the blocks of an article as markdown: CommonMark and tables. Without its marks, markdown equals the body.
 
-A mark that CommonMark would not read at its place is left out. Text that looks like a mark is escaped.
+A mark that CommonMark would not read at its place is left out. Characters of the text that CommonMark would read as a
+mark are escaped.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _MAX_START = 9  # digits
 
 
 class _Lists(NamedTuple):
-    """The lists so far.
+    """The lists that are written so far.
 
-    `markers` has the marker of each entry that has begun; `last` has the last entry of each list, with the number of
-    entries before it.
+    `markers` has the marker ("- ", "3. ") of each entry that has begun, by the number of the entry's place. `last` has
+    for each list the entry that was counted last, and the number of entries before it.
     """
 
     markers: dict[int, str]
@@ -56,7 +57,7 @@ def markdown_of_text(body: str) -> str:
 
 
 def _text_of(block: Block, url: str) -> str:
-    """Return the words of a block as code, heading or paragraph."""
+    """Return the words of a block as markdown: a fenced code block, a heading or a paragraph."""
     if block.is_code:
         fence = "`" * max([3, *(len(ticks) + 1 for ticks in _TICKS.findall(block.text))])
         return f"{fence}\n{block.text}\n{fence}"
@@ -67,7 +68,7 @@ def _text_of(block: Block, url: str) -> str:
 
 
 def _placed(text: str, block: Block, lists: _Lists) -> str:
-    """Return the text of a block with the prefix of its place: list entry, quotation."""
+    """Return the text of a block with the prefix that its place needs: that of a list entry, or of a quotation."""
     items = [place for place in block.place.around() if place.tag == "li"]
     if items:
         return _in_list(text, items, lists)
@@ -111,7 +112,8 @@ def _marker(item: Place, lists: _Lists) -> str:
 def _entries_before(entry: Element, around: Element, lists: _Lists) -> int:
     """Return how many entries of the list `around` come before `entry`.
 
-    The count starts from the entry of the previous call, so a long list is not counted again for each entry.
+    The count starts from the entry of the last call for this list, so that a long list is not counted again for each
+    entry.
     """
     last, count = lists.last.get(around, (None, 0))
     for other in entry.itersiblings("li", preceding=True):
@@ -140,7 +142,7 @@ def _address(link: str, url: str) -> str:
 
 
 def _rows_from(blocks: Sequence[Block], first: int) -> list[Block]:
-    """Return the rows of the data table that begins at the block `first`."""
+    """Return the rows of the data table that begins at the block `first`; empty: the block is no such row."""
     table = _table_of(blocks[first])
     last = first
     while table is not None and last < len(blocks) and _table_of(blocks[last]) is table:
@@ -155,9 +157,10 @@ def _table_of(block: Block) -> Place | None:
 
 
 def _table(rows: Sequence[Block], url: str) -> str:
-    """Return a table.
+    """Return rows as a markdown table.
 
-    Only its head is filled up to all columns: missing cells of a row are empty (GitHub's markdown, 4.10).
+    The head gets as many cells as the longest row. Shorter rows stay short: missing cells are read as empty (GitHub's
+    markdown, 4.10).
     """
     head, *rest = (_cells(row, url) for row in rows)
     columns = max(len(head), *map(len, rest))

@@ -1,10 +1,11 @@
 """Chooses the blocks of an article: by votes of the extractors, by statements of the page, and by structure.
 
-Every step is a function from blocks to blocks. It parses no page and calls no extractor: `extract` does.
+Every step is a function from blocks to blocks; most take and return the indices of the chosen blocks. It parses no page
+and calls no extractor: `extract` does.
 
-A block with two of three votes belongs to the article, unless its place speaks against it (headline, caption, bare
-link, furniture). Blocks between such blocks in the same box are added: extractors lose lists, tables, code, subheads.
-Phrase lists and removal of repeated lines were tried and do not help.
+A block with two of three votes belongs to the article, unless its place speaks against it: a headline, a caption, a
+bare link, furniture (share bars, comments; see `furniture.py`). Blocks between such blocks in the same box are added:
+extractors lose lists, tables, code, subheads. Phrase lists and removal of repeated lines were tried and do not help.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _MIN_PROSE_CHARS = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guide:
-    """Statements of a page as plain text: `article` is JSON-LD's articleBody, `teasers` are the descriptions."""
+    """What a page states, as plain text: `article` is JSON-LD's articleBody, `teasers` are the page's descriptions."""
 
     title: str = ""
     article: str = ""
@@ -49,7 +50,10 @@ class Guide:
 
 
 def select_body(blocks: Sequence[Block], opinions: Opinions, guide: Guide) -> list[Block] | None:
-    """Return the blocks of the article in the page's order; None when the proposals are not found in the blocks."""
+    """Return the blocks of the article in the page's order.
+
+    None: the blocks contain less than 30 % of the text that the extractors take for the article.
+    """
     votes = [opinions.votes_for(block) for block in blocks]
     title = letters_of(guide.title)
     chosen = drop_strays(blocks, confirm(blocks, votes), opinions)
@@ -79,7 +83,7 @@ def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
 
 
 def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Return the prose that only Resiliparse has, if it is several times longer than the text with two votes.
+    """Return the prose that only Resiliparse has, if it is three times as long as the text with two votes.
 
     The other extractors look for one box full of paragraphs. In a recipe or a list of products they find only the
     introduction.
@@ -93,11 +97,11 @@ def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int]
 
 
 def drop_strays(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Drop blocks that trafilatura leaves out and that are no sentence, if their box has no other text.
+    """Drop blocks that trafilatura leaves out and that are no sentence, if their box has hardly any other text.
 
     These are captions, credits and counters in a box of their own, which readability and Resiliparse keep. If
-    trafilatura has only a part of the text, nothing is dropped. Rows, list entries, code and subheads stay, since
-    trafilatura often loses them.
+    trafilatura has less than 70 % of the chosen text, nothing is dropped. Rows, list entries, code and subheads stay,
+    since trafilatura often loses them.
     """
     recalled = {i for i in chosen if opinions.is_recalled(blocks[i])}
     size = _size(blocks, recalled)
@@ -136,7 +140,7 @@ def _opens(block: Block, votes: int) -> bool:
 
 
 def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
-    """Drop the blocks from the headline of a further `article` element on (endless pages)."""
+    """Drop all blocks from the h1 of a second `article` element on. Endless pages append the next article there."""
     heads = [i for i, block in enumerate(blocks) if "h1" in block.inside and block.article]
     others = [i for i in heads[1:] if not is_within(blocks[i], blocks[heads[0]].article)]
     if not others or not any(heads[0] < i < others[0] for i in chosen):
@@ -145,7 +149,11 @@ def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 
 
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
-    """Add blocks between the chosen ones in the same box: lists, rows, code, subheads, quotations."""
+    """Add blocks between the first and the last chosen block: lists, rows, code, subheads, quotations.
+
+    A block is added only if its box, or boxes of the same look, have a part of the chosen text. Headings right above
+    the text and a list right below it are added, too.
+    """
     if not chosen:
         return chosen
     boxes = [box_of(block) for block in blocks]
@@ -174,14 +182,18 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
 
 
 def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) -> frozenset[int]:
-    """Return the h1 that are subheads: several of one look, none of them the headline."""
+    """Return the indices of the h1 that are subheads: there are several of one look, and none is the headline."""
     heads = [i for i, b in enumerate(blocks) if "h1" in b.inside and b.letters not in title and title not in b.letters]
     looks = Counter(boxes[i].look for i in heads)
     return frozenset(i for i in heads if looks[boxes[i].look] >= 2)
 
 
 def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads: Set[int]) -> int:
-    """Return the index of the first heading or linked sentence right above the paragraph `first`, in the same box."""
+    """Return the index where the text begins: that of the first of the headings and linked sentences right above it.
+
+    `first` is the first chosen block; it is returned if nothing of the kind is above it. All these blocks are in one
+    box, but the heading of an item (`heads`) may be in another.
+    """
     while first and (first - 1 in heads or (boxes[first - 1] is boxes[first] and first - 1 in openers)):
         first -= 1
     return first
@@ -192,10 +204,9 @@ def _end_of_text(
 ) -> int:
     """Return the index of the last block that may be added.
 
-    A list at the end of the text's own box belongs to the text.
-
-    A block in a wrapper belongs to the text only if an extractor has it and the block above is a subhead or a row. A
-    table of the weather does not belong to the text.
+    The blocks right below the last chosen block may be added (a list) if they are in its box and the box has half of
+    the text. A block in a wrapper of its own must be below a subhead or a row, and an extractor must have it. So a
+    table of the weather is not added.
     """
     last = max(chosen)
     box = boxes[last]
@@ -221,7 +232,7 @@ def _belongs(block: Block, votes: int, title: str) -> bool:
 
 
 def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]) -> set[int]:
-    """Drop added headings without text below them: they belong to a list of links or to another article."""
+    """Drop added headings without text right below them: they belong to a list of links or to another article."""
     kept = set(grown)
     follower: int | None = None
     for i in sorted(grown, reverse=True):
@@ -235,9 +246,9 @@ def _without_lone_heads(blocks: Sequence[Block], grown: set[int], sure: set[int]
 
 
 def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
-    """Return whether the chosen block `follower` is right under a heading.
+    """Return whether the chosen block `follower` is right under a heading, with one block between them at most.
 
-    A linked heading needs a paragraph, row, list entry or code under it.
+    A linked heading needs a paragraph, row, list entry or code right under it, without a block between them.
     """
     if blocks[heading].link_share < LINK:
         return follower - heading <= 2
@@ -246,10 +257,10 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 
 
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Drop blocks that repeat the text of another block.
+    """Drop blocks that repeat other blocks. Pages contain their text again for telephones, printers and players.
 
-    Of equal blocks, the blocks in the box with most of the chosen text stay. The other blocks stay as often as an
-    extractor has their text, so a refrain stays. Pages contain their text again for telephones, printers and players.
+    Of equal blocks, those in the box with most of the chosen text stay. The others stay only if trafilatura has the
+    text so often, too (a refrain). Pull quotes, and large blocks that contain other chosen blocks, are dropped.
     """
     weight: Counter[int] = Counter()
     same: defaultdict[str, list[int]] = defaultdict(list)
@@ -267,14 +278,14 @@ def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions)
 
 
 def _is_pull_quote(block: Block, chosen: Mapping[int, str]) -> bool:
-    """Return whether a block repeats a sentence of the text as a pull quote."""
+    """Return whether a block in `aside`, `blockquote` or `figure` only repeats words of a longer chosen block."""
     if len(block.letters) < _MIN_CONTAINED or not block.inside & {"aside", "blockquote", "figure"}:
         return False
     return any(block.letters in letters and len(block.letters) < len(letters) for letters in chosen.values())
 
 
 def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bool:
-    """Return whether a block is a copy of much of the text: at least half of the block repeats other chosen blocks."""
+    """Return whether a block is a copy of the text: it is a fifth of it or more, and half of it is in other blocks."""
     own = blocks[place].letters
     if len(own) < _MIN_REPEATED or len(own) * 5 < sum(len(blocks[i].letters) for i in chosen):
         return False
@@ -283,7 +294,7 @@ def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bo
 
 
 def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add paragraphs that look like the chosen ones, if an extractor has them, too.
+    """Add paragraphs that an extractor has and that look like the chosen paragraphs (tag, class, id, element around).
 
     Long articles come in pieces, and an extractor may have taken the first piece alone. A further article on the page,
     below its own headline or in its own `article` element, is not added.
@@ -312,9 +323,10 @@ def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set
 
 
 def follow_guide(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], article: str) -> set[int]:
-    """Take the blocks that JSON-LD's articleBody confirms. If articleBody is another text, change nothing.
+    """Choose the blocks that an extractor has and whose text is in JSON-LD's articleBody (`article`, as letters).
 
-    articleBody seldom has subheads, lists, tables and code. Such blocks stay if they are within the text.
+    Chosen subheads, lists, tables, code and quotations between them stay, since articleBody often lacks these. If the
+    blocks have less than 70 % of articleBody, or less than half of the chosen text is in it, nothing changes.
     """
     if len(article) < 300 or not chosen:
         return chosen
@@ -336,7 +348,10 @@ def _is_often_left_out(block: Block) -> bool:
 
 
 def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]:
-    """Drop the lines up to the line that equals the headline, if most of the text follows this line."""
+    """Drop the chosen blocks up to the one that equals the headline, if half of the text or more follows it.
+
+    Only the first ten chosen blocks are searched for the headline.
+    """
     if not title:
         return chosen
     heads = [i for i in sorted(chosen)[:10] if blocks[i].letters == title]
@@ -348,7 +363,7 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
-    """Add the paragraph between headline and text if the page also has it as its description."""
+    """Add the paragraph between headline and text that the page also has as its description (`teasers`, as letters)."""
     first = next((i for i in sorted(chosen) if len(blocks[i].text) >= _MIN_PROSE_CHARS), None)
     if first is None or not teasers:
         return chosen
@@ -366,5 +381,5 @@ def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]
 
 
 def _is_one_of(letters: str, teasers: Sequence[str]) -> bool:
-    """Return whether a block contains a description, is a part of a description, or has the same beginning."""
+    """Return whether a block contains a description, is a part of one, or begins with the same 40 letters."""
     return any(letters in teaser or teaser in letters or letters[:40] == teaser[:40] for teaser in teasers if teaser)

@@ -20,7 +20,7 @@ _END = re.compile(r"[.!?。！？;:,、，।؟\n\t]+")
 
 
 class _Letters:
-    """The letters of all lines of an extractor, to search in. Search only for texts of `_MIN_PIECE` letters or more.
+    """All letters of an extractor's text, to search in. A searched text must have `_MIN_PIECE` letters or more.
 
     Most texts of a page are not in these letters, and a search without success is the slowest. So grams are compared
     first: short pieces of the letters at regular distances. A text that occurs in the letters contains at least one
@@ -41,7 +41,7 @@ class _Letters:
 class Opinion:
     """The text that one extractor takes for the article.
 
-    The extractor runs when its opinion is first asked for, since some pages do not need all three.
+    `lines` are read when the first question is asked, so a generator (readability) runs only if it is needed.
     """
 
     __slots__ = ("_read", "_source")
@@ -61,7 +61,10 @@ class Opinion:
         return letters in lines or (len(letters) >= _MIN_CONTAINED and letters in whole)
 
     def has_pieces(self, letters: str, pieces: Sequence[str]) -> bool:
-        """Return whether the extractor has most pieces of a text, since extractors drop words of inline elements."""
+        """Return whether the extractor's text contains most pieces of a text (70 % of its letters).
+
+        Pieces are searched since extractors drop words of inline elements.
+        """
         whole = (self._read or self._letters())[1]
         return sum(len(piece) for piece in pieces if piece in whole) >= _PIECES_SHARE * len(letters)
 
@@ -78,7 +81,7 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinions:
-    """The three extractors: trafilatura (set to take too much rather than too little), readability, Resiliparse."""
+    """The opinions of trafilatura (set to take too much rather than too little), readability and Resiliparse."""
 
     recall: Opinion
     readable: Opinion

@@ -1,4 +1,4 @@
-"""Recognises text of an article that has a wrapper of its own: sentences, headings of items. Asks no extractor."""
+"""Recognises text of an article in a wrapper of its own: sentences, headings of questions. Asks no extractor."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def is_sentence(block: Block) -> bool:
 
 
 def is_prose(block: Block) -> bool:
-    """Return whether a block is a sentence in a place for text."""
+    """Return whether a block is a sentence, and not mostly a link, in navigation or a form, or furniture."""
     return (
         is_sentence(block) and block.link_share < _MOST_LINKED and not block.inside & ASIDE and not is_furniture(block)
     )
 
 
 def is_within(block: Block, number: int) -> bool:
-    """Return whether a block stands in the element of that number."""
+    """Return whether a block stands in the element with this number (`Place.number`)."""
     return any(place.number == number for place in block.place.around())
 
 
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
-    """Return the headings of items that look alike and contain chosen text: questions, entries of a live blog.
+    """Return the indices of headings of items that look alike: questions with answers, entries of a live blog.
 
-    A heading may have a wrapper of its own in the item. A heading with a link to another page is left out: it belongs
-    to another article. A heading that occurs again with the same text below is left out, too: it belongs to a player or
-    an offer.
+    The block right below such a heading is chosen text; the heading itself is not chosen yet. It may have a wrapper of
+    its own in the item. A heading with a link to another page belongs to another article and is left out. A heading
+    that occurs again with the same text below belongs to a player or an offer and is left out, too.
     """
     again = Counter((block.letters, below.letters) for block, below in pairwise(blocks) if block.is_heading)
     filled = Counter(box.number for box in boxes)
@@ -67,10 +67,10 @@ def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[
 
 
 def add_enclosed(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add the sentences in a wrapper between two chosen blocks. Both blocks must be in the box around the wrapper.
+    """Add the sentences in a wrapper between two chosen blocks, which both are in the box around the wrapper.
 
     The extractors drop a wrapper for a part of its class name: "commentary", "no-sidebar". A wrapper with a picture, a
-    link or anything but sentences has another purpose.
+    link or anything but sentences has another purpose and is not added.
     """
     lone = [i for i, block in enumerate(blocks) if votes[i] < 2 and i not in chosen and not block.links]
     sentences = [i for i in lone if is_prose(blocks[i])]

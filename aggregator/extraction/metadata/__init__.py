@@ -1,1 +1,1 @@
-"""A page's metadata: title, authors (a byline is cleaned in `bylines.py`), dates, images, rights."""
+"""What a page states about its article: title, authors (a byline is cleaned in `bylines.py`), dates, images, rights."""

@@ -48,9 +48,9 @@ _MAX_NAME_CHARS = 80
 
 
 def persons_of(statements: Iterable[str], publisher: str = "") -> tuple[str, ...]:
-    """Return the names in author fields, each once, in their order; other texts are left out.
+    """Return the names in author fields, each once, in their order.
 
-    A field may list several names and carry a "By". Addresses and the publisher's own name are removed.
+    A field may list several names and begin with "By". Addresses, roles and the publisher's own name are left out.
 
     >>> persons_of(["By Ada Lovelace and Charles Babbage", "https://example.org/ada"])
     ('Ada Lovelace', 'Charles Babbage')
@@ -71,7 +71,7 @@ def is_lead_in(text: str) -> bool:
 
 
 def is_led_in(text: str) -> bool:
-    """Return whether a text begins with a lead-in, or has a lead-in after its first or second word."""
+    """Return whether a text begins with a lead-in ("By"), or has one after its first or second word ("Created by")."""
     return (_LED.match(text) or _LED_LATER.match(text)) is not None
 
 
@@ -96,7 +96,7 @@ def _split(statement: str) -> list[str]:
 
 
 def _split_commas(part: str) -> list[str]:
-    """Split at commas between names. Other text after a name is removed ("professor of law, Vilnius")."""
+    """Split a text at commas between names. Words after one name ("…, professor of law, Vilnius") are removed."""
     pieces = [piece for piece in _COMMA.split(part) if piece]
     if len(pieces) < 2 or all(looks_personal(piece) or _is_list(piece) for piece in pieces):
         return pieces
@@ -106,7 +106,7 @@ def _split_commas(part: str) -> list[str]:
 
 
 def _is_list(text: str) -> bool:
-    """Return whether the "and" of a text stands between two names, not in one name (Trinidad and Tobago Newsday)."""
+    """Return whether the "and" of a text stands between two names. In "Trinidad and Tobago Newsday" it does not."""
     parts = _AND.split(text)
     return len(parts) > 1 and all(looks_personal(part) for part in parts)
 
@@ -139,7 +139,7 @@ def _without_role(name: str) -> str:
 
 
 def _label_of(name: str) -> re.Match[str] | None:
-    """Return the label before a person's name: the words before a colon, in any language."""
+    """Return the label before a person's name, in any language: one to three words and a colon; None: there is none."""
     found = _ANY_LABEL.match(name)
     return found if found and looks_personal(name[found.end() :]) else None
 

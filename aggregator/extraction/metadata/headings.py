@@ -1,4 +1,7 @@
-"""Finds the heading that readers see as a page's headline; the page's statements are witnesses. Removes no names."""
+"""Finds the heading that readers see as a page's headline, by comparing headings with the titles that the page states.
+
+The caller removes the name of the site from these titles.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +52,12 @@ class Head(NamedTuple):
 def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
     """Return the page's headline; `names` are the names of the site, as letters.
 
-    Candidates are an h1 that contains a statement, lies in one or resembles one, and an h2 or h3 that begins or ends a
-    statement. If there is no candidate, any h1 is the headline.
+    Candidates are an h1 that contains a stated title, lies in one or resembles one, and an h2 or h3 that begins or ends
+    one. If there is no candidate, the first long h1 is the headline, with a small weight.
 
-    Several newsrooms have an h1 for search engines. They show another headline as h2 right below, and state it as
-    og:title. Such an h2 is the headline. The feed's statement does not count here, since the feed of a live blog names
-    the posts.
+    Several newsrooms have an h1 for search engines. They show another headline as h2 right below it, and state this one
+    as og:title. Then the h2 is the headline. The title in the feed is not used for this, since the feed of a live blog
+    names the posts.
     """
     tops = [head for head in _lines(tree, "h1") if letters_of(head) not in names]
     lower = [head for head in _lines(tree, "h2") if letters_of(head) not in names]
@@ -82,12 +85,12 @@ def head_of(tree: Element, stated: Statements, names: frozenset[str]) -> Head:
 
 
 def one_line(text: str) -> str:
-    """Return a title as one line, without hints for line breaks."""
+    """Return a title as one line, without invisible hints for line breaks (soft hyphens)."""
     return " ".join(without_hints(text[:_MAX_CHARS]).split())
 
 
 def is_head_and_more(title: str, head: str) -> bool:
-    """Return whether a title is the heading with the site's name or a section after or before it.
+    """Return whether a title is a heading and, before or after it, the name of the site or of a section.
 
     >>> is_head_and_more("It won't rain | The Mill", "It won’t rain")
     True
@@ -98,10 +101,10 @@ def is_head_and_more(title: str, head: str) -> bool:
 
 
 def alikeness(head: str, letters: str) -> float:
-    """Return how much two titles have in common: the share of the shorter one's groups of letters that both have.
+    """Return how much two titles have in common, from 0 to 1: their common groups of letters.
 
-    A group is three letters; in scripts without blanks it is two. `letters` are the letters of the second title. A
-    short heading gives 0.
+    The number of groups in both is divided by the number in the title with fewer groups. A group is three letters in a
+    row; in scripts without blanks it is two. `letters` are the letters of the second title. A short heading gives 0.
 
     >>> round(alikeness("Old bridge is open again", "theoldbridgeopensagain"), 2), alikeness("Notes", "notesonabridge")
     (0.67, 0.0)
@@ -118,16 +121,16 @@ def _groups(letters: str, size: int) -> set[str]:
 
 
 def _lines(tree: Element, *tags: str) -> Iterator[str]:
-    """Yield the first headings of the tags as lines."""
+    """Yield the text of headings with one of the tags, each as one line: the first eight for each tag."""
     for head in islice(tree.iter(*tags), _MAX_HEADS * len(tags)):
         if line := _line(head):
             yield line
 
 
 def _line(head: Element) -> str:
-    """Return a heading as one line. A sign that only links to the heading itself is left out.
+    """Return a heading as one line. A sign that only links to the heading itself ("¶") is left out.
 
-    A kicker in a block of its own is separated by a blank.
+    A kicker in a block of its own is followed by a blank.
     """
     line = one_line(" ".join(block.text for block in blocks_of(head)))
     for link in head.iter("a"):
@@ -151,9 +154,9 @@ def _shown_below(tree: Element, statements: Sequence[str]) -> str:
 
 
 def _share(head: str, text: str) -> float:
-    """Return the length of the shorter of two titles as a share of the longer; 0 if neither contains the other.
+    """Return the length of the shorter of two titles as a share of the longer; 0: neither contains the other.
 
-    A short heading counts only as the first part of a title: "Fields - The Manual".
+    A short heading counts only as the first part of a title ("Fields" in "Fields - The Manual").
     """
     ours, theirs = letters_of(head), letters_of(text)
     if len(ours) < _MIN_CHARS and ours != theirs:
@@ -164,12 +167,15 @@ def _share(head: str, text: str) -> float:
 
 
 def _is_end(letters: str, witnesses: Sequence[str]) -> bool:
-    """Return whether a statement begins or ends with a heading."""
+    """Return whether one of the stated titles begins or ends with a heading; both are given as letters."""
     return len(letters) >= _MIN_CHARS and any(one.startswith(letters) or one.endswith(letters) for one in witnesses)
 
 
 def _first_part(tree: Element, head: str, title: str) -> str:
-    """Return the heading with the first part of `title`, if the h1 `head` above it has the last part: a book's name."""
+    """Return the heading of a chapter if the h1 `head` above it is the name of the book; `""`: it is not.
+
+    The page's `title` shows this: it is "chapter - book".
+    """
     found = list(_BEFORE_A_NAME.finditer(title))
     if not found or letters_of(title[found[-1].end() :]) != letters_of(head):
         return ""
@@ -179,9 +185,9 @@ def _first_part(tree: Element, head: str, title: str) -> str:
 
 
 def _without_kicker(head: str, witnesses: Sequence[tuple[str, str]]) -> str:
-    """Return an h1 without its kicker, or without the count of comments after it, if a statement has the rest alone.
+    """Return an h1 without its kicker, or without a count of comments after it ("Old bridge opens 12").
 
-    An h1 with such a count is "Old bridge opens 12".
+    The kicker or count is removed only if a stated title is the rest alone.
     """
     letters = letters_of(head)
     if any(letters in one for one, _ in witnesses):

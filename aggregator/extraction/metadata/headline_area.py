@@ -1,4 +1,4 @@
-"""The part of a page around its headline, with author and date."""
+"""Yields the elements around the headline of a page, where author and date stand."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _MOST_LONG = 1
 
 
 def near_headline(tree: Element) -> Iterator[tuple[Element, bool]]:
-    """Yield the page's elements up to the second long paragraph, and whether each is below the first headline.
+    """Yield the elements of a page up to the second long paragraph below the headline.
 
-    Later elements are left out: comments, other articles, persons in the text.
+    Each comes with whether it is below the first h1. Later elements are left out: comments, other articles, persons in
+    the text.
     """
     body = tree.find("body")
     is_below, long_paragraphs = False, 0
@@ -37,7 +38,7 @@ def near_headline(tree: Element) -> Iterator[tuple[Element, bool]]:
 
 
 def is_beside(element: Element) -> bool:
-    """Return whether an element stands in navigation, in comments or among other articles."""
+    """Return whether an element stands in navigation, a form, comments or among other articles."""
     around: Element | None = element
     while around is not None and around.tag not in _LANDMARKS:
         if around.tag in _FRAME_TAGS:

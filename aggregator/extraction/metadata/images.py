@@ -31,14 +31,14 @@ _MAX_IMAGES = 100
 
 
 def pictures_of(tree: Element) -> list[Element]:
-    """Return the `img` elements of a page that may belong to its article: no logos, nothing in `nav` or `aside`."""
+    """Return the `img` elements that may belong to the article: no logos, nothing in `nav`, `aside` or `footer`."""
     return [image for image in tree.iter("img") if _is_picture(image)]
 
 
 def lead_image_of(pictures: Sequence[Element], addresses: Sequence[str], url: str) -> LeadImage | None:
-    """Return the article's picture: the page's own statement (`addresses`), else the picture of the first figure.
+    """Return the picture above the article: the one that the page states, else the one in the first figure.
 
-    `addresses` are absolute, best first. None: there is no picture.
+    `addresses` are the stated addresses, absolute, best first. None: there is no picture.
     """
     shown = _find(pictures, addresses)
     if shown is None:
@@ -48,9 +48,9 @@ def lead_image_of(pictures: Sequence[Element], addresses: Sequence[str], url: st
 
 
 def images_of(pictures: Sequence[Element], url: str) -> tuple[LeadImage, ...]:
-    """Return the pictures in the article, in their order, each once: those within `article` or `main`.
+    """Return the pictures within `article` or `main`, in their order, each once; if there are none, those in figures.
 
-    If there are none, the pictures in the page's figures are returned.
+    At most 100 pictures are returned.
     """
     found: dict[str, LeadImage] = {}
     for image in _within(pictures, "article", "main") or _within(pictures, "figure"):
@@ -65,7 +65,7 @@ def _within(pictures: Sequence[Element], *tags: str) -> list[Element]:
 
 
 def _image(shown: Element, address: str) -> LeadImage:
-    """Return what the page says of a picture, as the one at `address`."""
+    """Return the picture of an `img` with caption, alternative text and credit; `address` is its address."""
     frame = _frame_of(shown)
     caption, credit = _caption_of(frame) if frame is not None else ("", "")
     return LeadImage(url=address, caption=caption, alt=" ".join((shown.get("alt") or "").split()), credit=credit)
@@ -85,10 +85,10 @@ def split_credit(caption: str) -> tuple[str, str]:
 
 
 def _find(pictures: Sequence[Element], addresses: Sequence[str]) -> Element | None:
-    """Return the first `img` with the file name of one of the addresses, else the first `img` in a figure.
+    """Return the first `img` with the file name of a stated address, else the first `img` in a figure.
 
-    Of several images with the file name, an image with a caption comes first. Of figures, those in `article` or `main`
-    come first.
+    Of several images with this file name, one with a caption is preferred. Of figures, those in `article` or `main`
+    are.
     """
     names = [_file_name(address) for address in addresses]
     for name in filter(None, names):
@@ -107,7 +107,10 @@ def _is_picture(image: Element) -> bool:
 
 
 def _frame_of(image: Element) -> Element | None:
-    """Return the element around the picture and its caption."""
+    """Return the element around the picture and its caption; None: the picture has no caption.
+
+    It is a `figure`, else an element with a class such as "image" that has a caption.
+    """
     figure = next(image.iterancestors("figure"), None)
     if figure is not None:
         return figure
@@ -170,7 +173,10 @@ def _sources_of(image: Element, url: str) -> list[str]:
 
 
 def _file_name(address: str) -> str:
-    """Return the part of an address that is the same for all sizes of a picture; `""`: this part is too short."""
+    """Return the file name in an address without its ending: it is the same for many sizes of a picture.
+
+    `""`: the name is too short to tell pictures apart.
+    """
     name = (
         unquote(urlsplit(address).path).rpartition("/")[2].rpartition(".")[0]
         or urlsplit(address).path.rpartition("/")[2]

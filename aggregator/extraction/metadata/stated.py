@@ -1,7 +1,8 @@
-"""A page's statements about its article: title, authors, dates, language, addresses. It chooses no text.
+"""What a page states about its article: title, authors, dates, language, addresses. It does not read the text.
 
-The order for each field is: publisher rule, JSON-LD, Open Graph and meta, then the page's own markup. (With JSON-LD
-first, an eighth more titles were right.) For fields that stay empty, `extract` asks trafilatura.
+For authors and dates the order is: publisher rule, JSON-LD, Open Graph and other `meta`, then the page's own markup.
+The title is chosen by votes (`titles.py`). For the language, the attribute `lang` comes first. For fields that stay
+empty, `extract` asks trafilatura.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ _URL_DAY = re.compile(r"/((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """A page's statements. Dates are ISO 8601 in the page's own offset or bare days; `""` is unknown."""
+    """What a page states. Dates are ISO 8601 in the page's own offset, or bare days; `""`: unknown."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -81,7 +82,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """Values that publisher rules found on this page. They take precedence over all others."""
+    """Values that a publisher's rules found on the page. They take precedence over the page's own statements."""
 
     authors: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
@@ -98,10 +99,10 @@ def read_metadata(
     latest: datetime | None,
     announced: str = "",
 ) -> Metadata:
-    """Return the page's statements; `announced` is the title in the feed, which has one vote.
+    """Return what the page states. `announced` is the title in the feed, which has one vote for the title.
 
-    `metas` is the result of `metas_of`. Dates more than two days after `latest`, the time of the first sighting, are
-    ignored.
+    `metas` is the result of `metas_of`. `latest` is the time when the page was first seen. Dates before 1995, or more
+    than two days after `latest`, are ignored.
     """
     article = json_ld.article
     site = _site_of(metas, json_ld)
@@ -123,7 +124,7 @@ def read_metadata(
 
 
 def metas_of(tree: Element) -> dict[str, list[str]]:
-    """Return the contents of all `meta` elements by name, property or itemprop in small letters."""
+    """Return the contents of all `meta` elements by their name, property and itemprop, in small letters."""
     metas: defaultdict[str, list[str]] = defaultdict(list)
     for element in tree.iter("meta"):
         content = " ".join((element.get("content") or "").split())
@@ -134,7 +135,9 @@ def metas_of(tree: Element) -> dict[str, list[str]]:
 
 
 def read_date(raw: str, latest: datetime | None = None) -> str:
-    """Return a date as ISO 8601 in its own offset, as precise as the text; `""` if it cannot be read.
+    """Return a date as ISO 8601 in its own offset, as precise as the text; `""`: it cannot be read.
+
+    A text without a zone gives a time without an offset if it is ISO 8601; other forms are read as UTC.
 
     >>> read_date("2022-11-11T10:43:00.000+0100"), read_date("Fri, 11 Nov 2022 10:43:00 +0100"), read_date("2022-11")
     ('2022-11-11T10:43:00+01:00', '2022-11-11T10:43:00+01:00', '2022-11')
@@ -162,7 +165,7 @@ def read_date(raw: str, latest: datetime | None = None) -> str:
 
 
 def with_plain_zone(raw: str) -> str:
-    """Return an ISO 8601 date with its zone as hours and minutes, and without the hour 24.
+    """Return a date with its zone as hours and minutes, as ISO 8601 has it. The hour 24 becomes 0 of the next day.
 
     >>> with_plain_zone("2024-05-25T10:00:00+01"), with_plain_zone("2024-05-25 22:00 EST")
     ('2024-05-25T10:00:00+01:00', '2024-05-25 22:00-05:00')
@@ -205,7 +208,7 @@ def _title_of(
 
 
 def _json_ld_authors(json_ld: JsonLd) -> tuple[list[str], list[str]]:
-    """Return the names of persons and of organisations that the article's object gives as authors."""
+    """Return the names that the article's object in JSON-LD gives as authors: of persons, and of organisations."""
     persons: list[str] = []
     organisations: list[str] = []
     value = json_ld.article.get("author") or json_ld.article.get("creator")
@@ -333,7 +336,10 @@ _WORDPRESS_POST = re.compile(r"(https?://.{1,500}?)/wp-json/wp/v2/posts/([0-9]{1
 
 
 def _is_for_phones(link: Element) -> bool:
-    """Return whether an alternate is the same page for small screens (Google's and the W3C's mobile annotations)."""
+    """Return whether a link `rel="alternate"` leads to the same page for small screens.
+
+    It is recognised by `media`, as Google's and the W3C's mobile annotations have it.
+    """
     media = "".join((link.get("media") or "").lower().split())
     return media.startswith("handheld") or media.startswith("onlyscreenand(max-width")
 
@@ -354,9 +360,9 @@ def _values(metas: Mapping[str, Sequence[str]], names: Iterable[str]) -> list[st
 
 
 def _flat(value: object) -> list[object]:
-    """Return the members of a value, and those of the lists in it.
+    """Return the first 50 members of a list and those of lists in it. Any other value is its own member.
 
-    A single value is its own member; None and "" have none.
+    None and "" give an empty list.
     """
     if isinstance(value, list):
         return [member for inner in value[:50] for member in (inner if isinstance(inner, list) else [inner])]

@@ -1,4 +1,4 @@
-"""Chooses a page's headline: its statements vote, its headings are compared, the name of the site is removed."""
+"""Chooses a page's title: the stated titles and the headline vote; the name of the site is removed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _HOME = re.compile(r"(?:(?:https?:)?//(?:www\.)?([^/?#]+))?(?:/|/index\.html|/in
 
 
 def title_of(tree: Element, statements: Statements, site: str, url: str) -> str:
-    """Return the title that most of the page's statements agree on by weight, as one line.
+    """Return the title with the greatest weight among those that the page and its feed state, as one line.
 
-    A heading counts fully only if a statement resembles it, since the first h1 of many pages is the name of the blog.
+    The page's headline votes, too. It has its full weight only if a stated title resembles it, since the first h1 of
+    many pages is the name of the blog.
     """
     names, labels = site_names(tree, site, url), _labels_of(url)
     stated = Statements(*(without_names(one_line(text), names, labels) for text in statements))
@@ -55,7 +56,7 @@ def title_of(tree: Element, statements: Statements, site: str, url: str) -> str:
 
 
 def stated_titles(source: str) -> Iterator[str]:
-    """Yield the titles that a page's source states in its head.
+    """Yield the titles that a page's source states in `title` and `meta` elements.
 
     >>> list(stated_titles("<title>On whales - The Show</title><meta property='og:title' content='On whales'>"))
     ['On whales - The Show', 'On whales']
@@ -67,7 +68,7 @@ def stated_titles(source: str) -> Iterator[str]:
 
 
 def site_names(tree: Element, site: str, url: str) -> frozenset[str]:
-    """Return the names of the site, as letters: from its own statement, its host, and the links to its home page."""
+    """Return the names of the site, as letters: the stated one, the host, and the words of links to the home page."""
     host = (urlsplit(url).hostname or "").removeprefix("www.")
     homes = islice((link for link in tree.iter("a") if _is_home(link.get("href") or "", host)), 10)
     linked = (text_in(link) for link in homes)
@@ -81,15 +82,15 @@ def _is_home(href: str, host: str) -> bool:
 
 
 def _labels_of(url: str) -> tuple[str, ...]:
-    """Return the longer parts of a host, as letters. The names of many sites begin with one of these parts."""
+    """Return the parts of a host with five letters or more. The name of a site often begins with one of these parts."""
     parts = (urlsplit(url).hostname or "").split(".")[:-1]
     return tuple(letters for letters in map(letters_of, parts) if len(letters) >= _MIN_LABEL_CHARS)
 
 
 def without_names(title: str, names: frozenset[str], labels: tuple[str, ...] = ()) -> str:
-    """Return a title without one of the site's names (as letters) at its end or beginning.
+    """Return a title without the name of the site (one of `names`, as letters) at its end or beginning.
 
-    A short last part that begins with one of the `labels` is a name, too.
+    A short last part that begins with one of the `labels` (parts of the host) is a name, too.
 
     >>> without_names("All is well | The Times", frozenset({"thetimes"}))
     'All is well'
@@ -112,10 +113,10 @@ def _is_labelled(before: str, last: str, labels: tuple[str, ...]) -> bool:
 
 
 def _is_told(title: str, head: str, headline: str) -> bool:
-    """Return whether the title is JSON-LD's headline, and this headline is the heading with a kicker before it."""
+    """Return whether `title` is JSON-LD's headline and ends with the heading, such as a heading after a kicker."""
     return title == headline and headline.endswith(head)
 
 
 def _is_cut(title: str, letters: str, whole: str) -> bool:
-    """Return whether a title is the beginning of another title that was cut off."""
+    """Return whether a title with an ellipsis is the beginning of the longer title `whole` (as letters)."""
     return _CUT.search(title) is not None and len(letters) >= _MIN_CUT_LETTERS and whole.startswith(letters)

@@ -1,4 +1,4 @@
-"""Finds the visible author of a page: near the headline, by names of elements, links and words."""
+"""Finds the visible author of a page: near the headline, by names of elements, by addresses of links, by words."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ class _Found:
 
 
 def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
-    """Return the names in the page's byline, persons before nicknames; empty if no byline is visible.
+    """Return the names in the best byline near the headline; empty: no byline is visible.
 
-    `site` is the site's own name, which is left out.
+    A byline of persons is better than one of a nickname, one below the headline better than one above, and one that the
+    markup names as an author better than one found by its words. `site` is the name of the site, which is no author.
     """
     best: _Found | None = None
     for element, kind, is_below in islice(_candidates(tree), _MAX_CANDIDATES):
@@ -65,7 +66,7 @@ def visible_authors(tree: Element, site: str) -> tuple[str, ...]:
 
 
 def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
-    """Yield elements that may hold a byline, their kind of sign, and whether they are below the first headline."""
+    """Yield elements that may hold a byline, the sign that says so, and whether they are below the headline."""
     for element, is_below in near_headline(tree):
         kind = _stated_kind(element) or (_worded_kind(element) if is_below else None)
         if kind:
@@ -73,7 +74,7 @@ def _candidates(tree: Element) -> Iterator[tuple[Element, Kind, bool]]:
 
 
 def _stated_kind(element: Element) -> Kind | None:
-    """Return how the markup itself says that an element names an author."""
+    """Return the sign in the markup that an element names an author (microdata, `rel`, class or id); None: no sign."""
     attributes = element.attrib
     if not attributes:
         return None
@@ -87,7 +88,10 @@ def _stated_kind(element: Element) -> Kind | None:
 
 
 def _worded_kind(element: Element) -> Kind | None:
-    """Return how the address or the words of an element say that it names an author."""
+    """Return the sign in the words that an element names an author; None: no sign.
+
+    The sign is a link to an author's page, or a short line that begins with a lead-in ("By").
+    """
     if element.tag == "a" and _leads_to_author(element.get("href") or ""):
         return "link"
     if element.tag in _LINE_TAGS and (text := (element.text or "").strip()) and len(text) <= _MAX_LINE_CHARS:
@@ -143,7 +147,7 @@ def _microdata(element: Element) -> list[str]:
 
 
 def _lines(element: Element) -> Iterator[str]:
-    """Yield the texts in an element without lead-in and date.
+    """Yield the texts in an element without lead-in ("By") and date.
 
     A text that is only "By", "and" or the like is left out.
     """
@@ -154,7 +158,7 @@ def _lines(element: Element) -> Iterator[str]:
 
 
 def _without_date(text: str) -> str:
-    """Return a line up to its first number, without the names of a month and a day right before it.
+    """Return a line up to its first number, and without the names of months and days right before this number.
 
     >>> _without_date("Ada Lovelace, Sun Dec 5, 2021"), _without_date("Bo2man")
     ('Ada Lovelace', 'Bo2man')
@@ -189,9 +193,9 @@ def _runs(element: Element) -> Iterator[str]:
 
 
 def _is_named_in(href: str, names: Sequence[str]) -> bool:
-    """Return whether the address of an author's page contains a part of a name.
+    """Return whether the last part of a link's path contains a part of one of the names.
 
-    The link "Log in" has no such address.
+    So the words "Log in" of a link to /author/login are not taken for a name.
     """
     letters = letters_of(_segments(href)[-1])
     parts = (letters_of(word) for name in names for word in name.split())

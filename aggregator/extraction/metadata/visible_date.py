@@ -14,9 +14,9 @@ _MIN_CHARS, _MAX_CHARS = 6, 60  # characters of a line with a date
 
 
 def shown_dates(tree: Element) -> Iterator[str]:
-    """Yield lines that may be the page's date, in the page's order. Lines below the headline come first.
+    """Yield lines that may be the page's date: first those below the headline, then those above it.
 
-    A date has two numbers at least, since a bare year or month is no day of publication.
+    Each line has two numbers or more, since a year or month alone is no day of publication.
     """
     above: list[str] = []
     for element, is_below in near_headline(tree):
