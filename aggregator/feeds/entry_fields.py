@@ -63,7 +63,7 @@ class EntryTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryDates:
-    """When an entry was published and updated (None: not known). `published_raw` is the former as written.
+    """When an entry was published and updated (None: not known). `published_raw` is the date of publication as written.
 
     `flagged` True: one of the dates is not known, although the entry has an element for it.
     """
@@ -136,7 +136,7 @@ def read_link(tree: EntryTree, *, entry_id: str) -> str | None:
 
 
 def is_permalink(tree: EntryTree) -> bool:
-    """Return whether the guid is an address by RSS 2.0: unless `isPermaLink` is false. Without a guid: True."""
+    """Return whether the guid is an address: by RSS 2.0 it is unless `isPermaLink` is false. Without a guid: True."""
     return all(attribute(child, "ispermalink").lower() != "false" for child in tree.children.get("guid", ()))
 
 
@@ -159,7 +159,7 @@ def read_dates(tree: EntryTree, now: datetime, language: str = "") -> EntryDates
 
 
 def read_raw_date(tree: EntryTree) -> str:
-    """Return the text of the entry's first date, as written; `""` if there is none."""
+    """Return the entry's date of publication, or else of update, as written; `""` if there is none."""
     return next((raw for child in _first(tree, _PUBLISHED + _UPDATED) if (raw := text_of(child))), "")
 
 

@@ -62,9 +62,9 @@ def has_plain_ids(slices: Sequence[str]) -> bool:
 def choose_rule(marks: Sequence[Mark]) -> IdRule:
     """Return the rule that identifies the entries of one document.
 
-    Ids are broken if no entry has one, or if two entries with different links have the same one. Two entries with one
-    id and one link are the same entry. The stand-in is the first field, or pair of fields, that each entry concerned
-    has and that two different entries do not share: the link, then the link and the date, else the title and the date.
+    Ids are broken if no entry has one, or if entries with different links have the same one. In place of an id, the
+    link is used. If an entry has no link, or different entries have the same one, it is link and date, or else title
+    and date. This is decided by the entries without an id, or by all entries if the ids are broken.
     """
     with_id = [mark for mark in marks if mark.id]
     works = bool(with_id) and not _collides((mark.id, mark.link) for mark in with_id)

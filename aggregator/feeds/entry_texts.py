@@ -100,7 +100,10 @@ def _document(entries: Sequence[list[_Source]], *, is_atom: bool) -> bytes:
 
 
 def _copy_text(source: etree._Element, target: etree._Element, *, is_atom: bool) -> None:
-    """Copy text and type of `source` to `target`, child elements as HTML. expat passes on CDATA in one piece."""
+    """Copy text and type of `source` to `target`; child elements become HTML.
+
+    The text becomes CDATA, because expat passes CDATA on in one piece.
+    """
     if len(source):
         text = inner_html(source)[:_MAX_TEXT_CHARS]
         target.set("type", "text/html")

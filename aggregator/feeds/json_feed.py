@@ -177,5 +177,5 @@ def _enclosures(item: Json, base: str) -> tuple[Enclosure, ...]:
 
 
 def _plain(value: object) -> str:
-    """Return a value that is plain text as HTML."""
+    """Return the plain text in a JSON value as HTML."""
     return lines_to_html(without_soft_hyphens(escape(_text(value), quote=False)))

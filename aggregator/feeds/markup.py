@@ -68,7 +68,7 @@ def looks_like_html(text: str) -> bool:
 def has_active_markup(text: str) -> bool:
     """Return whether a text contains markup that runs code: the end of a script, or an attribute with a script.
 
-    No title means such markup as plain text.
+    Such markup is never meant as the words of a title.
 
     >>> has_active_markup("<svg/onload=alert(1)>Storm"), has_active_markup("How <script> works: 1 < 2")
     (True, False)
@@ -89,8 +89,8 @@ def without_soft_hyphens(html: str) -> str:
 def lines_to_html(text: str, *, wrapped: bool = False) -> str:
     r"""Return escaped plain text as HTML that keeps its paragraphs and lines. A text of one line gets no markup.
 
-    `wrapped`: a program may have wrapped or indented the lines of a paragraph. If they look like that, a blank joins
-    them.
+    `wrapped`: a program may have wrapped the lines of a paragraph. If they look like that (`_is_wrapped`), a blank
+    joins them.
 
     >>> lines_to_html("Dear all!\n\nThe ferry\nis back.")
     '<p>Dear all!</p><p>The ferry<br>is back.</p>'
@@ -110,7 +110,7 @@ def _join_lines(lines: list[str], wrapped: bool) -> str:
 
 
 def _is_wrapped(lines: list[str]) -> bool:
-    """Return whether a program wrapped the lines: all but the first are indented, or all but the last equally long."""
+    """Return whether a program wrapped the lines: all but the first are indented, or all but the last fill a column."""
     if all(line[:1] in (" ", "\t") for line in lines[1:]):
         return True
     shortest, longest = _WRAP_COLUMNS

@@ -61,7 +61,8 @@ def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
 def section_of(url: str) -> str:
     """Return the section of an address: its host and first folder.
 
-    A sitemap lists more than the entries of one feed. Only addresses in the sections of the feed's entries are used.
+    A sitemap lists more than the entries of one feed. Only addresses in the sections of the feed's entries are taken
+    from it.
 
     >>> section_of("https://a.example/en/culture/a-1"), section_of("https://a.example/a-1")
     ('a.example:443/en', 'a.example:443/')

@@ -151,7 +151,8 @@ def _read_plain(text: str) -> SubscriptionList:
 def _named(url: str, rest: str) -> Subscription:
     """Return a feed with the name, or the tags, that follow its address.
 
-    The text `rest` after the address is the name. If it contains quotes, it is that of Newsboat: tags and "~Name".
+    The text `rest` after the address is the name. With quotes in it, it is read as Newsboat writes it: tags, and the
+    name as "~Name".
     """
     if '"' not in rest:
         return Subscription(url=url, name=" ".join(rest.split()))

@@ -1,7 +1,7 @@
 """Parses the bytes of a feed to a `ParsedFeed`. It never raises, fetches nothing and cleans no HTML.
 
-Each entry is cut out, made well-formed and read alone. So a broken entry does not affect others. The record of an entry
-is the same whether the other entries are read or left out as known.
+Each entry is cut out, made well-formed and read alone. So a broken entry does not affect others, and the record of an
+entry does not depend on which other entries are left out because they are known.
 """
 
 from __future__ import annotations
@@ -141,10 +141,10 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
 
 
 def _misused_default(namespaces: Mapping[str | None, str], root: Root) -> str:
-    """Return the default namespace, in lower case, if elements without a prefix belong to the feed's format; else `""`.
+    """Return the namespace whose elements without a prefix count as elements of the feed's format; `""`: there is none.
 
-    Some RSS feeds declare the namespace of Atom, Media RSS, iTunes, XHTML or Dublin Core as the default by mistake.
-    Elements without a prefix do not count as the format's if the format's elements have a prefix.
+    It is the default namespace, in lower case. Some RSS feeds declare that of Atom, Media RSS, iTunes, XHTML or Dublin
+    Core by mistake. There is none if the format's own elements have a prefix.
     """
     has_own_prefix = ":" in root.name and root.kind == "atom"
     has_own_prefix |= any(prefix and uri.lower() in CORE for prefix, uri in namespaces.items())

@@ -1,4 +1,4 @@
-"""Makes sightings of a feed's answer. A sighting is an entry with its key and the address of its page, if any. Pure."""
+"""Makes a sighting of each entry in a feed's answer: the entry, its key, and the address of its page, if any. Pure."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def sighting_of(entry: Entry, feed: Feed, publishers: Publishers) -> Sighting:
 
 
 def _no_page_rule(identity: Identity, entry: Entry, feed: Feed) -> str:
-    """Return the reason why an address leads to no article's page; "": there is none."""
+    """Return the reason why an address does not lead to an article's page; "": it may lead to one."""
     if identity.key is None or is_home(identity.key):
         return "home page"
     address = identity.url.partition("#")[0]

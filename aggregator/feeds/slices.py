@@ -145,7 +145,7 @@ def _tokens(entry_name: str, root_name: str) -> re.Pattern[str]:
 def hash_slice(text: str, salt: bytes) -> str:
     """Return the hash (32 hexadecimal digits) of a slice and of `salt` (`salt_of`).
 
-    The salt is a part of it, because a change of the namespaces can change the meaning of a slice.
+    The salt is hashed, too, because a change of the namespaces can change the meaning of a slice.
     """
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, salt=salt[:16]).hexdigest()
 

@@ -15,8 +15,8 @@ A store therefore never loads more than one component. After new edges or a new 
    of a multi-page article comes last.) The other articles of the group are merged into it (a tombstone each). A key
    that left the group of an article gets an article of its own.
 
-Repeating these steps changes nothing. Refused edges stay stored, because the reason may end. The decision log has the
-reason of each refusal.
+Repeating these steps changes nothing. Refused edges stay stored, because a later edge or text may remove the reason.
+The decision log has the reason of each refusal.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return the reason to refuse an edge that needs neither other edges nor texts; None: there is no such reason."""
+    """Return the reason to refuse an edge, whatever the other edges and the texts are; None: it has no such reason."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None
@@ -200,7 +200,7 @@ def is_above(key: Key, other: Key) -> bool:
 
 
 def _shared_targets(edges: Iterable[Edge], facts: Mapping[Key, KeyFacts]) -> set[tuple[EvidenceKind, Key]]:
-    """Return the kind and the named key of edges by which too many different articles name one key.
+    """Return (kind, key) of each key that too many different articles name by edges of one kind.
 
     Such keys belong to error pages, sections, and wrong addresses or guids of templates.
     """
@@ -285,8 +285,7 @@ def resemblance(one: KeyFacts, other: KeyFacts) -> float:
 def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple[Edge, ...]:
     """Return the edges between the addresses of one entry: link, feedburner:origLink, guid and content id.
 
-    The guid counts if it is a permalink, or the address of the linked post by its number. `feed_url` is the feed's
-    address.
+    The guid counts if it is a permalink, or an address with the number of the linked post (WordPress, Medium).
     """
     is_address = entry.is_permalink or _is_post_of(entry.id, entry.link or "")
     addresses = dict.fromkeys((entry.link, entry.original_link, entry.id if is_address else None))
@@ -300,7 +299,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
 
 
 def _is_post_of(guid: str, link: str) -> bool:
-    """Return whether `guid` is the address of the linked post by its number, as WordPress and Medium write it.
+    """Return whether `guid` is the address of the post at `link` by its number, as WordPress and Medium write it.
 
     >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
     True
@@ -354,7 +353,7 @@ def edges_of_parts(page_url: str, part_urls: Sequence[str], publishers: Publishe
 
 
 def edges_of_wordpress(link: Key, blog: Blog) -> tuple[Edge, ...]:
-    """Return the edge between a wp.me short link of `blog` and the "?p=" address of its post; else nothing."""
+    """Return the edge between a wp.me link and the "?p=" address of its post; empty: `blog` is not the link's blog."""
     post = parse_wordpress_shortlink(link)
     if post is None or post[0] != blog.number:
         return ()
@@ -383,12 +382,12 @@ def _content_end(content_id: str, feed_url: str, publishers: Publishers) -> End 
 
 
 def _ends(addresses: Iterable[str | None], publishers: Publishers) -> list[End]:
-    """Return key and site of each address that has a key."""
+    """Return (key, site) of each address that has a key."""
     return [end for address in addresses if address and (end := end_of(address, publishers)) is not None]
 
 
 def _star(ends: Sequence[End], kind: EvidenceKind, witness: str) -> tuple[Edge, ...]:
-    """Return an edge from the first end to each further end that has another key."""
+    """Return an edge from the first key to each further key. `ends` are (key, site)."""
     if not ends:
         return ()
     (key, site), *others = ends

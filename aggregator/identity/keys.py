@@ -79,10 +79,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KeyRules:
-    """All rules that decide keys.
-
-    An instance is equal only to itself, so the results that `make_key` and `site_of` keep belong to one instance.
-    """
+    """All rules that decide keys. An instance is equal only to itself, so results are cached for each instance."""
 
     tables: Tables = Tables()
     sites: Mapping[str, SiteRule] = field(default_factory=dict)  # by folded host, or "*." and its parent
@@ -136,7 +133,7 @@ def site_of(host: str, rules: KeyRules) -> Site:
 
 
 def fold_host(host: str, tables: Tables) -> str:
-    """Return the name of a host in keys: without prefixes like "www." and "m.", aliases replaced by their host.
+    """Return the name of a host in keys: without prefixes like "www." and "m."; an alias becomes its main host.
 
     >>> fold_host("www.m.example.org", Tables(host_prefixes=frozenset({"www", "m"})))
     'example.org'

@@ -39,7 +39,7 @@ Document = Mapping[str, Any]  # parsed TOML: any value may stand there until it 
 class Publisher:
     """The rule for one publisher: how its keys are made (`site`), and how its pages are extracted.
 
-    The extraction is told by selectors: CSS, or XPath if they begin with "/", "./" or "(". `retry_after` tells whether
+    The selectors for the extraction are CSS, or XPath if they begin with "/", "./" or "(". `retry_after` tells whether
     a Retry-After of this publisher applies to the whole host or to the feed alone.
     """
 
@@ -317,7 +317,7 @@ def _host(value: str, where: str, tables: Tables) -> str:
 
 
 def _prove(publisher: Publisher, document: Document, where: str, tables: Tables) -> None:
-    """Raise `RuleError` if an example of the rule fails, or if a rule with ids has none. Only this rule is used."""
+    """Raise `RuleError` if an example of the rule fails under this rule alone, or if a rule with ids has no example."""
     rules = KeyRules(tables=tables, sites=dict.fromkeys(publisher.site.hosts, publisher.site))
     for kind in ("same", "different"):
         pairs = document.get(kind, [])

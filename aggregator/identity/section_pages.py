@@ -1,7 +1,7 @@
 """Guesses from an address whether its page is a listing: a home page or a section page. Pure; looks at keys alone.
 
-Both wrong guesses cost little. If a listing is taken for an article, the other refusals of `evidence` keep it from
-being merged. If an article is taken for a listing, it is not merged with its duplicates.
+Both wrong guesses cost little. If a listing is taken for an article, `evidence` has other reasons not to merge it. If
+an article is taken for a listing, it is not merged with its duplicates.
 """
 
 from __future__ import annotations

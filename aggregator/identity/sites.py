@@ -28,8 +28,9 @@ def site_of_url(url: str, publishers: Publishers) -> str:
     """Return the site of a URL: the registrable domain of its host.
 
     If a publisher's rule covers the host, the site is the registrable domain of the rule's first host, so all hosts of
-    the rule are one site. Rules with a number space for each host, or with "*." before the first host, are left out. An
-    IP address or a name without a dot has no registrable domain; there the host with its port is the site.
+    the rule are one site. This is not done for a rule whose numbers are unique within a host only, or whose first host
+    begins with "*.". An IP address or a name without a dot has no registrable domain; then the host with its port is
+    the site.
     """
     host = host_of(url)
     publisher = publisher_of(publishers, host)

@@ -131,7 +131,8 @@ def may_be_one(one: AnnouncedPage, other: AnnouncedPage) -> bool:
 def resemble(one: str, other: str) -> bool:
     """Return whether two texts differ in a few words only.
 
-    At least three quarters of the words of the shorter text must be in the other text, each as often.
+    At least three quarters of the words of the shorter text must be in the other text. A word that is repeated must be
+    repeated there, too.
 
     >>> resemble(
     ...     "Subscribe to read: Storm. It is easy and cheap, and helps us.",

@@ -53,9 +53,10 @@ def next_poll_at(
 ) -> datetime:
     """Return the time of the next poll after a successful poll at `now`.
 
-    It is our own interval later, or as late as the server asks. Only our own interval is varied at random and bounded
-    by the policy; after lost entries it is shorter (`after_gap`). What the server asks for is a lower bound, up to
-    seven days each, even beyond `max_interval`. `rhythm` is the feed's rhythm, if the caller has it already.
+    The feed is due when our own interval is over, or later if the server asks for it. Our own interval is varied at
+    random and bounded by the policy; after lost entries it is shorter (`after_gap`). Each time that the server asks for
+    is a lower bound, up to seven days, even beyond `max_interval`. `rhythm` is the feed's rhythm, if the caller has it
+    already.
     """
     wait = _varied(_own_interval(feed, now, policy, rhythm), feed, policy, random)
     if feed.interval is None:
@@ -82,10 +83,10 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
     """Return `state` with a bound on the next intervals, because entries were lost since the last answer.
 
     The last answer is in `feed.state`. The bound is half of the shortest of three times: the time since the last
-    answer, the interval planned then, and `covered`, the time over which the feed's present entries extend (None: not
-    known). The bound doubles each day. `min_interval`, a fixed interval and the times that the server asks for still
-    apply. `state` is unchanged if the feed has a fixed interval and the last answer is more than two intervals ago:
-    then the poll was late.
+    answer, the interval planned then, and `covered`, the age of the feed's oldest entry (None: not known). The bound
+    doubles each day. `min_interval`, a fixed interval and the times that the server asks for still apply. `state` is
+    unchanged if the feed has a fixed interval and the last answer is more than two intervals ago: then the poll was
+    late.
     """
     before = feed.state
     last = before.succeeded_at or now
@@ -97,7 +98,7 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
 
 
 def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
-    """Return the longest interval that the last loss of entries still allows."""
+    """Return the longest interval that is allowed at `now` since entries were lost (`after_gap`)."""
     if state.gap_at is None or state.gap_interval is None:
         return timedelta.max
     growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
@@ -258,8 +259,8 @@ _ENOUGH_HOSTS: Final = 3
 def own_network_is_down(outcomes: Sequence[tuple[str, Cause | None]]) -> bool:
     """Return whether our own network is down: the latest requests, to three hosts or more, all had no answer.
 
-    `outcomes` are host and cause (None: success) of the latest requests of all visits, about twenty, in any order. An
-    answer of any server, even an error, proves that our network works.
+    `outcomes` are host and cause of failure (None: no failure) of the latest requests of all visits, about twenty, in
+    any order. An answer of any server, even an error, proves that our network works.
     """
     hosts = {host for host, _ in outcomes}
     return len(hosts) >= _ENOUGH_HOSTS and all(cause in _NETWORK for _, cause in outcomes)
@@ -361,9 +362,9 @@ def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
 
 
 def revisit_after_update(fetched_at: datetime, due_at: datetime | None, *, now: datetime) -> datetime:
-    """Return when a page is fetched again because its entry has another `updated`.
+    """Return when a page is fetched again because the `updated` of its entry changed.
 
-    It is 6 hours after the last fetch, or now if that is past. A planned revisit at `due_at` is not postponed.
+    This is 6 hours after the last fetch, but not before `now`. A revisit planned for `due_at` is not postponed.
     """
     soon = max(now, fetched_at + timedelta(hours=6))
     return soon if due_at is None else min(soon, max(due_at, now))

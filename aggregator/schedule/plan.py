@@ -99,9 +99,9 @@ def planned(
 ) -> Plan:
     """Return cost and delays under a budget, which is the mean number of polls per feed and day.
 
-    The threshold is that to which the daemon would come: with it, the adaptive feeds together meet the budget. Fixed
-    intervals, the hints of the server and the bounds of the policy still apply. `of` is the number of all feeds if
-    `histories` is a sample. Without `listed`, the sums are estimated from a sample of `histories`.
+    The replay uses the threshold at which the adaptive feeds together meet the budget, as the daemon does after some
+    time. Fixed intervals, the hints of the server and the bounds of the policy still apply. `of` is the number of all
+    feeds if `histories` is a sample. Without `listed`, the sums are estimated from a sample of `histories`.
     """
     count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)

@@ -155,7 +155,7 @@ def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """A feed's usual rate of new entries in each hour of the week, and the data for its present rate."""
+    """A feed's usual rate of new entries in each hour of the week, and the latest entries, for its present activity."""
 
     rate: float  # entries per day
     hours: Sequence[float]  # factor on the mean rate for each hour of the day (UTC)
@@ -262,7 +262,7 @@ def _smoothed(shares: Sequence[float]) -> list[float]:
 
 
 def _daytimes(shares: Sequence[float]) -> list[float]:
-    """Return for each hour of the day the mean over the seven hours around it. The mean is taken twice."""
+    """Return for each hour of the day the mean over the seven hours around it, averaged once more in the same way."""
     half = _DAYTIME_HOURS // 2
     for _ in range(2):
         sums = list(accumulate([*shares[-half:], *shares, *shares[:half]], initial=0.0))

@@ -116,10 +116,10 @@ def _entries(tree: HTMLTree, select: Select, publishers: Publishers, url: str, n
 
 
 def _marked(tree: HTMLTree, marks: Mapping[str, str]) -> Element:
-    """Return the page as lxml parses it. The elements that a selector of `marks` finds have its name in an attribute.
+    """Return the page as lxml parses it, with a mark on each element that a selector finds: the selector's name.
 
-    Resiliparse finds the elements. Its list of elements runs the search again at each access, so the list is copied by
-    a slice.
+    `marks` are the selectors by name. Resiliparse finds the elements. Its list of elements runs the search again at
+    each access, so the list is copied by a slice.
     """
     for name, selector in marks.items():
         for node in tree.document.query_selector_all(selector)[:_MAX_MARKED] if tree.document is not None else ():
@@ -175,7 +175,7 @@ def _parts(root: Element) -> Iterator[tuple[frozenset[str], Element, _Part | Non
 
 
 def _date_of(element: Element | None) -> str:
-    """Return the date that an element states in an attribute for programs, else the element's text, unparsed."""
+    """Return the date in an element as written: its attribute `datetime` or `content`, else its text."""
     stated = "" if element is None else element.get("datetime") or element.get("content") or ""
     return stated.strip()[:_MAX_DATE_CHARS] or _text(element, _MAX_DATE_CHARS)
 

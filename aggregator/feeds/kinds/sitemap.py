@@ -68,7 +68,7 @@ def is_for_news(url: str) -> bool:
 
 
 def fits(pattern: str, url: str) -> bool:
-    """Return whether an address fits a pattern. The pattern "" fits all; a part of an address fits in any case.
+    """Return whether an address fits a pattern; "" fits all. Case does not matter for a part of an address.
 
     >>> fits("/sport/", "https://a.example/en/Sport/1"), fits("re:/[0-9]{4}$", "https://a.example/en/1")
     (True, False)

@@ -1,1 +1,1 @@
-"""Lessons about the addresses of a site: two forms of an address (such as with and without "?ref=") are one article."""
+"""Lessons. A lesson says that two forms of a site's addresses (such as with and without "?ref=") are one article."""

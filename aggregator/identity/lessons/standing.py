@@ -1,8 +1,8 @@
 """Decides whether a lesson is true at a site. Pairs of addresses, both fetched, prove or disprove it. Pure.
 
 The result is a function of the set of pairs; their order does not matter. Pairs of addresses with the same last segment
-or the same number (`family_of`) are counted together, as one path. A lesson is true if the pairs at three paths were
-one article each, and no pair was two articles. An imported lesson needs one path.
+or the same number (`family_of`) are counted together, as one path. A lesson is true if pairs at three different paths
+were one article, and no pair was two articles. An imported lesson needs one path.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class Standing:
         return self.is_open and self.probes >= self.needed
 
     def is_check(self, now: datetime) -> bool:
-        """Return whether the address of the next use is fetched nevertheless, to check the lesson.
+        """Return whether to fetch the next address for which the lesson is used, in order to check the lesson.
 
-        It is fetched at every 50th use and at the first use of a day (UTC). A lesson about our own redirects needs no
-        check.
+        This is every 50th use and the first use of a day (UTC). A use that is no check makes no request. A lesson about
+        our own redirects needs no check.
         """
         if self.lesson.kind is LessonKind.REDIRECT:
             return False
@@ -98,7 +98,7 @@ class Standing:
         return replace(self, uses=self.uses + 1, checked_at=checked_at or self.checked_at)
 
     def probed(self) -> Standing:
-        """Return the facts after one more pair of addresses that will both be fetched."""
+        """Return the facts after one more pair of addresses whose pages will both be fetched."""
         return replace(self, probes=self.probes + 1)
 
     def sentence(self) -> str:

@@ -92,10 +92,10 @@ def _parse(key: Key) -> _Address | None:
 
 
 def family_of(key: Key) -> bytes | None:
-    """Return a hash (16 bytes) that is the same for all keys that a lesson may join with `key`; None: none may.
+    """Return a hash (16 bytes) that is equal for all keys that a lesson may join with `key`.
 
-    The hash is made of the registrable domain and the last number in the address. Without a number, the last segment of
-    the path and the parameters that no lesson can remove are used.
+    It is made of the registrable domain and the last number in the address. Without a number, the last segment of the
+    path and the parameters that no lesson can remove are used. None: no lesson may join `key` with another key.
 
     >>> plain = family_of(Key("https://example.org/news/storm-kills-two-on-coast"))
     >>> plain == family_of(Key("https://m.example.org/sp/storm-kills-two-on-coast?ref=x"))
@@ -121,7 +121,7 @@ def _fixed(address: _Address) -> list[tuple[str, str]]:
 
 
 def _numbers(address: _Address) -> list[str]:
-    """Return the numbers in the path that may name an article; if there are none, those in parameters of `_fixed`.
+    """Return the numbers in the path that may name an article, or else those in parameters that no lesson can remove.
 
     Such a number has 5 to 18 digits and is no date.
     """
@@ -207,9 +207,9 @@ def _folder_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None:
-    """Return the lesson that an address with folders and a number alone is the article with this number in its address.
+    """Return the lesson that an address like "/node/48123" is the article whose address contains the same number.
 
-    For example, "/node/48123" is the article "/a/storm-48123". None: there is no such lesson.
+    Such an address has only folders and a number (`_shape`). None: there is no such lesson.
     """
     owner, shapes = tenant(key), (_shape(first), _shape(second))
     if owner is None or (shapes[0] is None) == (shapes[1] is None):
