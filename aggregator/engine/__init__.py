@@ -1,1 +1,4 @@
-"""Drives the work: claims hosts, runs visits, sends pages to extraction. Decides nothing about feeds or pages."""
+"""Drives the work: claims hosts, runs visits, sends fetched pages to extraction.
+
+Decides nothing about feeds or pages.
+"""

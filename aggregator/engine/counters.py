@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 
 class Counters:
-    """Counts by name. `snapshot` returns a copy, so that no thread iterates over counts that change."""
+    """Counts by name, for many threads. `snapshot` returns a copy, so nobody iterates over counts that change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Add to the counts of these names."""
+        """Increase the counts of these names by these numbers."""
         with self._lock:
             self._counts.update(counts)
 

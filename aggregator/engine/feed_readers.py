@@ -1,6 +1,6 @@
-"""Reads a feed's answer: in the visit's thread, or in a worker process, which can be ended.
+"""Parses the answers of feeds: in the visit's thread, or in a worker process, which can be killed when it hangs.
 
-`read_entries` does the work at both places. Most answers have one new entry or none, and are read in the thread.
+`read_entries` does the work in both cases. Most answers have one new entry or none, and are parsed in the thread.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ _SLOWER: Final = 2  # times the limit for a page; 10,000 entries (4 s of CPU) to
 
 
 def longest_parse(timeout: timedelta) -> timedelta:
-    """Return how long reading an answer may take; `timeout` is the limit for a page."""
+    """Return the longest time that parsing an answer may take; `timeout` is the time limit for extracting a page."""
     return timeout * (1 + _SLOWER)
 
 
 class AnswerReader:
-    """The engine's `FeedReader`. `rules` and `feed_rules` have the rules of single feeds, by address.
+    """The `FeedReader` of both engines. `rules` and `feed_rules` have the rules of single feeds, by the feed's address.
 
-    A worker process reads each large answer. After many first answers of feeds, workers read further first answers,
-    too. If an answer hangs or crashes a worker, only its own feed is unreadable.
+    A worker process parses each answer of over 1 MB. Once there were twenty answers of feeds of which no entry is
+    known, workers parse further such answers too. If an answer hangs or crashes its worker, only its own feed is
+    unreadable.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class AnswerReader:
         self._first_answers = count(1)
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Return the content of the answer without the entries whose raw hash is in `known`.
+        """Return the entries of an answer, without those whose raw hash is in `known`.
 
         Raises:
-            LeaseLostError: the workers ended, so the answer was not read.
+            LeaseLostError: the workers were stopped, so the answer was not parsed.
         """
         task = _Task(
             feed=feed,
@@ -87,13 +88,16 @@ class AnswerReader:
             return _unreadable(f"{type(bug).__name__}: {bug}"[:300])
 
     def _has_workers(self) -> bool:
-        """Count a first answer; return whether a worker can begin at once. Many first answers start the workers."""
+        """Count one more answer of a feed of which no entry is known; return whether a worker can begin at once.
+
+        After twenty such answers the workers are started.
+        """
         if next(self._first_answers) >= _MANY:
             self._pool.warm_up(lambda: None)
         return self._pool.is_warm
 
     def _read_in_worker(self, task: _Task, limit: timedelta) -> FeedReading:
-        """Read an answer in a worker. If that fails, read it once more without the articles of its entries."""
+        """Parse an answer in a worker. If that fails, parse it once more without making articles from its entries."""
         match result_of(self._pool.submit_within(limit, _read_entries, task, self._pickled)):
             case None:  # the workers ended; another visit polls the feed
                 raise LeaseLostError(task.fetched.final_url)
@@ -107,7 +111,7 @@ class AnswerReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    """An answer to be read, and the rules of its feed. `with_articles` False: read no articles of entries."""
+    """An answer to be parsed, and the rules of its feed. `with_articles` False: make no articles from its entries."""
 
     feed: Feed
     fetched: Fetched
@@ -119,7 +123,7 @@ class _Task:
 
 
 def _read_entries(task: _Task, publishers: bytes) -> FeedReading:
-    """Read an answer; runs in a worker process."""
+    """Run `read_entries` in a worker process; `publishers` are the pickled rules."""
     return read_entries(task, _unpickled(publishers))
 
 
@@ -130,7 +134,7 @@ def _unpickled(publishers: bytes) -> Publishers:
 
 
 def read_entries(task: _Task, publishers: Publishers) -> FeedReading:
-    """Return the parsed answer, with the articles of entries whose own content is the article."""
+    """Return the entries of the answer, with an article for each entry whose own content is its article."""
     reading = read_feed(task.feed, task.fetched, task.known, task.now, publishers, task.rule)
     return read_along(reading, task.feed, task.now, publishers, task.feed_rules) if task.with_articles else reading
 

@@ -1,4 +1,4 @@
-"""The engine of many machines: due hosts become jobs on PostgreSQL, and each worker visits the hosts of its jobs."""
+"""The engine of many machines. Due hosts become jobs in PostgreSQL, and each machine visits the hosts of its jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _PATIENCE = 2.0  # seconds to wait for the queue at the end
 
 
 class FleetEngine:
-    """One member of a fleet. Each member fills the queue, one at a time; `uri` names the database."""
+    """One process of a fleet.
+
+    It adds jobs to the queue, does jobs of the queue, and connects to the database at `uri`.
+    """
 
     def __init__(self, visits: VisitRunner, store: SqlStore, uri: str) -> None:
         self.visits = visits
@@ -36,11 +39,11 @@ class FleetEngine:
 
     @property
     def share(self) -> float:
-        """This process's part of all polls: its threads as a share of the fleet's threads."""
+        """This process's part of all polls: its number of threads divided by the fleet's."""
         return self.visits.workers / max(self._fleet, self.visits.workers)
 
     def fill(self) -> int:
-        """Queue visits to due hosts, unless another member is doing so just now. Then take jobs."""
+        """Queue visits to due hosts, unless another process is doing so just now; return how many. Then take jobs."""
         if self.visits.stopping:
             return 0
         queued = self._fill_queue()
@@ -53,7 +56,10 @@ class FleetEngine:
             self._worker.end()
 
     def stop(self) -> None:
-        """End visits within a few seconds and give held claims back. Waiting jobs stay for other members."""
+        """End visits within a few seconds, and give back the claims that are still held.
+
+        Queued jobs stay for other processes.
+        """
         self.visits.request_stop()
         self.rest()
         self.visits.stop()
@@ -82,7 +88,10 @@ class FleetEngine:
     # --- visits ------------------------------------------------------------------------------------------------------
 
     def _start_worker(self) -> None:
-        """Take jobs in as many threads as the settings say now."""
+        """Take jobs, in as many threads as `VisitRunner.workers` says.
+
+        If this number has changed, the present worker is ended, and the next call starts another one.
+        """
         if self._thread is not None and self._thread.is_alive():
             if self._worker is not None and self._worker.threads != self.visits.workers:
                 self._worker.end()
@@ -98,7 +107,7 @@ class FleetEngine:
             self.visits.fail(error)
 
     def _run_job(self, host_id: HostId, token: int) -> None:
-        """Do one job: visit the host if the queued claim is still current."""
+        """Do one job: visit the host, unless the claim of the job (`token`) is no longer the current one."""
         visits = self.visits
         try:
             claim = self._store.resume(host_id, token, visits.context.policy.lease)

@@ -1,6 +1,6 @@
-"""Follows lists of feeds that are kept elsewhere: fetches them, keeps their feeds in the store.
+"""Follows lists of feeds that others maintain: fetches the lists and keeps their feeds in the store.
 
-The last readable answer is in force. A list that is unreadable, cut off or empty changes nothing.
+The last answer that could be read counts. An answer that is unreadable, cut off or empty changes nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ _END_OF_OPML: Final = b"</opml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListState:
-    """The stored state of a list. `stamp` identifies the version of a file that was read. `problem` "": no problem."""
+    """The stored state of a list. `stamp` tells which version of a file was read last. `problem` "": reading worked.
+
+    `since` is the time of the first failure in a row. `next_at` is when the list is due.
+    """
 
     next_at: datetime | None = None
     validators: Validators = Validators()  # noqa: RUF009 - frozen
@@ -53,7 +56,7 @@ class ListState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTerms:
-    """The limits of the request for a list; `pace` is the pause afterwards before the next request to its host."""
+    """The limits of the request for a list. After the request its host gets no other one for the time `pace`."""
 
     max_bytes: int
     deadline: timedelta
@@ -65,13 +68,13 @@ _states: Final = TypeAdapter(ListState)
 
 
 def read_state(store: Store, place: str) -> ListState:
-    """Return the stored state of the list at an address or path."""
+    """Return the stored state of the list at `place`, an address or a path."""
     text = store.read_fact(_PREFIX + place)
     return ListState() if text is None else _states.validate_json(text)
 
 
 def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription, ...]:
-    """Return the feeds of lists with the tags of their lists. A feed in several lists has the tags of all."""
+    """Return the feeds of `lists`. Each has the tags of all lists that contain it, and the tags that it has in them."""
     found: dict[str, Subscription] = {}
     for one in lists:
         for feed in read_state(store, one.place).feeds:
@@ -82,13 +85,16 @@ def feeds_of(store: Store, lists: Iterable[FollowedList]) -> tuple[Subscription,
 
 
 def failing_lists(store: Store, lists: Iterable[FollowedList]) -> tuple[tuple[str, datetime | None], ...]:
-    """Return the problem of each failing list, with the time since when the list fails."""
+    """Return, for each list that cannot be read, its problem and the time of the first failure in a row."""
     states = ((one, read_state(store, one.place)) for one in lists)
     return tuple((mask(f"{one.place}: {state.problem}"), state.since) for one, state in states if state.problem)
 
 
 def follow(store: Store, fetcher: Fetcher, one: FollowedList, terms: ListTerms) -> bool:
-    """Read a list that is due; return whether its feeds changed. A list waits while another visit holds its host."""
+    """Read the list if it is due; return whether its feeds changed.
+
+    If its host cannot be claimed now, it is read later.
+    """
     state, now = read_state(store, one.place), store.now()
     if one.is_file:
         return _follow_file(store, one, state, now)
@@ -127,7 +133,7 @@ def _request(one: FollowedList, state: ListState, terms: ListTerms) -> FetchRequ
 
 
 def _follow_file(store: Store, one: FollowedList, state: ListState, now: datetime) -> bool:
-    """Read a file that is due or has changed."""
+    """Read a list from its file if it is due or the file has changed; return whether the list's feeds changed."""
     path = Path(one.place)
     try:
         facts = path.stat()
@@ -158,9 +164,9 @@ def _after_answer(one: FollowedList, state: ListState, result: FetchResult, now:
 
 
 def _after_reading(one: FollowedList, state: ListState, data: bytes, now: datetime) -> ListState:
-    """Return the state of a list after its bytes `data` were read.
+    """Return the state of the list after reading `data`, its content.
 
-    OPML without its end is a failure: the feeds that were cut off would seem to be removed.
+    OPML without its end tag counts as a failure. Otherwise the feeds that were cut off would count as removed.
     """
     try:
         found = read_list(data)

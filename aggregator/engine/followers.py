@@ -1,4 +1,4 @@
-"""One thread for each output that follows the corpus, so that none delays another or a poll."""
+"""Runs one thread for each output that follows the corpus, so that no output delays another output or a poll."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JOIN_SECONDS: Final = 1.0  # for all outputs together
 
 
 class Followers:
-    """The outputs of a daemon: `follow` sets the list of outputs, `stop` ends their followers."""
+    """The threads that deliver changes to the outputs of a daemon."""
 
     def __init__(self, store: Store, clock: Clock, waits: Waits = Waits()) -> None:  # noqa: B008 # frozen
         self._waits = waits
@@ -31,7 +31,10 @@ class Followers:
         self._threads: list[threading.Thread] = []
 
     def follow(self, outputs: Sequence[Output]) -> None:
-        """Follow these outputs from now on, and no others. A batch in hand is delivered first."""
+        """Deliver changes to `outputs` from now on, and to no others.
+
+        The earlier threads end after their present batch.
+        """
         self._ended.set()
         note_outputs(self._store, outputs)
         ended = self._ended = threading.Event()
@@ -44,11 +47,14 @@ class Followers:
         self._threads = [*(thread for thread in self._threads if thread.is_alive()), *started]
 
     def leave(self) -> None:
-        """Tell all followers to end after their current batch. Do not wait for them."""
+        """Tell all threads to end after their present batch. Do not wait for them."""
         self._ended.set()
 
     def stop(self) -> None:
-        """End all followers. One that hangs is abandoned; the next process delivers its batch again."""
+        """End all threads, and wait for them for a second at most.
+
+        The next process repeats a batch that was not finished.
+        """
         self.leave()
         ends_at = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
@@ -68,7 +74,10 @@ class Followers:
 
 
 def deliver_all(store: Store, clock: Clock, outputs: Sequence[Output], limit: timedelta) -> dict[str, str]:
-    """Bring outputs up to date within `limit`, each in its own thread. Return the problems, by output."""
+    """Deliver all changes to all outputs, each in a thread of its own, within `limit`.
+
+    Return the problem of each output that lacks changes afterwards, by the output's name.
+    """
     note_outputs(store, outputs)
     problems: dict[str, str] = {output.name: f"not done after {limit.total_seconds():g} s" for output in outputs}
 

@@ -1,4 +1,4 @@
-"""Visits as jobs of Procrastinate in the store's own PostgreSQL. No other module uses Procrastinate."""
+"""Runs visits as jobs of Procrastinate in the store's own PostgreSQL. No other module uses Procrastinate."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PATIENCE: Final = 3.0  # seconds for the visits under way at the end
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn the errors of the queue into ours."""
+    """Raise errors of Procrastinate and of the database as `StorageError`."""
     try:
         yield
     except (ProcrastinateException, psycopg.Error) as error:
@@ -47,19 +47,19 @@ def _translated() -> Iterator[None]:
 
 
 class JobQueue:
-    """The queue inside a transaction of the store; implements `store.queue.fleet.VisitQueue`.
+    """Adds jobs to the queue, within a transaction of the store. It implements `store.queue.fleet.VisitQueue`.
 
-    A comment on a table keeps the version of Procrastinate's tables: the name of its last migration.
+    The version of Procrastinate's tables is the name of its last migration. A comment on one of the tables keeps it.
     """
 
     def __init__(self) -> None:
         self._app = App(connector=SyncPsycopgConnector())  # never opened: jobs are added on the store's own connection
 
     def set_up(self, connection: Any, *, migrate: bool) -> None:
-        """Create Procrastinate's tables if they are missing; `migrate`: upgrade older ones.
+        """Create Procrastinate's tables if they are missing. With `migrate`, upgrade tables of an older version.
 
         Raises:
-            StorageError: the tables are older and may not be upgraded now, or they belong to another program.
+            StorageError: the tables are older and `migrate` is not set, or they belong to another program.
             StoreVersionError: a newer version made the tables.
         """
         with _translated():
@@ -78,12 +78,12 @@ class JobQueue:
             connection.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{_migrations()[-1]}'")
 
     def waiting(self, connection: Any) -> int:
-        """Return how many visits are queued."""
+        """Return how many visits are queued and not begun."""
         with _translated():
             return int(connection.execute(_WAITING, (QUEUE, VISIT)).fetchone()[0])
 
     def put(self, connection: Any, claims: Sequence[Claim]) -> None:
-        """Queue visits to claimed hosts with the hosts' priorities."""
+        """Queue a visit to each claimed host, with the host's priority."""
         by_priority = sorted(claims, key=lambda claim: -claim.priority)
         with _translated():
             for priority, some in groupby(by_priority, key=lambda claim: claim.priority):
@@ -100,7 +100,7 @@ _WAITING: Final = "SELECT count(*) FROM procrastinate_jobs WHERE queue_name = %s
 
 
 def _migrations() -> list[str]:
-    """Return the names of Procrastinate's migrations, oldest first; they begin with a version."""
+    """Return the file names of Procrastinate's migrations, oldest first. Each name begins with a version."""
     folder = files("procrastinate.sql") / "migrations"
     return sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
 
@@ -109,9 +109,10 @@ def _migrations() -> list[str]:
 
 
 class JobWorker:
-    """Take jobs from the queue and run `run_job(host_id, token)` for each in a thread of its own.
+    """Takes jobs from the queue, and runs `run_job(host_id, token)` for each in a thread of its own.
 
-    The threads are daemons. A pool would wait for its threads when the process ends, and a request may last a minute.
+    The threads are daemon threads. A thread pool would wait for its threads when the process ends, and a request may
+    last a minute.
     """
 
     def __init__(self, uri: str, threads: int, run_job: Callable[[HostId, int], None]) -> None:
@@ -123,7 +124,7 @@ class JobWorker:
         self._over: asyncio.Event | None = None
 
     def run(self) -> None:
-        """Work until `end` is called or the database fails.
+        """Take and run jobs until `end` is called.
 
         Raises:
             StorageError: the database failed.
@@ -132,7 +133,7 @@ class JobWorker:
             asyncio.run(self._run())
 
     def end(self) -> None:
-        """Take no more jobs; for any thread."""
+        """Take no more jobs, so that `run` returns after a few seconds. Any thread may call this."""
         self._ended.set()
         if self._loop is not None and self._over is not None:
             with suppress(RuntimeError):  # the loop has already ended
@@ -183,7 +184,7 @@ class JobWorker:
         @app.periodic(cron=_REAP_AT)
         @app.task(name=_REAP, queue=QUEUE)
         async def reap(timestamp: int) -> None:
-            """Delete the jobs of dead workers. Their hosts become due when the leases end."""
+            """Delete the jobs of processes that died. Their hosts are due again when the leases end."""
             for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_DEAD_AFTER):
                 await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 

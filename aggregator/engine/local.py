@@ -1,4 +1,4 @@
-"""The engine of one machine: threads visit hosts, worker processes extract. It serves `run-once` and `run`."""
+"""The engine of one machine: threads visit hosts, worker processes extract pages. `run-once` and `run` use it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_PACE = timedelta(seconds=30)  # the longest pace that `run-once` waits 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """The counts of one `run-once`. The names are those of its `--json` (docs/reference/records.md)."""
+    """The counts of one `run-once`. The fields are those of `run-once --json` (docs/reference/records.md)."""
 
     feeds_polled: int
     feeds_unchanged: int
@@ -39,7 +39,7 @@ class RunReport:
 
 
 class LocalEngine:
-    """Threads for visits. Each runs visits until no host is due."""
+    """Visits hosts in threads. Each thread visits one host after the other until no host is due."""
 
     share = 1.0
 
@@ -52,7 +52,7 @@ class LocalEngine:
     # --- `run` and `run-once` ----------------------------------------------------------------------------------------
 
     def fill(self, scope: RunScope | None = None) -> int:
-        """Claim hosts for the free threads and start their visits; return how many."""
+        """Claim a due host for each free thread and start the visits; return how many. `scope` limits what is due."""
         visits = self.visits
         self._resting = False
         free = visits.workers - visits.running
@@ -68,15 +68,18 @@ class LocalEngine:
         return len(claims)
 
     def rest(self) -> None:
-        """Start no visit until the next `fill`. Visits under way continue."""
+        """Start no visit until the next `fill`. Visits that have begun continue."""
         self._resting = True
 
     def stop(self) -> None:
-        """End visits within a few seconds. Claims that are still held then are given back."""
+        """End visits within a few seconds, and give back the claims that are still held."""
         self.visits.stop()
 
     def _run_visits(self, claim: Claim, scope: RunScope | None) -> None:
-        """Visit a host and claim the next one, until none is due or a visit failed. Runs in a thread of its own."""
+        """Visit the claimed host, then claim and visit others, until no host is due or a visit fails.
+
+        Runs in its own thread.
+        """
         try:
             while self._visit(claim, scope):
                 following = self._next_claim(scope)
@@ -98,7 +101,11 @@ class LocalEngine:
         return claims[0] if claims else None
 
     def _visit(self, claim: Claim, scope: RunScope | None) -> bool:
-        """Visit a host; False: the visit failed."""
+        """Visit the claimed host; False: the visit failed.
+
+        In a `run-once`, a host whose work is done, that is backed off, or whose limit of pages is used up leaves
+        `scope`.
+        """
         visits, host = self.visits, claim.host_id
         asked = self._pages_asked[host] if scope is not None else 0
         seen = scope.additions if scope is not None else 0
@@ -128,12 +135,13 @@ class LocalEngine:
     # --- run-once ----------------------------------------------------------------------------------------------------
 
     def run_once(self, scope: RunScope, on_progress: Callable[[Counter[str]], None] | None = None) -> RunReport:
-        """Do the work in `scope`, and collect the pages that its polls announce.
+        """Do the work in `scope`, and collect the pages that the polls announce. Return the counts.
 
-        The run waits for the pace of a host, never for the end of a back-off.
+        The run waits up to half a minute until a host's pace allows a request. It does not wait until a back-off ends.
 
         Raises:
-            StorageError: the store failed while the run was under way.
+            StorageError: the store failed during the run.
+            OSError: a file could not be written.
         """
         visits = self.visits
         clock, store, line = visits.context.clock, visits.context.store, visits.line

@@ -1,4 +1,4 @@
-"""Memory of a process: few heaps for many threads, and a garbage collector that runs less often."""
+"""The memory of a process: threads share few heaps, and the garbage collector runs less often."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NEW_OBJECTS = 20_000  # our records have no cycles: they are freed without the 
 
 
 def share_heaps() -> bool:
-    """Let all threads share four heaps; returns whether the C library (glibc) can do that.
+    """Let all threads share four heaps; return whether the C library can do that (glibc can).
 
-    glibc gives each new thread a heap of its own, eight for each processor, and reserves 64 MiB of addresses for it:
-    32 visits on 16 processors do not fit a limit of 2 GiB (`ulimit -v`).
+    By default glibc makes up to eight heaps for each processor, and reserves 64 MiB of addresses for each. 32 visits on
+    16 processors would not fit a limit of 2 GiB (`ulimit -v`).
     """
     try:
         return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
@@ -23,8 +23,8 @@ def share_heaps() -> bool:
 
 
 def collect_seldom() -> None:
-    """Run the garbage collector after every 20,000 new objects.
+    """Run the garbage collector once per 20,000 new objects.
 
-    The default of Python is 700. The collector then took a tenth of the CPU time of a first fill.
+    With Python's default of 700, it took a tenth of the CPU time of a first run.
     """
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])

@@ -1,4 +1,8 @@
-"""Adjust the poll threshold slowly until the number of polls meets the budget. The store keeps the threshold."""
+"""Keeps the number of polls near the configured budget, by slow changes of the poll threshold.
+
+A feed is polled when its new entries are expected to have waited for so long, all together. The store keeps the
+threshold.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ _PROPERTY = "busy_threshold"  # budget and threshold, separated by a blank; belo
 
 
 def restore_threshold(store: Store, policy: PollPolicy) -> PollPolicy:
-    """Return `policy` with the threshold that was last kept for the same budget."""
+    """Return `policy` with the stored threshold if it was found for the same budget; otherwise `policy` unchanged."""
     budget, _, threshold = (store.read_fact(_PROPERTY) or "").partition(" ")
     if not threshold or float(budget) != policy.budget:
         return policy
@@ -25,7 +29,7 @@ def restore_threshold(store: Store, policy: PollPolicy) -> PollPolicy:
 
 
 class PollBudget:
-    """The polls of adaptive feeds since the last adjustment, counted by any thread."""
+    """Counts the polls of feeds without a fixed interval, and adjusts the threshold. Any thread may count."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -33,16 +37,16 @@ class PollBudget:
         self._lock = threading.Lock()
 
     def count_poll(self, feed: Feed) -> None:
-        """Count a poll. Feeds with a fixed interval do not belong to the budget."""
+        """Count a poll of `feed`. A feed with a fixed interval is not counted, since the budget is not for it."""
         if feed.interval is None:
             with self._lock:
                 self._polls += 1
 
     def adjust(self, policy: PollPolicy, *, feeds: float, elapsed: timedelta) -> PollPolicy:
-        """Return `policy` with a new threshold for polls, and store the threshold.
+        """Return `policy` with a new threshold, and store the threshold.
 
-        The number of polls since the last call is compared with the budget for `feeds` adaptive feeds in `elapsed`.
-        Then the count starts anew. In a fleet, `feeds` is this process's share of the feeds.
+        The polls since the last call are compared with the budget for `feeds` feeds without a fixed interval in the
+        time `elapsed`. Then the count starts again from 0. In a fleet, `feeds` is this process's share of such feeds.
 
         Raises:
             StorageError: the threshold could not be stored.

@@ -1,7 +1,6 @@
-"""Worker processes (Pebble) for foreign bytes. A task that hangs, crashes or needs a gigabyte costs only itself.
+"""Runs tasks on foreign bytes in worker processes (Pebble). A task that hangs, crashes or needs a gigabyte fails alone.
 
-If one worker crashes, the pool of the standard library loses all running tasks. Pebble's pool loses only the worker's
-own task.
+In the standard library's pool, the crash of one worker fails all running tasks.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _PRELOADED = ["aggregator.engine.feed_readers", "aggregator.extraction.extract"]
 
 
 class WorkerPool:
-    """A Pebble pool that starts with its first task."""
+    """A pool of worker processes. The workers start with the first task, or by `warm_up`."""
 
     def __init__(self, workers: int, timeout: timedelta) -> None:
         self.workers = workers
@@ -51,13 +50,16 @@ class WorkerPool:
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run `function` in a worker. The future fails when it takes longer than the pool's time limit."""
+        """Run `function` in a worker, within the pool's time limit.
+
+        After that the worker is killed and the future fails.
+        """
         return self.submit_within(self.timeout, function, *args, **kwargs)
 
     def submit_within(
         self, timeout: timedelta, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        """Run `function` in a worker under a time limit of its own."""
+        """Run `function` in a worker, within `timeout`. After that the worker is killed and the future fails."""
         self.mend()
         with self._lock:
             return self._submit(timeout, function, *args, **kwargs)
@@ -72,16 +74,19 @@ class WorkerPool:
 
     @property
     def is_warm(self) -> bool:
-        """Whether a worker can begin at once. The first workers take a second or two to start."""
+        """Whether the workers have started, so that one can begin at once. The start takes a second or two."""
         return self._first is not None and self._first.done()
 
     @property
     def unfinished(self) -> int:
-        """How many tasks are unfinished."""
+        """The number of submitted tasks that have not finished."""
         return len(self._unfinished)
 
     def warm_up(self, then: Callable[[], object]) -> None:
-        """Start the workers. When one can begin, `then` is called in another thread. A second call does nothing."""
+        """Start the workers, unless they were started before.
+
+        When one can begin, `then` is called in another thread.
+        """
         self.mend()
         with self._lock:
             if self._first is not None:
@@ -90,19 +95,22 @@ class WorkerPool:
         self._first.add_done_callback(lambda _: then())
 
     def close(self) -> None:
-        """End the workers at once and cancel their tasks."""
+        """Stop the workers at once and cancel all tasks. A later task starts new workers."""
         with self._lock:
             self._end()
 
     def mend(self) -> None:
-        """Cancel the tasks of a broken pool, since Pebble never runs a task that was submitted while the pool broke."""
+        """If Pebble has stopped the pool, cancel the pool's tasks; the next task starts new workers.
+
+        Pebble never runs a task that was submitted while its pool was breaking.
+        """
         with self._lock:
             if self._pool is not None and not self._pool.active:
                 logger.warning("worker processes ended; new ones are started")
                 self._end()
 
     def _started(self) -> ProcessPool:
-        """Return the pool, or a new one if there is none."""
+        """Return the running pool; start it if there is none."""
         if self._pool is None:
             context = get_context("forkserver")
             context.set_forkserver_preload(_PRELOADED)
@@ -123,9 +131,9 @@ class WorkerPool:
 
 
 def _start_fork_server() -> None:
-    """Start the process that workers are forked from. SIGINT is blocked in this process and in the workers.
+    """Start the process from which the workers are forked. SIGINT is blocked in it and in the workers.
 
-    Ctrl-C goes to the whole process group. A process that is still loading modules would print a traceback.
+    Ctrl-C sends SIGINT to the whole process group. A process that is still loading modules would print a traceback.
     """
     resource_tracker.ensure_running()  # it unblocks SIGINT in this thread: so it comes first
     with interrupts_blocked():
@@ -134,7 +142,10 @@ def _start_fork_server() -> None:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread, so that a process started meanwhile has it blocked from the first moment on."""
+    """Block SIGINT in this thread within the block.
+
+    A process started there has SIGINT blocked from its first moment on.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -143,19 +154,19 @@ def interrupts_blocked() -> Iterator[None]:
 
 
 def _nothing() -> None:
-    """Do nothing, as the first task."""
+    """Do nothing: the first task, whose end shows that the workers have started."""
 
 
 def _lower_priority(nice: Callable[[int], int] = os.nice) -> None:
-    """Lower the priority of this process; a filter of system calls may forbid it."""
+    """Lower the priority of this process, unless the system forbids it."""
     with suppress(OSError):
         nice(_NICENESS)
 
 
 def _limit_worker() -> None:
-    """Limit the worker's memory, ignore SIGINT and lower its priority. The parent's threads are more urgent.
+    """Prepare a worker: limit its memory, ignore SIGINT, lower its priority below that of the visits' threads.
 
-    The garbage collector leaves the modules that the fork server has loaded alone, and runs seldom.
+    The garbage collector runs seldom, and never looks at the modules that the fork server has loaded.
     """
     gc.freeze()
     collect_seldom()
@@ -167,7 +178,7 @@ def _limit_worker() -> None:
 
 
 def result_of(future: Future[T]) -> T | PageFailed | None:
-    """Wait for a task and return its result; None: the task was cancelled, so its outcome is unknown."""
+    """Wait for a task; return its result or the cause of its failure. None: it was cancelled."""
     try:
         error = future.exception()
     except CancelledError as cancelled:
@@ -176,7 +187,10 @@ def result_of(future: Future[T]) -> T | PageFailed | None:
 
 
 def failure_of(error: BaseException) -> PageFailed | None:
-    """Return the cause for a page whose future failed; None: the task was cancelled, so its outcome is unknown."""
+    """Return the cause of a task's failure by its exception.
+
+    None: it was cancelled, so nothing is known about its bytes.
+    """
     match error:
         case CancelledError() | BrokenProcessPool():
             return None

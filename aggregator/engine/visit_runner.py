@@ -1,4 +1,4 @@
-"""Run the visits of a process, for both engines: their counters, their failures, their end."""
+"""Runs the visits of a process, for both engines. Counts their results, keeps their errors, ends them."""
 
 from __future__ import annotations
 
@@ -27,28 +27,31 @@ _STOP_PATIENCE = 4.0  # seconds that a stop waits for the current requests
 
 
 class Engine(Protocol):
-    """Starts the visits of a process. The daemon calls `fill` each second, or `rest`."""
+    """Starts the visits of a process. The daemon calls `fill` each second, or `rest` when no visit may start."""
 
     @property
     def share(self) -> float:
-        """This process's part of all polls, as a fraction of 1."""
+        """The part of all polls that this process makes: 1 on one machine, less in a fleet."""
 
     def fill(self) -> int:
-        """Claim as many due hosts as can be visited soon; return how many.
+        """Claim as many due hosts as can be visited soon, and have them visited; return how many.
 
         Raises:
             StorageError: the store failed.
         """
 
     def rest(self) -> None:
-        """Start no visit until the next `fill`. Visits under way continue."""
+        """Start no visit until the next `fill`. Visits that have begun continue."""
 
     def stop(self) -> None:
-        """End visits within a few seconds. Claims that are still held then are given back."""
+        """End visits within a few seconds, and give back the claims that are still held."""
 
 
 class VisitRunner:
-    """The visits under way and the counters of their results. `context` and `workers` may change during a run."""
+    """The visits that are running, and the counts of their results.
+
+    `context` and `workers` (the number of threads) may change while the process runs.
+    """
 
     def __init__(self, context: VisitContext, line: ExtractionLine, *, workers: int, max_pages: int) -> None:
         self.context = context
@@ -66,42 +69,42 @@ class VisitRunner:
 
     @property
     def running(self) -> int:
-        """How many visits are under way."""
+        """The number of visits that are running."""
         return len(self._running)
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that are being visited, the longest visited first; for any thread."""
+        """The hosts that are being visited, the longest visited first. Any thread may ask."""
         with self._lock:
             return tuple(claim.host for claim in self._running.values())
 
     @property
     def totals(self) -> Counter[str]:
-        """The counts since the start, by name; for any thread."""
+        """The counts since the start of the process, by name. Any thread may ask."""
         counts = self._totals.snapshot()
         counts.update({f"articles_{kind}": count for kind, count in self.line.counts.items()})
         return counts
 
     def reconfigure(self, context: VisitContext, extraction: ExtractionSettings, workers: int, max_pages: int) -> None:
-        """Use other settings from the next visit and the next page on."""
+        """Use these settings for later visits and extractions. Visits that have begun keep their settings."""
         self.context = self.line.context = context
         self.line.settings = extraction
         self.workers, self.max_pages = workers, max_pages
 
     def update_backpressure(self) -> bool:
-        """Update back-pressure: return False while too many pages wait for extraction."""
+        """Decide whether visits collect pages: return False while too many fetched pages wait for extraction."""
         self.with_pages = self.context.store.waiting_for_extraction() < _BACK_PRESSURE
         return self.with_pages
 
     # --- one visit ---------------------------------------------------------------------------------------------------
 
     def start(self, claim: Claim) -> None:
-        """Note that a visit starts."""
+        """Note that the visit of `claim` begins."""
         with self._lock:
             self._running[claim.host_id] = claim
 
     def finish(self, done: Claim, taken: Claim | None = None) -> None:
-        """Note that a visit is over. Its thread starts the visit of `taken` next, if given."""
+        """Note that the visit of `done` has ended. `taken`: the visit of this claim begins in the same thread."""
         with self._lock:
             if self._running.get(done.host_id) is done:
                 del self._running[done.host_id]
@@ -121,9 +124,10 @@ class VisitRunner:
         scope: RunScope | None = None,
         length: timedelta | None = None,
     ) -> VisitReport | None:
-        """Visit a claimed host, for `length` at most; None: the visit failed.
+        """Visit the claimed host; None: the visit failed. `length` replaces the policy's time limit of a visit.
 
-        A bug ends only this visit; its lease runs out. `take_error` returns an error of the store.
+        `take_error` returns a failure of the store or the disk. After a bug, only this visit ends, and its lease runs
+        out.
         """
         context = self.context
         if length is not None:
@@ -169,21 +173,21 @@ class VisitRunner:
     # --- failures, the end -------------------------------------------------------------------------------------------
 
     def fail(self, error: BaseException) -> None:
-        """Keep an error of the store or of the disk for `take_error`."""
+        """Keep `error`, a failure of the store or the disk, for `take_error`."""
         self._error = error
 
     @property
     def error(self) -> BaseException | None:
-        """The error that `take_error` has not returned yet."""
+        """The last error that `take_error` has not returned yet, or None."""
         return self._error
 
     def take_error(self) -> BaseException | None:
-        """Return the error since the last call."""
+        """Return the last error since the previous call, or None."""
         error, self._error = self._error, None
         return error
 
     def request_stop(self) -> None:
-        """End visits after their current request; safe in a signal handler."""
+        """End each visit after its present request. A signal handler may call this."""
         self._stopping.set()
 
     @property
@@ -192,7 +196,7 @@ class VisitRunner:
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """End visits within a few seconds. Claims that are still held then are given back."""
+        """End visits within a few seconds, and give back the claims that are still held, of hosts and of pages."""
         self.request_stop()
         deadline = self.context.clock.monotonic() + _STOP_PATIENCE
         while self._running and (left := deadline - self.context.clock.monotonic()) > 0:

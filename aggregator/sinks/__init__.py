@@ -1,1 +1,1 @@
-"""Sinks: places where articles are written, one module per format. Sinks know records, not the store."""
+"""Writes articles to files and other outputs, one module per format. Sinks know records, not the store."""

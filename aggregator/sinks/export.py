@@ -1,4 +1,4 @@
-"""Whole exports: each format's writer of a file, and texts in a folder. Reads articles, writes a stream or a folder."""
+"""Exports articles as one file of any format, as the files of a dataset, or as a folder of texts. Knows no store."""
 
 from __future__ import annotations
 
@@ -31,9 +31,12 @@ _OUR_NAME: Final = re.compile(r"\d{3,}_[0-9a-f]{16}\.txt")
 def writer_of(
     layout: str, stream: BinaryIO, text: TextChoice, raw_pages: RawPages, name: str = "aggregator.warc.gz"
 ) -> Iterator[Write]:
-    """Give the function that adds an article to a file of this format; at the end the file is complete.
+    """Yield the function that adds an article to `stream` in the format `layout`.
 
-    Each document of `txt` has its final LF; `jsonl.zst` is one zstd frame (RFC 8878); `name` stands in a WARC file.
+    When the block ends, the file is complete.
+
+    In `txt`, each document ends with an LF. `jsonl.zst` is one zstd frame (RFC 8878). `name` is the file name in a WARC
+    file's first record.
 
     Raises:
         MissingExtraError: the format needs a package that is not installed.
@@ -66,7 +69,7 @@ def _put(write: Callable[[T], object], data: T) -> int:
 def write_articles(
     articles: Iterable[Article], layout: str, stream: BinaryIO, text: TextChoice, raw_pages: RawPages
 ) -> int:
-    """Write articles as one file; return how many records."""
+    """Write the articles to `stream` in the format `layout`; return how many records were written."""
     with writer_of(layout, stream, text, raw_pages) as write:
         return sum(write(number, one, article_record(one, text)) for number, one in enumerate(articles))
 
@@ -74,7 +77,10 @@ def write_articles(
 def writers_of(
     formats: Sequence[str], folder: Path, month: str, text: TextChoice, raw_pages: RawPages
 ) -> Iterator[AbstractContextManager[Write]]:
-    """Yield the writer of each format, in the order of `formats`; `month` is `YYYY-MM`."""
+    """Yield, for each of `formats`, a context with the function that adds an article to the month's files in `folder`.
+
+    `month` is written `YYYY-MM`.
+    """
     for name in formats:
         if name == "txt":
             yield _single_files(folder / "txt" / month, "txt", lambda article, _: file_bytes(article, text))
@@ -92,9 +98,9 @@ def _one_file(path: Path, layout: str, text: TextChoice, raw_pages: RawPages) ->
 
 
 def markdown_file(article: Article, record: Record) -> bytes:
-    """Return an article as Markdown with front matter: all fields of its record except texts, each value in JSON.
+    """Return the article in Markdown. The front matter has all fields of `record` but the texts, each value in JSON.
 
-    JSON is YAML (yaml.org/spec/1.2.2, 1.3), so every reader of front matter reads it.
+    JSON is valid YAML (yaml.org/spec/1.2.2, 1.3), so every reader of front matter can read it.
     """
     texts = ("text", "body", "markdown")
     facts = "".join(f"{name}: {json_line({'': value})[4:-1]}\n" for name, value in record.items() if name not in texts)
@@ -103,7 +109,10 @@ def markdown_file(article: Article, record: Record) -> bytes:
 
 @contextmanager
 def _single_files(folder: Path, ending: str, data_of: Callable[[Article, Record], bytes]) -> Iterator[Write]:
-    """Write a file for each article. The caller syncs the files together, since only complete months count."""
+    """Yield the function that writes an article to a file of its own.
+
+    The caller syncs all files of the month at once.
+    """
     folder.mkdir(parents=True)
 
     def write(number: int, article: Article, record: Record) -> int:
@@ -116,10 +125,12 @@ def _single_files(folder: Path, ending: str, data_of: Callable[[Article, Record]
 def write_text_files(
     articles: Iterable[Article], folder: Path, text: TextChoice = "seed", *, replace: bool = False
 ) -> int:
-    """Write each document as `NNN_<id>.txt`, NNN counting through the whole export; return how many.
+    """Write each article's document to `folder/NNN_<id>.txt`, and return how many. NNN counts from 000.
+
+    With `replace`, the texts of an earlier export are removed first.
 
     Raises:
-        OutputError: a dataset lies in `folder`; or files of another export do, and `replace` is not set.
+        OutputError: `folder` has a dataset, or it has texts of an earlier export and `replace` is not set.
     """
     if (folder / "manifest.json").exists():
         raise OutputError(f"{folder}: a dataset is there; name another folder")
@@ -138,5 +149,5 @@ def write_text_files(
 
 
 def file_bytes(article: Article, text: TextChoice) -> bytes:
-    """Return the bytes of a document's file: UTF-8, with a final LF."""
+    """Return an article's document as the content of a file: in UTF-8, with an LF at its end."""
     return (document(article.content, text) + "\n").encode("utf-8", "replace")

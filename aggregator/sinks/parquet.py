@@ -1,4 +1,4 @@
-"""Articles as a Parquet file; needs the extra `parquet`. The only user of pyarrow."""
+"""Writes records to a Parquet file; needs the extra `parquet`. Only this module uses pyarrow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ _STRUCTS = {"lead_image": ("url", "caption", "alt", "credit"), "extractor": ("na
 
 @contextmanager
 def parquet_rows(stream: BinaryIO) -> Iterator[Callable[[Record], None]]:
-    """Yield the function that adds a record to a Parquet file: zstd-compressed, in groups of 2,000 rows.
+    """Yield the function that adds a record to the Parquet file `stream`. The file is complete when the block ends.
+
+    Its row groups have 2,000 rows and are compressed with zstd.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -55,7 +57,7 @@ def parquet_rows(stream: BinaryIO) -> Iterator[Callable[[Record], None]]:
 
 
 class ParquetRows:
-    """Collects records and writes them in groups of rows; a thread compresses one group while the next is collected."""
+    """Collects records into row groups. `thread` compresses and writes one group while the next is collected."""
 
     def __init__(self, write: Callable[[list[Record]], None], thread: Executor) -> None:
         self._write, self._thread = write, thread
@@ -63,29 +65,32 @@ class ParquetRows:
         self._written: Future[None] | None = None
 
     def add(self, record: Record) -> None:
-        """Add a record."""
+        """Add a record. After 2,000 records a row group is full and is written."""
         self._rows.append(typed(record))
         if len(self._rows) == _ROWS_PER_GROUP:
             self.flush()
 
     def flush(self) -> None:
-        """Begin to write the collected records as one group of rows."""
+        """Begin to write the records collected so far as a row group.
+
+        It waits first until the group before is written.
+        """
         if self._rows:
             self.wait()
             self._written = self._thread.submit(self._write, self._rows)
             self._rows = []
 
     def wait(self) -> None:
-        """Wait until the last group is written."""
+        """Wait until the last row group is written; raise the error of its writing, if any."""
         if self._written is not None:
             self._written.result()
 
 
 def typed(record: Record) -> Record:
-    """Return a record with times and days as Python objects instead of strings.
+    """Return the record with dates and times as Python objects, and with the added field `published_at`.
 
-    `date` is null if the publisher states no day (`published` keeps the month or year). A bare day becomes midnight UTC
-    in `published_at` and `updated`.
+    `date` is None unless it is a full day (a month or year stays in `published`). In `published_at` and `updated`, a
+    day without a time becomes midnight UTC.
     """
     return {
         **record,

@@ -1,4 +1,7 @@
-"""Numbers the changes and delivers them to the sinks, one process at a time. Knows no format and no SQL."""
+"""Numbers the changes of the corpus and delivers them to the sinks, in one process at a time.
+
+Knows no format and no SQL.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ _BATCH = 200  # changes per delivery; a crash repeats no more than these
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The result of one publishing. `held` False: another process published for all of `wait`, so nothing was done."""
+    """The result of `publish`: how many changes were numbered, and how many deliveries of a change were made.
+
+    `held` False: nothing was done, since another process was publishing for the whole `wait`.
+    """
 
     held: bool
     numbered: int = 0
@@ -31,13 +37,13 @@ def publish(
     wait: timedelta = timedelta(0),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Published:
-    """Number the new changes and bring each sink up to date.
+    """Number the new changes, and deliver to each sink the changes that it lacks.
 
-    The cursor of a sink moves after its files are durable, so a crash repeats a delivery and never skips one.
-    `stopping` may end the work between two batches; the next call delivers the others.
+    The store notes a delivery only when the sink's files are on the disk. So a crash repeats deliveries and skips none.
+    `stopping` may end the work between two batches; the next call continues it.
 
     Raises:
-        OSError: a sink could not be written; its cursor stays.
+        OSError: a file of a sink could not be written. The next call delivers the same batch again.
     """
     with store.publishing(wait) as held:
         if not held:

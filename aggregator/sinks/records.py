@@ -1,4 +1,7 @@
-"""Articles as JSON records (docs/reference/records.md). Only this module knows their field names."""
+"""Makes the JSON records of articles and changes (docs/reference/records.md).
+
+Only this module knows their field names.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _MAY_BREAK: Final = (b"\x7f", b"\xc2", b"\xe2\x80\xa8", b"\xe2\x80\xa9", b"\xed"
 
 
 def article_record(article: Article, text: TextChoice = "seed") -> Record:
-    """Return the record of a stored article."""
+    """Return the record of a stored article. `text` is the layout of its field `text`."""
     return {
         "id": article.id,
         "url": article.url,
@@ -48,7 +51,7 @@ def article_record(article: Article, text: TextChoice = "seed") -> Record:
 
 
 def change_record(change: Change, text: TextChoice = "seed") -> Record:
-    """Return the record of a change; `article` null is a tombstone."""
+    """Return the record of a change. Its `article` is None if the article no longer exists (a tombstone)."""
     return {
         "change_seq": change.seq,
         "kind": change.kind,
@@ -59,7 +62,7 @@ def change_record(change: Change, text: TextChoice = "seed") -> Record:
 
 
 def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
-    """Return the fields that come from extraction alone."""
+    """Return those fields of an article's record that come from its extraction."""
     return {
         "title": content.title,
         "authors": list(content.authors),
@@ -83,10 +86,9 @@ def content_fields(content: Extraction, text: TextChoice = "seed") -> Record:
 
 
 def document(content: Extraction, text: TextChoice) -> str:
-    """Return the whole document in the given layout, without the final LF of a file.
+    """Return the article's document in the layout `text`, without the LF that ends a file.
 
-    If Resiliparse finds no main content, `text` is blank. Then the seed layout gives the document of the body, so that
-    no document is empty.
+    The seed layout needs the main text that Resiliparse finds. If it found none, the title and the body take its place.
     """
     if text == "markdown":
         return render_markdown(
@@ -98,7 +100,7 @@ def document(content: Extraction, text: TextChoice) -> str:
 
 
 def _in_utc(time: str) -> str:
-    """Convert a time with an offset to UTC. Return other values, such as a bare day, unchanged."""
+    """Return a time with an offset in UTC, and any other value (such as a day alone) unchanged."""
     try:
         at = datetime.fromisoformat(time)
         return at.astimezone(UTC).isoformat() if at.tzinfo is not None else time
@@ -111,7 +113,7 @@ def _fields(record: LeadImage | Enclosure | Rights) -> Record:
 
 
 def _facts_fields(facts: PageFacts | None) -> Record:
-    """Return the page's facts; all null if they are unknown."""
+    """Return the fields for what a page states about itself. All are None if `facts` is None."""
     known = facts or PageFacts()
     return {
         "description": known.description,
@@ -124,12 +126,12 @@ def _facts_fields(facts: PageFacts | None) -> Record:
 
 
 def json_line(record: Mapping[str, object]) -> str:
-    """Return a record as one line of JSON that is valid UTF-8, without line separators, whatever a page contained."""
+    """Return the record as one line of JSON, valid in UTF-8. Characters that could end the line are escaped."""
     return json_bytes(record).decode()
 
 
 def json_bytes(record: Mapping[str, object]) -> bytes:
-    """Return the line of `json_line` in UTF-8."""
+    """Return `json_line(record)` in UTF-8."""
     try:
         line = to_json(record)  # ten times as fast as `json`; refuses lone surrogates
     except PydanticSerializationError:
@@ -145,7 +147,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 
 def escape_line(line: str) -> str:
-    r"""Return a line of JSON with escapes for characters that some readers take for line ends.
+    r"""Return a line of JSON in which control characters, line separators and lone surrogates are escaped.
 
     >>> escape_line('"a\u2028b"')
     '"a\\u2028b"'

@@ -1,4 +1,7 @@
-"""Articles as seed-format files: `YYYY/MM/DD/NNN_<id>.txt`, by day first seen. Writes and deletes only such names."""
+"""Writes articles to files in the seed format: `YYYY/MM/DD/NNN_<id>.txt`, by the day on which they were first seen.
+
+It writes and deletes only files with such names.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _DAY_FOLDERS = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"
 
 
 class SeedFiles:
-    """The sink of `[storage] articles_dir`, and the files of an output."""
+    """The sink that fills `[storage] articles_dir`. An output of the kind `files` uses it for its own folder."""
 
     name = "seed"
 
@@ -31,13 +34,18 @@ class SeedFiles:
 
     @cached_property
     def folder(self) -> str:
-        """The id in the folder. An emptied folder gets all articles again."""
+        """The folder's id, kept in a file in it.
+
+        If the folder was emptied, the id is new, and it gets all articles again.
+        """
         return folder_id(self._root)
 
     def deliver(self, changes: Sequence[Change]) -> None:
-        """Write each article in its present state; remove the files of tombstones.
+        """Write the file of each changed article as the article is now.
 
-        Several changes of one article concern one file, so only the last of them is used.
+        Remove the file if the article no longer exists.
+
+        Of several changes of one article only the last is used, since they concern the same file.
         """
         files: dict[Path, bytes] = {}
         for change in {change.article_id: change for change in changes}.values():
@@ -53,7 +61,7 @@ class SeedFiles:
         write_many_durably(files)
 
     def path_of(self, day: str, number: int, article_id: ArticleId) -> Path:
-        """Return the path of an article's file; the name is made of our ids alone."""
+        """Return the path of an article's file. Nothing in it comes from the article's page."""
         return self._root / day / f"{number:03d}_{article_id}.txt"
 
     def sweep(
@@ -62,9 +70,10 @@ class SeedFiles:
         now: datetime,
         stopping: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Remove our files that are older than a day and belong to no article (id, day, number), or that a crash left.
+        """Remove our files that are over a day old and belong to no article, and temporary files of that age.
 
-        `stopping` may end the sweep early. Returns how many files were removed.
+        `is_published` tells whether an article has this id, day (`YYYY/MM/DD`) and number. `stopping` may end the sweep
+        early. Return how many files were removed.
         """
         oldest, removed = (now - _SWEEP_AGE).timestamp(), 0
         found = chain(self._root.glob(f"{_DAY_FOLDERS}/.*.txt*.tmp"), self._root.glob(f"{_DAY_FOLDERS}/*.txt"))

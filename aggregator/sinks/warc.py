@@ -1,4 +1,4 @@
-"""Raw responses as a WARC file (ISO 28500:2017, WARC 1.1), for archivists; the only user of warcio."""
+"""Writes raw responses to a WARC file (ISO 28500:2017, WARC 1.1). Only this module uses warcio."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # the first record of a file
 
 
 class WarcFile:
-    """A WARC file that is being written. Ids and times come from the responses: the same pages give the same bytes."""
+    """A WARC file that is being written.
+
+    Its ids and times come from the responses, so the same pages give the same bytes.
+    """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
-        """Begin the file."""
+        """Write the file's first record, with `name` as its file name."""
         self._writer = WARCWriter(stream, gzip=True, warc_version="WARC/1.1")
         software = {"software": f"aggregator/{__version__}", "format": "WARC File Format 1.1"}
         record = self._writer.create_warcinfo_record(name, software)
@@ -36,7 +39,7 @@ class WarcFile:
         self._writer.write_record(record)
 
     def add(self, article: Article, pages: Iterable[tuple[RawResponse, bytes]]) -> int:
-        """Write a `response` record for each page of an article; return how many."""
+        """Write a `response` record for each page of the article; return how many."""
         count = 0
         for raw, body in pages:
             self._writer.write_record(_response(self._writer, raw, body))

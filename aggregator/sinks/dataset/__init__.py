@@ -1,1 +1,1 @@
-"""A dataset in a folder: its selection of articles, its files, the manifest and the card."""
+"""A dataset in a folder: which articles it has, its files, its manifest and its card (`README.md`)."""

@@ -1,4 +1,4 @@
-"""The card of a dataset: `README.md` with front matter for dataset hubs, and its plots. Reads no article."""
+"""The card of a dataset: a `README.md` with front matter that dataset hubs read, and charts. Reads no article."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ articles = pandas.concat(pandas.read_json(path, lines=True) for path in sorted(g
 
 
 def write_card(folder: Path, manifest: Manifest, gaps: Sequence[Gap]) -> None:
-    """Write `README.md` and `plots/*.svg`."""
+    """Write `README.md` and `plots/*.svg` to `folder`, from the statistics in `manifest` and the gaps of the feeds."""
     statistics = manifest.statistics
     unit, times = _by_time(statistics.days)
     charts = {
@@ -156,7 +156,10 @@ def _cell(text: str) -> str:
 
 
 def _by_time(days: Counter[str]) -> tuple[str, list[tuple[str, int]]]:
-    """Return counts by day, including days without articles. If there are too many days, return counts by month."""
+    """Return "day" with a count for each day from the first to the last.
+
+    If these are more than 400 days, return "month" with a count for each month.
+    """
     if not days:
         return "day", []
     first, last = (date.fromisoformat(day) for day in (min(days), max(days)))

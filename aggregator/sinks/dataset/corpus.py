@@ -1,4 +1,4 @@
-"""The selected articles of a store, with their raw pages: the content of datasets and other exports."""
+"""The articles of a store that an export selects, and their raw pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Progress = Callable[[Iterable[Article]], Iterator[Article]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """One state of a store. `raw` reads a raw page by its content hash; `progress` is called with each article."""
+    """The store as it is at one moment. `raw` reads a raw page by its content hash; None: it is not kept.
+
+    `progress` wraps the selected articles, to show how many have been read.
+    """
 
     snapshot: Snapshot
     raw: Callable[[str], bytes | None]
@@ -24,12 +27,15 @@ class Corpus:
     progress: Progress = iter
 
     def selected(self) -> Iterator[Article]:
-        """Yield the articles of the selection by first sighting."""
+        """Yield the articles that the selection takes, the first seen first."""
         wanted = ArticleFilter(since=self.selection.since, until=self.selection.until, feed=self.selection.feed)
         return self.progress(select(lambda: self.snapshot.articles(wanted), self.selection))
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
-        """Yield the responses of an article that are still kept."""
+        """Yield the responses from which the article was made, each with its body.
+
+        A response whose body is not kept is left out.
+        """
         for response in self.snapshot.raw_of(article.id):
             body = self.raw(response.content_hash)
             if body is not None:

@@ -1,4 +1,4 @@
-"""The description of a dataset for programs: `manifest.json`, and `datapackage.json` (Data Package 1)."""
+"""The files that describe a dataset to programs: `manifest.json`, and `datapackage.json` (Data Package 1)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COMPRESSED: Final = {".zst": "application/zstd", ".gz": "application/gzip"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
-    """A file of the dataset; `path` is relative to the dataset's folder, `articles` is the number of articles in it."""
+    """A file of the dataset. `path` is relative to the dataset's folder; `articles` is how many articles are in it."""
 
     path: str
     size_bytes: int
@@ -42,7 +42,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The content of a dataset's folder, and the store's state from which it was written."""
+    """What a dataset's folder contains, by which options it was made, and from which state of the store."""
 
     state: Position
     formats: tuple[str, ...]
@@ -56,7 +56,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestDiff:
-    """The articles that were added, changed and removed since an older dataset, as ids in the order of the dataset."""
+    """The ids of the articles that differ between two datasets: `added` and `changed` in the order of the new one."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -64,14 +64,17 @@ class ManifestDiff:
 
 
 def content_hash(article: Article) -> str:
-    """Return a hash of an article's content: 32 hexadecimal digits of SHA-256 over title, date, text and body."""
+    """Return the content hash of an article: 32 hexadecimal digits of SHA-256 over title, date, text and body."""
     content = article.content
     parts = (content.title, content.date, content.text, content.body)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` with one file or article on each line, so that a large manifest needs little memory."""
+    """Write `manifest.json` to `folder`.
+
+    Each file and each article has its own line and is written alone, to save memory.
+    """
     head = {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": "aggregator", "version": __version__},
@@ -95,7 +98,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _open(head: Mapping[str, object]) -> bytes:
-    """Return an object in JSON without its closing brace, so that more fields can follow it."""
+    """Return `head` as JSON without its closing brace, so that further fields can follow."""
     return json.dumps(head, indent=1, ensure_ascii=False)[:-2].encode()
 
 
@@ -111,7 +114,10 @@ def _iso(at: Any) -> str | None:  # Any: a time or None
 
 
 def write_data_package(folder: Path, manifest: Manifest) -> None:
-    """Write `datapackage.json` (specs.frictionlessdata.io/data-package, read 2026-11): each file with size and hash."""
+    """Write `datapackage.json` to `folder` (specs.frictionlessdata.io/data-package, read 2026-11).
+
+    It lists the files.
+    """
     head = {"profile": "data-package", "name": "news-corpus", "title": "Articles collected from feeds"}
     with replaced_file(folder / "datapackage.json") as stream:
         stream.write(_open(head) + b',\n "resources": [')
@@ -134,7 +140,7 @@ def _resource(file: DataFile) -> dict[str, object]:
 
 
 def read_hashes(path: Path) -> dict[str, str]:
-    """Return the content hashes of the articles in a manifest, by id.
+    """Return the content hash of each article in the manifest at `path`, by the article's id.
 
     Raises:
         ConfigError: `path` cannot be read, or is no manifest of a dataset.
@@ -152,7 +158,7 @@ def read_hashes(path: Path) -> dict[str, str]:
 
 
 def compare(old: Mapping[str, str], new: Mapping[str, str]) -> ManifestDiff:
-    """Return the articles that were added, changed and removed between two manifests."""
+    """Return which articles differ between two datasets. `old` and `new` have the content hashes by article id."""
     return ManifestDiff(
         added=tuple(name for name in new if name not in old),
         changed=tuple(name for name, digest in new.items() if old.get(name, digest) != digest),

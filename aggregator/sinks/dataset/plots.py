@@ -1,4 +1,4 @@
-"""Charts as SVG, for the card of a dataset. Pure."""
+"""Draws the charts of a dataset's card as SVG. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STYLE: Final = (
 
 
 def bar_chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
-    """Return a chart of horizontal bars, one for each row, as SVG in the reader's colour scheme."""
+    """Return an SVG chart with a horizontal bar for each row (label, count), in light and dark colours."""
     height = (len(rows) + 1) * _ROW + 8
     largest = max((value for _, value in rows), default=0) or 1
     space = _WIDTH - _LABELS - _NUMBERS
@@ -35,7 +35,7 @@ def bar_chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
 
 
 def column_chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
-    """Return a chart of vertical columns, labelled at both ends, for many counts over time."""
+    """Return an SVG chart with a column for each row (label, count). Only the first and the last are labelled."""
     largest = max((value for _, value in rows), default=0) or 1
     width = _WIDTH / max(1, len(rows))
     bottom = _ROW + 14 + _COLUMN_HEIGHT
@@ -62,7 +62,7 @@ def _head(title: str, height: int) -> list[str]:
 
 
 def _short(label: str) -> str:
-    """Return a label that fits: an address without its scheme, a long label without its middle."""
+    """Return a label of at most 26 characters: an address without its scheme, a longer label without its middle."""
     plain = label.removeprefix("https://").removeprefix("http://").removeprefix("www.")
     half = _LABEL_SIGNS // 2
     return plain if len(plain) <= _LABEL_SIGNS else f"{plain[:half]}…{plain[-half + 1 :]}"

@@ -1,4 +1,4 @@
-"""Selects the articles of an export. Pure: it tests records, and reads none."""
+"""Tells which articles an export takes. Pure: it tests records that the caller reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QualityChoice = Literal["any", "strict"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The filters of an export; an empty field does not filter."""
+    """The filters of an export. An empty field takes all articles."""
 
     since: datetime | None = None  # first seen at or after
     until: datetime | None = None  # first seen before
@@ -31,7 +31,7 @@ class Selection:
     quality: QualityChoice = "any"
 
     def as_facts(self) -> dict[str, str]:
-        """Return the filters that are set, by their names on the command line."""
+        """Return the filters that are set, as name and value. The names are those of the command's options."""
         wanted = ((one.name, getattr(self, one.name)) for one in fields(self) if getattr(self, one.name) != one.default)
         return {name: _spelled(value) for name, value in wanted}
 
@@ -43,9 +43,9 @@ def _spelled(value: datetime | str | bool) -> str:
 
 
 def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator[Article]:
-    """Yield the articles that `wanted` selects, in the order of `read`: by first sighting.
+    """Yield the articles of `read` that `wanted` takes, in the order of `read`: the first seen first.
 
-    If the longest of near duplicates is wanted, `read` is called twice: only after all articles the longest is known.
+    `read` is called twice if only the longest of near duplicates is wanted, since the longest is known only at the end.
     """
 
     def taken() -> Iterator[Article]:
@@ -61,7 +61,10 @@ def select(read: Callable[[], Iterable[Article]], wanted: Selection) -> Iterator
 
 
 def is_selected(article: Article, wanted: Selection) -> bool:
-    """Return whether an article passes all filters except `dedup`, since `dedup` compares all articles."""
+    """Return whether the article passes all filters except `feed`, which the store applies, and `dedup`.
+
+    `dedup` needs all articles, since it compares them.
+    """
     facts = article.content.facts
     return (
         (wanted.since is None or article.first_seen >= wanted.since)
@@ -76,12 +79,12 @@ def is_selected(article: Article, wanted: Selection) -> bool:
 
 
 def is_reserved(facts: PageFacts | None) -> bool:
-    """Return whether a page reserves text and data mining, or forbids AI use."""
+    """Return whether the page reserves text and data mining to its owner, or forbids use by AI."""
     return facts is not None and facts.rights is not None and bool(facts.rights.tdm_reservation or facts.rights.noai)
 
 
 def speaks(language: str, wanted: str) -> bool:
-    """Return whether a language tag is in the wanted range (RFC 4647, 3.3.1).
+    """Return whether the language tag `language` belongs to the tag `wanted` (basic filtering, RFC 4647, 3.3.1).
 
     >>> speaks("en-GB", "en"), speaks("en", "en-GB"), speaks("", "en")
     (True, False, False)
@@ -90,13 +93,16 @@ def speaks(language: str, wanted: str) -> bool:
 
 
 class Clusters:
-    """Groups of articles that repeat one another nearly word for word. Add articles by first sighting."""
+    """Groups articles that are near duplicates of one another.
+
+    It must get the articles in the order of their first sighting.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[ArticleId, ArticleId] = {}
 
     def group_of(self, article: Article) -> ArticleId:
-        """Return the id that identifies an article's group."""
+        """Return the id of the article's group: the id of the group's first article."""
         near = article.near_duplicate_of
         if near is None:
             return article.id
@@ -105,7 +111,7 @@ class Clusters:
 
 
 def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
-    """Yield the articles that repeat no earlier article."""
+    """Yield the first of `articles` in each group of near duplicates, and all articles that are alone."""
     clusters = Clusters()
     given: set[ArticleId] = set()
     for article in articles:
@@ -116,7 +122,10 @@ def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
 
 
 def longest_of_each_cluster(read: Callable[[], Iterable[Article]]) -> Iterator[Article]:
-    """Yield the article with the longest body of each cluster. If several are equally long, the earliest is taken."""
+    """Yield, of each group of near duplicates, the article with the longest body; of equally long ones the earliest.
+
+    Articles that are alone are yielded too.
+    """
     clusters = Clusters()
     longest: dict[ArticleId, tuple[int, ArticleId]] = {}
     for article in read():

@@ -1,4 +1,4 @@
-"""Statistics of a dataset, counted while it is written. Knows records, writes nothing."""
+"""Counts the articles of a dataset while it is written. Reads records, writes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RIGHTS: Final = (
 
 @dataclass(slots=True, kw_only=True)
 class Statistics:
-    """Counters over articles; `add` is called once for each."""
+    """The counts of a dataset's articles. `add` is called once for each article."""
 
     articles: int = 0
     words: int = 0
@@ -39,7 +39,10 @@ class Statistics:
     extractors: Counter[str] = field(default_factory=Counter)
 
     def add(self, article: Article, words: int) -> None:
-        """Count one article and the words of its body; articles come by first sighting."""
+        """Count an article, whose body has `words` words.
+
+        The articles must come in the order of their first sighting.
+        """
         self.articles += 1
         self.words += words
         self.duplicates += article.near_duplicate_of is not None
@@ -54,7 +57,7 @@ class Statistics:
         self.extractors[f"{article.content.extractor_name} {article.content.extractor_version}"] += 1
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the counters by day, language, feed, length, quality and rights, each in order of its names."""
+        """Return the counts by day, language, feed, length in words, quality and rights, each sorted by name."""
         named = {
             "days": self.days,
             "languages": self.languages,
@@ -81,7 +84,7 @@ def _said_rights(facts: PageFacts | None) -> Iterator[str]:
 
 
 def length_class(words: int) -> str:
-    """Return the name of the length class to which a number of words belongs.
+    """Return the name of the range of lengths to which a number of words belongs.
 
     >>> length_class(49), length_class(50), length_class(5000)
     ('under 50', '50 to 99', '3200 and more')
@@ -95,5 +98,5 @@ def length_class(words: int) -> str:
 
 
 def length_classes() -> tuple[str, ...]:
-    """Return the names of all length classes, the shortest first."""
+    """Return the names that `length_class` gives, the shortest length first."""
     return tuple(length_class(words) for words in (0, *LENGTHS))

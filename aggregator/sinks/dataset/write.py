@@ -1,7 +1,7 @@
-"""A dataset: articles in a folder, in files of one month each, with a manifest and a card.
+"""Writes a dataset: articles in a folder, in files of one month each, with a manifest and a card.
 
 The folder is complete or absent. Files are written to `.NAME.partial` beside it, and a later call resumes there. All
-times come from the store, none from the clock: the same store gives the same bytes. The caller passes the store's data.
+times come from the store and none from the clock: the same store gives the same bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Format = Literal["txt", "md", "jsonl", "jsonl.zst", "parquet", "warc"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRequest:
-    """The options of a dataset."""
+    """The options of a dataset. `replace`: a dataset that is in `folder` already is replaced."""
 
     folder: Path
     formats: tuple[Format, ...]
@@ -47,7 +47,10 @@ class DatasetRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetReport:
-    """The result of a call; `resumed` counts the months that an earlier call had completed."""
+    """The result of `write_dataset`. `resumed` counts the months that an earlier call had written completely.
+
+    `started_again`: an earlier call's files were discarded, since options or store have changed.
+    """
 
     articles: int
     files: int
@@ -56,14 +59,14 @@ class DatasetReport:
 
 
 def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
-    """Write the dataset, or complete the dataset that an earlier call began.
+    """Write the dataset, or complete a dataset that an earlier call began.
 
-    An earlier call is resumed only if request and store are unchanged. Otherwise the work starts again.
+    An earlier call is completed only if the options and the store are unchanged. Otherwise the work starts again.
 
     Raises:
         OutputError: the folder is not empty and may not be replaced.
         MissingExtraError: a format needs a package that is not installed.
-        OSError: a file could not be written; complete files stay for the next call.
+        OSError: a file could not be written; the next call uses the files of complete months.
     """
     if (finished := _finish_killed(corpus, request)) is not None:
         return finished
@@ -75,7 +78,7 @@ def write_dataset(corpus: Corpus, request: DatasetRequest) -> DatasetReport:
 
 
 class _OtherStateError(Exception):
-    """An earlier call wrote a month in another state of the store."""
+    """A month of an earlier call has other articles than the store has now."""
 
 
 def _write(corpus: Corpus, request: DatasetRequest, *, resumes: bool = True) -> DatasetReport:
@@ -116,7 +119,7 @@ def _write(corpus: Corpus, request: DatasetRequest, *, resumes: bool = True) -> 
 
 @dataclass(slots=True, kw_only=True)
 class _Contents:
-    """Statistics, hashes and digest, collected while the articles are written."""
+    """The statistics and content hashes of the dataset, and the digest of the month that is being written."""
 
     text: TextChoice
     statistics: Statistics = field(default_factory=Statistics)
@@ -124,7 +127,7 @@ class _Contents:
     digest: Any = field(default_factory=hashlib.sha256)  # of the month so far; Any: hashlib has no name for it
 
     def of(self, articles: Iterable[Article]) -> Iterator[Numbered]:
-        """Yield each article with its number in the dataset and its record."""
+        """Yield each article with its number in the dataset and its record, and count it."""
         for number, article in enumerate(articles):
             record = article_record(article, self.text)
             words = record["word_count"]
@@ -137,7 +140,7 @@ class _Contents:
             yield number, article, record
 
     def end_month(self) -> str:
-        """Return the digest of the month's records."""
+        """Return the digest of the month's records, and begin the digest of the next month."""
         digest, self.digest = self.digest.hexdigest(), hashlib.sha256()
         return str(digest)
 
@@ -145,7 +148,7 @@ class _Contents:
 def _write_month(
     partial: Path, month: str, records: Iterable[Numbered], corpus: Corpus, request: DatasetRequest
 ) -> tuple[DataFile, ...]:
-    """Write the files of one month in all formats."""
+    """Write the files of one month in all formats; return them."""
     count = 0
     with ExitStack() as open_files:
         writers = writers_of(request.formats, partial, month, request.text, corpus.raw_pages)
@@ -193,7 +196,7 @@ def _gaps_of(corpus: Corpus, statistics: Statistics) -> tuple[Gap, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Month:
-    """The files of a month, and the digest of the records from which the files were made."""
+    """The files of a complete month, and the digest of the records that they contain."""
 
     files: tuple[DataFile, ...]
     digest: str
@@ -201,7 +204,10 @@ class _Month:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """The folder that is being filled. A file beside it lists the months that are complete."""
+    """The folder `.NAME.partial`, in which the dataset is written. A file beside it lists the complete months.
+
+    `fingerprint` is a hash of the options and of the store's state.
+    """
 
     folder: Path
     fingerprint: str
@@ -209,7 +215,11 @@ class _Work:
 
     @classmethod
     def open(cls, folder: Path, fingerprint: str, *, resumes: bool) -> tuple[_Work, bool]:
-        """Resume the work of an earlier call, or start anew; True: the work of an earlier call was discarded."""
+        """Return the work in `folder`, and whether files of an earlier call were discarded.
+
+        The earlier work is resumed if `resumes` is set and its fingerprint is the same. Otherwise the folder is
+        emptied.
+        """
         state = _read_state(_state_path(folder))
         if resumes and folder.is_dir() and state.get("fingerprint") == fingerprint:
             work = cls(folder, fingerprint, _months_of(state))
@@ -223,13 +233,13 @@ class _Work:
         return work, started_again
 
     def add_month(self, month: str, made: _Month) -> None:
-        """Remember that the files of a month are complete, and make them durable."""
+        """Note that the files of a month are complete, after they are on the disk."""
         os.sync()  # texts are files of their own: to sync each takes ten times as long
         self.months[month] = made
         self.save()
 
     def remove_others(self) -> None:
-        """Remove files of months that a killed call did not complete."""
+        """Remove all files that belong to no complete month: an earlier call was killed while it wrote them."""
         complete = {self.folder / file.path for month in self.months.values() for file in month.files}
         for path in sorted(self.folder.rglob("*"), reverse=True):  # a folder is synced after its files
             if path.is_file() and path not in complete:
@@ -238,7 +248,7 @@ class _Work:
                 path.rmdir()
 
     def save(self) -> None:
-        """Write the list of complete months."""
+        """Write the list of complete months to its file."""
         write_durably(_state_path(self.folder), to_json({"fingerprint": self.fingerprint, "months": self.months}))
 
 
@@ -281,7 +291,7 @@ def _check_target(request: DatasetRequest) -> None:
 
 
 def _put_in_place(folder: Path, partial: Path) -> None:
-    """Give the complete folder its name."""
+    """Rename `partial` to `folder`, and delete the dataset that was there before."""
     old = folder.with_name(f".{folder.name}.old")
     if folder.exists():
         folder.rename(old)
@@ -292,9 +302,9 @@ def _put_in_place(folder: Path, partial: Path) -> None:
 
 
 def _finish_killed(corpus: Corpus, request: DatasetRequest) -> DatasetReport | None:
-    """Complete the last steps of an earlier call that was killed.
+    """Clean up after an earlier call that was killed while it put the folder in its place.
 
-    Return the call's report if nothing is left to write.
+    Return that call's report if it had completed this very dataset; None: the dataset has still to be written.
     """
     folder = request.folder
     partial, old = _partial_of(folder), folder.with_name(f".{folder.name}.old")

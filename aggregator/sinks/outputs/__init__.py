@@ -1,1 +1,1 @@
-"""Outputs that follow the corpus, each by its own cursor: append to files, post to an address, run a program."""
+"""The outputs to which a daemon delivers each change of the corpus: files, an HTTP address, a program."""

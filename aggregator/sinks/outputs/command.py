@@ -1,4 +1,4 @@
-"""The output that passes changes to a program on its standard input. Starts no shell."""
+"""The output that passes changes to the operator's program, on its standard input. No shell is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from aggregator.sinks.records import TextChoice
 
 
 class CommandOutput:
-    """Runs the operator's program for each batch: lines of JSON in; exit status 0 means that all changes were taken."""
+    """Runs the operator's program once for each batch of changes, which it reads as lines of JSON from standard input.
+
+    Exit status 0 means that it has taken all changes.
+    """
 
     folder = ""
 
@@ -27,11 +30,10 @@ class CommandOutput:
         self._timeout = timeout
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Run the program once.
+        """Run the program with these changes. At its end all processes that it started are killed.
 
         Raises:
-            DeliveryError: the program cannot be started, exceeds its time limit (then it is killed with its children),
-                or ends with another status than 0.
+            DeliveryError: the program cannot be started, exceeds its time limit, or ends with another status than 0.
         """
         lines = change_lines(changes, epoch, self._text)
         program = self._command[0]

@@ -1,4 +1,4 @@
-"""The output that keeps a file for each article: the layout of `articles_dir`, in a folder of its own."""
+"""The output that keeps a text file for each article, in its own folder with the layout of `[storage] articles_dir`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aggregator.sinks.seed_files import SeedFiles
 
 
 class FilesOutput:
-    """Writes `FOLDER/YYYY/MM/DD/NNN_<id>.txt`, and removes the files of tombstones."""
+    """Writes `FOLDER/YYYY/MM/DD/NNN_<id>.txt`, and removes the files of articles that were deleted or merged."""
 
     def __init__(self, name: str, folder: Path, text: TextChoice) -> None:
         self.name = name
@@ -21,14 +21,20 @@ class FilesOutput:
 
     @property
     def folder(self) -> str:
-        """The id in the folder. A new or emptied folder gets all articles again."""
+        """The folder's id, kept in a file in it.
+
+        If the folder is new or was emptied, the id is new: it gets all articles.
+
+        Raises:
+            DeliveryError: the folder cannot be used.
+        """
         try:
             return self._files.folder
         except OSError as error:
             raise DeliveryError(f"{self._root}: {error.strerror or error}") from error
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Write each article in its present state.
+        """Write the file of each changed article, or remove it.
 
         Raises:
             DeliveryError: a file cannot be written.

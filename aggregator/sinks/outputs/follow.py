@@ -1,4 +1,4 @@
-"""Delivers changes to one output: in order, at least once, never with a gap. Knows no format."""
+"""Delivers changes to one output: in order, at least once, without a gap. Knows no format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OUTPUTS: Final = "outputs"  # a fact of the store: name and folder of each
 
 
 class DeliveryError(AggregatorError):
-    """An output did not take a batch; `retry_after` is its earliest time for the next attempt."""
+    """An output did not take a batch of changes. `retry_after` is the least wait that it asks for."""
 
     def __init__(self, detail: str, retry_after: timedelta = timedelta(0)) -> None:
         super().__init__(detail)
@@ -31,31 +31,38 @@ class DeliveryError(AggregatorError):
 
 
 class Output(Protocol):
-    """An output: a receiver of changes."""
+    """A receiver of changes, such as a folder, an HTTP address or a program."""
 
     @property
     def name(self) -> str:
-        """The name of the output's cursor."""
+        """The name under which the store keeps how many changes were delivered."""
 
     @property
     def folder(self) -> str:
-        """The id of the folder that the output fills, since the cursor belongs to this folder; "" for other outputs.
+        """The id of the folder that the output fills; "": it fills none.
+
+        In a folder with a new id, delivery begins anew.
 
         Raises:
             DeliveryError: the folder cannot be used.
         """
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Take all changes, in order, and return when they are durable.
+        """Deliver the changes, in order; return when the receiver keeps them.
+
+        `epoch` is the store's, for their numbers.
 
         Raises:
-            DeliveryError: some or all changes were not taken; all of them are delivered again.
+            DeliveryError: some or all changes were not taken. The same batch is delivered again later.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The state of an output after one `advance`. `wait` is the time until the next `advance` is useful."""
+    """The result of one `advance`. `delivered` counts the changes; `problem` "": the delivery did not fail.
+
+    `wait` is the time after which another `advance` may succeed.
+    """
 
     delivered: int = 0
     wait: timedelta | None = None
@@ -64,7 +71,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """The waits of a follower: after the first failure, the longest after a failure, and between looks for changes."""
+    """The waits of a `Follower`.
+
+    `first` follows the first failure. No wait after a failure exceeds `longest`, unless the receiver asks for more.
+    `look` is the pause before it looks for new changes again.
+    """
 
     first: timedelta = timedelta(seconds=5)
     longest: timedelta = timedelta(hours=1)
@@ -72,7 +83,7 @@ class Waits:
 
 
 class Follower:
-    """An output with its cursor and its back-off; one thread at a time uses it."""
+    """Delivers changes to one output, and waits longer after each failure. Only one thread at a time may use it."""
 
     def __init__(self, output: Output, store: Store, clock: Clock, waits: Waits = Waits()) -> None:  # frozen
         self.output = output
@@ -83,7 +94,10 @@ class Follower:
         self._not_before = 0.0  # by the monotonic clock
 
     def advance(self) -> Progress:
-        """Deliver one batch, unless the output backs off or another process delivers to it now."""
+        """Deliver the next batch.
+
+        It is not tried during the wait after a failure, or while another process delivers.
+        """
         left = self._not_before - self._clock.monotonic()
         if left > 0:
             return Progress(wait=timedelta(seconds=left))
@@ -103,7 +117,7 @@ class Follower:
         return Progress(delivered=len(changes))
 
     def _back_off(self, error: DeliveryError) -> Progress:
-        """Double the wait for each failure in a row; `retry_after` is a lower bound."""
+        """Begin the wait after a failure: twice the wait before, `Waits.longest` at most, and never below `retry_after`."""
         wait = max(min(self._waits.first * 2 ** min(self._failures, 16), self._waits.longest), error.retry_after)
         self._failures += 1
         self._not_before = self._clock.monotonic() + wait.total_seconds()
@@ -121,7 +135,10 @@ class Follower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputState:
-    """The state of an output: the number of changes that it lacks, and the reason why it fails ("": it works)."""
+    """The state of an output.
+
+    `behind` is how many changes it lacks; `problem` says why it fails ("": it does not fail).
+    """
 
     name: str
     behind: int
@@ -129,7 +146,7 @@ class OutputState:
 
 
 def note_outputs(store: Store, outputs: Sequence[Output]) -> None:
-    """Store the names and folders of the outputs. The process of the status page may have no configuration."""
+    """Store the names and folders of the outputs, since the process of the status page may have no configuration."""
     folders = {}
     for output in outputs:
         with suppress(DeliveryError):  # its follower reports the error
@@ -138,7 +155,7 @@ def note_outputs(store: Store, outputs: Sequence[Output]) -> None:
 
 
 def output_states(store: Store) -> tuple[OutputState, ...]:
-    """Return the state of the outputs that `note_outputs` stored last."""
+    """Return the state of each output that the last `note_outputs` stored."""
     last = store.position().seq
     return tuple(
         OutputState(
@@ -149,5 +166,5 @@ def output_states(store: Store) -> tuple[OutputState, ...]:
 
 
 def fact_name(output: str) -> str:
-    """Return the name of the stored fact that says why an output fails. The fact is "" if the output works."""
+    """Return the name of the stored fact that says why an output fails. The fact is "" while the output works."""
     return f"output {output}"

@@ -1,4 +1,4 @@
-"""Changes as lines of JSON, and the output that appends them to a file for each day."""
+"""Writes changes as lines of JSON; the output that appends these lines to a file per day."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from aggregator.sinks.records import TextChoice, change_record, json_bytes
 
 
 def change_lines(changes: Sequence[Change], epoch: str, text: TextChoice) -> bytes:
-    """Return each change as one line of JSON, with the epoch of its number."""
+    """Return a line of JSON for each change.
+
+    Each has the change's number (`change_seq`) and the epoch of the number.
+    """
     return b"".join(json_bytes({**change_record(change, text), "epoch": epoch}) + b"\n" for change in changes)
 
 
 class JsonlOutput:
-    """Appends to `FOLDER/YYYY-MM-DD.jsonl`, the UTC day of the delivery; synced after each batch."""
+    """Appends changes to `FOLDER/YYYY-MM-DD.jsonl`, where the date is the UTC day of the delivery."""
 
     folder = ""
 
@@ -30,7 +33,7 @@ class JsonlOutput:
         self._now = now
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Append a line for each change.
+        """Append a line for each change, and sync the file. A line that a crash cut off earlier is removed first.
 
         Raises:
             DeliveryError: the file cannot be written.
@@ -52,7 +55,7 @@ class JsonlOutput:
 
 
 def _end_of_whole_lines(path: Path) -> int:
-    """Return the size of a file without the line that a crash cut off."""
+    """Return the size in bytes that the file has without its last line, if a crash cut that line off."""
     end = path.stat().st_size
     with path.open("rb") as stream:
         while end > 0:

@@ -1,4 +1,4 @@
-"""The output that posts changes to an address. Knows no HTTP library: `app` passes the port that posts."""
+"""The output that posts changes to an HTTP address. Knows no HTTP library: it gets a `Poster`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DEADLINE: Final = timedelta(seconds=60)
 
 
 class WebhookOutput:
-    """Posts `{"epoch", "cursor", "changes"}`; any 2xx answer means that the receiver took all changes.
+    """Posts a batch of changes as JSON: `{"epoch", "cursor", "changes"}`. A 2xx answer means that all were taken.
 
-    With a secret, the header `X-Aggregator-Signature` is `sha256=` and the HMAC-SHA256 of the body (RFC 2104), in
-    hexadecimal digits.
+    With a secret, the request has the header `X-Aggregator-Signature`: `sha256=` and the HMAC-SHA256 of the body (RFC
+    2104) in hexadecimal digits.
     """
 
     folder = ""
@@ -37,10 +37,10 @@ class WebhookOutput:
         self._poster = poster
 
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
-        """Post the changes as one request.
+        """Post the changes in one request.
 
         Raises:
-            DeliveryError: there was no answer, or an answer with another status.
+            DeliveryError: no answer came, or its status is not 2xx.
         """
         body = json_bytes(
             {
