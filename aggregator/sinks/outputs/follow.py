@@ -117,7 +117,10 @@ class Follower:
         return Progress(delivered=len(changes))
 
     def _back_off(self, error: DeliveryError) -> Progress:
-        """Begin the wait after a failure: twice the wait before, `Waits.longest` at most, and never below `retry_after`."""
+        """Begin the wait after a failure. It doubles with each failure in a row, up to `Waits.longest`.
+
+        It is never shorter than the wait for which the receiver asks.
+        """
         wait = max(min(self._waits.first * 2 ** min(self._failures, 16), self._waits.longest), error.retry_after)
         self._failures += 1
         self._not_before = self._clock.monotonic() + wait.total_seconds()
