@@ -234,9 +234,9 @@ def copy_db(ctx: click.Context, url: str) -> None:
 def selftest(ctx: click.Context, as_json: bool) -> None:
     """Test this installation against misbehaving servers.
 
-    The servers listen on 127.0.0.1 only. They send endless answers, decompression bombs, redirect loops, redirects to
-    forbidden addresses, and broken headers. No network and no store are needed. Exit status 1: the installation failed
-    against one of them.
+    The servers listen on 127.0.0.1 and 127.0.0.2 only. They send endless answers, decompression bombs, redirect loops,
+    redirects to forbidden addresses, and broken headers. No network and no store are needed. Exit status 1: the
+    installation failed against one of them.
     """
     from aggregator.clock import SystemClock
     from aggregator.http.fetch import HttpFetcher

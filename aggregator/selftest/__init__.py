@@ -1,7 +1,7 @@
-"""Run requests against misbehaving servers on 127.0.0.1 and score the results. Knows nothing of stores and feeds.
+"""`aggregator selftest`: sends requests to misbehaving servers on this machine, and scores how our fetcher reacts.
 
-A scenario is one small function. It has the script of a server, and beside it the check of the result. The tests run
-the same scenarios. Commands call `run_selftest`.
+A scenario is one small function: it has the script of a server, and it checks the result of a request to it. The tests
+run the same scenarios. Commands call `run_selftest`.
 """
 
 from aggregator.selftest.scores import Score, run_selftest

@@ -1,4 +1,8 @@
-"""Scenarios: what a polite client sends, keeps and follows. Each returns what went wrong; "" if nothing did."""
+"""Scenarios: what a polite client sends, remembers and follows.
+
+The docstring of a scenario is the requirement that users see. The function returns what went wrong, or "" if nothing
+did.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +99,7 @@ def cookies(client: ScenarioClient) -> str:
 
 
 def credentials(client: ScenarioClient) -> str:
-    """User and password in a feed's address are sent to its host only."""
+    """User and password in a feed's address are sent to the host of this address only."""
     with Server(answers(200, FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url())) as server:
             result = client.ask(server.url().replace("//", "//me:p%40ss@"))
@@ -113,7 +117,7 @@ def credentials(client: ScenarioClient) -> str:
 
 
 def kept_connection(client: ScenarioClient) -> str:
-    """Requests to one host share a connection, and a connection that the server closed is replaced."""
+    """Requests to one host share a connection; if the server closes the connection, a new one is opened."""
 
     def script(peer: Peer) -> None:
         peer.answer(body=FEED, keep=peer.number != 1)
@@ -152,7 +156,7 @@ def validators_returned(client: ScenarioClient) -> str:
 
 
 def validators_absent(client: ScenarioClient) -> str:
-    """After a complete answer without validators, the old validators are forgotten."""
+    """After a complete answer without ETag and Last-Modified, the earlier ones are forgotten."""
     result = client.fetch(answers(200, FEED, ["ETag: "]), validators=_OLD)
     return expect_body(result) or expect(
         isinstance(result, Fetched) and result.validators == Validators(), "there are validators"
@@ -160,7 +164,7 @@ def validators_absent(client: ScenarioClient) -> str:
 
 
 def not_modified_news(client: ScenarioClient) -> str:
-    """The validators and the freshness in a 304 are used."""
+    """The validators and the freshness in a 304 replace the earlier ones."""
     headers = ('ETag: "new"', "Cache-Control: max-age=60")
     result = client.fetch(answers(304, headers=headers), validators=_OLD)
     return expect(
@@ -175,7 +179,7 @@ def not_modified_news(client: ScenarioClient) -> str:
 
 
 def status_causes(client: ScenarioClient) -> str:
-    """Every status but 200 and 304 is a failure with its cause."""
+    """Every status but 200, 304 and redirects is a failure, whose cause follows from the status."""
     results = (
         (status, client.fetch(answers(status, b"" if status in (204, 205) else FEED)), cause)
         for status, cause in _CAUSES.items()
@@ -184,7 +188,7 @@ def status_causes(client: ScenarioClient) -> str:
 
 
 def retry_after(client: ScenarioClient) -> str:
-    """Retry-After is read in seconds and as a date, bounded, and ignored when malformed."""
+    """Retry-After is read in seconds and as a date, limited to 30 days, and ignored when malformed."""
     for value, wait in _RETRY_AFTER:
         result = client.fetch(answers(429, headers=[_DATE, f"Retry-After: {value}"]))
         if not isinstance(result, FetchFailed) or result.retry_after != wait:
@@ -221,7 +225,7 @@ def redirect_kinds(client: ScenarioClient) -> str:
 
 
 def redirect_targets(client: ScenarioClient) -> str:
-    """Relative, absolute, blank-padded and raw UTF-8 targets are understood."""
+    """Redirect targets that are relative, absolute, padded with blanks or raw UTF-8 are understood."""
     cases = {
         b"b": "/a/b", b"/c?d": "/c?d", b"../e": "/e", b"?q=1": "/a/feed?q=1", b"  /f g  ": "/f%20g",
         "/\u00fc".encode(): "/%C3%BC", b"/\xfc": "/%C3%BC", b"/h#frag": "/h", b"//127.0.0.1:PORT/i": "/i",
@@ -252,7 +256,7 @@ def redirect_nowhere(client: ScenarioClient) -> str:
 
 
 def redirect_to_other_host(client: ScenarioClient) -> str:
-    """If only one host may be asked, a redirect to another host is returned; one on the same host is followed."""
+    """A request that must stay on its host follows a redirect there, and returns a redirect to another host."""
     with Server(answers(200, FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url("/x"))) as server:
             result = client.ask(server.url(), follow_hosts=False)

@@ -1,4 +1,8 @@
-"""Scenarios: what hostile servers and addresses must not achieve. Each returns what went wrong; "" if nothing did."""
+"""Scenarios: what hostile servers and addresses must not achieve.
+
+The docstring of a scenario is the requirement that users see. The function returns what went wrong, or "" if nothing
+did.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,7 @@ def redirect_to_own_machine(client: ScenarioClient) -> str:
 
 
 def name_that_changes(client: ScenarioClient) -> str:
-    """A name whose address changes is resolved once, and the checked address is connected to."""
+    """A host name is resolved once for a request, and the request goes to the address that was checked."""
     looks: list[str] = []
 
     def lookup(host: str, port: int) -> list[str]:
@@ -82,14 +86,14 @@ def name_that_changes(client: ScenarioClient) -> str:
 
 
 def name_with_two_faces(client: ScenarioClient) -> str:
-    """A name with one allowed and one forbidden address is refused."""
+    """A host name that resolves to one allowed and one forbidden address is refused."""
     with Server(answers(200, FEED)) as server:
         result = client.ask(server.url(host="two.example"), lookup=lambda host, port: ["127.0.0.1", "10.0.0.1"])
         return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(server.connections == 0, "a connection was made")
 
 
 def address_behind_proxy(client: ScenarioClient) -> str:
-    """The address check also holds behind a proxy, which is asked for the checked address."""
+    """Addresses are also checked when a proxy is used; the proxy is asked for the checked address, not for the name."""
     with Server(answers(200, FEED)) as proxy:
         limits = {"proxy": proxy.url(), "allow_private_networks": _LOOPBACK}
         refused = client.ask("http://10.0.0.1/", limits=limits)
@@ -104,7 +108,7 @@ def address_behind_proxy(client: ScenarioClient) -> str:
 
 
 def other_schemes(client: ScenarioClient) -> str:
-    """Only http and https addresses are requested, also after redirects."""
+    """Only http and https addresses are requested; a redirect to another scheme is not followed."""
     urls = ("file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/xml,x", "javascript:1", "gopher://127.0.0.1/")
     results = ((url, result) for url in urls for result in (client.ask(url), client.fetch(redirects(url))))
     return first_complaint((url, expect_cause(result, Cause.BAD_URL)) for url, result in results)
@@ -160,7 +164,7 @@ def silent_resolver(client: ScenarioClient) -> str:
 
 
 def bombs(client: ScenarioClient) -> str:
-    """A gigabyte compressed into a megabyte is given up at the size limit, in each coding and in two at once."""
+    """A decompression bomb is given up at the size limit, in each content coding and in two at once."""
     packed = gzip.compress(_ZEROS, 9)
     gzips, brotlis = packed * 64, _brotli_bomb()
     bodies = {
@@ -245,14 +249,14 @@ def redirect_circle(client: ScenarioClient) -> str:
 
 
 def hops_before(client: ScenarioClient) -> str:
-    """Redirects followed in an earlier visit count towards the limit."""
+    """Redirects that an earlier visit followed count towards the limit of ten."""
     hops = tuple(Hop(url=f"http://a.example/{n}", status=302, target=f"http://a.example/{n + 1}") for n in range(10))
     with Server(redirects("/next")) as server:
         return expect_cause(client.ask(server.url(), hops=hops), Cause.TOO_MANY_REDIRECTS)
 
 
 def stop_while_waiting(client: ScenarioClient) -> str:
-    """Closing a fetcher ends the requests that wait in it."""
+    """Closing a fetcher ends the requests that still wait for an answer."""
     asked = threading.Event()
 
     def script(peer: Peer) -> None:

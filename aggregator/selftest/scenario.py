@@ -1,4 +1,4 @@
-"""Tools for scenarios: a fetcher with short limits, scripted servers, and checks that say what went wrong."""
+"""What scenarios need: a fetcher with short limits, scripted servers, and checks that say what went wrong."""
 
 from __future__ import annotations
 
@@ -28,25 +28,28 @@ _LIMITS = FetchLimits(
 
 @dataclass(frozen=True, slots=True)
 class ScenarioClient:
-    """Sends requests to scripted servers. Each request has a fetcher of its own, which is closed afterwards."""
+    """Sends requests to scripted servers. `fetch` and `ask` make a fetcher for each request and close it afterwards."""
 
     new_fetcher: FetcherFactory
 
     def fetch(self, script: Script, path: str = "/feed", **fields: Any) -> FetchResult:  # Any: fields of the request
-        """Return the result of one request to a server with `script`."""
+        """Start a server with `script`, send it one request, return the result. `fields` are fields of the request."""
         with Server(script) as server:
             return self.ask(server.url(path), **fields)
 
     def ask(
         self, url: str, *, lookup: Lookup = system_lookup, limits: dict[str, Any] | None = None, **fields: Any
     ) -> FetchResult:
-        """Return the result of one request. `limits` and `fields` replace fields of limits and request."""
+        """Send one request and return the result.
+
+        `limits` replaces fields of `FetchLimits`, `fields` those of the request. `lookup` resolves host names.
+        """
         with self.fetcher(lookup=lookup, **(limits or {})) as fetcher:
             return fetcher.fetch(request(url, **fields))
 
     @contextmanager
     def fetcher(self, *, lookup: Lookup = system_lookup, **limits: Any) -> Iterator[HttpFetcher]:
-        """Make a fetcher with other limits."""
+        """Give a fetcher, for a `with` statement. `limits` replaces fields of its `FetchLimits`."""
         fetcher = self.new_fetcher(replace(_LIMITS, **limits), lookup)
         try:
             yield fetcher
@@ -56,42 +59,45 @@ class ScenarioClient:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A requirement, and the function that returns what went wrong; "" if nothing did."""
+    """A requirement on the fetcher, and its check. The check returns what went wrong, or "" if nothing did."""
 
     requirement: str
     check: Callable[[ScenarioClient], str]
 
 
 def documented(*checks: Callable[[ScenarioClient], str]) -> tuple[Scenario, ...]:
-    """Return the scenarios of functions whose docstrings are their requirements."""
+    """Return a scenario for each of the functions; the docstring of a function is the requirement."""
     return tuple(Scenario((check.__doc__ or "").strip(), check) for check in checks)
 
 
 def fails(requirement: str, script: Script, *causes: Cause) -> Scenario:
-    """Return the scenario in which a request to a server with `script` fails for one of `causes`."""
+    """Return a scenario: a request to a server with `script` must fail, with one of `causes`."""
     return Scenario(requirement, lambda client: expect_cause(client.fetch(script), *causes))
 
 
 def first_complaint(tried: Iterable[tuple[object, str]]) -> str:
-    """Return the first complaint among cases, with the name of its case; "" if there is none."""
+    """Return the first complaint that is not "", with its case in front; "" if there is none.
+
+    `tried` gives pairs of a case and the complaint about it.
+    """
     return next((f"{case}: {complaint}" for case, complaint in tried if complaint), "")
 
 
 def request(url: str, **fields: Any) -> FetchRequest:  # Any: fields of the request
-    """Return a request for a feed with short limits."""
+    """Return a request for a feed with a small size limit and a short deadline. `fields` replaces its fields."""
     given: dict[str, Any] = {"accept": "feed", "max_bytes": MAX_BYTES, "deadline": timedelta(seconds=10), **fields}
     return FetchRequest(url=url, **given)
 
 
 def expect_cause(result: FetchResult, *causes: Cause) -> str:
-    """Return "" if the fetch failed for one of `causes`, else a description of its result."""
+    """Return "" if the request failed with one of `causes`, else a complaint that describes the result."""
     if isinstance(result, FetchFailed) and result.cause in causes:
         return ""
     return f"expected {' or '.join(causes)}, got {describe(result)}"
 
 
 def expect_body(result: FetchResult, body: bytes = FEED) -> str:
-    """Return "" if the fetch gave `body`, else a description of its result."""
+    """Return "" if the request brought this body, else a complaint that describes the result."""
     if isinstance(result, Fetched) and result.body == body:
         return ""
     return f"expected a body of {len(body)} bytes, got {describe(result)}"
@@ -103,7 +109,7 @@ def expect(condition: bool, complaint: str) -> str:
 
 
 def describe(result: FetchResult) -> str:
-    """Return one line that describes a result."""
+    """Return a few words that describe a result, such as `90 bytes from http://127.0.0.1:4711/`."""
     match result:
         case FetchFailed():
             return f"{result.cause} ({result.detail})"

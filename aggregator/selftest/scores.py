@@ -1,4 +1,4 @@
-"""Run all scenarios and return their scores."""
+"""Runs all scenarios and scores them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """The result of one scenario. `name` is its requirement. `detail` says why it failed; "" if it did not."""
+    """The result of one scenario. `name` is its requirement. `detail` says why it failed, or is "" if it passed."""
 
     name: str
     passed: bool
@@ -24,7 +24,10 @@ class Score:
 
 
 def run_selftest(new_fetcher: FetcherFactory) -> tuple[Score, ...]:
-    """Return the score of each scenario, in order. Takes seconds, and opens servers on 127.0.0.1 and ::1 only."""
+    """Run all scenarios and return their scores, in order.
+
+    This takes seconds. The servers listen on 127.0.0.1 and 127.0.0.2 only.
+    """
     client = ScenarioClient(new_fetcher)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="selftest") as pool:
         return tuple(pool.map(lambda scenario: _score(scenario, client), SCENARIOS))

@@ -1,6 +1,8 @@
-"""A scripted server on 127.0.0.1, on bare sockets, so that a script can misbehave in any way.
+"""A server on this machine that runs a script for each request.
 
-`aggregator selftest`, the demo's newsroom and the tests use it. One script answers one request.
+It uses bare sockets, so that a script can misbehave in any way.
+
+`aggregator selftest`, the newsroom of the demo and the tests use it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ _MAX_REQUEST_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A client's request: the parts of the request line and the headers in their order, decoded as latin-1."""
+    """A request as it arrived: method, target, and headers in their order. All are decoded as latin-1."""
 
     method: str
     target: str
@@ -34,7 +36,7 @@ class Request:
 
 
 class Peer:
-    """The connected client, while a script answers its request. `number` counts the server's requests from 0."""
+    """The client, as the script sees it that answers its request. `number` counts the server's requests from 0."""
 
     def __init__(self, server: Server, connection: socket.socket, request: Request, number: int) -> None:
         self.server = server
@@ -44,16 +46,16 @@ class Peer:
         self.connection = connection
 
     def send(self, *pieces: bytes) -> None:
-        """Send bytes as they are.
+        """Send bytes unchanged.
 
         Raises:
-            OSError: the client has gone. For the server this ends the script.
+            OSError: the client has gone. The script need not catch this; the server then ends the connection.
         """
         for piece in pieces:
             self.connection.sendall(piece)
 
     def drip(self, data: bytes, pause: float) -> None:
-        """Send one byte at a time, `pause` seconds apart, until the client leaves or the server stops."""
+        """Send `data` byte by byte, with `pause` seconds after each byte. A server that stops ends this early."""
         for index in range(len(data)):
             self.send(data[index : index + 1])
             if self.server.stopping.wait(pause):
@@ -62,22 +64,22 @@ class Peer:
     def answer(
         self, status: int = 200, body: bytes = b"", headers: Iterable[str | bytes] = (), *, keep: bool = True
     ) -> None:
-        """Send a well-formed answer with a Content-Length."""
+        """Send a well-formed answer with a Content-Length. `keep`: the connection stays open for another request."""
         self.keeps = keep
         self.send(head(status, (*headers, f"Content-Length: {len(body)}")) + body)  # one packet: no delayed ACK
 
     def redirect(self, location: str | bytes, status: int = 302) -> None:
-        """Send a redirect."""
+        """Send a redirect to `location`."""
         place = location.encode() if isinstance(location, str) else location
         self.answer(status, headers=(b"Location: " + place,))
 
     def hang(self, seconds: float = 60) -> None:
-        """Send nothing until the client leaves or the server stops."""
+        """Send nothing until the client leaves, the server stops, or the time is over."""
         self.connection.settimeout(seconds)
         self.connection.recv(1)
 
     def reset(self) -> None:
-        """Reset the connection (RST)."""
+        """Let the connection end with a reset (RST) when the script ends."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -85,22 +87,22 @@ Script = Callable[[Peer], None]
 
 
 def answers(status: int = 200, body: bytes = b"", headers: Iterable[str | bytes] = ()) -> Script:
-    """Return the script that answers each request alike."""
+    """Return a script that gives every request the same well-formed answer."""
     return lambda peer: peer.answer(status, body, headers)
 
 
 def sends(*pieces: bytes) -> Script:
-    """Return the script that sends these bytes, and closes the connection."""
+    """Return a script that sends these bytes and closes the connection."""
     return lambda peer: peer.send(*pieces)
 
 
 def redirects(location: str | bytes) -> Script:
-    """Return the script that redirects each request."""
+    """Return a script that redirects every request to `location`."""
     return lambda peer: peer.redirect(location)
 
 
 def endless(start: bytes, piece: bytes) -> Script:
-    """Return the script that sends `start`, and then `piece` again and again until the client leaves."""
+    """Return a script that sends `start`, and then `piece` again and again until the client leaves."""
 
     def script(peer: Peer) -> None:
         peer.send(start)
@@ -111,13 +113,16 @@ def endless(start: bytes, piece: bytes) -> Script:
 
 
 def head(status: int = 200, headers: Iterable[str | bytes] = ()) -> bytes:
-    """Return the bytes of a status line and headers. Each header is a whole line without its line end."""
+    """Return the bytes of a status line and of headers. A header is given as one line without its line end."""
     lines = [f"HTTP/1.1 {status} X", *headers]
     return b"".join((line.encode("latin-1") if isinstance(line, str) else line) + b"\r\n" for line in lines) + b"\r\n"
 
 
 class Server:
-    """A server that runs a script, within a `with` statement. It counts connections and keeps every request."""
+    """A server that runs `script` for each request. It runs inside a `with` statement.
+
+    It counts connections and keeps every request. With `tls` it speaks https.
+    """
 
     def __init__(self, script: Script, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.host = host
@@ -134,11 +139,11 @@ class Server:
 
     @property
     def last(self) -> Request:
-        """The last request; an empty one if there was none."""
+        """The last request, or an empty one if there was none."""
         return self.requests[-1] if self.requests else Request(method="", target="", headers=())
 
     def url(self, path: str = "/", *, host: str = "") -> str:
-        """Return an address of this server; `host` replaces its name."""
+        """Return an address of this server. `host` replaces the server's own host in it."""
         return f"{'https' if self._tls else 'http'}://{host or self.host}:{self.port}{path}"
 
     def __enter__(self) -> Server:
@@ -191,7 +196,7 @@ class Server:
             connection.close()
 
     def _serve_one(self, connection: socket.socket) -> bool:
-        """Answer one request; return whether the connection stays."""
+        """Answer one request. Return whether the connection stays open for another one."""
         raw = b""
         while b"\r\n\r\n" not in raw:
             received = connection.recv(_MAX_REQUEST_BYTES)

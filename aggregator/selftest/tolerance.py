@@ -1,4 +1,8 @@
-"""Scenarios: faults of a server that are tolerated, and others. Each returns what went wrong; "" if nothing did."""
+"""Scenarios: faults of a server that a fetcher tolerates, and faults that must be errors.
+
+The docstring of a scenario is the requirement that users see. The function returns what went wrong, or "" if nothing
+did.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ def _refuses(client: ScenarioClient, scripts: Mapping[str, Script], cause: Cause
 
 
 def codings(client: ScenarioClient) -> str:
-    """Every offered content coding is decoded, alone and combined."""
+    """Every content coding that requests offer is decoded, alone and in combination."""
     scripts = {
         "gzip": _encoded("gzip", gzip.compress(_LONG_FEED)),
         "x-gzip": _encoded("X-GZip", gzip.compress(_LONG_FEED)),
@@ -70,7 +74,7 @@ def codings_misdeclared(client: ScenarioClient) -> str:
 
 
 def framings(client: ScenarioClient) -> str:
-    """Bodies that end by length, by chunks, or with the connection are read."""
+    """A body is read whether a length, chunks or the end of the connection mark its end."""
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, FEED[i : i + 1]) for i in range(len(FEED)))
     chunked = head(200, ["Transfer-Encoding: chunked"])
     scripts = {
@@ -113,7 +117,7 @@ def odd_heads(client: ScenarioClient) -> str:
 
 
 def cut_off(client: ScenarioClient) -> str:
-    """A truncated body is an error in every framing."""
+    """A truncated body is an error, whatever marks the end of a body."""
     packed = gzip.compress(_LONG_FEED)
     chunked = head(200, ["Transfer-Encoding: chunked"])
     scripts = {
@@ -152,7 +156,7 @@ def corrupt(client: ScenarioClient) -> str:
 
 
 def no_answer(client: ScenarioClient) -> str:
-    """A server that closes without an answer is a failed connection."""
+    """If a server closes or resets the connection without an answer, the connection counts as failed."""
     return _refuses(client, {"close": sends(), "reset": Peer.reset}, Cause.CONNECT)
 
 

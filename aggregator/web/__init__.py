@@ -1,1 +1,1 @@
-"""Status page, API and metrics over HTTP. They read the store, and change only when a feed is due."""
+"""Status page, API and metrics over HTTP. They read the store; their only change is to make a feed due ("Poll now")."""

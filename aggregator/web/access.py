@@ -1,4 +1,4 @@
-"""Checks every request: the token, the browser's origin; adds security headers. Knows no page."""
+"""Checks whether a request is allowed: by the token, the Host header and the site that sent it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ _HEADERS: Final = (
 
 
 class Guard:
-    """ASGI middleware: checks the token, refuses requests that another site's page sent, adds security headers.
+    """ASGI middleware that checks whether a request is allowed, and adds security headers to its answer.
 
-    Without a token the Host header must name this machine. Otherwise another site's name could be pointed to this
-    machine (DNS rebinding), and its scripts could read everything. The token comes as `Authorization: Bearer`, or from
-    a browser as the password of Basic, with any user name.
+    Every request but /healthz and /readyz needs the token, if there is one. It comes as `Authorization: Bearer`, or
+    from a browser as the password of Basic, with any user name. Without a token the Host header must name this machine,
+    or the host of `[web] base_url`. Otherwise another site could point its own name to this machine (DNS rebinding),
+    and its scripts could read everything. A request that changes something is refused if a page of another site sent
+    it.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, public: str = "") -> None:
@@ -43,7 +45,7 @@ class Guard:
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or pass on one request."""
+        """Refuse the request (401, 421 or 403), or pass it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -62,7 +64,10 @@ class Guard:
             await self._app(read, receive, _with_headers(send))
 
     def _is_for_us(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
-        """Return whether a request names this machine or its public name. No browser reaches a socket at a path."""
+        """Return whether the Host header names this machine or the host of `[web] base_url`.
+
+        On a Unix socket any name is right, since no browser connects to a Unix socket.
+        """
         host = headers.get(b"host", b"")
         _, port = scope.get("server") or (None, None)
         return port is None or (bool(self._public) and host == self._public) or _is_ours(host)
@@ -83,7 +88,10 @@ class Guard:
 
 
 def _is_ours(host: bytes) -> bool:
-    """Return whether a Host header names this machine: as localhost, or by an address. Browsers always send one."""
+    """Return whether a Host header names this machine: as localhost, or by an IP address.
+
+    An empty one counts as ours, too: browsers always send a name.
+    """
     try:
         name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
         return not host or name == "localhost" or bool(ipaddress.ip_address(name))
@@ -92,11 +100,11 @@ def _is_ours(host: bytes) -> bool:
 
 
 def _is_foreign(headers: dict[bytes, bytes], public: bytes) -> bool:
-    """Return whether a browser says that another site's page sent this request.
+    """Return whether the headers say that a page of another site made a browser send this request.
 
-    If the browser sends Sec-Fetch-Site, this header decides: a page under `Referrer-Policy: no-referrer` sends `Origin:
-    null` even to its own site. Browsers send Sec-Fetch-Site only over https and to localhost. Otherwise Origin decides
-    (RFC 6454). Programs send neither header.
+    If the browser sends Sec-Fetch-Site, this header decides. (A page under `Referrer-Policy: no-referrer` sends
+    `Origin: null` even to its own site.) Browsers send Sec-Fetch-Site only over https and to localhost. Without it,
+    Origin decides (RFC 6454). Programs send neither header, so their requests are never foreign.
     """
     site = headers.get(b"sec-fetch-site")
     if site is not None:

@@ -1,4 +1,4 @@
-"""Composes the web application: routes, templates, static files, and the guard before all of them."""
+"""Builds the web application from routes, templates, static files and middleware."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _SCHEMES: Final = {
 def create_app(
     site: Site, *, token: str | None = None, base_url: str = "", is_busy: Callable[[], bool] | None = None
 ) -> FastAPI:
-    """Return the application over a store.
+    """Return the web application (status page, API, Atom stream, metrics, probes) for the store of `site`.
 
     With a `token` every request but /healthz and /readyz must carry it. `base_url` is the public address behind a
-    proxy. While `is_busy` says that the daemon needs the CPU, requests wait.
+    proxy. `is_busy` returns whether the daemon needs the CPU; meanwhile requests wait.
     """
     app = FastAPI(
         title="aggregator",
@@ -73,7 +73,7 @@ def create_app(
 
 
 def _complete_description(app: FastAPI, *, needs_token: bool) -> None:
-    """Add to the OpenAPI description how callers authenticate, and the nulls in examples that the framework removes."""
+    """Add to the OpenAPI description how callers authenticate, and the null values that FastAPI drops from examples."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:  # Any: JSON

@@ -1,4 +1,4 @@
-"""The parameters that select articles: the same on the page, in the API and in the Atom stream."""
+"""The parameters that select articles. The page of articles, the API and the Atom stream have the same ones."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def read_search(
     once: Annotated[bool, Query(description="each story once: no near duplicates of earlier articles")] = False,
     after: Annotated[str, Query(max_length=100, description="`next` of the answer before")] = "",
 ) -> ArticleSearch:
-    """Return the parameters of a request as a record.
+    """Return the search that the parameters of a request describe.
 
     Raises:
-        HTTPException: `day` is no day, or a beginning of words in `q` is too short.
+        HTTPException: `day` is no day, or `q` has a beginning of words (`a*`) that is too short.
     """
     if is_vague(read_query(q)):
         raise HTTPException(422, "q: a beginning of words needs two letters or digits at least, such as en*")
@@ -51,7 +51,7 @@ def read_search(
 
 
 def _without_nul(text: str) -> str:
-    """Return `text` without characters that databases refuse: NUL, halves of surrogate pairs."""
+    """Return `text` with the characters replaced that databases refuse: NUL and lone surrogates."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
@@ -65,10 +65,10 @@ def _day(text: str) -> datetime | None:
 
 
 def find(site: Site, wanted: ArticleSearch) -> FoundPage:
-    """Return the page of articles for these parameters.
+    """Search the store; return one page of the articles found.
 
     Raises:
-        HTTPException: `after` was not returned by a page in this order.
+        HTTPException: `after` is not the `next` of an earlier answer to the same search.
     """
     try:
         return site.store.search(wanted)
@@ -77,7 +77,7 @@ def find(site: Site, wanted: ArticleSearch) -> FoundPage:
 
 
 def query_string(wanted: ArticleSearch, **changed: str) -> str:
-    """Return the parameters with some of them replaced; the text begins with "?" unless it is empty."""
+    """Return the search as the query string of an address, with `changed` parameters: "?q=storm&tag=news", or ""."""
     quality = "" if wanted.doubtful is None else "doubtful" if wanted.doubtful else "good"
     parameters = {
         "q": wanted.query,

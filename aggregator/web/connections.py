@@ -1,6 +1,6 @@
-"""Connections of the web server: their number and each wait are limited, and bad requests cannot fill the log.
+"""Limits the web server's connections in number and time, and the log lines that bad requests cause.
 
-Knows no page. A silent client holds a descriptor that polls may need.
+A client that connects and sends nothing holds a file descriptor that polls may need.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BUSY: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """How many connections may be open, and how long each may wait, in seconds."""
+    """How many connections may be open at once, and how many seconds each phase of a connection may last."""
 
     most: int
     request_seconds: float = 10.0  # from the connection, or the end of the last answer, to a complete request head
@@ -39,14 +39,18 @@ class ConnectionLimits:
 
 
 def default_limits() -> ConnectionLimits:
-    """Return limits that leave most descriptors of this process (RLIMIT_NOFILE) to other work."""
+    """Return limits that leave most of this process's file descriptors (RLIMIT_NOFILE) to other work."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = 128 if descriptors == resource.RLIM_INFINITY else min(128, descriptors // 8)
     return ConnectionLimits(most=max(allowed, 8))
 
 
 class LimitedProtocol(H11Protocol):
-    """One connection. If there are too many connections, a new one replaces the longest silent one, or is refused."""
+    """One connection of the web server, under `limits`.
+
+    If too many connections are open, a new connection replaces the one that has been silent for longest. If none is
+    silent, the new one is refused with 503.
+    """
 
     limits: ConnectionLimits
 
@@ -57,7 +61,7 @@ class LimitedProtocol(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
-        """Take a connection, or refuse it."""
+        """Accept the new connection, or refuse it if too many are open."""
         super().connection_made(transport)
         self._note_phase()
         if len(self.connections) <= self.limits.most:
@@ -72,7 +76,7 @@ class LimitedProtocol(H11Protocol):
 
     @property
     def is_silent(self) -> bool:
-        """Whether no request is complete and no answer is being sent."""
+        """Whether the connection waits for a request: none is being answered, and all earlier answers are sent."""
         return self._answering() is None and not self._unsent()
 
     def drop(self) -> None:
@@ -81,17 +85,17 @@ class LimitedProtocol(H11Protocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Read a part of a request."""
+        """Read bytes that the client sent. A complete request starts the time limit for its answer."""
         super().data_received(data)
         self._note_phase()
 
     def on_response_complete(self) -> None:
-        """Await the next request."""
+        """Start the time limit for the next request."""
         super().on_response_complete()
         self._note_phase()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Cancel the time limit, since the connection has ended."""
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -104,7 +108,7 @@ class LimitedProtocol(H11Protocol):
         return self.transport.get_write_buffer_size() > 0
 
     def _note_phase(self) -> None:
-        """Start the time limit anew when a request is complete, and when its answer is complete."""
+        """Start the time limit of the phase that begins now, if one does: the answer, or the wait for a request."""
         phase = self._answering()
         if phase is self._phase or self.transport.is_closing():
             return
@@ -115,7 +119,11 @@ class LimitedProtocol(H11Protocol):
         self._timer = self.loop.call_later(wait, self._end_wait)
 
     def _end_wait(self) -> None:
-        """Drop the connection, unless its answer is still being sent within the time for answers."""
+        """Drop the connection, since its time is over.
+
+        If a complete answer is still being sent, wait until the time limit for answers, counted from the end of the
+        answer.
+        """
         left = self._since + self.limits.answer_seconds - self.loop.time()
         if self._answering() is None and self._unsent() and left > 0:
             self._timer = self.loop.call_later(left, self._end_wait)
@@ -124,7 +132,7 @@ class LimitedProtocol(H11Protocol):
 
 
 class LimitedServer(uvicorn.Server):
-    """uvicorn's server with limited connections and a limited log."""
+    """uvicorn's server with `ConnectionLimits`. It logs errors of the event loop at most once a minute."""
 
     def __init__(self, application: Any, limits: ConnectionLimits, stop_seconds: int) -> None:  # Any: an ASGI app
         kind = type("Connection", (LimitedProtocol,), {"limits": limits})
@@ -147,7 +155,7 @@ class LimitedServer(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
+        """Begin to listen on the sockets."""
         asyncio.get_running_loop().set_exception_handler(RareReport(time.monotonic))
         await super().startup(sockets)
         for sock in sockets or ():
@@ -155,14 +163,14 @@ class LimitedServer(uvicorn.Server):
 
 
 class RareReport:
-    """Logs errors of the event loop, such as "no descriptor left", once a minute."""
+    """Logs errors of the event loop (such as "no file descriptor left") at most once a minute."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._next_at = -_LOG_EVERY
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # Any: as asyncio has it
-        """Log the error in `context`, unless an error was logged within the last minute."""
+        """Log the error that asyncio describes in `context`, unless an error was logged in the last minute."""
         now = self._monotonic()
         if now < self._next_at:
             return

@@ -1,4 +1,4 @@
-"""Adds an ETag to every answer (RFC 9110, 8.8.3): unchanged content is not sent again. ASGI middleware."""
+"""ASGI middleware that adds an ETag to answers (RFC 9110, 8.8.3), so that unchanged content is not sent again."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class ETags:
-    """Compares the body of a complete answer with the client's copy.
+    """Adds an ETag, a hash of the body, to answers with status 200; answers 304 if the client has this ETag already.
 
-    The tag is weak, since a compressed body has the same. An answer in several parts is passed on unchanged.
+    The ETag is weak, since the compressed and the plain body have the same one. Answers that have an ETag, and answers
+    that are sent in several parts, are passed on unchanged.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or pass on one request."""
+        """Pass on the request, and change its answer. Only GET requests are changed."""
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return

@@ -1,6 +1,6 @@
-"""The settings of the process that serves page and API: its socket and its token.
+"""Opens the socket and reads the token of the process that serves page and API; has the settings that it is sent.
 
-Imports no web library. The daemon imports this module, and web libraries would cost it 20 MiB.
+The daemon imports this module. It imports no web library, which would cost the daemon 20 MiB.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _BACKLOG: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSettings:
-    """The settings of the process. They are sent over a pipe, since they contain secrets.
+    """The settings of the process that serves page and API. They contain secrets, so they are sent over a pipe.
 
-    `daemon` is the name of the daemon's record; "": the page belongs to no daemon.
+    `daemon` is the name of the daemon's record, or "" if no daemon belongs to the process.
     """
 
     store_url: str
@@ -35,15 +35,15 @@ class PageSettings:
     log_level: int = logging.WARNING
 
     def dump(self) -> bytes:
-        """Return the settings as a line."""
+        """Return the settings as one line of JSON."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on `[web] listen`; port 0 means any free port.
+    """Return a socket that listens on this host and port. Port 0 means any free port.
 
     Raises:
-        PortError: the address is taken, or is none of ours.
+        PortError: the port is taken, or the host is no address of this machine.
     """
     try:
         return _listening(host, port)
@@ -54,10 +54,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Return a listening socket whose connections send small answers at once.
+    """Return a listening TCP socket, made so that asyncio sets TCP_NODELAY on its connections.
 
-    asyncio sets TCP_NODELAY only where the socket names its protocol. Without it the second part of every answer
-    waits for the client's delayed acknowledgement: 44 ms.
+    asyncio sets TCP_NODELAY only if the socket names its protocol. Without it the second part of every answer waits for
+    the client's delayed acknowledgement: 44 ms.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -74,7 +74,9 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def listen_at(path: Path) -> socket.socket:
-    """Return a socket that listens at a path, for this user and group; a dead process's file is replaced.
+    """Return a Unix socket that listens at a path. Only this user and group may connect.
+
+    The file that a dead process left at the path is replaced.
 
     Raises:
         PortError: another process listens there, or the path cannot be used.
@@ -97,7 +99,7 @@ def listen_at(path: Path) -> socket.socket:
 
 
 def close(sock: socket.socket) -> None:
-    """Close a listening socket and remove its file, if it has one."""
+    """Close a listening socket. The file of a Unix socket is removed."""
     path = Path(sock.getsockname()) if sock.family is socket.AF_UNIX else None
     sock.close()
     if path is not None:
@@ -109,7 +111,7 @@ def _reason(error: OSError) -> str:
 
 
 def address_of(sock: socket.socket) -> str:
-    """Return the address for a browser of a listening socket, or `unix:` and its path."""
+    """Return the address of a listening socket for a browser, or `unix:` and the path of a Unix socket."""
     if sock.family is socket.AF_UNIX:
         return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
@@ -117,7 +119,7 @@ def address_of(sock: socket.socket) -> str:
 
 
 def read_token(path: Path | None) -> str | None:
-    """Return the token in `[web] token_file`, stripped of white space; None: no token is configured.
+    """Return the token in the file `[web] token_file`, without blanks around it; None: no such file is configured.
 
     Raises:
         ConfigError: the file is empty or cannot be read.

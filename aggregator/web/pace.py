@@ -1,7 +1,6 @@
-"""Limits the CPU that requests may take beside a busy daemon: requests wait, and equal requests get one answer.
+"""ASGI middleware that limits the CPU of requests while the daemon is busy: requests wait, equal ones share an answer.
 
-A first fill needs a whole core. Many requests slow it down even if they run at a low priority. ASGI middleware; knows
-no page.
+A first fill needs a whole core. Many requests would slow it down, even at their low priority.
 """
 
 from __future__ import annotations
@@ -29,7 +28,10 @@ _OF_KEY: Final = frozenset({b"host", b"accept", b"accept-encoding", b"if-none-ma
 
 
 class CpuBudget:
-    """The CPU time that this process may still take. It grows with time, up to a reserve."""
+    """How much CPU time this process may still use. The budget grows by a small share of the time that passes.
+
+    It never grows over `RESERVE`, and debts from expensive requests are limited, too.
+    """
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.process_time
@@ -40,7 +42,7 @@ class CpuBudget:
         self._under_way = 0
 
     def wait(self) -> float:
-        """Return the seconds until another request may begin; 0: now."""
+        """Return the seconds after which another request may begin; 0 means now."""
         at, used = self._monotonic(), self._cpu()
         gathered = min(self._left + SHARE * (at - self._at), RESERVE)
         self._left = max(gathered - (used - self._used), -_LARGEST_DEBT)
@@ -49,11 +51,11 @@ class CpuBudget:
         return max(expected - self._left, 0.0) / SHARE
 
     def begin(self) -> None:
-        """Note a request that begins; its CPU is not measured yet."""
+        """Note that a request begins. Until its CPU is measured, an expected cost counts for it."""
         self._under_way += 1
 
     def end(self) -> None:
-        """Note the end of a request."""
+        """Note that a request has ended."""
         self._under_way -= 1
 
 
@@ -64,9 +66,10 @@ class _Kept:
 
 
 class Pace:
-    """Lets requests begin in order, as the CPU budget allows, while `is_busy` returns True. Probes never wait.
+    """While the daemon is busy, lets requests begin one after another, as the CPU budget allows. Probes never wait.
 
-    If a request had to wait, equal requests that wait get its answer, too, for two seconds. Other answers are not kept.
+    If a GET request had to wait, its answer is kept for two seconds. Equal requests that had to wait, too, get this
+    answer.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Pace:
         self._kept: dict[object, _Kept] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or pass on one request."""
+        """Wait for the turn of the request, then answer it from a kept answer or pass it on."""
         if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")) in _NEVER_WAIT:
             await self._app(scope, receive, send)
             return
@@ -102,7 +105,7 @@ class Pace:
                 self._kept.clear()  # it may have changed what others show
 
     async def _wait_for_turn(self) -> bool:
-        """Wait until this request may begin; return whether that took time."""
+        """Wait until this request may begin. Return whether it had to wait."""
         async with self._line:
             waited = False
             while (seconds := self._budget.wait()) > 0 and await self._is_daemon_busy():
@@ -118,7 +121,7 @@ class Pace:
         return self._busy
 
     async def _answer_again(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Give the kept answer of an equal request, or make an answer and keep it."""
+        """Send the kept answer to an equal request. If there is none, pass the request on and keep its answer."""
         headers = frozenset((name, value) for name, value in scope["headers"] if name.lower() in _OF_KEY)
         key = (scope["path"], scope["query_string"], headers)
         kept = self._kept.get(key)
@@ -144,7 +147,7 @@ class Pace:
 
 
 def _may_be_kept(messages: list[Message]) -> bool:
-    """Return whether an answer is complete, well, and not too large."""
+    """Return whether an answer may be kept: it is complete, has status 200 or 304, and is not too large."""
     if len(messages) != 2 or messages[0].get("status") not in (200, 304):
         return False
     return not messages[1].get("more_body") and len(messages[1].get("body", b"")) <= _LARGEST_KEPT

@@ -1,7 +1,7 @@
-"""Page and API over a store in a process: that of `serve`, or a child of a daemon.
+"""Serves page and API over a store: in the process of `aggregator serve`, or in a child process of a daemon.
 
-The daemon opens the address and starts this as a child with `main`. If the daemon ends in any way, the pipe between
-them closes and the child ends, too.
+The daemon opens the address and starts a child that runs `main`. If the daemon ends, even by a kill, the pipe between
+them closes and the child ends.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LAST_MOMENT: Final = 5.0  # seconds after which a child that shall end is ended
 def start_page(settings: PageSettings, store: Store, sock: socket.socket, until: threading.Event) -> RunningServer:
     """Start a server for page and API over `store` on a listening socket, and return it.
 
-    Once `until` is set, /readyz answers no.
+    Once the event `until` is set, /readyz answers 503.
     """
     raw = FileRawStore(Path(settings.raw_folder))
     ready, metrics = _views(settings.daemon, store)
@@ -63,7 +63,11 @@ def start_page(settings: PageSettings, store: Store, sock: socket.socket, until:
 
 
 def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], bytes]]:
-    """Return the functions for readiness (does the daemon tick) and for the metrics."""
+    """Return two functions: whether the installation is ready, and the metrics for Prometheus.
+
+    It is ready if the daemon called `daemon` ticks. Without a daemon ("") it is always ready, and the metrics are those
+    of this process and the store.
+    """
     stored = StoreMetrics(store.counts)
     if not daemon:
         of_process = Metrics()
@@ -81,7 +85,7 @@ def _views(daemon: str, store: Store) -> tuple[Callable[[], bool], Callable[[], 
 
 
 def busy_check(daemon: str, store: Store) -> Callable[[], bool]:
-    """Return the function that tells whether the daemon needs the CPU more than requests do."""
+    """Return a function that returns whether the daemon called `daemon` is busy, so that requests should wait."""
 
     def is_busy() -> bool:
         try:
@@ -94,7 +98,10 @@ def busy_check(daemon: str, store: Store) -> Callable[[], bool]:
 
 
 def main() -> None:
-    """Serve on the listening socket whose descriptor is the last argument, until the pipe on stdin closes."""
+    """Serve page and API as the child of a daemon, until the pipe on stdin closes or SIGTERM comes.
+
+    The last argument is the descriptor of the listening socket. The first line of stdin has the `PageSettings`.
+    """
     with contextlib.suppress(OSError):  # a sandbox may forbid it
         os.nice(NICE)  # of this thread, and so of all that it starts; what is imported is imported by now
     pipe = os.fdopen(0, "rb", buffering=0)

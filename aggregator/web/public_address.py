@@ -1,4 +1,4 @@
-"""The address of the pages behind a proxy: `[web] base_url`. Links begin with its path."""
+"""Serves the pages under `[web] base_url`, their public address behind a proxy. Links begin with its path."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ _ROOT: Final[ContextVar[str]] = ContextVar("root", default="")
 
 
 def root() -> str:
-    """Return the prefix of each link's path, for the present request: "/agg" or ""."""
+    """Return the path of `[web] base_url`, which links of the present request begin with: "/agg", or ""."""
     return _ROOT.get()
 
 
 class PublicAddress:
-    """ASGI middleware: requests look as if sent to the public address, even if the proxy has removed its path."""
+    """ASGI middleware that changes a request as if it was sent to `[web] base_url`: scheme, host and path.
+
+    It adds the path of `base_url` if the proxy has removed it.
+    """
 
     def __init__(self, app: ASGIApp, base_url: str) -> None:
         parts = urlsplit(base_url)
@@ -25,7 +28,7 @@ class PublicAddress:
         self._scheme, self._netloc, self._root = parts.scheme, parts.netloc, parts.path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on one request."""
+        """Pass on the request with the public scheme, host and path."""
         if not self._netloc or scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Runs an application in a thread of this process, on a socket that `listening` opened before."""
+"""Runs a web application in a thread of this process, on a socket that is listening already."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STOP_SECONDS: Final = 2  # what a stop leaves to the answers under way
 
 
 class RunningServer:
-    """Answers requests on a socket in a thread, until `stop`. Signals stay with the caller."""
+    """A web server in a thread. It answers requests from its creation until `stop`, and handles no signals."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class RunningServer:
         return len(self._server.server_state.connections)
 
     def stop(self) -> None:
-        """Take no more requests, give those under way a moment to end, close the socket."""
+        """Take no more requests, give those under way two seconds to end, and close the socket."""
         self._server.should_exit = True
         self._thread.join(timeout=_STOP_SECONDS + 1)
         self._socket.close()
@@ -43,5 +43,5 @@ class RunningServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Stop."""
+        """Stop the server."""
         self.stop()

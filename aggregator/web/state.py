@@ -1,4 +1,4 @@
-"""The state that all routes share: the store, the functions of the process, the cached overview."""
+"""What all routes share: the store, functions of the process that serves them, and the cached overview."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _FIRST_PATIENCE: Final = 10.0  # seconds that it waits for the first one
 
 
 class CachedOverview:
-    """The overview of the installation, cached for all requests. A thread of its own makes it.
+    """The `Overview` of the installation, cached for all requests. A thread makes a new one when the cached one is old.
 
-    It takes seconds to read hundreds of thousands of feeds. If the overview is old, a request waits `patience` seconds
-    for a newer one. After that the request gets the old one.
+    To read hundreds of thousands of feeds takes seconds. So a request waits for a newer overview only for `patience`
+    seconds, and then gets the old one. The first overview is waited for up to ten seconds.
     """
 
     def __init__(self, store: Store, monotonic: Callable[[], float], patience: float = _PATIENCE) -> None:
@@ -44,11 +44,11 @@ class CachedOverview:
         self._under_way: Future[Overview] | None = None
 
     def begin(self) -> None:
-        """Start to make the first overview, so that the first request finds it."""
+        """Start to make the first overview, so that the first request need not wait for it."""
         self._newer()
 
     def look(self) -> Overview:
-        """Return the overview. The overview of a small store is at most 15 seconds old.
+        """Return the overview, at most 15 seconds old if it is made quickly. If it takes long, it is made less often.
 
         Raises:
             StorageError: the store cannot be read.
@@ -60,7 +60,7 @@ class CachedOverview:
         return seen
 
     def glance(self) -> Overview | None:
-        """Return the same as `look`; None: the first overview is still being made.
+        """Return the overview as `look` does, but None if the first overview is still being made.
 
         Raises:
             StorageError: the store cannot be read.
@@ -74,18 +74,18 @@ class CachedOverview:
 
     @property
     def known(self) -> Overview | None:
-        """The latest overview, however old, without waiting; None: the first one is still being made."""
+        """The latest overview, however old, without waiting. None: the first one is still being made."""
         if self._seen is None:
             self._newer()
         return self._seen
 
     def forget(self) -> None:
-        """Expire the cached overview: this process changed the store."""
+        """Let the next request make a new overview, since this process has changed the store."""
         with self._lock:
             self._old_at = 0.0
 
     def _newer(self) -> Future[Overview] | None:
-        """Return the overview that is being made; None: the cached one is fresh."""
+        """Return the overview that is being made; start it if the cached one is old. None: the cached one is fresh."""
         with self._lock:
             making = self._under_way
             if making is None:
@@ -111,10 +111,10 @@ class CachedOverview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The shared state of the routes.
+    """What all routes share.
 
-    /readyz checks the store and asks `ready`; `metrics` gives the text for Prometheus; `raw` returns the raw page with
-    a content hash.
+    `ready` returns whether the installation is ready (/readyz also checks the store). `metrics` returns the text for
+    Prometheus. `raw` returns the raw page with a content hash, or None if it is not kept.
     """
 
     store: Store
@@ -124,7 +124,7 @@ class Site:
     cached_overview: CachedOverview = field(repr=False)
 
     def article(self, article_id: str) -> Article:
-        """Return an article; the id of a merged one leads to the article that it is part of.
+        """Return an article. The id of a merged article returns the article that it was merged into.
 
         Raises:
             HTTPException: there is no such article.
@@ -135,7 +135,7 @@ class Site:
         return found
 
     def raw_page(self, article: Article) -> bytes:
-        """Return the bytes that an article was extracted from.
+        """Return the bytes of the page from which an article was extracted.
 
         Raises:
             HTTPException: they are not kept.
@@ -157,7 +157,10 @@ class Site:
         return found[0]
 
     def refresh(self, feed: Feed) -> bool:
-        """Make a feed due for the daemon's next tick, or for a worker; False: it must not be polled now."""
+        """Make a feed due now, and return True. Return False if it must not be polled now.
+
+        It must not if it is disabled, gone, or its server asked to wait.
+        """
         now = self.store.now()
         if not (feed.enabled and forced_due(feed.state, now)):
             return False
@@ -166,14 +169,15 @@ class Site:
         return True
 
     def feed_ids(self) -> Sequence[FeedId]:
-        """Return the feeds in the order in which they were added."""
+        """Return the ids of all feeds in the order in which the feeds were added."""
         seen = self.cached_overview.known
         return self.store.feed_ids() if seen is None else self.cached_overview.look().feed_ids
 
     def diagnoses(self, feed_ids: Sequence[FeedId]) -> tuple[Diagnosis, ...]:
-        """Return feeds with their findings, in this order; deleted feeds are left out.
+        """Return these feeds with their findings, in the same order. Feeds that were deleted are left out.
 
-        Before the first overview, the findings come from the state of each feed, without its entries and articles.
+        The findings come from the cached overview. Before the first overview they come from the state of each feed
+        alone, without facts about its polls, entries and articles.
         """
         feeds = {feed.id: feed for feed in self.store.feeds(ids=feed_ids)}
         found = [feeds[feed_id] for feed_id in feed_ids if feed_id in feeds]

@@ -1,1 +1,1 @@
-"""`/api/v1`: records in, records out, and their OpenAPI description."""
+"""The API under `/api/v1`: routes that return JSON records, and the OpenAPI description of these records."""

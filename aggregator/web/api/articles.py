@@ -1,4 +1,4 @@
-"""The API for followers of the corpus: changes after a cursor, articles, search, why."""
+"""The API routes about articles: changes after a cursor, one article, search, and facts about an address."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OTHER_STORE: Final = (
 
 
 def add_articles(router: APIRouter, site: Site) -> None:
-    """Add the API routes of articles."""
+    """Add the API routes about articles to `router`."""
     _add_changes(router, site)
     _add_one(router, site)
     _add_search(router, site)
@@ -59,9 +59,11 @@ def _add_changes(router: APIRouter, site: Site) -> None:
             str, Query(pattern=r"^(60|[1-5]?\d)s$", description="wait so long for a change: `30s`, at most `60s`")
         ] = "0s",
     ) -> Record:
-        """Follow the corpus: changes after a cursor, in one order, each with its article as it is now.
+        """Follow the corpus: return the changes after a cursor, each with the present state of its article.
 
-        A filter leaves out changes, but no tombstone. The cursor also passes the changes that are left out.
+        The filters `feed` and `since` leave out changes, but no tombstone. The filter `url` gives the last change of
+        the article with this address. Changes that a filter left out are not sent again: the returned `cursor` is
+        behind them.
         """
         seconds = int(wait[:-1])
         if seconds and waiting.acquire(blocking=False):
@@ -82,9 +84,9 @@ def _add_changes(router: APIRouter, site: Site) -> None:
 
 
 async def _wait_for_change(request: Request, site: Site, after: int, epoch: str, seconds: int) -> None:
-    """Return when there is a change after the cursor, when the time is over, or when the client has gone.
+    """Wait for a change after the cursor `after`: until there is one, the time is over, or the client has gone.
 
-    A cursor of another epoch does not wait, since it will be refused.
+    If `epoch` is that of another store, return at once, since the request will be refused.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -129,7 +131,7 @@ def _changes(
 def _of_address(
     site: Site, after: int, text: TextChoice, url: str, last: Position, is_wanted: Callable[[Change], bool]
 ) -> Record:
-    """Return the last change of the article at an address, if it came after the cursor."""
+    """Return the last change of the article with the address `url`, if this change is after the cursor and wanted."""
     article = site.store.article(url)
     found: tuple[Change, ...] = ()
     if article is not None and article.change_seq is not None and article.change_seq > after:
@@ -143,7 +145,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
         "/articles/{article_id}", response_model=schemas.Article, tags=["articles"], responses=statuses(304, 404)
     )
     def article(article_id: str, text: Literal["seed", "body", "markdown"] = "seed") -> Record:
-        """Return one article by id. The id of a merged article gives the article that remains."""
+        """Return one article by its id. The id of a merged article returns the article that it was merged into."""
         return article_record(site.article(article_id), text)
 
     @router.get(
@@ -155,7 +157,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
     def revisions(
         article_id: str, request: Request, response: Response, start: Start = 0, limit: Limit = 1000
     ) -> list[Record]:
-        """Return the texts of an article, oldest first; a Link header leads to the next ones."""
+        """Return the revisions of an article, oldest first. A Link header gives the address of the next part."""
         found = site.store.revisions(site.article(article_id).id)[start : start + limit + 1]
         records = (
             {
@@ -175,7 +177,7 @@ def _add_one(router: APIRouter, site: Site) -> None:
         responses={200: {"content": {"application/octet-stream": {}}}, **statuses(304, 404)},
     )
     def raw(article_id: str) -> Response:
-        """Return the page that an article was extracted from, byte for byte, as a download."""
+        """Return the raw page from which an article was extracted, byte for byte, as a download."""
         body = site.raw_page(site.article(article_id))
         name = f'attachment; filename="{article_id}.html"'
         headers = {"Content-Disposition": name, "Content-Security-Policy": "sandbox; default-src 'none'"}
@@ -183,7 +185,10 @@ def _add_one(router: APIRouter, site: Site) -> None:
 
     @router.get("/why", response_model=schemas.Why, tags=["articles"], responses=statuses(304))
     def why(url: Annotated[str, Query(min_length=1, max_length=4000)]) -> Record:
-        """Return all that was seen and decided about an address: what `aggregator why` says."""
+        """Return all stored facts about an address: the facts that `aggregator why` prints.
+
+        They are the feed entries that led to it, its page, its article, evidence about its keys, and decisions.
+        """
         asked = url.replace("\0", "")
         article = site.store.article(asked)
         urls, keys = ((asked,), ()) if article is None else ((asked, *article.urls), (article.key,))
@@ -195,7 +200,7 @@ def _add_search(router: APIRouter, site: Site) -> None:
     def search(
         wanted: Annotated[ArticleSearch, Depends(read_search)], limit: Annotated[int, Query(ge=1, le=200)] = 20
     ) -> Record:
-        """Search titles and bodies, best match first; without `q`, and for over 10,000 matches: newest first."""
+        """Search titles and bodies, best match first. Without `q`, or with over 10,000 matches: newest first."""
         page = find(site, replace(wanted, limit=limit))
         return {"found": [_match(one) for one in page.found], "count": page.count, "next": page.next or None}
 

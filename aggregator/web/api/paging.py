@@ -1,4 +1,4 @@
-"""Parts of long lists: at most `limit` members, under a size, with the address of the next part."""
+"""Splits long lists into parts, limited by number and size, with a link to the next part."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="at most; fewer where re
 
 
 def part_of(request: Request, response: Response, records: Iterable[Record], start: int, limit: int) -> list[Record]:
-    """Return `limit` of the records from `start` on, fewer if they are long.
+    """Return the first `limit` of `records`, or fewer if they are long.
 
-    `records` begin at `start`. If there are more than `limit`, `records` must have one more, so that a Link header can
-    name the next part (RFC 8288).
+    `records` begins with record number `start` of the list. If any record is left over, a Link header with the address
+    of the next part is set (RFC 8288). So the caller passes up to `limit` + 1 records.
     """
     given: list[Record] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Refusals in a form for programs (RFC 9457), and the statuses in the API's description."""
+"""The answers to refused API requests (problem details, RFC 9457), and their description in OpenAPI."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class Fault(BaseModel):
-    """One fault of a request. The faulty value itself is not repeated."""
+    """One wrong parameter of a request. Its value is not repeated."""
 
     where: str = Field(description="the parameter, as in `query.limit`")
     problem: str
 
 
 class Problem(BaseModel):
-    """The reason why a request was refused (RFC 9457)."""
+    """Why a request was refused, as problem details (RFC 9457)."""
 
     type: str = "about:blank"
     title: str = Field(description="the status in words")
@@ -33,12 +33,12 @@ class Problem(BaseModel):
 
 
 def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
-    """Return the answer to a refused request."""
+    """Return the answer to a refused request: problem details as JSON."""
     return Response(problem_body(status, detail, errors), status, media_type=MEDIA_TYPE)
 
 
 def problem_body(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> bytes:
-    """Return the body of the answer to a refused request."""
+    """Return problem details as JSON. `errors` are the wrong parameters, as fields of `Fault`."""
     facts: dict[str, object] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     facts["detail"] = detail
     if errors:
@@ -59,7 +59,7 @@ _DESCRIBED: Final = {
 
 
 def statuses(*more: int) -> dict[int | str, dict[str, Any]]:  # Any: OpenAPI
-    """Return the description of a route's statuses: those of every route, and `more`."""
+    """Return the OpenAPI description of a route's error statuses: those that every route has, and `more`."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schema["properties"]["errors"]["items"] = schema.pop("$defs")["Fault"]
     return {
@@ -70,10 +70,10 @@ def statuses(*more: int) -> dict[int | str, dict[str, Any]]:  # Any: OpenAPI
 
 
 def refuse_unknown(request: Request) -> None:
-    """Refuse parameters that the route does not have, since a misspelt filter must not mean "all".
+    """Refuse a request with a parameter that the route does not have. A misspelt filter must not mean "no filter".
 
     Raises:
-        HTTPException: there is such a parameter.
+        HTTPException: there is such a parameter (422).
     """
     route = request.scope["route"]
     known = set(_parameters(route.dependant)) if isinstance(route, APIRoute) else set()

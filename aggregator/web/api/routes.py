@@ -1,4 +1,4 @@
-"""`/api/v1`: articles after a cursor, feeds, health. Records in, records out; no HTML but a redirect for forms."""
+"""The routes of the API under `/api/v1`: feeds and health are here, articles in `articles.py`. Answers are JSON."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def api_router(site: Site) -> APIRouter:
 def _add_feeds(router: APIRouter, site: Site) -> None:
     @router.get("/feeds", response_model=list[schemas.Feed], tags=["feeds"], responses=statuses(304))
     def feeds(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> list[Record]:
-        """List the feeds in the order in which they were added; a Link header leads to the next ones."""
+        """List the feeds in the order in which they were added. A Link header gives the address of the next part."""
         shown = site.diagnoses(site.feed_ids()[start : start + limit + 1])
         return part_of(request, response, (_feed(one.feed) for one in shown), start, limit)
 
     @router.get("/feeds/{feed_id}", response_model=schemas.FeedDetail, tags=["feeds"], responses=statuses(304, 404))
     def feed(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)]) -> Record:
-        """Return a feed with its last polls, newest first, and what is wrong with it."""
+        """Return a feed with its last polls, newest first, and its findings."""
         found = site.diagnosis(feed_id)
         return {
             **_feed(found.feed),
@@ -61,7 +61,11 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
         responses={303: {"description": "to the feed's page, where text/html is asked for"}, **statuses(403, 404, 409)},
     )
     def refresh(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)], request: Request) -> Response | Record:
-        """Make a feed due now; 409 when its server asked to be left alone, 503 where the store cannot be written."""
+        """Make a feed due now.
+
+        409: the feed is disabled or gone, or its server asked to wait. 503: the store cannot be written. A browser's
+        form is redirected to the page of the feed.
+        """
         if not site.refresh(site.diagnosis(feed_id).feed):
             raise HTTPException(409, "not now: disabled, gone, or its server asked to be left alone")
         if "text/html" in request.headers.get("accept", ""):
@@ -97,7 +101,7 @@ def _feed(feed: Feed) -> Record:
 def _add_health(router: APIRouter, site: Site) -> None:
     @router.get("/health", response_model=schemas.Health, tags=["health"], responses=statuses(304))
     def health(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> Record:
-        """List what is wrong with which feed, broken ones first; a Link header leads to further ones."""
+        """List the findings about feeds, broken feeds first. A Link header gives the address of the next part."""
         seen = site.cached_overview.look()
         shown = site.diagnoses(list(islice(seen.unwell, start, start + limit + 1)))
         feeds = ({"findings": [finding_record(one.feed, finding) for finding in one.findings]} for one in shown)
@@ -110,13 +114,13 @@ def _add_health(router: APIRouter, site: Site) -> None:
 
     @router.get("/gaps", response_model=list[schemas.Gap], tags=["health"], responses=statuses(304))
     def gaps(request: Request, response: Response, start: Start = 0, limit: Limit = 1000) -> list[Record]:
-        """List times in which a feed may have lost entries; a Link header leads to the next ones."""
+        """List times in which a feed may have lost entries. A Link header gives the address of the next part."""
         found = site.store.gaps(start=start, limit=limit + 1)
         return part_of(request, response, map(asdict, found), start, limit)
 
     @router.get("/status", response_model=schemas.Status, tags=["health"], responses=statuses(304))
     def status() -> Record:
-        """Return the state of the installation and what was done in the last 24 hours."""
+        """Return the numbers of the installation and its activity in the last 24 hours."""
         seen = site.cached_overview.look()
         done = seen.activity
         return {

@@ -1,6 +1,6 @@
-"""The records of the API for its OpenAPI description: each field with an example.
+"""The API's records as classes, for the OpenAPI description. Each field has an example.
 
-Names are those of docs/reference/records.md.
+The names are those of docs/reference/records.md.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ _PICTURE: Final = {
 
 
 def _join_examples(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Replace the examples of the fields by one example of the whole record."""
+    """Move the examples of the single fields into one example of the whole record. `schema` is changed in place."""
     schema["examples"] = [{name: field.pop("example") for name, field in schema["properties"].items()}]
 
 
 class Record(BaseModel):
-    """A record whose fields are all `shown`."""
+    """The base of the API's records. Every field of a subclass is declared with `shown`."""
 
     model_config = ConfigDict(json_schema_extra=_join_examples)
 
 
 def shown(example: Any, description: str | None = None) -> Any:
-    """Return the declaration of a field with its value in the example."""
+    """Declare a field with its description, and with its value in the example of the record."""
     return Field(description=description, json_schema_extra={"example": example})
 
 
 def example_of(model: type[Record]) -> Any:
-    """Return the example of a record."""
+    """Return the example of a record class, made of the examples of its fields."""
     return model.model_json_schema()["examples"][0]
 
 
 class Rights(BaseModel):
-    """The rights that the page reserved when it was fetched; null: no statement."""
+    """The rights that the page reserved when it was fetched. A field is null if the page says nothing about it."""
 
     robots: str | None
     x_robots_tag: str | None
@@ -61,7 +61,7 @@ class LeadImage(BaseModel):
 
 
 class Enclosure(BaseModel):
-    """A file attached to an entry."""
+    """A file that a feed entry links as an enclosure: sound, film or picture."""
 
     url: str
     type: str = Field(description="media type; may be empty")
@@ -70,7 +70,7 @@ class Enclosure(BaseModel):
 
 
 class Extractor(BaseModel):
-    """The program that extracted a text."""
+    """The program that extracted a text, and its version."""
 
     name: str
     version: str
@@ -129,7 +129,7 @@ class Article(Record):
 
 
 class Change(Record):
-    """A change of the corpus: a new article, a new revision, a merge, an erasure."""
+    """A change of the corpus, such as a new article, a new revision, a merge or a deletion."""
 
     change_seq: int = shown(1841)
     kind: Literal["new", "updated", "merged", "split", "forgotten", "withdrawn"] = shown("merged")
@@ -139,7 +139,7 @@ class Change(Record):
 
 
 class Changes(Record):
-    """A part of the corpus's changes."""
+    """Changes of the corpus after a cursor, and the cursor for the next request."""
 
     changes: list[Change] = shown([example_of(Change)])
     cursor: int = shown(1841, "ask for what comes after this the next time")
@@ -148,7 +148,7 @@ class Changes(Record):
 
 
 class Found(Record):
-    """An article that matches, with the place of the match."""
+    """An article that matches a search, with the passage that matches."""
 
     id: str = shown("0123456789abcdef")
     url: str = shown(_URL)
@@ -163,7 +163,7 @@ class Found(Record):
 
 
 class FoundPage(Record):
-    """Articles that match."""
+    """A part of the articles that match a search."""
 
     found: list[Found] = shown([example_of(Found)])
     count: int | None = shown(1, "of all pages; null without a query")
@@ -171,7 +171,7 @@ class FoundPage(Record):
 
 
 class Revision(Record):
-    """One text of an article."""
+    """One recorded text of an article."""
 
     number: int = shown(2)
     recorded_at: datetime = shown("2026-11-19T12:00:00Z")
@@ -180,7 +180,7 @@ class Revision(Record):
 
 
 class Why(Record):
-    """All sightings, evidence and decisions about an address; each part is oldest first."""
+    """All stored facts about an address: entries, pages, articles, evidence, decisions. Each list is oldest first."""
 
     url: str = shown(_URL)
     entries: list[dict[str, Any]] = shown(
@@ -263,7 +263,7 @@ class Why(Record):
 
 
 class Finding(Record):
-    """One thing that is wrong with a feed."""
+    """One thing that is wrong with a feed, and the remedy."""
 
     feed: str = shown("Example News")
     feed_id: int = shown(1)
@@ -277,7 +277,7 @@ class Finding(Record):
 
 
 class Feed(Record):
-    """A subscription and its state."""
+    """A feed with its settings and its state."""
 
     id: int = shown(1)
     url: str = shown("https://www.example.org/feed.xml")
@@ -298,7 +298,7 @@ class Feed(Record):
 
 
 class Poll(Record):
-    """One poll of a feed."""
+    """One poll of a feed and its outcome."""
 
     at: datetime = shown("2026-11-19T10:00:00Z")
     outcome: Literal["new", "unchanged", "failed", "moving"] = shown("new")
@@ -312,14 +312,14 @@ class Poll(Record):
 
 
 class FeedDetail(Feed):
-    """A feed with its last 50 polls and its findings."""
+    """A feed with its latest polls and its findings."""
 
     polls: list[Poll] = shown([example_of(Poll)])
     findings: list[Finding] = shown([])
 
 
 class Health(Record):
-    """The findings about all feeds."""
+    """The numbers of all and of broken feeds, and findings about feeds."""
 
     feeds: int = shown(214)
     broken: int = shown(1)
@@ -327,7 +327,10 @@ class Health(Record):
 
 
 class Gap(Record):
-    """A time in which a feed may have lost entries; `filled_at` is when the lost entries were found elsewhere."""
+    """A time between two polls in which a feed may have lost entries.
+
+    `filled_at` is the time when the lost entries were found in another source; null: they were not.
+    """
 
     feed: str = shown("Example News")
     feed_id: int = shown(1)
@@ -337,7 +340,7 @@ class Gap(Record):
 
 
 class Status(Record):
-    """The state of the installation, and its activity in the last 24 hours."""
+    """The numbers of the installation, and its activity in the last 24 hours."""
 
     at: datetime = shown("2026-11-19T12:00:00Z")
     feeds: int = shown(214)
@@ -355,7 +358,7 @@ class Status(Record):
 
 
 class Refreshed(Record):
-    """A feed that is due now."""
+    """The answer to `refresh`: the feed is due now."""
 
     feed_id: int = shown(1)
     due: bool = shown(True)

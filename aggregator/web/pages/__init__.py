@@ -1,1 +1,1 @@
-"""Pages for people and the Atom stream, made of templates."""
+"""The HTML pages for people, and the Atom stream; templates make both."""

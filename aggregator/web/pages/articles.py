@@ -1,4 +1,4 @@
-"""The pages of articles: the list, one article with its evidence, a comparison of two, the raw page."""
+"""The pages about articles: the list, one article with its evidence, two articles compared, the raw page."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _RAW_POLICY: Final = (
 
 
 def add_articles(router: APIRouter, site: Site) -> None:
-    """Add the pages of articles."""
+    """Add the pages about articles to `router`."""
 
     @router.get("/articles")
     def articles(wanted: Annotated[ArticleSearch, Depends(read_search)]) -> Response:
-        """Search, or list the newest."""
+        """Show the articles that match the search, or the newest articles if there is no search."""
         wanted = replace(wanted, limit=_ARTICLES_A_PAGE)
         page = find(site, wanted)
         more = query_string(wanted, after=page.next) if page.next else ""
@@ -44,7 +44,10 @@ def add_articles(router: APIRouter, site: Site) -> None:
 
     @router.get("/articles/{article_id}")
     def article(article_id: str) -> Response:
-        """Show an article: text, where it comes from, how it changed, what repeats it."""
+        """Show an article: its text, the feeds and addresses it came from, its revisions, its near duplicates.
+
+        The id of a merged article redirects to the article that it was merged into.
+        """
         found = site.article(article_id)
         if found.id != article_id:
             return RedirectResponse(f"{root()}/articles/{found.id}", status_code=302)
@@ -52,7 +55,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
 
     @router.get("/articles/{article_id}/text")
     def text(article_id: str, layout: Annotated[Literal["seed", "body", "markdown"], Query()] = "seed") -> Response:
-        """Give the text as a file."""
+        """Return the text of an article as a file to download."""
         found = site.article(article_id)
         name = f"{found.id}.{'md' if layout == 'markdown' else 'txt'}"
         return PlainTextResponse(
@@ -61,7 +64,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
 
     @router.get("/articles/{article_id}/raw")
     def raw(article_id: str) -> Response:
-        """Show the page that an article was extracted from, in a frame that may do nothing."""
+        """Show the raw page from which an article was extracted, in a frame that runs and loads nothing."""
         found = site.article(article_id)
         body = site.raw_page(found)
         response = next(iter(site.store.raw_of(found.id)), None)
@@ -74,7 +77,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
 
     @router.get("/articles/{article_id}/beside/{other_id}")
     def beside(article_id: str, other_id: str) -> Response:
-        """Show two articles side by side, with the passages that they do not share."""
+        """Show two articles side by side. Passages that only one of them has are marked."""
         one, other = site.article(article_id), site.article(other_id)
         prints = [fingerprint(each.content.body).hashes for each in (one, other)]
         return render(
@@ -106,7 +109,10 @@ def _show(site: Site, found: Article) -> Response:
 
 
 def _duplicates(site: Site, found: Article) -> list[tuple[Article, float | None]]:
-    """Return the articles that share most of the text, the first few with the share of passages."""
+    """Return the near duplicates of an article, each with the share of passages that both texts have.
+
+    The share is computed for the first five only; for the others it is None.
+    """
     ids = (found.near_duplicate_of, *site.store.near_duplicates(found.id))
     others = [other for one in ids if one is not None and (other := site.store.article(one)) is not None]
     own = fingerprint(found.content.body).hashes if others else frozenset()

@@ -1,4 +1,4 @@
-"""The bars of a chart, as positions in an SVG image. Pure; a template draws them."""
+"""Computes the bars of a chart as positions in an SVG image. A template draws them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GAP: Final = 4  # between two days
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A bar: its upper left corner, its size, its label."""
+    """One bar: its upper left corner and size in the image, and the kind, day and count that it stands for."""
 
     kind: str
     day: date
@@ -28,7 +28,9 @@ class Bar:
 
 
 def bars(days: Sequence[DayCounts]) -> tuple[Bar, ...]:
-    """Return two bars a day, articles and entries, on one scale. The bar of a small count is still visible.
+    """Return two bars for each day, one for articles and one for entries. All bars have the same scale.
+
+    A count above 0 gives a bar of at least one unit, so that it can be seen.
 
     >>> bars([DayCounts(day=date(2026, 11, 1), articles=0, entries=5)])[1].height
     160.0

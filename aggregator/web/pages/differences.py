@@ -1,4 +1,4 @@
-"""The differences between two texts, line by line and word by word. Pure."""
+"""Compares two texts, line by line and word by word, for the page of an article."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Kind = Literal["added", "removed", "same", "place"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffPart:
-    """A part of a line."""
+    """A part of a line: words that were added, removed, or are the same in both texts."""
 
     kind: Literal["added", "removed", "same"]
     text: str
@@ -32,20 +32,20 @@ class DiffPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffLine:
-    """A line of a comparison. A line of the kind "place" stands for equal lines that are left out."""
+    """A line of a comparison. The kind "place" stands for equal lines that are left out, or for a message."""
 
     kind: Literal["added", "removed", "changed", "same", "place"]
     parts: tuple[DiffPart, ...]
 
     @property
     def text(self) -> str:
-        """The words of the line, removed ones included."""
+        """All words of the line, added and removed ones included."""
         return "".join(part.text for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """The changes of a revision."""
+    """What a revision changed in the revision before it."""
 
     number: int
     recorded_at: datetime
@@ -53,7 +53,7 @@ class Difference:
 
 
 def differences(revisions: Sequence[Revision]) -> tuple[Difference, ...]:
-    """Return the changes of each revision against the one before, newest first."""
+    """Return what each revision changed in the one before it, newest first."""
     return tuple(
         Difference(number=new.number, recorded_at=new.recorded_at, lines=tuple(compare_lines(_lines(old), _lines(new))))
         for old, new in reversed(list(pairwise(revisions)))
@@ -65,7 +65,10 @@ def _lines(revision: Revision) -> list[str]:
 
 
 def compare_lines(old: Sequence[str], new: Sequence[str], *, context: int = 1) -> Iterator[DiffLine]:
-    """Yield the lines of two texts. Equal lines are left out, except `context` lines before and after a change."""
+    """Yield the comparison of two texts. Equal lines are left out, except `context` lines before and after a change.
+
+    Texts of over 3,000 lines are not compared; a single line says so.
+    """
     if max(len(old), len(new)) > _MOST_LINES:
         yield _whole("place", "too long to be compared here: `aggregator articles show --revisions` does it")
         return
@@ -81,7 +84,7 @@ def compare_lines(old: Sequence[str], new: Sequence[str], *, context: int = 1) -
 
 
 def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
-    """Yield the lines that replaced others. Each is compared word by word with the line that it replaced."""
+    """Yield the comparison of lines with the lines that replaced them, word by word in pairs."""
     both = min(len(old), len(new))
     for before, after in zip(old[:both], new[:both], strict=True):
         parts = compare_words(before, after)
@@ -95,7 +98,9 @@ def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
 
 
 def compare_words(old: str, new: str) -> tuple[DiffPart, ...] | None:
-    """Return one line with removed and added words; None: the lines have too little in common.
+    """Return a line with its removed and added words, or None if the old and the new line have too little in common.
+
+    None is also returned if a line is empty or has over 1,000 words.
 
     >>> [(part.kind, part.text) for part in compare_words("six people hurt", "seven people hurt") or ()]
     [('removed', 'six'), ('added', 'seven'), ('same', ' people hurt')]

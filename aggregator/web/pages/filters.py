@@ -1,4 +1,4 @@
-"""Formats times, sizes and texts for pages. Pure; registered as filters of the templates."""
+"""Formats times, sizes and texts for pages. These functions are the filters of the templates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 
 def moment(at: datetime | None) -> str:
-    """Return a time to the minute, in UTC.
+    """Return a time in UTC, to the minute; "–" for None.
 
     >>> moment(datetime(2026, 11, 1, 12, 30, tzinfo=UTC)), moment(None)
     ('2026-11-01 12:30', '–')
@@ -27,7 +27,9 @@ def moment(at: datetime | None) -> str:
 
 
 def stated(text: str) -> str:
-    """Return a stated time to the minute, in UTC if it has an offset; a bare day and other words stay as they are.
+    """Return a time that a page states, to the minute. If it has an offset, it is converted to UTC.
+
+    A day alone, and text that is no ISO 8601 time, are returned unchanged.
 
     >>> stated("2026-11-01T12:30:05.68+01:00"), stated("2026-11-01T12:30:05"), stated("2026-11-01"), stated("May")
     ('2026-11-01 11:30', '2026-11-01 12:30', '2026-11-01', 'May')
@@ -42,7 +44,7 @@ def stated(text: str) -> str:
 
 
 def span(length: timedelta | None) -> str:
-    """Return a duration in the two units that matter.
+    """Return a duration in its largest units, one or two of them; "–" for None.
 
     >>> span(timedelta(seconds=42)), span(timedelta(minutes=5)), span(timedelta(minutes=95)), span(timedelta(hours=76))
     ('42 s', '5 min', '1 h 35 min', '3 d 4 h')
@@ -59,7 +61,7 @@ def span(length: timedelta | None) -> str:
 
 
 def size(count: float) -> str:
-    """Return bytes in the unit that leaves a short number.
+    """Return a number of bytes in a unit in which it is short.
 
     >>> size(999), size(1500), size(2_500_000), size(3e12)
     ('999 B', '1.5 kB', '2.5 MB', '3.0 TB')
@@ -72,7 +74,7 @@ def size(count: float) -> str:
 
 
 def weblink(url: str | None) -> str:
-    """Return an address for a link if it is http(s), else "#".
+    """Return the address if it is http(s), else "#". So no link can run a script.
 
     >>> weblink("https://a.example/"), weblink("javascript:alert(1)")
     ('https://a.example/', '#')
@@ -81,7 +83,7 @@ def weblink(url: str | None) -> str:
 
 
 def host(url: str) -> str:
-    """Return the host of an address, for people.
+    """Return the host name in an address, or "" if the address is invalid.
 
     >>> host("https://images.example:8443/a.jpg"), host("http://[")
     ('images.example', '')
@@ -93,7 +95,7 @@ def host(url: str) -> str:
 
 
 def paragraphs(body: str) -> Markup:
-    r"""Return a body as HTML paragraphs, each with its own text direction; markup in it stays text.
+    r"""Return a body as HTML paragraphs. Each has its own text direction; HTML in the body is shown as text.
 
     >>> paragraphs("One <b>\n\nTwo")
     Markup('<p dir="auto">One &lt;b&gt;</p>\n<p dir="auto">Two</p>')
@@ -103,10 +105,11 @@ def paragraphs(body: str) -> Markup:
 
 
 def without_bidi_controls(value: object) -> object:
-    r"""Return a text without the characters that reorder neighbouring text (UAX #9: X1 to X8).
+    r"""Return a text without bidi controls: characters that reorder the text around them (UAX #9, X1 to X8).
 
-    A title with such a character turns the whole line around, or shows a false name. The marks LRM, RLM and ALM stay:
-    they affect only their own place. Escaped markup and other values stay unchanged.
+    A title with such a character turns the whole line around, or shows a false name. The marks LRM, RLM and ALM stay,
+    since they affect only their own place. Values that are not text, and markup that is escaped already, are returned
+    unchanged.
 
     >>> without_bidi_controls("photo\u202egnp.exe")
     'photognp.exe'
@@ -117,12 +120,12 @@ def without_bidi_controls(value: object) -> object:
 
 
 def strip_bidi_controls(text: str) -> str:
-    """Return a text without the characters that reorder neighbouring text."""
+    """Return a text without bidi controls; see `without_bidi_controls`."""
     return _BIDI_CONTROLS.sub("", text)
 
 
 def line_of_xml(text: str) -> str:
-    r"""Return a title or name for Atom: without characters that XML forbids, and without bidi controls.
+    r"""Return a title or name for Atom, without characters that XML forbids and without bidi controls.
 
     >>> line_of_xml("a\x00b\u2067c")
     'abc'

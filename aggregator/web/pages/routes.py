@@ -1,4 +1,7 @@
-"""The status page and the pages of feeds. `articles.py` has the pages of articles. Templates escape all; no scripts."""
+"""The status page and the pages about feeds. `articles.py` has the pages about articles.
+
+Templates escape all values. No page has a script.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _EXAMPLES: Final = 8  # feeds of a group that the status page names
 
 
 def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter:  # Any: JSON
-    """Return the routes of the pages; `openapi` gives the description of the API."""
+    """Return the routes of all HTML pages. `openapi` returns the OpenAPI description of the API."""
     router = APIRouter()
     _add_status(router, site)
     _add_feeds(router, site)
@@ -34,7 +37,7 @@ def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter
 
     @router.get("/api/docs")
     def api_docs() -> Response:
-        """Show the API's description, without anything from elsewhere."""
+        """Show the description of the API, without scripts and styles from other servers."""
         return render("api.html", api=openapi())
 
     return router
@@ -46,7 +49,7 @@ def pages_router(site: Site, openapi: Callable[[], dict[str, Any]]) -> APIRouter
 def _add_status(router: APIRouter, site: Site) -> None:
     @router.get("/")
     def status() -> Response:
-        """Show what is done now, what came lately, what needs attention."""
+        """Show the state of the daemons, the numbers of the last 30 days, and the findings in groups."""
         records, now = read_records(site.store), site.store.now()
         seen = site.cached_overview.glance()
         said, is_well = sentence(records, now)
@@ -75,7 +78,7 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
         finding: Annotated[str, Query(max_length=40)] = "",
         cause: Annotated[str, Query(max_length=40)] = "",
     ) -> Response:
-        """List the feeds, or those with a finding (and cause)."""
+        """List all feeds, or only those with the finding and the cause in the parameters."""
         ids = site.feed_ids()
         if finding:
             groups = (
@@ -98,7 +101,7 @@ def _add_feeds(router: APIRouter, site: Site) -> None:
 
     @router.get("/feeds/{feed_id}")
     def feed(feed_id: Annotated[int, Path(ge=0, le=LARGEST_ID)]) -> Response:
-        """Show a feed with its findings and the history of its polls."""
+        """Show a feed with its findings and its latest polls."""
         found = site.diagnosis(feed_id)
         polls = site.store.polls(found.feed.id)
         return render("feed.html", one=found, feed=found.feed, polls=polls, rate=_rate, due=_due)

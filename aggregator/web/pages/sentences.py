@@ -1,4 +1,4 @@
-"""Sentences for pages: why addresses are one article, and why an article is doubtful. Pure; two tables."""
+"""Sentences for pages, in two tables: why two addresses are one article, and why an article is doubtful."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _QUALITY: Final[Mapping[str, str]] = {
 
 
 def why_one(evidence: TracedEvidence) -> str:
-    """Return why two keys are one article, as the end of a sentence; for an unknown kind its name."""
+    """Return why two keys are one article, as the end of a sentence. An unknown kind of evidence is named as it is."""
     said = _EVIDENCE.get(evidence.kind)
     if said is None:
         return f"{evidence.kind.replace('_', ' ')}, says {evidence.witness}"
@@ -43,7 +43,7 @@ def why_one(evidence: TracedEvidence) -> str:
 
 
 def why_doubtful(reason: str) -> str:
-    """Return the meaning of a reason to doubt an article.
+    """Return a sentence that explains a reason to doubt an article (a value of its `quality`).
 
     >>> why_doubtful("listing")
     'The page lists other articles and has no text of its own.'

@@ -1,4 +1,7 @@
-"""The Atom stream (RFC 4287), in pages (RFC 5005, section 3): the articles with the newest texts, each story once."""
+"""The Atom stream of articles (RFC 4287), the latest recorded text first, in pages (RFC 5005, section 3).
+
+Near duplicates of earlier articles are left out.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ _EMPTY: Final = "1970-01-01T00:00:00+00:00"
 
 
 def stream_router(site: Site) -> APIRouter:
-    """Return the route of the Atom stream."""
+    """Return the route of the Atom stream, `/feed.atom`."""
     router = APIRouter()
 
     @router.get("/feed.atom")
     def stream(request: Request, wanted: Annotated[ArticleSearch, Depends(read_search)]) -> Response:
-        """Give out articles, near duplicates left out, the last changed first."""
+        """Return the articles that match the search, the last changed first, without near duplicates."""
         wanted = replace(wanted, once=True, order="recorded", limit=_ENTRIES, marked=False)
         page = find(site, wanted)
         address = f"{request.base_url}feed.atom"
@@ -49,9 +52,9 @@ def stream_router(site: Site) -> APIRouter:
 
 
 def _entry(found: Found) -> dict[str, Any]:  # Any: what the template takes
-    """Return the entry of an article. The entry's id never changes, even if the article's address changes.
+    """Return the Atom entry of an article. Its id never changes, even if the address of the article changes.
 
-    `updated` is the time when the current text was recorded, so it changes with each revision.
+    `updated` is the time when the present text was recorded, so it changes with each revision.
     """
     article, content = found.article, found.article.content
     published = _aware(content.published)
@@ -73,7 +76,7 @@ def _utc(at: datetime) -> str:
 
 
 def _aware(text: str) -> datetime | None:
-    """Return a full time with offset; None for a bare day."""
+    """Return the time that `text` states with day, time and offset; None if one of them is missing."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The body of an article as HTML, structured by its markdown. Markup in the text stays text."""
+"""Makes HTML of an article's markdown, with its headings, lists and tables. HTML in the text is shown as text."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _OWN_DIRECTION: Final = frozenset({"paragraph_open", "heading_open", "list_item_
 
 
 def structured(content: Extraction) -> Markup:
-    """Return the body as HTML: headings, lists, quotations, tables, links; no pictures, no foreign content.
+    """Return the body as HTML with headings, lists, quotations, tables and links, but without pictures.
 
-    Each block has its own text direction. An article of an earlier version is shown as paragraphs.
+    Each block has its own text direction. An article without markdown (from an earlier version), or with very long
+    markdown, is returned as plain paragraphs.
     """
     source = content.markdown
     if source is None or len(source) > _LARGEST:

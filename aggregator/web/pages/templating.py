@@ -1,4 +1,4 @@
-"""The templates: all values are escaped, and a missing name is an error."""
+"""The Jinja2 templates. All values are escaped, and an undefined name in a template is an error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aggregator.web.public_address import root
 
 @cache
 def environment() -> Environment:
-    """Return the environment of all templates."""
+    """Return the Jinja2 environment of all templates, with their filters."""
     made = Environment(
         loader=PackageLoader("aggregator.web"),
         autoescape=True,
@@ -37,5 +37,5 @@ def environment() -> Environment:
 
 
 def render(template: str, *, code: int = 200, **facts: Any) -> Response:  # Any: whatever the template shows
-    """Return a page made from a template."""
+    """Return the answer with the page that `template` makes of `facts`. `code` is its status."""
     return HTMLResponse(environment().get_template(template).render(**facts), code)
