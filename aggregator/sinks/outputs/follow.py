@@ -91,6 +91,7 @@ class Follower:
         self._store = store
         self._clock = clock
         self._failures = 0
+        self._reason: str | None = None  # the stored reason why the output fails; None: it was not read yet
         self._not_before = 0.0  # by the monotonic clock
 
     def advance(self) -> Progress:
@@ -107,14 +108,14 @@ class Follower:
             try:
                 folder = self.output.folder
                 changes = self._store.changes_after(self._store.delivered(self.output.name, folder), _BATCH)
-                if not changes:
-                    return Progress(wait=timedelta(0))
-                self.output.deliver(changes, self._store.position().epoch)
+                if changes:
+                    self.output.deliver(changes, self._store.position().epoch)
             except DeliveryError as error:
                 return self._back_off(error)
-            self._store.set_delivered(self.output.name, folder, changes[-1].seq)
+            if changes:
+                self._store.set_delivered(self.output.name, folder, changes[-1].seq)
         self._recover()
-        return Progress(delivered=len(changes))
+        return Progress(delivered=len(changes), wait=None if changes else timedelta(0))
 
     def _back_off(self, error: DeliveryError) -> Progress:
         """Begin the wait after a failure. It doubles with each failure in a row, up to `Waits.longest`.
@@ -126,13 +127,17 @@ class Follower:
         self._not_before = self._clock.monotonic() + wait.total_seconds()
         if self._failures == 1:
             logger.warning("output fails", extra={"output": self.output.name, "reason": str(error)})
-            self._store.write_fact(fact_name(self.output.name), str(error))
+            self._reason = str(error)
+            self._store.write_fact(fact_name(self.output.name), self._reason)
         return Progress(wait=wait, problem=str(error))
 
     def _recover(self) -> None:
-        if self._failures:
+        if self._reason is None:  # an earlier process may have stored one
+            self._reason = self._store.read_fact(fact_name(self.output.name)) or ""
+        if self._reason:
             logger.warning("output works again", extra={"output": self.output.name})
             self._store.write_fact(fact_name(self.output.name), "")
+            self._reason = ""
         self._failures = 0
 
 

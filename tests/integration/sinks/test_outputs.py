@@ -110,6 +110,20 @@ def test_a_failing_output_waits_twice_as_long_each_time_and_loses_nothing(
     assert output.taken == list(range(1, last + 1))
 
 
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_after_a_restart_an_output_that_works_is_no_longer_failing(
+    store: SqlStore, clock: StandingClock, is_delivered: bool
+) -> None:
+    fill(store)
+    broken = Recorder(problem=DeliveryError("no"))
+    Follower(broken, store, clock).advance()
+    if is_delivered:  # by a process that was killed before it stored that the output works
+        store.set_delivered("recorder", "", store.position().seq)
+    assert store.read_fact(fact_name("recorder")) == "no"
+    Follower(Recorder(), store, clock).advance()
+    assert store.read_fact(fact_name("recorder")) == ""
+
+
 def test_what_the_receiver_asks_for_is_a_lower_bound(store: SqlStore, clock: StandingClock) -> None:
     fill(store)
     follower = Follower(Recorder(problem=DeliveryError("busy", timedelta(minutes=7))), store, clock)
