@@ -2,8 +2,7 @@
 
 `text` is Resiliparse's output, unchanged. `body` is chosen from the page's blocks by three votes
 (`aggregator.extraction.body`): trafilatura in its fast, recall-oriented mode, the port of readability inside
-trafilatura, Resiliparse. This module is the only one that uses trafilatura, and Resiliparse's extraction. lxml parses
-the page once; Resiliparse parses the source by itself.
+trafilatura, Resiliparse. Only this module calls trafilatura and Resiliparse's text extraction.
 """
 
 from __future__ import annotations
@@ -288,7 +287,7 @@ def _as_article(body: str) -> _Article:
 def _opinion(lines: Iterable[str]) -> Opinion:
     """Return an `Opinion` made of an extractor's lines.
 
-    A line that begins with a number ("3. Rome") is added with and without it: the number may be that of a list.
+    A line that begins with a number ("3. Rome") is added with and without the number, which may be that of a list.
     """
     return Opinion(one for line in lines for one in ((line, _NUMBER.sub("", line)) if _NUMBER.match(line) else (line,)))
 
@@ -298,20 +297,20 @@ def _lines(text: str) -> list[str]:
 
 
 def _trafilatura_lines(tree: Element) -> list[str]:
-    """Return the lines of trafilatura's article: rather too much text than too little, and no fall-back extractors."""
+    """Return the lines of trafilatura's article. It is set to take too much rather than too little, in one fast run."""
     document = bare_extraction(tree, fast=True, favor_recall=True, include_comments=False, deduplicate=False)
     return _lines(document.text or "") if isinstance(document, TrafilaturaDocument) else []
 
 
 def _readable_lines(tree: Element) -> Iterator[str]:
-    """Yield the lines of readability's HTML. It is cut at the tags of blocks, since parsing it would cost more."""
+    """Yield the lines of readability's HTML. The HTML is cut at tags of blocks, since parsing it would cost more."""
     summary = ReadabilityDocument(copy(tree)).summary()
     cut = _ELEMENT.sub(lambda tag: "" if tag.group(2) in _INLINE else "\n", summary)
     yield from html.unescape(cut).split("\n")
 
 
 def _ask_others(tree: Element, metadata: Metadata, page: ExtractInput) -> Metadata:
-    """Fill title, authors and date if the page does not state them: by the guesses of trafilatura and htmldate.
+    """Fill title, authors and date by the guesses of trafilatura and htmldate, if the page does not state them.
 
     Authors whom the page credits (`Metadata.credited`) come before a guess.
     """

@@ -157,7 +157,7 @@ def _lies_below(first: str, path: str) -> bool:
 
 
 def _without_number(path: str) -> tuple[str, int] | None:
-    """Return the path before a page's number at its end, and the number.
+    """Return the path before a page number at its end, and the number; None: the path does not end so.
 
     >>> _without_number("/story/page-2"), _without_number("/story")
     (('/story', 2), None)
@@ -189,8 +189,8 @@ def _has_page_number(first: str, query: str) -> bool | None:
 def join(parts: Sequence[Extraction]) -> Extraction:
     """Return one article: the metadata of the first page, the texts of all pages in order.
 
-    In `body`, paragraphs with which each page begins (headline, teaser) are kept only on the first page. Paragraphs
-    with which each page ends are kept only on the last page. `text` is not shortened.
+    Repeated paragraphs of `body` are left out: those with which a further page begins as the first page does (headline,
+    teaser), and those with which a page ends as the last page does. `text` keeps them.
     """
     heads = [_paragraphs(parts[0].body)]
     heads += [own[_shared(own, heads[0]) :] for own in (_paragraphs(part.body) for part in parts[1:])]

@@ -165,7 +165,7 @@ def _announced(entry: Entry) -> str:
 
 
 def run_jobs(jobs: Sequence[ExtractJob], read: Read) -> tuple[Collected | NextPage | PageFailed, ...]:
-    """Return the result of each job, in order; runs in a worker. A `NextPage` must be fetched before the article."""
+    """Return the result of each job, in order, in a worker. A `NextPage` is a page to be fetched before the article."""
     whole = (read_bodies(job, read) for job in jobs)
     return tuple([job if isinstance(job, PageFailed) else next_page_of(job) or run_job(job) for job in whole])
 
@@ -193,10 +193,9 @@ def _chain(job: ExtractJob) -> Chain:
 def run_job(job: ExtractJob) -> Collected | PageFailed:
     """Extract, judge and fingerprint a page; runs in a worker process.
 
-    A page with text is an article; its `quality` lists the reasons to doubt it. No article are: a bot check that its
-    own markup proves, and a list or home page after redirects. For these, and for pages that look like a wall, the
-    entry's own content is the article, but a teaser never is. An article without one of its further pages is
-    `truncated`.
+    A page with text is an article; its `quality` lists the reasons to doubt it. A bot check proven by its markup is no
+    article, nor is a list or home page to which redirects led. Then, and if a page looks like a wall, the entry's own
+    content is the article, unless it is a teaser. An article is `truncated` if one of its further pages is missing.
     """
     from aggregator.extraction.extract import extract_entry  # imported late: only workers need these 17 MiB
 
@@ -242,7 +241,7 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
 def _extract_parts(
     page: ExtractInput, markup: Markup, further: Sequence[Part], job: ExtractJob
 ) -> tuple[Extraction | PageFailed, int]:
-    """Return the article and its number of further pages. It ends before the first that fails or looks like a wall."""
+    """Return the article and how many further pages it has: those before the first that fails or looks like a wall."""
     from aggregator.extraction.extract import extract_page, with_feed_content
 
     if not further:
@@ -381,7 +380,7 @@ def _record_of_entry(
 
 
 def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
-    """Yield a "refused" decision for each edge that never counts, whatever other edges there are."""
+    """Yield a "refused" decision for each edge (a statement that two addresses are one article) that cannot count."""
     for edge in edges:
         refusal = refusal_alone(edge)
         if refusal is not None:

@@ -1,6 +1,6 @@
 """Returns the reasons to doubt that a text is an article. It changes nothing and extracts nothing.
 
-An article without reasons is taken for good. A page with reasons is fetched again, or its article is stored with them.
+An article without reasons counts as good. A page with reasons is fetched again, or its article is stored with them.
 """
 
 from __future__ import annotations

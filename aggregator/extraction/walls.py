@@ -163,7 +163,7 @@ def is_certain_wall(evidence: Evidence) -> bool:
 def is_consent_wall(evidence: Evidence) -> bool:
     """Return whether the page asks for consent: a short text about cookies or data that offers a choice.
 
-    A large share of the text are such words. The headline, a button or many different words confirm this.
+    Words about these must be a large part of the text. The headline, a button or many different words confirm this.
     """
     if not evidence.is_short or evidence.has_article:
         return False

@@ -26,13 +26,13 @@ class DateNames:
     A name that means one month in one language and another month in another language is only in `by_language`.
     """
 
-    months: Mapping[str, int]  # of languages in which much is published
-    rare_months: Mapping[str, int]  # of all others; they count where none of the former is named
-    starts: Mapping[str, int]  # beginnings of names, three letters or more, that fit one month only
+    months: Mapping[str, int]  # of the languages in which much is published
+    rare_months: Mapping[str, int]  # of all other languages; used if no name in `months` fits
+    starts: Mapping[str, int]  # beginnings of names (three letters or more) that fit one month only
     persian: Mapping[str, int]  # months of the Solar Hijri calendar
-    by_language: Mapping[str, Mapping[str, int]]  # primary tag to those that it has of its own
+    by_language: Mapping[str, Mapping[str, int]]  # the month names of each language, by its primary tag
     days: frozenset[str]
-    most_words: int  # of one name
+    most_words: int  # in the longest name
 
 
 def fold(text: str) -> str:

@@ -135,7 +135,7 @@ def _search(raw: str, now: datetime, language: str) -> datetime | None:
 def _read_epoch(text: str, now: datetime) -> datetime | None:
     """Read a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
 
-    The number counts the first of these units that gives a plausible time.
+    The unit is the first of these that gives a plausible time.
     """
     if not (match := _EPOCH.fullmatch(text)):
         return None
@@ -225,10 +225,10 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date that stands after the time, with its year alone (asctime: `Nov 11 10:15 2022`) or as a whole.
+    """Read a date if its year stands after the time (asctime: `Nov 11 10:15 2022`), or the whole date does.
 
-    Return the date and the text after the time without the year; it may name the zone. The date is None if `after` has
-    no such year or date.
+    `before` and `after` are the texts before and after the time. Return the date, and the rest of `after`, which may
+    name the zone. The date is None if there is none.
     """
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]
@@ -375,7 +375,7 @@ def _at_place(local: datetime, place: str) -> datetime | None:
 def _zone_of_place(place: str) -> tzinfo | None:
     """Return the time zone with an IANA name, such as `America/Port_of_Spain`; None: there is none.
 
-    `place` is in small letters, but the database tells capital letters apart.
+    `place` has small letters only; the database distinguishes small and capital letters.
     """
     name = "/".join("_".join(_capital(word) for word in part.split("_")) for part in place.split("/"))
     try:

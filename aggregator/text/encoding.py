@@ -127,9 +127,9 @@ def is_utf8(body: bytes, *, claimed: bool = False) -> bool:
 def _legacy(body: bytes, header: str, document: str) -> str:
     """Decode bytes that are not UTF-8: by the header, else by the document's declaration, else by detection.
 
-    The header's cp1252 often is a server's default. It yields to the document's declaration if the detection agrees
-    with that. A declared encoding with several bytes per character is refused if it breaks more than one character in a
-    hundred and `_is_likelier` is False.
+    A header with cp1252 often is a server's default. The document's declaration is used instead if the detection gives
+    the same encoding. A declared encoding with several bytes per character is refused if it breaks more than one
+    character in a hundred and `_is_likelier` is False.
     """
     detected = ""
     if header == "cp1252" and document not in ("", "utf-8", header):

@@ -88,8 +88,8 @@ def fold(text: str) -> str:
 def index_words(text: str) -> list[str]:
     r"""Return the words of `text` in their order, as they are indexed.
 
-    A run of a script without blanks gives its pairs of characters, and its last character as a word of its own. So each
-    of its characters begins a word.
+    Characters of a script without blanks give overlapping pairs. The last one of a run also is a word of its own, so
+    each character begins a word.
 
     >>> index_words("The iPhone\u624b\u673a, d\u00e9j\u00e0 vu")
     ['the', 'iphone', '\u624b\u673a', '\u673a', 'deja', 'vu']
@@ -224,7 +224,7 @@ def _matches(word: str, query: Query) -> bool:
 def _places_in_run(run: str, query: Query) -> list[tuple[int, int]]:
     """Return the places in a run that has characters of a script without blanks, as pairs of offsets in `run`.
 
-    The query is compared with the folded run, whose length may differ; `origins` leads back to offsets in `run`.
+    The query is compared with the folded run, whose length may differ. The offsets are those before folding.
     """
     folded = ""
     origins: list[int] = []

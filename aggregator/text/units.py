@@ -20,7 +20,7 @@ _LONGEST: Final = timedelta(days=36_500)
 
 
 def _read(value: object, units: dict[str, int], unit: str, kind: str) -> float:
-    """Return `value` in milliseconds or bytes. `units` are the known units with their size in these.
+    """Return `value` in the smallest unit, milliseconds or bytes. `units` are the sizes of all units in this one.
 
     If `value` has no unit, the error message proposes `unit`.
     """
@@ -64,7 +64,7 @@ def parse_duration(value: object, unit: str = "s") -> timedelta:
     ValueError: has no unit; write "5m"
 
     Raises:
-    ValueError: `value` is no duration or longer than a hundred years; the message is the remedy.
+        ValueError: `value` is no duration or longer than a hundred years; the message is the remedy.
     """
     if isinstance(value, timedelta):
         return value
@@ -83,7 +83,7 @@ def parse_size(value: object, unit: str = "MiB") -> int:
     8388608
 
     Raises:
-    ValueError: `value` is no size; the message is the remedy.
+        ValueError: `value` is no size; the message is the remedy.
     """
     return round(_read(value, _BYTES, unit, "size"))
 

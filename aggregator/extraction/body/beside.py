@@ -1,4 +1,4 @@
-"""Drops blocks that are in the article's box and not part of its text.
+"""Drops blocks that stand between or below the paragraphs of the article and are not part of its text.
 
 These are credits, captions, "Also read" lines (pointers), and notes after the end. They are recognised by links,
 emphasis, punctuation and place, not by words. Every step is a function from blocks to blocks.

@@ -1,6 +1,7 @@
-"""Cuts a page into blocks: paragraphs, headings, list entries, table rows, each with its place. It chooses nothing.
+"""Cuts a page into blocks: paragraphs, headings, list entries, table rows, each with its place in the page.
 
-The walk visits the parsed tree once, without recursion, so deep nesting costs nothing extra.
+It does not decide which blocks are the article. The parsed tree is walked once, without recursion, so deep nesting
+costs nothing extra.
 """
 
 from __future__ import annotations
@@ -212,7 +213,7 @@ def _is_slug(own_id: str, element: Element) -> bool:
 
 
 class _Collector:
-    """The state of the walk: the finished blocks, the elements that are open, and the text of the unfinished block."""
+    """The state of the walk through a tree: finished blocks, open elements, and the text of the unfinished block."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []

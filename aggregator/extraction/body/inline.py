@@ -25,7 +25,10 @@ _TICKS = re.compile(r"`+")
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Words, a gap (" " or LF), or the beginning or end of a mark. `link` is the address at the beginning of a link."""
+    """A piece of marked words: words, a gap (" " or LF), or the beginning or end of a mark.
+
+    `link` is the address, at the beginning of a link.
+    """
 
     kind: str  # "words", "gap", "open", "close"
     value: str
@@ -52,7 +55,7 @@ def _escape_start(line: str) -> str:
 
 
 def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
-    """Cut marked words at their marks.
+    """Cut marked words into pieces at their marks. `links` are the addresses of the links, in order.
 
     Gaps at the inner ends of a mark are moved outside it. Marks without words between them are left out.
     """
@@ -110,7 +113,7 @@ def _without_idle(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _pairs_of(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return the marks to be written: the index of the opening piece, and that of the closing piece.
+    """Return the marks to be written: for the index of each opening piece, the index of its closing piece.
 
     Emphasis inside other emphasis is written only if the two touch at both ends or at none: CommonMark would read
     `***a** b**c***` in another way.
@@ -134,7 +137,7 @@ def _touch(pieces: Sequence[_Piece], first: int, last: int) -> bool:
 
 
 def _matched(pieces: Sequence[_Piece]) -> dict[int, int]:
-    """Return each mark, in order: the index of the opening piece, and that of the closing piece.
+    """Return all marks, in order: for the index of each opening piece, the index of its closing piece.
 
     Of two marks that cross, one is left out.
     """

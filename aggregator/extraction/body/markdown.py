@@ -142,7 +142,7 @@ def _address(link: str, url: str) -> str:
 
 
 def _rows_from(blocks: Sequence[Block], first: int) -> list[Block]:
-    """Return the rows of the data table that begins at the block `first`; empty: the block is no such row."""
+    """Return the rows of the data table that begins at block `first`; empty: that block is no row of a data table."""
     table = _table_of(blocks[first])
     last = first
     while table is not None and last < len(blocks) and _table_of(blocks[last]) is table:

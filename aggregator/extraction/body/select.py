@@ -83,7 +83,7 @@ def confirm(blocks: Sequence[Block], votes: Sequence[int]) -> set[int]:
 
 
 def prose_of_one(blocks: Sequence[Block], votes: Sequence[int], chosen: set[int], opinions: Opinions) -> set[int]:
-    """Return the prose that only Resiliparse has, if it is three times as long as the text with two votes.
+    """Return the prose (long sentences) that only Resiliparse has, if it is three times as long as the chosen text.
 
     The other extractors look for one box full of paragraphs. In a recipe or a list of products they find only the
     introduction.
@@ -127,10 +127,7 @@ def _may_be_text(block: Block) -> bool:
 
 
 def _is_linked_sentence(block: Block) -> bool:
-    """Return whether a linked block is a paragraph: it is long and ends like a sentence.
-
-    Headlines end in other ways.
-    """
+    """Return whether a linked block is a paragraph: it is long and ends like a sentence. Headlines do not."""
     return block.tag in ("p", "blockquote") and is_sentence(block)
 
 
@@ -151,8 +148,8 @@ def drop_next_article(blocks: Sequence[Block], chosen: set[int]) -> set[int]:
 def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title: str) -> set[int]:
     """Add blocks between the first and the last chosen block: lists, rows, code, subheads, quotations.
 
-    A block is added only if its box, or boxes of the same look, have a part of the chosen text. Headings right above
-    the text and a list right below it are added, too.
+    The element around an added block (its box), or elements with the same tag, class and id, must have a part of the
+    chosen text. Headings right above the text and a list right below it are added, too.
     """
     if not chosen:
         return chosen
@@ -182,17 +179,17 @@ def grow(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], title:
 
 
 def _h1_subheads(blocks: Sequence[Block], boxes: Sequence[Place], title: str) -> frozenset[int]:
-    """Return the indices of the h1 that are subheads: there are several of one look, and none is the headline."""
+    """Return the indices of the h1 that are subheads: several in elements that look alike, and none is the headline."""
     heads = [i for i, b in enumerate(blocks) if "h1" in b.inside and b.letters not in title and title not in b.letters]
     looks = Counter(boxes[i].look for i in heads)
     return frozenset(i for i in heads if looks[boxes[i].look] >= 2)
 
 
 def _start_of_text(boxes: Sequence[Place], first: int, openers: Set[int], heads: Set[int]) -> int:
-    """Return the index where the text begins: that of the first of the headings and linked sentences right above it.
+    """Return the index of the block with which the text begins.
 
-    `first` is the first chosen block; it is returned if nothing of the kind is above it. All these blocks are in one
-    box, but the heading of an item (`heads`) may be in another.
+    `first` is the first chosen block. The text begins earlier if headings or linked sentences (`openers`) stand right
+    above it in the same box. `heads` are the headings of items, such as questions; they may be in another box.
     """
     while first and (first - 1 in heads or (boxes[first - 1] is boxes[first] and first - 1 in openers)):
         first -= 1
@@ -204,9 +201,9 @@ def _end_of_text(
 ) -> int:
     """Return the index of the last block that may be added.
 
-    The blocks right below the last chosen block may be added (a list) if they are in its box and the box has half of
-    the text. A block in a wrapper of its own must be below a subhead or a row, and an extractor must have it. So a
-    table of the weather is not added.
+    Blocks right below the last chosen block may be added (a list) if they are in the element around it (its box), and
+    this box has half of the text. A block in a wrapper of its own must be below a subhead or a row, and an extractor
+    must have it. So a table of the weather is not added.
     """
     last = max(chosen)
     box = boxes[last]
@@ -259,8 +256,8 @@ def _is_under(blocks: Sequence[Block], heading: int, follower: int) -> bool:
 def drop_repeated(blocks: Sequence[Block], chosen: set[int], opinions: Opinions) -> set[int]:
     """Drop blocks that repeat other blocks. Pages contain their text again for telephones, printers and players.
 
-    Of equal blocks, those in the box with most of the chosen text stay. The others stay only if trafilatura has the
-    text so often, too (a refrain). Pull quotes, and large blocks that contain other chosen blocks, are dropped.
+    Of equal blocks, those in the box with most of the chosen text stay. The others stay only if trafilatura's text
+    repeats the block as often (a refrain). Pull quotes, and large blocks that contain other chosen blocks, are dropped.
     """
     weight: Counter[int] = Counter()
     same: defaultdict[str, list[int]] = defaultdict(list)
@@ -294,10 +291,11 @@ def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bo
 
 
 def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add paragraphs that an extractor has and that look like the chosen paragraphs (tag, class, id, element around).
+    """Add paragraphs that an extractor has and that look like the chosen paragraphs.
 
-    Long articles come in pieces, and an extractor may have taken the first piece alone. A further article on the page,
-    below its own headline or in its own `article` element, is not added.
+    They look alike if tag, class and id are the same, and those of the elements around them, too. Long articles come in
+    pieces, and an extractor may have taken the first piece alone. A further article on the page, below its own headline
+    or in its own `article` element, is not added.
     """
     if not chosen:
         return chosen

@@ -113,5 +113,5 @@ def _has(opinion: Opinion, block: Block) -> bool:
 
 @lru_cache(maxsize=8)
 def pieces_of(text: str) -> tuple[str, ...]:
-    """Return the longer pieces of a text between its punctuation marks, as letters."""
+    """Cut a text at its punctuation marks, and return the pieces with 20 letters or more, as letters."""
     return tuple(letters for letters in map(letters_of, _END.split(text)) if len(letters) >= _MIN_PIECE)

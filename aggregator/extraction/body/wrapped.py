@@ -32,7 +32,7 @@ def is_sentence(block: Block) -> bool:
 
 
 def is_prose(block: Block) -> bool:
-    """Return whether a block is a sentence, and not mostly a link, in navigation or a form, or furniture."""
+    """Return whether a block is a sentence, not mostly linked, and in no navigation, form or furniture (share bars)."""
     return (
         is_sentence(block) and block.link_share < _MOST_LINKED and not block.inside & ASIDE and not is_furniture(block)
     )
@@ -44,11 +44,12 @@ def is_within(block: Block, number: int) -> bool:
 
 
 def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[int]) -> frozenset[int]:
-    """Return the indices of headings of items that look alike: questions with answers, entries of a live blog.
+    """Return the indices of the headings of items: questions with answers, entries of a live blog.
 
-    The block right below such a heading is chosen text; the heading itself is not chosen yet. It may have a wrapper of
-    its own in the item. A heading with a link to another page belongs to another article and is left out. A heading
-    that occurs again with the same text below belongs to a player or an offer and is left out, too.
+    An item is an element with such a heading and chosen text right below it. Two items or more must look alike. The
+    heading may have a wrapper of its own in the item. A heading with a link to another page belongs to another article
+    and is left out. A heading that occurs again with the same text below belongs to a player or an offer and is left
+    out, too.
     """
     again = Counter((block.letters, below.letters) for block, below in pairwise(blocks) if block.is_heading)
     filled = Counter(box.number for box in boxes)

@@ -141,7 +141,7 @@ def _line(head: Element) -> str:
 
 
 def _shown_below(tree: Element, statements: Sequence[str]) -> str:
-    """Return the first of the statements that an h2 right after an h1 shows, perhaps with a kicker before it."""
+    """Return the first of the stated titles that an h2 right after an h1 shows, perhaps after a kicker; `""`: none."""
     heads = [(head.tag, letters_of(_line(head))) for head in islice(tree.iter("h1", "h2"), 2 * _MAX_HEADS)]
     shown = [below for (over, _), (tag, below) in pairwise(heads) if over == "h1" and tag == "h2"]
     tops = {letters for tag, letters in heads if tag == "h1"}
@@ -187,7 +187,7 @@ def _first_part(tree: Element, head: str, title: str) -> str:
 def _without_kicker(head: str, witnesses: Sequence[tuple[str, str]]) -> str:
     """Return an h1 without its kicker, or without a count of comments after it ("Old bridge opens 12").
 
-    The kicker or count is removed only if a stated title is the rest alone.
+    The kicker or count is removed only if the rest of the h1 equals a stated title.
     """
     letters = letters_of(head)
     if any(letters in one for one, _ in witnesses):

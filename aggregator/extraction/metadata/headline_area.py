@@ -22,8 +22,8 @@ _MOST_LONG = 1
 def near_headline(tree: Element) -> Iterator[tuple[Element, bool]]:
     """Yield the elements of a page up to the second long paragraph below the headline.
 
-    Each comes with whether it is below the first h1. Later elements are left out: comments, other articles, persons in
-    the text.
+    Each is yielded with True if it is below the first h1, else False. Later elements are left out: comments, other
+    articles, persons in the text.
     """
     body = tree.find("body")
     is_below, long_paragraphs = False, 0

@@ -87,8 +87,8 @@ def split_credit(caption: str) -> tuple[str, str]:
 def _find(pictures: Sequence[Element], addresses: Sequence[str]) -> Element | None:
     """Return the first `img` with the file name of a stated address, else the first `img` in a figure.
 
-    Of several images with this file name, one with a caption is preferred. Of figures, those in `article` or `main`
-    are.
+    Of several images with this file name, one with a caption comes first. Of figures, those in `article` or `main` come
+    first.
     """
     names = [_file_name(address) for address in addresses]
     for name in filter(None, names):
