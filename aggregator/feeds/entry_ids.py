@@ -63,8 +63,8 @@ def choose_rule(marks: Sequence[Mark]) -> IdRule:
     """Return the rule that identifies the entries of one document.
 
     Ids are broken if no entry has one, or if entries with different links have the same one. In place of an id, the
-    link is used. If an entry has no link, or different entries have the same one, it is link and date, or else title
-    and date. This is decided by the entries without an id, or by all entries if the ids are broken.
+    link is used. If an entry has no link, or different entries have the same one, link and date are used together, or
+    else title and date. Only the entries without an id are looked at for this, or all entries if the ids are broken.
     """
     with_id = [mark for mark in marks if mark.id]
     works = bool(with_id) and not _collides((mark.id, mark.link) for mark in with_id)

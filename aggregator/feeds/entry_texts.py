@@ -73,7 +73,10 @@ def _sources(tree: EntryTree) -> list[_Source]:
 
 
 def _run_feedparser(entries: Sequence[list[_Source]], *, is_atom: bool) -> list[Mapping[str, Any]]:
-    """Return the entry that feedparser makes of each of `entries`. Any: feedparser is untyped."""
+    """Return what feedparser reads from the elements of each entry, in order; empty if it fails.
+
+    The values are `Any`, because feedparser is untyped.
+    """
     if not entries:
         return []
     headers = {"content-type": "application/xml; charset=utf-8"}
@@ -131,7 +134,10 @@ def _entry_texts(title: str, entry: Mapping[str, Any], sources: list[_Source]) -
 
 
 def _as_html(part: Mapping[str, Any], is_declared: bool) -> str:
-    """Return a text of feedparser's entry as HTML that keeps paragraphs and lines. Any: feedparser is untyped."""
+    """Return a text that feedparser read as HTML; plain text keeps its paragraphs and lines.
+
+    The values of `part` are `Any`, because feedparser is untyped.
+    """
     value = str(part.get("value") or "")
     if part.get("type") == "text/plain":
         return lines_to_html(without_soft_hyphens(escape(value, quote=False)))

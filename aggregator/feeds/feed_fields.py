@@ -121,7 +121,7 @@ def _title(tree: EntryTree) -> str:
 
 
 def title_text(element: etree._Element) -> str:
-    """Return a title as plain text on one line. Markup is removed if the title is HTML by its type or by its look."""
+    """Return a title as plain text on one line. Markup is removed if the title's type is HTML or it looks like HTML."""
     if len(element):
         return one_line("".join(_visible_texts(element)))[:_MAX_TITLE_CHARS]
     text, kind = text_of(element)[:_MAX_TITLE_CHARS], attribute(element, "type").lower()
@@ -150,7 +150,7 @@ def _decode_base64(text: str) -> str:
 
 
 def _links(tree: EntryTree) -> dict[str, str]:
-    """Return the first address of each link relation, by relation. A link without a relation is "alternate"."""
+    """Return the first address for each link relation, by relation. A link without a relation is "alternate"."""
     found: dict[str, str] = {}
     for name in ("link", "atom:link"):
         for child in tree.children.get(name, ()):

@@ -89,8 +89,7 @@ def without_soft_hyphens(html: str) -> str:
 def lines_to_html(text: str, *, wrapped: bool = False) -> str:
     r"""Return escaped plain text as HTML that keeps its paragraphs and lines. A text of one line gets no markup.
 
-    `wrapped`: a program may have wrapped the lines of a paragraph. If they look like that (`_is_wrapped`), a blank
-    joins them.
+    `wrapped`: lines that a program seems to have wrapped (`_is_wrapped`) are joined by blanks.
 
     >>> lines_to_html("Dear all!\n\nThe ferry\nis back.")
     '<p>Dear all!</p><p>The ferry<br>is back.</p>'

@@ -54,7 +54,7 @@ def sources_of(parsed: ParsedFeed, url: str, entry_urls: Sequence[str]) -> tuple
 
 
 def sections_of(entry_urls: Sequence[str]) -> tuple[str, ...]:
-    """Return the sections (`section_of`) of these addresses, each once, sorted, `_MAX_SECTIONS` at most."""
+    """Return the sections (`section_of`) of `entry_urls`, each once, sorted, `_MAX_SECTIONS` at most."""
     return tuple(sorted({section_of(url) for url in entry_urls})[:_MAX_SECTIONS])
 
 

@@ -1,4 +1,4 @@
-"""Reads one entry, or the head, of an XML feed as a tree of lxml. Broken XML is repaired; hostile XML is limited.
+"""Reads one entry, or the head, of an XML feed as a tree of lxml. Broken XML is repaired; too large elements are cut.
 
 Elements are known by short names: `title`, `dc:date`, `media:content`. The elements of the feed's own format have no
 prefix.

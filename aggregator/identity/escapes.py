@@ -1,8 +1,8 @@
 """Writes each character of an address in one way: percent-encoded only if it must be. Pure.
 
-An escape is decoded, composed (NFC) and, if its character must be encoded, encoded again. A reserved character that was
-encoded ("%2F") stays encoded: while the text is decoded, a lone surrogate (U+DC00 + character) stands for it. Bytes
-that are not UTF-8 are read as Latin-1, as old servers write them ("%FC" becomes "%C3%BC").
+Escapes are decoded, and the text is composed (NFC). Then the characters that must be encoded are encoded. A reserved
+character that was encoded ("%2F") stays so: while the text is decoded, a lone surrogate (U+DC00 + character) stands for
+it. Bytes that are not UTF-8 are read as Latin-1, as old servers write them ("%FC" becomes "%C3%BC").
 """
 
 from __future__ import annotations

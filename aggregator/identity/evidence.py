@@ -181,7 +181,7 @@ def _texts_of(group: Iterable[Key], facts: Mapping[Key, KeyFacts]) -> set[bytes]
 
 
 def refusal_alone(edge: Edge) -> Refusal | None:
-    """Return the reason to refuse an edge, whatever the other edges and the texts are; None: it has no such reason."""
+    """Return why an edge is refused, whatever the other edges and the texts are; None: it may be accepted."""
     if edge.site != edge.other_site:
         if edge.kind is EvidenceKind.DECLARED and is_short_key(edge.other):
             return Refusal.LISTING if is_listing(edge.key) else None

@@ -30,7 +30,7 @@ def is_episode(enclosures: Iterable[Enclosure]) -> bool:
 
 
 def own_identity(feed_url: str, entry_id: str, address: str) -> Identity:
-    """Return the identity of an entry that is made of its feed's address and its id.
+    """Return the identity of an entry, made of its feed's address and its id.
 
     The URL of the identity leads readers to the entry: it is `address` with a hash of feed and id as its fragment.
 

@@ -1,7 +1,8 @@
 """Decides whether two addresses of one site with the same text are one article. Pure.
 
-The evidence is two fetched pages with equal text, title and language, found within 14 days, and feeds that announced
-both under one title. It does not count if the addresses speak against one article (`_says_otherwise`).
+The evidence is two fetched pages with equal text, title and language, first seen within 14 days, and feeds that
+announced both under one title. It does not count if the addresses look like those of different articles
+(`_says_otherwise`).
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def edge_of_same_text(one: ServedText, other: ServedText) -> Edge | None:
 
 
 def tenant(key: Key) -> str | None:
-    """Return who owns an address: its host, or a person's folder at the host; None: the key is a publisher's number.
+    """Return who owns an address: its host, or a person's folder at the host.
+
+    None: the key is no address, but a publisher's number ("dw:63723431").
 
     >>> tenant(Key("https://example.org/a/b")), tenant(Key("https://blogs.example/@ann/post"))
     ('example.org', 'blogs.example/@ann')
@@ -87,7 +90,7 @@ def tenant(key: Key) -> str | None:
 
 
 def _says_otherwise(one: Key, other: Key) -> bool:
-    """Return whether two addresses speak against one article.
+    """Return whether two addresses look like those of different articles.
 
     They do if one of them is a section page or below the other, if they name different languages, or if they contain
     different dates.

@@ -82,9 +82,9 @@ def are_versions(one: str, other: str) -> bool:
 def is_wall(announced: Iterable[Collection[str]]) -> bool:
     """Return whether one document, found at several addresses, is a wall.
 
-    `announced` has the titles under which feeds announced each address. The document is a wall if the titles of two
-    addresses are not versions of one headline, directly or through the titles of other addresses. An address without a
-    title does not count.
+    `announced` has the titles under which feeds announced each address. Titles of one address belong together, and so
+    do versions of one headline. The document is a wall if not all titles belong together. An address without a title
+    does not count.
     """
     groups: list[list[str]] = []
     for titles in sorted({tuple(sorted({title for title in titles if _tokens(title)})) for titles in announced}):

@@ -98,7 +98,7 @@ def after_gap(feed: Feed, state: FeedState, *, covered: timedelta | None, now: d
 
 
 def _longest_after_gap(state: FeedState, now: datetime) -> timedelta:
-    """Return the longest interval that is allowed at `now` since entries were lost (`after_gap`)."""
+    """Return the longest interval allowed at `now` after the last loss of entries (`after_gap`)."""
     if state.gap_at is None or state.gap_interval is None:
         return timedelta.max
     growth: float = 2.0 ** min(max((now - state.gap_at) / _DAY, 0.0), 12.0)
@@ -354,7 +354,7 @@ _IN_DOUBT: Final = (timedelta(hours=6), timedelta(hours=24), timedelta(hours=72)
 
 
 def revisit_in_doubt_at(page: FetchedPage, *, now: datetime) -> datetime | None:
-    """Return when a page that may be a wall is fetched again; None: never.
+    """Return when a page that may be a wall (one document at many addresses) is fetched again; None: never.
 
     The times (`_IN_DOUBT`) extend over weeks, as a wall may. The operator's setting `revisit` does not apply.
     """
@@ -377,16 +377,16 @@ _THRESHOLDS: Final = (0.01, 1e8)
 
 
 def threshold_for(budget: float) -> float:
-    """Return the first threshold for a budget. Polls are inversely proportional to the threshold's square root."""
+    """Return the threshold to start with for a budget. Polls are inversely proportional to its square root."""
     return _THRESHOLD_AT_24 * (24 / budget) ** 2
 
 
 def adjust_threshold(threshold: float, *, polls: int, feed_days: float, budget: float, elapsed: timedelta) -> float:
-    """Return a threshold that brings the number of polls of adaptive feeds closer to `budget` (per feed and day).
+    """Return a threshold that brings the number of polls closer to `budget` (per feed and day).
 
-    `polls` is their number in `elapsed`, the time since the last call. `feed_days` is the number of feeds times the
-    days: five for ten feeds in half a day. Each day in `elapsed` makes a tenth of the correction, and one call a factor
-    of two at most. So one busy day changes little.
+    Only feeds without a fixed interval count. `polls` is the number of their polls in `elapsed`, the time since the
+    last call. `feed_days` is the number of feeds times the days: five for ten feeds in half a day. Each day in
+    `elapsed` makes a tenth of the correction, and one call a factor of two at most. So one busy day changes little.
     """
     if feed_days <= 0:
         return threshold

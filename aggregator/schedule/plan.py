@@ -64,9 +64,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """The polls of a feed over a time span, stored or replayed.
+    """The polls of a feed over a time span, stored or replayed. `found` is the number of polls with new entries.
 
-    `found` is the number of polls with new entries; `delays` are those of the entries.
+    `delays` are the times from the publication of each entry to the poll that finds it.
     """
 
     span: timedelta
@@ -99,9 +99,10 @@ def planned(
 ) -> Plan:
     """Return cost and delays under a budget, which is the mean number of polls per feed and day.
 
-    The replay uses the threshold at which the adaptive feeds together meet the budget, as the daemon does after some
-    time. Fixed intervals, the hints of the server and the bounds of the policy still apply. `of` is the number of all
-    feeds if `histories` is a sample. Without `listed`, the sums are estimated from a sample of `histories`.
+    The replay uses the threshold at which the feeds without a fixed interval together meet the budget, as the daemon
+    does after some time. Fixed intervals, the hints of the server and the bounds of the policy still apply. `of` is the
+    number of all feeds if `histories` is a sample. Without `listed`, the sums are estimated from a sample of
+    `histories`.
     """
     count = max(of, len(histories))
     policy = replace(policy, budget=budget, jitter=0.0)
@@ -180,7 +181,7 @@ def _sample(histories: Sequence[FeedHistory]) -> Sequence[FeedHistory]:
 
 
 def _fitting_threshold(histories: Sequence[FeedHistory], policy: PollPolicy, now: datetime) -> float:
-    """Return the threshold at which a sample of the adaptive feeds meets the budget, found by a few replays."""
+    """Return the threshold at which a sample of the feeds without a fixed interval meets the budget, by replays."""
     sample = _sample([one for one in histories if one.feed.interval is None])
     threshold = threshold_for(policy.budget)
     for _ in range(_ROUNDS if sample else 0):

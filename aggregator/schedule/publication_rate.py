@@ -102,7 +102,7 @@ def _fresh(
 
 
 def _is_bare_day(at: datetime) -> bool:
-    """Return whether a time is midnight: then the publisher probably gives only the day, which many entries share."""
+    """Return whether a time is midnight: then probably only the day is known, and many entries may share it."""
     return not (at.hour or at.minute or at.second)
 
 
@@ -220,7 +220,7 @@ def interval_of(rhythm: Rhythm, threshold: float, longest: timedelta, now: datet
 
 
 def _observed(stats: PublicationStats) -> float:
-    """Return for how many seconds the feed has been observed, computed from the decayed exposure."""
+    """Return for how many seconds the feed was observed, computed from `exposure_days`, where old days count less."""
     return -math.log1p(-min(_DECAY * _DAY * stats.exposure_days, 1 - 1e-9)) / _DECAY
 
 

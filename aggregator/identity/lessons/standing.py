@@ -32,10 +32,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The known facts about a lesson.
+    """What is known about a lesson.
 
-    `paths` is the number of paths with each verdict on their pairs. `uses` counts the addresses for which the lesson
-    was used, and `checked_at` is the time of the last check of the lesson by a fetch.
+    `paths` is the number of paths by the verdict on their pairs of addresses. `uses` is the number of addresses for
+    which the lesson was used. `checked_at` is the last time at which such an address was fetched to check the lesson.
     """
 
     lesson: Lesson
@@ -47,17 +47,17 @@ class Standing:
 
     @property
     def proofs(self) -> int:
-        """The number of paths whose pairs proved the lesson."""
+        """How often the lesson was proved. Pairs of addresses at one path count once."""
         return self.paths.get(Verdict.ONE, 0)
 
     @property
     def contradictions(self) -> int:
-        """The number of paths whose pairs disproved the lesson."""
+        """How often the lesson was disproved. Pairs of addresses at one path count once."""
         return self.paths.get(Verdict.DIFFERENT, 0)
 
     @property
     def needed(self) -> int:
-        """The number of paths that must prove the lesson before it may be used."""
+        """The number of proofs that the lesson needs before it may be used."""
         return PROOFS_OF_IMPORTED if self.imported else PROOFS
 
     @property
@@ -71,14 +71,17 @@ class Standing:
     def is_open(self) -> bool:
         """Whether the lesson is still being proven.
 
-        It is neither true nor disproved, and the pages of fewer than `needed` paths were compared so far.
+        It is neither true nor disproved, and pairs of addresses at fewer than `needed` paths were compared so far.
         """
         decided = self.proofs + self.paths.get(Verdict.NEITHER, 0)
         return not self.holds and not self.contradictions and decided < self.needed
 
     @property
     def holds_back(self) -> bool:
-        """Whether further addresses of this form are not fetched until the first `needed` pairs are extracted."""
+        """Whether further addresses that the lesson concerns wait until the first `needed` pairs are extracted.
+
+        They are not fetched until then.
+        """
         return self.is_open and self.probes >= self.needed
 
     def is_check(self, now: datetime) -> bool:

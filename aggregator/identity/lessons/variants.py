@@ -222,7 +222,7 @@ def _number_lesson(key: Key, first: _Address, second: _Address) -> Lesson | None
 
 
 def _shape(address: _Address) -> str | None:
-    """Return an address of folders and a number alone with "#" for the number, like "/node/#" or "/?p=#".
+    """Return an address that has only folders and a number, with "#" in place of the number: "/node/#" or "/?p=#".
 
     None: the address is of another form.
     """
