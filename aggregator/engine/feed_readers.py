@@ -44,9 +44,8 @@ def longest_parse(timeout: timedelta) -> timedelta:
 class AnswerReader:
     """The `FeedReader` of both engines. `rules` and `feed_rules` have the rules of single feeds, by the feed's address.
 
-    A worker process parses each answer of over 1 MB. Once there were twenty answers of feeds of which no entry is
-    known, workers parse further such answers too. If an answer hangs or crashes its worker, only its own feed is
-    unreadable.
+    A worker process parses each answer of over 1 MB. Workers also parse the first answers of new feeds, once there were
+    twenty of these. If an answer hangs or crashes its worker, only its own feed is unreadable.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class AnswerReader:
         self._first_answers = count(1)
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Return the entries of an answer, without those whose raw hash is in `known`.
+        """Return the parsed feed without the entries whose raw hash is in `known`: they were in an earlier answer.
 
         Raises:
             LeaseLostError: the workers were stopped, so the answer was not parsed.
@@ -88,7 +87,7 @@ class AnswerReader:
             return _unreadable(f"{type(bug).__name__}: {bug}"[:300])
 
     def _has_workers(self) -> bool:
-        """Count one more answer of a feed of which no entry is known; return whether a worker can begin at once.
+        """Count the first answer of a new feed; return whether a worker can begin at once.
 
         After twenty such answers the workers are started.
         """

@@ -1,4 +1,4 @@
-"""Writes articles to files in the seed format: `YYYY/MM/DD/NNN_<id>.txt`, by the day on which they were first seen.
+"""Writes articles to files in the seed format: `YYYY/MM/DD/NNN_<id>.txt`, by the day on which each was first seen.
 
 It writes and deletes only files with such names.
 """
@@ -41,9 +41,7 @@ class SeedFiles:
         return folder_id(self._root)
 
     def deliver(self, changes: Sequence[Change]) -> None:
-        """Write the file of each changed article as the article is now.
-
-        Remove the file if the article no longer exists.
+        """Write the file of each changed article, or remove it if the article no longer exists.
 
         Of several changes of one article only the last is used, since they concern the same file.
         """

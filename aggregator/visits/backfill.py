@@ -149,7 +149,7 @@ def skip(feed: Feed, fill: GapFill, now: datetime) -> PollRecord:
 
 
 def resolve_sitemaps(feed: Feed, fill: GapFill, named: Sequence[str], now: datetime) -> PollRecord:
-    """Return the record that replaces a source of the kind "site" by `named`, the sitemaps in its robots.txt."""
+    """Return the record that replaces a site, the first of `fill.sources`, by sitemaps of its robots.txt (`named`)."""
     return _continue_with(feed, fill, choose_sitemaps(named), now)
 
 
@@ -162,7 +162,10 @@ def give_up(feed: Feed, now: datetime) -> PollRecord:
 
 
 def _continue_with(feed: Feed, fill: GapFill, instead: Sequence[Source], now: datetime) -> PollRecord:
-    """Return the record that replaces the first source by `instead`. If no source is left, the search ends."""
+    """Return the record that replaces the first of `fill.sources` by `instead`.
+
+    If no source is left, the search ends.
+    """
     state = _next_state(feed.state, fill, instead, now)
     return give_up(feed, now) if state.filling is None else _record(feed, state, now)
 

@@ -70,7 +70,7 @@ def page_failure_of(fetched: Fetched) -> PageFailed | None:
 def _is_utf16(head: bytes, headers: Mapping[str, str]) -> bool:
     """Return whether the body is UTF-16, in which NUL bytes are no sign of binary content.
 
-    It is if it begins with a byte order mark, or if the header says so and the first character is "<".
+    It is if it begins with a byte order mark. It also is if the header says so and the first character is "<".
     """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True

@@ -38,9 +38,9 @@ _KNOWN_ENTRIES: Final = 20_000  # hashes of entries that are not read again
 
 
 def begin(answer: FeedAnswer, content: AnswerContent | None, record: PollRecord) -> PollRecord:
-    """Return `record`, the record of a poll, with a round of requests added if the feed is an index of sitemaps.
+    """Return `record`, the record of a poll; if the feed is an index of sitemaps, with the sitemaps to request next.
 
-    During the round the feed is due at once, and a failure that was recorded before the poll stays.
+    While there are such sitemaps, the feed is due at once, and a failure that was recorded before the poll stays.
     """
     before, state = answer.feed.state, record.state
     reading = None if content is None else content.reading
@@ -78,7 +78,7 @@ def _updated(known: KnownSitemap | None, named: NamedSitemap, parent: str = "") 
 
 
 def request_of(feed: Feed, walk: IndexWalk, settings: PollSettings) -> FetchRequest:
-    """Return the conditional request for the round's next sitemap."""
+    """Return the conditional request for the first of `walk.pending`."""
     return FetchRequest(
         url=walk.pending[0],
         accept="feed",
@@ -100,7 +100,7 @@ class SitemapContent:
 
 
 def read_sitemap(feed: Feed, walk: IndexWalk, result: FetchResult, read: FeedReader, now: datetime) -> SitemapContent:
-    """Return the content of `result`, the answer for the round's next sitemap."""
+    """Return the content of `result`, the answer for the first of `walk.pending`."""
     if not isinstance(result, Fetched):
         return SitemapContent()
     body_hash = hashlib.blake2b(result.body, digest_size=16).hexdigest()
@@ -119,7 +119,7 @@ def decide(
     now: datetime,
     random: Random,
 ) -> PollRecord:
-    """Return the record of `result`, the answer for the round's next sitemap. The last sitemap ends the round."""
+    """Return the record of `result`, the answer for the first of `walk.pending`. The last sitemap ends the round."""
     reading, state = content.reading, feed.state
     failed = _failure_of(result, reading)
     walk = _after(feed, walk, result, content, failed)
@@ -176,9 +176,10 @@ def _failure_of(result: FetchResult, reading: FeedReading | None) -> FetchFailed
 def _after(
     feed: Feed, walk: IndexWalk, result: FetchResult, content: SitemapContent, failed: FetchFailed | None
 ) -> IndexWalk:
-    """Return the round after the answer for its next sitemap.
+    """Return the round after the answer for the first of `walk.pending`.
 
-    If the answer is an index, its sitemaps are added to the round, unless that index was named by an inner index.
+    If the answer is an index, its sitemaps are added to the round, unless that index was itself named by an inner
+    index.
     """
     asked, pending = _next(walk), walk.pending[1:]
     read = replace(asked, is_read=failed is None)

@@ -50,7 +50,7 @@ class FeedReader(Protocol):
     """Parses a feed. The engine decides whether this happens here or in a worker process."""
 
     def __call__(self, feed: Feed, fetched: Fetched, known: Collection[str], now: datetime) -> FeedReading:
-        """Return the entries of a feed's answer, without those whose raw hash is in `known`."""
+        """Return the parsed feed without the entries whose raw hash is in `known`: they were in an earlier answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ def decide(
     """Return the record of a poll.
 
     `first_seen` has, if `content.needs_first_seen`, the time when the feed first showed each entry (None: never
-    before). `own_network`: our own network is down, so a failure is not the feed's.
+    before). `own_network`: our own network is down, so a failure does not count against the feed.
     """
     feed, terms = answer.feed, _Terms(settings=settings, now=now, random=random)
     match answer.result:
@@ -246,7 +246,7 @@ def _fetched(
     first_seen: Sequence[datetime | None],
     terms: _Terms,
 ) -> PollRecord:
-    """Record a complete 200. If its body is a feed, both validators are replaced (RFC 9111, 3.3)."""
+    """Record a complete 200. If its body is a feed, its validators replace both stored ones (RFC 9111, 3.3)."""
     feed, now = answer.feed, terms.now
     state = replace(
         adopt(end_redirect(feed.state), feed, result.hops, now),

@@ -24,10 +24,10 @@ _SURELY_BEFORE = timedelta(hours=1)  # an entry may appear in the feed up to an 
 
 
 def is_unconditional(state: FeedState) -> bool:
-    """Return whether the next poll leaves the validators out.
+    """Return whether the next poll leaves the validators out. It always does while they are distrusted.
 
-    It does while they are distrusted. It also does if nothing but 304 came for a day (a week or an hour after some
-    checks), although by the feed's rate three new entries were to be expected.
+    It also does for a check, if nothing but 304 came for a day although the feed's rate let three new entries be
+    expected. The day is a week after a check that found nothing, and an hour after a check that found hidden entries.
     """
     if state.validators == Validators():
         return False

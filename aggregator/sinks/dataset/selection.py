@@ -95,7 +95,7 @@ def speaks(language: str, wanted: str) -> bool:
 class Clusters:
     """Groups articles that are near duplicates of one another.
 
-    It must get the articles in the order of their first sighting.
+    They must be passed in the order of their first sighting.
     """
 
     def __init__(self) -> None:

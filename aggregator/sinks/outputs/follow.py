@@ -73,7 +73,7 @@ class Progress:
 class Waits:
     """The waits of a `Follower`.
 
-    `first` follows the first failure. No wait after a failure exceeds `longest`, unless the receiver asks for more.
+    `first` is the wait after the first failure. No later wait exceeds `longest`, unless the receiver asks for more.
     `look` is the pause before it looks for new changes again.
     """
 
@@ -118,7 +118,7 @@ class Follower:
         return Progress(delivered=len(changes), wait=None if changes else timedelta(0))
 
     def _back_off(self, error: DeliveryError) -> Progress:
-        """Begin the wait after a failure. It doubles with each failure in a row, up to `Waits.longest`.
+        """Begin the wait after a failure. The wait doubles with each failure in a row, up to `Waits.longest`.
 
         It is never shorter than the wait for which the receiver asks.
         """
