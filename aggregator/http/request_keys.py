@@ -7,7 +7,7 @@ after a redirect. The pace belongs to a host: all feeds and pages of the host sh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -132,12 +132,16 @@ def make_rules(
 def changed_rules(old: RequestRules, new: RequestRules) -> Iterator[str]:
     """Yield a line for each feed and host whose settings differ in `old` and `new`. No line shows a setting.
 
-    A feed that is in only one of them is left out. `of_host` is not compared.
+    A feed that is in only one of them is left out.
     """
     for url in dict.fromkeys((*old.of_feed, *new.of_feed)):
         before, after = old.of_feed.get(url), new.of_feed.get(url)
         if before is not None and after is not None and before != after:
             yield f"request keys of {mask(url)}"
+    for host in sorted({*old.of_host, *new.of_host}):
+        one, other = (replace(rules.of_host.get(host, NO_KEYS), respect_robots=None) for rules in (old, new))
+        if one != other:  # robots.txt has a line of its own
+            yield f"request keys of {host}"
     for host in sorted({*old.intervals, *new.intervals}):
         if old.intervals.get(host) != new.intervals.get(host):
             yield f"pace of {host}"

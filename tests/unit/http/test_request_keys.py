@@ -96,6 +96,18 @@ def test_what_changed_is_named_without_its_value() -> None:
     assert list(changed_rules(new, new)) == []
 
 
+def test_changed_keys_of_a_host_are_named_since_feeds_of_lists_use_them() -> None:
+    unset = RequestKeys()
+    old = make_rules([], of_host={"a.example": ONE, "b.example": ONE, "c.example": unset}, robots={})
+    new = make_rules(
+        [],
+        of_host={"a.example": TWO, "c.example": RequestKeys(respect_robots=False), "d.example": unset},
+        robots={"c.example": False},
+    )
+    lines = ["request keys of a.example", "request keys of b.example", "robots.txt of c.example"]
+    assert list(changed_rules(old, new)) == lines
+
+
 def test_a_feed_of_a_list_has_the_keys_of_its_host() -> None:
     keys, other = RequestKeys(headers={"X-Key": "s"}), RequestKeys(headers={"X-Key": "t"})
     rules = make_rules([], of_host={"a.example": keys, "b.example:8443": other})
