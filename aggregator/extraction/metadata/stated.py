@@ -87,7 +87,6 @@ class Stated:
     authors: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     next_page: str = ""
-    metas: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def read_metadata(
