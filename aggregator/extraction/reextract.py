@@ -105,7 +105,10 @@ def _settle(
 
 
 def _changed_fields(article: Article, new: Extraction) -> tuple[str, ...]:
-    """Return the names of the fields that differ. The extractor's name and version do not count."""
+    """Return the names of the fields in which a new extraction differs from the stored article.
+
+    The extractor's name and version are not compared.
+    """
     old = article.content
     new = replace(new, extractor_name=old.extractor_name, extractor_version=old.extractor_version)
     return tuple(name for name in Extraction.__slots__ if getattr(old, name) != getattr(new, name))

@@ -205,7 +205,13 @@ def _has_zone_before_brackets(text: str) -> bool:
 
 
 def _clock(time: re.Match[str] | None) -> timedelta:
-    """Return the time of day. 24:00 is the end of the day; a leap second is read as the second before it."""
+    """Return the time since midnight, for 12- and 24-hour clocks.
+
+    24:00 is the end of the day. A leap second is read as the second before it.
+
+    Raises:
+        ValueError: there is no such time of day.
+    """
     if time is None:
         return timedelta(0)
     parts = time.groupdict()

@@ -27,7 +27,9 @@ class Deviation(NamedTuple):
 
 
 def render(text: str, date: str) -> str:
-    """Return envelope and text, without the LF that ends a file.
+    """Return a text with its envelope (" date 2022-11-11 ") before it, without the LF that ends a file.
+
+    If the date is unknown (`""`), there is no envelope.
 
     >>> render("  1. Skip to content", "2022-11-11")
     ' date 2022-11-11   1. Skip to content'
@@ -36,12 +38,12 @@ def render(text: str, date: str) -> str:
 
 
 def render_body(title: str, body: str, date: str) -> str:
-    """Return the document in the body layout: envelope, title, blank line, body; without the LF that ends a file."""
+    """Return title and body with their envelope: envelope, title, blank line, body; without the LF that ends a file."""
     return render(f"{title}\n\n{body}" if title else body, date)
 
 
 def render_markdown(title: str, markdown: str, date: str) -> str:
-    """Return the document in the markdown layout: envelope, title as a heading, blank line, markdown."""
+    """Return title and markdown with their envelope: envelope, title as a heading, blank line, markdown."""
     return render(f"# {title}\n\n{markdown}" if title else markdown, date)
 
 

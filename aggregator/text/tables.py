@@ -1,4 +1,7 @@
-"""Reads the lists that are TOML files in `publishers/tables`. A module reads its table when it is imported."""
+"""Reads lists of words, hosts and the like from the TOML files in `publishers/tables`.
+
+A module reads its table when it is imported.
+"""
 
 from __future__ import annotations
 

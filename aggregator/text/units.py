@@ -1,7 +1,7 @@
-"""Durations and sizes in the spelling of the configuration: `"5m"`, `"8MiB"`. Pure; knows no key and no file.
+"""Reads and writes durations and sizes as the configuration spells them: `"5m"`, `"8MiB"`. Pure.
 
-An unreadable text raises ValueError; the message names the error and the remedy. The caller adds the value and its
-place.
+An unreadable text raises ValueError, whose message names the error and the remedy. The caller adds the value and its
+place in the file.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class Block:
 
     @property
     def style(self) -> tuple[str, str]:
-        """Return the `Place.look` of the block's own element and of the element around it."""
+        """Return tag, class and id (`Place.look`) of the block's own element, then those of the element around it."""
         return self.place.look, self.place.up.look if self.place.up is not None else ""
 
 
@@ -276,7 +276,7 @@ class _Collector:
         self._path.pop()
 
     def _is_inline(self, tag: str) -> bool:
-        """Return whether a block element only separates words here: in `pre`, or in a row of a data table."""
+        """Return whether a block element starts no block here: in `pre`, or in a row of a data table, it separates words."""
         if self._places["pre"]:
             return tag != "pre"
         return bool(self._rows) and self._rows[-1] and tag not in ("table", "tr", "caption", "thead", "tbody", "tfoot")

@@ -27,7 +27,7 @@ _TICKS = re.compile(r"`+")
 class _Piece:
     """A piece of marked words: words, a gap (" " or LF), or the beginning or end of a mark.
 
-    `link` is the address, at the beginning of a link.
+    Only the beginning of a link has a `link`: the address.
     """
 
     kind: str  # "words", "gap", "open", "close"

@@ -52,7 +52,7 @@ def markdown_of(blocks: Sequence[Block], url: str = "") -> str:
 
 
 def markdown_of_text(body: str) -> str:
-    """Return a body without structure as markdown: its paragraphs, escaped."""
+    """Return a plain body as markdown: characters that CommonMark would read as marks are escaped."""
     return "\n\n".join(escape_lines(paragraph) for paragraph in body.split("\n\n"))
 
 

@@ -132,7 +132,7 @@ def _is_linked_sentence(block: Block) -> bool:
 
 
 def _opens(block: Block, votes: int) -> bool:
-    """Return whether the text may begin with a block: the block is a linked sentence, and an extractor has it."""
+    """Return whether the text may begin with a block: a linked sentence that an extractor has."""
     return votes > 0 and block.link_share >= LINK and _is_linked_sentence(block)
 
 
@@ -218,7 +218,11 @@ def _end_of_text(
 
 
 def _belongs(block: Block, votes: int, title: str) -> bool:
-    """Return whether a block between blocks of the text may belong to the text, too."""
+    """Return whether a block between chosen blocks may be added. `votes` is its number of votes.
+
+    Captions, headlines, and links that are neither a sentence nor a subhead may not. A block without a vote may not be
+    added if it is in navigation, a form or the like.
+    """
     if block.inside & {"figcaption", "h1"} or block.letters == title:
         return False
     if not votes and block.inside & ASIDE:

@@ -1,4 +1,7 @@
-"""The votes of the extractors on each block. The text of a block is never taken from an extractor."""
+"""The votes of the extractors: an extractor votes for a block if the text that it extracts contains the block.
+
+The text of a block is never taken from an extractor.
+"""
 
 from __future__ import annotations
 

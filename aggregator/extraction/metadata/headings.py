@@ -141,7 +141,10 @@ def _line(head: Element) -> str:
 
 
 def _shown_below(tree: Element, statements: Sequence[str]) -> str:
-    """Return the first of the stated titles that an h2 right after an h1 shows, perhaps after a kicker; `""`: none."""
+    """Return the first stated title that the page also shows as an h2 right after an h1; `""`: there is none.
+
+    A kicker may stand before the title in the h2. A title that an h1 shows, too, does not count.
+    """
     heads = [(head.tag, letters_of(_line(head))) for head in islice(tree.iter("h1", "h2"), 2 * _MAX_HEADS)]
     shown = [below for (over, _), (tag, below) in pairwise(heads) if over == "h1" and tag == "h2"]
     tops = {letters for tag, letters in heads if tag == "h1"}
