@@ -214,7 +214,7 @@ class _Article(NamedTuple):
 
 
 def _article_by_rule(content: Iterable[Element], url: str) -> _Article:
-    """Return the text of the elements that a rule selects, without votes.
+    """Return the text of the elements that a rule selects. The extractors do not vote on it.
 
     Headlines (h1), captions, navigation and blocks that are mostly links are left out.
     """

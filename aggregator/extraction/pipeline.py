@@ -56,7 +56,7 @@ class ExtractJob:
     different sites, so of the feed only the date helps to read the page. `raw` are the content hashes of the page and
     of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages. `ends` True: a further page
     failed, so no other is fetched. `numbers` are the host's rules for article numbers. `off_target` is a failure if
-    redirects ended at no article.
+    redirects ended at a home page or list.
     """
 
     page: ExtractInput
@@ -213,7 +213,7 @@ def run_job(job: ExtractJob) -> Collected | PageFailed:
 
 
 def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup) -> Resemblance:
-    """Return how much of the feed's title the page has. A failure and the feed's own content count as having all."""
+    """Return how much of the feed's title is in the page. A failure or content of the feed counts as having all of it."""
     if isinstance(outcome, PageFailed) or outcome.source == "feed":
         return Resemblance.SAYS
     is_own = outcome.title != announced or announced in markup.text or announced in unescape(markup.text)

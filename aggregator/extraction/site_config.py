@@ -37,9 +37,10 @@ class SiteConfigs:
     by_host: Mapping[str, SiteConfig] = field(default_factory=dict)
 
     def of(self, host: str) -> SiteConfig | None:
-        """Return the rules for a host: its own file, else the file of the nearest domain with one for all its hosts.
+        """Return the rules for a host: those of its own file, else those of the file for all hosts of a domain.
 
-        For www.a.example.org, the keys are looked up in this order: "a.example.org", ".a.example.org", ".example.org".
+        The nearest domain is used. For www.a.example.org, the keys are looked up in this order: "a.example.org",
+        ".a.example.org", ".example.org".
         """
         host = host.lower().removeprefix("www.")
         if own := self.by_host.get(host):

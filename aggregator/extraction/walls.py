@@ -85,7 +85,7 @@ class Evidence:
 
     @cached_property
     def source(self) -> str:
-        """The page's source in small letters. To search it for many words is much faster than a pattern of them."""
+        """The page's source in small letters. Many plain words are searched in it, which is faster than one pattern."""
         return self.markup.text.lower()
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Names of months and weekdays in the languages of CLDR; finds the months in a date's words. It reads no numbers."""
+"""Names of months and weekdays in the languages of CLDR; finds the months among the words of a date."""
 
 from __future__ import annotations
 

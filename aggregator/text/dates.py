@@ -231,10 +231,10 @@ def _clock(time: re.Match[str] | None) -> timedelta:
 
 
 def _read_day_around(before: str, after: str, language: str) -> tuple[datetime | None, str]:
-    """Read a date if its year stands after the time (asctime: `Nov 11 10:15 2022`), or the whole date does.
+    """Read a date if its year (asctime: `Nov 11 10:15 2022`), or the whole date, stands after the time.
 
     `before` and `after` are the texts before and after the time. Return the date, and the rest of `after`, which may
-    name the zone. The date is None if there is none.
+    name the zone. The date is None if it cannot be read.
     """
     if (year := _YEAR.search(after)) and (after[: year.start()] + " ")[-1] in " ," and before.strip():
         rest = after[: year.start()] + after[year.end() :]

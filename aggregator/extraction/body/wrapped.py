@@ -68,10 +68,10 @@ def heads_of_items(blocks: Sequence[Block], boxes: Sequence[Place], chosen: set[
 
 
 def add_enclosed(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add the sentences in a wrapper between two chosen blocks, which both are in the box around the wrapper.
+    """Add the sentences in a wrapper between two chosen blocks. Both blocks are in the box around the wrapper.
 
-    The extractors drop a wrapper for a part of its class name: "commentary", "no-sidebar". A wrapper with a picture, a
-    link or anything but sentences has another purpose and is not added.
+    The extractors drop some wrappers for a part of their class name: "commentary", "no-sidebar". A wrapper with a
+    picture, a link or anything but sentences has another purpose and is not added.
     """
     lone = [i for i, block in enumerate(blocks) if votes[i] < 2 and i not in chosen and not block.links]
     sentences = [i for i in lone if is_prose(blocks[i])]

@@ -111,7 +111,7 @@ def _parse(block: str) -> object:
 
 
 def _nodes(block: object) -> Iterator[Node]:
-    """Yield the objects of a block: the block itself, members of lists and of `@graph`, main entities."""
+    """Yield the objects of a JSON-LD block: the block itself, members of lists and of `@graph`, main entities."""
     waiting: list[object] = [block]
     for _ in range(_MAX_NODES):
         if not waiting:
