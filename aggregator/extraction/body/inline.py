@@ -43,7 +43,7 @@ def inline(marked: str, links: Iterator[str]) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """Escape the characters of a plain text that CommonMark would read as marks. Line breaks are kept."""
+    """Escape the characters of a plain text that CommonMark would read as marks. LF becomes a hard line break."""
     return "  \n".join(_escape_start(_SPECIAL.sub(r"\\\g<0>", line)) for line in text.split("\n"))
 
 
