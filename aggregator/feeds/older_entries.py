@@ -44,7 +44,7 @@ def next_paged(url: str) -> str:
 
 
 def sources_of(parsed: ParsedFeed, url: str, entry_urls: Sequence[str]) -> tuple[Source, ...]:
-    """Return the places to search for older entries, in order: the feed's older page, then the site of its entries.
+    """Return the places to search for older entries: the feed's older page, then its entries' site for news sitemaps.
 
     `url` is the feed's address, `entry_urls` are the addresses of its present entries.
     """

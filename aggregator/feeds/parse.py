@@ -143,8 +143,8 @@ def _context(tree: etree._Element | None, root: Root, text: FeedText) -> Context
 def _misused_default(namespaces: Mapping[str | None, str], root: Root) -> str:
     """Return the namespace whose elements without a prefix count as elements of the feed's format; `""`: there is none.
 
-    It is the default namespace, in lower case. Some RSS feeds declare that of Atom, Media RSS, iTunes, XHTML or Dublin
-    Core by mistake. There is none if the format's own elements have a prefix.
+    It is the feed's default namespace, in lower case: some RSS feeds declare that of Atom, Media RSS, iTunes, XHTML or
+    Dublin Core by mistake. If the feed writes the elements of its format with a prefix, there is none.
     """
     has_own_prefix = ":" in root.name and root.kind == "atom"
     has_own_prefix |= any(prefix and uri.lower() in CORE for prefix, uri in namespaces.items())

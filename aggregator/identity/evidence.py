@@ -299,7 +299,7 @@ def edges_of_entry(entry: Entry, feed_url: str, publishers: Publishers) -> tuple
 
 
 def _is_post_of(guid: str, link: str) -> bool:
-    """Return whether `guid` is the address of the post at `link` by its number, as WordPress and Medium write it.
+    """Return whether `guid` is the address of the post at `link` that has only its number: WordPress, Medium.
 
     >>> _is_post_of("https://example.org/?p=12", "https://example.org/2026/storm")
     True

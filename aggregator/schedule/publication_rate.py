@@ -145,9 +145,9 @@ def _posterior_rate(stats: PublicationStats, now: datetime, prior: tuple[float, 
 
 
 def _haste(stats: PublicationStats, rate: float, now: datetime) -> float:
-    """Return the factor, 1 or more, by which new entries may exceed `rate`.
+    """Return the factor (1 or more) by which a feed's true rate may be higher than `rate`.
 
-    In the first hours of a busy feed `rate` can be far too low. Then the counted entries are the safer estimate.
+    In the first hours of a busy feed `rate` can be far too low. Then the factor follows from the counted entries.
     """
     weight, exposure = _decayed(stats, now)
     return max(weight / max(exposure, 1 / 288) / rate, 1.0) if exposure < _FIRST_DAYS else 1.0

@@ -68,7 +68,9 @@ def is_for_news(url: str) -> bool:
 
 
 def fits(pattern: str, url: str) -> bool:
-    """Return whether an address fits a pattern; "" fits all. Case does not matter for a part of an address.
+    """Return whether an address fits a pattern; "" fits all.
+
+    A pattern without "re:" is a part of the address, in upper or lower case.
 
     >>> fits("/sport/", "https://a.example/en/Sport/1"), fits("re:/[0-9]{4}$", "https://a.example/en/1")
     (True, False)

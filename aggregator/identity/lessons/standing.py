@@ -35,7 +35,8 @@ class Standing:
     """What is known about a lesson.
 
     `paths` is the number of paths by the verdict on their pairs of addresses. `uses` is the number of addresses for
-    which the lesson was used. `checked_at` is the last time at which such an address was fetched to check the lesson.
+    which the lesson was used. `checked_at` is the time of the last verdict, or of the last use that was fetched as a
+    check.
     """
 
     lesson: Lesson
