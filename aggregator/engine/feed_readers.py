@@ -133,7 +133,7 @@ def _unpickled(publishers: bytes) -> Publishers:
 
 
 def read_entries(task: _Task, publishers: Publishers) -> FeedReading:
-    """Return the entries of the answer, with an article for each entry whose own content is its article."""
+    """Return the parsed feed, with an article for each entry whose content in the feed is taken as article text."""
     reading = read_feed(task.feed, task.fetched, task.known, task.now, publishers, task.rule)
     return read_along(reading, task.feed, task.now, publishers, task.feed_rules) if task.with_articles else reading
 

@@ -316,7 +316,7 @@ class HttpFetcher:
         return replace(answer, body=body, wire_bytes=exchange.wire_bytes)
 
     def _follow(self, trail: _Trail, answer: _Answer) -> _Trail | FetchResult:
-        """Return the trail with the redirect in `answer` as its next request, or the result if the fetch ends here."""
+        """Return the trail that continues at the redirect's target, or the result if the fetch ends with `answer`."""
         here, request = trail.endpoint, trail.request
         if not answer.location:
             return self._fail(trail, Cause.PROTOCOL, f"{answer.status} without a Location", answer)

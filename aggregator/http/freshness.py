@@ -75,7 +75,7 @@ def parse_freshness(headers: Mapping[str, str], now: datetime) -> timedelta | No
 
 
 def _parse_seconds(text: str) -> timedelta | None:
-    """Return the time for a number of whole seconds, however large (RFC 9111, 1.2.2); None if `text` is no such number.
+    """Return the time for a number of whole seconds (RFC 9111, 1.2.2), at most 10^9; None if `text` is no such number.
 
     >>> _parse_seconds("9" * 20) == _parse_seconds("1000000000"), _parse_seconds("-5"), _parse_seconds("1.5")
     (True, None, None)

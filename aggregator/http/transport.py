@@ -184,7 +184,7 @@ def stream(response: BaseHTTPResponse, exchange: Exchange) -> Iterator[bytes]:
 
 
 def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
-    """Read at most 32 KiB of an unwanted body, for half a second. If that is all, the connection can be kept."""
+    """Read an unwanted body, 32 KiB or half a second at most. If it ends by then, its connection can be kept."""
     exchange.deadline = min(exchange.deadline, exchange.monotonic() + _DRAIN_SECONDS)
     read = 0
     try:

@@ -199,9 +199,8 @@ def _found(
 ) -> PollRecord:
     """Return the record of an answer with entries.
 
-    An entry that is older than the gap ends the search: the gap is closed.
-
-    From a sitemap, only entries are recorded whose date lies in the gap and that the feed never showed.
+    An entry that is older than the gap ends the search: the gap is closed. From a sitemap, only entries are recorded
+    whose date lies in the gap and that the feed never showed.
     """
     found, instead = content.candidates, content.instead
     is_closed = any(at is not None and at <= fill.since for at in first_seen)

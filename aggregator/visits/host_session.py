@@ -177,11 +177,9 @@ class HostSession:
             self._back_off(failed, failures, was_asked=failed.retry_after is not None)
 
     def _note_timeout(self, failed: FetchFailed) -> None:
-        """Count a timeout of the host.
+        """Count a timeout of the host, unless our own network is down.
 
-        After three in a row the host is backed off, since each request keeps a thread waiting.
-
-        Timeouts do not count while our own network is down.
+        After three in a row the host is backed off, since each further request would keep a thread waiting.
         """
         timeouts, host = self._context.timeouts, self.claim.host
         count = timeouts[host] = timeouts.get(host, 0) + (not own_network_is_down(list(self._context.recent)))

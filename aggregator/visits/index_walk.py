@@ -178,8 +178,7 @@ def _after(
 ) -> IndexWalk:
     """Return the round after the answer for the first of `walk.pending`.
 
-    If the answer is an index, its sitemaps are added to the round, unless that index was itself named by an inner
-    index.
+    If the answer is an index that the feed's own index names, its sitemaps are added to the round.
     """
     asked, pending = _next(walk), walk.pending[1:]
     read = replace(asked, is_read=failed is None)
@@ -204,7 +203,10 @@ def _after(
 def _end_round(
     feed: Feed, state: FeedState, walk: IndexWalk, policy: PollPolicy, now: datetime, random: Random
 ) -> FeedState:
-    """Return the feed's state after a round. The feed fails if a request failed and no sitemap of the index is read."""
+    """Return the feed's state after a round.
+
+    The feed fails if a request failed and no sitemap of the index was read.
+    """
     if walk.cause is None or any(one.is_read for one in walk.sitemaps):
         return replace(after_success(state, now=now), due_at=walk.resume_at or now)
     failed = FetchFailed(url=feed.url, final_url=feed.url, cause=walk.cause, detail=walk.detail)

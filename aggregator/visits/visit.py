@@ -1,8 +1,7 @@
 """Polls the due feeds and collects the due pages of one claimed host, at its pace, under its lease.
 
-This module calls the pure steps (`poll`, `collect`, `backfill`, `index_walk`) and records their results. A visit never
-sleeps longer than its own time limit. A longer pause is kept in the store as the host's `not_before`, so it blocks no
-thread.
+The steps are in `poll`, `collect`, `backfill` and `index_walk`; this module records their results. A visit never sleeps
+longer than its own time limit. A longer pause is kept in the store as the host's `not_before`, so it blocks no thread.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Corpus:
         return self.progress(select(lambda: self.snapshot.articles(wanted), self.selection))
 
     def raw_pages(self, article: Article) -> Iterator[tuple[RawResponse, bytes]]:
-        """Yield the responses from which the article was made, each with its body.
+        """Yield the response of the article's page, then those of its further pages, each with its body.
 
         A response whose body is not kept is left out.
         """

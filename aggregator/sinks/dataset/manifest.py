@@ -56,7 +56,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestDiff:
-    """The ids of the articles that differ between two datasets: `added` and `changed` in the order of the new one."""
+    """The ids of the articles that differ between an old and a new dataset, in the order of these datasets."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]

@@ -111,7 +111,10 @@ class Clusters:
 
 
 def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
-    """Yield the first of `articles` in each group of near duplicates, and all articles that are alone."""
+    """Yield the first of `articles` in each group of near duplicates.
+
+    An article without near duplicates is a group of its own.
+    """
     clusters = Clusters()
     given: set[ArticleId] = set()
     for article in articles:
@@ -124,7 +127,7 @@ def earliest_of_each_cluster(articles: Iterable[Article]) -> Iterator[Article]:
 def longest_of_each_cluster(read: Callable[[], Iterable[Article]]) -> Iterator[Article]:
     """Yield, of each group of near duplicates, the article with the longest body; of equally long ones the earliest.
 
-    Articles that are alone are yielded too.
+    An article without near duplicates is a group of its own.
     """
     clusters = Clusters()
     longest: dict[ArticleId, tuple[int, ArticleId]] = {}

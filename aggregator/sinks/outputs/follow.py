@@ -23,7 +23,7 @@ _OUTPUTS: Final = "outputs"  # a fact of the store: name and folder of each
 
 
 class DeliveryError(AggregatorError):
-    """An output did not take a batch of changes. `retry_after` is the least wait that it asks for."""
+    """An output did not take a batch of changes. The next attempt is made after `retry_after` at the earliest."""
 
     def __init__(self, detail: str, retry_after: timedelta = timedelta(0)) -> None:
         super().__init__(detail)
@@ -35,13 +35,13 @@ class Output(Protocol):
 
     @property
     def name(self) -> str:
-        """The name under which the store keeps how many changes were delivered."""
+        """The name under which the store keeps the number of the last delivered change."""
 
     @property
     def folder(self) -> str:
         """The id of the folder that the output fills; "": it fills none.
 
-        In a folder with a new id, delivery begins anew.
+        A folder with a new id gets all changes from the first.
 
         Raises:
             DeliveryError: the folder cannot be used.
@@ -50,7 +50,7 @@ class Output(Protocol):
     def deliver(self, changes: Sequence[Change], epoch: str) -> None:
         """Deliver the changes, in order; return when the receiver keeps them.
 
-        `epoch` is the store's, for their numbers.
+        `epoch` identifies the store that numbered them.
 
         Raises:
             DeliveryError: some or all changes were not taken. The same batch is delivered again later.
