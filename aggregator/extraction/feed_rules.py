@@ -1,6 +1,6 @@
 """The rules that a feed's table in the configuration sets for its articles: titles, language, selectors for pages.
 
-Pure. It reads no configuration and no page.
+Pure: the functions read neither configuration files nor pages.
 """
 
 from __future__ import annotations

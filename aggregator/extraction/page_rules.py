@@ -36,23 +36,23 @@ class PageRules(Protocol):
 
     @property
     def content(self) -> tuple[str, ...]:
-        """Elements that hold the article."""
+        """CSS or XPath selectors of the elements with the article's text."""
 
     @property
     def strip(self) -> tuple[str, ...]:
-        """Elements that do not belong to the article."""
+        """Selectors of elements that do not belong to the article; they are removed."""
 
     @property
     def author(self) -> tuple[str, ...]:
-        """Elements or attributes with the author's name."""
+        """Selectors of elements or attributes with the author's name."""
 
     @property
     def date(self) -> tuple[str, ...]:
-        """Elements or attributes with the date of publication."""
+        """Selectors of elements or attributes with the date of publication."""
 
     @property
     def next_page(self) -> tuple[str, ...]:
-        """Links to the article's next page."""
+        """Selectors of links to the next page of the article."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def rules_in_force(publisher: PageRules | None, site_config: PageRules | None) -
 
 
 def mark_css(page_html: str, rules: PageRules) -> str:
-    """Return the page's source with an attribute at each element that a CSS selector finds; it names the selector.
+    """Return the page's source, in which each element that a CSS selector finds has an attribute with the selector.
 
     If the rules have no CSS selector, the source is returned unchanged.
     """

@@ -157,7 +157,7 @@ def _lies_below(first: str, path: str) -> bool:
 
 
 def _without_number(path: str) -> tuple[str, int] | None:
-    """Return the path before a page number at its end, and the number; None: the path does not end so.
+    """Return the path before a page number at its end, and the number; None: there is no such number.
 
     >>> _without_number("/story/page-2"), _without_number("/story")
     (('/story', 2), None)

@@ -135,7 +135,7 @@ def _is_wrong_language(evidence: Evidence) -> bool:
 
 
 def _has_implausible_date(evidence: Evidence) -> bool:
-    """Return whether the date is before 1995, or more than two days after the page was first seen.
+    """Return whether the date is unreadable, before 1995, or more than two days after the page was first seen.
 
     A date from the page is also implausible if it is over a year away from the feed's date. A date that comes from
     neither page nor feed is not checked.

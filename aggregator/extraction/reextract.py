@@ -1,4 +1,4 @@
-"""Extracts again from the stored raw responses; reports the changes, and stores them if this is not a dry run."""
+"""Extracts pages again from their stored raw responses; reports the changes, and stores them unless it is a dry run."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def _is_comment_form(evidence: Evidence) -> bool:
 
 
 def is_certain_wall(evidence: Evidence) -> bool:
-    """Return whether the markup proves a bot check: the page is one, and it has the scripts of bot checks."""
+    """Return whether the markup proves that the page is a bot check: it also has the scripts of bot checks."""
     return is_bot_check(evidence) and _has_bot_markup(evidence)
 
 

@@ -1,4 +1,4 @@
-"""The language of a text: tags in their usual spelling; a detection that corrects wrong tags."""
+"""Decides the language of a text by its stated tag and by detection; writes language tags in their usual spelling."""
 
 from __future__ import annotations
 

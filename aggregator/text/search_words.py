@@ -68,7 +68,7 @@ def _words() -> re.Pattern[str]:
 
 @cache
 def _raw_words() -> re.Pattern[str]:
-    """Return a pattern of the characters that may be in a word before folding."""
+    """Return a pattern for the words of a text before `fold`: invisible characters may be inside a word."""
     return re.compile(rf"[\w{_marks(folded=False)}{_IGNORED.pattern[1:-1]}]+")
 
 

@@ -57,7 +57,7 @@ def _escape_start(line: str) -> str:
 def _folded(marked: str, links: Iterator[str]) -> list[_Piece]:
     """Cut marked words into pieces at their marks. `links` are the addresses of the links, in order.
 
-    Gaps at the inner ends of a mark are moved outside it. Marks without words between them are left out.
+    A gap just inside a mark ("<em> word</em>") is moved outside it. Marks without words between them are left out.
     """
     pieces: list[_Piece] = []
     opened: list[_Piece] = []

@@ -365,7 +365,10 @@ def drop_head(blocks: Sequence[Block], chosen: set[int], title: str) -> set[int]
 
 
 def add_teaser(blocks: Sequence[Block], chosen: set[int], teasers: Sequence[str]) -> set[int]:
-    """Add the paragraph between headline and text that the page also has as its description (`teasers`, as letters)."""
+    """Add the paragraph between headline and text if the page also states it as its description.
+
+    `teasers` are the descriptions, as letters.
+    """
     first = next((i for i in sorted(chosen) if len(blocks[i].text) >= _MIN_PROSE_CHARS), None)
     if first is None or not teasers:
         return chosen

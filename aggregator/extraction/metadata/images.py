@@ -1,4 +1,4 @@
-"""The pictures of an article: address, caption, alternative text and credit of each. It fetches nothing."""
+"""Finds the pictures of an article: address, caption, alternative text and credit of each. It fetches nothing."""
 
 from __future__ import annotations
 

@@ -88,9 +88,9 @@ def _stated_kind(element: Element) -> Kind | None:
 
 
 def _worded_kind(element: Element) -> Kind | None:
-    """Return the sign in the words that an element names an author; None: no sign.
+    """Return the sign in the address or the words of an element that it names an author; None: no sign.
 
-    The sign is a link to an author's page, or a short line that begins with a lead-in ("By").
+    The signs are a link to an author's page, and a short line that begins with a lead-in ("By").
     """
     if element.tag == "a" and _leads_to_author(element.get("href") or ""):
         return "link"
