@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepare_streams() -> None:
-    """Make stdout write UTF-8 in any locale, and a lone surrogate as an escape. Open closed streams on /dev/null."""
+    """Make stdout write UTF-8 in any locale, with an escape for a lone surrogate.
+
+    If the parent process closed stdin, stdout or stderr, open /dev/null in its place.
+    """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # the parent process closed it
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115, PTH123 - until we exit

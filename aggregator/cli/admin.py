@@ -73,8 +73,8 @@ def check_config(ctx: click.Context) -> None:
     """Check configuration and publisher rules.
 
     The command tries every selector of publisher rules and of site-config files. Each error names file, key and remedy;
-    the exit status is then 2. The command also names those of your rules that have no effect yet, because too few pairs
-    of real addresses prove them.
+    the exit status is then 2. A publisher rule needs three pairs of real addresses that prove it. The command also
+    names those of your rules that lack them, and so have no effect yet.
     """
     from aggregator.config.watching import rule_files
     from aggregator.config.wiring import contact_note, load_rules, selector_faults_of

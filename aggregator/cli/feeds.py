@@ -149,7 +149,7 @@ def _wanted(urls: tuple[str, ...]) -> tuple[list[Subscription], int]:
 
 
 def _read_list(data: bytes, name: str) -> SubscriptionList:
-    """Return the feeds of an OPML file or plain list, whose name is for messages. Each invalid line is printed."""
+    """Return the feeds of an OPML file or plain list. Each invalid line is printed, with the file's `name` in front."""
     from aggregator.feeds.opml import read_list
 
     try:

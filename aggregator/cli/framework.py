@@ -133,7 +133,10 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of commands (`feeds list`, `feeds add`). The `_common_options` may stand before a command's name."""
+    """A group of commands, such as `feeds` with `feeds list` and `feeds add`.
+
+    The options that every command has may also stand before the name of a command.
+    """
 
     command_class = Command
 

@@ -22,8 +22,8 @@ def lessons() -> None:
 
     A lesson says: two addresses of this site that differ only in a certain way mean one article. The difference may be
     a tracking parameter, a second section, a second host or a bare number. Three pairs of fetched pages prove a lesson.
-    After that, no request is made for an address that differs so from the address of a known article. `aggregator why
-    URL` names the lesson by which an address counts as known.
+    After that, an address that differs in this way from the address of a known article counts as known, and is not
+    requested. `aggregator why URL` names the lesson by which an address counts as known.
     """
 
 

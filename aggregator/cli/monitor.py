@@ -1,4 +1,4 @@
-"""The commands health, gaps, plan, why and serve. They report on the store; `serve` also takes "Poll now".
+"""The commands health, gaps, plan, why and serve. They report on the store; `serve` can also make a feed due.
 
 `aggregator why URL`: the function `why` reads the facts about an address, `explain` yields the lines that it prints.
 """
@@ -158,9 +158,9 @@ def gaps(ctx: click.Context, as_json: bool) -> None:
 def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> None:
     """Compare poll budgets: the requests and bytes a day, and the delay until a new entry is found.
 
-    Without --budget the command compares the present polls, the configured budget, half of it and twice of it. The list
-    of feeds shows the present polls beside those of the configured budget, or of --budget. If there are more than 5,000
-    feeds, a random sample is listed. The sums are always those of all feeds.
+    Without --budget the command compares the present polls, the configured budget, half of it, and twice as much. The
+    list of feeds shows the present polls beside those of the configured budget, or of --budget. If there are more than
+    5,000 feeds, a random sample is listed. The sums are always those of all feeds.
     """
     from aggregator.config.wiring import poll_policy
     from aggregator.schedule.plan import measured, planned

@@ -30,9 +30,9 @@ _READERS_WAIT = timedelta(seconds=10)
 
 
 def publish_now(config: Config, store: SqlStore) -> None:
-    """Publish waiting changes to the outputs, after up to a minute of waiting for another process that publishes.
+    """Publish the waiting changes to the outputs. If another process is publishing, wait for it up to a minute.
 
-    If that process still publishes then, the changes stay for the next publishing, and a message says so.
+    If it is still publishing then, the changes stay for the next publishing, and a message says so.
     """
     from aggregator.config.wiring import sinks_of
     from aggregator.sinks.publish import publish

@@ -1,7 +1,7 @@
 """The publishers of the newsroom with their articles and feeds, as records; they are read from `sites/*.toml`.
 
-The newsroom has two states: an earlier one (1), and a later one (2) in which articles were changed and announced.
-`pages` makes HTML and XML of these records.
+The newsroom has two states: an earlier one (1), and a later one (2), in which some articles have changed and feeds have
+more entries. `pages` makes HTML and XML of these records.
 """
 
 from __future__ import annotations

@@ -118,7 +118,8 @@ _NO_SUCH_HOST = Reply(status=502, body=b"no such host in the newsroom\n", conten
 def _is_unchanged(reply: Reply, if_none_match: str | None, if_modified_since: str | None) -> bool:
     """Return whether 304 is the answer to a request with these two headers (RFC 9110, 13.2.2).
 
-    ETag and Last-Modified must come back byte for byte. If both headers are sent, If-None-Match decides.
+    ETag and Last-Modified must come back byte for byte. If the request has If-None-Match and the reply an ETag, the
+    date does not count.
     """
     if reply.status != 200:
         return False

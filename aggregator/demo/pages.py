@@ -119,9 +119,9 @@ def _announced(entry: FeedEntry, articles: Mapping[str, Article]) -> _Announced:
 
 
 def _marked(reply: Reply, changed_at: datetime, validators: str) -> Reply:
-    """Return the reply with ETag and Last-Modified as servers of the kind `validators` send them.
+    """Return the reply with ETag and Last-Modified, as servers of the kind `validators` send them.
 
-    Real servers of each kind exist, even those that send neither a quoted ETag nor an HTTP date ("odd").
+    Real servers of each kind exist, even of "odd": an ETag without quotes, and a Last-Modified that is no HTTP date.
     """
     digest = hashlib.sha256(reply.body).hexdigest()[:12]
     date = format_datetime(changed_at.astimezone(UTC), usegmt=True)

@@ -1,7 +1,6 @@
 """The `DaemonRecord`: the state of a daemon, which the daemon saves in the store every few seconds.
 
-Other processes (`aggregator health`, the process that serves page and API) read this record. They have no other
-connection to the daemon.
+Other processes (`aggregator health`, the process that serves page and API) read it to show what the daemon does.
 """
 
 from __future__ import annotations

@@ -67,11 +67,11 @@ def publishing_problem(folder: str, written: int, changes: int) -> Problem | Non
 
 
 def network_problem(feeds: Iterable[Feed], hosts_answered: Callable[[datetime], Collection[str]]) -> Problem | None:
-    """Return a problem if our own network seems to be down: the names of most hosts do not resolve. Else return None.
+    """Return a problem if our own network seems to be down, else None.
 
-    `feeds` are the feeds with findings. The outage begins with the first of the DNS failures that began at about the
-    same time. At least three hosts must fail since then, and no more other hosts may have answered. `hosts_answered`
-    returns the hosts on which a poll succeeded since a given time.
+    It seems to be down if the names of at least three hosts do not resolve, and no more other hosts have answered since
+    then. The time counts from the first of those DNS failures that began at about the same time. `feeds` are the feeds
+    with findings. `hosts_answered` returns the hosts on which a poll succeeded since a given time.
     """
     unresolved = [
         (feed.state.failing_since, feed.host)

@@ -83,10 +83,10 @@ def unwell(store: Store, now: datetime) -> tuple[Diagnosis, ...]:
 
 
 def _unwell(store: Store, now: datetime) -> Iterator[Diagnosis]:
-    """Yield the feeds that have findings. If our own clock went back, only one feed tells so.
+    """Yield the feeds that have findings. Only one of them has the finding `own_clock`.
 
-    A wrong clock gives every feed an `own_clock` finding, so this finding is left out. Only the feed polled last keeps
-    it: this feed is yielded at the end, with all its findings, even if it was yielded before without this one.
+    If our own clock went back, every feed has this finding, so it is left out. Only the feed polled last keeps it: this
+    feed is yielded at the end with all its findings, even if it was yielded before without this one.
     """
     last: tuple[datetime, Diagnosis] | None = None
     for one in _diagnoses(store, now):

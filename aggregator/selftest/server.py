@@ -36,7 +36,10 @@ class Request:
 
 
 class Peer:
-    """The client, as the script sees it that answers its request. `number` counts the server's requests from 0."""
+    """What a script is given to answer one request: the request and the connection to the client.
+
+    `number` is the number of the request at this server, from 0 on.
+    """
 
     def __init__(self, server: Server, connection: socket.socket, request: Request, number: int) -> None:
         self.server = server

@@ -74,7 +74,7 @@ def codings_misdeclared(client: ScenarioClient) -> str:
 
 
 def framings(client: ScenarioClient) -> str:
-    """A body is read whether a length, chunks or the end of the connection mark its end."""
+    """The end of a body is found, whether a length, chunks or the end of the connection mark it."""
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, FEED[i : i + 1]) for i in range(len(FEED)))
     chunked = head(200, ["Transfer-Encoding: chunked"])
     scripts = {

@@ -1,4 +1,4 @@
-"""The daemon: ticks, visits, extraction, publishing, reload, status page, orderly stop."""
+"""The daemon: runs visits and extraction, publishes, reloads its configuration, serves the page, stops in order."""
 
 from aggregator.service.daemon import Service, Timings
 from aggregator.service.page import serve_alone

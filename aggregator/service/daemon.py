@@ -196,9 +196,9 @@ class Service:
         )
 
     def _stop(self) -> None:
-        """End visits, extraction and followers of outputs, and publish a last time; all this takes about ten seconds.
+        """End visits, extraction and the followers of outputs, and publish a last time, within about ten seconds.
 
-        The page's process and the followers end slowly. They are told first, and waited for last.
+        The page's process and the followers end slowly, so they are told first and waited for last.
         """
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)

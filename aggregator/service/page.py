@@ -158,7 +158,7 @@ class PageProcess:
     def _revive(self) -> None:
         """Start the process again if it has died: at once the first time, then after growing pauses of up to a minute.
 
-        Once a process has lived for a minute, the next death is a first one again.
+        If the process lived for a minute, its death counts as a first one again.
         """
         child = self._child
         if child is None or child.poll() is None:

@@ -43,7 +43,7 @@ def create_app(
     """Return the web application (status page, API, Atom stream, metrics, probes) for the store of `site`.
 
     With a `token` every request but /healthz and /readyz must carry it. `base_url` is the public address behind a
-    proxy. `is_busy` returns whether the daemon needs the CPU; meanwhile requests wait.
+    proxy. While `is_busy` returns True, the daemon needs the CPU, and requests wait.
     """
     app = FastAPI(
         title="aggregator",

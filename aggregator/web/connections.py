@@ -119,10 +119,9 @@ class LimitedProtocol(H11Protocol):
         self._timer = self.loop.call_later(wait, self._end_wait)
 
     def _end_wait(self) -> None:
-        """Drop the connection, since its time is over.
+        """Drop the connection, since the time limit of its phase is over.
 
-        If a complete answer is still being sent, wait until the time limit for answers, counted from the end of the
-        answer.
+        It stays if the bytes of a complete answer are still being sent. `answer_seconds` limits that time, too.
         """
         left = self._since + self.limits.answer_seconds - self.loop.time()
         if self._answering() is None and self._unsent() and left > 0:

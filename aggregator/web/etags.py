@@ -18,7 +18,7 @@ class ETags:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on the request, and change its answer. Only GET requests are changed."""
+        """Pass on the request. The answer to a GET request gets an ETag, or becomes 304."""
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return

@@ -1,6 +1,6 @@
-"""Opens the socket and reads the token of the process that serves page and API; has the settings that it is sent.
+"""What a daemon needs to start the process that serves page and API: its settings, its socket and its token.
 
-The daemon imports this module. It imports no web library, which would cost the daemon 20 MiB.
+The daemon imports this module. The module imports no web library, which would cost the daemon 20 MiB.
 """
 
 from __future__ import annotations

@@ -28,9 +28,10 @@ _OF_KEY: Final = frozenset({b"host", b"accept", b"accept-encoding", b"if-none-ma
 
 
 class CpuBudget:
-    """How much CPU time this process may still use. The budget grows by a small share of the time that passes.
+    """The CPU time that requests may still use while the daemon is busy.
 
-    It never grows over `RESERVE`, and debts from expensive requests are limited, too.
+    It grows by `SHARE` of the time that passes, up to `RESERVE`. An expensive request can make it negative, down to a
+    limit. Then requests wait until it is positive again.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class CpuBudget:
         return max(expected - self._left, 0.0) / SHARE
 
     def begin(self) -> None:
-        """Note that a request begins. Until its CPU is measured, an expected cost counts for it."""
+        """Note that a request begins. Until it ends, an expected amount of CPU is set aside for it."""
         self._under_way += 1
 
     def end(self) -> None:
@@ -66,10 +67,10 @@ class _Kept:
 
 
 class Pace:
-    """While the daemon is busy, lets requests begin one after another, as the CPU budget allows. Probes never wait.
+    """ASGI middleware: while the daemon is busy, requests begin one after another, as the `CpuBudget` allows.
 
-    If a GET request had to wait, its answer is kept for two seconds. Equal requests that had to wait, too, get this
-    answer.
+    /healthz and /readyz never wait. If a GET request had to wait, its answer is kept for two seconds. Equal requests
+    that had to wait, too, get this answer.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Serves the pages under `[web] base_url`, their public address behind a proxy. Links begin with its path."""
+"""Makes requests and links fit `[web] base_url`, the public address of the pages behind a proxy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROOT: Final[ContextVar[str]] = ContextVar("root", default="")
 
 
 def root() -> str:
-    """Return the path of `[web] base_url`, which links of the present request begin with: "/agg", or ""."""
+    """Return the text with which each path in a link must begin: the path of `[web] base_url` ("/agg"), or ""."""
     return _ROOT.get()
 
 

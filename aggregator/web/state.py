@@ -31,7 +31,7 @@ class CachedOverview:
     """The `Overview` of the installation, cached for all requests. A thread makes a new one when the cached one is old.
 
     To read hundreds of thousands of feeds takes seconds. So a request waits for a newer overview only for `patience`
-    seconds, and then gets the old one. The first overview is waited for up to ten seconds.
+    seconds, and then gets the old one. For the first overview a request waits up to ten seconds.
     """
 
     def __init__(self, store: Store, monotonic: Callable[[], float], patience: float = _PATIENCE) -> None:
@@ -48,7 +48,7 @@ class CachedOverview:
         self._newer()
 
     def look(self) -> Overview:
-        """Return the overview, at most 15 seconds old if it is made quickly. If it takes long, it is made less often.
+        """Return the overview. It is at most 15 seconds old, unless the store is so large that it takes long to make.
 
         Raises:
             StorageError: the store cannot be read.
@@ -159,7 +159,7 @@ class Site:
     def refresh(self, feed: Feed) -> bool:
         """Make a feed due now, and return True. Return False if it must not be polled now.
 
-        It must not if it is disabled, gone, or its server asked to wait.
+        A feed must not be polled if it is disabled or gone (410), or while its server asks to wait.
         """
         now = self.store.now()
         if not (feed.enabled and forced_due(feed.state, now)):

@@ -138,7 +138,7 @@ def _failure(trace: Trace, sighting: Sighting) -> str:
 
 
 def _acting(app: App, article: Article, feed: str) -> Iterator[str]:
-    """Yield the publisher's and feed's rules about pages and titles that had an effect, each with its source."""
+    """Yield the rules of publisher and feed about page, title and language that had an effect, each with its source."""
     page = next(iter(app.store.stored_pages(PageId(0), 1)), None)
     body = None if page is None or page.raw is None else app.raw_store.get(page.raw.content_hash)
     own = app.rules.of_article("", feed).feed

@@ -62,8 +62,8 @@ def _add_changes(router: APIRouter, site: Site) -> None:
         """Follow the corpus: return the changes after a cursor, each with the present state of its article.
 
         The filters `feed` and `since` leave out changes, but no tombstone. The filter `url` gives the last change of
-        the article with this address. Changes that a filter left out are not sent again: the returned `cursor` is
-        behind them.
+        the article with this address. Changes that a filter left out do not come later, since the returned `cursor` has
+        passed them.
         """
         seconds = int(wait[:-1])
         if seconds and waiting.acquire(blocking=False):

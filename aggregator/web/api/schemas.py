@@ -319,7 +319,7 @@ class FeedDetail(Feed):
 
 
 class Health(Record):
-    """The numbers of all and of broken feeds, and findings about feeds."""
+    """The number of all feeds, the number of broken feeds, and findings about feeds."""
 
     feeds: int = shown(214)
     broken: int = shown(1)

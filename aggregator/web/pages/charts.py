@@ -30,7 +30,7 @@ class Bar:
 def bars(days: Sequence[DayCounts]) -> tuple[Bar, ...]:
     """Return two bars for each day, one for articles and one for entries. All bars have the same scale.
 
-    A count above 0 gives a bar of at least one unit, so that it can be seen.
+    The bar of a count above 0 is at least 1 high, so that it can be seen.
 
     >>> bars([DayCounts(day=date(2026, 11, 1), articles=0, entries=5)])[1].height
     160.0

@@ -45,7 +45,7 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What a revision changed in the revision before it."""
+    """The difference between two successive revisions. `number` and `recorded_at` are those of the later one."""
 
     number: int
     recorded_at: datetime
@@ -53,7 +53,7 @@ class Difference:
 
 
 def differences(revisions: Sequence[Revision]) -> tuple[Difference, ...]:
-    """Return what each revision changed in the one before it, newest first."""
+    """Return the difference of each revision from the one before it, the newest first."""
     return tuple(
         Difference(number=new.number, recorded_at=new.recorded_at, lines=tuple(compare_lines(_lines(old), _lines(new))))
         for old, new in reversed(list(pairwise(revisions)))
