@@ -35,7 +35,7 @@ def open_store_of(config: Config, *, readonly: bool = True) -> AbstractContextMa
 
 
 def raw_store_of(config: Config) -> FileRawStore:
-    """Open the folder with the fetched bytes of pages that the configuration names."""
+    """Open the raw store that the configuration names: the folder with the fetched bytes of pages."""
     from aggregator.config.wiring import raw_folder
     from aggregator.rawstore import FileRawStore
 

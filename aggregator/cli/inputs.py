@@ -68,9 +68,9 @@ def open_file(source: str | Path) -> BinaryIO:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Return the decompressed bytes. They are cut off at 256 MiB, or where the gzip data is damaged.
+    """Return what the gzip file `data` holds, cut off at 256 MiB or where `data` is damaged.
 
-    Bytes of which nothing can be decompressed are returned unchanged.
+    If nothing of `data` can be decompressed, return it unchanged.
     """
     from aggregator.compression import DecompressionError, decompress
 

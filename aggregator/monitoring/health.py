@@ -35,7 +35,7 @@ class Severity(StrEnum):
 
 
 class Kind(StrEnum):
-    """What is wrong with the feed of a finding."""
+    """The kinds of findings: what can be wrong with a feed."""
 
     FAILING = "failing"  # the polls fail
     BLOCKED = "blocked"  # the server refuses the feed or most of its pages
@@ -98,9 +98,10 @@ def diagnose(
 
 
 def screen(now: datetime) -> FeedScreen:
-    """Return the limits for `Store.suspect_ids`, the query for feeds whose stored state may lead to a finding.
+    """Return the limits for `Store.suspect_ids`: a quick query for feeds whose stored state may lead to a finding.
 
-    The query spares `diagnose` all other feeds. It may return a feed for which `diagnose` then has no finding.
+    Only the feeds that it returns, and feeds with certain `FeedSigns`, are read and diagnosed. So a store with hundreds
+    of thousands of healthy feeds is checked quickly.
     """
     return FeedScreen(
         now=now,

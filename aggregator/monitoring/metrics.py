@@ -86,8 +86,8 @@ class Metrics:
         """Observe the delay of each new entry: the time from its publication to the poll that found it.
 
         `feed` is the feed as it was before the poll. A feed's first successful poll is not observed, since its entries
-        may be old. `recorded` only has the number N of new entries; the N entries with the latest dates are taken for
-        them.
+        may be old. `recorded` does not say which entries are new, only how many (N). So the N entries with the latest
+        dates count as the new ones.
         """
         if feed.state.succeeded_at is None or not recorded.entries_new:
             return

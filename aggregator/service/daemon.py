@@ -166,7 +166,7 @@ class Service:
             logger.warning(note)
 
     def _observe(self) -> None:
-        """Send each request and poll from now on to the metrics, the poll budget and the activity log."""
+        """From now on, report each request and poll to the metrics, the poll budget and the activity log."""
         context = self.app.visits.context
         fetcher = MeteredFetcher(context.fetcher, self._metrics)
         self.app.visits.context = replace(context, fetcher=fetcher, on_poll=self._on_poll)
@@ -212,9 +212,10 @@ class Service:
         self._status.end()
 
     def _is_over(self) -> bool:
-        """Return whether publishing must end after the current batch, since the daemon stops.
+        """Return whether `_publish` must end after its current batch, since the daemon stops.
 
-        A publishing under way ends with its batch. The last publishing, which follows, has two seconds.
+        If `_publish` runs when the stop is requested, it ends with its batch. Then `_stop` calls it a last time, for up
+        to two seconds.
         """
         return self._ended.is_set() and time.monotonic() > self._stop_by
 

@@ -64,7 +64,7 @@ def add_articles(router: APIRouter, site: Site) -> None:
 
     @router.get("/articles/{article_id}/raw")
     def raw(article_id: str) -> Response:
-        """Show the raw page from which an article was extracted, in a frame that runs and loads nothing."""
+        """Show the raw page from which an article was extracted. Its scripts do not run, and it loads nothing."""
         found = site.article(article_id)
         body = site.raw_page(found)
         response = next(iter(site.store.raw_of(found.id)), None)

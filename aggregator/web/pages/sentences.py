@@ -35,7 +35,10 @@ _QUALITY: Final[Mapping[str, str]] = {
 
 
 def why_one(evidence: TracedEvidence) -> str:
-    """Return why two keys are one article, as the end of a sentence. An unknown kind of evidence is named as it is."""
+    """Return why two keys are one article, as the end of a sentence.
+
+    For a kind of evidence without a sentence in the table, return the name of the kind and who states it.
+    """
     said = _EVIDENCE.get(evidence.kind)
     if said is None:
         return f"{evidence.kind.replace('_', ' ')}, says {evidence.witness}"
