@@ -29,7 +29,7 @@ def restore_threshold(store: Store, policy: PollPolicy) -> PollPolicy:
 
 
 class PollBudget:
-    """Counts the polls of feeds without a fixed interval, and adjusts the threshold. Any thread may count."""
+    """Counts the polls of feeds without a fixed interval, and adjusts `PollPolicy.threshold` to their number."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -127,7 +127,7 @@ class Transport:
 
     @contextmanager
     def exchange(self, exchange: Exchange) -> Iterator[None]:
-        """Use `exchange` for all connections of this thread, until the block ends: its limits apply to every read."""
+        """Apply the limits of `exchange` to every read of this thread, until the block ends."""
         _current.exchange, exchange.route = exchange, self._route
         self._exchanges.add(exchange)
         exchange.stopped = self._closed

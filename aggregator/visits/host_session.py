@@ -275,9 +275,9 @@ class RedirectClaims:
 
 
 def asks_for_quiet(failed: FetchFailed, url: str, context: VisitContext) -> bool:
-    """Return whether the host asks for fewer requests (429 or 503), and not only for fewer to this feed.
+    """Return whether an answer asks for fewer requests to the whole host: it is a 429 or 503.
 
-    The publisher's rules may say that such an answer concerns the feed alone (`retry_after = "feed"`).
+    False also if the publisher's rules say that such an answer concerns the feed alone (`retry_after = "feed"`).
     """
     publisher = publisher_of(context.publishers, host_of(url))
     return failed.cause in _QUIET and not (publisher is not None and publisher.retry_after == "feed")
