@@ -201,7 +201,7 @@ def drain(response: BaseHTTPResponse, exchange: Exchange) -> None:
 
 @lru_cache(maxsize=4)  # reading the certificates takes 40 ms
 def _trust(ca_file: str | None, *, insecure: bool = False) -> ssl.SSLContext:
-    """Return the TLS settings: they trust the certificates of requests, of the system, and in `ca_file`.
+    """Return the TLS settings. Trusted are the certificates that requests has, the system's, and those in `ca_file`.
 
     `insecure` accepts any certificate. An operator sets it for a single feed.
     """
@@ -346,7 +346,7 @@ def _exchange() -> Exchange:
 
 
 def _ready(connection: Any) -> Any:  # Any: one of the connections above
-    """Close a kept connection that was idle too long, or if the exchange wants a new one; note whether it is reused."""
+    """Return a pooled connection, closed if it was idle for too long or must be new; note whether it is reused."""
     exchange = _exchange()
     now = exchange.monotonic()
     if exchange.fresh or now - connection.asked_at > _MAX_IDLE_SECONDS:
