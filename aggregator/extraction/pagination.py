@@ -217,6 +217,6 @@ def _paragraphs(body: str) -> list[str]:
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return how many equal paragraphs stand at the beginning of both."""
+    """Return how many equal paragraphs stand at the beginning of both lists."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

@@ -223,7 +223,7 @@ def _says_title(outcome: Extraction | PageFailed, announced: str, markup: Markup
 
 
 def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], int, Resemblance]:
-    """Return the article, the reasons to doubt it, its number of further pages, and its share of the feed's title."""
+    """Return the article, reasons to doubt it, its number of further pages, and how much of the feed's title it has."""
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
     chain = _chain(job)

@@ -129,8 +129,8 @@ def is_bot_check(evidence: Evidence) -> bool:
     """Return whether the page is a bot check: it has less than 110 words and no article in JSON-LD.
 
     The page also has one of these signs: scripts or forms of bot checks, with a title or words of a bot check; or a
-    title of a bot check, with less than 40 words, `noindex` or a button. A page with a form and a `textarea` is a
-    comment form, not a bot check.
+    title of a bot check, with less than 40 words, `noindex` or a button. A bot check's form on a page with a `textarea`
+    protects comments and is no sign.
     """
     if evidence.words >= _TINY_WORDS or evidence.has_article:
         return False

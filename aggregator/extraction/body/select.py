@@ -295,7 +295,7 @@ def _repeats_others(blocks: Sequence[Block], place: int, chosen: set[int]) -> bo
 
 
 def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set[int]:
-    """Add paragraphs that an extractor has and that look like the chosen paragraphs.
+    """Add paragraphs that an extractor has and that look like a fifth of the chosen text or more.
 
     They look alike if tag, class and id are the same, and those of the elements around them, too. Long articles come in
     pieces, and an extractor may have taken the first piece alone. A further article on the page, below its own headline
@@ -327,8 +327,9 @@ def fill(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int]) -> set
 def follow_guide(blocks: Sequence[Block], chosen: set[int], votes: Sequence[int], article: str) -> set[int]:
     """Choose the blocks that an extractor has and whose text is in JSON-LD's articleBody (`article`, as letters).
 
-    Chosen subheads, lists, tables, code and quotations between them stay, since articleBody often lacks these. If the
-    blocks have less than 70 % of articleBody, or less than half of the chosen text is in it, nothing changes.
+    Chosen subheads, lists, tables, code and quotations between them stay, since articleBody often lacks these. Nothing
+    changes if articleBody has less than 300 letters, if the blocks have less than 70 % of it, or if it has less than
+    half of the chosen text.
     """
     if len(article) < 300 or not chosen:
         return chosen

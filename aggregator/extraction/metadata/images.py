@@ -107,9 +107,9 @@ def _is_picture(image: Element) -> bool:
 
 
 def _frame_of(image: Element) -> Element | None:
-    """Return the element around the picture and its caption; None: the picture has no caption.
+    """Return the element around the picture and its caption; None: there is none.
 
-    It is a `figure`, else an element with a class such as "image" that has a caption.
+    It is a `figure`, else an element near the picture that has a class such as "image" and contains a caption.
     """
     figure = next(image.iterancestors("figure"), None)
     if figure is not None:

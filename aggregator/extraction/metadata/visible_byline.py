@@ -193,9 +193,9 @@ def _runs(element: Element) -> Iterator[str]:
 
 
 def _is_named_in(href: str, names: Sequence[str]) -> bool:
-    """Return whether the last part of a link's path contains a part of one of the names.
+    """Return whether the last part of a link's path contains a word of one of the names.
 
-    So the words "Log in" of a link to /author/login are not taken for a name.
+    The words "Log In" of a link to /author/ada-lovelace are thus not taken for a name.
     """
     letters = letters_of(_segments(href)[-1])
     parts = (letters_of(word) for name in names for word in name.split())
