@@ -1,7 +1,6 @@
 """Scenarios: what a polite client sends, remembers and follows.
 
-The docstring of a scenario is the requirement that users see. The function returns what went wrong, or "" if nothing
-did.
+The docstring of a scenario is the requirement that users see. The function returns a `Complaint`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from datetime import timedelta
 from aggregator.models.fetching import Cause, Fetched, FetchFailed, NotModified, Redirected, Validators
 from aggregator.selftest.scenario import (
     FEED,
+    Complaint,
     ScenarioClient,
     describe,
     documented,
@@ -66,7 +66,7 @@ _FRESHNESS: tuple[tuple[tuple[str, ...], timedelta | None], ...] = (
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def request_headers(client: ScenarioClient) -> str:
+def request_headers(client: ScenarioClient) -> Complaint:
     """A request names the client and the formats it reads, and carries no cookie and no referrer."""
     with Server(answers(200, FEED)) as server:
         result = client.ask(server.url("/feed?b=2&a=%7e"))
@@ -82,7 +82,7 @@ def request_headers(client: ScenarioClient) -> str:
     )
 
 
-def cookies(client: ScenarioClient) -> str:
+def cookies(client: ScenarioClient) -> Complaint:
     """A cookie is not sent back, neither after a redirect nor with the next request."""
 
     def script(peer: Peer) -> None:
@@ -98,7 +98,7 @@ def cookies(client: ScenarioClient) -> str:
     return expect_body(results[1]) or expect(not given, "a cookie was sent")
 
 
-def credentials(client: ScenarioClient) -> str:
+def credentials(client: ScenarioClient) -> Complaint:
     """User and password in a feed's address are sent to the host of this address only."""
     with Server(answers(200, FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url())) as server:
@@ -116,7 +116,7 @@ def credentials(client: ScenarioClient) -> str:
     )
 
 
-def kept_connection(client: ScenarioClient) -> str:
+def kept_connection(client: ScenarioClient) -> Complaint:
     """Requests to one host share a connection; if the server closes the connection, a new one is opened."""
 
     def script(peer: Peer) -> None:
@@ -132,7 +132,7 @@ def kept_connection(client: ScenarioClient) -> str:
 # --- conditional requests ---------------------------------------------------------------------------------------------
 
 
-def validators_returned(client: ScenarioClient) -> str:
+def validators_returned(client: ScenarioClient) -> Complaint:
     """ETag and Last-Modified are sent back byte for byte, even if they are malformed."""
 
     def script(peer: Peer) -> None:
@@ -155,7 +155,7 @@ def validators_returned(client: ScenarioClient) -> str:
     return ""
 
 
-def validators_absent(client: ScenarioClient) -> str:
+def validators_absent(client: ScenarioClient) -> Complaint:
     """After a complete answer without ETag and Last-Modified, the earlier ones are forgotten."""
     result = client.fetch(answers(200, FEED, ["ETag: "]), validators=_OLD)
     return expect_body(result) or expect(
@@ -163,7 +163,7 @@ def validators_absent(client: ScenarioClient) -> str:
     )
 
 
-def not_modified_news(client: ScenarioClient) -> str:
+def not_modified_news(client: ScenarioClient) -> Complaint:
     """The validators and the freshness in a 304 replace the earlier ones."""
     headers = ('ETag: "new"', "Cache-Control: max-age=60")
     result = client.fetch(answers(304, headers=headers), validators=_OLD)
@@ -178,7 +178,7 @@ def not_modified_news(client: ScenarioClient) -> str:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def status_causes(client: ScenarioClient) -> str:
+def status_causes(client: ScenarioClient) -> Complaint:
     """Every status but 200, 304 and redirects is a failure, whose cause follows from the status."""
     results = (
         (status, client.fetch(answers(status, b"" if status in (204, 205) else FEED)), cause)
@@ -187,7 +187,7 @@ def status_causes(client: ScenarioClient) -> str:
     return first_complaint((status, expect_cause(result, cause)) for status, result, cause in results)
 
 
-def retry_after(client: ScenarioClient) -> str:
+def retry_after(client: ScenarioClient) -> Complaint:
     """Retry-After is read in seconds and as a date, limited to 30 days, and ignored when malformed."""
     for value, wait in _RETRY_AFTER:
         result = client.fetch(answers(429, headers=[_DATE, f"Retry-After: {value}"]))
@@ -196,7 +196,7 @@ def retry_after(client: ScenarioClient) -> str:
     return ""
 
 
-def freshness(client: ScenarioClient) -> str:
+def freshness(client: ScenarioClient) -> Complaint:
     """Cache-Control and Expires say how long an answer is fresh, at most a week."""
     for headers, span in _FRESHNESS:
         result = client.fetch(answers(200, FEED, [_DATE, *headers]))
@@ -208,7 +208,7 @@ def freshness(client: ScenarioClient) -> str:
 # --- redirects --------------------------------------------------------------------------------------------------------
 
 
-def redirect_kinds(client: ScenarioClient) -> str:
+def redirect_kinds(client: ScenarioClient) -> Complaint:
     """All five kinds of redirect are followed, and each is recorded with its status."""
     kinds = (301, 302, 303, 307, 308)
 
@@ -224,7 +224,7 @@ def redirect_kinds(client: ScenarioClient) -> str:
     )
 
 
-def redirect_targets(client: ScenarioClient) -> str:
+def redirect_targets(client: ScenarioClient) -> Complaint:
     """Redirect targets that are relative, absolute, padded with blanks or raw UTF-8 are understood."""
     cases = {
         b"b": "/a/b", b"/c?d": "/c?d", b"../e": "/e", b"?q=1": "/a/feed?q=1", b"  /f g  ": "/f%20g",
@@ -247,7 +247,7 @@ def redirect_targets(client: ScenarioClient) -> str:
     return ""
 
 
-def redirect_nowhere(client: ScenarioClient) -> str:
+def redirect_nowhere(client: ScenarioClient) -> Complaint:
     """A redirect without a target, or with an invalid one, is an error."""
     causes = (Cause.PROTOCOL, Cause.BAD_URL, Cause.DNS, Cause.NOT_FOUND, Cause.REDIRECT_LOOP)
     locations = (b"", b"http://", b"http://[::1", b"http://a.example:99999/")
@@ -255,7 +255,7 @@ def redirect_nowhere(client: ScenarioClient) -> str:
     return complaint or expect_cause(client.fetch(answers(301)), Cause.PROTOCOL)
 
 
-def redirect_to_other_host(client: ScenarioClient) -> str:
+def redirect_to_other_host(client: ScenarioClient) -> Complaint:
     """A request that must stay on its host follows a redirect there, and returns a redirect to another host."""
     with Server(answers(200, FEED), host="127.0.0.2") as other:
         with Server(lambda peer: peer.redirect("/own" if peer.number == 0 else other.url("/x"))) as server:
@@ -271,7 +271,7 @@ def redirect_to_other_host(client: ScenarioClient) -> str:
         )
 
 
-def redirect_with_body(client: ScenarioClient) -> str:
+def redirect_with_body(client: ScenarioClient) -> Complaint:
     """A redirect whose body never ends is followed at once."""
 
     def script(peer: Peer) -> None:

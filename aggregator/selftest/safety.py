@@ -1,7 +1,6 @@
 """Scenarios: what hostile servers and addresses must not achieve.
 
-The docstring of a scenario is the requirement that users see. The function returns what went wrong, or "" if nothing
-did.
+The docstring of a scenario is the requirement that users see. The function returns a `Complaint`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from aggregator.http.netguard import IPNetwork, parse_networks
 from aggregator.models.fetching import Cause, Hop
 from aggregator.selftest.scenario import (
     FEED,
+    Complaint,
     ScenarioClient,
     documented,
     expect,
@@ -46,23 +46,23 @@ _RESERVED = (
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 
-def _expect_forbidden(client: ScenarioClient, url: str, allowed: tuple[IPNetwork, ...]) -> str:
+def _expect_forbidden(client: ScenarioClient, url: str, allowed: tuple[IPNetwork, ...]) -> Complaint:
     return expect_cause(client.ask(url, limits={"allow_private_networks": allowed}), Cause.FORBIDDEN_ADDRESS)
 
 
-def own_machine(client: ScenarioClient) -> str:
+def own_machine(client: ScenarioClient) -> Complaint:
     """The address of this machine, in seventeen spellings, is refused before a connection is made."""
     with Server(answers(200, FEED)) as server:
         complaint = first_complaint((host, _expect_forbidden(client, server.url(host=host), ())) for host in _SPELLINGS)
         return complaint or expect(server.connections == 0, "a connection was made")
 
 
-def reserved_networks(client: ScenarioClient) -> str:
+def reserved_networks(client: ScenarioClient) -> Complaint:
     """Private, link-local, shared, multicast and documentation addresses are refused."""
     return first_complaint((host, _expect_forbidden(client, f"http://{host}/", _LOOPBACK)) for host in _RESERVED)
 
 
-def redirect_to_own_machine(client: ScenarioClient) -> str:
+def redirect_to_own_machine(client: ScenarioClient) -> Complaint:
     """A redirect to a forbidden address is not followed."""
     with Server(answers(200, FEED), host="127.0.0.2") as inner:
         with Server(redirects(inner.url())) as outer:
@@ -70,7 +70,7 @@ def redirect_to_own_machine(client: ScenarioClient) -> str:
         return complaint or expect(inner.connections == 0, "a connection was made")
 
 
-def name_that_changes(client: ScenarioClient) -> str:
+def name_that_changes(client: ScenarioClient) -> Complaint:
     """A host name is resolved once for a request, and the request goes to the address that was checked."""
     looks: list[str] = []
 
@@ -85,14 +85,14 @@ def name_that_changes(client: ScenarioClient) -> str:
     return expect_body(result) or expect(len(looks) == 1, f"{len(looks)} look-ups")
 
 
-def name_with_two_faces(client: ScenarioClient) -> str:
+def name_with_two_faces(client: ScenarioClient) -> Complaint:
     """A host name that resolves to one allowed and one forbidden address is refused."""
     with Server(answers(200, FEED)) as server:
         result = client.ask(server.url(host="two.example"), lookup=lambda host, port: ["127.0.0.1", "10.0.0.1"])
         return expect_cause(result, Cause.FORBIDDEN_ADDRESS) or expect(server.connections == 0, "a connection was made")
 
 
-def address_behind_proxy(client: ScenarioClient) -> str:
+def address_behind_proxy(client: ScenarioClient) -> Complaint:
     """Addresses are also checked when a proxy is used; the proxy is asked for the checked address, not for the name."""
     with Server(answers(200, FEED)) as proxy:
         limits = {"proxy": proxy.url(), "allow_private_networks": _LOOPBACK}
@@ -107,7 +107,7 @@ def address_behind_proxy(client: ScenarioClient) -> str:
     )
 
 
-def other_schemes(client: ScenarioClient) -> str:
+def other_schemes(client: ScenarioClient) -> Complaint:
     """Only http and https addresses are requested; a redirect to another scheme is not followed."""
     urls = ("file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/xml,x", "javascript:1", "gopher://127.0.0.1/")
     results = ((url, result) for url in urls for result in (client.ask(url), client.fetch(redirects(url))))
@@ -139,13 +139,13 @@ TIME = (
 )
 
 
-def silent_tls(client: ScenarioClient) -> str:
+def silent_tls(client: ScenarioClient) -> Complaint:
     """A server that never answers the TLS handshake is given up."""
     with Server(Peer.hang) as server:
         return expect_cause(client.ask(server.url().replace("http:", "https:")), Cause.TIMEOUT)
 
 
-def silent_resolver(client: ScenarioClient) -> str:
+def silent_resolver(client: ScenarioClient) -> Complaint:
     """A name server that does not answer delays a request by the total timeout at most."""
     done = threading.Event()
 
@@ -163,7 +163,7 @@ def silent_resolver(client: ScenarioClient) -> str:
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
 
-def bombs(client: ScenarioClient) -> str:
+def bombs(client: ScenarioClient) -> Complaint:
     """A decompression bomb is given up at the size limit, in each content coding and in two at once."""
     packed = gzip.compress(_ZEROS, 9)
     gzips, brotlis = packed * 64, _brotli_bomb()
@@ -225,7 +225,7 @@ SIZES = (
 # --- redirects --------------------------------------------------------------------------------------------------------
 
 
-def endless_redirects(client: ScenarioClient) -> str:
+def endless_redirects(client: ScenarioClient) -> Complaint:
     """At most ten redirects are followed."""
     with Server(lambda peer: peer.redirect(f"/{peer.number}")) as server:
         result = client.ask(server.url("/start"))
@@ -234,7 +234,7 @@ def endless_redirects(client: ScenarioClient) -> str:
         )
 
 
-def redirect_circle(client: ScenarioClient) -> str:
+def redirect_circle(client: ScenarioClient) -> Complaint:
     """Two hosts that redirect to each other are given up at the first repeated address."""
     places: list[str] = []
 
@@ -248,14 +248,14 @@ def redirect_circle(client: ScenarioClient) -> str:
     return expect_cause(result, Cause.REDIRECT_LOOP) or expect(asked == 2, f"{asked} requests")
 
 
-def hops_before(client: ScenarioClient) -> str:
+def hops_before(client: ScenarioClient) -> Complaint:
     """Redirects that an earlier visit followed count towards the limit of ten."""
     hops = tuple(Hop(url=f"http://a.example/{n}", status=302, target=f"http://a.example/{n + 1}") for n in range(10))
     with Server(redirects("/next")) as server:
         return expect_cause(client.ask(server.url(), hops=hops), Cause.TOO_MANY_REDIRECTS)
 
 
-def stop_while_waiting(client: ScenarioClient) -> str:
+def stop_while_waiting(client: ScenarioClient) -> Complaint:
     """Closing a fetcher ends the requests that still wait for an answer."""
     asked = threading.Event()
 

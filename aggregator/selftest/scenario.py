@@ -14,6 +14,7 @@ from aggregator.models.fetching import Cause, Fetched, FetchFailed, FetchRequest
 from aggregator.selftest.server import Script, Server
 
 FetcherFactory = Callable[[FetchLimits, Lookup], HttpFetcher]
+Complaint = str  # what went wrong; "": nothing did
 MAX_BYTES = 1 << 20
 FEED = b'<?xml version="1.0"?><rss version="2.0"><channel><title>Example</title></channel></rss>\n'
 _LIMITS = FetchLimits(
@@ -62,10 +63,10 @@ class Scenario:
     """A requirement on the fetcher, and its check. The check returns what went wrong, or "" if nothing did."""
 
     requirement: str
-    check: Callable[[ScenarioClient], str]
+    check: Callable[[ScenarioClient], Complaint]
 
 
-def documented(*checks: Callable[[ScenarioClient], str]) -> tuple[Scenario, ...]:
+def documented(*checks: Callable[[ScenarioClient], Complaint]) -> tuple[Scenario, ...]:
     """Return a scenario for each of the functions; the docstring of a function is the requirement."""
     return tuple(Scenario((check.__doc__ or "").strip(), check) for check in checks)
 
@@ -75,7 +76,7 @@ def fails(requirement: str, script: Script, *causes: Cause) -> Scenario:
     return Scenario(requirement, lambda client: expect_cause(client.fetch(script), *causes))
 
 
-def first_complaint(tried: Iterable[tuple[object, str]]) -> str:
+def first_complaint(tried: Iterable[tuple[object, Complaint]]) -> Complaint:
     """Return the first complaint that is not "", with its case in front; "" if there is none.
 
     `tried` gives pairs of a case and the complaint about it.
@@ -89,21 +90,21 @@ def request(url: str, **fields: Any) -> FetchRequest:  # Any: fields of the requ
     return FetchRequest(url=url, **given)
 
 
-def expect_cause(result: FetchResult, *causes: Cause) -> str:
+def expect_cause(result: FetchResult, *causes: Cause) -> Complaint:
     """Return "" if the request failed with one of `causes`, else a complaint that describes the result."""
     if isinstance(result, FetchFailed) and result.cause in causes:
         return ""
     return f"expected {' or '.join(causes)}, got {describe(result)}"
 
 
-def expect_body(result: FetchResult, body: bytes = FEED) -> str:
+def expect_body(result: FetchResult, body: bytes = FEED) -> Complaint:
     """Return "" if the request brought this body, else a complaint that describes the result."""
     if isinstance(result, Fetched) and result.body == body:
         return ""
     return f"expected a body of {len(body)} bytes, got {describe(result)}"
 
 
-def expect(condition: bool, complaint: str) -> str:
+def expect(condition: bool, complaint: Complaint) -> Complaint:
     """Return "" if the condition holds, else `complaint`."""
     return "" if condition else complaint
 

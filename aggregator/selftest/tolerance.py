@@ -1,7 +1,6 @@
 """Scenarios: faults of a server that a fetcher tolerates, and faults that must be errors.
 
-The docstring of a scenario is the requirement that users see. The function returns what went wrong, or "" if nothing
-did.
+The docstring of a scenario is the requirement that users see. The function returns a `Complaint`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from aggregator.compression import zstd
 from aggregator.models.fetching import Cause
 from aggregator.selftest.scenario import (
     FEED,
+    Complaint,
     ScenarioClient,
     documented,
     expect_body,
@@ -38,18 +38,18 @@ def _encoded(coding: str, body: bytes) -> Script:
     return answers(200, body, [f"Content-Encoding: {coding}"])
 
 
-def _reads(client: ScenarioClient, scripts: Mapping[str, Script], body: bytes = FEED) -> str:
+def _reads(client: ScenarioClient, scripts: Mapping[str, Script], body: bytes = FEED) -> Complaint:
     return first_complaint((name, expect_body(client.fetch(script), body)) for name, script in scripts.items())
 
 
-def _refuses(client: ScenarioClient, scripts: Mapping[str, Script], cause: Cause) -> str:
+def _refuses(client: ScenarioClient, scripts: Mapping[str, Script], cause: Cause) -> Complaint:
     return first_complaint((name, expect_cause(client.fetch(script), cause)) for name, script in scripts.items())
 
 
 # --- tolerated faults -------------------------------------------------------------------------------------------------
 
 
-def codings(client: ScenarioClient) -> str:
+def codings(client: ScenarioClient) -> Complaint:
     """Every content coding that requests offer is decoded, alone and in combination."""
     scripts = {
         "gzip": _encoded("gzip", gzip.compress(_LONG_FEED)),
@@ -66,14 +66,14 @@ def codings(client: ScenarioClient) -> str:
     return _reads(client, scripts, _LONG_FEED)
 
 
-def codings_misdeclared(client: ScenarioClient) -> str:
+def codings_misdeclared(client: ScenarioClient) -> Complaint:
     """A content coding that was declared but not applied, or applied but not declared, is tolerated."""
     scripts = {coding: _encoded(coding, _LONG_FEED) for coding in ("gzip", "deflate", "br", "zstd", "UTF-8", "none")}
     scripts["undeclared"] = answers(200, gzip.compress(_LONG_FEED))
     return _reads(client, scripts, _LONG_FEED)
 
 
-def framings(client: ScenarioClient) -> str:
+def framings(client: ScenarioClient) -> Complaint:
     """The end of a body is found, whether a length, chunks or the end of the connection mark it."""
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, FEED[i : i + 1]) for i in range(len(FEED)))
     chunked = head(200, ["Transfer-Encoding: chunked"])
@@ -92,7 +92,7 @@ def framings(client: ScenarioClient) -> str:
     return _reads(client, scripts)
 
 
-def odd_heads(client: ScenarioClient) -> str:
+def odd_heads(client: ScenarioClient) -> Complaint:
     """Malformed headers that browsers accept are accepted."""
     many = [f"X-{number}: y" for number in range(500)]
     scripts = {
@@ -116,7 +116,7 @@ def odd_heads(client: ScenarioClient) -> str:
 # --- faults that are errors -------------------------------------------------------------------------------------------
 
 
-def cut_off(client: ScenarioClient) -> str:
+def cut_off(client: ScenarioClient) -> Complaint:
     """A truncated body is an error, whatever marks the end of a body."""
     packed = gzip.compress(_LONG_FEED)
     chunked = head(200, ["Transfer-Encoding: chunked"])
@@ -140,7 +140,7 @@ def _reset_within(peer: Peer) -> None:
     peer.reset()
 
 
-def corrupt(client: ScenarioClient) -> str:
+def corrupt(client: ScenarioClient) -> Complaint:
     """A body that cannot be decoded is an error."""
     packed = bytearray(gzip.compress(_LONG_FEED))
     packed[len(packed) // 2] ^= 0xFF
@@ -155,12 +155,12 @@ def corrupt(client: ScenarioClient) -> str:
     return _refuses(client, scripts, Cause.BAD_ENCODING)
 
 
-def no_answer(client: ScenarioClient) -> str:
+def no_answer(client: ScenarioClient) -> Complaint:
     """If a server closes or resets the connection without an answer, the connection counts as failed."""
     return _refuses(client, {"close": sends(), "reset": Peer.reset}, Cause.CONNECT)
 
 
-def not_http(client: ScenarioClient) -> str:
+def not_http(client: ScenarioClient) -> Complaint:
     """An answer that is not HTTP, or whose headers contradict each other, is an error."""
     scripts = {
         "another protocol": sends(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
