@@ -93,7 +93,7 @@ def extract(
 
 
 def _print_document(outcome: Outcome, text: TextChoice) -> None:
-    """Print the document of a page byte for byte. On a terminal, each control character is replaced."""
+    """Print the text of a page unchanged. On a terminal, each control character is replaced."""
     from aggregator.models.pages import PageFailed
     from aggregator.sinks.records import document
 
@@ -206,7 +206,10 @@ _NOTHING: dict[str, object] = (
 
 
 def _extract_lines(path: str, config: Config, options: PageOptions) -> int:
-    """Print a record for each line of the file, in order; return the exit status. Workers extract the pages."""
+    """Print a record for each line of the file `path`, in order; return the exit status.
+
+    Worker processes extract the pages.
+    """
     from aggregator.engine.pool import WorkerPool
 
     status = 0

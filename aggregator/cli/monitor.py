@@ -187,7 +187,7 @@ def plan_command(ctx: click.Context, budget: float | None, as_json: bool) -> Non
 def print_plans(plans: list[Plan], chosen: Plan, *, sampled: int, of: int) -> None:
     """Print a line for each plan; then a line for each feed, with its present polls beside those of the plan `chosen`.
 
-    The first of `plans` is the present one. `sampled` of `of` feeds are listed.
+    The first of `plans` is the present one. `of` is the number of all feeds, `sampled` the number of the listed ones.
     """
     if sampled < of:
         print(f"A sample of {sampled} feeds, drawn at random, stands for {of}; the sums are those of all.")

@@ -119,10 +119,11 @@ def _load(text: str) -> DaemonRecord | None:
 
 
 def sentence(records: Sequence[DaemonRecord], now: datetime) -> tuple[str, bool]:
-    """Return one sentence on what the daemons do now, and True if at least one daemon works without a problem.
+    """Return one sentence on what the daemons do now, and whether all is well.
 
-    `records` are the records of all daemons on a store, the newest first. Examples: "Polling: 3 hosts are being
-    visited.", "Not polling: no tick since 2026-11-01 12:00:00."
+    `records` are the records of all daemons on a store, the newest first. Examples of the sentence: "Polling: 3 hosts
+    are being visited.", "Not polling: no tick since 2026-11-01 12:00:00." Nothing is well if a daemon is paused, if
+    none is alive or ticks, or if none reaches any host.
     """
     alive = [record for record in records if record.is_alive(now)]
     if not alive:

@@ -1,6 +1,7 @@
 """Scenarios: faults of a server that a fetcher tolerates, and faults that must be errors.
 
-The docstring of a scenario is the requirement that users see. The function returns a `Complaint`.
+The docstring of a scenario is the requirement that users see. The function returns a `Complaint`: what went wrong, or
+"" if nothing did.
 """
 
 from __future__ import annotations

@@ -45,7 +45,10 @@ class Guard:
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request (401, 421 or 403), or pass it on."""
+        """Pass the request on, or refuse it.
+
+        401: it has no token. 421: its Host header names another machine. 403: a page of another site sent it.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -174,7 +174,7 @@ class Site:
         return self.store.feed_ids() if seen is None else self.cached_overview.look().feed_ids
 
     def diagnoses(self, feed_ids: Sequence[FeedId]) -> tuple[Diagnosis, ...]:
-        """Return these feeds with their findings, in the same order. Feeds that were deleted are left out.
+        """Return the feeds with these ids and their findings, in the order of the ids. Deleted feeds are left out.
 
         The findings come from the cached overview. Before the first overview they come from the state of each feed
         alone, without facts about its polls, entries and articles.

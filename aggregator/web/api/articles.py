@@ -131,7 +131,7 @@ def _changes(
 def _of_address(
     site: Site, after: int, text: TextChoice, url: str, last: Position, is_wanted: Callable[[Change], bool]
 ) -> Record:
-    """Return the last change of the article with the address `url`, if this change is after the cursor and wanted."""
+    """Return the answer about the article at one address: its last change, if it is after the cursor and wanted."""
     article = site.store.article(url)
     found: tuple[Change, ...] = ()
     if article is not None and article.change_seq is not None and article.change_seq > after:
