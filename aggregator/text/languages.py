@@ -64,9 +64,9 @@ def language_of(text: str, stated: str) -> str:
 
 
 def _language_by_script(text: str, stated: str) -> str:
-    """Return the language that the text's main script proves against the stated one (Korean, if `stated` is "en").
+    """Return the language of the text's main script if it contradicts `stated` ("ko" for Hangul, if `stated` is "en").
 
-    `""`: no language is stated, the script agrees with the stated one, or several languages use the script.
+    `""`: no language is stated, the script agrees with it, several languages use the script, or the text is very short.
     """
     if not _ANY_SCRIPT.search(text) or (letters := sum(map(str.isalpha, text))) < _MIN_LETTERS:
         return ""
