@@ -149,7 +149,8 @@ def db() -> None:
 def upgrade_db(ctx: click.Context) -> None:
     """Upgrade the store to this version's schema.
 
-    A missing store is created. Make a backup first. Exit status 4: another process uses the store; stop that first.
+    A missing store is created. Make a backup first. Exit status 4: another process of this machine uses the SQLite
+    store; stop that first.
     """
     from aggregator.clock import SystemClock
     from aggregator.store import upgrade
@@ -210,7 +211,7 @@ def copy_db(ctx: click.Context, url: str) -> None:
     """Copy the whole store to another database.
 
     Each of the two may be SQLite or PostgreSQL. The target must be empty; the store itself does not change. Afterwards
-    write URL into [storage] url. Exit status 4: another process uses the store.
+    write URL into [storage] url. Exit status 4: another process of this machine uses the SQLite store.
     """
     from aggregator.clock import SystemClock
     from aggregator.config.loading import load_config

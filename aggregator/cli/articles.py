@@ -168,7 +168,7 @@ def search_articles(ctx: click.Context, query: str, limit: int, as_json: bool) -
 
     An article matches if it has all words. "Words in quotes" must stand side by side. `begin*` matches every word that
     begins so. Case and accents do not matter. In scripts without blanks between words, a word is found wherever its
-    characters stand side by side.
+    characters stand side by side. With over 10,000 matches the newest come first.
     """
     from aggregator.ports.readings import ArticleSearch
     from aggregator.sinks.records import article_record

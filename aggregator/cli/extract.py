@@ -70,7 +70,7 @@ def extract(
 
     A file holds the raw bytes of a page, compressed with gzip or not; `-` is stdin. Exit status 1: the page has no
     article. With --jsonl the command prints one record for each line, in order. If a page has no article, its record
-    has an `error`.
+    has an `error`. Exit status 2: a line is no JSON object.
     """
     if (source is None) == (jsonl is None):
         raise click.UsageError("name one page, or --jsonl IN", ctx)

@@ -39,7 +39,7 @@ def parse(ctx: click.Context, source: str | None, url: str, as_json: bool, jsonl
     """Parse one feed, without a store, and print format, title and entries.
 
     `-` is stdin. Exit status 1: the input is no feed. With --jsonl the command prints one record for each line, in
-    order.
+    order. Exit status 2: a line is no JSON object.
     """
     if (source is None) == (jsonl is None):
         raise click.UsageError("name one feed, or --jsonl IN", ctx)
