@@ -339,7 +339,10 @@ class Service:
             logger.warning("keys not computed again; tried again soon", extra={"reason": str(error)})
 
     def _adjust_budget(self) -> None:
-        """Adjust the poll threshold, so that polls of feeds without a fixed interval come closer to the poll budget."""
+        """Adjust `PollPolicy.threshold`, so that feeds without a fixed interval are polled as often as the budget says.
+
+        The budget is the mean number of polls for each feed and day. The threshold moves a little each time.
+        """
         now = time.monotonic()
         elapsed, self._adjusted_at = timedelta(seconds=now - self._adjusted_at), now
         try:
