@@ -88,8 +88,8 @@ def export(
     A dataset is a folder with a manifest and a card. The folder appears only when it is complete. If a call was
     stopped, repeat it: the same call continues the work. The same store gives the same bytes.
 
-    The field `text` of a record is the seed format, with menus and footers of the page; --text chooses another text.
-    The field `body` is the article alone.
+    The field `text` of a record is the whole page in the seed format, with menus and footers; --text chooses another
+    text. The field `body` is the article alone.
     """
     from aggregator.sinks.dataset.corpus import Corpus
     from aggregator.sinks.dataset.selection import Selection

@@ -105,7 +105,10 @@ def forget_records(store: Store, now: datetime, name: str = "") -> None:
 
 
 def _load(text: str) -> DaemonRecord | None:
-    """Return the record that `text` (JSON) holds, or None if it is unreadable: another version may have written it."""
+    """Return the record that `text` (JSON) holds, or None if it is unreadable.
+
+    Another version of the program may have written it.
+    """
     try:
         facts = json.loads(text)
         times = {key: datetime.fromisoformat(facts[key]) for key in ("at", "started_at", "ticked_at")}

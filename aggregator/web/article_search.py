@@ -77,7 +77,10 @@ def find(site: Site, wanted: ArticleSearch) -> FoundPage:
 
 
 def query_string(wanted: ArticleSearch, **changed: str) -> str:
-    """Return the search as the query string of an address, with `changed` parameters: "?q=storm&tag=news", or ""."""
+    """Return the search as the query string of an address, such as "?q=storm&tag=news"; "" if it has no parameter.
+
+    `changed` replaces some of the parameters.
+    """
     quality = "" if wanted.doubtful is None else "doubtful" if wanted.doubtful else "good"
     parameters = {
         "q": wanted.query,
