@@ -1,4 +1,4 @@
-"""Send fetched pages to the worker processes and record their results. Both engines use it."""
+"""Sends fetched pages to the worker processes and records the results, for both engines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ _RETRIED = frozenset({Cause.LOW_QUALITY, Cause.RAW_MISSING})  # a new fetch may 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionSettings:
-    """How pages are extracted. `keep_raw` False: the bytes are deleted when the result is recorded."""
+    """How pages are extracted. `timeout` is the time limit of one task. `revisit` is as in `VisitPolicy`.
+
+    `keep_raw` False: the bytes of a page are deleted when its result is recorded.
+    """
 
     timeout: timedelta
     keep_raw: bool
@@ -68,12 +71,12 @@ class ExtractionLine:
 
     @property
     def counts(self) -> Counter[str]:
-        """The counts of results so far, by name; for any thread."""
+        """The counts of the results so far, by the kind of result. Any thread may ask."""
         return self._counts.snapshot()
 
     @property
     def in_hand(self) -> int:
-        """The number of pages that are claimed but not recorded; 1 while the workers start."""
+        """The number of pages that are claimed and not recorded yet; while the workers start, 1."""
         return len(self._in_hand) or int(self._is_starting)
 
     def step(self, wait: float, scope: RunScope | None = None) -> int:
@@ -90,11 +93,11 @@ class ExtractionLine:
         return recorded
 
     def wake(self) -> None:
-        """End the wait of a `step`, since a visit may have fetched pages. For any thread."""
+        """End the wait of a `step`, since a visit may have fetched pages. Any thread may call this."""
         self._event.set()
 
     def give_back(self) -> None:
-        """Give the claimed pages back to the store. This does not count as an attempt."""
+        """Give the claimed pages back to the store. These claims do not count as attempts."""
         while self._in_hand:
             _, page = self._in_hand.popitem()
             self.context.store.give_back_page(page)
@@ -103,7 +106,10 @@ class ExtractionLine:
     # --- tasks --------------------------------------------------------------------------------------------------------
 
     def _start_tasks(self, scope: RunScope | None) -> None:
-        """Give tasks to free workers."""
+        """Claim fetched pages and queue tasks for them, up to five tasks for each worker beside its current one.
+
+        Pages whose common task failed come first, each in a task of its own.
+        """
         room = self._pool.workers * (1 + _QUEUED_AHEAD) - self._tasks
         if room <= 0 or not self._may_begin():
             return
@@ -126,9 +132,10 @@ class ExtractionLine:
         self._is_more = len(tasks) >= room
 
     def _may_begin(self) -> bool:
-        """Start the workers when the first pages wait. Return whether a worker can begin; else no page may be claimed.
+        """Return whether pages may be claimed: the workers have started. When the first pages wait, start the workers.
 
-        If the process is killed, its claimed pages count as tried. So no page is claimed while the workers start.
+        If the process is killed, each page that it has claimed counts as tried. So no page is claimed while the workers
+        start.
         """
         if not self._pool.is_warm:
             self._is_starting = self._is_starting or self.context.store.waiting_for_extraction() > 0
@@ -149,10 +156,11 @@ class ExtractionLine:
         self._event.set()
 
     def _gather(self) -> list[_Done]:
-        """Return the finished tasks, and the tasks that finish within a moment.
+        """Return the finished tasks, after a wait of a quarter of a second in which more tasks may finish.
 
-        The wait ends at once when a worker is idle and a visit brings pages. It also ends when pages are left to claim
-        and the workers have one task each beside their current ones: they do it during the transaction.
+        The wait ends early when a visit has fetched pages and a worker is idle. It also ends early when more pages can
+        be claimed and each worker has only one more task after its current one: the workers do these tasks while the
+        results are recorded.
         """
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS
@@ -166,7 +174,7 @@ class ExtractionLine:
         return done
 
     def _at_hand(self) -> Iterator[_Done]:
-        """Yield the tasks that have finished."""
+        """Yield the tasks that have finished and were not yielded before."""
         while True:
             try:
                 yield self._finished.get_nowait()
@@ -230,14 +238,14 @@ class ExtractionLine:
             )
 
     def _go_on(self, page: FetchedPage, next_page: NextPage, scope: RunScope | None) -> None:
-        """Make the next page of an article due."""
+        """Record that the article continues on another page, which is due now; a `run-once` collects it too."""
         host_id = self.context.store.record_next_page(page, next_page)
         if host_id is not None and scope is not None:
             scope.add(host_id, page.id)
         self._let_go(page)
 
     def _next_visits(self, page: FetchedPage) -> tuple[datetime | None, datetime | None]:
-        """Return when the page is fetched again, if its article changed and if not."""
+        """Return when the page is fetched again: if its article has changed, and if it has not. None: never."""
         if page.raw is None:
             return (self._next_try(page, page.failed),) * 2
         now, revisit = self.context.store.now(), self.settings.revisit
@@ -247,14 +255,17 @@ class ExtractionLine:
         )
 
     def _next_try(self, page: FetchedPage, failed: PageFailed | None) -> datetime | None:
-        """Return when a failed page is fetched again. `failed` None gives None: the feed's content is the article."""
+        """Return when a page that failed is fetched again; None: never.
+
+        `failed` None: the page did not fail, since its article is the feed's own content. The result is None.
+        """
         if failed is None:
             return None
         now, random = self.context.store.now(), self.context.random
         return page_retry_at(page.attempts, failed.cause, None, now=now, random=random)
 
     def _next_try_of_part(self, page: FetchedPage) -> datetime | None:
-        """Return when the failed part is fetched again."""
+        """Return when the article's last page is fetched again; None: it did not fail, or it is not retried."""
         part = page.parts[-1]
         if part.failed is None:
             return None
@@ -315,7 +326,11 @@ class ExtractionLine:
 
 
 def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:
-    """Yield the pages as tasks. Pages without bytes share a task, unless they were claimed before."""
+    """Yield the pages in groups, one group for each task. Most groups have one page.
+
+    Up to 32 pages without a raw response share a task, but not a page that was claimed before: it may have crashed a
+    worker.
+    """
     together = [page for page in pages if page.raw is None and page.claims <= 1]
     yield from ([page] for page in pages if page.raw is not None or page.claims > 1)
     yield from (together[at : at + _TOGETHER] for at in range(0, len(together), _TOGETHER))
