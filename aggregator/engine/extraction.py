@@ -159,8 +159,7 @@ class ExtractionLine:
         """Return the finished tasks, after a wait of a quarter of a second in which more tasks may finish.
 
         The wait ends early when a visit has fetched pages and a worker is idle. It also ends early when more pages can
-        be claimed and each worker has only one more task after its current one: the workers do these tasks while the
-        results are recorded.
+        be claimed and at most two tasks are left for each worker. The workers do these while the results are recorded.
         """
         done, clock = list(self._at_hand()), self.context.clock
         until = clock.monotonic() + _GATHER_SECONDS

@@ -1,7 +1,7 @@
 """Keeps the number of polls near the configured budget, by slow changes of the poll threshold.
 
-A feed is polled when its new entries are expected to have waited for so long, all together. The store keeps the
-threshold.
+A feed is due when the expected waiting times of its new entries add up to the threshold
+(`schedule/publication_rate.py`). The store keeps the threshold.
 """
 
 from __future__ import annotations

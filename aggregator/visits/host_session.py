@@ -122,10 +122,9 @@ class HostSession:
     def deadline(self, usual: timedelta, url: str) -> timedelta:
         """Return how long the request for `url` may take: `usual`, or less.
 
-        After a timeout it is short until the host is backed off. A host that hangs would otherwise take the whole time
-        for each of its feeds and pages. In a `run-once`, all slow requests to one host share the time
-        `VisitPolicy.waiting`. The redirects that led to `url` count, too. At least two seconds are left for each
-        request.
+        After a timeout this is short until the host is backed off. Otherwise a host that hangs would take the whole
+        time for each of its feeds and pages. In a `run-once`, all slow requests to one host share the time
+        `VisitPolicy.waiting`. The redirects that led to `url` count, too. Each request gets at least two seconds.
         """
         if 0 < self._context.timeouts.get(self.claim.host, 0) < _TIMEOUTS:
             usual = min(usual, _PROBE)

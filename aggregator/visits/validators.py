@@ -26,8 +26,8 @@ _SURELY_BEFORE = timedelta(hours=1)  # an entry may appear in the feed up to an 
 def is_unconditional(state: FeedState) -> bool:
     """Return whether the next poll leaves the validators out. It always does while they are distrusted.
 
-    It also does for a check, if nothing but 304 came for a day although the feed's rate let three new entries be
-    expected. The day is a week after a check that found nothing, and an hour after a check that found hidden entries.
+    It also does, as a check, if only 304 came for a day in which the feed's rate let three new entries be expected.
+    After a check that found nothing this takes a week, after one that found hidden entries an hour.
     """
     if state.validators == Validators():
         return False
