@@ -14,7 +14,7 @@ from aggregator.models.pages import DeclaredUrls, LeadImage, PageFacts
 
 
 class DateSource(StrEnum):
-    """The source of an article's date."""
+    """Where an article's date was found: in the page, in the feed's entry, or in the time of the first sighting."""
 
     PAGE = "page"
     FEED = "feed"
@@ -24,10 +24,10 @@ class DateSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractInput:
-    """The input of extraction; sent to a worker process.
+    """The input of extraction; sent to a worker process. It has a page, and facts of the feed's entry for that page.
 
-    `body` is raw bytes, as fetched. `feed_published` is used if the page has no date; `first_seen` is used if the feed
-    has no date either.
+    `body` is the page's bytes, decompressed and not decoded. `feed_published` is used if the page has no date;
+    `first_seen` is used if the feed has no date either.
     """
 
     url: str
@@ -48,10 +48,10 @@ class ExtractInput:
 class Extraction:
     """The text and metadata of a page, or of an entry's content.
 
-    `text` is the text of the seed format without envelope and final LF (`text/seed_format.py` writes those). `body` is
-    the article alone: clean paragraphs separated by a blank line. `markdown` is the body with its structure. None: an
-    earlier version extracted the article. `published` is ISO 8601 in the publisher's own offset, or the bare day
-    (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`. `date` is the day of the envelope, `""` if unknown.
+    `body` is the article alone: clean paragraphs separated by a blank line. `markdown` is the body with its structure;
+    None: an earlier version extracted the article. `text` is what a file of the seed format has between its header and
+    its final LF (`text/seed_format.py`). `published` is ISO 8601 in the publisher's own offset, or a bare date
+    (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`. `date` is the day in the header of that file, `""` if unknown.
     """
 
     title: str

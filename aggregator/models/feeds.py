@@ -14,7 +14,10 @@ from aggregator.models.sources import IndexWalk, Kind, NamedSitemap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A feed as the configuration lists it. `url` is as written there. `interval` None: the interval is adaptive."""
+    """A feed of the configuration or of a followed list. `url` is as written there.
+
+    `interval` is the time between two polls; None: the schedule adapts it to the feed.
+    """
 
     url: str
     name: str = ""
@@ -49,10 +52,10 @@ class Enclosure:
 class Entry:
     """One entry of a feed.
 
-    `id` is the raw guid or id, unchanged, `""` if there is none. `entry_id` is never empty. It is the id, or a stand-in
-    for a missing or broken id (link, link and date, or title and date; one kind for the whole feed). `summary` and
-    `content` are HTML, not yet cleaned. `raw_hash` is the hash of the entry's own bytes (hex), `""` if the entry has no
-    slice of its own.
+    `id` is the raw guid or id, unchanged, `""` if there is none. `entry_id` identifies the entry and is never empty. It
+    is `id`, or a replacement if ids are missing or broken (link, link and date, or title and date; the same kind for
+    the whole feed). `summary` and `content` are HTML, not yet cleaned. `raw_hash` is the hash of the entry's bytes in
+    the feed (hex), `""` if these bytes could not be separated from the other entries.
     """
 
     id: str
@@ -77,9 +80,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedFeed:
-    """The parsed content of an answer. `kind` None: neither a feed nor a page.
+    """The parsed content of a feed's answer. `kind` is "html" for an HTML page, None for anything else that is no feed.
 
-    `entries` are in the feed's order. `complete` False: the answer is cut off; its complete entries are here.
+    `entries` are in the feed's order. `complete` False: the answer was cut off, and `entries` are those before the cut.
     """
 
     kind: Literal["feed", "html"] | None
@@ -102,11 +105,11 @@ class ParsedFeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicationStats:
-    """Statistics of a feed's publications, for `schedule`. Older entries count less: numbers are decayed to `at`.
+    """Counts of a feed's entries, from which `schedule` estimates when the next entry comes.
 
-    `weight` is the number of entries, `exposure_days` the time in which they came. `hours` (24), `weekdays` (7, Monday
-    first) and `minutes` (12 spans of five minutes in the hour) are counts of entries by UTC time. `recent` are the
-    latest publication times, oldest first.
+    Older entries count less: all counts are decayed to the time `at`. `weight` is the number of entries,
+    `exposure_days` the time in which they came. `hours` (24), `weekdays` (7, Monday first) and `minutes` (12 spans of
+    five minutes in the hour) count entries by UTC time. `recent` are the latest publication times, oldest first.
     """
 
     since: datetime | None = None  # time of the first answer; None also in stores of an earlier version
@@ -131,7 +134,10 @@ class FeedStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A place with older entries: a page of the feed, a news sitemap, or a site whose robots.txt may name one."""
+    """A place with older entries of a feed: a further page of the feed, a news sitemap, or a site.
+
+    For a site, robots.txt is read first, since it may name a sitemap.
+    """
 
     kind: Literal["page", "site", "sitemap"]
     url: str
@@ -139,9 +145,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFill:
-    """A gap that is being filled, page by page. The search ends at an entry that was first seen at `since` or before.
+    """The search for the entries that a feed lost between `since` and `until`. `sources` are requested one by one.
 
-    `sections` are the sections of the feed's entries: only addresses in these are taken from a sitemap.
+    The search ends at an entry that was first seen at `since` or before. `asked` are the addresses requested so far.
+    `sections` are the parts of the site that have the feed's entries. From a sitemap, only addresses in these are
+    taken.
     """
 
     since: datetime
@@ -194,7 +202,7 @@ class FeedState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A subscription in the store."""
+    """A feed in the store: its configured settings, and its state between two polls."""
 
     id: FeedId
     url: str

@@ -10,7 +10,7 @@ from typing import Literal
 
 
 class Cause(StrEnum):
-    """The cause of a failure. Schedule, health and metrics decide by the cause, never by a message."""
+    """The cause of a failed request, poll or extraction. Schedule, health and metrics use it, never the message."""
 
     # the network
     DNS = "dns"
@@ -58,7 +58,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One redirect that was answered: `url` answered with `status` and named `target`."""
+    """One redirect: the server answered a request for `url` with `status` and the address `target`."""
 
     url: str
     status: int
@@ -67,7 +67,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validators:
-    """The validators for a conditional request, byte for byte (RFC 9110, 13.1)."""
+    """The ETag and Last-Modified of an answer, unchanged, for the next conditional request (RFC 9110, 13.1)."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -77,13 +77,16 @@ class Validators:
 class FetchRequest:
     """One bounded, conditional GET.
 
-    `hops` are the redirects already followed for this request (their number and addresses count against the limits).
-    With `follow_hosts` False a redirect to another host ends the fetch as `Redirected`; so does a redirect to an
-    address for which `ends_at` returns true. `validators` are sent only to `validators_of`, the address that gave them.
-    If that is None, they are sent with every hop. `feed` is the listed address of the feed that needs the request. The
-    feed's request keys are sent to its own origin only. `feed` "": there are no feed and no keys. `feed` None: the keys
-    of the origin are used (robots.txt, an address that the operator names). `deadline` is the whole time allowed, from
-    name resolution to the last byte.
+    `hops` are the redirects already followed for this request; they count against the limit on redirects. A redirect to
+    another host ends the fetch as `Redirected` if `follow_hosts` is False. A redirect to an address for which `ends_at`
+    returns True ends it in the same way.
+
+    `validators_of` is the address that gave the `validators`; they are sent to no other address. None: they are sent
+    with every hop. `deadline` is the whole time allowed, from name resolution to the last byte.
+
+    `feed` is the configured address of the feed for which the request is made. The feed's request keys (headers,
+    credentials) are sent to the feed's own origin only. `feed` "": no keys are sent. `feed` None: the keys that are
+    configured for the requested origin are sent (robots.txt, an address that the operator names).
     """
 
     url: str
@@ -116,7 +119,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """A 304; `validators` are only the validators in this answer."""
+    """A 304. `validators` has only what this answer contained; a missing one is None, not the stored one."""
 
     url: str
     final_url: str
@@ -129,7 +132,7 @@ class NotModified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirected:
-    """A redirect to another host that was not followed; `hops` ends with the hop that names `target`."""
+    """A redirect to `target` that was not followed (see `FetchRequest`). The last of `hops` is that redirect."""
 
     url: str
     target: str
@@ -157,7 +160,7 @@ FetchResult = Fetched | NotModified | Redirected | FetchFailed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """The result of a POST; `problem` "" means that the answer's status was 2xx."""
+    """The result of a POST. `problem` says why it failed; "": the answer's status was 2xx."""
 
     problem: str = ""
     retry_after: timedelta | None = None

@@ -1,4 +1,4 @@
-"""Records that identify an article, a feed, a page and a host, and the kinds of evidence for one article."""
+"""Keys and ids of articles, feeds, pages and hosts, and the kinds of evidence that two keys mean one article."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ OWN_CONTENT: Final = "entry:"  # keys of entries without a page begin like this;
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The key of a URL and the rule that gave it; `key` None: the URL cannot mean an article."""
+    """The key of a URL and the name of the rule that gave it. URLs of one article have equal keys.
+
+    `key` None: the URL cannot mean an article (a home page, for example).
+    """
 
     url: str
     key: Key | None
@@ -26,7 +29,7 @@ class Identity:
 
 
 class EvidenceKind(StrEnum):
-    """The kinds of evidence that two keys are one article, strongest first."""
+    """The kinds of evidence that two keys mean one article, strongest first."""
 
     REDIRECT = "redirect"  # chain of our own fetch within one registrable domain
     PART = "part"  # a further page of the article, which we fetched and joined to its first

@@ -1,4 +1,4 @@
-"""Records of pages: when a page is due, its answer, other facts that it states."""
+"""Records of pages: a page to be fetched, its stored answer, a page to be extracted, and the facts that it states."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RawResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFailed:
-    """A page that gave no article."""
+    """Why a page gave no article, or why a fetch of one of its further pages failed."""
 
     cause: Cause
     detail: str = ""
@@ -33,9 +33,9 @@ class PageFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagePart:
-    """A further page of an article on several pages; `number` counts from 2.
+    """A further page of an article that is published on several pages. `number` 2 is the second page.
 
-    `raw` None: the part is not fetched yet, its fetch failed (`failed`), or its bytes are gone.
+    `raw` None: the page is not fetched yet, its fetch failed (`failed`), or its bytes are gone.
     """
 
     number: int
@@ -47,10 +47,11 @@ class PagePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """An article URL that waits to be collected. `url` is fetched as received; `key` is never fetched.
+    """A page that waits to be fetched, for the first time or again. `url` is the address that the feed gave.
 
-    If `part` is set, the page itself is fetched already, and this part is fetched next. Then `attempts`, `hops` and
-    `validators` concern the part, and `folder` contains the bytes of the other parts.
+    If `part` is set, the page itself is fetched already, and this further page of the article is fetched next. Then
+    `attempts`, `hops` and `validators` are those of the further page. `folder` is the id of the raw store's folder that
+    has the bytes fetched so far.
     """
 
     id: PageId
@@ -74,10 +75,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedPage:
-    """A page that waits for extraction, claimed under `token`; `entry` is its first sighting.
+    """A page that waits for extraction, claimed under `token`. `entry` is the entry that announced it first.
 
-    `raw` None: there are no bytes, only the entry's own content. Either the feed has `full_text = false` (`failed` is
-    None), or the page failed for good (`failed` is its failure).
+    `raw` None: there are no bytes, and the entry's own content is extracted. Then `failed` is the failure of the fetch.
+    It is None if the page was not fetched at all (`full_text = false`, or an entry without a link).
     """
 
     id: PageId
@@ -102,7 +103,7 @@ class FetchedPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadImage:
-    """The picture above an article."""
+    """A picture of an article: the one above it, or one of those in it."""
 
     url: str
     caption: str = ""
@@ -112,7 +113,7 @@ class LeadImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """The rights that a page reserved in its headers and `meta` elements when it was fetched; None: no statement."""
+    """What a page's headers and `meta` elements stated about its use when it was fetched; None: no statement."""
 
     robots: str | None = None  # <meta name="robots">
     x_robots_tag: str | None = None  # the header
@@ -123,7 +124,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFacts:
-    """Facts that a page states in addition to its article's text; None: unknown, or not stated."""
+    """Facts that a page states about its article. A fact that is None is unknown, or the page does not state it."""
 
     description: str | None = None
     section: str | None = None
@@ -135,7 +136,10 @@ class PageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredUrls:
-    """Addresses that a page names as its own, absolute; never trusted alone."""
+    """Absolute addresses that a page states for itself or for its next page.
+
+    A page may state false ones, so each is only evidence (`identity/evidence.py`).
+    """
 
     canonical: str | None = None
     og_url: str | None = None

@@ -1,4 +1,4 @@
-"""Records of how the answer of a feed is read, and of the stored state of a sitemap index."""
+"""Records of the configured way to read a feed's answer, of a sitemap index, and of a followed list of feeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ Kind = Literal["feed", "sitemap", "html", "command"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
-    """How entries are found. html: CSS selectors; sitemap: patterns for sitemaps (`entry`) and addresses (`link`)."""
+    """How entries are found in a source that is no feed. "": the default of that kind is used.
+
+    For an HTML page the fields are CSS selectors. For a sitemap, `entry` is a pattern for the sitemaps of an index, and
+    `link` is a pattern for the addresses of pages.
+    """
 
     entry: str = ""
     link: str = ""
@@ -23,7 +27,7 @@ class Select:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRule:
-    """The configured rule for reading an answer."""
+    """The configured rule for reading the answer of one feed: what kind of document it is, and where entries are."""
 
     kind: Kind = "feed"
     select: Select = Select()
@@ -34,7 +38,7 @@ PLAIN_FEED: Final = SourceRule()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedSitemap:
-    """A sitemap that an index names; `lastmod` as written there."""
+    """A sitemap that a sitemap index lists. `lastmod` is the text in the index, "" if there is none."""
 
     url: str
     lastmod: str = ""
@@ -42,9 +46,10 @@ class NamedSitemap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSitemap:
-    """A sitemap of an index. `parent` is the inner index that names the sitemap; "": the outer index names it.
+    """A sitemap that the feed's index lists, directly or through an index inside it.
 
-    `is_read`: the sitemap was read, and `lastmod` has not changed since.
+    `parent` is the address of the index inside it; "": the feed's index lists the sitemap itself. `is_read`: the last
+    request for the sitemap succeeded, and its `lastmod` has not changed since.
     """
 
     url: str
@@ -57,10 +62,10 @@ class KnownSitemap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexWalk:
-    """The sitemaps of an index, and the round of requests for the sitemaps that may have changed.
+    """The sitemaps of an index, and the state of one round of requests for those that may have changed.
 
-    `pending` sitemaps are not requested yet. The index itself is due at `resume_at`. `cause` and `detail` describe the
-    last failure in this round.
+    `pending` are the addresses of sitemaps that this round still has to request. The index itself is due at
+    `resume_at`. `cause` and `detail` describe the last failure in this round.
     """
 
     sitemaps: tuple[KnownSitemap, ...]
@@ -72,7 +77,10 @@ class IndexWalk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowedList:
-    """A list of feeds that is kept elsewhere, at an address or in a file; `tags` are given to its feeds."""
+    """A configured list of feeds that is read every `interval`. `place` is its address or the path of its file.
+
+    Each feed of the list gets the `tags`.
+    """
 
     place: str
     is_file: bool
