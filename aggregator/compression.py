@@ -1,7 +1,12 @@
 """Decompresses in pieces of 64 KiB, so that a caller can stop: gzip, deflate (zlib and raw), br and zstd.
 
-All decompression of foreign bytes happens here, by urllib3's decoders. The gzip bomb limit is the caller's:
-`http/content_coding.py` for answers, `feeds/repair.py` for feeds. `zstd` is the one library for HTTP and the raw store.
+All decompression of bytes from outside happens here, by urllib3's decoders. `zstd` is the one library for HTTP and the
+raw store. Each caller has its own gzip bomb limit, the most bytes that it accepts after decompression:
+
+* `http/content_coding.py`, answers: `[http] max_feed_size` or `max_page_size`; for robots.txt see `visits/visit.py`.
+* `feeds/repair.py`, a feed that is itself a gzip file: `MAX_INFLATED_BYTES`.
+* `cli/inputs.py`, files that a command reads: `_LARGEST_FILE`.
+* `rawstore.py`, stored responses: `_MAX_BYTES`.
 """
 
 from __future__ import annotations
@@ -51,9 +56,10 @@ class DecompressionError(AggregatorError):
 
 
 def decompress(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """Yield the decompressed content of `chunks` under one of `CODINGS`, in pieces of 64 KiB at most.
+    """Yield the content of `chunks`, which are compressed in `coding` (one of `CODINGS`), in pieces of 64 KiB at most.
 
-    Several gzip members or zstd frames are joined. Other bytes after the end of gzip, deflate and br are ignored.
+    There is no limit on the whole: the caller counts the bytes. Several gzip members or zstd frames give one content.
+    Other bytes after the end of gzip, deflate and br are ignored.
 
     Raises:
         DecompressionError: the bytes are damaged or cut off.
@@ -85,7 +91,7 @@ def _pieces(decoder: ContentDecoder, chunk: bytes) -> Iterator[bytes]:
 
 
 def _saw_end(decoder: ContentDecoder) -> bool:
-    """Return whether the decoder has read the end that the coding itself marks.
+    """Return whether the decoder has read the end mark of the compressed data.
 
     Only the decompressor inside urllib3's decoder knows this.
     """

@@ -1,6 +1,7 @@
-"""Raw responses in a folder: zstd, by content hash, `ab/cd/<hash>`. Knows no page and no database.
+"""Raw responses in a folder: each is a zstd file `ab/cd/<content hash>`. Knows no page and no database.
 
-A file in the folder holds the folder's id. By this id the store knows which machine can read the bytes of a page.
+A file in the folder contains the folder's id. By this id the store knows which machine can read the bytes of a page.
+The gzip bomb limit for reading these files is `_MAX_BYTES`; `compression.py` lists the other limits.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _MAX_BYTES: Final = 256 * 1024 * 1024  # decompressed; no page is larger
 
 
 class FileRawStore:
-    """One folder of raw responses, for any number of threads and processes. It can be sent to another process."""
+    """One folder of raw responses. Threads and processes may share it, and the object can be pickled."""
 
     def __init__(self, folder: Path) -> None:
         """Create the folder if it is missing.
@@ -46,11 +47,13 @@ class FileRawStore:
 
     @property
     def folder(self) -> str:
-        """The id of the folder, from the file in it."""
+        """The id of the folder, which a file in the folder contains."""
         return self._id
 
     def put(self, body: bytes, at: datetime) -> str:
-        """Store durably and return the content hash (SHA-256, hexadecimal). The file gets the time `at`.
+        """Store `body` durably and return its content hash (SHA-256, hexadecimal).
+
+        The file's modification time becomes `at`, even if the file exists already.
 
         Raises:
             StorageError: the disk is full or the folder cannot be written.
@@ -68,7 +71,7 @@ class FileRawStore:
         return name
 
     def get(self, content_hash: str) -> bytes | None:
-        """Return the bytes; None: they are missing or damaged."""
+        """Return the bytes; None: they are missing, damaged, or more than 256 MiB after decompression."""
         if not _NAME.fullmatch(content_hash):
             return None
         try:
@@ -85,7 +88,7 @@ class FileRawStore:
                 self._path(content_hash).unlink()
 
     def names(self) -> Iterator[tuple[str, datetime]]:
-        """Yield each stored content hash with the time of its last `put`. Other files are left out."""
+        """Yield each stored content hash with the `at` of its last `put`. Other files in the folder are left out."""
         for path in sorted(self._folder.glob("??/??/*")):
             if not _NAME.fullmatch(path.name):
                 continue

@@ -1,4 +1,4 @@
-"""The store's port for sinks, pages and commands that read, publish or erase articles."""
+"""The store's port for all that reads, publishes, re-extracts or erases articles: sinks, web pages, commands."""
 
 from __future__ import annotations
 
@@ -25,96 +25,125 @@ from aggregator.ports.store_records import ArticleRecord
 
 
 class Corpus(Protocol):
-    """The articles: publishing them, reading them, extracting them again, erasing them."""
+    """The articles in the store. Methods publish them, read them, replace their extraction, and erase them.
+
+    A change is numbered and then delivered: to a sink (the files of `articles_dir`), or to an output of `[[outputs]]`.
+    """
 
     def publishing(self, wait: timedelta) -> AbstractContextManager[bool]:
-        """Hold the right to publish; enter with False if another process kept it for all of `wait`."""
+        """Lock publishing for this process while the block runs.
+
+        The block gets True, or False if another process had the lock for the whole of `wait`.
+        """
 
     def delivering(self, output: str, wait: timedelta) -> AbstractContextManager[bool]:
-        """Hold the right to deliver to an output; enter with False if another process kept it for all of `wait`."""
+        """Lock the delivery to the named output for this process while the block runs; see `publishing`."""
 
     def number_changes(self) -> int:
-        """Number the new changes in commit order, give new articles day and number; return how many."""
+        """Give each new change the next number, in commit order; return how many there were.
+
+        A new article also gets its day (YYYY/MM/DD) and its number within that day. Call this inside `publishing`.
+        """
 
     def changes_after(self, seq: int, limit: int) -> tuple[Change, ...]:
-        """Return numbered changes after `seq`, each with the present state of its article."""
+        """Return up to `limit` changes with numbers above `seq`, each with the present state of its article."""
 
     def position(self) -> Position:
         """Return the store's epoch and the number of its last change."""
 
     def delivered(self, sink: str, folder: str) -> int:
-        """Return the number of the last change that the sink has."""
+        """Return the number of the last change that was delivered to a sink or an output; 0: none.
+
+        `folder` is the id of the folder into which it writes (`Sink.folder`); "": it writes into no folder.
+        """
 
     def set_delivered(self, sink: str, folder: str, seq: int) -> None:
-        """Move the sink's cursor."""
+        """Record that all changes up to the number `seq` were delivered; see `delivered`."""
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Enter a snapshot: several queries read one state of the store."""
+        """Open a snapshot for the block: all its queries read one state of the store."""
 
     def articles(self, wanted: ArticleFilter = ArticleFilter()) -> Iterator[Article]:  # noqa: B008 - frozen
-        """Yield articles that are not merged away or forgotten, by first sighting, from one snapshot."""
+        """Yield the articles that match `wanted`, from one state of the store; see `Snapshot.articles`."""
 
     def article(self, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
-        """Return one article by id, by any of its addresses, or by key.
+        """Return the article with this id, with this address, or with one of `keys`; None: there is none.
 
-        For a merged article return the article that remains.
+        If the article was merged into another one, return that one.
         """
 
     def revisions(self, article_id: ArticleId) -> tuple[Revision, ...]:
-        """Return all texts of an article, oldest first."""
+        """Return all stored texts of an article, oldest first."""
 
     def search(self, wanted: ArticleSearch) -> FoundPage:
-        """Return a page of articles that match, best first.
+        """Return one page of the articles that match, in the order that `wanted` asks for.
 
         Raises:
-            ValueError: `after` was not returned by an earlier page.
+            ValueError: `wanted.after` is not the `next` of an earlier page.
         """
 
     def near_duplicates(self, article_id: ArticleId) -> tuple[ArticleId, ...]:
-        """Return a few articles at most that repeat this one nearly word for word."""
+        """Return the ids of up to 20 articles that repeat this one nearly word for word."""
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        """Return the raw response of an article, then the responses of its further pages in order.
+        """Return the stored responses of an article: its page, then its further pages in order.
 
-        Empty: they are gone.
+        Empty: they are no longer stored.
         """
 
     def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
-        """Return pages after `after` whose response is kept, and that gave an article or failed for good."""
+        """Return up to `limit` pages with ids above `after`, in the order of their ids, to be extracted again.
+
+        The response of each page is stored. The page gave an article that still exists, or it failed for good.
+        """
 
     def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
-        """Save a new extraction: new words make a new revision, other new facts correct the current revision."""
+        """Save a new extraction of a stored page; False: the article was merged, forgotten or replaced meanwhile.
+
+        A new title, text or body makes a new revision. Other new facts are corrected in the current revision.
+        """
 
     def rekey(self, version: str, identify: Callable[[str], Identity], *, limit: int = 200) -> bool:
-        """Recompute the next `limit` keys of stored addresses by the present rules; True: all are done.
+        """Recompute the keys of the next `limit` stored addresses by the present rules; True: all are recomputed.
 
-        `version` is `identify.key_version`. A call costs one query once this version is done. Two articles that get the
-        same key are merged if their texts agree.
+        `version` is the version of the rules (`identify.key_version`). Two articles that get the same key are merged if
+        their texts agree. After the last address, each further call with this version costs one query.
         """
 
     def search_walls(self) -> bool:
-        """Search some articles of an earlier version for walls; True: all were searched."""
+        """Check the next stored articles, and withdraw those that are walls. True: all were checked.
+
+        A wall is one document that several addresses serve, such as a consent page. Each store is checked once.
+        """
 
     def ask_refused_again(self, raw_store: RawStore) -> bool:
-        """Make some pages due that an earlier version refused and whose bytes are gone. Each page is made due once.
+        """Make the next pages due that an earlier version refused and whose bytes are no longer stored.
 
-        Return whether no such page is left.
+        Each such page becomes due once, within a week. True: all pages were checked.
         """
 
     def use_filters(self, filters: Filters) -> None:
-        """Decide by these rules from now on. If the rules changed, decide again about waiting and skipped pages."""
+        """Apply these `keep` and `skip` rules to everything recorded from now on.
+
+        If the rules differ from the last ones, decide again about pages that wait or that were skipped. An article that
+        was extracted stays; only `apply_filters` withdraws it.
+        """
 
     def apply_filters(self, filters: Filters, *, dry_run: bool = False) -> Iterator[FilterChange]:
-        """Apply the rules to all stored articles.
+        """Apply the rules to all stored pages and articles; `dry_run`: change nothing.
 
-        Yield the pages that are skipped from now on, and those that come back.
+        Yield each page whose decision changed: it is skipped from now on, or it is no longer skipped.
         """
 
     def forget(self, keys: Sequence[Key], host_names: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-        """Erase texts; keys stay. Return the articles, and the content hashes that nothing refers to any more."""
+        """Erase the articles with these keys and all articles of these hosts (and of the hosts below them).
+
+        Texts are erased; the keys stay, so that the articles do not come back. Return the ids of the articles, and the
+        content hashes of the raw responses that may be deleted.
+        """
 
     def scrub(self, wait: timedelta) -> bool:
-        """Write the store's files again without erased bytes.
+        """Rewrite the store's files so that no erased text is left in them.
 
-        False: some readers did not release the files within `wait`.
+        False: a reader kept an old file open for the whole of `wait`.
         """

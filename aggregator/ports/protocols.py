@@ -1,4 +1,4 @@
-"""The ports except the store: clock, requests, raw store, sinks. Protocols only; adapters implement them."""
+"""The ports except the store's own: clock, requests, raw store, sinks, snapshot. Adapters implement these protocols."""
 
 from __future__ import annotations
 
@@ -20,62 +20,62 @@ class Clock(Protocol):
         """Return the wall clock, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Return seconds of a clock that never goes back, of this process only."""
+        """Return the seconds of a clock that never goes back. Only differences within one process mean something."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait; returns early when the process is asked to stop."""
+        """Wait for `seconds`, or until the process is asked to stop."""
 
 
 class Fetcher(Protocol):
-    """One bounded, conditional GET."""
+    """Makes bounded, conditional GET requests."""
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return the result; ordinary failures are values, nothing is raised."""
+        """Make the request, follow its redirects, and return the result. A failed request is a `FetchFailed`."""
 
 
 class Poster(Protocol):
-    """One bounded POST."""
+    """Makes bounded POST requests."""
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], deadline: timedelta) -> Posted:
-        """Return the result; ordinary failures are values, nothing is raised."""
+        """Post `body` to `url` and return the result. A failed request is a `Posted` with a `problem`."""
 
 
 class RawStore(Protocol):
-    """Raw responses by content hash, compressed, in one folder. Worker processes get it and read the folder, too."""
+    """The stored bytes of responses, each under its content hash, compressed, in one folder.
+
+    The object is sent to worker processes, which read the same folder.
+    """
 
     @property
     def folder(self) -> str:
-        """The id of the folder, kept in a file in this folder.
-
-        The id tells the store which machine has the bytes of a page.
-        """
+        """The id of the folder. By it the database knows which machine has the bytes of a page."""
 
     def put(self, body: bytes, at: datetime) -> str:
-        """Store durably (fsync) and return the content hash, hexadecimal. The file gets the time `at`."""
+        """Store `body` durably and return its content hash (hex). `names` yields the hash with the latest `at`."""
 
     def get(self, content_hash: str) -> bytes | None:
-        """Return the bytes; None: they are gone or damaged."""
+        """Return the bytes with this content hash; None: they were deleted or are damaged."""
 
     def delete(self, content_hash: str) -> None:
         """Remove the bytes, if they exist."""
 
     def names(self) -> Iterator[tuple[str, datetime]]:
-        """Yield each stored content hash with the time of its last `put`."""
+        """Yield each stored content hash with the `at` of its last `put`."""
 
 
 class Sink(Protocol):
-    """A place where articles are written."""
+    """Writes the published articles into one folder, in one format."""
 
     @property
     def name(self) -> str:
-        """The sink's name in `deliveries`."""
+        """The sink's name in the table `deliveries`, which keeps how far each sink has come."""
 
     @property
     def folder(self) -> str:
-        """The id of the folder, so that a new folder is filled from the beginning."""
+        """The id of the folder. Progress is kept by this id, so a new folder is filled from the first change on."""
 
     def deliver(self, changes: Sequence[Change]) -> None:
-        """Write the changes durably; repeating a delivery is harmless."""
+        """Write the changes durably. The same changes may be delivered again after a crash."""
 
     def sweep(
         self,
@@ -83,26 +83,30 @@ class Sink(Protocol):
         now: datetime,
         stopping: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Remove our old files that belong to no published article; stop early if `stopping` says so.
+        """Remove the sink's files that belong to no published article and are over a day old; return how many.
 
-        Return how many.
+        `is_published` is called with an article's id, day (YYYY/MM/DD) and number within that day. The sweep stops
+        early when `stopping` returns True.
         """
 
 
 class Snapshot(Protocol):
-    """One state of a store."""
+    """One state of the store: all answers are from the same moment, even if other processes write meanwhile."""
 
     def position(self) -> Position:
-        """Return the position of this state."""
+        """Return the number of the last change in this state."""
 
     def articles(self, wanted: ArticleFilter) -> Iterator[Article]:
-        """Yield articles that are not merged away or forgotten, by first sighting. Call it as often as needed."""
+        """Yield the articles that match `wanted`, in the order in which they were first seen.
+
+        Articles that were merged into another one, withdrawn or forgotten are left out.
+        """
 
     def raw_of(self, article_id: ArticleId) -> tuple[RawResponse, ...]:
-        """Return the raw response of an article, then the responses of its further pages in order.
+        """Return the stored responses of an article: its page, then its further pages in order.
 
-        Empty: they are gone.
+        Empty: they are no longer stored.
         """
 
     def gaps(self) -> tuple[Gap, ...]:
-        """Return times in which a feed may have lost entries, oldest first."""
+        """Return the periods in which a feed may have lost entries, oldest first."""

@@ -1,7 +1,8 @@
 """The store's port for visits and the engine: due work, claims, and the results of visits and extractions.
 
-Every `record_...` is one transaction. If the claim is no longer current, the result is discarded. The method then
-returns `None` or `False`, and the caller stops (docs/architecture.md, "Every lease is fenced").
+A claim is the right of one process to work on a host or a page until its lease ends. Every `record_...` is one
+transaction. If the claim is no longer current, the result is discarded. The method then returns `None` or `False`, and
+the caller stops (docs/architecture.md, "Every lease is fenced").
 """
 
 from __future__ import annotations
@@ -29,68 +30,79 @@ from aggregator.ports.store_records import (
 
 
 class Queue(Protocol):
-    """Due work, claims, and the results of visits and extractions."""
+    """The store as a queue: due feeds and pages, claims on hosts and pages, and the results of the work on them."""
 
     def now(self) -> datetime:
-        """Return the store's clock."""
+        """Return the present time: of PostgreSQL's server, so that a fleet has one clock, or of this machine."""
 
     def close(self) -> None:
-        """Close every connection and free this process's lock file."""
+        """Close all connections to the database and release this process's lock file."""
 
     def read_fact(self, name: str) -> str | None:
-        """Return the fact with this name; None: there is none."""
+        """Return the stored fact with this name (see `write_fact`); None: there is none."""
 
     def read_facts(self, prefix: str) -> Mapping[str, str]:
-        """Return the facts whose names begin with `prefix`."""
+        """Return the stored facts whose names begin with `prefix`, by name."""
 
     def delete_fact(self, name: str) -> None:
-        """Delete a fact."""
+        """Delete the fact with this name, if there is one."""
 
     def write_fact(self, name: str, value: str) -> None:
-        """Store a small fact for the next start."""
+        """Store a short text under a name, so that a later start of the program can read it."""
 
     def shift_due_times(self) -> timedelta | None:
-        """If the clock was set back, move due times back by the same time; return this time. None: it was not set back.
+        """If the clock was set back, move all due times back by the same span; return the span, else None.
 
-        Without this, nothing would be due until the clock reaches the old times. A poll with a future time shows that
-        the clock was set back.
+        Otherwise nothing would be due until the clock reaches the old times. The clock was set back if the last poll is
+        more than five minutes in the future.
         """
 
     def sync_feeds(
         self, subscriptions: Sequence[Subscription], config_hash: str, config_at: datetime, *, decides: bool = False
     ) -> SyncReport:
-        """Bring the feed table in line with the configuration.
+        """Make the feeds in the store those of `subscriptions`; do nothing if `config_hash` is that of the last call.
 
         New feeds are due at once. Feeds that are no longer listed are disabled. A feed that is listed again keeps its
-        state. In a fleet, a configuration that is older (`config_at`) than the last synced one only adds feeds. The
-        report names its refused changes. `decides`: this configuration is used even if it is older.
+        state. If the configuration is older (`config_at`) than the one of the last call, only new feeds are added. The
+        report names the refused changes. `decides` True: this configuration is used even if it is older.
         """
 
     def feed_ids(self) -> tuple[FeedId, ...]:
-        """Return the enabled feeds in the order in which they were added."""
+        """Return the ids of the enabled feeds in the order in which they were added."""
 
     def feeds(self, *, enabled_only: bool = True, ids: Collection[FeedId] | None = None) -> tuple[Feed, ...]:
-        """Return the feeds in the order in which they were added; `ids`: only these, disabled ones too."""
+        """Return the feeds in the order in which they were added. `ids`: only these feeds, even disabled ones."""
 
     def make_due(self, feed_ids: Sequence[FeedId], at: datetime) -> None:
-        """Make feeds due at `at` at the latest (`run-once --all`, a refresh). End the back-off of their hosts."""
+        """Make these feeds due at `at` or earlier, since an operator asked for a poll (`run-once --all`, a refresh).
+
+        Their hosts are claimed before others, and our own back-off of these hosts ends. A host's Retry-After still
+        holds.
+        """
 
     def scope_due(self, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
-        """Return the work due at `at`: feeds (of `feed_ids`), pages to fetch, pages to extract, and their hosts."""
+        """Return the work for one run: feeds and pages due at `at`, all pages that wait for extraction, their hosts.
+
+        With `feed_ids`, only these feeds and the pages that they announced first.
+        """
 
     def claim_hosts(
         self, limit: int, lease: timedelta, *, scope: RunScope | None = None, pages_too: bool = True
     ) -> tuple[Claim, ...]:
-        """Claim hosts with due work (in `scope`). Order: priority, hosts with due feeds first, due time.
+        """Claim up to `limit` hosts with due work. With `scope`, only its work counts.
 
-        `pages_too` False: only due feeds count.
+        Hosts with priority (`make_due`) come first, then hosts with due feeds, then by due time. `pages_too` False: a
+        host that has only due pages is not claimed.
         """
 
     def claim_host(self, host: str, lease: timedelta) -> Claim | None:
-        """Claim one host by name:port, even if nothing is due; None: it is leased or backs off."""
+        """Claim the host `host` (name:port), even if nothing is due there.
+
+        None: another claim on it is current, or it may not be requested yet (pace, back-off).
+        """
 
     def renew(self, claim: Claim, lease: timedelta) -> bool:
-        """Renew the lease; False: the claim is lost."""
+        """Extend the lease of a claimed host to `lease` from now; False: the claim is lost."""
 
     def release(
         self,
@@ -100,58 +112,86 @@ class Queue(Protocol):
         failures: int = 0,
         asked_until: datetime | None = None,
     ) -> None:
-        """End the claim: set pace and failures, and compute both due times from the present rows.
+        """End the claim on a host. The host is due again when its next feed or page is, but not before `not_before`.
 
-        `asked_until` is the host's own Retry-After, which `make_due` respects.
+        `failures` is the new number of failures in a row. `asked_until` is the end of the host's own Retry-After, which
+        `make_due` does not shorten.
         """
 
     def free_dead_leases(self) -> int:
-        """End the leases of dead processes of this machine (SQLite); return how many."""
+        """End the leases that dead processes of this machine still have; return how many.
+
+        With PostgreSQL nothing is done: those leases run out.
+        """
 
     def wait_until(self, scope: RunScope | None = None) -> datetime | None:
-        """Return when the next host with due work can be claimed; None: there is none. `scope` limits the work.
+        """Return when the next host with due work can be claimed; None: no host has due work.
 
-        Hosts that back off are left out. With a scope, work counts as due half a minute early.
+        Hosts that are backed off are left out. With `scope`, only its work counts, and it counts half a minute before
+        it is due.
         """
 
     def due_feeds(
         self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
     ) -> tuple[Feed, ...]:
-        """Return the host's due feeds, the longest due first."""
+        """Return up to `limit` feeds of the claimed host that are due at `at`, the longest due first."""
 
     def first_seen(self, feed_id: FeedId, sightings: Sequence[Sighting]) -> tuple[datetime | None, ...]:
-        """Return when this feed first showed each entry, or another entry with the same page. None: never before."""
+        """Return, for each of `sightings`, when this feed first had the entry, or another entry of the same page.
+
+        None: the feed did not have it before.
+        """
 
     def due_pages(
         self, claim: Claim, at: datetime, *, scope: RunScope | None = None, limit: int = 50
     ) -> tuple[Page, ...]:
-        """Return the host's due pages: first fetches before revisits, then by due time."""
+        """Return up to `limit` pages of the claimed host that are due at `at`.
+
+        Pages without an article come first, then by due time.
+        """
 
     def record_poll(self, claim: Claim, record: PollRecord) -> PollRecorded | None:
-        """Save feed state, history row, entries and new pages."""
+        """Save the result of a poll: the feed's state, a row of its history, its entries and new pages.
+
+        None: the claim is lost.
+        """
 
     def record_fetched(
         self, claim: Claim, page: Page, raw: RawResponse, folder: str, hops: tuple[Hop, ...], validators: Validators
     ) -> bool:
-        """Record that the page's bytes are in the raw store. The page waits for extraction."""
+        """Record that the page was fetched, and make it wait for extraction.
+
+        Its bytes are in the raw store. `folder` is the id of that store's folder.
+        """
 
     def leave_part(self, claim: Claim, page: Page) -> bool:
-        """Leave a part to the workers that have the earlier parts. If no worker has them, fetch the article again."""
+        """Do not fetch the further page `page.part` here, since the bytes of the earlier pages are in another folder.
+
+        If a worker uses that folder, the page waits for it. If not, the whole article is fetched again from its first
+        page. False: the claim is lost.
+        """
 
     def record_unchanged(self, claim: Claim, page: Page, validators: Validators, next_at: datetime | None) -> bool:
-        """Record that a revisit found the page unchanged."""
+        """Record that a revisit found the page unchanged. It is due again at `next_at`; None: never.
+
+        A validator that is missing in `validators` keeps its stored value.
+        """
 
     def record_page_failure(
         self, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
     ) -> bool:
-        """Record a failure. Retry at `next_at`; None: never. `counts` False: no attempt was made (robots.txt, pace).
+        """Record that a fetch failed. The page is retried at `next_at`; None: never.
 
-        If a page failed for good and its entry has content, the page waits for extraction from this content. If a
-        further part failed (`page.part`), the page waits for extraction with the earlier parts.
+        `counts` False: no attempt was made (robots.txt, pace). If the page has no article yet and its entry has
+        content, this content is extracted first. If a further page failed (`page.part`), the article is extracted from
+        the pages before it.
         """
 
     def is_known_target(self, page: Page, target: Identity) -> bool:
-        """Return whether a feed announced a redirect's target, and the target gave an article or will be fetched."""
+        """Return whether the target of a redirect needs no request for `page`, since it has a page of its own.
+
+        A feed announced the target, and its own page gave an article or will be fetched.
+        """
 
     def record_handover(
         self,
@@ -162,43 +202,49 @@ class Queue(Protocol):
         hops: tuple[Hop, ...],
         edges: tuple[Edge, ...] = (),
     ) -> tuple[PageId, HostId] | None:
-        """Record that the page redirects: make it due at the target, or done if the target is a known article.
+        """Record that `page` redirects to `target` on `host` (name:port).
 
-        Return the page to fetch next and its host, for `RunScope`. None: no page is to be fetched, or the claim is
-        lost.
+        If the target is a stored article, the page is done. If the target has a page of its own that was not fetched
+        yet, this page waits for it. Otherwise this page is due at the target. Return this page and its host, for
+        `RunScope`. None: the page is done, or the claim is lost.
         """
 
     def record_robots(self, claim: Claim, robots: str, at: datetime) -> bool:
-        """Save the host's robots.txt record."""
+        """Save `robots`, the text that `http/robots.py` made of the host's robots.txt, and when it was fetched."""
 
     def waiting_for_extraction(self) -> int:
-        """Return how many fetched pages wait for extraction."""
+        """Return how many pages wait for extraction, claimed ones included."""
 
     def claim_fetched(
         self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
-        """Claim fetched pages for `limit` tasks: pages whose bytes are in `folder`, and pages that have no bytes.
+        """Claim pages that wait for extraction: their bytes are in the raw store's folder `folder`, or they have none.
 
-        A task is one page, or up to `batch` pages that have no bytes and were not claimed before. Each claim counts as
-        an attempt. After four attempts the page has failed (`extraction_crashed`).
+        The pages fill up to `limit` tasks. A task is one page, or up to `batch` pages that have no bytes and were not
+        claimed before. After four claims without a result, the page fails (`extraction_crashed`).
         """
 
     def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
-        """Renew the lease of an extraction; False: the lease is lost."""
+        """Extend the lease of a page that is being extracted to `lease` from now; False: the claim is lost."""
 
     def give_back_page(self, page: FetchedPage) -> None:
-        """End the claim without an outcome; the attempt does not count."""
+        """End the claim on a page without a result. This claim does not count towards the four of `claim_fetched`."""
 
     def record_articles(self, outcomes: Sequence[ArticleOutcome]) -> tuple[ArticleRecorded | None, ...]:
-        """Save several articles in one transaction, each with aliases, evidence, fingerprint and decisions.
+        """Save the extracted articles of several pages in one transaction; return one result for each outcome.
 
-        None: the claim of the page is lost. An article with the same normalised title and body as before is
-        `unchanged`. If its article is new or updated, a page is due again at `if_changed`, else at `if_unchanged`;
-        None: never.
+        A result is None if the claim on its page is lost. It is `unchanged` if the article had the same title and body
+        before, after normalisation. `ArticleOutcome` says when the page is fetched again.
         """
 
     def record_next_page(self, page: FetchedPage, next_page: NextPage) -> HostId | None:
-        """Make the page due with its next part; return the part's host; None: the claim is lost."""
+        """Make the page due for `next_page`, the further page of its article; return that page's host.
+
+        None: the claim is lost, or the filters skip the page.
+        """
 
     def record_extraction_failure(self, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
-        """Record that extraction gave no article. The page is fetched again at `next_at`; None: never."""
+        """Record that extraction gave no article. The page is fetched again at `next_at`; None: never.
+
+        False: the claim is lost.
+        """

@@ -17,7 +17,10 @@ from aggregator.text.search_words import Piece
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A time in which a feed may have lost entries; `filled_at` None: the lost entries were not found elsewhere."""
+    """A period in which a feed may have lost entries: more appeared between two polls than the feed lists.
+
+    `filled_at` is when the lost entries were found elsewhere (an archive page, a sitemap); None: they were not.
+    """
 
     feed_id: FeedId
     feed: str  # name, else URL
@@ -28,7 +31,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """The changes of the feed list: as lines for the log, and as names."""
+    """What a call of `sync_feeds` changed. `added` and `removed` are names, or addresses of feeds without a name.
+
+    `changed` and `refused` are lines for the log.
+    """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -39,7 +45,7 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterChange:
-    """An effect of changed filters on a page and its article: skipped from now on, or back again."""
+    """A page whose filter decision changed: it and its article are skipped from now on, or no longer skipped."""
 
     url: str
     title: str
@@ -51,7 +57,10 @@ class FilterChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A numbered change; `article` is the article's present state, None for a tombstone."""
+    """A numbered change of an article, to be delivered. `article` is the article's present state.
+
+    `article` None: the article no longer exists (merged, forgotten or withdrawn), and its file is to be removed.
+    """
 
     seq: int
     kind: Literal["new", "updated", "merged", "split", "forgotten", "withdrawn"]
@@ -64,7 +73,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """The number of the last change of a store. Another epoch means another store: followers start again."""
+    """The number `seq` of the last change in a store, and the store's `epoch`.
+
+    Another epoch means another store: a program that follows the changes must start again at the first one.
+    """
 
     epoch: str
     seq: int  # of the last change; 0: none
@@ -73,7 +85,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleFilter:
-    """The articles to read; empty fields do not filter."""
+    """Which articles to read. All given fields must fit; an empty field fits every article."""
 
     since: datetime | None = None  # first seen at or after
     until: datetime | None = None  # first seen before
@@ -85,10 +97,10 @@ class ArticleFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleSearch:
-    """The articles to show, and their order; empty fields do not filter.
+    """Which articles a search shows, and in which order. An empty field fits every article.
 
-    Without a query, the order "best" is the order of `first_seen`. The same holds for a query that more than
-    `most_weighed` articles match. `recorded` is the time when the current text was recorded.
+    The order "best" puts the best match first. If there is no query, or more than `most_weighed` articles match, it is
+    the order "first_seen". The order "recorded" is by the time when the current text was stored.
     """
 
     query: str = ""
@@ -107,7 +119,7 @@ class ArticleSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An article that matches a search. Its title and a part of its body are split at the matches."""
+    """An article that a search found. `title` and `snippet` (a part of the body) are split at the matched words."""
 
     article: Article
     recorded_at: datetime  # when its current text came
@@ -117,7 +129,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPage:
-    """A page of articles that match; `next` is empty on the last one."""
+    """One page of a search's results. `next` is the `after` of the search for the next page, "" on the last page."""
 
     found: tuple[Found, ...]
     count: int | None  # number of all matches; None: there is no query, or it is not `marked`
@@ -136,7 +148,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """The numbers of rows in a store."""
+    """How much a store contains: numbers of rows, the schema's version, and the size in bytes."""
 
     feeds: int
     entries: int
@@ -152,7 +164,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollSums:
-    """Sums over the stored polls of a feed; the numbers of bytes are means."""
+    """Sums over the stored polls of a feed. `bytes_found` and `bytes_else` are means per poll."""
 
     first_at: datetime | None = None  # None: there is no poll
     count: int = 0
@@ -164,7 +176,7 @@ class PollSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedHistory:
-    """A feed and its last polls, summed up."""
+    """A feed and the sums over its stored polls."""
 
     feed: Feed
     polls: PollSums
@@ -172,7 +184,10 @@ class FeedHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedScreen:
-    """Limits for a query that finds all feeds for which `diagnose` might have a finding, and some others."""
+    """The limits of `suspect_ids`, a coarse query for feeds that may have a problem.
+
+    It finds every feed for which `diagnose` has a finding, and some others.
+    """
 
     now: datetime
     due_before: datetime  # overdue since
@@ -185,7 +200,10 @@ class FeedScreen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedLine:
-    """The facts about a feed for a listing. `cause` None: its last poll did not fail; `moved_to` as in `FeedState`."""
+    """The facts about a feed that a listing shows. `cause` None: its last poll did not fail.
+
+    `moved_to` is the address behind permanent redirects that the feed is polled at; None: its own.
+    """
 
     url: str
     title: str
@@ -198,7 +216,7 @@ class FeedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSigns:
-    """Facts about the latest entries, pages and articles that a feed announced first."""
+    """Counts of recent entries, pages and articles that this feed was the first to announce, and of failed polls."""
 
     entries: int = 0
     dates_flagged: int = 0  # entries with a date that cannot be right
@@ -210,13 +228,13 @@ class FeedSigns:
 
     @property
     def tells(self) -> bool:
-        """Whether one of the facts may lead to a finding."""
+        """Whether one of the counts may lead to a finding of `health`."""
         return bool(self.dates_flagged or self.articles_doubtful or self.pages_failed or self.polls_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """The activity since a time. `delays` are the time spans from publication to discovery, ascending."""
+    """What happened since the time `since`. `delays` are the times from publication to first sighting, ascending."""
 
     since: datetime
     polls: int
@@ -229,7 +247,10 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayCounts:
-    """The numbers of a day (UTC). Articles count on the day of their first sighting, even if they were merged later."""
+    """The numbers of new articles and entries on one day (UTC).
+
+    An article counts on the day of its first sighting, even if it was merged later.
+    """
 
     day: date
     articles: int
@@ -238,7 +259,7 @@ class DayCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedPage:
-    """A page's present state: waiting, fetched, done or failed."""
+    """The row of a page, for `aggregator why`: its state, its next due time and its last failure."""
 
     id: PageId
     url: str
@@ -256,7 +277,7 @@ class TracedPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedEntry:
-    """An entry of a feed that led to an address."""
+    """The row of a feed's entry that announced the address, for `aggregator why`."""
 
     feed_id: FeedId
     feed: str  # name or URL
@@ -270,7 +291,7 @@ class TracedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedArticle:
-    """An article's row, also if it was merged or forgotten."""
+    """The row of an article, for `aggregator why`. It may be merged, forgotten, withdrawn or skipped."""
 
     id: ArticleId
     key: Key
@@ -286,7 +307,10 @@ class TracedArticle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedEvidence:
-    """Evidence that two keys are one article: the statement, the site that made it, and its time."""
+    """Evidence that `key` and `other` mean one article.
+
+    `kind` is a value of `EvidenceKind`, and `witness` is the site that stated it.
+    """
 
     key: Key
     other: Key
@@ -297,7 +321,7 @@ class TracedEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """All facts in the store about an address, for `aggregator why`. Each part is sorted, oldest first, or is empty."""
+    """All rows of the store about one address, for `aggregator why`. Each field is sorted, oldest first."""
 
     entries: tuple[TracedEntry, ...] = ()
     pages: tuple[TracedPage, ...] = ()

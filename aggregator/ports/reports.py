@@ -1,4 +1,4 @@
-"""The store's port for operators: health, status page and commands that explain."""
+"""The store's port for reports to operators: `health`, the status page, `why` and other commands."""
 
 from __future__ import annotations
 
@@ -22,43 +22,58 @@ from aggregator.ports.store_records import Decision, PollOutcome
 
 
 class Reports(Protocol):
-    """Past activity and its reasons, for operators."""
+    """Queries about feeds, polls, pages and decisions, for operators."""
 
     def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
-        """Return the own titles of feeds that have no configured name, by the feed's address."""
+        """Return the titles of those of these feeds that have no configured name, by the feed's address.
+
+        A title is the one in the feed itself.
+        """
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
-        """Return the decisions about these addresses and keys, oldest first."""
+        """Return the stored decisions about any of these addresses or keys, oldest first."""
 
     def poll_histories(self, limit: int = 5_000) -> tuple[int, tuple[FeedHistory, ...]]:
-        """Return the number of polled feeds, and the histories of at most `limit` of them, a random sample."""
+        """Return the number of all polled feeds, and the histories of a random sample of at most `limit` of them.
+
+        The same store gives the same sample, in the order of the feeds' ids.
+        """
 
     def polls(self, feed_id: FeedId) -> tuple[PollOutcome, ...]:
-        """Return the last outcomes of a feed, newest first."""
+        """Return the outcomes of a feed's last polls, newest first."""
 
     def gaps(self, *, start: int = 0, limit: int | None = None) -> tuple[Gap, ...]:
-        """Return times in which a feed may have lost entries, oldest first; `limit` of them after the first `start`."""
+        """Return the periods in which a feed may have lost entries, oldest first.
+
+        The first `start` periods are skipped, and then at most `limit` are returned; None: all.
+        """
 
     def failed_pages(self) -> tuple[tuple[str, Cause, str], ...]:
-        """Return the pages without an article, failed for good or to be retried: URL, cause, detail."""
+        """Return URL, cause and detail of each page without an article whose last fetch or extraction failed."""
 
     def counts(self) -> Counts:
-        """Return the numbers of rows in the store."""
+        """Return how many feeds, entries, articles and pages the store has, and its size."""
 
     def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
-        """Return the feeds whose own state may lead to a finding."""
+        """Return the ids of the feeds whose own state may lead to a finding of `health`. `screen` has the limits.
+
+        Their entries, pages and articles are not checked; `signs` has those.
+        """
 
     def hosts_answered(self, since: datetime) -> frozenset[str]:
-        """Return the hosts (name:port) on which a poll succeeded since then."""
+        """Return the hosts (name:port) on which a poll succeeded at `since` or later."""
 
     def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
-        """Return facts about the latest entries, pages and articles of each feed, none older than `since`."""
+        """Return counts of the entries, pages and articles of each feed that are not older than `since`."""
 
     def activity(self, since: datetime) -> Activity:
-        """Return the activity since then."""
+        """Return the numbers of polls, entries and articles since the time `since`."""
 
     def days(self, until: datetime, count: int) -> tuple[DayCounts, ...]:
-        """Return the numbers of each of the last `count` days (UTC), the day of `until` last."""
+        """Return the numbers of articles and entries of each of `count` days (UTC). The last day is that of `until`."""
 
     def trace(self, urls: Sequence[str], keys: Sequence[Key]) -> Trace:
-        """Return all stored facts about these spellings of an address and its keys, for `aggregator why`."""
+        """Return all stored facts about one address, for `aggregator why`.
+
+        `urls` are spellings of the address, and `keys` are the keys that the rules give it.
+        """

@@ -10,11 +10,11 @@ from aggregator.models.ids import FeedId, HostId, PageId
 
 
 class RunScope:
-    """Hosts, feeds and pages of one `run-once`. The run's own polls add to it.
+    """The hosts, feeds and pages on which one `run-once` works. The run's polls add the new pages that they find.
 
-    A later run fetches the `deferred` pages. The content of their entries may be extracted in this run. `waited` is the
-    time that slow requests took, by host. `hops` is the time that redirects took, by address. `is_forced` True: feeds
-    are polled even in hours in which they ask for no polls.
+    `deferred` pages are left to a later run; the content of their entries may be extracted in this run. `waited` is the
+    time that slow requests to a host took. `hops` is the time that the redirects to an address took. `is_forced` True:
+    feeds are polled even in hours that they exclude (skipHours, skipDays). `additions` counts the calls of `add`.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class RunScope:
         self._lock = threading.Lock()
 
     def add(self, host: HostId, page: PageId | None = None) -> None:
-        """Add a host, and a page that is due there."""
+        """Add a host to the run, and a page that is due there."""
         with self._lock:
             self.hosts.add(host)
             if page is not None:
@@ -45,14 +45,15 @@ class RunScope:
             self.deferred.add(page)
 
     def add_wait(self, host: HostId, span: timedelta) -> None:
-        """Count the time that a slow request to a host took."""
+        """Add `span`, the time that a slow request to a host took, to the host's `waited`."""
         with self._lock:
             self.waited[host] = self.waited.get(host, timedelta(0)) + span
 
     def drop_host(self, host: HostId, seen: int | None = None) -> None:
-        """Leave a host out from now on.
+        """Remove a host from the run.
 
-        If `additions` is above `seen`, work was added meanwhile, and the host stays.
+        `seen` is the value of `additions` when the caller looked for work there. If work was added since, the host
+        stays. None: the host is removed in any case.
         """
         with self._lock:
             if seen is None or seen == self.additions:

@@ -8,4 +8,4 @@ from aggregator.ports.reports import Reports
 
 
 class Store(Queue, Corpus, Reports, Protocol):
-    """The queue of all work and the memory of all results."""
+    """The whole store: the queue of all work, the articles, and the reports for operators."""

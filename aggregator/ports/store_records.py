@@ -1,4 +1,4 @@
-"""Records that are passed to the store, or returned by claims: claims, decisions, articles, polls.
+"""Records that visits and workers pass to the store or get from it: claims, decisions, articles, polls.
 
 All records are frozen. No behaviour, no I/O.
 """
@@ -24,7 +24,10 @@ from aggregator.models.pages import FetchedPage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A claimed host, until the lease runs out. `now` is the store's clock at the claim."""
+    """The right of one process to visit a host until the `lease` ends. `now` is the store's time at the claim.
+
+    `token` is the number of the claim. A later claim on the host has another token and ends this one.
+    """
 
     host_id: HostId
     host: str  # name:port
@@ -42,7 +45,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A decision about a URL and its rule; stored only when the answer changes."""
+    """A decision about a URL: the verdict and the rule that gave it.
+
+    The store leaves a decision out if it repeats the last one that the same feed or page gave for this URL.
+    """
 
     url: str
     key: Key | None
@@ -57,11 +63,11 @@ class Decision:
 class ArticleRecord:
     """An extracted article to be recorded.
 
-    `identity` is the identity of the final URL, which gave the article. `urls` are all addresses on the way with their
-    identities (page, hops, entry links). `edges` state that these addresses and those that the page declares are one
-    article. `pointers` are exact addresses that lead to the article but are not its own (a redirector of another
-    domain). `says_title` tells how much of the announced title the page has. A page without any of this title may be a
-    wall.
+    `identity` belongs to the final URL, which served the article. `urls` are the identities of all addresses that led
+    there (page, redirects, links of the entry). `edges` are the evidence that these addresses, and those that the page
+    declares, mean one article. `pointers` are addresses that lead to the article but are not its own (a redirector of
+    another domain). `says_title` tells how much of the entry's title the page has. A page with none of it may be a wall
+    (one document at several addresses, such as a consent page).
     """
 
     identity: Identity
@@ -79,11 +85,12 @@ class ArticleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleOutcome:
-    """The result of extracting a page. The page is due again at `if_changed` or at `if_unchanged`; None: never.
+    """The article that was extracted from a page, and when the page is fetched again; None: never.
 
-    If the text turns out to be a wall, there is no article, and the page is due at `if_wall`. If the article may be a
-    wall, the page is due at `if_doubtful`, if this time is sooner. `resumes` True: only the failed part is fetched at
-    the due time, not the page itself.
+    The time is `if_changed` if the store finds the article new or updated, else `if_unchanged`. If the text turns out
+    to be a wall (see `ArticleRecord`), no article is stored, and the time is `if_wall`. If the article may be a wall,
+    the page is fetched at `if_doubtful` if that is sooner. `resumes` True: only the further page whose fetch failed is
+    fetched then, not the first page.
     """
 
     page: FetchedPage
@@ -97,7 +104,7 @@ class ArticleOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleRecorded:
-    """The result of recording an `ArticleRecord`."""
+    """What the store did with an `ArticleRecord`: the id of the article, and the kind of change."""
 
     article_id: ArticleId
     kind: Literal["new", "updated", "unchanged", "duplicate", "wall", "skipped"]  # "wall": the page failed
@@ -105,11 +112,12 @@ class ArticleRecorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One entry in one poll.
+    """One entry of a feed, as one poll found it.
 
-    `identity` tells which article its `url` (the address to fetch) means; None: nothing to fetch. `edges` come from the
-    entry's several links. `from_feed` True: the entry's own content is the article (`full_text = false`, or an entry
-    without a link). Its page then waits for extraction without bytes, unless `article` has the result already.
+    `url` is the address to fetch, and `identity` tells which article it means; None: nothing is fetched. `edges` are
+    the evidence that the entry's several links mean one article. `from_feed` True: the entry's own content is the
+    article (`full_text = false`, or an entry without a link). `article` is the result if this content was extracted
+    together with the feed; if it is None, the content waits for extraction.
     """
 
     entry: Entry
@@ -125,7 +133,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedReading:
-    """The parsed answer: the feed, and a sighting for each of its new entries, in order."""
+    """The parsed answer of a feed, and a `Sighting` for each of its entries, in the feed's order.
+
+    Entries whose bytes are unchanged since the last poll are left out.
+    """
 
     parsed: ParsedFeed
     sightings: tuple[Sighting, ...] = ()
@@ -133,7 +144,7 @@ class FeedReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollOutcome:
-    """One row of a feed's history."""
+    """The outcome of one poll of a feed, stored as a row of the feed's history."""
 
     at: datetime
     outcome: Literal["new", "unchanged", "failed", "moving"]
@@ -149,13 +160,13 @@ class PollOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRecord:
-    """The whole outcome of one poll, saved in one transaction.
+    """All that one poll changes in the store, saved in one transaction.
 
-    `host` is the name:port where the feed is due next. It changes when an address was adopted or a redirect is pending.
-    `gap` is a time in which entries may have been lost. If `filled_since` is set, all gaps of the feed that began at
-    this time or later are filled. `is_poll` False: the feed was not asked, so there is no row of history. `revisits`
-    False: pages are never fetched again, even if an entry's `updated` changed. `learns` False: lessons are not used, so
-    every new page is fetched.
+    `host` is the name:port of the feed's next request. It changes when a permanent redirect was adopted, or when a
+    redirect to another host is pending. `gap` is a period in which entries may have been lost. If `filled_since` is
+    set, all gaps of the feed that began at this time or later are filled. `is_poll` False: the feed was not requested,
+    so there is no row of history. `revisits` False: pages are never fetched again, even if an entry's `updated`
+    changed. `learns` False: what was learned about the site's addresses is not used, so every new page is fetched.
     """
 
     feed_id: FeedId
@@ -172,7 +183,10 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRecorded:
-    """The result of recording a poll: `new_pages` and their hosts extend a `RunScope`; the feed is due at `host_id`."""
+    """What the store did with a `PollRecord`. `host_id` is the host of the feed's next request.
+
+    `new_pages` are the pages that became due, each with its host; the caller adds them to its `RunScope`.
+    """
 
     entries_new: int
     new_pages: tuple[tuple[PageId, HostId], ...]
@@ -186,7 +200,7 @@ class PollRecorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """The result of a worker process for one page; sent between processes."""
+    """What a worker process extracted from one page; sent to the process that records it."""
 
     content: Extraction
     quality: tuple[str, ...]
@@ -197,7 +211,10 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextPage:
-    """The result of a worker process if the article continues on another page. That page must be fetched first."""
+    """What a worker process returns if the article continues on another page, which must be fetched first.
+
+    `number` 2 is the second page of the article.
+    """
 
     number: int
     url: str
