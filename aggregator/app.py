@@ -1,4 +1,4 @@
-"""Puts the components of a process together: settings in, components of an engine out. Makes the only real clock."""
+"""Makes the components of a process from its settings: store, fetcher, workers, sinks. Makes the only real clock."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _REKEY_SHARE = timedelta(seconds=5)  # the progress of a run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """The components of one process, put together."""
+    """The components of one process, made from one configuration. `reload_app` makes a new App for a newer one."""
 
     config: Config
     clock: SystemClock
@@ -87,35 +87,44 @@ class App:
     secrets: Mapping[str, str] = field(repr=False)  # secrets of page and outputs, by the part that has them
 
     def request_stop(self) -> None:
-        """End all work after the current requests and pages; safe in a signal handler."""
+        """Ask all work to end after the current requests and pages. Programs that print feeds are killed at once.
+
+        A signal handler may call this.
+        """
         self.visits.request_stop()
         self.ending.set()
         self.clock.wake()
 
     def publish(self, wait: timedelta = timedelta(0), stopping: Callable[[], bool] = lambda: False) -> Published:
-        """Bring the outputs up to date. If `stopping` returns True, end between two batches."""
+        """Number the new changes and write them to the sinks (the files of `articles_dir`).
+
+        `wait` is the longest wait for another process that publishes. If `stopping` returns True, end between two
+        batches.
+        """
         return publish(self.store, self.sinks, wait=wait, stopping=stopping)
 
     def take_over(self) -> None:
-        """Release the claims of dead processes. If the clock was set back, move due times back with it."""
+        """End the claims of dead processes. If the clock was set back, move due times back by the same span."""
         self.store.free_dead_leases()
         step = self.store.shift_due_times()
         if step is not None:
             logger.warning("the clock went back; due times went with it", extra={"by": str(step)})
 
     def read_lists(self) -> bool:
-        """Read the lists of feeds that are due; return whether `sync_feeds` has something to do."""
+        """Read the followed lists of feeds that are due (`[[lists]]`); return whether the feeds of one of them changed.
+
+        If so, the caller calls `sync_feeds`.
+        """
         return read_lists(self.store, self.config, self.fetcher)
 
     def sync_feeds(self) -> tuple[str, ...]:
-        """Bring the stored feed list in line with configuration and lists; return the changes, as lines."""
+        """Make the feeds in the store those of configuration and followed lists; return the changes, as lines."""
         return tuple(feed_changes(sync_feeds(self.store, self.config)))
 
     def renew_keys(self, share: timedelta) -> bool:
-        """Recompute stored keys by the present rules for at most the time `share`; return True once nothing is left.
+        """Recompute stored keys by the present rules, for about the time `share`; return True if all work is done.
 
-        After the keys, the articles of an earlier version are searched for walls, and the pages that this version
-        refused are made due. Both are done once for a store.
+        After the keys come two upgrades that each store gets once: `search_walls` and `ask_refused_again` of the store.
         """
         version, ends_at = key_version(self.rules.publishers), self.clock.monotonic() + share.total_seconds()
         while not self.visits.stopping:
@@ -131,7 +140,11 @@ class App:
         return False
 
     def keep_house(self, *, sweep: bool) -> None:
-        """Delete texts and raw pages that are too old. `sweep`: also delete our files without an article or page."""
+        """Delete the texts and raw responses that are older than `retention` and `raw_retention` of `[storage]`.
+
+        With `sweep`, also delete raw responses that no page refers to, and the sinks' files without an article. Both
+        must be over a day old. The sinks are left out while another process publishes.
+        """
         now, storage = self.store.now(), self.config.storage
         gone: list[str] = []
         if storage.retention:
@@ -161,12 +174,13 @@ class App:
         force: bool = False,
         on_progress: Callable[[Counter[str]], None] | None = None,
     ) -> tuple[RunReport, Published]:
-        """Poll the due feeds, collect the pages that they announce, publish.
+        """Poll the due feeds, fetch and extract the pages that they announce, publish, and deliver to the outputs.
 
-        `feeds` are names or URLs. `force` polls every enabled feed, unless Retry-After or a 410 forbids that.
+        `feeds` are names or URLs: only these feeds are polled; (): all. With `force`, they are polled even if they are
+        not due, unless Retry-After or a 410 forbids that. `on_progress` gets the counts of the run so far.
 
         Raises:
-            ConfigError: a name fits no feed.
+            ConfigError: an item of `feeds` is no enabled feed.
             StorageError: the store failed, or the disk is too full.
         """
         check_room(self.config)
@@ -189,14 +203,14 @@ class App:
 
 @contextmanager
 def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPool | None = None) -> Iterator[App]:
-    """Open the store and all other components, bring the feed list in line, and close everything at the end.
+    """Open the store, make all other components, and update the stored feed list. Close everything after the block.
 
-    `pool` are worker processes of the caller, which stay open; without a pool the process makes its own.
-
-    A rule file that is refused has no effect. The log names it as an error.
+    `pool` are the caller's worker processes, which stay open; None: new ones are made. A rule file with an error has no
+    effect, and the error is logged.
 
     Raises:
         StorageError: the store cannot be used.
+        ConfigError: a secret is missing.
     """
     share_heaps()
     collect_seldom()
@@ -240,11 +254,11 @@ def open_app(config: Config, *, clock: SystemClock | None = None, pool: WorkerPo
 def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
     """Apply a newer configuration to a running process; return the new App and the changes, as lines.
 
-    Work under way continues; no feed is polled twice because of the reload. If a rule file is refused, the earlier
-    rules stay in force. The log names the file as an error.
+    Visits that are running continue, and no feed is polled twice because of the reload. If a rule file has an error,
+    the earlier rules stay in force, and the error is logged.
 
     Raises:
-        ConfigError: a changed setting needs a restart, or the file lists no feed any more.
+        ConfigError: a changed setting needs a restart, a secret is missing, or the file lists no feed any more.
     """
     if config.storage.url != app.config.storage.url or config.storage.raw_dir != app.config.storage.raw_dir:
         raise ConfigError(f"{config.path}: storage: url and raw_dir cannot change while running; restart for that")
@@ -285,7 +299,7 @@ def reload_app(app: App, config: Config) -> tuple[App, tuple[str, ...]]:
 
 
 def _secrets(config: Config) -> dict[str, str]:
-    """Return the secrets that must not go to a publisher, by the part of the configuration that has them.
+    """Return the secrets that no publisher may get: of the outputs and the web page, by the part that has them.
 
     Raises:
         ConfigError: a secret is missing.

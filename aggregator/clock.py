@@ -1,4 +1,4 @@
-"""The machine's clocks: the one implementation of the port `Clock`. Only `app` and the commands make one."""
+"""The one implementation of the port `Clock`: the machine's clocks. Only `app` and the commands make one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from aggregator.wakeup import PipeEvent
 
 
 class SystemClock:
-    """The machine's clocks. `wake` ends every sleep. `ahead` moves the wall clock, for the demo and for tests."""
+    """The machine's clocks. `ahead` is added to the wall clock, for the demo and for tests."""
 
     def __init__(self, ahead: timedelta = timedelta(0)) -> None:
         self._ahead = ahead
         self._woken = PipeEvent()
 
     def now(self) -> datetime:
-        """Return the wall clock, in UTC."""
+        """Return the wall clock's time in UTC, plus `ahead`."""
         return datetime.now(UTC) + self._ahead
 
     def monotonic(self) -> float:
-        """Return seconds that never go back."""
+        """Return the seconds of a clock that never goes back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:

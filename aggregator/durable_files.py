@@ -1,4 +1,7 @@
-"""Files that are complete or absent: temporary name, fsync, rename, fsync of the folder (rename(2), fsync(2))."""
+"""Writes files so that a crash leaves the new content or the earlier one, never a part of the new one.
+
+A temporary file is written and synced, then renamed; then its folder is synced (rename(2), fsync(2)).
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,23 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step that survives a crash; missing folders are made."""
+    """Replace the content of `path` by `data`. After a crash the file has all of `data`, or its earlier content.
+
+    Missing folders are made.
+    """
     with replaced_file(path) as file:
         file.write(data)
 
 
 def write_many_durably(files: Mapping[Path, bytes]) -> None:
-    """Replace each path by its data: write all, sync all, rename all, then sync each folder once.
+    """Replace the content of each path by its data: write all, sync all, rename all, then sync each folder once.
 
-    This is several times as fast as one file after the other: the first sync makes the file system commit its log, and
-    the later syncs have little left to do. After a crash each file is complete or absent, but some may be missing. Only
-    one process at a time may write to a folder: temporary names are fixed, so that the next call overwrites the
-    temporary files of a crash.
+    After a crash each file has all of its data or its earlier content, but some may have one and some the other. This
+    is several times as fast as one file after the other: the first sync makes the file system commit its log, and the
+    later syncs have little left to do.
+
+    Only one process at a time may write to a folder. Temporary names are fixed, so that the next call overwrites the
+    temporary files that a crash left.
     """
     temporary = {path: path.with_name(f".{path.name}.tmp") for path in files}
     folders = sorted({path.parent for path in files})
@@ -47,7 +55,7 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
 
 
 def _drop(error: BaseException, temporary: Mapping[Path, Path]) -> None:
-    """Remove the temporary files of paths. If the error names a temporary file, let it name the path instead."""
+    """Remove the temporary file of each path. If `error` names one of them, make it name the path instead."""
     for path, made in temporary.items():
         with suppress(OSError):
             made.unlink(missing_ok=True)
@@ -79,7 +87,7 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Create a folder durably, with its parents."""
+    """Create a folder and its missing parents, so that they survive a crash."""
     if not folder.is_dir():
         if not folder.parent.exists():
             _make_folder(folder.parent)
@@ -88,7 +96,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in `folder` durable."""
+    """Write the names in `folder` to the disk, so that a crash does not lose a new or renamed file (fsync(2))."""
     _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
@@ -101,7 +109,7 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def known_folder(folder: Path, name: str = ".folder-id") -> str | None:
-    """Return the id in the file `name` of a folder; None: the file is missing or damaged."""
+    """Return the id of a folder, 32 hex digits, from the file `name` in it; None: the file is missing or damaged."""
     try:
         text = (folder / name).read_text(encoding="ascii").strip()
     except (FileNotFoundError, UnicodeDecodeError):
@@ -110,7 +118,7 @@ def known_folder(folder: Path, name: str = ".folder-id") -> str | None:
 
 
 def folder_id(folder: Path, name: str = ".folder-id") -> str:
-    """Return the id in the file `name` of a folder. The first process writes it; a new or emptied folder gets a new id.
+    """Return the id of a folder from the file `name` in it. If the file is missing or damaged, write a new id first.
 
     Raises:
         OSError: the file cannot be written or read.

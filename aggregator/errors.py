@@ -6,7 +6,7 @@ from aggregator import DISTRIBUTION
 
 
 class AggregatorError(Exception):
-    """Root of all errors that this package raises; its text is one clear line for the user."""
+    """The base class of all errors that this package raises. The text is one line for the user."""
 
     exit_code = 1
 
@@ -18,7 +18,7 @@ class ConfigError(AggregatorError):
 
 
 class RuleError(ConfigError):
-    """A publisher rule is refused."""
+    """A publisher rule has an error; the message names file, key and remedy."""
 
 
 class StorageError(AggregatorError):
@@ -28,13 +28,13 @@ class StorageError(AggregatorError):
 
 
 class PortError(AggregatorError):
-    """The address to listen on is taken, or belongs to no interface of this machine; it may be free after a restart."""
+    """The address to listen on is in use, or belongs to no interface of this machine. Later it may be free."""
 
     exit_code = 3
 
 
 class NoStoreError(StorageError):
-    """There is no store yet: no file, or a database without tables."""
+    """The store does not exist yet: there is no file, or the database has no tables."""
 
 
 class StoreVersionError(StorageError):
@@ -48,13 +48,13 @@ class OutputError(AggregatorError):
 
 
 class StoreHeldError(AggregatorError):
-    """Another process holds the store."""
+    """Another process uses the store, and the operation needs it alone."""
 
     exit_code = 4
 
 
 class LeaseLostError(AggregatorError):
-    """A claim is no longer ours; all work under it is discarded."""
+    """Another process has claimed the host or page meanwhile. The results of this process are discarded."""
 
 
 class MissingExtraError(AggregatorError):

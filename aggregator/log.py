@@ -21,10 +21,10 @@ def _facts(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextFormatter(logging.Formatter):
-    """Lines of text: `2022-11-11 12:00:00 INFO aggregator.visits.visit: message fact='value'`; facts by repr."""
+    """Formats an event as text: `2022-11-11 12:00:00 INFO aggregator.visits.visit: message fact='value'`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, or more with a traceback."""
+        """Return the event as one line, with the lines of its traceback below if it has one."""
         at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
         facts = "".join(f" {name}={value!r}" for name, value in _facts(record).items())
         line = f"{at} {record.levelname} {record.name}: {record.getMessage()}{facts}"
@@ -32,10 +32,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, logger, message, facts, and a traceback if there is one."""
+    """Formats an event as a JSON object: time, level, logger, message, the facts of `extra`, and its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one JSON object without line breaks."""
+        """Return the event as one JSON object without line breaks."""
         row: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
@@ -55,9 +55,9 @@ def configure(
     is_service: bool = False,
     stream: TextIO | None = None,
 ) -> None:
-    """Send the log to `stream` (stderr). `verbosity`: -1 errors, 0 warnings, 1 one line per job, 2 decisions.
+    """Send the log to `stream` (None: stderr). `verbosity`: -1 errors, 0 warnings, 1 one line per job, 2 decisions.
 
-    With `is_service`, level 0 also shows the service's own events: start, reload, a line a minute, stop.
+    With `is_service`, verbosity 0 also shows the service's own events: start, reload, a line a minute, stop.
     """
     level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
     configure_as(style, level, stream)
@@ -69,7 +69,10 @@ def configure(
 
 
 def configure_as(style: Literal["text", "json"], level: int, stream: TextIO | None = None) -> None:
-    """Send the log of this package to `stream` (stderr), from this level on."""
+    """Send the log of this package to `stream` (None: stderr), from `level` on (a level of `logging`).
+
+    With the style "json", uncaught exceptions are logged, too.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logger = logging.getLogger("aggregator")
@@ -83,7 +86,6 @@ def configure_as(style: Literal["text", "json"], level: int, stream: TextIO | No
 
 
 def _log_exception(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """Log an uncaught exception."""
     found = (kind, error or kind(), trace)
     logging.getLogger("aggregator").critical("uncaught exception", exc_info=found)
 
@@ -98,7 +100,7 @@ def line_for_user(message: str) -> str:
 
 
 def current() -> tuple[Literal["text", "json"], int]:
-    """Return style and level of this process, for a child process that will log in the same way."""
+    """Return the style and level of this process's log. `configure_as` uses them in a child process."""
     logger = logging.getLogger("aggregator")
     is_json = any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers)
     return "json" if is_json else "text", logger.getEffectiveLevel()

@@ -1,4 +1,4 @@
-"""Feeds printed by a program of the operator: no shell, bounded time and output, the whole process group is ended."""
+"""Runs the operator's programs that print a feed: without a shell, within limits on time and output."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ _MAX_NOTE: Final = 4_096  # the last bytes of its standard error that are kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """The program of a feed and its time limit; None: the limit of a request."""
+    """The program that prints a feed, with its arguments. `timeout` None: it has the time of a request."""
 
     arguments: tuple[str, ...]
     timeout: timedelta | None = None
 
 
 class CommandFetcher:
-    """Answers the polls of feeds that have a program, with its output. `stop` kills running programs."""
+    """A `Fetcher` that answers the poll of a feed with the output of the feed's program, if it has one.
+
+    `commands` are the programs by the feed's configured address. `stop` kills running programs.
+    """
 
     def __init__(self, fetcher: Fetcher, commands: Mapping[str, Command], clock: Clock, stop: threading.Event) -> None:
         self._fetcher = fetcher
@@ -41,7 +44,7 @@ class CommandFetcher:
         self._stop = stop
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return the output of the feed's program, or the server's answer for a feed without a program."""
+        """Return the output of the feed's program as a 200 answer. Other requests go to the other fetcher."""
         command = self._commands.get(request.url) if request.accept == "feed" and request.feed == request.url else None
         return self._fetcher.fetch(request) if command is None else self._run(command, request)
 
@@ -70,9 +73,9 @@ class CommandFetcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """The result of running a program. Without a `problem`, the exit status is 0 and `output` is complete.
+    """The result of running a program. `problem` "": the exit status is 0 and `output` is complete.
 
-    `note` is the last line that the program wrote to its standard error.
+    `detail` explains the problem. `note` is the last line that the program wrote to its standard error.
     """
 
     output: bytes = b""

@@ -18,7 +18,7 @@ def mask(text: str) -> str:
 
 
 def mask_password(text: str) -> str:
-    """Return `text` with passwords in addresses replaced by `***`. Queries stay: they belong to a feed's address.
+    """Return `text` with passwords in addresses replaced by `***`. Query parameters stay, since they identify a feed.
 
     >>> mask_password("https://me:pw@example.org/feed?key=7")
     'https://me:***@example.org/feed?key=7'

@@ -1,4 +1,4 @@
-"""The feed list in force: the feeds of the configuration, and those of the lists that it follows."""
+"""The feed list that a process uses: the feeds of the configuration, and those of the lists that it follows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEASE_MARGIN = timedelta(seconds=30)
 
 
 def subscriptions_of(store: SqlStore, config: Config) -> tuple[Subscription, ...]:
-    """Return all feeds. If a feed is in a list and in the configuration, the keys of the configuration are used."""
+    """Return the feeds of the configuration, then those of the followed lists that the configuration does not have."""
     own = config.subscriptions()
     if not config.lists:
         return own
@@ -33,7 +33,7 @@ def subscriptions_of(store: SqlStore, config: Config) -> tuple[Subscription, ...
 
 
 def read_lists(store: SqlStore, config: Config, fetcher: HttpFetcher) -> bool:
-    """Read the lists that are due; return whether the feeds of one of them changed."""
+    """Read the followed lists that are due; return whether the feeds of one of them changed."""
     http, changed = config.http, False
     for one in lists_of(config):
         terms = ListTerms(
@@ -54,9 +54,10 @@ def feed_changes(report: SyncReport) -> Iterator[str]:
 
 
 def sync_feeds(store: SqlStore, config: Config) -> SyncReport:
-    """Bring the stored feed list in line with the configuration; refused changes are warnings.
+    """Make the feeds in the store those of `subscriptions_of`. Changes that the store refuses are logged as a warning.
 
-    On one machine the present file decides. In a fleet the file that was edited last decides.
+    With SQLite this configuration always decides. In a fleet (PostgreSQL) the configuration that was edited last
+    decides, and an older one only adds feeds.
     """
     is_alone = config.storage.sqlite_path is not None
     listed, state = subscriptions_of(store, config), config.config_hash
@@ -69,7 +70,7 @@ def sync_feeds(store: SqlStore, config: Config) -> SyncReport:
 
 
 def refusal(config: Config, report: SyncReport) -> str:
-    """Return a line with the changes that a fleet refuses, since the configuration is too old, and the remedy."""
+    """Return a line with the changes that were refused because a newer configuration is in use, and with the remedy."""
     shown = ", ".join(report.refused[:5]) + (f" and {len(report.refused) - 5} more" if len(report.refused) > 5 else "")
     return (
         f"{config.path}: is older than the feed list in force, which was written at "
@@ -78,10 +79,7 @@ def refusal(config: Config, report: SyncReport) -> str:
 
 
 def written_at(config: Config) -> datetime:
-    """Return when the configuration was last edited.
-
-    In a fleet the newest configuration decides about the feed list.
-    """
+    """Return when the configuration file or `feeds.toml` beside it was last edited; 1970 if neither exists."""
     files = [path for path in (config.path, config.path.with_name(FEEDS_FILE)) if path.exists()]
     stamps = [path.stat().st_mtime for path in files]
     return datetime.fromtimestamp(max(stamps, default=0), UTC)

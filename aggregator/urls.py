@@ -30,9 +30,9 @@ _UNSAFE = re.compile(r"(?:%(?![0-9A-Fa-f]{2})|[^!#$%&'()*+,/:;=?@\[\]~A-Za-z0-9.
 class Split(NamedTuple):
     """The parts of an http(s) URL. It is a tuple for speed: `identify` makes one for each address.
 
-    `scheme`, `host` are lower case, `host` is ASCII (IDNA) without a final dot, an IPv6 address in brackets; `port` is
-    the given or the default one; `path` begins with "/" or is empty; `query` and `fragment` are None if they are
-    missing. Path, query and fragment are unchanged, except for backslashes in the path.
+    `scheme` and `host` are in lower case. `host` is ASCII (IDNA) without a final dot; an IPv6 address is in brackets.
+    `port` is the given or the default one. `path` begins with "/" or is empty, and a backslash in it has become "/".
+    `query` and `fragment` are unchanged; None: the URL has none.
     """
 
     scheme: str
@@ -46,7 +46,7 @@ class Split(NamedTuple):
 
 @lru_cache(maxsize=1024)  # an address is split several times between its entry and its article
 def split(raw_url: str) -> Split | None:
-    """Return the parts of `raw_url`, or None if it is no http(s) URL with a usable host.
+    """Return the parts of `raw_url`, or None if it is too long or no http(s) URL with a usable host.
 
     >>> split("HTTPS://Www.DW.com/en/x?a=1#top")
     Split(scheme='https', userinfo=None, host='www.dw.com', port=443, path='/en/x', query='a=1', fragment='top')
@@ -82,10 +82,10 @@ def is_http(url: str) -> bool:
 
 
 def absolute(base: str, link: str) -> str | None:
-    """Return `link` on the page `base` as an absolute address with its fragment; None if that is no http(s) URL.
+    """Return the absolute address of `link` on the page at `base`, with its fragment; None if it is no http(s) URL.
 
-    Blanks and control characters around the link and line ends within it are dropped, as browsers do. The result for an
-    empty link is None.
+    Blanks and control characters around the link and line ends within it are dropped, as browsers do. For an empty link
+    the result is None.
 
     >>> absolute("https://www.dw.com/en/", " ../a-1#x ")
     'https://www.dw.com/a-1#x'
@@ -108,8 +108,8 @@ def absolute(base: str, link: str) -> str | None:
 def clean(raw_url: str) -> str | None:
     """Return `raw_url` in the form that is fetched, or None if it is no http(s) URL.
 
-    Illegal characters are percent-encoded, the host is in IDNA and lower case, a default port and the fragment are
-    removed, an empty path is "/"; all other parts are unchanged. Every parser reads the result in the same way.
+    Illegal characters are percent-encoded. The host is in lower case and IDNA. A default port and the fragment are
+    removed. An empty path becomes "/". Every URL parser reads the result in the same way.
 
     >>> clean("http://Bücher.example:80/ä b?q=ü#top")
     'http://xn--bcher-kva.example/%C3%A4%20b?q=%C3%BC'
@@ -147,6 +147,8 @@ def quote_illegal(text: str) -> str:
 def ascii_host(raw_host: str) -> str | None:
     """Return the host name in lower case and IDNA without a final dot, or None if it is no host name.
 
+    An IPv6 address is given and returned in brackets.
+
     >>> ascii_host("Bücher.EXAMPLE.")
     'xn--bcher-kva.example'
     """
@@ -163,9 +165,10 @@ def ascii_host(raw_host: str) -> str | None:
 
 
 def registrable_domain(host_or_url: str) -> str:
-    """Return the domain that can be registered, by the public suffix list. An IP address is returned itself.
+    """Return the registrable domain of a host, by the public suffix list. For an IP address, return the address.
 
-    A name under no listed suffix gives its last two labels. A suffix gives itself. "": there is no host.
+    For a name without a listed suffix, return its last two labels. For a suffix, return the suffix. "": the input has
+    no host.
 
     >>> registrable_domain("https://www.bbc.co.uk:443/news"), registrable_domain("127.0.0.1:8080")
     ('bbc.co.uk', '127.0.0.1')
@@ -192,7 +195,7 @@ def _trim(raw_url: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _authority(raw: str) -> tuple[str | None, str | None, int | None]:
-    """Return user info, host and port (0: none given); None if they are unusable."""
+    """Return user info, host and port (0: none given). Host None: the authority is invalid."""
     match = _AUTHORITY.fullmatch(raw)
     if match is None:
         return None, None, None

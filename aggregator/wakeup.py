@@ -1,8 +1,8 @@
 """An event that a signal handler may set. It waits on a pipe, not on a lock.
 
 A handler runs in the main thread between two instructions. If the main thread holds the lock of a `threading.Event` at
-that moment, `set` waits for it forever. A pipe has no lock. The wait on a pipe has a length of time, so it does not
-depend on the wall clock.
+that moment, `set` waits for it forever. A pipe has no lock. A wait on a pipe ends after a length of time, not at a time
+of the wall clock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from math import ceil
 
 
 class PipeEvent:
-    """The interface of `threading.Event`, for any thread and for signal handlers."""
+    """An event with the interface of `threading.Event`. Threads and signal handlers may use it."""
 
     def __init__(self) -> None:
         self._reading_end, self._writing_end = os.pipe()
@@ -29,7 +29,7 @@ class PipeEvent:
             os.write(self._writing_end, b"!")
 
     def clear(self) -> None:
-        """Reset the event, so that the next `wait` waits again."""
+        """Reset the event, so that the next `wait` blocks again."""
         with suppress(BlockingIOError):
             while os.read(self._reading_end, 4096):
                 pass

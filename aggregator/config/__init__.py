@@ -1,1 +1,1 @@
-"""The configuration: its keys, loading, editing, and the records that other modules get from it."""
+"""The configuration: its keys, loading and editing it, and making the records of other modules from it."""

@@ -1,4 +1,4 @@
-"""Add feeds to the configuration files and remove them; every comment stays. Knows `[[feeds]]` and no other key."""
+"""Adds feeds to the configuration files and removes them; every comment stays. Knows `[[feeds]]` and no other key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_feed(path: Path, subscription: Subscription) -> None:
 
 
 def add_feeds(path: Path, subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
-    """Append the feeds that are not listed yet, in their order, and return them.
+    """Append the feeds that are not listed yet, in their order, and return them; for the file see `add_feed`.
 
     Raises:
         ConfigError: the file cannot be edited; nothing was changed then.
@@ -50,7 +50,7 @@ def add_feeds(path: Path, subscriptions: Sequence[Subscription]) -> tuple[Subscr
 
 
 def remove_feed(path: Path, name_or_url: str) -> bool:
-    """Remove the feed with this address or name from `path` or `feeds.toml` beside it; False: there is none.
+    """Remove the feed with this address or name from `path` and `feeds.toml` beside it; False: no feed has it.
 
     Only the feed's own lines are removed; comments above them stay.
 
@@ -84,7 +84,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:  # Any: what TOML holds
 
 
 def _feeds(path: Path) -> list[dict[str, Any]]:
-    """Return the feeds of one file as they stand, unchecked."""
+    """Return the tables of `[[feeds]]` in one file, unchecked."""
     feeds = _parse(read_text(path), path).get("feeds", [])
     if not isinstance(feeds, list) or not all(isinstance(feed, dict) for feed in feeds):
         raise ConfigError(f"{path}: feeds: is not a list of tables; run `aggregator config check`")
@@ -112,7 +112,10 @@ def _table(feed: Subscription) -> dict[str, Any]:
 
 
 def _appended(text: str, tables: Sequence[dict[str, Any]]) -> str:
-    """Return `text` with `tables` added as its last feeds, in the form and with the line ends that `text` uses."""
+    """Return the file's `text` with `tables` added as its last feeds.
+
+    They get the form (`[[feeds]]` or an inline list) and the line ends that `text` has.
+    """
     newline = "\r\n" if "\r\n" in text else "\n"
     body = text.removeprefix(_MARK)
     document = tomlkit.parse(body if not body.strip() or body.endswith("\n") else body + newline)
@@ -163,7 +166,7 @@ def _dumped(document: TOMLDocument, text: str) -> str:
 
 
 def _last_table(table: Table) -> Table:
-    """Return the table that has the last lines of `table`: `table` itself, or a table inside it."""
+    """Return the innermost table that contains the last lines of `table`; `table` itself if it has no inner table."""
     inner = [item for key, item in table.value.body if key is not None]
     match inner[-1:]:
         case [Table() as last] if not last.is_super_table():
@@ -174,7 +177,7 @@ def _last_table(table: Table) -> Table:
 
 
 def _cut_tail(table: Table) -> str:
-    """Cut the comments and blank lines at the end of `table`, since they belong to the next table."""
+    """Remove the comments and blank lines at the end of `table`, and return them. They belong to the next table."""
     body = _last_table(table).value.body
     start = len(body)
     while start and body[start - 1][0] is None:
@@ -190,17 +193,17 @@ def _add_tail(table: Table, text: str) -> None:
 
 
 def _replace_feeds(document: TOMLDocument, text: str) -> None:
-    """Replace the empty list of feeds by `text`."""
+    """Put `text` (comments, blank lines) in the place of the key `feeds`, whose last feed was removed."""
     index = next(index for index, (key, _) in enumerate(document.body) if key is not None and key.key == "feeds")
     document.remove("feeds")
     document.body[index] = (None, Whitespace(text))
 
 
 def _write(path: Path, text: str, expected: list[dict[str, Any]]) -> None:
-    """Replace the file by `text`.
+    """Replace the content of the file by `text`.
 
     Raises:
-        ConfigError: the settings in `text` are not the file's settings with `expected` as feeds.
+        ConfigError: the feeds in `text` are not `expected`, or another setting differs from the file's.
     """
     wanted = {**_parse(read_text(path), path), "feeds": expected}
     if {"feeds": [], **_parse(text, path)} != wanted:  # a fault of tomlkit must not cost an operator a setting

@@ -1,4 +1,4 @@
-"""The configuration files as bytes: read a file, lock it against other editors, replace it and keep its permissions."""
+"""Reads configuration files, locks them against other editors, and replaces them with the same permissions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse_toml(text: str) -> dict[str, Any]:  # Any: what TOML holds
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a configuration file with its byte order mark and line ends.
+    """Return the text of a configuration file. Its byte order mark and line ends are kept.
 
     Raises:
         ConfigError: the file cannot be read or is not UTF-8.
@@ -55,7 +55,9 @@ def read_text(path: Path) -> str:
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[Path]:
-    """Lock the real file behind `path` against other editors of this program; yield the path of the real file.
+    """Lock a file while the block runs, against other processes of this program that edit it.
+
+    Yield the path of the file without symbolic links.
 
     Raises:
         OSError: the file cannot be opened.
@@ -70,7 +72,7 @@ def hold(path: Path) -> Iterator[Path]:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Return whether `path` is still the open file; another editor may have replaced it meanwhile."""
+    """Return whether `path` still names the open file. Another editor may have replaced it before the lock."""
     held, there = os.fstat(descriptor), path.stat()
     return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
 
@@ -99,7 +101,7 @@ def replace_bytes(path: Path, data: bytes) -> None:
 
 
 def _overwrite(path: Path, data: bytes) -> None:
-    """Write in place, after a copy."""
+    """Copy the file to NAME.bak, then write `data` into the file itself."""
     with replaced_file(path.with_name(f"{path.name}.bak")) as copy:
         _copy_permissions(path, copy.fileno(), owned=False)
         copy.write(path.read_bytes())
@@ -113,8 +115,10 @@ def _overwrite(path: Path, data: bytes) -> None:
 def _copy_permissions(path: Path, descriptor: int, *, owned: bool) -> None:
     """Give an open file the owner, group, mode and extended attributes (ACLs, labels) of `path`.
 
+    `owned` False: the owner and group may stay different.
+
     Raises:
-        PermissionError: the owner cannot be given, and `owned` asks for it.
+        PermissionError: `owned` is True, and this user may not give the file that owner or group.
     """
     facts = path.stat()
     if (facts.st_uid, facts.st_gid) != (os.fstat(descriptor).st_uid, os.fstat(descriptor).st_gid):

@@ -1,4 +1,4 @@
-"""The configuration keys `keep` and `skip`, and the filter rules that they give. Reads no file."""
+"""The configuration keys `keep` and `skip`, and the records of their rules for `filters`. Reads no file."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FilterRule(Section):
         return {key: value for key, value in self.model_dump().items() if key != "name"}
 
     def rule(self, place: str) -> Rule:
-        """Return the rule as a record of `filters`."""
+        """Return the rule as a record of `filters`. `place` is where it is written, such as `filter.skip[0]`."""
         written = self._written()
         return Rule(
             name=self.name or ", ".join(f"{key} = {quote(value)}" for key, value in written.items()),
@@ -98,7 +98,7 @@ class FilterSettings(Section):
 
 
 def rule_set(keep: Sequence[FilterRule], skip: Sequence[FilterRule], place: str) -> RuleSet | None:
-    """Return the rules written at `place`; None: there are none."""
+    """Return the rules of one `keep` and `skip`; None: both are empty. `place` is what stands before these two keys."""
     if not keep and not skip:
         return None
     return RuleSet(

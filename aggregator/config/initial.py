@@ -18,7 +18,7 @@ _GROUP: Final = "aggregator"  # the group of the service, which reads the file a
 
 
 def default_place(environ: Mapping[str, str]) -> Path:
-    """Return the path of a user's own configuration.
+    """Return the path of this user's configuration file, below `$HOME/.config`.
 
     Raises:
         ConfigError: the user has no home folder.
@@ -29,7 +29,11 @@ def default_place(environ: Mapping[str, str]) -> Path:
 
 
 def data_folder(path: Path, environ: Mapping[str, str]) -> Path:
-    """Return the data folder for a configuration file: the system's, the user's, or one beside the file."""
+    """Return the data folder for the configuration file `path`.
+
+    It is /var/lib/aggregator for a file below /etc/aggregator, and a folder below the user's home for `default_place`.
+    For any other file it is `data` beside the file.
+    """
     path = path.absolute()
     if path.is_relative_to(_SYSTEM):
         return _SYSTEM_DATA
@@ -39,7 +43,7 @@ def data_folder(path: Path, environ: Mapping[str, str]) -> Path:
 
 
 def initial_text(data: Path) -> str:
-    """Return the sample file with absolute paths into `data`. The feed in the sample is left out."""
+    """Return the text of the sample file with absolute paths into `data`. The sample's feed is commented out."""
     text = (files("aggregator.config") / "sample.toml").read_text(encoding="utf-8")
     paths = {"url": f"sqlite:///{data}/aggregator.db", "articles_dir": f"{data}/articles", "raw_dir": f"{data}/raw"}
     for key, value in paths.items():
@@ -52,9 +56,9 @@ def initial_text(data: Path) -> str:
 
 
 def write_initial(path: Path, environ: Mapping[str, str]) -> Path:
-    """Write the file and return its data folder.
+    """Write the file of `config init` to `path`, and return its data folder.
 
-    A file below /etc gets the group of the service, if there is one, and others cannot read it.
+    A file below /etc/aggregator is readable for its owner and the service's group only (if that group exists).
 
     Raises:
         ConfigError: the file exists already, or cannot be written.

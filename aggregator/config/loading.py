@@ -1,7 +1,7 @@
-"""Loads the configuration: finds the files, applies the environment, checks every key, reports errors.
+"""Loads the configuration: finds the files, applies overrides from the environment, checks every key, reports errors.
 
-Every error is one line that names file, key, value and remedy. This module writes nothing (`editing` does); the keys
-themselves are in `settings`.
+Every error is one line that names file, key, value and remedy. This module writes nothing (`editing` does). The keys
+are defined in `settings`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ _SECRET_KEYS: Final = frozenset({"secret", "password", "bearer", "headers", "coo
 def load_config(path: Path | None, environ: Mapping[str, str], *, with_feeds: bool = True) -> Config:
     """Read and check the configuration file, `feeds.toml` beside it, and the overrides in `environ`.
 
-    Without `with_feeds` the feeds are neither checked nor returned, since hundreds of thousands take seconds.
+    `path` None: the file is the one of `find_config`. `with_feeds` False: the feeds are left out and not checked, since
+    hundreds of thousands of feeds take seconds.
 
     Raises:
         ConfigError: no file was found, or a key or value is wrong; one line with file, key, value and remedy.
@@ -70,7 +71,9 @@ def load_config(path: Path | None, environ: Mapping[str, str], *, with_feeds: bo
 
 
 def default_config(environ: Mapping[str, str], folder: Path) -> Config:
-    """Return the default settings, for commands that need no file; relative paths start from `folder`.
+    """Return the default settings with the overrides in `environ`, for commands that need no configuration file.
+
+    Relative paths start from `folder`.
 
     Raises:
         ConfigError: an override in `environ` is wrong.
@@ -79,9 +82,10 @@ def default_config(environ: Mapping[str, str], folder: Path) -> Config:
 
 
 def find_config(environ: Mapping[str, str]) -> Path | None:
-    """Return the file that `load_config` reads if none is named; None: there is none.
+    """Return the configuration file for a command without `--config`; None: no file was found.
 
-    `$AGGREGATOR_CONFIG` is returned even if the file does not exist, so that a wrong path is reported.
+    It is `$AGGREGATOR_CONFIG`, even if that file does not exist, so that a wrong path is reported. If the variable is
+    not set, it is the first file that exists of config/, the user's folder and /etc/aggregator.
     """
     if environ.get("AGGREGATOR_CONFIG"):
         return Path(environ["AGGREGATOR_CONFIG"])
@@ -104,7 +108,7 @@ def _read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds is checked
 
 
 def _syntax_error(message: str, text: str) -> str:
-    """Return the parser's message with the line in front, that line itself, and the usual remedy."""
+    """Return one line with the number of the faulty line, its text, the parser's `message`, and a remedy."""
     lines = text.removesuffix("\n").split("\n")
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
     number = int(place[1]) if place and place[1] else len(lines)
@@ -127,7 +131,11 @@ def _syntax_remedy(said: str, line: str) -> str:
 
 
 def _feed_tables(settings: dict[str, Any], path: Path) -> list[Any]:
-    """Take `feeds` out of `settings`."""
+    """Remove `feeds` from `settings` and return it.
+
+    Raises:
+        ConfigError: it is no list.
+    """
     feeds = settings.pop("feeds", [])
     if not isinstance(feeds, list):
         raise ConfigError(f"{path}: feeds: {quote(feeds)} is not a list of tables; write [[feeds]] above each feed")
@@ -135,14 +143,14 @@ def _feed_tables(settings: dict[str, Any], path: Path) -> list[Any]:
 
 
 def _places(listed: Mapping[Path, list[Any]]) -> list[str]:
-    """Return the place of each feed, for messages."""
+    """Return `FILE: feeds[INDEX]` for each feed of each file, in order."""
     return [f"{path}: feeds[{index}]" for path, feeds in listed.items() for index in range(len(feeds))]
 
 
 def _check(
     settings: dict[str, Any], listed: Mapping[Path, list[Any]], path: Path, environ: Mapping[str, str]
 ) -> Config:
-    """Return the checked configuration; `listed` are the feeds of each file."""
+    """Return the checked configuration, with the overrides in `environ`. `listed` are the feeds of each file."""
     places: dict[tuple[str | int, ...], str] = {}
     data = {**{section: {} for section in SECTIONS if section not in TABLE_LISTS}, **settings}
     for name, text in sorted(environ.items()):
@@ -170,21 +178,21 @@ def _check(
 
 
 def _check_override(name: str, section: str, key: str) -> None:
-    """Refuse an override that names no key of ours."""
+    """Raise `ConfigError` if no environment variable may override this key of this section."""
     names = _overrides()
     if (section, key) not in names.values():
         raise ConfigError(f"{name}: no such setting in the environment; did you mean {_nearest(name, names)}?")
 
 
 def _check_spelling(name: str) -> None:
-    """Refuse an override with one underscore where two belong."""
+    """Raise `ConfigError` if `name` is an override's name with one underscore instead of two before the key."""
     for right in _overrides():
         if name == right.replace("__", "_"):
             raise ConfigError(f"{name}: has one underscore before the key; write {right}")
 
 
 def _overrides() -> dict[str, tuple[str, str]]:
-    """Return the section and the key that each variable overrides, by the variable's name."""
+    """Return each environment variable that overrides a key, with its section and key."""
     return {
         f"AGGREGATOR_{section.upper()}__{key.upper()}": (section, key)
         for section, keys in _keys().items()
@@ -194,7 +202,10 @@ def _overrides() -> dict[str, tuple[str, str]]:
 
 
 def _read_override(section: str, key: str, text: str) -> object:
-    """Return the value in `text`: a text if the key takes texts, else a TOML value."""
+    """Return the value that an override's `text` gives the key.
+
+    It is the text itself if the key takes a text, else a TOML value. A list may also be written with commas alone.
+    """
     default = SECTIONS[section].model_fields[key].default
     if isinstance(default, str):
         return text
@@ -205,7 +216,7 @@ def _read_override(section: str, key: str, text: str) -> object:
 
 
 def _check_duplicates(feeds: Sequence[FeedSettings], listed: Mapping[Path, list[Any]]) -> None:
-    """Refuse an address that is listed twice with different settings; equal settings are allowed."""
+    """Raise `ConfigError` if an address is listed twice with different settings. Equal settings are allowed."""
     first: dict[str, int] = {}
     for index, feed in enumerate(feeds):
         before = first.setdefault(same_address(feed.url), index)
@@ -217,7 +228,10 @@ def _check_duplicates(feeds: Sequence[FeedSettings], listed: Mapping[Path, list[
 
 
 def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ...], str]) -> None:
-    """Refuse an unreadable token file and a missing folder of site-config files. Other folders are made when needed."""
+    """Raise `ConfigError` if the token file is unreadable or empty, or the folder of site-config files is missing.
+
+    Other folders are not checked: they are made when they are needed.
+    """
     token, site_configs = config.web.token_file, config.extraction.site_config_dir
     if token is not None:
         place = places.get(("web", "token_file"), f"{path}: web.token_file")
@@ -233,7 +247,7 @@ def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ..
 
 
 def _check_outputs(config: Config, path: Path, environ: Mapping[str, str]) -> None:
-    """Refuse a missing secret, and two outputs with the same cursor."""
+    """Raise `ConfigError` if an output's secret is missing, or two outputs have the same name."""
     labels: set[str] = set()
     for index, output in enumerate(config.outputs):
         place = f"{path}: outputs[{index}]"
@@ -251,7 +265,7 @@ def _keys() -> dict[str, tuple[str, ...]]:
 
 
 def _heading(section: str, name: str = "NAME") -> str:
-    """Return the heading of a section as the file spells it."""
+    """Return the heading of a section as a TOML file writes it: `[http]`, `[[feeds]]`, `[hosts."NAME"]`."""
     if section in TABLE_LISTS:
         return f"[[{section}]]"
     return f"[{section}.{quote(name)}]" if section in NAMED_TABLES else f"[{section}]"
@@ -262,7 +276,7 @@ def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, ...], str]) -> str:
-    """Return the line for one error of pydantic: place, value, error, remedy."""
+    """Return one line about an error of pydantic: place, value, error, remedy. `places` are places by key path."""
     loc = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]  # the name of a table
     depth = next((depth for depth in (len(loc), 2, 1) if loc[:depth] in places), 0)
     place = places[loc[:depth]] if depth else f"{path}:"
@@ -281,7 +295,7 @@ def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, .
 
 
 def _is_in_rule(loc: tuple[str | int, ...]) -> bool:
-    """Return whether a place lies in a rule of `keep` or `skip`."""
+    """Return whether the key path `loc` is inside a rule of `keep` or `skip`."""
     at = {"filter": 1, "feeds": 2}.get(str(loc[0]), len(loc))
     return len(loc) > at + 1 and loc[at] in ("keep", "skip")
 
@@ -313,7 +327,7 @@ def _unknown_key(loc: tuple[str | int, ...]) -> str:
 
 
 def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
-    """Return the error of a value, and the remedy."""
+    """Return what is wrong with the value at the key path `loc`, and the remedy."""
     context = error.get("ctx", {})
     match error["type"]:
         case "value_error":
@@ -347,12 +361,12 @@ def _remedy(error: ErrorDetails, loc: tuple[str | int, ...]) -> str:
 
 
 def _table(loc: tuple[str | int, ...]) -> str:
-    """Return the heading of the table that an error is about."""
+    """Return the heading of the table that contains the key path `loc`."""
     return _heading(*map(str, loc[:2]))
 
 
 def _one_line(text: str) -> str:
-    """Return `text` with everything that could break or garble a line escaped."""
+    """Return `text` with line ends and other unprintable characters escaped."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
@@ -364,7 +378,10 @@ def _shorten(text: str) -> str:
 
 
 def show(config: Config, *, as_json: bool = False) -> str:
-    """Return the effective configuration as TOML, or as one line of JSON: paths resolved, secrets masked."""
+    """Return the configuration with defaults and overrides, as TOML or as one line of JSON.
+
+    Paths are absolute, and secrets are masked.
+    """
     settings = config.model_dump(mode="json")
     tables: dict[str, object] = {}
     for name in sorted(NAMED_TABLES):
@@ -377,7 +394,7 @@ def show(config: Config, *, as_json: bool = False) -> str:
 
 
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys that have a value: TOML has no null."""
+    """Return `settings` without the keys whose value is None, since TOML has no null."""
     return {key: value for key, value in settings.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Turns the request keys of feeds and hosts into headers and credentials. Secrets are read here and shown nowhere."""
+"""Turns the request keys of `[[feeds]]` and `[hosts]` into headers and credentials. Never shows a secret."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PLAIN: Final = ("user_agent", "timeout", "proxy", "insecure_tls", "respect_robo
 
 
 def request_rules(config: Config, environ: Mapping[str, str]) -> RequestRules:
-    """Return the request keys of all feeds, and the pace and robots.txt settings of hosts.
+    """Return the request keys of each feed and host, and the pace and robots.txt settings of hosts.
 
     Raises:
         ConfigError: a secret is missing, or cannot be sent in a header; the message names feed or host, and key.
@@ -58,7 +58,7 @@ def request_rules(config: Config, environ: Mapping[str, str]) -> RequestRules:
 
 
 def secret_files(config: Config) -> Iterator[Path]:
-    """Yield the files that hold secrets of requests and outputs."""
+    """Yield the files (`file:path`) from which the secrets of feeds, hosts and outputs are read."""
     folder = config.path.absolute().parent
     references = [output.secret for output in config.outputs]
     for keys in (*config.hosts.values(), *config.feeds):
@@ -81,7 +81,10 @@ def _longest(intervals: list[tuple[str, timedelta | None]]) -> dict[str, timedel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Written:
-    """The keys written at one place. `credential` None: this place has none, so the host's credential is used."""
+    """The request keys of one feed or one host, with secrets read.
+
+    `credential` None: this feed or host has none, so that of a less specific place is used (host:port, then host).
+    """
 
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
@@ -109,7 +112,7 @@ def _read(settings: RequestSettings, place: str, folder: Path, environ: Mapping[
 
 
 def _merged(layers: list[_Written]) -> RequestKeys:
-    """Return the keys of a feed. A later layer overrides the earlier ones."""
+    """Return the request keys that result from several places. A later place overrides the earlier ones."""
     headers: dict[str, str] = {}
     cookies: dict[str, str] = {}
     plain: dict[str, Any] = {}  # Any: as above

@@ -58,11 +58,11 @@ class RequestSettings(Section):
 
     @property
     def has_request_keys(self) -> bool:
-        """Whether the configuration has one of these keys."""
+        """Whether the operator wrote one of the request keys here."""
         return not self.model_fields_set.isdisjoint(_REQUEST_KEYS)
 
     def references(self) -> Iterator[str]:
-        """Yield the references (`env:NAME`, `file:path`) to secrets."""
+        """Yield the references to secrets (`env:NAME`, `file:path`) in these keys."""
         yield from (value for value in self.headers.values() if REFERENCE.fullmatch(value))
         yield from (value for value in (self.password, self.bearer, *self.cookies.values()) if value)
 

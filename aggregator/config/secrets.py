@@ -1,4 +1,4 @@
-"""Secrets by reference: the configuration names where a secret is kept, and holds none."""
+"""Reads secrets. The configuration has a reference to each secret (`env:NAME` or `file:path`), never the secret."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from aggregator.errors import ConfigError
 
 
 def read_secret(reference: str, folder: Path, environ: Mapping[str, str], place: str) -> str:
-    """Return the secret that `env:NAME` or `file:path` refers to; "" for "". Relative paths start from `folder`.
+    """Return the secret that `reference` (`env:NAME` or `file:path`) refers to. For "", return "".
+
+    Relative paths start from `folder`.
 
     Raises:
-        ConfigError: the secret is missing or empty; the message begins with `place` and shows no secret.
+        ConfigError: the secret is missing or empty. The message begins with `place`.
     """
     if not reference:
         return ""
@@ -32,5 +34,5 @@ def read_secret(reference: str, folder: Path, environ: Mapping[str, str], place:
 
 
 def file_of(reference: str, folder: Path) -> Path | None:
-    """Return the file that `file:path` refers to; None for any other reference."""
+    """Return the file that `reference` (`file:path`) refers to; None: it is no reference to a file."""
     return folder / reference.removeprefix("file:") if reference.startswith("file:") else None

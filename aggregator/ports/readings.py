@@ -17,7 +17,7 @@ from aggregator.text.search_words import Piece
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A period in which a feed may have lost entries: more appeared between two polls than the feed lists.
+    """The period between two polls of a feed whose answers have no entry in common. Entries may have been lost.
 
     `filled_at` is when the lost entries were found elsewhere (an archive page, a sitemap); None: they were not.
     """

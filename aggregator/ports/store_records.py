@@ -163,8 +163,8 @@ class PollRecord:
     """All that one poll changes in the store, saved in one transaction.
 
     `host` is the name:port of the feed's next request. It changes when a permanent redirect was adopted, or when a
-    redirect to another host is pending. `gap` is a period in which entries may have been lost. If `filled_since` is
-    set, all gaps of the feed that began at this time or later are filled. `is_poll` False: the feed was not requested,
+    redirect to another host is pending. `gap` is a period in which entries may have been lost (`Gap`). `filled_since`
+    marks all gaps of the feed that began at this time or later as filled. `is_poll` False: the feed was not requested,
     so there is no row of history. `revisits` False: pages are never fetched again, even if an entry's `updated`
     changed. `learns` False: what was learned about the site's addresses is not used, so every new page is fetched.
     """
