@@ -78,7 +78,7 @@ class StorageSettings(Section):
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The file of a SQLite store; None: the store is PostgreSQL."""
+        """The path of the SQLite store's file; None: the store is in PostgreSQL."""
         return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:///") else None
 
 
@@ -193,12 +193,12 @@ class WebSettings(Section):
 
     @property
     def address(self) -> tuple[str, int] | Path | None:
-        """Host and port to listen on, or the path of a socket; None: off."""
+        """Host and port to listen on, or the path of a Unix socket; None: the page and the API are off."""
         return listen_address(self.listen) if self.listen else None
 
 
 class _SubscriptionSettings(Section):
-    """The keys of the subscription itself."""
+    """The keys of `[[feeds]]` that say which feed it is, and which of its entries are kept."""
 
     url: FeedUrl
     """Address of the feed, http or https."""
@@ -285,7 +285,7 @@ class OutputSettings(Section):
 
     @property
     def label(self) -> str:
-        """The output's name, or else its type and target."""
+        """The output's `name`, or else its type and target, such as `webhook https://example.com/hook`."""
         target = {"files": self.path, "jsonl": self.path, "webhook": self.url, "command": " ".join(self.command)}
         return self.name or f"{self.type} {target[self.type]}"
 
@@ -328,21 +328,21 @@ class Config(Section):
 
     @property
     def path(self) -> Path:
-        """The path of the main file; `feeds.toml` may stand beside it."""
+        """The path of the main configuration file. `feeds.toml` may be in the same folder."""
         return self._path
 
     @property
     def lists_feeds(self) -> bool:
-        """Whether the files have the key `feeds`, even as an empty list. A file without the key pauses no feed."""
+        """Whether one of the files has the key `feeds`, even as an empty list (`feeds = []` pauses all feeds)."""
         return self._lists_feeds
 
     @property
     def config_hash(self) -> str:
-        """A hash of the settings that differ from their defaults: equal hashes mean nothing changed."""
+        """A hash of all settings that differ from their defaults. If it is the same as before, nothing changed."""
         return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """Return the feeds in the order of the files. A feed that is listed twice with equal keys comes once."""
+        """Return the feeds in the order of the files. A feed that is listed twice is returned once."""
         listed = (Subscription(**{name: getattr(feed, name) for name in _SUBSCRIPTION_KEYS}) for feed in self.feeds)
         first: dict[str, Subscription] = {}
         for feed in listed:
@@ -351,9 +351,10 @@ class Config(Section):
 
 
 def same_address(url: str) -> str:
-    """Return one form for all spellings of a feed's address: no default port, no fragment, lower-case host.
+    """Return a feed's address in the form by which the configuration recognises a feed that is listed twice.
 
-    A host name in digits of another script or in IDNA stays another feed: each is stored as it is written.
+    The host is in lower case; a default port and the fragment are removed; an empty path is "/". A host name in its
+    IDNA form and the same name in its own script give different results, so they are two feeds.
 
     >>> same_address("HTTP://Example.com:80/Feed#top") == same_address("http://example.com/Feed")
     True

@@ -1,4 +1,4 @@
-"""The keys of sources without a feed (`kind`, `select`, `command`): their checks, and the records made of them."""
+"""The keys for sources that are no plain feed (`kind`, `select`, `command`) and for `[[lists]]`, and their records."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class SelectSettings(Section):
 
 
 def check_source(kind: Kind, select: SelectSettings, command: tuple[str, ...]) -> None:
-    """Refuse keys that exclude each other, and invalid selectors and patterns.
+    """Check that the keys of a feed's source fit each other, and that selectors and patterns are valid.
 
     Raises:
-        ValueError: a key is refused; the message is the remedy.
+        ValueError: they do not; the message names the error and the remedy.
     """
     from aggregator.feeds.kinds import link_list, sitemap
 
@@ -58,7 +58,7 @@ def check_source(kind: Kind, select: SelectSettings, command: tuple[str, ...]) -
 
 
 def source_rules(config: Config) -> Mapping[str, SourceRule]:
-    """Return the rules for reading sources that are no plain feeds, by address."""
+    """Return the rule for reading each source that is no plain feed, by the source's configured address."""
     return {
         feed.url: SourceRule(kind=feed.kind, select=feed.select.to_record())
         for feed in config.feeds
@@ -67,7 +67,7 @@ def source_rules(config: Config) -> Mapping[str, SourceRule]:
 
 
 def commands_of(config: Config) -> Mapping[str, Command]:
-    """Return the programs that print feeds, by the feed's address."""
+    """Return the programs that print feeds, by the feed's configured address."""
     from aggregator.programs import Command
 
     return {
@@ -78,7 +78,7 @@ def commands_of(config: Config) -> Mapping[str, Command]:
 
 
 def changed_sources(old: Config, new: Config) -> tuple[str, ...]:
-    """Return the feeds whose rule for reading changed, as lines."""
+    """Return a line for each feed whose `kind`, `select` or `command` changed."""
     before = {feed.url: _source(feed) for feed in old.feeds}
     changed = (feed.url for feed in new.feeds if before.get(feed.url, _source(feed)) != _source(feed))
     return tuple(f"source of {mask(url)}" for url in changed)
@@ -89,7 +89,7 @@ def _source(feed: FeedSettings) -> tuple[object, ...]:
 
 
 def longest_command(config: Config) -> timedelta:
-    """Return the longest time that a program of a feed may take; 0: no feed has a program."""
+    """Return the longest time limit of a feed's program; 0: no feed has a program."""
     return max((one.timeout or config.http.total_timeout for one in commands_of(config).values()), default=timedelta(0))
 
 
@@ -123,5 +123,5 @@ class ListSettings(Section):
 
 
 def lists_of(config: Config) -> tuple[FollowedList, ...]:
-    """Return the followed lists, each address or path once."""
+    """Return the followed lists. If several have the same address or path, the last one is used."""
     return tuple({one.place: one for one in (listed.to_record() for listed in config.lists)}.values())

@@ -1,7 +1,7 @@
-"""Watches the files that a running process has read. The daemon asks once a second whether they changed.
+"""Watches the configuration files that a running process has read. The daemon calls this once a second.
 
-Notifications of the operating system miss some changes: a folder that is created later, a link that is switched, a
-network file system.
+Notifications of the operating system would miss some changes: a folder that is created later, a symbolic link that is
+switched, a change on a network file system.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Signature = tuple[tuple[str, tuple[int, ...]], ...]  # of each file: device, ino
 
 
 class FileWatch:
-    """Tells when to read a configuration's files again."""
+    """Finds changes of the files that belong to one configuration: settings, secrets, the operator's rules."""
 
     def __init__(self, config: Config) -> None:
         self.note_read(config)
         self._seen = self._read  # at the last call
 
     def note_read(self, config: Config) -> None:
-        """Note that the process reads the files now: remember their present state."""
+        """Record that the process reads the files of `config` now. Later calls of `is_changed` compare with this."""
         self._config = config
         self._settings = tuple(_settings_files(config))  # to ask 10,000 feeds each second costs 1 % of a core
         self._read = self.look()
 
     def is_changed(self) -> bool:
-        """Return whether a file changed since it was read, and did not change since the last call.
+        """Return whether a file changed since `note_read`, and all files stayed the same since the last call.
 
         An editor may write a file in steps, so the first call after a change returns False.
         """
@@ -42,7 +42,7 @@ class FileWatch:
         return settled and now != self._read
 
     def look(self) -> Signature:
-        """Return the present state of the files, to compare it with a later one. Links are followed."""
+        """Return the present state of each file: path, device, inode, size and times. Symbolic links are followed."""
         found = []
         for path in (*self._settings, *rule_files(self._config)):
             try:
@@ -55,7 +55,7 @@ class FileWatch:
 
 
 def rules_digest(config: Config) -> str:
-    """Return a hash of the operator's rule files."""
+    """Return a hash of the names and contents of the operator's rule files (`rule_files`)."""
     digest = hashlib.blake2b(digest_size=16)
     for path in rule_files(config):
         try:
@@ -67,7 +67,7 @@ def rules_digest(config: Config) -> str:
 
 
 def rule_files(config: Config) -> Iterator[Path]:
-    """Yield the operator's publisher rules and site-config files; a folder may be missing."""
+    """Yield the files in `publishers_dir` and `site_config_dir`, in order. A folder may be missing."""
     for folder, pattern in zip(
         (config.extraction.publishers_dir, config.extraction.site_config_dir), _RULES, strict=True
     ):

@@ -1,4 +1,4 @@
-"""Turns settings into the records and components of other modules. Each function imports only the modules it needs."""
+"""Makes the records and components of other modules from settings. Each function imports only the modules it needs."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 
 def user_agent(config: Config) -> str:
-    """Return the User-Agent header: version and contact address (RFC 9110, 10.1.5)."""
+    """Return the User-Agent header: `[http] user_agent`, or the version and the contact address (RFC 9110, 10.1.5)."""
     return config.http.user_agent or f"aggregator/{__version__} (+{config.http.contact or DISTRIBUTION})"
 
 
 def contact_note(config: Config) -> str | None:
-    """Return a warning if no contact address is configured."""
+    """Return a warning if the configuration has neither contact address nor User-Agent; None: it has one."""
     if config.http.contact or config.http.user_agent:
         return None
     return "[http] contact: is empty; write an address or page of yours, so that a publisher can reach you"
 
 
 def fetch_limits(config: Config) -> FetchLimits:
-    """Return the limits of every request."""
+    """Return the limits and settings that hold for every request: times, sizes, proxy, allowed networks."""
     from aggregator.http.fetch import FetchLimits
 
     http = config.http
@@ -58,7 +58,7 @@ def fetch_limits(config: Config) -> FetchLimits:
 
 
 def poll_policy(config: Config) -> PollPolicy:
-    """Return the settings for the times of polls."""
+    """Return the settings from which the time of each poll is computed."""
     from aggregator.schedule.due_times import PollPolicy, threshold_for
 
     polling = config.polling
@@ -72,9 +72,11 @@ def poll_policy(config: Config) -> PollPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules in force: shipped and the operator's publisher rules, site-config files, and rules of feeds by address.
+    """The rules that a process uses: publisher rules, site-config files, and the article keys of feeds.
 
-    The operator's rules replace shipped rules of the same name. `faults` are the reasons for refused files.
+    `publishers` are the shipped rules and the operator's; an operator's rule replaces a shipped one of the same name.
+    `feeds` has rules by the feed's configured address. `faults` has a line for each file with an error, which has no
+    effect.
     """
 
     publishers: Publishers
@@ -84,20 +86,23 @@ class Rules:
     feeds: Mapping[str, FeedRules] = field(default_factory=dict)
 
     def of_article(self, host: str, feed: str) -> ArticleRules:
-        """Return the rules for an article: its page is at `host` (name:port), and `feed` announced it first."""
+        """Return the rules for an article whose page is at `host` (name:port) and was first announced by `feed`.
+
+        `feed` is the feed's configured address. The feed's rules override those for the host's pages.
+        """
         from aggregator.extraction.feed_rules import FeedRules, article_rules
 
         return article_rules(self.feeds.get(feed, FeedRules()), self.of_pages(host))
 
     def name_of(self, host: str) -> str:
-        """Return the name of the rule for pages of a host: the publisher's name, else "site-config"."""
+        """Return the source of the rules of `of_pages`: the publisher's name, else "site-config"."""
         from aggregator.identity.publisher_rules import publisher_of
 
         publisher = publisher_of(self.publishers, host)
         return publisher.name if publisher is not None and self.of_pages(host) is publisher else "site-config"
 
     def of_pages(self, host: str) -> PageRules | None:
-        """Return the rules for pages of a host (name:port): the publisher's, else the site-config file's."""
+        """Return the rules for pages at `host` (name:port): the publisher's, else the site-config file's, else None."""
         from aggregator.extraction.page_rules import rules_in_force
         from aggregator.identity.publisher_rules import publisher_of
 
@@ -105,10 +110,12 @@ class Rules:
 
 
 def load_rules(config: Config, *, strict: bool = False) -> Rules:
-    """Read the operator's rules. A refused file has no effect and is one of the faults.
+    """Return the shipped rules together with the operator's, which are read from the files of the configuration.
+
+    A file with an error has no effect and is named in `faults`.
 
     Raises:
-        RuleError: `strict` is set and a file is refused.
+        RuleError: `strict` is True, and a file of `publishers_dir` has an error.
     """
     from aggregator.config.watching import rules_digest
     from aggregator.extraction.site_config import SiteConfigs, load_site_configs
@@ -141,7 +148,7 @@ def load_rules(config: Config, *, strict: bool = False) -> Rules:
 
 
 def feed_rules_of(config: Config) -> dict[str, FeedRules]:
-    """Return the rules in the feeds' own tables about their articles, by address."""
+    """Return the rules that `[[feeds]]` tables have for their articles (`content`, `strip`, ...), by feed address."""
     from aggregator.config.settings import ArticleSettings
     from aggregator.extraction.feed_rules import FeedRules
 
@@ -155,7 +162,10 @@ def feed_rules_of(config: Config) -> dict[str, FeedRules]:
 
 
 def changed_settings(old: Config, new: Config) -> tuple[str, ...]:
-    """Return the changes outside the feed list, as `http.timeout: 20s -> 30s`. The values of lists are left out."""
+    """Return a line for each changed key outside `[[feeds]]` and `[hosts]`, such as `http.timeout: 20s -> 30s`.
+
+    For a section that is a list of tables, the line is only its name.
+    """
     apart = {"feeds", "hosts"}  # their changes are named by feed and host
     before, after = old.model_dump(mode="json", exclude=apart), new.model_dump(mode="json", exclude=apart)
     lines = []
@@ -176,13 +186,13 @@ def _shown(value: object) -> object:
 
 
 def changed_feed_rules(old: Rules, new: Rules) -> tuple[str, ...]:
-    """Return the feeds whose rules about articles changed."""
+    """Return a line for each feed whose rules for articles (`Rules.feeds`) changed."""
     urls = dict.fromkeys((*old.feeds, *new.feeds))
     return tuple(f"articles of {mask(url)}" for url in urls if old.feeds.get(url) != new.feeds.get(url))
 
 
 def selector_faults_of(config: Config, rules: Rules) -> tuple[str, ...]:
-    """Return the invalid selectors of all rules, each after the name of its rule or feed."""
+    """Return a line for each invalid selector of all rules: the name of the rule or feed, and the error."""
     from aggregator.extraction.page_rules import selector_faults
 
     named: list[tuple[str, PageRules]] = list(rules.publishers.by_name.items())
@@ -192,7 +202,7 @@ def selector_faults_of(config: Config, rules: Rules) -> tuple[str, ...]:
 
 
 def filters_of(config: Config) -> Filters:
-    """Return the rules of `[filter]` and the rules of each feed."""
+    """Return the `keep` and `skip` rules of `[filter]` and of each feed."""
     from aggregator.config.filter_rules import rule_set
     from aggregator.filters.decide import Filters
 
@@ -207,7 +217,7 @@ def filters_of(config: Config) -> Filters:
 
 
 def sinks_of(config: Config) -> tuple[Sink, ...]:
-    """Return the sinks that write articles."""
+    """Return the sink for `[storage] articles_dir`, or no sink if that is "". `[[outputs]]` are in `outputs_of`."""
     from aggregator.sinks.seed_files import SeedFiles
 
     folder = config.storage.articles_dir
@@ -215,7 +225,7 @@ def sinks_of(config: Config) -> tuple[Sink, ...]:
 
 
 def outputs_of(config: Config, clock: Clock, poster: Poster, environ: Mapping[str, str]) -> tuple[Output, ...]:
-    """Return the outputs that follow the corpus.
+    """Return the outputs of `[[outputs]]`. `poster` sends the requests of webhooks.
 
     Raises:
         ConfigError: a secret is missing.
@@ -245,7 +255,10 @@ def _output(output: OutputSettings, config: Config, clock: Clock, poster: Poster
 
 
 def lack_of_room(config: Config) -> str | None:
-    """Return why polling pauses: less than `[storage] min_free` is free on the disk; None: there is room."""
+    """Return a message if less than `[storage] min_free` is free on the disk of raw responses, so that polling pauses.
+
+    None: there is room.
+    """
     folder = raw_folder(config)
     while not folder.exists():
         folder = folder.parent
@@ -256,7 +269,10 @@ def lack_of_room(config: Config) -> str | None:
 
 
 def raw_folder(config: Config) -> Path:
-    """Return the folder of raw responses: `raw_dir`, or a spool that is emptied after extraction."""
+    """Return the folder of raw responses.
+
+    It is `raw_dir`. If that is "", it is a folder that has each response only until it is extracted.
+    """
     if config.storage.raw_dir is not None:
         return config.storage.raw_dir
     if config.storage.sqlite_path is not None:

@@ -1,4 +1,4 @@
-"""Decides about an entry, by the rules for all feeds and the rules of its own feed. Pure."""
+"""Decides whether an entry is kept, by the rules for all feeds and the rules of its own feed. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_RULE: Final = "no rule of keep fits"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """The rules of `[filter]` or of one feed. `place` is the prefix of their keys `keep` and `skip`."""
+    """The rules of `[filter]` or of one feed. `place` is what stands before `keep` and `skip` in messages."""
 
     place: str
     keep: tuple[Rule, ...] = ()
@@ -23,9 +23,10 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The decision about an entry. `rule` at `place` gave it; "": no single rule did.
+    """The decision about an entry. `kind` "open": the rules need facts that only the article has (its text, ...).
 
-    `kind` is "open" if only the article can decide.
+    `rule` is the name of the rule that decided, and `place` is where it is written. `rule` "": the entry is kept since
+    no rule fits it. `NO_RULE`: the entry is skipped since no rule of a `keep` fits it.
     """
 
     kind: Literal["kept", "skipped", "open"]
@@ -35,14 +36,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """All rules in force. `digest` identifies the rules, so that a change is noticed; "": there are no rules."""
+    """All `keep` and `skip` rules of a configuration. `digest` is a hash of them; "": there are no rules."""
 
     everywhere: RuleSet | None = None
     of_feeds: Mapping[str, RuleSet] = field(default_factory=dict)  # rules of feeds, by the address in the configuration
     digest: str = ""
 
     def sets_of(self, feed_url: str) -> tuple[RuleSet, ...]:
-        """Return the rules for the entries of a feed."""
+        """Return the rules that hold for entries of the feed with this configured address: `[filter]`, then its own."""
         return tuple(one for one in (self.everywhere, self.of_feeds.get(feed_url)) if one is not None)
 
 
@@ -50,10 +51,10 @@ NO_FILTERS: Final = Filters()
 
 
 def decide(rules: tuple[RuleSet, ...], facts: Facts) -> Verdict:
-    """Return the decision of the rules.
+    """Return what the rules decide about an entry with these facts.
 
-    An entry is skipped if a rule of `skip` fits. It is also skipped if one of `rules` has `keep` and no rule of that
-    `keep` fits.
+    An entry is skipped if a rule of `skip` fits. It is also skipped if one of the rule sets has `keep` rules and none
+    of them fits. The answer is "open" if missing facts may still change it.
     """
     kept, is_open = Verdict(kind="kept"), False
     for place in rules:

@@ -1,4 +1,4 @@
-"""The facts about an entry and its article that rules test. Pure; knows no rule."""
+"""Collects the facts about an entry and its article that filter rules test. Pure; knows no rule."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TEXT_FIELDS: Final[tuple[TextField, ...]] = get_args(TextField)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The known facts about an entry: the values of each field, none of them empty.
+    """The known facts about an entry. `texts` has the texts of each field of a rule, without empty ones.
 
-    `is_whole` False: there is no article yet, so missing values may still come.
+    `is_whole` False: the article is not extracted yet, so that a missing fact may still become known.
     """
 
     texts: Mapping[TextField, tuple[str, ...]]
@@ -32,10 +32,11 @@ class Facts:
 def facts_of(
     entry: Entry, *, feed: Sequence[str], url: str, first_seen: datetime, content: Extraction | None = None
 ) -> Facts:
-    """Return the facts about an entry, and about its article if there is one.
+    """Return the facts about an entry, and about its article (`content`) if there is one.
 
-    `feed` is the feed's name and address. If the entry has no title, author, category or date, the article's value is
-    used. The age is the entry's age at its first sighting, so a decision does not change with time.
+    `feed` is the feed's name and address. If the entry has no title, author, category or date, that of the article is
+    used. Language, text and number of words are always the article's. The age is the entry's age at its first sighting,
+    so a decision does not change with time.
     """
     texts: dict[TextField, tuple[str, ...]] = {
         "title": (entry.title,),
@@ -63,7 +64,7 @@ def facts_of(
 
 
 def _read_time(published: str) -> datetime | None:
-    """Return the time of an ISO 8601 text; a bare day, month or year is its beginning in UTC."""
+    """Return the time of an ISO 8601 text. For a bare day, month or year, return its beginning in UTC."""
     if not published:
         return None
     at = datetime.fromisoformat(published if "T" in published else f"{published}-01-01"[:10])

@@ -1,4 +1,4 @@
-"""Rules of `keep` and `skip`, and the test of each field. Pure; time is linear in the length of the text."""
+"""The rules of `keep` and `skip`, and the tests of their fields. Pure. A test takes time linear in its text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Words that must follow one another in a text, in any case."""
+    """A test of a text: it must contain these words one after the other, in upper or lower case."""
 
     folded: str
 
     def is_in(self, text: str) -> bool:
-        """Return whether the words are in the text, as whole words if their script has blanks."""
+        """Return whether the text contains the words. They must be whole words if their script separates words."""
         folded = _fold(text)
         at = folded.find(self.folded)
         while at >= 0:
@@ -38,36 +38,36 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Substring:
-    """Characters that must be in an address, in any case."""
+    """A test of an address: it must contain these characters, in upper or lower case."""
 
     folded: str
 
     def is_in(self, text: str) -> bool:
-        """Return whether the characters are in the text."""
+        """Return whether `text` contains the characters."""
         return self.folded in _fold(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language; one without a region covers all regions."""
+    """A test of a language tag. `code` "pt" also fits "pt-BR"."""
 
     code: str
 
     def is_in(self, text: str) -> bool:
-        """Return whether the text is a tag of the language."""
+        """Return whether `text` is `code`, or `code` followed by a region or another subtag."""
         code = text.lower()
         return code == self.code or code.startswith(f"{self.code}-")
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`<` or `>` with a number: of words, or of seconds."""
+    """A test of a number of words or seconds: it must be below or above `limit`."""
 
     is_below: bool
     limit: float
 
     def is_met(self, value: float) -> bool:
-        """Return whether the value is on the wanted side of the limit."""
+        """Return whether `value` is below `limit`, or above it if `is_below` is False."""
         return value < self.limit if self.is_below else value > self.limit
 
 
@@ -76,7 +76,10 @@ TextTest = Words | Substring | Language | Pattern
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. It fits if all its fields fit. `name` is shown in listings, `place` is where it is written."""
+    """One rule of `keep` or `skip`. It fits an entry if all of its tests do.
+
+    `name` is shown in listings, and `place` is where the rule is written in the configuration.
+    """
 
     name: str
     place: str
@@ -85,7 +88,7 @@ class Rule:
     age: Bound | None = None
 
     def fits(self, facts: Facts) -> bool | None:
-        """Return whether the rule fits; None: the article must be fetched first."""
+        """Return whether the rule fits an entry with these facts; None: the article must be fetched first."""
         answers = [_fits_text(test, facts.texts.get(field, ()), facts) for field, test in self.texts]
         answers += [
             _fits_bound(bound, value, facts)
@@ -111,10 +114,10 @@ def _fits_bound(bound: Bound, value: float | None, facts: Facts) -> bool | None:
 
 
 def read_test(field: TextField, written: str) -> TextTest:
-    """Return the test of a rule's field, written as `re:` and a pattern, or as plain words.
+    """Return the test that a rule has for a field, from its text: `re:` and a pattern, or plain words.
 
     Raises:
-        ValueError: no text can fit `written`; the message is the remedy.
+        ValueError: `written` is empty, no valid pattern, or no language code; the message is the remedy.
     """
     if written.startswith(PATTERN):
         return compile_search(written.removeprefix(PATTERN))
@@ -131,10 +134,10 @@ def read_test(field: TextField, written: str) -> TextTest:
 
 
 def read_words(written: str) -> Bound:
-    """Return the bound on the number of words.
+    """Return the test of the number of words that `written` ("<80" or ">2000") means.
 
     Raises:
-        ValueError: `written` is no bound.
+        ValueError: `written` has another form; the message is the remedy.
     """
     found = re.fullmatch(r"([<>])\s*([0-9]{1,9})", written.strip())
     if found is None:
@@ -143,10 +146,10 @@ def read_words(written: str) -> Bound:
 
 
 def read_age(written: str) -> Bound:
-    """Return the bound on the age, in seconds.
+    """Return the test of the age in seconds that `written` (">30d" or "<2h") means.
 
     Raises:
-        ValueError: `written` is no bound.
+        ValueError: `written` has another form; the message is the remedy.
     """
     found = re.fullmatch(r"([<>])\s*(\S+)", written.strip())
     if found is None:
@@ -162,12 +165,12 @@ def read_age(written: str) -> Bound:
 
 @lru_cache(maxsize=16)
 def _fold(text: str) -> str:
-    """Return a text to be compared: lower case, single blanks, one form for compatible characters (NFKC)."""
+    """Return a text in the form in which texts are compared: NFKC, case-folded, single blanks between words."""
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 def _is_within_word(text: str, at: int) -> bool:
-    """Return whether the characters before and at `at` belong to one word of a script with blanks between words."""
+    """Return whether the index `at` is inside a word, of a script that separates words by blanks."""
     return 0 < at < len(text) and _is_of_word(text[at - 1]) and _is_of_word(text[at])
 
 
