@@ -3,7 +3,7 @@
 All decompression of bytes from outside happens here, by urllib3's decoders. `zstd` is the one library for HTTP and the
 raw store. Each caller has its own gzip bomb limit, the most bytes that it accepts after decompression:
 
-* `http/content_coding.py`, answers: `[http] max_feed_size` or `max_page_size`; for robots.txt see `visits/visit.py`.
+* `http/content_coding.py`, answers: `[http] max_feed_size` or `max_page_size`; robots.txt: twice `robots.MAX_BYTES`.
 * `feeds/repair.py`, a feed that is itself a gzip file: `MAX_INFLATED_BYTES`.
 * `cli/inputs.py`, files that a command reads: `_LARGEST_FILE`.
 * `rawstore.py`, stored responses: `_MAX_BYTES`.

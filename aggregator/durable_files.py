@@ -29,9 +29,9 @@ def write_durably(path: Path, data: bytes) -> None:
 def write_many_durably(files: Mapping[Path, bytes]) -> None:
     """Replace the content of each path by its data: write all, sync all, rename all, then sync each folder once.
 
-    After a crash each file has all of its data or its earlier content, but some may have one and some the other. This
-    is several times as fast as one file after the other: the first sync makes the file system commit its log, and the
-    later syncs have little left to do.
+    After a crash each file has all of its data or all of its earlier content; a crash may leave only some of the files
+    replaced. This is several times as fast as one file after the other: the first sync makes the file system commit its
+    log, and the later syncs have little left to do.
 
     Only one process at a time may write to a folder. Temporary names are fixed, so that the next call overwrites the
     temporary files that a crash left.

@@ -14,7 +14,7 @@ from aggregator.models.pages import DeclaredUrls, LeadImage, PageFacts
 
 
 class DateSource(StrEnum):
-    """Where an article's date was found: in the page, in the feed's entry, or in the time of the first sighting."""
+    """The source of an article's date: the page, the feed's entry, or the time of the first sighting."""
 
     PAGE = "page"
     FEED = "feed"

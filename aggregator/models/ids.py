@@ -38,5 +38,5 @@ class EvidenceKind(StrEnum):
     DECLARED = "declared"  # amphtml or shortlink of the page
     BARE_CANONICAL = "bare_canonical"  # canonical that og:url does not confirm: joins only equal texts
     SAME_TEXT = "same_text"  # two addresses of one site that served one text under one title
-    LESSON = "lesson"  # a lesson of the site; the evidence holds as long as the lesson does
+    LESSON = "lesson"  # the keys differ in a part that means nothing on this site, as learned from its pages
     SAME_ENTRY = "same_entry"  # an entry with the same title has a new link now: joins only equal texts

@@ -49,7 +49,7 @@ class Corpus(Protocol):
         """Return up to `limit` changes with numbers above `seq`, each with the present state of its article."""
 
     def position(self) -> Position:
-        """Return the store's epoch and the number of its last change."""
+        """Return the number of the store's last change, and the epoch to which this number belongs."""
 
     def delivered(self, sink: str, folder: str) -> int:
         """Return the number of the last change that was delivered to a sink or an output; 0: none.
@@ -117,9 +117,10 @@ class Corpus(Protocol):
         """
 
     def ask_refused_again(self, raw_store: RawStore) -> bool:
-        """Make the next pages due that an earlier version refused and whose bytes are no longer stored.
+        """Make the next pages due for which an earlier version refused to store an article (low quality, no text).
 
-        Each such page becomes due once, within a week. True: all pages were checked.
+        These are only pages whose bytes are no longer stored. Each becomes due once, within a week. True: all pages
+        were checked.
         """
 
     def use_filters(self, filters: Filters) -> None:

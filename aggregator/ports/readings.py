@@ -73,9 +73,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """The number `seq` of the last change in a store, and the store's `epoch`.
+    """The number `seq` of the last change in a store, and `epoch`, the id of that store's sequence of changes.
 
-    Another epoch means another store: a program that follows the changes must start again at the first one.
+    If the epoch is not the same as before, a program that follows the changes must start again at the first one.
     """
 
     epoch: str
@@ -202,7 +202,7 @@ class FeedScreen:
 class FeedLine:
     """The facts about a feed that a listing shows. `cause` None: its last poll did not fail.
 
-    `moved_to` is the address behind permanent redirects that the feed is polled at; None: its own.
+    `moved_to` is the address to which permanent redirects moved the feed; None: it is polled at its own address.
     """
 
     url: str

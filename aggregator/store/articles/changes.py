@@ -146,12 +146,12 @@ _delivered: Final = select(deliveries.c.change_seq).where(
 
 
 def delivered(tx: Transaction, sink: str, folder: str) -> int:
-    """Return the number of the last change that the sink has."""
+    """Return the number of the last change that was delivered to the sink's folder with the id `folder`; 0: none."""
     return tx.run(_delivered, {"to": sink, "at_folder": folder}).scalar() or 0
 
 
 def set_delivered(tx: Transaction, sink: str, folder: str, seq: int) -> None:
-    """Move the sink's cursor."""
+    """Record that all changes up to the number `seq` were delivered to the sink's folder."""
     statement = insert(tx.dialect.name, deliveries)
     upsert = statement.on_conflict_do_update(
         index_elements=[deliveries.c.sink, deliveries.c.folder], set_={"change_seq": statement.excluded.change_seq}

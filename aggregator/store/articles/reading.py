@@ -206,7 +206,7 @@ def list_revisions(tx: Transaction, article_id: ArticleId) -> tuple[Revision, ..
 
 
 def search_articles(tx: Transaction, wanted: ArticleSearch) -> FoundPage:
-    """Return a page of articles that match, best first."""
+    """Return one page of the articles that match, in the order that `wanted` asks for."""
     query = read_query(wanted.query)
     matches = find(tx, query, wanted)
     loaded = load_articles(tx, matches.recorded_at)
