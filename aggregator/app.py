@@ -111,7 +111,7 @@ class App:
             logger.warning("the clock went back; due times went with it", extra={"by": str(step)})
 
     def read_lists(self) -> bool:
-        """Read the followed lists of feeds that are due (`[[lists]]`); return whether the feeds of one of them changed.
+        """Read the followed lists (`[[lists]]`) that are due; return whether the feeds of one of them changed.
 
         If so, the caller calls `sync_feeds`.
         """
@@ -140,10 +140,10 @@ class App:
         return False
 
     def keep_house(self, *, sweep: bool) -> None:
-        """Delete the texts and raw responses that are older than `retention` and `raw_retention` of `[storage]`.
+        """Delete texts older than `[storage] retention`, and raw responses older than `raw_retention` (0: never).
 
-        With `sweep`, also delete raw responses that no page refers to, and the sinks' files without an article. Both
-        must be over a day old. The sinks are left out while another process publishes.
+        With `sweep`, also delete two kinds of files that are over a day old: raw responses that no page refers to, and
+        the sinks' files without an article. The sinks' files stay while another process publishes.
         """
         now, storage = self.store.now(), self.config.storage
         gone: list[str] = []

@@ -54,7 +54,10 @@ class StoreHeldError(AggregatorError):
 
 
 class LeaseLostError(AggregatorError):
-    """Another process has claimed the host or page meanwhile. The results of this process are discarded."""
+    """Work under a claim cannot be finished: the claim is no longer current, or the worker processes have ended.
+
+    The results of the work are discarded.
+    """
 
 
 class MissingExtraError(AggregatorError):

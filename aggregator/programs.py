@@ -32,9 +32,9 @@ class Command:
 
 
 class CommandFetcher:
-    """A `Fetcher` that answers the poll of a feed with the output of the feed's program, if it has one.
+    """A `Fetcher` that wraps another one. It answers the poll of a feed that has a program with the program's output.
 
-    `commands` are the programs by the feed's configured address. `stop` kills running programs.
+    `commands` are the programs by the feed's configured address. Setting `stop` kills the running programs.
     """
 
     def __init__(self, fetcher: Fetcher, commands: Mapping[str, Command], clock: Clock, stop: threading.Event) -> None:
@@ -44,7 +44,7 @@ class CommandFetcher:
         self._stop = stop
 
     def fetch(self, request: FetchRequest) -> FetchResult:
-        """Return the output of the feed's program as a 200 answer. Other requests go to the other fetcher."""
+        """Return the output of the feed's program as a 200 answer. Pass all other requests to the wrapped fetcher."""
         command = self._commands.get(request.url) if request.accept == "feed" and request.feed == request.url else None
         return self._fetcher.fetch(request) if command is None else self._run(command, request)
 

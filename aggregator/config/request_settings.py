@@ -25,7 +25,7 @@ REFERENCE: Final = re.compile(r"(?:env|file):.+")  # of a secret, in a header th
 
 
 class RequestSettings(Section):
-    """How requests are made. The keys of a feed override the keys of its host."""
+    """How the requests for a feed or a host are made. The keys of a feed override the keys of its host."""
 
     headers: Headers = NO_ENTRIES
     """Headers of the requests. A secret value is written as "env:NAME" or "file:path"."""

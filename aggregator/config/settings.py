@@ -231,7 +231,7 @@ class _SubscriptionSettings(Section):
 
 
 class ArticleSettings(Section):
-    """Keys for the articles of one feed. Its selectors are written as in publisher rules, and override theirs."""
+    """Keys for the articles of one feed. Its selectors have the form of those in publisher rules, and override them."""
 
     title_strip: TitleParts = ()
     """Texts that are removed from the beginning or end of titles, and patterns after "re:"."""
@@ -248,13 +248,13 @@ class ArticleSettings(Section):
 
 
 class FeedSettings(RequestSettings, ArticleSettings, _SubscriptionSettings):
-    """`[[feeds]]`: one subscription."""
+    """`[[feeds]]`: one feed."""
 
     model_config = ConfigDict(validate_default=False)  # they are valid; to look costs half of the time for many feeds
 
 
 class OutputSettings(Section):
-    """`[[outputs]]`: a follower of the corpus, with a cursor of its own."""
+    """`[[outputs]]`: a place to which all changes of articles are delivered. The store keeps how far each output is."""
 
     type: Literal["files", "jsonl", "webhook", "command"]
     """files: one file for each article; jsonl: files of lines; webhook: requests to an address; command: a program."""
@@ -309,7 +309,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
 
 
 class Config(Section):
-    """The whole configuration, checked: relative paths resolved, overrides of the environment applied."""
+    """The whole configuration after all checks. Relative paths are resolved, and environment variables are applied."""
 
     storage: StorageSettings = Field(default_factory=StorageSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)

@@ -25,8 +25,8 @@ class RuleSet:
 class Verdict:
     """The decision about an entry. `kind` "open": the rules need facts that only the article has (its text, ...).
 
-    `rule` is the name of the rule that decided, and `place` is where it is written. `rule` "": the entry is kept since
-    no rule fits it. `NO_RULE`: the entry is skipped since no rule of a `keep` fits it.
+    `rule` is the name of the rule that decided, and `place` is where it is written. `rule` "": no rule fits the entry,
+    or the decision is open. `rule` is `NO_RULE` if the entry is skipped since no rule of a `keep` fits it.
     """
 
     kind: Literal["kept", "skipped", "open"]

@@ -51,7 +51,7 @@ class Queue(Protocol):
         """Store a short text under a name, so that a later start of the program can read it."""
 
     def shift_due_times(self) -> timedelta | None:
-        """If the clock was set back, move all due times back by the same span; return the span, else None.
+        """If the clock was set back, move all later due times back by the same span; return the span, else None.
 
         Otherwise nothing would be due until the clock reaches the old times. The clock was set back if the last poll is
         more than five minutes in the future.
@@ -115,7 +115,7 @@ class Queue(Protocol):
         """End the claim on a host. The host is due again when its next feed or page is, but not before `not_before`.
 
         `failures` is the new number of failures in a row. `asked_until` is the end of the host's own Retry-After, which
-        `make_due` does not shorten.
+        `make_due` does not shorten. Nothing is done if the claim is lost.
         """
 
     def free_dead_leases(self) -> int:
