@@ -1,4 +1,9 @@
-"""The port `Store` on SQLite or PostgreSQL. Each method is one transaction; modules of `store/` contain the queries."""
+"""The port `Store` on SQLite or PostgreSQL. Modules of `store/` contain the queries.
+
+Most methods are one transaction. `use_filters` and `apply_filters` work in batches, one transaction each.
+`shift_due_times`, `free_dead_leases`, `rekey`, `search_walls` and `ask_refused_again` first read whether there is work,
+then do it in a second transaction.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Inserts new articles without connection to other articles in one batch.
+"""Inserts the new articles that nothing connects to another article, in one batch.
 
-The connected articles go through the partition one by one. The result is the same as if every article went through the
-partition. The unconnected articles are chosen before anything is written. Evidence that never counts alone (a canonical
-address on another site) is stored and connects nothing.
+All other articles go through the partition one by one (`record.py`). The result is the same as if every article went
+through the partition. The articles of the batch are chosen before anything is written. Evidence that never counts alone
+(a canonical address on another site) is stored, but connects nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ _with_ids: Final = select(articles.c.id, articles.c.key_hash).where(any_of(artic
 
 
 def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mapping[ArticleId, ArticleWrite]:
-    """Insert the articles that are new and unconnected; return these articles by id."""
+    """Insert, in one batch, the new articles that nothing connects to another article; return them by id.
+
+    The other articles are left for the caller.
+    """
     repeated, perhaps_one = _repeated_texts(tx, writes)
     chosen = _choose(tx, [write for write in writes if write.draft.fingerprint.text_hash not in perhaps_one], writes)
     if not chosen:
@@ -64,7 +67,11 @@ def insert_unconnected(tx: Transaction, writes: Sequence[ArticleWrite]) -> Mappi
 def _choose(
     tx: Transaction, some: Sequence[ArticleWrite], writes: Sequence[ArticleWrite]
 ) -> dict[ArticleId, ArticleWrite]:
-    """Return the unconnected articles: their keys are unknown and without evidence, and no two articles share a key."""
+    """Return, by their new ids, the articles of `some` that nothing connects to another article.
+
+    Its key is not taken, has no evidence, and is the key of no other article in `writes`. Its own evidence does not
+    count alone. None of its addresses belongs to an article.
+    """
     shared = Counter(article_id(write.key) for write in writes)
     alone = {
         wanted: write
@@ -86,9 +93,10 @@ def _choose(
 
 
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
-    """Return the texts at several addresses, and those that one owner has at several addresses under one title.
+    """Return the hashes of texts that several pages have, and of those that one owner's pages have under one title.
 
-    Only for the second may an equal text be evidence (`identity/same_text.py`).
+    `writes` and stored articles are counted. Only a text of the second set may be evidence that its articles are one
+    (`identity/same_text.py`).
     """
     titled: Counter[TitledText] = Counter(
         (write.draft.fingerprint.text_hash, write.draft.title_hash, tenant(write.key))
@@ -104,7 +112,7 @@ def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[se
 
 
 def _taken_keys(tx: Transaction, keys: Collection[Key]) -> set[Key]:
-    """Return the keys that belong to an article, and the keys whose article id belongs to another key."""
+    """Return the keys that cannot be inserted: an article has the key, or already has the id computed from it."""
     found = tx.all_of(_with_keys, map(key_hash, keys)) + tx.all_of(_with_ids, map(article_id, keys))
     hashes, ids = {row.key_hash for row in found}, {row.id for row in found}
     return {key for key in keys if key_hash(key) in hashes or article_id(key) in ids}

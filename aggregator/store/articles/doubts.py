@@ -61,9 +61,10 @@ def mark_doubtful(
     *,
     is_known: bool = False,
 ) -> None:
-    """Add the reason to doubt to an article and to the other articles with its text, if the text may be a wall.
+    """Add `REASON` to an article and to the other articles with its text, if these are different articles.
 
-    Articles in `later` are left out: a later call handles them. `is_known`: this article is known to be in doubt.
+    Such a text may be a wall. Articles in `later` are left out: a later call handles them. `is_known`: the article
+    `own` gets the reason even if no other article has its text.
     """
     doubtful = [row for row in doubtful_with(tx, write) if row.id not in later]
     if not doubtful and not is_known:
@@ -95,10 +96,10 @@ _again: Final = (
 
 
 def revisit_doubtful(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Make pages due again if their articles are in doubt, or if they are short and may be an unknown wall.
+    """Make pages due again if their articles just became doubtful, or if the pages are short and may be walls.
 
     A short page may be a wall if it contains nothing of its entry's title. It may also be a wall if its entry has no
-    title and the page names another address.
+    title, and the page redirects to another address or states one as its own.
     """
     asked = {PageId(write.page.id): write for write in writes if write.if_doubtful is not None}
     reasons = {row.id: load_strings(row.quality) for row in tx.all_of(_qualities, asked)}
@@ -122,7 +123,7 @@ def says_nothing(write: ArticleWrite) -> bool:
 
 
 def _names_other(write: ArticleWrite) -> bool:
-    """Return whether a page is short, and redirects to another address or declares one."""
+    """Return whether a page is short, and redirects to another address or states one as its own."""
     return _is_short(write) and any(edge.kind in DOUBTED for edge in write.record.edges)
 
 
@@ -131,14 +132,17 @@ def _is_short(write: ArticleWrite) -> bool:
 
 
 def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
-    """Make pages due at these times at the latest."""
+    """Make pages that are due or done due at these times at the latest. Other pages stay as they are."""
     tx.run_all(_again, [{"page": page, "at": at} for page, at in sorted(due.items())])
     for row in tx.all_of(_hosts_of, due):
         lower_pages_due(tx, HostId(row.host_id), due[row.id])
 
 
 def replaces_other(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether a new text replaces the text of another page although the two titles tell the pages apart."""
+    """Return whether a fetched text would replace the text of another page that is a different article by its title.
+
+    `own` is the row of the article whose text would be replaced.
+    """
     if own.page_id in (None, write.page.id) or write.record.content.source != "page":
         return False
     page = announced_page(tx, write)
@@ -159,9 +163,11 @@ def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
-    """Return other articles of the host that have the same text and cannot be the same article.
+    """Return other articles of the host with the same text, if the titles show that they are different articles.
 
-    Nearly the same text counts, too, if both pages name one address.
+    An equal long text does not count if each page contains its own title, unless the pages are linked. Two pages are
+    linked if both state the same address as theirs (by redirect, canonical or declaration), or if this page states the
+    other's. If they are linked, nearly the same text is enough.
     """
     if write.record.content.source != "page":
         return []
@@ -185,7 +191,7 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
 
 
 def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
-    """Return the articles that name an address that this article names, and the articles at these addresses."""
+    """Return the articles at the addresses that this page states as its own, and those whose pages state them, too."""
     edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
     targets: set[Key] = {edge.other for edge in edges}
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()

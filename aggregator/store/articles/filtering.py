@@ -134,13 +134,13 @@ class _Unit:
 
 
 def _is_announced(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether a feed with full texts announced the page, so that the text at its address is wanted."""
+    """Return whether the page has an address to fetch, and a feed with `full_text` has an entry for it."""
     is_page = not page.key.startswith(OWN_CONTENT)
     return is_page and any(row.full_text for row in named_by if row.page_id == page.id)
 
 
 def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
-    """Return whether the text at the page's address is wanted, but the address was never requested."""
+    """Return whether a feed with `full_text` announced the page, but its address was never requested."""
     is_untried = page.raw_hash is None and page.fetched_at is None and not page.attempts
     return is_untried and _is_announced(page, named_by)
 
@@ -189,10 +189,11 @@ def _verdict(
     told: Mapping[int, Entry],
     content: Extraction | None,
 ) -> Verdict:
-    """Return the verdict on pages, from their entries (`told`: by the id of their row).
+    """Return the rules' verdict on the pages of one article. `told` has the entries, by the id of the entry's row.
 
-    A text that will be extracted again does not count. The feed's own content does not count either if the page is
-    still to be fetched: the page's text will replace it.
+    If one entry is kept, the pages are kept; else, if one is open, the verdict is open. Pages without entries are kept.
+    The rules do not see `content` if a page is still to be extracted. Nor do they see the feed's own content if a page
+    was announced and never requested: its text will replace that content.
     """
     urls = {page.id: page.url for page in of_pages}
     is_pending = any(page.state == "fetched" for page in of_pages) or (
@@ -232,7 +233,11 @@ _move: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The effects of the filters on pages: the skipped pages, the waiting pages, and the changes."""
+    """The effects of the filters on pages.
+
+    `skipped` are all pages that the rules skip. `waiting` are the pages that now wait for a request, or that are
+    fetched and wait for extraction, each with its host. `changes` are the changes as commands show them.
+    """
 
     skipped: frozenset[PageId] = frozenset()
     waiting: Mapping[PageId, HostId] = field(default_factory=dict)
@@ -248,7 +253,7 @@ def filter_recorded(tx: Transaction, filters: Filters, page_ids: Iterable[int]) 
 
 
 def settle(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Settled:
-    """Bring pages and their articles in line with the rules; the caller holds the identity lock."""
+    """Skip pages and withdraw articles, or take them back, as the rules decide. The caller holds the identity lock."""
     skipped: set[PageId] = set()
     waiting: dict[PageId, HostId] = {}
     changed: list[FilterChange] = []

@@ -29,21 +29,24 @@ class _Parameter:
     convert: Callable[[Any], Any] | None  # to what the driver takes; None: the value is taken as it is
 
     def values(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
-        """Return its value for each row."""
+        """Return the parameter's value for each row, as the driver takes it."""
         values = [row[self.name] for row in rows] if self.is_of_row else repeat(self.value, len(rows))
         return values if self.convert is None else map(self.convert, values)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement in the words of one database, with its parameters."""
+    """A statement in the SQL of one database, with its parameters."""
 
     sql: str
     is_positional: bool
     parameters: tuple[_Parameter, ...]
 
     def bind(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the values of each row as the driver takes them: a tuple or a dictionary."""
+        """Return the values of each row as the driver takes them: a tuple or a dictionary.
+
+        For a statement without parameters the list is empty.
+        """
         bound = zip(*(one.values(rows) for one in self.parameters), strict=True)
         if self.is_positional:
             return list(bound)

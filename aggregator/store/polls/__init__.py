@@ -1,1 +1,1 @@
-"""Records polls: a poll becomes rows in `record.py`, as `plan.py` has planned."""
+"""Records polls. A poll with entries becomes rows in `record.py`, one without entries in `history.py`."""

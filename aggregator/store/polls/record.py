@@ -1,4 +1,7 @@
-"""Turns a poll into rows: feed state, history, entries and new pages, in one transaction."""
+"""Turns a poll with entries into rows: feed state, history, entries and new pages, in one transaction.
+
+A poll without entries becomes rows in `history.record_bare_polls`.
+"""
 
 from __future__ import annotations
 

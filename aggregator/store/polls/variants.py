@@ -45,7 +45,7 @@ _relatives: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A page of a family: stored, or new in this transaction."""
+    """A page that a new page may be a variant of: stored (with `page_id`), or new in this transaction."""
 
     key: Key
     hashed: bytes
@@ -56,7 +56,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A new page and a page that was there before it."""
+    """A new page, and the page `other` that it may be a variant of by `lesson`."""
 
     hashed: bytes
     key: Key
@@ -68,7 +68,11 @@ class _Pair:
 
 @dataclass(slots=True)
 class VariantPlan:
-    """The treatment of new pages, by the hashes of their keys. Pages without a treatment are fetched."""
+    """What is done with new pages whose address may be a variant of another page's address.
+
+    A pair with the use `HELD` holds its page back; `TAKEN` joins it to a known article. All other pages are fetched.
+    `families` is by the hash of the page's key, `standings` by the hash of the lesson.
+    """
 
     families: dict[bytes, bytes] = field(default_factory=dict)
     pairs: list[_Pair] = field(default_factory=list)
@@ -76,7 +80,7 @@ class VariantPlan:
     used: set[bytes] = field(default_factory=set)  # lessons
 
     def uses(self) -> dict[bytes, str]:
-        """Return how the pages with variants are treated: held, taken, or neither ("")."""
+        """Return the use of each page with a pair, by the hash of the page's key: `HELD`, `TAKEN`, or ""."""
         found = {pair.hashed: "" for pair in self.pairs}
         return found | {pair.hashed: pair.use for pair in self.pairs if pair.use}
 
@@ -87,7 +91,7 @@ class VariantPlan:
 
 
 def plan_variants(tx: Transaction, new: Mapping[bytes, tuple[Key, str]], now: datetime) -> VariantPlan:
-    """Return the treatment of new pages. `new` has the key and the address of each page, under the hash of the key."""
+    """Decide what is done with new pages. `new` has the key and the address of each page, by the hash of the key."""
     plan = VariantPlan()
     families = {hashed: family for hashed, (key, _) in new.items() if (family := family_of(key)) is not None}
     members: dict[bytes, list[_Member]] = defaultdict(list)
@@ -121,7 +125,10 @@ _declaring: Final = (
 
 
 def _declared(tx: Transaction, new: Iterable[bytes]) -> dict[bytes, list[tuple[_Member, Lesson]]]:
-    """Return the articles' pages that declare new addresses as their own, by the hash of the new address's key."""
+    """Return the pages with an article that declare a new address as their own, each with the lesson that follows.
+
+    They are listed by the hash of the new address's key.
+    """
     found: dict[bytes, list[tuple[_Member, Lesson]]] = defaultdict(list)
     for row in tx.all_of(_declaring, new):
         edge = load_edge(row)
@@ -163,7 +170,10 @@ def _decide(
 def _uses(
     plan: VariantPlan, related: Sequence[tuple[_Member, Lesson]], *, is_one: bool, now: datetime
 ) -> list[tuple[_Member, Lesson, str]]:
-    """Return the pairs to store for a new page, with the use of each pair."""
+    """Return the pages and lessons to pair a new page with, and the use of each pair: "", `HELD` or `TAKEN`.
+
+    `is_one`: the pages in `related` lead to one article.
+    """
     for one, lesson in related:
         standing = plan.standings[lesson.hash]
         if not standing.holds or one.article is None or not is_one:
@@ -183,7 +193,10 @@ def _uses(
 
 
 def save_variants(tx: Transaction, plan: VariantPlan, page_ids: Mapping[bytes, PageId]) -> None:
-    """Store the pairs of new pages, and join pages to known articles as planned. The pages are in the store already."""
+    """Store each new page together with the page it may be a variant of; join pages to known articles as planned.
+
+    The pages must already be in the store.
+    """
     if not plan.pairs:
         return
     add_lessons(tx, {pair.lesson for pair in plan.pairs})

@@ -80,10 +80,10 @@ _rows: Final = (
 
 
 def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[PageId, datetime | None]) -> set[PageId]:
-    """Withdraw the articles of walls; return the pages of `texts` that have failed because they are walls.
+    """Remove texts of walls from articles; return the pages of `texts` whose text is a wall. They are failed pages now.
 
-    `due` tells when each page of `texts` is fetched again; None: never. Other pages of a wall are due at the earliest
-    of these times.
+    `due` tells when each page of `texts` is fetched again if it is a wall; None: never. The other pages of the walls
+    become due at the earliest of these times, or now if there is none.
     """
     answers = {
         PageId(text.page.id): Answer(text.draft.fingerprint.text_hash, due[PageId(text.page.id)]) for text in texts
@@ -93,9 +93,9 @@ def fail_walls(tx: Transaction, texts: Sequence[ArticleWrite], due: Mapping[Page
 
 
 def _in_front(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Return short texts without their entry's title, at pages whose stored articles have the title.
+    """Return pages that now have a short text without their entry's title, while their stored article has the title.
 
-    Such a text must not replace the stored article.
+    Each page comes with the hash of its new text. Such a text must not replace the stored article.
     """
     silent = {text.page.article_id: text for text in texts if text.page.article_id and says_nothing(text)}
     rows = [row for row in tx.all_of(_with_ids, silent) if row.page_id == silent[row.id].page.id]
@@ -110,9 +110,10 @@ def end_walls(
     answers: Mapping[PageId, Answer],
     alike: Collection[PageText] = (),
 ) -> set[PageId]:
-    """Withdraw the articles of the walls among `documents`; return the pages in `answers` that have failed.
+    """Remove the texts that came from walls; return the pages in `answers` whose new text is a wall's text.
 
-    `alike` are pages that are known to be walls by their own text.
+    Some of `documents` are walls. An article gets its earlier text back; without one it is withdrawn. The pages are
+    recorded as failed. `alike` are pages, with the hashes of their texts, that are known to be walls by their own text.
     """
     walls = walls_among(tx, documents)
     if not walls and not alike:
@@ -166,9 +167,9 @@ _failed: Final = (
 
 
 def _fail(tx: Transaction, page: Row[Any], article: str | None, at: datetime | None) -> None:
-    """Record that the page failed. The page is fetched again at `at`.
+    """Record that the page failed because it is a wall. The page is fetched again at `at`; None: never.
 
-    If its entry has content, that is extracted first.
+    If the page has no article and its entry has content, that content is extracted first.
     """
     state = "due" if at is not None else "failed" if article is None else "done"
     if article is None and has_content(tx, PageId(page.id)):
@@ -201,10 +202,10 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 
 
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
-    """Remove the texts of walls from articles; return the articles that have no text left.
+    """Remove the texts of walls from the articles in `rows`; return the articles that have no text left.
 
-    An earlier text is restored; without one the article is withdrawn. The wall's statements about its address are
-    deleted, too.
+    An article gets its latest earlier text back that is no wall's text. Without one it is withdrawn. The wall's
+    statements about its own address are deleted, too. The texts of `at_pages` are the walls.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
@@ -237,9 +238,10 @@ _with_ids: Final = select(articles).where(
 
 
 def withdraw_earlier(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:
-    """Withdraw doubtful earlier articles of these pages, if the pages now have an article at another address.
+    """Withdraw the earlier article of a page if it may be a wall, and the page now has an article at another address.
 
-    The earlier article may have come from a wall that repeated the title, or that no other page had shown yet.
+    It may be a wall if it is marked with `REASON`, or if it had nothing of its entry's title. It stays if a feed
+    announced its address.
     """
     left, given = {}, set()
     for write in writes:
