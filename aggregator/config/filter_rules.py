@@ -1,4 +1,4 @@
-"""The configuration keys `keep` and `skip`, and the records of their rules for `filters`. Reads no file."""
+"""The configuration keys `keep` and `skip`. Turns their rules into records of `filters`. Reads no file."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class HttpSettings(Section):
 
 
 class PollingSettings(Section):
-    """`[polling]`: when feeds and hosts are asked."""
+    """`[polling]`: when feeds are polled, and how many hosts are visited at a time."""
 
     min_interval: Interval = spelled_default("5m")
     """No feed is polled more often."""
@@ -198,7 +198,7 @@ class WebSettings(Section):
 
 
 class _SubscriptionSettings(Section):
-    """The keys of `[[feeds]]` that say which feed it is, and which of its entries are kept."""
+    """The keys of `[[feeds]]` about the feed itself: address, name, interval, tags, kind, filters and others."""
 
     url: FeedUrl
     """Address of the feed, http or https."""
@@ -231,7 +231,7 @@ class _SubscriptionSettings(Section):
 
 
 class ArticleSettings(Section):
-    """Keys for the articles of one feed. Its selectors have the form of those in publisher rules, and override them."""
+    """Keys for the articles of one feed. Selectors have the form of those in publisher rules, and override them."""
 
     title_strip: TitleParts = ()
     """Texts that are removed from the beginning or end of titles, and patterns after "re:"."""

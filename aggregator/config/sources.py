@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SelectSettings(Section):
-    """`select`: the CSS selectors of a page's entries, or the patterns of wanted addresses of a sitemap."""
+    """`select`: which elements of an HTML page are entries (CSS selectors), or which links of a sitemap (patterns)."""
 
     entry: StrictStr = ""
     """html: CSS selector of each entry; "": that of the link. sitemap: which sitemaps of an index, a text or "re:"."""

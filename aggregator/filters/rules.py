@@ -170,7 +170,7 @@ def _fold(text: str) -> str:
 
 
 def _is_within_word(text: str, at: int) -> bool:
-    """Return whether the index `at` is inside a word, of a script that separates words by blanks."""
+    """Return whether the index `at` is inside a word. A script without blanks between words has no such index."""
     return 0 < at < len(text) and _is_of_word(text[at - 1]) and _is_of_word(text[at])
 
 

@@ -163,7 +163,7 @@ class GapFill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """The state of a feed between two polls."""
+    """What the store keeps about a feed between two polls: due time, failures, validators, statistics and others."""
 
     due_at: datetime
     status: FeedStatus = FeedStatus.NEW

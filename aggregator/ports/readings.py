@@ -129,7 +129,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPage:
-    """One page of a search's results. `next` is the `after` of the search for the next page, "" on the last page."""
+    """One page of a search's results. To get the next page, search with `next` as `after`; "": this is the last page."""
 
     found: tuple[Found, ...]
     count: int | None  # number of all matches; None: there is no query, or it is not `marked`
@@ -186,7 +186,7 @@ class FeedHistory:
 class FeedScreen:
     """The limits of `suspect_ids`, a coarse query for feeds that may have a problem.
 
-    It finds every feed for which `diagnose` has a finding, and some others.
+    It finds every feed for whose own state `health` has a finding, and some others.
     """
 
     now: datetime
