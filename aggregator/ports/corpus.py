@@ -107,7 +107,7 @@ class Corpus(Protocol):
         """Recompute the keys of the next `limit` stored addresses by the present rules; True: all are recomputed.
 
         `version` is the version of the rules (`identify.key_version`). Two articles that get the same key are merged if
-        their texts agree. After the last address, each further call with this version costs one query.
+        their texts agree. When all are recomputed, further calls with this version cost one query each.
         """
 
     def search_walls(self) -> bool:

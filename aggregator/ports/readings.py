@@ -129,7 +129,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPage:
-    """One page of a search's results. To get the next page, search with `next` as `after`; "": this is the last page."""
+    """One page of a search's results.
+
+    To get the following page, search again with `next` as `after`. `next` "": this is the last page.
+    """
 
     found: tuple[Found, ...]
     count: int | None  # number of all matches; None: there is no query, or it is not `marked`
