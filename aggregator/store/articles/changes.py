@@ -1,4 +1,4 @@
-"""Numbers the changes; no other module does. Sinks follow the changes by a cursor."""
+"""Gives each change of an article its number; no other module does. A sink stores the last number delivered to it."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ _next_numbers: Final = select(days).where(any_of(days.c.day))
 
 
 def number_changes(tx: Transaction) -> int:
-    """Number the committed changes, and give new articles their day and number. The caller holds the right to publish.
+    """Number the changes that have no number yet, and give new articles their day and their number within the day.
 
-    Numbers within the day are in the order of the changes; a number is never given twice.
+    Return how many changes were numbered. Articles of a day are numbered in the order of the changes; a number is never
+    given twice. The caller holds the lock for publishing.
     """
     new = tx.all(_new_changes)
     if not new:
@@ -67,7 +68,7 @@ def number_changes(tx: Transaction) -> int:
 
 
 def _assign_numbers(tx: Transaction, days_of: Mapping[int, str]) -> dict[int, int]:
-    """Assign each article row the next number of its day."""
+    """Return the number within its day of each article row; `days_of` has the days. These numbers are used up."""
     free = {row.day: row.next_number for row in tx.all_of(_next_numbers, days_of.values())}
     next_numbers: dict[str, int] = defaultdict(int, free)
     numbers: dict[int, int] = {}
@@ -171,5 +172,5 @@ _file: Final = select(articles.c.id).where(
 
 
 def is_published(tx: Transaction, article_id: ArticleId, day: str, number: int) -> bool:
-    """Return whether a file of this day and number belongs to the article."""
+    """Return whether the article has this day and number, and is neither merged, withdrawn nor forgotten."""
     return tx.first(_file, {"article": article_id, "of_day": day, "nnn": number}) is not None

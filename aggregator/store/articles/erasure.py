@@ -56,7 +56,8 @@ def forget(
 ) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
     """Erase the articles of these keys and all articles of these hosts (with the hosts below them).
 
-    Return the articles, and the content hashes that nothing refers to any more.
+    Articles merged into them are erased, too. Return the erased articles except merged ones, and the content hashes
+    that no row refers to now.
     """
     tx.dialect.lock_identity(tx.conn)
     hashes = [key_hash(key) for key in keys]
@@ -86,7 +87,7 @@ def _is_within(host: str, names: Sequence[str]) -> bool:
 
 
 def _with_merged(tx: Transaction, ids: Collection[ArticleId]) -> list[Row[Any]]:
-    """Return the rows of articles with all that were merged into them."""
+    """Return the rows of these articles and of all articles merged into them, in the order of their numbers."""
     rows = {row.id: row for row in tx.all_of(_groups, ids)}
     return sorted(rows.values(), key=lambda row: int(row.n))
 
@@ -126,7 +127,10 @@ _still_there: Final = select(raw_responses.c.content_hash).where(any_of(raw_resp
 def _erase(
     tx: Transaction, rows: Sequence[Row[Any]], page_ids: Iterable[int]
 ) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-    """Erase articles, and the entries and raw responses of their pages and of `page_ids`."""
+    """Erase articles, and the entries and raw responses of their pages and of `page_ids`.
+
+    Return what `forget` returns.
+    """
     standing = [row for row in rows if row.forgotten_at is None]
     for row in standing:
         forget_text(tx, row.n)
@@ -165,13 +169,13 @@ def forgotten_pages(tx: Transaction, page_ids: Collection[int]) -> frozenset[int
 
 
 def erase_page(tx: Transaction, page_id: int) -> None:
-    """Erase the answer of a page whose article was erased before. The file with its bytes is swept within a day."""
+    """Erase entries and responses of a page whose article was erased before. The file with the bytes is swept later."""
     for statement in (_blank_entries, _drop_raw_of_pages, _drop_parts):
         tx.run(statement, {"page": page_id})
 
 
 def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
-    """Return the hashes among `content_hashes` that a row refers to."""
+    """Return the hashes among `content_hashes` that a stored response has."""
     return frozenset(row.content_hash for row in tx.all_of(_still_there, content_hashes))
 
 
@@ -186,9 +190,9 @@ _drop_old_raw: Final = delete(raw_responses).where(raw_responses.c.fetched_at < 
 
 
 def expire_raw(tx: Transaction, before: datetime) -> tuple[str, ...]:
-    """Delete raw responses that are extracted and were fetched before `before`.
+    """Delete the responses fetched before `before`, except those of pages that wait for extraction.
 
-    Return the hashes that no row refers to now.
+    Return the content hashes that no response has now.
     """
     found = {row.content_hash for row in tx.all(_old_raw, {"before": before})}
     if found:

@@ -72,7 +72,7 @@ _texts: Final = _articles.add_columns(revisions.c.body, revisions.c.content)
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """The pages of one article, or one page without an article; the entries that announced them; the verdict."""
+    """The pages of one article, or one page without an article, with their entries and the rules' verdict."""
 
     pages: tuple[Row[Any], ...]
     entries: tuple[Row[Any], ...]
@@ -96,9 +96,9 @@ class _Unit:
 
     @property
     def moved(self) -> tuple[Row[Any], ...]:
-        """The pages that are skipped from now on, or that come back.
+        """The pages whose state changes: they are skipped from now on, or they come back.
 
-        Fetched bytes are always extracted. A page that failed or was forgotten stays as it is.
+        A fetched page is extracted before it is skipped. A failed page stays as it is.
         """
         if not self.is_skipped:
             return tuple(
@@ -114,7 +114,7 @@ class _Unit:
     def moves_article(self) -> bool:
         """Whether the article is withdrawn or comes back now.
 
-        While a new extraction is pending, a withdrawn article may wait.
+        A withdrawn article comes back only if the verdict is "kept", not while it is open.
         """
         if self.is_skipped:
             return self.found is not None and not self.is_out
@@ -146,9 +146,9 @@ def _was_never_asked(page: Row[Any], named_by: Sequence[Row[Any]]) -> bool:
 
 
 def _units(tx: Transaction, filters: Filters, page_ids: Iterable[int]) -> Iterator[_Unit]:
-    """Yield the verdicts of the rules on these pages, each page together with the other pages of its article.
+    """Yield these pages with the rules' verdict, each page together with the other pages of its article.
 
-    A text is loaded only if the entries leave the answer open, since a text never reverses a decision by entries.
+    A text is loaded only if the verdict by the entries is open. Pages of forgotten articles are left out.
     """
     found = {row.id: row for row in tx.all_of(_pages, page_ids)}
     ids = {row.article_id for row in found.values() if row.article_id is not None}
@@ -319,7 +319,7 @@ def _state_of(page: Row[Any], unit: _Unit) -> str:
 def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_page: NextPage) -> HostId | None:
     """Make the page due with its next part, unless the rules skip the page.
 
-    Return the part's host; None: the page is not due.
+    Return the part's host; None: the claim is lost, or the rules skip the page.
     """
     host_id = page_parts.record_next_page(tx, page, next_page)
     return None if page.id in filter_recorded(tx, filters, [page.id]).skipped else host_id
@@ -328,7 +328,10 @@ def record_next_page(tx: Transaction, filters: Filters, page: FetchedPage, next_
 def record_extraction_failure(
     tx: Transaction, filters: Filters, page: FetchedPage, failed: PageFailed, next_at: datetime | None
 ) -> bool:
-    """Record a failed extraction. Fetch the page again at `next_at`; None: never. Skipped pages are not fetched."""
+    """Record a failed extraction; return False if the claim is lost.
+
+    The page is fetched again at `next_at`, unless the rules skip it; None: never.
+    """
     is_held = fetched_pages.record_extraction_failure(tx, page, failed, next_at)
     filter_recorded(tx, filters, [page.id])
     return is_held
@@ -343,9 +346,9 @@ _waiting_after: Final = _after.where(
 
 
 def decide_waiting(db: Database, filters: Filters) -> None:
-    """Decide again about waiting and skipped pages, unless these rules were applied to them already.
+    """Decide again about skipped pages and due pages without an article, unless the same rules were applied last.
 
-    An article in the corpus stays there; only `apply_to_all` withdraws it.
+    An article in the corpus stays there; only `apply_to_all` withdraws it. The work is done in batches.
     """
     if (db.read(lambda tx: read_property(tx, _APPLIED)) or "") == filters.digest:
         return

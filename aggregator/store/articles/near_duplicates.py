@@ -63,7 +63,7 @@ _lists: Final[dict[str, FromClause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The present text of an article, with the number of the article's row."""
+    """The fingerprint of an article's present text. `number` is the number of the article's row."""
 
     number: int
     site: str
@@ -75,9 +75,9 @@ def keep_fingerprints(
 ) -> dict[int, tuple[ArticleId, float]]:
     """Store the fingerprints of articles, and find the older article that each article nearly repeats.
 
-    `replace`: delete the earlier fingerprints of these articles first. `texts` are sorted by their numbers. Each text
-    is also compared with the texts before it. The result has the older article and the resemblance, under the number of
-    the text. Texts that repeat no article are left out.
+    `texts` must be sorted by number: each text is also compared with the texts before it. `replace`: delete the stored
+    fingerprints of these articles first. The result has, by the number of the text, the older article and its
+    resemblance. Texts that repeat no article are left out.
     """
     if replace:
         tx.run_all(_drop, [{"article": text.number} for text in texts])
@@ -118,7 +118,7 @@ def _add(dialect: str) -> Insert:
 
 
 def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, list[int]], dict[int, str]]:
-    """Return the other articles with a hash of these texts, by hash, and the sites of those articles."""
+    """Return the row numbers of other articles with a hash of these texts, by hash, and their sites by row number."""
     own = {text.number for text in texts}
     hashes = {hashed for text in texts for hashed in text.fingerprint.hashes}
     held = [row for row in tx.all_of(_holders, hashes) if row.article_n not in own]
@@ -131,7 +131,7 @@ def _holders_of(tx: Transaction, texts: Sequence[Printed]) -> tuple[dict[int, li
 
 
 def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
-    """Return the hashes of those texts that an article older than all of `texts` has."""
+    """Return the hashes of whole texts that an article older than all of `texts` has, too."""
     below = min((text.number for text in texts), default=0)
     return {
         row.print_hash for row in tx.all_of(_texts, (text.fingerprint.text_hash for text in texts), {"below": below})
@@ -141,7 +141,7 @@ def _known_texts(tx: Transaction, texts: Sequence[Printed]) -> set[bytes]:
 def _candidates(
     tx: Transaction, text: Printed, numbers: Sequence[int], *, is_known: bool
 ) -> dict[ArticleId, Fingerprint]:
-    """Return the older articles that share a hash or all words with a text."""
+    """Return the fingerprints of older articles, by id: the rows `numbers`, and if `is_known` those with equal text."""
     found = tx.all_of(_by_n, numbers, {"own": text.number})
     if is_known:
         found += tx.all(_by_text, {"text": text.fingerprint.text_hash, "own": text.number})

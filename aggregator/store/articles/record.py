@@ -68,7 +68,7 @@ _finish: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """A saved article. `own_id` is its own id; `article` is the article that its key means after the partition."""
+    """A saved text. `own_id` is the article made from it; `article` is that article, or the one it was merged into."""
 
     write: ArticleWrite
     own_id: ArticleId
@@ -79,12 +79,12 @@ class _Saved:
 def record_articles(
     tx: Transaction, outcomes: Sequence[ArticleOutcome], drafts: Sequence[ArticleDraft], filters: Filters = NO_FILTERS
 ) -> tuple[ArticleRecorded | None, ...]:
-    """Save the articles of `outcomes`; each has its draft.
+    """Save the articles of `outcomes`; `drafts` has the draft of each, in the same order.
 
-    None in the result: the claim was lost, and nothing was saved.
+    The result is in this order, too. None: the claim of the page was lost, and nothing was saved.
 
-    Articles without connection to other articles are saved first, in one batch. Then the connected articles are saved
-    one by one.
+    New articles that nothing connects to another article are saved first, in one batch. Then the other articles are
+    saved one by one.
     """
     tx.dialect.lock_identity(tx.conn)
     rows = {row.id: row for row in tx.all_of(_pages, (outcome.page.id for outcome in outcomes))}
@@ -113,7 +113,7 @@ def record_articles(
 def record_with_poll(tx: Transaction, writes: Sequence[ArticleWrite]) -> dict[PageId, ArticleRecorded]:
     """Save articles whose whole text came with a feed.
 
-    The caller holds the identity lock and has added their pages as done.
+    The caller holds the identity lock. It has inserted their pages with the state "done".
     """
     saved = _save_texts(tx, writes, are_new=True)
     others = {page: one.own_id for page, one in saved.items() if one.write.page.article_id != one.own_id}
@@ -126,7 +126,7 @@ def _recorded(saved: _Saved) -> ArticleRecorded:
 
 
 def _save_texts(tx: Transaction, writes: Sequence[ArticleWrite], *, are_new: bool) -> dict[PageId, _Saved]:
-    """Save articles and the decisions about their addresses; return the articles by page.
+    """Save articles and the decisions about their addresses; return the saved articles by page.
 
     `are_new`: this transaction inserted the pages.
     """
@@ -158,7 +158,7 @@ def _save_one(tx: Transaction, write: ArticleWrite) -> _Saved:
 
 
 def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
-    """Store the short links and the host of their blog; join the articles that they connect."""
+    """Store an article's wp.me short links and the blog that its page states; join the articles that these connect."""
     record = write.record
     seen = [one.key for one in (record.identity, *record.urls, *record.pointers)]
     seen += [key for edge in record.edges for key in (edge.key, edge.other)]
@@ -170,7 +170,7 @@ def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
 
 
 def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mapping[PageId, _Saved]) -> None:
-    """Mark the pages as done, or due again."""
+    """Mark the pages as done, or make them due at `if_changed` or `if_unchanged` of their outcome, if it is a time."""
     finished = []
     due: dict[HostId, datetime] = {}
     resumed: list[tuple[FetchedPage, datetime]] = []
@@ -200,10 +200,10 @@ def _finished(page: PageId, state: str, at: datetime, article: ArticleId) -> dic
 def save_text(
     tx: Transaction, write: ArticleWrite, own_id: ArticleId, own: Row[Any] | None, meant: ArticleId | None
 ) -> tuple[_Kind, ArticleId]:
-    """Save the text if it is new, and repartition; return the result and the article.
+    """Insert the article, or revise its text if that changed; then repartition. Return the result and the article.
 
-    `own_id` and `own` are the results of `find_article` for the article's key. `meant` is the article that this key has
-    meant so far.
+    `own_id` and `own` are the results of `find_article` for the article's key. `meant` is the article that this key
+    meant before. A forgotten article gets no text: the page's response is erased again.
     """
     keys = {write.key, *(key for edge in write.record.edges for key in (edge.key, edge.other))}
     if own is None:
@@ -259,9 +259,9 @@ def _is_forgotten(tx: Transaction, article: ArticleId) -> bool:
 
 
 def _is_revision(own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether the words changed.
+    """Return whether the text of `write` has other words than the article, and may replace its text.
 
-    Another feed's content never replaces a text, and an entry's content never replaces the text of a page.
+    Content of another page's entry never replaces a text. An entry's content never replaces the text of a page.
     """
     if (own.title_hash, own.body_hash) == (write.draft.title_hash, write.draft.body_hash):
         return False

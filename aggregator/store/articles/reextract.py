@@ -78,10 +78,11 @@ _content: Final = select(revisions.c.title, revisions.c.body, revisions.c.conten
 def record_reextracted(
     tx: Transaction, page: FetchedPage, record: ArticleRecord, filters: Filters = NO_FILTERS
 ) -> bool:
-    """Save a new extraction of kept bytes; False: the article was merged, forgotten or replaced meanwhile.
+    """Save a new extraction of kept bytes. A failed page gets an article. The filters decide about the text.
 
     Another title, text or body makes a new revision; the old revision stays. Other facts are corrected in the current
-    revision. The filters decide about the new text.
+    revision. False: nothing was saved. The article was merged, withdrawn or forgotten, the page is gone, or by the
+    present rules its address means another article.
     """
     is_current = _record(tx, page, record)
     filter_recorded(tx, filters, [page.id])
@@ -123,9 +124,9 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
 
 
 def _has_other_facts(tx: Transaction, own: Row[Any], write: ArticleWrite) -> bool:
-    """Return whether facts changed, so that followers must be told.
+    """Return whether facts about the text changed, so that the article needs a change for its sinks.
 
-    Markdown and facts made for the first time are no change.
+    Markdown and facts that the earlier extraction did not have are no change.
     """
     row = tx.run(_content, {"article": own.id, "current": own.revision}).one()
     old, new = load_extraction(row.title, row.body, row.content), write.record.content

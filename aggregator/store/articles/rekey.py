@@ -122,10 +122,10 @@ def _rekey_one(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -
 
 
 def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity]) -> set[Key]:
-    """Give a key that is known from evidence alone its new key; return the keys that this affects.
+    """Replace a key that only evidence has, by its new key; return the keys that this affects.
 
-    No address is stored for such a key. A generic key reads like an address, so the rules are applied to the key
-    itself.
+    No address is stored for such a key. A key by the general rules reads like an address, so the rules are applied to
+    the key itself.
     """
     heir = identify(key).key or key
     if heir == key or tx.all_of(_own_articles, [key_hash(key)]):
@@ -137,7 +137,7 @@ def _rekey_named(tx: Transaction, key: Key, identify: Callable[[str], Identity])
 def _residents(tx: Transaction, key: Key) -> list[Row[Any]]:
     """Return the articles that had one key under the old rules, the oldest first.
 
-    Earlier evidence that only joined articles with the same key is deleted.
+    Evidence by which an earlier run of `rekey` joined them is deleted.
     """
     bridges = tx.all(_bridges, {"hashed": key_hash(key), "said_by": RULES})
     for bridge in bridges:

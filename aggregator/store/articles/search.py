@@ -151,7 +151,9 @@ class Matches:
 
 
 def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
-    """Return a page of the articles in which all terms of `query` occur; without a query, of all articles.
+    """Return a page of the articles in which all terms of `query` occur; if the search text is empty, of all articles.
+
+    A search text without any word matches nothing.
 
     Raises:
         ValueError: `wanted.after` was not returned by a page in this order.
@@ -195,10 +197,10 @@ def _matches(dialect: str, *, is_weighed: bool) -> Subquery:
 
 
 def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str, Any]) -> bool:
-    """Return whether the best matches come first. Later pages keep the order of the first page.
+    """Return whether matches are ordered by their score. Later pages keep the order of the first page.
 
-    Matches are weighed only if they are few: to weigh one, the database reads all places of its words. PostgreSQL reads
-    all words of the text.
+    Scores are computed only if there are few matches: for each score the database reads all places of the words.
+    PostgreSQL reads all words of the text.
     """
     if wanted.after:
         return _TIME not in wanted.after
@@ -209,7 +211,10 @@ def _is_weighed(tx: Transaction, wanted: ArticleSearch, parameters: Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An order of articles, and the places in this order: the value and the row of the last article shown."""
+    """An order of articles, by `value` and then by row number `n`.
+
+    A place in this order is a string: value and row number of the last article shown. The next page begins after it.
+    """
 
     name: str
     value: ColumnElement[Any]
@@ -285,7 +290,7 @@ def _speaks(raw: str, *, by_words: bool) -> Iterator[ColumnElement[bool]]:
 
 
 def _is_of_feed(tx: Transaction, which: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition that one of these feeds announced the article, or one that is merged into it.
+    """Return the condition that a feed meeting `which` announced the article, or an article merged into it.
 
     If the feeds have few entries, the query goes from these entries to their articles. If they have many, the query
     goes from the articles to their feeds, since the newest articles of such feeds are soon found.

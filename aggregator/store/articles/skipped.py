@@ -40,7 +40,7 @@ _state: Final = select(articles.c.merged_into).where(articles.c.n == bindparam("
 def withdraw(tx: Transaction, row: Row[Any]) -> None:
     """Withdraw an article from the corpus. Articles that were merged into it are separate again.
 
-    Followers get a tombstone, unless the article was never published.
+    Sinks get a tombstone if the article was published and not merged.
     """
     tx.run(_stand, {"number_": row.n, "into": SKIPPED})
     if row.merged_into is None and row.change_seq is None:
@@ -52,7 +52,7 @@ def withdraw(tx: Transaction, row: Row[Any]) -> None:
 
 
 def put_back(tx: Transaction, row: Row[Any]) -> None:
-    """Put an article back into the corpus, with its text."""
+    """Put an article back into the corpus, with its text. Evidence may merge it with another article at once."""
     own = ArticleId(row.id)
     tx.run(_stand, {"number_": row.n, "into": None})
     repartition(tx, [Key(row.key)], tx.now, unannounced=own)

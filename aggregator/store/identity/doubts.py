@@ -1,6 +1,7 @@
-"""Finds addresses that only a wall may have joined: their entries have different titles that their pages lack.
+"""Finds pages that state the same address as theirs, although their titles in feeds show different articles.
 
-Declarations of such pages join nothing. An article whose text comes from such a page has a reason to doubt it.
+Such pages may be a wall. Their statement joins no articles. An article with the text of such a page is marked as
+doubtful.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def announced_pages(
 ) -> dict[int, AnnouncedPage]:
     """Return the page of each article, with the titles under which feeds announced it, by the article's number.
 
-    `rows` have the columns `n` (the number) and `page_id`. `more` are the titles of one further page. If all these
-    pages have the same titles, the result is empty.
+    `rows` are the articles, with the columns `n` (the number) and `page_id`. `more` are the titles of one further
+    page. If all these pages have the same titles, the result is empty: titles cannot tell them apart.
     """
     titles = announced_titles(tx, {row.page_id for row in rows if row.page_id is not None})
     if len({frozenset(titles[row.page_id]) for row in rows} | ({frozenset(more)} if more else set())) < 2:
@@ -62,12 +63,16 @@ def announced_pages(
 
 
 def doubted_keys(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
-    """Return those of the keys whose evidence depends on titles in feeds."""
+    """Return the keys whose pages state another address as theirs. Titles in feeds decide whether this counts."""
     return {Key(row.key) for row in tx.all_of(_claims, map(key_hash, keys))}
 
 
 def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges to an address that several articles name although they cannot be one article."""
+    """Return the edges by which different articles of a site state one address as theirs.
+
+    Their titles in feeds show that they are different. If a feed announced that address, only the edges of articles
+    that differ from the address's own article are returned, and no redirects.
+    """
     naming: dict[Key, list[Edge]] = defaultdict(list)
     for edge in edges:
         if edge.kind in DOUBTED and edge.site == edge.other_site and refusal_alone(edge) is None:
@@ -93,9 +98,10 @@ def doubtful_edges(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, 
 def _groups(
     rows: Iterable[Row[Any]], stand: Mapping[int, AnnouncedPage], announced: Row[Any] | None
 ) -> dict[int, frozenset[int]]:
-    """Return for each article its group: the articles that may be one with it, directly or through other articles.
+    """Return, by the number of each article, its group: the articles that may be the same as it.
 
-    `announced` is the article at the address that all of them name, if a feed announces this address, too.
+    If two may be the same as a third, all three are in one group. `announced` is the article at the address that all of
+    them state as theirs; None: no feed announced this address.
     """
     groups = {row.n: frozenset({row.n}) for row in rows if row.n in stand}
     same = {row.n for row in rows if announced is not None and _texts(row) == _texts(announced)}
@@ -109,9 +115,9 @@ def _groups(
 def _is_doubtful(
     edge: Edge, announced: Row[Any], groups: Mapping[int, frozenset[int]], by_key: Mapping[Key, Row[Any]]
 ) -> bool:
-    """Return whether an article that names an announced address may be another article.
+    """Return whether the article with this edge may be another article than `announced`.
 
-    A redirect is no doubt: the page moved.
+    A redirect is never doubtful: the page moved.
     """
     if edge.kind is EvidenceKind.REDIRECT or edge.key not in by_key:
         return False

@@ -1,6 +1,7 @@
-"""Lessons of sites in the tables: lessons, their known facts, and the evidence of each use.
+"""The tables of lessons: each lesson, the facts about it, and the evidence that follows from its uses.
 
-A use is an edge of evidence like any other. It is removed when the lesson is disproved.
+A lesson says that addresses of a site that differ in one way are one article. A use joins one address to an article
+without a fetch. It is stored as evidence, and deleted when the lesson is disproved.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def load_lesson(row: Row[Any]) -> Lesson:
 
 
 def standings(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, Standing]:
-    """Return the known facts about lessons, by hash. Unknown lessons are left out."""
+    """Return the facts about lessons, by the lesson's hash. Lessons that are not stored are left out."""
     rows = tx.all_of(_lessons, hashes)
     paths: dict[bytes, dict[Verdict, int]] = defaultdict(lambda: defaultdict(int))
     probes: dict[bytes, int] = defaultdict(int)
@@ -89,7 +90,7 @@ _used: Final = (
 
 
 def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
-    """Store how often lessons were used, and when a use was last fetched as a check."""
+    """Store how often each lesson was used, and when a page was last fetched to check it."""
     tx.run_all(
         _used,
         [{"lesson": one.lesson.hash, "new_uses": one.uses, "new_checked_at": one.checked_at} for one in used],
@@ -101,7 +102,7 @@ def save_uses(tx: Transaction, used: Iterable[Standing]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A page that is not fetched: a lesson says that its address means the article under the key `other`."""
+    """A page that is not fetched, since a lesson says that its address means the article under the key `other`."""
 
     page_id: PageId
     url: str
@@ -123,7 +124,7 @@ _use: Final = (
 
 
 def join_uses(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
-    """Join addresses with known articles and end the wait of their pages; return their articles."""
+    """Join addresses to the articles that the lessons say; their pages are done. Return the articles by page."""
     if not uses:
         return {}
     note_edges(tx, [_edge_of(use) for use in uses], tx.now)
@@ -155,12 +156,12 @@ _flag: Final = (
 
 
 def mark_variants(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Mark pages as having variants: their extraction decides about lessons."""
+    """Mark pages as having a pair: when such a page is extracted, lessons are judged."""
     tx.run_all(_flag, [{"page": page} for page in sorted(set(page_ids))])
 
 
 def set_uses(tx: Transaction, pairs: Iterable[tuple[PageId, Lesson]], use: str) -> None:
-    """Store how lessons treat pages: held, taken, or neither ("")."""
+    """Store the use of each pair of page and lesson: `HELD`, `TAKEN`, or "" for neither."""
     tx.run_all(_use, [{"page": page, "of_lesson": lesson.hash, "new_use": use} for page, lesson in pairs])
 
 
@@ -198,7 +199,7 @@ _proofs: Final = (
 
 
 def _examples(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, list[str]]:
-    """Return two proofs of each lesson."""
+    """Return up to two proofs of each lesson, by its hash: lines "address = address"."""
     return {
         hashed: [f"{row.url} = {row.other_url}" for row in tx.all(_proofs, {"of_lesson": hashed})]
         for hashed in sorted(hashes)

@@ -35,7 +35,7 @@ TitledText = tuple[bytes, bytes, str | None]  # the hashes of text and title, an
 
 
 def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[TitledText]:
-    """Return the hashes of text and title, and the owner, of each fetched article with one of these texts."""
+    """Return, for each fetched article with one of these texts: hash of the text, hash of the title, and the owner."""
     return [(row.print_hash, row.title_hash, tenant(Key(row.key))) for row in tx.all_of(_titles, hashes)]
 
 

@@ -63,7 +63,7 @@ _outcome_columns: Final = tuple(column.name for column in polls.columns if colum
 
 @cache
 def _add_to_history(dialect: str) -> Insert:
-    """Return an INSERT that replaces the feed's oldest row; the feed's own counter gives the slot of this row."""
+    """Return the INSERT of a poll. It replaces the feed's oldest poll once `_KEPT_POLLS` are stored."""
     numbered = select(
         feeds.c.id,
         feeds.c.poll_count % _KEPT_POLLS,
@@ -76,7 +76,10 @@ def _add_to_history(dialect: str) -> Insert:
 
 
 def save_feeds(tx: Transaction, saved: Sequence[tuple[PollRecord, HostId, int]]) -> None:
-    """Save feed states and rows of history (from record, host, new entries). A deleted feed stays deleted."""
+    """Save feed states, gaps and rows of history. A deleted feed stays deleted.
+
+    `saved` has, for each poll: its record, the feed's host, and the number of new entries.
+    """
     tx.run_all(_save_states, [_state(record, host_id) for record, host_id, _ in saved])
     with_gaps = [record for record, _, _ in saved if record.gap is not None or record.filled_since is not None]
     there = {row.id for row in tx.all_of(_there, (one.feed_id for one in with_gaps))}
@@ -121,15 +124,16 @@ def _history_row(record: PollRecord, entries_new: int) -> dict[str, Any]:
 
 
 def is_bare(claim: Claim, record: PollRecord) -> bool:
-    """Return whether a poll changes only its own feed: not modified, or failed."""
+    """Return whether a poll writes only its feed's state and history: it has no entry, no gap and no new host."""
     is_alone = record.gap is None and record.filled_since is None and record.is_poll
     return is_alone and not record.sightings and record.host == claim.host
 
 
 def record_bare_polls(tx: Transaction, bare: Sequence[tuple[Claim, PollRecord]]) -> tuple[PollRecorded | None, ...]:
-    """Save polls without entries (not modified, or failed) of any hosts together. Most polls are of this kind.
+    """Save polls for which `is_bare` is true, of any hosts, together. Most polls are of this kind.
 
-    None in the result: the claim is lost. `record_polls` would give the same result.
+    None in the result: the claim is lost, and nothing was saved. `record_polls` would give the same result, with more
+    statements.
     """
     tokens = lock_hosts(tx, (claim.host_id for claim, _ in bare))
     is_held = [tokens.get(claim.host_id) == claim.token for claim, _ in bare]

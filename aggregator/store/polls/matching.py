@@ -1,9 +1,9 @@
 """Matches the entries of a poll with the stored entries of the feed, even if their ids changed.
 
 An entry under an unknown id is matched with an older entry of the feed that leads to the same page. If the feed's own
-text is the article, both must also have the same title or the same words. The older entry must be missing from the
-present document. So a changed id alone does not make an entry new. Ids also change when the parser stops trusting the
-feed's ids.
+text is the article, both must also have the same title or the same words. An entry without a page is matched by its
+words. The older entry must be missing from the present document. So a changed id alone does not make an entry new. Ids
+also change when the parser stops trusting the feed's ids.
 """
 
 from __future__ import annotations
@@ -124,7 +124,10 @@ class MatchedEntry:
 
     @property
     def is_settled(self) -> bool:
-        """Return whether the entry is known, unchanged, and has its page. Nothing is written for such an entry."""
+        """Return whether nothing is written for the entry: it is known and unchanged, and has its page or no key.
+
+        For a renamed entry only `updated` must be unchanged. An entry that was recognised under another id is written.
+        """
         if self.known is not None and self.is_renamed:
             return bool(self.known.updated_at == self.sighting.entry.updated_at)
         if self.known is None or self.is_changed or self.is_recognised:
@@ -170,7 +173,7 @@ _of_words: Final = (
 
 
 def recognise(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], at: datetime) -> list[MatchedEntry]:
-    """Match entries under unknown ids with older entries of the feed, and add a decision about each match."""
+    """Match entries under unknown ids with older entries of the feed. A match by the page is stored as a decision."""
     unknown = [one for one in matched if one.known is None]
     paged = {one.entry_hash for one in unknown if one.key is not None and not one.key.startswith(OWN_CONTENT)}
     shown = {one.entry_hash for one in matched}
@@ -201,7 +204,10 @@ def _is_told_by_words(one: MatchedEntry) -> bool:
 
 
 def _may_be(one: MatchedEntry, row: Row[Any]) -> bool:
-    """Return whether an entry may match `row`. If the feed's text is the article, a common link is not enough."""
+    """Return whether an entry may match the older entry in `row`, which leads to the same page or has the same words.
+
+    If the feed's text is the article, title or words must be the same.
+    """
     if not one.sighting.from_feed or row.content_hash == one.sighting.content_hash:
         return True
     return bool(row.title) and row.title == one.sighting.entry.title
@@ -229,8 +235,8 @@ _words: Final = (
 def mark_renamed(tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry]) -> list[MatchedEntry]:
     """Mark known entries with the same title and text whose link differs only in the value of a parameter.
 
-    Some feeds put another value into the link at each poll. So the page of such an entry is not fetched again. If the
-    page failed before, it is fetched at the new link.
+    Some feeds put another value into the link at each poll. So the page of such an entry is not fetched again. An entry
+    whose page failed is not marked: its page is fetched at the new link.
     """
     likely = {
         one.entry_hash: one.sighting.entry

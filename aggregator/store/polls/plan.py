@@ -26,7 +26,11 @@ from aggregator.store.polls.shared_links import separate_entries
 
 @dataclass(frozen=True, slots=True)
 class PageWork:
-    """The work on a known page: fetch it again at `at`, extract its entry's content again, or fetch it at once."""
+    """The work on a known page.
+
+    "revisit": fetch it again at `at`. "extract": extract its entry's content again. "fetch": fetch it for the first
+    time, since only another feed's content is stored for it.
+    """
 
     kind: Literal["revisit", "extract", "fetch"]
     page_id: int
@@ -62,7 +66,7 @@ class PollWrite:
 
     @property
     def decisions(self) -> SourceDecisions:
-        """The decisions about the addresses of its entries."""
+        """The decisions about the addresses of its entries. Renamed entries are left out."""
         made = [one.sighting.decisions for one in self.matched.entries if not one.is_renamed]
         return SourceDecisions(
             f"feed {self.record.feed_id}", list(chain.from_iterable(made)), is_first=self.matched.is_first
@@ -74,10 +78,10 @@ class PollWrite:
 
 
 def split_disjoint(drafts: Sequence[PollDraft], numbers: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Split the indices of `drafts` in two: drafts that can be saved together, and the rest.
+    """Split the indices `numbers` of `drafts` in two: drafts that can be saved together, and the rest.
 
-    A draft of the first kind shares no feed and no address with an earlier draft. Only the first polls of many feeds at
-    once need the second kind.
+    A draft that can be saved together with others shares no feed and no address with an earlier draft. Other drafts are
+    rare except in the first polls of many feeds.
     """
     taken: set[object] = set()
     disjoint: list[int] = []
@@ -97,7 +101,10 @@ _polled_before: Final = select(feeds.c.id, (feeds.c.poll_count > 0).label("polle
 
 
 def match_entries(tx: Transaction, drafts: Sequence[PollDraft]) -> list[MatchedPoll]:
-    """Find the stored rows of each entry; a feed that was never polled has none."""
+    """Match the entries of each poll with stored entries; a feed that was never polled has none.
+
+    Entries that share a link, but are different articles, get keys of their own.
+    """
     with_entries = [draft.record.feed_id for draft in drafts if draft.entries]
     never_polled = {row.id for row in tx.all_of(_polled_before, with_entries) if not row.polled}
     return [_match_poll(tx, draft, is_first=draft.record.feed_id in never_polled) for draft in drafts]
@@ -200,9 +207,9 @@ def _can_collect(sighting: Sighting) -> bool:
 def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | None:
     """Return the work on a known page; None: there is none.
 
-    If an entry is the article and has changed, it is extracted again. If `updated` of an entry changed, the page's next
-    visit comes earlier. A page for which only another feed's content is stored is fetched, if the pages of this feed
-    are fetched.
+    If the feed's text is the article and the entry has changed, the entry is extracted again. If `updated` of an entry
+    changed and the feed's pages are revisited, the page's next visit comes earlier. A page for which only another
+    feed's content is stored is fetched, if the pages of this feed are fetched.
     """
     record = poll.record
     if not one.sighting.from_feed and page.feed_id != record.feed_id and _stands_for_page(page):

@@ -175,7 +175,10 @@ def _learnable(polls: Sequence[PollWrite]) -> dict[bytes, tuple[Key, str]]:
 
 
 def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) -> set[Key]:
-    """Store the evidence that entries give about addresses; return the keys whose evidence depends on titles."""
+    """Store the evidence that entries give about addresses; return the keys found by `doubted_keys`.
+
+    Take the identity lock if this poll may change articles.
+    """
     unsettled = [one for poll in polls for one in poll.unsettled]
     edges = {edge for one in unsettled for edge in one.sighting.edges}
     for poll in polls:
@@ -194,7 +197,7 @@ def _note_evidence(tx: Transaction, polls: Sequence[MatchedPoll], at: datetime) 
 
 
 def _due_hosts(polls: Sequence[PollWrite], ids: Mapping[str, HostId]) -> dict[HostId, datetime]:
-    """Return the hosts that get pages, each with the time of its earliest page."""
+    """Return the hosts with pages to fetch, each with the time when its earliest page is due."""
     due: dict[HostId, datetime] = {}
     for poll in polls:
         wanted = [(HostId(work.host_id), work.at) for work in poll.work if work.kind != "extract"]
@@ -234,7 +237,7 @@ _fetch_after_all: Final = (
 
 
 def _work_on_pages(tx: Transaction, polls: Sequence[PollWrite]) -> None:
-    """Make known pages due again, according to the work on them."""
+    """Do the planned work on known pages: make them due, or extract them again."""
     work = [one for poll in polls for one in poll.work]
     tx.run_all(_revisit, [{"page": one.page_id, "at": one.at} for one in work if one.kind == "revisit"])
     tx.run_all(_extract_again, [{"page": one.page_id} for one in work if one.kind == "extract"])

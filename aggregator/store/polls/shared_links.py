@@ -52,7 +52,7 @@ _feed_url: Final = select(feeds.c.url).where(feeds.c.id == bindparam("feed"))
 def separate_entries(
     tx: Transaction, feed_id: FeedId, matched: Sequence[MatchedEntry], *, is_known: bool
 ) -> list[MatchedEntry]:
-    """Return the entries in order. An entry that shares only its link with another entry gets a key of its own.
+    """Return the entries in the same order. An entry that shares only its link with another gets a key of its own.
 
     `is_known`: the feed has stored entries. They are compared, too.
     """
@@ -113,7 +113,7 @@ def _with_own_key(one: MatchedEntry, feed_url: str) -> MatchedEntry:
 
 
 def _under(sighting: Sighting, identity: Identity) -> Sighting:
-    """Return the sighting with an identity of its own, without evidence about the address that the entry shares."""
+    """Return the sighting with `identity` in place of the address that the entry shares, without evidence about that."""
     decision = Decision(
         url=identity.url, key=identity.key, verdict="announced", rule=_SHARED, detail=sighting.url or ""
     )

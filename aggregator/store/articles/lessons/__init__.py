@@ -1,1 +1,1 @@
-"""Lessons in the store: proofs by fetched pages, and the lists of all sites."""
+"""Lessons in the store: pages that prove or disprove them, and the list of the lessons of all sites."""

@@ -31,9 +31,10 @@ _put_off: Final = (
 
 
 def note_declared_pages(tx: Transaction, writes: Iterable[ArticleWrite]) -> set[PageId]:
-    """Save a pair for each page and each waiting page whose address it declares. Return the pages with a pair.
+    """Pair each article's page with the waiting pages whose addresses it declares as its own, for a lesson about both.
 
-    The declared page waits while the lesson is true or may still be proven.
+    The waiting page is held back while the lesson holds or may soon be proven. Nothing is paired for a lesson that was
+    contradicted. Return the articles' pages that have a pair now.
     """
     named = {
         key_hash(edge.other): (PageId(write.page.id), edge, lesson)

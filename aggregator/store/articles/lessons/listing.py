@@ -33,13 +33,13 @@ class LessonList:
         self._db = database
 
     def all(self) -> tuple[Standing, ...]:
-        """Return the known facts about all lessons, by site."""
+        """Return the facts about each lesson, sorted by site."""
         return self._db.read(_list)
 
     def forget(self, site: str, subject: str | None = None) -> tuple[int, int]:
-        """Forget all lessons of a site, or one lesson. The addresses that they joined are separated and fetched.
+        """Delete all lessons of a site, or the one with this `subject`.
 
-        Return the numbers of these lessons and pages.
+        The pages that waited for them or were joined by them become due. Return the numbers of lessons and pages.
         """
         return self._db.write(lambda tx: _forget_all(tx, site, subject))
 

@@ -1,6 +1,7 @@
-"""Applies fetched pages to lessons: waiting pages are joined to articles or fetched, and uses of disproved lessons end.
+"""Judges lessons by fetched pages. Held pages are then joined to articles or fetched.
 
-A verdict concerns a pair of pages. The facts about a lesson follow from its pairs. Repeating this changes nothing.
+A verdict says whether two pages are one article. The facts about a lesson follow from the verdicts on its pairs of
+pages. If a lesson is disproved, the pages that it joined are fetched. Repeating this changes nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ _decide: Final = (
 
 
 def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
-    """Judge the pairs of pages extracted or withdrawn just now; bring the uses of their lessons in line."""
+    """Judge the pairs of these pages, which were just extracted or withdrawn.
+
+    Then join or fetch the pages that wait for the lessons of these pairs, and end the uses of disproved lessons.
+    """
     rows = {(row.page_id, row.other_id): row for row in tx.all_of(_touching, page_ids)}
     if not rows:
         return
@@ -76,7 +80,10 @@ def settle_lessons(tx: Transaction, page_ids: Iterable[PageId]) -> None:
 
 
 def _bring_in_line(tx: Transaction, standing: Standing) -> None:
-    """Join the addresses that waited for a proven lesson. Separate the addresses that a disproved lesson had joined."""
+    """Join the addresses that waited for the lesson, if it holds. If not, fetch the pages that it had joined.
+
+    If the lesson cannot be proven any more, the pages that waited for it are fetched, too.
+    """
     if standing.holds:
         _take_waiting(tx, standing, None)
         return
@@ -103,7 +110,10 @@ def _verdicts(tx: Transaction, rows: Sequence[Row[Any]]) -> dict[tuple[int, int]
 
 
 def _texts(tx: Transaction, found: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
-    """Return the fetched text of each page: the text under its own key, else the text of the article that it led to."""
+    """Return the row of each page's fetched text: the article under the page's own key, else the page's article.
+
+    Pages without such a text are left out.
+    """
     by_key = {row.key_hash: row for row in tx.all_of(_by_key, (page.key_hash for page in found))}
     by_id = {row.id: row for row in tx.all_of(_by_id, {page.article_id for page in found if page.article_id})}
     texts = {
@@ -153,9 +163,9 @@ _fetch: Final = (
 
 
 def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | None) -> None:
-    """Join the addresses that waited for this lesson, if the address that they wait for belongs to an article now.
+    """Join the pages that waited for this lesson, if the page that they wait for has an article now.
 
-    Some of these addresses are fetched instead, as checks of the lesson.
+    Some of these pages are fetched instead, as checks of the lesson. `among` are the pages to look at; None: all.
     """
     waiting = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": HELD})
     ready = [row for row in waiting if row.article is not None and (among is None or row.page_id in among)]
@@ -173,7 +183,10 @@ def _take_waiting(tx: Transaction, standing: Standing, among: Collection[int] | 
 
 
 def end_uses(tx: Transaction, standing: Standing, use: str) -> int:
-    """Fetch the pages that waited, or were joined, because of a lesson; return how many."""
+    """Make the pages due that a lesson held back (`use` is `HELD`) or joined (`TAKEN`); return how many.
+
+    The evidence that joined them is deleted.
+    """
     rows = tx.all(_used, {"of_lesson": standing.lesson.hash, "used": use})
     if use == TAKEN and rows:
         delete_uses(tx, [_use_of(row, standing) for row in rows])

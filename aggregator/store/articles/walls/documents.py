@@ -34,7 +34,10 @@ PageText = tuple[PageId, bytes]  # a page, and the hash of its text
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that several addresses of a host may have: a text, or the target of a redirect or canonical link."""
+    """What several addresses of a host may have in common: a text, or the target of a redirect or canonical link.
+
+    `hash` is the hash of the text, or of the target's key.
+    """
 
     host: str
     hash: bytes
@@ -123,7 +126,7 @@ def walls_among(tx: Transaction, documents: Collection[Document]) -> list[Docume
 
 
 def texts_at(tx: Transaction, wall: Document, wanted: Iterable[PageId]) -> set[PageText]:
-    """Return the pages in `wanted` that had the wall as a document, with the hashes of their texts."""
+    """Return the pages in `wanted` that ever had this document, each with the hash of the text that it had then."""
     return {(PageId(row.page_id), row.text_hash) for row in tx.all_of(_pages_of, wanted, wall.named)}
 
 
@@ -140,10 +143,10 @@ _alike: Final = (
 
 
 def note_samples(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[PageText]:
-    """Store samples of short texts that contain nothing of their entry's title; return the walls among them.
+    """Store samples of the short texts that contain nothing of their entry's title; return the walls that they show.
 
-    A text is a wall if another page has the same text except for a few words, and the two entries have different
-    titles.
+    A text is a wall if another page of the host has the same text except for a few words, and the two entries have
+    different titles. The text of the other page is a wall, too, and is in the result.
     """
     sketches = [(text, sorted(sketch_of(text.record.content.body))) for text in texts if says_nothing(text)]
     tx.add(facts, [_fact(text, one, is_silent=True) for text, sketch in sketches for one in sketch])
@@ -175,10 +178,10 @@ _is_silent: Final = (
 
 
 def note_varying_targets(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Store and return the walls among the targets of redirects.
+    """Store and return the walls among the addresses to which our requests were redirected.
 
-    An address has one article. A target that shows several articles is a wall: it repeats the title of each page that
-    redirects to it.
+    An address has one article. A target that shows another article at each redirect is a wall: it repeats the title of
+    the page that redirects to it.
     """
     led: dict[Document, list[ArticleWrite]] = defaultdict(list)
     for text in filter(_was_led, texts):

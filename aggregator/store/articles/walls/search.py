@@ -71,7 +71,7 @@ def is_done(tx: Transaction) -> bool:
 
 
 def search_walls(tx: Transaction) -> bool:
-    """Check the next articles and withdraw those of walls; True: all were checked."""
+    """Check the next articles, and remove the texts of walls from them; True: all articles were checked."""
     at = read_property(tx, _PROPERTY) or "0"
     if at == _DONE:
         return True
@@ -86,7 +86,7 @@ def search_walls(tx: Transaction) -> bool:
 
 
 def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
-    """Store and return the documents of those pages of these articles that lack their entry's title."""
+    """Store and return the documents of the articles' pages that do not contain their entry's title."""
     by_id = {row.id: row for row in suspects}
     titles: dict[int, list[str]] = defaultdict(list)
     at: dict[int, Row[Any]] = {}
@@ -114,6 +114,6 @@ def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
 
 
 def _says(titles: list[str], text: Row[Any]) -> Resemblance:
-    """Return how much a text has of the announced title that it has most of."""
+    """Return how much of a title the text contains, for the title that it contains most of."""
     found = {compare_title(title, text.title, text.body) for title in titles}
     return next(one for one in Resemblance if one in found)
