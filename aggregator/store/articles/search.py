@@ -142,7 +142,11 @@ _WEIGHED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Articles that match, in order, with the times of their current texts; the number of all; the next page."""
+    """A page of the articles that match, in order, each with the time when its current text was recorded.
+
+    `count` is the number of all matches; None: it was not asked for. `next` is the place of the next page; "": there
+    is none. `is_weighed`: matches are ordered by score.
+    """
 
     recorded_at: Mapping[ArticleId, datetime]
     count: int | None

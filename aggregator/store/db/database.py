@@ -52,7 +52,7 @@ class Transaction:
         return self._now
 
     def run(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> CursorResult[Any]:
-        """Execute once."""
+        """Execute a statement once; return its result."""
         return self.conn.execute(statement, parameters)
 
     def run_all(self, statement: Writing, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -76,13 +76,16 @@ class Transaction:
         return self.conn.execute(statement, parameters).first()
 
     def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows; existing rows stay unchanged."""
+        """Insert rows. A row that conflicts with a stored row is left out."""
         self.run_all(insert_new(self.dialect.name, table), rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A function for the items of several threads, and whether its commit must be synced."""
+    """One thread's write: `run` gets this thread's `item`, perhaps with those of other threads.
+
+    `durable`: the commit must be synced.
+    """
 
     run: Callable[[Transaction, Sequence[Any]], Sequence[Any]]
     item: Any = None  # Any: what `run` takes
@@ -127,7 +130,10 @@ class Database:
         return result
 
     def write_each(self, work: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
-        """Write `item` as `write` does. Calls of several threads with the same `work` are joined."""
+        """Run `work` for `item` in one transaction, as `write` does, and return the result for `item`.
+
+        On SQLite, one call of `work` may get the items of several threads. It returns a result for each, in order.
+        """
         result: T = self._write(_Work(work, item))
         return result
 

@@ -1,7 +1,7 @@
 """Converts records that were stored before schema 0006: positional lists become objects with names.
 
-Enclosures, hops, lead images and the sources of a gap were lists (`["http://…","audio/mpeg",0]`). The form itself shows
-that a row is an earlier one. Rows are converted in batches. So the conversion may stop after any batch and resume
+Enclosures, hops, lead images and the sources of a gap were lists (`["http://…","audio/mpeg",0]`). The form
+shows whether a row is converted. Rows are converted in batches. The conversion may stop after any batch and resume
 later, and converting a row twice changes nothing.
 """
 

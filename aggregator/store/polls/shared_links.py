@@ -113,7 +113,7 @@ def _with_own_key(one: MatchedEntry, feed_url: str) -> MatchedEntry:
 
 
 def _under(sighting: Sighting, identity: Identity) -> Sighting:
-    """Return the sighting with `identity` in place of the address that the entry shares, without evidence about that."""
+    """Return the sighting with `identity` in place of the shared address, and without evidence about that address."""
     decision = Decision(
         url=identity.url, key=identity.key, verdict="announced", rule=_SHARED, detail=sighting.url or ""
     )

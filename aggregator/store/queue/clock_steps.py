@@ -20,7 +20,7 @@ _far: Final = bindparam("far", type_=feeds.c.polled_at.type)
 
 
 def clock_step(tx: Transaction) -> timedelta | None:
-    """Return how far the clock was set back since the latest poll; None: it was not set back."""
+    """Return how far the clock is behind the latest poll; None: by less than `_TOLERANCE`, or not at all."""
     latest: datetime | None = tx.run(_latest).scalar_one()
     if latest is None or latest - tx.now < _TOLERANCE:
         return None
@@ -28,9 +28,9 @@ def clock_step(tx: Transaction) -> timedelta | None:
 
 
 def shift_due_times(tx: Transaction) -> timedelta | None:
-    """Move all times after now back by `clock_step`, except times that mean "never".
+    """Move times after now back by `clock_step`: those of hosts and pages, and of feeds polled later than now or never.
 
-    Return the step; None: there is none.
+    Times that mean "never" stay. Return the step; None: the clock was not set back.
     """
     step = clock_step(tx)
     if step is None:

@@ -175,7 +175,7 @@ _raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).va
 
 
 def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
-    """Make feeds due at `at` at the latest, for an operator. Their hosts get priority, and their back-off ends."""
+    """Make enabled feeds due at `at` at the latest, for an operator. Their hosts get priority, and back-offs end."""
     found = tx.all_of(_hosts_of, feed_ids)
     if not found:
         return
@@ -196,7 +196,10 @@ _scope_fetched: Final = select(pages.c.id, pages.c.host_id, pages.c.feed_id).whe
 
 
 def scope_due(tx: Transaction, at: datetime, feed_ids: Sequence[FeedId] | None = None) -> RunScope:
-    """Return the work that is due at `at`. With `feed_ids`: these feeds and the pages that they announced first."""
+    """Return the feeds and pages that are due at `at`, and the pages that wait for extraction.
+
+    With `feed_ids`: only these feeds and the pages that they announced first.
+    """
     scope = RunScope()
     named = None if feed_ids is None else set(feed_ids)
     for row in tx.all(_scope_feeds, {"at": at}):
@@ -253,7 +256,10 @@ def sync_feeds(
     *,
     decides: bool = False,
 ) -> SyncReport:
-    """Bring the feed table in line with the configuration. A configuration older than the last one only adds feeds."""
+    """Add, change and disable feeds as the configuration lists them. If its hash is that of the last one, do nothing.
+
+    A configuration older than the last one only adds feeds, unless `decides` is set.
+    """
     last_hash, _, _ = (read_property(tx, _SYNCED) or "").partition(" ")
     if last_hash == config_hash:
         return SyncReport()
@@ -281,9 +287,9 @@ def preview_feeds(tx: Transaction, subscriptions: Sequence[Subscription], config
 def _refused(
     tx: Transaction, known: Mapping[str, Row[Any]], subscriptions: Sequence[Subscription], config_at: datetime
 ) -> SyncReport | None:
-    """Return the refused changes of an older configuration.
+    """Return the changes that are refused because the configuration is older than the last one.
 
-    None: the configuration is as new as the last synced one.
+    None: it is not older.
     """
     _, _, last_at = (read_property(tx, _SYNCED) or "").partition(" ")
     if not last_at or config_at >= datetime.fromisoformat(last_at):

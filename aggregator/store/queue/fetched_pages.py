@@ -37,7 +37,7 @@ _waiting: Final = select(func.count()).select_from(pages).where(pages.c.state ==
 
 
 def waiting_for_extraction(tx: Transaction) -> int:
-    """Return how many fetched pages wait."""
+    """Return how many pages wait for extraction, claimed or not."""
     count: int = tx.run(_waiting).scalar_one()
     return count
 
@@ -73,7 +73,9 @@ def claim_fetched(
 ) -> tuple[FetchedPage, ...]:
     """Claim fetched pages whose bytes are in `folder`, or that need no bytes, oldest announcement first.
 
-    The claimed pages fill `limit` tasks. A task is one page, or up to `batch` pages that are extracted together.
+    The claimed pages fill `limit` tasks. A task is one page with bytes, or up to `batch` pages without, which are
+    extracted together. A page that was claimed `_MAX_CLAIMS` times without a result fails instead. The call also
+    records that the folder has a worker.
     """
     _beat(tx, folder)
     rows = list(_for_tasks(_candidates(tx, limit * batch, folder, scope), limit, batch))
@@ -167,9 +169,9 @@ def _load(tx: Transaction, ids: Sequence[int]) -> tuple[FetchedPage, ...]:
 
 
 def with_entries(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[FetchedPage, ...]:
-    """Return the pages in rows of `select_pages`, each with its further parts and its first sighting.
+    """Return the pages in rows of `select_pages`, each with its further parts and its first entry.
 
-    If a page has no response, it gets the first sighting with content or a summary instead, if there is one.
+    A page without a response gets its first entry with content or a summary, if there is one.
     """
     ids = [row.id for row in rows]
     first = {row.page_id: entry_of(row) for row in tx.all_of(_entries, ids)}
@@ -261,7 +263,10 @@ _put: Final = (
 
 
 def record_extraction_failure(tx: Transaction, page: FetchedPage, failed: PageFailed, next_at: datetime | None) -> bool:
-    """Record that extraction gave no article. The page is fetched again at `next_at`; None: never."""
+    """Record that extraction gave no article. The page is fetched again at `next_at`; None: never.
+
+    Return False if the claim is lost.
+    """
     row = tx.first(_row_held, {"page": page.id, "held": page.token})
     if row is None:
         return False
@@ -297,7 +302,10 @@ def _give_up(tx: Transaction, page_id: PageId, failed: PageFailed, at: datetime)
 def _fetch_again(
     tx: Transaction, page_id: PageId, host_id: HostId, failed: PageFailed, at: datetime, *, counts: bool
 ) -> None:
-    """Make the page due again without validators, since the bytes are missing and the whole answer is needed."""
+    """Make the page due again. Its validators are deleted, since the whole response is needed.
+
+    `counts`: the fetch before this one was one of the attempts that the page has.
+    """
     values = {
         "page": page_id,
         "new_state": "due",
@@ -329,7 +337,7 @@ _abandoned: Final = (
 
 
 def _beat(tx: Transaction, folder: str) -> None:
-    """Record that this folder has a worker. Now and then, make the pages of folders without workers due again."""
+    """Record every `_BEAT` that this folder has a worker, and make pages in folders without a worker due again."""
     row = tx.first(_seen, {"folder": folder})
     if row is not None and abs(tx.now - row.seen_at) < _BEAT:
         return

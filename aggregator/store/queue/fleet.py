@@ -1,4 +1,7 @@
-"""A fleet's queue in the store's database. Claims and their jobs are written in one transaction. Lists the members."""
+"""The queue of visits of a fleet, in the store's database. A claim and its job are written in one transaction.
+
+The members of the fleet are its processes. The store lists each with its number of threads.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _QUEUED_AHEAD: Final = 2  # waiting jobs for each thread of the fleet
 
 
 class VisitQueue(Protocol):
-    """The queue of visits: one job for each visit. `connection` is the driver's, within a transaction of the store."""
+    """The queue of visits: one job for each visit. `connection` is the driver's, in a transaction of the store."""
 
     def set_up(self, connection: Any, *, migrate: bool) -> None:
         """Create the queue's own tables if they are missing; `migrate`: upgrade older ones.
@@ -49,7 +52,7 @@ def set_up_queue(tx: Transaction, queue: VisitQueue, *, migrate: bool = False) -
 
 
 def fill_queue(tx: Transaction, queue: VisitQueue, threads: int, lease: timedelta, *, pages_too: bool = True) -> Filled:
-    """Claim due hosts and queue their visits. While another process does that, do nothing.
+    """Claim due hosts and queue their visits, unless another process is doing that.
 
     At most two visits are queued for each thread of the fleet. `threads` is the number of threads of this process.
     """
@@ -84,7 +87,7 @@ def _member(value: str) -> tuple[int, datetime]:
 
 
 def leave_fleet(tx: Transaction) -> None:
-    """Leave the fleet."""
+    """Remove this process from the members of the fleet."""
     delete_property(tx, f"{_MEMBER}{tx.owner}")
 
 

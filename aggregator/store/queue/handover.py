@@ -1,4 +1,4 @@
-"""Redirected pages. The target is a known article, a page that is due itself, or an unknown address."""
+"""Records redirects of pages. The target is a known article, a page that waits itself, or an unknown address."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ _own_page: Final = select(pages.c.id).where(
 
 
 def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
-    """Return whether a feed announced a redirect's target, and the target gave an article or will be fetched.
+    """Return whether the target of a redirect has a page of its own that gave an article or waits for its first one.
 
-    A target that no feed announced may be a wall. It is fetched, and its text is compared.
+    A target that no feed announced has no page. It may be a wall, so it is fetched, and its text is compared.
     """
     if target.key is None or target.key == page.key:
         return False
@@ -88,7 +88,7 @@ def is_known_target(tx: Transaction, page: Page, target: Identity) -> bool:
 
 
 def _waiting_page(tx: Transaction, page: Page, target: Identity) -> Row[Any] | None:
-    """Return the target's own page if it was not fetched yet."""
+    """Return the target's own page if it waits for its first fetch or for extraction."""
     if target.key is None or target.key == page.key:
         return None
     return tx.first(_waiting, {"hashed": key_hash(target.key), "page": page.id})
@@ -103,12 +103,11 @@ def record_handover(
     hops: tuple[Hop, ...],
     edges: tuple[Edge, ...] = (),
 ) -> tuple[PageId, HostId] | None:
-    """Record that the page redirects. Make it due at the target, or done if the target is a known article.
+    """Record that the page redirects, and return page and host to fetch next. None: nothing, or the claim is lost.
 
-    If the target has a page of its own that was not fetched yet, this page waits for it.
-
-    The page's address becomes an alias of the known article. The page's key becomes an alias, too, if the evidence says
-    so.
+    A page without an article is done if the target is a known article that cannot be a wall. Its address then means
+    that article; its key does, too, if the evidence says so. Any other page becomes due at the target. If the target
+    has a page of its own that waits, this page waits for it.
     """
     if edges:
         tx.dialect.lock_identity(tx.conn)

@@ -69,7 +69,7 @@ def _host_ids(tx: Transaction, names: Iterable[str]) -> dict[str, HostId]:
 
 
 def lock_hosts(tx: Transaction, ids: Iterable[HostId]) -> dict[HostId, int]:
-    """Lock host rows in id order, so that no two transactions wait for each other; return their tokens."""
+    """Lock host rows in id order, so that no two transactions wait for each other; return their tokens by id."""
     return {row.id: row.token for row in tx.all_of(_by_id_locked, sorted(set(ids)))}
 
 
@@ -272,7 +272,11 @@ def release(
     failures: int = 0,
     asked_until: datetime | None = None,
 ) -> None:
-    """End the claim. The row is locked first, so that the due times include all work added during the visit."""
+    """End the claim, unless it is lost. Set the host's due times from its feeds and pages.
+
+    The row is locked first, so that these times include all work added during the visit. `not_before` and `asked_until`
+    stay as they are if they are None.
+    """
     if not is_current(tx, claim):
         return
     back = max(claim.now - tx.now, timedelta(0))  # the clock went back during the visit: its times are too late
@@ -355,9 +359,9 @@ _waiting_soon: Final = _waiting(_soon)
 
 
 def wait_until(tx: Transaction, scope: RunScope | None = None) -> datetime | None:
-    """Return when the next host with due work can be claimed. Hosts that back off are left out.
+    """Return when the next host with due work can be claimed; None: there is none. Hosts that back off are left out.
 
-    With a scope, work counts as due half a minute early.
+    With a scope, work that is due within `_SOON` counts, too.
     """
     if scope is None:
         row = tx.first(_waiting_first, {"now": tx.now})
@@ -382,7 +386,7 @@ _robots: Final = (
 
 
 def record_robots(tx: Transaction, claim: Claim, robots: str, at: datetime) -> bool:
-    """Save the host's robots.txt record."""
+    """Save the record of the host's robots.txt, requested at `at`. Return False if the claim is lost."""
     if not is_current(tx, claim):
         return False
     tx.run(_robots, {"host": claim.host_id, "rules": robots, "asked_at": at})

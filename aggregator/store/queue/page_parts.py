@@ -73,7 +73,7 @@ def _load(row: Row[Any]) -> PagePart:
 
 
 def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[FetchedPage, ...]:
-    """Return the pages with the parts fetched so far, and with the number of parts of their stored articles."""
+    """Return the pages with the parts of their present response; `parts_before` counts those of the stored article."""
     ids = [page.id for page in fetched if page.raw is not None]
     rows = tx.all_of(_of_pages, ids)
     if not rows:
@@ -95,7 +95,7 @@ def with_parts(tx: Transaction, fetched: Sequence[FetchedPage]) -> tuple[Fetched
 
 
 def parts_asked_for(tx: Transaction, rows: Collection[Row[Any]]) -> Mapping[int, PagePart]:
-    """Return the next part to fetch for these rows of `pages`. Pages that must themselves be fetched are left out."""
+    """Return the part to fetch next, by page id. Rows of `pages` whose page itself must be fetched are left out."""
     begun = {row.id: row for row in rows if row.raw_hash is not None and row.target != row.url}
     return {
         row.page_id: _load(row)
@@ -141,12 +141,12 @@ _ask: Final = (
 
 
 def begin_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Make a failed part fetchable again, since the page itself was fetched."""
+    """Delete the parts of this response that were not fetched, since the page itself was fetched again."""
     tx.run(_drop_failed, {"page": page_id, "first": raw_hash})
 
 
 def drop_parts(tx: Transaction, page_id: PageId, raw_hash: str) -> None:
-    """Delete the parts of this answer, since their bytes are gone. They are fetched again."""
+    """Delete all parts of this response. They will be fetched again."""
     tx.run(_drop_from, {"page": page_id, "first": raw_hash, "from_number": 0})
 
 
@@ -198,7 +198,7 @@ _to_extraction: Final = (
 
 
 def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: RawResponse) -> bool:
-    """Record that the part's bytes are in the raw store. The page waits for extraction."""
+    """Record that the part's bytes are in the raw store. The page waits for extraction. False: the claim is lost."""
     if not is_current(tx, claim):
         return False
     row = tx.first(_first, {"page": page.id})
@@ -213,7 +213,10 @@ def record_part(tx: Transaction, claim: Claim, page: Page, part: PagePart, raw: 
 def record_part_failure(
     tx: Transaction, claim: Claim, page: Page, part: PagePart, failed: PageFailed, counts: bool
 ) -> bool:
-    """Record that the part could not be fetched. The page waits for extraction with the parts before it."""
+    """Record that the part could not be fetched. The page waits for extraction with the parts before it.
+
+    Return False if the claim is lost.
+    """
     if not is_current(tx, claim):
         return False
     row = tx.first(_first, {"page": page.id})
@@ -252,7 +255,10 @@ _anew: Final = (
 
 
 def leave_part(tx: Transaction, claim: Claim, page: Page) -> bool:
-    """Leave a part to the workers that have the earlier parts. If no worker has them, fetch the whole article again."""
+    """Leave a part to the workers whose folder has the page's bytes. If none is alive, fetch the whole article again.
+
+    Return False if the claim is lost.
+    """
     if not is_current(tx, claim):
         return False
     folder, row = tx.first(_seen, {"folder": page.folder}), tx.first(_first, {"page": page.id})

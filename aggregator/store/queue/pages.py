@@ -63,7 +63,7 @@ def _load(tx: Transaction, rows: Sequence[Row[Any]]) -> tuple[Page, ...]:
 
 
 def _at_part(page: Page, part: PagePart, row: Row[Any]) -> Page:
-    """Return the page, set to fetch its next part."""
+    """Return the page with the facts for fetching `part` instead of the page itself."""
     return replace(
         page,
         part=part,
@@ -139,7 +139,10 @@ def record_fetched(
     hops: tuple[Hop, ...],
     validators: Validators,
 ) -> bool:
-    """Record that the page's bytes are in the raw store. The page waits for extraction."""
+    """Record that the bytes of the page, or of its part, are in the raw store. The page waits for extraction.
+
+    Return False if the claim is lost.
+    """
     if page.part is not None:
         return record_part(tx, claim, page, page.part, raw)
     if not is_current(tx, claim):
@@ -185,7 +188,10 @@ _visited: Final = (
 def record_unchanged(
     tx: Transaction, claim: Claim, page: Page, validators: Validators, next_at: datetime | None
 ) -> bool:
-    """Record that a revisit found the page unchanged. Validators that the answer left out are kept."""
+    """Record that a revisit found the page unchanged. Validators that the answer left out are kept.
+
+    The next visit is at `next_at`; None: never. Return False if the claim is lost.
+    """
     if not is_current(tx, claim):
         return False
     now, home = tx.now, home_of(tx, claim, page)
@@ -230,9 +236,10 @@ _failed: Final = (
 def record_page_failure(
     tx: Transaction, claim: Claim, page: Page, failed: PageFailed, next_at: datetime | None, *, counts: bool = True
 ) -> bool:
-    """Record a failure. The page is retried at `next_at`; None: never. If its entry has content, that is extracted.
+    """Record a failed fetch. The page is retried at `next_at`; None: never. Return False if the claim is lost.
 
-    If a further part failed, the article ends before that part.
+    If the page has no article and its entry has content, that content is extracted first. If a further part failed, the
+    article ends before that part. `counts`: this was one of the attempts that the page has.
     """
     if page.part is not None:
         return record_part_failure(tx, claim, page, page.part, failed, counts)
@@ -265,6 +272,6 @@ def _state_after(tx: Transaction, page: Page, next_at: datetime | None) -> str:
 
 
 def has_content(tx: Transaction, page_id: PageId) -> bool:
-    """Return whether the content of an entry can be the article's text."""
+    """Return whether the content of one of the page's entries can be the article's text."""
     found = (load_entry(row.rest, entry_id="", link=None) for row in tx.all(_entries_of, {"page": page_id}))
     return any(can_stand_in(entry.content, entry.summary, entry.enclosures) for entry in found)

@@ -53,7 +53,10 @@ _failed_polls: Final = (
 
 
 def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
-    """Return facts about each feed's latest entries, pages and articles, none older than `since`."""
+    """Return counts of each feed's new entries, pages and articles since `since`.
+
+    At most the newest `_LATEST` entries and pages are read. Failed polls are counted in the feed's whole stored history.
+    """
     seen = {row.feed_id: row for row in tx.all(_entries, {"after": _floor(tx, _last_entry), "since": since})}
     polls_failed = {row.feed_id: row.failed for row in tx.all(_failed_polls)}
     kept: Counter[int] = Counter()
@@ -116,7 +119,7 @@ _delays: Final = (
 
 
 def activity(tx: Transaction, since: datetime) -> Activity:
-    """Return the activity since then. Polls count as far back as each feed's history reaches."""
+    """Return the activity since `since`. Polls count as far back as each feed's stored history reaches."""
     counted = tx.all(_polls_since, {"since": since})[0]
     delays = tx.all(_delays, {"after": _floor(tx, _last_entry), "since": since})
     return Activity(
@@ -143,7 +146,9 @@ _entry_from: Final = (
 
 
 def days(tx: Transaction, until: datetime, count: int) -> tuple[DayCounts, ...]:
-    """Return the new entries and articles on each of the last `count` days (UTC), the day of `until` last.
+    """Return the numbers of new entries and articles on each of the last `count` days (UTC), the day of `until` last.
+
+    Articles that were merged or withdrawn later are counted.
 
     Entries are numbered in the order of their discovery. So the number of a day's entries is the difference between the
     first number of the next day and the first number of this day. This is fast for any number of entries.
