@@ -74,7 +74,7 @@ _feed_names: Final = select(feeds.c.id, feeds.c.name, feeds.c.url, feeds.c.tags)
 
 
 def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, Article]:
-    """Return the articles with these ids that are not merged or forgotten, by id."""
+    """Return the articles with these ids, by id. Merged, withdrawn and forgotten articles are left out."""
     return {article.id: article for article in _complete(tx, tx.all_of(_by_ids, ids))}
 
 
@@ -126,7 +126,7 @@ def _article(row: Row[Any], urls: Sequence[str], sighted_by: Sequence[tuple[str,
 
 
 def stream_articles(tx: Transaction, wanted: ArticleFilter) -> Iterator[Article]:
-    """Yield articles by first sighting."""
+    """Yield the articles that `wanted` asks for, by the time when they were first seen."""
     query = _articles.order_by(articles.c.first_seen, articles.c.n)
     for condition in _conditions(tx, wanted):
         query = query.where(condition)
@@ -176,7 +176,7 @@ _survivor: Final = select(articles.c.id, articles.c.merged_into).where(articles.
 def read_article(tx: Transaction, id_or_url: str, keys: Sequence[Key] = ()) -> Article | None:
     """Return one article by id, by any of its addresses, or by key.
 
-    For a merged article return the article that remains.
+    For a merged article return the article that remains. None: there is none, or it was withdrawn or forgotten.
     """
     found: ArticleId | None = ArticleId(id_or_url) if _ID.fullmatch(id_or_url) else None
     if found is None:

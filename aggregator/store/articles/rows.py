@@ -117,7 +117,8 @@ def article_row(tx: Transaction, wanted: ArticleId) -> Row[Any] | None:
 def find_article(tx: Transaction, key: Key) -> tuple[ArticleId, Row[Any] | None]:
     """Return id and row of the article with this key. Without such an article return a free id and None.
 
-    Articles keep their ids when the rules of a publisher change.
+    If `rekey` gave the key to two articles, and they were merged, the article that remains is returned. Articles keep
+    their ids when the rules of a publisher change.
     """
     hashed, wanted = key_hash(key), article_id(key)
     rows = tx.all(_by_key_or_id, {"hashed": hashed, "article": wanted})
@@ -226,7 +227,10 @@ def revise(tx: Transaction, own: Row[Any], write: ArticleWrite) -> None:
 
 
 def restore_revision(tx: Transaction, own: Row[Any], revision: Row[Any], printed: Fingerprint) -> None:
-    """Make an earlier revision the current text again. The caller has removed the later revisions."""
+    """Make an earlier revision the current text again. `printed` is the fingerprint of its body.
+
+    The caller has removed the later revisions. The article has no reason to doubt it then.
+    """
     content = load_extraction(revision.title, revision.body, revision.content)
     values = {
         "page_id": own.page_id,
@@ -255,7 +259,10 @@ _mark: Final = (
 
 
 def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new: bool) -> None:
-    """Index new texts for search, and mark which older article each text repeats. `texts` are keyed by article row."""
+    """Index new texts for search, and mark which older article each text nearly repeats.
+
+    `texts` are by the number of the article's row.
+    """
     contents = {n: write.record.content for n, write in texts.items()}
     index_texts(tx, [(n, content.title, content.body) for n, content in contents.items()])
     printed = [Printed(n, texts[n].draft.site, texts[n].draft.fingerprint) for n in sorted(texts)]

@@ -125,7 +125,7 @@ class SqliteDialect:
         return False
 
     def describe(self, error: Exception) -> str:
-        """Return a message with the path: our words for SQLite's error name, or else the first line of SQLite's message."""
+        """Return the path with our words for SQLite's error name, or else with the first line of SQLite's message."""
         origin = error.orig if isinstance(error, DBAPIError) else error
         name = getattr(origin, "sqlite_errorname", "")
         for prefix, words in _SQLITE_WORDS.items():

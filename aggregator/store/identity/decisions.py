@@ -39,7 +39,7 @@ class SourceDecisions:
 
 
 def record_decisions(tx: Transaction, source: str, made: Sequence[Decision], at: datetime) -> None:
-    """Save the decisions of `source`. A decision is left out if it repeats the last one about that address."""
+    """Save the decisions of `source`. Those about one address are left out if they repeat the source's last ones."""
     record_all_decisions(tx, [SourceDecisions(source, made)], at)
 
 

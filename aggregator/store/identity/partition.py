@@ -133,7 +133,7 @@ def _pointing(dialect: str) -> Insert:
 
 
 def note_edges(tx: Transaction, edges: Collection[Edge], at: datetime) -> None:
-    """Store statements of feeds and pages; repeating one changes nothing."""
+    """Store evidence. Evidence that is stored already stays as it is."""
     rows = [
         {
             "key_hash": key_hash(edge.key),
@@ -296,7 +296,10 @@ def _settle(
     by_key: Mapping[Key, Row[Any]],
     unannounced: ArticleId | None,
 ) -> None:
-    """Write the differences between the tables and the wanted result (key hash → article)."""
+    """Merge and split articles, and move aliases, as `wanted` says: it has the article of each key, by key hash.
+
+    The key hashes in `orphans` lose their article.
+    """
     new_changes: list[dict[str, Any]] = []
     for row in sorted(by_key.values(), key=lambda row: row.n):
         survivor = wanted[row.key_hash]

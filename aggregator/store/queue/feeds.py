@@ -118,7 +118,7 @@ _lines: Final = select(
 
 
 def list_lines(tx: Transaction) -> tuple[FeedLine, ...]:
-    """Return the facts about all feeds for a listing. Reading all about each feed would take twenty times as long."""
+    """Return a line for each feed, for a listing. Reading the whole state of a feed would take twenty times as long."""
     return tuple(
         FeedLine(
             url=url,

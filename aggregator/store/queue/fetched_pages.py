@@ -1,4 +1,7 @@
-"""Fetched pages that wait for extraction. A worker claims pages; their leases are fenced like those of hosts."""
+"""Fetched pages that wait for extraction. A worker claims a page for a lease, as it claims a host.
+
+A result is refused if the page was claimed again since.
+"""
 
 from __future__ import annotations
 
@@ -304,7 +307,7 @@ def _fetch_again(
 ) -> None:
     """Make the page due again. Its validators are deleted, since the whole response is needed.
 
-    `counts`: the fetch before this one was one of the attempts that the page has.
+    `counts`: the fetch that led to this failure counts as an attempt.
     """
     values = {
         "page": page_id,

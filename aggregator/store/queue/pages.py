@@ -239,7 +239,7 @@ def record_page_failure(
     """Record a failed fetch. The page is retried at `next_at`; None: never. Return False if the claim is lost.
 
     If the page has no article and its entry has content, that content is extracted first. If a further part failed, the
-    article ends before that part. `counts`: this was one of the attempts that the page has.
+    article ends before that part. `counts`: the fetch counts as an attempt.
     """
     if page.part is not None:
         return record_part_failure(tx, claim, page, page.part, failed, counts)

@@ -55,7 +55,7 @@ _failed_polls: Final = (
 def signs(tx: Transaction, since: datetime) -> Mapping[FeedId, FeedSigns]:
     """Return counts of each feed's new entries, pages and articles since `since`.
 
-    At most the newest `_LATEST` entries and pages are read. Failed polls are counted in the feed's whole stored history.
+    At most the newest `_LATEST` entries and pages are read. Failed polls are counted in all of the stored history.
     """
     seen = {row.feed_id: row for row in tx.all(_entries, {"after": _floor(tx, _last_entry), "since": since})}
     polls_failed = {row.feed_id: row.failed for row in tx.all(_failed_polls)}

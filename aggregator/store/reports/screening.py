@@ -1,4 +1,4 @@
-"""Find the feeds that may have a finding, by one query, among hundreds of thousands of feeds."""
+"""Finds, by one query, the feeds that the health check must look at, among hundreds of thousands of feeds."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ _RECENT: Final = {
 
 @cache
 def _suspects(dialect: str) -> Select[Any]:
-    """Return the query for feeds to look at.
+    """Return the query for the feeds that the health check must look at.
 
-    If a feed's silence is the only reason, `recent` has its publication times.
+    If a feed's silence is the only reason, the column `recent` has its latest publication times; else it is NULL.
     """
     other = or_(
         feeds.c.status.in_((FeedStatus.FAILING.value, FeedStatus.GONE.value)),
@@ -72,7 +72,7 @@ def _suspects(dialect: str) -> Select[Any]:
 
 
 def suspect_ids(tx: Transaction, screen: FeedScreen) -> tuple[FeedId, ...]:
-    """Return the feeds whose own state may lead to a finding. Their entries and pages are not checked."""
+    """Return the feeds whose own row may lead to a finding of the health check. Entries and pages are not read."""
     entries, days = screen.prior
     rows = tx.all(
         _suspects(tx.dialect.name),
