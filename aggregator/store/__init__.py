@@ -11,9 +11,10 @@ __all__ = ["SqlStore", "backup", "copy_store", "open_store", "upgrade"]
 def open_store(
     url: str, clock: Clock, *, create: bool = True, readonly: bool = False, use_clock: bool = False
 ) -> SqlStore:
-    """Open the store at a `[storage] url`. Create a missing store; upgrade an older schema.
+    """Open the store at a `[storage] url`. With `create`, create a missing one.
 
-    `readonly` changes nothing at all. `use_clock` makes `clock` the store's time even if the database has its own.
+    An older schema is upgraded in SQLite only, and not with `readonly`, which changes nothing at all. `use_clock` makes
+    `clock` the store's time even if the database has its own.
 
     Raises:
         StorageError: there is no store, or it cannot be used; the message names reason and remedy in one line.

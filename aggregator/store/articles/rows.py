@@ -51,7 +51,7 @@ PAGE_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ArticleDraft:
-    """An extracted article with all values that can be computed before the transaction."""
+    """An extracted article, with all values for its rows that can be computed before the transaction."""
 
     record: ArticleRecord
     site: str
@@ -277,5 +277,5 @@ def _settle_texts(tx: Transaction, texts: Mapping[int, ArticleWrite], *, are_new
 def add_change(
     tx: Transaction, changed: Iterable[ArticleId], kind: Literal["new", "updated", "withdrawn"], at: datetime
 ) -> None:
-    """Add a change for each article; `publish` numbers it, and sinks follow."""
+    """Add a change of this kind for each article. `number_changes` numbers it later, and sinks then write it."""
     tx.add(changes, [{"article_id": article, "kind": kind, "merged_into": None, "at": at} for article in changed])

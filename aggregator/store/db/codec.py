@@ -50,12 +50,12 @@ def dump(value: object) -> str:
 
 @lru_cache(maxsize=1024)  # the tags of a feed are read with each of its articles
 def load_strings(text: str) -> tuple[str, ...]:
-    """Return a list of strings."""
+    """Return the list of strings that `text` holds as JSON."""
     return tuple(json.loads(text))
 
 
 def load_mapping(text: str) -> dict[str, str]:
-    """Return a mapping of strings."""
+    """Return the mapping of strings that `text` holds as JSON."""
     return dict(json.loads(text))
 
 
@@ -73,7 +73,7 @@ def load_sample(stored: bytes) -> frozenset[int]:
 
 
 def record_of(kind: Callable[..., R], row: Row[Any], **others: object) -> R:
-    """Return the record whose fields are columns of a row. `others` are fields of another name or form."""
+    """Return the record of class `kind` whose fields are columns of a row. `others` are its other fields."""
     columns = row._mapping
     return kind(**{name: columns[name] for name in _field_names(kind) if name in columns} | others)
 
@@ -84,17 +84,17 @@ def _field_names(kind: Any) -> tuple[str, ...]:  # Any: a class of records
 
 
 def dump_hops(hops: Sequence[Hop]) -> str:
-    """Return hops as text; "" for none."""
+    """Return the hops of a redirect as JSON text; "" for none."""
     return dump(_hops.dump_python(tuple(hops), mode="json")) if hops else ""
 
 
 def load_hops(text: str) -> tuple[Hop, ...]:
-    """Return hops from text."""
+    """Return the hops of a redirect from the text of `dump_hops`."""
     return _hops.validate_json(text) if text else ()
 
 
 def dump_feed_rest(state: FeedState) -> str:
-    """Return the fields that no column of `feeds` holds."""
+    """Return, as JSON text, the fields of the state that have no column in `feeds`."""
     return _dump(_states, state, STATE_COLUMNS)
 
 
@@ -104,7 +104,7 @@ def load_feed_state(rest: str, **columns: object) -> FeedState:
 
 
 def dump_entry_rest(entry: Entry) -> str:
-    """Return the fields that no column of `entries` holds."""
+    """Return, as JSON text, the fields of the entry that have no column in `entries`."""
     return _dump(_entries, entry, ENTRY_COLUMNS)
 
 
@@ -114,7 +114,10 @@ def load_entry(rest: str, **columns: object) -> Entry:
 
 
 def dump_extraction_rest(content: Extraction) -> str:
-    """Return the fields that no column of `revisions` holds. Markdown is compressed with the body as dictionary."""
+    """Return, as JSON text, the fields that have no column in `revisions`.
+
+    Markdown is compressed, with the body as dictionary.
+    """
     kept = _kept(_extractions, content, EXTRACTION_COLUMNS | {"markdown"})
     if content.markdown is not None:
         kept["markdown"] = _pack(content.markdown, content.body)

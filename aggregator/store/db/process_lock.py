@@ -22,7 +22,7 @@ _MACHINE_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
 def machine_id() -> str:
-    """Return a name for this machine that no other machine has."""
+    """Return the machine id of this system, or else a name made of host name and network address."""
     for file in _MACHINE_FILES:
         try:
             text = file.read_text(encoding="ascii").strip()
@@ -70,7 +70,7 @@ class ProcessLock:
             return False
 
     def renew(self) -> None:
-        """Lock a new file if ours was replaced. Leases under the old name run out."""
+        """Lock a new file, with a new owner name, if ours was removed or replaced. Leases of the old name run out."""
         if not self.is_ours():
             os.close(self._descriptor)
             self._take()

@@ -124,7 +124,7 @@ _use: Final = (
 
 
 def join_uses(tx: Transaction, uses: Sequence[Use]) -> dict[PageId, ArticleId]:
-    """Join addresses to the articles that the lessons say; their pages are done. Return the articles by page."""
+    """Join each address to the article of its use's key `other`; its page is done. Return the articles by page."""
     if not uses:
         return {}
     note_edges(tx, [_edge_of(use) for use in uses], tx.now)

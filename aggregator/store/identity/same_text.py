@@ -40,7 +40,7 @@ def titled_texts(tx: Transaction, hashes: Iterable[bytes]) -> list[TitledText]:
 
 
 def edges_of_text(tx: Transaction, text_hash: bytes) -> tuple[set[Edge], set[Key]]:
-    """Return the evidence that an equal text at several addresses gives, and the keys of these addresses."""
+    """Return the evidence that articles with the same text are one, and the keys of these articles."""
     rows = tx.all_of(_served, [text_hash])
     if len(rows) < 2:
         return set(), set()
@@ -63,7 +63,7 @@ def _served_text(row: Row[Any], titles: Collection[str]) -> ServedText:
 
 
 def contested(tx: Transaction, edges: Iterable[Edge], by_key: Mapping[Key, Row[Any]]) -> set[Edge]:
-    """Return the edges of equal texts whose text the same owner also serves under another title."""
+    """Return the edges by equal text that do not count: an address's owner has the same text under another title."""
     learned = {edge for edge in edges if edge.kind is EvidenceKind.SAME_TEXT}
     at_ends = {by_key[key].print_hash for edge in learned for key in (edge.key, edge.other) if key in by_key}
     titles: dict[tuple[bytes, str | None], set[bytes]] = defaultdict(set)

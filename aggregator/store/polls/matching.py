@@ -37,7 +37,7 @@ from aggregator.urls import registrable_domain
 
 @dataclass(frozen=True, slots=True)
 class EntryDraft:
-    """A sighting with all values that can be computed before the transaction."""
+    """An entry as the poll saw it, with all values for its row that can be computed before the transaction."""
 
     sighting: Sighting
     entry_hash: bytes
@@ -54,7 +54,7 @@ class EntryDraft:
 
 @dataclass(frozen=True, slots=True)
 class PollDraft:
-    """A poll with all values that can be computed before the transaction."""
+    """A poll, with all values for its rows that can be computed before the transaction."""
 
     claim: Claim
     record: PollRecord

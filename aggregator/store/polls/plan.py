@@ -1,4 +1,7 @@
-"""Plans the rows of a poll before the first lock: entries, new pages, work on known pages. `record.py` writes them."""
+"""Plans the rows of a poll before its hosts are locked: entries, new pages, work on known pages.
+
+`record.py` writes them.
+"""
 
 from __future__ import annotations
 

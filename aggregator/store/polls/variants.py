@@ -91,7 +91,10 @@ class VariantPlan:
 
 
 def plan_variants(tx: Transaction, new: Mapping[bytes, tuple[Key, str]], now: datetime) -> VariantPlan:
-    """Decide what is done with new pages. `new` has the key and the address of each page, by the hash of the key."""
+    """Decide which new pages are held back, joined to an article, or fetched.
+
+    `new` has the key and the address of each page, by the hash of the key.
+    """
     plan = VariantPlan()
     families = {hashed: family for hashed, (key, _) in new.items() if (family := family_of(key)) is not None}
     members: dict[bytes, list[_Member]] = defaultdict(list)

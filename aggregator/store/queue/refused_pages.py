@@ -90,7 +90,7 @@ def _ask_next(tx: Transaction, raw_store: RawStore) -> bool:
 
 
 def _without_bytes(tx: Transaction, rows: Sequence[Row[Any]], raw_store: RawStore) -> Iterator[Row[Any]]:
-    """Yield the pages whose bytes nobody has."""
+    """Yield the pages whose bytes are neither in `raw_store` nor in the folder of a living worker."""
     living = {one.id for one in tx.all(_elsewhere, {"own": raw_store.folder, "since": tx.now - _ABSENT})}
     for row in rows:
         is_kept = row.raw_hash is not None and (row.raw_folder in living or raw_store.get(row.raw_hash) is not None)

@@ -49,7 +49,7 @@ class Document:
 
 
 def note_documents(tx: Transaction, texts: Iterable[ArticleWrite]) -> set[Document]:
-    """Store the documents of pages that do not contain their entry's title; return these documents."""
+    """Store text and targets of each fetched page that does not contain its entry's title; return these documents."""
     rows = [
         _fact(text, document, is_silent=text.record.says_title is Resemblance.NOTHING)
         for text in texts

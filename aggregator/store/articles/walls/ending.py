@@ -1,8 +1,8 @@
-"""Ends walls.
+"""Removes the texts of walls from articles.
 
-A wall is one document at addresses that feeds announced as different articles: it is no article anywhere.
-
-The articles that were recorded from a wall are withdrawn, and their pages are due again.
+A wall is one document at addresses that feeds announced as different articles: it is no article anywhere. An article
+that was recorded from a wall gets its earlier text back, or is withdrawn. Its pages are recorded as failed and may be
+fetched again.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def end_walls(
 
 
 def _led_to(tx: Transaction, withdrawn: Collection[str]) -> set[PageId]:
-    """Return the pages of these articles, and the pages that were joined to these articles without a request."""
+    """Return all pages of these articles, also those that were joined to them without a fetch."""
     return {PageId(row.id) for row in tx.all_of(_led, sorted(withdrawn))}
 
 
@@ -274,7 +274,10 @@ def _print(revision: Row[Any]) -> Fingerprint:
 
 
 def _drop_claims(tx: Transaction, row: Row[Any], since: datetime) -> set[Key]:
-    """Delete the evidence that came with an article's texts since `since`; return the keys at its ends."""
+    """Delete the evidence about an article's key that was stored at `since` or later; return the keys it connected.
+
+    Only evidence by redirect, canonical link or declaration is deleted.
+    """
     claims = tx.all_of(_claims, [row.key_hash], {"since": since})
     tx.run_all(_drop, [{"edge": claim.id} for claim in claims])
     return {Key(end) for claim in claims for end in (claim.key, claim.other)}

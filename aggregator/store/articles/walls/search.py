@@ -1,6 +1,6 @@
 """Searches the articles of an earlier version for walls, in batches, once.
 
-Articles that were joined by walls are separated, too.
+Articles that were merged because of walls are separated again.
 
 The earlier version did not store how much of its entry's title a page contains. This module computes it for articles
 that share a text or have several pages. Other articles cannot be walls.
