@@ -311,7 +311,10 @@ class ExtractionLine:
         logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
 
     def _let_go(self, page: FetchedPage) -> None:
-        """Forget a page that is recorded or refused. A stop in another thread may have given the page back already."""
+        """Take a page that is recorded or refused out of `_in_hand`.
+
+        A stop in another thread may have done so already.
+        """
         self._in_hand.pop(page.id, None)
 
     def _done(self, page: FetchedPage, kind: str, *, is_whole: bool = True) -> None:
