@@ -131,11 +131,7 @@ def _syntax_remedy(said: str, line: str) -> str:
 
 
 def _feed_tables(settings: dict[str, Any], path: Path) -> list[Any]:
-    """Remove `feeds` from `settings` and return it.
-
-    Raises:
-        ConfigError: it is no list.
-    """
+    """Remove `feeds` from `settings` and return it. Raise `ConfigError` if it is no list."""
     feeds = settings.pop("feeds", [])
     if not isinstance(feeds, list):
         raise ConfigError(f"{path}: feeds: {quote(feeds)} is not a list of tables; write [[feeds]] above each feed")
@@ -228,10 +224,7 @@ def _check_duplicates(feeds: Sequence[FeedSettings], listed: Mapping[Path, list[
 
 
 def _check_files(config: Config, path: Path, places: Mapping[tuple[str | int, ...], str]) -> None:
-    """Raise `ConfigError` if the token file is unreadable or empty, or the folder of site-config files is missing.
-
-    Other folders are not checked: they are made when they are needed.
-    """
+    """Raise `ConfigError` if the token file is unreadable or empty, or the folder of site-config files is missing."""
     token, site_configs = config.web.token_file, config.extraction.site_config_dir
     if token is not None:
         place = places.get(("web", "token_file"), f"{path}: web.token_file")

@@ -196,9 +196,9 @@ class Service:
         )
 
     def _stop(self) -> None:
-        """End visits, extraction and the followers of outputs, and publish a last time, within about ten seconds.
+        """End all work within about ten seconds and publish a last time.
 
-        The page's process and the followers end slowly, so they are told first and waited for last.
+        What ends slowly is told first, joined last.
         """
         self._tell(STOPPING=1, STATUS="stopping")
         self._scheduler.shutdown(wait=False)
@@ -212,11 +212,7 @@ class Service:
         self._status.end()
 
     def _is_over(self) -> bool:
-        """Return whether `_publish` must end after its current batch, since the daemon stops.
-
-        If `_publish` runs when the stop is requested, it ends with its batch. Then `_stop` calls it a last time, for up
-        to two seconds.
-        """
+        """Return whether `_publish` must end after its batch: the daemon stops, and the time of its last call is over."""
         return self._ended.is_set() and time.monotonic() > self._stop_by
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -251,10 +247,7 @@ class Service:
             self._tell(WATCHDOG=1)
 
     def _look_after(self) -> None:
-        """Release the claims of dead processes, and move due times back if the clock went back.
-
-        This is done at every 30th tick, and at once if the clock went back.
-        """
+        """Every 30th tick, or if the clock went back: release claims of dead processes, move due times back."""
         now = self.app.clock.now()
         if self._ticks % _TAKE_OVER_EVERY == 0 or now < self._latest:
             self.app.take_over()
@@ -327,10 +320,7 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
-        """Go on to compute stored keys again, for ten seconds at most, if the rules for keys have changed.
-
-        After a reload this waits until the visits that began under the old rules have ended.
-        """
+        """If the rules for keys changed, compute stored keys again for ten seconds, after the visits under old rules."""
         if time.monotonic() < self._rekey_from:
             return
         try:
@@ -339,10 +329,7 @@ class Service:
             logger.warning("keys not computed again; tried again soon", extra={"reason": str(error)})
 
     def _adjust_budget(self) -> None:
-        """Adjust `PollPolicy.threshold`, so that feeds without a fixed interval are polled as often as the budget says.
-
-        The budget is the mean number of polls for each feed and day. The threshold moves a little each time.
-        """
+        """Move `PollPolicy.threshold` a little towards the budgeted polls per day of feeds without fixed interval."""
         now = time.monotonic()
         elapsed, self._adjusted_at = timedelta(seconds=now - self._adjusted_at), now
         try:
