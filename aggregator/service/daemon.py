@@ -212,7 +212,7 @@ class Service:
         self._status.end()
 
     def _is_over(self) -> bool:
-        """Return whether `_publish` must end after its batch: the daemon stops, and the time of its last call is over."""
+        """Return whether `_publish` must end after its batch: the daemon stops, and the time to publish is over."""
         return self._ended.is_set() and time.monotonic() > self._stop_by
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
@@ -320,7 +320,7 @@ class Service:
             logger.warning("housekeeping failed", extra={"reason": str(error)})
 
     def _renew_keys(self) -> None:
-        """If the rules for keys changed, compute stored keys again for ten seconds, after the visits under old rules."""
+        """If the rules for keys changed, compute stored keys again for ten seconds, once visits under old rules end."""
         if time.monotonic() < self._rekey_from:
             return
         try:
