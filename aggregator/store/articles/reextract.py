@@ -81,8 +81,8 @@ def record_reextracted(
     """Save a new extraction of kept bytes. A failed page gets an article. The filters decide about the text.
 
     Another title, text or body makes a new revision; the old revision stays. Other facts are corrected in the current
-    revision. False: nothing was saved. The article was merged, withdrawn or forgotten, the page is gone, or by the
-    present rules its address means another article.
+    revision. False: nothing was saved. The article was merged, withdrawn or forgotten, or has the text of another
+    response by now; or the page is gone, or by the present rules its address means another article.
     """
     is_current = _record(tx, page, record)
     filter_recorded(tx, filters, [page.id])
@@ -107,6 +107,8 @@ def _record(tx: Transaction, page: FetchedPage, record: ArticleRecord) -> bool:
         return True
     if own.merged_into is not None or own.forgotten_at is not None:
         return False
+    if own.raw_hash not in (None, page.raw.content_hash):
+        return False  # the article has the text of another response by now
     if doubtful_with(tx, write):
         write = ArticleWrite(row, draft_of(replace(record, quality=with_reason(record.quality))), tx.now)
     if _has_other_words(tx, own, write):

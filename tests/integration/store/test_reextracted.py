@@ -5,11 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aggregator.models.articles import Article
+from aggregator.models.fetching import Validators
 from aggregator.models.ids import PageId
 from aggregator.models.pages import PageFacts
 from aggregator.ports.store_records import ArticleRecord
 from aggregator.store import SqlStore
-from tests.support.stores import article_record, collect, poll, sighting, subscribe
+from tests.support.stores import (
+    FOLDER,
+    LEASE,
+    article_record,
+    collect,
+    fetch_due,
+    fetched_pages,
+    poll,
+    raw,
+    record_article,
+    sighting,
+    subscribe,
+)
 
 
 def collected(store: SqlStore) -> ArticleRecord:
@@ -56,3 +69,21 @@ def test_another_text_is_a_revision_also_where_it_becomes_blank(store: SqlStore)
     assert (after.content.text, after.revision) == ("", 2)
     assert after.change_seq == 2
     assert [one.content.text == "" for one in store.revisions(after.id)].count(True) == 1
+
+
+def test_the_bytes_of_an_earlier_fetch_do_not_replace_a_newer_text(store: SqlStore) -> None:
+    (feed,) = subscribe(store, "https://www.example.org/feed")
+    poll(store, feed, sighting(1))
+    fetch_due(store)
+    (page,) = fetched_pages(store)
+    assert record_article(store, page, article_record(page, body="One. Two."), if_changed=store.now())
+    (earlier,) = store.stored_pages(PageId(0), 10)
+    (claim,) = store.claim_hosts(10, LEASE)
+    (due,) = store.due_pages(claim, store.now())
+    body = raw(due, content_hash="d" * 64, at=store.now())
+    assert store.record_fetched(claim, due, body, FOLDER, (), Validators())
+    (page,) = fetched_pages(store)
+    assert record_article(store, page, article_record(page, body="Three. Four."))
+    assert not store.record_reextracted(earlier, article_record(earlier, body="One. Two. And more."))
+    (article,) = store.articles()
+    assert (article.content.body, article.revision) == ("Three. Four.", 2)
