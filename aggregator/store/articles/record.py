@@ -170,7 +170,7 @@ def _note_wordpress(tx: Transaction, write: ArticleWrite) -> None:
 
 
 def _finish_pages(tx: Transaction, held: Sequence[ArticleOutcome], saved: Mapping[PageId, _Saved]) -> None:
-    """Mark the pages as done, or make them due at `if_changed` or `if_unchanged` of their outcome, if it is a time."""
+    """Make each page due again at the time in its outcome: `if_changed` or `if_unchanged`. None: mark it as done."""
     finished = []
     due: dict[HostId, datetime] = {}
     resumed: list[tuple[FetchedPage, datetime]] = []

@@ -1,4 +1,4 @@
-"""What all tables are made of, the same in SQLite and PostgreSQL: their registry, types of columns, kinds of index."""
+"""The registry of all tables, their column types and kinds of index, the same in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

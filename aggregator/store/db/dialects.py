@@ -182,7 +182,7 @@ def _begin_deferred(conn: Connection) -> None:
 
 
 class PostgresDialect:
-    """A server, named by any libpq URI."""
+    """A PostgreSQL server, given by a libpq URI of any form."""
 
     name = "postgresql"
 
@@ -192,7 +192,7 @@ class PostgresDialect:
 
     @property
     def place(self) -> str:
-        """The URI without its password."""
+        """The URI without its password and parameters."""
         scheme, _, rest = self.uri.partition("://")
         user_info, at, address = rest.rpartition("@")
         user = unquote(user_info.partition(":")[0])
@@ -243,7 +243,7 @@ class PostgresDialect:
         return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 
     def describe(self, error: Exception) -> str:
-        """Return the first line of the server's message."""
+        """Return place and first line of the server's message, with a remedy for the usual errors."""
         origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         words = _POSTGRES_WORDS.get(getattr(origin, "sqlstate", None) or "", "")
         remedy = f" ({words})" if words else ""
@@ -302,7 +302,7 @@ def dialect_of(url: str, *, readonly: bool = False) -> Dialect:
 
 @contextmanager
 def translated(dialect: Dialect) -> Iterator[None]:
-    """Translate the database's errors into those of this package."""
+    """Raise StorageError in place of the database's errors, with the message of `describe`."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:

@@ -18,7 +18,7 @@ _forget_property: Final = delete(properties).where(properties.c.name == bindpara
 
 
 def read_property(tx: Transaction, name: str) -> str | None:
-    """Return the fact with this name."""
+    """Return the fact with this name; None: there is none."""
     row = tx.first(_property, {"of": name})
     return None if row is None else str(row.value)
 

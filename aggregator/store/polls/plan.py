@@ -230,7 +230,7 @@ def _work_on(poll: PollDraft, one: MatchedEntry, page: Row[Any]) -> PageWork | N
 
 
 def _stands_for_page(page: Row[Any]) -> bool:
-    """Return whether a page was never requested because a feed brought the content."""
+    """Return whether a page was never requested, since its article has, or will have, a feed's content."""
     if page.fetched_at is not None or page.cause is not None:
         return False
     return page.state == "fetched" or bool(page.state == "done" and page.article_id == article_id(Key(page.key)))

@@ -33,7 +33,7 @@ _feeds: Final = select(feeds, hosts.c.name.label("host")).join(hosts, hosts.c.id
 
 
 def state_values(state: FeedState) -> dict[str, Any]:
-    """Return the columns of a feed's state."""
+    """Return the values of the columns that hold a feed's state, by column."""
     return {
         "due_at": state.due_at,
         "status": state.status.value,

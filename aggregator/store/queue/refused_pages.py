@@ -63,7 +63,7 @@ _ask: Final = (
 def ask_refused_again(database: Database, raw_store: RawStore) -> bool:
     """Make the next refused pages without bytes due; True: all pages were looked at.
 
-    A killed process loses at most one step. Pages whose bytes are in the folder of another worker stay as they are.
+    Each call looks at the next `_STEP` pages. Pages whose bytes are in the folder of a living worker stay as they are.
     """
     if database.read(lambda tx: read_property(tx, _PROPERTY)) == _DONE:
         return True

@@ -105,7 +105,8 @@ def is_announced(tx: Transaction, hashed: bytes) -> bool:
 def stands_as_wall(tx: Transaction, document: Document) -> bool:
     """Return whether the document is a wall.
 
-    An address that a feed announced is no wall: it may be an article to which other addresses moved.
+    It is one if pages with it were announced under titles of different articles, and lack these titles. An address that
+    a feed announced is no wall: it may be an article to which other addresses moved.
     """
     if is_announced(tx, document.hash):
         return False
