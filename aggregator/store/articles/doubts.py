@@ -132,7 +132,10 @@ def _is_short(write: ArticleWrite) -> bool:
 
 
 def ask_again(tx: Transaction, due: Mapping[PageId, datetime]) -> None:
-    """Make pages that are due or done due at these times at the latest. Other pages stay as they are."""
+    """Fetch each page again at its time, or earlier if it is due earlier.
+
+    Pages that failed, are skipped or wait for extraction stay as they are.
+    """
     tx.run_all(_again, [{"page": page, "at": at} for page, at in sorted(due.items())])
     for row in tx.all_of(_hosts_of, due):
         lower_pages_due(tx, HostId(row.host_id), due[row.id])
@@ -158,7 +161,7 @@ def announced_page(tx: Transaction, write: ArticleWrite) -> AnnouncedPage:
 
 
 def with_reason(quality: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the reasons to doubt an article, with `REASON` added."""
+    """Return `quality`, the reasons to doubt an article, with `REASON` added."""
     return tuple(dict.fromkeys((*quality, REASON)))
 
 

@@ -79,7 +79,7 @@ def load_articles(tx: Transaction, ids: Iterable[ArticleId]) -> dict[ArticleId, 
 
 
 def _complete(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Article]:
-    """Add the fields of other tables: all addresses, all feeds."""
+    """Return the articles in `rows`, with the fields from other tables: all addresses, all feeds."""
     ids = [row.id for row in rows]
     urls: dict[str, list[str]] = defaultdict(list)
     for row in tx.all_of(_urls, ids):

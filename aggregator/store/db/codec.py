@@ -99,7 +99,7 @@ def dump_feed_rest(state: FeedState) -> str:
 
 
 def load_feed_state(rest: str, **columns: object) -> FeedState:
-    """Return a feed's state from its columns and the rest."""
+    """Return a feed's state from the values of its `columns` and the text of `dump_feed_rest`."""
     return _states.validate_python(_loads(rest) | columns)
 
 
@@ -109,7 +109,7 @@ def dump_entry_rest(entry: Entry) -> str:
 
 
 def load_entry(rest: str, **columns: object) -> Entry:
-    """Return an entry from its columns and the rest."""
+    """Return an entry from the values of its `columns` and the text of `dump_entry_rest`."""
     return _entries.validate_python({"id": "", **_loads(rest), **columns})  # an empty id was once left out
 
 
@@ -125,7 +125,7 @@ def dump_extraction_rest(content: Extraction) -> str:
 
 
 def load_extraction(title: str, body: str, rest: str) -> Extraction:
-    """Return an extraction from the columns of `revisions`."""
+    """Return an extraction from its title, its body, and the text of `dump_extraction_rest`."""
     kept = _loads(rest)
     if (packed := kept.get("markdown")) is not None:
         kept["markdown"] = _unpack(packed, body)

@@ -154,9 +154,9 @@ class Database:
         raise AssertionError("the last attempt returns or raises")
 
     def _write_together(self, group: Sequence[Pending[_Work]]) -> None:
-        """Run all works of a group in one transaction.
+        """Run all writes of a group in one transaction.
 
-        If one of them fails, run each work in a transaction of its own.
+        If one of them fails, run each write in a transaction of its own.
         """
         if len(group) > 1:
             try:
@@ -240,7 +240,7 @@ class Database:
 
 
 def _by_work(group: Sequence[Pending[_Work]]) -> Iterable[Sequence[Pending[_Work]]]:
-    """Return the writes that run the same function, together."""
+    """Return the writes in groups. The writes of a group run the same function."""
     by_run: dict[object, list[Pending[_Work]]] = {}
     for pending in group:
         by_run.setdefault(pending.work.run, []).append(pending)

@@ -76,7 +76,7 @@ class PollWrite:
         )
 
     def host_of(self, sighting: Sighting) -> str:
-        """Return the host of an entry's page."""
+        """Return the host (name:port) of an entry's page; without a page, the host that was polled."""
         return sighting.host or self.claim.host
 
 

@@ -1,7 +1,7 @@
 """Stores the documents of pages (texts, targets of redirects and canonical links) and finds the walls among them.
 
-The document of a page without its entry's title is kept for ever. So the order in which pages are fetched does not
-matter.
+The documents of a page without its entry's title are kept for ever. So a wall is found in whatever order its pages are
+fetched.
 """
 
 from __future__ import annotations

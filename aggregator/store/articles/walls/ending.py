@@ -204,8 +204,8 @@ _drop: Final = delete(evidence).where(evidence.c.id == bindparam("edge"))
 def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[int]) -> set[str]:
     """Remove the texts of walls from the articles in `rows`; return the articles that have no text left.
 
-    An article gets its latest earlier text back that is no wall's text. Without one it is withdrawn. The wall's
-    statements about its own address are deleted, too. The texts of `at_pages` are the walls.
+    A text is a wall's if it was stored as a document of one of `at_pages`. An article gets its latest earlier text back
+    that is no wall's. Without one it is withdrawn. The wall's statements about its own address are deleted, too.
     """
     walls = {row.text_hash for row in tx.all_of(_texts_of, sorted(at_pages))}
     withdrawn: set[str] = set()
