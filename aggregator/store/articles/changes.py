@@ -133,7 +133,7 @@ _last_recorded: Final = select(func.coalesce(func.max(changes.c.id), 0))
 
 
 def position(tx: Transaction) -> Position:
-    """Return the store's epoch and the number of its last change."""
+    """Return the store's epoch, the number of its last numbered change, and the id of its last recorded change."""
     return Position(
         epoch=read_property(tx, EPOCH) or "",
         seq=tx.run(_last_seq).scalar_one(),

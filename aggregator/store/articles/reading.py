@@ -1,4 +1,4 @@
-"""Reads articles."""
+"""Reads articles: one by id or address, the results of a search, or all that a filter takes."""
 
 from __future__ import annotations
 

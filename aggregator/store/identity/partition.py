@@ -231,14 +231,15 @@ def repartition(
     unannounced: ArticleId | None = None,
     keep_urls: bool = False,
 ) -> Mapping[bytes, ArticleId]:
-    """Make articles and aliases follow the evidence around `keys`.
+    """Merge and split articles as the evidence about `keys`, and about the keys connected with them, says.
 
-    Each group of keys is one article: the oldest article whose own key is in the group. Articles made from a later page
-    of a multi-page article come last. The others are merged into the oldest; their rows and texts stay, so that a split
-    can restore them. `unannounced` is an article that this transaction inserted. No reader knows it, so merging it is
-    no change. With `keep_urls`, addresses and keys that no article owns any more still mean their earlier article.
+    The evidence gives groups of keys. A group means one article: the oldest whose own key is in the group. An article
+    made from a later page of a multi-page article is chosen last. The others are merged into the chosen one; their rows
+    and texts stay, so that a split can restore them. `unannounced` is an article that this transaction inserted: no
+    change is stored if it is merged. With `keep_urls`, keys and addresses of a group without an article still mean
+    their earlier article.
 
-    Return the articles of the keys, by hash; keys without an article are left out.
+    Return the articles of the keys, by the key's hash; keys without an article are left out.
     """
     found, edges = _component(tx, keys)
     by_key = {Key(row.key): row for row in tx.all_of(_owners, map(key_hash, found))}

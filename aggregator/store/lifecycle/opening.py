@@ -1,4 +1,4 @@
-"""Open a store. Check that it exists, belongs to this program, has our schema, and may be upgraded if it is older."""
+"""Open a store: check that it exists and belongs to this program; create or upgrade its schema if that is allowed."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _process_lock(path: Path) -> ProcessLock:
 
 
 def _bring_up(database: Database, *, create: bool) -> None:
-    """Create the tables if they are missing. Upgrade old ones if no other process uses the store.
+    """Create the tables if they are missing. Upgrade an older schema of SQLite if no other process uses the store.
 
     Raises:
         StorageError: the tables are missing and may not be created, or they are old and only `db upgrade` may upgrade

@@ -25,7 +25,10 @@ _COUNTS: Final = {
 
 
 def count_all(tx: Transaction) -> Counts:
-    """Return the numbers of rows of each kind. A page that is due for a revisit does not count as due."""
+    """Return the numbers of enabled feeds, articles in the corpus, and rows of other kinds.
+
+    A page that is due for a revisit does not count as due.
+    """
     return Counts(
         **{name: tx.run(query).scalar_one() for name, query in _COUNTS.items()},
         schema_version=HEAD,
