@@ -95,8 +95,8 @@ def _choose(
 def _repeated_texts(tx: Transaction, writes: Sequence[ArticleWrite]) -> tuple[set[bytes], set[bytes]]:
     """Return the hashes of texts that several pages have, and of those that one owner's pages have under one title.
 
-    `writes` and stored articles are counted. Only a text of the second set may be evidence that its articles are one
-    (`identity/same_text.py`).
+    The owner is the `tenant` of a key. `writes` and stored articles are counted. Only a text of the second set may
+    be evidence that its articles are one (`identity/same_text.py`).
     """
     titled: Counter[TitledText] = Counter(
         (write.draft.fingerprint.text_hash, write.draft.title_hash, tenant(write.key))

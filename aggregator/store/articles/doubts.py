@@ -194,7 +194,7 @@ def doubtful_with(tx: Transaction, write: ArticleWrite) -> list[Row[Any]]:
 
 
 def _named_with(tx: Transaction, write: ArticleWrite) -> Iterable[Row[Any]]:
-    """Return the articles at the addresses that this page states as its own, and those whose pages state them, too."""
+    """Return the articles at the addresses that this page states as its own, and the articles that state the same."""
     edges = [edge for edge in write.record.edges if edge.kind in DOUBTED and refusal_alone(edge) is None]
     targets: set[Key] = {edge.other for edge in edges}
     return tx.all_of(_naming, map(key_hash, targets)) if targets else ()

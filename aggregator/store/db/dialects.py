@@ -43,8 +43,8 @@ def insert_new(dialect: str, table: Table) -> Insert:
 class SqliteDialect:
     """One file in WAL mode.
 
-    The writer takes the write lock at BEGIN. With a plain BEGIN, of two transactions that read first and write later, the
-    second would fail at once: it has read an old state, and waiting does not help.
+    The writer takes the write lock at BEGIN. With a plain BEGIN, of two transactions that read first and write later,
+    the second would fail at once: it has read an old state, and waiting does not help.
 
     Commits are not synced one by one (`synchronous = NORMAL`). A power cut may undo the last commits, each as a whole;
     their work is done again. Before a number is published and before bytes are deleted (forget, retention) the commit

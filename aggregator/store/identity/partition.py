@@ -1,7 +1,8 @@
 """Stores which article an address means: addresses, evidence, aliases, and the partition that follows from them.
 
-`aggregator.identity.evidence` alone decides what is one article, from all the edges of a component. This module loads
-the component and writes the result to the tables. Repeating that changes nothing.
+A component is a set of keys that evidence connects. `aggregator.identity.evidence` alone decides, from all the edges of
+a component, which of its keys are one article. This module loads the component and writes the result to the tables.
+Repeating that changes nothing.
 """
 
 from __future__ import annotations
