@@ -54,10 +54,10 @@ _pages_of_articles: Final = select(pages.c.id).where(any_of(pages.c.article_id))
 def forget(
     tx: Transaction, keys: Sequence[Key], host_names: Sequence[str]
 ) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-    """Erase the articles of these keys and all articles of these hosts (with the hosts below them).
+    """Erase the articles of these keys, all articles of these hosts and their subdomains, and those merged into them.
 
-    Articles merged into them are erased, too. Return the erased articles except merged ones, and the content hashes
-    that no row refers to now.
+    Return the ids of the erased articles (those that were merged are left out), and the content hashes that no response
+    has now.
     """
     tx.dialect.lock_identity(tx.conn)
     hashes = [key_hash(key) for key in keys]
@@ -70,7 +70,7 @@ def forget(
 
 
 def expire(tx: Transaction, before: datetime) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
-    """Erase the texts of articles first seen before `before`; return the same as `forget`."""
+    """Erase the articles first seen before `before`, and those merged into them; return the same as `forget`."""
     tx.dialect.lock_identity(tx.conn)
     return _erase(tx, _with_merged(tx, {ArticleId(row.id) for row in tx.all(_older, {"before": before})}), ())
 
