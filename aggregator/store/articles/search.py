@@ -144,7 +144,7 @@ _WEIGHED: Final = {
 class Matches:
     """A page of the articles that match, in order, each with the time when its current text was recorded.
 
-    `count` is the number of all matches; None: it was not asked for. `next` is the place of the next page; "": there
+    `count` is the number of all matches; None: they were not counted. `next` is the place of the next page; "": there
     is none. `is_weighed`: matches are ordered by score.
     """
 

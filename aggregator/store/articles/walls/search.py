@@ -114,6 +114,6 @@ def _note(tx: Transaction, suspects: Iterable[Row[Any]]) -> set[Document]:
 
 
 def _says(titles: list[str], text: Row[Any]) -> Resemblance:
-    """Return how much of a title the text contains, for the title that it contains most of."""
+    """Return how much of its announced title a text contains; of several titles, the best match counts."""
     found = {compare_title(title, text.title, text.body) for title in titles}
     return next(one for one in Resemblance if one in found)
