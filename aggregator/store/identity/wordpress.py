@@ -35,7 +35,7 @@ def is_short_link(key: Key) -> bool:
 
 
 def is_wordpress(key: Key) -> bool:
-    """Return whether a key is that of a wp.me short link or a "?p=" address, so that evidence may not be stored."""
+    """Return whether a key is that of a wp.me short link or a "?p=" address. Its evidence is computed, not stored."""
     return key.startswith(_PREFIX) or post_of_key(key) is not None
 
 
