@@ -71,6 +71,7 @@ _INLINE = frozenset(
 _USELESS_TAGS = (*sorted(NO_TEXT_TAGS - {"math"}), "link", "picture")  # trafilatura reads formulas
 _FRAME_TAGS = ("footer", "nav")
 _HEAD_TAGS = frozenset({"base", "link", "meta", "noscript", "script", "style", "template", "title"})
+_OPEN_DIV = re.compile("<div|<DIV")  # one pass: two counts take twice as long
 _DIV = re.compile("<(/?)div[\\s>]", re.IGNORECASE)
 _LONG_TAG = re.compile("<[a-z][^<>]{6000,}>", re.IGNORECASE)
 _VALUE = re.compile("\"[^\"]*\"|'[^']*'")
@@ -146,7 +147,7 @@ def _plain_text(page_html: str, *, main_content: bool) -> str:
 
 def _is_too_deep(page_html: str) -> bool:
     """Return whether `div` elements are nested so deeply that Resiliparse would search the main content for seconds."""
-    if page_html.count("<div") + page_html.count("<DIV") <= _MAX_DEPTH:
+    if len(_OPEN_DIV.findall(page_html)) <= _MAX_DEPTH:
         return False
     depth = 0
     for tag in _DIV.finditer(page_html):
