@@ -159,8 +159,10 @@ class App:
     def _sweep(self, now: datetime) -> None:
         stored = takewhile(lambda _: not self.visits.stopping, self.raw_store.names())
         old = (name for name, touched_at in stored if now - touched_at > _SWEEP_AGE)
+        keeps_raw = self.config.storage.raw_dir is not None
+        needed = self.store.referenced_raw if keeps_raw else self.store.awaited_raw
         while names := list(islice(old, _SWEEP_BATCH)):
-            for content_hash in set(names) - self.store.referenced_raw(names):
+            for content_hash in set(names) - needed(names):
                 self.raw_store.delete(content_hash)
         with self.store.publishing(timedelta(0)) as held:
             if held:

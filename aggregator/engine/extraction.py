@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,7 +50,9 @@ class ExtractionSettings:
 
 
 class ExtractionLine:
-    """The pages in extraction and the counters of their results. One thread uses it.
+    """The pages in extraction and the counters of their results.
+
+    One thread calls `step`. Any thread may call `wake` and `give_back` and read the counts.
 
     A task that hangs or crashes its worker costs only its own page. If the task had several pages, each page is retried
     alone.
@@ -66,6 +68,7 @@ class ExtractionLine:
         self._is_more = False  # pages were left when tasks were last started
         self._alone: deque[FetchedPage] = deque()  # claimed pages that are retried alone
         self._is_starting = False
+        self._refusal: StorageError | None = None  # what the store answered about a page in this step
         self._finished: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._event = PipeEvent()
 
@@ -80,7 +83,13 @@ class ExtractionLine:
         return len(self._in_hand) or int(self._is_starting)
 
     def step(self, wait: float, scope: RunScope | None = None) -> int:
-        """Start tasks, wait up to `wait` seconds for results, record them; return how many were recorded."""
+        """Start tasks, wait up to `wait` seconds for results, record them.
+
+        Return how many pages are no longer in hand: recorded, given back, or lost to another claim.
+
+        Raises:
+            StorageError: the store failed, or refused a page; what it accepted is recorded.
+        """
         self._pool.mend()
         self._start_tasks(scope)
         if wait > 0:
@@ -101,7 +110,6 @@ class ExtractionLine:
         while self._in_hand:
             _, page = self._in_hand.popitem()
             self.context.store.give_back_page(page)
-        self._alone.clear()
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 
@@ -115,11 +123,13 @@ class ExtractionLine:
             return
         lease = self.settings.timeout * (1 + _QUEUED_AHEAD) + _LEASE_MARGIN
         while room and self._alone:
-            page = self._alone.popleft()
-            if self.context.store.renew_page(page, lease):
+            page = self._alone[0]
+            is_renewed = self._holds(page) and self.context.store.renew_page(page, lease)
+            self._alone.popleft()  # after the store's answer: an error leaves the page here
+            if is_renewed:
                 self._submit([page])
                 room -= 1
-            else:
+            elif self._holds(page):
                 self._done(page, "lost")
         if not room:
             return
@@ -183,58 +193,81 @@ class ExtractionLine:
     # --- results ------------------------------------------------------------------------------------------------------
 
     def _finish(self, tasks: Sequence[_Done], scope: RunScope | None) -> int:
-        """Record the results of tasks, all articles in one transaction; return how many pages are done."""
+        """Record the results of tasks, all articles in one transaction; return how many pages are no longer in hand.
+
+        If the store refuses a page, the others are recorded all the same. The page is claimed again when its lease has
+        run out.
+
+        Raises:
+            StorageError: the store refused a page; the last error, if there are several.
+        """
         before = len(self._in_hand)
         self._tasks -= len(tasks)
         outcomes: list[ArticleOutcome] = []
         for pages, future in tasks:
-            held = [
-                page for page in pages if self._in_hand.get(page.id) is page
-            ]  # neither given back nor claimed again
             match result_of(future):
-                case None:
-                    for page in held:
-                        self.context.store.give_back_page(page)
-                        self._let_go(page)
-                case PageFailed() as failed if len(pages) == 1:
-                    for page in held:
-                        self._fail(page, failed)
-                case PageFailed():
-                    self._alone.extend(held)
-                case results:
-                    made = zip(pages, results, strict=True)
-                    outcomes += self._outcomes(((page, result) for page, result in made if page in held), scope)
+                case PageFailed() if len(pages) > 1:
+                    self._alone.extend(filter(self._holds, pages))
+                    continue
+                case tuple() as results:
+                    pass
+                case one:
+                    results = (one,) * len(pages)
+            for page, result in zip(pages, results, strict=True):
+                if not self._holds(page):
+                    continue
+                try:
+                    outcomes += self._outcome(page, result, scope)
+                except StorageError as error:
+                    self._refused(page, error)
         self._keep(outcomes)
+        if not self.settings.keep_raw:
+            self._delete_bytes([page for pages, _ in tasks for page in pages])
+        if self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            raise refusal
         return before - len(self._in_hand)
 
-    def _outcomes(
-        self, results: Iterable[tuple[FetchedPage, Collected | NextPage | PageFailed]], scope: RunScope | None
+    def _refused(self, page: FetchedPage, error: StorageError) -> None:
+        """Note an error of the store, which `_finish` raises at its end, and let the page go."""
+        self._refusal = error
+        self._let_go(page)
+
+    def _outcome(
+        self, page: FetchedPage, result: Collected | NextPage | PageFailed | None, scope: RunScope | None
     ) -> Iterator[ArticleOutcome]:
-        """Yield the articles to record. Failures and next pages are recorded here."""
-        for page, result in results:
-            if isinstance(result, NextPage):
+        """Yield the article to record, if there is one. A failure or a next page is recorded here.
+
+        `result` None: the task was cancelled, so the page is given back.
+        """
+        failed = failed_part(page)
+        match result:
+            case None:
+                self.context.store.give_back_page(page)
+                self._let_go(page)
+            case NextPage():
                 self._go_on(page, result, scope)
-                continue
-            failed = failed_part(page)
-            if failed is not None and isinstance(result, Collected) and result.parts < page.parts_before:
-                self._fail(page, failed, again=True)  # the stored article has more text than this shortened one
-                continue
-            if isinstance(result, PageFailed):
+            case PageFailed():
                 self._fail(page, result)
-                continue
-            record = article_record(page, result, self.context.publishers)
-            if failed is not None and (retry_at := self._next_try_of_part(page)) is not None:
-                yield ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
-                continue
-            if_changed, if_unchanged = self._next_visits(page)
-            yield ArticleOutcome(
-                page=page,
-                record=record,
-                if_changed=if_changed,
-                if_unchanged=if_unchanged,
-                if_wall=self._next_try(page, PageFailed(cause=Cause.WALL)),
-                if_doubtful=revisit_in_doubt_at(page, now=self.context.store.now()),
-            )
+            case Collected() if failed is not None and result.parts < page.parts_before:
+                self._fail(page, failed, again=True)  # the stored article has more text than this shortened one
+            case Collected():
+                yield self._article(page, result)
+
+    def _article(self, page: FetchedPage, collected: Collected) -> ArticleOutcome:
+        """Return the article to record, with the times of the page's next fetch."""
+        record = article_record(page, collected, self.context.publishers)
+        if failed_part(page) is not None and (retry_at := self._next_try_of_part(page)) is not None:
+            return ArticleOutcome(page=page, record=record, if_changed=retry_at, if_unchanged=retry_at, resumes=True)
+        if_changed, if_unchanged = self._next_visits(page)
+        return ArticleOutcome(
+            page=page,
+            record=record,
+            if_changed=if_changed,
+            if_unchanged=if_unchanged,
+            if_wall=self._next_try(page, PageFailed(cause=Cause.WALL)),
+            if_doubtful=revisit_in_doubt_at(page, now=self.context.store.now()),
+        )
 
     def _go_on(self, page: FetchedPage, next_page: NextPage, scope: RunScope | None) -> None:
         """Record that the article continues on another page, which is due now; a `run-once` collects it too."""
@@ -272,43 +305,36 @@ class ExtractionLine:
         return page_retry_at(part.tries, part.failed.cause, None, now=now, random=random)
 
     def _keep(self, outcomes: Sequence[ArticleOutcome]) -> None:
-        """Record articles in one transaction, or one by one if that fails.
-
-        Raises:
-            StorageError: the store refused some articles. Their pages are claimed again when the leases have run out.
-        """
+        """Record articles in one transaction, or one by one if that fails."""
         if not outcomes:
             return
         try:
             recorded = self.context.store.record_articles(outcomes)
-        except StorageError:
+        except StorageError as error:
             if len(outcomes) == 1:
-                self._let_go(outcomes[0].page)
-                raise
-            refused = [error for outcome in outcomes if (error := self._refusal(outcome)) is not None]
-            if refused:
-                raise refused[-1] from None
+                self._refused(outcomes[0].page, error)
+                return
+            for outcome in outcomes:
+                self._keep([outcome])
             return
         for outcome, article in zip(outcomes, recorded, strict=True):
-            kind = "lost" if article is None else "failed" if article.kind == "wall" else article.kind
-            self._done(outcome.page, kind, is_whole=not outcome.resumes)
-
-    def _refusal(self, outcome: ArticleOutcome) -> StorageError | None:
-        """Record one article; return the error if the store refused it."""
-        try:
-            self._keep([outcome])
-        except StorageError as error:
-            return error
-        return None
+            self._done(
+                outcome.page, "lost" if article is None else "failed" if article.kind == "wall" else article.kind
+            )
 
     def _fail(self, page: FetchedPage, failed: PageFailed, *, again: bool = False) -> None:
         if page.raw is None:
             next_at = self._next_try(page, page.failed)
         else:
             next_at = self._next_try(page, failed) if again or failed.cause in _RETRIED else None
-        self.context.store.record_extraction_failure(page, failed, next_at)
-        self._done(page, "failed")
-        logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
+        is_recorded = self.context.store.record_extraction_failure(page, failed, next_at)
+        self._done(page, "failed" if is_recorded else "lost")
+        if is_recorded:
+            logger.info("no article", extra={"url": page.url, "cause": failed.cause.value, "detail": failed.detail})
+
+    def _holds(self, page: FetchedPage) -> bool:
+        """Whether this claim of the page is in hand. A stop in another thread may have given it back."""
+        return self._in_hand.get(page.id) is page
 
     def _let_go(self, page: FetchedPage) -> None:
         """Take a page that is recorded or refused out of `_in_hand`.
@@ -317,14 +343,16 @@ class ExtractionLine:
         """
         self._in_hand.pop(page.id, None)
 
-    def _done(self, page: FetchedPage, kind: str, *, is_whole: bool = True) -> None:
+    def _done(self, page: FetchedPage, kind: str) -> None:
         self._counts.add({kind: 1})
         self._let_go(page)
-        if self.settings.keep_raw or not is_whole:
-            return
-        for raw in (page.raw, *(part.raw for part in page.parts)):
-            if raw is not None:
-                self.context.raw_store.delete(raw.content_hash)
+
+    def _delete_bytes(self, pages: Sequence[FetchedPage]) -> None:
+        """Delete the bytes of these pages and their parts, except bytes that a page still waits with."""
+        raws = (raw for page in pages for raw in (page.raw, *(part.raw for part in page.parts)))
+        hashes = {raw.content_hash for raw in raws if raw is not None}
+        for content_hash in hashes - self.context.store.awaited_raw(hashes):
+            self.context.raw_store.delete(content_hash)
 
 
 def _tasks(pages: Sequence[FetchedPage]) -> Iterator[Sequence[FetchedPage]]:

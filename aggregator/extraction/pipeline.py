@@ -39,7 +39,7 @@ from aggregator.identity.wordpress import blog_of_page
 from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.models.feeds import Entry, Feed
 from aggregator.models.fetching import Cause
-from aggregator.models.ids import OWN_CONTENT, Identity
+from aggregator.models.ids import OWN_CONTENT, Identity, Key
 from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, NextPage, Sighting
 from aggregator.urls import host_of
@@ -54,9 +54,10 @@ class ExtractJob:
 
     `from_feed` True: no page was fetched; the entry's content is the only text. `is_foreign` True: feed and page are of
     different sites, so of the feed only the date helps to read the page. `raw` are the content hashes of the page and
-    of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages. `ends` True: a further page
-    failed, so no other is fetched. `numbers` are the host's rules for article numbers. `off_target` is a failure if
-    redirects ended at a home page or list.
+    of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages; `chain` has those of them that
+    the article's pages link to, once the bytes are read. `ends` True: a further page failed, so no other is fetched.
+    `numbers` are the host's rules for article numbers. `off_target` is a failure if redirects ended at a home page or
+    list.
     """
 
     page: ExtractInput
@@ -67,6 +68,7 @@ class ExtractJob:
     raw: tuple[str, ...] = ()
     feed_rules: FeedRules = FeedRules()  # noqa: RUF009 - frozen
     parts: tuple[Part, ...] = ()
+    chain: Chain = Chain(parts=(), missing=None)  # noqa: RUF009 - frozen
     ends: bool = False
     numbers: KeyRules = KeyRules()  # noqa: RUF009 - frozen
     off_target: PageFailed | None = None
@@ -105,10 +107,14 @@ def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
     final_url = page.url if page.raw is None else page.raw.final_url
     if final_url == page.url:
         return None
-    key = identify(final_url, publishers).key
-    if key is not None and not is_home(key) and (key == page.key or not is_listing(key)):
+    if _may_be_article(identify(final_url, publishers).key, page.key):
         return None
     return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
+
+
+def _may_be_article(key: Key | None, page_key: Key) -> bool:
+    """Return False if an answer's address is a home page, or a list that is not the requested page itself."""
+    return key is not None and not is_home(key) and (key == page_key or not is_listing(key))
 
 
 def read_bodies(job: ExtractJob, read: Read) -> ExtractJob | PageFailed:
@@ -124,11 +130,12 @@ def with_bodies(job: ExtractJob, bodies: Sequence[bytes]) -> ExtractJob:
     if not bodies:
         return job
     parts = zip(job.parts, bodies[1:], strict=True)
-    return replace(
+    whole = replace(
         job,
         page=replace(job.page, body=bodies[0]),
         parts=tuple(replace(part, page=replace(part.page, body=body)) for part, body in parts),
     )
+    return replace(whole, chain=_chain(whole))
 
 
 def failed_part(page: FetchedPage) -> PageFailed | None:
@@ -178,7 +185,7 @@ def run_stored(job: ExtractJob, read: Read) -> Collected | PageFailed:
 
 def next_page_of(job: ExtractJob) -> NextPage | None:
     """Return the further page to fetch first; None: no link is left, a page failed, or there are `MAX_PARTS` pages."""
-    chain = _chain(job)
+    chain = job.chain
     if chain.missing is None or job.ends or len(chain.parts) + 1 >= MAX_PARTS:
         return None
     return NextPage(number=len(chain.parts) + 2, url=chain.missing)
@@ -226,7 +233,7 @@ def _read(job: ExtractJob) -> tuple[Extraction | PageFailed, tuple[str, ...], in
     """Return the article, reasons to doubt it, its number of further pages, and how much of the feed's title it has."""
     page = _without_feed(job.page) if job.is_foreign else job.page
     markup = read_markup(page)
-    chain = _chain(job)
+    chain = job.chain
     outcome, joined = _extract_parts(page, markup, chain.parts, job)
     reasons: tuple[str, ...] = ()
     if isinstance(outcome, Extraction):
@@ -331,7 +338,7 @@ def article_record(page: FetchedPage, collected: Collected, publishers: Publishe
         return _record_of_entry(own, page.url, (), page.feed_name, collected)
     final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
     identity = served = identify(final_url, publishers)
-    if identity.key is None or is_home(identity.key) or (identity.key != page.key and is_listing(identity.key)):
+    if not _may_be_article(identity.key, page.key):
         identity = Identity(url=page.url, key=page.key, rule="feed entry")
     parts = tuple(
         url for part in page.parts[: collected.parts] if part.raw is not None for url in (part.url, part.raw.final_url)

@@ -248,3 +248,9 @@ class Queue(Protocol):
 
         False: the claim is lost.
         """
+
+    def awaited_raw(self, content_hashes: Collection[str]) -> frozenset[str]:
+        """Return the hashes among `content_hashes` whose bytes a page still needs for its extraction.
+
+        The page waits for extraction, or a further page of its article is still to be fetched.
+        """

@@ -253,6 +253,7 @@ class SqlStore(Store):
     expire = _write(erasure.expire, durable=True)
     expire_raw = _write(erasure.expire_raw, durable=True)
     referenced_raw = _read(erasure.referenced_raw)
+    awaited_raw = _read(erasure.awaited_raw)
 
     def scrub(self, wait: timedelta) -> bool:
         return scrubbing.scrub(self._db, wait)

@@ -327,6 +327,25 @@ def test_upkeep_ends_at_a_stop(running: Running) -> None:
         assert not app.renew_keys(timedelta(hours=1))
 
 
+@pytest.mark.parametrize(("raw_dir", "is_left"), [("data/raw", True), ("", False)])
+def test_the_sweep_deletes_bytes_of_extracted_pages_if_none_are_kept(
+    running: Running, raw_dir: str, is_left: bool
+) -> None:
+    """A row refers to them for as long as the page exists; only a page that waits for extraction needs them."""
+    with Site(rss(item("/a/1"))) as site:
+        running.write(site.url())
+        text = running.config.read_text(encoding="utf-8").replace('raw_retention = "10d"\n', "")
+        running.config.write_text(text.replace("[storage]\n", f'[storage]\nraw_dir = "{raw_dir}"\n'), encoding="utf-8")
+        running.run(lambda: wait_for(lambda: running.files, "a file"))
+    with open_app(load_config(running.config, {}), clock=running.clock, pool=PoolHere()) as app:  # type: ignore[arg-type]
+        name = app.raw_store.put(b"left by a process that was killed", app.clock.now())
+        with closing(sqlite3.connect(running.folder / "data" / "aggregator.db")) as conn, conn:
+            assert conn.execute("UPDATE raw_responses SET content_hash = ?", [name]).rowcount == 1
+        running.clock.move(timedelta(days=3))
+        app.keep_house(sweep=True)
+        assert (app.raw_store.get(name) is not None) == is_left
+
+
 def test_the_daemon_loads_nothing_that_its_other_processes_work_with() -> None:
     """The page is served by one process, extraction done by others: each library here would stay in memory for ever."""
     code = "import sys, aggregator.service; print(*sys.modules)"

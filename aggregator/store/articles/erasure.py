@@ -15,6 +15,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.column_types import NEVER
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.schema import (
+    DUE,
     FETCHED,
     articles,
     changes,
@@ -180,11 +181,17 @@ def referenced_raw(tx: Transaction, content_hashes: Collection[str]) -> frozense
 
 
 _waits: Final = exists().where(
-    and_(
-        pages.c.id == raw_responses.c.page_id,
-        pages.c.state == FETCHED,
-    )
+    pages.c.id == raw_responses.c.page_id,
+    or_(pages.c.state == FETCHED, and_(pages.c.state == DUE, pages.c.target != pages.c.url)),
 )
+_awaited: Final = _still_there.where(_waits)
+
+
+def awaited_raw(tx: Transaction, content_hashes: Collection[str]) -> frozenset[str]:
+    """Return the hashes among `content_hashes` whose bytes a page still needs for its extraction."""
+    return frozenset(row.content_hash for row in tx.all_of(_awaited, content_hashes))
+
+
 _old_raw: Final = select(raw_responses.c.content_hash).where(raw_responses.c.fetched_at < bindparam("before"), ~_waits)
 _drop_old_raw: Final = delete(raw_responses).where(raw_responses.c.fetched_at < bindparam("before"), ~_waits)
 

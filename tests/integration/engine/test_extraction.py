@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,11 +17,12 @@ import pytest
 from pebble import ProcessExpired
 
 from aggregator.engine.extraction import ExtractionLine, ExtractionSettings
+from aggregator.errors import StorageError
 from aggregator.extraction.feed_rules import ArticleRules
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.fetching import Cause, Validators
-from aggregator.models.pages import PageFailed
+from aggregator.models.pages import FetchedPage, PageFailed
 from aggregator.rawstore import FileRawStore
 from aggregator.schedule.due_times import PollPolicy
 from aggregator.store import SqlStore, open_store
@@ -40,6 +42,7 @@ class PlayedPool:
     ends: Callable[[Any], bool] = lambda jobs: False  # Any: the jobs
     workers: int = 2
     is_warm: bool = False
+    error: BaseException = field(default_factory=lambda: ProcessExpired("gone", code=-11))
     sizes: list[int] = field(default_factory=list)
 
     def warm_up(self, then: Callable[[], object]) -> None:
@@ -53,7 +56,7 @@ class PlayedPool:
         self.sizes.append(len(jobs))
         future: Future[Any] = Future()
         if self.ends(jobs):
-            future.set_exception(ProcessExpired("gone", code=-11))
+            future.set_exception(self.error)
         else:
             future.set_result(function(jobs, *others))
         return future
@@ -170,6 +173,68 @@ def test_what_is_given_back_was_not_tried(kept: SqlStore, clock: StandingClock, 
     assert [page.claims for page in pages] == [1, 1]
 
 
+class FailingStore:
+    """A store that fails whenever one method is called for a page whose address has a certain end."""
+
+    def __init__(self, store: SqlStore, method: str, end: str) -> None:
+        self._store, self._method, self._end = store, method, end
+        self.fails = True
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever the store has
+        kept = getattr(self._store, name)
+        return partial(self._failing, kept) if name == self._method else kept
+
+    def _failing(self, kept: Callable[..., Any], what: Any, *others: Any) -> Any:
+        pages = [what] if isinstance(what, FetchedPage) else [outcome.page for outcome in what]
+        if self.fails and any(page.url.endswith(self._end) for page in pages):
+            raise StorageError("the disk is full")
+        return kept(what, *others)
+
+
+def failing(made: ExtractionLine, method: str, end: str) -> FailingStore:
+    store = FailingStore(made.context.store, method, end)  # type: ignore[arg-type]
+    made.context = replace(made.context, store=store)  # type: ignore[arg-type]
+    return store
+
+
+@pytest.mark.parametrize("method", ["record_articles", "record_extraction_failure", "give_back_page"])
+def test_a_page_that_the_store_refuses_costs_no_other(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path, method: str
+) -> None:
+    """Its claim ends with the lease; then it is extracted like the others."""
+    announce(kept, 4)
+    pool = PlayedPool()
+    made = line(kept, clock, pool, tmp_path / "raw")
+    folder = made.context.raw_store.folder
+    kept.claim_fetched(1, timedelta(seconds=50), folder, batch=4)
+    clock.pass_(timedelta(minutes=1))  # from here on the pages go alone
+    if method != "record_articles":
+        ending = CancelledError() if method == "give_back_page" else ProcessExpired("gone", code=-11)
+        pool.ends, pool.error = (lambda jobs: jobs[0].page.url.endswith("a-2")), ending
+    store = failing(made, method, "a-2")
+    made.step(0)
+    with pytest.raises(StorageError, match="the disk is full"):
+        made.step(0)
+    assert (made.in_hand, made.counts) == (0, {"new": 3})
+    store.fails = False
+    pool.ends = lambda jobs: False
+    clock.pass_(timedelta(hours=1))
+    finish(made)
+    assert made.counts == {"new": 4}
+
+
+def test_a_page_to_be_retried_alone_outlives_an_error(kept: SqlStore, clock: StandingClock, tmp_path: Path) -> None:
+    announce(kept, 3)
+    made = line(kept, clock, PlayedPool(ends=lambda jobs: len(jobs) > 1), tmp_path / "raw")
+    store = failing(made, "renew_page", "a-1")
+    made.step(0)
+    with pytest.raises(StorageError):
+        made.step(0)
+    store.fails = False
+    finish(made)
+    assert made.counts == {"new": 3}
+
+
 class StopsWhileRecording:
     """A store during whose record the daemon gives back what is in hand, as a stop in another thread does."""
 
@@ -271,3 +336,57 @@ def test_parts_whose_bytes_are_gone_are_fetched_anew(kept: SqlStore, clock: Stan
     finish(made)
     (article,) = kept.articles()
     assert article.content.body.startswith("anew0")
+
+
+def finish_one(made: ExtractionLine) -> None:
+    while not made.counts:
+        made.step(0)
+
+
+def test_pages_with_equal_bytes_share_the_file_until_the_last_is_extracted(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path
+) -> None:
+    (feed,) = subscribe(kept, A)
+    poll(kept, feed, sighting(1), sighting(2))
+    made = line(kept, clock, PlayedPool(workers=1), tmp_path / "raw")
+    made.settings = replace(made.settings, keep_raw=False)
+    raw_store = made.context.raw_store
+    html = f"<html><body><article><p>{words('same')}</p></article></body></html>".encode()
+    held = claim(kept, "www.example.org:443")
+    pages = kept.due_pages(held, kept.now())
+    for page in pages:
+        came = raw(page, content_hash=raw_store.put(html, kept.now()), at=kept.now())
+        assert kept.record_fetched(held, page, came, raw_store.folder, (), Validators())
+    kept.release(held)
+    other = kept.claim_fetched(1, timedelta(minutes=10), raw_store.folder)  # as another process does
+    finish_one(made)
+    assert len(raw_files(tmp_path / "raw")) == 1
+    for page in other:
+        kept.give_back_page(page)
+    finish(made)
+    assert made.counts == {"new": 1, "failed": 1}
+    assert {cause for _, cause, _ in kept.failed_pages()} == {Cause.WALL}, "one text under two titles; no bytes missed"
+    assert raw_files(tmp_path / "raw") == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_bytes_of_a_lost_page_stay_for_its_new_holder(
+    kept: SqlStore, clock: StandingClock, tmp_path: Path, fails: bool
+) -> None:
+    (feed,) = subscribe(kept, A)
+    poll(kept, feed, sighting(1))
+    pool = PlayedPool(ends=lambda jobs: fails)
+    made = line(kept, clock, pool, tmp_path / "raw")
+    made.settings = replace(made.settings, keep_raw=False)
+    put_page(kept, made, f"<p>{words('text')}</p>")
+    submit = pool.submit
+
+    def taken_meanwhile(*task: Any) -> Future[Any]:
+        clock.pass_(timedelta(hours=1))
+        assert kept.claim_fetched(1, timedelta(minutes=10), made.context.raw_store.folder), "another process claims it"
+        return submit(*task)
+
+    pool.submit = taken_meanwhile  # type: ignore[method-assign]
+    finish_one(made)
+    assert made.counts == {"lost": 1}
+    assert len(raw_files(tmp_path / "raw")) == 1
