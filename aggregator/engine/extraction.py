@@ -14,7 +14,8 @@ from typing import TypeVar
 from aggregator.engine.counters import Counters
 from aggregator.engine.pool import WorkerPool, result_of
 from aggregator.errors import StorageError
-from aggregator.extraction.pipeline import article_record, extraction_job, failed_part, run_jobs
+from aggregator.extraction.pipeline import extraction_job, failed_part, run_jobs
+from aggregator.extraction.records import article_record
 from aggregator.models.fetching import Cause
 from aggregator.models.ids import PageId
 from aggregator.models.pages import FetchedPage, PageFailed

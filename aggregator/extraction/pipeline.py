@@ -1,12 +1,12 @@
-"""From a fetched page to the record of its article: extract, judge, fingerprint, identify again. Pure.
+"""From a fetched page to its article: extract, judge, fingerprint. Pure.
 
-`run_jobs` and `run_stored` run in a worker process; `extraction_job` and `article_record` run beside the store.
+`run_jobs` and `run_stored` run in a worker process; `extraction_job` runs beside the store, as `records.py` does.
 `next_page_of` decides whether an article continues on a page that is not fetched yet; `visits/visit.py` fetches it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import unescape
@@ -19,29 +19,21 @@ from aggregator.extraction.metadata.titles import stated_titles
 from aggregator.extraction.page_rules import PageRules
 from aggregator.extraction.pagination import MAX_PARTS, Chain, Part, chain_of, join, numbers_of
 from aggregator.extraction.quality import assess
+from aggregator.extraction.records import record_of_entry
 from aggregator.extraction.walls import Evidence, is_certain_wall
-from aggregator.identity.evidence import (
-    Edge,
-    edges_of_entry,
-    edges_of_page,
-    edges_of_parts,
-    refusal_alone,
-)
 from aggregator.identity.fingerprint import fingerprint
 from aggregator.identity.identify import identify, without_idle_parameters
 from aggregator.identity.keys import KeyRules
 from aggregator.identity.own_entries import can_stand_in
 from aggregator.identity.publisher_rules import Publishers
-from aggregator.identity.section_pages import is_home, is_listing
+from aggregator.identity.section_pages import may_be_article
 from aggregator.identity.sites import site_of_url
 from aggregator.identity.walls import Resemblance, compare_title, states_title
-from aggregator.identity.wordpress import blog_of_page
 from aggregator.models.articles import ExtractInput, Extraction
 from aggregator.models.feeds import Entry, Feed
 from aggregator.models.fetching import Cause
-from aggregator.models.ids import OWN_CONTENT, Identity, Key
 from aggregator.models.pages import FetchedPage, PageFailed
-from aggregator.ports.store_records import ArticleRecord, Collected, Decision, FeedReading, NextPage, Sighting
+from aggregator.ports.store_records import Collected, FeedReading, NextPage, Sighting
 from aggregator.urls import host_of
 
 _WALLS = frozenset({"consent_wall", "bot_check", "error_page", "login"})  # reasons that mean: perhaps no article
@@ -54,10 +46,10 @@ class ExtractJob:
 
     `from_feed` True: no page was fetched; the entry's content is the only text. `is_foreign` True: feed and page are of
     different sites, so of the feed only the date helps to read the page. `raw` are the content hashes of the page and
-    of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages; `chain` has those of them that
-    the article's pages link to, once the bytes are read. `ends` True: a further page failed, so no other is fetched.
-    `numbers` are the host's rules for article numbers. `off_target` is a failure if redirects ended at a home page or
-    list.
+    of `parts`, by which the worker reads the bytes. `parts` are the fetched further pages. `chain` has those of them
+    that the article's pages link to; it is empty until the bytes are read. `ends` True: a further page failed, so no
+    other is fetched. `numbers` are the host's rules for article numbers. `off_target` is a failure if redirects ended
+    at a home page or list.
     """
 
     page: ExtractInput
@@ -107,14 +99,9 @@ def _off_target(page: FetchedPage, publishers: Publishers) -> PageFailed | None:
     final_url = page.url if page.raw is None else page.raw.final_url
     if final_url == page.url:
         return None
-    if _may_be_article(identify(final_url, publishers).key, page.key):
+    if may_be_article(identify(final_url, publishers).key, page.key):
         return None
     return PageFailed(cause=Cause.LOW_QUALITY, detail=f"redirected to {final_url!r}, which is no article")
-
-
-def _may_be_article(key: Key | None, page_key: Key) -> bool:
-    """Return False if an answer's address is a home page, or a list that is not the requested page itself."""
-    return key is not None and not is_home(key) and (key == page_key or not is_listing(key))
 
 
 def read_bodies(job: ExtractJob, read: Read) -> ExtractJob | PageFailed:
@@ -321,85 +308,5 @@ def _read_along(sighting: Sighting, feed: Feed, now: datetime, publishers: Publi
     if isinstance(collected, PageFailed):
         return sighting
     shown = without_idle_parameters(identity.url, publishers)
-    record = _record_of_entry(identity, shown, sighting.edges, feed.name or feed.url, collected)
+    record = record_of_entry(identity, shown, sighting.edges, feed.name or feed.url, collected)
     return replace(sighting, article=record)
-
-
-# --- records ----------------------------------------------------------------------------------------------------------
-
-
-def article_record(page: FetchedPage, collected: Collected, publishers: Publishers) -> ArticleRecord:
-    """Return the record of a collected article, identified by its final address.
-
-    If that is a home page, another section page or an address without a key, the article has the identity of its page.
-    """
-    if page.key.startswith(OWN_CONTENT):
-        own = Identity(url=page.url, key=page.key, rule="feed entry")
-        return _record_of_entry(own, page.url, (), page.feed_name, collected)
-    final_url = page.raw.final_url if page.raw is not None and collected.content.source == "page" else page.url
-    identity = served = identify(final_url, publishers)
-    if not _may_be_article(identity.key, page.key):
-        identity = Identity(url=page.url, key=page.key, rule="feed entry")
-    parts = tuple(
-        url for part in page.parts[: collected.parts] if part.raw is not None for url in (part.url, part.raw.final_url)
-    )
-    seen = tuple(dict.fromkeys((page.url, *(hop.url for hop in page.hops), final_url, *parts)))
-    identities = tuple(served if url == final_url else identify(url, publishers) for url in seen)
-    sites = {one.url: site_of_url(one.url, publishers) for one in identities}
-    edges = edges_of_page(final_url, page.hops, collected.content.declared, publishers)
-    edges += edges_of_parts(final_url, parts, publishers)
-    if page.entry is not None:
-        edges += edges_of_entry(page.entry, page.feed_url, publishers)
-    return ArticleRecord(
-        identity=identity,
-        url=_canonical(final_url, identity, collected.content, publishers),
-        urls=tuple(one for one in identities if sites[one.url] == sites[final_url]),
-        edges=edges,
-        pointers=tuple(one for one in identities if sites[one.url] != sites[final_url]),
-        content=collected.content,
-        quality=collected.quality,
-        fingerprint=collected.fingerprint,
-        decisions=(
-            Decision(url=final_url, key=identity.key, verdict="kept", rule=identity.rule, detail=page.feed_name),
-            *_refused(edges),
-        ),
-        blog=blog_of_page(final_url, collected.content.declared, publishers),
-        says_title=collected.says_title,
-    )
-
-
-def _record_of_entry(
-    identity: Identity, url: str, edges: tuple[Edge, ...], feed_name: str, collected: Collected
-) -> ArticleRecord:
-    """Return the record of an entry whose own content is the article. Its only address is the entry's."""
-    decision = Decision(url=identity.url, key=identity.key, verdict="kept", rule=identity.rule, detail=feed_name)
-    return ArticleRecord(
-        identity=identity,
-        url=url,
-        urls=(identity,),
-        edges=edges,
-        pointers=(),
-        content=collected.content,
-        quality=collected.quality,
-        fingerprint=collected.fingerprint,
-        decisions=(decision, *_refused(edges)),
-    )
-
-
-def _refused(edges: Iterable[Edge]) -> Iterator[Decision]:
-    """Yield a "refused" decision for each edge (a statement that two addresses are one article) that cannot count."""
-    for edge in edges:
-        refusal = refusal_alone(edge)
-        if refusal is not None:
-            rule = f"{edge.kind}: {refusal}"
-            yield Decision(url=edge.other, key=edge.other, verdict="refused", rule=rule, detail=edge.key)
-
-
-def _canonical(final_url: str, identity: Identity, content: Extraction, publishers: Publishers) -> str:
-    """Return the canonical address that the page declares if it has the article's key, else the final address.
-
-    Parameters that do not affect the key (such as tracking) are removed.
-    """
-    declared = content.declared.canonical or content.declared.og_url
-    shown = declared if declared and identify(declared, publishers).key == identity.key else final_url
-    return without_idle_parameters(shown, publishers)

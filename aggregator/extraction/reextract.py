@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from aggregator.extraction.feed_rules import RulesOf
-from aggregator.extraction.pipeline import ExtractJob, Read, article_record, extraction_job, run_stored
+from aggregator.extraction.pipeline import ExtractJob, Read, extraction_job, run_stored
+from aggregator.extraction.records import article_record
 from aggregator.identity.publisher_rules import Publishers
 from aggregator.models.articles import Article, Extraction
 from aggregator.models.fetching import Cause

@@ -74,3 +74,8 @@ def is_home(key: Key) -> bool:
     """
     match = _GENERIC.fullmatch(key)
     return match is not None and match[1] == "/" and is_listing(key)
+
+
+def may_be_article(key: Key | None, asked: Key) -> bool:
+    """Return False if the address of an answer is a home page, or a list that is not the requested page `asked`."""
+    return key is not None and not is_home(key) and (key == asked or not is_listing(key))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from aggregator.errors import LeaseLostError
 from aggregator.extraction.feed_rules import FeedRules
-from aggregator.extraction.pipeline import article_record as record_of_page
 from aggregator.extraction.pipeline import extraction_job, read_along, run_job
+from aggregator.extraction.records import article_record as record_of_page
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.models.feeds import Feed

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from aggregator.extraction.feed_rules import FeedRules
-from aggregator.extraction.pipeline import article_record, extraction_job, read_along, run_job
+from aggregator.extraction.pipeline import extraction_job, read_along, run_job
+from aggregator.extraction.records import article_record
 from aggregator.feeds.sightings import read_feed
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.ports.store_records import ArticleOutcome, Collected

@@ -10,7 +10,6 @@ import pytest
 from aggregator.extraction.feed_rules import ArticleRules
 from aggregator.extraction.pipeline import (
     ExtractJob,
-    article_record,
     extraction_job,
     next_page_of,
     run_job,
@@ -18,6 +17,7 @@ from aggregator.extraction.pipeline import (
     run_stored,
     with_bodies,
 )
+from aggregator.extraction.records import article_record
 from aggregator.extraction.site_config import SiteConfig
 from aggregator.identity.publisher_rules import shipped_publishers
 from aggregator.identity.walls import Resemblance
