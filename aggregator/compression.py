@@ -6,7 +6,6 @@ raw store. Each caller has its own gzip bomb limit, the most bytes that it accep
 * `http/content_coding.py`, answers: `[http] max_feed_size` or `max_page_size`; robots.txt: twice `robots.MAX_BYTES`.
 * `feeds/repair.py`, a feed that is itself a gzip file: `MAX_INFLATED_BYTES`.
 * `cli/inputs.py`, files that a command reads: `_LARGEST_FILE`.
-* `rawstore.py`, stored responses: `_MAX_BYTES`.
 """
 
 from __future__ import annotations

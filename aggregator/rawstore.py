@@ -1,7 +1,7 @@
 """Raw responses in a folder: each is a zstd file `ab/cd/<content hash>`. Knows no page and no database.
 
 A file in the folder contains the folder's id. By this id the store knows which machine can read the bytes of a page.
-The gzip bomb limit for reading these files is `_MAX_BYTES`; `compression.py` lists the other limits.
+Only bytes that `put` has compressed are read here, so there is no gzip bomb limit; `compression.py` lists the limits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ _OPTIONS: Final[dict[int, int]] = {
 }
 _ID_FILE: Final = "folder-id"
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
-_MAX_BYTES: Final = 256 * 1024 * 1024  # decompressed; no page is larger
 
 
 class FileRawStore:
@@ -71,15 +70,14 @@ class FileRawStore:
         return name
 
     def get(self, content_hash: str) -> bytes | None:
-        """Return the bytes; None: they are missing, damaged, or more than 256 MiB after decompression."""
+        """Return the bytes; None: they are missing or damaged."""
         if not _NAME.fullmatch(content_hash):
             return None
         try:
-            frame = zstd.ZstdDecompressor()
-            body = frame.decompress(self._path(content_hash).read_bytes(), _MAX_BYTES)
+            body = zstd.decompress(self._path(content_hash).read_bytes())
         except (OSError, zstd.ZstdError):
             return None
-        return body if frame.eof and hashlib.sha256(body).hexdigest() == content_hash else None
+        return body if hashlib.sha256(body).hexdigest() == content_hash else None
 
     def delete(self, content_hash: str) -> None:
         """Remove the bytes, if they exist."""
