@@ -17,7 +17,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert
 from aggregator.store.db.properties import EPOCH, read_property
-from aggregator.store.db.schema import articles, changes, days, deliveries
+from aggregator.store.db.schema import VISIBLE, articles, changes, days, deliveries
 from aggregator.store.identity.partition import SKIPPED, WITHDRAWN
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -31,8 +31,7 @@ _new_changes: Final = (
         and_(
             articles.c.n.is_not(None),
             articles.c.day.is_(None),
-            articles.c.merged_into.is_(None),
-            articles.c.forgotten_at.is_(None),
+            *VISIBLE,
         ).label("is_unnumbered"),
     )
     .outerjoin(articles, articles.c.id == changes.c.article_id)
@@ -166,8 +165,7 @@ _file: Final = select(articles.c.id).where(
     articles.c.id == bindparam("article"),
     articles.c.day == bindparam("of_day"),
     articles.c.number == bindparam("nnn"),
-    articles.c.merged_into.is_(None),
-    articles.c.forgotten_at.is_(None),
+    *VISIBLE,
 )
 
 

@@ -20,7 +20,7 @@ from aggregator.store.articles.rows import ArticleWrite, add_change
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump, load_strings
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, articles, evidence, pages
+from aggregator.store.db.schema import DUE, VISIBLE, articles, evidence, pages
 from aggregator.store.identity.doubts import DOUBTED, announced_pages, announced_titles
 from aggregator.store.queue.hosts import lower_pages_due
 from aggregator.urls import host_of
@@ -36,7 +36,7 @@ _columns: Final = select(
     articles.c.url,
     articles.c.page_id,
     articles.c.quality,
-).where(articles.c.raw_hash.is_not(None), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
+).where(articles.c.raw_hash.is_not(None), *VISIBLE)
 _with_text: Final = _columns.where(any_of(articles.c.print_hash)).order_by(articles.c.n).limit(_MOST)
 _naming: Final = (
     _columns.where(

@@ -28,7 +28,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction
 from aggregator.store.db.database import Database, Transaction
 from aggregator.store.db.properties import read_property, write_property
-from aggregator.store.db.schema import CLAIM_ENDS, DUE, SKIPPED, articles, entries, feeds, pages, revisions
+from aggregator.store.db.schema import CLAIM_ENDS, DUE, IS_CURRENT, SKIPPED, articles, entries, feeds, pages, revisions
 from aggregator.store.identity.decisions import record_decisions
 from aggregator.store.identity.partition import SKIPPED as OUT
 from aggregator.store.queue import fetched_pages, page_parts
@@ -64,7 +64,7 @@ _entries: Final = (
 )
 _articles: Final = (
     select(articles.c.id, articles.c.merged_into, revisions.c.title)
-    .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
+    .join(revisions, IS_CURRENT)
     .where(any_of(articles.c.id))
 )
 _texts: Final = _articles.add_columns(revisions.c.body, revisions.c.content)

@@ -25,7 +25,7 @@ from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import dump, load_sample
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.dialects import Insert, insert_new
-from aggregator.store.db.schema import articles, fingerprints
+from aggregator.store.db.schema import VISIBLE, articles, fingerprints
 from aggregator.store.identity.partition import SKIPPED
 
 _KEPT: Final = MAX_DOCUMENTS + 2  # rows per hash: enough to recognise boilerplate
@@ -48,7 +48,7 @@ _texts: Final = (
 )
 _candidate_columns: Final = select(
     articles.c.id, articles.c.print_hash, articles.c.print_size, articles.c.sample
-).where(articles.c.n < bindparam("own"), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
+).where(articles.c.n < bindparam("own"), *VISIBLE)
 _by_n: Final = _candidate_columns.where(any_of(articles.c.n))
 _by_text: Final = _candidate_columns.where(articles.c.print_hash == bindparam("text")).limit(50)
 _drop: Final = delete(fingerprints).where(fingerprints.c.article_n == bindparam("article"))

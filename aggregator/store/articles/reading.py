@@ -20,7 +20,18 @@ from aggregator.store.articles.search import find
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction, load_strings
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import aliases, article_urls, articles, entries, feeds, pages, raw_responses, revisions
+from aggregator.store.db.schema import (
+    IS_CURRENT,
+    VISIBLE,
+    aliases,
+    article_urls,
+    articles,
+    entries,
+    feeds,
+    pages,
+    raw_responses,
+    revisions,
+)
 from aggregator.store.identity.partition import resolve
 from aggregator.store.queue.page_parts import raw_parts_of
 from aggregator.store.queue.responses import RAW_COLUMNS, load_raw
@@ -32,7 +43,6 @@ _ID: Final = re.compile(r"[0-9a-f]{16}")
 
 # --- rows to records --------------------------------------------------------------------------------------------------
 
-_visible: Final = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
 _articles: Final[Select[Any]] = (
     select(
         articles.c.n,
@@ -52,8 +62,8 @@ _articles: Final[Select[Any]] = (
         revisions.c.body,
         revisions.c.content,
     )
-    .join(revisions, (revisions.c.article_id == articles.c.id) & (revisions.c.number == articles.c.revision))
-    .where(*_visible)
+    .join(revisions, IS_CURRENT)
+    .where(*VISIBLE)
 )
 _by_ids: Final = _articles.where(any_of(articles.c.id))
 _merged: Final = select(articles.c.id, articles.c.merged_into).where(any_of(articles.c.merged_into))

@@ -18,7 +18,7 @@ from aggregator.store.articles.record import save_text
 from aggregator.store.articles.rows import ArticleWrite, add_change, draft_of, find_article, revise
 from aggregator.store.db.codec import dump, dump_extraction_rest, load_extraction
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DONE, FAILED, articles, pages, revisions
+from aggregator.store.db.schema import DONE, FAILED, VISIBLE, articles, pages, revisions
 from aggregator.store.identity.partition import resolve
 from aggregator.store.queue.fetched_pages import select_pages, with_entries
 
@@ -27,7 +27,7 @@ _kept: Final = (
     select_pages(
         pages.outerjoin(
             articles,
-            and_(articles.c.page_id == pages.c.id, articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None)),
+            and_(articles.c.page_id == pages.c.id, *VISIBLE),
         ),
         _raw_hash,
     )

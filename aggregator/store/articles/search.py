@@ -35,7 +35,7 @@ from aggregator.store.db.codec import dump
 from aggregator.store.db.column_types import Text
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.properties import delete_property, read_property, write_property
-from aggregator.store.db.schema import articles, entries, feeds, pages, revisions
+from aggregator.store.db.schema import IS_CURRENT, VISIBLE, articles, entries, feeds, pages, revisions
 from aggregator.text.languages import language_tag
 from aggregator.text.search_words import Query, Term, index_words
 
@@ -165,7 +165,7 @@ def find(tx: Transaction, query: Query, wanted: ArticleSearch) -> Matches:
     if not query.terms and wanted.query.strip():
         return Matches({}, 0, "")
     dialect = tx.dialect.name
-    conditions = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None), *_conditions(tx, wanted))
+    conditions = (*VISIBLE, *_conditions(tx, wanted))
     found: Select[Any] = select(articles.c.n, articles.c.id, articles.c.first_seen, articles.c.recorded_at)
     parameters: dict[str, Any] = {}
     is_weighed = False
@@ -286,8 +286,7 @@ def _speaks(raw: str, *, by_words: bool) -> Iterator[ColumnElement[bool]]:
     if "-" in tag:  # a quotation mark within a text is escaped in JSON: this is the field
         content = revisions.c.content
         yield exists().where(
-            revisions.c.article_id == articles.c.id,
-            revisions.c.number == articles.c.revision,
+            IS_CURRENT,
             content.contains(f'"language":"{tag}'),  # most texts are read once, not twice
             or_(content.contains(f'"language":"{tag}"'), content.contains(f'"language":"{tag}-')),
         )

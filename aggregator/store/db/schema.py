@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    and_,
     literal_column,
     text,
 )
@@ -260,6 +261,9 @@ articles = Table(
     sqlite_autoincrement=True,
 )
 
+# The condition for articles that readers and sinks see: neither merged into another article nor forgotten.
+VISIBLE: Final = (articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None))
+
 # What stands at pages that do not say the title of their entry: a text, or the key of the address that the page
 # redirected to or names as its own. Kept for ever: see articles/walls/documents.
 unnamed_texts = Table(
@@ -285,6 +289,9 @@ revisions = Table(
     Column("content", Text, nullable=False),  # JSON: the rest of the Extraction
     Column("raw_hash", Text),
 )
+
+# The condition that joins an article with its current text.
+IS_CURRENT: Final = and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision)
 
 aliases = Table(
     "aliases",

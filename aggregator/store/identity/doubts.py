@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, select
 
 from aggregator.identity.evidence import Edge, refusal_alone
 from aggregator.identity.identify import key_hash
@@ -19,7 +19,7 @@ from aggregator.identity.walls import AnnouncedPage, may_be_one
 from aggregator.models.ids import EvidenceKind, Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import articles, entries, evidence, pages, revisions
+from aggregator.store.db.schema import IS_CURRENT, articles, entries, evidence, pages, revisions
 
 DOUBTED: Final = frozenset(  # statements of a page about its address; a wall cannot fake statements of a feed
     {EvidenceKind.REDIRECT, EvidenceKind.CANONICAL, EvidenceKind.BARE_CANONICAL, EvidenceKind.DECLARED}
@@ -27,9 +27,7 @@ DOUBTED: Final = frozenset(  # statements of a page about its address; a wall ca
 
 _titles: Final = select(entries.c.page_id, entries.c.title).where(any_of(entries.c.page_id))
 _stored: Final = (
-    select(articles.c.n, revisions.c.title, revisions.c.body)
-    .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
-    .where(any_of(articles.c.n))
+    select(articles.c.n, revisions.c.title, revisions.c.body).join(revisions, IS_CURRENT).where(any_of(articles.c.n))
 )
 _claims: Final = select(evidence.c.key).where(any_of(evidence.c.key_hash), evidence.c.kind.in_(sorted(DOUBTED)))
 _announced_keys: Final = select(pages.c.key_hash).where(any_of(pages.c.key_hash))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, select
 
 from aggregator.identity.evidence import Edge
 from aggregator.identity.same_text import ServedText, edge_of_same_text, tenant
@@ -15,13 +15,13 @@ from aggregator.models.ids import EvidenceKind, Key
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_extraction
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import articles, revisions
+from aggregator.store.db.schema import IS_CURRENT, articles, revisions
 from aggregator.store.identity.doubts import announced_titles
 
 _MOST: Final = 40  # addresses of one text; a text at more addresses is no article
 _served: Final = (
     select(articles, revisions.c.title, revisions.c.body, revisions.c.content)
-    .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
+    .join(revisions, IS_CURRENT)
     .where(any_of(articles.c.print_hash), articles.c.raw_hash.is_not(None), articles.c.forgotten_at.is_(None))
     .order_by(articles.c.n)
     .limit(_MOST)

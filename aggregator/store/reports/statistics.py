@@ -8,14 +8,24 @@ from sqlalchemy import func, select
 
 from aggregator.ports.readings import Counts
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import DUE, FAILED, FETCHED, HEAD, articles, changes, entries, feeds, pages, revisions
+from aggregator.store.db.schema import (
+    DUE,
+    FAILED,
+    FETCHED,
+    HEAD,
+    VISIBLE,
+    articles,
+    changes,
+    entries,
+    feeds,
+    pages,
+    revisions,
+)
 
 _COUNTS: Final = {
     "feeds": select(func.count()).select_from(feeds).where(feeds.c.enabled),
     "entries": select(func.count()).select_from(entries),
-    "articles": select(func.count())
-    .select_from(articles)
-    .where(articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None)),
+    "articles": select(func.count()).select_from(articles).where(*VISIBLE),
     "revisions": select(func.count()).select_from(revisions),
     "pages_due": select(func.count()).select_from(pages).where(pages.c.state == DUE, pages.c.article_id.is_(None)),
     "pages_fetched": select(func.count()).select_from(pages).where(pages.c.state == FETCHED),

@@ -14,7 +14,7 @@ from aggregator.ports.readings import Trace, TracedArticle, TracedEntry, TracedE
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import record_of
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import aliases, article_urls, articles, entries, evidence, feeds, pages
+from aggregator.store.db.schema import VISIBLE, aliases, article_urls, articles, entries, evidence, feeds, pages
 from aggregator.store.identity.decisions import list_decisions
 from aggregator.store.identity.partition import SKIPPED, WITHDRAWN
 
@@ -47,8 +47,7 @@ _near: Final = (
     select(articles.c.id)
     .where(
         articles.c.near_duplicate_of == bindparam("of"),
-        articles.c.merged_into.is_(None),
-        articles.c.forgotten_at.is_(None),
+        *VISIBLE,
     )
     .order_by(articles.c.n)
     .limit(20)

@@ -37,7 +37,17 @@ from aggregator.store.articles.walls.documents import (
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.codec import load_strings
 from aggregator.store.db.database import Transaction
-from aggregator.store.db.schema import CLAIM_ENDS, FETCHED, SKIPPED, articles, changes, evidence, pages, revisions
+from aggregator.store.db.schema import (
+    CLAIM_ENDS,
+    FETCHED,
+    SKIPPED,
+    VISIBLE,
+    articles,
+    changes,
+    evidence,
+    pages,
+    revisions,
+)
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.decisions import SourceDecisions, record_all_decisions
 from aggregator.store.identity.doubts import announced_pages
@@ -232,9 +242,7 @@ def _withdraw(tx: Transaction, rows: Iterable[Row[Any]], at_pages: Collection[in
 
 
 _silent: Final = select(facts.c.page_id, facts.c.text_hash).where(any_of(facts.c.page_id), facts.c.says_nothing)
-_with_ids: Final = select(articles).where(
-    any_of(articles.c.id), articles.c.merged_into.is_(None), articles.c.forgotten_at.is_(None)
-)
+_with_ids: Final = select(articles).where(any_of(articles.c.id), *VISIBLE)
 
 
 def withdraw_earlier(tx: Transaction, writes: Iterable[ArticleWrite]) -> None:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select
+from sqlalchemy import Row, bindparam, func, or_, select
 
 from aggregator.identity.evidence import refusal_alone
 from aggregator.identity.walls import Resemblance, compare_title
@@ -22,7 +22,7 @@ from aggregator.store.articles.walls.ending import end_walls
 from aggregator.store.db.any_of import any_of
 from aggregator.store.db.database import Transaction
 from aggregator.store.db.properties import read_property, write_property
-from aggregator.store.db.schema import articles, entries, evidence, pages, revisions
+from aggregator.store.db.schema import IS_CURRENT, articles, entries, evidence, pages, revisions
 from aggregator.store.db.schema import unnamed_texts as facts
 from aggregator.store.identity.doubts import doubted_keys
 from aggregator.store.identity.partition import WITHDRAWN, load_edge, repartition
@@ -44,7 +44,7 @@ _page_count: Final = (
 ).scalar_subquery()
 _suspects: Final = (
     select(articles.c.id, articles.c.key, articles.c.print_hash, revisions.c.title, revisions.c.body)
-    .join(revisions, and_(revisions.c.article_id == articles.c.id, revisions.c.number == articles.c.revision))
+    .join(revisions, IS_CURRENT)
     .where(
         articles.c.n > bindparam("after"),
         articles.c.n <= bindparam("until"),
