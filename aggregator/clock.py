@@ -28,5 +28,5 @@ class SystemClock:
         self._woken.wait(seconds)
 
     def wake(self) -> None:
-        """End every sleep, now and from now on."""
+        """End every present and future sleep at once."""
         self._woken.set()

@@ -55,7 +55,7 @@ def write_many_durably(files: Mapping[Path, bytes]) -> None:
 
 
 def _drop(error: BaseException, temporary: Mapping[Path, Path]) -> None:
-    """Remove the temporary file of each path. If `error` names one of them, make it name the path instead."""
+    """Remove the temporary file of each path. If `error.filename` is a temporary file, replace it by the path."""
     for path, made in temporary.items():
         with suppress(OSError):
             made.unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a temporary file. It replaces `path` if the block succeeds, and is removed if the block fails.
 
     Raises:
-        IsADirectoryError: `path` is a folder, even one without a name, such as `.`.
+        IsADirectoryError: `path` is a folder, such as `.`.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

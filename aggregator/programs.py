@@ -25,7 +25,7 @@ _MAX_NOTE: Final = 4_096  # the last bytes of its standard error that are kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """The program that prints a feed, with its arguments. `timeout` None: it has the time of a request."""
+    """A program that prints a feed, with its arguments. `timeout` None: the limit is `FetchRequest.deadline`."""
 
     arguments: tuple[str, ...]
     timeout: timedelta | None = None

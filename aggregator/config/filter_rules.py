@@ -98,7 +98,7 @@ class FilterSettings(Section):
 
 
 def rule_set(keep: Sequence[FilterRule], skip: Sequence[FilterRule], place: str) -> RuleSet | None:
-    """Return the rules of one `keep` and `skip`; None: both are empty. `place` is what stands before these two keys."""
+    """Return the rules of `keep` and `skip`; None: both are empty. `place` names their table (see `RuleSet.place`)."""
     if not keep and not skip:
         return None
     return RuleSet(

@@ -269,7 +269,10 @@ def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def _explain(error: ErrorDetails, path: Path, places: Mapping[tuple[str | int, ...], str]) -> str:
-    """Return one line about an error of pydantic: place, value, error, remedy. `places` are places by key path."""
+    """Return one line about an error of pydantic: place, value, error, remedy.
+
+    `places` has the name of a place in a file (`FILE: feeds[3]`) by key path.
+    """
     loc = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]  # the name of a table
     depth = next((depth for depth in (len(loc), 2, 1) if loc[:depth] in places), 0)
     place = places[loc[:depth]] if depth else f"{path}:"

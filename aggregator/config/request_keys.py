@@ -83,7 +83,7 @@ def _longest(intervals: list[tuple[str, timedelta | None]]) -> dict[str, timedel
 class _Written:
     """The request keys of one feed or one host, with secrets read.
 
-    `credential` None: none is written here. Then a feed uses that of `[hosts."NAME:PORT"]` or `[hosts."NAME"]`.
+    `credential` None: this feed or host has none of its own. A feed then uses the one of its `[hosts]` section.
     """
 
     headers: Mapping[str, str]

@@ -254,7 +254,7 @@ class FeedSettings(RequestSettings, ArticleSettings, _SubscriptionSettings):
 
 
 class OutputSettings(Section):
-    """`[[outputs]]`: a place to which all changes of articles are delivered. The store keeps how far each output is."""
+    """`[[outputs]]`: a place to which all changes of articles are delivered, such as a file or a webhook."""
 
     type: Literal["files", "jsonl", "webhook", "command"]
     """files: one file for each article; jsonl: files of lines; webhook: requests to an address; command: a program."""

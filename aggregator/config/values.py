@@ -161,7 +161,7 @@ def _check_cookies(value: dict[str, str]) -> dict[str, str]:
 
 
 def _check_host(value: str) -> str:
-    """Return the NAME of `[hosts."NAME"]` in lower case and IDNA, with its port only if one is given."""
+    """Return the host `value` of `[hosts."NAME"]` in lower case and IDNA, with a port if `value` has one."""
     parts = split(f"http://{value}/")
     if parts is None or parts.userinfo is not None or parts.path != "/" or parts.query is not None:
         raise ValueError('is no host; write it as in [hosts."intranet.example"] or [hosts."intranet.example:8443"]')
@@ -358,5 +358,5 @@ NO_ENTRIES: Final[Any] = Field(default_factory=dict, json_schema_extra={"default
 
 
 def spelled_default(spelled: object) -> Any:
-    """Return a field with this default, spelled as the operator would ("20s"). Validation gives it the field's type."""
+    """Return a pydantic field whose default is written as in the file ("20s"). Validation converts it."""
     return Field(default=spelled)

@@ -75,8 +75,7 @@ class Rules:
     """The rules that a process uses: publisher rules, site-config files, and the article keys of feeds.
 
     `publishers` are the shipped rules and the operator's; an operator's rule replaces a shipped one of the same name.
-    `feeds` has rules by the feed's configured address. `faults` has a line for each file with an error, which has no
-    effect.
+    `feeds` has rules by the feed's configured address. `faults` has a line for each file that is ignored for an error.
     """
 
     publishers: Publishers

@@ -18,7 +18,7 @@ TEXT_FIELDS: Final[tuple[TextField, ...]] = get_args(TextField)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The known facts about an entry. `texts` has the texts of each field of a rule, without empty ones.
+    """The known facts about an entry. `texts` has the texts, none empty, that a rule's field is compared with.
 
     `is_whole` False: the article is not extracted yet, so that a missing fact may still become known.
     """

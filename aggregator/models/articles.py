@@ -49,9 +49,9 @@ class Extraction:
     """The text and metadata of a page, or of an entry's content.
 
     `body` is the article alone: clean paragraphs separated by a blank line. `markdown` is the body with its structure;
-    None: an earlier version extracted the article. A file in the seed format begins with ` date 2022-11-11 `
-    (`text/seed_format.py`). `date` is that date, `""` if unknown, and `text` is the rest of the file. `published` is
-    ISO 8601 in the publisher's own offset, or a bare date (`YYYY-MM-DD`, `YYYY-MM`, `YYYY`), or `""`.
+    None: an earlier version extracted the article. `date` and `text` are the two parts of a file in the seed format
+    (`text/seed_format.py`). `published` is ISO 8601 in the publisher's own offset, or a bare date (`YYYY-MM-DD`,
+    `YYYY-MM`, `YYYY`), or `""`.
     """
 
     title: str

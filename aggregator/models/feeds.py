@@ -147,9 +147,8 @@ class Source:
 class GapFill:
     """The search for the entries that a feed lost between `since` and `until`. `sources` are requested one by one.
 
-    The search ends at an entry that was first seen at `since` or before. `asked` are the addresses requested so far.
-    `sections` are the parts of the site that have the feed's entries. From a sitemap, only addresses in these are
-    taken.
+    The search ends at an entry from `since` or before, or when no source is left. `asked` are the addresses requested
+    so far. `sections` are the parts of the site that have the feed's entries; a sitemap's other addresses are ignored.
     """
 
     since: datetime

@@ -77,8 +77,8 @@ class Page:
 class FetchedPage:
     """A page that waits for extraction, claimed under `token`. `entry` is the entry that announced it first.
 
-    `raw` None: there are no bytes, and the entry's own content is extracted. Then `failed` is the failure of the fetch.
-    It is None if the page was not fetched at all (`full_text = false`, or an entry without a link).
+    `raw` None: there are no bytes, and the entry's own content is extracted. Then `failed` is the failure of the fetch,
+    or None if there was no fetch (`full_text = false`, or an entry without a link).
     """
 
     id: PageId

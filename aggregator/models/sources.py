@@ -46,10 +46,10 @@ class NamedSitemap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSitemap:
-    """A sitemap that the feed's index lists, directly or through an index inside it.
+    """A sitemap, or an inner index, that the feed's sitemap index leads to.
 
-    `parent` is the address of the index inside it; "": the feed's index lists the sitemap itself. `is_read`: the last
-    request for the sitemap succeeded, and its `lastmod` has not changed since.
+    `parent` is the address of the inner index that lists it; "": the feed's own index lists it. `is_read`: the last
+    request for it succeeded, and its `lastmod` has not changed since.
     """
 
     url: str

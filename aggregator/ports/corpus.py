@@ -52,9 +52,9 @@ class Corpus(Protocol):
         """Return the number of the store's last change, and the epoch to which this number belongs."""
 
     def delivered(self, sink: str, folder: str) -> int:
-        """Return the number of the last change that was delivered to a sink or an output; 0: none.
+        """Return the number of the last change that was delivered to the sink or output named `sink`; 0: none.
 
-        `folder` is the id of the folder into which it writes (`Sink.folder`); "": it writes into no folder.
+        `folder` is the id of the folder that it writes to (`Sink.folder`); "": it writes to no folder.
         """
 
     def set_delivered(self, sink: str, folder: str, seq: int) -> None:
@@ -92,9 +92,9 @@ class Corpus(Protocol):
         """
 
     def stored_pages(self, after: PageId, limit: int) -> tuple[FetchedPage, ...]:
-        """Return up to `limit` pages with ids above `after`, in the order of their ids, to be extracted again.
+        """Return up to `limit` pages that can be extracted again, with ids above `after`, in the order of their ids.
 
-        The response of each page is stored. The page gave an article that still exists, or it failed for good.
+        These are pages with a stored response whose article still exists, or that failed for good.
         """
 
     def record_reextracted(self, page: FetchedPage, record: ArticleRecord) -> bool:
@@ -111,15 +111,15 @@ class Corpus(Protocol):
         """
 
     def search_walls(self) -> bool:
-        """Check the next stored articles, and withdraw those that are walls. True: all were checked.
+        """Withdraw the walls among the next stored articles; True: all articles of the store were checked, once.
 
-        A wall is one document that several addresses serve, such as a consent page. Each store is checked once.
+        A wall is one document that several addresses serve, such as a consent page.
         """
 
     def ask_refused_again(self, raw_store: RawStore) -> bool:
-        """Make the next pages due for which an earlier version refused to store an article (low quality, no text).
+        """Check the next pages, and make due those refused by an earlier version whose bytes are gone.
 
-        These are only pages whose bytes are no longer stored. Each becomes due once, within a week. True: all pages
+        Such a page gave no article because of low quality or no text. It is due once, within a week. True: all pages
         were checked.
         """
 
@@ -139,8 +139,8 @@ class Corpus(Protocol):
     def forget(self, keys: Sequence[Key], host_names: Sequence[str]) -> tuple[tuple[ArticleId, ...], tuple[str, ...]]:
         """Erase the articles with these keys and all articles of these hosts (and of the hosts below them).
 
-        Texts are erased; the keys stay, so that the articles do not come back. Return the ids of the articles, and the
-        content hashes of the raw responses that may be deleted.
+        The keys stay, so that the articles do not come back. Return the ids of the erased articles, and the content
+        hashes of the raw responses that may be deleted.
         """
 
     def scrub(self, wait: timedelta) -> bool:

@@ -51,7 +51,7 @@ class RawStore(Protocol):
         """The id of the folder. By it the database knows which machine has the bytes of a page."""
 
     def put(self, body: bytes, at: datetime) -> str:
-        """Store `body` durably and return its content hash (hex). `names` yields the hash with the latest `at`."""
+        """Store `body` durably and return its content hash (hex). A later `put` of the same bytes replaces `at`."""
 
     def get(self, content_hash: str) -> bytes | None:
         """Return the bytes with this content hash; None: they were deleted or are damaged."""
@@ -68,7 +68,7 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """The sink's name in the table `deliveries`, which keeps how far each sink has come."""
+        """The sink's name in the table `deliveries`, which has the last change delivered to each sink."""
 
     @property
     def folder(self) -> str:

@@ -51,10 +51,9 @@ class Queue(Protocol):
         """Store a short text under a name, so that a later start of the program can read it."""
 
     def shift_due_times(self) -> timedelta | None:
-        """If the clock was set back, move all later due times back by the same span; return the span, else None.
+        """If the clock was set back, move due times after now back by the same span; return the span, else None.
 
-        Otherwise nothing would be due until the clock reaches the old times. The clock was set back if the last poll is
-        more than five minutes in the future.
+        The clock was set back if the time of the last poll is at least five minutes in the future.
         """
 
     def sync_feeds(
@@ -63,8 +62,8 @@ class Queue(Protocol):
         """Make the feeds in the store those of `subscriptions`; do nothing if `config_hash` is that of the last call.
 
         New feeds are due at once. Feeds that are no longer listed are disabled. A feed that is listed again keeps its
-        state. If the configuration is older (`config_at`) than the one of the last call, only new feeds are added. The
-        report names the refused changes. `decides` True: this configuration is used even if it is older.
+        state. If `config_at` is earlier than in the last call, new feeds are added, and all other changes are refused
+        (`SyncReport.refused`). `decides` True: no change is refused.
         """
 
     def feed_ids(self) -> tuple[FeedId, ...]:
@@ -127,8 +126,8 @@ class Queue(Protocol):
     def wait_until(self, scope: RunScope | None = None) -> datetime | None:
         """Return when the next host with due work can be claimed; None: no host has due work.
 
-        Hosts that are backed off are left out. With `scope`, only its work counts, and it counts half a minute before
-        it is due.
+        Hosts that are backed off are left out. With `scope`, only its work counts, even if it is due only within the
+        next half minute.
         """
 
     def due_feeds(
@@ -188,9 +187,9 @@ class Queue(Protocol):
         """
 
     def is_known_target(self, page: Page, target: Identity) -> bool:
-        """Return whether the target of a redirect needs no request for `page`, since it has a page of its own.
+        """Return whether another page than `page` is about `target`, so that the redirect needs no request.
 
-        A feed announced the target, and its own page gave an article or will be fetched.
+        That page gave an article, or it waits for its first fetch or for extraction.
         """
 
     def record_handover(
@@ -204,8 +203,8 @@ class Queue(Protocol):
     ) -> tuple[PageId, HostId] | None:
         """Record that `page` redirects to `target` on `host` (name:port).
 
-        If the target is a stored article, the page is done. If the target has a page of its own that was not fetched
-        yet, this page waits for it. Otherwise this page is due at the target. Return this page and its host, for
+        If `target` is a stored article that cannot be a wall, a page without an article is done. Any other page is
+        fetched at `target`: at once, or later if another page about `target` waits. Return page and host, for
         `RunScope`. None: the page is done, or the claim is lost.
         """
 
@@ -218,10 +217,10 @@ class Queue(Protocol):
     def claim_fetched(
         self, limit: int, lease: timedelta, folder: str, *, scope: RunScope | None = None, batch: int = 1
     ) -> tuple[FetchedPage, ...]:
-        """Claim pages that wait for extraction: their bytes are in the raw store's folder `folder`, or they have none.
+        """Claim pages that wait for extraction and have their bytes in the folder with the id `folder`, or no bytes.
 
-        The pages fill up to `limit` tasks. A task is one page, or up to `batch` pages that have no bytes and were not
-        claimed before. After four claims without a result, the page fails (`extraction_crashed`).
+        The pages are enough for at most `limit` tasks. Up to `batch` pages without bytes make one task, if they were
+        not claimed before; any other page makes one. A page fails after four claims without a result.
         """
 
     def renew_page(self, page: FetchedPage, lease: timedelta) -> bool:
@@ -238,7 +237,7 @@ class Queue(Protocol):
         """
 
     def record_next_page(self, page: FetchedPage, next_page: NextPage) -> HostId | None:
-        """Make the page due for `next_page`, the further page of its article; return that page's host.
+        """Make `page` due, to fetch the further page `next_page` of its article; return the host of `next_page`.
 
         None: the claim is lost, or the filters skip the page.
         """

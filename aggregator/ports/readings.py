@@ -99,8 +99,8 @@ class ArticleFilter:
 class ArticleSearch:
     """Which articles a search shows, and in which order. An empty field fits every article.
 
-    The order "best" puts the best match first. If there is no query, or more than `most_weighed` articles match, it is
-    the order "first_seen". The order "recorded" is by the time when the current text was stored.
+    The order "best" puts the best match first. Without a query, or if more than `most_weighed` articles match, the
+    order "first_seen" is used instead. "recorded" is by the time when the current text was stored.
     """
 
     query: str = ""
@@ -167,7 +167,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollSums:
-    """Sums over the stored polls of a feed. `bytes_found` and `bytes_else` are means per poll."""
+    """Sums over the stored polls of a feed, and the mean number of bytes of a poll with and without new entries."""
 
     first_at: datetime | None = None  # None: there is no poll
     count: int = 0
@@ -187,10 +187,7 @@ class FeedHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedScreen:
-    """The limits of `suspect_ids`, a coarse query for feeds that may have a problem.
-
-    It finds every feed for whose own state `health` has a finding, and some others.
-    """
+    """The limits of `Reports.suspect_ids`, a quick query for the feeds that `health` must check in detail."""
 
     now: datetime
     due_before: datetime  # overdue since
@@ -219,7 +216,7 @@ class FeedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSigns:
-    """Counts of recent entries, pages and articles that this feed was the first to announce, and of failed polls."""
+    """Counts for one feed: its recent entries, the recent pages that it announced first, and its failed polls."""
 
     entries: int = 0
     dates_flagged: int = 0  # entries with a date that cannot be right

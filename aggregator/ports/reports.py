@@ -25,10 +25,7 @@ class Reports(Protocol):
     """Queries about feeds, polls, pages and decisions, for operators."""
 
     def feed_titles(self, urls: Collection[str]) -> Mapping[str, str]:
-        """Return the titles of those of these feeds that have no configured name, by the feed's address.
-
-        A title is the one in the feed itself.
-        """
+        """Return the title that each feed gives itself, by address. Feeds with a configured name are left out."""
 
     def decisions(self, urls: Sequence[str], keys: Sequence[Key]) -> tuple[Decision, ...]:
         """Return the stored decisions about any of these addresses or keys, oldest first."""
@@ -55,16 +52,16 @@ class Reports(Protocol):
         """Return how many feeds, entries, articles and pages the store has, and its size."""
 
     def suspect_ids(self, screen: FeedScreen) -> tuple[FeedId, ...]:
-        """Return the ids of the feeds whose own state may lead to a finding of `health`. `screen` has the limits.
+        """Return the ids of the feeds whose stored state may lead to a finding of `health`, by the limits in `screen`.
 
-        Their entries, pages and articles are not checked; `signs` has those.
+        Entries, pages and articles are not read; `signs` counts them.
         """
 
     def hosts_answered(self, since: datetime) -> frozenset[str]:
         """Return the hosts (name:port) on which a poll succeeded at `since` or later."""
 
     def signs(self, since: datetime) -> Mapping[FeedId, FeedSigns]:
-        """Return counts of the entries, pages and articles of each feed that are not older than `since`."""
+        """Return counts of each feed's entries, pages and articles since `since`, and of all its failed polls."""
 
     def activity(self, since: datetime) -> Activity:
         """Return the numbers of polls, entries and articles since the time `since`."""

@@ -12,9 +12,9 @@ from aggregator.models.ids import FeedId, HostId, PageId
 class RunScope:
     """The hosts, feeds and pages on which one `run-once` works. The run's polls add the new pages that they find.
 
-    `deferred` pages are left to a later run; the content of their entries may be extracted in this run. `waited` is the
-    time that slow requests to a host took. `hops` is the time that the redirects to an address took. `is_forced` True:
-    feeds are polled even in hours that they exclude (skipHours, skipDays). `additions` counts the calls of `add`.
+    `deferred` pages are left to a later run; the content of their entries may be extracted in this run. `waited` has
+    the time of slow requests by host, `hops` the time of redirects by address. `is_forced` True: feeds are polled even
+    in hours that they exclude (skipHours, skipDays). `additions` counts the calls of `add`.
     """
 
     def __init__(

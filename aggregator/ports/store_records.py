@@ -63,11 +63,10 @@ class Decision:
 class ArticleRecord:
     """An extracted article to be recorded.
 
-    `identity` belongs to the final URL, which served the article. `urls` are the identities of all addresses that led
-    there (page, redirects, links of the entry). `edges` are the evidence that these addresses, and those that the page
-    declares, mean one article. `pointers` are addresses that lead to the article but are not its own (a redirector of
-    another domain). `says_title` tells how much of the entry's title the page has. A page with none of it may be a wall
-    (one document at several addresses, such as a consent page).
+    `identity` is that of the final URL, or of the page if the final URL cannot be an article. `urls` has the identities
+    of the requested addresses (page, redirects, further pages) on the final URL's site, `pointers` those on other
+    sites, such as redirectors. `edges` is the evidence that addresses mean one article. `says_title` is how much of the
+    entry's title the page contains. A page with none of it may be a wall (a consent page at several addresses).
     """
 
     identity: Identity
@@ -85,12 +84,11 @@ class ArticleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleOutcome:
-    """The article that was extracted from a page, and when the page is fetched again; None: never.
+    """The article that was extracted from a page, and when the page is fetched again in each case; None: never.
 
-    The time is `if_changed` if the store finds the article new or updated, else `if_unchanged`. If the text turns out
-    to be a wall (see `ArticleRecord`), no article is stored, and the time is `if_wall`. If the article may be a wall,
-    the page is fetched at `if_doubtful` if that is sooner. `resumes` True: only the further page whose fetch failed is
-    fetched then, not the first page.
+    `if_changed` is for a new or updated article, `if_unchanged` for any other. `if_wall` is for a wall (see
+    `ArticleRecord`), of which no article is stored. If the article may be a wall, `if_doubtful` holds if it is sooner.
+    `resumes` True: the further page whose fetch failed is fetched then, not the first page.
     """
 
     page: FetchedPage
@@ -114,10 +112,9 @@ class ArticleRecorded:
 class Sighting:
     """One entry of a feed, as one poll found it.
 
-    `url` is the address to fetch, and `identity` tells which article it means; None: nothing is fetched. `edges` are
-    the evidence that the entry's several links mean one article. `from_feed` True: the entry's own content is the
-    article (`full_text = false`, or an entry without a link). `article` is the result if this content was extracted
-    together with the feed; if it is None, the content waits for extraction.
+    `url` is the address to fetch, and `identity` tells which article it means; None: nothing is fetched. `edges` is the
+    evidence that the entry's links mean one article. `from_feed` True: the entry's own content is the article
+    (`full_text = false`, or no link). If that content is extracted already, `article` is the result.
     """
 
     entry: Entry
@@ -163,10 +160,10 @@ class PollRecord:
     """All that one poll changes in the store, saved in one transaction.
 
     `host` is the name:port of the feed's next request. It changes when a permanent redirect was adopted, or when a
-    redirect to another host is pending. `gap` is a period in which entries may have been lost (`Gap`). `filled_since`
-    marks all gaps of the feed that began at this time or later as filled. `is_poll` False: the feed was not requested,
-    so there is no row of history. `revisits` False: pages are never fetched again, even if an entry's `updated`
-    changed. `learns` False: what was learned about the site's addresses is not used, so every new page is fetched.
+    redirect to another host is pending. `gap` is a period in which entries may have been lost (`Gap`). `filled_since`:
+    all gaps of the feed that began then or later are filled. `is_poll` False: the feed was not requested, so there is
+    no row of history. `revisits` False: a changed `updated` of an entry does not make its page due again. `learns`
+    False: what was learned about the site's addresses is not used, so every new page is fetched.
     """
 
     feed_id: FeedId

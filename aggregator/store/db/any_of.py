@@ -1,4 +1,4 @@
-"""`column IN (...)` for a list of any length: one condition, and the list split into batches of a few fixed sizes."""
+"""The condition `column IN (...)` for a list of any length, which is split into batches of a few fixed sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # few sizes: few statements 
 
 
 def any_of(column: ColumnElement[Any], parameter: str = VALUES) -> ColumnElement[bool]:
-    """Return the condition that `column` is one of the values of a list parameter; see `Transaction.all_of`."""
+    """Return the condition `column IN (parameter)`. `Transaction.all_of` gives the parameter its values."""
     return column.in_(bindparam(parameter, expanding=True))
 
 

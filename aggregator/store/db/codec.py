@@ -60,12 +60,12 @@ def load_mapping(text: str) -> dict[str, str]:
 
 
 def dump_sample(hashes: Iterable[int]) -> bytes:
-    """Return the hashes of a fingerprint, 8 bytes each, sorted."""
+    """Return the sample of a fingerprint: its sorted `hashes`, 8 bytes each."""
     return array("q", sorted(hashes)).tobytes()
 
 
 def load_sample(stored: bytes) -> frozenset[int]:
-    """Return the hashes of a fingerprint."""
+    """Return the hashes in a sample of `dump_sample`."""
     return frozenset(array("q", stored))
 
 
@@ -73,7 +73,7 @@ def load_sample(stored: bytes) -> frozenset[int]:
 
 
 def record_of(kind: Callable[..., R], row: Row[Any], **others: object) -> R:
-    """Return the record of class `kind` whose fields are columns of a row. `others` are its other fields."""
+    """Return a record of class `kind`: its fields are the columns of `row` with their names, and `others`."""
     columns = row._mapping
     return kind(**{name: columns[name] for name in _field_names(kind) if name in columns} | others)
 
@@ -84,12 +84,12 @@ def _field_names(kind: Any) -> tuple[str, ...]:  # Any: a class of records
 
 
 def dump_hops(hops: Sequence[Hop]) -> str:
-    """Return the hops of a redirect as JSON text; "" for none."""
+    """Return hops as JSON text; "" for none."""
     return dump(_hops.dump_python(tuple(hops), mode="json")) if hops else ""
 
 
 def load_hops(text: str) -> tuple[Hop, ...]:
-    """Return the hops of a redirect from the text of `dump_hops`."""
+    """Return the hops from the text of `dump_hops`."""
     return _hops.validate_json(text) if text else ()
 
 
@@ -114,10 +114,7 @@ def load_entry(rest: str, **columns: object) -> Entry:
 
 
 def dump_extraction_rest(content: Extraction) -> str:
-    """Return, as JSON text, the fields that have no column in `revisions`.
-
-    Markdown is compressed, with the body as dictionary.
-    """
+    """Return, as JSON text, the fields of `content` that have no column in `revisions`; Markdown is compressed."""
     kept = _kept(_extractions, content, EXTRACTION_COLUMNS | {"markdown"})
     if content.markdown is not None:
         kept["markdown"] = _pack(content.markdown, content.body)

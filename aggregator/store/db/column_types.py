@@ -108,7 +108,7 @@ def partial_index(condition: str, name: str, *columns: str) -> Index:
 
 
 def given_index(table: str, column: str) -> Index:
-    """Return an index of the rows that have a value in the column. An index of all rows would mislead the planner."""
+    """Return an index of the rows whose `column` is not NULL. An index of all rows would mislead the planner."""
     return partial_index(f"{column} IS NOT NULL", f"ix_{table}_{column}", column)
 
 

@@ -35,7 +35,7 @@ _ATTEMPTS = 8  # attempts of a transaction that others stop again and again
 
 @dataclass(slots=True)
 class Transaction:
-    """A connection within a transaction, with the name of this process for leases. All queries use it."""
+    """An open transaction: its connection, and `owner`, the name of this process in leases. All queries use it."""
 
     conn: Connection
     dialect: Dialect
@@ -46,7 +46,7 @@ class Transaction:
 
     @property
     def now(self) -> datetime:
-        """The store's clock, read once for each transaction: the database's, or else the process's."""
+        """The store's time, read once for each transaction: from PostgreSQL's server, or else from the `Clock`."""
         if self._now is None:
             self._now = (None if self._use_clock else self.dialect.now(self.conn)) or self._clock.now()
         return self._now
@@ -68,7 +68,7 @@ class Transaction:
     def all_of(
         self, statement: Executable, values: Iterable[Any], parameters: Mapping[str, Any] = MappingProxyType({})
     ) -> list[Row[Any]]:
-        """Return all rows for a list of values of any length; `statement` contains `any_of`."""
+        """Return all rows of `statement`, which contains `any_of`, for a list of values of any length."""
         return [row for batch in batches(values) for row in self.all(statement, {**parameters, VALUES: batch})]
 
     def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
@@ -82,7 +82,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One thread's write: `run` gets this thread's `item`, perhaps with those of other threads.
+    """One write: a call of `run` with its `item`, perhaps together with the items of other threads' writes.
 
     `durable`: the commit must be synced.
     """
@@ -121,10 +121,10 @@ class Database:
         self._group: GroupCommit[_Work] = GroupCommit(self._write_together)
 
     def write(self, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
-        """Run `work` in one transaction. Repeat it if another transaction stopped it. `durable`: sync the commit.
+        """Run `work` in one transaction. `durable`: sync the commit.
 
-        On SQLite the writes of several threads may share a transaction. All of them are committed, or each is run again
-        on its own. So `work` may run more than once, and must change nothing except the store.
+        `work` may run more than once, so it must change nothing except the store. On PostgreSQL it is repeated after a
+        deadlock. On SQLite the writes of several threads may share a transaction; if it fails, each is run alone.
         """
         result: T = self._write(_Work(lambda tx, _: (work(tx),), durable=durable))
         return result
@@ -200,12 +200,12 @@ class Database:
                 yield self._connection
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` on one snapshot."""
+        """Return the result of `work`, whose queries all read one state of the store."""
         with self.snapshot() as tx:
             return work(tx)
 
     def stream(self, work: Callable[[Transaction], Iterator[T]]) -> Iterator[T]:
-        """Yield the items of `work`, all from one snapshot."""
+        """Yield the items of `work`, whose queries all read one state of the store."""
         with self.snapshot() as tx:
             yield from work(tx)
 
@@ -226,7 +226,7 @@ class Database:
         return Transaction(conn, self.dialect, owner, self._clock, self._use_clock)
 
     def close(self) -> None:
-        """Close every connection, and end this process's lock."""
+        """Close every connection, and release the lock file of this process."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -240,7 +240,7 @@ class Database:
 
 
 def _by_work(group: Sequence[Pending[_Work]]) -> Iterable[Sequence[Pending[_Work]]]:
-    """Return the writes in groups. The writes of a group run the same function."""
+    """Return the writes in groups. All writes of a group have the same function `run`."""
     by_run: dict[object, list[Pending[_Work]]] = {}
     for pending in group:
         by_run.setdefault(pending.work.run, []).append(pending)

@@ -59,7 +59,7 @@ class SqliteDialect:
 
     @property
     def place(self) -> str:
-        """The path."""
+        """The path of the SQLite file."""
         return str(self.path)
 
     def writer(self) -> Engine:
@@ -102,7 +102,7 @@ class SqliteDialect:
             return False
 
     def now(self, conn: Connection) -> datetime | None:
-        """Return None: the process's clock is the store's."""
+        """Return None: SQLite has no clock of its own, so the caller uses the process's."""
         return None
 
     def lock_identity(self, conn: Connection) -> None:
@@ -125,7 +125,7 @@ class SqliteDialect:
         return False
 
     def describe(self, error: Exception) -> str:
-        """Return the path with our words for SQLite's error name, or else with the first line of SQLite's message."""
+        """Return the path and a line about `error`: from `_SQLITE_WORDS`, or else SQLite's own message."""
         origin = error.orig if isinstance(error, DBAPIError) else error
         name = getattr(origin, "sqlite_errorname", "")
         for prefix, words in _SQLITE_WORDS.items():
@@ -170,7 +170,7 @@ def _set_up_reader(connection: sqlite3.Connection, record: object) -> None:
 
 
 def _begin_immediate(conn: Connection) -> None:
-    """Begin a transaction in SQLAlchemy's event for this; the driver itself begins none (`isolation_level`).
+    """Begin a transaction with the write lock, when SQLAlchemy's event `begin` asks for it.
 
     The statement goes to the driver's cursor. Through SQLAlchemy it would cost more than the BEGIN itself.
     """
@@ -243,7 +243,7 @@ class PostgresDialect:
         return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 
     def describe(self, error: Exception) -> str:
-        """Return place and first line of the server's message, with a remedy for the usual errors."""
+        """Return `place` and the first line of the server's message, with a remedy for the usual errors."""
         origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         words = _POSTGRES_WORDS.get(getattr(origin, "sqlstate", None) or "", "")
         remedy = f" ({words})" if words else ""
@@ -302,7 +302,7 @@ def dialect_of(url: str, *, readonly: bool = False) -> Dialect:
 
 @contextmanager
 def translated(dialect: Dialect) -> Iterator[None]:
-    """Raise StorageError in place of the database's errors, with the message of `describe`."""
+    """Turn errors of the database in the block into `StorageError`, with the message of `Dialect.describe`."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:

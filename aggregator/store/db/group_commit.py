@@ -26,8 +26,8 @@ class Pending(Generic[W]):
 class GroupCommit(Generic[W]):
     """Lets one thread at a time, the leader, run the writes of all waiting threads.
 
-    With one writer behind a lock, each of 32 threads needs a BEGIN, a COMMIT and a change of thread. In a group they
-    need one of each (measured on unchanged polls: docs/performance.md).
+    Alone, each of 32 writes needs a BEGIN, a COMMIT and a change of thread. As a group, they need one of each together
+    (measured on unchanged polls: docs/performance.md).
     """
 
     def __init__(self, perform: Callable[[Sequence[Pending[W]]], None]) -> None:
@@ -57,7 +57,7 @@ class GroupCommit(Generic[W]):
         return pending.result
 
     def _lead(self) -> None:
-        """Carry out the waiting writes, including this thread's own, and make the next waiting thread the leader."""
+        """Run up to `_LARGEST_GROUP` waiting writes, this thread's own first, and make the next thread the leader."""
         with self._lock:
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _LARGEST_GROUP))]
         try:

@@ -1,4 +1,4 @@
-"""The tables of lessons and of WordPress blogs, one definition for SQLite and PostgreSQL; no query."""
+"""The tables of lessons (what was learned about a site's addresses) and of WordPress blogs; no query."""
 
 from __future__ import annotations
 

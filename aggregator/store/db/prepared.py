@@ -21,7 +21,7 @@ Writing = UpdateBase | TextClause
 
 @dataclass(frozen=True, slots=True)
 class _Parameter:
-    """A parameter of a statement. If the rows have no such value, `value` is its value in every row."""
+    """A parameter of a statement. If `is_of_row` is False, every row gets `value`."""
 
     name: str
     is_of_row: bool

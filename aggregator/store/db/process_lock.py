@@ -63,14 +63,14 @@ class ProcessLock:
             os.close(self._descriptor)
 
     def is_ours(self) -> bool:
-        """Return whether the file at our path is still the one that we lock."""
+        """Return whether the file at the lock's path is still the one that this process locked."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
         except OSError:
             return False
 
     def renew(self) -> None:
-        """Lock a new file, with a new owner name, if ours was removed or replaced. Leases of the old name run out."""
+        """If the lock file was removed or replaced, lock a new one, with a new `owner`. The old leases run out."""
         if not self.is_ours():
             os.close(self._descriptor)
             self._take()
@@ -120,8 +120,8 @@ def _is_locked(file: Path) -> bool:
 def _probe(file: Path, *, remove: bool = False) -> bool | None:
     """Return True if the file can be locked, False if another process locks it, None if it is gone.
 
-    `remove`: the file is removed while we lock it. A process that has just created the file finds it locked and takes
-    another name.
+    `remove`: remove the file while this process has the lock. A process that has just created the file then takes
+    another one.
     """
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
@@ -140,7 +140,7 @@ def _probe(file: Path, *, remove: bool = False) -> bool | None:
 
 @contextmanager
 def file_lock(path: Path, wait: timedelta, clock: Clock) -> Iterator[bool]:
-    """Hold `flock` on `path`. Enter with False if another process keeps it for all of `wait`."""
+    """Hold `flock` on `path` during the block. It gets False if another process has the lock for all of `wait`."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = clock.monotonic() + wait.total_seconds()

@@ -18,18 +18,18 @@ _forget_property: Final = delete(properties).where(properties.c.name == bindpara
 
 
 def read_property(tx: Transaction, name: str) -> str | None:
-    """Return the fact with this name; None: there is none."""
+    """Return the value of the property `name`; None: there is none."""
     row = tx.first(_property, {"of": name})
     return None if row is None else str(row.value)
 
 
 def read_properties(tx: Transaction, prefix: str) -> dict[str, str]:
-    """Return the facts whose names begin with `prefix`. `prefix` must not contain % or _."""
+    """Return the properties whose names begin with `prefix`, by name. `prefix` must not contain % or _."""
     return {row.name: str(row.value) for row in tx.all(_properties, {"pattern": f"{prefix}%"})}
 
 
 def write_property(tx: Transaction, name: str, value: str) -> None:
-    """Store a small fact."""
+    """Store the property `name`, in place of an earlier value."""
     statement = insert(tx.dialect.name, properties)
     upsert = statement.on_conflict_do_update(
         index_elements=[properties.c.name], set_={"value": statement.excluded.value}
@@ -38,5 +38,5 @@ def write_property(tx: Transaction, name: str, value: str) -> None:
 
 
 def delete_property(tx: Transaction, name: str) -> None:
-    """Delete a fact."""
+    """Delete the property `name`, if there is one."""
     tx.run(_forget_property, {"of": name})

@@ -1,4 +1,4 @@
-"""Move due times back when the wall clock is set back. Otherwise nothing is due until the clock has caught up."""
+"""Moves due times back when the wall clock was set back. Otherwise nothing would be due for as long."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _far: Final = bindparam("far", type_=feeds.c.polled_at.type)
 
 
 def clock_step(tx: Transaction) -> timedelta | None:
-    """Return how far the clock is behind the latest poll; None: by less than `_TOLERANCE`, or not at all."""
+    """Return the time from now to the latest poll, if that is at least `_TOLERANCE` in the future; else None."""
     latest: datetime | None = tx.run(_latest).scalar_one()
     if latest is None or latest - tx.now < _TOLERANCE:
         return None
@@ -28,9 +28,9 @@ def clock_step(tx: Transaction) -> timedelta | None:
 
 
 def shift_due_times(tx: Transaction) -> timedelta | None:
-    """Move times after now back by `clock_step`: those of hosts and pages, and of feeds polled later than now or never.
+    """Move times after now back by `clock_step`; return that step. None: the clock was not set back.
 
-    Times that mean "never" stay. Return the step; None: the clock was not set back.
+    Times that mean "never" stay. Feeds polled before now, by the present clock, keep their times, too.
     """
     step = clock_step(tx)
     if step is None:

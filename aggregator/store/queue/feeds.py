@@ -175,7 +175,7 @@ _raise_priority: Final = update(hosts).where(hosts.c.id == bindparam("host")).va
 
 
 def make_due(tx: Transaction, feed_ids: Sequence[FeedId], at: datetime) -> None:
-    """Make enabled feeds due at `at` at the latest, for an operator. Their hosts get priority, and back-offs end."""
+    """Make enabled feeds due at `at` at the latest, for an operator. Their hosts get priority; see `end_back_off`."""
     found = tx.all_of(_hosts_of, feed_ids)
     if not found:
         return
@@ -244,7 +244,7 @@ _titles: Final = select(feeds.c.url, feeds.c.title).where(any_of(feeds.c.url), f
 
 
 def titles_of(tx: Transaction, urls: Collection[str]) -> dict[str, str]:
-    """Return the own titles of feeds that have no configured name, by the feed's address."""
+    """Return the title that each feed gives itself, by address. Feeds with a configured name are left out."""
     return {row.url: row.title for row in tx.all_of(_titles, urls)}
 
 
@@ -256,7 +256,7 @@ def sync_feeds(
     *,
     decides: bool = False,
 ) -> SyncReport:
-    """Add, change and disable feeds as the configuration lists them. If its hash is that of the last one, do nothing.
+    """Add, change and disable feeds as the configuration lists them; do nothing if `config_hash` is the last one.
 
     A configuration older than the last one only adds feeds, unless `decides` is set.
     """
